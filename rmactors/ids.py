@@ -1,0 +1,17 @@
+"""ULIDs: made by whoever asks for a write, so that the same write can be repeated with the same id."""
+
+import re
+
+from ulid import ULID
+
+_SHAPE = re.compile(r"[0-9A-Za-z]{26}")
+
+
+def new() -> str:
+    """A fresh ULID. Unique, but never an order: two of one millisecond sort at random."""
+    return str(ULID())
+
+
+def looks_valid(text: str) -> bool:
+    """Whether `text` has the shape of an id. Says nothing about whether something has that id."""
+    return _SHAPE.fullmatch(text) is not None

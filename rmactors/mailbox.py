@@ -1,0 +1,113 @@
+"""A bounded queue into one actor.
+
+Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
+`offer` drops and counts, `answer` always goes in: what comes back was asked for, so it is bounded by what
+was asked. Because answers never wait, two actors that ask each other cannot stand still.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import trio
+
+from rmactors.messages.writes import Answer, Failed, Reply
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+class Mailbox(Generic[T]):
+    """A queue of at most `capacity` messages, answers not counted. One receiver, any number of senders."""
+
+    __slots__ = ("_items", "_receiver", "_senders", "capacity", "dropped", "name")
+
+    def __init__(self, name: str, capacity: int) -> None:
+        self.name = name
+        self.capacity = capacity
+        self.dropped = 0
+        self._items: deque[T] = deque()
+        self._senders = trio.lowlevel.ParkingLot()
+        self._receiver = trio.lowlevel.ParkingLot()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    async def send(self, item: T) -> None:
+        """Put `item` in, waiting while the mailbox is full."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while len(self._items) >= self.capacity:
+            await self._senders.park()
+        self._put(item)
+
+    def offer(self, item: T) -> bool:
+        """Put `item` in unless the mailbox is full; then count it as dropped and return False."""
+        if len(self._items) >= self.capacity:
+            self.dropped += 1
+            return False
+        self._put(item)
+        return True
+
+    def answer(self, item: T) -> None:
+        """Put in an answer to something that the receiver asked. Never waits, never drops."""
+        self._put(item)
+
+    async def receive(self) -> T:
+        """Take the oldest message, waiting for one."""
+        if self._items:
+            await trio.lowlevel.checkpoint()  # a busy actor still lets others run
+        while not self._items:
+            await self._receiver.park()
+        return self._take()
+
+    async def receive_many(self, most: int) -> list[T]:
+        """Take what is there, at least one and at most `most` messages, oldest first."""
+        batch = [await self.receive()]
+        while self._items and len(batch) < most:
+            batch.append(self._take())
+        return batch
+
+    def _put(self, item: T) -> None:
+        self._items.append(item)
+        self._receiver.unpark()
+
+    def _take(self) -> T:
+        item = self._items.popleft()
+        if len(self._items) < self.capacity:
+            self._senders.unpark()
+        return item
+
+
+async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:
+    """Send a request and wait for its answer; Failed where none comes in time.
+
+    Shielded: a browser that goes away in the middle does not leave its change half known.
+    """
+    answered = trio.Event()
+    answers: list[Answer] = []
+
+    def reply(answer: Answer) -> None:
+        answers.append(answer)
+        answered.set()
+
+    with trio.move_on_after(seconds, shield=True):
+        await send(request(reply))
+        await answered.wait()
+    return answers[0] if answers else Failed("no answer in time")
+
+
+class Signal:
+    """Wakes one waiting task. However often it is set in between, the waiter wakes once: it looks for itself."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait until set since the last `wait` returned."""
+        await self._event.wait()
+        self._event = trio.Event()

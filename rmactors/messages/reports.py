@@ -1,0 +1,61 @@
+"""What agents said, in the server's own terms: times in microseconds, clamped to the time of receipt."""
+
+from dataclasses import dataclass
+
+from rmactors.vocabulary import JobEnd, JobKind, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class StartReport:
+    """A job began on a host."""
+
+    host_id: str
+    job_id: str
+    kind: JobKind
+    plan: str | None
+    schedule_id: str | None
+    scheduled_for: int | None
+    started_at: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class EndReport:
+    """A job ended on a host. `stats` is the agent's JSON object as text.
+
+    `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None.
+    """
+
+    host_id: str
+    job_id: str
+    kind: JobKind
+    plan: str | None
+    schedule_id: str | None
+    scheduled_for: int | None
+    status: JobEnd
+    reason: Reason
+    error: str | None
+    exit_code: int | None
+    started_at: int
+    finished_at: int
+    stats: str
+    spool_id: str | None
+    seq: int | None
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LostJob:
+    """A job that was running and will not be heard of again, as far as the server can tell at `at`."""
+
+    host_id: str
+    job_id: str
+    kind: JobKind
+    plan: str | None
+    schedule_id: str | None
+    started_at: int
+    at: int
+    detail: str
+
+
+Report = StartReport | EndReport

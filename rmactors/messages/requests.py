@@ -1,0 +1,107 @@
+"""What the rules actor is asked. Everything that can raise, touch or end an alert goes through it."""
+
+from dataclasses import dataclass
+
+from rmactors.messages.reports import EndReport, LostJob, StartReport
+from rmactors.messages.writes import Audit, CreateSilence, DeleteHost, DeleteSchedule, DeleteSilence, Reply, SaveSchedule
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeStart:
+    """A run began. Answer: Committed, Duplicate, Refused or Failed."""
+
+    report: StartReport
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeEnd:
+    """A run ended. Answer: Committed, Duplicate, Refused or Failed."""
+
+    report: EndReport
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeLoss:
+    """A run will not be heard of again."""
+
+    loss: LostJob
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class HostReturned:
+    """A host said hello as an agent."""
+
+    host_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class HostWentSilent:
+    """No sign of life since `since` for longer than is forgiven. `reply` tells whether it is on disk."""
+
+    host_id: str
+    since: int
+    at: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class HostGone:
+    """The connection ended or fell silent: its schedules are not judged until the next hello."""
+
+    host_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """By an operator. Refused `not_found`, or `conflict` where it is resolved; acknowledged twice is once."""
+
+    alert_id: str
+    by: str
+    note: str | None
+    at: int
+    audit: Audit
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """By an operator. Refused `not_found`; resolved twice is once."""
+
+    alert_id: str
+    by: str
+    note: str | None
+    at: int
+    audit: Audit
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """An operator's change that the rules must know of, and that may end alerts."""
+
+    write: SaveSchedule | DeleteSchedule | DeleteHost | CreateSilence | DeleteSilence
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    at: int
+
+
+Request = (
+    JudgeStart
+    | JudgeEnd
+    | JudgeLoss
+    | HostReturned
+    | HostWentSilent
+    | HostGone
+    | Acknowledge
+    | Resolve
+    | Change
+    | Tick
+)

@@ -1,0 +1,171 @@
+"""The server's settings: flag, then environment, then TOML file, then default."""
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import Field, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class SettingsError(Exception):
+    """A setting cannot be used. The message names it and says what it should be. Raised before anything starts."""
+
+
+def _setting(default: Any, help: str, *, secret: bool = False) -> Any:
+    return field(default=default, metadata={"help": help, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Durations are seconds and may be fractions. Addresses are `host:port`, IPv6 in brackets."""
+
+    listen: str = _setting("127.0.0.1:8080", "address of pages, API and /healthz")
+    agent_listen: str = _setting("127.0.0.1:8081", "address of the agents' WebSocket")
+    agent_url: str = _setting("", "public address of the agents' port [ws://<agent_listen>]")
+    tls_cert_file: str = _setting("", "certificate chain; with it both ports speak TLS")
+    tls_key_file: str = _setting("", "private key of the certificate")
+    data_dir: str = _setting("./data", "where rm.db and secret.key live")
+    base_url: str = _setting("", "public URL, used in links and Origin checks [http://<listen>]")
+    secret_key_file: str = _setting("", "the key of stored secrets [<data_dir>/secret.key]")
+    cookie_secure: bool = _setting(True, "false only for plain-HTTP use")
+    trusted_proxies: str = _setting("", "networks whose X-Forwarded-* headers are believed, comma separated")
+    outbound_allow: str = _setting(
+        "external,private", "where notifications may go: external, private, loopback, networks, host globs"
+    )
+    heartbeat_seconds: float = _setting(30.0, "pause between heartbeats, told to agents")
+    offline_after_seconds: float = _setting(90.0, "silence after which a host shows as offline")
+    offline_alert_seconds: float = _setting(900.0, "silence after which agent_offline is raised")
+    tick_seconds: float = _setting(60.0, "the rules' tick")
+    stale_grace_seconds: float = _setting(300.0, "smallest grace for a missed schedule")
+    restart_grace_seconds: float = _setting(120.0, "after a start, nobody is judged silent or late before this")
+    retry_max_seconds: float = _setting(86400.0, "how long a notification is retried before it is dead")
+    watchdog_url: str = _setting("", "fetched every minute while all is well", secret=True)
+
+    @property
+    def tls(self) -> bool:
+        return bool(self.tls_cert_file)
+
+    @property
+    def public_url(self) -> str:
+        """`base_url` or what follows from `listen`, without a slash at the end."""
+        return (self.base_url or f"{'https' if self.tls else 'http'}://{self.listen}").rstrip("/")
+
+    @property
+    def public_agent_url(self) -> str:
+        return (self.agent_url or f"{'wss' if self.tls else 'ws'}://{self.agent_listen}").rstrip("/")
+
+    @property
+    def database(self) -> Path:
+        return Path(self.data_dir) / "rm.db"
+
+    @property
+    def key_file(self) -> Path:
+        return Path(self.secret_key_file) if self.secret_key_file else Path(self.data_dir) / "secret.key"
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` as its parts. Raises ValueError."""
+    host, separator, port = text.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not host or not port.isdigit() or int(port) > 65535:
+        raise ValueError(f"{text!r} is not host:port")
+    return host, int(port)
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file: str | None = None) -> Settings:
+    """The settings in force. Raises SettingsError."""
+    return load_with_sources(flags, environ, file)[0]
+
+
+def load_with_sources(
+    flags: Mapping[str, Any], environ: Mapping[str, str], file: str | None = None
+) -> tuple[Settings, dict[str, str]]:
+    """The settings in force, and for each name where its value came from. Raises SettingsError."""
+    known: dict[str, Field[Any]] = {f.name: f for f in fields(Settings)}
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(known, "default")
+    for name, value in _from_file(file, known).items():
+        values[name], sources[name] = value, str(file)
+    for name in known:
+        variable = f"RM_{name.upper()}"
+        if variable in environ:
+            values[name], sources[name] = environ[variable], variable
+        elif f"{variable}_FILE" in environ:
+            values[name] = _read(environ[f"{variable}_FILE"], variable)
+            sources[name] = f"{variable}_FILE"
+        if flags.get(name) is not None:
+            values[name], sources[name] = flags[name], f"--{name.replace('_', '-')}"
+    typed = {name: _typed(known[name], value, sources[name]) for name, value in values.items()}
+    settings = Settings(**typed)
+    _check(settings)
+    return settings, sources
+
+
+def _from_file(file: str | None, known: Mapping[str, object]) -> dict[str, Any]:
+    if not file:
+        return {}
+    try:
+        found = tomllib.loads(Path(file).read_text())
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{file}: {error}") from None
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            raise SettingsError(f"{file}: unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    return found
+
+
+def _read(path: str, variable: str) -> str:
+    try:
+        return Path(path).read_text().rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{variable}_FILE: {error}") from None
+
+
+def _typed(setting: Field[Any], value: Any, source: str) -> Any:
+    """The value in the type of the setting's default. Raises SettingsError."""
+    match setting.default:
+        case bool():
+            if isinstance(value, bool):
+                return value
+            word = str(value).strip().lower()
+            if word in {"true", "yes", "on", "1"}:
+                return True
+            if word in {"false", "no", "off", "0"}:
+                return False
+            raise SettingsError(f"{source}: {setting.name} must be true or false, not {value!r}")
+        case float():
+            try:
+                number = float(value)
+            except (TypeError, ValueError):
+                raise SettingsError(f"{source}: {setting.name} must be a number of seconds, not {value!r}") from None
+            if not 0 <= number < 1e10 or (number == 0 and not setting.name.endswith("grace_seconds")):
+                raise SettingsError(f"{source}: {setting.name} must be more than 0 seconds, not {value!r}")
+            return number
+        case _:
+            if not isinstance(value, str):
+                raise SettingsError(f"{source}: {setting.name} must be text, not {value!r}")
+            return value.strip()
+
+
+def _check(settings: Settings) -> None:
+    for name in ("listen", "agent_listen"):
+        try:
+            split_address(getattr(settings, name))
+        except ValueError as error:
+            raise SettingsError(f"{name}: {error}") from None
+    if bool(settings.tls_cert_file) != bool(settings.tls_key_file):
+        raise SettingsError("tls_cert_file and tls_key_file go together")
+    for name, schemes in (("base_url", {"http", "https"}), ("agent_url", {"ws", "wss"}), ("watchdog_url", {"http", "https"})):
+        text = getattr(settings, name)
+        if text and (urlsplit(text).scheme not in schemes or not urlsplit(text).hostname):
+            raise SettingsError(f"{name} must be a URL that begins with {' or '.join(sorted(schemes))}")
+    for network in filter(None, (part.strip() for part in settings.trusted_proxies.split(","))):
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError as error:
+            raise SettingsError(f"trusted_proxies: {error}") from None

@@ -1,0 +1,52 @@
+"""The words that agents, rules, database and pages share. Spelled once, here."""
+
+from typing import Final, Literal, get_args
+
+JobKind = Literal["backup", "forget", "prune", "check", "init", "unlock", "restore", "diff", "snapshots"]
+JobEnd = Literal["succeeded", "partial", "failed", "cancelled", "skipped"]
+JobStatus = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled", "skipped"]
+Reason = Literal[
+    "ok", "partial", "locked", "wrong_password", "no_repository", "corrupt", "no_source",
+    "cancelled", "timeout", "lost", "skipped", "refused", "error",
+]  # fmt: skip
+AlertKind = Literal[
+    "backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline"
+]
+Severity = Literal["info", "warning", "critical"]
+Role = Literal["viewer", "operator", "admin"]
+ChannelKind = Literal["webhook", "ntfy", "smtp"]
+Event = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder", "alert.test"]
+Priority = Literal["min", "low", "default", "high", "urgent"]
+ScheduleMode = Literal["agent", "external"]
+OnPartial = Literal["alert", "ok"]
+HostStatus = Literal["online", "offline", "never_seen", "reports_only"]
+
+JOB_KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
+JOB_ENDS: Final[tuple[JobEnd, ...]] = get_args(JobEnd)
+JOB_STATUSES: Final[tuple[JobStatus, ...]] = get_args(JobStatus)
+ALERT_KINDS: Final[tuple[AlertKind, ...]] = get_args(AlertKind)
+SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
+"""Lowest first."""
+ROLES: Final[tuple[Role, ...]] = get_args(Role)
+"""Weakest first."""
+CHANNEL_KINDS: Final[tuple[ChannelKind, ...]] = get_args(ChannelKind)
+LIFECYCLE_EVENTS: Final[tuple[Event, ...]] = (
+    "alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder",
+)  # fmt: skip
+PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
+
+SEVERITY_OF: Final[dict[AlertKind, Severity]] = {
+    "backup_failed": "warning",
+    "forget_failed": "warning",
+    "prune_failed": "warning",
+    "check_failed": "critical",
+    "stale_schedule": "warning",
+    "agent_offline": "warning",
+}
+FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
+    "backup": "backup_failed",
+    "forget": "forget_failed",
+    "prune": "prune_failed",
+    "check": "check_failed",
+}
+"""Kinds of job whose failure raises an alert, and which. The other kinds raise nothing."""

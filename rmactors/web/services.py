@@ -1,0 +1,67 @@
+"""What the web part may use of the rest. Built by the tree; routes know nothing else of the server."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from rmactors.channels.base import ChannelSpec, Preview
+from rmactors.messages.notices import Attempt, Notice
+from rmactors.messages.requests import Request
+from rmactors.messages.writes import Answer, Reply
+from rmactors.secrets import SecretBox
+from rmactors.settings import Settings
+from rmactors.store.reader import Reader
+
+
+class AskStore(Protocol):
+    async def __call__(self, *writes: object) -> Answer:
+        """Commit the writes together, all or none."""
+        ...
+
+
+class AskRules(Protocol):
+    async def __call__(self, request: Callable[[Reply], Request]) -> Answer:
+        """Ask for something that touches alerts: `ask_rules(lambda reply: Acknowledge(…, reply))`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """`checks` maps `store`, `rules`, `delivery` to `ok` or to what is wrong."""
+
+    checks: dict[str, str]
+
+    @property
+    def ok(self) -> bool:
+        return all(state == "ok" for state in self.checks.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes use. `now` gives microseconds.
+
+    reader         runs a query on a read-only connection in a thread: `await reader.run(function, *arguments)`
+                   calls `function(connection, *arguments)`
+    ask_store      commit writes (messages.writes, messages.accounts); the answer is never an exception
+    ask_rules      acknowledge, resolve, and changes of schedules, silences and the deletion of a host
+    box            encrypts and decrypts channel configs
+    try_channel    one real attempt, for a test send
+    preview        what a notice would look like on a channel
+    subscribe      topics as they change (`alerts`, `hosts`, `jobs`, `channels`, `job:<id>` …), coalesced: an async
+                   context manager that gives a receive channel of sets of topic names
+    health         what `/healthz` says
+    """
+
+    settings: Settings
+    now: Callable[[], int]
+    reader: Reader
+    ask_store: AskStore
+    ask_rules: AskRules
+    box: SecretBox
+    try_channel: Callable[[ChannelSpec, Notice], Awaitable[Attempt]]
+    preview: Callable[[ChannelSpec, Notice], Preview]
+    subscribe: Callable[[], AbstractAsyncContextManager["trio.MemoryReceiveChannel[frozenset[str]]"]]
+    health: Callable[[], Health]

@@ -1,0 +1,306 @@
+"""The agents' protocol, version 1: every frame as a typed value, and bytes in, value or reason out.
+
+Used by both ends. No socket in here: the gateway and the agent's link move the bytes.
+Source of the names: `docs/protocol.md`.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta, Raw, Struct
+
+from rmactors import clock
+from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
+
+PROTOCOL: Final = 1
+MAX_FRAME_BYTES: Final = 1 << 20
+PATH: Final = "/ws/agent"
+
+CLOSE_BAD_MESSAGE: Final = 1008
+CLOSE_GOING_AWAY: Final = 1001
+CLOSE_BINARY: Final = 1003
+CLOSE_TOO_BIG: Final = 1009
+CLOSE_REPLACED: Final = 4001
+CLOSE_PROTOCOL: Final = 4002
+CLOSE_REVOKED: Final = 4003
+
+Id = Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")]
+Seq = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Time = Annotated[datetime, Meta(tz=True)]
+Name = Annotated[str, Meta(max_length=200)]
+
+
+class Frame(Struct, tag_field="type", frozen=True, omit_defaults=False):
+    """A message with a `type`. Unknown fields are ignored, so that either end can be newer."""
+
+
+# ---- agent → server
+
+
+class ProtocolRange(Struct, frozen=True):
+    min: int
+    max: int
+
+
+class ResticInfo(Struct, frozen=True):
+    version: str
+
+
+class Plan(Struct, frozen=True):
+    name: Name
+    kind_hint: str | None = None
+    repository: str = ""
+    sources: list[str] = []
+
+
+class Hello(Frame, tag="hello"):
+    """First frame of a connection. `spooled` is how many unacked reports follow at once."""
+
+    protocol: ProtocolRange
+    instance_id: Name
+    purpose: Literal["agent", "report"] = "agent"
+    spool_id: Name | None = None
+    agent_version: Name = ""
+    hostname: Name = ""
+    os: Name = ""
+    arch: Name = ""
+    timezone: Name = ""
+    utc_now: Time | None = None
+    restic: ResticInfo | None = None
+    plans: list[Plan] = []
+    running_jobs: list[Id] = []
+    spooled: Annotated[int, Meta(ge=0)] = 0
+
+
+class Heartbeat(Frame, tag="heartbeat"):
+    utc_now: Time | None = None
+
+
+class JobStarted(Frame, tag="job_started"):
+    seq: Seq
+    job_id: Id
+    kind: JobKind
+    started_at: Time
+    plan: Name | None = None
+    schedule_id: Name | None = None
+    scheduled_for: Time | None = None
+
+
+class JobProgress(Frame, tag="job_progress"):
+    """Droppable, at most one a second."""
+
+    job_id: Id
+    percent: float = 0.0
+    files_done: int = 0
+    files_total: int = 0
+    bytes_done: int = 0
+    bytes_total: int = 0
+    eta_seconds: float | None = None
+
+
+class LogLine(Struct, frozen=True):
+    stream: Literal["stdout", "stderr"]
+    text: str
+
+
+class JobLog(Frame, tag="job_log"):
+    """Lines numbered from `first_line`. Droppable while the link is down."""
+
+    job_id: Id
+    first_line: Annotated[int, Meta(ge=0, le=(1 << 53))]
+    lines: list[LogLine]
+
+
+class JobFinished(Frame, tag="job_finished"):
+    """`stats` stays the raw JSON object that the agent sent: numbers in it may exceed 64 bits."""
+
+    seq: Seq
+    job_id: Id
+    kind: JobKind
+    status: JobEnd
+    reason: Reason
+    started_at: Time
+    finished_at: Time
+    exit_code: int | None = None
+    error: str | None = None
+    plan: Name | None = None
+    schedule_id: Name | None = None
+    scheduled_for: Time | None = None
+    stats: Raw = Raw(b"{}")
+
+
+class Enroll(Frame, tag="enroll"):
+    """The only frame under an enrolment token."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    hostname: Name
+    os: Name
+    arch: Name
+    agent_version: Name
+
+
+FromAgent = Hello | Heartbeat | JobStarted | JobProgress | JobLog | JobFinished | Enroll
+Report = JobStarted | JobFinished
+
+# ---- server → agent
+
+
+class ScheduleInfo(Struct, frozen=True):
+    """A schedule as an agent keeps it. Durations in seconds."""
+
+    id: str
+    name: str
+    kind: JobKind
+    cron: str
+    timezone: str
+    enabled: bool
+    mode: Literal["agent", "external"]
+    grace_seconds: float
+    max_runtime_seconds: float
+    on_partial: Literal["alert", "ok"]
+    params: dict[str, Any]
+
+
+class Enrolled(Frame, tag="enrolled"):
+    host_id: str
+    agent_token: str
+
+
+class Welcome(Frame, tag="welcome"):
+    protocol: int
+    host_id: str
+    server_now: Time
+    heartbeat_seconds: float
+    schedules_rev: int
+    schedules: list[ScheduleInfo]
+
+
+class Schedules(Frame, tag="schedules"):
+    schedules_rev: int
+    schedules: list[ScheduleInfo]
+
+
+class Ack(Frame, tag="ack", omit_defaults=True):
+    """Sent only after the outcome and all that follows from it is on disk, or when it can never be taken."""
+
+    seq: int
+    refused: str | None = None
+    detail: str | None = None
+
+
+class RunJob(Frame, tag="run_job"):
+    job_id: str
+    kind: JobKind
+    schedule_id: str | None
+    params: dict[str, Any]
+
+
+class CancelJob(Frame, tag="cancel_job"):
+    job_id: str
+
+
+class Error(Frame, tag="error", omit_defaults=True):
+    code: str
+    detail: str
+    supported: ProtocolRange | None = None
+
+
+FromServer = Enrolled | Welcome | Schedules | Ack | RunJob | CancelJob | Error
+
+_encoder = msgspec.json.Encoder()
+_agent_decoder = msgspec.json.Decoder(FromAgent)
+_server_decoder = msgspec.json.Decoder(FromServer)
+
+
+def encode(frame: Frame) -> str:
+    """The frame as JSON text. Datetimes must be aware UTC, and come out with `Z`."""
+    return _encoder.encode(frame).decode()
+
+
+def time_of(micros: int) -> datetime:
+    """Server time as the wire wants it."""
+    return clock.to_datetime(micros)
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """Why a frame from an agent was not taken.
+
+    `seq` is there where the frame was a report: it is refused by an ack, the connection lives on.
+    Without it, `unknown_type` lives on and `bad_message` closes the connection.
+    """
+
+    code: Literal["bad_message", "unknown_type", "bad_report", "unknown_kind"]
+    detail: str
+    seq: int | None = None
+    job_id: str | None = None
+
+
+def decode_from_agent(text: str) -> FromAgent | Unreadable:
+    """One text frame as a value, or the reason why it is none. Never raises."""
+    if "\\u0000" in text:  # no NUL past this point: databases and mail headers disagree about it
+        text = _without_nul(text)
+    try:
+        return _agent_decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        return _diagnose(text, str(error))
+
+
+def decode_from_server(text: str) -> FromServer | None:
+    """One text frame as a value; None for what this version does not know."""
+    try:
+        return _server_decoder.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+_KNOWN_TYPES: Final = {"hello", "heartbeat", "job_started", "job_progress", "job_log", "job_finished", "enroll"}
+
+
+def _diagnose(text: str, detail: str) -> Unreadable:
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return Unreadable("bad_message", "the frame is not JSON")
+    if not isinstance(found, dict):
+        return Unreadable("bad_message", "the frame is not a JSON object")
+    kind = found.get("type")
+    if not isinstance(kind, str):
+        return Unreadable("bad_message", "the frame has no `type`")
+    seq = found.get("seq")
+    if isinstance(seq, bool) or not isinstance(seq, int) or not -(1 << 63) <= seq < 1 << 63:
+        seq = None
+    if kind not in _KNOWN_TYPES:
+        return Unreadable("unknown_type", f"unknown type {kind[:60]!r}", seq)
+    if seq is None or not kind.startswith("job_"):
+        return Unreadable("bad_message", detail)
+    job_id = found.get("job_id")
+    code: Literal["bad_report", "unknown_kind"] = "bad_report"
+    if isinstance(found.get("kind"), str) and found["kind"] not in JOB_KINDS:
+        code, detail = "unknown_kind", f"unknown job kind {found['kind'][:60]!r}"
+    return Unreadable(code, detail, seq, job_id[:64] if isinstance(job_id, str) else None)
+
+
+def _without_nul(text: str) -> str:
+    """The same JSON with NUL characters inside strings replaced by U+FFFD."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace("\0", "\ufffd")
+        if isinstance(value, list):
+            return [clean(item) for item in value]
+        if isinstance(value, dict):
+            return {clean(key): clean(item) for key, item in value.items()}
+        return value
+
+    try:
+        return json.dumps(clean(json.loads(text)))
+    except (ValueError, RecursionError):
+        return text
