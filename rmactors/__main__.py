@@ -1,0 +1,5 @@
+"""`python -m rmactors` is `rmactors`."""
+
+from rmactors.cli.main import main
+
+main()

@@ -1,0 +1,49 @@
+"""`rmactors`: each command in a module of its own, imported only when it is called.
+
+An agent's installation has no server dependencies, so importing all commands would fail there.
+"""
+
+import importlib
+
+import click
+
+from rmactors import PRODUCT, __version__
+
+_COMMANDS = {
+    "server": ("rmactors.cli.server", "run the server"),
+    "demo": ("rmactors.cli.demo", "see it work: server, agent, restic and a sink in one process"),
+    "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
+    "agent": ("rmactors.cli.agent", "the part that runs on each host"),
+    "keys": ("rmactors.cli.keys", "the key of stored secrets"),
+    "simulate": ("rmactors.cli.simulate", "many protocol-true agents, for sizing"),
+}
+
+
+class _LazyGroup(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        try:
+            command = getattr(importlib.import_module(_COMMANDS[cmd_name][0]), cmd_name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").split(".")[0] == "rmactors":
+                raise
+            raise click.ClickException(
+                f"`rmactors {cmd_name}` needs the server's parts ({error.name} is missing): pip install 'rmactors[server]'"
+            ) from None
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name=f"{PRODUCT} (rmactors)")
+def main() -> None:
+    """restic-manager: watches over the restic backups of a fleet and says, reliably, when one fails,
+    when one did not run, and when a host went silent."""

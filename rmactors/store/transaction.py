@@ -1,0 +1,95 @@
+"""What the code of one write may use, and how writes find their code.
+
+Each module of this package that changes tables registers one function a message:
+
+    @handles(RaiseAlert)
+    def raise_alert(tx: Transaction, write: RaiseAlert) -> object: ...
+
+It runs inside a savepoint of the writer's transaction. It returns what the asker wants to know (or None),
+or raises one of the three exceptions below, which roll the savepoint back and become the answer.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+W = TypeVar("W")
+
+
+class RefusedWrite(Exception):
+    """The write can never be taken; `code` says why. You get it for what an operator or agent got wrong, not for races."""
+
+    def __init__(self, code: str, detail: str) -> None:
+        super().__init__(detail)
+        self.code = code
+
+
+class StaleWrite(Exception):
+    """What the decision expected is not so. The asker reloads and decides again."""
+
+
+class DuplicateWrite(Exception):
+    """It is on disk already. The asker may go on as if it had just been written."""
+
+
+@dataclass(slots=True)
+class Wakeups:
+    """Who has something to look at after the commit. Names only: whoever is woken sweeps the store."""
+
+    channels: set[str] = field(default_factory=set)
+    """Channels with something new to send."""
+    hosts: set[str] = field(default_factory=set)
+    """Hosts whose schedules, queued jobs or credential changed."""
+    channel_list: bool = False
+    """A channel was made, changed or deleted."""
+    host_list: bool = False
+    """A host was made or deleted."""
+    topics: set[str] = field(default_factory=set)
+    """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`."""
+
+    def merge(self, other: "Wakeups") -> None:
+        self.channels |= other.channels
+        self.hosts |= other.hosts
+        self.channel_list |= other.channel_list
+        self.host_list |= other.host_list
+        self.topics |= other.topics
+
+
+class Transaction:
+    """One savepoint of the open transaction."""
+
+    __slots__ = ("_connection", "execute", "wake")
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
+        self.wake = Wakeups()
+
+    def row(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """The first row, or None."""
+        found: sqlite3.Row | None = self.execute(sql, parameters).fetchone()
+        return found
+
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        return self.execute(sql, parameters).fetchall()
+
+    def changed(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """How many rows a change touched."""
+        return self.execute(sql, parameters).rowcount
+
+
+Apply = Callable[[Transaction, Any], object]
+HANDLERS: dict[type, Apply] = {}
+
+
+def handles(write: type[W]) -> Callable[[Callable[[Transaction, W], object]], Callable[[Transaction, W], object]]:
+    """Register the function that applies one kind of write."""
+
+    def register(apply: Callable[[Transaction, W], object]) -> Callable[[Transaction, W], object]:
+        if write in HANDLERS:
+            raise RuntimeError(f"{write.__name__} has two handlers")
+        HANDLERS[write] = apply
+        return apply
+
+    return register
