@@ -1,0 +1,217 @@
+"""Writes about users, their sessions, and tokens. Hashes only: no password and no token passes through here.
+
+Refusals: `not_found`, `username_taken`, `last_admin` (nobody could administer any more), `spent` (a one-time
+secret was used, has expired or was never there), `wrong` (it changed since it was looked at).
+"""
+
+from dataclasses import dataclass
+
+from rmactors.messages.writes import Audit
+from rmactors.vocabulary import Role
+
+
+@dataclass(frozen=True, slots=True)
+class CreateSetupToken:
+    """Replaces an earlier one. Refused `conflict` where a user exists already."""
+
+    token_hash: str
+    at: int
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFirstUser:
+    """An admin, by the setup token. Refused `spent`; also once any user exists."""
+
+    setup_token_hash: str
+    user_id: str
+    username: str
+    password_hash: str
+    at: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUser:
+    """Refused `username_taken`; names are compared without regard to case."""
+
+    user_id: str
+    username: str
+    password_hash: str
+    role: Role
+    at: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateUser:
+    """None leaves as it is. Whatever is changed ends the user's sessions, except `keep_session`.
+
+    Refused `not_found`, `username_taken`, `last_admin`.
+    """
+
+    user_id: str
+    username: str | None
+    role: Role | None
+    disabled: bool | None
+    password_hash: str | None
+    audit: Audit
+    keep_session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteUser:
+    """Refused `not_found`, `last_admin`."""
+
+    user_id: str
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class RehashPassword:
+    """The same password under newer parameters; nothing where it changed meanwhile."""
+
+    user_id: str
+    old_hash: str
+    new_hash: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimezone:
+    """The zone in which a user reads times; None is UTC."""
+
+    user_id: str
+    timezone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetSecondFactor:
+    """Turns the second factor on (`secret` is encrypted, `step` the time step of the code that proved it) or off (None).
+
+    Old recovery codes die with it.
+    """
+
+    user_id: str
+    secret: bytes | None
+    step: int
+    recovery_hashes: tuple[str, ...]
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class SpendCode:
+    """A code of the second factor is good once. Refused `spent` where this step or a later one was used."""
+
+    user_id: str
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpendRecoveryCode:
+    """Refused `spent` where there is no such unused code."""
+
+    user_id: str
+    code_hash: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """Expects the user to be there, enabled, and of this password still: else Refused `wrong`.
+
+    `second_factor` says that nothing more is asked for. `replaces` is the id of the session that ends with it.
+    """
+
+    session_id: str
+    token_hash: str
+    user_id: str
+    password_hash: str
+    at: int
+    expires_at: int
+    second_factor: bool
+    address: str
+    user_agent: str
+    replaces: str | None
+    audit: Audit | None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchSession:
+    """It was used. Written at most once a minute."""
+
+    session_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProveSession:
+    """The password was shown again."""
+
+    session_id: str
+    at: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Refused `not_found` where the user has no such session."""
+
+    session_id: str
+    user_id: str
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class SweepSessions:
+    """Deletes what has ended: past its absolute end, or idle since before `idle_before`."""
+
+    at: int
+    idle_before: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreateApiToken:
+    token_id: str
+    name: str
+    role: Role
+    prefix: str
+    token_hash: str
+    at: int
+    expires_at: int | None
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class TouchApiToken:
+    token_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteApiToken:
+    """Refused `not_found`."""
+
+    token_id: str
+    audit: Audit
+
+
+AccountWrite = (
+    CreateSetupToken
+    | CreateFirstUser
+    | CreateUser
+    | UpdateUser
+    | DeleteUser
+    | RehashPassword
+    | SetTimezone
+    | SetSecondFactor
+    | SpendCode
+    | SpendRecoveryCode
+    | OpenSession
+    | TouchSession
+    | ProveSession
+    | CloseSession
+    | SweepSessions
+    | CreateApiToken
+    | TouchApiToken
+    | DeleteApiToken
+)
