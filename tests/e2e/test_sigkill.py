@@ -1,0 +1,55 @@
+"""SIGKILL between ack and delivery: an ack is a promise, and the process that made it may be gone the next moment."""
+
+import random
+from collections import defaultdict
+
+import trio
+
+from .agents import ended, enroll_host, simulated
+from .harness import Server, away
+from .sink import Sink
+
+KILLS = 20
+
+
+async def test_every_acked_transition_arrives_though_the_server_is_killed_twenty_times(
+    server: Server, sink: Sink
+) -> None:
+    await away(lambda: server.webhook(sink.url()))
+    credential = await enroll_host(server, "nas")
+    expected: dict[str, list[str]] = defaultdict(list)
+    killed_before_delivery = 0
+    sink.feel("slow", seconds=0.03)
+    async with simulated(server, credential) as [agent]:
+        for kill in range(KILLS):
+            plan = f"p{kill // 2}"  # each plan fails in one life of the server and succeeds in the next
+            agent.report(ended(plan, "failed" if kill % 2 == 0 else "succeeded", error="disk on fire"))
+            expected[plan].append("alert.raised" if kill % 2 == 0 else "alert.resolved")
+            with trio.fail_after(20):
+                await agent.settled()  # acked: from here on it is the server's to deliver
+            told_before = len(sink.told())
+            await trio.sleep(random.uniform(0, 0.04))
+            await away(server.kill)
+            killed_before_delivery += len(sink.told()) == told_before
+            await away(server.start)
+        sink.feel("up")
+
+        def told() -> dict[str, list[str]]:
+            events: dict[str, list[str]] = defaultdict(list)
+            for request in sink.told():
+                subject = request.body["subject"].removeprefix("plan:")
+                if request.body["event"] not in events[subject]:
+                    events[subject].append(request.body["event"])  # at least once: a repetition is no second event
+            return events
+
+        def all_told(_: Sink) -> bool:
+            # A resolution that found its raise still unsent tells both in one message.
+            return all(told()[plan] in (events, events[1:]) and told()[plan] for plan, events in expected.items())
+
+        await sink.until(all_told, seconds=20)
+    assert killed_before_delivery > 0, "no kill came before its delivery: the test has shown nothing"
+    assert set(told()) == set(expected)
+    for plan, events in told().items():
+        assert events[-1] == "alert.resolved", f"{plan}: out of order"
+    repeats = len(sink.told()) - len({request.body["delivery_id"] for request in sink.told()})
+    assert repeats <= KILLS, "one send was in flight at each kill, so no more than that can come twice"
