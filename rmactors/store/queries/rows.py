@@ -1,0 +1,32 @@
+"""Rows as frozen dataclasses whose fields are named like the columns, and pages of rows."""
+
+import dataclasses
+import sqlite3
+from collections.abc import Iterable
+from typing import Any, Generic, TypeVar
+
+R = TypeVar("R")
+
+
+def columns(kind: type[Any], table: str = "") -> str:
+    """The SELECT list for a dataclass: its field names, in order."""
+    prefix = f"{table}." if table else ""
+    return ", ".join(prefix + field.name for field in dataclasses.fields(kind))
+
+
+def read(kind: type[R], rows: Iterable[sqlite3.Row]) -> list[R]:
+    """The rows of a SELECT of `columns(kind)`."""
+    return [kind(*row) for row in rows]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Page(Generic[R]):
+    """Some rows of a list, and where the next ones begin: the sort key of the last row, None at the end."""
+
+    items: list[R]
+    after: tuple[Any, ...] | None
+
+
+def placeholders(values: Iterable[object]) -> str:
+    """`?, ?, ?` for an IN list."""
+    return ", ".join("?" for _ in values)

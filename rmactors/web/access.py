@@ -1,0 +1,311 @@
+"""Who asks, and whether they may: every route states its role here, and one guard checks it before the route runs.
+
+    @route(blueprint, "/api/alerts", role="viewer")
+    async def list_alerts() -> Response: ...
+
+The order of checks is the contract's: unknown host name, 401, 403 (role, cross-site, proof), 413. A route that is
+not in `ROUTES` cannot be reached.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
+from urllib.parse import quote, urlsplit
+
+from quart import Blueprint, Quart, Response, current_app, g, render_template, request
+from quart.typing import ResponseReturnValue
+
+from rmactors import clock, ids, tokens
+from rmactors.messages.accounts import TouchApiToken, TouchSession
+from rmactors.messages.writes import Audit
+from rmactors.store.queries import accounts as queries
+from rmactors.vocabulary import ROLES, Role
+from rmactors.web import problems
+from rmactors.web.problems import Problem
+from rmactors.web.security import SAFE_METHODS, Perimeter, safe_next
+from rmactors.web.services import Services
+
+if TYPE_CHECKING:
+    from rmactors.web.auth.doors import Doors
+
+Need = Literal["public", "signed_in", "viewer", "operator", "admin"]
+View = Callable[..., Awaitable[ResponseReturnValue]]
+V = TypeVar("V", bound=View)
+
+MAX_BODY_BYTES: Final = 1 << 20
+SESSION_LIFETIME: Final = 7 * clock.DAY
+SESSION_IDLE: Final = 12 * clock.HOUR
+PROOF_LASTS: Final = 10 * clock.MINUTE
+"""How long after showing the password a session may change users, tokens and keys, and delete things."""
+_TOUCH_EVERY: Final = clock.MINUTE
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """What a route asks of whoever calls it, and what the API description says of it.
+
+    fresh      a session must have shown its password within `PROOF_LASTS`
+    body       type of the JSON body, None where it takes none
+    answer     type of the JSON answer
+    status     of the answer when all is well
+    query      query parameters that it takes
+    """
+
+    path: str
+    need: Need
+    fresh: bool = False
+    body: object = None
+    answer: object = None
+    status: int = 200
+    query: tuple[str, ...] = ()
+    optional_body: bool = False
+
+
+ROUTES: Final[dict[tuple[str, str], Rule]] = {
+    ("static", "GET"): Rule("/static/<path:filename>", "public"),
+}
+"""(endpoint, method) → rule: the one table of who may do what."""
+
+
+def route(
+    blueprint: Blueprint,
+    path: str,
+    *,
+    role: Need,
+    methods: Iterable[str] = ("GET",),
+    fresh: bool = False,
+    body: object = None,
+    optional_body: bool = False,
+    answer: object = None,
+    status: int = 200,
+    query: tuple[str, ...] = (),
+) -> Callable[[V], V]:
+    """Register a view under `path` and its rule in `ROUTES`. HEAD comes with GET.
+
+    `role` is `public` (anybody), `signed_in` (whoever is signed in, for their own things) or the weakest role that may.
+    """
+    rule = Rule(path, role, fresh, body, answer, status, query, optional_body)
+
+    def register(view: V) -> V:
+        name = getattr(view, "__name__", "view")
+        taken = {method for endpoint, method in ROUTES if endpoint == f"{blueprint.name}.{name}"}
+        endpoint = name if not taken else f"{name}_{len(taken)}"
+        for method in methods:
+            ROUTES[f"{blueprint.name}.{endpoint}", method] = rule
+        blueprint.add_url_rule(
+            path, endpoint, cast("Callable[..., Awaitable[ResponseReturnValue]]", view), methods=list(methods),
+            provide_automatic_options=False,
+        )  # fmt: skip
+        return view
+
+    return register
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Whoever is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
+
+    The last four are of users only: a token has neither sessions nor a password.
+    """
+
+    kind: Literal["user", "token"]
+    id: str
+    name: str
+    role: Role
+    session_id: str = ""
+    proved_at: int = 0
+    timezone: str | None = None
+
+    def may(self, role: Role) -> bool:
+        """Whether this role or a stronger one is theirs."""
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+@dataclass(slots=True)
+class WebState:
+    """What the routes share, made once for each app."""
+
+    services: Services
+    perimeter: Perimeter
+    doors: "Doors"
+    metrics: Callable[[], bytes]
+
+
+def services() -> Services:
+    """What the routes may use of the rest of the server."""
+    return state().services
+
+
+def state() -> WebState:
+    return cast("WebState", current_app.extensions["rmactors"])
+
+
+def actor() -> Actor:
+    """Whoever is signed in. Raises the 401 where nobody is."""
+    found = actor_or_none()
+    if found is None:
+        raise Problem(401, "Sign in first.", "unauthorized")
+    return found
+
+
+current_user = actor
+
+
+def actor_or_none() -> Actor | None:
+    """Whoever is signed in, on routes for which that was looked up (all but public ones)."""
+    return cast("Actor | None", g.get("actor"))
+
+
+def client_address() -> str:
+    """Where the request comes from, as far as our own proxies can tell."""
+    return state().perimeter.client_address(request.remote_addr or "", request.headers.get("X-Forwarded-For"))
+
+
+def host_header() -> str:
+    """The host name that the client asked for; a trusted proxy may tell another than `Host`."""
+    forwarded = request.headers.get("X-Forwarded-Host")
+    if forwarded and state().perimeter.is_proxy(request.remote_addr or ""):
+        return forwarded.partition(",")[0].strip()
+    return request.headers.get("Host", "")
+
+
+def audit(action: str, target_kind: str, target_id: str, detail: str = "", result: str = "ok") -> Audit:
+    """An audit row about whoever is signed in. `action` is `<noun>.<verb>`; `detail` never holds a secret."""
+    who = actor()
+    return Audit(
+        services().now(), who.name, who.kind, action, target_kind, target_id, client_address(), result, detail
+    )
+
+
+def is_htmx() -> bool:
+    return request.headers.get("HX-Request") == "true"
+
+
+def is_id(text: str) -> bool:
+    return ids.looks_valid(text)
+
+
+# ---- the guard
+
+
+def install(app: Quart) -> None:
+    """Put the guard before every route of the app."""
+    app.before_request(_guard)
+
+
+async def _guard() -> ResponseReturnValue | None:
+    perimeter, host = state().perimeter, host_header()
+    if not perimeter.knows_host(host):
+        raise Problem(421, "This server does not go by that name; set RM_BASE_URL to the address you use.", "unknown-host")
+    rule = _rule()
+    if rule.need != "public":
+        await authenticate()
+        who = actor_or_none()
+        if who is None:
+            return await _sign_in_first()
+        if rule.need != "signed_in" and not who.may(rule.need):
+            raise Problem(403, f"This takes the role {rule.need}; you have {who.role}.", "forbidden")
+    if request.method not in SAFE_METHODS:
+        if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):
+            raise Problem(403, "This request comes from another site.", "cross-site")
+        if rule.fresh and not _is_fresh():
+            return await _prove_first()
+        await request.get_data(cache=True, parse_form_data=False)  # 413 here, before anything looks at it
+    return None
+
+
+def _rule() -> Rule:
+    if request.url_rule is None:  # nothing here (404, 405, a redirect to the right spelling): not for strangers to learn
+        return Rule(request.path, "public" if request.path in {"/favicon.ico", "/robots.txt"} else "signed_in")
+    method = "GET" if request.method == "HEAD" else request.method
+    rule = ROUTES.get((request.url_rule.endpoint, method))
+    if rule is None:
+        raise RuntimeError(f"{request.method} {request.url_rule.rule} is in no table of roles")
+    return rule
+
+
+async def authenticate() -> None:
+    """Find out who asks: an API token where one is sent, else the session of the cookie. Sets `g.actor`."""
+    g.actor = None
+    header = request.headers.get("Authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        g.actor = await _by_token(token.strip()) if scheme.lower() == "bearer" else None
+        return
+    session = await current_session()
+    if session is not None and session.second_factor:
+        g.actor = Actor(
+            "user", session.user_id, session.username, session.role, session.session_id, session.proved_at,
+            session.timezone,
+        )  # fmt: skip
+
+
+async def current_session() -> queries.SignedIn | None:
+    """The live session of the cookie, also one that still owes its second factor."""
+    cookie = request.cookies.get(cookie_name())
+    if not cookie or len(cookie) > 100:
+        return None
+    found = await services().reader.run(queries.signed_in, tokens.digest(cookie))
+    now = services().now()
+    if found is None or now >= found.expires_at or now - found.last_seen_at > SESSION_IDLE:
+        return None
+    if now - found.last_seen_at > _TOUCH_EVERY:
+        await services().ask_store(TouchSession(found.session_id, now))
+    return found
+
+
+async def _by_token(token: str) -> Actor | None:
+    if not token.startswith(tokens.API) or len(token) > 100:
+        return None
+    found = await services().reader.run(queries.token_in_use, tokens.digest(token))
+    now = services().now()
+    if found is None or (found.expires_at is not None and now >= found.expires_at):
+        return None
+    if found.last_used_at is None or now - found.last_used_at > _TOUCH_EVERY:
+        await services().ask_store(TouchApiToken(found.id, now))
+    return Actor("token", found.id, f"token:{found.name}", found.role)
+
+
+def cookie_name() -> str:
+    return "__Host-rm" if services().settings.cookie_secure else "rm"
+
+
+def _is_fresh() -> bool:
+    who = actor()
+    return who.kind == "token" or services().now() - who.proved_at <= PROOF_LASTS
+
+
+async def _sign_in_first() -> Response:
+    """401; a browser is sent to the login page and comes back."""
+    if problems.for_program():
+        problem = Problem(401, "Sign in, or send an API token.", "unauthorized", headers={"WWW-Authenticate": "Bearer"})
+        return problems.problem_response(problem)
+    target = f"/login?next={quote(way_back(), safe='/')}"
+    if is_htmx():
+        return Response("", 401, {"HX-Redirect": target})
+    return Response("", 303, {"Location": target})
+
+
+async def _prove_first() -> Response:
+    """403: the session has to show its password again. Pages get the form for it."""
+    detail = "Show your password again first."
+    if problems.for_program():
+        return problems.problem_response(Problem(403, detail, "reauthentication-required"))
+    target = f"/reauthenticate?next={quote(way_back(), safe='/')}"
+    if is_htmx():
+        return Response("", 403, {"HX-Redirect": target})
+    html = await render_template("reauthenticate.html", next=way_back(), error=None)
+    return Response(html, 403, content_type="text/html; charset=utf-8")
+
+
+def way_back() -> str:
+    """The page that the request belongs to: itself, or the page whose form or fragment it is."""
+    url = request.headers.get("HX-Current-URL") if is_htmx() else None
+    if url is None and request.method in SAFE_METHODS and not is_htmx():
+        query = request.query_string.decode("ascii", "ignore")
+        return safe_next(request.path + (f"?{query}" if query else ""))
+    url = url or request.headers.get("Referer")
+    if not url or not state().perimeter.is_own_url(url, host_header()):
+        return "/"
+    parts = urlsplit(url)
+    return safe_next(parts.path + (f"?{parts.query}" if parts.query else ""))

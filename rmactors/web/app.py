@@ -1,0 +1,58 @@
+"""The web application: which blueprints there are, and what is put around every answer.
+
+Routes reach the rest of the server only through `Services`.
+"""
+
+from collections.abc import Callable
+
+from prometheus_client import generate_latest
+from quart import Response, request
+from quart_trio import QuartTrio
+
+from rmactors import PRODUCT, __version__
+from rmactors.files import folder
+from rmactors.web import access, api, pages, problems
+from rmactors.web.auth import login, setup
+from rmactors.web.auth.doors import Doors
+from rmactors.web.auth.passwords import Passwords
+from rmactors.web.security import Perimeter
+from rmactors.web.services import Services
+
+
+def create_app(
+    services: Services, *, passwords: Passwords | None = None, metrics: Callable[[], bytes] = generate_latest
+) -> QuartTrio:
+    """The ASGI application. `metrics` gives what `/metrics` answers, in Prometheus' text format."""
+    app = QuartTrio(
+        "rmactors.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
+        static_url_path="/static",
+    )  # fmt: skip
+    perimeter = Perimeter(services.settings)
+    app.config["MAX_CONTENT_LENGTH"] = access.MAX_BODY_BYTES
+    app.config["BODY_TIMEOUT"] = 30
+    app.config["RESPONSE_TIMEOUT"] = 60
+    app.extensions["rmactors"] = access.WebState(services, perimeter, Doors(passwords or Passwords()), metrics)
+    problems.install(app)
+    access.install(app)
+    for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):
+        app.register_blueprint(blueprint)
+
+    @app.after_request
+    async def guard_answer(response: Response) -> Response:
+        for name, value in perimeter.headers.items():
+            response.headers.setdefault(name, value)
+        if request.url_rule is None or request.url_rule.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.context_processor
+    async def everywhere() -> dict[str, object]:
+        """What every template gets besides what its route says."""
+        return {
+            "product": PRODUCT,
+            "version": __version__,
+            "user": access.actor_or_none(),
+            "cookie_warning": not services.settings.cookie_secure,
+        }
+
+    return app

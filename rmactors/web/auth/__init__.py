@@ -1,0 +1,1 @@
+"""Signing in: passwords, throttles, sessions, the second factor, the first run."""

@@ -1,0 +1,66 @@
+"""The one place where a password is tried: throttles first, then argon2, then the audit of what failed."""
+
+from rmactors import clock
+from rmactors.messages.accounts import RehashPassword
+from rmactors.messages.writes import AppendAudit, Audit
+from rmactors.store.queries.accounts import Login
+from rmactors.web.access import client_address, services
+from rmactors.web.auth.passwords import LONGEST, Busy, Passwords
+from rmactors.web.auth.throttle import Throttle
+from rmactors.web.problems import too_many
+from rmactors.web.security import throttle_key
+
+_BURST_PER_ADDRESS = 10
+_BURST_PER_ACCOUNT = 5
+_THEN_ONE_PER_SECONDS = 12.0
+
+
+class Doors:
+    """Throttles and password hashes, shared by all routes that check a secret that people type."""
+
+    def __init__(self, passwords: Passwords) -> None:
+        self.passwords = passwords
+        self._by_address = Throttle(_BURST_PER_ADDRESS, _THEN_ONE_PER_SECONDS)
+        self._by_account = Throttle(_BURST_PER_ACCOUNT, _THEN_ONE_PER_SECONDS)
+
+    def knock_from_here(self) -> None:
+        """One try from the client's address. Raises the 429."""
+        self._take(self._by_address, throttle_key(client_address()))
+
+    def knock(self, account: str) -> None:
+        """One try on an account (a case-folded name, or `<what>:<id>`). Raises the 429."""
+        self._take(self._by_account, account[:200])
+
+    async def try_password(self, login: Login | None, password: str, action: str) -> bool:
+        """Whether `password` is that of `login`; a failure goes into the audit trail as `action`.
+
+        Takes the same time where there is no such user, or a disabled one. Raises the 429 where too many wait.
+        """
+        usable = login if login is not None and not login.disabled else None
+        try:
+            right = len(password) <= LONGEST and await self.passwords.matches(
+                usable.password_hash if usable is not None else None, password
+            )
+            if right and usable is not None and self.passwords.is_outdated(usable.password_hash):
+                newer = await self.passwords.hash(password)
+                await services().ask_store(RehashPassword(usable.id, usable.password_hash, newer))
+        except Busy:
+            raise too_many("Too many people sign in at the moment. Try again in a few seconds.", 5) from None
+        if not right:
+            await self.note_failure(login, action)
+        return right
+
+    async def note_failure(self, login: Login | None, action: str) -> None:
+        """An audit row of a failed try. A name that nobody has is not kept: people type passwords into that field."""
+        name, user_id = (login.username, login.id) if login is not None else ("unknown", "")
+        audit = Audit(services().now(), name, "user", action, "user", user_id, client_address(), "failed")
+        await services().ask_store(AppendAudit(audit))
+
+    def _take(self, throttle: Throttle, key: str) -> None:
+        wait = throttle.wait(key, services().now())
+        if wait:
+            raise too_many(
+                "Too many tries. Wait a moment, then try again.", -(-wait // clock.SECOND)
+            )
+
+

@@ -1,0 +1,150 @@
+"""`/login`, the second factor on a page of its own, `/logout`, and showing the password again.
+
+Templates and what they get: `login.html` (`next`, `username`, `error`), `second_factor.html` (`next`, `error`),
+`reauthenticate.html` (`next`, `error`). `error` is a sentence or None; a refused form comes back with 422, or
+429 where there were too many tries.
+"""
+
+from urllib.parse import quote
+
+from quart import Blueprint, Response, render_template, request
+
+from rmactors.messages.accounts import ProveSession, SpendCode, SpendRecoveryCode
+from rmactors.messages.writes import Refused
+from rmactors.store.queries import accounts as queries
+from rmactors.web.access import actor, audit, authenticate, actor_or_none, current_session, route, services, state
+from rmactors.web.auth import second_factor, totp
+from rmactors.web.auth.sessions import close_session, forget_cookie, open_session
+from rmactors.web.problems import Problem, settled
+from rmactors.web.security import safe_next
+
+blueprint = Blueprint("login", __name__)
+_WRONG = "Wrong user name or password."
+
+
+@route(blueprint, "/login", role="public")
+async def login_form() -> Response:
+    """The form; to `/setup` where nobody can sign in yet, onwards where somebody has."""
+    target = safe_next(request.args.get("next"))
+    await authenticate()
+    if actor_or_none() is not None:
+        return _to(target)
+    if not await services().reader.run(queries.any_user):
+        return _to("/setup")
+    return await _page("login.html", 200, next=target, username="", error=None)
+
+
+@route(blueprint, "/login", role="public", methods=["POST"])
+async def log_in() -> Response:
+    """303 to where the user wanted to go, or to the page of the second factor."""
+    form = await request.form
+    username, password, target = form.get("username", "").strip(), form.get("password", ""), safe_next(form.get("next"))
+    doors = state().doors
+    try:
+        doors.knock_from_here()
+        doors.knock(username.casefold())
+        login = await services().reader.run(queries.login_by_name, username)
+        right = await doors.try_password(login, password, "user.login")
+    except Problem as problem:
+        if problem.status != 429:
+            raise
+        return await _page("login.html", 429, problem, next=target, username=username, error=problem.detail)
+    if login is None or not right:
+        return await _page("login.html", 422, next=target, username=username, error=_WRONG)
+    owes = login.totp_secret is not None
+    response = _to(f"/login/second-factor?next={quote(target, safe='/')}" if owes else target)
+    await open_session(login, response, second_factor=not owes)
+    return response
+
+
+@route(blueprint, "/login/second-factor", role="public")
+async def second_factor_form() -> Response:
+    """For a browser whose password was right."""
+    session = await current_session()
+    target = safe_next(request.args.get("next"))
+    if session is None:
+        return _to(f"/login?next={quote(target, safe='/')}")
+    return _to(target) if session.second_factor else await _page("second_factor.html", 200, next=target, error=None)
+
+
+@route(blueprint, "/login/second-factor", role="public", methods=["POST"])
+async def give_second_factor() -> Response:
+    """Takes a code of the authenticator or a recovery code, each once (form `code`, `next`)."""
+    form = await request.form
+    typed, target = form.get("code", "").strip(), safe_next(form.get("next"))
+    session = await current_session()
+    login = await services().reader.run(queries.login_by_id, session.user_id) if session is not None else None
+    if session is None or login is None:
+        return _to(f"/login?next={quote(target, safe='/')}")
+    if session.second_factor:
+        return _to(target)
+    try:
+        state().doors.knock_from_here()
+        state().doors.knock(f"second-factor:{login.id}")
+    except Problem as problem:
+        return await _page("second_factor.html", 429, problem, next=target, error=problem.detail)
+    at = services().now()
+    step = totp.matching_step(second_factor.secret_of(login), typed, at)
+    spend = SpendCode(login.id, step) if step else SpendRecoveryCode(login.id, totp.recovery_digest(typed), at)
+    response = _to(target)
+    try:
+        await open_session(login, response, second_factor=True, writes=(spend,))
+    except Problem as problem:
+        if problem.slug != "spent":
+            raise
+        await state().doors.note_failure(login, "user.second_factor")
+        error = "This code was used already; wait for the next one." if step else "This code is not right."
+        return await _page("second_factor.html", 422, next=target, error=error)
+    return response
+
+
+@route(blueprint, "/logout", role="public", methods=["POST"])
+async def log_out() -> Response:
+    """Ends the session; also fine where there is none."""
+    session = await current_session()
+    if session is not None:
+        await close_session(session)
+    response = _to("/login")
+    forget_cookie(response)
+    return response
+
+
+@route(blueprint, "/reauthenticate", role="signed_in")
+async def reauthenticate_form() -> Response:
+    return await _page("reauthenticate.html", 200, next=safe_next(request.args.get("next")), error=None)
+
+
+@route(blueprint, "/reauthenticate", role="signed_in", methods=["POST"])
+async def reauthenticate() -> Response:
+    """Takes the password again (form `password`, `next`); the session may then do what is delicate for a while."""
+    form = await request.form
+    target, who, doors = safe_next(form.get("next")), actor(), state().doors
+    if who.kind == "token":
+        return _to(target)
+    try:
+        doors.knock(f"proof:{who.id}")
+        login = await services().reader.run(queries.login_by_id, who.id)
+        right = await doors.try_password(login, form.get("password", ""), "user.reauthenticate")
+    except Problem as problem:
+        if problem.status != 429:
+            raise
+        return await _page("reauthenticate.html", 429, problem, next=target, error=problem.detail)
+    if not right:
+        return await _page("reauthenticate.html", 422, next=target, error="This is not your password.")
+    proof = ProveSession(who.session_id, services().now(), audit("user.reauthenticate", "user", who.id))
+    answer = await services().ask_store(proof)
+    if isinstance(answer, Refused):
+        return _to("/login")
+    settled(answer)
+    return _to(target)
+
+
+async def _page(template: str, status: int, problem: Problem | None = None, **context: object) -> Response:
+    response = Response(await render_template(template, **context), status, content_type="text/html; charset=utf-8")
+    if problem is not None:
+        response.headers.update(problem.headers)
+    return response
+
+
+def _to(path: str) -> Response:
+    return Response("", 303, {"Location": path})

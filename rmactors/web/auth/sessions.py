@@ -1,0 +1,57 @@
+"""Opening and ending sessions: a new id at every sign-in, only its digest in the database, a cookie that scripts cannot read."""
+
+from quart import Response, request
+
+from rmactors import clock, ids, tokens
+from rmactors.messages.accounts import CloseSession, OpenSession
+from rmactors.messages.writes import Audit
+from rmactors.store.queries.accounts import Login, SignedIn
+from rmactors.web.access import SESSION_LIFETIME, client_address, cookie_name, current_session, services
+from rmactors.web.problems import settled
+
+OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
+
+
+async def open_session(login: Login, response: Response, *, second_factor: bool, writes: tuple[object, ...] = ()) -> None:
+    """Sign `login` in and put the cookie into `response`. The browser's earlier session ends.
+
+    With `second_factor` False the session is good for nothing but giving the second factor. `writes` are
+    committed together with the session. Raises Problem where that fails.
+    """
+    at = services().now()
+    earlier = await current_session()
+    token = tokens.make(tokens.SESSION)
+    lifetime = SESSION_LIFETIME if second_factor else OWES_SECOND_FACTOR_FOR
+    audit = Audit(at, login.username, "user", "user.login", "user", login.id, client_address()) if second_factor else None
+    answer = await services().ask_store(
+        *writes,
+        OpenSession(
+            ids.new(), tokens.digest(token), login.id, login.password_hash, at, at + lifetime, second_factor,
+            client_address(), request.headers.get("User-Agent", "")[:300].replace("\0", ""),
+            earlier.session_id if earlier is not None else None, audit,
+        ),
+    )  # fmt: skip
+    settled(answer, "session")
+    response.set_cookie(
+        cookie_name(),
+        token,
+        max_age=lifetime // clock.SECOND,
+        path="/",
+        secure=services().settings.cookie_secure,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+async def close_session(session: SignedIn) -> None:
+    """End the session on the server. Raises Problem where that could not be stored."""
+    at = services().now()
+    audit = Audit(at, session.username, "user", "user.logout", "user", session.user_id, client_address())
+    settled(await services().ask_store(CloseSession(session.session_id, session.user_id, audit)), "session")
+
+
+def forget_cookie(response: Response) -> None:
+    """Have the browser drop the cookie."""
+    response.delete_cookie(
+        cookie_name(), path="/", secure=services().settings.cookie_secure, httponly=True, samesite="Lax"
+    )

@@ -1,0 +1,162 @@
+"""The perimeter of the HTTP side: which host names are ours, what is cross-site, who the peer is, what headers go out.
+
+Decides from values alone; knows nothing of users. Never believes `X-Forwarded-*` from a peer that is not a
+configured proxy.
+"""
+
+import ipaddress
+from collections.abc import Mapping
+from urllib.parse import SplitResult, urlsplit
+
+from rmactors.settings import Settings, split_address
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+_LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Perimeter:
+    """What follows from the settings about host names, origins and proxies."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._base = urlsplit(settings.public_url)
+        self._own_scheme = "https" if settings.tls else "http"
+        self._proxies: tuple[Network, ...] = tuple(
+            ipaddress.ip_network(part.strip(), strict=False)
+            for part in settings.trusted_proxies.split(",")
+            if part.strip()
+        )
+        listen, _ = split_address(settings.listen)
+        address = _address(listen)
+        self._any_literal = address is not None and address.is_unspecified
+        names = {(self._base.hostname or "").lower(), listen.lower()}
+        if self._any_literal or listen.lower() == "localhost" or (address is not None and address.is_loopback):
+            names |= _LOOPBACK_NAMES
+        self._names = frozenset(names)
+        self.headers: Mapping[str, str] = (
+            {**_HEADERS, "Strict-Transport-Security": "max-age=31536000"} if self._base.scheme == "https" else _HEADERS
+        )
+        """What every answer carries."""
+
+    def is_proxy(self, peer: str) -> bool:
+        """Whether `peer` is one of the proxies whose `X-Forwarded-*` is believed."""
+        address = _address(peer)
+        return address is not None and any(address in network for network in self._proxies)
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a `Host` header is one of ours: else a name that was rebound to our address (DNS rebinding).
+
+        Where the server listens on every address, any literal address is ours: only names can be rebound.
+        """
+        name = _hostname(host)
+        if name is None:
+            return False
+        return name in self._names or (self._any_literal and _address(name) is not None)
+
+    def is_cross_site(self, sec_fetch_site: str | None, origin: str | None, host: str) -> bool:
+        """Whether a browser says that another site caused this request.
+
+        Programs send neither header and are let through: what protects them is that nothing signs them in unasked.
+        """
+        if sec_fetch_site is not None:
+            return sec_fetch_site.lower() not in {"same-origin", "none"}
+        if origin is None:
+            return False
+        return not self._is_own_origin(origin, host)
+
+    def client_address(self, peer: str, forwarded_for: str | None) -> str:
+        """The address to remember and to throttle: the peer, or what our own proxies say of the one before them."""
+        if not forwarded_for or not self.is_proxy(peer):
+            return peer
+        for part in reversed(forwarded_for.split(",")):
+            hop = _without_port(part.strip())
+            if _address(hop) is None:
+                return peer
+            if not self.is_proxy(hop):
+                return hop
+            peer = hop
+        return peer
+
+    def is_own_url(self, url: str, host: str) -> bool:
+        """Whether an absolute URL (a Referer) is on this site."""
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return False
+        return bool(parts.netloc) and self._is_own_origin(f"{parts.scheme}://{parts.netloc}", host)
+
+    def _is_own_origin(self, origin: str, host: str) -> bool:
+        try:
+            parts = urlsplit(origin)
+            name = parts.hostname
+        except ValueError:
+            return False
+        if not name or not self.knows_host(parts.netloc):
+            return False
+        if parts.scheme != (self._base.scheme if name == self._base.hostname else self._own_scheme):
+            return False
+        return parts.netloc.lower() == host.lower() or _origin(parts) == _origin(self._base)
+
+
+def throttle_key(address: str) -> str:
+    """What an address counts as in a throttle: an IPv6 customer has a whole /64."""
+    found = _address(address)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return address
+
+
+def safe_next(text: str | None) -> str:
+    """Where to go after a sign-in: a path on this site, else `/`."""
+    if not text or not text.startswith("/") or text.startswith(("//", "/\\")):
+        return "/"
+    if any(ord(character) <= 32 or ord(character) == 127 for character in text) or "\\" in text:
+        return "/"
+    return text if text.isascii() and len(text) <= 2000 else "/"
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped
+    return found
+
+
+def _hostname(host: str) -> str | None:
+    """The name in a `Host` header, lower case, without port and brackets."""
+    if not host or any(character in host for character in "/@?#\\, \t"):
+        return None
+    try:
+        parts = urlsplit(f"//{host}")
+        _ = parts.port  # raises where it is not a number
+    except ValueError:
+        return None
+    return parts.hostname
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
+def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
