@@ -129,8 +129,8 @@ CREATE TABLE schedules (
   params TEXT NOT NULL,
   created_at BIGINT NOT NULL,
   anchor_at BIGINT NOT NULL,                       -- created, enabled or changed: slots before it are not judged
-  last_run_at BIGINT,                              -- start of the newest run
-  last_slot_at BIGINT,                             -- newest slot that a run named
+  last_slot_at BIGINT,                             -- newest slot that a run was started for
+  last_run_at BIGINT,                              -- newest start of a run that named no slot
   deleted_at BIGINT
 );
 CREATE INDEX schedules_by_host ON schedules (host_id) WHERE deleted_at IS NULL;
@@ -156,8 +156,7 @@ CREATE TABLE jobs (
   finished_at BIGINT,
   deadline_at BIGINT,                              -- of a running job: later than this without an end, it is lost
   cancel_requested_at BIGINT,
-  spool_id TEXT,                                   -- of the report that ended it
-  seq BIGINT,
+  given_up BIGINT NOT NULL DEFAULT 0 CHECK (given_up IN (0, 1)),  -- the server called it lost; its real end may still come
   sort_at BIGINT NOT NULL                          -- queued or started, for lists
 );
 CREATE INDEX jobs_by_time ON jobs (sort_at, id);
@@ -174,12 +173,14 @@ CREATE TABLE job_logs (
   PRIMARY KEY (job_id, line)
 );
 
--- The newest outcome that counted for each (host, kind, subject), and what the rules must remember of it.
+-- What the rules remember of each (host, kind of alert, subject): the newest outcome that counted, for example.
 CREATE TABLE tracks (
   host_id TEXT NOT NULL REFERENCES hosts (id),
   kind TEXT NOT NULL,                              -- kind of alert
   subject TEXT NOT NULL,
-  head TEXT,                                       -- JSON, see rules.track
+  version BIGINT NOT NULL,                         -- one more with every change: a decision expects the one it saw
+  head TEXT,                                       -- JSON of the newest outcome that counted
+  last_good_at BIGINT,
   quiet BIGINT NOT NULL DEFAULT 0 CHECK (quiet IN (0, 1)),  -- an operator resolved a condition that still holds
   PRIMARY KEY (host_id, kind, subject)
 );

@@ -312,13 +312,27 @@ class TouchConditions:
 
 @dataclass(frozen=True, slots=True)
 class SaveTrack:
-    """What the rules remember of (host, kind of alert, subject). `head` is JSON or None."""
+    """What the rules remember of (host, kind of alert, subject). `head` is JSON or None.
+
+    Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
+    """
 
     host_id: str
     kind: AlertKind
     subject: str
+    version: int
     head: str | None
+    last_good_at: int | None
     quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MarkRun:
+    """A run of a schedule began: for the slot `slot_at`, or at `run_at` without naming one."""
+
+    schedule_id: str
+    slot_at: int | None
+    run_at: int | None
 
 
 # ---- silences
@@ -439,6 +453,13 @@ class AppendAudit:
     audit: Audit
 
 
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Changes one row, to learn whether the store can commit."""
+
+    at: int
+
+
 Write = (
     CreateEnrollmentToken
     | EnrollHost
@@ -462,6 +483,8 @@ Write = (
     | ResolveAlert
     | TouchConditions
     | SaveTrack
+    | MarkRun
+    | Pulse
     | CreateSilence
     | DeleteSilence
     | ReleaseHeld

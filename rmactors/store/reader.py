@@ -59,7 +59,7 @@ class Reader:
 def connect_read_only(database: Path) -> sqlite3.Connection:
     """A connection that cannot write. Rows come as sqlite3.Row."""
     connection = sqlite3.connect(
-        f"file:{database.resolve()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+        f"{database.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
     )
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA query_only = 1")

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 W = TypeVar("W")
+C = TypeVar("C")
 
 
 class RefusedWrite(Exception):
@@ -59,12 +60,12 @@ class Wakeups:
 class Transaction:
     """One savepoint of the open transaction."""
 
-    __slots__ = ("_connection", "execute", "wake")
+    __slots__ = ("_cache", "execute", "wake")
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+    def __init__(self, connection: sqlite3.Connection, cache: dict[str, Any]) -> None:
         self.execute: Callable[..., sqlite3.Cursor] = connection.execute
         self.wake = Wakeups()
+        self._cache = cache
 
     def row(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
         """The first row, or None."""
@@ -77,6 +78,17 @@ class Transaction:
     def changed(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """How many rows a change touched."""
         return self.execute(sql, parameters).rowcount
+
+    def cached(self, name: str, load: Callable[["Transaction"], C]) -> C:
+        """What `load` finds, kept until someone says `forget(name)`. For small tables read by every alert."""
+        if name not in self._cache:
+            self._cache[name] = load(self)
+        found: C = self._cache[name]
+        return found
+
+    def forget(self, name: str) -> None:
+        """Whoever changes what is cached says so."""
+        self._cache.pop(name, None)
 
 
 Apply = Callable[[Transaction, Any], object]

@@ -1,0 +1,178 @@
+"""Channels, and how the attempts to send on them ended."""
+
+import json
+
+from rmactors import ids
+from rmactors.messages.writes import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
+from rmactors.store import audit, outbox
+from rmactors.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
+
+
+@handles(SaveChannel)
+def save_channel(tx: Transaction, write: SaveChannel) -> None:
+    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    if known is None and not write.create:
+        raise RefusedWrite("not_found", "there is no such channel")
+    if known is not None and known["kind"] != write.kind:
+        raise RefusedWrite("conflict", "a channel's kind cannot change; make a new channel")
+    tx.execute(
+        "INSERT INTO channels (id, kind, name, enabled, config, default_priority, min_severity, events, host_tags,"
+        " group_seconds, remind_hours, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled, config = excluded.config,"
+        " default_priority = excluded.default_priority, min_severity = excluded.min_severity, events = excluded.events,"
+        " host_tags = excluded.host_tags, group_seconds = excluded.group_seconds, remind_hours = excluded.remind_hours,"
+        " updated_at = excluded.updated_at",
+        (
+            write.channel_id, write.kind, write.name, int(write.enabled), write.config, write.default_priority,
+            write.min_severity, json.dumps(write.events), json.dumps(write.host_tags), write.group_seconds,
+            write.remind_hours, write.at, write.at,
+        ),
+    )  # fmt: skip
+    if known is not None and known["enabled"] and not write.enabled:
+        _end_queue(tx, write.channel_id, write.at)
+    audit.append(tx, write.audit)
+    _changed(tx, write.channel_id)
+
+
+@handles(DeleteChannel)
+def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
+    if not tx.changed("DELETE FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,)):
+        raise RefusedWrite("not_found", "there is no such channel")
+    audit.append(tx, write.audit)
+    _changed(tx, write.channel_id)
+
+
+@handles(SettleAttempt)
+def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
+    result = write.result
+    state = {"delivered": "delivered", "dead": "dead", "retry": "queued"}[result.verdict]
+    settled = tx.changed(
+        "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?, due_at), recipients_left = ?,"
+        " finished_at = ? WHERE id = ? AND state = 'queued'",
+        (
+            state, write.attempt, result.error, write.due_at,
+            json.dumps(result.recipients_left) if result.recipients_left else None,
+            None if state == "queued" else write.at, write.delivery_id,
+        ),
+    )  # fmt: skip
+    if not settled:  # its channel was disabled or deleted while the message was under way
+        raise DuplicateWrite
+    channel = tx.row(
+        "UPDATE channels SET last_fired_at = CASE WHEN ? THEN ? ELSE last_fired_at END, last_error = ?,"
+        " failing_since = CASE WHEN ? THEN NULL ELSE coalesce(failing_since, ?) END WHERE id = ? RETURNING name",
+        (
+            result.verdict == "delivered", write.at, None if result.verdict == "delivered" else result.error,
+            result.verdict == "delivered", write.at, write.channel_id,
+        ),
+    )  # fmt: skip
+    if channel is None:
+        raise DuplicateWrite
+    _log_attempt(tx, write.log_id, write)
+    for delivery_id, end in write.carried:
+        carried = tx.row(
+            "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ? AND state = 'queued'"
+            " RETURNING alert_id",
+            (end, write.at, write.delivery_id, delivery_id),
+        )
+        if carried is not None and end == "superseded":
+            outbox.add_event(
+                tx, carried["alert_id"], None, write.at, "superseded", channel=(write.channel_id, channel["name"]),
+                note="the resolution told it as well",
+            )  # fmt: skip
+    tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
+
+
+@handles(LogTest)
+def log_test(tx: Transaction, write: LogTest) -> None:
+    channel = tx.row("SELECT 1 FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    if channel is None:
+        raise RefusedWrite("not_found", "there is no such channel")
+    if write.result.verdict == "delivered":
+        tx.execute("UPDATE channels SET last_fired_at = ? WHERE id = ?", (write.at, write.channel_id))
+    _insert_log(
+        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1, write.result.verdict == "delivered",
+        False, write.result.status_code, write.result.latency_ms, write.result.error, write.at,
+    )  # fmt: skip
+    audit.append(tx, write.audit)
+    tx.wake.topics.add("channels")
+
+
+@handles(RetryDelivery)
+def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
+    found = tx.row(
+        "SELECT deliveries.state, deliveries.channel_id, channels.enabled FROM deliveries"
+        " JOIN channels ON channels.id = deliveries.channel_id WHERE deliveries.id = ?",
+        (write.delivery_id,),
+    )
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such delivery")
+    if found["state"] != "dead":
+        raise RefusedWrite("conflict", f"only a dead delivery can be sent again; this one is {found['state']}")
+    if not found["enabled"]:
+        raise RefusedWrite("conflict", "its channel is disabled; enable it first")
+    # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
+    seq = tx.row("UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],))
+    assert seq is not None
+    tx.execute(
+        "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0"
+        " WHERE id = ?",
+        (seq["seq"], write.at, write.at, write.delivery_id),
+    )
+    audit.append(tx, write.audit)
+    tx.wake.channels.add(found["channel_id"])
+    tx.wake.topics.add("channels")
+
+
+def _end_queue(tx: Transaction, channel_id: str, at: int) -> None:
+    """What waits on a channel that is switched off is dead, and says why; what a silence held back is forgotten."""
+    for row in tx.rows("SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq", (channel_id,)):
+        _insert_log(
+            tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], False, True, None, 0.0,
+            "channel disabled", at,
+        )  # fmt: skip
+    tx.execute(
+        "UPDATE deliveries SET state = 'dead', last_error = 'channel disabled', finished_at = ?"
+        " WHERE channel_id = ? AND state = 'queued'",
+        (at, channel_id),
+    )
+    tx.execute("DELETE FROM held WHERE channel_id = ?", (channel_id,))
+    tx.execute("DELETE FROM group_windows WHERE channel_id = ?", (channel_id,))
+    tx.execute("UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ?", (channel_id,))
+
+
+def _changed(tx: Transaction, channel_id: str) -> None:
+    tx.forget("channels")
+    tx.wake.channel_list = True
+    tx.wake.channels.add(channel_id)
+    tx.wake.topics.add("channels")
+
+
+def _log_attempt(tx: Transaction, log_id: str, write: SettleAttempt) -> None:
+    result = write.result
+    _insert_log(
+        tx, log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt,
+        result.verdict == "delivered", result.verdict == "dead", result.status_code, result.latency_ms, result.error, write.at,
+    )  # fmt: skip
+
+
+def _insert_log(
+    tx: Transaction,
+    log_id: str,
+    channel_id: str,
+    alert_id: str,
+    delivery_id: str,
+    event: str,
+    attempt: int,
+    ok: bool,
+    dead: bool,
+    status_code: int | None,
+    latency_ms: float,
+    error: str | None,
+    at: int,
+) -> None:
+    tx.execute(
+        "INSERT INTO notification_log (id, n, channel_id, alert_id, delivery_id, event, attempt, ok, dead, status_code,"
+        " latency_ms, error, fired_at)"
+        " VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM notification_log), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (log_id, channel_id, alert_id, delivery_id, event, attempt, int(ok), int(dead), status_code, latency_ms, error, at),
+    )

@@ -1,0 +1,125 @@
+"""Jobs: asked for, begun, ended, given up; and the lines they wrote."""
+
+import sqlite3
+
+from rmactors.messages.writes import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
+from rmactors.store import audit
+from rmactors.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
+
+LOG_LINES_KEPT = 20_000
+"""Lines kept of one job. What a runaway hook writes beyond them is not worth the disk."""
+
+
+@handles(SaveStart)
+def save_start(tx: Transaction, write: SaveStart) -> None:
+    report = write.report
+    known = _known(tx, report.host_id, report.job_id)
+    if known is not None and known["status"] != "queued":
+        raise DuplicateWrite
+    tx.execute(
+        "INSERT INTO jobs (id, host_id, kind, plan, schedule_id, scheduled_for, subject, status, warning, started_at,"
+        " deadline_at, sort_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET plan = coalesce(excluded.plan, jobs.plan), subject = excluded.subject,"
+        " status = 'running', warning = excluded.warning, started_at = excluded.started_at,"
+        " schedule_id = coalesce(excluded.schedule_id, jobs.schedule_id),"
+        " scheduled_for = coalesce(excluded.scheduled_for, jobs.scheduled_for), deadline_at = excluded.deadline_at",
+        (
+            report.job_id, report.host_id, report.kind, report.plan, report.schedule_id, report.scheduled_for,
+            write.subject, write.warning, report.started_at, write.deadline_at, report.started_at,
+        ),
+    )  # fmt: skip
+    tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
+
+
+@handles(SaveEnd)
+def save_end(tx: Transaction, write: SaveEnd) -> None:
+    report = write.report
+    known = _known(tx, report.host_id, report.job_id)
+    if known is not None and known["status"] not in ("queued", "running") and not known["given_up"]:
+        raise DuplicateWrite
+    tx.execute(
+        "INSERT INTO jobs (id, host_id, kind, plan, schedule_id, scheduled_for, subject, status, reason, error,"
+        " exit_code, stats, warning, started_at, finished_at, sort_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET plan = coalesce(excluded.plan, jobs.plan), subject = excluded.subject,"
+        " schedule_id = coalesce(excluded.schedule_id, jobs.schedule_id),"
+        " scheduled_for = coalesce(excluded.scheduled_for, jobs.scheduled_for), status = excluded.status,"
+        " reason = excluded.reason, error = excluded.error, exit_code = excluded.exit_code, stats = excluded.stats,"
+        " warning = excluded.warning, started_at = excluded.started_at, finished_at = excluded.finished_at,"
+        " deadline_at = NULL, given_up = 0",
+        (
+            report.job_id, report.host_id, report.kind, report.plan, report.schedule_id, report.scheduled_for,
+            write.subject, report.status, report.reason, report.error, report.exit_code, report.stats, write.warning,
+            report.started_at, report.finished_at, report.started_at,
+        ),
+    )  # fmt: skip
+    tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
+
+
+@handles(SaveLoss)
+def save_loss(tx: Transaction, write: SaveLoss) -> None:
+    loss = write.loss
+    lost = tx.changed(
+        "UPDATE jobs SET status = 'failed', reason = 'lost', error = ?, finished_at = ?, deadline_at = NULL, given_up = 1"
+        " WHERE id = ? AND status = 'running'",
+        (loss.detail, loss.at, loss.job_id),
+    )
+    if not lost:
+        raise DuplicateWrite
+    tx.wake.topics |= {"jobs", f"job:{loss.job_id}"}
+
+
+@handles(SaveLogLines)
+def save_log_lines(tx: Transaction, write: SaveLogLines) -> None:
+    known = _known(tx, write.host_id, write.job_id)
+    if known is None:
+        return
+    for line, stream, text in write.lines:
+        if line < LOG_LINES_KEPT:
+            tx.execute(
+                "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT (job_id, line) DO NOTHING",
+                (write.job_id, line, stream, text),
+            )
+    tx.wake.topics.add(f"job:{write.job_id}")
+
+
+@handles(QueueJob)
+def queue_job(tx: Transaction, write: QueueJob) -> None:
+    if tx.row("SELECT 1 FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,)) is None:
+        raise RefusedWrite("not_found", "there is no such host")
+    subject = ""
+    if write.schedule_id is not None:
+        owner = tx.row(
+            "SELECT 1 FROM schedules WHERE id = ? AND host_id = ? AND deleted_at IS NULL", (write.schedule_id, write.host_id)
+        )
+        if owner is None:
+            raise RefusedWrite("not_found", "this host has no such schedule")
+        subject = write.schedule_id
+    tx.execute(
+        "INSERT INTO jobs (id, host_id, kind, schedule_id, subject, status, params, queued_at, sort_at)"
+        " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        (write.job_id, write.host_id, write.kind, write.schedule_id, subject, write.params, write.at, write.at),
+    )
+    audit.append(tx, write.audit)
+    tx.wake.hosts.add(write.host_id)
+    tx.wake.topics.add("jobs")
+
+
+@handles(CancelJob)
+def cancel_job(tx: Transaction, write: CancelJob) -> None:
+    job = tx.row("SELECT host_id, status FROM jobs WHERE id = ?", (write.job_id,))
+    if job is None:
+        raise RefusedWrite("not_found", "there is no such job")
+    if job["status"] not in ("queued", "running"):
+        raise RefusedWrite("conflict", f"the job has ended: {job['status']}")
+    tx.execute("UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?) WHERE id = ?", (write.at, write.job_id))
+    audit.append(tx, write.audit)
+    tx.wake.hosts.add(job["host_id"])
+    tx.wake.topics |= {"jobs", f"job:{write.job_id}"}
+
+
+def _known(tx: Transaction, host_id: str, job_id: str) -> sqlite3.Row | None:
+    job = tx.row("SELECT host_id, status, given_up FROM jobs WHERE id = ?", (job_id,))
+    if job is not None and job["host_id"] != host_id:
+        raise RefusedWrite("foreign_job", "this job belongs to another host")
+    return job
