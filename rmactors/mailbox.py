@@ -62,10 +62,11 @@ class Mailbox(Generic[T]):
 
     async def receive_many(self, most: int) -> list[T]:
         """Take what is there, at least one and at most `most` messages, oldest first."""
-        batch = [await self.receive()]
-        while self._items and len(batch) < most:
-            batch.append(self._take())
-        return batch
+        return [await self.receive(), *self.take(most - 1)]
+
+    def take(self, most: int) -> list[T]:
+        """Take what is there without waiting, at most `most` messages, oldest first."""
+        return [self._take() for _ in range(min(most, len(self._items)))]
 
     def _put(self, item: T) -> None:
         self._items.append(item)

@@ -1,0 +1,28 @@
+"""What an operator's acknowledgement or resolution does."""
+
+from dataclasses import replace
+
+from rmactors.messages.writes import AcknowledgeAlert, Audit, ResolveAlert
+from rmactors.rules.track import Decision, Key, Track, remember
+
+LASTING = frozenset({"agent_offline", "stale_schedule"})
+"""Kinds whose condition still holds while their alert is open."""
+
+
+def acknowledge(track: Track, by: str, note: str | None, now: int, audit: Audit) -> Decision:
+    """Keeps the open alert open and says who looks after it. Once acknowledged, it stays so."""
+    assert track.alert is not None
+    if track.alert.acknowledged:
+        return Decision(track, (), "acknowledged already")
+    write = AcknowledgeAlert(track.alert.id, now, by, note, audit)
+    return Decision(replace(track, alert=replace(track.alert, acknowledged=True)), (write,), "acknowledged")
+
+
+def resolve(key: Key, track: Track, by: str, note: str | None, now: int, audit: Audit) -> Decision:
+    """Ends the open alert. A condition that still holds stays quiet until it has cleared once."""
+    assert track.alert is not None
+    write = ResolveAlert(track.alert.id, now, by, note, None, audit)
+    if key.kind in LASTING:
+        after, saved = remember(key, track, alert=None, quiet=True)
+        return Decision(after, (saved, write), "resolved, quiet until it has cleared once")
+    return Decision(replace(track, alert=None), (write,), "resolved")

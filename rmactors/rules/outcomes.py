@@ -1,0 +1,131 @@
+"""What the end of a backup, forget, prune or check does: the four `…_failed` rules.
+
+Outcomes count in the order in which they happened, not in which they arrive: one that is older than what counted
+already changes nothing but its job. A loss is the server's guess; when the real end comes, it takes the loss's place.
+"""
+
+from dataclasses import dataclass, replace
+
+from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, Write
+from rmactors.rules import wording
+from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, remember
+from rmactors.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The end of one job, as far as its rule cares. `at` is when it ended, `now` when it is judged.
+
+    `label` is the name people know it by: its schedule's or its plan's, empty for neither.
+    """
+
+    job_id: str
+    kind: JobKind
+    label: str
+    status: JobEnd
+    reason: Reason
+    error: str | None
+    exit_code: int | None
+    on_partial: OnPartial
+    at: int
+    now: int
+    spool_id: str | None = None
+    seq: int | None = None
+    lost: bool = False
+
+
+def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
+    """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised."""
+    head = track.head
+    if head is not None and head.lost and head.job_id == outcome.job_id and not outcome.lost:
+        return _replace_loss(key, track, head, outcome)
+    verdict = verdict_of(outcome)
+    if verdict is None:
+        return Decision(track, (), f"{outcome.status} neither raises nor resolves")
+    if head is not None and not is_newer(outcome, head):
+        return Decision(track, (), "older than the outcome that counts")
+    return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id)
+
+
+def verdict_of(outcome: Outcome) -> Verdict | None:
+    """Good, bad, or None where it says nothing about the backup."""
+    match outcome.status:
+        case "succeeded":
+            return "good"
+        case "partial":
+            return "good" if outcome.on_partial == "ok" else "bad"
+        case "failed":
+            return "bad"
+        case "cancelled" | "skipped":
+            return None
+
+
+def is_newer(outcome: Outcome, head: Head) -> bool:
+    """Whether `outcome` happened after `head`: by place in the spool they share, else by time (a tie counts)."""
+    if outcome.spool_id is not None and outcome.spool_id == head.spool_id and None not in (outcome.seq, head.seq):
+        assert outcome.seq is not None
+        assert head.seq is not None
+        return outcome.seq > head.seq
+    return outcome.at >= head.at
+
+
+def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
+    after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"), last_good_at=outcome.at)
+    if track.alert is None:
+        return Decision(after, (saved,), "good, and nothing was open")
+    resolved = ResolveAlert(track.alert.id, outcome.now, "rule", None, wording.recovered(outcome.kind, outcome.label, outcome.status))
+    return Decision(after, (saved, resolved), "good: resolves")
+
+
+def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
+    message = _message(track, outcome)
+    if track.alert is not None:
+        head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
+        after, saved = remember(key, track, head=_flat(head))
+        return Decision(
+            after, (saved, TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)), "bad again: touches"
+        )
+    head = replace(_head_of(outcome, "bad"), raised=outcome.lost, before=track.head if outcome.lost else None)
+    raised = RaiseAlert(
+        fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id
+    )
+    after, saved = remember(key, track, alert=OpenAlert(fresh_id, raised.severity, outcome.now), head=_flat(head))
+    return Decision(after, (saved, raised), "bad: raises")
+
+
+def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decision:
+    """The real end of a job that was given up: as if the loss had never been, except for what people were told."""
+    verdict = verdict_of(outcome)
+    before = loss.before
+    counts = verdict is not None and (before is None or is_newer(outcome, before))
+    head = _head_of(outcome, verdict) if verdict is not None and counts else before
+    last_good_at = outcome.at if counts and verdict == "good" else track.last_good_at
+    alert = track.alert
+    writes: tuple[Write, ...] = ()
+    why = "the real end takes the place of the loss"
+    if alert is not None and head is not None and head.verdict == "bad":
+        if counts:
+            writes = (TouchAlert(alert.id, _message(track, outcome), outcome.now, False, outcome.job_id),)
+            why += ", a failure: no new occurrence"
+    elif alert is not None and (head is not None or loss.raised):
+        text = wording.recovered(outcome.kind, outcome.label, outcome.status)
+        writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
+        alert = None
+        why += ": resolves"
+    after, saved = remember(key, track, alert=alert, head=head, last_good_at=last_good_at)
+    return Decision(after, (saved, *writes), why)
+
+
+def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
+    return Head(outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost)
+
+
+def _flat(head: Head) -> Head:
+    """Remembers one outcome before a loss, not a chain of them."""
+    return replace(head, before=replace(head.before, before=None)) if head.before is not None else head
+
+
+def _message(track: Track, outcome: Outcome) -> str:
+    return wording.failed(
+        outcome.kind, outcome.label, outcome.status, outcome.reason, outcome.error, outcome.exit_code, track.last_good_at
+    )

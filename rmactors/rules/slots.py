@@ -1,0 +1,77 @@
+"""Whether a schedule's slot was missed, and when to look again.
+
+A slot is missed when it is older than the schedule's grace, later than the schedule's anchor (made, enabled or
+changed), and no run was started for it. Only the newest such slot is judged.
+"""
+
+from dataclasses import dataclass
+
+from rmactors import cron
+from rmactors.clock import DAY, HOUR, SECOND, seconds
+
+EARLY = 60 * SECOND
+"""A run that names no slot counts for one that is at most this much later."""
+SHARE_OF_INTERVAL = 0.1
+SHARE_AT_MOST = 6 * HOUR
+LOOK_BACK = 5 * 366 * DAY
+"""No accepted expression is quiet for longer than a leap year's 29 February is away, and a century is not ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slots:
+    """A schedule as this rule sees it. Times in microseconds, durations in seconds."""
+
+    cron: str
+    timezone: str
+    anchor_at: int
+    grace_seconds: float
+    last_slot_at: int | None = None
+    last_run_at: int | None = None
+
+    def is_slot(self, at: int) -> bool:
+        """Whether the expression fires at `at`."""
+        return cron.previous_fire(self.cron, self.timezone, at, not_before=at) == at
+
+
+def mark(slots: Slots, scheduled_for: int | None, started_at: int) -> tuple[int | None, int | None]:
+    """(slot, free start) of a run: the slot it names, or when it began where it names none that exists."""
+    if scheduled_for is not None and slots.is_slot(scheduled_for):
+        return scheduled_for, None
+    return None, started_at
+
+
+def grace(slots: Slots, slot: int, least_seconds: float) -> int:
+    """How late a run may start: the largest of what is set, the floor, and a tenth of the interval before `slot`."""
+    before = cron.previous_fire(slots.cron, slots.timezone, slot - 1, not_before=slot - LOOK_BACK)
+    interval = slot - before if before is not None else 0
+    share = min(round(interval * SHARE_OF_INTERVAL), SHARE_AT_MOST)
+    return max(_floor(slots, least_seconds), share)
+
+
+def missed(slots: Slots, now: int, least_seconds: float) -> int | None:
+    """The newest slot whose grace is over and that had no run; None where all is well."""
+    earliest = slots.anchor_at + 1
+    slot = cron.previous_fire(slots.cron, slots.timezone, now - _floor(slots, least_seconds) - 1, not_before=earliest)
+    while slot is not None and slot + grace(slots, slot, least_seconds) >= now:
+        slot = cron.previous_fire(slots.cron, slots.timezone, slot - 1, not_before=earliest)
+    if slot is None or _had_run(slots, slot):
+        return None
+    return slot
+
+
+def look_again(slots: Slots, now: int, least_seconds: float) -> int:
+    """When the next slot's grace will be over: nothing can change by itself before."""
+    since = now - _floor(slots, least_seconds) - 1
+    pending = [cron.next_fire(slots.cron, slots.timezone, since)]
+    older = cron.previous_fire(slots.cron, slots.timezone, since, not_before=slots.anchor_at + 1)
+    if older is not None:  # a tenth of a long interval may reach further than the floor
+        pending.append(older)
+    return min(due for slot in pending if (due := slot + grace(slots, slot, least_seconds) + 1) > now)
+
+
+def _floor(slots: Slots, least_seconds: float) -> int:
+    return max(seconds(slots.grace_seconds), seconds(least_seconds))
+
+
+def _had_run(slots: Slots, slot: int) -> bool:
+    return (slots.last_slot_at or 0) >= slot or (slots.last_run_at or 0) >= slot - EARLY

@@ -1,0 +1,90 @@
+"""What the rules remember of one (host, kind of alert, subject)."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Literal
+
+from rmactors.messages.writes import SaveTrack, Write
+from rmactors.vocabulary import AlertKind, Severity
+
+Verdict = Literal["good", "bad"]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What at most one unresolved alert is about."""
+
+    host_id: str
+    kind: AlertKind
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
+    """The unresolved alert of a key."""
+
+    id: str
+    severity: Severity
+    raised_at: int
+    acknowledged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest outcome that counted.
+
+    `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
+    raised the alert, and `before` is the outcome that counted until then.
+    """
+
+    job_id: str
+    verdict: Verdict
+    at: int
+    spool_id: str | None
+    seq: int | None
+    lost: bool = False
+    raised: bool = False
+    before: "Head | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """All that is remembered of one key. `version` counts what was saved; 0: nothing yet.
+
+    `quiet`: an operator resolved a condition that still holds, so it raises nothing until it has cleared once.
+    """
+
+    alert: OpenAlert | None = None
+    head: Head | None = None
+    last_good_at: int | None = None
+    quiet: bool = False
+    version: int = 0
+
+
+EMPTY = Track()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is remembered from now on, what to write, and why it was decided so."""
+
+    track: Track
+    writes: tuple[Write, ...]
+    why: str
+
+
+def remember(key: Key, track: Track, **changes: object) -> tuple[Track, SaveTrack]:
+    """The track with `changes`, one version on, and the write that keeps it."""
+    after = replace(track, version=track.version + 1, **changes)  # type: ignore[arg-type]
+    head = json.dumps(asdict(after.head)) if after.head else None
+    return after, SaveTrack(key.host_id, key.kind, key.subject, after.version, head, after.last_good_at, after.quiet)
+
+
+def head_from_json(text: str | None) -> Head | None:
+    """The head as `remember` wrote it."""
+    return _head(json.loads(text)) if text else None
+
+
+def _head(found: dict[str, object]) -> Head:
+    before = found.pop("before", None)
+    return Head(before=_head(before) if isinstance(before, dict) else None, **found)  # type: ignore[arg-type]

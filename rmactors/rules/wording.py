@@ -1,0 +1,98 @@
+"""What people read when something is wrong or right again. Sentences, not codes."""
+
+from rmactors import clock
+from rmactors.vocabulary import JobEnd, JobKind, Reason
+
+_NOT_DONE: dict[JobKind, str] = {
+    "backup": "was not backed up",
+    "forget": "old snapshots were not forgotten",
+    "prune": "was not pruned",
+    "check": "did not pass its check",
+    "init": "was not initialised",
+    "unlock": "was not unlocked",
+    "restore": "was not restored",
+    "diff": "was not compared",
+    "snapshots": "was not listed",
+}
+_DONE: dict[JobKind, str] = {
+    "backup": "is backed up again",
+    "forget": "old snapshots are forgotten again",
+    "prune": "is pruned again",
+    "check": "passed its check again",
+    "init": "is initialised",
+    "unlock": "is unlocked",
+    "restore": "is restored",
+    "diff": "is compared",
+    "snapshots": "is listed",
+}
+_NAMELESS: dict[JobKind, str] = {"backup": "This host", "forget": "This host", "prune": "A repository", "check": "A repository"}
+_REASONS: dict[Reason, str] = {
+    "ok": "",
+    "partial": "some files could not be read",
+    "locked": "the repository is locked",
+    "wrong_password": "wrong password",
+    "no_repository": "the repository is not there or cannot be reached",
+    "corrupt": "the repository is damaged",
+    "no_source": "what should be backed up is not there",
+    "cancelled": "it was cancelled",
+    "timeout": "it took too long and was stopped",
+    "lost": "it began and was never heard of again",
+    "skipped": "it was skipped",
+    "refused": "the host does not allow it",
+    "error": "",
+}
+
+
+def failed(
+    kind: JobKind,
+    label: str,
+    status: JobEnd,
+    reason: Reason,
+    error: str | None,
+    exit_code: int | None,
+    last_good_at: int | None,
+) -> str:
+    """`Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 03:00 UTC.`"""
+    name = label or _NAMELESS.get(kind, "This host")
+    what = "was only partly backed up" if (kind, status) == ("backup", "partial") else _NOT_DONE[kind]
+    if reason == "lost":
+        why = error or _REASONS["lost"]
+    else:
+        why = error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
+    last = f"Last good one: {day_and_time(last_good_at)}." if last_good_at is not None else "No good one is known."
+    return f"{name}{':' if kind == 'forget' else ''} {what}: {why.strip().rstrip('.')}. {last}"
+
+
+def recovered(kind: JobKind, label: str, status: JobEnd) -> str:
+    """`Nightly is backed up again.`"""
+    name = label or _NAMELESS.get(kind, "This host")
+    if status in ("cancelled", "skipped"):
+        return f"{name}: the run that was thought lost was {status}."
+    return f"{name}{':' if kind == 'forget' else ''} {_DONE[kind]}."
+
+
+def silent(since: int) -> str:
+    return f"Nothing heard from this host since {day_and_time(since)}."
+
+
+def heard_again() -> str:
+    return "The host is back."
+
+
+def stale(name: str, slot: int, last_run_at: int | None) -> str:
+    """`Home should have run at Tuesday 2026-11-24 02:00 UTC and did not start. …`"""
+    last = f"Last run: {day_and_time(last_run_at)}." if last_run_at else "It has not run yet."
+    return f"{name} should have run on {day_and_time(slot)} and did not start. {last}"
+
+
+def running_again(name: str) -> str:
+    return f"{name} has started again."
+
+
+def not_expected(name: str, why: str) -> str:
+    return f"{name} is not expected any more: the schedule was {why}."
+
+
+def day_and_time(micros: int) -> str:
+    """`Saturday 2026-11-21 03:00 UTC`"""
+    return clock.to_datetime(micros).strftime("%A %Y-%m-%d %H:%M UTC")

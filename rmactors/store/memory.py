@@ -1,0 +1,264 @@
+"""What actors rebuild their state from: the rules, the hosts, the channels. Read-only."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from rmactors import wire
+from rmactors.rules.slots import Slots
+from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
+from rmactors.vocabulary import ChannelKind, JobKind, OnPartial, Priority
+
+# ---- rules
+
+
+@dataclass(slots=True)
+class ScheduleFacts:
+    """A schedule as the rules use it. A deleted one is kept by name: late reports of it raise nothing."""
+
+    id: str
+    host_id: str
+    name: str
+    enabled: bool
+    on_partial: OnPartial
+    max_runtime_seconds: float
+    slots: Slots
+    deleted: bool = False
+
+
+@dataclass(slots=True)
+class HostMemory:
+    """All that the rules remember of one host."""
+
+    host_id: str
+    has_said_hello: bool
+    has_reported: bool
+    tracks: dict[Key, Track]
+    schedules: dict[str, ScheduleFacts]
+
+
+def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> dict[str, HostMemory]:
+    """What the rules remember of every host, or of one (empty where it was deleted)."""
+    only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
+    hosts = {
+        row["id"]: HostMemory(row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None, {}, {})
+        for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
+    }
+    for row in connection.execute(
+        f"SELECT tracks.* FROM tracks JOIN hosts ON hosts.id = tracks.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
+        parameters,
+    ):
+        key = Key(row["host_id"], row["kind"], row["subject"])
+        hosts[key.host_id].tracks[key] = Track(
+            None, head_from_json(row["head"]), row["last_good_at"], bool(row["quiet"]), row["version"]
+        )
+    for row in connection.execute(
+        "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608
+        " alerts.acknowledged_at FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
+        f" WHERE alerts.resolved_at IS NULL AND hosts.deleted_at IS NULL {only}",
+        parameters,
+    ):
+        key = Key(row["host_id"], row["kind"], row["subject"])
+        track = hosts[key.host_id].tracks.get(key, Track())
+        alert = OpenAlert(row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None)
+        hosts[key.host_id].tracks[key] = Track(alert, track.head, track.last_good_at, track.quiet, track.version)
+    for row in connection.execute(
+        f"SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
+        parameters,
+    ):
+        hosts[row["host_id"]].schedules[row["id"]] = ScheduleFacts(
+            row["id"],
+            row["host_id"],
+            row["name"],
+            bool(row["enabled"]),
+            row["on_partial"],
+            row["max_runtime_seconds"],
+            Slots(
+                row["cron"], row["timezone"], row["anchor_at"], row["grace_seconds"], row["last_slot_at"], row["last_run_at"]
+            ),
+            deleted=row["deleted_at"] is not None,
+        )
+    return hosts
+
+
+# ---- hosts
+
+
+@dataclass(frozen=True, slots=True)
+class HostFacts:
+    """A host as its actor starts with."""
+
+    id: str
+    name: str
+    token_hash: str | None
+    first_hello_at: int | None
+    last_seen_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that began and has not ended."""
+
+    id: str
+    kind: JobKind
+    plan: str | None
+    schedule_id: str | None
+    started_at: int
+    deadline_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something that waits to be told to a host: start this job, or cancel it."""
+
+    job_id: str
+    kind: JobKind
+    schedule_id: str | None
+    params: dict[str, Any]
+    queued: bool
+    cancel: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HostDesk:
+    """What a host's actor looks at when it is woken. `token_hash` None: deleted or revoked."""
+
+    token_hash: str | None
+    schedules_rev: int
+    schedules: list[wire.ScheduleInfo]
+    errands: list[Errand]
+
+
+def load_hosts(connection: sqlite3.Connection) -> list[HostFacts]:
+    """Every enrolled host."""
+    return [
+        HostFacts(row["id"], row["name"], row["token_hash"], row["first_hello_at"], row["last_seen_at"])
+        for row in connection.execute(
+            "SELECT id, name, token_hash, first_hello_at, last_seen_at FROM hosts WHERE deleted_at IS NULL"
+        )
+    ]
+
+
+def load_running(connection: sqlite3.Connection, host_id: str) -> list[RunningJob]:
+    return [
+        RunningJob(row["id"], row["kind"], row["plan"], row["schedule_id"], row["started_at"], row["deadline_at"])
+        for row in connection.execute("SELECT * FROM jobs WHERE host_id = ? AND status = 'running'", (host_id,))
+    ]
+
+
+def load_hosts_running(connection: sqlite3.Connection) -> set[str]:
+    """Hosts with a job that began and has not ended."""
+    return {row["host_id"] for row in connection.execute("SELECT DISTINCT host_id FROM jobs WHERE status = 'running'")}
+
+
+def load_desk(connection: sqlite3.Connection, host_id: str) -> HostDesk:
+    """What the host's actor has to tell its agent, as of now."""
+    host = connection.execute(
+        "SELECT token_hash, schedules_rev FROM hosts WHERE id = ? AND deleted_at IS NULL", (host_id,)
+    ).fetchone()
+    if host is None:
+        return HostDesk(None, 0, [], [])
+    schedules = [
+        wire.ScheduleInfo(
+            row["id"], row["name"], row["kind"], row["cron"], row["timezone"], bool(row["enabled"]), row["mode"],
+            row["grace_seconds"], row["max_runtime_seconds"], row["on_partial"], json.loads(row["params"]),
+        )
+        for row in connection.execute(
+            "SELECT * FROM schedules WHERE host_id = ? AND deleted_at IS NULL ORDER BY id", (host_id,)
+        )
+    ]  # fmt: skip
+    errands = [
+        Errand(
+            row["id"], row["kind"], row["schedule_id"], json.loads(row["params"]), row["status"] == "queued",
+            row["cancel_requested_at"] is not None,
+        )
+        for row in connection.execute(
+            "SELECT * FROM jobs WHERE host_id = ? AND status IN ('queued', 'running')"
+            " AND (status = 'queued' OR cancel_requested_at IS NOT NULL) ORDER BY sort_at, id",
+            (host_id,),
+        )
+    ]  # fmt: skip
+    return HostDesk(host["token_hash"], host["schedules_rev"], schedules, errands)
+
+
+# ---- credentials, for the gateway
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a bearer token is worth on the agents' port: a host's, or an enrolment not yet used."""
+
+    host_id: str | None
+    enrollment_id: str | None
+
+
+def find_credential(connection: sqlite3.Connection, token_hash: str, at: int) -> Credential | None:
+    """None for a token that is wrong, used, expired or revoked."""
+    host = connection.execute("SELECT id FROM hosts WHERE token_hash = ? AND deleted_at IS NULL", (token_hash,)).fetchone()
+    if host is not None:
+        return Credential(host["id"], None)
+    token = connection.execute(
+        "SELECT id FROM enrollment_tokens WHERE token_hash = ? AND used_at IS NULL AND expires_at > ?", (token_hash, at)
+    ).fetchone()
+    return Credential(None, token["id"]) if token is not None else None
+
+
+# ---- channels
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """An enabled channel as its delivery actor starts with. `config` is encrypted."""
+
+    id: str
+    kind: ChannelKind
+    name: str
+    config: bytes
+    default_priority: Priority | None
+    events: frozenset[str]
+    updated_at: int
+    failing_since: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """One queued delivery. `body` is the JSON that `store.outbox` wrote."""
+
+    id: str
+    alert_id: str
+    host_id: str
+    event: str
+    seq: int
+    body: str
+    attempts: int
+    created_at: int
+    due_at: int
+    grouped: bool
+    recipients_left: tuple[str, ...]
+
+
+def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
+    """Every enabled channel."""
+    return [
+        ChannelFacts(
+            row["id"], row["kind"], row["name"], row["config"], row["default_priority"],
+            frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
+        )
+        for row in connection.execute("SELECT * FROM channels WHERE enabled = 1 AND deleted_at IS NULL")
+    ]  # fmt: skip
+
+
+def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Due]:
+    """Queued deliveries of a channel past `after_seq`, in order, at most `most`."""
+    return [
+        Due(
+            row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
+            row["created_at"], row["due_at"], bool(row["grouped"]),
+            tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),
+        )
+        for row in connection.execute(
+            "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' AND seq > ? ORDER BY seq LIMIT ?",
+            (channel_id, after_seq, most),
+        )
+    ]  # fmt: skip
