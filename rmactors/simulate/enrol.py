@@ -7,6 +7,7 @@ import json
 import os
 import ssl
 from collections.abc import Iterable
+from contextlib import closing
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -24,30 +25,36 @@ class ApiError(Exception):
     """The server's API refused or could not be reached. The message says what was asked and what came back."""
 
 
-def call_api(base_url: str, token: str, method: str, path: str, body: object = None) -> Any:
-    """One API request in the calling thread. Returns the decoded JSON, None for an empty answer. Raises ApiError."""
-    parts = urlsplit(base_url)
-    connection = (
-        HTTPSConnection(parts.netloc, timeout=30, context=ssl.create_default_context())
-        if parts.scheme == "https"
-        else HTTPConnection(parts.netloc, timeout=30)
-    )
-    try:
-        connection.request(
-            method,
-            parts.path.rstrip("/") + path,
-            None if body is None else json.dumps(body),
-            {"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+class Api:
+    """The server's API under one token, over one connection that is kept open. For one thread at a time."""
+
+    def __init__(self, base_url: str, token: str) -> None:
+        parts = urlsplit(base_url)
+        self._prefix = parts.path.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        self._connection = (
+            HTTPSConnection(parts.netloc, timeout=30, context=ssl.create_default_context())
+            if parts.scheme == "https"
+            else HTTPConnection(parts.netloc, timeout=30)
         )
-        response = connection.getresponse()
-        text = response.read()
-    except (OSError, HTTPException) as error:
-        raise ApiError(f"{method} {base_url}{path}: {error or type(error).__name__}") from None
-    finally:
-        connection.close()
-    if response.status >= 300:
-        raise ApiError(f"{method} {path}: HTTP {response.status} {text[:200].decode(errors='replace')}")
-    return json.loads(text) if text else None
+        self.base_url = base_url
+
+    def call(self, method: str, path: str, body: object = None) -> Any:
+        """One request, blocking. Returns the decoded JSON, None for an empty answer. Raises ApiError."""
+        sent = None if body is None else json.dumps(body)
+        try:
+            self._connection.request(method, self._prefix + path, sent, self._headers)
+            response = self._connection.getresponse()
+            text = response.read()
+        except (OSError, HTTPException) as error:
+            self._connection.close()
+            raise ApiError(f"{method} {self.base_url}{path}: {error or type(error).__name__}") from None
+        if response.status >= 300:
+            raise ApiError(f"{method} {path}: HTTP {response.status} {text[:200].decode(errors='replace')}")
+        return json.loads(text) if text else None
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def load_credentials(file: Path) -> list[Credential]:
@@ -81,16 +88,17 @@ async def enroll_many(
     limiter = trio.CapacityLimiter(AT_ONCE)
 
     async def enrol_from_list() -> None:
-        for name in waiting:
-            if problems:
-                return
-            try:
-                answer = await trio.to_thread.run_sync(
-                    call_api, api_url, api_token, "POST", "/api/enrollment-tokens", {"ttl_minutes": 10}, limiter=limiter
-                )
-                made[name] = await enroll(url, answer["token"], name, ssl_context)
-            except (ApiError, EnrolmentRefused, OSError) as problem:
-                problems.append(problem)
+        with closing(Api(api_url, api_token)) as api:
+            for name in waiting:
+                if problems:
+                    return
+                try:
+                    answer = await trio.to_thread.run_sync(
+                        api.call, "POST", "/api/enrollment-tokens", {"ttl_minutes": 10}, limiter=limiter
+                    )
+                    made[name] = await enroll(url, answer["token"], name, ssl_context)
+                except (ApiError, EnrolmentRefused, OSError) as problem:
+                    problems.append(problem)
 
     async with trio.open_nursery() as nursery:
         for _ in range(AT_ONCE):
@@ -102,5 +110,6 @@ async def enroll_many(
 
 async def remove_many(api_url: str, api_token: str, credentials: list[Credential]) -> None:
     """Delete the hosts again. Raises ApiError for the first that fails."""
-    for item in credentials:
-        await trio.to_thread.run_sync(call_api, api_url, api_token, "DELETE", f"/api/hosts/{item.host_id}")
+    with closing(Api(api_url, api_token)) as api:
+        for item in credentials:
+            await trio.to_thread.run_sync(api.call, "DELETE", f"/api/hosts/{item.host_id}")

@@ -84,12 +84,19 @@ class Server:
 
     def start(self) -> None:
         """Start it and wait until /healthz is 200. Raises ServerDied."""
+        self.spawn()
+        self.wait_until_ready()
+
+    def spawn(self) -> None:
+        """Start the process, and no more."""
         assert not self.running
         self.folder.mkdir(exist_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*COMMAND, "server"], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
+
+    def wait_until_ready(self) -> None:
         eventually(self._is_ready, STARTS_WITHIN, lambda: f"the server is not ready\n{self.log[-4000:]}", pause=0.02)
 
     def _is_ready(self) -> bool:

@@ -1,0 +1,76 @@
+"""`python -m bench`: measure a real server process on this machine, and print the table of what it must reach."""
+
+import os
+import platform
+import sqlite3
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import click
+import trio
+
+from bench import measures
+from bench.figures import Figure, table
+from bench.measures import FULL, QUICK, SHORT, Scale
+from tests.e2e.harness import Server, away
+from tests.e2e.sink import open_sink
+
+PARTS = ("intake", "idle", "delivery")
+
+
+async def _intake(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
+    credentials = await measures.intake(server, scale, report)
+    await measures.page(server, scale, credentials[0], report)
+
+
+async def _delivery(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
+    async with open_sink() as sink:
+        credentials = await measures.latency(server, sink, scale, report)
+        await measures.flow(server, sink, scale, credentials, report)
+        await measures.outage(server, sink, scale, credentials, report)
+
+
+async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Figure]:
+    figures: list[Figure] = []
+
+    def report(figure: Figure) -> None:
+        figures.append(figure)
+        click.echo(f"  {figure.measure}: {figure.value:.2f} {figure.unit}  {figure.verdict}", err=True)
+
+    work: dict[str, Callable[[Server, Scale, Callable[[Figure], None]], Awaitable[None]]] = {
+        "intake": _intake,
+        "idle": measures.idle,
+        "delivery": _delivery,
+    }
+    for part in parts:
+        server = Server(folder / part)
+        try:
+            await away(server.start)
+            await work[part](server, scale, report)
+            server.must_live()
+        finally:
+            if server.running:
+                server.kill()
+    return figures
+
+
+@click.command()
+@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this part; may be repeated.")
+@click.option("--full", is_flag=True, help="Larger numbers; takes some ten minutes.")
+@click.option("--quick", is_flag=True, help="Tiny numbers, only to see that the measurements work.")
+def main(parts: tuple[str, ...], full: bool, quick: bool) -> None:
+    """Measure a real server on this machine, load and receiver beside it."""
+    scale = FULL if full else QUICK if quick else SHORT
+    with tempfile.TemporaryDirectory() as folder:
+        figures = trio.run(measure, parts or PARTS, scale, Path(folder))
+    click.echo(
+        f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
+        f"SQLite {sqlite3.sqlite_version}, {platform.system()} {platform.release()}\n"
+    )
+    click.echo(table(figures))
+    sys.exit(any(figure.verdict == "BELOW" for figure in figures) and not quick)
+
+
+main()

@@ -1,0 +1,223 @@
+"""The crash drill: a real server is killed again and again while agents report and the receiver misbehaves.
+
+    python -m bench.drill [--rounds 200] [--seed N]
+
+Protocol-true agents with spools report failures and successes, an operator acknowledges, two webhook channels
+lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
+instants, some of them while it still starts. In the end everything that was acked must have arrived, in order.
+Exits 1 where anything was lost, out of order or wrong.
+"""
+
+import random
+import sys
+import tempfile
+import time
+from collections import Counter, defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+import trio
+
+from bench.reckoning import Account, AfterKill, look_after_kill, reckon
+from rmactors import wire
+from rmactors.simulate.agent import Credential, SimulatedAgent
+from rmactors.simulate.enrol import enroll_many
+from tests.e2e.agents import ended
+from tests.e2e.harness import Server, away, eventually
+from tests.e2e.sink import Mood, Sink, open_sink
+
+PATHS = ("/a", "/b")
+PLANS = ("home", "etc", "mail", "photos")
+MOODS: tuple[Mood, ...] = ("up", "up", "up", "slow", "error", "hang")
+
+
+class Drill:
+    def __init__(self, server: Server, sink: Sink, rounds: int, agents: int, dice: random.Random) -> None:
+        self.server, self.sink, self.rounds, self.agents, self.dice = server, sink, rounds, agents, dice
+        self.fleet: list[SimulatedAgent] = []
+        self.outcomes: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self.acked_jobs: set[str] = set()
+        self.refused: list[str] = []
+        self.acknowledged: set[str] = set()
+        self.channels: dict[str, str] = {}
+        self.kills: list[AfterKill] = []
+        self.killed_while_starting = 0
+        self.reporting = trio.CancelScope()
+
+    async def run(self) -> Account:
+        server = self.server
+        await away(server.start)
+        for path in PATHS:
+            make = partial(server.webhook, self.sink.url(path), name=path[1:])
+            self.channels[await away(make)] = path
+        names = [f"host-{n}" for n in range(self.agents)]
+        credentials = await enroll_many(server.url, server.token, server.agent_url, names)
+        async with trio.open_nursery() as nursery:
+            self.fleet = [self._agent(credential) for credential in credentials]
+            for agent in self.fleet:
+                nursery.start_soon(agent.run)
+            nursery.start_soon(self._report_and_misbehave)
+            for number in range(self.rounds):
+                await self._one_round(number)
+            self.reporting.cancel()
+            self._everything_up()
+            await away(server.wait_until_ready)
+            with trio.fail_after(60):
+                for agent in self.fleet:
+                    await agent.settled()
+            await away(self._wait_for_empty_queues)
+            nursery.cancel_scope.cancel()
+        code, _ = await away(server.stop)
+        told = {channel_id: self.sink.told(path) for channel_id, path in self.channels.items()}
+        account = reckon(server.data_dir / "rm.db", self.outcomes, self.acknowledged, told)
+        account.wrong += [problem for kill in self.kills for problem in kill.problems]
+        account.wrong += self.refused
+        account.wrong += [f"the last stop ended with {code}"] if code else []
+        return account
+
+    def _agent(self, credential: Credential) -> SimulatedAgent:
+        def acked(report: wire.Report, ack: wire.Ack) -> None:
+            if ack.refused is not None:
+                self.refused.append(f"report refused: {ack.refused}: {ack.detail}")
+            elif isinstance(report, wire.JobFinished):
+                self.acked_jobs.add(report.job_id)
+
+        return SimulatedAgent(self.server.agent_url, credential, on_ack=acked, reconnect_seconds=0.2)
+
+    async def _one_round(self, number: int) -> None:
+        """Let it live for a moment, kill it, look at what it left, start it again."""
+        if number and self.dice.random() < 0.2:
+            self.killed_while_starting += 1
+            await trio.sleep(self.dice.uniform(0, 0.6))
+        else:
+            await away(self.server.wait_until_ready)
+            await trio.sleep(self.dice.uniform(0.05, 0.8))
+        self.server.must_live()
+        await away(self.server.kill)
+        acked, told = set(self.acked_jobs), {request.body["delivery_id"] for request in self.sink.told()}
+        database = self.server.data_dir / "rm.db"
+        self.kills.append(await away(lambda: look_after_kill(database, acked, told)))
+        await away(self.server.spawn)
+        if (number + 1) % 10 == 0:
+            click.echo(
+                f"  {number + 1} kills, {len(self.acked_jobs)} reports acked, {len(told)} notifications", err=True
+            )
+
+    async def _report_and_misbehave(self) -> None:
+        with self.reporting:
+            async with trio.open_nursery() as nursery:
+                for agent in self.fleet:
+                    nursery.start_soon(self._report, agent)
+                nursery.start_soon(self._change_moods)
+                nursery.start_soon(self._acknowledge_some)
+
+    async def _report(self, agent: SimulatedAgent) -> None:
+        while True:
+            await trio.sleep(self.dice.uniform(0.01, 0.12))
+            if len(agent.spool) < 40:
+                plan = self.dice.choice(PLANS)
+                status = "failed" if self.dice.random() < 0.5 else "succeeded"
+                agent.report(ended(plan, status, error="the disk is on fire"))
+                self.outcomes[agent.credential.host_id, plan].append(status)
+
+    async def _change_moods(self) -> None:
+        while True:
+            for path in PATHS:
+                self.sink.feel(
+                    self.dice.choice(MOODS),
+                    path=path,
+                    seconds=self.dice.uniform(0.01, 0.3),
+                    status=self.dice.choice((500, 503, 429, 408)),
+                )
+            self.sink.feel("down" if self.dice.random() < 0.15 else "up")
+            await trio.sleep(self.dice.uniform(0.2, 1.5))
+
+    def _everything_up(self) -> None:
+        for path in PATHS:
+            self.sink.feel("up", path=path)
+        self.sink.feel("up")
+
+    async def _acknowledge_some(self) -> None:
+        async with self.server.client() as client:
+            while True:
+                await trio.sleep(self.dice.uniform(0.1, 0.5))
+                try:
+                    items: list[dict[str, Any]] = (await client.get("/api/alerts?limit=20")).json()["items"]
+                    if items:
+                        alert_id = self.dice.choice(items)["id"]
+                        answer = await client.post(f"/api/alerts/{alert_id}/acknowledge", json={"note": "seen"})
+                        if answer.status_code == 200:
+                            self.acknowledged.add(alert_id)
+                except httpx.TransportError:
+                    pass  # killed in the middle: no answer, so nothing was promised
+
+    def _wait_for_empty_queues(self) -> None:
+        def queued() -> int:
+            return sum(item["health"]["queued"] for item in self.server.ask("GET", "/api/notifications")["items"])
+
+        eventually(
+            lambda: queued() == 0, 90, lambda: f"{queued()} deliveries still wait\n{self.server.log[-3000:]}", 0.2
+        )
+
+
+def show(drill: Drill, account: Account, seconds: float) -> None:
+    reports = sum(len(ends) for ends in drill.outcomes.values())
+    answers = Counter(
+        "told" if r.told else "cut off" if r.status is None else f"HTTP {r.status}" for r in drill.sink.requests
+    )
+    rows = [
+        ("kills", f"{len(drill.kills)} ({drill.killed_while_starting} while starting)"),
+        ("reports acked", f"{len(drill.acked_jobs)} of {reports}"),
+        ("operator's acknowledgements", len(drill.acknowledged)),
+        ("transitions", account.transitions),
+        ("deliveries owed", account.expected_deliveries),
+        ("  delivered", account.delivered),
+        ("  told by the resolution's own message", account.told_by_another),
+        ("waiting at the kills, together", sum(kill.waiting for kill in drill.kills)),
+        ("lost", len(account.lost)),
+        ("out of order", len(account.out_of_order)),
+        ("wrong", len(account.wrong)),
+        ("duplicates", account.duplicates),
+        ("sends in flight at the kills", sum(kill.in_flight for kill in drill.kills)),
+        ("requests at the receiver", ", ".join(f"{n} {what}" for what, n in answers.most_common())),
+        ("seconds", f"{seconds:.0f}"),
+    ]
+    for name, value in rows:
+        click.echo(f"{name:<40} {value}")
+    for title, problems in (("lost", account.lost), ("out of order", account.out_of_order), ("wrong", account.wrong)):
+        for problem in problems[:20]:
+            click.echo(f"{title}: {problem}", err=True)
+
+
+@click.command()
+@click.option("--rounds", default=200, show_default=True, help="How often the server is killed.")
+@click.option("--agents", default=6, show_default=True)
+@click.option("--seed", type=int, help="Of the dice; random if left out. The operating system adds its own.")
+def main(rounds: int, agents: int, seed: int | None) -> None:
+    """Kill a server at random instants, and account for every notification."""
+    seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
+    click.echo(f"seed {seed}", err=True)
+
+    async def run(folder: Path) -> tuple[Drill, Account]:
+        async with open_sink() as sink:
+            server = Server(folder / "server", tick_seconds=1, restart_grace_seconds=2)
+            drill = Drill(server, sink, rounds, agents, random.Random(seed))
+            try:
+                return drill, await drill.run()
+            finally:
+                if server.running:
+                    server.kill()
+
+    with tempfile.TemporaryDirectory() as folder:
+        began = time.monotonic()
+        drill, account = trio.run(run, Path(folder))
+        show(drill, account, time.monotonic() - began)
+    in_flight = sum(kill.in_flight for kill in drill.kills)
+    sys.exit(bool(account.lost or account.out_of_order or account.wrong or account.duplicates > in_flight))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,28 @@
+"""What the kernel says a process has used."""
+
+import os
+from pathlib import Path
+
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of all its threads."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
+def own_memory_kib(pid: int) -> int:
+    """Anonymous resident memory: without the pages of files, which the kernel takes back when it likes."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/{pid}/status names no RssAnon")
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which that share of them lies. Raises ValueError where there are none."""
+    if not values:
+        raise ValueError("nothing was measured")
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
