@@ -41,21 +41,33 @@ def test_a_previous_fire_before_the_limit_is_none() -> None:
         # the hour that is missing: the slot moves to the first minute that exists
         ("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00", "2026-03-30T12:00", ["03-29 01:00", "03-30 00:30"]),
         # every hour means every hour that passes
-        ("0 * * * *", "Europe/Berlin", "2026-10-24T23:30", "2026-10-25T02:30", ["10-25 00:00", "10-25 01:00", "10-25 02:00"]),
+        (
+            "0 * * * *",
+            "Europe/Berlin",
+            "2026-10-24T23:30",
+            "2026-10-25T02:30",
+            ["10-25 00:00", "10-25 01:00", "10-25 02:00"],
+        ),
         # midnight itself is missing
         ("0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00", "2018-11-05T12:00", ["11-04 03:00", "11-05 02:00"]),
         # Monday to Friday leaves the weekend alone
         ("0 3 * * 1-5", "UTC", "2026-11-20T00:00", "2026-11-24T00:00", ["11-20 03:00", "11-23 03:00"]),
     ],
-)  # fmt: skip
+)
 def test_slots_follow_the_clock_on_the_wall(expr: str, zone: str, start: str, end: str, expected: list[str]) -> None:
     assert fires(expr, zone, start, end) == expected
 
 
 @pytest.mark.parametrize(
     ("alias", "fields"),
-    [("@hourly", "0 * * * *"), ("@daily", "0 0 * * *"), ("@weekly", "0 0 * * 0"), ("@monthly", "0 0 1 * *"), ("@yearly", "0 0 1 1 *")],
-)  # fmt: skip
+    [
+        ("@hourly", "0 * * * *"),
+        ("@daily", "0 0 * * *"),
+        ("@weekly", "0 0 * * 0"),
+        ("@monthly", "0 0 1 * *"),
+        ("@yearly", "0 0 1 1 *"),
+    ],
+)
 def test_an_alias_fires_as_its_fields_do(alias: str, fields: str) -> None:
     start = at("2026-05-05T05:05")
     assert cron.next_fire(alias, "Asia/Kathmandu", start) == cron.next_fire(fields, "Asia/Kathmandu", start)
@@ -101,7 +113,15 @@ EXPRESSIONS = [
     "0 4 * * 1-5",
     "5-10 2 * 3,10 *",
 ]
-ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Sao_Paulo", "Asia/Kathmandu", "Africa/Casablanca"]  # fmt: skip
+ZONES = [
+    "UTC",
+    "Europe/Berlin",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "America/Sao_Paulo",
+    "Asia/Kathmandu",
+    "Africa/Casablanca",
+]
 
 
 @settings(max_examples=400, deadline=None)

@@ -1,0 +1,16 @@
+"""The part that runs on each host: it runs restic, or watches what runs it, and loses no outcome.
+
+    enrolment   trades a token for the host's credential
+    daemon      `run_agent`: the tree of tasks of a running agent
+    wrapping    `run_exec`: wraps a command that something else starts
+
+    state       files of the state dir, except the spool
+    spool       unacked reports, on disk; `outbox` is its face for tasks
+    connection  one WebSocket, with deadlines;  `link` keeps one open
+    schedules   pure: which slots are due;      `timetable` waits for them
+    settings    agent.toml;                     `requests` what the server may ask of it
+    workshop    jobs, one at a time per repository;  `restic_job`, `process` run one
+    restic_output, verdict   pure: what restic said, and what that means
+
+Base install only: nothing in here imports the server or its dependencies.
+"""

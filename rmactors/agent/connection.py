@@ -1,0 +1,222 @@
+"""One WebSocket to the server: URLs, TLS, and every wait under a deadline.
+
+Owns the socket for as long as it is open. trio-websocket waits for ever on a peer that stops reading and hides why
+a connection ended; here each send has a deadline and each end has a reason. Must not know what frames mean.
+"""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+import trio
+import trio_websocket
+from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
+
+from rmactors import PRODUCT, __version__, wire
+
+CLOSE_SECONDS: Final = 2.0
+Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+
+
+class LinkDown(Exception):
+    """A connection could not be made or has ended. Not raised for an end that this side asked for.
+
+    `status` is the HTTP status that refused the upgrade, `code` the WebSocket close code, where there was one.
+    """
+
+    def __init__(self, reason: str, *, status: int | None = None, code: int | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.status = status
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """How long the agent waits, in seconds."""
+
+    connect: float = 20.0
+    send: float = 20.0
+    welcome: float = 30.0
+    pong: float = 20.0
+    ack: float = 30.0
+    """An unacked report is sent again on a live connection after this."""
+    stable: float = 60.0
+    """A connection that lived this long makes the next pause short again."""
+    first_pause: float = 1.0
+    longest_pause: float = 60.0
+    refused_pause: float = 300.0
+    """After the server said that this credential or protocol will not do."""
+
+
+class BadServerUrl(ValueError):
+    """The server's URL cannot be used. The message says what one looks like."""
+
+
+def agent_url(text: str) -> str:
+    """What a person typed as the URL of the agents' WebSocket. Raises BadServerUrl.
+
+    `http` is read as `ws`, `https` as `wss`; `/ws/agent` is added where it is missing.
+    """
+    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
+    try:
+        parts = urlsplit(text.strip())
+        port = parts.port
+    except ValueError as error:
+        raise BadServerUrl(f"{text!r} is not a URL: {error}") from None
+    if parts.scheme not in schemes or not parts.hostname:
+        raise BadServerUrl(f"{text!r} is not the URL of a server: write one like https://backup.example.org:8081")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise BadServerUrl("the server's URL must not carry a user name, a query or a fragment")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    path = parts.path.rstrip("/")
+    if not path.endswith(wire.PATH):
+        path += wire.PATH
+    return f"{schemes[parts.scheme]}://{host}{f':{port}' if port is not None else ''}{path}"
+
+
+def verifying_context(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are always verified: by `ca_file` alone where given, else by the system's or `SSL_CERT_FILE`."""
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+    except OSError as error:
+        raise LinkDown(f"cannot use the CA file {ca_file}: {error.strerror or error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class Connection:
+    """An open WebSocket. All methods raise LinkDown when it ends or does not take part in time."""
+
+    def __init__(self, socket: WebSocketConnection, timings: Timings) -> None:
+        self._socket = socket
+        self._timings = timings
+
+    async def send(self, frame: wire.Frame | str) -> None:
+        """Send a frame, or its JSON text."""
+        text = frame if isinstance(frame, str) else wire.encode(frame)
+        try:
+            with trio.fail_after(self._timings.send):
+                await self._socket.send_message(text)
+        except trio.TooSlowError:
+            raise LinkDown("the server takes nothing in") from None
+        except ConnectionClosed as closed:
+            raise _ended(closed) from None
+
+    async def receive(self) -> wire.FromServer | None:
+        """The next frame; None for one that this version does not know. Waits as long as it takes."""
+        try:
+            message = await self._socket.get_message()
+        except ConnectionClosed as closed:
+            raise _ended(closed) from None
+        return wire.decode_from_server(message) if isinstance(message, str) else None
+
+    async def prove_alive(self) -> None:
+        """Ask for a pong: a connection whose other end is gone looks open for a quarter of an hour."""
+        try:
+            with trio.fail_after(self._timings.pong):
+                await self._socket.ping()
+        except trio.TooSlowError:
+            raise LinkDown("the server does not answer") from None
+        except ConnectionClosed as closed:
+            raise _ended(closed) from None
+
+
+@asynccontextmanager
+async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> AsyncIterator[Connection]:
+    """A connection to `url`, closed at the end of the block. Raises LinkDown with a sentence for people."""
+    parts = urlsplit(url)
+    secure = parts.scheme == "wss"
+    host, port = parts.hostname or "", parts.port or (443 if secure else 80)
+    context = verifying_context(ca_file) if secure else None
+    headers = [
+        (b"Authorization", b"Bearer " + token.encode()),
+        (b"User-Agent", f"{PRODUCT}/{__version__} (agent)".encode()),
+    ]
+    try:
+        with trio.fail_after(timings.connect):
+            stream = await _open_stream(host, port, context)
+        try:
+            async with trio.open_nursery() as nursery:
+                with trio.fail_after(timings.connect):
+                    socket = await trio_websocket.wrap_client_stream(
+                        nursery, stream, parts.netloc, parts.path, extra_headers=headers
+                    )
+                try:
+                    yield Connection(socket, timings)
+                finally:
+                    with trio.move_on_after(CLOSE_SECONDS, shield=True):  # it waits for the peer's own close
+                        await socket.aclose(wire.CLOSE_GOING_AWAY)
+                    nursery.cancel_scope.cancel()
+        finally:
+            await trio.aclose_forcefully(stream)
+    except (BaseExceptionGroup, trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
+        raise _sentence(error, url) from None
+
+
+async def _open_stream(host: str, port: int, context: ssl.SSLContext | None) -> Stream:
+    tcp = await trio.open_tcp_stream(host, port)
+    if context is None:
+        return tcp
+    tls = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
+    try:
+        await tls.do_handshake()
+    except BaseException:
+        await trio.aclose_forcefully(tls)
+        raise
+    return tls
+
+
+def _sentence(error: BaseException, url: str) -> BaseException:
+    """One expected trouble out of what the nursery collected, as LinkDown; anything else as it is."""
+    if isinstance(error, BaseExceptionGroup):
+        serious = [e for e in error.exceptions if not isinstance(e, trio.Cancelled)]
+        if len(serious) == 1:
+            return _sentence(serious[0], url)
+        downs = [e for e in serious if isinstance(e, LinkDown)]
+        return downs[0] if len(downs) == len(serious) and downs else error
+    match error:
+        case ConnectionRejected(status_code=int(status)):
+            words = {
+                401: "the server does not know this token: it is wrong, used, expired or revoked",
+                403: "the server refuses the connection (HTTP 403)",
+                404: "there is no agents' WebSocket at this address (HTTP 404): is it the agents' port?",
+            }
+            return LinkDown(words.get(status, f"the server answers HTTP {status}"), status=status)
+        case trio.TooSlowError():
+            return LinkDown(f"no answer from {_place(url)}")
+        case ssl.SSLCertVerificationError():
+            return LinkDown(f"the certificate of {_place(url)} cannot be verified: {error.verify_message}")
+        case ssl.SSLError():
+            return LinkDown(f"TLS with {_place(url)} failed: {error.reason or error}")
+        case trio.BrokenResourceError():
+            cause = error.__cause__
+            if isinstance(cause, ssl.SSLError):
+                return _sentence(cause, url)
+            return LinkDown(f"the connection to {_place(url)} broke")
+        case OSError():
+            return LinkDown(f"cannot reach {_place(url)}: {_of_os(error)}")
+    return error
+
+
+def _of_os(error: OSError) -> str:
+    cause = error.__cause__
+    if isinstance(cause, BaseExceptionGroup) and isinstance(cause.exceptions[0], OSError):
+        return _of_os(cause.exceptions[0])  # one of several addresses
+    return (error.strerror or str(error)).lower()
+
+
+def _place(url: str) -> str:
+    return urlsplit(url).netloc
+
+
+def _ended(closed: ConnectionClosed) -> LinkDown:
+    if closed.reason is None:
+        return LinkDown("the connection was closed")
+    code, words = closed.reason.code, closed.reason.reason
+    if code == 1006:
+        return LinkDown("the connection broke", code=code)
+    return LinkDown(f"the server closed the connection ({code}{f', {words}' if words else ''})", code=code)

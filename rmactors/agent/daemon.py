@@ -1,0 +1,111 @@
+"""The running agent: its tree of tasks on one screen.
+
+agent nursery
+├─ workshop    jobs, one at a time per repository
+├─ timetable   schedules, also while the server is away  → workshop
+├─ bell        a byte from `exec` or `enroll`            → outbox
+└─ link        the server: hello, reports, heartbeats, orders → workshop, timetable
+"""
+
+import logging
+import os
+import stat
+from pathlib import Path
+
+import trio
+
+from rmactors import __version__, ids, wire
+from rmactors.agent import this_host
+from rmactors.agent.connection import Timings
+from rmactors.agent.link import Ears, Link
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.outbox import Outbox, open_outbox
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.state import StateDir
+from rmactors.agent.timetable import Timetable
+from rmactors.agent.workshop import Workshop
+
+log = logging.getLogger(__name__)
+
+
+async def run_agent(
+    agent_file: AgentFile,
+    state_dir: Path,
+    *,
+    timings: Timings | None = None,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Run the agent until cancelled; running jobs are then stopped and their ends kept in the spool.
+
+    Raises NotEnrolled, AlreadyRunning, StateError or SpoolError where it cannot even begin. `task_status` is told
+    once it runs (connected or not).
+    """
+    state = StateDir(state_dir)
+    state.make()
+    state.credential()
+    with state.held():
+        async with open_outbox(state) as outbox:
+            feed = LiveFeed()
+            workshop = Workshop(agent_file, outbox, feed)
+            timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
+            workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
+            restic = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
+            instance_id = ids.new()
+
+            async def make_hello() -> wire.Hello:
+                return wire.Hello(
+                    protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
+                    instance_id=instance_id,
+                    spool_id=outbox.spool_id,
+                    agent_version=__version__,
+                    hostname=this_host.hostname(),
+                    os=this_host.os_name(),
+                    arch=this_host.arch(),
+                    timezone=this_host.timezone(),
+                    utc_now=wire.utc_now(),
+                    restic=wire.ResticInfo(restic) if restic else None,
+                    plans=agent_file.wire_plans(),
+                    running_jobs=workshop.taken_on(),
+                    spooled=await outbox.count(),
+                )
+
+            async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
+                workshop.schedules = {schedule.id: schedule for schedule in told.schedules}
+                await timetable.hear(host_id, told)
+
+            ears = Ears(schedules=hear_schedules, order=workshop.hear)
+            link = Link(state, outbox, feed, make_hello, ears, timings or Timings())
+            async with trio.open_nursery() as nursery:
+                await nursery.start(workshop.run, name="workshop")
+                await nursery.start(timetable.run, name="timetable")
+                nursery.start_soon(_listen_to_the_bell, state, outbox, name="bell")
+                nursery.start_soon(link.run, name="link")
+                log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
+                task_status.started()
+
+
+async def _listen_to_the_bell(state: StateDir, outbox: Outbox) -> None:
+    """Look into the spool whenever somebody rings. Without a bell, the link's heartbeats make it look."""
+    try:
+        bell = _open_bell(state.bell_file)
+    except OSError as error:
+        log.warning("cannot listen on %s: %s", state.bell_file, error.strerror)
+        return
+    try:
+        while True:
+            await trio.lowlevel.wait_readable(bell)
+            os.read(bell, 4096)
+            outbox.look()
+    finally:
+        os.close(bell)
+
+
+def _open_bell(file: Path) -> int:
+    """The pipe, open for both ends so that it never ends."""
+    try:
+        os.mkfifo(file, 0o600)
+    except FileExistsError:
+        if not stat.S_ISFIFO(file.stat().st_mode):
+            file.unlink()
+            os.mkfifo(file, 0o600)
+    return os.open(file, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

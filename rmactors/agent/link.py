@@ -1,0 +1,191 @@
+"""The agent's link: one connection to the server after another, for as long as the agent lives.
+
+Owns reconnecting, the hello, heartbeats, and the sorting of what the server says. Receives nothing by mailbox: the
+outbox and the live feed hold what is to be sent. Gives orders and schedules to whoever it was given. On an error of
+the server's or the network's it connects again; it ends only when cancelled.
+"""
+
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import assert_never
+
+import trio
+
+from rmactors import wire
+from rmactors.agent.connection import Connection, LinkDown, Timings, dial
+from rmactors.agent.delivery import Delivery
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.outbox import Outbox
+from rmactors.agent.pauses import Pauses
+from rmactors.agent.spool import SpoolError
+from rmactors.agent.state import Credential, StateDir, StateError
+
+log = logging.getLogger(__name__)
+
+_REFUSING_CODES = {wire.CLOSE_REPLACED, wire.CLOSE_PROTOCOL, wire.CLOSE_REVOKED}
+_WORDS = {
+    wire.CLOSE_REPLACED: "another agent uses this host's credential and took its place: is this machine a clone? "
+    "Enroll it under a name of its own",
+    wire.CLOSE_PROTOCOL: "the server and this agent have no protocol version in common: update the older one",
+    wire.CLOSE_REVOKED: "the server revoked this host's credential: enroll it again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Who hears what. None of these waits for long: the link reads nothing meanwhile."""
+
+    schedules: Callable[[str, wire.Welcome | wire.Schedules], Awaitable[None]]
+    """Host id, and the schedules with their revision."""
+    order: Callable[[wire.RunJob | wire.CancelJob], Awaitable[None]]
+
+
+class Link:
+    """Keeps this host in touch with its server."""
+
+    def __init__(
+        self,
+        state: StateDir,
+        outbox: Outbox,
+        feed: LiveFeed,
+        make_hello: Callable[[], Awaitable[wire.Hello]],
+        ears: Ears,
+        timings: Timings,
+    ) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._feed = feed
+        self._make_hello = make_hello
+        self._ears = ears
+        self._timings = timings
+        self._welcomed_at: float | None = None
+
+    async def run(self) -> None:
+        """Connect, and connect again, until cancelled."""
+        pauses = Pauses(self._timings, random.uniform)
+        while True:
+            self._welcomed_at = None
+            credential: Credential | None = None
+            refused = False
+            try:
+                credential = self._state.credential()
+                await self._once(credential)
+            except LinkDown as down:
+                refused = down.status == 401 or down.code in _REFUSING_CODES
+                reason = _WORDS.get(down.code or 0, down.reason)
+            except (StateError, SpoolError) as error:
+                reason = str(error)
+            except Exception:
+                # A bug, or bytes that trio-websocket cannot bear: no reason to stop running backups.
+                log.exception("the link failed")
+                reason = "an internal error"
+            lived = trio.current_time() - self._welcomed_at if self._welcomed_at is not None else 0.0
+            pause = pauses.after_refusal() if refused else pauses.after(lived)
+            log.log(logging.ERROR if refused else logging.WARNING, "%s; trying again in %.1f s", reason, pause)
+            await self._sleep(pause, credential)
+
+    async def _sleep(self, seconds: float, credential: Credential | None) -> None:
+        """Sleep, but no longer than until the host has another credential: the bell rings when it gets one."""
+        with trio.move_on_after(seconds):
+            while True:
+                await self._outbox.news().wait()
+                try:
+                    if self._state.credential() != credential:
+                        return
+                except StateError:
+                    continue
+
+    async def _once(self, credential: Credential) -> None:
+        async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
+            await connection.send(await self._make_hello())
+            welcome = await _welcomed(connection, self._timings)
+            self._welcomed_at = trio.current_time()
+            log.info("connected to %s", credential.server_url)
+            delivery = Delivery(connection, self._outbox, self._timings.ack)
+            await self._ears.schedules(welcome.host_id, welcome)
+            self._feed.open()
+            try:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(self._heartbeats, connection, max(0.05, welcome.heartbeat_seconds))
+                    nursery.start_soon(delivery.forever)
+                    nursery.start_soon(self._stream, connection)
+                    await self._read(connection, delivery, welcome.host_id)
+            finally:
+                self._feed.close()
+
+    async def _read(self, connection: Connection, delivery: Delivery, host_id: str) -> None:
+        while True:
+            frame = await connection.receive()
+            match frame:
+                case wire.Ack():
+                    delivery.took(frame)
+                case wire.Welcome() | wire.Schedules():
+                    await self._ears.schedules(host_id, frame)
+                case wire.RunJob() | wire.CancelJob():
+                    await self._ears.order(frame)
+                case wire.Error():
+                    log.warning("the server says: %s (%s)", frame.detail, frame.code)
+                case wire.Enrolled() | None:
+                    log.warning("the server sent something that this agent does not know; ignored")
+                case _:
+                    assert_never(frame)
+
+    async def _heartbeats(self, connection: Connection, seconds: float) -> None:
+        while True:
+            await trio.sleep(seconds)
+            await connection.send(wire.Heartbeat(utc_now=wire.utc_now()))
+            await connection.prove_alive()
+            self._outbox.look()  # should a bell ever go unheard, reports wait no longer than this
+
+    async def _stream(self, connection: Connection) -> None:
+        while True:
+            await self._feed.wait()
+            for frame in self._feed.take():
+                await connection.send(frame)
+            await trio.sleep(1.0)
+
+
+async def _welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
+    """Wait for the answer to a hello. Raises LinkDown."""
+    said = None
+    try:
+        with trio.fail_after(timings.welcome):
+            while True:
+                match await connection.receive():
+                    case wire.Welcome() as welcome:
+                        return welcome
+                    case wire.Error() as error:
+                        said = f"the server says: {error.detail} ({error.code})"
+                        if error.code == "protocol_unsupported":
+                            raise LinkDown(said, code=wire.CLOSE_PROTOCOL)
+                    case _:
+                        pass  # a newer server may say more; the welcome is what counts
+    except trio.TooSlowError:
+        raise LinkDown(said or "the server does not answer the hello") from None
+
+
+async def report_once(
+    state: StateDir, outbox: Outbox, hello: wire.Hello, timings: Timings, welcomed: Callable[[wire.Welcome], None]
+) -> None:
+    """Deliver what is in the outbox over a connection of its own (`purpose: report`), and leave.
+
+    `welcomed` is told what the server's welcome says. Raises LinkDown, SpoolError, StateError.
+    """
+    credential = state.credential()
+    async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
+        await connection.send(hello)
+        welcomed(await _welcomed(connection, timings))
+        delivery = Delivery(connection, outbox, timings.ack)
+        async with trio.open_nursery() as nursery:
+
+            async def read() -> None:
+                while True:
+                    frame = await connection.receive()
+                    if isinstance(frame, wire.Ack):
+                        delivery.took(frame)
+
+            nursery.start_soon(read)
+            await delivery.until_empty()
+            nursery.cancel_scope.cancel()

@@ -1,0 +1,218 @@
+"""From what the server asks to what restic is told: kinds, validated parameters, and the arguments they become.
+
+Pure but for the agent's file that it is handed. Everything here is a list of fixed words, values from the agent's
+own file, and a few parameters of the server's that are checked by pattern: nothing of the server's reaches a shell,
+names a repository's password or a place to write to.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final, TypeVar, assert_never
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.vocabulary import JobKind
+
+Snapshot = Annotated[str, Meta(pattern="^(latest|[0-9a-f]{4,64})$")]
+SnapshotId = Annotated[str, Meta(pattern="^[0-9a-f]{4,64}$")]
+Subset = Annotated[str, Meta(pattern=r"^(\d{1,4}/\d{1,4}|\d{1,3}(\.\d{1,3})?%)$")]
+InsidePath = Annotated[str, Meta(pattern=r"^/[^\x00-\x1f]*$", max_length=4096)]
+SNAPSHOTS_LISTED: Final = 50
+
+
+class Refused(Exception):
+    """This host does not do that. The message says what would have to change."""
+
+
+class _OnPlan(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: str | None = None
+
+
+class _OnRepository(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: str | None = None
+    repository: str | None = None
+
+
+class _Forget(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: str | None = None
+    prune: bool | None = None
+
+
+class _Check(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: str | None = None
+    repository: str | None = None
+    read_data: bool = False
+    read_data_subset: Subset | None = None
+
+
+class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: str | None = None
+    snapshot: Snapshot = "latest"
+    include: Annotated[list[InsidePath], Meta(max_length=100)] = []
+
+
+class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
+    older: SnapshotId = field(name="from")
+    newer: SnapshotId = field(name="to")
+    plan: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What to do, ready to run.
+
+    `arguments` follow `restic`. `plan` is None where only a repository was named. `restore_into` is a folder to
+    make first. `rotation` names the counter and the number of parts of a check that reads the data in turn.
+    """
+
+    kind: JobKind
+    plan_name: str | None
+    repository_name: str
+    repository: Repository
+    arguments: tuple[str, ...]
+    sources: tuple[str, ...] = ()
+    plan: Plan | None = None
+    restore_into: str | None = None
+    rotation: tuple[str, int] | None = None
+
+
+P = TypeVar("P", bound=Struct)
+
+
+def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], job_id: str, hostname: str) -> Work:
+    """What this request means on this host. Raises Refused."""
+    if kind not in agent_file.allow:
+        allowed = ", ".join(agent_file.allow) or "nothing"
+        raise Refused(f"{kind} is not allowed on this host: its agent.toml allows {allowed}")
+    host = agent_file.host or hostname
+    match kind:
+        case "backup":
+            return _backup(agent_file, _read(_OnPlan, params), host)
+        case "forget":
+            return _forget(agent_file, _read(_Forget, params), host)
+        case "check":
+            return _check(agent_file, _read(_Check, params))
+        case "restore":
+            return _restore(agent_file, _read(_Restore, params), job_id, host)
+        case "diff":
+            request = _read(_Diff, params)
+            return _on_plan(agent_file, kind, request.plan, ("diff", "--json", request.older, request.newer))
+        case "snapshots":
+            named = _read(_OnRepository, params)
+            arguments = ("snapshots", "--json", "--latest", str(SNAPSHOTS_LISTED))
+            return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
+        case "init" | "unlock" | "prune":
+            named = _read(_OnRepository, params)
+            return _on_repository(agent_file, kind, named.plan, named.repository, (kind,))
+        case _:
+            assert_never(kind)
+
+
+def _backup(agent_file: AgentFile, request: _OnPlan, host: str) -> Work:
+    name, plan = _plan(agent_file, request.plan)
+    if not plan.sources:
+        raise Refused(f"plan {name!r} has no sources")
+    flags = ["backup", "--json", "--host", host]
+    flags += [f"--exclude={pattern}" for pattern in plan.exclude]
+    flags += [f"--exclude-file={plan.exclude_file}"] if plan.exclude_file else []
+    flags += ["--one-file-system"] if plan.one_file_system else []
+    flags += ["--exclude-caches"] if plan.exclude_caches else []
+    flags += [f"--tag={tag}" for tag in plan.tags]
+    return Work(
+        "backup", name, plan.repository, agent_file.repositories[plan.repository],
+        (*flags, "--", *plan.sources), sources=tuple(plan.sources), plan=plan,
+    )  # fmt: skip
+
+
+def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
+    name, plan = _plan(agent_file, request.plan)
+    if plan.keep is None:
+        raise Refused(f"plan {name!r} has no `keep` in agent.toml: forget would not know what to keep")
+    # Only this host's snapshots of exactly these sources: others in the same repository have plans of their own.
+    flags = ["forget", "--json", "--host", host, *(f"--path={source}" for source in plan.sources)]
+    for unit in ("last", "hourly", "daily", "weekly", "monthly", "yearly"):
+        if count := getattr(plan.keep, unit):
+            flags += [f"--keep-{unit}", str(count)]
+    flags += ["--keep-within", plan.keep.within] if plan.keep.within else []
+    if plan.prune_after_forget if request.prune is None else request.prune:
+        if "prune" not in agent_file.allow:
+            raise Refused("prune is not allowed on this host")
+        flags.append("--prune")
+    return Work("forget", name, plan.repository, agent_file.repositories[plan.repository], tuple(flags), plan=plan)
+
+
+def _check(agent_file: AgentFile, request: _Check) -> Work:
+    flags = ["check", "--json"]
+    if request.read_data and request.read_data_subset:
+        raise Refused("params: give read_data or read_data_subset, not both")
+    if request.read_data:
+        flags.append("--read-data")
+    if request.read_data_subset:
+        flags.append(f"--read-data-subset={request.read_data_subset}")
+    work = _on_repository(agent_file, "check", request.plan, request.repository, tuple(flags))
+    if len(flags) == 2 and work.plan is not None and work.plan.check_parts:
+        return replace(work, rotation=(f"check:{work.repository_name}", work.plan.check_parts))
+    return work
+
+
+def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -> Work:
+    name, plan = _plan(agent_file, request.plan)
+    repository = agent_file.repositories[plan.repository]
+    if repository.restore_to is None:
+        raise Refused(
+            f"repositories.{plan.repository} has no `restore_to` in agent.toml: there is no place to restore to"
+        )
+    into = os.path.join(repository.restore_to, job_id)
+    flags = ["restore", "--json", "--target", into]
+    if request.snapshot == "latest":
+        flags += ["--host", host, *(f"--path={source}" for source in plan.sources)]
+    flags += [f"--include={path}" for path in request.include]
+    return Work(
+        "restore", name, plan.repository, repository, (*flags, request.snapshot), plan=plan, restore_into=into
+    )  # fmt: skip
+
+
+def _on_plan(agent_file: AgentFile, kind: JobKind, named: str | None, arguments: tuple[str, ...]) -> Work:
+    name, plan = _plan(agent_file, named)
+    return Work(kind, name, plan.repository, agent_file.repositories[plan.repository], arguments, plan=plan)
+
+
+def _on_repository(
+    agent_file: AgentFile, kind: JobKind, plan_name: str | None, repository_name: str | None, arguments: tuple[str, ...]
+) -> Work:
+    """By the repository's own name, or by that of a plan, or the only one there is."""
+    if repository_name is None and plan_name is None and not agent_file.plans and len(agent_file.repositories) == 1:
+        (repository_name,) = agent_file.repositories
+    if repository_name is None:
+        return _on_plan(agent_file, kind, plan_name, arguments)
+    if plan_name is not None:
+        raise Refused("params: give plan or repository, not both")
+    if repository_name not in agent_file.repositories:
+        raise Refused(f"there is no repository {_quoted(repository_name)} in agent.toml")
+    return Work(kind, None, repository_name, agent_file.repositories[repository_name], arguments)
+
+
+def _plan(agent_file: AgentFile, name: str | None) -> tuple[str, Plan]:
+    if name is None:
+        if len(agent_file.plans) != 1:
+            known = ", ".join(agent_file.plans) or "none"
+            raise Refused(f"params.plan must name one of this host's plans ({known})")
+        (name,) = agent_file.plans
+    if name not in agent_file.plans:
+        known = ", ".join(agent_file.plans) or "none"
+        raise Refused(f"there is no plan {_quoted(name)} in agent.toml; its plans: {known}")
+    return name, agent_file.plans[name]
+
+
+def _quoted(name: str) -> str:
+    return repr(name[:100])
+
+
+def _read(form: type[P], params: Mapping[str, Any]) -> P:
+    try:
+        return msgspec.convert(dict(params), form)
+    except msgspec.ValidationError as error:
+        raise Refused(f"params: {str(error).replace('$.', '')}") from None

@@ -1,0 +1,284 @@
+"""One job with restic, from the first look at its sources to its verdict.
+
+Owns nothing beyond the job: locks waited for, hooks, the live lines, the numbers at the end. Reports are the
+workshop's affair.
+"""
+
+import os
+import pwd
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import trio
+
+from rmactors import wire
+from rmactors.agent import process, this_host
+from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
+from rmactors.agent.process import Stop
+from rmactors.agent.requests import Work
+from rmactors.agent.restic_output import Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
+from rmactors.agent.verdict import Digest, Verdict, judge
+
+_FIRST_LOCK_PAUSE: Final = 2.0
+_LONGEST_LOCK_PAUSE: Final = 60.0
+_MOST_LISTED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the job ended. `exit_code` is restic's, None where it never ran."""
+
+    verdict: Verdict
+    exit_code: int | None
+    stats: dict[str, Any]
+
+
+class ResticJob:
+    """Runs one `Work`. `next_number` counts a named counter on, across restarts."""
+
+    def __init__(
+        self,
+        job_id: str,
+        work: Work,
+        agent_file: AgentFile,
+        feed: LiveFeed,
+        stop: Stop,
+        next_number: Callable[[str], Awaitable[int]],
+    ) -> None:
+        self._job_id = job_id
+        self._work = work
+        self._file = agent_file
+        self._feed = feed
+        self._stop = stop
+        self._next_number = next_number
+        self._lines = 0
+        self.max_runtime_seconds: float | None = None
+
+    async def run(self) -> Outcome:
+        """Never raises for what restic, the repository or the sources do."""
+        try:
+            environment = environment_for(self._work.repository, os.environ)
+        except AgentFileError as error:
+            return Outcome(Verdict("failed", "error", str(error)), None, {})
+        missing = await trio.to_thread.run_sync(_missing, self._work.sources)  # a dead NFS mount takes its time
+        if missing and len(missing) == len(self._work.sources):
+            words = "none of the sources exists: " + ", ".join(missing[:5])
+            return Outcome(Verdict("failed", "no_source", words), None, {})
+        if self._work.restore_into is not None:
+            try:
+                os.makedirs(self._work.restore_into, mode=0o700)
+            except OSError as error:
+                words = f"cannot make {self._work.restore_into}: {error.strerror}"
+                return Outcome(Verdict("failed", "error", words), None, {})
+        hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
+        if hooks is not None and hooks.before:
+            trouble = await self._hook("before", hooks.before, environment, hooks.timeout_seconds, None)
+            if trouble is not None:
+                return Outcome(trouble, None, {})
+        outcome = await self._with_locks(environment, missing)
+        if hooks is not None and hooks.after:
+            trouble = await self._hook("after", hooks.after, environment, hooks.timeout_seconds, outcome.verdict)
+            if trouble is not None and outcome.verdict.status == "succeeded":
+                return Outcome(trouble, outcome.exit_code, outcome.stats)
+        return outcome
+
+    async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
+        """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
+        arguments = await self._arguments()
+        deadline = trio.current_time() + self._file.lock_wait_seconds
+        pause, unlocked = _FIRST_LOCK_PAUSE, False
+        while True:
+            code, digest = await self._restic(arguments, environment)
+            verdict = judge(
+                self._work.kind, code, digest,
+                stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds,
+            )  # fmt: skip
+            if verdict.reason != "locked" or self._work.kind == "unlock":
+                break
+            lock = digest.lock
+            if not unlocked and "unlock" in self._file.allow and lock and _is_dead(lock.host, lock.pid):
+                self._tell(f"{lock} is no more: removing its lock")
+                unlocked = True
+                await self._restic(("unlock",), environment)
+                continue
+            left = deadline - trio.current_time()
+            if left <= 0:
+                break
+            self._tell(f"{verdict.error}; trying again")
+            with trio.move_on_after(min(pause, left)):
+                await self._stop.wait()
+            if self._stop.reason is not None:
+                ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
+                return Outcome(ended, None, {})
+            pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
+        return Outcome(verdict, code, self._numbers(digest))
+
+    async def _arguments(self) -> tuple[str, ...]:
+        repository, arguments = self._work.repository, list(self._work.arguments)
+        if self._work.rotation is not None:
+            name, parts = self._work.rotation
+            part = (await self._next_number(name) - 1) % parts + 1
+            arguments.append(f"--read-data-subset={part}/{parts}")
+        flags: list[str] = []
+        if repository.limit_upload:
+            flags += ["--limit-upload", str(repository.limit_upload)]
+        if repository.limit_download:
+            flags += ["--limit-download", str(repository.limit_download)]
+        for option in repository.options:
+            flags += ["-o", option]
+        return (*flags, *arguments)
+
+    async def _restic(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Digest]:
+        digest = Digest(speaks_restic=True)
+        code = await self._command([self._file.restic, *arguments], environment, digest)
+        return code, digest
+
+    async def _hook(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], seconds: float, verdict: Verdict | None
+    ) -> Verdict | None:
+        """Run a hook; what went wrong, or None. It sees the repository's environment and how the job ended."""
+        variables = {"RM_JOB_ID": self._job_id, "RM_JOB_KIND": self._work.kind, "RM_PLAN": self._work.plan_name or ""}
+        if verdict is not None:
+            variables |= {"RM_JOB_STATUS": verdict.status, "RM_JOB_REASON": verdict.reason}
+        digest, stop = Digest(), Stop()
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                with trio.move_on_after(seconds):
+                    if verdict is None:  # clearing up afterwards is let finish
+                        await self._stop.wait()
+                        stop.ask("cancelled")
+                        return
+                    await trio.sleep_forever()
+                stop.ask("timeout")
+
+            nursery.start_soon(watch)
+            code = await self._command(list(command), {**environment, **variables}, digest, stop)
+            nursery.cancel_scope.cancel()
+        if code == 0:
+            return None
+        if stop.reason == "cancelled":
+            return judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
+        last = digest.last_stderr[-1] if digest.last_stderr else f"exit code {code}"
+        words = "it took too long" if stop.reason == "timeout" else last
+        return Verdict("failed", "error", f"the hook `{name}` failed: {words}")
+
+    async def _command(
+        self, command: Sequence[str], environment: Mapping[str, str], digest: Digest, stop: Stop | None = None
+    ) -> int:
+        parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
+
+        def hear(stream: Stream, data: bytes) -> None:
+            for item in parsers[stream].feed(data):
+                self._heard(item, digest)
+
+        try:
+            code = await process.run(command, environment, hear, stop or self._stop, self._file.cancel_grace_seconds)
+        except OSError as error:
+            digest.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
+            return 127
+        for parser in parsers.values():
+            for item in parser.finish():
+                self._heard(item, digest)
+        return code
+
+    def _heard(self, item: Item, digest: Digest) -> None:
+        digest.take(item)
+        match item:
+            case Text():
+                self._line(item.stream, item.text)
+            case ItemTrouble():
+                self._line("stderr", item.message)
+            case Summary():
+                self._line("stdout", _in_a_line(item.numbers))
+            case Progress():
+                self._feed.progress(
+                    wire.JobProgress(
+                        job_id=self._job_id, percent=item.percent, files_done=item.files_done,
+                        files_total=item.files_total, bytes_done=item.bytes_done, bytes_total=item.bytes_total,
+                        eta_seconds=item.eta_seconds,
+                    )
+                )  # fmt: skip
+            case _:
+                pass
+
+    def _tell(self, text: str) -> None:
+        self._line("stderr", f"rmactors: {text}")
+
+    def _line(self, stream: Stream, text: str) -> None:
+        self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
+        self._lines += 1
+
+    def _numbers(self, digest: Digest) -> dict[str, Any]:
+        stats: dict[str, Any] = dict(digest.summary or {})
+        if digest.troubles:
+            stats["files_unread"] = digest.troubles
+        if self._work.restore_into is not None:
+            stats["restored_into"] = self._work.restore_into
+        listing = digest.listing
+        if self._work.kind == "snapshots" and isinstance(listing, list):
+            found = [one for one in listing if isinstance(one, dict)]
+            stats["snapshots_count"] = len(found)
+            stats["snapshots"] = [_snapshot(one) for one in found[-_MOST_LISTED:]]
+        if self._work.kind == "forget" and isinstance(listing, list):
+            groups = [group for group in listing if isinstance(group, dict)]
+            stats["snapshots_kept"] = sum(len(group.get("keep") or []) for group in groups)
+            stats["snapshots_removed"] = sum(len(group.get("remove") or []) for group in groups)
+        if self._work.kind == "diff" and isinstance(listing, dict):
+            stats["changed_files"] = listing.get("changed_files", 0)
+            for side in ("added", "removed"):
+                if isinstance(listing.get(side), dict):
+                    stats[side] = {k: v for k, v in listing[side].items() if isinstance(v, int)}
+        return stats
+
+
+def environment_for(repository: Repository, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What restic finds in its environment. The repository's address goes here too: it may hold a password, and
+    arguments can be read by every user. Raises AgentFileError.
+    """
+    found = {name: value for name, value in inherited.items() if not name.startswith(("RESTIC_", "RM_"))}
+    found.setdefault("HOME", pwd.getpwuid(os.geteuid()).pw_dir)  # a service has none, and restic's cache needs it
+    if repository.environment_file:
+        found |= environment_of(repository.environment_file)
+    found["RESTIC_REPOSITORY"] = repository.repository
+    found["RESTIC_PROGRESS_FPS"] = "1"
+    if repository.password_file:
+        found["RESTIC_PASSWORD_FILE"] = repository.password_file
+    if repository.password_command:
+        found["RESTIC_PASSWORD_COMMAND"] = repository.password_command
+    if repository.cache_dir:
+        found["RESTIC_CACHE_DIR"] = repository.cache_dir
+    return found
+
+
+def _missing(sources: Sequence[str]) -> list[str]:
+    return [source for source in sources if not os.path.lexists(source)]
+
+
+def _is_dead(host: str, pid: int) -> bool:
+    """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
+    if host != this_host.hostname():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
+
+
+def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
+    paths = found.get("paths")
+    return {
+        "id": str(found.get("short_id") or found.get("id") or "")[:64],
+        "time": str(found.get("time") or "")[:40],
+        "host": str(found.get("hostname") or "")[:200],
+        "paths": [str(path)[:200] for path in paths[:10]] if isinstance(paths, list) else [],
+    }
+
+
+def _in_a_line(numbers: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in numbers.items())

@@ -1,0 +1,249 @@
+"""`agent.toml`: what this host backs up, where to, and what the server may start here.
+
+Owns the file's form and its errors. The one place that knows where passwords are; it never holds one.
+"""
+
+import difflib
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import Meta, Struct, field
+
+from rmactors import wire
+from rmactors.vocabulary import JOB_KINDS, JobKind
+
+DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+
+Command = Annotated[list[str], Meta(min_length=1)]
+Count = Annotated[int, Meta(ge=0, le=100_000)]
+Seconds = Annotated[float, Meta(ge=0, le=31 * 86400)]
+
+
+class AgentFileError(Exception):
+    """The agent's file cannot be used. The message names file and key, and says what is expected."""
+
+
+class Keep(Struct, frozen=True, forbid_unknown_fields=True):
+    """Retention: how many of each to keep. `within` is restic's duration, like `2y5m7d`."""
+
+    last: Count = 0
+    hourly: Count = 0
+    daily: Count = 0
+    weekly: Count = 0
+    monthly: Count = 0
+    yearly: Count = 0
+    within: Annotated[str, Meta(pattern=r"^(\d+[hdmy])+$")] | None = None
+
+
+class Hooks(Struct, frozen=True, forbid_unknown_fields=True):
+    """Commands around a backup, each with its arguments. A failing `before` fails the job; `after` always runs."""
+
+    before: Command | None = None
+    after: Command | None = None
+    timeout_seconds: Seconds = 600.0
+
+
+class Repository(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where snapshots go, and where its password comes from: one of the two, or in the environment file."""
+
+    repository: Annotated[str, Meta(min_length=1)]
+    password_file: str | None = None
+    password_command: str | None = None
+    environment_file: str | None = None
+    """Lines `NAME=value`, as systemd reads them: backend credentials, `RESTIC_PASSWORD`."""
+    cache_dir: str | None = None
+    limit_upload: Annotated[int, Meta(gt=0)] | None = None
+    limit_download: Annotated[int, Meta(gt=0)] | None = None
+    """KiB/s."""
+    options: list[str] = []
+    """restic's extended options (`-o`), like `sftp.connections=2`."""
+    restore_to: str | None = None
+    """The folder under which restores land, each in one of its own. Without it there are none."""
+
+
+class Plan(Struct, frozen=True, forbid_unknown_fields=True):
+    """What is backed up together."""
+
+    repository: str
+    sources: list[str] = []
+    exclude: list[str] = []
+    exclude_file: str | None = None
+    one_file_system: bool = False
+    exclude_caches: bool = False
+    tags: list[Annotated[str, Meta(min_length=1, pattern="^[^,]+$")]] = []
+    keep: Keep | None = None
+    prune_after_forget: bool = False
+    check_parts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    """Each check also reads one of this many parts of the data, in turn."""
+    hooks: Hooks = Hooks()
+
+
+class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """The whole file. Durations are seconds."""
+
+    allow: list[JobKind] = field(default_factory=lambda: ["backup", "check"])
+    repositories: dict[str, Repository] = {}
+    plans: dict[str, Plan] = {}
+    restic: str = "restic"
+    host: str | None = None
+    """The host name under which snapshots are filed; the system's own where None."""
+    jitter_seconds: Seconds = 15.0
+    """Runs of schedules start up to this much later, each schedule always by the same."""
+    lock_wait_seconds: Seconds = 600.0
+    """How long a job waits for a repository that another restic has locked."""
+    cancel_grace_seconds: Seconds = 30.0
+    """What restic is given to end by itself, after which it is ended."""
+
+    def wire_plans(self) -> list[wire.Plan]:
+        """The plans as the server is told of them: no password, no excludes."""
+        return [
+            wire.Plan(name=name, repository=_shown(self.repositories[plan.repository].repository), sources=plan.sources)
+            for name, plan in self.plans.items()
+        ]
+
+
+def default_file(environ: Mapping[str, str] = os.environ) -> Path:
+    return Path(environ.get("RM_AGENT_CONFIG") or DEFAULT_FILE)
+
+
+def load(file: Path) -> AgentFile:
+    """The agent's file. Raises AgentFileError."""
+    try:
+        text = file.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise AgentFileError(f"cannot read {file}: {words}") from None
+    try:
+        return parse(text)
+    except AgentFileError as error:
+        raise AgentFileError(f"{file}: {error}") from None
+
+
+def load_or_empty(file: Path, *, asked_for: bool) -> AgentFile:
+    """As `load`; an empty one where the file is not there and nobody named it: such a host only wraps commands."""
+    return AgentFile(allow=[]) if not asked_for and not file.exists() else load(file)
+
+
+def parse(text: str) -> AgentFile:
+    """The text of an agent's file as a value. Raises AgentFileError naming the key."""
+    try:
+        found = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise AgentFileError(f"this is not TOML: {error}") from None
+    try:
+        agent_file = msgspec.convert(found, AgentFile)
+    except msgspec.ValidationError as error:
+        raise AgentFileError(_in_words(str(error), found)) from None
+    _check(agent_file)
+    return agent_file
+
+
+def environment_of(file: str) -> dict[str, str]:
+    """The variables of an environment file. Raises AgentFileError."""
+    try:
+        text = Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        words = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise AgentFileError(f"cannot read the environment file {file}: {words}") from None
+    found: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        line = line.strip().removeprefix("export ").strip()
+        if not line or line[0] in "#;":
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name.strip()):
+            raise AgentFileError(f"{file}, line {number}: expected NAME=value")
+        value = value.strip()
+        if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"":
+            value = value[1:-1]
+        found[name.strip()] = value
+    return found
+
+
+def _check(agent_file: AgentFile) -> None:
+    """What the types do not say. Raises AgentFileError."""
+    for where, names in (("repositories", agent_file.repositories), ("plans", agent_file.plans)):
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise AgentFileError(f"{where}: {name!r} must be letters, digits, `.`, `_` and `-`")
+    for name, repository in agent_file.repositories.items():
+        key = f"repositories.{name}"
+        if repository.password_file and repository.password_command:
+            raise AgentFileError(f"{key}: give password_file or password_command, not both")
+        if not (repository.password_file or repository.password_command or repository.environment_file):
+            raise AgentFileError(f"{key}: needs password_file, password_command or environment_file")
+        if repository.repository.startswith("-"):
+            raise AgentFileError(f"{key}.repository: {repository.repository!r} is no repository")
+        for field_name in ("password_file", "environment_file", "cache_dir", "restore_to"):
+            value = getattr(repository, field_name)
+            if value is not None and not os.path.isabs(value):
+                raise AgentFileError(f"{key}.{field_name}: {value!r} must be an absolute path")
+    for name, plan in agent_file.plans.items():
+        key = f"plans.{name}"
+        if plan.repository not in agent_file.repositories:
+            near = difflib.get_close_matches(plan.repository, agent_file.repositories, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise AgentFileError(f"{key}.repository: there is no [repositories.{plan.repository}]{hint}")
+        for source in plan.sources:
+            if not os.path.isabs(source):
+                raise AgentFileError(f"{key}.sources: {source!r} must be an absolute path")
+        if plan.keep is not None and plan.keep == Keep():
+            raise AgentFileError(f"{key}.keep: keeps nothing; give at least one of {', '.join(Keep.__struct_fields__)}")
+        for hook in (plan.hooks.before, plan.hooks.after):
+            if hook and not os.path.isabs(hook[0]):
+                raise AgentFileError(f"{key}.hooks: {hook[0]!r} must be an absolute path")
+
+
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.+?)`(?: - at `\$\.?(?P<path>.*)`)?$")
+_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+
+
+def _in_words(error: str, found: dict[str, Any]) -> str:
+    """msgspec's message with the key first, and the key spelled as in the file."""
+    if unknown := _UNKNOWN.search(error):
+        path = _spelled(unknown["path"] or "", found, unknown["field"])
+        known = _fields_at(path)
+        near = difflib.get_close_matches(unknown["field"], known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        return f"unknown key {'.'.join(filter(None, [path, unknown['field']]))!r}{hint}"
+    at = _AT.match(error)
+    assert at is not None
+    what, path = at["what"], at["path"] or ""
+    if what.startswith("Invalid enum value"):
+        what = f"must be some of {', '.join(JOB_KINDS)}"
+    what = what.replace("Object missing required field", "misses").replace("`null`", "nothing")
+    return f"{_spelled(path, found, None) or 'the file'}: {what[:1].lower()}{what[1:]}"
+
+
+def _spelled(path: str, found: dict[str, Any], field_name: str | None) -> str:
+    """`repositories[...]` as `repositories.main`: the first table that has the field, where msgspec does not say."""
+    head, dots, rest = path.partition("[...]")
+    tables = found.get(head)
+    if dots and isinstance(tables, dict):
+        names = [n for n, t in tables.items() if not isinstance(t, dict) or field_name is None or field_name in t]
+        if field_name is None or len(names) == 1:
+            return f"{head}.{names[0] if len(names) == 1 else '*'}{rest}"
+    return path.replace("[...]", ".*")
+
+
+def _fields_at(path: str) -> tuple[str, ...]:
+    if path.endswith(".keep"):
+        return Keep.__struct_fields__
+    if path.endswith(".hooks"):
+        return Hooks.__struct_fields__
+    if path.startswith("repositories"):
+        return Repository.__struct_fields__
+    if path.startswith("plans"):
+        return Plan.__struct_fields__
+    return AgentFile.__struct_fields__
+
+
+def _shown(repository: str) -> str:
+    """A repository's address without a password in it."""
+    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", repository)

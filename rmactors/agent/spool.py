@@ -1,0 +1,219 @@
+"""Unacked reports on disk: a SQLite file that the running agent and every `exec` share.
+
+Owns `spool.db`: reports under a `seq` that is never used twice, the jobs that this host has taken on, how far each
+schedule has come, and small counters. A report is on disk (synchronous=FULL) before `add` returns and stays
+until it is acked. Blocking: tasks use it through `outbox`. Must not know about connections.
+"""
+
+import logging
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from rmactors import clock, ids, wire
+
+log = logging.getLogger(__name__)
+
+MOST_REPORTS: Final = 20_000
+"""About 10 MiB: a host with fifty jobs a day is unheard for more than half a year."""
+MOST_JOBS: Final = 2_000
+_BUSY_SECONDS: Final = 15.0
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS reports (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  job_id TEXT NOT NULL,
+  event TEXT NOT NULL CHECK (event IN ('job_started', 'job_finished')),
+  frame TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS jobs (n INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS marks (
+  schedule_id TEXT PRIMARY KEY, definition TEXT NOT NULL, slot INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+class SpoolError(Exception):
+    """The spool cannot be read or written: disk full, locked for long, no rights. The message says what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """One unacked report: its number and its frame as JSON text."""
+
+    seq: int
+    frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a schedule has come: the newest slot taken, microseconds, under the definition it had."""
+
+    schedule_id: str
+    definition: str
+    slot: int
+
+
+class Spool:
+    """One open spool. Not for use by two threads at once. Every method raises SpoolError where the disk fails."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        with self._trouble():
+            try:
+                self._db = _open(file)
+            except sqlite3.DatabaseError as error:
+                if isinstance(error, sqlite3.OperationalError):
+                    raise
+                aside = file.with_name(f"{file.name}.broken-{clock.now()}")
+                log.error("%s is damaged (%s): moved to %s, starting a new one", file, error, aside)
+                os.replace(file, aside)
+                for rest in ("-wal", "-shm"):
+                    file.with_name(file.name + rest).unlink(missing_ok=True)
+                self._db = _open(file)
+            self.spool_id = self._make_id()
+
+    def close(self) -> None:
+        self._db.close()
+
+    def add(self, report: wire.Report, mark: Mark | None = None) -> int:
+        """Put a report on disk under the next `seq`, which replaces the one it has, and mark its schedule.
+
+        Over the bound the oldest goes, starts before ends: a start is implied by its end.
+        """
+        with self._transaction():
+            row = self._db.execute(
+                "INSERT INTO reports (job_id, event, frame) VALUES (?, ?, '')",
+                (report.job_id, "job_started" if isinstance(report, wire.JobStarted) else "job_finished"),
+            )
+            seq = row.lastrowid
+            assert seq is not None
+            frame = wire.encode(msgspec.structs.replace(report, seq=seq))
+            self._db.execute("UPDATE reports SET frame = ? WHERE seq = ?", (frame, seq))
+            self._remember(report.job_id)
+            if mark is not None:
+                self._set_mark(mark)
+            self._keep_bound()
+        return seq
+
+    def pending(self, after: int, most: int) -> list[Spooled]:
+        """Unacked reports with a `seq` over `after`, oldest first."""
+        with self._trouble():
+            rows = self._db.execute(
+                "SELECT seq, frame FROM reports WHERE seq > ? ORDER BY seq LIMIT ?", (after, most)
+            ).fetchall()
+        return [Spooled(seq, frame) for seq, frame in rows]
+
+    def count(self) -> int:
+        with self._trouble():
+            (number,) = self._db.execute("SELECT count(*) FROM reports").fetchone()
+        return int(number)
+
+    def ack(self, seqs: Iterable[int]) -> None:
+        """Forget reports that the server has, or will never take."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM reports WHERE seq = ?", [(seq,) for seq in seqs])
+
+    def knows(self, job_id: str) -> bool:
+        """Whether this host has taken on that job, in this life or an earlier one."""
+        with self._trouble():
+            return self._db.execute("SELECT 1 FROM jobs WHERE job_id = ?", (job_id,)).fetchone() is not None
+
+    def marks(self) -> dict[str, Mark]:
+        with self._trouble():
+            rows = self._db.execute("SELECT schedule_id, definition, slot FROM marks").fetchall()
+        return {row[0]: Mark(*row) for row in rows}
+
+    def set_marks(self, marks: Iterable[Mark], forget: Iterable[str] = ()) -> None:
+        """Keep these marks and forget those of schedules that are gone."""
+        with self._transaction():
+            for mark in marks:
+                self._set_mark(mark)
+            self._db.executemany("DELETE FROM marks WHERE schedule_id = ?", [(gone,) for gone in forget])
+
+    def next_number(self, name: str) -> int:
+        """1, 2, 3, … for each name, across restarts."""
+        with self._transaction():
+            (value,) = self._db.execute(
+                "INSERT INTO counters (name, value) VALUES (?, 1)"
+                " ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+                (name,),
+            ).fetchone()
+        return int(value)
+
+    def _make_id(self) -> str:
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO meta (name, value) VALUES ('spool_id', ?) ON CONFLICT (name) DO NOTHING", (ids.new(),)
+            )
+            (value,) = self._db.execute("SELECT value FROM meta WHERE name = 'spool_id'").fetchone()
+        return str(value)
+
+    def _remember(self, job_id: str) -> None:
+        self._db.execute("INSERT INTO jobs (job_id) VALUES (?) ON CONFLICT (job_id) DO NOTHING", (job_id,))
+        self._db.execute("DELETE FROM jobs WHERE n <= (SELECT max(n) FROM jobs) - ?", (MOST_JOBS,))
+
+    def _set_mark(self, mark: Mark) -> None:
+        self._db.execute(
+            "INSERT INTO marks (schedule_id, definition, slot) VALUES (?, ?, ?) ON CONFLICT (schedule_id)"
+            " DO UPDATE SET definition = excluded.definition, slot = excluded.slot",
+            (mark.schedule_id, mark.definition, mark.slot),
+        )
+
+    def _keep_bound(self) -> None:
+        (number,) = self._db.execute("SELECT count(*) FROM reports").fetchone()
+        if number <= MOST_REPORTS:
+            return
+        dropped = self._db.execute(
+            "DELETE FROM reports WHERE seq = (SELECT coalesce("
+            " (SELECT min(s.seq) FROM reports s WHERE s.event = 'job_started' AND EXISTS"
+            "  (SELECT 1 FROM reports f WHERE f.job_id = s.job_id AND f.event = 'job_finished')),"
+            " (SELECT min(seq) FROM reports))) RETURNING job_id, event"
+        ).fetchone()
+        log.error(
+            "%s holds %d reports that the server has not taken; dropped %s of job %s",
+            self.file, MOST_REPORTS, dropped[1], dropped[0],
+        )  # fmt: skip
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._trouble():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _trouble(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            raise SpoolError(f"cannot use {self.file}: {error}") from error
+
+
+def _open(file: Path) -> sqlite3.Connection:
+    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's own default is 0644
+    db = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("PRAGMA synchronous=FULL")
+        db.execute("PRAGMA cache_size=-256")
+        # executescript would commit a transaction that another process waits for half-way: one by one instead
+        for statement in filter(str.strip, _TABLES.split(";")):
+            db.execute(statement)
+    except BaseException:
+        db.close()
+        raise
+    return db

@@ -1,0 +1,185 @@
+"""The agent's state dir: where it is, the credential, the schedules as last told, and who runs on it.
+
+Owns every file in there but the spool's. Files are written whole or not at all, readable by their owner alone.
+Must not talk to anybody.
+"""
+
+import errno
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from rmactors import wire
+
+SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
+
+
+class StateError(Exception):
+    """The state dir, or a file in it, cannot be used. The message says which and what to do."""
+
+
+class NotEnrolled(StateError):
+    """There is no credential: the host was never enrolled from this state dir."""
+
+
+class AlreadyRunning(StateError):
+    """Another agent runs on this state dir."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What makes this host known to its server. `token` is a secret and stays out of `repr`."""
+
+    server_url: str
+    host_id: str
+    name: str
+    token: str = field(repr=False)
+    ca_file: str | None = None
+
+
+class KeptSchedules(msgspec.Struct, frozen=True):
+    """The schedules as the server last told them, and whose they are."""
+
+    host_id: str = ""
+    schedules_rev: int = 0
+    schedules: tuple[wire.ScheduleInfo, ...] = ()
+
+
+def default_dir(environ: Mapping[str, str] = os.environ) -> Path:
+    """`RM_AGENT_STATE_DIR`, or the system's place for root, or the XDG state dir for others."""
+    if chosen := environ.get("RM_AGENT_STATE_DIR"):
+        return Path(chosen)
+    if os.geteuid() == 0:
+        return SYSTEM_DIR
+    base = environ.get("XDG_STATE_HOME") or str(Path(environ.get("HOME", "~")).expanduser() / ".local" / "state")
+    return Path(base) / "rmactors-agent"
+
+
+@dataclass(frozen=True, slots=True)
+class StateDir:
+    """The files of one agent. All methods raise StateError where the disk does not play along."""
+
+    path: Path
+
+    @property
+    def spool_file(self) -> Path:
+        return self.path / "spool.db"
+
+    @property
+    def bell_file(self) -> Path:
+        """A named pipe: a byte written into it makes the running agent look into the spool."""
+        return self.path / "bell"
+
+    def make(self) -> None:
+        """Make the directory, for its owner alone."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"cannot use the state dir {self.path}: {error.strerror}") from None
+        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
+            raise StateError(
+                f"cannot use the state dir {self.path}: it belongs to another user; "
+                "run this as its owner, or set RM_AGENT_STATE_DIR"
+            )
+
+    def credential(self) -> Credential:
+        """Raises NotEnrolled where there is none."""
+        file = self.path / "credential.json"
+        try:
+            return msgspec.json.decode(file.read_bytes(), type=Credential)
+        except FileNotFoundError:
+            raise NotEnrolled(f"this host is not enrolled (no {file}): run `rmactors agent enroll` first") from None
+        except OSError as error:
+            raise StateError(f"cannot read {file}: {error.strerror}") from None
+        except msgspec.DecodeError:
+            raise StateError(f"{file} is damaged: enroll this host again") from None
+
+    def save_credential(self, credential: Credential) -> None:
+        self._write("credential.json", msgspec.json.encode(credential))
+
+    def schedules(self) -> KeptSchedules:
+        """The schedules as kept; none where nothing was kept yet or the file is damaged (the server has them)."""
+        try:
+            return msgspec.json.decode((self.path / "schedules.json").read_bytes(), type=KeptSchedules)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return KeptSchedules()
+        except OSError as error:
+            raise StateError(f"cannot read {self.path / 'schedules.json'}: {error.strerror}") from None
+
+    def save_schedules(self, kept: KeptSchedules) -> None:
+        self._write("schedules.json", msgspec.json.encode(kept))
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Be the one running agent of this state dir. Raises AlreadyRunning."""
+        handle = self._open_lock()
+        try:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise AlreadyRunning(f"another agent runs on {self.path}") from None
+            yield
+        finally:
+            os.close(handle)
+
+    def agent_runs(self) -> bool:
+        """Whether an agent runs on this state dir now."""
+        handle = self._open_lock()
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def ring(self) -> None:
+        """Make the running agent look into the spool. Nothing happens where none runs."""
+        try:
+            bell = os.open(self.bell_file, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno in {errno.ENXIO, errno.ENOENT}:  # nobody listens, or nobody ever did
+                return
+            raise StateError(f"cannot open {self.bell_file}: {error.strerror}") from None
+        try:
+            os.write(bell, b"!")
+        except (BlockingIOError, BrokenPipeError):
+            pass  # it is ringing already, or the agent has just gone
+        finally:
+            os.close(bell)
+
+    def _open_lock(self) -> int:
+        try:
+            return os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StateError(f"cannot open {self.path / 'agent.lock'}: {error.strerror}") from None
+
+    def _write(self, name: str, content: bytes) -> None:
+        """The file is the old one or the new one, whatever happens, and the new one once this returns."""
+        self.make()
+        temporary = None
+        try:
+            handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self.path)  # 0600
+            with os.fdopen(handle, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, self.path / name)
+            temporary = None
+            directory = os.open(self.path, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        except OSError as error:
+            raise StateError(f"cannot write {self.path / name}: {error.strerror}") from None
+        finally:
+            if temporary is not None:
+                Path(temporary).unlink(missing_ok=True)

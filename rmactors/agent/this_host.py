@@ -1,0 +1,53 @@
+"""What the agent says of the machine it runs on. Reads the system, changes nothing."""
+
+import os
+import platform
+import re
+import subprocess
+from pathlib import Path
+from typing import Final
+
+_LONGEST: Final = 200
+_VERSION: Final = re.compile(r"^restic (\d+\.\d+\.\d+\S*)", re.MULTILINE)
+
+
+def hostname() -> str:
+    return os.uname().nodename[:_LONGEST]
+
+
+def os_name() -> str:
+    """`Debian GNU/Linux 12 (bookworm)`, or the kernel's name where the system does not say."""
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")[:_LONGEST]
+    except OSError:
+        return os.uname().sysname
+
+
+def arch() -> str:
+    return os.uname().machine[:_LONGEST]
+
+
+def timezone(localtime: Path = Path("/etc/localtime")) -> str:
+    """The IANA name of local time, `UTC` where it cannot be told."""
+    named = os.environ.get("TZ", "").lstrip(":")
+    if named and not named.startswith("/"):
+        return named[:_LONGEST]
+    try:
+        target = os.readlink(localtime)
+    except OSError:
+        return "UTC"
+    _, found, zone = target.partition("zoneinfo/")
+    return zone[:_LONGEST] if found and zone else "UTC"
+
+
+def restic_version(restic: str = "restic") -> str | None:
+    """The version of the restic that jobs use; None where there is none. Blocks for some 50 ms, 10 s at most."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - the path comes from the administrator's own file
+            [restic, "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False, text=True,
+            errors="replace",
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(answer.stdout)
+    return found.group(1)[:_LONGEST] if found else None

@@ -1,0 +1,91 @@
+"""The schedules of this host, kept on disk, and the wait for their slots: also while the server is away.
+
+owns      the schedules as last told, and how far each has come
+receives  schedules from the link
+sends     due runs to the workshop
+restart   from the state dir; a slot counts as taken once its run's start is in the spool
+"""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Final
+
+import trio
+
+from rmactors import clock, wire
+from rmactors.agent.outbox import Outbox
+from rmactors.agent.schedules import Due, definition, due, reconcile
+from rmactors.agent.spool import Mark, SpoolError
+from rmactors.agent.state import KeptSchedules, StateDir, StateError
+
+log = logging.getLogger(__name__)
+
+_LONGEST_SLEEP: Final = 30.0
+"""A sleeping machine stops the clock that sleeps are measured by, and the wall clock can be set: look now and then."""
+
+
+class Timetable:
+    """Wakes the workshop when a slot comes."""
+
+    def __init__(self, state: StateDir, outbox: Outbox, take: Callable[[Due], Awaitable[None]], jitter: float) -> None:
+        self._state = state
+        self._outbox = outbox
+        self._take = take
+        self._jitter = jitter
+        self._kept = state.schedules()
+        self._marks: dict[str, Mark] = {}
+        self._changed = trio.Event()
+
+    @property
+    def schedules(self) -> tuple[wire.ScheduleInfo, ...]:
+        return self._kept.schedules
+
+    async def hear(self, host_id: str, told: wire.Welcome | wire.Schedules) -> None:
+        """New schedules, or the same again."""
+        kept = KeptSchedules(host_id, told.schedules_rev, tuple(told.schedules))
+        if kept != self._kept:
+            self._kept = kept
+            try:
+                self._state.save_schedules(kept)
+            except StateError as error:
+                log.error("the schedules are in force but not kept: %s", error)
+            await self._reconcile()
+            self._changed.set()
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled. Started once it knows how far schedules have come: `hear` only after that."""
+        self._marks = await self._read_marks()
+        await self._reconcile()
+        task_status.started()
+        while True:
+            self._changed = trio.Event()
+            now = clock.now()
+            runs, next_look = due(self._kept.schedules, self._marks, now, self._kept.host_id, self._jitter)
+            for run in runs:
+                self._marks[run.schedule.id] = replace(
+                    self._marks[run.schedule.id], definition=definition(run.schedule), slot=run.slot
+                )
+                await self._take(run)
+            pause = _LONGEST_SLEEP if next_look is None else max(0.0, (next_look - clock.now()) / clock.SECOND)
+            with trio.move_on_after(min(pause, _LONGEST_SLEEP)):
+                await self._changed.wait()
+
+    async def _read_marks(self) -> dict[str, Mark]:
+        try:
+            return await self._outbox.marks()
+        except SpoolError as error:
+            log.error("how far schedules have come cannot be read: %s", error)
+            return {}
+
+    async def _reconcile(self) -> None:
+        fresh, gone = reconcile(self._kept.schedules, self._marks, clock.now())
+        for mark in fresh:
+            self._marks[mark.schedule_id] = mark
+        for schedule_id in gone:
+            del self._marks[schedule_id]
+        if fresh or gone:
+            try:
+                await self._outbox.set_marks(fresh, gone)
+            except SpoolError as error:
+                log.error("how far schedules have come cannot be kept: %s", error)

@@ -1,0 +1,220 @@
+"""The jobs of this host: taken on once, one at a time per repository, reported at start and end.
+
+owns      which jobs are taken on, and the turn at each repository
+receives  orders of the server's (`hear`) and due runs (`take`)
+sends     reports to the outbox, progress and lines to the live feed
+restart   what was taken on and not started is asked for again, by the server or by its schedule
+"""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import trio
+
+from rmactors import clock, ids, wire
+from rmactors.agent import this_host
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.outbox import Outbox
+from rmactors.agent.process import Stop
+from rmactors.agent.requests import Refused, Work, work_for
+from rmactors.agent.restic_job import Outcome, ResticJob
+from rmactors.agent.schedules import Due, definition
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.spool import Mark, SpoolError
+from rmactors.agent.verdict import Verdict
+from rmactors.agent.wrapping import as_shells_say, stats_of
+from rmactors.vocabulary import JobKind
+from rmactors.wire import ScheduleInfo
+
+log = logging.getLogger(__name__)
+
+DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
+_DISK_PAUSE: Final = 10.0
+_LAST_WORDS_SECONDS: Final = 60.0
+"""How long an end is tried to be written where the disk is full and the agent may be about to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A job to do. `slot` is the schedule's slot in microseconds, where it comes from one."""
+
+    job_id: str
+    kind: JobKind
+    params: dict[str, Any]
+    schedule_id: str | None = None
+    slot: int | None = None
+    max_runtime_seconds: float = DEFAULT_MAX_RUNTIME_SECONDS
+    mark: Mark | None = None
+
+
+class Workshop:
+    """Does the jobs of one agent. `run` it in a nursery; the rest may be called any time after it started."""
+
+    def __init__(self, agent_file: AgentFile, outbox: Outbox, feed: LiveFeed) -> None:
+        self._file = agent_file
+        self._outbox = outbox
+        self._feed = feed
+        self._active: dict[str, tuple[Request, Stop]] = {}
+        self._turns: dict[str, trio.Lock] = {}
+        self._nursery: trio.Nursery | None = None
+        self.schedules: dict[str, ScheduleInfo] = {}
+
+    async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Until cancelled; then running jobs are stopped and their ends put into the spool."""
+        async with trio.open_nursery() as nursery:
+            self._nursery = nursery
+            task_status.started()
+            await trio.sleep_forever()
+
+    def taken_on(self) -> list[str]:
+        """Jobs taken on and not ended, waiting ones too."""
+        return list(self._active)
+
+    async def hear(self, order: wire.RunJob | wire.CancelJob) -> None:
+        """An order of the server's. A job that is known already is not done twice."""
+        match order:
+            case wire.RunJob():
+                if order.job_id in self._active or await self._outbox.knows(order.job_id):
+                    log.info("job %s is known already", order.job_id)
+                    return
+                schedule = self.schedules.get(order.schedule_id or "")
+                self._start(
+                    Request(
+                        order.job_id, order.kind, order.params, order.schedule_id,
+                        max_runtime_seconds=schedule.max_runtime_seconds if schedule else DEFAULT_MAX_RUNTIME_SECONDS,
+                    )
+                )  # fmt: skip
+            case wire.CancelJob(job_id=job_id):
+                if job_id not in self._active:
+                    log.info("job %s, to be cancelled, does not run here", job_id)
+                    return
+                self._active[job_id][1].ask("cancelled")
+
+    async def take(self, due: Due) -> None:
+        """A scheduled run. Where the one before has not ended yet, this one is skipped, and that is reported."""
+        schedule = due.schedule
+        mark = Mark(schedule.id, definition(schedule), due.slot)
+        request = Request(
+            ids.new(), schedule.kind, schedule.params, schedule.id, due.slot, schedule.max_runtime_seconds, mark
+        )
+        if any(other.schedule_id == schedule.id for other, _ in self._active.values()):
+            now = wire.utc_now()
+            verdict = Verdict("skipped", "skipped", "the run before has not ended")
+            await self._report_end(request, None, now, Outcome(verdict, None, {}), 0.0)
+            return
+        self._start(request)
+
+    def _start(self, request: Request) -> None:
+        assert self._nursery is not None
+        stop = Stop()
+        self._active[request.job_id] = (request, stop)
+        self._nursery.start_soon(self._do, request, stop, name=f"job:{request.job_id}")
+
+    async def _do(self, request: Request, stop: Stop) -> None:
+        try:
+            await self._do_in_turn(request, stop)
+        finally:
+            del self._active[request.job_id]
+
+    async def _do_in_turn(self, request: Request, stop: Stop) -> None:
+        asked_at = wire.utc_now()
+        try:
+            work = work_for(self._file, request.kind, request.params, request.job_id, this_host.hostname())
+        except Refused as refused:
+            log.warning("refused %s job %s: %s", request.kind, request.job_id, refused)
+            outcome = Outcome(Verdict("failed", "refused", str(refused)), None, {})
+            await self._report_end(request, request.params.get("plan"), asked_at, outcome, 0.0)
+            return
+        turn = self._turns.setdefault(work.repository.repository, trio.Lock())
+        if not await _its_turn(turn, stop):
+            outcome = Outcome(Verdict("cancelled", "cancelled", "cancelled before it began"), None, {})
+            await self._report_end(request, work.plan_name, asked_at, outcome, 0.0)
+            return
+        try:
+            await self._do_now(request, work, stop)
+        finally:
+            turn.release()
+
+    async def _do_now(self, request: Request, work: Work, stop: Stop) -> None:
+        started_at, started = wire.utc_now(), trio.current_time()
+        log.info("%s job %s begins on %s", work.kind, request.job_id, work.repository_name)
+        await self._report_start(request, work, started_at)
+        job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox.next_number)
+        job.max_runtime_seconds = request.max_runtime_seconds
+        outcome = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
+        try:
+            async with trio.open_nursery() as nursery:
+
+                async def watch() -> None:
+                    await trio.sleep(request.max_runtime_seconds)
+                    stop.ask("timeout")
+
+                nursery.start_soon(watch)
+                outcome = await job.run()
+                nursery.cancel_scope.cancel()
+        except Exception:
+            log.exception("job %s failed in the agent itself", request.job_id)
+            outcome = Outcome(Verdict("failed", "error", "an internal error of the agent; see its log"), None, {})
+        finally:
+            # Also when the agent is being stopped: restic is gone by now, and the end is known.
+            with trio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
+                await self._report_end(request, work.plan_name, started_at, outcome, trio.current_time() - started)
+
+    async def _report_start(self, request: Request, work: Work, started_at: datetime) -> None:
+        report = wire.JobStarted(
+            seq=0, job_id=request.job_id, kind=request.kind, plan=work.plan_name, schedule_id=request.schedule_id,
+            scheduled_for=_time(request.slot), started_at=started_at,
+        )  # fmt: skip
+        try:
+            await self._outbox.add(report, request.mark)
+        except SpoolError as error:
+            log.error("job %s begins unreported: %s", request.job_id, error)  # a backup is worth more than its report
+
+    async def _report_end(
+        self, request: Request, plan: str | None, started_at: datetime, outcome: Outcome, seconds: float
+    ) -> None:  # fmt: skip
+        verdict = outcome.verdict
+        log.info(
+            "%s job %s %s%s",
+            request.kind,
+            request.job_id,
+            verdict.status,
+            f": {verdict.error}" if verdict.error else "",
+        )
+        report = wire.JobFinished(
+            seq=0, job_id=request.job_id, kind=request.kind, status=verdict.status, reason=verdict.reason,
+            started_at=started_at, finished_at=max(wire.utc_now(), started_at),
+            exit_code=None if outcome.exit_code is None else as_shells_say(outcome.exit_code), error=verdict.error,
+            plan=plan[:200] if isinstance(plan, str) else None, schedule_id=request.schedule_id,
+            scheduled_for=_time(request.slot), stats=stats_of(outcome.stats, seconds),
+        )  # fmt: skip
+        while True:
+            try:
+                await self._outbox.add(report, request.mark)
+                return
+            except SpoolError as error:
+                log.error("the end of job %s cannot be written yet: %s", request.job_id, error)
+            await trio.sleep(_DISK_PAUSE)
+
+
+async def _its_turn(turn: trio.Lock, stop: Stop) -> bool:
+    """Wait for the repository; False where the job is to stop first."""
+    acquired = False
+    with trio.CancelScope() as waiting:
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await stop.wait()
+                waiting.cancel()
+
+            nursery.start_soon(watch)
+            await turn.acquire()
+            acquired = True
+            nursery.cancel_scope.cancel()
+    return acquired
+
+
+def _time(micros: int | None) -> datetime | None:
+    return None if micros is None else clock.to_datetime(micros)

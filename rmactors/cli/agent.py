@@ -1,0 +1,130 @@
+"""`rmactors agent …`: what an administrator types on a host. Parses, prints, and sets exit codes; nothing else."""
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from rmactors.vocabulary import JOB_KINDS, JobKind
+
+
+def _state_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--state-dir",
+        type=click.Path(path_type=Path),
+        help="Where the agent keeps its credential and unsent reports.  [RM_AGENT_STATE_DIR]",
+    )(command)
+
+
+def _config_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="The agent's file.  [RM_AGENT_CONFIG, /etc/rmactors/agent.toml]",
+    )(command)
+
+
+def _state(chosen: Path | None) -> Path:
+    from rmactors.agent.state import default_dir
+
+    return chosen or default_dir()
+
+
+@click.group()
+def agent() -> None:
+    """The part that runs on each host."""
+
+
+@agent.command()
+@click.option("--server", required=True, help="URL of the server's agents' port, like https://backup.example.org:8081.")
+@click.option("--token-file", required=True, type=click.File(), help="File with the enrolment token; `-` for stdin.")
+@click.option("--name", help="The host's name on the server.  [this machine's host name]")
+@click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust this CA alone.")
+@_state_option
+def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, state_dir: Path | None) -> None:
+    """Trade an enrolment token for this host's credential."""
+    import trio
+
+    from rmactors.agent.connection import BadServerUrl
+    from rmactors.agent.enrolment import EnrolmentFailed, enroll
+    from rmactors.agent.state import StateError
+
+    where = _state(state_dir)
+    token = token_file.read()
+
+    async def main() -> None:
+        credential = await enroll(server, token, where, name=name, ca_file=ca_file)
+        click.echo(f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}")
+
+    try:
+        trio.run(main)
+    except (EnrolmentFailed, BadServerUrl, StateError) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@agent.command()
+@_config_option
+@_state_option
+@click.option("-v", "--verbose", is_flag=True, help="Also say what goes well.")
+def run(config: Path | None, state_dir: Path | None, verbose: bool) -> None:
+    """Connect, keep schedules, run restic, report: until SIGTERM or SIGINT."""
+    import trio
+
+    from rmactors.agent.daemon import run_agent
+    from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
+    from rmactors.agent.spool import SpoolError
+    from rmactors.agent.state import StateError
+
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    if not verbose:
+        logging.getLogger("trio-websocket").setLevel(logging.ERROR)
+    file = config or default_file()
+    asked_for = config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
+
+    async def main() -> None:
+        agent_file = load_or_empty(file, asked_for=asked_for)
+        async with trio.open_nursery() as nursery:
+            with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+                nursery.start_soon(_run_until_stopped, nursery, agent_file)
+                async for number in signals:
+                    logging.getLogger("rmactors.agent").info("%s: stopping", signal.Signals(number).name)
+                    nursery.cancel_scope.cancel()
+                    break
+
+    async def _run_until_stopped(nursery: trio.Nursery, agent_file: Any) -> None:
+        await run_agent(agent_file, _state(state_dir))
+        nursery.cancel_scope.cancel()
+
+    try:
+        trio.run(main)
+    except* (StateError, SpoolError, AgentFileError) as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise click.ClickException(str(error)) from None
+
+
+@agent.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--kind", required=True, type=click.Choice(JOB_KINDS), help="What the command does.")
+@click.option("--schedule", help="Name of the external schedule that this run belongs to.")
+@click.option("--plan", help="Name of what is backed up, where one host has several.")
+@_state_option
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+def exec(
+    kind: JobKind, schedule: str | None, plan: str | None, state_dir: Path | None, command: tuple[str, ...]
+) -> None:
+    """Run COMMAND and report how it ended. Its output and its exit code pass through.
+
+    \b
+    rmactors agent exec --kind backup -- restic backup /home
+    """
+    import trio
+
+    from rmactors.agent.wrapping import leave_like, run_exec
+
+    leave_like(trio.run(lambda: run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan)))
