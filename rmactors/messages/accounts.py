@@ -86,9 +86,9 @@ class SetTimezone:
 
 @dataclass(frozen=True, slots=True)
 class SetSecondFactor:
-    """Turns the second factor on (`secret` is encrypted, `step` the time step of the code that proved it) or off (None).
+    """Turns the second factor on or off: `secret` is encrypted, None is off. Old recovery codes die with it.
 
-    Old recovery codes die with it.
+    `step` is the time step of the code that proved the secret.
     """
 
     user_id: str

@@ -217,7 +217,8 @@ def sweep_sessions(tx: Transaction, write: SweepSessions) -> None:
 @handles(CreateApiToken)
 def create_api_token(tx: Transaction, write: CreateApiToken) -> None:
     tx.execute(
-        "INSERT INTO api_tokens (id, name, role, prefix, token_hash, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO api_tokens (id, name, role, prefix, token_hash, created_at, expires_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         (write.token_id, write.name, write.role, write.prefix, write.token_hash, write.at, write.expires_at),
     )
     audit.append(tx, write.audit)

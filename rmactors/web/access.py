@@ -172,9 +172,7 @@ def host_header() -> str:
 def audit(action: str, target_kind: str, target_id: str, detail: str = "", result: str = "ok") -> Audit:
     """An audit row about whoever is signed in. `action` is `<noun>.<verb>`; `detail` never holds a secret."""
     who = actor()
-    return Audit(
-        services().now(), who.name, who.kind, action, target_kind, target_id, client_address(), result, detail
-    )
+    return Audit(services().now(), who.name, who.kind, action, target_kind, target_id, client_address(), result, detail)
 
 
 def is_htmx() -> bool:
@@ -196,7 +194,9 @@ def install(app: Quart) -> None:
 async def _guard() -> ResponseReturnValue | None:
     perimeter, host = state().perimeter, host_header()
     if not perimeter.knows_host(host):
-        raise Problem(421, "This server does not go by that name; set RM_BASE_URL to the address you use.", "unknown-host")
+        raise Problem(
+            421, "This server does not go by that name; set RM_BASE_URL to the address you use.", "unknown-host"
+        )
     rule = _rule()
     if rule.need != "public":
         await authenticate()
@@ -215,7 +215,9 @@ async def _guard() -> ResponseReturnValue | None:
 
 
 def _rule() -> Rule:
-    if request.url_rule is None:  # nothing here (404, 405, a redirect to the right spelling): not for strangers to learn
+    if (
+        request.url_rule is None
+    ):  # nothing here (404, 405, a redirect to the right spelling): not for strangers to learn
         return Rule(request.path, "public" if request.path in {"/favicon.ico", "/robots.txt"} else "signed_in")
     method = "GET" if request.method == "HEAD" else request.method
     rule = ROUTES.get((request.url_rule.endpoint, method))

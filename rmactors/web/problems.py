@@ -133,7 +133,7 @@ def install(app: Quart) -> None:
     async def on_http(error: HTTPException) -> Response:
         status = error.code or 500
         if status < 400:  # a redirect of the router
-            return Response(status=status, headers=list(error.get_headers()))
+            return Response("", status, dict(error.get_headers()))
         problem = Problem(status, _detail(status), _slug(status))
         if status == 405:
             allowed = getattr(error, "valid_methods", None) or ()

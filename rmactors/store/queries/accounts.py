@@ -1,5 +1,7 @@
 """Reads of users, sessions, tokens and the audit trail."""
 
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
+
 import sqlite3
 from dataclasses import dataclass
 from typing import Any
@@ -107,7 +109,8 @@ def any_user(db: sqlite3.Connection) -> bool:
 def signed_in(db: sqlite3.Connection, token_hash: str) -> SignedIn | None:
     """The session of a cookie, also one that has ended by time: the caller has the clock. Not of a disabled user."""
     row = db.execute(
-        "SELECT s.id, s.user_id, u.username, u.role, u.timezone, s.created_at, s.last_seen_at, s.expires_at, s.proved_at,"
+        "SELECT s.id, s.user_id, u.username, u.role, u.timezone, s.created_at, s.last_seen_at, s.expires_at,"
+        " s.proved_at,"
         " s.second_factor FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = ? AND u.disabled = 0",
         (token_hash,),
     ).fetchone()
@@ -118,6 +121,24 @@ def token_in_use(db: sqlite3.Connection, token_hash: str) -> TokenInUse | None:
     """The API token, also an expired one."""
     row = db.execute(f"SELECT {columns(TokenInUse)} FROM api_tokens WHERE token_hash = ?", (token_hash,)).fetchone()
     return TokenInUse(*row) if row is not None else None
+
+
+def session_lives(db: sqlite3.Connection, session_id: str, at: int, idle_before: int) -> bool:
+    """Whether a session is good still, and its user enabled."""
+    row = db.execute(
+        "SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id"
+        " WHERE s.id = ? AND s.expires_at > ? AND s.last_seen_at >= ? AND u.disabled = 0",
+        (session_id, at, idle_before),
+    ).fetchone()
+    return row is not None
+
+
+def token_lives(db: sqlite3.Connection, token_id: str, at: int) -> bool:
+    """Whether an API token is good still."""
+    row = db.execute(
+        "SELECT 1 FROM api_tokens WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)", (token_id, at)
+    ).fetchone()
+    return row is not None
 
 
 def login_by_name(db: sqlite3.Connection, username: str) -> Login | None:

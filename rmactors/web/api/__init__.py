@@ -2,6 +2,16 @@
 
 from quart import Blueprint
 
-from rmactors.web.api import health
+from rmactors.web.api import account, alerts, events, health, hosts, jobs, schedules, silences, users
 
-BLUEPRINTS: list[Blueprint] = [health.blueprint]
+BLUEPRINTS: list[Blueprint] = [
+    health.blueprint,
+    events.blueprint,
+    alerts.blueprint,
+    hosts.blueprint,
+    schedules.blueprint,
+    jobs.blueprint,
+    silences.blueprint,
+    users.blueprint,
+    account.blueprint,
+]

@@ -17,6 +17,7 @@ from rmactors.channels.base import FieldError
 from rmactors.store.queries.rows import Page
 from rmactors.web.problems import Problem, invalid, invalid_field
 
+S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -67,16 +68,37 @@ async def no_body() -> None:
     convert(await json_body(optional=True), Empty)
 
 
-def convert(value: Any, kind: type[T], *, read_only: Iterable[str] = ()) -> T:
-    """The body as a `kind`. 422 with the field at fault; `read_only` keys are left out unseen."""
-    if isinstance(value, dict):
-        value = {key: item for key, item in value.items() if key not in read_only or key in _fields(kind)}
-    if errors := text_errors(value):
+def convert(value: Any, kind: type[S], *, read_only: Iterable[str] = ()) -> S:
+    """The body as a `kind`. 422 with every field at fault; `read_only` keys are left out unseen."""
+    values, errors = fields_of(value, kind, read_only=read_only)
+    if errors:
         raise invalid(errors)
-    try:
-        return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
-        raise invalid_field(*_placed(str(error))) from None
+    return kind(**values)
+
+
+def fields_of(
+    value: Any, kind: type[msgspec.Struct], *, read_only: Iterable[str] = ()
+) -> tuple[dict[str, Any], list[FieldError]]:
+    """The body's fields, each in its type, and what is wrong with those that are not there."""
+    if not isinstance(value, dict):
+        return {}, [FieldError("", "must be a JSON object")]
+    if errors := text_errors(value):
+        return {}, errors
+    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    values: dict[str, Any] = {}
+    for name, item in value.items():
+        if name in fields:
+            try:
+                values[name] = msgspec.convert(item, fields[name].type)
+            except msgspec.ValidationError as error:
+                pointer, detail = _placed(str(error))
+                errors.append(FieldError(f"/{name}{pointer}", detail))
+        elif name not in read_only:
+            errors.append(FieldError(f"/{escape(name)}", "is not a known key"))
+    errors += [
+        FieldError(f"/{name}", "is required") for name, field in fields.items() if field.required and name not in value
+    ]
+    return values, errors
 
 
 def text_errors(value: Any) -> list[FieldError]:
@@ -121,10 +143,6 @@ def _placed(message: str) -> tuple[str, str]:
         steps.append(escape(named["name"]))
         what = "is required" if named["how"].startswith("missing") else "is not a known key"
     return "".join(f"/{step}" for step in steps), what.replace("`", "")
-
-
-def _fields(kind: type[Any]) -> frozenset[str]:
-    return frozenset(getattr(kind, "__struct_fields__", ()))
 
 
 # ---- query strings and lists

@@ -59,8 +59,4 @@ class Doors:
     def _take(self, throttle: Throttle, key: str) -> None:
         wait = throttle.wait(key, services().now())
         if wait:
-            raise too_many(
-                "Too many tries. Wait a moment, then try again.", -(-wait // clock.SECOND)
-            )
-
-
+            raise too_many("Too many tries. Wait a moment, then try again.", -(-wait // clock.SECOND))

@@ -12,7 +12,7 @@ from quart import Blueprint, Response, render_template, request
 from rmactors.messages.accounts import ProveSession, SpendCode, SpendRecoveryCode
 from rmactors.messages.writes import Refused
 from rmactors.store.queries import accounts as queries
-from rmactors.web.access import actor, audit, authenticate, actor_or_none, current_session, route, services, state
+from rmactors.web.access import actor, actor_or_none, audit, authenticate, current_session, route, services, state
 from rmactors.web.auth import second_factor, totp
 from rmactors.web.auth.sessions import close_session, forget_cookie, open_session
 from rmactors.web.problems import Problem, settled

@@ -61,7 +61,7 @@ class Passwords:
 
 
 def weakness(password: str, username: str = "") -> str | None:
-    """What is wrong with a new password, as a sentence; None where it will do. Length and guessability, nothing else."""
+    """What is wrong with a new password, as a sentence; None where it will do. Only length and being guessed count."""
     if len(password) < SHORTEST:
         return f"Use at least {SHORTEST} characters; a few words are easy to remember."
     if len(password) > LONGEST:
@@ -81,7 +81,7 @@ def _normal(password: str) -> bytes:
 
 
 def _is_monotonous(text: str) -> bool:
-    """`aaaaaaaaaaaa`, `abcabcabcabc`, `123456789012`, `qwertyuiop[]`: few different characters, or a run of neighbours."""
+    """`aaaaaaaaaaaa`, `abcabcabcabc`, `123456789012`, `qwertyuiop[]`: few characters, or a run of neighbours."""
     if len(set(text)) <= 4:
         return True
     for size in range(1, len(text) // 2 + 1):
@@ -119,18 +119,17 @@ _ROWS: Final = (
     "qazwsxedcrfvtgbyhnujm",
 )
 
-_COMMON_WORDS: Final = frozenset(
-    """
-    abc admin administrator azerty baseball batman changeit changeme chelsea dragon football freedom hello iloveyou
-    letmein liverpool login master michael monkey passphrase password passwort pokemon princess qwert qwerty
-    qwertyuiop qwertz restic resticmanager root samsung secret shadow starwars sunshine superman test trustno welcome
-    """.split()
-)
+_COMMON_WORDS: Final = frozenset({
+    "abc", "admin", "administrator", "azerty", "baseball", "batman", "changeit", "changeme", "chelsea", "dragon",
+    "football", "freedom", "hello", "iloveyou", "letmein", "liverpool", "login", "master", "michael", "monkey",
+    "passphrase", "password", "passwort", "pokemon", "princess", "qwert", "qwerty", "qwertyuiop", "qwertz", "restic",
+    "resticmanager", "root", "samsung", "secret", "shadow", "starwars", "sunshine", "superman", "test", "trustno",
+    "welcome",
+})  # fmt: skip
 """Alone they are too short; said over and over or with a year behind they are still what is tried first."""
 
-_COMMON: Final = frozenset(
-    """
-    asdfghjklasdf changemeplease helloworld1234 iloveyousomuch letmeinplease mypassword1234 passwordpassword
-    pleasechangeme qweasdzxcqwe qwertyasdfgh qwertyqwerty thisismypassword thisisapassword maytheforcebewithyou
-    """.split()
-)
+_COMMON: Final = frozenset({
+    "asdfghjklasdf", "changemeplease", "helloworld1234", "iloveyousomuch", "letmeinplease", "mypassword1234",
+    "passwordpassword", "pleasechangeme", "qweasdzxcqwe", "qwertyasdfgh", "qwertyqwerty", "thisismypassword",
+    "thisisapassword", "maytheforcebewithyou",
+})  # fmt: skip

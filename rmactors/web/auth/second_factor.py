@@ -12,7 +12,7 @@ from rmactors.messages.accounts import SetSecondFactor
 from rmactors.store.queries.accounts import Login
 from rmactors.web.access import Actor, audit, services
 from rmactors.web.auth import totp
-from rmactors.web.problems import Problem, invalid_field, settled, unavailable
+from rmactors.web.problems import Problem, invalid_field, settled
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Opening and ending sessions: a new id at every sign-in, only its digest in the database, a cookie that scripts cannot read."""
+"""Opening and ending sessions: a new id at every sign-in, only its digest stored, a cookie that scripts cannot read."""
 
 from quart import Response, request
 
@@ -12,7 +12,9 @@ from rmactors.web.problems import settled
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
 
 
-async def open_session(login: Login, response: Response, *, second_factor: bool, writes: tuple[object, ...] = ()) -> None:
+async def open_session(
+    login: Login, response: Response, *, second_factor: bool, writes: tuple[object, ...] = ()
+) -> None:
     """Sign `login` in and put the cookie into `response`. The browser's earlier session ends.
 
     With `second_factor` False the session is good for nothing but giving the second factor. `writes` are
@@ -22,7 +24,9 @@ async def open_session(login: Login, response: Response, *, second_factor: bool,
     earlier = await current_session()
     token = tokens.make(tokens.SESSION)
     lifetime = SESSION_LIFETIME if second_factor else OWES_SECOND_FACTOR_FOR
-    audit = Audit(at, login.username, "user", "user.login", "user", login.id, client_address()) if second_factor else None
+    audit = (
+        Audit(at, login.username, "user", "user.login", "user", login.id, client_address()) if second_factor else None
+    )
     answer = await services().ask_store(
         *writes,
         OpenSession(

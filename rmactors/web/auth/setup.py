@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import trio
-from quart import Blueprint, Response, redirect, render_template, request
+from quart import Blueprint, Response, render_template, request
 
 from rmactors import clock, ids, tokens
 from rmactors.messages.accounts import CreateFirstUser, CreateSetupToken
@@ -73,7 +73,7 @@ async def set_up() -> Response:
     if weak := weakness(password, username):
         errors["password"] = weak
     if not token:
-        errors["setup_token"] = "Give the token that the server printed when it started."
+        errors["setup_token"] = "Give the token that the server printed when it started."  # noqa: S105
     if errors:
         return await _form(token, username, errors, 422)
     try:
@@ -86,7 +86,9 @@ async def set_up() -> Response:
         CreateFirstUser(tokens.digest(token.strip()), user_id, username, password_hash, at, audit)
     )
     if isinstance(answer, Refused):
-        return await _form(token, username, {"setup_token": f"{answer.detail.capitalize()}. A restart prints a new one."}, 422)
+        return await _form(
+            token, username, {"setup_token": f"{answer.detail.capitalize()}. A restart prints a new one."}, 422
+        )
     settled(answer)
     path = trio.Path(token_file(services().settings))
     await path.unlink(missing_ok=True)
@@ -103,6 +105,4 @@ async def _form(setup_token: str, username: str, errors: dict[str, str], status:
 
 
 def _to(path: str) -> Response:
-    response = redirect(path, 303)
-    assert isinstance(response, Response)
-    return response
+    return Response("", 303, {"Location": path})

@@ -1,0 +1,96 @@
+"""Reads of jobs and of what they wrote."""
+
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from rmactors.store.queries.rows import Page, columns, placeholders, read
+from rmactors.vocabulary import JobKind, JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job. `params` and `stats` are JSON objects as text."""
+
+    id: str
+    host_id: str
+    kind: JobKind
+    plan: str | None
+    schedule_id: str | None
+    scheduled_for: int | None
+    status: JobStatus
+    reason: str | None
+    error: str | None
+    exit_code: int | None
+    params: str
+    stats: str
+    warning: str | None
+    queued_at: int | None
+    started_at: int | None
+    finished_at: int | None
+    cancel_requested_at: int | None
+    sort_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    line: int
+    stream: str
+    text: str
+
+
+_SELECT = f"SELECT {columns(JobRow)} FROM jobs"
+
+
+def job(db: sqlite3.Connection, job_id: str) -> JobRow | None:
+    row = db.execute(f"{_SELECT} WHERE id = ?", (job_id,)).fetchone()
+    return JobRow(*row) if row is not None else None
+
+
+def jobs(
+    db: sqlite3.Connection,
+    limit: int,
+    after: tuple[Any, ...] | None = None,
+    host_id: str | None = None,
+    kind: str | None = None,
+    status: str | None = None,
+    schedule_id: str | None = None,
+) -> Page[JobRow]:
+    """Newest first, by when they were asked for or began."""
+    conditions, parameters = ["(sort_at, id) < (?, ?)"], list(after or (1 << 62, ""))
+    for column, value in (("host_id", host_id), ("kind", kind), ("status", status), ("schedule_id", schedule_id)):
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            parameters.append(value)
+    rows = db.execute(
+        f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY sort_at DESC, id DESC LIMIT ?", (*parameters, limit + 1)
+    ).fetchall()
+    items = read(JobRow, rows[:limit])
+    return Page(items, (items[-1].sort_at, items[-1].id) if len(rows) > limit else None)
+
+
+def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogLine]:
+    """What a job wrote, from the first line on."""
+    (last,) = after or (-1,)
+    rows = db.execute(
+        "SELECT line, stream, text FROM job_logs WHERE job_id = ? AND line > ? ORDER BY line LIMIT ?",
+        (job_id, last, limit + 1),
+    ).fetchall()
+    items = read(LogLine, rows[:limit])
+    return Page(items, (items[-1].line,) if len(rows) > limit else None)
+
+
+def last_jobs(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, dict[str, JobRow]]:
+    """For each host and kind of job, the one that ended last."""
+    found: dict[str, dict[str, JobRow]] = {host_id: {} for host_id in host_ids}
+    rows = db.execute(
+        f"SELECT {columns(JobRow, 'j')} FROM jobs j JOIN (SELECT host_id, kind, max(finished_at) AS newest FROM jobs"
+        f" WHERE finished_at IS NOT NULL AND host_id IN ({placeholders(host_ids)}) GROUP BY host_id, kind) n"
+        " ON j.host_id = n.host_id AND j.kind = n.kind AND j.finished_at = n.newest ORDER BY j.id",
+        host_ids,
+    )
+    for row in read(JobRow, rows):
+        found[row.host_id][row.kind] = row
+    return found

@@ -1,0 +1,55 @@
+"""`/events`: names of what changed, as server-sent events. Pages fetch again what they show, under their own rights."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+
+import trio
+from quart import Blueprint, Response
+
+from rmactors.store.queries import accounts as queries
+from rmactors.web.access import SESSION_IDLE, Actor, actor, route, services
+from rmactors.web.services import Services
+
+blueprint = Blueprint("events", __name__)
+
+KEEP_ALIVE_SECONDS = 15.0
+
+
+@route(blueprint, "/events", role="viewer")
+async def events() -> Response:
+    """`data: <topic>` for each change, a comment every 15 s. Ends when the session does, or the server."""
+    response = Response(
+        _topics(services(), _watch(services(), actor())), content_type="text/event-stream; charset=utf-8"
+    )
+    response.timeout = None
+    response.headers["X-Accel-Buffering"] = "no"
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+async def _topics(served: Services, may_stay: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes, None]:
+    async with served.subscribe() as changes:
+        yield b": connected\nretry: 3000\n\n"
+        while await may_stay():  # signed out, disabled, expired: the stream ends with it
+            until = trio.current_time() + KEEP_ALIVE_SECONDS
+            while trio.current_time() < until:
+                topics: frozenset[str] = frozenset()
+                with trio.move_on_at(until):
+                    try:
+                        topics = await changes.receive()
+                    except (trio.EndOfChannel, trio.ClosedResourceError):  # the server stops
+                        return
+                if topics:
+                    yield "".join(f"data: {topic}\n\n" for topic in sorted(topics)).encode()
+            yield b": still here\n\n"
+
+
+def _watch(served: Services, who: Actor) -> Callable[[], Awaitable[bool]]:
+    """Whether whoever opened the stream is still signed in."""
+
+    async def may_stay() -> bool:
+        at = served.now()
+        if who.kind == "token":
+            return await served.reader.run(queries.token_lives, who.id, at)
+        return await served.reader.run(queries.session_lives, who.session_id, at, at - SESSION_IDLE)
+
+    return may_stay

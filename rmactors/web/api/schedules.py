@@ -1,0 +1,203 @@
+"""`/api/hosts/{id}/schedules` and `/api/schedules/{id}`."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from quart import Blueprint, Response
+
+from rmactors import cron, ids
+from rmactors.messages.requests import Change
+from rmactors.messages.writes import Audit, DeleteSchedule, SaveSchedule
+from rmactors.store.queries import schedules as queries
+from rmactors.store.queries.schedules import ScheduleRow
+from rmactors.vocabulary import JobKind, OnPartial, ScheduleMode
+from rmactors.web.access import audit, is_id, route, services
+from rmactors.web.api import hosts, shapes
+from rmactors.web.api.bodies import (
+    Listing,
+    arguments,
+    convert,
+    cursor_of,
+    json_body,
+    json_response,
+    limit_of,
+    listing,
+    no_body,
+    no_content,
+)
+from rmactors.web.problems import invalid_field, not_found, settled
+
+blueprint = Blueprint("api_schedules", __name__)
+
+MOST_PARAMS_BYTES = 16_384
+
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Grace = Annotated[float, Meta(ge=0, le=30 * 86_400)]
+Runtime = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+
+
+class ScheduleBody(Struct, forbid_unknown_fields=True):
+    """A new schedule. Durations in seconds."""
+
+    name: Name
+    kind: JobKind
+    cron: str
+    timezone: str = "UTC"
+    enabled: bool = True
+    mode: ScheduleMode = "agent"
+    grace_seconds: Grace = 0.0
+    max_runtime_seconds: Runtime = 86_400.0
+    on_partial: OnPartial = "alert"
+    params: dict[str, Any] = {}
+
+
+class ScheduleChange(Struct, forbid_unknown_fields=True):
+    """What is left out stays."""
+
+    name: Name | UnsetType = UNSET
+    kind: JobKind | UnsetType = UNSET
+    cron: str | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    mode: ScheduleMode | UnsetType = UNSET
+    grace_seconds: Grace | UnsetType = UNSET
+    max_runtime_seconds: Runtime | UnsetType = UNSET
+    on_partial: OnPartial | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType = UNSET
+
+
+@route(
+    blueprint, "/api/hosts/<host_id>/schedules", role="viewer", answer=Listing[shapes.Schedule],
+    query=("limit", "cursor"),
+)  # fmt: skip
+async def list_schedules(host_id: str) -> Response:
+    await hosts.require(host_id)
+    given = arguments("limit", "cursor")
+    limit, after, now = limit_of(given), cursor_of(given, (int, str)), services().now()
+    page = await services().reader.run(queries.schedules, host_id.upper(), limit, after)
+    return json_response(listing(page, lambda row: shapes.schedule(row, now)))
+
+
+@route(
+    blueprint, "/api/hosts/<host_id>/schedules", role="operator", methods=["POST"], body=ScheduleBody,
+    answer=shapes.Schedule, status=201,
+)  # fmt: skip
+async def create_schedule(host_id: str) -> Response:
+    raw = await json_body()
+    host = (await hosts.require(host_id)).host
+    body = convert(raw, ScheduleBody, read_only=shapes.Schedule.__struct_fields__)
+    schedule_id = await create(host.id, body)
+    return json_response(_shape(await require(schedule_id)), 201)
+
+
+@route(blueprint, "/api/schedules/<schedule_id>", role="viewer", answer=shapes.Schedule)
+async def show_schedule(schedule_id: str) -> Response:
+    return json_response(_shape(await require(schedule_id)))
+
+
+@route(
+    blueprint, "/api/schedules/<schedule_id>", role="operator", methods=["PATCH"], body=ScheduleChange,
+    answer=shapes.Schedule,
+)  # fmt: skip
+async def change_schedule(schedule_id: str) -> Response:
+    raw = await json_body()
+    row = await require(schedule_id)
+    await change(row, convert(raw, ScheduleChange, read_only=shapes.Schedule.__struct_fields__))
+    return json_response(_shape(await require(schedule_id)))
+
+
+@route(blueprint, "/api/schedules/<schedule_id>", role="operator", methods=["DELETE"], fresh=True, status=204)
+async def delete_schedule(schedule_id: str) -> Response:
+    """Resolves its alerts."""
+    await no_body()
+    await require(schedule_id)
+    await remove(schedule_id)
+    return no_content()
+
+
+async def create(host_id: str, body: ScheduleBody) -> str:
+    """The new schedule's id; for pages as well. Raises Problem 404 or 422."""
+    check(body)
+    schedule_id, at = ids.new(), services().now()
+    record = audit("schedule.create", "schedule", schedule_id, body.name)
+    await _save(_write(schedule_id, host_id, body, at, at, record))
+    return schedule_id
+
+
+async def change(row: ScheduleRow, body: ScheduleChange) -> None:
+    """Raises Problem 404 or 422; for pages as well."""
+    fields = {name: getattr(body, name) for name in ScheduleBody.__struct_fields__}
+    before = _body_of(row)
+    after = msgspec.structs.replace(before, **{name: value for name, value in fields.items() if value is not UNSET})
+    check(after)
+    at = services().now()
+    # Slots count anew from here when what decides about them changed.
+    timing = ("cron", "timezone", "enabled", "mode", "kind", "grace_seconds")
+    anchor_at = at if any(getattr(before, name) != getattr(after, name) for name in timing) else row.anchor_at
+    changed = ", ".join(name for name in fields if getattr(before, name) != getattr(after, name))
+    record = audit("schedule.update", "schedule", row.id, changed)
+    await _save(_write(row.id, row.host_id, after, at, anchor_at, record))
+
+
+async def remove(schedule_id: str) -> None:
+    """For pages as well. Raises Problem 404."""
+    write = DeleteSchedule(schedule_id, services().now(), audit("schedule.delete", "schedule", schedule_id))
+    settled(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
+
+
+async def require(schedule_id: str) -> ScheduleRow:
+    """The schedule, or the 404."""
+    row = await services().reader.run(queries.schedule, schedule_id) if is_id(schedule_id) else None
+    if row is None:
+        raise not_found("schedule")
+    return row
+
+
+def check(body: ScheduleBody) -> None:
+    """What the types do not say. Raises the 422."""
+    check_cron(body.cron, body.timezone, "/cron", "/timezone")
+    check_params(body.params)
+
+
+def check_cron(expression: str, zone: str, cron_pointer: str, zone_pointer: str) -> None:
+    """Five fields or an alias, something that fires, a zone that exists. Raises the 422."""
+    try:
+        cron.check_zone(zone)
+    except ValueError as error:
+        raise invalid_field(zone_pointer, str(error)) from None
+    try:
+        cron.check(expression, zone)
+    except ValueError as error:
+        raise invalid_field(cron_pointer, str(error)) from None
+
+
+def check_params(params: dict[str, Any]) -> None:
+    """What a job is asked to do: small, and a plan is a name. The agent checks the rest. Raises the 422."""
+    if len(msgspec.json.encode(params)) > MOST_PARAMS_BYTES:
+        raise invalid_field("/params", f"must be at most {MOST_PARAMS_BYTES} bytes")
+    if not isinstance(params.get("plan", ""), str):
+        raise invalid_field("/params/plan", "must be the name of a plan")
+
+
+def _body_of(row: ScheduleRow) -> ScheduleBody:
+    return ScheduleBody(
+        row.name, row.kind, row.cron, row.timezone, bool(row.enabled), row.mode, row.grace_seconds,
+        row.max_runtime_seconds, row.on_partial, msgspec.json.decode(row.params),
+    )  # fmt: skip
+
+
+def _write(schedule_id: str, host_id: str, body: ScheduleBody, at: int, anchor_at: int, record: Audit) -> SaveSchedule:
+    return SaveSchedule(
+        schedule_id, host_id, body.name, body.kind, body.cron, body.timezone, body.enabled, body.mode,
+        body.grace_seconds, body.max_runtime_seconds, body.on_partial, msgspec.json.encode(body.params).decode(), at,
+        anchor_at, record,
+    )  # fmt: skip
+
+
+async def _save(write: SaveSchedule) -> None:
+    settled(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
+
+
+def _shape(row: ScheduleRow) -> shapes.Schedule:
+    return shapes.schedule(row, services().now())

@@ -1,0 +1,233 @@
+"""`/api/users`, `/api/tokens` and `/api/audit`: for admins."""
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, Struct, UnsetType
+from quart import Blueprint, Response
+
+from rmactors import clock, ids, tokens
+from rmactors.messages.accounts import CreateApiToken, CreateUser, DeleteApiToken, DeleteUser, UpdateUser
+from rmactors.store.queries import accounts as queries
+from rmactors.store.queries.accounts import UserRow
+from rmactors.vocabulary import Role
+from rmactors.web.access import actor, audit, is_id, route, services, state
+from rmactors.web.api import shapes
+from rmactors.web.api.bodies import (
+    Listing,
+    arguments,
+    convert,
+    cursor_of,
+    json_body,
+    json_response,
+    limit_of,
+    listing,
+    no_body,
+    no_content,
+)
+from rmactors.web.auth.names import username_problem
+from rmactors.web.auth.passwords import Busy, weakness
+from rmactors.web.problems import invalid_field, not_found, settled, too_many
+
+blueprint = Blueprint("api_users", __name__)
+
+
+class UserBody(Struct, forbid_unknown_fields=True):
+    username: str
+    password: str
+    role: Role
+
+
+class UserChange(Struct, forbid_unknown_fields=True):
+    """What is left out stays. Any change ends the user's sessions."""
+
+    username: str | UnsetType = UNSET
+    password: str | UnsetType = UNSET
+    role: Role | UnsetType = UNSET
+    disabled: bool | UnsetType = UNSET
+
+
+class TokenBody(Struct, forbid_unknown_fields=True):
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    role: Role
+    expires_days: Annotated[float, Meta(gt=0, le=36_500)] | None = None
+
+
+# ---- users
+
+
+@route(blueprint, "/api/users", role="admin", answer=Listing[shapes.User], query=("limit", "cursor"))
+async def list_users() -> Response:
+    given = arguments("limit", "cursor")
+    page = await services().reader.run(queries.users, limit_of(given), cursor_of(given, (str, str)))
+    return json_response(listing(page, shapes.user))
+
+
+@route(
+    blueprint, "/api/users", role="admin", methods=["POST"], fresh=True, body=UserBody, answer=shapes.User, status=201
+)
+async def create_user() -> Response:
+    body = convert(await json_body(), UserBody, read_only=("id", "disabled", "created_at", "last_login_at"))
+    user_id = await create(body.username, body.password, body.role)
+    return json_response(shapes.user(await require(user_id)), 201)
+
+
+@route(blueprint, "/api/users/<user_id>", role="admin", answer=shapes.User)
+async def show_user(user_id: str) -> Response:
+    return json_response(shapes.user(await require(user_id)))
+
+
+@route(
+    blueprint, "/api/users/<user_id>", role="admin", methods=["PATCH"], fresh=True, body=UserChange,
+    answer=shapes.User,
+)  # fmt: skip
+async def change_user(user_id: str) -> Response:
+    raw = await json_body()
+    row = await require(user_id)
+    body = convert(raw, UserChange, read_only=("id", "created_at", "last_login_at"))
+    await change(row, body)
+    return json_response(shapes.user(await require(user_id)))
+
+
+@route(blueprint, "/api/users/<user_id>", role="admin", methods=["DELETE"], fresh=True, status=204)
+async def delete_user(user_id: str) -> Response:
+    """409 for the last admin."""
+    await no_body()
+    await require(user_id)
+    await remove(user_id)
+    return no_content()
+
+
+async def create(username: str, password: str, role: Role) -> str:
+    """The new user's id; for pages as well. Raises Problem 409 or 422."""
+    _check_name(username)
+    password_hash = await _hashed(password, username)
+    user_id = ids.new()
+    record = audit("user.create", "user", user_id, f"{username} as {role}")
+    write = CreateUser(user_id, username, password_hash, role, services().now(), record)
+    settled(await services().ask_store(write), "user")
+    return user_id
+
+
+async def change(row: UserRow, body: UserChange) -> None:
+    """For pages as well. Raises Problem 404, 409 or 422."""
+    username = body.username if not isinstance(body.username, UnsetType) and body.username != row.username else None
+    if username is not None:
+        _check_name(username)
+    password_hash = None
+    if not isinstance(body.password, UnsetType):
+        password_hash = await _hashed(body.password, username or row.username)
+    role = body.role if not isinstance(body.role, UnsetType) and body.role != row.role else None
+    disabled = None
+    if not isinstance(body.disabled, UnsetType) and body.disabled != bool(row.disabled):
+        disabled = body.disabled
+    said = [("username", username), ("password", password_hash), ("role", role), ("disabled", disabled)]
+    changed = [name for name, value in said if value is not None]
+    if not changed:
+        return
+    who = actor()
+    record = audit("user.update", "user", row.id, ", ".join(changed))
+    keep = who.session_id if who.id == row.id else None
+    write = UpdateUser(row.id, username, role, disabled, password_hash, record, keep)
+    settled(await services().ask_store(write), "user")
+
+
+async def remove(user_id: str) -> None:
+    """For pages as well. Raises Problem 404 or 409."""
+    settled(await services().ask_store(DeleteUser(user_id, audit("user.delete", "user", user_id))), "user")
+
+
+async def require(user_id: str) -> UserRow:
+    """The user, or the 404."""
+    row = await services().reader.run(queries.user, user_id) if is_id(user_id) else None
+    if row is None:
+        raise not_found("user")
+    return row
+
+
+def _check_name(username: str) -> None:
+    if problem := username_problem(username):
+        raise invalid_field("/username", problem)
+
+
+async def _hashed(password: str, username: str) -> str:
+    if problem := weakness(password, username):
+        raise invalid_field("/password", problem)
+    try:
+        return await state().doors.passwords.hash(password)
+    except Busy:
+        raise too_many("The server is busy with sign-ins. Try again in a few seconds.", 5) from None
+
+
+# ---- tokens
+
+
+@route(blueprint, "/api/tokens", role="admin", answer=Listing[shapes.Token], query=("limit", "cursor"))
+async def list_tokens() -> Response:
+    given = arguments("limit", "cursor")
+    page = await services().reader.run(queries.tokens, limit_of(given), cursor_of(given, (int, str)))
+    return json_response(listing(page, shapes.token))
+
+
+@route(
+    blueprint, "/api/tokens", role="admin", methods=["POST"], fresh=True, body=TokenBody, answer=shapes.NewToken,
+    status=201,
+)  # fmt: skip
+async def create_token() -> Response:
+    """The token itself is in this answer and nowhere else."""
+    read_only = ("id", "prefix", "created_at", "expires_at", "last_used_at")
+    body = convert(await json_body(), TokenBody, read_only=read_only)
+    token_id, token = await new_token(body)
+    row = await services().reader.run(queries.token, token_id)
+    if row is None:
+        raise not_found("token")
+    return json_response(shapes.shaped(shapes.NewToken, row, token=token), 201)
+
+
+@route(blueprint, "/api/tokens/<token_id>", role="admin", methods=["DELETE"], fresh=True, status=204)
+async def delete_token(token_id: str) -> Response:
+    await no_body()
+    await revoke(token_id)
+    return no_content()
+
+
+async def new_token(body: TokenBody) -> tuple[str, str]:
+    """(id, token); for pages as well. Raises Problem 422."""
+    if problem := username_problem(body.name):
+        raise invalid_field("/name", problem)
+    token, token_id, at = tokens.make(tokens.API), ids.new(), services().now()
+    expires_at = at + clock.seconds(body.expires_days * 86_400) if body.expires_days is not None else None
+    record = audit("token.create", "token", token_id, f"{body.name} as {body.role}")
+    write = CreateApiToken(
+        token_id,
+        body.name,
+        body.role,
+        token[: tokens.SHOWN_PREFIX_LENGTH],
+        tokens.digest(token),
+        at,
+        expires_at,
+        record,
+    )
+    settled(await services().ask_store(write), "token")
+    return token_id, token
+
+
+async def revoke(token_id: str) -> None:
+    """For pages as well. Raises Problem 404."""
+    if not is_id(token_id):
+        raise not_found("token")
+    settled(await services().ask_store(DeleteApiToken(token_id, audit("token.delete", "token", token_id))), "token")
+
+
+# ---- the audit trail
+
+
+@route(
+    blueprint, "/api/audit", role="admin", answer=Listing[shapes.AuditEntry],
+    query=("action", "actor", "limit", "cursor"),
+)  # fmt: skip
+async def list_audit() -> Response:
+    """Newest first."""
+    given = arguments("action", "actor", "limit", "cursor")
+    limit, after = limit_of(given), cursor_of(given, (int,))
+    page = await services().reader.run(queries.audit, limit, after, given.get("action", ""), given.get("actor", ""))
+    return json_response(listing(page, shapes.audit_entry))
