@@ -1,0 +1,55 @@
+"""`rmactors keys`: the key of the stored secrets."""
+
+import sqlite3
+from typing import Any
+
+import click
+
+from rmactors import clock
+from rmactors.secrets import SecretBox, SecretError
+from rmactors.settings import SettingsError, load
+from rmactors.store import secret_rows
+from rmactors.store.writer import connect
+
+_BUSY_SECONDS = 30.0
+"""How long to wait for the running server to let go of the database."""
+
+
+@click.group()
+def keys() -> None:
+    """The key under which channel settings and second factors are stored."""
+
+
+@keys.command()
+@click.option("--data-dir", help="where rm.db and secret.key live [RM_DATA_DIR, ./data]")
+@click.option("--secret-key-file", help="the key file [RM_SECRET_KEY_FILE, <data dir>/secret.key]")
+@click.option("--config", type=click.Path(dir_okay=False), help="TOML file with the server's settings")
+def rotate(config: str | None, **flags: Any) -> None:
+    """Seal every stored secret under a new key, also while the server runs.
+
+    May be interrupted at any time and called again. Afterwards back up the new key file: it opens this database
+    from now on, the old one opens only older backups.
+    """
+    try:
+        settings = load(flags, file=config)
+        if not settings.database.exists():
+            raise click.ClickException(
+                f"there is no database at {settings.database}; set RM_DATA_DIR or --data-dir to the server's data dir"
+            )
+        connection = connect(settings.database, busy_seconds=_BUSY_SECONDS)
+        try:
+            if not settings.key_file.exists() and not secret_rows.holds_secrets(connection):
+                SecretBox.load_or_create(settings.key_file)
+            moved = secret_rows.rotate(connection, settings.key_file, clock.now())
+        finally:
+            connection.close()
+    except (SettingsError, SecretError) as error:
+        raise click.ClickException(str(error)) from None
+    except sqlite3.Error as error:
+        raise click.ClickException(f"the database could not be changed: {error}. Nothing is lost; try again.") from None
+    except OSError as error:
+        raise click.ClickException(
+            f"the key file {settings.key_file} could not be changed: {error.strerror or error}."
+            " Nothing is lost; try again."
+        ) from None
+    click.echo(f"{moved} secrets sealed under a new key in {settings.key_file}. Back it up.")
