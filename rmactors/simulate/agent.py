@@ -6,17 +6,14 @@ acked it and sends the rest again, in order, after each reconnect.
 """
 
 import random
-import ssl
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import assert_never
-from urllib.parse import urlsplit, urlunsplit
 
 import trio
-import trio_websocket
 
 from rmactors import __version__, ids, wire
+from rmactors.agent.connection import Connection, LinkDown, Timings, dial
 from rmactors.mailbox import Signal
 
 REJECTED = "rejected"
@@ -37,38 +34,17 @@ class EnrolmentRefused(Exception):
     """The server would not take the token or the name; the message says which and why. Nothing was enrolled."""
 
 
-def agent_url(text: str) -> str:
-    """`http(s)://host:port` or `ws(s)://…`, with or without the path, as the address of the agents' socket."""
-    parts = urlsplit(text if "://" in text else f"ws://{text}")
-    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
-    if scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError(f"{text!r} is not a server's address; it looks like ws://server:8081")
-    path = parts.path.rstrip("/")
-    return urlunsplit((scheme, parts.netloc, path if path.endswith(wire.PATH) else path + wire.PATH, "", ""))
-
-
-def bearer(token: str) -> list[tuple[bytes, bytes]]:
-    return [(b"Authorization", b"Bearer " + token.encode())]
-
-
-async def _receive(connection: trio_websocket.WebSocketConnection) -> wire.FromServer | None:
-    message = await connection.get_message()
-    return wire.decode_from_server(message) if isinstance(message, str) else None
-
-
-async def enroll(url: str, token: str, name: str, ssl_context: ssl.SSLContext | None = None) -> Credential:
-    """Trade an enrolment token for a host's credential. Raises EnrolmentRefused, OSError."""
+async def enroll(url: str, token: str, name: str) -> Credential:
+    """Trade an enrolment token for a host's credential. Raises EnrolmentRefused, and LinkDown where nobody answers."""
     frame = wire.Enroll(name=name, hostname=name, os="linux", arch="x86_64", agent_version=__version__)
     try:
-        async with trio_websocket.open_websocket_url(
-            url, ssl_context, extra_headers=bearer(token), disconnect_timeout=1
-        ) as connection:
-            await connection.send_message(wire.encode(frame))
-            answer = await _receive(connection)
-    except trio_websocket.ConnectionRejected as rejection:
-        raise EnrolmentRefused(f"{name}: HTTP {rejection.status_code}; the enrolment token was not taken") from None
-    except (trio_websocket.HandshakeError, trio_websocket.ConnectionClosed) as error:
-        raise OSError(f"{name}: {type(error).__name__} while enrolling") from None
+        async with dial(url, token, None, Timings()) as connection:
+            await connection.send(frame)
+            answer = await connection.receive()
+    except LinkDown as down:
+        if down.status is None:
+            raise
+        raise EnrolmentRefused(f"{name}: {down.reason}") from None
     match answer:
         case wire.Enrolled(host_id=host_id, agent_token=agent_token):
             return Credential(host_id, name, agent_token)
@@ -112,8 +88,7 @@ class SimulatedAgent:
         on_job: Callable[[wire.RunJob], None] | None = None,
         heartbeat_seconds: float | None = None,
         reconnect_seconds: float = 60.0,
-        resend_seconds: float = 30.0,
-        ssl_context: ssl.SSLContext | None = None,
+        timings: Timings | None = None,
     ) -> None:
         self.url = url
         self.credential = credential
@@ -132,8 +107,7 @@ class SimulatedAgent:
         self._on_job = on_job
         self._heartbeat_seconds = heartbeat_seconds
         self._reconnect_seconds = reconnect_seconds
-        self._resend_seconds = resend_seconds
-        self._ssl_context = ssl_context
+        self._timings = timings or Timings()
         self._unsent: dict[int, None] = {}
         self._work = Signal()
         self._settled = trio.Event()
@@ -168,71 +142,55 @@ class SimulatedAgent:
             welcomed = self.connections
             try:
                 await self._one_connection()
-            except trio_websocket.ConnectionRejected as rejection:
-                if rejection.status_code in (401, 403, 404):
-                    self.ended = f"{REJECTED}: HTTP {rejection.status_code}"
-                    break
-            except (OSError, trio_websocket.HandshakeError):
-                pass  # not there: the pause below is the answer
+            except LinkDown as down:
+                self.ended = self._final(down)
             finally:
                 self.connected = False
             attempt = 0 if self.connections > welcomed else attempt + 1
             ceiling = min(self._reconnect_seconds, 0.1 * 2 ** min(attempt, 20))
-            await trio.sleep(random.uniform(0, ceiling))  # noqa: S311 - jitter, no secret
+            if self.ended is None:
+                await trio.sleep(random.uniform(0, ceiling))  # noqa: S311 - jitter, no secret
+
+    def _final(self, down: LinkDown) -> str | None:
+        """Why it is no use to come back; None where it is."""
+        if down.status in (401, 403, 404):
+            return f"{REJECTED}: HTTP {down.status}"
+        return {wire.CLOSE_REVOKED: REVOKED, wire.CLOSE_PROTOCOL: PROTOCOL}.get(down.code or 0)
 
     async def _one_connection(self) -> None:
-        async with trio_websocket.open_websocket_url(
-            self.url,
-            self._ssl_context,
-            extra_headers=bearer(self.credential.token),
-            message_queue_size=64,
-            connect_timeout=10,
-            disconnect_timeout=0.5,
-        ) as connection:
-            try:
-                await connection.send_message(wire.encode(self._hello()))
-                while not self.connected:
-                    self._take(await _receive(connection))
-                self._unsent = dict.fromkeys(self.spool)  # whatever has no ack goes again, in order
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._send, connection)
-                    with suppress(trio_websocket.ConnectionClosed):
-                        while True:
-                            self._take(await _receive(connection))
-                    nursery.cancel_scope.cancel()
-            except trio_websocket.ConnectionClosed:
-                pass
-            closed = connection.closed
-            if closed is not None and closed.code == wire.CLOSE_REVOKED:
-                self.ended = REVOKED
-            elif closed is not None and closed.code == wire.CLOSE_PROTOCOL:
-                self.ended = PROTOCOL
+        """Raises LinkDown at its end."""
+        async with dial(self.url, self.credential.token, None, self._timings) as connection:
+            await connection.send(self._hello())
+            while not self.connected:
+                self._take(await connection.receive())
+            self._unsent = dict.fromkeys(self.spool)  # whatever has no ack goes again, in order
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._send, connection)
+                while True:
+                    self._take(await connection.receive())
 
-    async def _send(self, connection: trio_websocket.WebSocketConnection) -> None:
+    async def _send(self, connection: Connection) -> None:
         welcome = self.welcome
         pause = self._heartbeat_seconds or (welcome.heartbeat_seconds if welcome else 30.0)
         next_beat = trio.current_time() + random.uniform(0, pause)  # noqa: S311 - spreads a fleet
-        try:
-            while True:
-                while self._unsent:
-                    seq = next(iter(self._unsent))
-                    del self._unsent[seq]
-                    if seq in self.spool:
-                        self.spool[seq].sent_at = trio.current_time()
-                        await connection.send_message(wire.encode(self.spool[seq].frame))
-                with trio.move_on_at(next_beat):
-                    await self._work.wait()
-                    continue
-                next_beat = max(next_beat + pause, trio.current_time())
-                await connection.send_message(wire.encode(wire.Heartbeat(wire.utc_now())))
-                self.heartbeats += 1
-                self._send_again_what_waits_too_long()
-        except trio_websocket.ConnectionClosed:
-            pass  # the receiving half sees it too, and ends the connection
+        while True:
+            while self._unsent:
+                seq = next(iter(self._unsent))
+                del self._unsent[seq]
+                if seq in self.spool:
+                    self.spool[seq].sent_at = trio.current_time()
+                    await connection.send(self.spool[seq].frame)
+            with trio.move_on_at(next_beat):
+                await self._work.wait()
+                continue
+            next_beat = max(next_beat + pause, trio.current_time())
+            await connection.send(wire.Heartbeat(wire.utc_now()))
+            self.heartbeats += 1
+            self._send_again_what_waits_too_long()
 
     def _send_again_what_waits_too_long(self) -> None:
         oldest = next(iter(self.spool.values()), None)
-        if oldest and oldest.sent_at is not None and trio.current_time() - oldest.sent_at > self._resend_seconds:
+        if oldest and oldest.sent_at is not None and trio.current_time() - oldest.sent_at > self._timings.ack:
             self._unsent = dict.fromkeys(self.spool)
             self._work.set()
 

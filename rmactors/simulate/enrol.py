@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import trio
 
+from rmactors.agent.connection import LinkDown
 from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
 
 AT_ONCE = 16
@@ -77,13 +78,11 @@ def append_credentials(file: Path, credentials: Iterable[Credential]) -> None:
             stream.write(json.dumps(row) + "\n")
 
 
-async def enroll_many(
-    api_url: str, api_token: str, url: str, names: list[str], ssl_context: ssl.SSLContext | None = None
-) -> list[Credential]:
+async def enroll_many(api_url: str, api_token: str, url: str, names: list[str]) -> list[Credential]:
     """Enrol hosts under these names, in their order. Raises what the first refusal raised: ApiError,
-    EnrolmentRefused or OSError."""
+    EnrolmentRefused or LinkDown."""
     made: dict[str, Credential] = {}
-    problems: list[ApiError | EnrolmentRefused | OSError] = []
+    problems: list[ApiError | EnrolmentRefused | LinkDown] = []
     waiting = iter(names)
     limiter = trio.CapacityLimiter(AT_ONCE)
 
@@ -96,8 +95,8 @@ async def enroll_many(
                     answer = await trio.to_thread.run_sync(
                         api.call, "POST", "/api/enrollment-tokens", {"ttl_minutes": 10}, limiter=limiter
                     )
-                    made[name] = await enroll(url, answer["token"], name, ssl_context)
-                except (ApiError, EnrolmentRefused, OSError) as problem:
+                    made[name] = await enroll(url, answer["token"], name)
+                except (ApiError, EnrolmentRefused, LinkDown) as problem:
                     problems.append(problem)
 
     async with trio.open_nursery() as nursery:
