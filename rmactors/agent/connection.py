@@ -4,6 +4,7 @@ Owns the socket for as long as it is open. trio-websocket waits for ever on a pe
 a connection ended; here each send has a deadline and each end has a reason. Must not know what frames mean.
 """
 
+import math
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -148,7 +149,9 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
                 try:
                     yield Connection(socket, timings)
                 finally:
-                    with trio.move_on_after(CLOSE_SECONDS, shield=True):  # it waits for the peer's own close
+                    # It waits for the peer's own close. Where this task was cancelled, so was the reader that would see it.
+                    cancelled = trio.current_effective_deadline() == -math.inf
+                    with trio.move_on_after(0.05 if cancelled else CLOSE_SECONDS, shield=True):
                         await socket.aclose(wire.CLOSE_GOING_AWAY)
                     nursery.cancel_scope.cancel()
         finally:
