@@ -149,7 +149,7 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
                 try:
                     yield Connection(socket, timings)
                 finally:
-                    # It waits for the peer's own close. Where this task was cancelled, so was the reader that would see it.
+                    # It waits for the peer's close. Where this task was cancelled, so was the reader that would see it.
                     cancelled = trio.current_effective_deadline() == -math.inf
                     with trio.move_on_after(0.05 if cancelled else CLOSE_SECONDS, shield=True):
                         await socket.aclose(wire.CLOSE_GOING_AWAY)
