@@ -1,0 +1,46 @@
+"""The crash drill and the measurements, a few rounds of each: the full ones are `make drill` and `make bench`."""
+
+import re
+import subprocess
+import sys
+
+from .harness import ROOT, environment
+
+
+def run(*arguments: str, seconds: float = 180.0) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=ROOT,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+    )
+
+
+def test_nothing_acked_is_lost_when_the_server_is_killed_at_random() -> None:
+    done = run("bench.drill", "--rounds", "8", "--agents", "4")
+    found = dict(re.findall(r"^(\S[\w '→-]*?) {2,}(\d+)", done.stdout, re.MULTILINE))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (found["lost"], found["out of order"], found["wrong"]) == ("0", "0", "0")
+    assert int(found["kills"]) == 8
+    assert int(found["transitions"]) > 20
+    assert int(found["duplicates"]) <= int(found["sends in flight at the kills"])
+
+
+def test_the_measurements_run_and_name_what_they_measured() -> None:
+    done = run("bench", "--quick")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for measure in (
+        "new alerts, committed and acked",
+        "recurrences, committed and acked",
+        "raise → webhook, p99",
+        "CPU per alert, its webhook included",
+        "memory per idle agent",
+        "memory per 10,000 open alerts",
+        "webhooks drained to one endpoint",
+        "first delivery after the outage",
+        "p99 of the others while one channel hangs",
+        "page of 200",
+    ):
+        assert measure in done.stdout, measure

@@ -1,0 +1,91 @@
+"""A database that cannot be written: no ack without a commit, /healthz names the store, and it recovers by itself."""
+
+import resource
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+
+import httpx
+import pytest
+import trio
+
+from rmactors.agent.connection import Timings
+from rmactors.simulate.agent import SimulatedAgent
+
+from .agents import ended, enroll_host
+from .harness import Server, away, eventually
+from .sink import Sink
+
+
+@contextmanager
+def locked(server: Server) -> Iterator[None]:
+    """Somebody else holds the write lock: a backup tool, a forgotten shell."""
+    with closing(sqlite3.connect(server.data_dir / "rm.db", isolation_level=None, check_same_thread=False)) as other:
+        other.execute("PRAGMA busy_timeout = 5000")
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+@contextmanager
+def no_room(server: Server) -> Iterator[None]:
+    """No file of the server's may grow: to SQLite, a disk that takes nothing more."""
+    soft, hard = resource.prlimit(server.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.prlimit(server.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+Trouble = Callable[[Server], AbstractContextManager[None]]
+
+
+def health(server: Server) -> httpx.Response:
+    return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=10)
+
+
+@asynccontextmanager
+async def impatient(server: Server, name: str) -> AsyncIterator[SimulatedAgent]:
+    """An agent that sends again after half a second without an ack, so that nobody waits thirty."""
+    timings = Timings(ack=0.5)
+    agent = SimulatedAgent(
+        server.agent_url,
+        await enroll_host(server, name),
+        heartbeat_seconds=0.3,
+        reconnect_seconds=0.2,
+        timings=timings,
+    )
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(agent.run)
+        yield agent
+        nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("trouble", [locked, no_room])
+async def test_nothing_is_acked_that_is_not_on_disk_and_nothing_is_lost(
+    server: Server, sink: Sink, trouble: Trouble
+) -> None:
+    await away(lambda: server.webhook(sink.url()))
+    async with impatient(server, "nas") as agent:
+        agent.report(ended("before"))
+        await sink.until_told(1)
+        with trio.fail_after(10):
+            await agent.settled()
+        with trouble(server):
+            agent.report(ended("meanwhile"))
+            await away(
+                lambda: eventually(
+                    lambda: health(server).status_code == 503, 20, lambda: f"still well: {health(server).text}"
+                )
+            )
+            said = (await away(lambda: health(server))).json()
+            assert said["checks"]["store"] != "ok"
+            assert len(agent.spool) == 1, "an ack without a commit is a broken promise"
+            assert len(sink.requests) == 1
+        with trio.fail_after(30):
+            await agent.settled()
+        told = await sink.until_told(2, seconds=20)
+        await away(lambda: eventually(lambda: health(server).status_code == 200, 20, lambda: health(server).text))
+    assert [request.body["subject"] for request in told] == ["plan:before", "plan:meanwhile"]
+    server.must_live()
+    alerts = await away(lambda: server.all_items("/api/alerts"))
+    assert {(alert["subject"], alert["occurrences"]) for alert in alerts} == {("plan:before", 1), ("plan:meanwhile", 1)}
