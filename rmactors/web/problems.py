@@ -7,6 +7,7 @@ import logging
 import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from http import HTTPStatus
 from typing import NoReturn
 
@@ -114,9 +115,12 @@ def problem_response(problem: Problem) -> Response:
 
 async def page_error(problem: Problem) -> Response:
     """The problem as a page (template `error.html` with `status`, `title`, `detail`)."""
-    html = await render_template(
-        "error.html", status=problem.status, title=_title(problem.status), detail=problem.detail
-    )
+    title = _title(problem.status)
+    try:
+        html = await render_template("error.html", status=problem.status, title=title, detail=problem.detail)
+    except Exception:  # the page around the message may need what is just failing, the database say
+        _log.exception("the error page cannot be made")
+        html = f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{escape(problem.detail)}</p>"
     response = Response(html, problem.status, content_type="text/html; charset=utf-8")
     response.headers.update(problem.headers)
     return response

@@ -1,0 +1,121 @@
+"""`rmactors admin`: users and tokens, written into the data dir, whether or not a server runs on it.
+
+Secrets never come from arguments, where every process on the machine could read them, and a token is printed once,
+alone on its line.
+"""
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import click
+
+from rmactors import clock, ids, tokens
+from rmactors.messages.accounts import CreateApiToken, CreateUser
+from rmactors.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Refused
+from rmactors.settings import Settings, SettingsError, load
+from rmactors.store.migrations import MigrationError
+from rmactors.store.offline import commit_here
+from rmactors.vocabulary import ROLES, Role
+from rmactors.web.auth.names import username_problem
+from rmactors.web.auth.passwords import Passwords, weakness
+from rmactors.web.auth.setup import token_file
+
+_ROLE = click.Choice(ROLES)
+_MOST_DAYS = 36_500.0
+_MOST_MINUTES = 7 * 24 * 60.0
+
+
+@click.group()
+@click.option("--config", type=click.Path(exists=True, dir_okay=False), help="The server's TOML file.")
+@click.option("--data-dir", help="Where rm.db lives [RM_DATA_DIR, ./data].")
+@click.pass_context
+def admin(context: click.Context, config: str | None, data_dir: str | None) -> None:
+    """Users and tokens, on the data dir, also while the server runs."""
+    try:
+        context.obj = load({"data_dir": data_dir}, file=config)
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+
+
+@admin.command("create-user")
+@click.option("--username", required=True)
+@click.option("--role", type=_ROLE, required=True)
+@click.option(
+    "--password-file", type=click.Path(exists=True, dir_okay=False, allow_dash=True), help="`-` is standard input."
+)
+@click.pass_obj
+def create_user(settings: Settings, username: str, role: Role, password_file: str | None) -> None:
+    """Make a user. The password comes from --password-file, RM_PASSWORD, RM_PASSWORD_FILE or a prompt."""
+    if problem := username_problem(username):
+        raise click.ClickException(f"--username: {problem}")
+    password = _password(password_file)
+    if problem := weakness(password, username):
+        raise click.ClickException(f"the password: {problem}")
+    user_id, at = ids.new(), clock.now()
+    audit = _audit(at, "user.create", "user", user_id, f"{username} as {role}")
+    _commit(settings, CreateUser(user_id, username, Passwords().hash_here(password), role, at, audit))
+    token_file(settings).unlink(missing_ok=True)  # the first run is over
+    click.echo(f"user {username!r} can sign in as {role}")
+
+
+@admin.command("create-api-token")
+@click.option("--name", required=True, help="What uses it; shown in lists and in the audit trail.")
+@click.option("--role", type=_ROLE, required=True)
+@click.option("--expires-days", type=click.FloatRange(0, _MOST_DAYS, min_open=True), help="Else it never expires.")
+@click.pass_obj
+def create_api_token(settings: Settings, name: str, role: Role, expires_days: float | None) -> None:
+    """Make a token for a program and print it, this once."""
+    if problem := username_problem(name):
+        raise click.ClickException(f"--name: {problem}")
+    token, token_id, at = tokens.make(tokens.API), ids.new(), clock.now()
+    expires_at = at + clock.seconds(expires_days * 86_400) if expires_days is not None else None
+    audit = _audit(at, "token.create", "token", token_id, f"{name} as {role}")
+    prefix = token[: tokens.SHOWN_PREFIX_LENGTH]
+    _commit(settings, CreateApiToken(token_id, name, role, prefix, tokens.digest(token), at, expires_at, audit))
+    click.echo(token)
+
+
+@admin.command("create-enrollment-token")
+@click.option("--ttl-minutes", type=click.FloatRange(0, _MOST_MINUTES, min_open=True), default=60.0, show_default=True)
+@click.pass_obj
+def create_enrollment_token(settings: Settings, ttl_minutes: float) -> None:
+    """Make a single-use token for `rmactors agent enroll` and print it, this once."""
+    token, token_id, at = tokens.make(tokens.ENROLLMENT), ids.new(), clock.now()
+    audit = _audit(at, "enrollment_token.create", "enrollment_token", token_id)
+    expires_at = at + clock.seconds(ttl_minutes * 60)
+    _commit(settings, CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, audit))
+    click.echo(token)
+
+
+def _password(file: str | None) -> str:
+    if file is None and "RM_PASSWORD" in os.environ:
+        return os.environ["RM_PASSWORD"]
+    file = file or os.environ.get("RM_PASSWORD_FILE")
+    if file is None:
+        prompted: str = click.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+        return prompted
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.ClickException(f"the password file cannot be read: {error}") from None
+    return text.rstrip("\r\n")
+
+
+def _audit(at: int, action: str, kind: str, target_id: str, detail: str = "") -> Audit:
+    return Audit(at, "rmactors admin", "system", action, kind, target_id, detail=detail)
+
+
+def _commit(settings: Settings, write: object) -> None:
+    try:
+        answer = commit_here(settings, write)
+    except (OSError, sqlite3.Error, MigrationError) as error:
+        raise click.ClickException(f"{settings.database}: {error}") from None
+    match answer:
+        case Committed():
+            return
+        case Refused(_, detail) | Failed(detail):
+            raise click.ClickException(detail)
+        case _:
+            raise click.ClickException("it changed in the meantime; try again")

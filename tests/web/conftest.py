@@ -1,0 +1,248 @@
+"""The web application in this process, around a real database, the real store actor and the real rules actor.
+
+Nothing of our own is replaced. At the outer edge, a channel's one attempt is made by `Postman`, which says what
+the test wants, and time is the real clock plus what a test adds to it.
+"""
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trio
+from argon2 import PasswordHasher
+from quart.testing.client import QuartClient
+from quart.wrappers import Response
+from quart_trio import QuartTrio
+
+from rmactors import clock, ids, mailbox, tokens
+from rmactors.actors import rules, store
+from rmactors.channels.base import ChannelSpec, Preview
+from rmactors.mailbox import Mailbox
+from rmactors.messages.accounts import CreateApiToken, CreateUser
+from rmactors.messages.notices import Attempt, Notice
+from rmactors.messages.requests import Request
+from rmactors.messages.writes import Answer, Audit, Commit, Committed, CreateEnrollmentToken, EnrollHost, RecordHello
+from rmactors.secrets import SecretBox
+from rmactors.settings import Settings
+from rmactors.store.offline import prepare
+from rmactors.store.reader import Reader
+from rmactors.store.transaction import Wakeups
+from rmactors.store.writer import Writer, connect
+from rmactors.vocabulary import ROLES, Role
+from rmactors.web.app import create_app
+from rmactors.web.auth.passwords import Passwords
+from rmactors.web.services import Health, Services
+
+PASSWORD = "a long enough phrase"
+CHEAP = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+
+
+@dataclass
+class Clock:
+    """The real clock, and what the test added to it."""
+
+    added: int = 0
+
+    def __call__(self) -> int:
+        return clock.now() + self.added
+
+    def advance(self, micros: int) -> None:
+        self.added += micros
+
+
+@dataclass
+class Postman:
+    """Stands for the network: every attempt ends as `answer` says."""
+
+    answer: Attempt = field(default_factory=lambda: Attempt("delivered", 204, 12.5))
+    sent: list[tuple[ChannelSpec, Notice]] = field(default_factory=list)
+
+    async def try_channel(self, spec: ChannelSpec, notice: Notice) -> Attempt:
+        self.sent.append((spec, notice))
+        return self.answer
+
+
+@dataclass
+class Reply:
+    """An answer with its body."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+    @property
+    def location(self) -> str:
+        location: str = self.headers["Location"]
+        return location
+
+
+@dataclass
+class Site:
+    """The application and what surrounds it."""
+
+    app: QuartTrio
+    services: Services
+    clock: Clock
+    postman: Postman
+    health: dict[str, str]
+    topics: trio.MemorySendChannel[frozenset[str]]
+    tokens: dict[Role, str] = field(default_factory=dict)
+
+    async def commit(self, *writes: object) -> tuple[object, ...]:
+        answer = await self.services.ask_store(*writes)
+        assert isinstance(answer, Committed), answer
+        return answer.values
+
+    def sql(self, query: str, *parameters: object) -> list[sqlite3.Row]:
+        connection = sqlite3.connect(self.services.settings.database)
+        connection.row_factory = sqlite3.Row
+        try:
+            with connection:
+                return connection.execute(query, parameters).fetchall()
+        finally:
+            connection.close()
+
+    def audit(self, action: str, target_id: str = "") -> Audit:
+        return Audit(self.clock(), "the test", "system", action, "test", target_id)
+
+    async def api(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        *,
+        role: Role = "admin",
+        raw: bytes | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Reply:
+        """A request with the API token of `role`."""
+        sent = {"Authorization": f"Bearer {self.tokens[role]}", **(headers or {})}
+        data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
+        return await reply(await self.app.test_client().open(path, method=method, headers=sent, data=data))
+
+    async def get(self, path: str, role: Role = "viewer") -> Any:
+        """The JSON at `path`, which must be there."""
+        answer = await self.api("GET", path, role=role)
+        assert answer.status == 200, answer.body
+        return answer.json
+
+    async def post(self, path: str, body: Any = None, role: Role = "admin") -> Any:
+        """The JSON that a POST answers, which must go well."""
+        answer = await self.api("POST", path, body, role=role)
+        assert answer.status in (200, 201, 202), answer.body
+        return answer.json
+
+    async def user(self, username: str = "anna", role: Role = "admin", password: str = PASSWORD) -> str:
+        user_id = ids.new()
+        password_hash = CHEAP.hash_here(password)
+        await self.commit(CreateUser(user_id, username, password_hash, role, self.clock(), self.audit("user.create")))
+        return user_id
+
+    async def enroll(self, name: str = "nas1", *, hello: bool = True) -> str:
+        """A host, as the gateway would enrol it."""
+        enrollment_id, host_id, at = ids.new(), ids.new(), self.clock()
+        digest = tokens.digest(tokens.make(tokens.ENROLLMENT))
+        audit = self.audit("enrollment_token.create", enrollment_id)
+        await self.commit(
+            CreateEnrollmentToken(enrollment_id, digest, at, at + clock.HOUR, audit),
+            EnrollHost(
+                enrollment_id, host_id, name, "nas1.lan", "linux", "x86_64", "0.1", tokens.digest(host_id), at, ""
+            ),
+        )
+        if hello:
+            await self.commit(
+                RecordHello(host_id, at, False, "0.1", "nas1.lan", "linux", "x86_64", "UTC", "0.14.0", "[]")
+            )
+        return host_id
+
+    def browser(self) -> QuartClient:
+        return self.app.test_client()
+
+    async def log_in(self, username: str = "anna", password: str = PASSWORD) -> QuartClient:
+        """A browser that signed in."""
+        browser = self.browser()
+        answer = await browser.post("/login", form={"username": username, "password": password, "next": "/"})
+        assert answer.status_code == 303, await answer.get_data(as_text=True)
+        return browser
+
+
+async def reply(response: Response) -> Reply:
+    return Reply(response.status_code, response.headers, await response.get_data(as_text=False))
+
+
+def settings_for(path: Path, **changes: Any) -> Settings:
+    return Settings(
+        **{"data_dir": str(path), "base_url": "http://localhost:8080", "cookie_secure": False, **changes}  # type: ignore[arg-type]
+    )
+
+
+@asynccontextmanager
+async def open_site(settings: Settings) -> AsyncIterator[Site]:
+    """A site on an empty data dir, with an API token for each role."""
+    database = prepare(settings)
+    time, postman, health = Clock(), Postman(), {"store": "ok", "rules": "ok", "delivery": "ok"}
+    to_store: Mailbox[Commit] = Mailbox("store", 100)
+    to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", 100)
+    reader = Reader(database)
+    send_topics, receive_topics = trio.open_memory_channel[frozenset[str]](100)
+
+    def wake(_: Wakeups) -> None:
+        """Nobody is waiting here."""
+
+    async def ask_store(*writes: object) -> Answer:
+        return await mailbox.ask(to_store.send, lambda reply: Commit(writes, reply))
+
+    async def ask_rules(request: Any) -> Answer:
+        return await mailbox.ask(to_rules.send, request)
+
+    @asynccontextmanager
+    async def subscribe() -> AsyncIterator[trio.MemoryReceiveChannel[frozenset[str]]]:
+        yield receive_topics
+
+    def preview(spec: ChannelSpec, notice: Notice) -> Preview:
+        raise AssertionError("no preview here")
+
+    try:
+        from rmactors.channels import preview as real_preview
+    except ImportError:
+        real_preview = preview  # type: ignore[assignment]
+
+    services = Services(
+        settings, time, reader, ask_store, ask_rules, SecretBox.load_or_create(settings.key_file), postman.try_channel,
+        real_preview, subscribe, lambda: Health(dict(health)),
+    )  # fmt: skip
+    timing = rules.Timing(clock.now(), 0, 300.0)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(store.run, to_store, lambda: Writer(connect(database)), wake, store.StoreState())
+        nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
+        site = Site(create_app(services, passwords=CHEAP), services, time, postman, health, send_topics)
+        for role in ROLES:
+            token = tokens.make(tokens.API)
+            site.tokens[role] = token
+            await site.commit(
+                CreateApiToken(
+                    ids.new(), f"the {role}", role, token[:12], tokens.digest(token), time(), None, site.audit("x.x")
+                )
+            )
+        yield site
+        nursery.cancel_scope.cancel()
+    reader.close()
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    async with open_site(settings_for(tmp_path / "data")) as opened:
+        yield opened
