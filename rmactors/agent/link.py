@@ -100,7 +100,7 @@ class Link:
     async def _once(self, credential: Credential) -> None:
         async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
             await connection.send(await self._make_hello())
-            welcome = await _welcomed(connection, self._timings)
+            welcome = await welcomed(connection, self._timings)
             self._welcomed_at = trio.current_time()
             log.info("connected to %s", credential.server_url)
             delivery = Delivery(connection, self._outbox, self._timings.ack)
@@ -147,7 +147,7 @@ class Link:
             await trio.sleep(1.0)
 
 
-async def _welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
+async def welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
     """Wait for the answer to a hello. Raises LinkDown."""
     said = None
     try:
@@ -167,16 +167,16 @@ async def _welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
 
 
 async def report_once(
-    state: StateDir, outbox: Outbox, hello: wire.Hello, timings: Timings, welcomed: Callable[[wire.Welcome], None]
+    state: StateDir, outbox: Outbox, hello: wire.Hello, timings: Timings, tell: Callable[[wire.Welcome], None]
 ) -> None:
     """Deliver what is in the outbox over a connection of its own (`purpose: report`), and leave.
 
-    `welcomed` is told what the server's welcome says. Raises LinkDown, SpoolError, StateError.
+    `tell` is told what the server's welcome says. Raises LinkDown, SpoolError, StateError.
     """
     credential = state.credential()
     async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
         await connection.send(hello)
-        welcomed(await _welcomed(connection, timings))
+        tell(await welcomed(connection, timings))
         delivery = Delivery(connection, outbox, timings.ack)
         async with trio.open_nursery() as nursery:
 

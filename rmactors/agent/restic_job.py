@@ -24,6 +24,9 @@ from rmactors.agent.verdict import Digest, Verdict, judge
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
 _MOST_LISTED: Final = 200
+_CLEAR_UP_SECONDS: Final = 60.0
+_LAST_CLEAR_UP_SECONDS: Final = 15.0
+"""Of a service manager's patience, which the grace for restic has used some of already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,8 @@ class ResticJob:
                 self._work.kind, code, digest,
                 stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds,
             )  # fmt: skip
+            if self._stop.reason is not None and code != 0:
+                await self._clear_up(environment)
             if verdict.reason != "locked" or self._work.kind == "unlock":
                 break
             lock = digest.lock
@@ -115,6 +120,17 @@ class ResticJob:
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
         return Outcome(verdict, code, self._numbers(digest))
 
+    async def _clear_up(self, environment: Mapping[str, str]) -> None:
+        """After a stop: restic leaves its lock where it was stopped in its first moments, or had to be killed.
+
+        A plain unlock takes away what belongs to processes of this host that are no more, and nothing else.
+        """
+        if "unlock" not in self._file.allow:
+            return
+        stop = Stop()
+        with trio.move_on_after(_CLEAR_UP_SECONDS):
+            await self._command([self._file.restic, "unlock"], environment, Digest(), stop)
+
     async def _arguments(self) -> tuple[str, ...]:
         repository, arguments = self._work.repository, list(self._work.arguments)
         if self._work.rotation is not None:
@@ -132,7 +148,12 @@ class ResticJob:
 
     async def _restic(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Digest]:
         digest = Digest(speaks_restic=True)
-        code = await self._command([self._file.restic, *arguments], environment, digest)
+        try:
+            code = await self._command([self._file.restic, *arguments], environment, digest)
+        except trio.Cancelled:  # the agent is being stopped, and restic has been
+            with trio.move_on_after(_LAST_CLEAR_UP_SECONDS, shield=True):
+                await self._clear_up(environment)
+            raise
         return code, digest
 
     async def _hook(

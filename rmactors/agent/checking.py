@@ -1,0 +1,146 @@
+"""`rmactors agent check`: tries what the agent will need, and says what it found. Changes nothing anywhere."""
+
+import os
+import stat
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from rmactors import __version__, ids, wire
+from rmactors.agent import process, this_host
+from rmactors.agent.connection import LinkDown, Timings, dial
+from rmactors.agent.link import welcomed
+from rmactors.agent.process import Stop
+from rmactors.agent.restic_job import environment_for
+from rmactors.agent.restic_output import OutputParser, Stream
+from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
+from rmactors.agent.state import StateDir, StateError
+from rmactors.agent.verdict import Digest, judge
+
+REPOSITORY_SECONDS: Final = 120.0
+_GRACE_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of the answer. `ok` is None for what is worth knowing and no fault."""
+
+    ok: bool | None
+    text: str
+
+
+async def check(
+    file: Path, state_dir: Path, *, asked_for: bool, timings: Timings | None = None
+) -> AsyncIterator[Finding]:
+    """Everything, one finding at a time, as it is found."""
+    try:
+        agent_file = load_or_empty(file, asked_for=asked_for)
+    except AgentFileError as error:
+        yield Finding(False, str(error))
+        agent_file = None
+    if agent_file is not None:
+        yield _of_file(file, agent_file)
+        version = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
+        if version is not None:
+            yield Finding(True, f"{agent_file.restic} is version {version}")
+        else:
+            yield Finding(False if agent_file.plans else None, f"no restic: {agent_file.restic} cannot be run")
+        for name, repository in agent_file.repositories.items():
+            for warning in _secrets(name, repository):
+                yield warning
+            if version is not None:
+                yield await _repository(name, repository, agent_file)
+        for name, plan in agent_file.plans.items():
+            yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
+    yield await _server(StateDir(state_dir), timings or Timings())
+
+
+def _of_file(file: Path, agent_file: AgentFile) -> Finding:
+    if not file.exists():
+        return Finding(None, f"there is no {file}: this host runs nothing by itself and only reports what `exec` wraps")
+    allowed = ", ".join(agent_file.allow) or "nothing"
+    return Finding(True, f"{file} is well-formed; the server may start here: {allowed}")
+
+
+def _secrets(name: str, repository: Repository) -> list[Finding]:
+    found = []
+    for path in filter(None, (repository.password_file, repository.environment_file)):
+        try:
+            mode = os.stat(path).st_mode
+        except OSError as error:
+            found.append(Finding(False, f"repository {name}: cannot read {path}: {error.strerror}"))
+            continue
+        if mode & (stat.S_IRWXO | stat.S_IWGRP):
+            found.append(Finding(False, f"repository {name}: other users can get at {path}: chmod 600 {path}"))
+    return found
+
+
+async def _repository(name: str, repository: Repository, agent_file: AgentFile) -> Finding:
+    """Open it with its password, without a lock."""
+    digest, stop = Digest(speaks_restic=True), Stop()
+    parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
+
+    def hear(stream: Stream, data: bytes) -> None:
+        for item in parsers[stream].feed(data):
+            digest.take(item)
+
+    try:
+        environment = environment_for(repository, os.environ)
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await trio.sleep(REPOSITORY_SECONDS)
+                stop.ask("timeout")
+
+            nursery.start_soon(watch)
+            command = [agent_file.restic, "--no-lock", "cat", "config"]
+            code = await process.run(command, environment, hear, stop, _GRACE_SECONDS)
+            nursery.cancel_scope.cancel()
+    except (AgentFileError, OSError) as error:
+        return Finding(False, f"repository {name}: {error}")
+    verdict = judge("snapshots", code, digest, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
+    if verdict.status == "succeeded":
+        return Finding(True, f"repository {name} opens with its password")
+    return Finding(False, f"repository {name}: {verdict.error}")
+
+
+def _plan(name: str, plan: Plan, agent_file: AgentFile) -> Finding:
+    missing = [source for source in plan.sources if not os.path.lexists(source)]
+    if missing:
+        return Finding(False, f"plan {name}: {', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist")
+    for hook in filter(None, (plan.hooks.before, plan.hooks.after)):
+        if not os.access(hook[0], os.X_OK):
+            return Finding(False, f"plan {name}: the hook {hook[0]} cannot be executed")
+    if not plan.sources:
+        return Finding(None, f"plan {name} has no sources: it can be checked and pruned, not backed up")
+    return Finding(True, f"plan {name}: {', '.join(plan.sources)} → {plan.repository}")
+
+
+async def _server(state: StateDir, timings: Timings) -> Finding:
+    try:
+        credential = state.credential()
+        async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
+            await connection.send(
+                wire.Hello(
+                    protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
+                    instance_id=ids.new(),
+                    purpose="report",  # no sign of life, and no running agent is pushed aside
+                    agent_version=__version__,
+                    hostname=this_host.hostname(),
+                    utc_now=wire.utc_now(),
+                )
+            )
+            welcome = await welcomed(connection, timings)
+    except StateError as error:
+        return Finding(False, str(error))
+    except LinkDown as down:
+        return Finding(False, f"server {credential.server_url}: {down.reason}")
+    drift = abs((wire.utc_now() - welcome.server_now).total_seconds())
+    count = len(welcome.schedules)
+    text = f"server {credential.server_url} knows this host as {credential.name}; {count} schedule{'s' * (count != 1)}"
+    if drift > 60:
+        return Finding(False, f"{text}; but the clocks are {drift:.0f} s apart")
+    return Finding(True, text)

@@ -1,0 +1,83 @@
+"""The systemd unit of the agent. Pure: what it says follows from where things are."""
+
+import os
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.state import SYSTEM_DIR
+
+NAME: Final = "rmactors-agent.service"
+DIRECTORY: Final = Path("/etc/systemd/system")
+
+
+def render(command: Sequence[str], config: Path, state_dir: Path, agent_file: AgentFile) -> str:
+    """The unit's text. `command` is how to call rmactors on this machine.
+
+    Root, because it reads every file that is to be backed up; but the file system is read-only for it except where
+    the agent's own file says that something is written, and nothing else of root's powers is left.
+    """
+    writable = " ".join(_quoted(path) for path in _written(agent_file, state_dir))
+    start = " ".join(_quoted(word) for word in [*command, "agent", "run", "--config", str(config)])
+    return f"""\
+# Written by `rmactors agent install`; `rmactors agent uninstall` removes it.
+[Unit]
+Description=restic-manager agent
+Documentation=https://restic.readthedocs.io/
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+ExecStart={start}
+Environment=RM_AGENT_STATE_DIR={_quoted(str(state_dir))}
+Restart=always
+RestartSec=5
+# restic gets SIGINT from the agent, which then waits for it; whatever is left after that is killed.
+KillMode=mixed
+TimeoutStopSec={int(agent_file.cancel_grace_seconds) + 45}
+StateDirectory={SYSTEM_DIR.name if state_dir == SYSTEM_DIR else ""}
+StateDirectoryMode=0700
+CacheDirectory=rmactors-agent
+Environment=XDG_CACHE_HOME=/var/cache/rmactors-agent
+UMask=0077
+Nice=10
+IOSchedulingClass=idle
+
+ProtectSystem=strict
+ReadWritePaths={writable}
+CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID CAP_MKNOD
+NoNewPrivileges=yes
+PrivateDevices=yes
+ProtectClock=yes
+ProtectControlGroups=yes
+ProtectHostname=yes
+ProtectKernelLogs=yes
+ProtectKernelModules=yes
+ProtectKernelTunables=yes
+RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
+RestrictNamespaces=yes
+RestrictRealtime=yes
+LockPersonality=yes
+SystemCallArchitectures=native
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _written(agent_file: AgentFile, state_dir: Path) -> list[str]:
+    """Places that jobs write to: the state dir, local repositories, caches, and where restores land."""
+    found = [str(state_dir)]
+    for repository in agent_file.repositories.values():
+        if os.path.isabs(repository.repository):
+            found.append(repository.repository)
+        found += [path for path in (repository.cache_dir, repository.restore_to) if path]
+    return [f"-{path}" for path in dict.fromkeys(found)]  # `-`: one that is missing today is no reason not to start
+
+
+def _quoted(text: str) -> str:
+    """For systemd: `%` and `$` mean something there too."""
+    text = text.replace("%", "%%").replace("$", "$$")
+    return text if shlex.quote(text) == text or (text.startswith("-/") and " " not in text) else f'"{text}"'

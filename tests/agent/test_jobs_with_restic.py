@@ -1,0 +1,363 @@
+"""The agent's whole way with real restic: an order comes in, a report goes out. Nothing here is stubbed but the
+server, which is a real WebSocket without rules."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import msgspec
+import pytest
+import trio
+
+from rmactors import wire
+from rmactors.agent.daemon import run_agent
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.state import StateDir
+from tests.agent.conftest import FAST, ResticRepository
+from tests.agent.server_double import ServerDouble, eventually
+
+
+def stats(report: wire.JobFinished) -> dict[str, object]:
+    return msgspec.json.decode(report.stats, type=dict[str, object])
+
+
+async def outcome(
+    server: ServerDouble, state: StateDir, agent_file: AgentFile, kind: str, params: dict[str, object] | None = None
+) -> wire.JobFinished:
+    """Run an agent for one job."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, state.path, timings=FAST))
+        job_id = await server.run_job(kind, params)
+        end = await server.an_end(job_id)
+        nursery.cancel_scope.cancel()
+    return end
+
+
+async def test_a_good_backup_succeeds_and_carries_its_numbers(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    end = await outcome(server, enrolled, repository.agent_file(), "backup", {"plan": "home"})
+    assert (end.status, end.reason, end.error, end.exit_code) == ("succeeded", "ok", None, 0)
+    assert stats(end)["files_new"] == 3
+    assert stats(end)["bytes_total"] == 50_014
+    assert str(stats(end)["snapshot_id"]) in repository.restic("snapshots").stdout
+    assert [r.kind for r in server.starts()] == ["backup"]
+    assert server.starts()[0].seq < end.seq
+
+
+async def test_a_wrong_password_is_named(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    repository.password_file.write_text("other\n")
+    end = await outcome(server, enrolled, repository.agent_file(), "backup")
+    assert (end.status, end.reason, end.error) == ("failed", "wrong_password", "wrong password")
+
+
+async def test_a_missing_repository_is_named(
+    server: ServerDouble, enrolled: StateDir, bare_repository: ResticRepository
+) -> None:
+    end = await outcome(server, enrolled, bare_repository.agent_file(), "backup")
+    assert (end.status, end.reason) == ("failed", "no_repository")
+    assert "no such file or directory" in (end.error or "")
+
+
+async def test_init_makes_the_repository(
+    server: ServerDouble, enrolled: StateDir, bare_repository: ResticRepository
+) -> None:
+    end = await outcome(server, enrolled, bare_repository.agent_file(), "init")
+    assert end.status == "succeeded"
+    assert bare_repository.restic("snapshots").returncode == 0
+
+
+async def test_a_source_that_vanished_makes_the_backup_partial(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    agent_file = repository.agent_file(plan={"sources": [str(repository.source), "/nonexistent/data"]})
+    end = await outcome(server, enrolled, agent_file, "backup")
+    assert (end.status, end.reason) == ("partial", "no_source")
+    assert end.error == "/nonexistent/data does not exist"
+
+
+async def test_when_all_sources_vanished_restic_is_not_even_asked(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    end = await outcome(server, enrolled, repository.agent_file(plan={"sources": ["/nonexistent"]}), "backup")
+    assert (end.status, end.reason, end.exit_code) == ("failed", "no_source", None)
+    assert "/nonexistent" in (end.error or "")
+
+
+async def test_a_truncated_pack_is_found_by_check(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    repository.restic("backup", str(repository.source))
+    pack = max((p for p in (repository.path / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    os.truncate(pack, 100)
+    end = await outcome(server, enrolled, repository.agent_file(), "check")
+    assert (end.status, end.reason, end.exit_code) == ("failed", "corrupt", 1)
+    assert "damaged" in (end.error or "")
+
+
+async def test_a_flipped_byte_is_found_where_check_reads_the_data_in_turn(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    repository.restic("backup", str(repository.source))
+    pack = max((p for p in (repository.path / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
+    pack.chmod(0o600)
+    content = bytearray(pack.read_bytes())
+    content[1000] ^= 0xFF
+    pack.write_bytes(content)
+    agent_file = repository.agent_file(plan={"check_parts": 1})
+    end = await outcome(server, enrolled, agent_file, "check")
+    assert (end.status, end.reason) == ("failed", "corrupt")
+
+
+async def test_forget_keeps_what_the_plan_says_and_leaves_other_plans_alone(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path
+) -> None:
+    from rmactors.agent.settings import Keep
+
+    other = tmp_path / "other"
+    other.mkdir()
+    for _ in range(2):
+        repository.restic("backup", str(repository.source))
+        repository.restic("backup", str(other))
+    agent_file = repository.agent_file(plan={"keep": Keep(last=1)})
+    end = await outcome(server, enrolled, agent_file, "forget", {"prune": True})
+    assert end.status == "succeeded"
+    assert (stats(end)["snapshots_kept"], stats(end)["snapshots_removed"]) == (1, 1)
+    left = msgspec.json.decode(repository.restic("snapshots", "--json").stdout)
+    assert sorted(one["paths"][0] for one in left) == sorted([str(repository.source), str(other), str(other)])
+
+
+async def test_a_restore_gives_back_every_byte(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    repository.restic("backup", str(repository.source))
+    end = await outcome(server, enrolled, repository.agent_file(), "restore")
+    assert end.status == "succeeded"
+    restored = Path(str(stats(end)["restored_into"])) / str(repository.source).lstrip("/")
+    answer = subprocess.run(["diff", "-r", repository.source, restored], capture_output=True, check=False)
+    assert answer.returncode == 0, answer.stdout
+
+
+async def test_snapshots_are_listed(server: ServerDouble, enrolled: StateDir, repository: ResticRepository) -> None:
+    repository.restic("backup", str(repository.source))
+    end = await outcome(server, enrolled, repository.agent_file(), "snapshots")
+    assert end.status == "succeeded"
+    assert stats(end)["snapshots_count"] == 1
+
+
+async def test_a_lock_of_a_living_restic_is_named_and_left_alone(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    async with holding_a_lock(repository) as holder:
+        end = await outcome(server, enrolled, repository.agent_file(), "prune")
+        assert (end.status, end.reason) == ("failed", "locked")
+        assert f"repository locked by pid {holder.pid} on {socket.gethostname()}" in (end.error or "")
+        assert list((repository.path / "locks").iterdir())
+
+
+async def test_the_lock_of_a_restic_that_was_killed_is_removed_once(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    async with holding_a_lock(repository) as holder:
+        holder.kill()
+        holder.wait()
+        assert list((repository.path / "locks").iterdir())
+        end = await outcome(server, enrolled, repository.agent_file(lock_wait_seconds=30.0), "prune")
+    assert end.status == "succeeded"
+    assert not list((repository.path / "locks").iterdir())
+
+
+async def test_without_leave_to_unlock_a_dead_lock_stays(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    async with holding_a_lock(repository) as holder:
+        holder.kill()
+        holder.wait()
+        end = await outcome(server, enrolled, repository.agent_file(allow=["prune"]), "prune")
+    assert (end.status, end.reason) == ("failed", "locked")
+    assert list((repository.path / "locks").iterdir())
+
+
+async def test_a_cancelled_backup_leaves_no_lock_and_no_process(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    (repository.source / "big").write_bytes(os.urandom(30_000_000))
+    agent_file = repository.agent_file(repository={"limit_upload": 500})  # would take a minute
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        job_id = await server.run_job("backup")
+        await eventually(lambda: list((repository.path / "locks").iterdir()))
+        agent = await server.an_agent()
+        await agent.send(wire.CancelJob(job_id))
+        end = await server.an_end(job_id)
+        nursery.cancel_scope.cancel()
+    assert (end.status, end.reason) == ("cancelled", "cancelled")
+    assert not list((repository.path / "locks").iterdir())
+    assert not restic_processes(repository)
+
+
+async def test_a_job_that_takes_too_long_is_stopped(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    from tests.agent.server_double import schedule
+
+    (repository.source / "big").write_bytes(os.urandom(30_000_000))
+    agent_file = repository.agent_file(repository={"limit_upload": 500})
+    short = schedule(max_runtime_seconds=0.8)
+    server.schedules = [short]
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        agent = await server.an_agent()
+        await eventually(lambda: enrolled.schedules().schedules)
+        job_id = "0" * 26
+        await agent.send(wire.RunJob(job_id, "backup", short.id, {}))
+        end = await server.an_end(job_id)
+        nursery.cancel_scope.cancel()
+    assert (end.status, end.reason) == ("failed", "timeout")
+    assert end.schedule_id == short.id
+    assert "0.8 s" in (end.error or "")
+
+
+async def test_stopping_the_agent_stops_restic_and_keeps_the_end(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    (repository.source / "big").write_bytes(os.urandom(30_000_000))
+    agent_file = repository.agent_file(repository={"limit_upload": 500})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        job_id = await server.run_job("backup")
+        await eventually(lambda: list((repository.path / "locks").iterdir()))
+        nursery.cancel_scope.cancel()
+    assert not restic_processes(repository)
+    assert not list((repository.path / "locks").iterdir())
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        end = await server.an_end(job_id)
+        nursery.cancel_scope.cancel()
+    assert (end.status, end.error) == ("cancelled", "the agent was stopped")
+
+
+async def test_what_is_not_allowed_is_refused(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    end = await outcome(server, enrolled, repository.agent_file(allow=["backup"]), "prune")
+    assert (end.status, end.reason) == ("failed", "refused")
+    assert "prune is not allowed" in (end.error or "")
+
+
+async def test_jobs_of_one_repository_run_one_after_the_other(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(repository.agent_file(), enrolled.path, timings=FAST))
+        jobs = [await server.run_job(kind) for kind in ("backup", "check", "backup")]
+        ends = [await server.an_end(job) for job in jobs]
+        nursery.cancel_scope.cancel()
+    assert [end.status for end in ends] == ["succeeded"] * 3
+    events = [(type(r).__name__, r.job_id) for r in server.received]
+    assert events == [(name, job) for job in jobs for name in ("JobStarted", "JobFinished")]
+
+
+async def test_log_lines_come_in_order_and_progress_at_most_once_a_second(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    (repository.source / "big").write_bytes(os.urandom(3_000_000))
+    agent_file = repository.agent_file(repository={"limit_upload": 1000})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        job_id = await server.run_job("backup")
+        end = await server.an_end(job_id)
+        session = await server.an_agent()
+        await eventually(lambda: [f for f in session.frames if isinstance(f, wire.JobLog)])
+        nursery.cancel_scope.cancel()
+    progress = [f for f in session.frames if isinstance(f, wire.JobProgress)]
+    lines = [f for f in session.frames if isinstance(f, wire.JobLog)]
+    seconds = (end.finished_at - end.started_at).total_seconds()
+    assert 1 <= len(progress) <= seconds + 2
+    assert progress[-1].bytes_total > 3_000_000
+    assert [f.first_line for f in lines] == sorted(f.first_line for f in lines)
+    assert any("snapshot id" in line.text for f in lines for line in f.lines)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_an_unreadable_file_makes_a_partial_backup_for_who_is_not_root(
+    server: ServerDouble, repository: ResticRepository, tmp_path: Path
+) -> None:
+    from rmactors.agent.wrapping import run_exec
+
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    (repository.source / "closed").write_text("nobody may read this")
+    (repository.source / "closed").chmod(0)
+    for folder in [tmp_path, *tmp_path.parents]:
+        if folder != Path("/") and folder.stat().st_uid == os.geteuid():
+            folder.chmod(folder.stat().st_mode | 0o755)
+    state = StateDir(tmp_path / "mine")
+    subprocess.run(["chown", "-R", "65534:65534", repository.path, repository.source], check=True)
+    os.chmod(repository.password_file, 0o644)
+    variables = [f"{k}={v}" for k, v in repository.environment.items() if k.startswith("RESTIC_")]
+    command = [
+        "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", "env", *variables,
+        "restic", "backup", "--no-cache", "--json", str(repository.source),
+    ]  # fmt: skip
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        from rmactors.agent.wrapping import Fds
+
+        code = await run_exec(
+            command, "backup", state.path, forward_signals=False, say=lambda text: None, fds=Fds(sink, sink)
+        )
+    finally:
+        os.close(sink)
+    from rmactors.agent.spool import Spool
+
+    spool = Spool(state.spool_file)
+    end = wire.decode_from_agent(spool.pending(0, 10)[-1].frame)
+    spool.close()
+    assert code == 3
+    assert isinstance(end, wire.JobFinished)
+    assert (end.status, end.reason, end.exit_code) == ("partial", "partial", 3)
+    assert "1 file could not be read" in (end.error or "")
+    assert "permission denied" in (end.error or "")
+
+
+class holding_a_lock:
+    """A restic that reads from a pipe and so holds its lock until it is told the end."""
+
+    def __init__(self, repository: ResticRepository) -> None:
+        self._repository = repository
+
+    async def __aenter__(self) -> subprocess.Popen[bytes]:
+        self._holder = subprocess.Popen(  # noqa: ASYNC220
+            ["restic", "backup", "--stdin"], env=self._repository.environment, stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        await eventually(lambda: list((self._repository.path / "locks").iterdir()))
+        return self._holder
+
+    async def __aexit__(self, *exc: object) -> None:
+        if self._holder.poll() is None:
+            self._holder.send_signal(signal.SIGKILL)
+        assert self._holder.stdin is not None
+        self._holder.stdin.close()
+        self._holder.wait()
+
+
+def restic_processes(repository: ResticRepository) -> list[str]:
+    """Command lines of live processes whose environment names this repository."""
+    found = []
+    needle = f"RESTIC_REPOSITORY={repository.path}".encode()
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if needle in (process / "environ").read_bytes().split(b"\0"):
+                    found.append((process / "cmdline").read_bytes().decode())
+            except OSError:
+                continue
+    return found
