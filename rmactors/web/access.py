@@ -63,6 +63,7 @@ class Rule:
 
 ROUTES: Final[dict[tuple[str, str], Rule]] = {
     ("static", "GET"): Rule("/static/<path:filename>", "public"),
+    ("static", "OPTIONS"): Rule("/static/<path:filename>", "public"),  # Quart makes it by itself
 }
 """(endpoint, method) → rule: the one table of who may do what."""
 

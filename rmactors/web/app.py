@@ -34,7 +34,6 @@ def create_app(
     app.extensions["rmactors"] = access.WebState(services, perimeter, Doors(passwords or Passwords()), metrics)
     problems.install(app)
     access.install(app)
-    pages.install(app)
     for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):
         app.register_blueprint(blueprint)
 

@@ -2,7 +2,19 @@
 
 from quart import Blueprint
 
-from rmactors.web.api import account, alerts, events, health, hosts, jobs, schedules, silences, users
+from rmactors.web.api import (
+    account,
+    alerts,
+    deliveries,
+    events,
+    health,
+    hosts,
+    jobs,
+    notifications,
+    schedules,
+    silences,
+    users,
+)
 
 BLUEPRINTS: list[Blueprint] = [
     health.blueprint,
@@ -12,6 +24,8 @@ BLUEPRINTS: list[Blueprint] = [
     schedules.blueprint,
     jobs.blueprint,
     silences.blueprint,
+    notifications.blueprint,
+    deliveries.blueprint,
     users.blueprint,
     account.blueprint,
 ]

@@ -1,0 +1,260 @@
+"""`/api/notifications`: channels, what they would send, what they sent."""
+
+import json
+from typing import Annotated, Any, Literal, get_args
+
+from msgspec import Meta, Struct
+from quart import Blueprint, Response, render_template
+
+from rmactors import clock, ids
+from rmactors.channels.base import ChannelSpec, FieldError
+from rmactors.channels.config import masked, merge_secrets
+from rmactors.messages.notices import Attempt, Notice
+from rmactors.messages.writes import DeleteChannel, LogTest, SaveChannel
+from rmactors.store.queries import channels as queries
+from rmactors.store.queries.channels import ChannelHealth, ChannelRow
+from rmactors.vocabulary import ChannelKind, Event, Priority, Severity
+from rmactors.web.access import audit, is_htmx, is_id, route, services
+from rmactors.web.api import shapes
+from rmactors.web.api.bodies import (
+    Listing,
+    arguments,
+    cursor_of,
+    fields_of,
+    json_body,
+    json_response,
+    limit_of,
+    listing,
+    no_body,
+    no_content,
+)
+from rmactors.web.channel_config import config_errors, open_config, seal_config, stored_form
+from rmactors.web.problems import invalid, not_found, settled
+
+blueprint = Blueprint("api_notifications", __name__)
+
+LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
+_ALL_EVENTS: tuple[LifecycleEvent, ...] = get_args(LifecycleEvent)
+_READ_ONLY = ("id", "created_at", "updated_at", "last_fired_at", "health")
+
+
+class ChannelBody(Struct, forbid_unknown_fields=True):
+    """A channel. A secret in `config` that is left out or sent back as `{"set": true}` stays, null clears it."""
+
+    kind: ChannelKind
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    config: dict[str, Any]
+    enabled: bool = True
+    default_priority: Priority | None = None
+    min_severity: Severity = "info"
+    events: list[LifecycleEvent] = list(_ALL_EVENTS)
+    host_tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)] = []
+    group_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    remind_hours: Annotated[float, Meta(ge=0, le=8_760)] = 0.0
+
+    def __repr__(self) -> str:
+        return f"ChannelBody({self.kind}, {self.name!r})"
+
+
+class TestResult(Struct):
+    """How one attempt ended, made now and never again."""
+
+    ok: bool
+    status_code: int | None
+    latency_ms: float
+    error: str | None
+    event: Literal["alert.test"]
+    fired_at: shapes.Time
+
+
+class PreviewRequest(Struct):
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str
+
+
+class PreviewAnswer(Struct, omit_defaults=True):
+    """One of the two: an HTTP request, or a mail. Secrets are masked."""
+
+    request: PreviewRequest | None = None
+    mail: str | None = None
+
+
+@route(blueprint, "/api/notifications", role="viewer", answer=Listing[shapes.Channel], query=("limit", "cursor"))
+async def list_channels() -> Response:
+    given = arguments("limit", "cursor")
+    page = await services().reader.run(queries.channels, limit_of(given), cursor_of(given, (int, str)))
+    return json_response(listing(page, lambda found: shape(*found)))
+
+
+@route(
+    blueprint, "/api/notifications", role="admin", methods=["POST"], body=ChannelBody, answer=shapes.Channel,
+    status=201,
+)  # fmt: skip
+async def create_channel() -> Response:
+    body = checked(await json_body())
+    channel_id = await save(None, body)
+    return json_response(shape(*await require(channel_id)), 201)
+
+
+@route(blueprint, "/api/notifications/<channel_id>", role="viewer", answer=shapes.Channel)
+async def show_channel(channel_id: str) -> Response:
+    return json_response(shape(*await require(channel_id)))
+
+
+@route(
+    blueprint, "/api/notifications/<channel_id>", role="admin", methods=["PUT"], body=ChannelBody,
+    answer=shapes.Channel,
+)  # fmt: skip
+async def replace_channel(channel_id: str) -> Response:
+    """Replaces all but the secrets that are left out. `kind` cannot change."""
+    raw = await json_body()
+    row, _ = await require(channel_id)
+    await save(row, checked(raw, row))
+    return json_response(shape(*await require(channel_id)))
+
+
+@route(blueprint, "/api/notifications/<channel_id>", role="admin", methods=["DELETE"], fresh=True, status=204)
+async def delete_channel(channel_id: str) -> Response:
+    """Its queue and its log go with it."""
+    await no_body()
+    await require(channel_id)
+    await remove(channel_id)
+    return no_content()
+
+
+@route(blueprint, "/api/notifications/<channel_id>/test", role="operator", methods=["POST"], answer=TestResult)
+async def test_channel(channel_id: str) -> Response:
+    """One real attempt now, enabled or not. htmx gets the result as a chip (template `fragments/test_result.html`)."""
+    await no_body()
+    row, _ = await require(channel_id)
+    attempt, at = await try_now(row)
+    result = TestResult(
+        attempt.verdict == "delivered",
+        attempt.status_code,
+        attempt.latency_ms,
+        attempt.error,
+        "alert.test",
+        clock.to_rfc3339(at),
+    )
+    if is_htmx():
+        html = await render_template("fragments/test_result.html", result=result)
+        return Response(html, content_type="text/html; charset=utf-8")
+    return json_response(result)
+
+
+@route(blueprint, "/api/notifications/preview", role="admin", methods=["POST"], body=ChannelBody, answer=PreviewAnswer)
+async def preview_channel() -> Response:
+    """What a sample alert would send. With the `id` of a channel, its stored secrets stand for those left out."""
+    raw = await json_body()
+    channel_id = raw.get("id") if isinstance(raw, dict) else None
+    row = (await require(channel_id))[0] if isinstance(channel_id, str) else None
+    return json_response(preview_of(checked(raw, row)))
+
+
+@route(
+    blueprint, "/api/notifications/<channel_id>/log", role="viewer", answer=Listing[shapes.LogEntry],
+    query=("limit", "cursor"),
+)  # fmt: skip
+async def show_log(channel_id: str) -> Response:
+    """Every attempt, newest first."""
+    await require(channel_id)
+    given = arguments("limit", "cursor")
+    page = await services().reader.run(queries.log, channel_id, limit_of(given), cursor_of(given, (int,)))
+    return json_response(listing(page, shapes.log_entry))
+
+
+def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
+    """The body of a channel, secrets of `row` merged in; for pages as well. 422 with every field at fault."""
+    values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
+    kind, config = values.get("kind"), values.get("config")
+    if row is not None and kind is not None and kind != row.kind:
+        errors.append(FieldError("/kind", "cannot change; make a new channel"))
+    elif kind is not None and config is not None:
+        if row is not None:
+            config = merge_secrets(open_config(row), config)
+        errors += config_errors(kind, values.get("name", ""), config)
+        if not errors:
+            values["config"] = stored_form(kind, config)
+    if errors:
+        raise invalid(list({error.pointer: error for error in reversed(errors)}.values())[::-1])
+    return ChannelBody(**values)
+
+
+async def save(row: ChannelRow | None, body: ChannelBody) -> str:
+    """Make a channel, or replace what `row` says; gives its id. For pages as well. Raises Problem 404 or 409."""
+    channel_id, at = row.id if row is not None else ids.new(), services().now()
+    action = "channel.create" if row is None else "channel.update"
+    write = SaveChannel(
+        channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
+        body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
+        body.remind_hours, at, row is None, audit(action, "channel", channel_id, body.name),
+    )  # fmt: skip
+    settled(await services().ask_store(write), "channel")
+    return channel_id
+
+
+async def remove(channel_id: str) -> None:
+    """For pages as well. Raises Problem 404."""
+    write = DeleteChannel(channel_id, services().now(), audit("channel.delete", "channel", channel_id))
+    settled(await services().ask_store(write), "channel")
+
+
+async def try_now(row: ChannelRow) -> tuple[Attempt, int]:
+    """One attempt at a channel and when it was made, in the log as well. Raises Problem where it cannot be logged."""
+    at = services().now()
+    notice = sample("alert.test", "test", "This is a test: the channel works.", at)
+    attempt = await services().try_channel(spec_of(row), notice)
+    detail = "delivered" if attempt.verdict == "delivered" else "failed"
+    record = audit("channel.test", "channel", row.id, detail)
+    write = LogTest(ids.new(), row.id, notice.alert_id, notice.delivery_id, attempt, at, record)
+    settled(await services().ask_store(write), "channel")
+    return attempt, at
+
+
+def preview_of(body: ChannelBody) -> PreviewAnswer:
+    """What a sample alert would send on such a channel; for pages as well."""
+    spec = ChannelSpec(ids.new(), body.kind, body.name, body.config, body.default_priority)
+    message = "Backup of plan home failed: the repository is locked by another process."
+    notice = sample("alert.raised", "backup_failed", message, services().now())
+    found = services().preview(spec, notice)
+    if found.mail is not None:
+        return PreviewAnswer(mail=found.mail)
+    assert found.request is not None
+    return PreviewAnswer(request=PreviewRequest(**found.request))
+
+
+def sample(event: Event, kind: str, message: str, at: int) -> Notice:
+    """A notice about nothing that happened."""
+    alert_id, is_test = ids.new(), event == "alert.test"
+    return Notice(
+        ids.new(), event, alert_id, "info" if is_test else "warning", kind, "" if is_test else "plan:home",
+        "" if is_test else ids.new(), "restic-manager" if is_test else "nas1", message, at, at,
+        f"{services().settings.public_url}/alerts/{alert_id}",
+    )  # fmt: skip
+
+
+def spec_of(row: ChannelRow) -> ChannelSpec:
+    """The channel with its config opened."""
+    return ChannelSpec(row.id, row.kind, row.name, open_config(row), row.default_priority)
+
+
+def shape(row: ChannelRow, health: ChannelHealth) -> shapes.Channel:
+    """The channel as the API shows it, without its secrets."""
+    return shapes.shaped(
+        shapes.Channel,
+        row,
+        config=masked(open_config(row)),
+        events=json.loads(row.events),
+        host_tags=json.loads(row.host_tags),
+        health=shapes.health(health),
+    )
+
+
+async def require(channel_id: str) -> tuple[ChannelRow, ChannelHealth]:
+    """The channel, or the 404."""
+    found = await services().reader.run(queries.channel, channel_id) if is_id(channel_id) else None
+    if found is None:
+        raise not_found("channel")
+    return found
