@@ -7,7 +7,7 @@ was asked. Because answers never wait, two actors that ask each other cannot sta
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import trio
 
@@ -15,6 +15,17 @@ from rmactors.messages.writes import Answer, Failed, Reply
 
 T = TypeVar("T")
 R = TypeVar("R")
+S = TypeVar("S", contravariant=True)
+
+
+class Outlet(Protocol[S]):
+    """The sending end of a mailbox, for one who sends it only some of what it takes."""
+
+    async def send(self, item: S) -> None: ...
+
+    def offer(self, item: S) -> bool: ...
+
+    def answer(self, item: S) -> None: ...
 
 
 class Mailbox(Generic[T]):

@@ -56,7 +56,7 @@ class Plan(Struct, frozen=True):
     sources: list[str] = []
 
 
-class Hello(Frame, tag="hello"):
+class Hello(Frame, tag="hello", frozen=True):
     """First frame of a connection. `spooled` is how many unacked reports follow at once."""
 
     protocol: ProtocolRange
@@ -75,11 +75,11 @@ class Hello(Frame, tag="hello"):
     spooled: Annotated[int, Meta(ge=0)] = 0
 
 
-class Heartbeat(Frame, tag="heartbeat"):
+class Heartbeat(Frame, tag="heartbeat", frozen=True):
     utc_now: Time | None = None
 
 
-class JobStarted(Frame, tag="job_started"):
+class JobStarted(Frame, tag="job_started", frozen=True):
     seq: Seq
     job_id: Id
     kind: JobKind
@@ -89,7 +89,7 @@ class JobStarted(Frame, tag="job_started"):
     scheduled_for: Time | None = None
 
 
-class JobProgress(Frame, tag="job_progress"):
+class JobProgress(Frame, tag="job_progress", frozen=True):
     """Droppable, at most one a second."""
 
     job_id: Id
@@ -106,7 +106,7 @@ class LogLine(Struct, frozen=True):
     text: str
 
 
-class JobLog(Frame, tag="job_log"):
+class JobLog(Frame, tag="job_log", frozen=True):
     """Lines numbered from `first_line`. Droppable while the link is down."""
 
     job_id: Id
@@ -114,7 +114,7 @@ class JobLog(Frame, tag="job_log"):
     lines: list[LogLine]
 
 
-class JobFinished(Frame, tag="job_finished"):
+class JobFinished(Frame, tag="job_finished", frozen=True):
     """`stats` stays the raw JSON object that the agent sent: numbers in it may exceed 64 bits."""
 
     seq: Seq
@@ -132,7 +132,7 @@ class JobFinished(Frame, tag="job_finished"):
     stats: Raw = Raw(b"{}")
 
 
-class Enroll(Frame, tag="enroll"):
+class Enroll(Frame, tag="enroll", frozen=True):
     """The only frame under an enrolment token."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100)]
@@ -164,12 +164,12 @@ class ScheduleInfo(Struct, frozen=True):
     params: dict[str, Any]
 
 
-class Enrolled(Frame, tag="enrolled"):
+class Enrolled(Frame, tag="enrolled", frozen=True):
     host_id: str
     agent_token: str
 
 
-class Welcome(Frame, tag="welcome"):
+class Welcome(Frame, tag="welcome", frozen=True):
     protocol: int
     host_id: str
     server_now: Time
@@ -178,12 +178,12 @@ class Welcome(Frame, tag="welcome"):
     schedules: list[ScheduleInfo]
 
 
-class Schedules(Frame, tag="schedules"):
+class Schedules(Frame, tag="schedules", frozen=True):
     schedules_rev: int
     schedules: list[ScheduleInfo]
 
 
-class Ack(Frame, tag="ack", omit_defaults=True):
+class Ack(Frame, tag="ack", frozen=True, omit_defaults=True):
     """Sent only after the outcome and all that follows from it is on disk, or when it can never be taken."""
 
     seq: int
@@ -191,18 +191,18 @@ class Ack(Frame, tag="ack", omit_defaults=True):
     detail: str | None = None
 
 
-class RunJob(Frame, tag="run_job"):
+class RunJob(Frame, tag="run_job", frozen=True):
     job_id: str
     kind: JobKind
     schedule_id: str | None
     params: dict[str, Any]
 
 
-class CancelJob(Frame, tag="cancel_job"):
+class CancelJob(Frame, tag="cancel_job", frozen=True):
     job_id: str
 
 
-class Error(Frame, tag="error", omit_defaults=True):
+class Error(Frame, tag="error", frozen=True, omit_defaults=True):
     code: str
     detail: str
     supported: ProtocolRange | None = None
@@ -211,8 +211,8 @@ class Error(Frame, tag="error", omit_defaults=True):
 FromServer = Enrolled | Welcome | Schedules | Ack | RunJob | CancelJob | Error
 
 _encoder = msgspec.json.Encoder()
-_agent_decoder = msgspec.json.Decoder(FromAgent)
-_server_decoder = msgspec.json.Decoder(FromServer)
+_agent_decoder: msgspec.json.Decoder[FromAgent] = msgspec.json.Decoder(FromAgent)
+_server_decoder: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer)
 
 
 def encode(frame: Frame) -> str:

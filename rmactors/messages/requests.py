@@ -3,7 +3,15 @@
 from dataclasses import dataclass
 
 from rmactors.messages.reports import EndReport, LostJob, StartReport
-from rmactors.messages.writes import Audit, CreateSilence, DeleteHost, DeleteSchedule, DeleteSilence, Reply, SaveSchedule
+from rmactors.messages.writes import (
+    Audit,
+    CreateSilence,
+    DeleteHost,
+    DeleteSchedule,
+    DeleteSilence,
+    Reply,
+    SaveSchedule,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +40,11 @@ class JudgeLoss:
 
 @dataclass(frozen=True, slots=True)
 class HostReturned:
-    """A host said hello as an agent."""
+    """A host said hello: as an agent, or only to deliver reports."""
 
     host_id: str
     at: int
+    report_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +103,5 @@ class Tick:
 
 
 Request = (
-    JudgeStart
-    | JudgeEnd
-    | JudgeLoss
-    | HostReturned
-    | HostWentSilent
-    | HostGone
-    | Acknowledge
-    | Resolve
-    | Change
-    | Tick
+    JudgeStart | JudgeEnd | JudgeLoss | HostReturned | HostWentSilent | HostGone | Acknowledge | Resolve | Change | Tick
 )

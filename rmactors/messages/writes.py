@@ -166,7 +166,9 @@ class DeleteHost:
 
 @dataclass(frozen=True, slots=True)
 class SaveStart:
-    """Duplicate where the start or the end is known already; Refused `foreign_job` for another host's job."""
+    """Duplicate where the start or the end is known already; Refused `foreign_job` for another host's job.
+
+    Value: the deadline."""
 
     report: StartReport
     subject: str

@@ -11,7 +11,7 @@ LOG_LINES_KEPT = 20_000
 
 
 @handles(SaveStart)
-def save_start(tx: Transaction, write: SaveStart) -> None:
+def save_start(tx: Transaction, write: SaveStart) -> int:
     report = write.report
     known = _known(tx, report.host_id, report.job_id)
     if known is not None and known["status"] != "queued":
@@ -29,6 +29,7 @@ def save_start(tx: Transaction, write: SaveStart) -> None:
         ),
     )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
+    return write.deadline_at
 
 
 @handles(SaveEnd)
@@ -90,7 +91,8 @@ def queue_job(tx: Transaction, write: QueueJob) -> None:
     subject = ""
     if write.schedule_id is not None:
         owner = tx.row(
-            "SELECT 1 FROM schedules WHERE id = ? AND host_id = ? AND deleted_at IS NULL", (write.schedule_id, write.host_id)
+            "SELECT 1 FROM schedules WHERE id = ? AND host_id = ? AND deleted_at IS NULL",
+            (write.schedule_id, write.host_id),
         )
         if owner is None:
             raise RefusedWrite("not_found", "this host has no such schedule")
@@ -112,7 +114,15 @@ def cancel_job(tx: Transaction, write: CancelJob) -> None:
         raise RefusedWrite("not_found", "there is no such job")
     if job["status"] not in ("queued", "running"):
         raise RefusedWrite("conflict", f"the job has ended: {job['status']}")
-    tx.execute("UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?) WHERE id = ?", (write.at, write.job_id))
+    tx.execute(
+        "UPDATE jobs SET cancel_requested_at = coalesce(cancel_requested_at, ?) WHERE id = ?", (write.at, write.job_id)
+    )
+    # One that never began ends here and now. If the host took it on all the same, its real end still counts.
+    tx.execute(
+        "UPDATE jobs SET status = 'cancelled', reason = 'cancelled', finished_at = ?, given_up = 1"
+        " WHERE id = ? AND status = 'queued'",
+        (write.at, write.job_id),
+    )
     audit.append(tx, write.audit)
     tx.wake.hosts.add(job["host_id"])
     tx.wake.topics |= {"jobs", f"job:{write.job_id}"}

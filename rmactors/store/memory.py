@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmactors import wire
+from rmactors.dispatch import Item
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
 from rmactors.vocabulary import ChannelKind, JobKind, OnPartial, Priority
@@ -75,7 +76,12 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
             row["on_partial"],
             row["max_runtime_seconds"],
             Slots(
-                row["cron"], row["timezone"], row["anchor_at"], row["grace_seconds"], row["last_slot_at"], row["last_run_at"]
+                row["cron"],
+                row["timezone"],
+                row["anchor_at"],
+                row["grace_seconds"],
+                row["last_slot_at"],
+                row["last_run_at"],
             ),
             deleted=row["deleted_at"] is not None,
         )
@@ -130,14 +136,14 @@ class HostDesk:
     errands: list[Errand]
 
 
-def load_hosts(connection: sqlite3.Connection) -> list[HostFacts]:
-    """Every enrolled host."""
-    return [
-        HostFacts(row["id"], row["name"], row["token_hash"], row["first_hello_at"], row["last_seen_at"])
-        for row in connection.execute(
-            "SELECT id, name, token_hash, first_hello_at, last_seen_at FROM hosts WHERE deleted_at IS NULL"
-        )
-    ]
+def load_hosts(connection: sqlite3.Connection, only: set[str] | None = None) -> list[HostFacts]:
+    """Every enrolled host, or those of `only` that are."""
+    columns = "SELECT id, name, token_hash, first_hello_at, last_seen_at FROM hosts WHERE deleted_at IS NULL"
+    if only is None:
+        rows = connection.execute(columns).fetchall()
+    else:
+        rows = [row for id in only for row in connection.execute(f"{columns} AND id = ?", (id,))]
+    return [HostFacts(*row) for row in rows]
 
 
 def load_running(connection: sqlite3.Connection, host_id: str) -> list[RunningJob]:
@@ -195,7 +201,9 @@ class Credential:
 
 def find_credential(connection: sqlite3.Connection, token_hash: str, at: int) -> Credential | None:
     """None for a token that is wrong, used, expired or revoked."""
-    host = connection.execute("SELECT id FROM hosts WHERE token_hash = ? AND deleted_at IS NULL", (token_hash,)).fetchone()
+    host = connection.execute(
+        "SELECT id FROM hosts WHERE token_hash = ? AND deleted_at IS NULL", (token_hash,)
+    ).fetchone()
     if host is not None:
         return Credential(host["id"], None)
     token = connection.execute(
@@ -221,23 +229,6 @@ class ChannelFacts:
     failing_since: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
-    """One queued delivery. `body` is the JSON that `store.outbox` wrote."""
-
-    id: str
-    alert_id: str
-    host_id: str
-    event: str
-    seq: int
-    body: str
-    attempts: int
-    created_at: int
-    due_at: int
-    grouped: bool
-    recipients_left: tuple[str, ...]
-
-
 def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
     """Every enabled channel."""
     return [
@@ -249,10 +240,10 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
     ]  # fmt: skip
 
 
-def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Due]:
+def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Item]:
     """Queued deliveries of a channel past `after_seq`, in order, at most `most`."""
     return [
-        Due(
+        Item(
             row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
             row["created_at"], row["due_at"], bool(row["grouped"]),
             tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),

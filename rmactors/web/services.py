@@ -14,6 +14,7 @@ from rmactors.messages.writes import Answer, Reply
 from rmactors.secrets import SecretBox
 from rmactors.settings import Settings
 from rmactors.store.reader import Reader
+from rmactors.wire import JobProgress
 
 
 class AskStore(Protocol):
@@ -52,6 +53,7 @@ class Services:
     preview        what a notice would look like on a channel
     subscribe      topics as they change (`alerts`, `hosts`, `jobs`, `channels`, `job:<id>` …), coalesced: an async
                    context manager that gives a receive channel of sets of topic names
+    progress       how far a running job is, None where nothing is known
     health         what `/healthz` says
     """
 
@@ -65,3 +67,4 @@ class Services:
     preview: Callable[[ChannelSpec, Notice], Preview]
     subscribe: Callable[[], AbstractAsyncContextManager["trio.MemoryReceiveChannel[frozenset[str]]"]]
     health: Callable[[], Health]
+    progress: Callable[[str], JobProgress | None] = lambda _: None

@@ -1,0 +1,154 @@
+"""The actor of one channel.
+
+Owns      the channel's queue in memory, its breaker, its connection to the receiver.
+Receives  a poke that something is queued; it sweeps the store, and once at its start.
+Sends     the end of each attempt to the store.
+Restart   sweeps again. An attempt whose end was not on disk is made again: at least once.
+"""
+
+import logging
+import random
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+import trio
+
+from rmactors import clock, ids, notices
+from rmactors.channels.base import Channel
+from rmactors.clock import SECOND
+from rmactors.dispatch import Item, Parcel, Queue, Settlement, settled_with
+from rmactors.mailbox import Outlet, Signal, ask
+from rmactors.messages.notices import Attempt
+from rmactors.messages.writes import Answer, Commit, Failed, Reply, SettleAttempt
+from rmactors.store.memory import ChannelFacts, load_due
+from rmactors.store.reader import Reader
+
+_log = logging.getLogger(__name__)
+
+WINDOW = 5_000
+"""Queued deliveries kept in memory; the rest of a longer queue waits in the store."""
+AGAIN_SECONDS = 1.0
+"""Pause after the store could not be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPorts:
+    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end."""
+
+    to_store: Outlet[Commit]
+    reader: Reader
+    retry_max: int
+    base_url: str
+
+
+@dataclass(slots=True)
+class Poke:
+    """Wakes a delivery actor; `stopping` asks it to let what is under way finish and return."""
+
+    signal: Signal
+    sweep: bool = True
+    stopping: bool = False
+
+    def poke(self) -> None:
+        self.sweep = True
+        self.signal.set()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.signal.set()
+
+
+async def run(facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+    """Send what is queued on this channel until told to stop."""
+    actor = _Delivery(facts, channel, poke, ports)
+    poke.sweep = True
+    try:
+        async with trio.open_nursery() as sends:
+            while True:
+                if poke.stopping:
+                    break
+                await actor.sweep()
+                for send in actor.due():
+                    sends.start_soon(send)
+                with trio.move_on_after(actor.patience()):
+                    await poke.signal.wait()
+    finally:
+        with trio.move_on_after(1, shield=True):
+            await channel.aclose()
+
+
+class _Delivery:
+    def __init__(self, facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+        self._facts = facts
+        self._channel = channel
+        self._poke = poke
+        self._ports = ports
+        self._queue = Queue(random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since)
+        self._seen = 0
+        self._more = False
+
+    async def sweep(self) -> None:
+        """Take from the store what is new, as far as there is room."""
+        if not self._poke.sweep and not (self._more and len(self._queue) < WINDOW // 2):
+            return
+        room = WINDOW - len(self._queue)
+        if room <= 0:
+            return
+        self._poke.sweep = False
+        try:
+            found = await self._ports.reader.run(load_due, self._facts.id, self._seen, room)
+        except sqlite3.Error as error:
+            _log.warning("channel %s: cannot read the queue: %s", self._facts.id, error)
+            self._poke.sweep = True
+            return
+        self._more = len(found) == room
+        if found:
+            self._seen = found[-1].seq
+            self._queue.add(found)
+
+    def due(self) -> list[Callable[[], Awaitable[None]]]:
+        """What is to be sent or given up now, each as a task to start."""
+        now = clock.now()
+        tasks: list[Callable[[], Awaitable[None]]] = [partial(self._give_up, item) for item in self._queue.expired(now)]
+        while (parcel := self._queue.pick(now)) is not None:
+            tasks.append(partial(self._send, parcel))
+        return tasks
+
+    def patience(self) -> float:
+        """Seconds to wait for a poke."""
+        if self._poke.sweep:
+            return AGAIN_SECONDS
+        at = self._queue.next_at()
+        return float("inf") if at is None else max(0.0, (at - clock.now()) / SECOND)
+
+    async def _send(self, parcel: Parcel) -> None:
+        notice = notices.of_parcel(parcel, self._ports.base_url)
+        result = await self._channel.send(notice, parcel.main.recipients_left)
+        await self._end(parcel, self._queue.settle(parcel, result, clock.now()))
+
+    async def _give_up(self, item: Item) -> None:
+        seconds = self._ports.retry_max / SECOND
+        result = Attempt("dead", None, 0.0, f"gave up after {seconds:g} s: its channel was failing all the time")
+        await self._end(Parcel(item), Settlement(result, None))
+
+    async def _end(self, parcel: Parcel, settlement: Settlement) -> None:
+        """Put the end of an attempt on disk, however long that takes: only then may its alert's next message go."""
+        ended = () if settlement.result.verdict == "retry" else settled_with(parcel, settlement.result)
+        write = SettleAttempt(
+            ids.new(), parcel.main.id, self._facts.id, parcel.main.alert_id, parcel.main.event, parcel.main.attempts + 1,
+            settlement.result, clock.now(), settlement.due_at,
+            tuple((item.id, end) for item, end in parcel.carried if item in ended),
+        )  # fmt: skip
+
+        def request(reply: Reply) -> Commit:
+            return Commit((write,), reply)
+
+        answer: Answer = Failed("not asked yet")
+        while isinstance(answer, Failed):
+            answer = await ask(self._ports.to_store.send, request)
+            if isinstance(answer, Failed):
+                await trio.sleep(AGAIN_SECONDS)
+        self._queue.release(parcel, settlement)
+        self._poke.signal.set()

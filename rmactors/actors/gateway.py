@@ -1,0 +1,336 @@
+"""The agents' port: frames to typed messages and back, and nothing else.
+
+Owns      the listener and every agent connection on it.
+Receives  frames from sockets; frames and closings from host actors, through `Link`.
+Sends     `Heard`, `HeardUnreadable`, `LinkClosed` to host actors; enrolments to the store.
+Restart   all connections close; agents come back.
+
+No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that
+has not signed in is counted by its address.
+"""
+
+import logging
+import ssl
+from collections import Counter, deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import trio
+import trio_websocket
+
+from rmactors import clock, ids, tokens, wire
+from rmactors.mailbox import Outlet, ask
+from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
+from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
+from rmactors.store.memory import Credential, find_credential
+from rmactors.store.reader import Reader
+
+_log = logging.getLogger(__name__)
+
+HANDSHAKE_SECONDS = 15.0
+"""TLS and request headers must be complete within this."""
+SEND_SECONDS = 15.0
+CLOSE_SECONDS = 2.0
+OUTBOX_FRAMES = 10_000
+"""Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
+STRANGERS_PER_ADDRESS = 200
+"""Connections of one address that have not signed in yet. Signed-in agents are not counted: thousands may share a proxy."""
+ENROLL_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """`silence` in seconds: a connection without a message for so long is closed."""
+
+    host: str
+    port: int
+    ssl_context: ssl.SSLContext | None
+    silence: float
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayPorts:
+    """`mailbox_of` gives the mailbox of a host's actor, started or about to be."""
+
+    mailbox_of: Callable[[str], Outlet[FromLink]]
+    to_store: Outlet[Commit]
+    reader: Reader
+
+
+@dataclass(slots=True)
+class GatewayState:
+    """What `/metrics` reads."""
+
+    agents: int = 0
+
+
+async def run(
+    settings: GatewaySettings,
+    ports: GatewayPorts,
+    state: GatewayState,
+    closing: trio.Event,
+    listening: Callable[[], None],
+) -> None:
+    """Serve agents until `closing` is set; then say 1001 to each and return."""
+    listeners = await trio.open_tcp_listeners(settings.port, host=settings.host, backlog=4096)
+    gateway = _Gateway(settings, ports, state)
+    async with trio.open_nursery() as connections:
+        async with trio.open_nursery() as accepting:
+            for listener in listeners:
+                accepting.start_soon(gateway.accept, listener, connections)
+            listening()
+            await closing.wait()
+            accepting.cancel_scope.cancel()
+        connections.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
+        gateway.say_goodbye()
+
+
+class _Gateway:
+    def __init__(self, settings: GatewaySettings, ports: GatewayPorts, state: GatewayState) -> None:
+        self._settings = settings
+        self._ports = ports
+        self._state = state
+        self._strangers: Counter[str] = Counter()
+        self._connections: dict[int, _Connection] = {}
+        self._numbers = 0
+
+    async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
+        await trio.serve_listeners(self._contain, [listener], handler_nursery=connections)
+
+    def say_goodbye(self) -> None:
+        for connection in list(self._connections.values()):
+            connection.close(wire.CLOSE_GOING_AWAY, "the server stops")
+
+    async def _contain(self, stream: trio.SocketStream) -> None:
+        """One connection. Whatever goes wrong in it stays in it."""
+        try:
+            address = str(stream.socket.getpeername()[0])
+        except OSError:  # gone before it was looked at
+            await trio.aclose_forcefully(stream)
+            return
+        if self._strangers[address] >= STRANGERS_PER_ADDRESS:
+            await trio.aclose_forcefully(stream)
+            return
+        self._strangers[address] += 1
+        stranger = _Stranger(self._strangers, address)
+        try:
+            await self._serve(stream, stranger)
+        except Exception as error:
+            _log.debug("connection from %s ended: %r", address, error)
+        finally:
+            stranger.leave()
+            await trio.aclose_forcefully(stream)
+
+    async def _serve(self, tcp: trio.SocketStream, stranger: "_Stranger") -> None:
+        stream: trio.abc.Stream = tcp
+        with trio.move_on_after(HANDSHAKE_SECONDS):
+            if self._settings.ssl_context is not None:
+                stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
+                await stream.do_handshake()
+        async with trio.open_nursery() as nursery:
+            request = None
+            with trio.move_on_after(HANDSHAKE_SECONDS):
+                request = await trio_websocket.wrap_server_stream(
+                    nursery, stream, message_queue_size=16, max_message_size=wire.MAX_FRAME_BYTES
+                )
+            if request is not None:
+                await self._welcome(request, stranger)
+            nursery.cancel_scope.cancel()
+
+    async def _welcome(self, request: trio_websocket.WebSocketRequest, stranger: "_Stranger") -> None:
+        headers = {name.lower(): value for name, value in request.headers}
+        if request.path.partition("?")[0] != wire.PATH:
+            return await _reject(request, 404, "not found")
+        if b"origin" in headers:
+            return await _reject(request, 403, "this port is for agents, not for browsers")
+        credential = await self._credential(headers.get(b"authorization", b""))
+        if credential is None:
+            return await _reject(request, 401, "the token is wrong, used, expired or revoked")
+        with trio.fail_after(HANDSHAKE_SECONDS):
+            socket = await request.accept()
+        if credential.enrollment_id is not None:
+            return await self._enroll(socket, credential.enrollment_id, stranger.address)
+        assert credential.host_id is not None
+        stranger.leave()
+        return await self._talk(socket, credential.host_id, stranger.address)
+
+    async def _credential(self, authorization: bytes) -> Credential | None:
+        scheme, _, token = authorization.partition(b" ")
+        if scheme.lower() != b"bearer" or not token.strip():
+            return None
+        digest = tokens.digest(token.strip().decode("latin-1"))
+        return await self._ports.reader.run(find_credential, digest, clock.now())
+
+    # ---- enrolment
+
+    async def _enroll(self, socket: trio_websocket.WebSocketConnection, enrollment_id: str, address: str) -> None:
+        with trio.move_on_after(ENROLL_SECONDS):
+            while True:
+                frame = wire.decode_from_agent(str(await socket.get_message()))
+                if not isinstance(frame, wire.Enroll):
+                    detail = (
+                        frame.detail
+                        if isinstance(frame, wire.Unreadable)
+                        else "under an enrolment token, only `enroll`"
+                    )
+                    code = frame.code if isinstance(frame, wire.Unreadable) else "bad_message"
+                    await socket.send_message(wire.encode(wire.Error(code, detail)))
+                    if code == "unknown_type":
+                        continue
+                    await socket.aclose(wire.CLOSE_BAD_MESSAGE, "bad_message")
+                    return
+                token = tokens.make(tokens.HOST)
+                answer = await self._ask_enroll(frame, enrollment_id, tokens.digest(token), address)
+                match answer:
+                    case Committed(values=(str() as host_id,)):
+                        await socket.send_message(wire.encode(wire.Enrolled(host_id, token)))
+                        await socket.aclose(1000)
+                        return
+                    case Refused(code="name_taken", detail=detail):
+                        await socket.send_message(wire.encode(wire.Error("name_taken", detail)))
+                    case Refused(code=refused, detail=detail):
+                        await socket.send_message(wire.encode(wire.Error(refused, detail)))
+                        await socket.aclose(wire.CLOSE_REVOKED, refused)
+                        return
+                    case _:
+                        await socket.send_message(
+                            wire.encode(wire.Error("try_again", "the server cannot write just now"))
+                        )
+                        await socket.aclose(wire.CLOSE_GOING_AWAY, "try again")
+                        return
+
+    async def _ask_enroll(self, frame: wire.Enroll, enrollment_id: str, token_hash: str, address: str) -> object:
+        write = EnrollHost(
+            enrollment_id, ids.new(), frame.name.strip() or frame.hostname or "host", frame.hostname, frame.os, frame.arch,
+            frame.agent_version, token_hash, clock.now(), address,
+        )  # fmt: skip
+
+        def request(reply: Reply) -> Commit:
+            return Commit((write,), reply)
+
+        return await ask(self._ports.to_store.send, request)
+
+    # ---- a host's connection
+
+    async def _talk(self, socket: trio_websocket.WebSocketConnection, host_id: str, address: str) -> None:
+        mailbox = self._ports.mailbox_of(host_id)
+        self._numbers += 1
+        number = self._numbers
+        async with trio.open_nursery() as nursery:
+            connection = _Connection(socket, nursery.cancel_scope)
+            link = Link(number, address, connection.send, connection.close)
+            self._connections[number] = connection
+            self._state.agents += 1
+            nursery.start_soon(connection.write)
+            try:
+                await self._listen(connection, link, mailbox)
+                connection.close(1000, "")
+            except trio_websocket.ConnectionClosed:
+                nursery.cancel_scope.cancel()
+            finally:
+                self._state.agents -= 1
+                del self._connections[number]
+                mailbox.answer(LinkClosed(link, clock.now()))
+
+    async def _listen(self, connection: "_Connection", link: Link, mailbox: Outlet[FromLink]) -> None:
+        """Pass on what comes until the connection is to be closed."""
+        greeted = False
+        while not connection.is_closing():
+            text = None
+            with trio.move_on_after(self._settings.silence):
+                text = await connection.socket.get_message()
+            if text is None:
+                return connection.close(wire.CLOSE_GOING_AWAY, "nothing heard for too long")
+            if connection.is_closing():  # revoked or replaced: what it says does not count any more
+                return None
+            if isinstance(text, bytes):
+                return connection.close(wire.CLOSE_BINARY, "text frames only")
+            frame = wire.decode_from_agent(text)
+            if isinstance(frame, wire.Unreadable) and frame.code in ("bad_message", "unknown_type"):
+                connection.send(wire.Error(frame.code, frame.detail))
+                if frame.code == "bad_message":
+                    return connection.close(wire.CLOSE_BAD_MESSAGE, frame.code)
+                if frame.seq is not None and greeted:  # a report from the future must not block the spool
+                    await mailbox.send(HeardUnreadable(link, frame, clock.now()))
+            elif not greeted and not isinstance(frame, wire.Hello):
+                connection.send(wire.Error("hello_first", "the first message must be `hello`"))
+                return connection.close(wire.CLOSE_BAD_MESSAGE, "hello_first")
+            elif isinstance(frame, wire.Unreadable):
+                await mailbox.send(HeardUnreadable(link, frame, clock.now()))
+            elif isinstance(frame, wire.Hello) and not frame.protocol.min <= wire.PROTOCOL <= frame.protocol.max:
+                ours = wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL)
+                connection.send(wire.Error("protocol_unsupported", "no common version of the protocol", ours))
+                return connection.close(wire.CLOSE_PROTOCOL, "protocol_unsupported")
+            else:
+                greeted = True
+                await mailbox.send(Heard(link, frame, clock.now()))
+        return None
+
+
+class _Stranger:
+    """A connection that has not signed in yet, counted by its address until it has or ends."""
+
+    def __init__(self, counts: Counter[str], address: str) -> None:
+        self.address = address
+        self._counts: Counter[str] | None = counts
+
+    def leave(self) -> None:
+        if self._counts is not None:
+            self._counts[self.address] -= 1
+            if not self._counts[self.address]:
+                del self._counts[self.address]
+            self._counts = None
+
+
+class _Connection:
+    """The sending half of one connection: a queue that never waits, and a task that empties it."""
+
+    def __init__(self, socket: trio_websocket.WebSocketConnection, scope: trio.CancelScope) -> None:
+        self.socket = socket
+        self.closing: tuple[int, str] | None = None
+        self._scope = scope
+        self._outbox: deque[wire.FromServer] = deque()
+        self._something = trio.Event()
+
+    def send(self, frame: wire.FromServer) -> None:
+        if self.closing is not None:
+            return
+        if len(self._outbox) >= OUTBOX_FRAMES:
+            self._scope.cancel()  # it takes nothing: what it misses is sent again after its next hello
+            return
+        self._outbox.append(frame)
+        self._something.set()
+
+    def is_closing(self) -> bool:
+        return self.closing is not None
+
+    def close(self, code: int, reason: str) -> None:
+        if self.closing is None:
+            self.closing = (code, reason)
+            self._something.set()
+
+    async def write(self) -> None:
+        """Send what is queued; after a closing, say goodbye and end the connection."""
+        try:
+            while True:
+                await self._something.wait()
+                self._something = trio.Event()
+                while self._outbox:
+                    with trio.fail_after(SEND_SECONDS):
+                        await self.socket.send_message(wire.encode(self._outbox.popleft()))
+                if self.closing is not None:
+                    with trio.move_on_after(CLOSE_SECONDS):
+                        await self.socket.aclose(*self.closing)
+                    break
+        except (trio_websocket.ConnectionClosed, trio.TooSlowError):
+            pass  # it left, or reads nothing: nothing more can be said to it
+        self._scope.cancel()
+
+
+async def _reject(request: trio_websocket.WebSocketRequest, status: int, why: str) -> None:
+    body = why.encode() + b"\n"
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    if status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    with trio.move_on_after(HANDSHAKE_SECONDS):
+        await request.reject(status, extra_headers=headers, body=body)

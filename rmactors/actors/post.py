@@ -1,0 +1,99 @@
+"""The post: one delivery actor for each enabled channel.
+
+Owns      which channels have an actor, and the pokes that wake them.
+Receives  wake-ups: these channels have something to send; the list of channels changed.
+Sends     pokes.
+Restart   all delivery actors start anew and sweep.
+
+A channel that changed gets a new actor when the sends under way of the old one have ended, so that nothing is
+lost or sent twice by the change.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import trio
+
+from rmactors.actors import delivery
+from rmactors.channels.base import Channel
+from rmactors.mailbox import Signal
+from rmactors.store.memory import ChannelFacts, load_channels
+from rmactors.supervision import Budget, Standing, supervise
+
+_log = logging.getLogger(__name__)
+
+DELIVERY_BUDGET = Budget(restarts=10, seconds=60)
+LEAVE_SECONDS = 2.0
+"""At the end of the process, sends under way get so long to finish: what is cut off is sent again after the start."""
+
+
+@dataclass(slots=True)
+class Counter:
+    """Where others leave word for the post. Never waits."""
+
+    signal: Signal = field(default_factory=Signal)
+    list_changed: bool = True
+    channels: set[str] = field(default_factory=set)
+
+    def wake(self, channels: set[str], list_changed: bool) -> None:
+        if channels or list_changed:
+            self.channels |= channels
+            self.list_changed |= list_changed
+            self.signal.set()
+
+
+@dataclass(slots=True)
+class _Running:
+    facts: ChannelFacts
+    poke: delivery.Poke
+    ended: trio.Event
+
+
+async def run(
+    counter: Counter,
+    make_channel: Callable[[ChannelFacts], Channel],
+    ports: delivery.DeliveryPorts,
+    standing: Standing,
+    closing: trio.Event,
+) -> None:
+    """Keep one delivery actor going for each enabled channel, until `closing`."""
+    running: dict[str, _Running] = {}
+    counter.list_changed = True
+
+    async def one(facts: ChannelFacts, mine: _Running, before: _Running | None) -> None:
+        if before is not None:
+            before.poke.stop()
+            await before.ended.wait()
+        try:
+            name = f"delivery:{facts.name}"
+            await supervise(
+                name, lambda: delivery.run(facts, make_channel(facts), mine.poke, ports), DELIVERY_BUDGET, standing
+            )
+        finally:
+            mine.ended.set()
+
+    async def watch_closing() -> None:
+        await closing.wait()
+        counter.signal.set()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(watch_closing)
+        while not closing.is_set():
+            if counter.list_changed:
+                counter.list_changed = False
+                found = {facts.id: facts for facts in await ports.reader.run(load_channels)}
+                for channel_id in running.keys() - found.keys():
+                    running.pop(channel_id).poke.stop()
+                for facts in found.values():
+                    before = running.get(facts.id)
+                    if before is None or before.facts.updated_at != facts.updated_at:
+                        mine = running[facts.id] = _Running(facts, delivery.Poke(Signal()), trio.Event())
+                        nursery.start_soon(one, facts, mine, before)
+            woken, counter.channels = counter.channels, set()
+            for channel_id in woken & running.keys():
+                running[channel_id].poke.poke()
+            await counter.signal.wait()
+        for left in running.values():
+            left.poke.stop()
+        nursery.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS

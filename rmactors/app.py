@@ -1,0 +1,388 @@
+"""The tree: every task of the server, every mailbox, every restart budget.
+
+    server
+    ├─ core                      ended last
+    │   ├─ store                 the only writer of the database
+    │   ├─ rules                 every raise, touch and resolve
+    │   ├─ fleet ─ host:…        one for each enrolled host
+    │   ├─ ticker                time, as messages
+    │   └─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    └─ edges                     told to close first, within `CLOSE_SECONDS`
+        ├─ gateway               the agents' port
+        ├─ web                   pages, API, /healthz
+        └─ post ─ delivery:…     one for each enabled channel
+
+Who sends to whom: gateway → host → rules → store; web → rules, store; deliveries → store. Back go answers, which never
+wait, and wake-ups from the store, which carry names alone. So nobody waits for somebody who waits for him.
+"""
+
+import fcntl
+import gc
+import logging
+import os
+import signal
+import sqlite3
+import ssl
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import trio
+
+from rmactors import PRODUCT, __version__, clock
+from rmactors.actors import delivery, fleet, gateway, host, post, rules, store, web
+from rmactors.actors.live import Live
+from rmactors.channels.base import Channel, ChannelSpec, Preview
+from rmactors.channels.egress import OutboundPolicy, PolicyError
+from rmactors.channels.registry import make_channel, preview, shared_ssl_context
+from rmactors.clock import seconds
+from rmactors.mailbox import Mailbox, Outlet, ask
+from rmactors.messages.notices import Attempt, Notice
+from rmactors.messages.requests import Request, Tick
+from rmactors.messages.writes import Answer, Commit, Pulse, Reply, no_reply
+from rmactors.secrets import SecretBox, SecretError
+from rmactors.settings import Settings, SettingsError, split_address
+from rmactors.store.memory import ChannelFacts
+from rmactors.store.migrations import MigrationError
+from rmactors.store.offline import prepare
+from rmactors.store.reader import Reader
+from rmactors.store.secret_rows import check_rows
+from rmactors.store.transaction import Wakeups
+from rmactors.store.writer import Writer, connect
+from rmactors.supervision import Budget, OverBudgetError, Standing, supervise
+from rmactors.web.app import create_app
+from rmactors.web.auth.setup import make_setup_token
+from rmactors.web.services import Health, Services
+
+_log = logging.getLogger(__name__)
+
+STORE_MAILBOX = 1024
+"""Four batches: more only adds latency, and whoever waits holds up its own reports, not others'."""
+RULES_MAILBOX = 1024
+"""As many as the store can take over at once. Full, host actors wait, then TCP does."""
+
+STORE_BUDGET = Budget(restarts=5, seconds=60)
+RULES_BUDGET = Budget(restarts=5, seconds=60)
+FLEET_BUDGET = Budget(restarts=3, seconds=60)
+EDGE_BUDGET = Budget(restarts=5, seconds=60)
+CLOCK_BUDGET = Budget(restarts=3, seconds=60)
+
+CLOSE_SECONDS = 3.0
+FLUSH_SECONDS = 5.0
+PULSE_SECONDS = 10.0
+PULSE_AGAIN_SECONDS = 1.0
+STORE_OVERDUE = 30.0
+
+
+class StartError(Exception):
+    """The server cannot start. The message says why and what to do. Nothing was changed but the schema."""
+
+
+@dataclass(slots=True)
+class Server:
+    """What a caller may know of a running server."""
+
+    settings: Settings
+    setup_token: str | None = None
+    ready: trio.Event = field(default_factory=trio.Event)
+    closing: trio.Event = field(default_factory=trio.Event)
+    box: SecretBox | None = None
+
+
+async def serve(server: Server) -> None:
+    """Run until `server.closing` is set. Raises StartError, or OverBudgetError in a group where an actor kept crashing."""
+    settings = server.settings
+    with _alone(settings):
+        box = server.box = _open(settings)
+        server.setup_token = make_setup_token(settings)
+        _tune_memory()
+        await _tree(server, box)
+
+
+async def _tree(server: Server, box: SecretBox) -> None:
+    settings = server.settings
+    policy = _policy(settings)
+    outbound_tls = shared_ssl_context()
+    inbound_tls = _inbound_tls(settings)
+    reader = Reader(settings.database)
+    started_at, started = clock.now(), trio.current_time()
+
+    # ---- mailboxes, and what actors leave for each other
+    to_store: Mailbox[Commit] = Mailbox("store", STORE_MAILBOX)
+    to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", RULES_MAILBOX)
+    directory, signs, counter, live = fleet.Directory(), fleet.Signs(), post.Counter(), Live()
+    standing = Standing()
+    store_state, rules_state, gateway_state = store.StoreState(), rules.RulesState(), gateway.GatewayState()
+
+    def wake(wakeups: Wakeups) -> None:
+        """After a commit: who has something to look at."""
+        directory.wake(wakeups.hosts)
+        counter.wake(wakeups.channels, wakeups.channel_list)
+        live.publish(wakeups.topics)
+
+    # ---- what the routes may use
+    async def ask_store(*writes: object) -> Answer:
+        return await ask(to_store.send, lambda reply: Commit(writes, reply))
+
+    async def ask_rules(request: Callable[[Reply], Request]) -> Answer:
+        return await ask(to_rules.send, request)
+
+    def channel_of(spec: ChannelSpec) -> Channel:
+        return make_channel(spec, policy, outbound_tls, settings.public_url)
+
+    async def try_channel(spec: ChannelSpec, notice: Notice) -> Attempt:
+        channel = channel_of(spec)
+        try:
+            return await channel.send(notice)
+        finally:
+            with trio.move_on_after(1, shield=True):
+                await channel.aclose()
+
+    def stored_channel(facts: ChannelFacts) -> Channel:
+        return channel_of(_spec(facts, box))
+
+    def health() -> Health:
+        return _health(settings, store_state, rules_state, standing)
+
+    services = Services(
+        settings, clock.now, reader, ask_store, ask_rules, box, try_channel, partial(_preview, settings), live.subscribe,
+        health, live.progress_of,
+    )  # fmt: skip
+
+    # ---- actors
+    host_settings = host.HostSettings(
+        settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds,
+        started + settings.restart_grace_seconds,
+    )  # fmt: skip
+    host_ports = host.HostPorts(to_rules, to_store, reader, live.progress, signs.note)
+    timing = rules.Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
+    delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
+    flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)
+    closing = server.closing
+    listening = _AllListening(server.ready, 2)
+
+    core_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
+        (
+            "store",
+            STORE_BUDGET,
+            lambda: store.run(to_store, lambda: Writer(connect(settings.database)), wake, store_state),
+        ),
+        ("rules", RULES_BUDGET, lambda: rules.run(to_rules, to_store, reader, timing, rules_state)),
+        ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
+        ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds)),
+        ("pulse", CLOCK_BUDGET, lambda: _pulse(to_store, store_state)),
+    ]
+    edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
+        ("gateway", EDGE_BUDGET, lambda: gateway.run(
+            gateway.GatewaySettings(*split_address(settings.agent_listen), inbound_tls, settings.offline_after_seconds),
+            gateway.GatewayPorts(directory.mailbox_of, to_store, reader), gateway_state, closing, listening.one,
+        )),
+        ("web", EDGE_BUDGET, lambda: web.run(
+            web.WebSettings(*split_address(settings.listen), inbound_tls), create_app(services), closing, live.close,
+            listening.one,
+        )),
+        ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),
+    ]  # fmt: skip
+
+    async with trio.open_nursery() as core:
+        for name, budget, run in core_children:
+            core.start_soon(supervise, name, run, budget, standing)
+        async with trio.open_nursery() as edges:
+            for name, budget, run in edge_children:
+                edges.start_soon(supervise, name, run, budget, standing)
+            await closing.wait()
+            edges.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
+        core.cancel_scope.cancel()
+    reader.close()
+
+
+async def _tick(to_rules: Outlet[Tick], every: float) -> None:
+    """A tick is dropped where the last one still waits: the next says the same."""
+    while True:
+        await trio.sleep(every)
+        to_rules.offer(Tick(clock.now()))
+
+
+async def _pulse(to_store: Outlet[Commit], state: store.StoreState) -> None:
+    while True:
+        await to_store.send(Commit((Pulse(clock.now()),), no_reply))
+        await trio.sleep(PULSE_AGAIN_SECONDS if state.failing else PULSE_SECONDS)
+
+
+@dataclass(slots=True)
+class _AllListening:
+    """Sets `ready` when as many listeners as there are have opened."""
+
+    ready: trio.Event
+    missing: int
+
+    def one(self) -> None:
+        self.missing -= 1
+        if self.missing == 0:
+            self.ready.set()
+
+
+# ---- before the tree
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold the data dir's lock. A second server on the same data dir is refused."""
+    try:
+        Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = os.open(Path(settings.data_dir) / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        raise StartError(
+            f"another server is running on the data dir {settings.data_dir}; stop it, or give this one its own RM_DATA_DIR"
+        ) from None
+    try:
+        yield
+    finally:
+        os.close(lock)
+
+
+def _open(settings: Settings) -> SecretBox:
+    """The database at this version's schema, and the key that opens its secrets. Raises StartError."""
+    try:
+        database = prepare(settings)
+        box = SecretBox.load_or_create(settings.key_file)
+        connection = connect(database)
+        try:
+            check_rows(connection, box)
+        finally:
+            connection.close()
+    except (MigrationError, SecretError) as error:
+        raise StartError(str(error)) from None
+    except sqlite3.Error as error:
+        raise StartError(f"the database {settings.database} cannot be used: {error}") from None
+    except OSError as error:
+        raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
+    return box
+
+
+def _policy(settings: Settings) -> OutboundPolicy:
+    try:
+        return OutboundPolicy.parse(settings.outbound_allow)
+    except PolicyError as error:
+        raise StartError(f"RM_OUTBOUND_ALLOW: {error}") from None
+
+
+def _inbound_tls(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+    except (OSError, ssl.SSLError) as error:
+        raise StartError(f"RM_TLS_CERT_FILE and RM_TLS_KEY_FILE cannot be used: {error}") from None
+    return context
+
+
+def _tune_memory() -> None:
+    """What was imported lives for ever: the collector need not look at it again. Saves a third of the CPU a message costs."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+# ---- small pieces of the tree
+
+
+def _spec(facts: ChannelFacts, box: SecretBox) -> ChannelSpec:
+    config = msgspec.json.decode(
+        box.open(facts.config, associated=f"notification-channel:{facts.id}"), type=dict[str, Any]
+    )
+    return ChannelSpec(facts.id, facts.kind, facts.name, config, facts.default_priority)
+
+
+def _preview(settings: Settings, spec: ChannelSpec, notice: Notice) -> Preview:
+    return preview(spec, notice, settings.public_url)
+
+
+def _health(
+    settings: Settings, store_state: store.StoreState, rules_state: rules.RulesState, standing: Standing
+) -> Health:
+    now = trio.current_time()
+    checks = {"store": "ok", "rules": "ok", "delivery": "ok"}
+    if store_state.failing is not None:
+        checks["store"] = f"cannot commit: {store_state.failing}"
+    elif now - store_state.committed_at > STORE_OVERDUE:
+        checks["store"] = f"no commit for {now - store_state.committed_at:.0f} s"
+    if now - rules_state.ticked_at > 3 * settings.tick_seconds + 5:
+        checks["rules"] = f"no tick for {now - rules_state.ticked_at:.0f} s"
+    for name, why in standing.down.items():
+        part = (
+            "store" if name in ("store", "pulse") else "delivery" if name.startswith(("post", "delivery:")) else "rules"
+        )
+        checks[part] = why
+    return Health(checks)
+
+
+# ---- the process
+
+
+def run(settings: Settings) -> int:
+    """The server as a process, until SIGTERM or SIGINT. Returns its exit code."""
+    try:
+        trio.run(_until_signal, Server(settings))
+    except (StartError, SettingsError) as error:
+        print(f"rmactors server: {error}", file=sys.stderr)
+        return 1
+    except BaseExceptionGroup as group:
+        return _died(group)
+    return 0
+
+
+def _died(group: BaseExceptionGroup[BaseException]) -> int:
+    """Say why the process ends, in one line where it is known."""
+    known, others = group.split((OverBudgetError, OSError, StartError))
+    if known is None or others is not None:
+        raise group
+    error: BaseException = known
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    print(f"rmactors server: {error}", file=sys.stderr)
+    return 1
+
+
+async def _until_signal(server: Server) -> None:
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_say_ready, server)
+        nursery.start_soon(_close_on_signal, server)
+        await serve(server)
+        nursery.cancel_scope.cancel()
+
+
+async def _close_on_signal(server: Server) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for _ in signals:
+            server.closing.set()
+
+
+async def _say_ready(server: Server) -> None:
+    await server.ready.wait()
+    settings = server.settings
+    print(
+        f"{PRODUCT} {__version__}: pages on {settings.public_url}, agents on {settings.public_agent_url}",
+        file=sys.stderr,
+    )
+    if not settings.cookie_secure:
+        print("RM_COOKIE_SECURE is false: anyone on the network path can take over a session.", file=sys.stderr)
+    if server.setup_token is not None:
+        print(
+            f"No user exists yet. Open {settings.public_url}/setup within 24 hours and enter this token:\n"
+            f"{server.setup_token}",
+            file=sys.stderr,
+        )
+    sys.stderr.flush()

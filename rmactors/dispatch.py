@@ -1,0 +1,282 @@
+"""What a channel sends next, and when: order, turns, the breaker and the pauses. Pure; a channel's whole policy.
+
+One unfinished send per alert, in the order of its deliveries. While the channel is failing, one probe at a time goes
+out, taking turns among the waiting alerts, so that one message that the receiver never likes cannot hold up the rest.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from rmactors.clock import MINUTE, SECOND
+from rmactors.messages.notices import Attempt
+
+CONCURRENT = 16
+"""Sends under way at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
+FIRST_MINUTES = 10 * MINUTE
+FIRST_CAP = 5.0
+LATER_CAP = 60.0
+GROWTH = 1.5
+OPENED_BY_ITSELF = 1
+"""How often a message may open the breaker and still be let out again by another one's success."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One queued delivery. `body` is JSON, times are microseconds."""
+
+    id: str
+    alert_id: str
+    host_id: str
+    event: str
+    seq: int
+    body: str
+    attempts: int
+    created_at: int
+    due_at: int
+    grouped: bool
+    recipients_left: tuple[str, ...] = ()
+
+
+End = Literal["delivered", "superseded"]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One message to send: `main`, and what it tells as well, with how those end when it arrives."""
+
+    main: Item
+    carried: tuple[tuple[Item, End], ...] = ()
+    group: bool = False
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        return (self.main, *(item for item, _ in self.carried))
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What becomes of a parcel after an attempt. `due_at` is when it is tried again."""
+
+    result: Attempt
+    due_at: int | None
+
+
+def settled_with(parcel: Parcel, result: Attempt) -> tuple[Item, ...]:
+    """The deliveries that end with this result. A resolution that dies takes the raise that it told along; the
+    members of a group whose first message is refused are tried without it."""
+    return parcel.items if result.verdict == "delivered" or not parcel.group else (parcel.main,)
+
+
+def pause(failures: int, failing_for: int, jitter: Callable[[float, float], float]) -> int:
+    """Microseconds until the next probe: from 1 s to 5 s in the first ten minutes, then to 60 s, with jitter."""
+    cap = FIRST_CAP if failing_for < FIRST_MINUTES else LATER_CAP
+    high = min(cap, GROWTH ** min(failures, 20))
+    return round(jitter(max(1.0, high / 2), high) * SECOND)
+
+
+@dataclass(slots=True)
+class Queue:
+    """The deliveries of one channel that are in memory.
+
+    `jitter(low, high)` gives a number between the two. `retry_max` in microseconds. `takes_resolved`: whether the
+    channel hears of resolutions, so that one may stand for the raise before it.
+    """
+
+    jitter: Callable[[float, float], float]
+    retry_max: int
+    takes_resolved: bool
+    failing_since: int | None = None
+    failures: int = 0
+    probe_at: int = 0
+    _lanes: dict[str, deque[Item]] = field(default_factory=dict)
+    _busy: set[str] = field(default_factory=set)
+    _ready: list[tuple[int, int, str]] = field(default_factory=list)  # (attempts, seq, alert)
+    _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
+    _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
+    _opened: dict[str, int] = field(default_factory=dict)  # item → how often it opened the breaker
+    _count: int = 0
+    _looked_at: int = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def sending(self) -> int:
+        """Alerts with a send under way."""
+        return len(self._busy)
+
+    def add(self, items: Iterable[Item]) -> None:
+        """Take more from the store, in order of `seq`."""
+        for item in items:
+            self._count += 1
+            lane = self._lanes.setdefault(item.alert_id, deque())
+            lane.append(item)
+            if len(lane) == 1:
+                self._line_up(item)
+
+    def pick(self, now: int) -> Parcel | None:
+        """What to send now; None where nothing may go out. Its alerts are busy until `release`."""
+        if self.failing_since is not None and (self._busy or now < self.probe_at):
+            return None
+        if len(self._busy) >= CONCURRENT:
+            return None
+        while self._later and self._later[0][0] <= now:
+            _, seq, alert_id = heapq.heappop(self._later)
+            head = self._head(alert_id, seq)
+            if head is not None:
+                heapq.heappush(self._ready, (head.attempts, seq, alert_id))
+        while self._ready:
+            _, seq, alert_id = heapq.heappop(self._ready)
+            head = self._head(alert_id, seq)
+            if head is not None:
+                parcel = self._pack(head, now)
+                self._busy.update(item.alert_id for item in parcel.items)
+                return parcel
+        return None
+
+    def next_at(self) -> int | None:
+        """When `pick` may have something that it has not now, if nothing else happens."""
+        if self.failing_since is not None:
+            if self._busy or not (self._ready or self._later):
+                return None
+            return self.probe_at if self._ready else max(self.probe_at, self._later[0][0])
+        return self._later[0][0] if self._later and len(self._busy) < CONCURRENT else None
+
+    def settle(self, parcel: Parcel, result: Attempt, now: int) -> Settlement:
+        """An attempt ended. The parcel's alerts stay busy until its end is on disk: then `release`."""
+        if result.verdict != "retry":
+            self._answered()
+            return Settlement(result, None)
+        was_failing = self.failing_since is not None
+        if not was_failing:
+            self.failing_since = now
+            self.failures = 0
+            self._opened[parcel.main.id] = self._opened.get(parcel.main.id, 0) + 1
+        assert self.failing_since is not None
+        if not was_failing or len(self._busy) <= len(parcel.items):  # the others were sent before it was known
+            self.failures += 1
+        end_of_time = parcel.main.created_at + self.retry_max
+        due_at = now + pause(self.failures, now - self.failing_since, self.jitter)
+        if result.retry_at is not None:
+            due_at = min(max(due_at, result.retry_at), max(end_of_time, now))
+        elif not was_failing and self._has_another(parcel):
+            # One refusal says little: another alert's message is tried at once.
+            self.probe_at = now
+            return self._or_dead(Settlement(result, due_at), end_of_time, now)
+        self.probe_at = max(self.probe_at, due_at)
+        return self._or_dead(Settlement(result, due_at), end_of_time, now)
+
+    def release(self, parcel: Parcel, settlement: Settlement) -> None:
+        """The end of the attempt is on disk."""
+        for item in parcel.items:
+            self._busy.discard(item.alert_id)
+        if settlement.result.verdict == "retry":
+            for item in parcel.items:
+                lane = self._lanes[item.alert_id]
+                lane[lane.index(item)] = self._again(item, parcel, settlement)
+        else:
+            for item in settled_with(parcel, settlement.result):
+                self._lanes[item.alert_id].remove(item)
+                self._opened.pop(item.id, None)
+                self._count -= 1
+        for alert_id in {item.alert_id for item in parcel.items}:
+            if self._lanes[alert_id]:
+                self._line_up(self._lanes[alert_id][0])
+            else:
+                del self._lanes[alert_id]
+
+    def expired(self, now: int) -> list[Item]:
+        """Heads that have waited for too long behind a failing channel, to be settled as dead. They become busy."""
+        if self.failing_since is None or now < self._looked_at + SECOND:
+            return []
+        self._looked_at = now
+        late = [
+            lane[0]
+            for alert_id, lane in self._lanes.items()
+            if alert_id not in self._busy and lane[0].created_at + self.retry_max <= now
+        ]
+        self._busy.update(item.alert_id for item in late)
+        return late
+
+    # ---- inside
+
+    def _line_up(self, head: Item) -> None:
+        heapq.heappush(self._later, (head.due_at, head.seq, head.alert_id))
+        if head.grouped:
+            self._groups.setdefault(head.host_id, set()).add(head.alert_id)
+
+    def _head(self, alert_id: str, seq: int) -> Item | None:
+        """The alert's head, where that heap entry still speaks of it and it may go."""
+        lane = self._lanes.get(alert_id)
+        if lane is None or alert_id in self._busy or lane[0].seq != seq:
+            return None
+        return lane[0]
+
+    def _pack(self, head: Item, now: int) -> Parcel:
+        resolution = self._resolution_of(head)
+        if resolution is not None:
+            before = tuple(item for item in self._lanes[head.alert_id] if item.seq < resolution.seq)
+            return Parcel(resolution, tuple((item, "superseded") for item in before))
+        if not head.grouped:
+            return Parcel(head)
+        waiting = self._groups.pop(head.host_id, set())
+        members: list[Item] = []
+        for alert_id in waiting:
+            lane = self._lanes.get(alert_id)
+            other = lane[0] if lane and alert_id not in self._busy else None
+            if other is None or not other.grouped or other is head:
+                continue
+            if other.due_at > now or self._resolution_of(other) is not None:
+                self._groups.setdefault(head.host_id, set()).add(alert_id)
+            else:
+                members.append(other)
+        if not members:
+            return Parcel(head)
+        first, *rest = sorted([head, *members], key=lambda item: item.seq)
+        return Parcel(first, tuple((item, "delivered") for item in rest), group=True)
+
+    def _resolution_of(self, head: Item) -> Item | None:
+        """The resolution that is queued behind a raise and can tell both."""
+        if head.event != "alert.raised" or not self.takes_resolved:
+            return None
+        return next((item for item in self._lanes[head.alert_id] if item.event == "alert.resolved"), None)
+
+    def _again(self, item: Item, parcel: Parcel, settlement: Settlement) -> Item:
+        assert settlement.due_at is not None
+        own = item is parcel.main
+        return replace(
+            item,
+            attempts=item.attempts + 1,
+            due_at=settlement.due_at,
+            recipients_left=settlement.result.recipients_left if own else item.recipients_left,
+        )
+
+    def _answered(self) -> None:
+        """The receiver answers: what waited for that may go, but for what has opened the breaker again and again."""
+        if self.failing_since is None:
+            return
+        self.failing_since, self.failures, self.probe_at = None, 0, 0
+        rest: list[tuple[int, int, str]] = []
+        for entry in self._later:
+            head = self._head(entry[2], entry[1])
+            if head is None:
+                continue
+            if head.attempts and self._opened.get(head.id, 0) <= OPENED_BY_ITSELF:
+                heapq.heappush(self._ready, (head.attempts, head.seq, head.alert_id))
+            else:
+                rest.append(entry)
+        heapq.heapify(rest)
+        self._later = rest
+
+    def _has_another(self, parcel: Parcel) -> bool:
+        mine = {item.alert_id for item in parcel.items}
+        return any(alert_id not in mine and alert_id not in self._busy for alert_id in self._lanes)
+
+    def _or_dead(self, settlement: Settlement, end_of_time: int, now: int) -> Settlement:
+        if now < end_of_time:
+            return settlement
+        error = f"gave up after {self.retry_max / SECOND:g} s: {settlement.result.error}"
+        return Settlement(replace(settlement.result, verdict="dead", error=error), None)

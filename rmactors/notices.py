@@ -1,0 +1,48 @@
+"""From what the outbox holds to what a channel is given. Pure."""
+
+import json
+from typing import Any
+
+from rmactors.dispatch import Parcel
+from rmactors.messages.notices import GroupMember, Notice
+from rmactors.rules.wording import day_and_time
+from rmactors.vocabulary import SEVERITIES, Event, Severity
+
+
+def of_parcel(parcel: Parcel, base_url: str) -> Notice:
+    """The notice of one parcel. `base_url` has no slash at the end."""
+    main = parcel.main
+    body: dict[str, Any] = json.loads(main.body)
+    severity: Severity = body["severity"]
+    kind, message = body["kind"], body["message"]
+    group: tuple[GroupMember, ...] = ()
+    if parcel.group:
+        group = tuple(_member(item.alert_id, json.loads(item.body)) for item in parcel.items)
+        severity = max((member.severity for member in group), key=SEVERITIES.index)
+        kind = "multiple"
+        message = _together(group)
+    elif parcel.carried:
+        message = _both(json.loads(parcel.carried[0][0].body), body)
+    event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
+    return Notice(
+        main.id, event, main.alert_id, severity, kind, body["subject"], main.host_id, body["host_name"], message,
+        body["raised_at"], body["occurred_at"], f"{base_url}/alerts/{main.alert_id}", body["actor"], body["note"], group,
+    )  # fmt: skip
+
+
+def _member(alert_id: str, body: dict[str, Any]) -> GroupMember:
+    return GroupMember(alert_id, body["severity"], body["kind"], body["subject"], body["message"])
+
+
+def _together(group: tuple[GroupMember, ...]) -> str:
+    lines = "\n".join(f"- [{member.severity}] {member.kind}: {member.message}" for member in group)
+    return f"{len(group)} alerts:\n{lines}"
+
+
+def _both(raised: dict[str, Any], resolved: dict[str, Any]) -> str:
+    """A raise that was not told in time, and its end, in one message."""
+    end = "" if resolved["message"] == raised["message"] else f" {resolved['message']}"
+    return (
+        f"Raised {day_and_time(raised['occurred_at'])}, resolved {day_and_time(resolved['occurred_at'])}: "
+        f"{raised['message']}{end}"
+    )

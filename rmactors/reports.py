@@ -1,0 +1,48 @@
+"""An agent's report in the server's terms. Pure."""
+
+from rmactors import clock, wire
+from rmactors.messages.reports import EndReport, StartReport
+
+
+class BadStats(ValueError):
+    """`stats` is not a JSON object. The report is refused; nothing else is wrong with it."""
+
+
+def start(host_id: str, frame: wire.JobStarted, received_at: int) -> StartReport:
+    """Times from the future are clamped to `received_at`."""
+    return StartReport(
+        host_id,
+        frame.job_id,
+        frame.kind,
+        frame.plan,
+        frame.schedule_id,
+        clock.from_datetime(frame.scheduled_for) if frame.scheduled_for else None,
+        min(clock.from_datetime(frame.started_at), received_at),
+        received_at,
+    )
+
+
+def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at: int) -> EndReport:
+    """Times from the future are clamped to `received_at`; a start after the end is the end. Raises BadStats."""
+    stats = bytes(frame.stats).decode()
+    if not stats.lstrip().startswith("{"):
+        raise BadStats("`stats` must be an object")
+    finished_at = min(clock.from_datetime(frame.finished_at), received_at)
+    return EndReport(
+        host_id,
+        frame.job_id,
+        frame.kind,
+        frame.plan,
+        frame.schedule_id,
+        clock.from_datetime(frame.scheduled_for) if frame.scheduled_for else None,
+        frame.status,
+        frame.reason,
+        frame.error,
+        frame.exit_code,
+        min(clock.from_datetime(frame.started_at), finished_at),
+        finished_at,
+        stats,
+        spool_id,
+        frame.seq if spool_id is not None else None,
+        received_at,
+    )
