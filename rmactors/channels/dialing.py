@@ -1,0 +1,128 @@
+"""Connections for notifications: resolve, judge each address, connect to one that was judged. For trio's side.
+
+`mail_session` does the same with plain sockets in its thread; the decision itself is `egress`.
+"""
+
+import socket
+import ssl
+from collections.abc import Sequence
+from typing import Final
+
+import trio
+
+from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+
+_NEXT_ADDRESS_SECONDS: Final = 0.25
+"""Head start of an address before the next one is tried beside it (RFC 8305)."""
+_STUCK_RESOLUTIONS: Final = 4
+"""Threads that one channel may have waiting for a name server that does not answer."""
+
+
+class ConnectFailed(Exception):
+    """No connection came about, for a reason that may pass. The message says where to and why."""
+
+
+class Dialer:
+    """Opens connections to one host and port, as the policy allows."""
+
+    def __init__(self, host: str, port: int, policy: OutboundPolicy, tls: ssl.SSLContext | None) -> None:
+        """`tls` None means plain TCP. `host` is a name or a literal without brackets."""
+        self._host = host
+        self._port = port
+        self._policy = policy
+        self._tls = tls
+        self._resolvers = trio.CapacityLimiter(_STUCK_RESOLUTIONS)
+
+    async def open(self) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
+        """A connection, its TLS handshake done. Raises ForbiddenAddress or ConnectFailed."""
+        addresses = allowed_addresses(await self._resolve(), self._host, self._policy)
+        tcp = await self._race(addresses)
+        if self._tls is None:
+            return tcp
+        stream = trio.SSLStream(tcp, self._tls, server_hostname=self._host, https_compatible=True)
+        try:
+            await stream.do_handshake()
+        except trio.BrokenResourceError as error:
+            await trio.aclose_forcefully(stream)
+            raise ConnectFailed(f"TLS with {self._host} failed: {tls_reason(error.__cause__)}") from None
+        except BaseException:
+            await trio.aclose_forcefully(stream)
+            raise
+        return stream
+
+    async def _resolve(self) -> list[str]:
+        try:
+            return resolve(self._host, self._port, socket.AI_NUMERICHOST)  # a literal: nobody is asked
+        except ConnectFailed:
+            return await trio.to_thread.run_sync(
+                resolve, self._host, self._port, abandon_on_cancel=True, limiter=self._resolvers
+            )
+
+    async def _race(self, addresses: Sequence[str]) -> trio.SocketStream:
+        """The first connection that comes about, where each address has a short head start on the next one."""
+        won: list[trio.SocketStream] = []
+        errors: list[OSError] = []
+
+        async def attempt(address: str, failed: trio.Event) -> None:
+            try:
+                stream = await trio.open_tcp_stream(address, self._port)
+            except OSError as error:
+                errors.append(error)
+                failed.set()
+                return
+            if won:
+                await trio.aclose_forcefully(stream)
+            else:
+                won.append(stream)
+                nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            for address in addresses:
+                failed = trio.Event()
+                nursery.start_soon(attempt, address, failed)
+                with trio.move_on_after(_NEXT_ADDRESS_SECONDS):
+                    await failed.wait()
+        if won:
+            return won[0]
+        raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {_os_reason(errors[0])}")
+
+
+def resolve(host: str, port: int, flags: int = 0) -> list[str]:
+    """The addresses of a host, in the order in which to try them. Blocks. Raises ConnectFailed."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+    except socket.gaierror as error:
+        raise ConnectFailed(f"the host name {host} cannot be resolved: {error.strerror}") from None
+    except UnicodeError:
+        raise ConnectFailed(f"{host!r} is not a host name") from None
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+def allowed_addresses(addresses: Sequence[str], host: str, policy: OutboundPolicy) -> list[str]:
+    """Those that the policy allows. Raises ForbiddenAddress where it allows none."""
+    allowed = [address for address in addresses if policy.refusal(address, host) is None]
+    if not allowed:
+        raise ForbiddenAddress(policy.refusal(addresses[0], host))
+    return allowed
+
+
+def tls_reason(error: BaseException | None) -> str:
+    """Why a handshake failed, in words for an operator."""
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"the certificate is not trusted: {error.verify_message.rstrip('.')}"
+        case ssl.SSLError():
+            return (error.reason or str(error)).replace("_", " ").lower()
+        case OSError():
+            return _os_reason(error)
+        case _:
+            return "the connection was closed"
+
+
+def _os_reason(error: OSError) -> str:
+    cause: BaseException | None = error
+    while isinstance(cause, OSError) and cause.strerror is None and cause.__cause__ is not None:
+        cause = cause.__cause__  # trio sums up its attempts and keeps the reason behind
+    if isinstance(cause, BaseExceptionGroup):
+        cause = cause.exceptions[0]
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or "no reason given"

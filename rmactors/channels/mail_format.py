@@ -1,0 +1,124 @@
+"""A notice as a mail. Pure: the caller hands it to a server.
+
+All mails about one alert form one thread: the raise has the alert's own Message-ID, whatever follows has one of
+its own and points to the raise. Both are the same on every retry, so that a mail server can drop a repetition.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email import policy
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import format_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from rmactors import PRODUCT, clock
+from rmactors.channels.addresses import needs_smtputf8, parse_address, parse_addresses
+from rmactors.channels.hostnames import ascii_host, bracketed
+from rmactors.channels.request import one_line
+from rmactors.messages.notices import Notice
+from rmactors.vocabulary import Event
+
+MAX_SUBJECT_CHARACTERS: Final = 200
+_LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
+_SUFFIX: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
+_OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.test")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A mail ready to be handed over. Addresses are those of the envelope."""
+
+    sender: str
+    recipients: tuple[str, ...]
+    content: bytes
+    smtputf8: bool
+
+
+def render(notice: Notice, config: Mapping[str, Any], base_url: str) -> Mail:
+    """The mail about a notice, lines ended by CRLF."""
+    sender = parse_address(config["from"])
+    recipients = parse_addresses(config["to"])
+    host = thread_host(base_url)
+    utf8 = needs_smtputf8((sender, *recipients))
+    mail = EmailMessage(_UTF8_MAIL if utf8 else _MAIL)
+    mail["From"] = sender
+    mail["To"] = recipients
+    mail["Subject"] = subject(notice)
+    mail["Date"] = format_datetime(clock.to_datetime(notice.occurred_at).replace(microsecond=0))
+    thread = f"<{notice.alert_id}@{host}>"
+    if notice.event in _OPENS_THREAD:
+        mail["Message-ID"] = thread
+    else:
+        mail["Message-ID"] = f"<{notice.alert_id}.{notice.delivery_id}@{host}>"
+        mail["In-Reply-To"] = thread
+        mail["References"] = thread
+    mail["Auto-Submitted"] = "auto-generated"
+    content = text(notice)
+    short = all(len(line) <= _LONGEST_LINE for line in content.splitlines())
+    if content.isascii() and short:
+        mail.set_content(content, cte="7bit")
+    else:
+        mail.set_content(content)
+    envelope = tuple(dict.fromkeys(_envelope(address) for address in recipients))
+    return Mail(_envelope(sender), envelope, mail.as_bytes(), utf8)
+
+
+def subject(notice: Notice) -> str:
+    """`[restic-manager] [warning] nas1: backup_failed`, and at its end what became of it."""
+    ending = _SUFFIX.get(notice.event, "")
+    line = one_line(f"[{PRODUCT}] [{notice.severity}] {notice.host_name}: {notice.kind}")
+    most = MAX_SUBJECT_CHARACTERS - len(ending)
+    return (line if len(line) <= most else line[: most - 1] + "…") + ending
+
+
+def text(notice: Notice) -> str:
+    """The mail's text: the message, then the facts about it, a line each."""
+    facts = [
+        ("Raised at", clock.to_rfc3339(notice.raised_at)),
+        ("Severity", notice.severity),
+        ("Host", notice.host_name),
+        ("Kind", notice.kind),
+        ("Link", notice.link),
+    ]
+    if notice.event in _SUFFIX:
+        facts += [("By", notice.actor or ""), ("Note", notice.note or "")]
+    lines = [f"{name}: {one_line(value)}" for name, value in facts if value]
+    message = "\n".join(notice.message.replace("\0", "").splitlines())
+    return f"{message}\n\n" + "\n".join(lines) + "\n"
+
+
+def thread_host(base_url: str) -> str:
+    """The right side of Message-IDs: the base URL's host name in ASCII, an address in brackets, without port."""
+    try:
+        return bracketed(ascii_host(urlsplit(base_url).hostname or ""))
+    except ValueError:
+        return "localhost"
+
+
+def _envelope(address: Address) -> str:
+    return address.addr_spec
+
+
+class _Mail(policy.EmailPolicy):
+    """The standard library's policy for sending, save that ids stay on one line.
+
+    Folded, an id longer than a line would come out as an encoded word, which no mail client takes for an id.
+    """
+
+    _WHOLE = ("message-id", "in-reply-to", "references")
+
+    def fold(self, name: str, value: str) -> str:
+        if name.lower() in self._WHOLE:
+            return f"{name}: {value}\r\n"
+        return super().fold(name, value)
+
+    def fold_binary(self, name: str, value: str) -> bytes:
+        if name.lower() in self._WHOLE:
+            return self.fold(name, value).encode("ascii")
+        return super().fold_binary(name, value)
+
+
+_MAIL: Final = _Mail(linesep="\r\n", max_line_length=78)
+_UTF8_MAIL: Final = _MAIL.clone(utf8=True)

@@ -1,0 +1,32 @@
+"""The ntfy channel: one POST to a topic. What it looks like is `ntfy_format`'s."""
+
+import ssl
+from collections.abc import Callable
+
+from rmactors.channels import ntfy_format
+from rmactors.channels.answers import judge_ntfy
+from rmactors.channels.base import ChannelSpec
+from rmactors.channels.config import secret_values
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.endpoint import parse_endpoint
+from rmactors.channels.http_client import HttpEndpoint
+from rmactors.messages.notices import Attempt, Notice
+
+
+class NtfyChannel:
+    """One topic of one server."""
+
+    def __init__(
+        self, spec: ChannelSpec, policy: OutboundPolicy, ssl_context: ssl.SSLContext, now: Callable[[], int]
+    ) -> None:
+        self._config = spec.config
+        self._default_priority = spec.default_priority
+        endpoint = parse_endpoint(ntfy_format.topic_url(spec.config))
+        self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secret_values("ntfy", spec.config))
+
+    async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
+        """One attempt. `recipients` means nothing here."""
+        return await self._endpoint.post(ntfy_format.render(notice, self._config, self._default_priority), judge_ntfy)
+
+    async def aclose(self) -> None:
+        await self._endpoint.aclose()

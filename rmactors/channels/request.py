@@ -1,0 +1,23 @@
+"""An HTTP request as plain data: what a channel would send, before anything is sent."""
+
+from dataclasses import dataclass
+
+from rmactors import PRODUCT, __version__
+
+USER_AGENT = f"{PRODUCT}/{__version__}"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A POST. Header values are text without line breaks; they go out as UTF-8."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def one_line(text: str) -> str:
+    """The text as one header line: every control character and line end becomes a space."""
+    if text.isprintable():
+        return text.strip()
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())

@@ -1,0 +1,33 @@
+"""The webhook channel: one POST with a JSON body. What it looks like is `webhook_format`'s."""
+
+import ssl
+from collections.abc import Callable
+
+from rmactors.channels import webhook_format
+from rmactors.channels.answers import judge_http
+from rmactors.channels.base import ChannelSpec
+from rmactors.channels.config import secret_values
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.endpoint import parse_endpoint
+from rmactors.channels.http_client import HttpEndpoint
+from rmactors.messages.notices import Attempt, Notice
+
+
+class WebhookChannel:
+    """One URL."""
+
+    def __init__(
+        self, spec: ChannelSpec, policy: OutboundPolicy, ssl_context: ssl.SSLContext, now: Callable[[], int]
+    ) -> None:
+        self._config = spec.config
+        self._now = now
+        self._endpoint = HttpEndpoint(
+            parse_endpoint(spec.config["url"]), policy, ssl_context, now, secret_values("webhook", spec.config)
+        )
+
+    async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
+        """One attempt. `recipients` means nothing here."""
+        return await self._endpoint.post(webhook_format.render(notice, self._config, self._now()), judge_http)
+
+    async def aclose(self) -> None:
+        await self._endpoint.aclose()
