@@ -7,8 +7,9 @@ The order of checks is the contract's: unknown host name, 401, 403 (role, cross-
 not in `ROUTES` cannot be reached.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
@@ -48,7 +49,7 @@ class Rule:
     body       type of the JSON body, None where it takes none
     answer     type of the JSON answer
     status     of the answer when all is well
-    query      query parameters that it takes
+    query      query parameters that it takes, and their types
     """
 
     path: str
@@ -57,7 +58,7 @@ class Rule:
     body: object = None
     answer: object = None
     status: int = 200
-    query: tuple[str, ...] = ()
+    query: Mapping[str, object] = field(default_factory=dict)
     optional_body: bool = False
 
 
@@ -79,7 +80,7 @@ def route(
     optional_body: bool = False,
     answer: object = None,
     status: int = 200,
-    query: tuple[str, ...] = (),
+    query: Mapping[str, object] = MappingProxyType({}),
 ) -> Callable[[V], V]:
     """Register a view under `path` and its rule in `ROUTES`. HEAD comes with GET.
 

@@ -6,6 +6,7 @@ from rmactors.web.api import (
     account,
     alerts,
     deliveries,
+    description,
     events,
     health,
     hosts,
@@ -26,6 +27,7 @@ BLUEPRINTS: list[Blueprint] = [
     silences.blueprint,
     notifications.blueprint,
     deliveries.blueprint,
+    description.blueprint,
     users.blueprint,
     account.blueprint,
 ]

@@ -9,6 +9,7 @@ from rmactors.store.queries.rows import Page
 from rmactors.web.access import SESSION_IDLE, Actor, actor, audit, is_id, route, services, state
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     convert,
@@ -34,10 +35,10 @@ class PasswordBody(Struct, forbid_unknown_fields=True):
         return "PasswordBody()"
 
 
-@route(blueprint, "/api/sessions", role="signed_in", answer=Listing[shapes.Session], query=("limit", "cursor"))
+@route(blueprint, "/api/sessions", role="signed_in", answer=Listing[shapes.Session], query=PAGING)
 async def list_sessions() -> Response:
     """One's own, newest first; an API token has none."""
-    given, who = arguments("limit", "cursor"), actor()
+    given, who = arguments(*PAGING), actor()
     limit, after = limit_of(given), cursor_of(given, (int, str))
     page = await own_sessions(who, limit, after)
     return json_response(listing(page, lambda row: shapes.session(row, who.session_id)))

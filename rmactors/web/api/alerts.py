@@ -1,6 +1,7 @@
 """`/api/alerts`: the list with filters and counts, one alert with its timeline, acknowledge, resolve."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 from quart import Blueprint, Response
@@ -8,10 +9,11 @@ from quart import Blueprint, Response
 from rmactors.messages.requests import Acknowledge, Resolve
 from rmactors.store.queries import alerts as queries
 from rmactors.store.queries.alerts import AlertFilter
-from rmactors.vocabulary import ALERT_KINDS, SEVERITIES
+from rmactors.vocabulary import ALERT_KINDS, SEVERITIES, AlertKind, Severity
 from rmactors.web.access import actor, audit, is_id, route, services
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     arguments,
     convert,
     cursor_of,
@@ -25,8 +27,16 @@ from rmactors.web.problems import invalid_field, not_found, settled
 
 blueprint = Blueprint("api_alerts", __name__)
 
-STATUSES = ("open", "acknowledged", "resolved", "all")
-FILTERS = ("status", "severity", "kind", "host_id", "q")
+ListStatus = Literal["open", "acknowledged", "resolved", "all"]
+STATUSES: tuple[ListStatus, ...] = get_args(ListStatus)
+QUERY: Mapping[str, object] = {
+    "status": ListStatus,
+    "severity": Severity,
+    "kind": AlertKind,
+    "host_id": Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")],
+    "q": Annotated[str, Meta(max_length=500)],
+    **PAGING,
+}
 
 
 class NoteBody(Struct, forbid_unknown_fields=True):
@@ -52,10 +62,10 @@ def alert_filter(given: dict[str, str]) -> AlertFilter:
     )
 
 
-@route(blueprint, "/api/alerts", role="viewer", answer=shapes.AlertListing, query=(*FILTERS, "limit", "cursor"))
+@route(blueprint, "/api/alerts", role="viewer", answer=shapes.AlertListing, query=QUERY)
 async def list_alerts() -> Response:
     """Unresolved first, then newest first; `counts` are of all alerts."""
-    given = arguments(*FILTERS, "limit", "cursor")
+    given = arguments(*QUERY)
     wanted, limit, after = alert_filter(given), limit_of(given), cursor_of(given, (int, int, str))
     page, counts = await services().reader.run(queries.listed, wanted, services().now(), limit, after)
     url = services().settings.public_url

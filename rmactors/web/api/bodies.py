@@ -7,10 +7,11 @@ JSON), then whatever may be a 404, then `convert` (422).
 import base64
 import binascii
 import re
-from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Meta
 from quart import Response, request
 
 from rmactors.channels.base import FieldError
@@ -24,6 +25,10 @@ R = TypeVar("R")
 DEFAULT_LIMIT = 50
 HIGHEST_LIMIT = 200
 _MAX_DEPTH = 50
+
+
+PAGING: Mapping[str, object] = {"limit": Annotated[int, Meta(ge=1, le=HIGHEST_LIMIT)], "cursor": str}
+"""Query parameters of every list."""
 
 
 class Empty(msgspec.Struct, forbid_unknown_fields=True):

@@ -14,6 +14,7 @@ from rmactors.store.queries.hosts import HostView
 from rmactors.web.access import audit, is_id, route, services
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     convert,
@@ -77,9 +78,9 @@ async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
     return token, expires_at
 
 
-@route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=("limit", "cursor"))
+@route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=PAGING)
 async def list_hosts() -> Response:
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.host_views, limit_of(given), cursor_of(given, (str, str)))
     return json_response(listing(page, _shape))
 

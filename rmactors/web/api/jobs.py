@@ -1,9 +1,10 @@
 """`/api/jobs` and `/api/hosts/{id}/jobs`: what ran, what it wrote, asking for a run, calling one off."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from rmactors import ids
@@ -11,10 +12,11 @@ from rmactors.messages.writes import CancelJob, QueueJob
 from rmactors.store.queries import jobs as queries
 from rmactors.store.queries import schedules as schedule_queries
 from rmactors.store.queries.jobs import JobRow
-from rmactors.vocabulary import JOB_KINDS, JOB_STATUSES, JobKind
+from rmactors.vocabulary import JOB_KINDS, JOB_STATUSES, JobKind, JobStatus
 from rmactors.web.access import audit, is_id, route, services
 from rmactors.web.api import hosts, shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     convert,
@@ -30,6 +32,13 @@ from rmactors.web.api.schedules import check_params
 from rmactors.web.problems import invalid_field, not_found, settled
 
 blueprint = Blueprint("api_jobs", __name__)
+
+QUERY: Mapping[str, object] = {
+    "host_id": Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")],
+    "kind": JobKind,
+    "status": JobStatus,
+    **PAGING,
+}
 
 
 class JobBody(Struct, forbid_unknown_fields=True):
@@ -53,11 +62,11 @@ async def queue_job(host_id: str) -> Response:
 
 @route(
     blueprint, "/api/jobs", role="viewer", answer=Listing[shapes.Job],
-    query=("host_id", "kind", "status", "limit", "cursor"),
+    query=QUERY,
 )  # fmt: skip
 async def list_jobs() -> Response:
     """Newest first."""
-    given = arguments("host_id", "kind", "status", "limit", "cursor")
+    given = arguments(*QUERY)
     host_id = given.get("host_id")
     if host_id is not None and not is_id(host_id):
         raise invalid_field("/host_id", "is not an id")
@@ -72,11 +81,11 @@ async def show_job(job_id: str) -> Response:
     return json_response(shapes.job(await require(job_id)))
 
 
-@route(blueprint, "/api/jobs/<job_id>/log", role="viewer", answer=Listing[shapes.LogLine], query=("limit", "cursor"))
+@route(blueprint, "/api/jobs/<job_id>/log", role="viewer", answer=Listing[shapes.LogLine], query=PAGING)
 async def show_log(job_id: str) -> Response:
     """What it wrote, from the first line on."""
     await require(job_id)
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.log_lines, job_id, limit_of(given), cursor_of(given, (int,)))
     return json_response(listing(page, shapes.log_line))
 

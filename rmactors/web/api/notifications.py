@@ -3,6 +3,7 @@
 import json
 from typing import Annotated, Any, Literal, get_args
 
+import msgspec
 from msgspec import Meta, Struct
 from quart import Blueprint, Response, render_template
 
@@ -17,6 +18,7 @@ from rmactors.vocabulary import ChannelKind, Event, Priority, Severity
 from rmactors.web.access import audit, is_htmx, is_id, route, services
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     cursor_of,
@@ -47,7 +49,7 @@ class ChannelBody(Struct, forbid_unknown_fields=True):
     enabled: bool = True
     default_priority: Priority | None = None
     min_severity: Severity = "info"
-    events: list[LifecycleEvent] = list(_ALL_EVENTS)
+    events: list[LifecycleEvent] = msgspec.field(default_factory=lambda: list(_ALL_EVENTS))
     host_tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)] = []
     group_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     remind_hours: Annotated[float, Meta(ge=0, le=8_760)] = 0.0
@@ -81,9 +83,9 @@ class PreviewAnswer(Struct, omit_defaults=True):
     mail: str | None = None
 
 
-@route(blueprint, "/api/notifications", role="viewer", answer=Listing[shapes.Channel], query=("limit", "cursor"))
+@route(blueprint, "/api/notifications", role="viewer", answer=Listing[shapes.Channel], query=PAGING)
 async def list_channels() -> Response:
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.channels, limit_of(given), cursor_of(given, (int, str)))
     return json_response(listing(page, lambda found: shape(*found)))
 
@@ -155,12 +157,12 @@ async def preview_channel() -> Response:
 
 @route(
     blueprint, "/api/notifications/<channel_id>/log", role="viewer", answer=Listing[shapes.LogEntry],
-    query=("limit", "cursor"),
+    query=PAGING,
 )  # fmt: skip
 async def show_log(channel_id: str) -> Response:
     """Every attempt, newest first."""
     await require(channel_id)
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.log, channel_id, limit_of(given), cursor_of(given, (int,)))
     return json_response(listing(page, shapes.log_entry))
 

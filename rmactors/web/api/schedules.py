@@ -15,6 +15,7 @@ from rmactors.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.web.access import audit, is_id, route, services
 from rmactors.web.api import hosts, shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     convert,
@@ -69,11 +70,11 @@ class ScheduleChange(Struct, forbid_unknown_fields=True):
 
 @route(
     blueprint, "/api/hosts/<host_id>/schedules", role="viewer", answer=Listing[shapes.Schedule],
-    query=("limit", "cursor"),
+    query=PAGING,
 )  # fmt: skip
 async def list_schedules(host_id: str) -> Response:
     await hosts.require(host_id)
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     limit, after, now = limit_of(given), cursor_of(given, (int, str)), services().now()
     page = await services().reader.run(queries.schedules, host_id.upper(), limit, after)
     return json_response(listing(page, lambda row: shapes.schedule(row, now)))

@@ -16,6 +16,7 @@ from rmactors.vocabulary import AlertKind
 from rmactors.web.access import actor, audit, is_id, route, services
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     convert,
@@ -47,10 +48,10 @@ class SilenceBody(Struct, forbid_unknown_fields=True):
     recurrence: shapes.Recurrence | None = None
 
 
-@route(blueprint, "/api/silences", role="viewer", answer=Listing[shapes.Silence], query=("limit", "cursor"))
+@route(blueprint, "/api/silences", role="viewer", answer=Listing[shapes.Silence], query=PAGING)
 async def list_silences() -> Response:
     """Newest first, also those that have ended; not what was deleted."""
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.silences, limit_of(given), cursor_of(given, (int, str)))
     return json_response(listing(page, shapes.silence))
 

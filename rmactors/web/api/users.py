@@ -13,6 +13,7 @@ from rmactors.vocabulary import Role
 from rmactors.web.access import actor, audit, is_id, route, services, state
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
+    PAGING,
     Listing,
     arguments,
     convert,
@@ -55,9 +56,9 @@ class TokenBody(Struct, forbid_unknown_fields=True):
 # ---- users
 
 
-@route(blueprint, "/api/users", role="admin", answer=Listing[shapes.User], query=("limit", "cursor"))
+@route(blueprint, "/api/users", role="admin", answer=Listing[shapes.User], query=PAGING)
 async def list_users() -> Response:
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.users, limit_of(given), cursor_of(given, (str, str)))
     return json_response(listing(page, shapes.user))
 
@@ -161,9 +162,9 @@ async def _hashed(password: str, username: str) -> str:
 # ---- tokens
 
 
-@route(blueprint, "/api/tokens", role="admin", answer=Listing[shapes.Token], query=("limit", "cursor"))
+@route(blueprint, "/api/tokens", role="admin", answer=Listing[shapes.Token], query=PAGING)
 async def list_tokens() -> Response:
-    given = arguments("limit", "cursor")
+    given = arguments(*PAGING)
     page = await services().reader.run(queries.tokens, limit_of(given), cursor_of(given, (int, str)))
     return json_response(listing(page, shapes.token))
 
@@ -223,11 +224,11 @@ async def revoke(token_id: str) -> None:
 
 @route(
     blueprint, "/api/audit", role="admin", answer=Listing[shapes.AuditEntry],
-    query=("action", "actor", "limit", "cursor"),
+    query={"action": str, "actor": str, **PAGING},
 )  # fmt: skip
 async def list_audit() -> Response:
     """Newest first."""
-    given = arguments("action", "actor", "limit", "cursor")
+    given = arguments("action", "actor", *PAGING)
     limit, after = limit_of(given), cursor_of(given, (int,))
     page = await services().reader.run(queries.audit, limit, after, given.get("action", ""), given.get("actor", ""))
     return json_response(listing(page, shapes.audit_entry))
