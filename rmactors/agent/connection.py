@@ -9,7 +9,7 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 from urllib.parse import urlsplit
 
 import trio
@@ -139,13 +139,11 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
     ]
     try:
         with trio.fail_after(timings.connect):
-            stream = await _open_stream(host, port, context)
+            stream = _Watched(await _open_stream(host, port, context))
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(timings.connect):
-                    socket = await trio_websocket.wrap_client_stream(
-                        nursery, stream, parts.netloc, parts.path, extra_headers=headers
-                    )
+                    socket = await _upgrade(nursery, stream, parts.netloc, parts.path, headers)
                 try:
                     yield Connection(socket, timings)
                 finally:
@@ -158,6 +156,51 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
             await trio.aclose_forcefully(stream)
     except (BaseExceptionGroup, trio.TooSlowError, trio.BrokenResourceError, OSError) as error:
         raise _sentence(error, url) from None
+
+
+class _Watched(trio.abc.Stream):
+    """The stream below, and word of its end: trio-websocket waits for ever where it ends before the upgrade."""
+
+    def __init__(self, below: Stream) -> None:
+        self._below = below
+        self.ended = trio.Event()
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        try:
+            data = bytes(await self._below.receive_some(max_bytes))
+        except trio.BrokenResourceError:
+            self.ended.set()
+            raise
+        if not data:
+            self.ended.set()
+        return data
+
+    async def send_all(self, data: bytes | bytearray | memoryview) -> None:
+        await self._below.send_all(data)
+
+    async def wait_send_all_might_not_block(self) -> None:
+        await self._below.wait_send_all_might_not_block()
+
+    async def aclose(self) -> None:
+        await self._below.aclose()
+
+
+async def _upgrade(
+    nursery: trio.Nursery, stream: _Watched, host: str, path: str, headers: list[tuple[bytes, bytes]]
+) -> WebSocketConnection:
+    async with trio.open_nursery() as watching:
+
+        async def watch() -> None:
+            await stream.ended.wait()
+            # A refusal is raised by the reader itself, with the status; this is for an end without a word.
+            raise LinkDown("the server hung up before the upgrade")
+
+        watching.start_soon(watch)
+        socket = await trio_websocket.wrap_client_stream(
+            nursery, cast(trio.SocketStream, stream), host, path, extra_headers=headers
+        )
+        watching.cancel_scope.cancel()
+    return socket
 
 
 async def _open_stream(host: str, port: int, context: ssl.SSLContext | None) -> Stream:
@@ -176,11 +219,13 @@ async def _open_stream(host: str, port: int, context: ssl.SSLContext | None) -> 
 def _sentence(error: BaseException, url: str) -> BaseException:
     """One expected trouble out of what the nursery collected, as LinkDown; anything else as it is."""
     if isinstance(error, BaseExceptionGroup):
-        serious = [e for e in error.exceptions if not isinstance(e, trio.Cancelled)]
+        serious = [_sentence(e, url) for e in error.exceptions if not isinstance(e, trio.Cancelled)]
         if len(serious) == 1:
-            return _sentence(serious[0], url)
+            return serious[0]
         downs = [e for e in serious if isinstance(e, LinkDown)]
-        return downs[0] if len(downs) == len(serious) and downs else error
+        if not downs or len(downs) < len(serious):
+            return error
+        return max(downs, key=lambda down: (down.status or 0, down.code or 0))  # the one that says most
     match error:
         case ConnectionRejected(status_code=int(status)):
             words = {

@@ -46,6 +46,7 @@ Nice=10
 IOSchedulingClass=idle
 
 ProtectSystem=strict
+PrivateTmp=yes
 ReadWritePaths={writable}
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID CAP_MKNOD
 NoNewPrivileges=yes

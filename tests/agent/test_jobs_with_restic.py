@@ -140,7 +140,9 @@ async def test_a_restore_gives_back_every_byte(
     end = await outcome(server, enrolled, repository.agent_file(), "restore")
     assert end.status == "succeeded"
     restored = Path(str(stats(end)["restored_into"])) / str(repository.source).lstrip("/")
-    answer = subprocess.run(["diff", "-r", repository.source, restored], capture_output=True, check=False)
+    answer = await trio.run_process(
+        ["diff", "-r", str(repository.source), str(restored)], capture_stdout=True, check=False
+    )
     assert answer.returncode == 0, answer.stdout
 
 
@@ -299,7 +301,7 @@ async def test_an_unreadable_file_makes_a_partial_backup_for_who_is_not_root(
         if folder != Path("/") and folder.stat().st_uid == os.geteuid():
             folder.chmod(folder.stat().st_mode | 0o755)
     state = StateDir(tmp_path / "mine")
-    subprocess.run(["chown", "-R", "65534:65534", repository.path, repository.source], check=True)
+    await trio.run_process(["chown", "-R", "65534:65534", str(repository.path), str(repository.source)])
     os.chmod(repository.password_file, 0o644)
     variables = [f"{k}={v}" for k, v in repository.environment.items() if k.startswith("RESTIC_")]
     command = [

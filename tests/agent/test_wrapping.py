@@ -244,8 +244,13 @@ async def test_a_reader_that_goes_away_is_not_waited_for(state: StateDir, gone: 
     try:
         with trio.fail_after(10):
             code = await run_exec(
-                ["sh", "-c", f"yes >&{gone}"], "backup", state.path, forward_signals=False, say=lambda text: None, fds=fds
-            )  # fmt: skip
+                ["sh", "-c", f"yes >&{gone}"],
+                "backup",
+                state.path,
+                forward_signals=False,
+                say=lambda text: None,
+                fds=fds,
+            )
     finally:
         os.close(writing)
         os.close(sink)

@@ -1,0 +1,131 @@
+"""restic's output as items: real lines of 0.14 and those that later versions print, cut anywhere."""
+
+import json
+from itertools import pairwise
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rmactors.agent.restic_output import (
+    LONGEST_LINE,
+    ExitError,
+    Item,
+    ItemTrouble,
+    Listing,
+    OutputParser,
+    Progress,
+    Summary,
+    Text,
+)
+
+STATUS = '{"message_type":"status","percent_done":0.25,"total_files":4,"files_done":1,"total_bytes":8,"bytes_done":2}'
+SUMMARY = (
+    '{"message_type":"summary","files_new":1,"files_changed":0,"files_unmodified":0,"dirs_new":1,"data_blobs":1,'
+    '"tree_blobs":2,"data_added":704,"total_files_processed":1,"total_bytes_processed":2,'
+    '"total_duration":0.206729419,"snapshot_id":"82f6f905"}'
+)
+UNREAD = (
+    '{"message_type":"error","error":{"Op":"open","Path":"/home/closed","Err":13},'
+    '"during":"archival","item":"/home/closed"}'
+)
+UNREAD_017 = '{"message_type":"error","error":{"message":"open /x: permission denied"},"during":"archival","item":"/x"}'
+EXIT = '{"message_type":"exit_error","code":12,"message":"Fatal: wrong password or no key found"}'
+
+
+def items(data: bytes, *cuts: int) -> list[Item]:
+    parser = OutputParser("stdout")
+    found: list[Item] = []
+    edges = [0, *sorted(cuts), len(data)]
+    for start, end in pairwise(edges):
+        found += parser.feed(data[start:end])
+    return found + parser.finish()
+
+
+def one(line: str) -> Item:
+    (item,) = items(line.encode() + b"\n")
+    return item
+
+
+def test_a_status_is_progress_in_percent() -> None:
+    assert one(STATUS) == Progress(25.0, 1, 4, 2, 8, None)
+
+
+def test_a_summary_has_our_names() -> None:
+    item = one(SUMMARY)
+    assert isinstance(item, Summary)
+    assert item.numbers == {
+        "files_new": 1, "files_changed": 0, "files_unmodified": 0, "dirs_new": 1, "files_total": 1, "bytes_total": 2,
+        "bytes_added": 704, "duration_seconds": 0.206729419, "snapshot_id": "82f6f905",
+    }  # fmt: skip
+
+
+def test_an_unreadable_file_is_a_sentence_in_old_and_new_form() -> None:
+    assert one(UNREAD) == ItemTrouble("open /home/closed: permission denied", "/home/closed", "archival")
+    assert one(UNREAD_017) == ItemTrouble("open /x: permission denied", "/x", "archival")
+
+
+def test_the_last_word_of_newer_versions_is_read() -> None:
+    assert one(EXIT) == ExitError(12, "Fatal: wrong password or no key found")
+
+
+def test_an_array_is_a_listing_and_other_json_is_text() -> None:
+    assert one('[{"id":"abc"}]') == Listing([{"id": "abc"}])
+    assert one('{"level":"info"}') == Text("stdout", '{"level":"info"}')
+    assert one("{not json") == Text("stdout", "{not json")
+
+
+def test_numbers_beyond_63_bits_stay_exact_in_the_summary_and_fit_in_progress() -> None:
+    big = 2**64 + 1
+    summary = one(json.dumps({"message_type": "summary", "total_bytes_processed": big}))
+    assert isinstance(summary, Summary)
+    assert summary.numbers["bytes_total"] == big
+    progress = one(json.dumps({"message_type": "status", "percent_done": 7, "total_bytes": big}))
+    assert isinstance(progress, Progress)
+    assert (progress.percent, progress.bytes_total) == (100.0, 2**63 - 1)
+
+
+def test_a_line_without_end_is_cut_off_not_kept() -> None:
+    parser = OutputParser("stderr")
+    for _ in range(LONGEST_LINE // (1 << 16) + 10):
+        assert parser.feed(b"x" * (1 << 16)) == []
+    (item,) = parser.feed(b"\n")
+    assert isinstance(item, Text)
+    assert len(item.text) == LONGEST_LINE
+
+
+def test_a_progress_bar_shows_its_last_state_and_control_characters_do_not_pass() -> None:
+    assert one("10%\r20%\r30%") == Text("stdout", "30%")
+    assert one("a\x1b[31mb\x00") == Text("stdout", "a\ufffd[31mb\ufffd")
+    assert items(b"\xff\xfe\n") == [Text("stdout", "\ufffd\ufffd")]
+
+
+EVERYTHING = "\n".join([STATUS, "plain ü", UNREAD, "", SUMMARY, EXIT, "[1,2]", "{}", "no end"]).encode()
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(0, len(EVERYTHING)), max_size=12))
+def test_any_cut_gives_the_same_items(cuts: list[int]) -> None:
+    assert items(EVERYTHING, *cuts) == items(EVERYTHING)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300))
+def test_no_bytes_break_it(data: bytes) -> None:
+    assert isinstance(items(b'{"message_type":"status",' + data + b"\n" + data), list)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.sampled_from(["status", "summary", "error", "exit_error", "statistics", "x"]),
+    st.dictionaries(
+        st.sampled_from(
+            ["percent_done", "total_files", "error", "item", "during", "code", "message", "files_new", "snapshot_id",
+             "total_bytes", "seconds_remaining", "broken_packs"]
+        ),
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.lists(st.integers())
+        | st.dictionaries(st.sampled_from(["Op", "Path", "Err", "message"]), st.integers() | st.text(max_size=5)),
+    ),
+)  # fmt: skip
+def test_no_value_in_restics_json_breaks_it(kind: str, fields: dict[str, object]) -> None:
+    found = items(json.dumps({"message_type": kind, **fields}).encode())
+    assert len(found) <= 1
