@@ -1,13 +1,13 @@
-"""The pages. Each module exposes `blueprint`; `install` gives every template what it needs."""
+"""The pages. Each module exposes `blueprint`; what a page says is decided in `rmactors.web.views`."""
 
-from quart import Blueprint, Quart
+from quart import Blueprint
 
-from rmactors.web.views.texts import translations
+from rmactors.web.pages import alerts, dashboard, hosts, jobs, rendering
 
-BLUEPRINTS: list[Blueprint] = []
-
-
-def install(app: Quart) -> None:
-    """Called once for each app: filters, globals and context of the templates."""
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_gettext_translations(translations, newstyle=True)  # type: ignore[attr-defined]
+BLUEPRINTS: list[Blueprint] = [
+    rendering.blueprint,
+    dashboard.blueprint,
+    alerts.blueprint,
+    hosts.blueprint,
+    jobs.blueprint,
+]

@@ -1,0 +1,239 @@
+"""Reads that only pages need: counts for the shell, what the dashboard says, strips, what a job grew to."""
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rmactors.store.queries import jobs, schedules
+from rmactors.store.queries.hosts import HostRow, HostView
+from rmactors.store.queries.jobs import JobRow
+from rmactors.store.queries.rows import columns, placeholders, read
+from rmactors.vocabulary import SEVERITY_OF, JobStatus
+
+_CRITICAL_KINDS = [kind for kind, severity in SEVERITY_OF.items() if severity == "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """How many alerts are neither resolved nor acknowledged, and how many of them are critical."""
+
+    open: int
+    critical: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCount:
+    """Alerts of one host and kind that are neither resolved nor acknowledged."""
+
+    host_id: str
+    kind: str
+    many: int
+
+
+@dataclass(frozen=True, slots=True)
+class DayRun:
+    """The newest run of a status on a day (counted from 0). `subject` is a schedule's id, `plan:<name>` or empty."""
+
+    host_id: str
+    subject: str
+    kind: str
+    day: int
+    status: JobStatus
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of equal length: the first has this number; times in microseconds."""
+
+    first: int
+    start: int
+    end: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What the dashboard and the list of hosts are made from. `running` has at most one job for each host."""
+
+    hosts: list[HostView]
+    host_count: int
+    backed_up: int
+    alerts: list[AlertCount]
+    running: dict[str, JobRow]
+    runs: list[DayRun]
+
+
+@dataclass(frozen=True, slots=True)
+class SizePoint:
+    """How much one successful run held. `stats` is the agent's JSON object as text."""
+
+    at: int
+    stats: str
+
+
+def open_alerts(db: sqlite3.Connection) -> OpenAlerts:
+    """Both from an index."""
+    row = db.execute(
+        "SELECT (SELECT count(*) FROM alerts WHERE resolved = 0 AND acknowledged_at IS NULL),"
+        " (SELECT count(*) FROM alerts WHERE resolved_at IS NULL AND acknowledged_at IS NULL"
+        f" AND kind IN ({placeholders(_CRITICAL_KINDS)}))",
+        _CRITICAL_KINDS,
+    ).fetchone()
+    return OpenAlerts(*row)
+
+
+def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:
+    """Of each host and kind."""
+    rows = db.execute(
+        "SELECT host_id, kind, count(*) FROM alerts WHERE resolved = 0 AND acknowledged_at IS NULL"
+        " GROUP BY host_id, kind"
+    )
+    return read(AlertCount, rows)
+
+
+def host_count(db: sqlite3.Connection) -> int:
+    found: int = db.execute("SELECT count(*) FROM hosts WHERE deleted_at IS NULL").fetchone()[0]
+    return found
+
+
+def host_names(db: sqlite3.Connection, limit: int = 1000) -> list[tuple[str, str]]:
+    """(id, name), by name."""
+    rows = db.execute("SELECT id, name FROM hosts WHERE deleted_at IS NULL ORDER BY name_key LIMIT ?", (limit,))
+    return [(row[0], row[1]) for row in rows]
+
+
+def names_of(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, str]:
+    """Names of hosts, also of deleted ones."""
+    rows = db.execute(f"SELECT id, name FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids))
+    return {row[0]: row[1] for row in rows}
+
+
+def schedule_names(db: sqlite3.Connection, schedule_ids: Sequence[str]) -> dict[str, str]:
+    """Names of schedules, also of deleted ones."""
+    rows = db.execute(f"SELECT id, name FROM schedules WHERE id IN ({placeholders(schedule_ids)})", list(schedule_ids))
+    return {row[0]: row[1] for row in rows}
+
+
+def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, limit: int, q: str = "") -> Fleet:
+    """At most `limit` hosts by name, those with open alerts first; `q` is a part of their name or of a tag."""
+    counts = alert_counts(db)
+    troubled = sorted({count.host_id for count in counts})
+    literal = q.casefold().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    where, parameters = "deleted_at IS NULL", []
+    if q:
+        where += " AND (name_key LIKE ? ESCAPE '\\' OR lower(tags) LIKE ? ESCAPE '\\')"
+        parameters = [f"%{literal}%", f"%{literal}%"]
+    ids = [row[0] for row in db.execute(f"SELECT id FROM hosts WHERE {where} ORDER BY name_key, id", parameters)]
+    among = set(troubled)
+    wanted = sorted(ids, key=lambda host_id: host_id not in among)[:limit]  # stable: by name within
+    views = {view.host.id: view for view in _views(db, wanted)}
+    return Fleet(
+        hosts=[views[host_id] for host_id in wanted if host_id in views],
+        host_count=len(ids) if not q else host_count(db),
+        backed_up=backed_up_since(db, now_less_a_day),
+        alerts=counts,
+        running=running_jobs(db, wanted),
+        runs=runs_by_day(db, days, wanted),
+    )
+
+
+def backed_up_since(db: sqlite3.Connection, since: int) -> int:
+    """How many hosts have a backup that ended well, or in part, since then."""
+    found: int = db.execute(
+        "SELECT count(*) FROM hosts h WHERE h.deleted_at IS NULL AND EXISTS (SELECT 1 FROM jobs j"
+        " WHERE j.host_id = h.id AND j.kind = 'backup' AND j.finished_at > ? AND j.status IN ('succeeded', 'partial'))",
+        (since,),
+    ).fetchone()[0]
+    return found
+
+
+def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, JobRow]:
+    """For each host, the job that it runs, the one that began last where there are several."""
+    rows = db.execute(
+        f"SELECT {columns(JobRow)} FROM jobs WHERE status = 'running' AND host_id IN ({placeholders(host_ids)})"
+        " ORDER BY sort_at",
+        list(host_ids),
+    )
+    return {row.host_id: row for row in read(JobRow, rows)}
+
+
+def unfinished_jobs(db: sqlite3.Connection, host_id: str) -> list[JobRow]:
+    """What a host runs or is about to run."""
+    rows = db.execute(
+        f"SELECT {columns(JobRow)} FROM jobs WHERE host_id = ? AND status IN ('queued', 'running') ORDER BY sort_at",
+        (host_id,),
+    )
+    return read(JobRow, rows)
+
+
+def runs_by_day(db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str]) -> list[DayRun]:
+    """Newest run of each status on each day, of each subject of these hosts."""
+    found: list[DayRun] = []
+    for span in days:
+        rows = db.execute(
+            "SELECT host_id, subject, kind, ? + (sort_at - ?) / ? AS day, status, max(sort_at) FROM jobs"
+            f" WHERE sort_at >= ? AND sort_at < ? AND host_id IN ({placeholders(host_ids)})"
+            " GROUP BY host_id, subject, kind, day, status",
+            (span.first, span.start, span.length, span.start, span.end, *host_ids),
+        )
+        found += read(DayRun, rows)
+    return found
+
+
+def sizes(db: sqlite3.Connection, host_id: str, kind: str, subject: str, limit: int = 60) -> list[SizePoint]:
+    """Statistics of the newest good runs of a subject, oldest first."""
+    rows = db.execute(
+        "SELECT finished_at, stats FROM jobs WHERE host_id = ? AND kind = ? AND finished_at IS NOT NULL AND subject = ?"
+        " AND status IN ('succeeded', 'partial') ORDER BY finished_at DESC LIMIT ?",
+        (host_id, kind, subject, limit),
+    )
+    return read(SizePoint, rows.fetchall()[::-1])
+
+
+def tail(db: sqlite3.Connection, job_id: str, lines: int) -> tuple[list[jobs.LogLine], bool]:
+    """The last lines of a job's output, and whether there are more before them."""
+    rows = db.execute(
+        "SELECT line, stream, text FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?", (job_id, lines + 1)
+    ).fetchall()
+    return read(jobs.LogLine, rows[:lines][::-1]), len(rows) > lines
+
+
+def subject_of(db: sqlite3.Connection, job_id: str) -> str:
+    """What a job is about, as alerts name it; empty where there is no such job."""
+    row = db.execute("SELECT subject FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    return row[0] if row is not None else ""
+
+
+def tags_in_use(db: sqlite3.Connection) -> list[str]:
+    """For choosing, by name."""
+    rows = db.execute("SELECT tags FROM hosts WHERE deleted_at IS NULL AND tags <> '[]'")
+    return sorted({tag for row in rows for tag in json.loads(row[0])})
+
+
+def _views(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[HostView]:
+    rows = read(
+        HostRow,
+        db.execute(f"SELECT {columns(HostRow)} FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids)),
+    )
+    theirs, newest = schedules.schedules_of(db, list(host_ids)), jobs.last_jobs(db, list(host_ids))
+    return [HostView(row, theirs[row.id], newest[row.id]) for row in rows]
+
+
+def enrolled_since(db: sqlite3.Connection, at: int) -> list[HostRow]:
+    """Hosts that came since then, newest first."""
+    rows = db.execute(
+        f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ? ORDER BY enrolled_at DESC"
+        " LIMIT 20",
+        (at,),
+    )
+    return read(HostRow, rows)
+
+
+def open_of_host(db: sqlite3.Connection, host_id: str) -> int:
+    """How many of a host's alerts are neither resolved nor acknowledged."""
+    found: int = db.execute(
+        "SELECT count(*) FROM alerts WHERE host_id = ? AND resolved = 0 AND acknowledged_at IS NULL", (host_id,)
+    ).fetchone()[0]
+    return found

@@ -1,0 +1,225 @@
+"""Hosts side by side: state, last backup, strips, what is due next; and the one sentence above them. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rmactors.store.queries.hosts import HostView, status_of
+from rmactors.store.queries.jobs import JobRow
+from rmactors.store.queries.pages import AlertCount, DayRun, Fleet
+from rmactors.store.queries.schedules import ScheduleRow
+from rmactors.web.views import schedules, stats, strips, words
+from rmactors.web.views.strips import Strip, Window
+from rmactors.web.views.texts import _, many
+from rmactors.web.views.times import Moment, Time, rough
+from rmactors.web.views.words import State, Tone
+
+
+@dataclass(frozen=True, slots=True)
+class HostLine:
+    """One host. `next_due` is None where nothing is planned; `overdue` is a sentence or empty."""
+
+    id: str
+    name: str
+    tags: tuple[str, ...]
+    state: State
+    last_backup: Time | None
+    last_sub: str
+    last_tone: Tone
+    strips: tuple[Strip, ...]
+    next_due: Time | None
+    due_words: str
+    alerts: str
+    alerts_tone: Tone
+    system: str
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """`critical` is how many critical alerts are open; `first_run` where there is no host yet."""
+
+    sentence: str
+    lede: str
+    critical: int
+    banner: str
+    hosts: tuple[HostLine, ...]
+    more: str
+    first_run: bool
+
+
+def host_lines(found: Fleet, moment: Moment, offline_after_seconds: float) -> tuple[HostLine, ...]:
+    """In the order in which they came."""
+    shown = strips.window(moment)
+    runs: dict[str, list[DayRun]] = {}
+    for run in found.runs:
+        runs.setdefault(run.host_id, []).append(run)
+    counts: dict[str, list[AlertCount]] = {}
+    for count in found.alerts:
+        counts.setdefault(count.host_id, []).append(count)
+    return tuple(
+        _line(
+            view,
+            runs.get(view.host.id, []),
+            counts.get(view.host.id, []),
+            found.running.get(view.host.id),
+            shown,
+            moment,
+            offline_after_seconds,
+        )
+        for view in found.hosts
+    )
+
+
+def strips_of(view: HostView, runs: Sequence[DayRun], shown: Window, moment: Moment, *, all_kinds: bool) -> list[Strip]:
+    """One for each schedule; of what runs without a schedule, one for each plan that was backed up."""
+    found = []
+    schedule_ids = {schedule.id for schedule in view.schedules}
+    backups = [schedule for schedule in view.schedules if schedule.kind == "backup"]
+    for schedule in view.schedules if all_kinds or not backups else backups:
+        theirs = [run for run in runs if run.subject == schedule.id]
+        due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else ()
+        days = strips.days(shown, theirs, due, schedule.anchor_at, moment.now)
+        found.append(strips.strip(schedule.name, days))
+    others = sorted({run.subject for run in runs if run.kind == "backup" and run.subject not in schedule_ids})
+    for subject in others:
+        if subject and not subject.startswith("plan:"):
+            continue  # a schedule that was deleted
+        theirs = [run for run in runs if run.subject == subject and run.kind == "backup"]
+        name = subject.removeprefix("plan:") or _("backups")
+        found.append(strips.strip(name, strips.days(shown, theirs, (), moment.now, moment.now)))
+    return found
+
+
+def next_due(theirs: Sequence[ScheduleRow], moment: Moment, *, backups_only: bool) -> tuple[int, ScheduleRow] | None:
+    """The next slot among enabled schedules."""
+    found: list[tuple[int, ScheduleRow]] = []
+    for schedule in theirs:
+        if not schedule.enabled or (backups_only and schedule.kind != "backup"):
+            continue
+        at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now)
+        if at is not None:
+            found.append((at, schedule))
+    return min(found, key=lambda pair: pair[0], default=None)
+
+
+def dashboard(found: Fleet, lines: tuple[HostLine, ...], moment: Moment) -> Dashboard:
+    """Everything above the table, too."""
+    kinds: dict[str, int] = {}
+    for count in found.alerts:
+        kinds[count.kind] = kinds.get(count.kind, 0) + count.many
+    critical = sum(n for kind, n in kinds.items() if words.severity_of(kind) == "critical")
+    more = found.host_count - len(lines)
+    return Dashboard(
+        sentence=sentence(kinds, found.host_count, found.backed_up),
+        lede=_lede(found, moment),
+        critical=critical,
+        banner=many("%(n)s critical alert is open", "%(n)s critical alerts are open", critical),
+        hosts=lines,
+        more=many("%(n)s more host", "%(n)s more hosts", more) if more > 0 else "",
+        first_run=found.host_count == 0,
+    )
+
+
+def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
+    """How things are. `kinds` counts open alerts by kind."""
+    if host_count == 0:
+        return _("Let's watch your first host")
+    backups = kinds.get("backup_failed", 0) + kinds.get("stale_schedule", 0)
+    silent = kinds.get("agent_offline", 0)
+    total = sum(kinds.values())
+    if total == 0:
+        if backed_up == 0:
+            return _("Nothing needs attention")
+        return _("Everything is backed up") if backed_up >= host_count else _("Nothing needs attention")
+    if backups == total:
+        return many("%(n)s backup needs attention", "%(n)s backups need attention", backups)
+    if silent == total:
+        return many("%(n)s host is silent", "%(n)s hosts are silent", silent)
+    return many("%(n)s thing needs attention", "%(n)s things need attention", total)
+
+
+def _lede(found: Fleet, moment: Moment) -> str:
+    if found.host_count == 0:
+        return _("It takes one command on the host.")
+    text = _("%(done)s of %(all)s were backed up in the last 24 hours.") % {
+        "done": found.backed_up,
+        "all": many("%(n)s host", "%(n)s hosts", found.host_count),
+    }
+    soonest = min(
+        (
+            (due[0], view.host.name)
+            for view in found.hosts
+            if (due := next_due(view.schedules, moment, backups_only=True))
+        ),
+        default=None,
+    )
+    if soonest is not None:
+        text += " " + _("Next: %(host)s, %(when)s.") % {"host": soonest[1], "when": moment.until(soonest[0]).words}
+    return text
+
+
+def _line(
+    view: HostView,
+    runs: Sequence[DayRun],
+    counts: Sequence[AlertCount],
+    running: JobRow | None,
+    shown: Window,
+    moment: Moment,
+    offline_after_seconds: float,
+) -> HostLine:
+    host = view.host
+    last = view.last_jobs.get("backup")
+    last_time, last_sub, last_tone = _last_backup(last, moment)
+    due = next_due(view.schedules, moment, backups_only=False)
+    many_alerts = sum(count.many for count in counts)
+    tones = {words.severity_of(count.kind) for count in counts}
+    return HostLine(
+        id=host.id,
+        name=host.name,
+        tags=tags(view),
+        state=state(view, running, moment, offline_after_seconds),
+        last_backup=last_time,
+        last_sub=last_sub,
+        last_tone=last_tone,
+        strips=tuple(strips_of(view, runs, shown, moment, all_kinds=False)),
+        next_due=moment.until(due[0]) if due else None,
+        due_words=due[1].name if due else (_("off") if view.schedules else ""),
+        alerts=many("%(n)s alert", "%(n)s alerts", many_alerts) if many_alerts else "",
+        alerts_tone="bad" if "critical" in tones else "warn",
+        system=" · ".join(filter(None, (host.os, host.arch))),
+        agent=" · ".join(
+            filter(None, (host.agent_version, _("restic %s") % host.restic_version if host.restic_version else ""))
+        ),
+    )
+
+
+def state(view: HostView, running: JobRow | None, moment: Moment, offline_after_seconds: float) -> State:
+    """What the host does, else whether it is there."""
+    host = view.host
+    status = status_of(host, moment.now, offline_after_seconds)
+    if running is not None and status in {"online", "reports_only"}:
+        since = f" · {rough((moment.now - running.started_at) / 1_000_000)}" if running.started_at else ""
+        return State("info", words.doing(running.kind) + since, pulse=True)
+    silent = rough((moment.now - host.last_seen_at) / 1_000_000) if host.last_seen_at is not None else ""
+    return words.host_status(status, silent)
+
+
+def tags(view: HostView) -> tuple[str, ...]:
+    found = json.loads(view.host.tags)
+    return tuple(str(tag) for tag in found) if isinstance(found, list) else ()
+
+
+def _last_backup(last: JobRow | None, moment: Moment) -> tuple[Time | None, str, Tone]:
+    if last is None or last.finished_at is None:
+        return None, _("none yet"), "off"
+    when = moment.ago(last.finished_at)
+    match last.status:
+        case "succeeded":
+            return when, stats.summary(last), "off"
+        case "partial":
+            return when, words.sentence(words.reason(last.reason or "partial")), "warn"
+        case "failed":
+            return when, _("Failed: %s") % (words.reason(last.reason) or _("no reason given")), "bad"
+        case _:
+            return when, words.job_status(last.status).word, "off"

@@ -1,0 +1,234 @@
+"""One host: what it is, what it runs and when, what an operator should look at. Pure."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from rmactors.store.queries.hosts import HostNote, HostRow, HostView, status_of
+from rmactors.store.queries.jobs import JobRow
+from rmactors.store.queries.pages import DayRun, Fleet
+from rmactors.store.queries.schedules import ScheduleRow
+from rmactors.vocabulary import JobStatus
+from rmactors.web.views import fleet, schedules, strips, words
+from rmactors.web.views.fleet import HostLine
+from rmactors.web.views.strips import Strip, Window
+from rmactors.web.views.texts import _, many
+from rmactors.web.views.times import Moment, Time
+from rmactors.web.views.words import State
+
+
+@dataclass(frozen=True, slots=True)
+class HostList:
+    """`empty` is a title and a sentence where nothing is shown."""
+
+    hosts: tuple[HostLine, ...]
+    lede: str
+    q: str
+    first_run: bool
+    empty: tuple[str, str] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What to type on the new host. Both hold the token: they are shown once and kept nowhere."""
+
+    enroll: str
+    run: str
+    expires: Time
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    id: str
+    name: str
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleLine:
+    """One schedule of a host. `outcome` is how its newest ended run went."""
+
+    id: str
+    name: str
+    kind_name: str
+    enabled: bool
+    in_words: str
+    cron: str
+    timezone: str
+    mode: str
+    next_due: Time | None
+    outcome: State | None
+    strip: Strip
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    at: Time
+    sentence: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanLine:
+    name: str
+    repository: str
+    sources: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostPage:
+    """`facts` are (name, value)."""
+
+    id: str
+    name: str
+    tags: str
+    state: State
+    lede: str
+    alerts: str
+    facts: tuple[tuple[str, Time | str], ...]
+    plans: tuple[PlanLine, ...]
+    schedules: tuple[ScheduleLine, ...]
+    loose_strips: tuple[Strip, ...]
+    notes: tuple[Note, ...]
+    kinds: tuple[tuple[str, str], ...]
+
+
+_NOTES = {
+    "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
+    "foreign_job": _("A report about another host's job was refused."),
+    "bad_report": _("A report that could not be understood was refused."),
+    "unknown_kind": _("A report about a kind of job that this server does not know was refused."),
+}
+
+
+def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
+    lede = many("%(n)s host.", "%(n)s hosts.", found.host_count)
+    empty = None
+    if not lines and q:
+        empty = (_("No matches"), _("No host has this in its name or its tags."))
+    return HostList(lines, lede, q, found.host_count == 0, empty)
+
+
+def enrolment(token: str, agent_url: str, expires: Time) -> Enrolment:
+    """The commands to copy."""
+    enroll = (
+        f"(umask 077; echo {token} > /tmp/rmactors-token) && rmactors agent enroll --server {agent_url}"
+        " --token-file /tmp/rmactors-token && rm /tmp/rmactors-token"
+    )
+    return Enrolment(enroll, "rmactors agent run", expires)
+
+
+def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: float) -> tuple[Arrival, ...]:
+    return tuple(
+        Arrival(row.id, row.name, words.host_status(status_of(row, moment.now, offline_after_seconds))) for row in rows
+    )
+
+
+def host_page(
+    view: HostView,
+    runs: Sequence[DayRun],
+    notes: Sequence[HostNote],
+    running: JobRow | None,
+    open_alerts: int,
+    shown: Window,
+    moment: Moment,
+    offline_after_seconds: float,
+) -> HostPage:
+    row = view.host
+    plans = _plans(row)
+    known = {schedule.name for schedule in view.schedules}
+    return HostPage(
+        id=row.id,
+        name=row.name,
+        tags=", ".join(fleet.tags(view)),
+        state=fleet.state(view, running, moment, offline_after_seconds),
+        lede=_lede(view, moment),
+        alerts=many("%(n)s open alert", "%(n)s open alerts", open_alerts) if open_alerts else "",
+        facts=tuple((name, value) for name, value in _facts(row, moment) if value),
+        plans=plans,
+        schedules=tuple(schedule_line(schedule, runs, shown, moment) for schedule in view.schedules),
+        loose_strips=tuple(
+            strip
+            for strip in fleet.strips_of(view, runs, shown, moment, all_kinds=True)[len(view.schedules) :]
+            if strip.name not in known
+        ),
+        notes=tuple(
+            Note(moment.ago(note.at), _NOTES.get(note.code, note.code.replace("_", " ").capitalize()), note.detail)
+            for note in notes
+        ),
+        kinds=tuple((kind, words.kind_name(kind)) for kind in ("backup", "check", "forget", "prune", "unlock")),
+    )
+
+
+def schedule_line(schedule: ScheduleRow, runs: Sequence[DayRun], shown: Window, moment: Moment) -> ScheduleLine:
+    theirs = [run for run in runs if run.subject == schedule.id]
+    due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else ()
+    days = strips.days(shown, theirs, due, schedule.anchor_at, moment.now)
+    at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now) if schedule.enabled else None
+    outcome = cast("JobStatus | None", schedule.last_outcome)
+    return ScheduleLine(
+        id=schedule.id,
+        name=schedule.name,
+        kind_name=words.kind_name(schedule.kind),
+        enabled=bool(schedule.enabled),
+        in_words=schedules.in_words(schedule.cron),
+        cron=schedule.cron,
+        timezone=schedule.timezone,
+        mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
+        next_due=moment.until(at) if at is not None else None,
+        outcome=words.job_status(outcome) if outcome is not None else None,
+        strip=strips.strip(schedule.name, days),
+    )
+
+
+def plotted_subject(view: HostView) -> str | None:
+    """Whose sizes to plot: the first backup schedule's, else those of the plan that was backed up last."""
+    for schedule in view.schedules:
+        if schedule.kind == "backup":
+            return schedule.id
+    last = view.last_jobs.get("backup")
+    if last is None:
+        return None
+    return f"plan:{last.plan}" if last.plan else ""
+
+
+def _lede(view: HostView, moment: Moment) -> str:
+    last = view.last_jobs.get("backup")
+    if last is None or last.finished_at is None:
+        text = _("No backup was reported yet.")
+    else:
+        text = _("Last backup %(when)s: %(how)s.") % {
+            "when": moment.ago(last.finished_at).words,
+            "how": words.reason(last.reason) or words.job_status(last.status).word.lower(),
+        }
+    due = fleet.next_due(view.schedules, moment, backups_only=False)
+    if due is not None:
+        text += " " + _("Next: %(name)s, %(when)s.") % {"name": due[1].name, "when": moment.until(due[0]).words}
+    return text
+
+
+def _facts(row: HostRow, moment: Moment) -> list[tuple[str, Time | str]]:
+    return [
+        (_("Host name"), row.hostname),
+        (_("System"), " · ".join(filter(None, (row.os, row.arch)))),
+        (_("Agent"), row.agent_version),
+        (_("restic"), row.restic_version or _("not found")),
+        (_("Time zone"), row.timezone or ""),
+        (_("Last sign of life"), moment.ago(row.last_seen_at) if row.last_seen_at is not None else ""),
+        (_("Enrolled"), moment.ago(row.enrolled_at)),
+        (_("Id"), row.id),
+    ]
+
+
+def _plans(row: HostRow) -> tuple[PlanLine, ...]:
+    found = json.loads(row.plans)
+    return tuple(
+        PlanLine(
+            str(plan.get("name", "")),
+            str(plan.get("repository", "")),
+            ", ".join(str(source) for source in plan.get("sources") or []),
+        )
+        for plan in found
+        if isinstance(plan, dict)
+    )

@@ -1,0 +1,111 @@
+"""Cron expressions in plain words, and when they fire next. Pure."""
+
+from typing import Final
+
+from rmactors import cron
+from rmactors.web.views.texts import _
+from rmactors.web.views.times import Moment, Time
+
+_DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_SHORT_DAYS: Final = {"SUN": 0, "MON": 1, "TUE": 2, "WED": 3, "THU": 4, "FRI": 5, "SAT": 6}
+_MONTHS: Final = (
+    "", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "December",
+)  # fmt: skip
+
+
+def in_words(expression: str) -> str:
+    """`Every day at 02:30`, `Monday to Friday at 01:00`. What has no short wording comes back as it is written."""
+    fields = cron.ALIASES.get(expression.strip().lower(), expression).split()
+    if len(fields) != 5:
+        return expression
+    minute, hour, day, month, weekday = fields
+    when = _time_of_day(minute, hour)
+    which = _which_days(day, month, weekday)
+    if when is None or which is None:
+        return expression
+    if which == _("every day") and when.startswith(_("every")):
+        return when[:1].upper() + when[1:]
+    text = f"{which} {when}" if when.startswith(_("at")) else f"{when}, {which}"
+    return text[:1].upper() + text[1:]
+
+
+def next_fires(expression: str, zone: str, moment: Moment, count: int = 5) -> list[Time]:
+    """The next fires in the viewer's zone. Empty where the expression cannot be read here."""
+    found: list[Time] = []
+    after = moment.now
+    try:
+        for _n in range(count):
+            after = cron.next_fire(expression, zone, after)
+            found.append(moment.slot(after))
+    except ValueError:
+        return found
+    return found
+
+
+def next_fire(expression: str, zone: str, after: int) -> int | None:
+    """None where the expression cannot be read here (a zone that this machine does not know)."""
+    try:
+        return cron.next_fire(expression, zone, after)
+    except ValueError:
+        return None
+
+
+def _time_of_day(minute: str, hour: str) -> str | None:
+    if minute == "*" and hour == "*":
+        return _("every minute")
+    if minute.startswith("*/") and minute[2:].isdigit() and hour == "*":
+        return _("every %s minutes") % minute[2:]
+    if not minute.isdigit():
+        return None
+    if hour == "*":
+        return _("every hour, on the hour") if int(minute) == 0 else _("every hour at minute %s") % int(minute)
+    if hour.startswith("*/") and hour[2:].isdigit():
+        start = "" if int(minute) == 0 else _(" at minute %s") % int(minute)
+        return _("every %s hours") % hour[2:] + start
+    hours = hour.split(",")
+    if not all(part.isdigit() for part in hours):
+        return None
+    times = [f"{int(part):02d}:{int(minute):02d}" for part in hours]
+    return _("at %s") % _listed(times)
+
+
+def _which_days(day: str, month: str, weekday: str) -> str | None:
+    if month != "*" and not month.isdigit():
+        return None
+    in_month = "" if month == "*" else _(" of %s") % _(_MONTHS[int(month)])
+    if day == "*" and weekday == "*":
+        return _("every day") if month == "*" else _("every day in %s") % _(_MONTHS[int(month)])
+    if day != "*" and weekday == "*" and all(part.isdigit() for part in day.split(",")):
+        days = _listed([_ordinal(int(part)) for part in day.split(",")])
+        return _("on the %s") % days + (in_month or _(" of each month"))
+    if day == "*" and month == "*":
+        return _weekdays(weekday)
+    return None
+
+
+def _weekdays(weekday: str) -> str | None:
+    first, dash, last = weekday.partition("-")
+    if dash:
+        a, b = _weekday(first), _weekday(last)
+        return None if a is None or b is None else _("%(a)s to %(b)s") % {"a": _(_DAYS[a]), "b": _(_DAYS[b])}
+    named = [_weekday(part) for part in weekday.split(",")]
+    found = [_(_DAYS[n]) for n in named if n is not None]
+    return _("on %s") % _listed(found) if len(found) == len(named) else None
+
+
+def _weekday(text: str) -> int | None:
+    if text.isdigit() and int(text) <= 7:
+        return int(text)
+    return _SHORT_DAYS.get(text.upper())
+
+
+def _ordinal(n: int) -> str:
+    ending = "th" if 10 <= n % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th")
+    return f"{n}{ending}"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else _("%(first)s and %(last)s") % {
+        "first": ", ".join(parts[:-1]), "last": parts[-1],
+    }  # fmt: skip

@@ -1,0 +1,163 @@
+"""The 30-day strip: what became of each day of a schedule, as SVG paths and as a sentence. Pure.
+
+One path for each kind of day, so that five hundred strips stay a small page. Days differ in shape as well as in
+colour: a partial day is lower, a failed one taller, a missed one hollow, one on which nothing was due a speck.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from itertools import pairwise
+from typing import Final, Literal, get_args
+
+from rmactors import clock, cron
+from rmactors.store.queries.pages import DayRun, Days
+from rmactors.vocabulary import JobStatus
+from rmactors.web.views.texts import _
+from rmactors.web.views.times import Moment
+
+Day = Literal["good", "partial", "failed", "running", "missed", "none"]
+DAYS: Final = 30
+_STEP: Final = 7
+HEIGHT: Final = 22
+WIDTH: Final = _STEP * DAYS - 2
+_STROKES: Final[Mapping[Day, str]] = {
+    "good": "M{x}.5 3v16",
+    "partial": "M{x}.5 9v10",
+    "failed": "M{x}.5 0v22",
+    "running": "M{x}.5 3v16",
+    "missed": "M{l}.75 3.75h3.5v14.5h-3.5z",
+    "none": "M{x}.5 17v2",
+}
+_OF_STATUS: Final[Mapping[JobStatus, Day]] = {
+    "succeeded": "good",
+    "partial": "partial",
+    "failed": "failed",
+    "running": "running",
+    "cancelled": "none",
+    "skipped": "none",
+    "queued": "none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The days that a strip shows, in the viewer's zone. `starts` has one more than there are days: the end."""
+
+    first: date
+    starts: tuple[int, ...]
+
+    def spans(self) -> list[Days]:
+        """The days in groups of equal length: where clocks change, a day has 23 or 25 hours."""
+        found: list[Days] = []
+        for n, (start, end) in enumerate(pairwise(self.starts)):
+            length = end - start
+            if found and found[-1].length == length == clock.DAY:
+                found[-1] = Days(found[-1].first, found[-1].start, end, length)
+            else:
+                found.append(Days(n, start, end, length))
+        return found
+
+    def index(self, at: int) -> int | None:
+        """Which day a time falls on; None outside."""
+        if not self.starts[0] <= at < self.starts[-1]:
+            return None
+        low, high = 0, len(self.starts) - 1
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if self.starts[middle] <= at else (low, middle)
+        return low
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """`name` and `title` say whose it is; `paths` are (class, path data); `words` is the text alternative."""
+
+    name: str
+    paths: tuple[tuple[Day, str], ...]
+    words: str
+    days: tuple[Day, ...]
+
+
+def window(moment: Moment) -> Window:
+    """The last thirty days, today included."""
+    first = moment.local(moment.now).date() - timedelta(days=DAYS - 1)
+    starts = tuple(
+        clock.from_datetime(datetime.combine(first + timedelta(days=n), datetime.min.time(), moment.zone))
+        for n in range(DAYS + 1)
+    )
+    return Window(first, starts)
+
+
+def days(
+    shown: Window, runs: Iterable[DayRun], expected: Collection[int], counts_from: int, now: int
+) -> tuple[Day, ...]:
+    """What became of each day: its newest run tells; without one, whether something was due since `counts_from`.
+
+    Today is not missed before it is over: a late run may still come, and alerts are what is quick about that.
+    """
+    newest: dict[int, DayRun] = {}
+    for run in runs:
+        if run.status in {"queued", "skipped", "cancelled"}:
+            continue
+        known = newest.get(run.day)
+        if known is None or (run.status == "running", run.at) > (known.status == "running", known.at):
+            newest[run.day] = run
+    found: list[Day] = []
+    for n in range(len(shown.starts) - 1):
+        if n in newest:
+            found.append(_OF_STATUS[newest[n].status])
+        elif n in expected and shown.starts[n] >= counts_from and shown.starts[n + 1] <= now:
+            found.append("missed")
+        else:
+            found.append("none")
+    return tuple(found)
+
+
+def expected_days(shown: Window, expression: str, zone: str) -> frozenset[int]:
+    """The days on which a schedule fires. Kept: fleets share few expressions, and the days change once a day."""
+    return _expected(shown, expression, zone)
+
+
+@lru_cache(maxsize=4096)
+def _expected(shown: Window, expression: str, zone: str) -> frozenset[int]:
+    found: set[int] = set()
+    for n in range(len(shown.starts) - 1):
+        try:
+            fire = cron.next_fire(expression, zone, shown.starts[n] - 1)
+        except ValueError:  # a zone that this machine no longer knows
+            return frozenset()
+        if fire < shown.starts[n + 1]:
+            found.add(n)
+    return frozenset(found)
+
+
+def strip(name: str, of_days: Sequence[Day]) -> Strip:
+    """The days as shapes and as words."""
+    data: dict[Day, list[str]] = {}
+    for n, day in enumerate(of_days):
+        data.setdefault(day, []).append(_STROKES[day].format(x=n * _STEP + 2, l=n * _STEP))
+    paths = tuple((kind, "".join(data[kind])) for kind in get_args(Day) if kind in data)
+    return Strip(name, paths, in_words(name, of_days), tuple(of_days))
+
+
+def in_words(name: str, of_days: Sequence[Day]) -> str:
+    """`home, last 30 days: 27 good, 1 partial, 2 failed.`"""
+    names = {
+        "good": _("good"), "partial": _("partial"), "failed": _("failed"), "running": _("running"),
+        "missed": _("did not run"), "none": _("with nothing due"),
+    }  # fmt: skip
+    parts = [f"{n} {names[kind]}" for kind in get_args(Day) if (n := sum(1 for day in of_days if day == kind))]
+    return _("%(name)s, last %(days)d days: %(parts)s") % {
+        "name": name, "days": len(of_days), "parts": ", ".join(parts),
+    }  # fmt: skip
+
+
+def legend() -> tuple[tuple[Day, str, str], ...]:
+    """(class, path, word) for each kind of day."""
+    names: tuple[tuple[Day, str], ...] = (
+        ("good", _("good")), ("partial", _("partial")), ("failed", _("failed")), ("missed", _("did not run")),
+        ("running", _("running")), ("none", _("nothing due")),
+    )  # fmt: skip
+    return tuple((day, _STROKES[day].format(x=2, l=0), word) for day, word in names)
