@@ -84,7 +84,7 @@ class Dialer:
                     await failed.wait()
         if won:
             return won[0]
-        raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {_os_reason(errors[0])}")
+        raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {os_reason(errors[0])}")
 
 
 def resolve(host: str, port: int, flags: int = 0) -> list[str]:
@@ -114,12 +114,13 @@ def tls_reason(error: BaseException | None) -> str:
         case ssl.SSLError():
             return (error.reason or str(error)).replace("_", " ").lower()
         case OSError():
-            return _os_reason(error)
+            return os_reason(error)
         case _:
             return "the connection was closed"
 
 
-def _os_reason(error: OSError) -> str:
+def os_reason(error: OSError) -> str:
+    """What the system says, without numbers."""
     cause: BaseException | None = error
     while isinstance(cause, OSError) and cause.strerror is None and cause.__cause__ is not None:
         cause = cause.__cause__  # trio sums up its attempts and keeps the reason behind

@@ -171,7 +171,7 @@ class _Connection:
                 raise _Broken("the connection broke before the answer was there") from None
             if not received and self._http.their_state is h11.SEND_RESPONSE:
                 raise _Broken("the receiver closed the connection without an answer")
-            self._http.receive_data(received)
+            self._http.receive_data(bytes(received))
 
     def made_ready(self) -> bool:
         """Whether another request can follow on this connection."""

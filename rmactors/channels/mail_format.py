@@ -7,7 +7,6 @@ its own and points to the raise. Both are the same on every retry, so that a mai
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email import policy
-from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Final
@@ -39,12 +38,12 @@ class Mail:
 def render(notice: Notice, config: Mapping[str, Any], base_url: str) -> Mail:
     """The mail about a notice, lines ended by CRLF."""
     sender = parse_address(config["from"])
-    recipients = parse_addresses(config["to"])
+    to = parse_addresses(config["to"])
     host = thread_host(base_url)
-    utf8 = needs_smtputf8((sender, *recipients))
+    utf8 = needs_smtputf8((sender, *to))
     mail = EmailMessage(_UTF8_MAIL if utf8 else _MAIL)
     mail["From"] = sender
-    mail["To"] = recipients
+    mail["To"] = to
     mail["Subject"] = subject(notice)
     mail["Date"] = format_datetime(clock.to_datetime(notice.occurred_at).replace(microsecond=0))
     thread = f"<{notice.alert_id}@{host}>"
@@ -61,8 +60,12 @@ def render(notice: Notice, config: Mapping[str, Any], base_url: str) -> Mail:
         mail.set_content(content, cte="7bit")
     else:
         mail.set_content(content)
-    envelope = tuple(dict.fromkeys(_envelope(address) for address in recipients))
-    return Mail(_envelope(sender), envelope, mail.as_bytes(), utf8)
+    return Mail(sender.addr_spec, recipients(config), mail.as_bytes(), utf8)
+
+
+def recipients(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The addresses of the envelope, each once."""
+    return tuple(dict.fromkeys(address.addr_spec for address in parse_addresses(config["to"])))
 
 
 def subject(notice: Notice) -> str:
@@ -97,10 +100,6 @@ def thread_host(base_url: str) -> str:
         return "localhost"
 
 
-def _envelope(address: Address) -> str:
-    return address.addr_spec
-
-
 class _Mail(policy.EmailPolicy):
     """The standard library's policy for sending, save that ids stay on one line.
 
@@ -112,7 +111,8 @@ class _Mail(policy.EmailPolicy):
     def fold(self, name: str, value: str) -> str:
         if name.lower() in self._WHOLE:
             return f"{name}: {value}\r\n"
-        return super().fold(name, value)
+        folded: str = super().fold(name, value)
+        return folded
 
     def fold_binary(self, name: str, value: str) -> bytes:
         if name.lower() in self._WHOLE:

@@ -1,0 +1,242 @@
+"""One conversation with a mail server: smtplib, blocking, in a thread of its own. `smtp` is trio's side of it.
+
+Each step's socket timeout is the time left; for a server that drips, whoever waits calls `abort` at the deadline.
+No credential is sent before TLS where TLS is asked for: smtplib ends the conversation where STARTTLS is not
+offered, is refused, or its certificate does not hold.
+"""
+
+import base64
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from rmactors.channels.answers import Verdict, judge_smtp
+from rmactors.channels.dialing import ConnectFailed, allowed_addresses, os_reason, resolve, tls_reason
+from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.channels.mail_format import Mail
+
+_GOODBYE_SECONDS: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MailServer:
+    """Where to and how. `local_name` is what this server calls itself in EHLO."""
+
+    host: str
+    port: int
+    encryption: Literal["starttls", "tls", "none"]
+    username: str | None
+    password: str | None
+    local_name: str
+
+    def __repr__(self) -> str:
+        return f"MailServer({self.host!r}, {self.port}, {self.encryption})"
+
+
+@dataclass(frozen=True, slots=True)
+class MailOutcome:
+    """How it ended. `left`: the recipients that have not got it and may yet."""
+
+    verdict: Verdict
+    code: int | None
+    error: str | None = None
+    left: tuple[str, ...] = ()
+
+
+class MailSession:
+    """`deliver` runs in a thread, once; `abort` may be called from another at any time."""
+
+    def __init__(
+        self, server: MailServer, policy: OutboundPolicy, ssl_context: ssl.SSLContext, deadline: float
+    ) -> None:
+        """`deadline` is a time.monotonic()."""
+        self._server = server
+        self._policy = policy
+        self._tls = ssl_context
+        self._deadline = deadline
+        self._lock = threading.Lock()
+        self._lifeline: socket.socket | None = None
+        self._aborted = False
+        self.accepted: MailOutcome | None = None
+        """Set as soon as the server has taken the mail, before the goodbye."""
+
+    def abort(self) -> None:
+        """End the conversation: whatever the thread waits for fails at once."""
+        with self._lock:
+            self._aborted = True
+            lifeline, self._lifeline = self._lifeline, None
+        if lifeline is not None:
+            _shut(lifeline)
+
+    def deliver(self, mail: Mail, recipients: Sequence[str]) -> MailOutcome:
+        """Hand the mail over for these recipients. Blocks. Never raises for what network or server do."""
+        everyone = tuple(recipients)
+        try:
+            return self._converse(mail, everyone)
+        except ForbiddenAddress as error:
+            return MailOutcome("dead", None, str(error), everyone)
+        except ConnectFailed as error:
+            return MailOutcome("retry", None, str(error), everyone)
+        except smtplib.SMTPRecipientsRefused as error:
+            return _settled(everyone, error.recipients, none_took_it=True)
+        except smtplib.SMTPResponseException as error:
+            code = error.smtp_code if 100 <= error.smtp_code <= 599 else None
+            return MailOutcome(judge_smtp(error.smtp_code), code, f"{code or ''} {_text(error.smtp_error)}", everyone)
+        except smtplib.SMTPServerDisconnected:
+            return MailOutcome("retry", None, "the server closed the connection", everyone)
+        except smtplib.SMTPException as error:
+            return MailOutcome("retry", None, self._missing(str(error)), everyone)
+        except ssl.SSLError as error:
+            return MailOutcome("retry", None, f"TLS with {self._server.host} failed: {tls_reason(error)}", everyone)
+        except OSError as error:
+            return MailOutcome("retry", None, f"the connection failed: {os_reason(error)}", everyone)
+
+    def _converse(self, mail: Mail, recipients: tuple[str, ...]) -> MailOutcome:
+        server = self._server
+        smtp = _Smtp(self._connect(), server.host, server.port, server.local_name)
+        try:
+            smtp.ehlo_or_helo_if_needed()
+            if server.encryption == "starttls":
+                smtp.starttls(context=self._tls)
+                smtp.ehlo_or_helo_if_needed()
+            if server.username:
+                _log_in(smtp, server.username, server.password or "")
+            if mail.smtputf8 and not smtp.has_extn("smtputf8"):
+                raise smtplib.SMTPResponseException(553, b"the server does not take addresses beyond ASCII (SMTPUTF8)")
+            options = ["SMTPUTF8", "BODY=8BITMIME"] if mail.smtputf8 else []
+            refused = smtp.sendmail(mail.sender, recipients, mail.content, options)
+            self.accepted = _settled(recipients, refused)
+            smtp.say_goodbye()
+            return self.accepted
+        finally:
+            smtp.close()
+            with self._lock:
+                lifeline, self._lifeline = self._lifeline, None
+            if lifeline is not None:
+                lifeline.close()
+
+    def _connect(self) -> socket.socket:
+        """A socket to an address that the policy allows, its TLS done where it comes first."""
+        server = self._server
+        addresses = allowed_addresses(resolve(server.host, server.port), server.host, self._policy)
+        reason = ""
+        for number, address in enumerate(addresses):
+            share = self._seconds_left() / (len(addresses) - number)
+            try:
+                plain = socket.create_connection((address, server.port), timeout=share)
+            except OSError as error:
+                reason = os_reason(error)
+                continue
+            break
+        else:
+            raise ConnectFailed(f"cannot connect to {server.host} port {server.port}: {reason}")
+        try:
+            self._hold(plain)
+            plain.settimeout(self._seconds_left())
+            if server.encryption != "tls":
+                return plain
+            return self._tls.wrap_socket(plain, server_hostname=server.host)
+        except BaseException:
+            plain.close()
+            raise
+
+    def _hold(self, connection: socket.socket) -> None:
+        """Keep a second handle on the connection: TLS takes the first one away while it shakes hands."""
+        with self._lock:
+            if self._aborted:
+                raise ConnectFailed("too late")
+            self._lifeline = connection.dup()
+
+    def _seconds_left(self) -> float:
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise ConnectFailed("no time left to connect")
+        return left
+
+    def _missing(self, error: str) -> str:
+        """smtplib's words for what a server does not offer, as an operator needs them."""
+        if "STARTTLS" in error:
+            return (
+                f"{self._server.host} does not offer STARTTLS, so nothing was sent: someone may be stripping it, or the"
+                " encryption should be tls"
+            )
+        if "AUTH" in error or "authentication method" in error:
+            return f"{self._server.host} offers no way to sign in that fits, but a user name is set"
+        return error
+
+
+class _Smtp(smtplib.SMTP):
+    """smtplib on a connection that is there already. Raises SMTPConnectError where the greeting is a refusal."""
+
+    def __init__(self, connection: socket.socket, host: str, port: int, local_name: str) -> None:
+        self._connection = connection
+        try:
+            super().__init__(host, port, local_hostname=local_name)
+        except BaseException:
+            connection.close()
+            raise
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return self._connection
+
+    def say_goodbye(self) -> None:
+        """QUIT. The mail is taken; how the server answers this changes nothing."""
+        try:
+            if self.sock is not None:
+                self.sock.settimeout(_GOODBYE_SECONDS)
+            self.quit()
+        except (smtplib.SMTPException, OSError):
+            return
+
+
+def _log_in(smtp: smtplib.SMTP, username: str, password: str) -> None:
+    """smtplib's login, which speaks only ASCII; beyond it PLAIN in UTF-8, as RFC 4616 has it."""
+    if username.isascii() and password.isascii():
+        smtp.login(username, password)
+        return
+    if "PLAIN" not in smtp.esmtp_features.get("auth", "").upper().split():
+        raise smtplib.SMTPException("No suitable authentication method found.")
+    response = base64.b64encode(f"\0{username}\0{password}".encode()).decode()
+    code, reply = smtp.docmd("AUTH", f"PLAIN {response}")
+    if code not in (235, 503):
+        raise smtplib.SMTPAuthenticationError(code, reply)
+
+
+def _settled(
+    recipients: tuple[str, ...], refused: dict[str, tuple[int, bytes]], *, none_took_it: bool = False
+) -> MailOutcome:
+    """What a mail's end is, where some recipients were refused: `refused` maps them to the server's reply."""
+    for_good = [one for one in recipients if one in refused and judge_smtp(refused[one][0]) == "dead"]
+    for_now = [one for one in recipients if one in refused and one not in for_good]
+    not_asked = [one for one in recipients if one not in refused] if none_took_it else []
+    left = tuple(one for one in recipients if one in for_now or one in not_asked)
+    said = [f"{one} refused for good ({_reply(refused[one])})" for one in for_good]
+    said += [f"{one} refused for now ({_reply(refused[one])})" for one in for_now]
+    error = "; ".join(said) or None
+    if left:
+        return MailOutcome("retry", refused[for_now[0]][0] if for_now else None, error, left)
+    if none_took_it:
+        return MailOutcome("dead", refused[for_good[0]][0], error, recipients)
+    return MailOutcome("delivered", 250, error)
+
+
+def _reply(reply: tuple[int, bytes]) -> str:
+    return f"{reply[0]} {_text(reply[1])}"
+
+
+def _text(reply: bytes | str) -> str:
+    return reply.decode(errors="replace") if isinstance(reply, bytes) else reply
+
+
+def _shut(connection: socket.socket) -> None:
+    try:
+        connection.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass  # it has ended by itself
+    finally:
+        connection.close()
