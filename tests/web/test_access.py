@@ -146,7 +146,9 @@ async def test_a_body_of_one_mebibyte_is_still_read(site: Site) -> None:
     assert (await site.api("POST", "/api/enrollment-tokens", raw=body)).status == 201
 
 
-@pytest.mark.parametrize("path", ["/api/alerts/x", "/api/alerts/" + "Z" * 26, "/api/jobs/%00", "/api/hosts/" + "a" * 500])
+@pytest.mark.parametrize(
+    "path", ["/api/alerts/x", "/api/alerts/" + "Z" * 26, "/api/jobs/%00", "/api/hosts/" + "a" * 500]
+)
 async def test_an_unknown_and_a_malformed_id_are_both_404(site: Site, path: str) -> None:
     answer = await site.api("GET", path)
     assert answer.status == 404

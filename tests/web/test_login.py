@@ -1,0 +1,289 @@
+"""Signing in and out: passwords, sessions, throttles, the second factor, showing the password again."""
+
+import pytest
+from quart.testing.client import QuartClient
+
+from rmactors import clock, tokens
+from rmactors.messages.accounts import SetSecondFactor
+from rmactors.web import access
+from rmactors.web.auth import totp
+from tests.web.conftest import PASSWORD, Site, open_site, settings_for
+
+SECRET = b"01234567890123456789"
+
+
+def form(username: str = "anna", password: str = PASSWORD, target: str = "/") -> dict[str, str]:
+    return {"username": username, "password": password, "next": target}
+
+
+def cookie_of(browser: QuartClient, name: str = "rm") -> str | None:
+    assert browser.cookie_jar is not None
+    return next((cookie.value for cookie in browser.cookie_jar if cookie.name == name), None)
+
+
+async def turn_on_second_factor(site: Site, user_id: str, codes: tuple[str, ...] = ()) -> None:
+    sealed = site.services.box.seal(SECRET, f"totp:{user_id}")
+    hashes = tuple(totp.recovery_digest(code) for code in codes)
+    await site.commit(SetSecondFactor(user_id, sealed, 0, hashes, site.audit("user.second_factor_on", user_id)))
+
+
+async def test_a_login_goes_where_the_user_wanted_and_sets_a_strict_cookie(site: Site) -> None:
+    await site.user()
+    browser = site.browser()
+    answer = await browser.post("/login", form=form(target="/alerts?status=all"))
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/alerts?status=all")
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert "Path=/" in cookie
+    assert "Domain" not in cookie
+    assert (await browser.get("/api/alerts")).status_code == 200
+
+
+async def test_over_tls_the_cookie_is_host_bound_and_secure(tmp_path: object) -> None:
+    from pathlib import Path
+
+    assert isinstance(tmp_path, Path)
+    settings = settings_for(tmp_path, cookie_secure=True, base_url="https://localhost")
+    async with open_site(settings) as site:
+        await site.user()
+        answer = await site.browser().post("/login", form=form())
+        assert answer.headers["Set-Cookie"].startswith("__Host-rm=")
+        assert "Secure" in answer.headers["Set-Cookie"]
+        assert answer.headers["Strict-Transport-Security"]
+
+
+@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example", "x", "/a\r\nb", "/ü"])
+async def test_a_login_never_leads_to_another_site(site: Site, target: str) -> None:
+    await site.user()
+    answer = await site.browser().post("/login", form=form(target=target))
+    assert answer.headers["Location"] == "/"
+
+
+@pytest.mark.parametrize(("username", "password"), [("anna", "wrong"), ("nobody", PASSWORD), ("anna", "x" * 300)])
+async def test_a_wrong_login_comes_back_with_the_name_intact_and_is_audited(
+    site: Site, username: str, password: str
+) -> None:
+    await site.user()
+    answer = await site.browser().post("/login", form=form(username, password))
+    text = await answer.get_data(as_text=True)
+    assert answer.status_code == 422
+    assert f'value="{username}"' in text
+    assert "Set-Cookie" not in answer.headers
+    [row] = site.sql("SELECT * FROM audit WHERE action = 'user.login'")
+    assert row["result"] == "failed"
+    assert row["actor"] == ("anna" if username == "anna" else "unknown")
+
+
+async def test_the_user_name_is_known_in_any_case(site: Site) -> None:
+    await site.user("Anna")
+    assert (await site.browser().post("/login", form=form("aNNa"))).status_code == 303
+
+
+async def test_a_disabled_user_does_not_get_in_and_is_thrown_out(site: Site) -> None:
+    user_id = await site.user()
+    await site.user("boss")
+    browser = await site.log_in()
+    assert (await site.api("PATCH", f"/api/users/{user_id}", {"disabled": True})).status == 200
+    assert (await browser.get("/api/alerts")).status_code == 401
+    assert (await site.browser().post("/login", form=form())).status_code == 422
+
+
+async def test_the_sixth_login_in_a_burst_to_an_account_waits(site: Site) -> None:
+    await site.user()
+    browser = site.browser()
+    statuses = [(await browser.post("/login", form=form(password="wrong"))).status_code for _ in range(5)]
+    late = await browser.post("/login", form=form())
+    assert statuses == [422] * 5
+    assert late.status_code == 429
+    assert 1 <= int(late.headers["Retry-After"]) <= 12
+    site.clock.advance(12 * clock.SECOND)
+    assert (await browser.post("/login", form=form())).status_code == 303
+
+
+async def test_the_eleventh_login_in_a_burst_from_an_address_waits(site: Site) -> None:
+    browser = site.browser()
+    statuses = [(await browser.post("/login", form=form(f"user{n}"))).status_code for n in range(11)]
+    assert statuses == [422] * 10 + [429]
+
+
+async def test_a_new_login_gets_a_new_id_and_the_old_session_ends(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    first = cookie_of(browser)
+    await browser.post("/login", form=form())
+    second = cookie_of(browser)
+    assert first != second
+    assert len(site.sql("SELECT 1 FROM sessions")) == 1
+    stale = await site.browser().get("/api/alerts", headers={"Cookie": f"rm={first}"})
+    assert stale.status_code == 401
+
+
+async def test_the_database_holds_digests_of_sessions_and_tokens_only(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    cookie = cookie_of(browser)
+    assert cookie is not None
+    [session] = site.sql("SELECT * FROM sessions")
+    assert session["token_hash"] == tokens.digest(cookie)
+    everything = site.services.settings.database.read_bytes()
+    wal = site.services.settings.database.with_name("rm.db-wal")
+    everything += wal.read_bytes() if wal.exists() else b""
+    for secret in (cookie, PASSWORD, *site.tokens.values()):
+        assert secret.encode() not in everything
+
+
+async def test_a_session_ends_when_it_is_idle(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    site.clock.advance(access.SESSION_IDLE - clock.MINUTE)
+    assert (await browser.get("/api/alerts")).status_code == 200
+    site.clock.advance(access.SESSION_IDLE - clock.MINUTE)
+    assert (await browser.get("/api/alerts")).status_code == 200
+    site.clock.advance(access.SESSION_IDLE + clock.MINUTE)
+    assert (await browser.get("/api/alerts")).status_code == 401
+
+
+async def test_a_session_ends_at_its_absolute_end_however_busy(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    steps = access.SESSION_LIFETIME // access.SESSION_IDLE
+    for _ in range(steps):
+        assert (await browser.get("/api/alerts")).status_code == 200
+        site.clock.advance(access.SESSION_IDLE - clock.MINUTE)
+    site.clock.advance(steps * clock.MINUTE)
+    assert (await browser.get("/api/alerts")).status_code == 401
+
+
+async def test_a_logout_ends_the_session_on_the_server(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    cookie = cookie_of(browser)
+    answer = await browser.post("/logout")
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/login")
+    assert (await site.browser().get("/api/alerts", headers={"Cookie": f"rm={cookie}"})).status_code == 401
+
+
+async def test_the_login_page_leads_on_who_is_signed_in_and_to_the_setup_on_the_first_run(site: Site) -> None:
+    assert (await site.browser().get("/login")).headers["Location"] == "/setup"
+    await site.user()
+    assert (await site.browser().get("/login")).status_code == 200
+    browser = await site.log_in()
+    assert (await browser.get("/login?next=/jobs")).headers["Location"] == "/jobs"
+
+
+# ---- the second factor
+
+
+async def test_with_a_second_factor_the_password_alone_opens_nothing(site: Site) -> None:
+    await turn_on_second_factor(site, await site.user())
+    browser = site.browser()
+    first = await browser.post("/login", form=form(target="/jobs"))
+    assert first.headers["Location"] == "/login/second-factor?next=/jobs"
+    assert (await browser.get("/api/alerts")).status_code == 401
+    assert (await browser.get("/login/second-factor")).status_code == 200
+    code = totp.code(SECRET, totp.step_at(site.clock()))
+    before = cookie_of(browser)
+    second = await browser.post("/login/second-factor", form={"code": code, "next": "/jobs"})
+    assert (second.status_code, second.headers["Location"]) == (303, "/jobs")
+    assert cookie_of(browser) != before
+    assert (await browser.get("/api/alerts")).status_code == 200
+
+
+async def test_a_code_is_good_once(site: Site) -> None:
+    await turn_on_second_factor(site, await site.user())
+    code = totp.code(SECRET, totp.step_at(site.clock()))
+    for expected in (303, 422):
+        browser = site.browser()
+        await browser.post("/login", form=form())
+        answer = await browser.post("/login/second-factor", form={"code": code})
+        assert answer.status_code == expected
+
+
+async def test_a_recovery_code_is_good_once_however_it_is_typed(site: Site) -> None:
+    codes = totp.new_recovery_codes()
+    await turn_on_second_factor(site, await site.user(), codes)
+    for typed, expected in ((codes[0].upper().replace("-", " "), 303), (codes[0], 422), (codes[1], 303)):
+        browser = site.browser()
+        await browser.post("/login", form=form())
+        answer = await browser.post("/login/second-factor", form={"code": typed})
+        assert answer.status_code == expected
+
+
+async def test_guessing_codes_is_throttled(site: Site) -> None:
+    await turn_on_second_factor(site, await site.user())
+    browser = site.browser()
+    await browser.post("/login", form=form())
+    statuses = [(await browser.post("/login/second-factor", form={"code": f"{n:06d}"})).status_code for n in range(6)]
+    assert statuses == [422] * 5 + [429]
+
+
+async def test_a_session_that_owes_its_second_factor_ends_soon(site: Site) -> None:
+    await turn_on_second_factor(site, await site.user())
+    browser = site.browser()
+    await browser.post("/login", form=form())
+    site.clock.advance(11 * clock.MINUTE)
+    code = totp.code(SECRET, totp.step_at(site.clock()))
+    answer = await browser.post("/login/second-factor", form={"code": code})
+    assert answer.headers["Location"].startswith("/login?")
+
+
+# ---- showing the password again
+
+
+async def test_delicate_changes_need_a_fresh_password_and_tokens_are_exempt(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    body = {"name": "ci", "role": "viewer"}
+    assert (await browser.post("/api/tokens", json=body)).status_code == 201
+    site.clock.advance(access.PROOF_LASTS + clock.SECOND)
+    refused = await browser.post("/api/tokens", json=body)
+    assert refused.status_code == 403
+    assert (await refused.get_json(force=True))["type"].endswith("reauthentication-required")
+    assert (await browser.get("/api/tokens")).status_code == 200
+    assert (await site.api("POST", "/api/tokens", body)).status == 201
+
+    assert (await browser.get("/reauthenticate?next=/settings/users")).status_code == 200
+    wrong = await browser.post("/reauthenticate", form={"password": "wrong", "next": "/settings/users"})
+    assert wrong.status_code == 422
+    right = await browser.post("/reauthenticate", form={"password": PASSWORD, "next": "/settings/users"})
+    assert (right.status_code, right.headers["Location"]) == (303, "/settings/users")
+    assert (await browser.post("/api/tokens", json=body)).status_code == 201
+
+
+# ---- one's own account
+
+
+async def test_a_changed_password_ends_the_other_sessions(site: Site) -> None:
+    await site.user()
+    here, there = await site.log_in(), await site.log_in()
+    wrong = await here.post("/api/account/password", json={"current": "not it", "new": "another good phrase"})
+    assert wrong.status_code == 422
+    assert (await wrong.get_json(force=True))["errors"][0]["pointer"] == "/current"
+    weak = await here.post("/api/account/password", json={"current": PASSWORD, "new": "short"})
+    assert (await weak.get_json(force=True))["errors"][0]["pointer"] == "/new"
+    changed = await here.post("/api/account/password", json={"current": PASSWORD, "new": "another good phrase"})
+    assert changed.status_code == 200
+    assert (await here.get("/api/alerts")).status_code == 200
+    assert (await there.get("/api/alerts")).status_code == 401
+    assert (await site.browser().post("/login", form=form(password="another good phrase"))).status_code == 303
+
+
+async def test_sessions_are_listed_and_can_be_ended_each(site: Site) -> None:
+    await site.user()
+    await site.user("bert")
+    here, there, other = await site.log_in(), await site.log_in(), await site.log_in("bert")
+    listed = (await (await here.get("/api/sessions")).get_json())["items"]
+    assert [entry["current"] for entry in listed].count(True) == 1
+    [elsewhere] = [entry for entry in listed if not entry["current"]]
+    assert set(elsewhere) == {"id", "created_at", "last_seen_at", "address", "user_agent", "current"}
+    assert (await other.delete(f"/api/sessions/{elsewhere['id']}")).status_code == 404
+    assert (await here.delete(f"/api/sessions/{elsewhere['id']}")).status_code == 204
+    assert (await there.get("/api/alerts")).status_code == 401
+    assert (await here.delete(f"/api/sessions/{elsewhere['id']}")).status_code == 404
+
+
+async def test_an_api_token_has_no_sessions_and_no_password(site: Site) -> None:
+    assert (await site.get("/api/sessions"))["items"] == []
+    answer = await site.api("POST", "/api/account/password", {"current": "x", "new": "y"})
+    assert answer.status == 403
