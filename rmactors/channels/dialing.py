@@ -39,7 +39,7 @@ class Dialer:
         tcp = await self._race(addresses)
         if self._tls is None:
             return tcp
-        stream = trio.SSLStream(tcp, self._tls, server_hostname=self._host, https_compatible=True)
+        stream = trio.SSLStream(tcp, self._tls, server_hostname=self._host.rstrip("."), https_compatible=True)
         try:
             await stream.do_handshake()
         except trio.BrokenResourceError as error:

@@ -61,17 +61,18 @@ class HttpEndpoint:
     async def post(self, request: HttpRequest, judge: Callable[[HttpAnswer, int], Judgement]) -> Attempt:
         """Send the request once. Never raises for what network or receiver do; `judge` says what an answer means."""
         began = time.perf_counter()
-        status: int | None = None
+        heard: list[HttpAnswer] = []
+        judged = Judgement("retry", f"no answer within {self._deadline:g} s")
         try:
-            with trio.fail_after(self._deadline):
-                answer = await self._exchange(request)
-            status, judged = answer.status, judge(answer, self._now())
-        except trio.TooSlowError:
-            judged = Judgement("retry", f"no answer within {self._deadline:g} s")
+            with trio.move_on_after(self._deadline):
+                await self._exchange(request, heard)
         except ForbiddenAddress as error:
             judged = Judgement("dead", str(error))
         except (ConnectFailed, _Broken) as error:
             judged = Judgement("retry", str(error))
+        status: int | None = None
+        if heard:  # a status that came in time counts, whatever became of the body behind it
+            status, judged = heard[-1].status, judge(heard[-1], self._now())
         error_words = words(judged.error, self._secrets) if judged.error is not None else None
         latency_ms = (time.perf_counter() - began) * 1000
         return Attempt(judged.verdict, status, round(latency_ms, 3), error_words, judged.retry_at)
@@ -82,11 +83,12 @@ class HttpEndpoint:
         while self._idle:
             await self._idle.pop().drop()
 
-    async def _exchange(self, request: HttpRequest) -> HttpAnswer:
+    async def _exchange(self, request: HttpRequest, heard: list[HttpAnswer]) -> None:
+        """One request. What is known of the answer goes into `heard`, last the most."""
         async with self._places:
             connection = await self._idle_one() or _Connection(await self._dialer.open())
             try:
-                answer = await connection.exchange(self._target, self._headers(request), request.body)
+                await connection.exchange(self._target, self._headers(request), request.body, heard)
             except BaseException:
                 await connection.drop()
                 raise
@@ -94,7 +96,6 @@ class HttpEndpoint:
                 self._idle.append(connection)
             else:
                 await connection.drop()
-            return answer
 
     def _headers(self, request: HttpRequest) -> list[tuple[bytes, bytes]]:
         return [
@@ -122,8 +123,10 @@ class _Connection:
         self._http = h11.Connection(h11.CLIENT)
         self._since = 0.0
 
-    async def exchange(self, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> HttpAnswer:
-        """One request and its answer. Raises _Broken."""
+    async def exchange(
+        self, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes, heard: list[HttpAnswer]
+    ) -> None:
+        """One request and its answer, which is in `heard` as soon as its status is there. Raises _Broken."""
         http = self._http
         outgoing = [
             http.send(h11.Request(method=b"POST", target=target, headers=headers)),
@@ -139,11 +142,12 @@ class _Connection:
             head = await self._next_event()
         if not isinstance(head, h11.Response):
             raise _Broken("the receiver closed the connection without an answer")
+        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
+        heard.append(HttpAnswer(head.status_code, found, b""))
         content = bytearray()
         with trio.move_on_after(_REST_SECONDS):
             await self._read_body(content)
-        found = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
-        return HttpAnswer(head.status_code, found, bytes(content[:MAX_BODY_BYTES]))
+        heard.append(HttpAnswer(head.status_code, found, bytes(content[:MAX_BODY_BYTES])))
 
     async def _read_body(self, content: bytearray) -> None:
         """What is there of the body, up to the cap. The status has been given: a body that breaks is no failure."""

@@ -78,7 +78,7 @@ class MailSession:
         everyone = tuple(recipients)
         try:
             return self._converse(mail, everyone)
-        except ForbiddenAddress as error:
+        except (ForbiddenAddress, _Unfit) as error:
             return MailOutcome("dead", None, str(error), everyone)
         except ConnectFailed as error:
             return MailOutcome("retry", None, str(error), everyone)
@@ -107,7 +107,7 @@ class MailSession:
             if server.username:
                 _log_in(smtp, server.username, server.password or "")
             if mail.smtputf8 and not smtp.has_extn("smtputf8"):
-                raise smtplib.SMTPResponseException(553, b"the server does not take addresses beyond ASCII (SMTPUTF8)")
+                raise _Unfit(f"{server.host} takes no mail addresses with letters beyond ASCII (SMTPUTF8)")
             options = ["SMTPUTF8", "BODY=8BITMIME"] if mail.smtputf8 else []
             refused = smtp.sendmail(mail.sender, recipients, mail.content, options)
             self.accepted = _settled(recipients, refused)
@@ -168,6 +168,10 @@ class MailSession:
         if "AUTH" in error or "authentication method" in error:
             return f"{self._server.host} offers no way to sign in that fits, but a user name is set"
         return error
+
+
+class _Unfit(Exception):
+    """The server cannot take this mail, now or later. The message says why."""
 
 
 class _Smtp(smtplib.SMTP):
