@@ -9,7 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct, field
@@ -22,6 +22,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 
 Command = Annotated[list[str], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
+S = TypeVar("S")
 Seconds = Annotated[float, Meta(ge=0, le=31 * 86400)]
 
 
@@ -136,10 +137,12 @@ def parse(text: str) -> AgentFile:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise AgentFileError(f"this is not TOML: {error}") from None
-    try:
-        agent_file = msgspec.convert(found, AgentFile)
-    except msgspec.ValidationError as error:
-        raise AgentFileError(_in_words(str(error), found)) from None
+    # Table by table first: msgspec does not say which one of several it means.
+    for where, form in (("repositories", Repository), ("plans", Plan)):
+        tables = found.get(where)
+        for name, table in tables.items() if isinstance(tables, dict) else ():
+            _convert(table, form, f"{where}.{name}")
+    agent_file = _convert(found, AgentFile, "")
     _check(agent_file)
     return agent_file
 
@@ -204,32 +207,29 @@ _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.+?)`(?:
 _AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
 
 
-def _in_words(error: str, found: dict[str, Any]) -> str:
-    """msgspec's message with the key first, and the key spelled as in the file."""
+def _convert(found: object, form: type[S], at: str) -> S:
+    """`found`, which stands at the key `at`, as a value. Raises AgentFileError."""
+    try:
+        return msgspec.convert(found, form)
+    except msgspec.ValidationError as error:
+        raise AgentFileError(_in_words(str(error), at)) from None
+
+
+def _in_words(error: str, at: str) -> str:
+    """msgspec's message with the key first, spelled as in the file."""
     if unknown := _UNKNOWN.search(error):
-        path = _spelled(unknown["path"] or "", found, unknown["field"])
+        path = ".".join(filter(None, [at, unknown["path"]]))
         known = _fields_at(path)
         near = difflib.get_close_matches(unknown["field"], known, n=1)
         hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
         return f"unknown key {'.'.join(filter(None, [path, unknown['field']]))!r}{hint}"
-    at = _AT.match(error)
-    assert at is not None
-    what, path = at["what"], at["path"] or ""
+    found = _AT.match(error)
+    assert found is not None
+    what, path = found["what"], ".".join(filter(None, [at, found["path"]]))
     if what.startswith("Invalid enum value"):
         what = f"must be some of {', '.join(JOB_KINDS)}"
     what = what.replace("Object missing required field", "misses").replace("`null`", "nothing")
-    return f"{_spelled(path, found, None) or 'the file'}: {what[:1].lower()}{what[1:]}"
-
-
-def _spelled(path: str, found: dict[str, Any], field_name: str | None) -> str:
-    """`repositories[...]` as `repositories.main`: the first table that has the field, where msgspec does not say."""
-    head, dots, rest = path.partition("[...]")
-    tables = found.get(head)
-    if dots and isinstance(tables, dict):
-        names = [n for n, t in tables.items() if not isinstance(t, dict) or field_name is None or field_name in t]
-        if field_name is None or len(names) == 1:
-            return f"{head}.{names[0] if len(names) == 1 else '*'}{rest}"
-    return path.replace("[...]", ".*")
+    return f"{path or 'the file'}: {what[:1].lower()}{what[1:]}"
 
 
 def _fields_at(path: str) -> tuple[str, ...]:

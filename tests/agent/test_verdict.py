@@ -18,7 +18,7 @@ SCAN = UNREAD.replace("archival", "scan")
 SUMMARY = '{"message_type":"summary","files_new":1,"snapshot_id":"82f6f905"}\n'
 EXIT_ERROR = '{"message_type":"exit_error","code":1,"message":"Fatal: unable to save snapshot: connection reset"}\n'
 NO_REPOSITORY = (
-    "Fatal: unable to open config file: stat /srv/config: no such file or directory\n"
+    "Fatal: unable to open config file: stat /srv: no such file or directory\n"
     "Is there a repository at the following location?\n/srv\n"
 )
 
@@ -58,7 +58,7 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
         ("backup", 1, "", "Fatal: all target directories/files do not exist\n", "failed", "no_source",
          "none of the sources exists"),
         ("backup", 1, "", NO_REPOSITORY, "failed", "no_repository",
-         "no repository there, or not reachable: unable to open config file: stat /srv/config: no such file or directory"),
+         "no repository there, or not reachable: unable to open config file: stat /srv: no such file or directory"),
         ("prune", 1, "", LOCKED, "failed", "locked", "repository locked by pid 12 on nas since 5m3s"),
         ("check", 1, "", "pack 1234: not found\nFatal: repository contains errors\n", "failed", "corrupt",
          "the repository is damaged: pack 1234: not found"),

@@ -1,0 +1,100 @@
+"""What the server may ask, and what restic is told then. Nothing outside the agent's file gets through."""
+
+from typing import Any
+
+import pytest
+
+from rmactors.agent.requests import Refused, Work, work_for
+from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
+from rmactors.vocabulary import JOB_KINDS, JobKind
+
+FILE = AgentFile(
+    allow=list(JOB_KINDS),
+    repositories={
+        "main": Repository("/srv/restic", password_file="/p", restore_to="/restored"),
+        "off": Repository("s3:x", environment_file="/e"),
+    },
+    plans={
+        "home": Plan(
+            "main", ["/home", "/etc"], exclude=["*.cache", "--dry-run"], tags=["t"], keep=Keep(daily=7), check_parts=12
+        ),
+        "db": Plan("off", ["/var/db"], hooks=Hooks(before=["/bin/dump"])),
+    },
+)
+
+
+def work(kind: JobKind, params: dict[str, Any], agent_file: AgentFile = FILE) -> Work:
+    return work_for(agent_file, kind, params, "J" * 26, "nas")
+
+
+def test_a_backup_is_the_plans_sources_and_nothing_of_the_servers() -> None:
+    found = work("backup", {"plan": "home"})
+    assert found.arguments == (
+        "backup", "--json", "--host", "nas", "--exclude=*.cache", "--exclude=--dry-run", "--tag=t", "--", "/home",
+        "/etc",
+    )  # fmt: skip
+
+
+def test_forget_is_bound_to_this_host_and_these_sources() -> None:
+    found = work("forget", {"plan": "home", "prune": True})
+    assert found.arguments == (
+        "forget", "--json", "--host", "nas", "--path=/home", "--path=/etc", "--keep-daily", "7", "--prune",
+    )  # fmt: skip
+
+
+def test_check_reads_the_data_in_turn_unless_told_what_to_read() -> None:
+    assert work("check", {"plan": "home"}).rotation == ("check:main", 12)
+    assert work("check", {"plan": "home", "read_data_subset": "1/5"}).rotation is None
+    assert "--read-data-subset=10%" in work("check", {"plan": "home", "read_data_subset": "10%"}).arguments
+    assert "--read-data" in work("check", {"repository": "off", "read_data": True}).arguments
+
+
+def test_a_restore_lands_in_a_folder_of_its_own_below_the_one_in_the_file() -> None:
+    found = work("restore", {"plan": "home", "snapshot": "0123abcd", "include": ["/home/me"]})
+    assert found.restore_into == "/restored/" + "J" * 26
+    assert found.arguments == (
+        "restore", "--json", "--target", "/restored/" + "J" * 26, "--include=/home/me", "0123abcd",
+    )  # fmt: skip
+
+
+def test_the_only_plan_need_not_be_named() -> None:
+    single = AgentFile(allow=["backup"], repositories=FILE.repositories, plans={"home": FILE.plans["home"]})
+    assert work("backup", {}, single).plan_name == "home"
+
+
+@pytest.mark.parametrize(
+    ("kind", "params", "says"),
+    [
+        ("backup", {}, "name one of this host's plans (home, db)"),
+        ("backup", {"plan": "nope"}, "no plan 'nope'"),
+        ("backup", {"plan": 7}, "params: Expected `str | null`"),
+        ("backup", {"plan": "home", "sources": ["/etc/shadow"]}, "unknown field `sources`"),
+        ("backup", {"plan": "home", "command": "rm"}, "unknown field `command`"),
+        ("forget", {"plan": "db"}, "has no `keep`"),
+        ("restore", {"plan": "db"}, "no `restore_to`"),
+        ("restore", {"plan": "home", "snapshot": "--help"}, "params"),
+        ("restore", {"plan": "home", "target": "/"}, "unknown field `target`"),
+        ("restore", {"plan": "home", "include": ["relative"]}, "params"),
+        ("diff", {"plan": "home", "from": "0123", "to": "--x"}, "params"),
+        ("diff", {"plan": "home"}, "missing required field"),
+        ("check", {"plan": "home", "read_data_subset": "1/5 --x"}, "params"),
+        ("check", {"plan": "home", "repository": "main"}, "not both"),
+        ("prune", {"repository": "nope"}, "no repository 'nope'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason(kind: JobKind, params: dict[str, Any], says: str) -> None:
+    with pytest.raises(Refused) as caught:
+        work(kind, params)
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", JOB_KINDS)
+def test_a_kind_that_the_file_does_not_allow_is_refused(kind: JobKind) -> None:
+    with pytest.raises(Refused, match=r"not allowed on this host: its agent\.toml allows nothing"):
+        work(kind, {"plan": "home"}, AgentFile(allow=[], repositories=FILE.repositories, plans=FILE.plans))
+
+
+def test_forget_with_prune_needs_leave_to_prune() -> None:
+    without = AgentFile(allow=["forget"], repositories=FILE.repositories, plans=FILE.plans)
+    with pytest.raises(Refused, match="prune is not allowed"):
+        work("forget", {"plan": "home", "prune": True}, without)

@@ -1,0 +1,167 @@
+"""Schedules on a running agent: kept on disk, run on time with the server away, caught up once."""
+
+from pathlib import Path
+
+import pytest
+import trio
+
+from rmactors import clock, wire
+from rmactors.agent.daemon import run_agent
+from rmactors.agent.outbox import Outbox
+from rmactors.agent.schedules import Due, definition
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.spool import Mark, Spool
+from rmactors.agent.state import Credential, KeptSchedules, StateDir
+from rmactors.agent.timetable import Timetable
+from tests.agent.conftest import FAST, ResticRepository
+from tests.agent.server_double import ServerDouble, eventually, schedule, serving
+
+YESTERDAY = clock.now() - clock.DAY
+
+
+def mark(state: StateDir, info: wire.ScheduleInfo, slot: int) -> None:
+    spool = Spool(state.spool_file)
+    spool.set_marks([Mark(info.id, definition(info), slot)])
+    spool.close()
+
+
+def reports(state: StateDir) -> list[wire.Report]:
+    spool = Spool(state.spool_file)
+    frames = [wire.decode_from_agent(report.frame) for report in spool.pending(0, 1000)]
+    spool.close()
+    return [frame for frame in frames if isinstance(frame, wire.JobStarted | wire.JobFinished)]
+
+
+async def test_a_slot_missed_while_off_is_caught_up_once_with_the_server_away(
+    state: StateDir, repository: ResticRepository
+) -> None:
+    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    hourly = schedule("hourly", cron="@hourly", params={"plan": "home"})
+    state.save_schedules(KeptSchedules("H" * 26, 1, (hourly,)))
+    mark(state, hourly, YESTERDAY)
+    for _ in range(2):  # the second life finds the slot taken
+        async with trio.open_nursery() as nursery:
+            await nursery.start(lambda task_status: run_agent(repository.agent_file(), state.path, timings=FAST, task_status=task_status))  # fmt: skip  # noqa: E501
+            await eventually(lambda: len(reports(state)) >= 2)
+            await trio.sleep(0.1)
+            nursery.cancel_scope.cancel()
+    start, end = reports(state)
+    assert isinstance(end, wire.JobFinished)
+    assert (end.status, end.schedule_id, end.job_id) == ("succeeded", hourly.id, start.job_id)
+    slot = clock.from_datetime(end.scheduled_for) if end.scheduled_for else 0
+    assert slot % clock.HOUR == 0
+    assert slot > clock.now() - clock.HOUR - clock.MINUTE
+
+
+async def test_schedules_of_the_welcome_are_kept_and_changes_replace_them(
+    server: ServerDouble, enrolled: StateDir
+) -> None:
+    nightly, weekly = schedule("nightly"), schedule("weekly", cron="@weekly")
+    server.schedules, server.rev = [nightly], 7
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(AgentFile(allow=[]), enrolled.path, timings=FAST))
+        session = await server.an_agent()
+        await eventually(lambda: enrolled.schedules().schedules == (nightly,))
+        await session.send(wire.Schedules(8, [weekly]))
+        await eventually(lambda: enrolled.schedules().schedules == (weekly,))
+        nursery.cancel_scope.cancel()
+    kept = enrolled.schedules()
+    assert (kept.host_id, kept.schedules_rev) == (server.host_id, 8)
+    assert reports(enrolled) == []  # a new schedule counts from now on
+
+
+async def test_an_external_schedule_is_only_watched(state: StateDir) -> None:
+    external = schedule(cron="* * * * *", mode="external")
+    state.save_schedules(KeptSchedules("H" * 26, 1, (external,)))
+    mark(state, external, YESTERDAY)
+    taken: list[Due] = []
+
+    async def take(due: Due) -> None:
+        taken.append(due)
+
+    spool = Spool(state.spool_file)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(Timetable(state, Outbox(spool), take, 0.0).run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    spool.close()
+    assert taken == []
+
+
+async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path
+) -> None:
+    from rmactors.agent.livefeed import LiveFeed
+    from rmactors.agent.settings import Hooks
+    from rmactors.agent.workshop import Workshop
+
+    gate = tmp_path / "gate"
+    hook = tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\nwhile [ ! -e {gate} ]; do sleep 0.02; done\n")
+    hook.chmod(0o755)
+    agent_file = repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])})
+    nightly = schedule()
+    spool = Spool(enrolled.spool_file)
+    workshop = Workshop(agent_file, Outbox(spool), LiveFeed())
+    async with trio.open_nursery() as nursery:
+        await nursery.start(workshop.run)
+        await workshop.take(Due(nightly, clock.HOUR))
+        await workshop.take(Due(nightly, 2 * clock.HOUR))
+        gate.touch()
+        await eventually(lambda: not workshop.taken_on())
+        nursery.cancel_scope.cancel()
+    spool.close()
+    ends = [report for report in reports(enrolled) if isinstance(report, wire.JobFinished)]
+    assert sorted((end.status, end.reason) for end in ends) == [("skipped", "skipped"), ("succeeded", "ok")]
+
+
+async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_once_and_in_order(
+    state: StateDir, repository: ResticRepository, tmp_path: Path
+) -> None:
+    """Five runs that fail and five that succeed, alternating, each by an `exec` of its own; then all at once."""
+    from tests.agent.test_wrapping import execute
+
+    double = ServerDouble()
+    async with serving(double):
+        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+    for number in range(10):
+        good = number % 2
+        command = ["restic", "backup", str(repository.source) if good else "/nonexistent"]
+        await execute(state, command, environment=repository.environment)
+    assert len(reports(state)) == 20
+    async with serving(double), trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(AgentFile(allow=[]), state.path, timings=FAST))
+        await eventually(lambda: not reports(state))
+        nursery.cancel_scope.cancel()
+    assert [end.reason for end in double.ends()] == ["no_source", "ok"] * 5
+    assert [report.seq for report in double.received] == list(range(1, 21))
+
+
+@pytest.mark.parametrize("status", ["succeeded", "failed"])
+async def test_hooks_run_around_a_backup_and_see_its_end(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path, status: str
+) -> None:
+    from rmactors.agent.settings import Hooks
+    from tests.agent.test_jobs_with_restic import outcome
+
+    hook = tmp_path / "hook"
+    hook.write_text(f'#!/bin/sh\necho "$1 $RM_PLAN $RM_JOB_STATUS" >> {tmp_path}/told\n')
+    hook.chmod(0o755)
+    if status == "failed":
+        repository.password_file.write_text("wrong")
+    hooks = Hooks(before=[str(hook), "before"], after=[str(hook), "after"])
+    end = await outcome(server, enrolled, repository.agent_file(plan={"hooks": hooks}), "backup")
+    assert end.status == status
+    assert (tmp_path / "told").read_text() == f"before home \nafter home {status}\n"
+
+
+async def test_a_hook_that_fails_stops_the_backup_and_is_named(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    from rmactors.agent.settings import Hooks
+    from tests.agent.test_jobs_with_restic import outcome
+
+    hooks = Hooks(before=["/bin/sh", "-c", "echo the database is away >&2; exit 1"])
+    end = await outcome(server, enrolled, repository.agent_file(plan={"hooks": hooks}), "backup")
+    assert (end.status, end.error) == ("failed", "the hook `before` failed: the database is away")
+    assert repository.restic("snapshots", "--json").stdout.strip() == "[]"
