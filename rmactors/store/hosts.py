@@ -33,7 +33,9 @@ def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> No
 @handles(EnrollHost)
 def enroll_host(tx: Transaction, write: EnrollHost) -> str:
     name_key = write.name.casefold()
-    known = tx.row("SELECT id, last_hello_at, first_report_at FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name_key,))
+    known = tx.row(
+        "SELECT id, last_hello_at, first_report_at FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name_key,)
+    )
     if known is not None and (known["last_hello_at"] is not None or known["first_report_at"] is not None):
         raise RefusedWrite("name_taken", f"a host named {write.name!r} is enrolled already; choose another name")
     host_id: str = known["id"] if known is not None else write.host_id
@@ -47,9 +49,17 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> str:
         tx.execute(
             "UPDATE hosts SET name = ?, hostname = ?, os = ?, arch = ?, agent_version = ?, token_hash = ?, enrolled_at = ?"
             " WHERE id = ?",
-            (write.name, write.hostname, write.os, write.arch, write.agent_version, write.token_hash, write.at, host_id),
+            (
+                write.name,
+                write.hostname,
+                write.os,
+                write.arch,
+                write.agent_version,
+                write.token_hash,
+                write.at,
+                host_id,
+            ),
         )
-        tx.wake.hosts.add(host_id)
     else:
         tx.execute(
             "INSERT INTO hosts (id, name, name_key, hostname, os, arch, token_hash, agent_version, enrolled_at)"
@@ -60,7 +70,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> str:
             ),
         )  # fmt: skip
     audit.append(tx, Audit(write.at, write.name, "agent", "host.enroll", "host", host_id, address=write.address))
-    tx.wake.host_list = True
+    tx.wake.hosts.add(host_id)
     tx.wake.topics.add("hosts")
     return host_id
 
@@ -119,7 +129,9 @@ def update_host(tx: Transaction, write: UpdateHost) -> None:
         )
         if taken is not None:
             raise RefusedWrite("name_taken", f"a host named {write.name!r} exists already")
-        tx.execute("UPDATE hosts SET name = ?, name_key = ? WHERE id = ?", (write.name, write.name.casefold(), write.host_id))
+        tx.execute(
+            "UPDATE hosts SET name = ?, name_key = ? WHERE id = ?", (write.name, write.name.casefold(), write.host_id)
+        )
     if write.tags is not None:
         tx.execute("UPDATE hosts SET tags = ? WHERE id = ?", (json.dumps(write.tags), write.host_id))
     audit.append(tx, write.audit)
@@ -138,14 +150,15 @@ def rotate_host_token(tx: Transaction, write: RotateHostToken) -> None:
 def delete_host(tx: Transaction, write: DeleteHost) -> None:
     _require(tx, write.host_id)
     tx.execute("UPDATE hosts SET deleted_at = ?, token_hash = NULL WHERE id = ?", (write.at, write.host_id))
-    tx.execute("UPDATE schedules SET deleted_at = ? WHERE host_id = ? AND deleted_at IS NULL", (write.at, write.host_id))
+    tx.execute(
+        "UPDATE schedules SET deleted_at = ? WHERE host_id = ? AND deleted_at IS NULL", (write.at, write.host_id)
+    )
     tx.execute(
         "UPDATE jobs SET status = 'cancelled', reason = 'cancelled', error = 'the host was deleted', finished_at = ?"
         " WHERE host_id = ? AND status IN ('queued', 'running')",
         (write.at, write.host_id),
     )
     audit.append(tx, write.audit)
-    tx.wake.host_list = True
     tx.wake.hosts.add(write.host_id)
     tx.wake.topics |= {"hosts", "jobs", "alerts"}
 

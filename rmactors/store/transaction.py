@@ -41,11 +41,9 @@ class Wakeups:
     channels: set[str] = field(default_factory=set)
     """Channels with something new to send."""
     hosts: set[str] = field(default_factory=set)
-    """Hosts whose schedules, queued jobs or credential changed."""
+    """Hosts that are new or gone, or whose schedules, queued jobs or credential changed."""
     channel_list: bool = False
     """A channel was made, changed or deleted."""
-    host_list: bool = False
-    """A host was made or deleted."""
     topics: set[str] = field(default_factory=set)
     """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`."""
 
@@ -53,7 +51,6 @@ class Wakeups:
         self.channels |= other.channels
         self.hosts |= other.hosts
         self.channel_list |= other.channel_list
-        self.host_list |= other.host_list
         self.topics |= other.topics
 
 
