@@ -9,6 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,8 @@ from quart_trio import QuartTrio
 
 from rmactors import clock, ids, mailbox, tokens
 from rmactors.actors import rules, store
-from rmactors.channels.base import ChannelSpec, Preview
+from rmactors.channels.base import ChannelSpec
+from rmactors.channels.registry import preview
 from rmactors.mailbox import Mailbox
 from rmactors.messages.accounts import CreateApiToken, CreateUser
 from rmactors.messages.notices import Attempt, Notice
@@ -212,17 +214,9 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     async def subscribe() -> AsyncIterator[trio.MemoryReceiveChannel[frozenset[str]]]:
         yield receive_topics
 
-    def preview(spec: ChannelSpec, notice: Notice) -> Preview:
-        raise AssertionError("no preview here")
-
-    try:
-        from rmactors.channels import preview as real_preview
-    except ImportError:
-        real_preview = preview  # type: ignore[assignment]
-
     services = Services(
         settings, time, reader, ask_store, ask_rules, SecretBox.load_or_create(settings.key_file), postman.try_channel,
-        real_preview, subscribe, lambda: Health(dict(health)),
+        partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)),
     )  # fmt: skip
     timing = rules.Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:

@@ -1,0 +1,226 @@
+"""`/api/notifications` and `/api/deliveries` as programs see them."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rmactors import ids
+from rmactors.messages.notices import Attempt
+from rmactors.messages.writes import RaiseAlert, SettleAttempt
+from tests.web.conftest import Site
+
+WEBHOOK: dict[str, Any] = {
+    "kind": "webhook",
+    "name": "ops",
+    "config": {
+        "url": "https://hooks.example.org/x",
+        "bearer_token": "very-secret-1",
+        "signing_secret": "very-secret-2",
+    },
+}
+NTFY: dict[str, Any] = {
+    "kind": "ntfy",
+    "name": "phone",
+    "config": {"topic": "backups", "access_token": "very-secret-3"},
+}
+SMTP: dict[str, Any] = {
+    "kind": "smtp",
+    "name": "mail",
+    "config": {
+        "host": "mail.example.org", "port": 587, "username": "u", "password": "very-secret-4",
+        "from": "rm@example.org", "to": "a@example.org, b@example.org",
+    },
+}  # fmt: skip
+SET = {"set": True}
+
+
+def stored(site: Site, channel_id: str) -> dict[str, Any]:
+    """The config as it lies in the box."""
+    [row] = site.sql("SELECT config FROM channels WHERE id = ?", channel_id)
+    found: dict[str, Any] = json.loads(site.services.box.open(row["config"], f"notification-channel:{channel_id}"))
+    return found
+
+
+async def dead_delivery(site: Site, channel_id: str) -> str:
+    host_id, alert_id = await site.enroll(), ids.new()
+    await site.commit(RaiseAlert(alert_id, host_id, "backup_failed", "plan:home", "warning", "it failed", site.clock()))
+    [row] = site.sql("SELECT id FROM deliveries WHERE alert_id = ?", alert_id)
+    delivery_id: str = row["id"]
+    refused = Attempt("dead", 404, 4.0, "404 Not Found")
+    await site.commit(
+        SettleAttempt(ids.new(), delivery_id, channel_id, alert_id, "alert.raised", 1, refused, site.clock(), None)
+    )
+    return delivery_id
+
+
+async def test_a_new_channel_has_the_defaults_of_the_contract_and_no_secret_in_sight(site: Site) -> None:
+    shown = await site.post("/api/notifications", WEBHOOK)
+    channel_id = shown["id"]
+    assert shown == {
+        "id": channel_id,
+        "kind": "webhook",
+        "name": "ops",
+        "enabled": True,
+        "config": {"url": "https://hooks.example.org/x", "bearer_token": SET, "signing_secret": SET},
+        "default_priority": None,
+        "min_severity": "info",
+        "events": ["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"],
+        "host_tags": [],
+        "group_seconds": 0,
+        "remind_hours": 0,
+        "created_at": shown["created_at"],
+        "updated_at": shown["created_at"],
+        "last_fired_at": None,
+        "health": {
+            "state": "idle", "since": None, "last_error": None, "queued": 0, "oldest_queued_at": None, "dead": 0,
+        },
+    }  # fmt: skip
+    assert await site.get(f"/api/notifications/{channel_id}") == shown
+    assert (await site.get("/api/notifications"))["items"] == [shown]
+    assert stored(site, channel_id)["bearer_token"] == "very-secret-1"
+    raw = site.services.settings.database.with_name("rm.db-wal").read_bytes()
+    assert b"very-secret" not in raw + site.services.settings.database.read_bytes()
+
+
+@pytest.mark.parametrize("body", [NTFY, SMTP])
+async def test_each_kind_can_be_made_and_read_back_and_sent_back(site: Site, body: dict[str, Any]) -> None:
+    shown = await site.post("/api/notifications", body)
+    before = stored(site, shown["id"])
+    answer = await site.api("PUT", f"/api/notifications/{shown['id']}", shown)
+    assert answer.status == 200
+    assert {**answer.json, "updated_at": None} == {**shown, "updated_at": None}
+    assert stored(site, shown["id"]) == before
+
+
+async def test_a_put_replaces_all_but_secrets_and_null_clears_one(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", {**WEBHOOK, "min_severity": "critical", "host_tags": ["a"]}))[
+        "id"
+    ]
+    config = {"url": "https://hooks.example.org/y", "bearer_token": SET}
+    body = {"kind": "webhook", "name": "other", "config": config}
+    shown = (await site.api("PUT", f"/api/notifications/{channel_id}", body)).json
+    assert (shown["name"], shown["min_severity"], shown["host_tags"]) == ("other", "info", [])
+    assert stored(site, channel_id) == {
+        "url": "https://hooks.example.org/y", "bearer_token": "very-secret-1", "signing_secret": "very-secret-2",
+    }  # fmt: skip
+    cleared = {**body, "config": {**config, "signing_secret": None, "bearer_token": "new"}}
+    shown = (await site.api("PUT", f"/api/notifications/{channel_id}", cleared)).json
+    assert shown["config"] == {"url": "https://hooks.example.org/y", "bearer_token": SET}
+    assert stored(site, channel_id) == {"url": "https://hooks.example.org/y", "bearer_token": "new"}
+
+
+async def test_the_kind_cannot_change(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", WEBHOOK))["id"]
+    answer = await site.api("PUT", f"/api/notifications/{channel_id}", NTFY)
+    assert answer.status == 422
+    assert answer.json["errors"] == [{"pointer": "/kind", "detail": "cannot change; make a new channel"}]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({}, {"/kind", "/name", "/config"}),
+        ([], {""}),
+        ({**WEBHOOK, "kind": "pager"}, {"/kind"}),
+        ({**WEBHOOK, "name": ""}, {"/name"}),
+        ({**WEBHOOK, "name": "x" * 101}, {"/name"}),
+        ({**WEBHOOK, "name": "a\r\nb"}, {"/name"}),
+        ({**WEBHOOK, "nmae": "x", "enabled": "yes"}, {"/nmae", "/enabled"}),
+        ({**WEBHOOK, "config": {}}, {"/config/url"}),
+        ({**WEBHOOK, "config": {"url": "ftp://x", "colour": "red"}}, {"/config/url", "/config/colour"}),
+        ({**WEBHOOK, "config": {"url": "http://169.254.169.254/"}}, {"/config/url"}),
+        ({**WEBHOOK, "config": {"url": "http://127.0.0.1/"}}, {"/config/url"}),
+        ({**WEBHOOK, "config": {"url": "https://h.example", "bearer_token": "a\nb"}}, {"/config/bearer_token"}),
+        ({**NTFY, "config": {"server_url": "x", "topic": ""}}, {"/config/server_url", "/config/topic"}),
+        (
+            {**SMTP, "config": {"host": "", "port": 0, "encryption": "ssl", "from": "x", "to": ""}},
+            {"/config/host", "/config/port", "/config/encryption", "/config/from", "/config/to"},
+        ),
+        ({**WEBHOOK, "events": ["alert.test"]}, {"/events/0"}),
+        ({**WEBHOOK, "min_severity": "fatal"}, {"/min_severity"}),
+        ({**WEBHOOK, "group_seconds": -1, "remind_hours": "x"}, {"/group_seconds", "/remind_hours"}),
+        ({**WEBHOOK, "host_tags": [""]}, {"/host_tags/0"}),
+    ],
+)
+async def test_every_field_at_fault_is_named(site: Site, body: Any, pointers: set[str]) -> None:
+    for path in ("/api/notifications", "/api/notifications/preview"):
+        answer = await site.api("POST", path, body)
+        assert answer.status == 422
+        assert {error["pointer"] for error in answer.json["errors"]} == pointers
+    assert (await site.get("/api/notifications"))["items"] == []
+
+
+async def test_a_test_send_is_one_attempt_also_on_a_disabled_channel_and_is_in_the_log(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", {**WEBHOOK, "enabled": False}))["id"]
+    result = await site.post(f"/api/notifications/{channel_id}/test", role="operator")
+    assert result == {
+        "ok": True, "status_code": 204, "latency_ms": 12.5, "error": None, "event": "alert.test",
+        "fired_at": result["fired_at"],
+    }  # fmt: skip
+    [(spec, notice)] = site.postman.sent
+    assert spec.config["bearer_token"] == "very-secret-1"
+    assert (notice.event, notice.severity, notice.kind, notice.host_name, notice.host_id) == (
+        "alert.test", "info", "test", "restic-manager", "",
+    )  # fmt: skip
+    first = (await site.get(f"/api/notifications/{channel_id}"))["last_fired_at"]
+    assert first == result["fired_at"]
+
+    site.postman.answer = Attempt("retry", None, 5.0, "connection refused")
+    failed = await site.post(f"/api/notifications/{channel_id}/test", role="operator")
+    assert (failed["ok"], failed["status_code"], failed["error"]) == (False, None, "connection refused")
+    assert (await site.get(f"/api/notifications/{channel_id}"))["last_fired_at"] == first
+    log = (await site.get(f"/api/notifications/{channel_id}/log"))["items"]
+    assert [(entry["event"], entry["ok"], entry["status_code"]) for entry in log] == [
+        ("alert.test", False, None), ("alert.test", True, 204),
+    ]  # fmt: skip
+    assert set(log[0]) == {
+        "id", "channel_id", "alert_id", "delivery_id", "event", "attempt", "ok", "status_code", "latency_ms", "error",
+        "fired_at",
+    }  # fmt: skip
+
+
+async def test_a_preview_shows_what_a_sample_would_send_with_secrets_masked(site: Site) -> None:
+    shown = (await site.post("/api/notifications/preview", WEBHOOK))["request"]
+    assert (shown["method"], shown["url"]) == ("POST", "https://hooks.example.org/x")
+    assert list(json.loads(shown["body"]))[:4] == ["event", "alert_id", "severity", "kind"]
+    assert "very-secret" not in json.dumps(shown)
+    mail = await site.post("/api/notifications/preview", SMTP)
+    assert set(mail) == {"mail"}
+    assert "Subject: [restic-manager] [warning] nas1: backup_failed" in mail["mail"]
+    channel = await site.post("/api/notifications", WEBHOOK)
+    assert (await site.post("/api/notifications/preview", channel))["request"]["headers"]["Authorization"]
+    assert site.postman.sent == []
+
+
+async def test_a_dead_delivery_is_sent_again_by_hand(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", WEBHOOK))["id"]
+    delivery_id = await dead_delivery(site, channel_id)
+    health = (await site.get(f"/api/notifications/{channel_id}"))["health"]
+    assert (health["state"], health["dead"], health["queued"], health["last_error"]) == ("dead", 1, 0, "404 Not Found")
+    answer = await site.api("POST", f"/api/deliveries/{delivery_id}/retry", role="operator")
+    assert answer.status == 202
+    assert answer.json["state"] == "queued"
+    health = (await site.get(f"/api/notifications/{channel_id}"))["health"]
+    assert (health["state"], health["dead"], health["queued"]) == ("failing", 0, 1)
+    assert health["oldest_queued_at"] is not None
+    assert (await site.api("POST", f"/api/deliveries/{delivery_id}/retry", role="operator")).status == 409
+    assert (await site.api("POST", f"/api/deliveries/{ids.new()}/retry", role="operator")).status == 404
+
+
+async def test_a_deleted_channel_takes_its_log_along(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", WEBHOOK))["id"]
+    await site.post(f"/api/notifications/{channel_id}/test", role="operator")
+    answer = await site.api("DELETE", f"/api/notifications/{channel_id}")
+    assert (answer.status, answer.body) == (204, b"")
+    for method, path in (("GET", ""), ("GET", "/log"), ("DELETE", ""), ("POST", "/test")):
+        assert (await site.api(method, f"/api/notifications/{channel_id}{path}")).status == 404
+    assert site.sql("SELECT 1 FROM notification_log") == []
+
+
+async def test_a_channel_whose_key_is_lost_says_so(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", WEBHOOK))["id"]
+    site.sql("UPDATE channels SET config = x'00'")
+    answer = await site.api("GET", f"/api/notifications/{channel_id}")
+    assert answer.status == 503
+    assert "secret" in answer.json["detail"]
