@@ -147,7 +147,8 @@ def _never(address: Address) -> str | None:
 def _zone(address: Address) -> Zone:
     if address.is_loopback:
         return "loopback"
-    return "external" if address.is_global else "private"
+    site_local = isinstance(address, IPv6Address) and address.is_site_local  # deprecated, and not global
+    return "external" if address.is_global and not site_local else "private"
 
 
 def _embedded(address: Address) -> list[IPv4Address]:

@@ -1,0 +1,25 @@
+"""What the channels' tests share: an authority that signs for localhost, a policy that allows loopback."""
+
+import ssl
+
+import pytest
+
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.tls import shared_ssl_context
+from tests.channels.certificates import Authority, make_authority
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return make_authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def system_trust() -> ssl.SSLContext:
+    """The context of a server that trusts nobody in these tests."""
+    return shared_ssl_context()
+
+
+@pytest.fixture
+def policy() -> OutboundPolicy:
+    return OutboundPolicy.parse("external,private,loopback")

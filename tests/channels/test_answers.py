@@ -1,0 +1,101 @@
+"""What each answer of a receiver means. One row a case."""
+
+import json
+
+import pytest
+
+from rmactors import clock
+from rmactors.channels.answers import HttpAnswer, judge_http, judge_ntfy, judge_smtp, words
+
+NOW = clock.from_rfc3339("2026-11-23T21:30:00Z")
+
+
+def answer(status: int, body: bytes = b"", **headers: str) -> HttpAnswer:
+    return HttpAnswer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+
+
+@pytest.mark.parametrize(
+    ("status", "verdict"),
+    [
+        (200, "delivered"), (201, "delivered"), (202, "delivered"), (204, "delivered"), (299, "delivered"),
+        (300, "dead"), (301, "dead"), (302, "dead"), (304, "dead"), (307, "dead"), (308, "dead"),  # never followed
+        (400, "dead"), (401, "dead"), (403, "dead"), (404, "dead"), (410, "dead"), (413, "dead"), (422, "dead"),
+        (408, "retry"), (425, "retry"), (429, "retry"),
+        (500, "retry"), (501, "retry"), (502, "retry"), (503, "retry"), (504, "retry"), (599, "retry"),
+    ],
+)  # fmt: skip
+def test_verdict_of_a_status(status: int, verdict: str) -> None:
+    judged = judge_http(answer(status), NOW)
+    assert judged.verdict == verdict
+    assert (judged.error is None) == (verdict == "delivered")
+
+
+@pytest.mark.parametrize(
+    ("status", "value", "seconds"),
+    [
+        (429, "5", 5),
+        (503, " 120 ", 120),
+        (429, "Mon, 23 Nov 2026 21:31:00 GMT", 60),
+        (503, "Monday, 23-Nov-26 21:31:00 GMT", 60),  # the older form of a date
+        (429, "0", None),
+        (429, "Mon, 23 Nov 2026 21:29:00 GMT", None),  # past
+        (429, "-5", None),
+        (429, "1.5", None),
+        (429, "soon", None),
+        (429, "", None),
+        (500, "5", None),  # said only on 429 and 503
+        (408, "5", None),
+        (429, "9" * 12, 366 * 86400),  # nonsense does not reach the database
+        (429, "9" * 40, None),
+    ],
+)
+def test_retry_after(status: int, value: str, seconds: int | None) -> None:
+    expected = None if seconds is None else NOW + clock.seconds(seconds)
+    assert judge_http(answer(status, retry_after=value), NOW).retry_at == expected
+
+
+def test_ntfys_daily_quota_waits_for_midnight_utc() -> None:
+    body = json.dumps({"code": 42908, "http": 429, "error": "limit reached: daily message quota reached"}).encode()
+    judged = judge_ntfy(answer(429, body, retry_after="60"), NOW)
+    assert judged.retry_at == clock.from_rfc3339("2026-11-24T00:00:00Z")
+    assert judged.error == "429 Too Many Requests: limit reached: daily message quota reached"
+
+
+def test_ntfys_other_limits_wait_as_they_say() -> None:
+    body = json.dumps({"code": 42901, "http": 429, "error": "limit reached: too many requests"}).encode()
+    assert judge_ntfy(answer(429, body), NOW).retry_at is None
+    assert judge_ntfy(answer(429, body, retry_after="7"), NOW).retry_at == NOW + 7 * clock.SECOND
+
+
+@pytest.mark.parametrize(
+    ("code", "verdict"),
+    [(421, "retry"), (450, "retry"), (454, "retry"), (500, "dead"), (535, "dead"), (554, "dead"), (-1, "retry")],
+)
+def test_verdict_of_an_smtp_reply(code: int, verdict: str) -> None:
+    assert judge_smtp(code) == verdict
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "said"),
+    [
+        (b"", "", "500 Internal Server Error"),
+        (b"no such\r\n  room\x00\x1b[31m", "text/plain", "500 Internal Server Error: no such room [31m"),
+        (b'{"detail":"database is away","code":7}', "application/json", "500 Internal Server Error: database is away"),
+        (b'{"code":7}', "application/json", '500 Internal Server Error: {"code":7}'),
+        (b"{broken", "application/json", "500 Internal Server Error: {broken"),
+        (b"<html><style>p{}</style><h1>Oops</h1><p>down", "text/html", "500 Internal Server Error: Oops down"),
+        (b"\xff\xfe", "", "500 Internal Server Error: \ufffd\ufffd"),
+    ],
+)
+def test_the_receivers_words_are_told_in_a_printable_line(body: bytes, content_type: str, said: str) -> None:
+    assert words(judge_http(answer(500, body, content_type=content_type), NOW).error or "") == said
+
+
+def test_a_redirect_tells_where_it_wanted_to_go() -> None:
+    error = judge_http(answer(302, location="https://elsewhere.example/"), NOW).error
+    assert error == "302 Found: redirects are not followed (to https://elsewhere.example/)"
+
+
+def test_words_are_short_and_hold_no_secret() -> None:
+    assert words("you sent hunter2, hunter2!", ("hunter2",)) == "you sent ••••, ••••!"
+    assert len(words("x" * 5000)) == 240

@@ -1,0 +1,139 @@
+"""What a mail looks like, read back as a mail client reads it."""
+
+from dataclasses import replace
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import cast
+
+import pytest
+
+from rmactors.channels import mail_format
+from rmactors.messages.notices import Notice
+from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
+
+CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}
+BASE = "https://rm.example.org:8443/sub"
+
+
+def mail(notice: Notice, base_url: str = BASE, **config: str) -> EmailMessage:
+    content = mail_format.render(notice, {**CONFIG, **config}, base_url).content
+    return cast(EmailMessage, message_from_bytes(content, policy=policy.default))
+
+
+def text(message: EmailMessage) -> str:
+    return str(message.get_content()).replace("\r\n", "\n")
+
+
+def test_a_raise_is_exactly_this() -> None:
+    found = mail_format.render(RAISE, CONFIG, BASE)
+    assert found.content.decode().split("\r\n") == [
+        "From: Ops <ops@example.org>",
+        "To: maria@example.org, Li <li@example.org>",
+        "Subject: [restic-manager] [warning] nas1: backup_failed",
+        "Date: Mon, 23 Nov 2026 03:00:12 +0000",
+        f"Message-ID: <{ALERT}@rm.example.org>",
+        "Auto-Submitted: auto-generated",
+        'Content-Type: text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding: 7bit",
+        "MIME-Version: 1.0",
+        "",
+        "Backup of home failed: wrong password",
+        "",
+        "Raised at: 2026-11-23T03:00:12.345Z",
+        "Severity: warning",
+        "Host: nas1",
+        "Kind: backup_failed",
+        f"Link: https://rm.example.org/alerts/{ALERT}",
+        "",
+    ]
+    assert (found.sender, found.recipients) == ("ops@example.org", ("maria@example.org", "li@example.org"))
+
+
+@pytest.mark.parametrize(
+    ("notice", "subject"),
+    [
+        (ACKNOWLEDGEMENT, "[restic-manager] [warning] nas1: backup_failed (acknowledged)"),
+        (RESOLUTION, "[restic-manager] [warning] nas1: backup_failed (resolved)"),
+        (REMINDER, "[restic-manager] [warning] nas1: backup_failed"),
+    ],
+)
+def test_later_mails_have_an_id_of_their_own_and_point_to_the_raise(notice: Notice, subject: str) -> None:
+    found = mail(notice)
+    assert found["Subject"] == subject
+    assert found["Message-ID"] == f"<{ALERT}.{DELIVERY}@rm.example.org>"
+    assert found["In-Reply-To"] == found["References"] == f"<{ALERT}@rm.example.org>"
+    assert found["Date"] == "Mon, 23 Nov 2026 04:30:00 +0000"
+
+
+def test_a_retry_is_the_same_mail() -> None:
+    assert mail_format.render(RESOLUTION, CONFIG, BASE) == mail_format.render(RESOLUTION, CONFIG, BASE)
+
+
+def test_a_test_mail_begins_a_thread_of_its_own() -> None:
+    found = mail(
+        replace(RAISE, event="alert.test", kind="test", severity="info", host_id="", host_name="restic-manager")
+    )
+    assert found["Subject"] == "[restic-manager] [info] restic-manager: test"
+    assert found["In-Reply-To"] is None
+
+
+@pytest.mark.parametrize(
+    ("base_url", "host"),
+    [
+        ("http://127.0.0.1:8080", "[127.0.0.1]"),
+        ("http://[::1]:8080", "[::1]"),
+        ("http://[2001:db8::5]", "[2001:db8::5]"),
+        ("http://localhost:8080", "localhost"),
+        ("https://backups.müller.example", "backups.xn--mller-kva.example"),
+        ("https://RM.Example.org", "rm.example.org"),
+    ],
+)
+def test_ids_end_in_the_host_of_the_base_url(base_url: str, host: str) -> None:
+    assert mail(RAISE, base_url)["Message-ID"] == f"<{ALERT}@{host}>"
+
+
+def test_ids_of_a_long_host_name_stay_whole() -> None:
+    host = ".".join(["a" * 60] * 4)
+    raw = mail_format.render(RESOLUTION, CONFIG, f"https://{host}").content
+    assert f"\r\nReferences: <{ALERT}@{host}>\r\n".encode() in raw
+    assert f"\r\nIn-Reply-To: <{ALERT}@{host}>\r\n".encode() in raw
+
+
+def test_whoever_ended_it_and_their_note_stand_below_the_facts() -> None:
+    lines = text(mail(ACKNOWLEDGEMENT)).splitlines()
+    assert lines[-2:] == ["By: dana", "Note: on it"]
+    assert text(mail(RESOLUTION)).splitlines()[-1] == "By: rule"
+
+
+def test_text_and_names_beyond_ascii_arrive() -> None:
+    notice = replace(RAISE, host_name="näs1 ☃", message="Пароль неверен\nsecond line …")
+    found = mail(notice, **{"from": "Jörg Ω <ops@müller.example>"})
+    assert found["Subject"] == "[restic-manager] [warning] näs1 ☃: backup_failed"
+    assert found["From"] == "Jörg Ω <ops@xn--mller-kva.example>"
+    assert text(found).startswith("Пароль неверен\nsecond line …\n\nRaised at: ")
+    assert "Host: näs1 ☃" in text(found)
+
+
+@pytest.mark.parametrize("message", ["x" * 5000, "ä" * 5000, "word " * 2000, ".", "a\r\nb\rc\nd"])
+def test_every_message_fits_into_lines_that_mail_servers_take(message: str) -> None:
+    raw = mail_format.render(replace(RAISE, message=message), CONFIG, BASE).content
+    assert max(len(line) for line in raw.split(b"\r\n")) <= 998
+    assert b"\n" not in raw.replace(b"\r\n", b"")
+    assert raw.isascii()
+
+
+def test_line_breaks_in_a_host_name_make_no_header() -> None:
+    found = mail(replace(RAISE, host_name="nas1\r\nBcc: evil@example.org"))
+    assert found["Bcc"] is None
+    assert found["Subject"] == "[restic-manager] [warning] nas1 Bcc: evil@example.org: backup_failed"
+
+
+def test_an_address_beyond_ascii_asks_for_smtputf8() -> None:
+    found = mail_format.render(RAISE, {**CONFIG, "to": "jörg@example.org"}, BASE)
+    assert found.smtputf8
+    assert "To: jörg@example.org\r\n".encode() in found.content
+    assert not mail_format.render(RAISE, {**CONFIG, "to": "ops@müller.example"}, BASE).smtputf8
+
+
+def test_an_address_twice_is_told_once() -> None:
+    assert mail_format.recipients({"to": "a@b.example, A <a@b.example>, c@d.example"}) == ("a@b.example", "c@d.example")

@@ -1,0 +1,92 @@
+"""What an ntfy request looks like."""
+
+from dataclasses import replace
+from email.header import decode_header, make_header
+
+import pytest
+
+from rmactors import __version__
+from rmactors.channels import ntfy_format
+from rmactors.vocabulary import Event, Priority, Severity
+from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
+
+CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}
+
+
+def test_a_raise_is_exactly_this() -> None:
+    request = ntfy_format.render(RAISE, {**CONFIG, "access_token": "tk_abc"}, None)
+    assert request.url == "https://ntfy.example/backups"
+    assert request.body == b"Backup of home failed: wrong password"
+    assert request.headers == (
+        ("User-Agent", f"restic-manager/{__version__}"),
+        ("Content-Type", "text/plain"),
+        ("Title", "[warning] nas1 backup_failed"),
+        ("Tags", "warning,backup_failed"),
+        ("Click", f"https://rm.example.org/alerts/{ALERT}"),
+        ("Priority", "4"),
+        ("Authorization", "Bearer tk_abc"),
+    )
+
+
+def test_without_a_server_it_is_ntfy_sh_and_a_slash_at_the_end_is_no_second_one() -> None:
+    assert ntfy_format.topic_url({"topic": "t"}) == "https://ntfy.sh/t"
+    assert (
+        ntfy_format.topic_url({"topic": "t", "server_url": "https://ntfy.example/sub/"}) == "https://ntfy.example/sub/t"
+    )
+
+
+@pytest.mark.parametrize(
+    ("severity", "event", "default", "number"),
+    [
+        ("critical", "alert.raised", None, 5),
+        ("critical", "alert.raised", "min", 5),  # always
+        ("critical", "alert.resolved", None, 3),  # an end is never urgent
+        ("critical", "alert.acknowledged", "urgent", 3),
+        ("warning", "alert.raised", None, 4),
+        ("warning", "alert.raised", "low", 2),
+        ("warning", "alert.raised", "urgent", 5),
+        ("warning", "alert.reminder", "high", 4),
+        ("warning", "alert.resolved", "min", 1),  # lower stays lower
+        ("info", "alert.raised", None, 3),
+        ("info", "alert.test", "default", 3),
+        ("info", "alert.raised", "high", 4),
+    ],
+)
+def test_priority(severity: Severity, event: Event, default: Priority | None, number: int) -> None:
+    assert ntfy_format.priority(replace(RAISE, severity=severity, event=event), default) == number
+
+
+def test_the_title_says_what_became_of_the_alert() -> None:
+    assert ntfy_format.title(ACKNOWLEDGEMENT) == "[warning] nas1 backup_failed (acknowledged)"
+    assert ntfy_format.title(RESOLUTION) == "[warning] nas1 backup_failed (resolved)"
+    assert ntfy_format.title(REMINDER) == "[warning] nas1 backup_failed"
+
+
+def test_a_very_long_host_name_leaves_room_for_the_end_of_the_title() -> None:
+    title = ntfy_format.title(replace(RESOLUTION, host_name="x" * 1000))
+    assert len(title) == ntfy_format.MAX_TITLE_CHARACTERS
+    assert title.endswith("… (resolved)")
+
+
+def test_line_breaks_never_reach_a_header() -> None:
+    request = ntfy_format.render(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"), CONFIG, None)
+    assert dict(request.headers)["Title"] == "[warning] nas X-Evil: 1 backup_failed"
+
+
+@pytest.mark.parametrize("name", ["näs1", "сервер " * 20, "☃" * 70, "=?utf-8?q?evil?="])
+def test_what_is_not_ascii_or_looks_encoded_goes_as_encoded_words(name: str) -> None:
+    value = ntfy_format.encoded(name.strip())
+    assert value.isascii()
+    assert all(len(word) <= 75 for word in value.split(" "))
+    assert str(make_header(decode_header(value))) == name.strip()
+
+
+@pytest.mark.parametrize("filler", ["x", "ä", "€", "😀"])
+def test_a_long_message_is_cut_between_characters_to_at_most_4096_bytes(filler: str) -> None:
+    body = ntfy_format.render(replace(RAISE, message="m" + filler * 5000), CONFIG, None).body
+    assert 4096 - 4 <= len(body) <= 4096
+    assert body.decode().endswith(filler + "…")
+
+
+def test_a_message_of_exactly_4096_bytes_is_left_alone() -> None:
+    assert ntfy_format.render(replace(RAISE, message="x" * 4096), CONFIG, None).body == b"x" * 4096

@@ -1,0 +1,84 @@
+"""What a webhook's request looks like, byte by byte."""
+
+import base64
+import hashlib
+import hmac
+import json
+from dataclasses import replace
+
+from rmactors import __version__, clock
+from rmactors.channels import webhook_format
+from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
+
+CONFIG = {"url": "https://hooks.example/ops"}
+
+
+def test_the_body_of_a_raise_is_exactly_this() -> None:
+    assert webhook_format.body(RAISE).decode() == (
+        '{"event":"alert.raised","alert_id":"' + ALERT + '","severity":"warning","kind":"backup_failed",'
+        '"host_id":"' + HOST + '","host_name":"nas1","message":"Backup of home failed: wrong password",'
+        '"raised_at":"2026-11-23T03:00:12.345Z","link":"https://rm.example.org/alerts/' + ALERT + '",'
+        '"subject":"plan:home","occurred_at":"2026-11-23T03:00:12.345Z","delivery_id":"' + DELIVERY + '"}'
+    )
+
+
+def test_acknowledgements_and_resolutions_tell_who_and_why_behind_the_other_keys() -> None:
+    acknowledged = json.loads(webhook_format.body(ACKNOWLEDGEMENT))
+    resolved = json.loads(webhook_format.body(RESOLUTION))
+    assert list(acknowledged)[-3:] == ["delivery_id", "actor", "note"]
+    assert (acknowledged["actor"], acknowledged["note"]) == ("dana", "on it")
+    assert (resolved["actor"], resolved["note"]) == ("rule", None)
+    assert acknowledged["occurred_at"] == "2026-11-23T04:30:00.000Z"
+    assert acknowledged["raised_at"] == "2026-11-23T03:00:12.345Z"
+
+
+def test_a_group_lists_its_members_last() -> None:
+    body = json.loads(webhook_format.body(GROUP))
+    assert list(body)[-1] == "group"
+    assert body["kind"] == "multiple"
+    assert [list(member) for member in body["group"]] == [["alert_id", "severity", "kind", "subject", "message"]] * 2
+    assert body["group"][1]["kind"] == "check_failed"
+
+
+def test_text_beyond_ascii_goes_out_as_utf8() -> None:
+    notice = replace(RAISE, host_name="näs1 ☃")
+    assert "näs1 ☃".encode() in webhook_format.body(notice)
+
+
+def test_headers_of_a_plain_webhook() -> None:
+    request = webhook_format.render(RAISE, CONFIG, LATER)
+    assert request.headers == (
+        ("User-Agent", f"restic-manager/{__version__}"),
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", DELIVERY),
+    )
+
+
+def test_bearer_token_and_header_are_sent_along() -> None:
+    config = {**CONFIG, "bearer_token": "s3cret", "header_name": "X-Key", "header_value": "abc"}
+    headers = dict(webhook_format.render(RAISE, config, LATER).headers)
+    assert headers["Authorization"] == "Bearer s3cret"
+    assert headers["X-Key"] == "abc"
+
+
+def test_a_header_without_value_is_not_sent() -> None:
+    assert "X-Key" not in dict(webhook_format.render(RAISE, {**CONFIG, "header_name": "X-Key"}, LATER).headers)
+
+
+def test_the_signature_is_that_of_standard_webhooks() -> None:
+    """The vector is the one that the libraries of Standard Webhooks test themselves with."""
+    signature = webhook_format.sign(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
+    )
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_secret_without_prefix_signs_as_it_is() -> None:
+    request = webhook_format.render(RAISE, {**CONFIG, "signing_secret": "plain text"}, LATER)
+    headers = dict(request.headers)
+    stamp = str(LATER // clock.SECOND)
+    signed = f"{DELIVERY}.{stamp}.".encode() + request.body
+    expected = base64.b64encode(hmac.digest(b"plain text", signed, hashlib.sha256)).decode()
+    assert headers["webhook-id"] == DELIVERY
+    assert headers["webhook-timestamp"] == stamp
+    assert headers["webhook-signature"] == f"v1,{expected}"
