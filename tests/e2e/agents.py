@@ -113,15 +113,39 @@ def hello(**fields: Any) -> dict[str, Any]:
 async def raw_link(
     server: Server, token: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), path: str = wire.PATH
 ) -> AsyncIterator[RawLink]:
-    """A connection under this token. Raises trio_websocket.ConnectionRejected where the upgrade is refused."""
-    async with trio_websocket.open_websocket_url(
-        server.agent_url.removesuffix(wire.PATH) + path,
-        extra_headers=[(b"Authorization", b"Bearer " + token.encode()), *headers],
-        message_queue_size=64,
-        max_message_size=4 << 20,
-        disconnect_timeout=1,
-    ) as connection:
-        yield RawLink(connection)
+    """A connection under this token. Raises trio_websocket.ConnectionRejected where the upgrade is refused.
+
+    The stream is ours: trio-websocket's own client leaves it open after a refusal.
+    """
+    authorization = (b"Authorization", b"Bearer " + token.encode() if token else b"Bearer")
+    stream = await trio.open_tcp_stream("127.0.0.1", server.agent_port)
+    try:
+        async with trio.open_nursery() as nursery:
+            with trio.fail_after(20):
+                connection = await trio_websocket.wrap_client_stream(
+                    nursery,
+                    stream,
+                    "127.0.0.1",
+                    path,
+                    extra_headers=[authorization, *headers],
+                    message_queue_size=64,
+                    max_message_size=4 << 20,
+                )
+            yield RawLink(connection)
+            with trio.move_on_after(1):
+                await connection.aclose()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        raise _only_one(group) from None
+    finally:
+        await trio.aclose_forcefully(stream)
+
+
+def _only_one(error: BaseException) -> BaseException:
+    """The exception in a nursery's group where there is one alone; else the group."""
+    while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    return error
 
 
 class AgentProcess:
