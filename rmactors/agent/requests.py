@@ -131,6 +131,8 @@ def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
     name, plan = _plan(agent_file, request.plan)
     if plan.keep is None:
         raise Refused(f"plan {name!r} has no `keep` in agent.toml: forget would not know what to keep")
+    if not plan.sources:
+        raise Refused(f"plan {name!r} has no sources: forget would not know which snapshots are its own")
     # Only this host's snapshots of exactly these sources: others in the same repository have plans of their own.
     flags = ["forget", "--json", "--host", host, *(f"--path={source}" for source in plan.sources)]
     for unit in ("last", "hourly", "daily", "weekly", "monthly", "yearly"):

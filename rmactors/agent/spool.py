@@ -33,6 +33,7 @@ CREATE TABLE IF NOT EXISTS reports (
   event TEXT NOT NULL CHECK (event IN ('job_started', 'job_finished')),
   frame TEXT NOT NULL
 );
+CREATE INDEX IF NOT EXISTS reports_by_job ON reports (job_id, event);
 CREATE TABLE IF NOT EXISTS jobs (n INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE);
 CREATE TABLE IF NOT EXISTS marks (
   schedule_id TEXT PRIMARY KEY, definition TEXT NOT NULL, slot INTEGER NOT NULL

@@ -102,7 +102,8 @@ class Workshop:
         if any(other.schedule_id == schedule.id for other, _ in self._active.values()):
             now = wire.utc_now()
             verdict = Verdict("skipped", "skipped", "the run before has not ended")
-            await self._report_end(request, None, now, Outcome(verdict, None, {}), 0.0)
+            assert self._nursery is not None  # not waited for: the disk may be full, other schedules are not to wait
+            self._nursery.start_soon(self._report_end, request, None, now, Outcome(verdict, None, {}), 0.0)
             return
         self._start(request)
 

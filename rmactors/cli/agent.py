@@ -88,6 +88,8 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool) -> None:
 
     async def main() -> None:
         agent_file = load_or_empty(file, asked_for=asked_for)
+        if not agent_file.plans:
+            logging.getLogger("rmactors.agent").info("no plans in %s: only what `exec` wraps is reported", file)
         async with trio.open_nursery() as nursery:
             with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
                 nursery.start_soon(_run_until_stopped, nursery, agent_file)

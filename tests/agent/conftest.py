@@ -64,6 +64,10 @@ class ResticRepository:
             check=check, timeout=60,
         )  # fmt: skip
 
+    def locks(self) -> list[str]:
+        """Locks that count: not those that are still being written."""
+        return [file.name for file in (self.path / "locks").iterdir() if len(file.name) == 64]
+
     def agent_file(self, **changes: Any) -> AgentFile:
         repository: dict[str, Any] = {
             "repository": str(self.path),

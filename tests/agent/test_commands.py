@@ -61,7 +61,7 @@ async def test_check_finds_all_well(
     assert re.search(r"restic is version \d", words)
     assert "repository main opens with its password" in words
     assert "knows this host as nas" in words
-    assert not list((repository.path / "locks").iterdir())
+    assert not repository.locks()
 
 
 async def test_check_names_every_fault_and_fails(state: StateDir, repository: ResticRepository, tmp_path: Path) -> None:

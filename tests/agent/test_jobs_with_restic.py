@@ -17,7 +17,7 @@ from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import StateDir
 from tests.agent.conftest import FAST, ResticRepository
-from tests.agent.server_double import ServerDouble, eventually
+from tests.agent.server_double import ServerDouble, Session, eventually
 
 
 def stats(report: wire.JobFinished) -> dict[str, object]:
@@ -160,7 +160,7 @@ async def test_a_lock_of_a_living_restic_is_named_and_left_alone(
         end = await outcome(server, enrolled, repository.agent_file(), "prune")
         assert (end.status, end.reason) == ("failed", "locked")
         assert f"repository locked by pid {holder.pid} on {socket.gethostname()}" in (end.error or "")
-        assert list((repository.path / "locks").iterdir())
+        assert repository.locks()
 
 
 async def test_the_lock_of_a_restic_that_was_killed_is_removed_once(
@@ -169,10 +169,26 @@ async def test_the_lock_of_a_restic_that_was_killed_is_removed_once(
     async with holding_a_lock(repository) as holder:
         holder.kill()
         holder.wait()
-        assert list((repository.path / "locks").iterdir())
+        assert repository.locks()
         end = await outcome(server, enrolled, repository.agent_file(lock_wait_seconds=30.0), "prune")
     assert end.status == "succeeded"
-    assert not list((repository.path / "locks").iterdir())
+    assert not repository.locks()
+
+
+async def test_a_lock_that_goes_away_in_time_is_waited_for(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    async with holding_a_lock(repository) as holder, trio.open_nursery() as nursery:
+        agent_file = repository.agent_file(lock_wait_seconds=30.0)
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        job_id = await server.run_job("prune")
+        session = await server.an_agent()
+        await eventually(lambda: any("trying again" in line.text for line in logged(session)))
+        assert holder.stdin is not None
+        holder.stdin.close()  # and so its backup ends
+        end = await server.an_end(job_id)
+        nursery.cancel_scope.cancel()
+    assert end.status == "succeeded"
 
 
 async def test_without_leave_to_unlock_a_dead_lock_stays(
@@ -183,7 +199,7 @@ async def test_without_leave_to_unlock_a_dead_lock_stays(
         holder.wait()
         end = await outcome(server, enrolled, repository.agent_file(allow=["prune"]), "prune")
     assert (end.status, end.reason) == ("failed", "locked")
-    assert list((repository.path / "locks").iterdir())
+    assert repository.locks()
 
 
 async def test_a_cancelled_backup_leaves_no_lock_and_no_process(
@@ -194,13 +210,13 @@ async def test_a_cancelled_backup_leaves_no_lock_and_no_process(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         job_id = await server.run_job("backup")
-        await eventually(lambda: list((repository.path / "locks").iterdir()))
+        await eventually(repository.locks)
         agent = await server.an_agent()
         await agent.send(wire.CancelJob(job_id))
         end = await server.an_end(job_id)
         nursery.cancel_scope.cancel()
     assert (end.status, end.reason) == ("cancelled", "cancelled")
-    assert not list((repository.path / "locks").iterdir())
+    assert not repository.locks()
     assert not restic_processes(repository)
 
 
@@ -234,10 +250,10 @@ async def test_stopping_the_agent_stops_restic_and_keeps_the_end(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         job_id = await server.run_job("backup")
-        await eventually(lambda: list((repository.path / "locks").iterdir()))
+        await eventually(repository.locks)
         nursery.cancel_scope.cancel()
     assert not restic_processes(repository)
-    assert not list((repository.path / "locks").iterdir())
+    assert not repository.locks()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         end = await server.an_end(job_id)
@@ -340,7 +356,7 @@ class holding_a_lock:
             ["restic", "backup", "--stdin"], env=self._repository.environment, stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        await eventually(lambda: list((self._repository.path / "locks").iterdir()))
+        await eventually(self._repository.locks)
         return self._holder
 
     async def __aexit__(self, *exc: object) -> None:
@@ -349,6 +365,10 @@ class holding_a_lock:
         assert self._holder.stdin is not None
         self._holder.stdin.close()
         self._holder.wait()
+
+
+def logged(session: Session) -> list[wire.LogLine]:
+    return [line for frame in session.frames if isinstance(frame, wire.JobLog) for line in frame.lines]
 
 
 def restic_processes(repository: ResticRepository) -> list[str]:

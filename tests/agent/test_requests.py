@@ -18,6 +18,7 @@ FILE = AgentFile(
         "home": Plan(
             "main", ["/home", "/etc"], exclude=["*.cache", "--dry-run"], tags=["t"], keep=Keep(daily=7), check_parts=12
         ),
+        "bare": Plan("main", keep=Keep(last=1)),
         "db": Plan("off", ["/var/db"], hooks=Hooks(before=["/bin/dump"])),
     },
 )
@@ -65,12 +66,13 @@ def test_the_only_plan_need_not_be_named() -> None:
 @pytest.mark.parametrize(
     ("kind", "params", "says"),
     [
-        ("backup", {}, "name one of this host's plans (home, db)"),
+        ("backup", {}, "name one of this host's plans (home, bare, db)"),
         ("backup", {"plan": "nope"}, "no plan 'nope'"),
         ("backup", {"plan": 7}, "params: Expected `str | null`"),
         ("backup", {"plan": "home", "sources": ["/etc/shadow"]}, "unknown field `sources`"),
         ("backup", {"plan": "home", "command": "rm"}, "unknown field `command`"),
         ("forget", {"plan": "db"}, "has no `keep`"),
+        ("forget", {"plan": "bare"}, "has no sources: forget would not know"),
         ("restore", {"plan": "db"}, "no `restore_to`"),
         ("restore", {"plan": "home", "snapshot": "--help"}, "params"),
         ("restore", {"plan": "home", "target": "/"}, "unknown field `target`"),

@@ -23,6 +23,8 @@ from rmactors.agent.state import StateDir
 from tests.agent.conftest import FAST, ResticRepository
 from tests.agent.server_double import ServerDouble, eventually
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 @dataclass
 class TlsServer:
@@ -145,7 +147,7 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
         state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "rmactors", "agent", "run", "--state-dir", str(state.path), "--config", str(config)],
-            cwd=Path(__file__).resolve().parents[2], stderr=subprocess.DEVNULL,
+            cwd=ROOT, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         await double.run_job("backup")
         # well under way: packs are being written
@@ -154,4 +156,4 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
         process.kill()
         await process.wait()
         await eventually(lambda: not restic_processes(repository))
-    assert not list((repository.path / "locks").iterdir())
+    assert not repository.locks()

@@ -118,13 +118,25 @@ async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
 async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_once_and_in_order(
     state: StateDir, repository: ResticRepository, tmp_path: Path
 ) -> None:
-    """Five runs that fail and five that succeed, alternating, each by an `exec` of its own; then all at once."""
-    from tests.agent.test_wrapping import execute
+    """Five runs that fail and five that succeed, alternating, each by an `exec` of its own; an agent that is killed
+    half-way; then server and agent are back."""
+    import subprocess
+    import sys
+
+    from tests.agent.test_wrapping import ROOT, execute
 
     double = ServerDouble()
     async with serving(double):
         state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+    agent = await trio.lowlevel.open_process(
+        [sys.executable, "-m", "rmactors", "agent", "run", "--state-dir", str(state.path)],
+        cwd=ROOT, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    await eventually(state.agent_runs)
     for number in range(10):
+        if number == 5:
+            agent.kill()
+            await agent.wait()
         good = number % 2
         command = ["restic", "backup", str(repository.source) if good else "/nonexistent"]
         await execute(state, command, environment=repository.environment)
