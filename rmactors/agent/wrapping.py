@@ -48,7 +48,10 @@ class Fds:
 
 
 def _say(text: str) -> None:
-    print(f"rmactors: {text}", file=sys.stderr, flush=True)
+    try:
+        os.write(2, f"rmactors: {text}\n".encode("utf-8", "replace"))
+    except OSError:
+        pass  # there is nobody to tell
 
 
 async def run_exec(
@@ -106,8 +109,9 @@ class _Wrapped:
             except OSError as error:
                 code = 127 if isinstance(error, FileNotFoundError) else 126
                 words = "command not found" if code == 127 else (error.strerror or str(error)).lower()
-                await self._pass_on("stderr", f"rmactors: {self._command[0]}: {words}\n".encode())
-                self.digest.last_stderr.append(f"{self._command[0]}: {words}")
+                name = os.fsencode(self._command[0]).decode("utf-8", "replace")
+                await self._pass_on("stderr", f"rmactors: {name}: {words}\n".encode())
+                self.digest.last_stderr.append(f"{name}: {words}")
                 nursery.cancel_scope.cancel()
                 return code
             async with trio.open_nursery() as pumps:
@@ -192,7 +196,7 @@ class _Reporter:
     ) -> None:
         self._state = state
         self._kind = kind
-        self._plan = plan
+        self._plan = plan.encode("utf-8", "replace").decode()[:200] if plan else None
         self._schedule = schedule
         self._schedule_id: str | None = None
         self._timings = timings
@@ -228,8 +232,8 @@ class _Reporter:
             await trio.sleep(_SHORT_SECONDS)
             with trio.move_on_after(self._seconds):
                 await self._deliver()
-        except (StateError, SpoolError) as error:
-            self._say(f"this run is not reported: {error}")
+        except Exception as error:
+            self._excuse(error)
 
     async def end(self, code: int, verdict: Verdict, stats: dict[str, Any]) -> None:
         """Put the end into the spool and see to its delivery."""
@@ -251,8 +255,13 @@ class _Reporter:
                 return
             with trio.CancelScope(deadline=deadline):
                 await self._deliver()
-        except (StateError, SpoolError) as error:
-            self._say(f"this run is not reported: {error}")
+        except Exception as error:
+            self._excuse(error)
+
+    def _excuse(self, error: Exception) -> None:
+        """Nothing about reporting may touch the command, a bug of ours included: it is said, and that is all."""
+        expected = isinstance(error, StateError | SpoolError)
+        self._say(f"this run is not reported: {error if expected else repr(error)}")
 
     def _is_enrolled(self) -> bool:
         try:
@@ -334,7 +343,6 @@ def as_shells_say(code: int) -> int:
 
 def leave_like(code: int) -> None:
     """End this process as the command ended: with its exit code or by its signal."""
-    sys.stdout.flush()
     if code < 0:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
         if -code not in {signal.SIGKILL, signal.SIGSTOP}:

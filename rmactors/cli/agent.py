@@ -13,6 +13,15 @@ import click
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 
+def _open_standard_streams() -> None:
+    """Where the caller closed one of them, the next file to be opened would take its place."""
+    for fd in (0, 1, 2):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+
+
 def _state_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--state-dir",
@@ -129,6 +138,7 @@ def exec(
 
     from rmactors.agent.wrapping import leave_like, run_exec
 
+    _open_standard_streams()
     leave_like(trio.run(lambda: run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan)))
 
 

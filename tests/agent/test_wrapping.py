@@ -107,6 +107,21 @@ async def test_a_command_that_is_not_there_ends_as_in_a_shell(server: ServerDoub
     assert (end.status, end.exit_code) == ("failed", 127)
 
 
+async def test_names_that_are_no_text_disturb_nothing(server: ServerDouble, enrolled: StateDir) -> None:
+    done = await execute(enrolled, ["/nonexistent/\udcff"], "--plan", "\udcfe")
+    assert done.returncode == 127
+    (end,) = server.ends()
+    assert (end.status, end.plan) == ("failed", "?")
+    assert "command not found" in (end.error or "")
+
+
+async def test_a_closed_stdout_is_no_trouble(server: ServerDouble, enrolled: StateDir) -> None:
+    line = shlex.join(exec_command(enrolled, ["sh", "-c", "echo out; exit 6"])) + " >&-"
+    done = await trio.run_process(["sh", "-c", line], check=False, capture_stderr=True, cwd=ROOT)
+    assert (done.returncode, done.stderr) == (6, b"")
+    assert [end.exit_code for end in server.ends()] == [6]
+
+
 async def test_a_signal_reaches_the_command_and_its_end_is_passed_on(server: ServerDouble, enrolled: StateDir) -> None:
     script = "trap 'echo got it; exit 41' TERM; echo ready; while :; do sleep 0.05; done"
     process = await trio.lowlevel.open_process(
