@@ -18,7 +18,6 @@ from rmactors.clock import SECOND
 from rmactors.mailbox import Mailbox, Outlet, Signal
 from rmactors.messages.writes import Answer, Commit, Failed, RecordSigns
 from rmactors.store.memory import HostFacts, load_hosts, load_hosts_running, load_running
-from rmactors.store.reader import Reader
 from rmactors.supervision import Budget, Standing, supervise
 
 _log = logging.getLogger(__name__)

@@ -13,7 +13,6 @@ read again, and what had to wait is decided anew.
 import heapq
 import logging
 import sqlite3
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
@@ -22,7 +21,6 @@ import trio
 from rmactors import ids
 from rmactors.clock import seconds
 from rmactors.mailbox import Mailbox, Outlet
-from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.requests import (
     Acknowledge,
     Change,
@@ -37,7 +35,6 @@ from rmactors.messages.requests import (
     Tick,
 )
 from rmactors.messages.writes import (
-    AcknowledgeAlert,
     Answer,
     Commit,
     Committed,
@@ -45,34 +42,27 @@ from rmactors.messages.writes import (
     DeleteSchedule,
     Duplicate,
     Failed,
-    MarkRun,
     QueueReminders,
+    RaiseAlert,
     Refused,
     ReleaseHeld,
     Reply,
     ResolveAlert,
-    SaveEnd,
-    SaveLoss,
     SaveSchedule,
-    SaveStart,
     Stale,
     TouchConditions,
     Write,
     no_reply,
 )
-from rmactors.rules import conditions, operators, slots, wording
-from rmactors.rules.outcomes import Outcome, judge
-from rmactors.rules.slots import Slots
-from rmactors.rules.track import EMPTY, Decision, Key, Track
-from rmactors.store.memory import HostMemory, ScheduleFacts, load_rules
+from rmactors.rules.book import Book, Decidable, Schedule, decide, look
+from rmactors.rules.operators import plain
+from rmactors.store.memory import load_rules
 from rmactors.store.reader import Reader
-from rmactors.vocabulary import FAILURE_ALERT
 
 _log = logging.getLogger(__name__)
 
 TRIES = 5
 """Decisions made anew on stale state before the asker is told to come back later."""
-DEFAULT_MAX_RUNTIME = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,15 +96,15 @@ class RulesState:
 
 
 @dataclass(slots=True)
-class _Book:
-    """One host as the rules see it now."""
+class _Desk:
+    """One host's book, and what is under way about it."""
 
-    memory: HostMemory
+    book: Book
     presence: Literal["away", "online", "reports_only"] = "away"
     present_since: int = 0
     in_flight: int = 0
     broken: bool = False
-    waiting: list[tuple[Request, int]] = field(default_factory=list)
+    waiting: list[tuple[Decidable, int]] = field(default_factory=list)
 
 
 async def run(
@@ -153,15 +143,15 @@ class _Rules:
         self._reader = reader
         self._timing = timing
         self._state = state
-        self._books: dict[str, _Book] = {}
-        self._alerts: dict[str, Key] = {}
+        self._desks: dict[str, _Desk] = {}
+        self._alerts: dict[str, str] = {}  # open alert → host
         self._schedules: dict[str, str] = {}  # schedule → host
         self._due: list[tuple[int, str]] = []  # heap of (when, schedule)
         self._due_at: dict[str, int] = {}  # schedule → its one valid entry in the heap
 
     async def load(self) -> None:
-        for memory in (await self._reader.run(load_rules)).values():
-            self._open_book(memory)
+        for book in (await self._reader.run(load_rules)).values():
+            self._open_book(book)
 
     # ---- messages
 
@@ -174,11 +164,11 @@ class _Rules:
             case HostReturned() | HostGone():
                 await self._presence(message)
             case Acknowledge() | Resolve():
-                key = self._alerts.get(message.alert_id)
-                if key is None:  # not open as far as is known: the store knows what became of it
-                    await self._pass_on(message)
+                host_id = self._alerts.get(message.alert_id)
+                if host_id is None:  # not open as far as is known: the store knows what became of it
+                    await self._to_store.send(Commit((plain(message),), message.reply))
                 else:
-                    await self._decide(key.host_id, message)
+                    await self._decide(host_id, message)
             case JudgeStart() | JudgeEnd():
                 await self._decide(message.report.host_id, message)
             case JudgeLoss():
@@ -194,403 +184,203 @@ class _Rules:
                 else:
                     await self._decide(host_id, message)
             case Change():  # of a silence: no alert begins or ends by it
-                await self._pass_on(message)
+                await self._to_store.send(Commit((message.write,), message.reply))
             case _:
                 assert_never(message)
 
+    async def _decide(self, host_id: str, request: Decidable, tries: int = 0) -> None:
+        """Decide now, or when the host's book is in order again."""
+        desk = self._desks.get(host_id) or await self._find(host_id)
+        if desk is None:
+            _reply_of(request)(Refused("not_found", "there is no such host"))
+            return
+        if desk.broken:
+            desk.waiting.append((request, tries))
+            if not desk.in_flight:
+                await self._reload(desk)
+            return
+        if isinstance(request, Change) and isinstance(request.write, DeleteSchedule):
+            schedule = desk.book.schedules.get(request.write.schedule_id)
+            if schedule is None or schedule.deleted:
+                request.reply(Refused("not_found", "there is no such schedule"))
+                return
+        verdict = decide(desk.book, request, ids.new(), self._timing.stale_grace_seconds)
+        _log.debug("host %s: %s", host_id, verdict.why)
+        if not verdict.writes:
+            _reply_of(request)(Committed())
+            return
+        await self._commit(desk, verdict.writes, request, tries, changed=verdict.changed)
+        if isinstance(request, Change) and isinstance(request.write, DeleteHost):
+            desk.broken = True  # read again when it is on disk, and found to be gone
+
+    async def _commit(
+        self, desk: _Desk, writes: tuple[Write, ...], request: Request, tries: int, *, changed: bool
+    ) -> None:
+        """Put a decision on its way to disk; `changed` says that the book is wrong if it does not get there."""
+        self._follow(desk, writes)
+        desk.in_flight += 1
+        generation, host_id = self._state.generation, desk.book.host_id
+
+        def reply(answer: Answer) -> None:
+            self._inbox.answer(Answered(generation, host_id, request, answer, tries, changed))
+
+        await self._to_store.send(Commit(writes, reply))
+
     async def _answered(self, message: Answered) -> None:
         """A decision is on disk, or is not."""
-        book = self._books.get(message.host_id)
-        if message.generation != self._state.generation or book is None:
-            # Asked by a run of this actor that is gone: it holds no state that could be wrong.
+        desk = self._desks.get(message.host_id)
+        if message.generation != self._state.generation or desk is None:
+            # Asked by a run of this actor that is gone: nothing here was built on it.
             again = isinstance(message.answer, Stale)
             _reply_of(message.request)(Failed("decided on old state") if again else message.answer)
             return
-        book.in_flight -= 1
+        desk.in_flight -= 1
         match message.answer:
             case Committed():
                 _reply_of(message.request)(message.answer)
             case Duplicate() | Refused():
-                book.broken |= message.reload
+                desk.broken |= message.reload
                 _reply_of(message.request)(message.answer)
             case Stale():
-                book.broken = True
-                if message.tries < TRIES:
-                    book.waiting.append((message.request, message.tries + 1))
+                desk.broken = True
+                if message.tries < TRIES and not isinstance(message.request, Tick | HostGone):
+                    desk.waiting.append((message.request, message.tries + 1))
                 else:
                     _reply_of(message.request)(Failed(message.answer.detail))
             case Failed():
-                book.broken = True
+                desk.broken = True
                 _reply_of(message.request)(message.answer)
             case _:
                 assert_never(message.answer)
-        if book.broken and not book.in_flight:
-            await self._reload(message.host_id, book)
+        if desk.broken and not desk.in_flight:
+            await self._reload(desk)
 
-    async def _reload(self, host_id: str, book: _Book) -> None:
+    async def _reload(self, desk: _Desk) -> None:
         """Read a host again, and decide what had to wait."""
         self._state.reloads += 1
+        host_id = desk.book.host_id
         try:
             found = await self._reader.run(load_rules, host_id)
         except sqlite3.Error as error:
             _log.warning("cannot read host %s again: %s", host_id, error)
-            waiting, book.waiting = book.waiting, []
+            waiting, desk.waiting = desk.waiting, []
             for request, _ in waiting:
                 _reply_of(request)(Failed(str(error)))
             return  # still broken: the next request tries again
-        self._close_book(host_id)
-        waiting = book.waiting
+        self._close_book(desk)
         if host_id in found:
             fresh = self._open_book(found[host_id])
-            fresh.presence, fresh.present_since = book.presence, book.present_since
+            fresh.presence, fresh.present_since = desk.presence, desk.present_since
             self._watch_all(fresh)
-        for request, tries in waiting:
+        for request, tries in desk.waiting:
             await self._decide(host_id, request, tries)
 
-    async def _decide(self, host_id: str, request: Request, tries: int = 0) -> None:
-        """Decide now, or when the host's book is in order again."""
-        book = self._books.get(host_id)
-        if book is None:
-            found = await self._reader.run(load_rules, host_id)  # enrolled a moment ago
-            if host_id not in found:
-                _reply_of(request)(Refused("not_found", "there is no such host"))
-                return
-            book = self._open_book(found[host_id])
-        if book.broken:
-            book.waiting.append((request, tries))
-            if not book.in_flight:
-                await self._reload(host_id, book)
-            return
-        writes, changed = self._writes(book, request)
-        if not writes:
-            _reply_of(request)(Committed())
-            return
-        book.in_flight += 1
-        await self._commit(tuple(writes), host_id, request, tries, reload=changed)
-
-    async def _commit(
-        self, writes: tuple[object, ...], host_id: str, request: Request, tries: int, *, reload: bool
-    ) -> None:
-        generation = self._state.generation
-
-        def reply(answer: Answer) -> None:
-            self._inbox.answer(Answered(generation, host_id, request, answer, tries, reload))
-
-        await self._to_store.send(Commit(writes, reply))
-
-    async def _pass_on(self, request: Acknowledge | Resolve | Change) -> None:
-        """Where nothing remembered here is concerned, the store decides alone."""
-        match request:
-            case Acknowledge():
-                write: Write = AcknowledgeAlert(request.alert_id, request.at, request.by, request.note, request.audit)
-            case Resolve():
-                write = ResolveAlert(request.alert_id, request.at, request.by, request.note, None, request.audit)
-            case Change():
-                write = request.write
-        await self._to_store.send(Commit((write,), request.reply))
-
-    # ---- decisions
-
-    def _writes(self, book: _Book, request: Request) -> tuple[list[Write], bool]:
-        """What a request leads to; and whether what is remembered changed, so that it is wrong if this fails."""
-        match request:
-            case JudgeStart(report=report):
-                return self._start(book, report)
-            case JudgeEnd(report=report):
-                return self._end(book, report)
-            case JudgeLoss(loss=loss):
-                return self._loss(book, loss)
-            case HostWentSilent():
-                key = Key(request.host_id, "agent_offline", "")
-                return self._keep(
-                    book,
-                    key,
-                    conditions.hold(key, _track(book, key), wording.silent(request.since), request.at, ids.new()),
-                )
-            case HostReturned():
-                key = Key(request.host_id, "agent_offline", "")
-                return self._keep(
-                    book, key, conditions.clear(key, _track(book, key), wording.heard_again(), request.at)
-                )
-            case Acknowledge():
-                key = self._alerts[request.alert_id]
-                decided = operators.acknowledge(_track(book, key), request.by, request.note, request.at, request.audit)
-                return self._keep(book, key, decided)
-            case Resolve():
-                key = self._alerts[request.alert_id]
-                decided = operators.resolve(key, _track(book, key), request.by, request.note, request.at, request.audit)
-                return self._keep(book, key, decided)
-            case Change(write=SaveSchedule() as write):
-                return self._save_schedule(book, write)
-            case Change(write=DeleteSchedule() as write):
-                return self._delete_schedule(book, write)
-            case Change(write=DeleteHost() as write):
-                return self._delete_host(book, write)
-            case _:
-                raise AssertionError(f"not a decision about one host: {request}")
-
-    def _keep(self, book: _Book, key: Key, decision: Decision) -> tuple[list[Write], bool]:
-        """Remember what was decided."""
-        before = _track(book, key)
-        if before.alert is not None and decision.track.alert is None:
-            self._alerts.pop(before.alert.id, None)
-        if decision.track.alert is not None:
-            self._alerts[decision.track.alert.id] = key
-        if decision.track == EMPTY:
-            book.memory.tracks.pop(key, None)
-        else:
-            book.memory.tracks[key] = decision.track
-        _log.debug("%s %s %s: %s", key.host_id, key.kind, key.subject, decision.why)
-        return list(decision.writes), decision.track is not before
-
-    def _start(self, book: _Book, report: StartReport) -> tuple[list[Write], bool]:
-        subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
-        longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
-        grace = max(schedule.slots.grace_seconds if schedule is not None else 0.0, self._timing.stale_grace_seconds)
-        deadline = report.started_at + seconds(longest) + seconds(grace)
-        writes: list[Write] = [SaveStart(report, subject, deadline, warning)]
-        if schedule is None:
-            return writes, False
-        more, changed = self._ran(book, schedule, report.scheduled_for, report.started_at, report.received_at)
-        return writes + more, changed
-
-    def _end(self, book: _Book, report: EndReport) -> tuple[list[Write], bool]:
-        subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
-        writes: list[Write] = [SaveEnd(report, subject, warning)]
-        changed = False
-        if schedule is not None:
-            more, changed = self._ran(book, schedule, report.scheduled_for, report.started_at, report.received_at)
-            writes += more
-        kind = FAILURE_ALERT.get(report.kind)
-        if kind is None or _is_deleted(book, report.schedule_id):
-            return writes, changed
-        outcome = Outcome(
-            report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
-            report.exit_code, schedule.on_partial if schedule is not None else "alert", report.finished_at,
-            report.received_at, report.spool_id, report.seq,
-        )  # fmt: skip
-        more, judged = self._judge(book, Key(report.host_id, kind, subject), outcome)
-        return writes + more, changed or judged
-
-    def _loss(self, book: _Book, loss: LostJob) -> tuple[list[Write], bool]:
-        subject, schedule, _ = _subject(book, loss.plan, loss.schedule_id)
-        writes: list[Write] = [SaveLoss(loss)]
-        kind = FAILURE_ALERT.get(loss.kind)
-        if kind is None or _is_deleted(book, loss.schedule_id):
-            return writes, False
-        outcome = Outcome(
-            loss.job_id, loss.kind, _label(schedule, loss.plan), "failed", "lost", loss.detail, None,
-            schedule.on_partial if schedule is not None else "alert", loss.at, loss.at, lost=True,
-        )  # fmt: skip
-        more, changed = self._judge(book, Key(loss.host_id, kind, subject), outcome)
-        return writes + more, changed
-
-    def _judge(self, book: _Book, key: Key, outcome: Outcome) -> tuple[list[Write], bool]:
-        return self._keep(book, key, judge(key, _track(book, key), outcome, ids.new()))
-
-    def _ran(
-        self, book: _Book, schedule: ScheduleFacts, scheduled_for: int | None, started_at: int, now: int
-    ) -> tuple[list[Write], bool]:
-        """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
-        slot, free = slots.mark(schedule.slots, scheduled_for, started_at)
-        known = schedule.slots
-        if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
-            return [], False
-        schedule.slots = _with_run(known, slot, free)
-        writes: list[Write] = [MarkRun(schedule.id, slot, free)]
-        key = Key(schedule.host_id, "stale_schedule", schedule.id)
-        if key in book.memory.tracks and slots.missed(schedule.slots, now, self._timing.stale_grace_seconds) is None:
-            more, _ = self._keep(
-                book, key, conditions.clear(key, _track(book, key), wording.running_again(schedule.name), now)
-            )
-            writes += more
-        return writes, True
-
-    # ---- operators' changes
-
-    def _save_schedule(self, book: _Book, write: SaveSchedule) -> tuple[list[Write], bool]:
-        known = book.memory.schedules.get(write.schedule_id)
-        writes: list[Write] = [write]
-        key = Key(write.host_id, "stale_schedule", write.schedule_id)
-        if known is not None:
-            text = wording.not_expected(known.name, "changed" if write.enabled else "disabled")
-            more, _ = self._keep(book, key, conditions.clear(key, _track(book, key), text, write.at))
-            writes += more
-        facts = ScheduleFacts(
-            write.schedule_id, write.host_id, write.name, write.enabled, write.on_partial, write.max_runtime_seconds,
-            Slots(
-                write.cron, write.timezone, write.anchor_at, write.grace_seconds,
-                known.slots.last_slot_at if known else None, known.slots.last_run_at if known else None,
-            ),
-        )  # fmt: skip
-        book.memory.schedules[write.schedule_id] = facts
-        self._schedules[write.schedule_id] = write.host_id
-        self._watch(book, facts)
-        return writes, True
-
-    def _delete_schedule(self, book: _Book, write: DeleteSchedule) -> tuple[list[Write], bool]:
-        facts = book.memory.schedules.get(write.schedule_id)
-        if facts is not None:
-            facts.deleted = True
-        writes = self._end_all(
-            book,
-            (key for key in list(book.memory.tracks) if key.subject == write.schedule_id),
-            "the schedule was deleted",
-            write.at,
-        )
-        return [*writes, write], True
-
-    def _delete_host(self, book: _Book, write: DeleteHost) -> tuple[list[Write], bool]:
-        writes = self._end_all(book, list(book.memory.tracks), "the host was deleted", write.at)
-        # Read again afterwards, and found to be gone.
-        book.broken = True
-        return [*writes, write], True
-
-    def _end_all(self, book: _Book, keys: Iterable[Key], note: str, at: int) -> list[Write]:
-        writes: list[Write] = []
-        for key in keys:
-            alert = _track(book, key).alert
-            if alert is not None:
-                writes.append(ResolveAlert(alert.id, at, "rule", note))
-                self._alerts.pop(alert.id, None)
-            book.memory.tracks.pop(key)
-        return writes
-
-    # ---- time
+    # ---- time and presence
 
     async def _tick(self, tick: Tick) -> None:
+        """What is due, and nothing else: a tick costs the same with ten hosts and with thirty thousand."""
         self._state.ticked_at = trio.current_time()
-        await self._to_store.send(
-            Commit((TouchConditions(tick.at), ReleaseHeld(tick.at), QueueReminders(tick.at)), no_reply)
-        )
+        writes = (TouchConditions(tick.at), ReleaseHeld(tick.at), QueueReminders(tick.at))
+        await self._to_store.send(Commit(writes, no_reply))
         while self._due and self._due[0][0] <= tick.at:
             when, schedule_id = heapq.heappop(self._due)
             if self._due_at.get(schedule_id) == when:
                 del self._due_at[schedule_id]
-                await self._look(schedule_id, tick.at)
+                await self._look(schedule_id, tick)
 
-    async def _look(self, schedule_id: str, now: int) -> None:
+    async def _look(self, schedule_id: str, tick: Tick) -> None:
         """A slot of this schedule may have been missed."""
-        book = self._books.get(self._schedules.get(schedule_id, ""))
-        facts = book.memory.schedules.get(schedule_id) if book is not None else None
-        if book is None or facts is None or facts.deleted or not facts.enabled or book.presence == "away":
+        desk = self._desks.get(self._schedules.get(schedule_id, ""))
+        schedule = desk.book.schedules.get(schedule_id) if desk is not None else None
+        if desk is None or schedule is None or schedule.deleted or not schedule.enabled or desk.presence == "away":
             return
-        if book.broken:
-            self._push(now + 1, schedule_id)
+        if desk.broken:
+            self._push(tick.at + 1, schedule_id)
             return
-        slot = slots.missed(facts.slots, now, self._timing.stale_grace_seconds)
-        if slot is not None:
-            patience = slots.grace(facts.slots, slot, self._timing.stale_grace_seconds)
-            if book.presence == "online" and now < book.present_since + patience:
-                self._push(book.present_since + patience, schedule_id)
-                return
-            key = Key(facts.host_id, "stale_schedule", schedule_id)
-            last = max(facts.slots.last_slot_at or 0, facts.slots.last_run_at or 0) or None
-            text = wording.stale(facts.name, slot, last)
-            writes, changed = self._keep(book, key, conditions.hold(key, _track(book, key), text, now, ids.new()))
-            if writes:
-                book.in_flight += 1
-                await self._commit(tuple(writes), facts.host_id, Tick(now), TRIES, reload=changed)
-        self._push(slots.look_again(facts.slots, now, self._timing.stale_grace_seconds), schedule_id)
+        back_since = desk.present_since if desk.presence == "online" else 0
+        verdict, again = look(
+            desk.book, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
+        )
+        if verdict.writes:
+            _log.debug("host %s: %s", desk.book.host_id, verdict.why)
+            await self._commit(desk, verdict.writes, tick, TRIES, changed=True)
+        self._push(again, schedule_id)
 
     async def _presence(self, message: HostReturned | HostGone) -> None:
-        book = self._books.get(message.host_id)
-        if book is None and isinstance(message, HostReturned):
-            book = await self._find(message.host_id)
-        if book is None:
-            return
+        desk = self._desks.get(message.host_id)
         if isinstance(message, HostGone):
-            if book.presence == "online":
-                book.presence = "away"
+            if desk is not None and desk.presence == "online":
+                desk.presence = "away"
+            return
+        desk = desk or await self._find(message.host_id)
+        if desk is None:
             return
         if message.report_only:
-            if not book.memory.has_said_hello and book.presence == "away":
-                book.presence, book.present_since = "reports_only", message.at
-                self._watch_all(book)
+            if not desk.book.has_said_hello and desk.presence == "away":
+                desk.presence, desk.present_since = "reports_only", message.at
+                self._watch_all(desk)
             return
-        book.memory.has_said_hello = True
-        book.presence, book.present_since = "online", message.at
-        self._watch_all(book)
+        desk.book.has_said_hello = True
+        desk.presence, desk.present_since = "online", message.at
+        self._watch_all(desk)
         await self._decide(message.host_id, message)
 
-    async def _find(self, host_id: str) -> _Book | None:
+    async def _find(self, host_id: str) -> _Desk | None:
+        """A host that was enrolled after this actor started."""
         found = await self._reader.run(load_rules, host_id)
         return self._open_book(found[host_id]) if host_id in found else None
 
     # ---- books
 
-    def _open_book(self, memory: HostMemory) -> _Book:
-        book = _Book(memory)
-        self._books[memory.host_id] = book
-        for key, track in memory.tracks.items():
+    def _open_book(self, book: Book) -> _Desk:
+        desk = _Desk(book)
+        self._desks[book.host_id] = desk
+        for key, track in book.tracks.items():
             if track.alert is not None:
-                self._alerts[track.alert.id] = key
-        for schedule_id in memory.schedules:
-            self._schedules[schedule_id] = memory.host_id
-        if memory.has_reported and not memory.has_said_hello:
-            book.presence = "reports_only"
-            self._watch_all(book)
-        return book
+                self._alerts[track.alert.id] = key.host_id
+        for schedule_id in book.schedules:
+            self._schedules[schedule_id] = book.host_id
+        if book.has_reported and not book.has_said_hello:
+            desk.presence = "reports_only"
+            self._watch_all(desk)
+        return desk
 
-    def _close_book(self, host_id: str) -> None:
-        book = self._books.pop(host_id)
-        for track in book.memory.tracks.values():
+    def _close_book(self, desk: _Desk) -> None:
+        del self._desks[desk.book.host_id]
+        for track in desk.book.tracks.values():
             if track.alert is not None:
                 self._alerts.pop(track.alert.id, None)
-        for schedule_id in book.memory.schedules:
+        for schedule_id in desk.book.schedules:
             self._schedules.pop(schedule_id, None)
 
-    def _watch_all(self, book: _Book) -> None:
-        for facts in book.memory.schedules.values():
-            self._watch(book, facts)
+    def _follow(self, desk: _Desk, writes: tuple[Write, ...]) -> None:
+        """Keep the way from an alert or schedule to its host up to date."""
+        for write in writes:
+            match write:
+                case RaiseAlert():
+                    self._alerts[write.alert_id] = desk.book.host_id
+                case ResolveAlert():
+                    self._alerts.pop(write.alert_id, None)
+                case SaveSchedule():
+                    self._schedules[write.schedule_id] = desk.book.host_id
+                    self._watch(desk, desk.book.schedules[write.schedule_id])
+                case _:
+                    pass
 
-    def _watch(self, book: _Book, facts: ScheduleFacts) -> None:
+    def _watch_all(self, desk: _Desk) -> None:
+        for schedule in desk.book.schedules.values():
+            self._watch(desk, schedule)
+
+    def _watch(self, desk: _Desk, schedule: Schedule) -> None:
         """Look at a schedule for the first time once it can have been missed: cheap now, exact then."""
-        if facts.enabled and not facts.deleted and book.presence != "away":
-            patience = max(seconds(facts.slots.grace_seconds), seconds(self._timing.stale_grace_seconds))
-            since = max(book.present_since, facts.slots.anchor_at)
-            self._push(max(since + patience, self._timing.started_at + self._timing.restart_grace), facts.id)
+        if schedule.enabled and not schedule.deleted and desk.presence != "away":
+            patience = seconds(max(schedule.slots.grace_seconds, self._timing.stale_grace_seconds))
+            since = max(desk.present_since, schedule.slots.anchor_at)
+            self._push(max(since + patience, self._timing.started_at + self._timing.restart_grace), schedule.id)
 
     def _push(self, when: int, schedule_id: str) -> None:
         self._due_at[schedule_id] = when
         heapq.heappush(self._due, (when, schedule_id))
-
-
-def _track(book: _Book, key: Key) -> Track:
-    return book.memory.tracks.get(key, EMPTY)
-
-
-def _subject(book: _Book, plan: str | None, schedule_id: str | None) -> tuple[str, ScheduleFacts | None, str | None]:
-    """(subject, schedule, warning) of a job: its schedule, else its plan, else nothing."""
-    warning = None
-    if schedule_id is not None:
-        facts = book.memory.schedules.get(schedule_id)
-        if facts is not None and facts.deleted:
-            return schedule_id, None, "its schedule was deleted"
-        if facts is not None:
-            return schedule_id, facts, None
-        warning = f"schedule {schedule_id} is not one of this host's; counted as none"
-    return (f"plan:{plan}" if plan else ""), None, warning
-
-
-def _is_deleted(book: _Book, schedule_id: str | None) -> bool:
-    facts = book.memory.schedules.get(schedule_id) if schedule_id is not None else None
-    return facts is not None and facts.deleted
-
-
-def _label(schedule: ScheduleFacts | None, plan: str | None) -> str:
-    return schedule.name if schedule is not None else plan or ""
-
-
-def _with_run(known: Slots, slot: int | None, free: int | None) -> Slots:
-    return Slots(
-        known.cron,
-        known.timezone,
-        known.anchor_at,
-        known.grace_seconds,
-        max(known.last_slot_at or 0, slot or 0) or None,
-        max(known.last_run_at or 0, free or 0) or None,
-    )
 
 
 def _reply_of(request: Request) -> Reply:

@@ -4,6 +4,7 @@
 `outcomes`    the four `…_failed` rules: what a job's end does
 `conditions`  `agent_offline` and `stale_schedule`: what holds until it clears
 `operators`   what an acknowledgement or a resolution by hand does
+`book`        one host: which of these a request concerns, and the writes that follow
 `slots`       whether a schedule's slot was missed, and when to look again
 `wording`     what people read
 

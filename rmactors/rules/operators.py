@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from rmactors.messages.requests import Acknowledge, Resolve
 from rmactors.messages.writes import AcknowledgeAlert, Audit, ResolveAlert
 from rmactors.rules.track import Decision, Key, Track, remember
 
@@ -26,3 +27,10 @@ def resolve(key: Key, track: Track, by: str, note: str | None, now: int, audit: 
         after, saved = remember(key, track, alert=None, quiet=True)
         return Decision(after, (saved, write), "resolved, quiet until it has cleared once")
     return Decision(replace(track, alert=None), (write,), "resolved")
+
+
+def plain(request: Acknowledge | Resolve) -> AcknowledgeAlert | ResolveAlert:
+    """The write of a request about an alert that is not open here: the store refuses it or finds it done."""
+    if isinstance(request, Acknowledge):
+        return AcknowledgeAlert(request.alert_id, request.at, request.by, request.note, request.audit)
+    return ResolveAlert(request.alert_id, request.at, request.by, request.note, None, request.audit)

@@ -73,7 +73,9 @@ def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
     after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"), last_good_at=outcome.at)
     if track.alert is None:
         return Decision(after, (saved,), "good, and nothing was open")
-    resolved = ResolveAlert(track.alert.id, outcome.now, "rule", None, wording.recovered(outcome.kind, outcome.label, outcome.status))
+    resolved = ResolveAlert(
+        track.alert.id, outcome.now, "rule", None, wording.recovered(outcome.kind, outcome.label, outcome.status)
+    )
     return Decision(after, (saved, resolved), "good: resolves")
 
 
@@ -127,5 +129,11 @@ def _flat(head: Head) -> Head:
 
 def _message(track: Track, outcome: Outcome) -> str:
     return wording.failed(
-        outcome.kind, outcome.label, outcome.status, outcome.reason, outcome.error, outcome.exit_code, track.last_good_at
+        outcome.kind,
+        outcome.label,
+        outcome.status,
+        outcome.reason,
+        outcome.error,
+        outcome.exit_code,
+        track.last_good_at,
     )

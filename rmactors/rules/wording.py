@@ -25,7 +25,12 @@ _DONE: dict[JobKind, str] = {
     "diff": "is compared",
     "snapshots": "is listed",
 }
-_NAMELESS: dict[JobKind, str] = {"backup": "This host", "forget": "This host", "prune": "A repository", "check": "A repository"}
+_NAMELESS: dict[JobKind, str] = {
+    "backup": "This host",
+    "forget": "This host",
+    "prune": "A repository",
+    "check": "A repository",
+}
 _REASONS: dict[Reason, str] = {
     "ok": "",
     "partial": "some files could not be read",
@@ -58,7 +63,9 @@ def failed(
     if reason == "lost":
         why = error or _REASONS["lost"]
     else:
-        why = error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
+        why = (
+            error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
+        )
     last = f"Last good one: {day_and_time(last_good_at)}." if last_good_at is not None else "No good one is known."
     return f"{name}{':' if kind == 'forget' else ''} {what}: {why.strip().rstrip('.')}. {last}"
 

@@ -7,43 +7,19 @@ from typing import Any
 
 from rmactors import wire
 from rmactors.dispatch import Item
+from rmactors.rules.book import Book, Schedule
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
-from rmactors.vocabulary import ChannelKind, JobKind, OnPartial, Priority
+from rmactors.vocabulary import ChannelKind, JobKind, Priority
 
 # ---- rules
 
 
-@dataclass(slots=True)
-class ScheduleFacts:
-    """A schedule as the rules use it. A deleted one is kept by name: late reports of it raise nothing."""
-
-    id: str
-    host_id: str
-    name: str
-    enabled: bool
-    on_partial: OnPartial
-    max_runtime_seconds: float
-    slots: Slots
-    deleted: bool = False
-
-
-@dataclass(slots=True)
-class HostMemory:
-    """All that the rules remember of one host."""
-
-    host_id: str
-    has_said_hello: bool
-    has_reported: bool
-    tracks: dict[Key, Track]
-    schedules: dict[str, ScheduleFacts]
-
-
-def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> dict[str, HostMemory]:
+def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> dict[str, Book]:
     """What the rules remember of every host, or of one (empty where it was deleted)."""
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
-        row["id"]: HostMemory(row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None, {}, {})
+        row["id"]: Book(row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None)
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
     }
     for row in connection.execute(
@@ -68,7 +44,7 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         f"SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
         parameters,
     ):
-        hosts[row["host_id"]].schedules[row["id"]] = ScheduleFacts(
+        hosts[row["host_id"]].schedules[row["id"]] = Schedule(
             row["id"],
             row["host_id"],
             row["name"],
