@@ -11,7 +11,7 @@ from rmactors.store.queries import jobs as job_queries
 from rmactors.store.queries import pages as queries
 from rmactors.store.queries.hosts import HostView
 from rmactors.store.queries.schedules import ScheduleRow
-from rmactors.vocabulary import JOB_KINDS
+from rmactors.vocabulary import JOB_KINDS, JobKind
 from rmactors.web.access import actor, route, services
 from rmactors.web.api import hosts as acts
 from rmactors.web.api import jobs as job_acts
@@ -141,5 +141,5 @@ def _job_body(form: Mapping[str, str], schedule: ScheduleRow | None) -> JobBody:
     if schedule is not None:
         return JobBody(schedule.kind, schedule.id, json.loads(schedule.params))
     plan = (form.get("plan") or "").strip()
-    kind = next((kind for kind in JOB_KINDS if kind == form.get("kind")), "backup")
+    kind: JobKind = next((kind for kind in JOB_KINDS if kind == form.get("kind")), "backup")
     return JobBody(kind, None, {"plan": plan} if plan else {})

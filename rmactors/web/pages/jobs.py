@@ -34,7 +34,8 @@ async def job_list() -> Response:
     return await page(
         "jobs.html", "jobs", fragments={"job-list": "jobs/list.html"},
         jobs=[views.line(job, hosts, schedules, now) for job in found.items],
-        more=more_href(cursor_text(found.after)), chosen={"host": host or "", "kind": kind or "", "status": status or ""},
+        more=more_href(cursor_text(found.after)),
+        chosen={"host": host or "", "kind": kind or "", "status": status or ""},
         hosts=await read(queries.host_names),
         kinds=[(each, words.kind_name(each)) for each in JOB_KINDS],
         statuses=[(each, words.job_status(each).word) for each in JOB_STATUSES],

@@ -101,7 +101,7 @@ _KIND_NAMES: Final = {
     "diff": "Diff",
     "snapshots": "Snapshots",
 }
-_SEVERITIES: Final[dict[str, Severity]] = {**SEVERITY_OF}
+_SEVERITIES: Final[dict[str, Severity]] = dict(SEVERITY_OF.items())
 _ALERT_NAMES: Final = {
     "backup_failed": "Backup failed",
     "forget_failed": "Forget failed",

@@ -1,0 +1,112 @@
+"""The real server as a process of its own, on free ports of this machine."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmactors.settings import Settings
+
+PASSWORD = "correct horse battery staple"
+STARTS_WITHIN = 20.0
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port: int = found.getsockname()[1]
+        return port
+
+
+@dataclass
+class RunningServer:
+    """`url` is where a browser goes."""
+
+    url: str
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def stop(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"the server did not stop:\n{self.log.read_text()}") from None
+
+    def start_again(self) -> None:
+        """On the same ports and data dir."""
+        self.process = _start(self.settings, self.log)
+        _wait_until_up(self)
+
+
+def settings_for(data_dir: Path) -> Settings:
+    listen = f"127.0.0.1:{free_port()}"
+    return Settings(
+        listen=listen, agent_listen=f"127.0.0.1:{free_port()}", data_dir=str(data_dir), cookie_secure=False,
+        base_url=f"http://{listen}", outbound_allow="external,private,loopback",
+    )  # fmt: skip
+
+
+def admin(settings: Settings, *arguments: str, stdin: str = "") -> str:
+    """`rmactors admin …` on the data dir; what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "rmactors", "admin", *arguments], env=_environment(settings), input=stdin.encode(),
+        capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode().strip()
+
+
+def make_user(settings: Settings, username: str, role: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "rmactors", "admin", "create-user", "--username", username, "--role", role],
+        env={**_environment(settings), "RM_PASSWORD": PASSWORD}, capture_output=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def run(settings: Settings, prepare: Callable[[], None] | None = None) -> RunningServer:
+    """Start it and wait until it serves."""
+    log = Path(settings.data_dir).parent / "server.log"
+    if prepare is not None:
+        prepare()
+    running = RunningServer(f"http://{settings.listen}", settings, _start(settings, log), log)
+    _wait_until_up(running)
+    return running
+
+
+def _start(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", "rmactors", "server"], env=_environment(settings), stdout=out, stderr=out
+        )
+
+
+def _environment(settings: Settings) -> dict[str, str]:
+    ours = {
+        "RM_LISTEN": settings.listen, "RM_AGENT_LISTEN": settings.agent_listen, "RM_DATA_DIR": settings.data_dir,
+        "RM_BASE_URL": settings.base_url, "RM_COOKIE_SECURE": "false", "RM_OUTBOUND_ALLOW": settings.outbound_allow,
+    }  # fmt: skip
+    return {**{name: value for name, value in os.environ.items() if not name.startswith("RM_")}, **ours}
+
+
+def _wait_until_up(running: RunningServer) -> None:
+    give_up = time.monotonic() + STARTS_WITHIN
+    while True:
+        try:
+            with urllib.request.urlopen(f"{running.url}/healthz", timeout=5) as answer:
+                assert answer.status == 200
+                return
+        except (urllib.error.URLError, ConnectionError):
+            assert running.process.poll() is None, f"the server ended:\n{running.log.read_text()}"
+            assert time.monotonic() < give_up, f"the server does not answer:\n{running.log.read_text()}"
+            time.sleep(0.05)
