@@ -144,7 +144,7 @@ class Link:
             await self._feed.wait()
             for frame in self._feed.take():
                 await connection.send(frame)
-            await trio.sleep(1.0)
+            await self._feed.pause(1.0)
 
 
 async def welcomed(connection: Connection, timings: Timings) -> wire.Welcome:

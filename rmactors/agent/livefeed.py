@@ -30,6 +30,7 @@ class LiveFeed:
         self._progress: dict[str, wire.JobProgress] = {}
         self._lines: dict[str, _Lines] = {}
         self._news = trio.Event()
+        self._hurry = trio.Event()
         self._open = False
 
     def open(self) -> None:
@@ -56,9 +57,20 @@ class LiveFeed:
         held.lines.append(line)
         self._news.set()
 
+    def ended(self, job_id: str) -> None:
+        """A job is over: its last lines need not wait for their second, its progress is of no interest any more."""
+        self._progress.pop(job_id, None)
+        self._hurry.set()
+
     async def wait(self) -> None:
         """Until there is something to take."""
         await self._news.wait()
+
+    async def pause(self, seconds: float) -> None:
+        """Between two sends: for so long, or until a job ends."""
+        with trio.move_on_after(seconds):
+            await self._hurry.wait()
+        self._hurry = trio.Event()
 
     def take(self) -> list[wire.Frame]:
         """Everything held, as frames, lines before progress."""

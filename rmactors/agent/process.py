@@ -19,7 +19,7 @@ StopReason = Literal["cancelled", "timeout"]
 
 _CHUNK: Final = 1 << 16
 _TERM_SECONDS: Final = 5.0
-"""Between SIGTERM and SIGKILL."""
+"""Between SIGTERM and SIGKILL, or the grace where that is shorter."""
 _STRAGGLERS_SECONDS: Final = 5.0
 
 # Runs between fork and restic, and is gone after its exec. Not a preexec_fn: that runs Python in a forked copy of a
@@ -139,7 +139,7 @@ async def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     process.send_signal(signal.SIGINT)
     await trio.sleep(grace_seconds)
     _signal_group(process, signal.SIGTERM)
-    await trio.sleep(_TERM_SECONDS)
+    await trio.sleep(min(_TERM_SECONDS, grace_seconds))
     _signal_group(process, signal.SIGKILL)
 
 

@@ -217,4 +217,6 @@ def _read(form: type[P], params: Mapping[str, Any]) -> P:
     try:
         return msgspec.convert(dict(params), form)
     except msgspec.ValidationError as error:
-        raise Refused(f"params: {str(error).replace('$.', '')}") from None
+        words = str(error).replace("Object contains unknown field", "this kind of job has no parameter")
+        words = words.replace("Object missing required field", "missing").replace("$.", "")
+        raise Refused(f"params: {words}") from None

@@ -6,6 +6,7 @@ that wrap restic print it too. Any cut of the same bytes gives the same items.
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
@@ -32,6 +33,10 @@ _NUMBERS: Final = {
     "num_errors": "errors",
 }
 """restic's names in summaries, and ours."""
+
+
+_CONTROL_SEQUENCE: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+"""Colours and cursor movements of a terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +130,7 @@ class OutputParser:
             if item is not None:
                 return [] if item is _NOTHING else [item]
         # A progress bar overwrites its line with \r: what a person would see is the last state.
-        last = text.rstrip("\r").rpartition("\r")[2]
+        last = _CONTROL_SEQUENCE.sub("", text.rstrip("\r").rpartition("\r")[2])
         shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in last).rstrip()
         return [Text(self._stream, shown)] if shown else []
 

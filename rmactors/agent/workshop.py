@@ -159,6 +159,7 @@ class Workshop:
             log.exception("job %s failed in the agent itself", request.job_id)
             outcome = Outcome(Verdict("failed", "error", "an internal error of the agent; see its log"), None, {})
         finally:
+            self._feed.ended(request.job_id)
             # Also when the agent is being stopped: restic is gone by now, and the end is known.
             with trio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
                 await self._report_end(request, work.plan_name, started_at, outcome, trio.current_time() - started)

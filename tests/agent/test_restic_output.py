@@ -95,7 +95,7 @@ def test_a_line_without_end_is_cut_off_not_kept() -> None:
 
 def test_a_progress_bar_shows_its_last_state_and_control_characters_do_not_pass() -> None:
     assert one("10%\r20%\r30%") == Text("stdout", "30%")
-    assert one("a\x1b[31mb\x00") == Text("stdout", "a\ufffd[31mb\ufffd")
+    assert one("\x1b[2K\x1b[31msignal\x1b[0m\x00") == Text("stdout", "signal\ufffd")
     assert items(b"\xff\xfe\n") == [Text("stdout", "\ufffd\ufffd")]
 
 

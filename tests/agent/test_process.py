@@ -1,0 +1,99 @@
+"""Child processes: all their bytes, a stop in three steps, and nobody left behind."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import trio
+
+from rmactors.agent import process
+from rmactors.agent.process import Stop
+from rmactors.agent.restic_output import Stream
+from tests.agent.server_double import eventually
+
+
+class Heard:
+    def __init__(self) -> None:
+        self.bytes: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
+
+    def __call__(self, stream: Stream, data: bytes) -> None:
+        self.bytes[stream] += data
+
+
+async def run_shell(script: str, heard: Heard, stop: Stop | None = None, grace: float = 5.0) -> int:
+    with trio.fail_after(20):
+        return await process.run(["sh", "-c", script], os.environ, heard, stop or Stop(), grace)
+
+
+async def test_output_comes_whole_and_stdin_is_closed() -> None:
+    heard = Heard()
+    assert await run_shell("cat; head -c 300000 /dev/zero; echo err >&2; exit 5", heard) == 5
+    assert heard.bytes == {"stdout": b"\0" * 300_000, "stderr": b"err\n"}
+
+
+async def test_a_command_that_is_not_there_says_so() -> None:
+    heard = Heard()
+    code = await process.run(["/nonexistent/restic"], os.environ, heard, Stop(), 1.0)
+    assert code != 0
+    assert b"/nonexistent/restic: No such file or directory" in heard.bytes["stderr"]
+
+
+@pytest.mark.parametrize(
+    ("ignored", "ended_by"),
+    [("", signal.SIGINT), ("INT", signal.SIGTERM), ("INT TERM", signal.SIGKILL)],
+)
+async def test_a_stop_begins_gently_and_gets_its_way(ignored: str, ended_by: signal.Signals) -> None:
+    heard, stop = Heard(), Stop()
+    ignoring = f"trap '' {ignored}; " if ignored else ""
+    codes: list[int] = []
+
+    async def go() -> None:
+        codes.append(await run_shell(f"{ignoring}echo on; exec sleep 1000", heard, stop, grace=0.2))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(go)
+        await eventually(lambda: heard.bytes["stdout"])
+        stop.ask("cancelled")
+    assert codes == [-ended_by]
+
+
+async def test_what_a_child_leaves_running_ends_with_it() -> None:
+    heard = Heard()
+    began = time.monotonic()
+    assert await run_shell("sleep 1000 & echo $!; exit 0", heard) == 0
+    assert time.monotonic() - began < 5
+    left_behind = int(heard.bytes["stdout"])
+    await eventually(lambda: not is_running(left_behind))
+
+
+async def test_cancellation_stops_the_child_and_waits_for_it() -> None:
+    heard = Heard()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(
+            run_shell, "trap 'echo cleaned up; exit 0' INT; echo $$; while :; do sleep 0.02; done", heard
+        )
+        await eventually(lambda: heard.bytes["stdout"])
+        nursery.cancel_scope.cancel()
+    assert not is_running(int(heard.bytes["stdout"].split()[0]))
+
+
+async def test_a_stop_asked_for_before_the_start_still_stops() -> None:
+    stop = Stop()
+    stop.ask("cancelled")
+    assert await run_shell("sleep 1000", Heard(), stop) in {-signal.SIGINT, 130}
+
+
+def test_the_first_reason_to_stop_stays() -> None:
+    stop = Stop()
+    stop.ask("timeout")
+    stop.ask("cancelled")
+    assert stop.reason == "timeout"
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
