@@ -36,6 +36,7 @@ import trio
 
 from rmactors import PRODUCT, __version__, clock
 from rmactors.actors import delivery, fleet, gateway, host, post, rules, store, web
+from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
 from rmactors.channels.base import Channel, ChannelSpec, Preview
 from rmactors.channels.egress import OutboundPolicy, PolicyError
@@ -46,7 +47,7 @@ from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.requests import Request, Tick
 from rmactors.messages.writes import Answer, Commit, Pulse, Reply, no_reply
 from rmactors.secrets import SecretBox, SecretError
-from rmactors.settings import Settings, SettingsError, split_address
+from rmactors.settings import Settings, SettingsError
 from rmactors.store.memory import ChannelFacts
 from rmactors.store.migrations import MigrationError
 from rmactors.store.offline import prepare
@@ -109,6 +110,8 @@ async def _tree(server: Server, box: SecretBox) -> None:
     policy = _policy(settings)
     outbound_tls = shared_ssl_context()
     inbound_tls = _inbound_tls(settings)
+    agent_port, web_port = Port(settings.agent_listen, 4096), Port(settings.listen, 1024)
+    await _open_ports(agent_port, web_port)
     reader = Reader(settings.database)
     started_at, started = clock.now(), trio.current_time()
 
@@ -179,11 +182,11 @@ async def _tree(server: Server, box: SecretBox) -> None:
     ]
     edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
         ("gateway", EDGE_BUDGET, lambda: gateway.run(
-            gateway.GatewaySettings(*split_address(settings.agent_listen), inbound_tls, settings.offline_after_seconds),
+            gateway.GatewaySettings(agent_port, inbound_tls, settings.offline_after_seconds),
             gateway.GatewayPorts(directory.mailbox_of, to_store, reader), gateway_state, closing, listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
-            web.WebSettings(*split_address(settings.listen), inbound_tls), create_app(services), closing, live.close,
+            web.WebSettings(web_port, inbound_tls), create_app(services), closing, live.close,
             listening.one,
         )),
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),
@@ -268,6 +271,15 @@ def _open(settings: Settings) -> SecretBox:
     except OSError as error:
         raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
     return box
+
+
+async def _open_ports(*ports: Port) -> None:
+    """Raises StartError, with the address, where one is taken or is not of this machine."""
+    for port in ports:
+        try:
+            await port.open()
+        except OSError as error:
+            raise StartError(f"cannot listen on {port.address}: {error.strerror or error}") from None
 
 
 def _policy(settings: Settings) -> OutboundPolicy:

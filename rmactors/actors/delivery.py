@@ -137,8 +137,8 @@ class _Delivery:
         """Put the end of an attempt on disk, however long that takes: only then may its alert's next message go."""
         ended = () if settlement.result.verdict == "retry" else settled_with(parcel, settlement.result)
         write = SettleAttempt(
-            ids.new(), parcel.main.id, self._facts.id, parcel.main.alert_id, parcel.main.event, parcel.main.attempts + 1,
-            settlement.result, clock.now(), settlement.due_at,
+            ids.new(), parcel.main.id, self._facts.id, parcel.main.alert_id, parcel.main.event,
+            parcel.main.attempts + 1, settlement.result, clock.now(), settlement.due_at,
             tuple((item.id, end) for item, end in parcel.carried if item in ended),
         )  # fmt: skip
 

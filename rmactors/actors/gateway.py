@@ -19,6 +19,7 @@ import trio
 import trio_websocket
 
 from rmactors import clock, ids, tokens, wire
+from rmactors.actors.listening import Port
 from rmactors.mailbox import Outlet, ask
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
@@ -34,7 +35,7 @@ CLOSE_SECONDS = 2.0
 OUTBOX_FRAMES = 10_000
 """Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
 STRANGERS_PER_ADDRESS = 200
-"""Connections of one address that have not signed in yet. Signed-in agents are not counted: thousands may share a proxy."""
+"""Connections of one address that have not signed in yet. Agents that have are not counted: thousands may share a proxy."""
 ENROLL_SECONDS = 60.0
 
 
@@ -42,8 +43,7 @@ ENROLL_SECONDS = 60.0
 class GatewaySettings:
     """`silence` in seconds: a connection without a message for so long is closed."""
 
-    host: str
-    port: int
+    port: Port
     ssl_context: ssl.SSLContext | None
     silence: float
 
@@ -72,7 +72,7 @@ async def run(
     listening: Callable[[], None],
 ) -> None:
     """Serve agents until `closing` is set; then say 1001 to each and return."""
-    listeners = await trio.open_tcp_listeners(settings.port, host=settings.host, backlog=4096)
+    listeners = await settings.port.take()
     gateway = _Gateway(settings, ports, state)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
@@ -200,9 +200,10 @@ class _Gateway:
                         return
 
     async def _ask_enroll(self, frame: wire.Enroll, enrollment_id: str, token_hash: str, address: str) -> object:
+        name = frame.name.strip() or frame.hostname or "host"
         write = EnrollHost(
-            enrollment_id, ids.new(), frame.name.strip() or frame.hostname or "host", frame.hostname, frame.os, frame.arch,
-            frame.agent_version, token_hash, clock.now(), address,
+            enrollment_id, ids.new(), name, frame.hostname, frame.os, frame.arch, frame.agent_version, token_hash,
+            clock.now(), address,
         )  # fmt: skip
 
         def request(reply: Reply) -> Commit:

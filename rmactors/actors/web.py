@@ -11,7 +11,7 @@ that stops reading. Here an exception ends its connection alone, and every send 
 import logging
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,8 @@ from hypercorn.trio.tcp_server import TCPServer
 from hypercorn.trio.worker_context import WorkerContext
 from quart_trio import QuartTrio
 
+from rmactors.actors.listening import Port
+
 _log = logging.getLogger(__name__)
 
 HEADERS_SECONDS = 15
@@ -37,8 +39,7 @@ CONNECTIONS_PER_ADDRESS = 500
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    host: str
-    port: int
+    port: Port
     ssl_context: ssl.SSLContext | None
 
 
@@ -51,10 +52,10 @@ async def run(
 ) -> None:
     """Serve until `closing` is set; then end event streams, let requests finish, and return."""
     config = _config()
-    wrapped = ASGIWrapper(app)
+    wrapped = ASGIWrapper(_without_websockets(app))
     context = WorkerContext(None)
     lifespan = Lifespan(wrapped, config, {})
-    listeners = await trio.open_tcp_listeners(settings.port, host=settings.host, backlog=1024)
+    listeners = await settings.port.take()
     connections: Counter[str] = Counter()
     serve = partial(_contain, wrapped, config, context, settings.ssl_context, connections)
     async with trio.open_nursery() as around:
@@ -72,6 +73,19 @@ async def run(
         with trio.move_on_after(CLOSE_SECONDS):
             await lifespan.wait_for_shutdown()
         around.cancel_scope.cancel()
+
+
+def _without_websockets(app: QuartTrio) -> Callable[..., Awaitable[None]]:
+    """The application, with every WebSocket refused: this port has none, and Quart would make an error page of it."""
+
+    async def serve(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
+        if scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+        else:
+            await app(scope, receive, send)
+
+    return serve
 
 
 def _config() -> Config:

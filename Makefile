@@ -1,0 +1,79 @@
+# Two commands do all the set-up on a fresh Debian machine: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Debian packages are installed only where that needs nobody's leave.
+APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
+
+.PHONY: demo test check format bench drill screenshots wheel clean
+
+demo: $(VENV)/installed-server
+	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
+	@$(BIN)/rmactors demo $(ARGS)
+
+test: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory debian-restic debian-chromium
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix --select I .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python -m bench $(ARGS)
+
+drill: $(VENV)/installed-dev
+	$(BIN)/python -m bench.drill $(ARGS)
+
+screenshots: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory debian-chromium
+	$(BIN)/python -m bench.screenshots $(ARGS)
+
+wheel: $(VENV)/installed-dev
+	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+
+clean:
+	rm -rf $(VENV) dist build
+
+# ---- what is installed, and the file that says so
+
+$(VENV)/bin/pip:
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || $(MAKE) --no-print-directory debian-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --upgrade 'pip>=25.1'
+
+$(VENV)/installed-server: pyproject.toml hatch_build.py | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --editable '.[server]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
+	$(BIN)/pip install --quiet --group dev --editable '.[server]'
+	@touch $@ $(VENV)/installed-server
+
+# ---- Debian packages
+
+.PHONY: debian-venv debian-restic debian-chromium apt-lists
+
+debian-venv: apt-lists
+	@if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv >/dev/null; \
+	else echo "This Python cannot make virtual environments. Type: sudo apt-get install python3-venv" >&2; exit 1; fi
+
+debian-restic: apt-lists
+	@command -v restic >/dev/null && exit 0; \
+	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q restic >/dev/null; \
+	else echo "restic is not installed. Type: sudo apt-get install restic" >&2; fi
+
+debian-chromium: apt-lists
+	@command -v chromium >/dev/null && exit 0; \
+	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-dejavu-core >/dev/null; \
+	else echo "Chromium is not installed. Type: sudo apt-get install chromium" >&2; fi
+
+apt-lists:
+	@if [ -n "$(APT)" ] && ! { command -v restic && command -v chromium; } >/dev/null 2>&1; then apt-get update -q >/dev/null; fi

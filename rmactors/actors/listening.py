@@ -1,0 +1,28 @@
+"""The sockets of a port, opened before anything else starts, so that a port that is taken is said at once."""
+
+from dataclasses import dataclass, field
+
+import trio
+
+from rmactors.settings import split_address
+
+
+@dataclass(slots=True)
+class Port:
+    """One address to listen on, `host:port`. The first `take` gives what `open` opened, a later one opens anew."""
+
+    address: str
+    backlog: int
+    _opened: list[trio.SocketListener] = field(default_factory=list)
+
+    async def open(self) -> None:
+        """Raises OSError where the address is taken or is not of this machine."""
+        host, port = split_address(self.address)
+        self._opened = await trio.open_tcp_listeners(port, host=host, backlog=self.backlog)
+
+    async def take(self) -> list[trio.SocketListener]:
+        """Listeners that belong to the caller from now on. Raises OSError."""
+        if not self._opened:
+            await self.open()
+        opened, self._opened = self._opened, []
+        return opened
