@@ -3,19 +3,24 @@
 `mail_session` does the same with plain sockets in its thread; the decision itself is `egress`.
 """
 
+import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import trio
 
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy, literal_address
 
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """Head start of an address before the next one is tried beside it (RFC 8305)."""
 _STUCK_RESOLUTIONS: Final = 4
 """Threads that one channel may have waiting for a name server that does not answer."""
+
+
+Resolve = Callable[[str, int], list[str]]
+"""Host and port to addresses, the best first; blocks; raises ConnectFailed."""
 
 
 class ConnectFailed(Exception):
@@ -25,8 +30,16 @@ class ConnectFailed(Exception):
 class Dialer:
     """Opens connections to one host and port, as the policy allows."""
 
-    def __init__(self, host: str, port: int, policy: OutboundPolicy, tls: ssl.SSLContext | None) -> None:
-        """`tls` None means plain TCP. `host` is a name or a literal without brackets."""
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        policy: OutboundPolicy,
+        tls: ssl.SSLContext | None,
+        resolve: Resolve | None = None,
+    ) -> None:
+        """`tls` None means plain TCP. `host` is a name or a literal without brackets. `resolve` runs in a thread."""
+        self._resolve = resolve or resolve_name
         self._host = host
         self._port = port
         self._policy = policy
@@ -35,7 +48,7 @@ class Dialer:
 
     async def open(self) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
         """A connection, its TLS handshake done. Raises ForbiddenAddress or ConnectFailed."""
-        addresses = allowed_addresses(await self._resolve(), self._host, self._policy)
+        addresses = allowed_addresses(await self._addresses(), self._host, self._policy)
         tcp = await self._race(addresses)
         if self._tls is None:
             return tcp
@@ -50,13 +63,13 @@ class Dialer:
             raise
         return stream
 
-    async def _resolve(self) -> list[str]:
-        try:
-            return resolve(self._host, self._port, socket.AI_NUMERICHOST)  # a literal: nobody is asked
-        except ConnectFailed:
-            return await trio.to_thread.run_sync(
-                resolve, self._host, self._port, abandon_on_cancel=True, limiter=self._resolvers
-            )
+    async def _addresses(self) -> list[str]:
+        address = literal_address(self._host)
+        if address is not None:  # nobody is asked
+            return [address]
+        return await trio.to_thread.run_sync(
+            self._resolve, self._host, self._port, abandon_on_cancel=True, limiter=self._resolvers
+        )
 
     async def _race(self, addresses: Sequence[str]) -> trio.SocketStream:
         """The first connection that comes about, where each address has a short head start on the next one."""
@@ -87,10 +100,10 @@ class Dialer:
         raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {os_reason(errors[0])}")
 
 
-def resolve(host: str, port: int, flags: int = 0) -> list[str]:
+def resolve_name(host: str, port: int) -> list[str]:
     """The addresses of a host, in the order in which to try them. Blocks. Raises ConnectFailed."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=flags)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise ConnectFailed(f"the host name {host} cannot be resolved: {error.strerror}") from None
     except UnicodeError:
@@ -122,8 +135,10 @@ def tls_reason(error: BaseException | None) -> str:
 def os_reason(error: OSError) -> str:
     """What the system says, without numbers."""
     cause: BaseException | None = error
-    while isinstance(cause, OSError) and cause.strerror is None and cause.__cause__ is not None:
+    while isinstance(cause, OSError) and cause.errno is None and cause.__cause__ is not None:
         cause = cause.__cause__  # trio sums up its attempts and keeps the reason behind
     if isinstance(cause, BaseExceptionGroup):
         cause = cause.exceptions[0]
-    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or "no reason given"
+    if isinstance(cause, OSError) and cause.errno is not None:
+        return os.strerror(cause.errno)
+    return str(cause) or "no reason given"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rmactors.channels.answers import Verdict, judge_smtp
-from rmactors.channels.dialing import ConnectFailed, allowed_addresses, os_reason, resolve, tls_reason
+from rmactors.channels.dialing import ConnectFailed, Resolve, allowed_addresses, os_reason, resolve_name, tls_reason
 from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
 from rmactors.channels.mail_format import Mail
 
@@ -52,9 +52,15 @@ class MailSession:
     """`deliver` runs in a thread, once; `abort` may be called from another at any time."""
 
     def __init__(
-        self, server: MailServer, policy: OutboundPolicy, ssl_context: ssl.SSLContext, deadline: float
+        self,
+        server: MailServer,
+        policy: OutboundPolicy,
+        ssl_context: ssl.SSLContext,
+        deadline: float,
+        resolve: Resolve = resolve_name,
     ) -> None:
         """`deadline` is a time.monotonic()."""
+        self._resolve = resolve
         self._server = server
         self._policy = policy
         self._tls = ssl_context
@@ -67,10 +73,8 @@ class MailSession:
 
     def abort(self) -> None:
         """End the conversation: whatever the thread waits for fails at once."""
-        with self._lock:
-            self._aborted = True
-            lifeline, self._lifeline = self._lifeline, None
-        if lifeline is not None:
+        self._aborted = True
+        if (lifeline := self._let_go()) is not None:
             _shut(lifeline)
 
     def deliver(self, mail: Mail, recipients: Sequence[str]) -> MailOutcome:
@@ -85,8 +89,10 @@ class MailSession:
         except smtplib.SMTPRecipientsRefused as error:
             return _settled(everyone, error.recipients, none_took_it=True)
         except smtplib.SMTPResponseException as error:
-            code = error.smtp_code if 100 <= error.smtp_code <= 599 else None
-            return MailOutcome(judge_smtp(error.smtp_code), code, f"{code or ''} {_text(error.smtp_error)}", everyone)
+            said = _text(error.smtp_error)
+            if not 100 <= error.smtp_code <= 599:
+                return MailOutcome("retry", None, f"the server does not speak SMTP: {said}", everyone)
+            return MailOutcome(judge_smtp(error.smtp_code), error.smtp_code, f"{error.smtp_code} {said}", everyone)
         except smtplib.SMTPServerDisconnected:
             return MailOutcome("retry", None, "the server closed the connection", everyone)
         except smtplib.SMTPException as error:
@@ -95,6 +101,9 @@ class MailSession:
             return MailOutcome("retry", None, f"TLS with {self._server.host} failed: {tls_reason(error)}", everyone)
         except OSError as error:
             return MailOutcome("retry", None, f"the connection failed: {os_reason(error)}", everyone)
+        finally:
+            if (lifeline := self._let_go()) is not None:
+                lifeline.close()
 
     def _converse(self, mail: Mail, recipients: tuple[str, ...]) -> MailOutcome:
         server = self._server
@@ -115,15 +124,11 @@ class MailSession:
             return self.accepted
         finally:
             smtp.close()
-            with self._lock:
-                lifeline, self._lifeline = self._lifeline, None
-            if lifeline is not None:
-                lifeline.close()
 
     def _connect(self) -> socket.socket:
         """A socket to an address that the policy allows, its TLS done where it comes first."""
         server = self._server
-        addresses = allowed_addresses(resolve(server.host, server.port), server.host, self._policy)
+        addresses = allowed_addresses(self._resolve(server.host, server.port), server.host, self._policy)
         reason = ""
         for number, address in enumerate(addresses):
             share = self._seconds_left() / (len(addresses) - number)
@@ -148,9 +153,14 @@ class MailSession:
     def _hold(self, connection: socket.socket) -> None:
         """Keep a second handle on the connection: TLS takes the first one away while it shakes hands."""
         with self._lock:
-            if self._aborted:
-                raise ConnectFailed("too late")
             self._lifeline = connection.dup()
+        if self._aborted:  # it came between the name and the connection, and had nothing to cut off yet
+            raise ConnectFailed("too late")
+
+    def _let_go(self) -> socket.socket | None:
+        with self._lock:
+            lifeline, self._lifeline = self._lifeline, None
+        return lifeline
 
     def _seconds_left(self) -> float:
         left = self._deadline - time.monotonic()

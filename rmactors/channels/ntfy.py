@@ -9,7 +9,7 @@ from rmactors.channels.base import ChannelSpec
 from rmactors.channels.config import secret_values
 from rmactors.channels.egress import OutboundPolicy
 from rmactors.channels.endpoint import parse_endpoint
-from rmactors.channels.http_client import HttpEndpoint
+from rmactors.channels.http_client import DEADLINE_SECONDS, HttpEndpoint
 from rmactors.messages.notices import Attempt, Notice
 
 
@@ -17,12 +17,18 @@ class NtfyChannel:
     """One topic of one server."""
 
     def __init__(
-        self, spec: ChannelSpec, policy: OutboundPolicy, ssl_context: ssl.SSLContext, now: Callable[[], int]
+        self,
+        spec: ChannelSpec,
+        policy: OutboundPolicy,
+        ssl_context: ssl.SSLContext,
+        now: Callable[[], int],
+        deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._config = spec.config
         self._default_priority = spec.default_priority
         endpoint = parse_endpoint(ntfy_format.topic_url(spec.config))
-        self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secret_values("ntfy", spec.config))
+        secrets = secret_values("ntfy", spec.config)
+        self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secrets, deadline_seconds)
 
     async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
         """One attempt. `recipients` means nothing here."""

@@ -9,7 +9,7 @@ from rmactors.channels.base import ChannelSpec
 from rmactors.channels.config import secret_values
 from rmactors.channels.egress import OutboundPolicy
 from rmactors.channels.endpoint import parse_endpoint
-from rmactors.channels.http_client import HttpEndpoint
+from rmactors.channels.http_client import DEADLINE_SECONDS, HttpEndpoint
 from rmactors.messages.notices import Attempt, Notice
 
 
@@ -17,13 +17,18 @@ class WebhookChannel:
     """One URL."""
 
     def __init__(
-        self, spec: ChannelSpec, policy: OutboundPolicy, ssl_context: ssl.SSLContext, now: Callable[[], int]
+        self,
+        spec: ChannelSpec,
+        policy: OutboundPolicy,
+        ssl_context: ssl.SSLContext,
+        now: Callable[[], int],
+        deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._config = spec.config
         self._now = now
-        self._endpoint = HttpEndpoint(
-            parse_endpoint(spec.config["url"]), policy, ssl_context, now, secret_values("webhook", spec.config)
-        )
+        endpoint = parse_endpoint(spec.config["url"])
+        secrets = secret_values("webhook", spec.config)
+        self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secrets, deadline_seconds)
 
     async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
         """One attempt. `recipients` means nothing here."""

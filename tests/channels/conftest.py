@@ -1,6 +1,8 @@
 """What the channels' tests share: an authority that signs for localhost, a policy that allows loopback."""
 
+import os
 import ssl
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -23,3 +25,16 @@ def system_trust() -> ssl.SSLContext:
 @pytest.fixture
 def policy() -> OutboundPolicy:
     return OutboundPolicy.parse("external,private,loopback")
+
+
+@pytest.fixture
+def environment() -> Iterator[Callable[..., None]]:
+    """Sets variables for the time of a test."""
+    before = dict(os.environ)
+
+    def set_variables(**values: str) -> None:
+        os.environ.update(values)
+
+    yield set_variables
+    os.environ.clear()
+    os.environ.update(before)

@@ -1,0 +1,134 @@
+"""Connections go to the address that was judged, and to no other: two listeners on two loopback addresses.
+
+127.0.0.1 stands for what is forbidden, 127.0.0.2 for what is allowed. The resolver is ours, as a hostile name
+server is an attacker's.
+"""
+
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+
+import pytest
+import trio
+
+from rmactors.channels.dialing import ConnectFailed, Dialer
+from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.channels.mail_format import Mail
+from rmactors.channels.mail_session import MailServer, MailSession
+
+POLICY = OutboundPolicy.parse("127.0.0.2")
+
+
+class Listeners:
+    """The same port on both addresses."""
+
+    def __init__(self) -> None:
+        self.allowed = socket.create_server(("127.0.0.2", 0))
+        self.port = self.allowed.getsockname()[1]
+        self.forbidden = socket.create_server(("127.0.0.1", self.port))
+
+    def reached(self) -> list[str]:
+        """Which of the two somebody connected to."""
+        found = []
+        for name, listener in (("allowed", self.allowed), ("forbidden", self.forbidden)):
+            listener.settimeout(0)
+            try:
+                listener.accept()[0].close()
+            except BlockingIOError:
+                continue
+            found.append(name)
+        return found
+
+
+@pytest.fixture
+def listeners() -> Iterator[Listeners]:
+    made = Listeners()
+    yield made
+    made.allowed.close()
+    made.forbidden.close()
+
+
+class NameServer:
+    """Answers each question with the next of its answers."""
+
+    def __init__(self, *answers: list[str]) -> None:
+        self.answers = list(answers)
+        self.asked = 0
+
+    def __call__(self, host: str, port: int) -> list[str]:
+        self.asked += 1
+        return self.answers.pop(0)
+
+
+async def test_a_name_that_changes_after_it_was_judged_gains_nothing(listeners: Listeners) -> None:
+    names = NameServer(["127.0.0.2"], ["127.0.0.1"])
+    stream = await Dialer("hooks.example", listeners.port, POLICY, None, names).open()
+    await stream.aclose()
+    assert names.asked == 1
+    assert listeners.reached() == ["allowed"]
+
+
+async def test_of_several_addresses_only_the_allowed_ones_are_tried(listeners: Listeners) -> None:
+    stream = await Dialer("hooks.example", listeners.port, POLICY, None, NameServer(["127.0.0.1", "127.0.0.2"])).open()
+    await stream.aclose()
+    assert listeners.reached() == ["allowed"]
+
+
+@pytest.mark.parametrize("answer", ["127.0.0.1", "::ffff:127.0.0.1", "169.254.169.254", "0.0.0.0"])
+async def test_a_name_that_leads_only_to_forbidden_places_is_refused(answer: str, listeners: Listeners) -> None:
+    with pytest.raises(ForbiddenAddress, match=r"RM_OUTBOUND_ALLOW .*hooks\.example"):
+        await Dialer("hooks.example", listeners.port, POLICY, None, NameServer([answer])).open()
+    assert listeners.reached() == []
+
+
+async def test_each_connection_is_judged_anew(listeners: Listeners) -> None:
+    dialer = Dialer("hooks.example", listeners.port, POLICY, None, NameServer(["127.0.0.2"], ["127.0.0.1"]))
+    await (await dialer.open()).aclose()
+    with pytest.raises(ForbiddenAddress):
+        await dialer.open()
+    assert listeners.reached() == ["allowed"]
+
+
+async def test_where_one_address_refuses_the_next_one_is_used(listeners: Listeners) -> None:
+    policy = OutboundPolicy.parse("loopback")
+    names = NameServer(["127.0.0.3", "127.0.0.2"])
+    stream = await Dialer("hooks.example", listeners.port, policy, None, names).open()
+    await stream.aclose()
+    assert listeners.reached() == ["allowed"]
+
+
+async def test_a_name_server_that_never_answers_holds_nobody_longer_than_the_deadline() -> None:
+    def stuck(host: str, port: int) -> list[str]:
+        time.sleep(0.3)
+        return []
+
+    with trio.move_on_after(0.05) as scope:
+        await Dialer("hooks.example", 80, POLICY, None, stuck).open()
+    assert scope.cancelled_caught
+
+
+async def test_a_malformed_name_is_a_failure_not_a_crash() -> None:
+    with pytest.raises(ConnectFailed):
+        await Dialer("a" * 70 + ".example", 80, POLICY, None).open()
+
+
+def deliver(names: NameServer, port: int, trust: ssl.SSLContext) -> tuple[str, str]:
+    server = MailServer("mail.example", port, "none", None, None, "rm.example.org")
+    session = MailSession(server, POLICY, trust, time.monotonic() + 0.2, names)
+    outcome = session.deliver(Mail("a@b.example", ("c@d.example",), b"", False), ["c@d.example"])
+    return outcome.verdict, outcome.error or ""
+
+
+def test_mail_goes_to_the_judged_address_alone_as_well(listeners: Listeners, system_trust: ssl.SSLContext) -> None:
+    names = NameServer(["127.0.0.1", "127.0.0.2"], ["127.0.0.1"])
+    deliver(names, listeners.port, system_trust)
+    assert names.asked == 1
+    assert listeners.reached() == ["allowed"]
+
+
+def test_mail_to_a_forbidden_address_is_dead(listeners: Listeners, system_trust: ssl.SSLContext) -> None:
+    verdict, error = deliver(NameServer(["127.0.0.1"]), listeners.port, system_trust)
+    assert verdict == "dead"
+    assert "RM_OUTBOUND_ALLOW does not allow mail.example (127.0.0.1)" in error
+    assert listeners.reached() == []

@@ -1,0 +1,181 @@
+"""The ntfy channel against a receiver that is as strict as ntfy's documentation: what it would refuse, this refuses."""
+
+import json
+import re
+import ssl
+from dataclasses import replace
+from email.header import decode_header, make_header
+from typing import Any
+
+import pytest
+import trio
+import trio.testing
+
+from rmactors import clock
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.registry import make_channel
+from rmactors.messages.notices import Attempt, Notice
+from rmactors.vocabulary import Priority
+from tests.channels.notices import ACKNOWLEDGEMENT, LATER, RAISE, RESOLUTION, spec
+from tests.channels.receivers import Request, Stream, receiving, replies
+
+LOOPBACK = OutboundPolicy.parse("loopback")
+
+
+def decoded(value: str) -> str:
+    """A header as ntfy reads it: RFC 2047 in every one."""
+    return str(make_header(decode_header(value)))
+
+
+class StrictNtfy:
+    """Takes a message as ntfy does, keeps what a phone would show, and answers as ntfy answers."""
+
+    def __init__(self, token: str | None = None) -> None:
+        self.token = token
+        self.shown: list[dict[str, Any]] = []
+
+    async def __call__(self, stream: Stream, request: Request) -> None:
+        code, status, error = self._fault(request)
+        if error:
+            await replies(status, json.dumps({"code": code, "http": code // 100, "error": error}).encode())(
+                stream, request
+            )
+            return
+        headers = {name: decoded(value) for name, value in request.headers.items()}
+        self.shown.append(
+            {
+                "topic": request.line.split()[1].removeprefix("/"),
+                "title": headers["title"],
+                "message": request.body.decode(),
+                "priority": int(headers["priority"]),
+                "tags": headers["tags"].split(","),
+                "click": headers["click"],
+            }
+        )
+        await replies("200 OK", json.dumps({"id": "x", "event": "message"}).encode())(stream, request)
+
+    def _fault(self, request: Request) -> tuple[int, str, str]:
+        method, path, _ = request.line.split()
+        if method != "POST" or not re.fullmatch(r"/[-_A-Za-z0-9]{1,64}", path):
+            return 40401, "404 Not Found", "page not found"
+        if self.token and request.headers.get("authorization") != f"Bearer {self.token}":
+            return 40101, "401 Unauthorized", "unauthorized"
+        if not all(value.isascii() and value.isprintable() for value in request.headers.values()):
+            return 40001, "400 Bad Request", "headers must be ASCII or RFC 2047"
+        if len(request.body) > 4096:
+            return 41301, "413 Content Too Large", "attachments are not allowed here"
+        if request.headers["priority"] not in {"1", "2", "3", "4", "5"}:
+            return 40007, "400 Bad Request", "invalid priority parameter"
+        if not decoded(request.headers["click"]).startswith(("http://", "https://")):
+            return 40015, "400 Bad Request", "invalid click parameter"
+        request.body.decode()  # a message is UTF-8, or the receiver falls over
+        return 0, "", ""
+
+
+async def tell(
+    ntfy: StrictNtfy,
+    trust: ssl.SSLContext,
+    *notices: Notice,
+    priority: Priority | None = None,
+    token: str = "",
+    topic: str = "backups",
+) -> list[Attempt]:
+    async with receiving(ntfy) as receiver:
+        config = {"server_url": receiver.url("/"), "topic": topic, "access_token": token}
+        channel = make_channel(
+            spec("ntfy", priority, **config), LOOPBACK, trust, "https://rm.example.org", lambda: LATER
+        )
+        attempts = [await channel.send(notice) for notice in notices]
+        await channel.aclose()
+    return attempts
+
+
+async def test_a_phone_shows_the_alert(system_trust: ssl.SSLContext) -> None:
+    ntfy = StrictNtfy(token="tk_abc")
+    [attempt] = await tell(ntfy, system_trust, RAISE, token="tk_abc")
+    assert (attempt.verdict, attempt.status_code, attempt.error) == ("delivered", 200, None)
+    assert ntfy.shown == [
+        {
+            "topic": "backups",
+            "title": "[warning] nas1 backup_failed",
+            "message": RAISE.message,
+            "priority": 4,
+            "tags": ["warning", "backup_failed"],
+            "click": RAISE.link,
+        }
+    ]
+
+
+async def test_the_whole_life_of_an_alert(system_trust: ssl.SSLContext) -> None:
+    ntfy = StrictNtfy()
+    critical = [replace(notice, severity="critical") for notice in (RAISE, ACKNOWLEDGEMENT, RESOLUTION)]
+    await tell(ntfy, system_trust, *critical, priority="low")
+    assert [(shown["title"], shown["priority"]) for shown in ntfy.shown] == [
+        ("[critical] nas1 backup_failed", 5),
+        ("[critical] nas1 backup_failed (acknowledged)", 3),
+        ("[critical] nas1 backup_failed (resolved)", 3),
+    ]
+
+
+@pytest.mark.parametrize(
+    "notice",
+    [
+        replace(RAISE, host_name="näs1 ☃ " + "сервер" * 30),
+        replace(RAISE, host_name="nas\r\nX-Priority: 5"),
+        replace(RAISE, message="ä" * 9000),
+        replace(RAISE, message="\x00\x1b[31m"),
+        replace(RAISE, message=""),
+        replace(RAISE, link="https://rm.müller.example/alerts/x"),
+    ],
+)
+async def test_a_strict_receiver_takes_whatever_an_alert_may_hold(notice: Notice, system_trust: ssl.SSLContext) -> None:
+    ntfy = StrictNtfy()
+    [attempt] = await tell(ntfy, system_trust, notice)
+    assert attempt.error is None
+    assert len(ntfy.shown) == 1
+
+
+async def test_a_wrong_token_is_dead_and_says_why(system_trust: ssl.SSLContext) -> None:
+    [attempt] = await tell(StrictNtfy(token="tk_abc"), system_trust, RAISE, token="tk_wrong")
+    assert (attempt.verdict, attempt.status_code, attempt.error) == ("dead", 401, "401 Unauthorized: unauthorized")
+
+
+async def test_the_daily_quota_waits_for_midnight_utc(system_trust: ssl.SSLContext) -> None:
+    body = json.dumps({"code": 42908, "http": 429, "error": "limit reached: daily message quota reached"}).encode()
+    async with receiving(replies("429 Too Many Requests", body)) as receiver:
+        config = {"server_url": receiver.url(""), "topic": "backups"}
+        channel = make_channel(spec("ntfy", **config), LOOPBACK, system_trust, "https://rm.example.org", lambda: LATER)
+        attempt = await channel.send(RAISE)
+        await channel.aclose()
+    assert attempt.verdict == "retry"
+    assert attempt.retry_at == clock.from_rfc3339("2026-11-24T00:00:00Z")
+
+
+async def test_a_hanging_server_is_given_up_after_five_seconds_of_the_virtual_clock(
+    system_trust: ssl.SSLContext, mock_clock: trio.testing.MockClock
+) -> None:
+    """The one place where the real deadline is met, on a clock that is moved by hand."""
+    reached = trio.Event()
+
+    async def hangs(stream: Stream, _: Request) -> None:
+        reached.set()
+        await stream.receive_some(1)
+
+    async with receiving(hangs) as receiver, trio.open_nursery() as nursery:
+        config = {"server_url": receiver.url(""), "topic": "backups"}
+        channel = make_channel(spec("ntfy", **config), LOOPBACK, system_trust, "https://rm.example.org")
+        attempts: list[Attempt] = []
+
+        async def send() -> None:
+            attempts.append(await channel.send(RAISE))
+
+        nursery.start_soon(send)
+        await reached.wait()
+        mock_clock.jump(4.9)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        before = list(attempts)
+        mock_clock.jump(0.2)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+    assert before == []
+    assert [attempt.error for attempt in attempts] == ["no answer within 5 s"]

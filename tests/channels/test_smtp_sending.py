@@ -1,0 +1,408 @@
+"""The mail channel against real servers: plain, STARTTLS and implicit TLS, sign-in, refusals, and bad manners."""
+
+import base64
+import socket
+import ssl
+import threading
+import time
+from email import message_from_bytes, policy
+from typing import Any
+
+import pytest
+import trio
+
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.registry import make_channel
+from rmactors.channels.smtp import SmtpChannel
+from rmactors.messages.notices import Attempt
+from tests.channels.certificates import Authority
+from tests.channels.mailservers import dialogue, mail_server, scripted_server
+from tests.channels.notices import ALERT, RAISE, RESOLUTION, spec
+from tests.channels.receivers import receiving
+
+pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
+"""What the test server has to say of itself."""
+
+BASE = "https://rm.example.org"
+LOOPBACK = OutboundPolicy.parse("loopback")
+MARIA, LI, KIM = "maria@example.org", "li@example.org", "kim@example.org"
+
+
+async def send(
+    port: int,
+    trust: ssl.SSLContext,
+    *,
+    encryption: str = "none",
+    host: str = "127.0.0.1",
+    allow: OutboundPolicy = LOOPBACK,
+    recipients: tuple[str, ...] = (),
+    seconds: float = 5.0,
+    **config: Any,
+) -> Attempt:
+    settings = {"host": host, "port": port, "encryption": encryption, "from": "ops@example.org", "to": MARIA, **config}
+    channel = SmtpChannel(spec("smtp", **settings), allow, trust, BASE, seconds)
+    attempt = await channel.send(RAISE, recipients)
+    await channel.aclose()
+    return attempt
+
+
+async def test_a_mail_arrives_as_it_was_rendered(system_trust: ssl.SSLContext) -> None:
+    with mail_server() as post:
+        attempt = await send(post.port, system_trust, to=f"{MARIA}, Li <{LI}>")
+    assert (attempt.verdict, attempt.status_code, attempt.error) == ("delivered", 250, None)
+    [mail] = post.mails
+    assert (mail.mail_from, mail.rcpt_tos) == ("ops@example.org", [MARIA, LI])
+    assert isinstance(mail.content, bytes)
+    found = message_from_bytes(mail.content, policy=policy.default)
+    assert found["Subject"] == "[restic-manager] [warning] nas1: backup_failed"
+    assert found["Message-ID"] == f"<{ALERT}@rm.example.org>"
+    assert RAISE.message in found.as_string()
+
+
+async def test_the_registry_makes_one_that_sends(system_trust: ssl.SSLContext) -> None:
+    with mail_server() as post:
+        settings = {"host": "127.0.0.1", "port": post.port, "encryption": "none", "from": "a@b.example", "to": MARIA}
+        channel = make_channel(spec("smtp", **settings), LOOPBACK, system_trust, BASE)
+        attempts = [await channel.send(notice) for notice in (RAISE, RESOLUTION)]
+        await channel.aclose()
+    assert [attempt.verdict for attempt in attempts] == ["delivered", "delivered"]
+    assert b"In-Reply-To: <" + ALERT.encode() in (post.mails[1].content or b"")
+
+
+class TestEncryption:
+    async def test_starttls(self, authority: Authority) -> None:
+        with mail_server(starttls=authority.server) as post:
+            attempt = await send(post.port, authority.trusting(), encryption="starttls")
+        assert (attempt.verdict, post.tls) == ("delivered", [True])
+
+    async def test_implicit_tls(self, authority: Authority) -> None:
+        with mail_server(tls=authority.server) as post:
+            attempt = await send(post.port, authority.trusting(), encryption="tls", host="localhost")
+        assert (attempt.verdict, post.tls) == ("delivered", [True])
+
+    @pytest.mark.parametrize("encryption", ["starttls", "tls"])
+    async def test_a_certificate_nobody_vouches_for_ends_it_before_the_password(
+        self, encryption: str, authority: Authority, system_trust: ssl.SSLContext
+    ) -> None:
+        how = {encryption: authority.server}
+        with mail_server(accounts={"ops": "hunter2"}, **how) as post:  # type: ignore[arg-type]
+            attempt = await send(post.port, system_trust, encryption=encryption, username="ops", password="hunter2")
+        assert (attempt.verdict, attempt.status_code) == ("retry", None)
+        assert "the certificate is not trusted" in (attempt.error or "")
+        assert (post.logins, post.mails) == ([], [])
+
+    @pytest.mark.parametrize("encryption", ["starttls", "tls"])
+    async def test_a_certificate_for_another_host_ends_it(self, encryption: str, authority: Authority) -> None:
+        how = {encryption: authority.wrong_name}
+        with mail_server(**how) as post:  # type: ignore[arg-type]
+            attempt = await send(post.port, authority.trusting(), encryption=encryption)
+        assert attempt.verdict == "retry"
+        assert post.mails == []
+
+    async def test_tls_older_than_1_2_is_refused(self, authority: Authority) -> None:
+        old = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        old.load_cert_chain(authority.folder / "here.pem")
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSv1"):
+            old.minimum_version = ssl.TLSVersion.TLSv1
+        with pytest.warns(DeprecationWarning, match="TLSv1_1"):
+            old.maximum_version = ssl.TLSVersion.TLSv1_1
+        with mail_server(tls=old) as post:
+            attempt = await send(post.port, authority.trusting(), encryption="tls")
+        assert attempt.verdict == "retry"
+        assert (attempt.error or "").startswith("TLS with 127.0.0.1 failed")
+
+    async def test_no_alpn_of_http_is_offered_though_the_context_is_shared_with_http(
+        self, authority: Authority
+    ) -> None:
+        """Exim refuses a client that offers a protocol which is not SMTP."""
+        shared = authority.trusting()
+        async with receiving(tls=authority.server) as receiver:
+            hook = make_channel(spec("webhook", url=receiver.url()), LOOPBACK, shared, BASE)
+            told = await hook.send(RAISE)
+            await hook.aclose()
+        server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        server.load_cert_chain(authority.folder / "here.pem")
+        server.set_alpn_protocols(["http/1.1"])
+        with mail_server(tls=server) as post:
+            attempt = await send(post.port, shared, encryption="tls")
+        assert [told.verdict, attempt.verdict] == ["delivered", "delivered"]
+        assert post.alpn == [None]
+
+
+class TestStrippedStarttls:
+    """Whatever goes wrong with STARTTLS, no credential and no mail is sent."""
+
+    @pytest.mark.parametrize(
+        ("replies", "verdict", "said"),
+        [
+            # a middlebox took it out
+            ((b"250-mail\r\n250-AUTH PLAIN LOGIN\r\n250 8BITMIME\r\n",), "retry", "does not offer STARTTLS"),
+            # offered and refused, for now and for good
+            ((b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n", b"454 not now\r\n"), "retry", "454 not now"),
+            ((b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n", b"502 no\r\n"), "dead", "502 no"),
+            # agreed to, with an answer in clear behind it that must not be taken for one under TLS
+            (
+                (b"250-mail\r\n250-STARTTLS\r\n250 AUTH PLAIN\r\n", b"220 go\r\n250 injected\r\n"),
+                "retry",
+                "no answer within 0.5 s",
+            ),
+        ],
+    )
+    async def test_ends_the_attempt_before_any_credential(
+        self, replies: tuple[bytes, ...], verdict: str, said: str, system_trust: ssl.SSLContext
+    ) -> None:
+        with scripted_server(dialogue(b"220 hi\r\n", *replies)) as (port, heard):
+            attempt = await send(
+                port, system_trust, encryption="starttls", username="ops", password="hunter2", seconds=0.5
+            )
+        everything = b"".join(heard)
+        assert attempt.verdict == verdict
+        assert said in (attempt.error or "")
+        for secret in (b"hunter2", base64.b64encode(b"hunter2"), b"AUTH", b"MAIL FROM"):
+            assert secret not in everything
+
+
+class TestSignIn:
+    async def test_over_starttls(self, authority: Authority) -> None:
+        with mail_server(starttls=authority.server, accounts={"ops": "hunter2"}) as post:
+            attempt = await send(
+                post.port, authority.trusting(), encryption="starttls", username="ops", password="hunter2"
+            )
+        assert attempt.verdict == "delivered"
+        assert post.logins == [("ops", "hunter2")]
+
+    async def test_with_letters_beyond_ascii(self, authority: Authority) -> None:
+        with mail_server(tls=authority.server, accounts={"jörg": "pässword"}) as post:
+            attempt = await send(
+                post.port, authority.trusting(), encryption="tls", username="jörg", password="pässword"
+            )
+        assert attempt.verdict == "delivered"
+        assert post.logins == [("jörg", "pässword")]
+
+    async def test_a_wrong_password_is_dead_and_not_repeated_in_the_error(self, authority: Authority) -> None:
+        with mail_server(starttls=authority.server, accounts={"ops": "hunter2"}) as post:
+            attempt = await send(
+                post.port, authority.trusting(), encryption="starttls", username="ops", password="letmein"
+            )
+        assert (attempt.verdict, attempt.status_code) == ("dead", 535)
+        assert "letmein" not in (attempt.error or "")
+        assert post.mails == []
+
+    async def test_in_clear_only_where_no_encryption_is_asked_for(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server(accounts={"ops": "hunter2"}) as post:
+            attempt = await send(post.port, system_trust, username="ops", password="hunter2")
+        assert attempt.verdict == "delivered"
+
+    async def test_a_server_that_knows_no_sign_in_is_told_apart(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            attempt = await send(post.port, system_trust, username="ops", password="hunter2")
+        assert attempt.verdict == "retry"
+        assert attempt.error == "127.0.0.1 offers no way to sign in that fits, but a user name is set"
+
+    async def test_a_server_that_repeats_the_password_does_not_get_it_into_the_log(
+        self, system_trust: ssl.SSLContext
+    ) -> None:
+        token = base64.b64encode(b"\0ops\0hunter2")
+        replies = (b"220 hi\r\n", b"250-mail\r\n250 AUTH PLAIN\r\n", b"535 what is " + token + b" or hunter2\r\n")
+        with scripted_server(dialogue(*replies)) as (port, _):
+            attempt = await send(port, system_trust, username="ops", password="hunter2", seconds=1)
+        assert (attempt.verdict, attempt.error) == ("dead", "535 what is •••• or ••••")
+
+
+class TestRecipients:
+    async def test_refused_for_good_are_named_and_the_others_have_it(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.refuse = {LI: "550 no such user"}
+            attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}")
+        assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
+        assert attempt.error == f"{LI} refused for good (550 no such user)"
+        assert post.mails[0].rcpt_tos == [MARIA]
+
+    async def test_refused_for_now_are_tried_again_alone(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.refuse = {LI: "450 greylisted", KIM: "550 gone"}
+            first = await send(post.port, system_trust, to=f"{MARIA},{LI},{KIM}")
+            post.refuse = {KIM: "550 gone"}
+            second = await send(post.port, system_trust, to=f"{MARIA},{LI},{KIM}", recipients=first.recipients_left)
+        assert (first.verdict, first.status_code, first.recipients_left) == ("retry", 450, (LI,))
+        assert first.error == f"{KIM} refused for good (550 gone); {LI} refused for now (450 greylisted)"
+        assert (second.verdict, second.error) == ("delivered", None)
+        assert [mail.rcpt_tos for mail in post.mails] == [[MARIA], [LI]]
+
+    async def test_all_refused_for_good_is_dead(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.refuse = {MARIA: "550 no", LI: "553 never"}
+            attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}")
+        assert (attempt.verdict, attempt.status_code, attempt.recipients_left) == ("dead", 550, ())
+        assert post.mails == []
+
+    async def test_all_refused_for_now_is_tried_again_for_all(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.refuse = {MARIA: "451 later", LI: "452 full"}
+            attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}")
+        assert (attempt.verdict, attempt.status_code, attempt.recipients_left) == ("retry", 451, ())
+
+    async def test_none_took_it_yet_some_may(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.refuse = {MARIA: "550 no", LI: "450 later"}
+            attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}")
+        assert (attempt.verdict, attempt.status_code, attempt.recipients_left) == ("retry", 450, (LI,))
+
+    async def test_a_failed_attempt_for_those_left_keeps_them(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.data_reply = "451 disk full"
+            attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}", recipients=(LI,))
+        assert (attempt.verdict, attempt.recipients_left) == ("retry", (LI,))
+
+    async def test_those_no_longer_in_the_config_are_not_told(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            await send(post.port, system_trust, to=f"{MARIA},{LI}", recipients=(LI, "gone@example.org"))
+        assert [mail.rcpt_tos for mail in post.mails] == [[LI]]
+
+
+class TestReplies:
+    @pytest.mark.parametrize(
+        ("reply", "verdict"), [("451 later", "retry"), ("552 too big", "dead"), ("421 closing", "retry")]
+    )
+    async def test_after_the_mail(self, reply: str, verdict: str, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            post.data_reply = reply
+            attempt = await send(post.port, system_trust)
+        assert (attempt.verdict, attempt.status_code, attempt.error) == (verdict, int(reply[:3]), reply)
+
+    @pytest.mark.parametrize(
+        ("replies", "verdict", "code"),
+        [
+            ((b"421 too busy\r\n",), "retry", 421),
+            ((b"554 go away\r\n",), "dead", 554),
+            ((b"220 hi\r\n", b"250 mail\r\n", b"530 5.7.0 Must issue a STARTTLS command first\r\n"), "dead", 530),
+            ((b"220 hi\r\n", b"250 mail\r\n", b"250 ok\r\n", b"421 closing\r\n"), "retry", 421),
+            ((b"HTTP/1.1 400 Bad Request\r\n",), "retry", None),
+            ((b"\xff\xfe\xfd\r\n",), "retry", None),
+        ],
+    )
+    async def test_before_the_mail(
+        self, replies: tuple[bytes, ...], verdict: str, code: int | None, system_trust: ssl.SSLContext
+    ) -> None:
+        with scripted_server(dialogue(*replies, then=b"250 ok\r\n")) as (port, _):
+            attempt = await send(port, system_trust)
+        assert (attempt.verdict, attempt.status_code) == (verdict, code)
+        assert attempt.error
+        assert attempt.error.isprintable()
+
+    async def test_a_server_without_smtputf8_cannot_take_such_addresses(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server(smtputf8=False) as post:
+            attempt = await send(post.port, system_trust, to="jörg@example.org")
+        assert attempt.verdict == "dead"
+        assert "SMTPUTF8" in (attempt.error or "")
+
+    async def test_a_server_with_smtputf8_takes_them(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            attempt = await send(post.port, system_trust, to="jörg@müller.example")
+        assert attempt.verdict == "delivered"
+        assert post.mails[0].rcpt_tos == ["jörg@xn--mller-kva.example"]
+
+
+class TestTroubleOnTheWay:
+    async def test_a_refused_connection(self, system_trust: ssl.SSLContext) -> None:
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            port = taken.getsockname()[1]
+            attempt = await send(port, system_trust)
+        assert (attempt.verdict, attempt.status_code) == ("retry", None)
+        assert attempt.error == f"cannot connect to 127.0.0.1 port {port}: Connection refused"
+
+    async def test_a_forbidden_address_is_dead(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server() as post:
+            attempt = await send(post.port, system_trust, host="localhost", allow=OutboundPolicy.parse("external"))
+        assert attempt.verdict == "dead"
+        assert "RM_OUTBOUND_ALLOW does not allow localhost" in (attempt.error or "")
+
+    @pytest.mark.parametrize("encryption", ["none", "tls", "starttls"])
+    @pytest.mark.parametrize("after", [0, 1, 2])
+    async def test_a_black_hole_is_left_at_the_deadline_with_its_thread(
+        self, encryption: str, after: int, system_trust: ssl.SSLContext
+    ) -> None:
+        """The server accepts and falls silent, at once or after some replies: also in the middle of a TLS handshake."""
+        replies = (b"220 hi\r\n", b"250-mail\r\n250 STARTTLS\r\n")[:after]
+        silent = (*replies, b"220 go ahead\r\n") if encryption == "starttls" and after == 2 else replies
+        with scripted_server(dialogue(*silent, b"")) as (port, _):
+            began = time.monotonic()
+            attempt = await send(port, system_trust, encryption=encryption, seconds=0.2)
+            took = time.monotonic() - began
+            await threads_gone()
+        assert attempt.verdict == "retry"
+        assert took < 0.4
+
+    async def test_a_server_that_drips_its_greeting_is_left_at_the_deadline(self, system_trust: ssl.SSLContext) -> None:
+        def drip(connection: socket.socket, heard: list[bytes]) -> None:
+            while True:
+                connection.sendall(b"2")
+                time.sleep(0.02)
+
+        with scripted_server(drip) as (port, _):
+            attempt = await send(port, system_trust, seconds=0.2)
+            await threads_gone()
+        assert (attempt.verdict, attempt.error) == ("retry", "no answer within 0.2 s")
+
+    async def test_a_mail_that_was_taken_is_delivered_though_the_goodbye_hangs(
+        self, system_trust: ssl.SSLContext
+    ) -> None:
+        replies = (b"220 hi\r\n", b"250 mail\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n")
+
+        def talk(connection: socket.socket, heard: list[bytes]) -> None:
+            with connection.makefile("rb") as lines:
+                for reply in replies:
+                    connection.sendall(reply)
+                    heard.append(lines.readline())
+                while lines.readline() != b".\r\n":
+                    pass
+                connection.sendall(b"250 queued\r\n")
+                while lines.readline():
+                    pass
+
+        with scripted_server(talk) as (port, _):
+            attempt = await send(port, system_trust, seconds=0.3)
+        assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
+
+    async def test_a_slow_server_delays_no_other_channel(self, system_trust: ssl.SSLContext) -> None:
+        latencies: list[float] = []
+        with scripted_server(dialogue(b"")) as (hole, _), mail_server() as post:
+
+            async def to_the_hole() -> None:
+                await send(hole, system_trust, seconds=0.6)
+
+            async def to_the_good_one() -> None:
+                latencies.append((await send(post.port, system_trust)).latency_ms)
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(20):
+                    nursery.start_soon(to_the_hole)
+                for _ in range(5):
+                    nursery.start_soon(to_the_good_one)
+        assert len(latencies) == 5
+        assert max(latencies) < 500
+
+    async def test_a_cancelled_send_lets_its_thread_go(self, system_trust: ssl.SSLContext) -> None:
+        with scripted_server(dialogue(b"")) as (port, _):
+            with trio.move_on_after(0.1) as scope:
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(send, port, system_trust)
+                    await trio.sleep(0.05)
+                    under_way = talking()
+            await threads_gone()
+        assert scope.cancelled_caught
+        assert under_way == 1
+
+
+def talking() -> int:
+    """How many threads are in a mail conversation."""
+    return sum("deliver" in thread.name for thread in threading.enumerate())
+
+
+async def threads_gone() -> None:
+    """Wait until no thread is in a mail conversation any more. Fails after 2 s."""
+    with trio.fail_after(2):
+        while talking():  # noqa: ASYNC110 - the end of a thread sets no event
+            await trio.sleep(0.01)
