@@ -96,7 +96,8 @@ class Server:
 
 
 async def serve(server: Server) -> None:
-    """Run until `server.closing` is set. Raises StartError, or OverBudgetError in a group where an actor kept crashing."""
+    """Run until `server.closing` is set. Raises StartError, or OverBudgetError in a group where an"
+    " actor kept crashing."""
     settings = server.settings
     with _alone(settings):
         box = server.box = _open(settings)
@@ -153,8 +154,8 @@ async def _tree(server: Server, box: SecretBox) -> None:
         return _health(settings, store_state, rules_state, standing)
 
     services = Services(
-        settings, clock.now, reader, ask_store, ask_rules, box, try_channel, partial(_preview, settings), live.subscribe,
-        health, live.progress_of,
+        settings, clock.now, reader, ask_store, ask_rules, box, try_channel, partial(_preview, settings),
+        live.subscribe, health, live.progress_of,
     )  # fmt: skip
 
     # ---- actors
@@ -246,7 +247,8 @@ def _alone(settings: Settings) -> Iterator[None]:
     except BlockingIOError:
         os.close(lock)
         raise StartError(
-            f"another server is running on the data dir {settings.data_dir}; stop it, or give this one its own RM_DATA_DIR"
+            f"another server is running on the data dir {settings.data_dir}; stop it, or give this"
+            f" one its own RM_DATA_DIR"
         ) from None
     try:
         yield
@@ -302,7 +304,8 @@ def _inbound_tls(settings: Settings) -> ssl.SSLContext | None:
 
 
 def _tune_memory() -> None:
-    """What was imported lives for ever: the collector need not look at it again. Saves a third of the CPU a message costs."""
+    """What was imported lives for ever: the collector need not look at it again. Saves a third of"
+    " the CPU a message costs."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -26,7 +26,8 @@ def of_parcel(parcel: Parcel, base_url: str) -> Notice:
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notice(
         main.id, event, main.alert_id, severity, kind, body["subject"], main.host_id, body["host_name"], message,
-        body["raised_at"], body["occurred_at"], f"{base_url}/alerts/{main.alert_id}", body["actor"], body["note"], group,
+        body["raised_at"], body["occurred_at"], f"{base_url}/alerts/{main.alert_id}", body["actor"], body["note"],
+        group,
     )  # fmt: skip
 
 

@@ -35,7 +35,8 @@ CLOSE_SECONDS = 2.0
 OUTBOX_FRAMES = 10_000
 """Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
 STRANGERS_PER_ADDRESS = 200
-"""Connections of one address that have not signed in yet. Agents that have are not counted: thousands may share a proxy."""
+"""Connections of one address that have not signed in yet. Agents that have are not counted:"
+" thousands may share a proxy."""
 ENROLL_SECONDS = 60.0
 
 

@@ -32,7 +32,8 @@ class _LazyGroup(click.Group):
             if (error.name or "").split(".")[0] == "rmactors":
                 raise
             raise click.ClickException(
-                f"`rmactors {cmd_name}` needs the server's parts ({error.name} is missing): pip install 'rmactors[server]'"
+                f"`rmactors {cmd_name}` needs the server's parts ({error.name} is missing): pip"
+                f" install 'rmactors[server]'"
             ) from None
         assert isinstance(command, click.Command)
         return command

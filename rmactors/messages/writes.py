@@ -171,6 +171,7 @@ class SaveStart:
     Value: the deadline."""
 
     report: StartReport
+    schedule_id: str | None
     subject: str
     deadline_at: int
     warning: str | None
@@ -178,9 +179,13 @@ class SaveStart:
 
 @dataclass(frozen=True, slots=True)
 class SaveEnd:
-    """Duplicate where a real end is known already (a lost one gives way); Refused `foreign_job`."""
+    """Duplicate where a real end is known already (a lost one gives way); Refused `foreign_job`.
+
+    `schedule_id` is the one that counts: None where the report names one that is not its host's.
+    """
 
     report: EndReport
+    schedule_id: str | None
     subject: str
     warning: str | None
 
@@ -441,7 +446,8 @@ class LogTest:
 
 @dataclass(frozen=True, slots=True)
 class RetryDelivery:
-    """Makes a dead delivery due again. Refused `not_found`, or `conflict` where it is not dead or its channel is off."""
+    """Makes a dead delivery due again. Refused `not_found`, or `conflict` where it is not dead or"
+    " its channel is off."""
 
     delivery_id: str
     at: int

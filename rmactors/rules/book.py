@@ -125,7 +125,8 @@ def decide(book: Book, request: Decidable, fresh_id: str, least_grace: float) ->
 def look(
     book: Book, schedule: Schedule, now: int, fresh_id: str, least_grace: float, not_before: int
 ) -> tuple[Verdict, int]:
-    """Whether a slot of the schedule was missed, and when to look again. Not judged within one grace of `not_before`."""
+    """Whether a slot of the schedule was missed, and when to look again. Not judged within one"
+    " grace of `not_before`."""
     slot = slots.missed(schedule.slots, now, least_grace)
     if slot is None:
         return Verdict((), False, "no slot was missed"), slots.look_again(schedule.slots, now, least_grace)
@@ -158,13 +159,17 @@ def _start(book: Book, report: StartReport, least_grace: float) -> Verdict:
     grace = max(schedule.slots.grace_seconds if schedule is not None else 0.0, least_grace)
     deadline = report.started_at + seconds(longest) + seconds(grace)
     ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
-    return Verdict((SaveStart(report, subject, deadline, warning), *ran.writes), ran.changed, f"a run began; {ran.why}")
+    return Verdict(
+        (SaveStart(report, _accepted(book, report.schedule_id), subject, deadline, warning), *ran.writes),
+        ran.changed,
+        f"a run began; {ran.why}",
+    )
 
 
 def _end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
-    writes = (SaveEnd(report, subject, warning), *ran.writes)
+    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes)
     kind = FAILURE_ALERT.get(report.kind)
     if kind is None or _is_deleted(book, report.schedule_id):
         return Verdict(writes, ran.changed, f"{report.kind} ended, and no rule is about it")
@@ -278,6 +283,10 @@ def _subject(book: Book, plan: str | None, schedule_id: str | None) -> tuple[str
             return schedule_id, schedule, None
         warning = f"schedule {schedule_id} is not one of this host's; counted as none"
     return (f"plan:{plan}" if plan else ""), None, warning
+
+
+def _accepted(book: Book, schedule_id: str | None) -> str | None:
+    return schedule_id if schedule_id in book.schedules else None
 
 
 def _is_deleted(book: Book, schedule_id: str | None) -> bool:

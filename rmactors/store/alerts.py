@@ -20,7 +20,8 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     if host is None:
         raise RefusedWrite("not_found", "the host was deleted")
     raised = tx.changed(
-        "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, job_id, pos, created_at, last_seen_at)"
+        "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, job_id, pos,"
+        " created_at, last_seen_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING",
         (
             write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message,
@@ -81,7 +82,9 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
         if write.by == "rule":
             raise StaleWrite("the alert is resolved already")
         raise DuplicateWrite
-    outbox.add_event(tx, write.alert_id, row["pos"], write.at, "resolved", by=write.by, note=write.note, message=write.message)
+    outbox.add_event(
+        tx, write.alert_id, row["pos"], write.at, "resolved", by=write.by, note=write.note, message=write.message
+    )
     alert = outbox.Alert.from_row(row, message=write.message)
     outbox.announce(tx, alert, "alert.resolved", row["pos"], write.at, write.by, write.note)
     audit.append(tx, write.audit)
@@ -105,7 +108,8 @@ def save_track(tx: Transaction, write: SaveTrack) -> None:
     key = (write.host_id, write.kind, write.subject)
     if write.version == 1:
         saved = tx.changed(
-            "INSERT INTO tracks (host_id, kind, subject, version, head, last_good_at, quiet) VALUES (?, ?, ?, 1, ?, ?, ?)"
+            "INSERT INTO tracks (host_id, kind, subject, version, head, last_good_at, quiet) VALUES"
+            " (?, ?, ?, 1, ?, ?, ?)"
             " ON CONFLICT (host_id, kind, subject) DO NOTHING",
             (*key, *what),
         )

@@ -47,7 +47,8 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     result = write.result
     state = {"delivered": "delivered", "dead": "dead", "retry": "queued"}[result.verdict]
     settled = tx.changed(
-        "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?, due_at), recipients_left = ?,"
+        "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?,"
+        " due_at), recipients_left = ?,"
         " finished_at = ? WHERE id = ? AND state = 'queued'",
         (
             state, write.attempt, result.error, write.due_at,
@@ -90,8 +91,8 @@ def log_test(tx: Transaction, write: LogTest) -> None:
     if write.result.verdict == "delivered":
         tx.execute("UPDATE channels SET last_fired_at = ? WHERE id = ?", (write.at, write.channel_id))
     _insert_log(
-        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1, write.result.verdict == "delivered",
-        False, write.result.status_code, write.result.latency_ms, write.result.error, write.at,
+        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1,
+        write.result.verdict == "delivered", False, write.result.status_code, write.result.latency_ms, write.result.error, write.at,
     )  # fmt: skip
     audit.append(tx, write.audit)
     tx.wake.topics.add("channels")
@@ -111,7 +112,9 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
     if not found["enabled"]:
         raise RefusedWrite("conflict", "its channel is disabled; enable it first")
     # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
-    seq = tx.row("UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],))
+    seq = tx.row(
+        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],)
+    )
     assert seq is not None
     tx.execute(
         "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0"
@@ -125,10 +128,12 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
 
 def _end_queue(tx: Transaction, channel_id: str, at: int) -> None:
     """What waits on a channel that is switched off is dead, and says why; what a silence held back is forgotten."""
-    for row in tx.rows("SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq", (channel_id,)):
+    for row in tx.rows(
+        "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq", (channel_id,)
+    ):
         _insert_log(
-            tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], False, True, None, 0.0,
-            "channel disabled", at,
+            tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], False, True, None,
+            0.0, "channel disabled", at,
         )  # fmt: skip
     tx.execute(
         "UPDATE deliveries SET state = 'dead', last_error = 'channel disabled', finished_at = ?"
@@ -151,7 +156,8 @@ def _log_attempt(tx: Transaction, log_id: str, write: SettleAttempt) -> None:
     result = write.result
     _insert_log(
         tx, log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt,
-        result.verdict == "delivered", result.verdict == "dead", result.status_code, result.latency_ms, result.error, write.at,
+        result.verdict == "delivered", result.verdict == "dead", result.status_code, result.latency_ms, result.error,
+        write.at,
     )  # fmt: skip
 
 
@@ -174,5 +180,18 @@ def _insert_log(
         "INSERT INTO notification_log (id, n, channel_id, alert_id, delivery_id, event, attempt, ok, dead, status_code,"
         " latency_ms, error, fired_at)"
         " VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM notification_log), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (log_id, channel_id, alert_id, delivery_id, event, attempt, int(ok), int(dead), status_code, latency_ms, error, at),
+        (
+            log_id,
+            channel_id,
+            alert_id,
+            delivery_id,
+            event,
+            attempt,
+            int(ok),
+            int(dead),
+            status_code,
+            latency_ms,
+            error,
+            at,
+        ),
     )

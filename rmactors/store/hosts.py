@@ -47,7 +47,8 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> str:
         raise RefusedWrite("token_spent", "the enrolment token was used or has expired")
     if known is not None:
         tx.execute(
-            "UPDATE hosts SET name = ?, hostname = ?, os = ?, arch = ?, agent_version = ?, token_hash = ?, enrolled_at = ?"
+            "UPDATE hosts SET name = ?, hostname = ?, os = ?, arch = ?, agent_version = ?,"
+            " token_hash = ?, enrolled_at = ?"
             " WHERE id = ?",
             (
                 write.name,
@@ -86,7 +87,8 @@ def record_hello(tx: Transaction, write: RecordHello) -> None:
         )
     else:
         tx.execute(
-            "UPDATE hosts SET agent_version = ?, restic_version = coalesce(?, restic_version), timezone = ?, hostname = ?,"
+            "UPDATE hosts SET agent_version = ?, restic_version = coalesce(?, restic_version),"
+            " timezone = ?, hostname = ?,"
             " os = ?, arch = ?, plans = ?, first_hello_at = coalesce(first_hello_at, ?), last_hello_at = ?,"
             " last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?",
             (

@@ -24,7 +24,7 @@ def save_start(tx: Transaction, write: SaveStart) -> int:
         " schedule_id = coalesce(excluded.schedule_id, jobs.schedule_id),"
         " scheduled_for = coalesce(excluded.scheduled_for, jobs.scheduled_for), deadline_at = excluded.deadline_at",
         (
-            report.job_id, report.host_id, report.kind, report.plan, report.schedule_id, report.scheduled_for,
+            report.job_id, report.host_id, report.kind, report.plan, write.schedule_id, report.scheduled_for,
             write.subject, write.warning, report.started_at, write.deadline_at, report.started_at,
         ),
     )  # fmt: skip
@@ -49,7 +49,7 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
         " warning = excluded.warning, started_at = excluded.started_at, finished_at = excluded.finished_at,"
         " deadline_at = NULL, given_up = 0",
         (
-            report.job_id, report.host_id, report.kind, report.plan, report.schedule_id, report.scheduled_for,
+            report.job_id, report.host_id, report.kind, report.plan, write.schedule_id, report.scheduled_for,
             write.subject, report.status, report.reason, report.error, report.exit_code, report.stats, write.warning,
             report.started_at, report.finished_at, report.started_at,
         ),
@@ -61,7 +61,8 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
 def save_loss(tx: Transaction, write: SaveLoss) -> None:
     loss = write.loss
     lost = tx.changed(
-        "UPDATE jobs SET status = 'failed', reason = 'lost', error = ?, finished_at = ?, deadline_at = NULL, given_up = 1"
+        "UPDATE jobs SET status = 'failed', reason = 'lost', error = ?, finished_at = ?, deadline_at"
+        " = NULL, given_up = 1"
         " WHERE id = ? AND status = 'running'",
         (loss.detail, loss.at, loss.job_id),
     )
@@ -78,7 +79,8 @@ def save_log_lines(tx: Transaction, write: SaveLogLines) -> None:
     for line, stream, text in write.lines:
         if line < LOG_LINES_KEPT:
             tx.execute(
-                "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT (job_id, line) DO NOTHING",
+                "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT"
+                " (job_id, line) DO NOTHING",
                 (write.job_id, line, stream, text),
             )
     tx.wake.topics.add(f"job:{write.job_id}")

@@ -41,7 +41,8 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         alert = OpenAlert(row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None)
         hosts[key.host_id].tracks[key] = Track(alert, track.head, track.last_good_at, track.quiet, track.version)
     for row in connection.execute(
-        f"SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
+        "SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id"  # noqa: S608
+        f" WHERE hosts.deleted_at IS NULL {only}",
         parameters,
     ):
         hosts[row["host_id"]].schedules[row["id"]] = Schedule(

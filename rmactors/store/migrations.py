@@ -14,9 +14,12 @@ class MigrationError(Exception):
 
 def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[str]:
     """Apply what is missing, in order; return the names of the files applied. Raises MigrationError."""
-    scripts = {int(path.name[:4]): path for path in sorted((schema or folder("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))}
+    scripts = {
+        int(path.name[:4]): path for path in sorted((schema or folder("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    }
     connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
+        "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
+        " applied_at BIGINT NOT NULL)"
     )
     done = {number for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
     if unknown := sorted(done - scripts.keys()):

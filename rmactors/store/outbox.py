@@ -146,7 +146,9 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
         for row in due:
             alert = Alert.from_row(row)
             tags = _tags(tx, alert.host_id)
-            if not channel.filter.takes("alert.reminder", alert.severity, tags) or silence_of(tx, alert, tags, write.at):
+            if not channel.filter.takes("alert.reminder", alert.severity, tags) or silence_of(
+                tx, alert, tags, write.at
+            ):
                 continue
             add_event(tx, alert.id, None, write.at, "reminded", channel=(channel.id, channel.name))
             _queue(tx, channel, alert, "alert.reminder", row["pos"] + 1, write.at, None, None)
@@ -177,7 +179,8 @@ def _was_told(tx: Transaction, channel_id: str, alert_id: str) -> bool:
 def _hold(tx: Transaction, takers: list[_Channel], alert: Alert, at: int, silence: Silence) -> None:
     for channel in takers:
         tx.execute(
-            "INSERT INTO held (channel_id, alert_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (channel.id, alert.id, at)
+            "INSERT INTO held (channel_id, alert_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (channel.id, alert.id, at),
         )
     if takers:
         add_event(tx, alert.id, None, at, "silenced", note=silence.reason)
@@ -207,13 +210,17 @@ def _queue(
         "actor": actor,
         "note": note,
     }
-    seq = tx.row("UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,))
+    seq = tx.row(
+        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,)
+    )
     assert seq is not None
     tx.execute(
-        "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state, created_at, due_at, grouped)"
+        "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state,"
+        " created_at, due_at, grouped)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
         (
-            ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos, json.dumps(body), at, due_at, grouped,
+            ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos, json.dumps(body), at, due_at,
+            grouped,
         ),
     )  # fmt: skip
     tx.wake.channels.add(channel.id)
