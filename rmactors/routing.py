@@ -39,7 +39,10 @@ class Recurrence:
         return Recurrence(found["cron"], found["timezone"], found["duration_minutes"])
 
     def open_at(self, at: int) -> bool:
-        return cron.previous_fire(self.cron, self.timezone, at, not_before=at - round(self.minutes * MINUTE) + 1) is not None
+        return (
+            cron.previous_fire(self.cron, self.timezone, at, not_before=at - round(self.minutes * MINUTE) + 1)
+            is not None
+        )
 
 
 @dataclass(frozen=True, slots=True)

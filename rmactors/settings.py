@@ -160,7 +160,11 @@ def _check(settings: Settings) -> None:
             raise SettingsError(f"{name}: {error}") from None
     if bool(settings.tls_cert_file) != bool(settings.tls_key_file):
         raise SettingsError("tls_cert_file and tls_key_file go together")
-    for name, schemes in (("base_url", {"http", "https"}), ("agent_url", {"ws", "wss"}), ("watchdog_url", {"http", "https"})):
+    for name, schemes in (
+        ("base_url", {"http", "https"}),
+        ("agent_url", {"ws", "wss"}),
+        ("watchdog_url", {"http", "https"}),
+    ):
         text = getattr(settings, name)
         if text and (urlsplit(text).scheme not in schemes or not urlsplit(text).hostname):
             raise SettingsError(f"{name} must be a URL that begins with {' or '.join(sorted(schemes))}")

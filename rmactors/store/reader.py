@@ -20,18 +20,14 @@ class Reader:
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._limiter = trio.CapacityLimiter(connections)
 
-    async def run(
-        self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    async def run(self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`query(connection, …)` in a thread, all of it on one snapshot of the database.
 
         Raises sqlite3.Error where the database cannot be read.
         """
         return await trio.to_thread.run_sync(lambda: self.run_here(query, *args, **kwargs), limiter=self._limiter)
 
-    def run_here(
-        self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs
-    ) -> R:
+    def run_here(self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same in the calling thread, for start-up and command lines."""
         try:
             connection = self._idle.get_nowait()

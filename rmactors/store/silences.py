@@ -23,7 +23,9 @@ def create_silence(tx: Transaction, write: CreateSilence) -> None:
 
 @handles(DeleteSilence)
 def delete_silence(tx: Transaction, write: DeleteSilence) -> None:
-    if not tx.changed("UPDATE silences SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", (write.at, write.silence_id)):
+    if not tx.changed(
+        "UPDATE silences SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", (write.at, write.silence_id)
+    ):
         raise RefusedWrite("not_found", "there is no such silence")
     tx.forget("silences")
     audit.append(tx, write.audit)
