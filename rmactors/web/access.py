@@ -131,6 +131,7 @@ class WebState:
     perimeter: Perimeter
     doors: "Doors"
     metrics: Callable[[], bytes]
+    keep_alive_seconds: float
 
 
 def services() -> Services:

@@ -20,9 +20,17 @@ from rmactors.web.services import Services
 
 
 def create_app(
-    services: Services, *, passwords: Passwords | None = None, metrics: Callable[[], bytes] = generate_latest
+    services: Services,
+    *,
+    passwords: Passwords | None = None,
+    metrics: Callable[[], bytes] = generate_latest,
+    keep_alive_seconds: float = 15.0,
 ) -> QuartTrio:
-    """The ASGI application. `metrics` gives what `/metrics` answers, in Prometheus' text format."""
+    """The ASGI application.
+
+    `metrics` gives what `/metrics` answers, in Prometheus' text format. A quiet `/events` stream says something every
+    `keep_alive_seconds`, and looks whether its reader is still signed in.
+    """
     app = QuartTrio(
         "rmactors.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
         static_url_path="/static",
@@ -31,7 +39,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = access.MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30
     app.config["RESPONSE_TIMEOUT"] = 60
-    app.extensions["rmactors"] = access.WebState(services, perimeter, Doors(passwords or Passwords()), metrics)
+    doors = Doors(passwords or Passwords())
+    app.extensions["rmactors"] = access.WebState(services, perimeter, doors, metrics, keep_alive_seconds)
     problems.install(app)
     access.install(app)
     for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):

@@ -222,7 +222,9 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.run, to_store, lambda: Writer(connect(database)), wake, store.StoreState())
         nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
-        site = Site(create_app(services, passwords=CHEAP), services, time, postman, health, send_topics)
+        site = Site(
+            create_app(services, passwords=CHEAP, keep_alive_seconds=0.05), services, time, postman, health, send_topics
+        )
         for role in ROLES:
             token = tokens.make(tokens.API)
             site.tokens[role] = token

@@ -6,19 +6,18 @@ import trio
 from quart import Blueprint, Response
 
 from rmactors.store.queries import accounts as queries
-from rmactors.web.access import SESSION_IDLE, Actor, actor, route, services
+from rmactors.web.access import SESSION_IDLE, Actor, actor, route, services, state
 from rmactors.web.services import Services
 
 blueprint = Blueprint("events", __name__)
-
-KEEP_ALIVE_SECONDS = 15.0
 
 
 @route(blueprint, "/events", role="viewer")
 async def events() -> Response:
     """`data: <topic>` for each change, a comment every 15 s. Ends when the session does, or the server."""
     response = Response(
-        _topics(services(), _watch(services(), actor())), content_type="text/event-stream; charset=utf-8"
+        _topics(services(), _watch(services(), actor()), state().keep_alive_seconds),
+        content_type="text/event-stream; charset=utf-8",
     )
     response.timeout = None
     response.headers["X-Accel-Buffering"] = "no"
@@ -26,11 +25,13 @@ async def events() -> Response:
     return response
 
 
-async def _topics(served: Services, may_stay: Callable[[], Awaitable[bool]]) -> AsyncGenerator[bytes, None]:
+async def _topics(
+    served: Services, may_stay: Callable[[], Awaitable[bool]], keep_alive_seconds: float
+) -> AsyncGenerator[bytes, None]:
     async with served.subscribe() as changes:
         yield b": connected\nretry: 3000\n\n"
         while await may_stay():  # signed out, disabled, expired: the stream ends with it
-            until = trio.current_time() + KEEP_ALIVE_SECONDS
+            until = trio.current_time() + keep_alive_seconds
             while trio.current_time() < until:
                 topics: frozenset[str] = frozenset()
                 with trio.move_on_at(until):
