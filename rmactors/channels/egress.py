@@ -45,6 +45,7 @@ _EMBEDS: Final[tuple[tuple[IPv6Network, tuple[tuple[int, int, int, int], ...], i
     (IPv6Network("2001::/32"), ((4, 5, 6, 7),), 0),  # Teredo: its server …
     (IPv6Network("2001::/32"), ((12, 13, 14, 15),), 0xFF),  # … and its client, inverted
 )
+_V6_LOOPBACK: Final = IPv6Address("::1")  # in ::/96, and no IPv4 address
 _ISATAP: Final = (b"\x00\x00\x5e\xfe", b"\x02\x00\x5e\xfe")
 
 
@@ -153,7 +154,7 @@ def _zone(address: Address) -> Zone:
 
 def _embedded(address: Address) -> list[IPv4Address]:
     """The IPv4 addresses that this IPv6 address is a wrapping of."""
-    if isinstance(address, IPv4Address) or address.is_loopback:
+    if isinstance(address, IPv4Address) or address == _V6_LOOPBACK:
         return []
     raw = address.packed
     found = []
