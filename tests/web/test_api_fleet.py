@@ -21,7 +21,14 @@ async def ended(site: Site, host_id: str, **changes: Any) -> str:
         "started_at": at - clock.MINUTE, "finished_at": at, "stats": '{"bytes": 36893488147419103232}',
         "spool_id": None, "seq": None, "received_at": at, **changes,
     }  # fmt: skip
-    await site.commit(SaveEnd(EndReport(**report), report["schedule_id"] or "plan:home", None))
+    await site.commit(
+        SaveEnd(
+            EndReport(**report),
+            subject=report["schedule_id"] or "plan:home",
+            schedule_id=report["schedule_id"],
+            warning=None,
+        )
+    )
     job_id: str = report["job_id"]
     return job_id
 

@@ -6,13 +6,17 @@ that proves it was taken over, it travels through the form, encrypted too: nothi
 
 import base64
 import binascii
+import logging
 from dataclasses import dataclass
 
 from rmactors.messages.accounts import SetSecondFactor
+from rmactors.secrets import SecretError
 from rmactors.store.queries.accounts import Login
 from rmactors.web.access import Actor, audit, services
 from rmactors.web.auth import totp
-from rmactors.web.problems import Problem, invalid_field, settled
+from rmactors.web.problems import Problem, invalid_field, settled, unavailable
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +30,13 @@ class Offer:
 
 def secret_of(login: Login) -> bytes:
     """The secret of a user who has one. Raises Problem where it cannot be decrypted."""
-    assert login.totp_secret is not None
-    return _open(login.totp_secret, f"totp:{login.id}")
+    if login.totp_secret is None:
+        raise Problem(409, "There is no second factor any more. Sign in again.", "conflict")
+    try:
+        return services().box.open(login.totp_secret, f"totp:{login.id}")
+    except SecretError as error:
+        _log.error("%s", error)
+        raise unavailable("The second factor cannot be checked: the server's key file is not the right one.") from None
 
 
 def offer(who: Actor) -> Offer:
@@ -79,11 +88,6 @@ def _offer(who: Actor, secret: bytes) -> Offer:
 
 def _unsealed(who: Actor, sealed: str) -> bytes:
     try:
-        raw = base64.urlsafe_b64decode(sealed.encode())
-    except (binascii.Error, UnicodeError, ValueError):
+        return services().box.open(base64.urlsafe_b64decode(sealed.encode()), f"totp-offer:{who.id}")
+    except (binascii.Error, UnicodeError, ValueError, SecretError):
         raise Problem(422, "This form is no longer good. Start again.", "invalid") from None
-    return _open(raw, f"totp-offer:{who.id}")
-
-
-def _open(sealed: bytes, associated: str) -> bytes:
-    return services().box.open(sealed, associated)
