@@ -4,7 +4,9 @@ Owns the socket for as long as it is open. trio-websocket waits for ever on a pe
 a connection ended; here each send has a deadline and each end has a reason. Must not know what frames mean.
 """
 
+import ipaddress
 import math
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -77,6 +79,15 @@ def agent_url(text: str) -> str:
     if not path.endswith(wire.PATH):
         path += wire.PATH
     return f"{schemes[parts.scheme]}://{host}{f':{port}' if port is not None else ''}{path}"
+
+
+def is_loopback(url: str) -> bool:
+    """Whether `url` names this machine, so that nobody is on the way."""
+    host = urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def verifying_context(ca_file: str | None) -> ssl.SSLContext:
@@ -254,7 +265,8 @@ def _of_os(error: OSError) -> str:
     cause = error.__cause__
     if isinstance(cause, BaseExceptionGroup) and isinstance(cause.exceptions[0], OSError):
         return _of_os(cause.exceptions[0])  # one of several addresses
-    return (error.strerror or str(error)).lower()
+    words = os.strerror(error.errno) if error.errno is not None and error.errno > 0 else error.strerror or str(error)
+    return words[:1].lower() + words[1:]
 
 
 def _place(url: str) -> str:

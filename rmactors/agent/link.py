@@ -108,7 +108,7 @@ class Link:
             self._feed.open()
             try:
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(self._heartbeats, connection, max(0.05, welcome.heartbeat_seconds))
+                    nursery.start_soon(self._heartbeats, connection, min(max(0.05, welcome.heartbeat_seconds), 3600.0))
                     nursery.start_soon(delivery.forever)
                     nursery.start_soon(self._stream, connection)
                     await self._read(connection, delivery, welcome.host_id)

@@ -8,6 +8,7 @@ import errno
 import fcntl
 import os
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ import msgspec
 
 from rmactors import wire
 
+_LOCK_TRIES: Final = 10
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
 
 
@@ -121,10 +123,14 @@ class StateDir:
         """Be the one running agent of this state dir. Raises AlreadyRunning."""
         handle = self._open_lock()
         try:
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise AlreadyRunning(f"another agent runs on {self.path}") from None
+            for patience in range(_LOCK_TRIES, -1, -1):
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if not patience:
+                        raise AlreadyRunning(f"another agent runs on {self.path}") from None
+                    time.sleep(0.02)  # it may be an `exec` that looks whether an agent runs
             yield
         finally:
             os.close(handle)

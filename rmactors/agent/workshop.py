@@ -83,7 +83,7 @@ class Workshop:
                 self._start(
                     Request(
                         order.job_id, order.kind, order.params, order.schedule_id,
-                        max_runtime_seconds=schedule.max_runtime_seconds if schedule else DEFAULT_MAX_RUNTIME_SECONDS,
+                        max_runtime_seconds=_longest(schedule),
                     )
                 )  # fmt: skip
             case wire.CancelJob(job_id=job_id):
@@ -96,9 +96,7 @@ class Workshop:
         """A scheduled run. Where the one before has not ended yet, this one is skipped, and that is reported."""
         schedule = due.schedule
         mark = Mark(schedule.id, definition(schedule), due.slot)
-        request = Request(
-            ids.new(), schedule.kind, schedule.params, schedule.id, due.slot, schedule.max_runtime_seconds, mark
-        )
+        request = Request(ids.new(), schedule.kind, schedule.params, schedule.id, due.slot, _longest(schedule), mark)
         if any(other.schedule_id == schedule.id for other, _ in self._active.values()):
             now = wire.utc_now()
             verdict = Verdict("skipped", "skipped", "the run before has not ended")
@@ -216,6 +214,13 @@ async def _its_turn(turn: trio.Lock, stop: Stop) -> bool:
             acquired = True
             nursery.cancel_scope.cancel()
     return acquired
+
+
+def _longest(schedule: ScheduleInfo | None) -> float:
+    """Seconds after which a run is stopped."""
+    return (
+        schedule.max_runtime_seconds if schedule and schedule.max_runtime_seconds > 0 else DEFAULT_MAX_RUNTIME_SECONDS
+    )
 
 
 def _time(micros: int | None) -> datetime | None:

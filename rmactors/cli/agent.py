@@ -59,7 +59,7 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
     """Trade an enrolment token for this host's credential."""
     import trio
 
-    from rmactors.agent.connection import BadServerUrl
+    from rmactors.agent.connection import BadServerUrl, is_loopback
     from rmactors.agent.enrolment import EnrolmentFailed, enroll
     from rmactors.agent.state import StateError
 
@@ -68,6 +68,8 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
 
     async def main() -> None:
         credential = await enroll(server, token, where, name=name, ca_file=ca_file)
+        if credential.server_url.startswith("ws:") and not is_loopback(credential.server_url):
+            click.echo("warning: this connection is not encrypted; anyone on the way can read the credential", err=True)
         click.echo(f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}")
 
     try:

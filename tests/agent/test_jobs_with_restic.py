@@ -300,7 +300,7 @@ async def test_log_lines_come_in_order_and_progress_at_most_once_a_second(
     assert 1 <= len(progress) <= seconds + 2
     assert progress[-1].bytes_total > 3_000_000
     assert [f.first_line for f in lines] == sorted(f.first_line for f in lines)
-    assert any("snapshot id" in line.text for f in lines for line in f.lines)
+    assert any("; snapshot " in line.text for f in lines for line in f.lines)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

@@ -77,6 +77,15 @@ def test_a_start_and_its_schedules_mark_stand_or_fall_together(state: StateDir) 
     spool.close()
 
 
+def test_counters_go_on_after_a_restart(state: StateDir) -> None:
+    spool = Spool(state.spool_file)
+    assert [spool.next_number("check:main") for _ in range(3)] == [1, 2, 3]
+    spool.close()
+    spool = Spool(state.spool_file)
+    assert (spool.next_number("check:main"), spool.next_number("check:other")) == (4, 1)
+    spool.close()
+
+
 def test_over_its_bound_starts_go_before_ends(state: StateDir, caplog: pytest.LogCaptureFixture) -> None:
     spool = Spool(state.spool_file)
     jobs = [ids.new() for _ in range(module.MOST_REPORTS // 2)]
