@@ -77,7 +77,8 @@ class Sink:
         if path is not None:
             return
         if mood == "down":
-            self._wanted_up = trio.Event()
+            if self._wanted_up.is_set():  # else somebody waits for this very event
+                self._wanted_up = trio.Event()
             if self._listening is not None:
                 self._listening.cancel()
         else:

@@ -26,6 +26,7 @@ async def test_it_keeps_what_arrives_and_what_was_answered(sink: Sink) -> None:
 async def test_it_refuses_while_it_is_down_and_comes_back_on_the_same_port(sink: Sink) -> None:
     sink.feel("down")
     await trio.testing.wait_all_tasks_blocked()
+    sink.feel("down")
     with pytest.raises(httpx.ConnectError):
         await post(sink)
     sink.feel("up")
