@@ -1,4 +1,4 @@
-"""Certificates for listeners on loopback, made anew for each test run."""
+"""Certificates for listeners on loopback, made anew for each test run; as plain as those that people make at home."""
 
 import datetime
 import ipaddress
@@ -10,6 +10,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from rmactors.channels.tls import shared_ssl_context
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,9 @@ class Authority:
     """What one uses whose certificate is for another host."""
 
     def trusting(self) -> ssl.SSLContext:
-        return ssl.create_default_context(cafile=str(self.file))
+        context = shared_ssl_context()
+        context.load_verify_locations(cafile=str(self.file))
+        return context
 
 
 def make_authority(folder: Path) -> Authority:
