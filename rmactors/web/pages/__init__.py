@@ -2,12 +2,20 @@
 
 from quart import Blueprint
 
-from rmactors.web.pages import alerts, dashboard, hosts, jobs, rendering
+from rmactors.web.pages import (
+    account,
+    alerts,
+    audit,
+    dashboard,
+    hosts,
+    jobs,
+    rendering,
+    schedules,
+    settings,
+    silences,
+    users,
+)
 
-BLUEPRINTS: list[Blueprint] = [
-    rendering.blueprint,
-    dashboard.blueprint,
-    alerts.blueprint,
-    hosts.blueprint,
-    jobs.blueprint,
-]
+_MODULES = (rendering, dashboard, alerts, hosts, schedules, jobs, silences, settings, users, account, audit)
+
+BLUEPRINTS: list[Blueprint] = [module.blueprint for module in _MODULES]

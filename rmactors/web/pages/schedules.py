@@ -1,0 +1,147 @@
+"""Schedules of a host: making, changing and deleting one, with its cron expression in plain words."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from quart import Blueprint, Response, request
+
+from rmactors import cron
+from rmactors.store.queries.schedules import ScheduleRow
+from rmactors.vocabulary import JOB_KINDS
+from rmactors.web.access import route
+from rmactors.web.api import hosts as host_acts
+from rmactors.web.api import schedules as acts
+from rmactors.web.api.bodies import convert
+from rmactors.web.api.schedules import ScheduleBody, ScheduleChange
+from rmactors.web.pages.rendering import field_errors, fragment, go, moment, page
+from rmactors.web.problems import Problem
+from rmactors.web.views import schedules as views
+from rmactors.web.views import words
+from rmactors.web.views.texts import _
+
+blueprint = Blueprint("schedules", __name__)
+
+_NEW = {
+    "name": "", "kind": "backup", "cron": "0 2 * * *", "timezone": "UTC", "enabled": "1", "mode": "agent",
+    "grace_minutes": "0", "max_runtime_hours": "24", "on_partial": "alert", "plan": "", "params": "{}",
+}  # fmt: skip
+
+
+@route(blueprint, "/hosts/<host_id>/schedules/new", role="operator")
+async def new_schedule(host_id: str) -> Response:
+    host = (await host_acts.require(host_id)).host
+    return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC"}, {}, None)
+
+
+@route(blueprint, "/hosts/<host_id>/schedules/new", role="operator", methods=["POST"])
+async def create_schedule(host_id: str) -> Response:
+    host = (await host_acts.require(host_id)).host
+    form = await request.form
+    try:
+        await acts.create(host.id, convert(_body(form), ScheduleBody))
+    except Problem as problem:
+        return await _form(host.id, _typed(form), field_errors(problem), None, status=422)
+    return go(f"/hosts/{host.id}")
+
+
+@route(blueprint, "/schedules/preview", role="operator")
+async def preview() -> Response:
+    """A cron expression in words and its next five fires: the part below the field."""
+    given = request.args
+    return await fragment("schedules/words.html", cron=_explained(given.get("cron", ""), given.get("timezone", "")))
+
+
+@route(blueprint, "/schedules/<schedule_id>", role="operator")
+async def edit_schedule(schedule_id: str) -> Response:
+    row = await acts.require(schedule_id)
+    return await _form(row.host_id, _stored(row), {}, row)
+
+
+@route(blueprint, "/schedules/<schedule_id>", role="operator", methods=["POST"])
+async def change_schedule(schedule_id: str) -> Response:
+    row = await acts.require(schedule_id)
+    form = await request.form
+    try:
+        await acts.change(row, convert(_body(form), ScheduleChange))
+    except Problem as problem:
+        return await _form(row.host_id, _typed(form), field_errors(problem), row, status=422)
+    return go(f"/hosts/{row.host_id}")
+
+
+@route(blueprint, "/schedules/<schedule_id>/delete", role="operator", methods=["POST"], fresh=True)
+async def delete_schedule(schedule_id: str) -> Response:
+    """With its name typed (form `confirm`)."""
+    row = await acts.require(schedule_id)
+    if ((await request.form).get("confirm") or "").strip() != row.name.strip():
+        errors = {"confirm": _("This is not the schedule's name.")}
+        return await _form(row.host_id, _stored(row), errors, row, status=422)
+    await acts.remove(row.id)
+    return go(f"/hosts/{row.host_id}")
+
+
+async def _form(
+    host_id: str, typed: Mapping[str, str], errors: dict[str, str], row: ScheduleRow | None, *, status: int = 200
+) -> Response:
+    host = (await host_acts.require(host_id)).host
+    plans = [str(plan.get("name", "")) for plan in json.loads(host.plans) if isinstance(plan, dict)]
+    return await page(
+        "schedule.html", "hosts", status=status, host=host, typed=typed, errors=errors, plans=plans,
+        schedule_id=row.id if row is not None else None, schedule_name=row.name if row is not None else "",
+        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=_explained(typed["cron"], typed["timezone"]),
+    )  # fmt: skip
+
+
+def _explained(expression: str, zone: str) -> dict[str, Any]:
+    try:
+        cron.check_zone(zone or "UTC")
+        cron.check(expression, zone or "UTC")
+    except ValueError as error:
+        return {"error": str(error)[:1].upper() + str(error)[1:] + "."}
+    return {"words": views.in_words(expression), "fires": views.next_fires(expression, zone or "UTC", moment())}
+
+
+def _body(form: Mapping[str, str]) -> dict[str, Any]:
+    """What was typed, as the API takes it."""
+    try:
+        params = msgspec.json.decode(form.get("params") or "{}")
+    except msgspec.DecodeError:
+        params = {}
+    if plan := (form.get("plan") or "").strip():
+        params["plan"] = plan
+    else:
+        params.pop("plan", None)
+    return {
+        "name": (form.get("name") or "").strip(),
+        "kind": form.get("kind", ""),
+        "cron": (form.get("cron") or "").strip(),
+        "timezone": (form.get("timezone") or "UTC").strip(),
+        "enabled": form.get("enabled") == "1",
+        "mode": form.get("mode", "agent"),
+        "grace_seconds": _number(form.get("grace_minutes", ""), 60),
+        "max_runtime_seconds": _number(form.get("max_runtime_hours", ""), 3600),
+        "on_partial": form.get("on_partial", "alert"),
+        "params": params,
+    }
+
+
+def _number(text: str, unit: int) -> float | str:
+    try:
+        return float(text.strip().replace(",", ".") or "0") * unit
+    except ValueError:
+        return text
+
+
+def _typed(form: Mapping[str, str]) -> dict[str, str]:
+    return {**{name: form.get(name, "") for name in _NEW}, "enabled": form.get("enabled", "")}
+
+
+def _stored(row: ScheduleRow) -> dict[str, str]:
+    params = json.loads(row.params)
+    return {
+        "name": row.name, "kind": row.kind, "cron": row.cron, "timezone": row.timezone,
+        "enabled": "1" if row.enabled else "", "mode": row.mode, "grace_minutes": f"{row.grace_seconds / 60:g}",
+        "max_runtime_hours": f"{row.max_runtime_seconds / 3600:g}", "on_partial": row.on_partial,
+        "plan": str(params.get("plan", "")), "params": row.params,
+    }  # fmt: skip
