@@ -156,8 +156,10 @@ def keep(book: Book, key: Key, decision: Decision) -> Verdict:
 def _start(book: Book, report: StartReport, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
-    grace = max(schedule.slots.grace_seconds if schedule is not None else 0.0, least_grace)
-    deadline = report.started_at + seconds(longest) + seconds(grace)
+    patience = (
+        slots.grace(schedule.slots, report.started_at, least_grace) if schedule is not None else seconds(least_grace)
+    )
+    deadline = report.started_at + seconds(longest) + patience
     ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
     return Verdict(
         (SaveStart(report, _accepted(book, report.schedule_id), subject, deadline, warning), *ran.writes),

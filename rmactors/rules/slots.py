@@ -40,10 +40,14 @@ def mark(slots: Slots, scheduled_for: int | None, started_at: int) -> tuple[int 
     return None, started_at
 
 
-def grace(slots: Slots, slot: int, least_seconds: float) -> int:
-    """How late a run may start: the largest of what is set, the floor, and a tenth of the interval before `slot`."""
-    before = cron.previous_fire(slots.cron, slots.timezone, slot - 1, not_before=slot - LOOK_BACK)
-    interval = slot - before if before is not None else 0
+def grace(slots: Slots, at: int, least_seconds: float) -> int:
+    """How late a run may start: the largest of what is set, the floor, and a tenth of the interval that ends at the
+    newest slot up to `at`."""
+    slot = cron.previous_fire(slots.cron, slots.timezone, at, not_before=at - LOOK_BACK)
+    before = None
+    if slot is not None:
+        before = cron.previous_fire(slots.cron, slots.timezone, slot - 1, not_before=slot - LOOK_BACK)
+    interval = slot - before if slot is not None and before is not None else 0
     share = min(round(interval * SHARE_OF_INTERVAL), SHARE_AT_MOST)
     return max(_floor(slots, least_seconds), share)
 

@@ -1,5 +1,6 @@
 """Jobs: asked for, begun, ended, given up; and the lines they wrote."""
 
+import json
 import sqlite3
 
 from rmactors.messages.writes import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
@@ -99,11 +100,15 @@ def queue_job(tx: Transaction, write: QueueJob) -> None:
         if owner is None:
             raise RefusedWrite("not_found", "this host has no such schedule")
         subject = write.schedule_id
+    plan = json.loads(write.params).get("plan")
     tx.execute(
-        "INSERT INTO jobs (id, host_id, kind, schedule_id, subject, status, params, queued_at, sort_at)"
-        " VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-        (write.job_id, write.host_id, write.kind, write.schedule_id, subject, write.params, write.at, write.at),
-    )
+        "INSERT INTO jobs (id, host_id, kind, plan, schedule_id, subject, status, params, queued_at, sort_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+        (
+            write.job_id, write.host_id, write.kind, plan if isinstance(plan, str) else None, write.schedule_id, subject,
+            write.params, write.at, write.at,
+        ),
+    )  # fmt: skip
     audit.append(tx, write.audit)
     tx.wake.hosts.add(write.host_id)
     tx.wake.topics.add("jobs")

@@ -230,3 +230,11 @@ def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, mo
             (channel_id, after_seq, most),
         )
     ]  # fmt: skip
+
+
+def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
+    """Since when the oldest delivery that could have been sent by `at` waits; None where none does."""
+    found: int | None = connection.execute(
+        "SELECT min(created_at) FROM deliveries WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)", (at,)
+    ).fetchone()[0]
+    return found
