@@ -41,6 +41,7 @@ from rmactors.actors.live import Live
 from rmactors.channels.base import Channel, ChannelSpec, Preview
 from rmactors.channels.egress import OutboundPolicy, PolicyError
 from rmactors.channels.registry import make_channel, preview, shared_ssl_context
+from rmactors.channels.tls import TrustError
 from rmactors.clock import seconds
 from rmactors.mailbox import Mailbox, Outlet, ask
 from rmactors.messages.notices import Attempt, Notice
@@ -52,7 +53,7 @@ from rmactors.store.memory import ChannelFacts
 from rmactors.store.migrations import MigrationError
 from rmactors.store.offline import prepare
 from rmactors.store.reader import Reader
-from rmactors.store.secret_rows import check_rows
+from rmactors.store.secret_rows import open_box
 from rmactors.store.transaction import Wakeups
 from rmactors.store.writer import Writer, connect
 from rmactors.supervision import Budget, OverBudgetError, Standing, supervise
@@ -109,7 +110,7 @@ async def serve(server: Server) -> None:
 async def _tree(server: Server, box: SecretBox) -> None:
     settings = server.settings
     policy = _policy(settings)
-    outbound_tls = shared_ssl_context()
+    outbound_tls = _outbound_tls()
     inbound_tls = _inbound_tls(settings)
     agent_port, web_port = Port(settings.agent_listen, 4096), Port(settings.listen, 1024)
     await _open_ports(agent_port, web_port)
@@ -260,10 +261,9 @@ def _open(settings: Settings) -> SecretBox:
     """The database at this version's schema, and the key that opens its secrets. Raises StartError."""
     try:
         database = prepare(settings)
-        box = SecretBox.load_or_create(settings.key_file)
         connection = connect(database)
         try:
-            check_rows(connection, box)
+            box = open_box(connection, settings.key_file)
         finally:
             connection.close()
     except (MigrationError, SecretError) as error:
@@ -288,7 +288,14 @@ def _policy(settings: Settings) -> OutboundPolicy:
     try:
         return OutboundPolicy.parse(settings.outbound_allow)
     except PolicyError as error:
-        raise StartError(f"RM_OUTBOUND_ALLOW: {error}") from None
+        raise StartError(str(error)) from None
+
+
+def _outbound_tls() -> ssl.SSLContext:
+    try:
+        return shared_ssl_context()
+    except TrustError as error:
+        raise StartError(str(error)) from None
 
 
 def _inbound_tls(settings: Settings) -> ssl.SSLContext | None:

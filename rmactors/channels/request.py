@@ -1,6 +1,6 @@
 """An HTTP request as plain data: what a channel would send, before anything is sent."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rmactors import PRODUCT, __version__
 
@@ -9,11 +9,11 @@ USER_AGENT = f"{PRODUCT}/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A POST. Header values are text without line breaks; they go out as UTF-8."""
+    """A POST. Header values are text without line breaks; they go out as UTF-8. Secrets are among them: no repr."""
 
     url: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    body: bytes = field(repr=False)
 
 
 def one_line(text: str) -> str:

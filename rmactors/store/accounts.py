@@ -21,6 +21,7 @@ from rmactors.messages.accounts import (
     UpdateUser,
 )
 from rmactors.store import audit
+from rmactors.store.secret_rows import require_live_key
 from rmactors.store.transaction import RefusedWrite, Transaction, handles
 from rmactors.vocabulary import Role
 
@@ -131,6 +132,7 @@ def _require_an_admin(tx: Transaction) -> None:
 @handles(SetSecondFactor)
 def set_second_factor(tx: Transaction, write: SetSecondFactor) -> None:
     _require_user(tx, write.user_id)
+    require_live_key(tx, write.secret)
     tx.execute(
         "UPDATE users SET totp_secret = ?, totp_last_step = ? WHERE id = ?",
         (write.secret, write.step if write.secret is not None else None, write.user_id),

@@ -5,11 +5,13 @@ import json
 from rmactors import ids
 from rmactors.messages.writes import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
 from rmactors.store import audit, outbox
+from rmactors.store.secret_rows import require_live_key
 from rmactors.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
 
 @handles(SaveChannel)
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
+    require_live_key(tx, write.config)
     known = tx.row("SELECT kind, enabled FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
     if known is None and not write.create:
         raise RefusedWrite("not_found", "there is no such channel")
