@@ -11,13 +11,13 @@ from pathlib import Path
 import click
 import trio
 
-from bench import measures
+from bench import measures, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from tests.e2e.harness import Server, away
 from tests.e2e.sink import open_sink
 
-PARTS = ("intake", "idle", "delivery")
+PARTS = ("intake", "idle", "delivery", "tick")
 
 
 async def _intake(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
@@ -45,6 +45,10 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
         "delivery": _delivery,
     }
     for part in parts:
+        if part == "tick":
+            hosts, schedules = (300, 1_000) if scale is QUICK else (30_000, 100_000)
+            await tick.measure(folder, hosts, schedules, report)
+            continue
         server = Server(folder / part)
         try:
             await away(server.start)
