@@ -116,6 +116,27 @@ async def test_each_role_reaches_what_it_may_and_nothing_else(site: Site, role: 
     assert wrong == []
 
 
+@pytest.mark.parametrize("role", [None, *ROLES])
+async def test_each_role_reaches_the_pages_that_it_may_and_no_others(site: Site, role: Role | None) -> None:
+    wrong = []
+    for (_, method), rule in access.ROUTES.items():
+        path = spelled(rule.path)
+        if (method, path) in CONTRACT or rule.need == "public":
+            continue
+        headers = {"Authorization": f"Bearer {site.tokens[role]}"} if role is not None else {}
+        url = path.replace("{id}", ids.new())
+        answer = await site.app.test_client().open(url, method=method, headers=headers)
+        if role is None:
+            expected = answer.status_code == 303 and answer.headers["Location"].startswith("/login?next=")
+        elif rule.need == "signed_in" or ROLES.index(role) >= ROLES.index(rule.need):
+            expected = answer.status_code not in (401, 403)
+        else:
+            expected = answer.status_code == 403
+        if not expected:
+            wrong.append((method, path, role, answer.status_code))
+    assert wrong == []
+
+
 async def test_a_stranger_does_not_learn_which_routes_exist(site: Site) -> None:
     browser = site.browser()
     assert (await browser.get("/api/no/such/thing")).status_code == 401

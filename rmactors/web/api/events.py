@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import trio
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
 from rmactors.store.queries import accounts as queries
 from rmactors.web.access import SESSION_IDLE, Actor, actor, route, services, state
@@ -15,6 +15,8 @@ blueprint = Blueprint("events", __name__)
 @route(blueprint, "/events", role="viewer")
 async def events() -> Response:
     """`data: <topic>` for each change, a comment every 15 s. Ends when the session does, or the server."""
+    if request.method == "HEAD":  # else it would wait for the end of what has none
+        return Response("", content_type="text/event-stream; charset=utf-8")
     response = Response(
         _topics(services(), _watch(services(), actor()), state().keep_alive_seconds),
         content_type="text/event-stream; charset=utf-8",

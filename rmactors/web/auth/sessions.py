@@ -3,10 +3,10 @@
 from quart import Response, request
 
 from rmactors import clock, ids, tokens
-from rmactors.messages.accounts import CloseSession, OpenSession
+from rmactors.messages.accounts import CloseSession, OpenSession, SweepSessions
 from rmactors.messages.writes import Audit
 from rmactors.store.queries.accounts import Login, SignedIn
-from rmactors.web.access import SESSION_LIFETIME, client_address, cookie_name, current_session, services
+from rmactors.web.access import SESSION_IDLE, SESSION_LIFETIME, client_address, cookie_name, current_session, services
 from rmactors.web.problems import settled
 
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
@@ -29,6 +29,7 @@ async def open_session(
     )
     answer = await services().ask_store(
         *writes,
+        SweepSessions(at, at - SESSION_IDLE),
         OpenSession(
             ids.new(), tokens.digest(token), login.id, login.password_hash, at, at + lifetime, second_factor,
             client_address(), request.headers.get("User-Agent", "")[:300].replace("\0", ""),
