@@ -26,7 +26,7 @@ _STRAGGLERS_SECONDS: Final = 5.0
 # process with threads. PR_SET_PDEATHSIG (1) counts from the thread that forks: ours forks from the main thread.
 _GUARD: Final = (
     "import ctypes,os,signal,sys\n"
-    "signal.signal(signal.SIGINT,signal.SIG_DFL)\n"
+    "signal.signal(signal.SIGINT,signal.SIG_DFL);signal.signal(signal.SIGPIPE,signal.SIG_DFL)\n"
     "ctypes.CDLL(None).prctl(1,int(signal.SIGINT))\n"
     "if os.getppid()!=int(sys.argv[1]): sys.exit(130)\n"
     "try: os.execvp(sys.argv[2],sys.argv[2:])\n"
@@ -96,9 +96,11 @@ def _start(
     out, child_out = os.pipe()
     err, child_err = os.pipe()
     try:
+        # The child holds the reading ends too: where the agent dies, the first word that restic writes on its way out
+        # (about the signal it got) would otherwise end it by SIGPIPE before it has removed its lock.
         process = subprocess.Popen(  # noqa: S603 - fixed words and values from the administrator's own file
             guarded, stdin=subprocess.DEVNULL, stdout=child_out, stderr=child_err, env=dict(environment),
-            start_new_session=True, close_fds=True, cwd="/",
+            start_new_session=True, pass_fds=(out, err), cwd="/",
         )  # fmt: skip
     except BaseException:
         os.close(out)

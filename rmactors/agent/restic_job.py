@@ -302,8 +302,7 @@ def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _in_a_line(numbers: Mapping[str, Any]) -> str:
-    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all, 703 B added;"
-    " snapshot 82f6f905`."""
+    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all; snapshot 82f6f905`."""
     parts = []
     files = [
         f"{numbers[f'files_{what}']} {what}" for what in ("new", "changed", "unmodified") if f"files_{what}" in numbers

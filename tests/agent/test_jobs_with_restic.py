@@ -205,12 +205,12 @@ async def test_without_leave_to_unlock_a_dead_lock_stays(
 async def test_a_cancelled_backup_leaves_no_lock_and_no_process(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
-    (repository.source / "big").write_bytes(os.urandom(30_000_000))
-    agent_file = repository.agent_file(repository={"limit_upload": 500})  # would take a minute
+    (repository.source / "big").write_bytes(os.urandom(60_000_000))
+    agent_file = repository.agent_file(repository={"limit_upload": 4000})  # would take a quarter of a minute
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         job_id = await server.run_job("backup")
-        await eventually(repository.locks)
+        await eventually(lambda: [p for p in (repository.path / "data").rglob("*") if p.is_file()])
         agent = await server.an_agent()
         await agent.send(wire.CancelJob(job_id))
         end = await server.an_end(job_id)

@@ -135,10 +135,10 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
     from tests.agent.server_double import serving
     from tests.agent.test_jobs_with_restic import restic_processes
 
-    (repository.source / "big").write_bytes(os.urandom(30_000_000))
+    (repository.source / "big").write_bytes(os.urandom(60_000_000))
     config = tmp_path / "agent.toml"
     config.write_text(
-        f'allow = ["backup"]\n[repositories.main]\nrepository = "{repository.path}"\nlimit_upload = 500\n'
+        f'allow = ["backup"]\n[repositories.main]\nrepository = "{repository.path}"\nlimit_upload = 4000\n'
         f'password_file = "{repository.password_file}"\ncache_dir = "{repository.cache}"\n'
         f'[plans.home]\nrepository = "main"\nsources = ["{repository.source}"]\n'
     )
@@ -155,5 +155,5 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
         assert restic_processes(repository)
         process.kill()
         await process.wait()
-        await eventually(lambda: not restic_processes(repository))
+        await eventually(lambda: not restic_processes(repository), seconds=60)  # it finishes the packs under way
     assert not repository.locks()
