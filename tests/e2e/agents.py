@@ -175,6 +175,9 @@ sources = [{json.dumps(str(self.source))}]
     @property
     def environment(self) -> dict[str, str]:
         state = {"RM_AGENT_STATE_DIR": str(self.folder / "state"), "RM_AGENT_CONFIG": str(self.config)}
+        certificate = self.server.settings.get("tls_cert_file")
+        if certificate:
+            state["SSL_CERT_FILE"] = str(certificate)
         return environment(state | {"HOME": str(self.folder), "RESTIC_CACHE_DIR": str(self.folder / "cache")})
 
     @property
@@ -213,7 +216,7 @@ sources = [{json.dumps(str(self.source))}]
         """Enrol with a fresh token; the host's id."""
         token_file = self.folder / "enrolment-token"
         token_file.write_text(self.server.enrollment_token() + "\n")
-        url = f"http://127.0.0.1:{self.server.agent_port}"
+        url = self.server.agent_url.replace("ws", "http", 1).removesuffix(wire.PATH)
         done = self.command("enroll", "--server", url, "--token-file", str(token_file), "--name", self.name)
         assert done.returncode == 0, done.stderr
         [host] = [item for item in self.server.all_items("/api/hosts") if item["name"] == self.name]

@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -52,8 +53,13 @@ class Server:
         self.data_dir = folder / "data"
         self.log_file = folder / "server.log"
         self.port, self.agent_port = free_port(), free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.agent_url = f"ws://127.0.0.1:{self.agent_port}/ws/agent"
+        certificate = settings.get("tls_cert_file")
+        self.verify: ssl.SSLContext | bool = (
+            ssl.create_default_context(cafile=str(certificate)) if certificate else True
+        )
+        tls = "s" if certificate else ""
+        self.url = f"http{tls}://127.0.0.1:{self.port}"
+        self.agent_url = f"ws{tls}://127.0.0.1:{self.agent_port}/ws/agent"
         self.process: subprocess.Popen[bytes] | None = None
         self.settings: dict[str, object] = {
             "listen": f"127.0.0.1:{self.port}",
@@ -104,7 +110,7 @@ class Server:
         if self.process.poll() is not None:
             raise ServerDied(f"the server ended with {self.process.returncode}\n{self.log[-4000:]}")
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False, verify=self.verify).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -152,7 +158,8 @@ class Server:
     def client(self, **options: Any) -> httpx.AsyncClient:
         """An HTTP client that speaks as that token, proxies of the environment ignored."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.AsyncClient(base_url=self.url, headers=headers, trust_env=False, timeout=20, **options)
+        shared: dict[str, Any] = {"trust_env": False, "timeout": 20, "verify": self.verify}
+        return httpx.AsyncClient(base_url=self.url, headers=headers, **(shared | options))
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """One API request; the decoded JSON. Raises AssertionError for anything but a 2xx."""
@@ -163,6 +170,7 @@ class Server:
             headers={"Authorization": f"Bearer {self.token}"},
             timeout=20,
             trust_env=False,
+            verify=self.verify,
         )
         assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
         return response.json() if response.content else None
