@@ -335,11 +335,15 @@ class SaveTrack:
 
 @dataclass(frozen=True, slots=True)
 class MarkRun:
-    """A run of a schedule began: for the slot `slot_at`, or at `run_at` without naming one."""
+    """A run of a schedule began: for the slot `slot_at`, or at `run_at` without naming one.
+
+    With `known` it changes nothing, and expects that this run or a later one is on disk already.
+    """
 
     schedule_id: str
     slot_at: int | None
     run_at: int | None
+    known: bool = False
 
 
 # ---- silences

@@ -204,10 +204,10 @@ def _ran(
     """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
     if schedule is None:
         return Verdict((), False, "of no schedule")
-    slot, free = slots.mark(schedule.slots, scheduled_for, started_at)
+    slot, free = slots.mark(schedule.slots, scheduled_for, started_at, now)
     known = schedule.slots
     if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
-        return Verdict((), False, "the run is known")
+        return Verdict((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
     schedule.slots = replace(
         known,
         last_slot_at=max(known.last_slot_at or 0, slot or 0) or None,

@@ -26,7 +26,9 @@ def resolve(key: Key, track: Track, by: str, note: str | None, now: int, audit: 
     if key.kind in LASTING:
         after, saved = remember(key, track, alert=None, quiet=True)
         return Decision(after, (saved, write), "resolved, quiet until it has cleared once")
-    return Decision(replace(track, alert=None), (write,), "resolved")
+    # Saved although nothing of it is kept: what is decided next on an alert that is gone must fail if this does.
+    after, saved = remember(key, track, alert=None)
+    return Decision(after, (saved, write), "resolved")
 
 
 def plain(request: Acknowledge | Resolve) -> AcknowledgeAlert | ResolveAlert:

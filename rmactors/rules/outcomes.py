@@ -11,6 +11,9 @@ from rmactors.rules import wording
 from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, remember
 from rmactors.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
 
+LOSSES_KEPT = 8
+"""Losses of one subject in a row whose real ends may still come: a host seldom runs more of the same at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -37,13 +40,18 @@ class Outcome:
 def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
     """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised."""
     head = track.head
-    if head is not None and head.lost and head.job_id == outcome.job_id and not outcome.lost:
-        return _replace_loss(key, track, head, outcome)
+    if head is not None and not outcome.lost and outcome.job_id in _losses(head):
+        replaces = _replace_loss if head.job_id == outcome.job_id else _replace_earlier_loss
+        return replaces(key, track, head, outcome)
     verdict = verdict_of(outcome)
     if verdict is None:
         return Decision(track, (), f"{outcome.status} neither raises nor resolves")
     if head is not None and not is_newer(outcome, head):
-        return Decision(track, (), "older than the outcome that counts")
+        beneath = _beneath(head, _head_of(outcome, verdict), outcome)
+        if beneath == head:
+            return Decision(track, (), "older than the outcome that counts")
+        after, saved = remember(key, track, head=beneath)
+        return Decision(after, (saved,), "older than a loss: counts should that be none")
     return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id)
 
 
@@ -97,19 +105,16 @@ def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
 
 def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decision:
     """The real end of a job that was given up: as if the loss had never been, except for what people were told."""
-    verdict = verdict_of(outcome)
-    before = loss.before
-    counts = verdict is not None and (before is None or is_newer(outcome, before))
-    head = _head_of(outcome, verdict) if verdict is not None and counts else before
-    last_good_at = outcome.at if counts and verdict == "good" else track.last_good_at
+    head, counts = _in_place_of(loss, outcome)
+    last_good_at = outcome.at if counts and verdict_of(outcome) == "good" else track.last_good_at
     alert = track.alert
     writes: tuple[Write, ...] = ()
     why = "the real end takes the place of the loss"
-    if alert is not None and head is not None and head.verdict == "bad":
+    if alert is not None and head is not None and head.verdict == "bad" and (counts or not loss.raised):
         if counts:
             writes = (TouchAlert(alert.id, _message(track, outcome), outcome.now, False, outcome.job_id),)
             why += ", a failure: no new occurrence"
-    elif alert is not None and (head is not None or loss.raised):
+    elif alert is not None:
         text = wording.recovered(outcome.kind, outcome.label, outcome.status)
         writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
         alert = None
@@ -118,13 +123,59 @@ def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decis
     return Decision(after, (saved, *writes), why)
 
 
+def _replace_earlier_loss(key: Key, track: Track, head: Head, outcome: Outcome) -> Decision:
+    """The real end of a job that was given up before the one that counts now was: that one still counts."""
+    after, saved = remember(key, track, head=_without_loss(head, outcome))
+    return Decision(after, (saved,), "the real end takes the place of an earlier loss")
+
+
+def _without_loss(head: Head, outcome: Outcome) -> Head:
+    assert head.before is not None
+    if head.before.job_id != outcome.job_id:
+        return replace(head, before=_without_loss(head.before, outcome))
+    before, counts = _in_place_of(head.before, outcome)
+    # Where nothing is left of the loss that raised the alert, the next one is what keeps it open.
+    return replace(head, before=before, raised=head.raised or (head.before.raised and not counts))
+
+
+def _in_place_of(loss: Head, outcome: Outcome) -> tuple[Head | None, bool]:
+    """What counts instead of a loss, and whether that is its real end."""
+    verdict = verdict_of(outcome)
+    if verdict is None:
+        return loss.before, False
+    end = _head_of(outcome, verdict)
+    if loss.before is None or is_newer(outcome, loss.before):
+        return end, True
+    return _beneath(loss.before, end, outcome), False
+
+
+def _beneath(head: Head, end: Head, outcome: Outcome) -> Head:
+    """An outcome older than what counts is remembered where only losses are newer: those may turn out to be none."""
+    if not head.lost:
+        return head
+    if head.before is None or is_newer(outcome, head.before):
+        return replace(head, before=end, raised=head.raised and end.verdict == "good")
+    return replace(head, before=_beneath(head.before, end, outcome), raised=head.raised and end.verdict == "good")
+
+
+def _losses(head: Head | None) -> set[str]:
+    """Jobs given up that may still end otherwise: the head, and what counted before it, as far as those are losses."""
+    found: set[str] = set()
+    while head is not None and head.lost:
+        found.add(head.job_id)
+        head = head.before
+    return found
+
+
 def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
     return Head(outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost)
 
 
-def _flat(head: Head) -> Head:
-    """Remembers one outcome before a loss, not a chain of them."""
-    return replace(head, before=replace(head.before, before=None)) if head.before is not None else head
+def _flat(head: Head, most: int = LOSSES_KEPT) -> Head:
+    """Remembers only so many outcomes before a loss."""
+    if head.before is None:
+        return head
+    return replace(head, before=_flat(head.before, most - 1) if most else None)
 
 
 def _message(track: Track, outcome: Outcome) -> str:

@@ -33,10 +33,15 @@ class Slots:
         return cron.previous_fire(self.cron, self.timezone, at, not_before=at) == at
 
 
-def mark(slots: Slots, scheduled_for: int | None, started_at: int) -> tuple[int | None, int | None]:
-    """(slot, free start) of a run: the slot it names, or when it began where it names none that exists."""
-    if scheduled_for is not None and slots.is_slot(scheduled_for):
-        return scheduled_for, None
+def mark(slots: Slots, scheduled_for: int | None, started_at: int, now: int) -> tuple[int | None, int | None]:
+    """(slot, free start) of a run: the slot it names, or when it began where it names none that exists.
+
+    A host's clock may be ahead, so the next slot may be named already. One further away would hide all before it.
+    """
+    if scheduled_for is not None and scheduled_for > 0:
+        latest = cron.next_fire(slots.cron, slots.timezone, now)
+        if scheduled_for <= latest and slots.is_slot(scheduled_for):
+            return scheduled_for, None
     return None, started_at
 
 

@@ -34,7 +34,7 @@ class Head:
     """The newest outcome that counted.
 
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
-    raised the alert, and `before` is the outcome that counted until then.
+    raised the alert, and `before` is the outcome that counted until then, which may be a loss as well.
     """
 
     job_id: str

@@ -2,7 +2,7 @@
 
 from rmactors.messages.writes import DeleteSchedule, MarkRun, SaveSchedule
 from rmactors.store import audit
-from rmactors.store.transaction import RefusedWrite, Transaction, handles
+from rmactors.store.transaction import RefusedWrite, StaleWrite, Transaction, handles
 
 
 @handles(SaveSchedule)
@@ -42,6 +42,14 @@ def delete_schedule(tx: Transaction, write: DeleteSchedule) -> None:
 
 @handles(MarkRun)
 def mark_run(tx: Transaction, write: MarkRun) -> None:
+    if write.known:
+        noted = tx.row(
+            "SELECT 1 FROM schedules WHERE id = ? AND coalesce(last_slot_at, 0) >= ? AND coalesce(last_run_at, 0) >= ?",
+            (write.schedule_id, write.slot_at or 0, write.run_at or 0),
+        )
+        if noted is None:
+            raise StaleWrite("the run was thought to be noted")
+        return
     tx.execute(
         "UPDATE schedules SET last_slot_at = max(coalesce(last_slot_at, 0), coalesce(?, 0)),"
         " last_run_at = max(coalesce(last_run_at, 0), coalesce(?, 0)) WHERE id = ?",
