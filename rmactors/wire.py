@@ -31,6 +31,7 @@ Id = Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")]
 Seq = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Time = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(max_length=200)]
+ExitCode = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
 
 
 class Frame(Struct, tag_field="type", frozen=True, omit_defaults=False):
@@ -124,7 +125,7 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
     reason: Reason
     started_at: Time
     finished_at: Time
-    exit_code: int | None = None
+    exit_code: ExitCode | None = None
     error: str | None = None
     plan: Name | None = None
     schedule_id: Name | None = None
