@@ -1,11 +1,14 @@
 """The real server as a process of its own, on free ports of this machine."""
 
+import http.client
+import http.cookies
 import os
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,6 +75,22 @@ def make_user(settings: Settings, username: str, role: str) -> None:
         env={**_environment(settings), "RM_PASSWORD": PASSWORD}, capture_output=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()
+
+
+def sign_in(url: str, username: str, password: str) -> str:
+    """The session's cookie."""
+    host = url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=20)
+    try:
+        form = urllib.parse.urlencode({"username": username, "password": password, "next": "/"})
+        connection.request("POST", "/login", form, {"Content-Type": "application/x-www-form-urlencoded"})
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status == 303, answer.status
+        cookie = http.cookies.SimpleCookie(answer.getheader("Set-Cookie"))
+        return cookie["rm"].value
+    finally:
+        connection.close()
 
 
 def run(settings: Settings, prepare: Callable[[], None] | None = None) -> RunningServer:

@@ -1,0 +1,121 @@
+"""One real server with a small fleet in it, one headless Chromium; each test gets a fresh browser context.
+
+The pages are driven from this thread by playwright's synchronous API; the server is a process of its own.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import pytest
+from playwright._impl._api_structures import SetCookieParam
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from tests.browser import fleet, server
+from tests.browser.fleet import Past
+from tests.browser.server import PASSWORD, RunningServer
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--no-first-run", "--disable-dev-shm-usage",
+]  # fmt: skip
+DESKTOP, PHONE = 1280, 390
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    if not shutil.which(CHROMIUM):
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"{CHROMIUM} is missing: apt-get install -y chromium")
+        pytest.skip(f"needs Chromium at {CHROMIUM}: apt-get install -y chromium")
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@dataclass
+class Site:
+    """The server and who is there: one user for each role, named like it."""
+
+    server: RunningServer
+    past: Past
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server of this module's own, with the fleet and an `admin`, an `operator` and a `viewer`."""
+    settings = server.settings_for(tmp_path_factory.mktemp("site") / "data")
+    past = fleet.write(settings)
+    for role in ("admin", "operator", "viewer"):
+        server.make_user(settings, role, role)
+    running = server.run(settings)
+    yield Site(running, past)
+    running.stop()
+
+
+@dataclass
+class Visitor:
+    """A signed-in browser, and whatever its console said."""
+
+    url: str
+    context: BrowserContext
+    console: list[str] = field(default_factory=list)
+
+    def page(self) -> Page:
+        page = self.context.new_page()
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
+        page.set_default_timeout(8000)
+        return page
+
+    def open(self, path: str) -> Page:
+        page = self.page()
+        answer = page.goto(self.url + path)
+        assert answer is not None
+        assert answer.status == 200, f"{path}: {answer.status}"
+        return page
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type in {"warning", "error"}:
+            self.console.append(f"{message.type}: {message.text}")
+
+
+Visit = Callable[..., Visitor]
+
+
+@pytest.fixture
+def visit(site: Site, browser: Browser) -> Iterator[Visit]:
+    """`visit("operator")`: a browser signed in as a user of that role. The console must stay empty."""
+    visitors: list[Visitor] = []
+
+    def sign_in(role: str = "admin", *, script: bool = True, width: int = DESKTOP, dark: bool = False) -> Visitor:
+        context = browser.new_context(
+            viewport={"width": width, "height": 844 if width == PHONE else 900},
+            color_scheme="dark" if dark else "light", java_script_enabled=script, base_url=site.url,
+        )  # fmt: skip
+        context.add_cookies([_cookie(site, role)])
+        visitors.append(Visitor(site.url, context))
+        return visitors[-1]
+
+    yield sign_in
+    for visitor in visitors:
+        visitor.context.close()
+        assert visitor.console == []
+
+
+_COOKIES: dict[tuple[str, str], str] = {}
+
+
+def _cookie(site: Site, role: str) -> SetCookieParam:
+    """Signs in once for each role and server: sign-ins are throttled, as they should be."""
+    key = (site.url, role)
+    if key not in _COOKIES:
+        _COOKIES[key] = server.sign_in(site.url, role, PASSWORD)
+    return {"name": "rm", "value": _COOKIES[key], "url": site.url}
