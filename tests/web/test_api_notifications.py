@@ -180,6 +180,14 @@ async def test_a_test_send_is_one_attempt_also_on_a_disabled_channel_and_is_in_t
     }  # fmt: skip
 
 
+async def test_htmx_gets_the_result_of_a_test_as_a_chip(site: Site) -> None:
+    channel_id = (await site.post("/api/notifications", WEBHOOK))["id"]
+    answer = await site.api("POST", f"/api/notifications/{channel_id}/test", headers={"HX-Request": "true"})
+    assert answer.status == 200
+    assert answer.headers["Content-Type"].startswith("text/html")
+    assert "204" in answer.text
+
+
 async def test_a_preview_shows_what_a_sample_would_send_with_secrets_masked(site: Site) -> None:
     shown = (await site.post("/api/notifications/preview", WEBHOOK))["request"]
     assert (shown["method"], shown["url"]) == ("POST", "https://hooks.example.org/x")

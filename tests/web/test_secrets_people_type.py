@@ -1,11 +1,15 @@
 """Passwords, throttles and one-time codes, as pure values."""
 
+import time
+
 import pytest
+import trio
+from argon2 import PasswordHasher
 
 from rmactors import clock
 from rmactors.web.auth import totp
 from rmactors.web.auth.names import username_problem
-from rmactors.web.auth.passwords import weakness
+from rmactors.web.auth.passwords import Busy, Passwords, weakness
 from rmactors.web.auth.throttle import Throttle
 from tests.web.conftest import CHEAP
 
@@ -46,6 +50,37 @@ async def test_a_password_matches_its_hash_however_its_accents_are_composed() ->
     assert await CHEAP.matches(stored, "cafe\u0301 at the corner")
     assert not await CHEAP.matches(stored, "cafe at the corner")
     assert not await CHEAP.matches(None, "nobody has this password")
+
+
+async def test_nobody_takes_as_long_as_somebody() -> None:
+    passwords = Passwords(PasswordHasher(time_cost=2, memory_cost=16_384, parallelism=1))
+    stored = await passwords.hash("a long enough phrase")
+
+    async def took(account: str | None) -> float:
+        began = time.perf_counter()
+        assert not await passwords.matches(account, "not the right one")
+        return time.perf_counter() - began
+
+    somebody = min([await took(stored) for _ in range(5)])
+    nobody = min([await took(None) for _ in range(5)])
+    assert 0.5 < nobody / somebody < 2
+
+
+async def test_a_flood_of_passwords_is_refused_not_queued() -> None:
+    passwords = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
+    ends: list[bool] = []
+
+    async def one() -> None:
+        try:
+            await passwords.matches(None, "x")
+            ends.append(True)
+        except Busy:
+            ends.append(False)
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(40):
+            nursery.start_soon(one)
+    assert (ends.count(True), ends.count(False)) == (32, 8)
 
 
 @pytest.mark.parametrize("name", ["", " anna", "a:b", "a\nb", "x" * 65, "rule", "\u202eanna"])

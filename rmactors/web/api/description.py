@@ -1,7 +1,6 @@
 """`/api/openapi.json`: the API described in OpenAPI 3.1, made from the table of routes and the types they use."""
 
 from collections.abc import Iterable
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -50,12 +49,11 @@ class ProblemBody(msgspec.Struct):
 @route(blueprint, "/api/openapi.json", role="viewer")
 async def openapi() -> Response:
     """This description."""
-    return Response(_described(current_app._get_current_object()), content_type="application/json")  # type: ignore[attr-defined]
-
-
-@cache
-def _described(app: Quart) -> bytes:
-    return msgspec.json.encode(describe(app))
+    made: bytes | None = current_app.extensions.get("rmactors.openapi")
+    if made is None:
+        made = msgspec.json.encode(describe(current_app._get_current_object()))  # type: ignore[attr-defined]
+        current_app.extensions["rmactors.openapi"] = made
+    return Response(made, content_type="application/json")
 
 
 def describe(app: Quart) -> dict[str, Any]:
