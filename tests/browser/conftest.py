@@ -12,6 +12,7 @@ import pytest
 from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
+from rmactors.vocabulary import ROLES
 from tests.browser import fleet, server
 from tests.browser.fleet import Past
 from tests.browser.server import PASSWORD, RunningServer
@@ -53,7 +54,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server of this module's own, with the fleet and an `admin`, an `operator` and a `viewer`."""
     settings = server.settings_for(tmp_path_factory.mktemp("site") / "data")
     past = fleet.write(settings)
-    for role in ("admin", "operator", "viewer"):
+    for role in ROLES:
         server.make_user(settings, role, role)
     running = server.run(settings)
     yield Site(running, past)

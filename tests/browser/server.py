@@ -10,14 +10,20 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from rmactors import clock, ids
+from rmactors.messages.accounts import CreateUser
+from rmactors.messages.writes import Audit, Committed
 from rmactors.settings import Settings
+from rmactors.store.offline import commit_here
+from rmactors.vocabulary import Role
+from rmactors.web.auth.passwords import Passwords
 
 PASSWORD = "correct horse battery staple"
 STARTS_WITHIN = 20.0
+_PASSWORDS = Passwords()
 
 
 def free_port() -> int:
@@ -59,22 +65,12 @@ def settings_for(data_dir: Path) -> Settings:
     )  # fmt: skip
 
 
-def admin(settings: Settings, *arguments: str, stdin: str = "") -> str:
-    """`rmactors admin …` on the data dir; what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "rmactors", "admin", *arguments], env=_environment(settings), input=stdin.encode(),
-        capture_output=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode().strip()
-
-
-def make_user(settings: Settings, username: str, role: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "rmactors", "admin", "create-user", "--username", username, "--role", role],
-        env={**_environment(settings), "RM_PASSWORD": PASSWORD}, capture_output=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr.decode()
+def make_user(settings: Settings, username: str, role: Role) -> None:
+    """With `PASSWORD`; before or while the server runs."""
+    user_id, at = ids.new(), clock.now()
+    audit = Audit(at, "the test", "system", "user.create", "user", user_id)
+    answer = commit_here(settings, CreateUser(user_id, username, _PASSWORDS.hash_here(PASSWORD), role, at, audit))
+    assert isinstance(answer, Committed), answer
 
 
 def sign_in(url: str, username: str, password: str) -> str:
@@ -93,11 +89,9 @@ def sign_in(url: str, username: str, password: str) -> str:
         connection.close()
 
 
-def run(settings: Settings, prepare: Callable[[], None] | None = None) -> RunningServer:
+def run(settings: Settings) -> RunningServer:
     """Start it and wait until it serves."""
     log = Path(settings.data_dir).parent / "server.log"
-    if prepare is not None:
-        prepare()
     running = RunningServer(f"http://{settings.listen}", settings, _start(settings, log), log)
     _wait_until_up(running)
     return running
@@ -106,11 +100,12 @@ def run(settings: Settings, prepare: Callable[[], None] | None = None) -> Runnin
 def _start(settings: Settings, log: Path) -> subprocess.Popen[bytes]:
     with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", "rmactors", "server"], env=_environment(settings), stdout=out, stderr=out
+            [sys.executable, "-m", "rmactors", "server"], env=environment(settings), stdout=out, stderr=out
         )
 
 
-def _environment(settings: Settings) -> dict[str, str]:
+def environment(settings: Settings) -> dict[str, str]:
+    """For commands that belong to this server."""
     ours = {
         "RM_LISTEN": settings.listen, "RM_AGENT_LISTEN": settings.agent_listen, "RM_DATA_DIR": settings.data_dir,
         "RM_BASE_URL": settings.base_url, "RM_COOKIE_SECURE": "false", "RM_OUTBOUND_ALLOW": settings.outbound_allow,

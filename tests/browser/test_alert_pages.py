@@ -1,0 +1,137 @@
+"""What an operator does with alerts, with JavaScript and without; each act on an alert of its own."""
+
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+from email.message import Message
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+
+from rmactors import clock, ids
+from tests.browser import server
+from tests.browser.conftest import Site, Visit
+from tests.browser.fleet import Scribe
+from tests.browser.server import PASSWORD
+
+
+@pytest.fixture
+def alert(site: Site) -> str:
+    """One more open alert, on nas1, about a subject of its own. Its host is in the message, so that it can be found."""
+    scribe = Scribe(site.server.settings)
+    alert_id = scribe.alert(
+        site.past.hosts["nas1"], "nas1", "prune_failed", "warning", f"Prune {ids.new()} failed",
+        raised=clock.HOUR, seen=clock.MINUTE * 5, subject=f"plan:{ids.new()}",
+    )  # fmt: skip
+    scribe.close()
+    site.server.stop()  # the rules know open alerts by heart: have them read this one
+    site.server.start_again()
+    return alert_id
+
+
+def article(page: Page, alert_id: str) -> Locator:
+    return page.locator(f"#alert-{alert_id}")
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_acknowledging_with_a_note_leads_back_to_the_same_list(
+    site: Site, visit: Visit, alert: str, script: bool
+) -> None:
+    page = visit("operator", script=script).open("/alerts?kind=prune_failed&severity=warning")
+    line = article(page, alert)
+    line.get_by_text("Note").click()
+    line.get_by_label("Note").fill("Disk is ordered")
+    line.get_by_role("button", name="Acknowledge").click()
+    page.wait_for_url("**/alerts?kind=prune_failed&severity=warning")
+    expect(article(page, alert)).to_have_count(0)
+    page.goto("/alerts?status=acknowledged")
+    expect(article(page, alert)).to_contain_text("acknowledged by operator")
+    expect(article(page, alert)).to_contain_text("“Disk is ordered”")
+    article(page, alert).get_by_role("button", name="Resolve").click()
+    page.wait_for_url("**/alerts?status=acknowledged")
+    page.goto(f"/alerts/{alert}")
+    told = re.compile("Raised.*Acknowledged by operator.*Resolved by operator", re.DOTALL)
+    expect(page.locator(".timeline")).to_contain_text(told)
+    )
+
+
+def test_keys_move_along_the_list_and_resolve(site: Site, visit: Visit, alert: str) -> None:
+    page = visit("operator").open("/alerts?kind=prune_failed")
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search messages")).to_be_focused()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(article(page, alert)).to_have_class(re.compile("current"))
+    with page.expect_navigation():
+        page.keyboard.press("r")
+    expect(page.get_by_role("heading", name="No matches")).to_be_visible()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def test_selected_alerts_are_acknowledged_together(site: Site, visit: Visit, alert: str) -> None:
+    page = visit("operator").open("/alerts?host=" + site.past.hosts["nas1"])
+    bulk = page.locator("#bulk")
+    expect(bulk).to_be_hidden()
+    page.locator(f"#select-{alert}").check()
+    bulk.get_by_role("textbox").fill("all of them")
+    bulk.get_by_role("button", name="Acknowledge").click()
+    expect(article(page, alert)).to_have_count(0)
+    page.goto(f"/alerts/{alert}")
+    expect(page.locator(".timeline")).to_contain_text("“all of them”")
+
+
+def test_filters_live_in_the_url_and_empty_states_differ(site: Site, visit: Visit) -> None:
+    page = visit("viewer").open("/alerts")
+    page.get_by_label("Severity").select_option("critical")
+    page.wait_for_url(re.compile(r"severity=critical"))
+    expect(page.locator("article")).to_have_count(1)
+    expect(page.get_by_role("button", name="Acknowledge")).to_have_count(0)
+    page.get_by_label("Search messages").fill("nothing like it")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="No matches")).to_be_visible()
+    page.get_by_role("link", name="Take all filters away").click()
+    expect(page.get_by_label("Severity")).to_have_value("")
+    page.goto("/alerts?status=resolved")
+    expect(page.locator("article").first).to_contain_text("resolved")
+
+
+def test_the_banner_leads_to_the_critical_ones(site: Site, visit: Visit) -> None:
+    page = visit("viewer").open("/")
+    expect(page.get_by_role("heading", level=1)).to_have_text(re.compile("need attention"))
+    expect(page).to_have_title(re.compile(r"^\(\d+\) "))
+    expect(page.locator("#icon")).to_have_attribute("href", "/static/icon-bad.svg")
+    page.get_by_role("link", name="Review").click()
+    page.wait_for_url("**/alerts?severity=critical")
+    expect(page.locator("article")).to_have_count(1)
+
+
+def test_programs_get_303_back_to_the_list_and_htmx_204_with_its_redirect(site: Site, alert: str) -> None:
+    cookie = server.sign_in(site.url, "operator", PASSWORD)
+
+    def post(path: str, headers: dict[str, str]) -> tuple[int, Message]:
+        class Stay(urllib.request.HTTPRedirectHandler):
+            def redirect_request(self, *_: object) -> None:
+                return None
+
+        request = urllib.request.Request(
+            site.url + path, data=urllib.parse.urlencode({"note": "hello"}).encode(), method="POST",
+            headers={"Cookie": f"rm={cookie}", "Sec-Fetch-Site": "same-origin", **headers},
+        )  # fmt: skip
+        try:
+            with urllib.request.build_opener(Stay).open(request, timeout=10) as answer:
+                return answer.status, answer.headers
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.headers
+
+    listed = f"{site.url}/alerts?severity=warning&q=Prune"
+    status, headers = post(f"/alerts/{alert}/acknowledge", {"Referer": listed})
+    assert (status, headers["Location"]) == (303, "/alerts?severity=warning&q=Prune")
+    status, headers = post(f"/alerts/{alert}/resolve", {"HX-Request": "true", "HX-Current-URL": listed})
+    assert (status, headers["HX-Redirect"]) == (204, "/alerts?severity=warning&q=Prune")
+    status, headers = post(f"/alerts/{alert}/acknowledge", {"Referer": listed})
+    assert status == 409
+    status, _ = post(f"/alerts/{ids.new()}/resolve", {})
+    assert status == 404

@@ -1,0 +1,80 @@
+"""Pages that change on their own: one stream for a browser, all its tabs told, restarts and lost sessions survived."""
+
+import re
+import sqlite3
+from contextlib import closing
+
+from playwright.sync_api import Page, Request, expect
+
+from tests.browser.conftest import Site, Visit, Visitor
+
+SOON = 1500
+"""A second from the commit, and room for a slow machine to paint."""
+
+
+def streams(visitor: Visitor) -> list[str]:
+    opened: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.url.endswith("/events"):
+            opened.append(request.url)
+
+    visitor.context.on("request", note)
+    return opened
+
+
+def resolve(page: Page, alert_id: str) -> None:
+    page.locator(f"#alert-{alert_id}").get_by_role("button", name="Resolve").click()
+
+
+def test_ten_tabs_share_one_stream_and_each_sees_a_change(site: Site, visit: Visit) -> None:
+    visitor = visit("operator")
+    opened = streams(visitor)
+    tabs = [visitor.open("/alerts") for _ in range(10)]
+    alert_id = site.past.alerts["offline"]
+    for tab in tabs:
+        expect(tab.locator(f"#alert-{alert_id}")).to_be_visible()
+    tabs[0].wait_for_function("document.documentElement.dataset.listens || true")
+    resolve(tabs[-1], alert_id)
+    for tab in tabs[:-1]:
+        expect(tab.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON * 3)
+    expect(tabs[0].locator("#badge")).to_have_attribute("data-open", "2")
+    assert len(opened) == 1
+
+
+def test_another_browser_sees_a_change_within_a_second(site: Site, visit: Visit) -> None:
+    watching, acting = visit("viewer"), visit("operator")
+    page = watching.open("/alerts")
+    page.wait_for_function("document.documentElement.dataset.listens === 'true'")
+    note = "typed while the list changes"
+    page.get_by_label("Search messages").fill(note)
+    alert_id = site.past.alerts["backup"]
+    other = acting.open(f"/alerts/{alert_id}")
+    other.get_by_role("button", name="Resolve").click()
+    expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON)
+    expect(page.get_by_label("Search messages")).to_have_value(note)
+    expect(page.get_by_label("Search messages")).to_be_focused()
+
+
+def test_a_page_catches_up_after_the_server_was_away(site: Site, visit: Visit) -> None:
+    visitor = visit("operator")
+    page = visitor.open("/alerts?status=all")
+    page.wait_for_function("document.documentElement.dataset.listens === 'true'")
+    site.server.stop()
+    expect(page.locator("#link")).to_have_text(re.compile("Reconnecting"))
+    with closing(sqlite3.connect(site.server.settings.database)) as database, database:
+        database.execute("UPDATE alerts SET message = 'changed meanwhile' WHERE id = ?", (site.past.alerts["old"],))
+    site.server.start_again()
+    expect(page.get_by_text("changed meanwhile")).to_be_visible(timeout=15000)
+    expect(page.locator("#link")).to_have_text("")
+    visitor.console.clear()  # the browser says that the stream broke, and so it did
+
+
+def test_a_page_whose_session_ended_asks_to_sign_in(site: Site, visit: Visit) -> None:
+    visitor = visit("viewer")
+    page = visitor.open("/hosts")
+    page.wait_for_function("document.documentElement.dataset.listens === 'true'")
+    visitor.context.clear_cookies()
+    page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:hosts'))")
+    page.wait_for_url("**/login?next=/hosts")
+    visitor.console.clear()  # a 401, as wanted
