@@ -100,7 +100,8 @@ def alerts(
         start = (last_at, last_id) if resolved == last_resolved else (1 << 62, "")
         where, parameters = _where(db, wanted, resolved)
         rows += db.execute(
-            f"{_SELECT} {_index(wanted)} WHERE {where} AND (created_at, id) < (?, ?) ORDER BY created_at DESC, id DESC LIMIT ?",
+            f"{_SELECT} {_index(wanted)} WHERE {where} AND (created_at, id) < (?, ?)"
+            " ORDER BY created_at DESC, id DESC LIMIT ?",
             (*parameters, *start, limit + 1 - len(rows)),
         ).fetchall()
     items = read(AlertRow, rows[:limit])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmactors.store.queries.rows import Page, columns, placeholders, read
-from rmactors.vocabulary import JobKind, JobStatus
+from rmactors.vocabulary import JOB_KINDS, JobKind, JobStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,12 +83,13 @@ def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any,
 
 
 def last_jobs(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, dict[str, JobRow]]:
-    """For each host and kind of job, the one that ended last."""
+    """For each host and kind of job, the one that ended last: one step into the index for each, however many ran."""
     found: dict[str, dict[str, JobRow]] = {host_id: {} for host_id in host_ids}
+    kinds = " UNION ALL ".join(f"SELECT '{kind}' AS kind" for kind in JOB_KINDS)
     rows = db.execute(
-        f"SELECT {columns(JobRow, 'j')} FROM jobs j JOIN (SELECT host_id, kind, max(finished_at) AS newest FROM jobs"
-        f" WHERE finished_at IS NOT NULL AND host_id IN ({placeholders(host_ids)}) GROUP BY host_id, kind) n"
-        " ON j.host_id = n.host_id AND j.kind = n.kind AND j.finished_at = n.newest ORDER BY j.id",
+        f"{_SELECT} WHERE id IN (SELECT (SELECT j.id FROM jobs j WHERE j.host_id = h.id AND j.kind = k.kind"
+        " AND j.finished_at IS NOT NULL ORDER BY j.finished_at DESC LIMIT 1)"
+        f" FROM hosts h CROSS JOIN ({kinds}) k WHERE h.id IN ({placeholders(host_ids)}))",
         host_ids,
     )
     for row in read(JobRow, rows):
