@@ -4,6 +4,7 @@ agent nursery
 ├─ workshop    jobs, one at a time per repository
 ├─ timetable   schedules, also while the server is away  → workshop
 ├─ bell        a byte from `exec` or `enroll`            → outbox
+├─ orphans     jobs whose process was killed             → outbox
 └─ link        the server: hello, reports, heartbeats, orders → workshop, timetable
 """
 
@@ -11,6 +12,7 @@ import logging
 import os
 import stat
 from pathlib import Path
+from typing import Final
 
 import trio
 
@@ -21,11 +23,14 @@ from rmactors.agent.link import Ears, Link
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.settings import AgentFile
+from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import StateDir
 from rmactors.agent.timetable import Timetable
 from rmactors.agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
+
+ORPHANS_SECONDS: Final = 60.0
 
 
 async def run_agent(
@@ -65,7 +70,7 @@ async def run_agent(
                     utc_now=wire.utc_now(),
                     restic=wire.ResticInfo(restic) if restic else None,
                     plans=agent_file.wire_plans(),
-                    running_jobs=workshop.taken_on(),
+                    running_jobs=list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()])),
                     spooled=await outbox.count(),
                 )
 
@@ -75,13 +80,25 @@ async def run_agent(
 
             ears = Ears(schedules=hear_schedules, order=workshop.hear)
             link = Link(state, outbox, feed, make_hello, ears, timings or Timings())
+            await outbox.report_orphans()
             async with trio.open_nursery() as nursery:
                 await nursery.start(workshop.run, name="workshop")
                 await nursery.start(timetable.run, name="timetable")
                 nursery.start_soon(_listen_to_the_bell, state, outbox, name="bell")
+                nursery.start_soon(_look_for_orphans, outbox, name="orphans")
                 nursery.start_soon(link.run, name="link")
                 log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
                 task_status.started()
+
+
+async def _look_for_orphans(outbox: Outbox) -> None:
+    """An `exec` that was killed cannot tell so itself."""
+    while True:
+        await trio.sleep(ORPHANS_SECONDS)
+        try:
+            await outbox.report_orphans()
+        except SpoolError as error:
+            log.error("looking for orphaned jobs: %s", error)
 
 
 async def _listen_to_the_bell(state: StateDir, outbox: Outbox) -> None:

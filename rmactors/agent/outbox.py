@@ -3,15 +3,20 @@
 Owns the open spool of this process. Must not know about connections.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TypeVar
 
 import trio
 
 from rmactors import wire
+from rmactors.agent import this_host
 from rmactors.agent.spool import Mark, Spool, Spooled
 from rmactors.agent.state import StateDir
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -23,12 +28,16 @@ class Outbox:
         self._spool = spool
         self._limiter = trio.CapacityLimiter(1)
         self._news = trio.Event()
+        self._owner = this_host.process_identity()
         self.spool_id = spool.spool_id
 
     async def add(self, report: wire.Report, mark: Mark | None = None) -> int:
-        """On disk when this returns, even if the task that asked is cancelled meanwhile. Returns its `seq`."""
+        """On disk when this returns, even if the task that asked is cancelled meanwhile. Returns its `seq`.
+
+        This process answers for the end of a job whose start it adds.
+        """
         with trio.CancelScope(shield=True):
-            seq = await self._in_thread(lambda: self._spool.add(report, mark))
+            seq = await self._in_thread(lambda: self._spool.add(report, mark, self._owner))
         self.look()
         return seq
 
@@ -41,6 +50,20 @@ class Outbox:
     async def ack(self, seqs: Iterable[int]) -> None:
         gone = list(seqs)
         await self._in_thread(lambda: self._spool.ack(gone))
+
+    async def running(self) -> list[str]:
+        """Jobs of this host that have begun, and whose process will tell their end: this one's and every `exec`'s."""
+        unfinished = await self._in_thread(self._spool.unfinished)
+        return [job.started.job_id for job in unfinished if this_host.is_running(job.owner)]
+
+    async def report_orphans(self) -> None:
+        """Tell the end of jobs whose process was killed, or went down with the machine: nobody else will."""
+        for job in await self._in_thread(self._spool.unfinished):
+            if not this_host.is_running(job.owner):
+                report = lost(job.started)
+                if await self._in_thread(partial(self._spool.add_lost, report)):
+                    log.warning("%s job %s: %s", report.kind, report.job_id, report.error)
+                    self.look()
 
     async def knows(self, job_id: str) -> bool:
         return await self._in_thread(lambda: self._spool.knows(job_id))
@@ -66,6 +89,23 @@ class Outbox:
 
     async def _in_thread(self, call: Callable[[], T]) -> T:
         return await trio.to_thread.run_sync(call, limiter=self._limiter)
+
+
+def lost(started: wire.JobStarted) -> wire.JobFinished:
+    """The end of a job of which only the start is known."""
+    return wire.JobFinished(
+        seq=0,
+        job_id=started.job_id,
+        kind=started.kind,
+        status="failed",
+        reason="lost",
+        error="the process that ran it was killed, or the machine went down",
+        started_at=started.started_at,
+        finished_at=max(wire.utc_now(), started.started_at),
+        plan=started.plan,
+        schedule_id=started.schedule_id,
+        scheduled_for=started.scheduled_for,
+    )
 
 
 @asynccontextmanager

@@ -282,13 +282,7 @@ def _is_dead(host: str, pid: int) -> bool:
     """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
     if host != this_host.hostname():
         return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return not this_host.answers(pid)
 
 
 def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:

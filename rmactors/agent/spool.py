@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS reports (
 );
 CREATE INDEX IF NOT EXISTS reports_by_job ON reports (job_id, event);
 CREATE TABLE IF NOT EXISTS jobs (n INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS unfinished (
+  job_id TEXT PRIMARY KEY, owner TEXT NOT NULL, started TEXT NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS marks (
   schedule_id TEXT PRIMARY KEY, definition TEXT NOT NULL, slot INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -52,6 +55,14 @@ class Spooled:
 
     seq: int
     frame: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A job that began and has not ended, and the process (`this_host.process_identity`) that will tell its end."""
+
+    owner: str
+    started: wire.JobStarted
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +96,51 @@ class Spool:
     def close(self) -> None:
         self._db.close()
 
-    def add(self, report: wire.Report, mark: Mark | None = None) -> int:
+    def add(self, report: wire.Report, mark: Mark | None = None, owner: str | None = None) -> int:
         """Put a report on disk under the next `seq`, which replaces the one it has, and mark its schedule.
 
-        Over the bound the oldest goes, starts before ends: a start is implied by its end.
+        A start with an `owner` is unfinished until its end is added. Over the bound the oldest report goes, starts
+        before ends: a start is implied by its end.
         """
         with self._transaction():
-            row = self._db.execute(
-                "INSERT INTO reports (job_id, event, frame) VALUES (?, ?, '')",
-                (report.job_id, "job_started" if isinstance(report, wire.JobStarted) else "job_finished"),
-            )
-            seq = row.lastrowid
-            assert seq is not None
-            frame = wire.encode(msgspec.structs.replace(report, seq=seq))
-            self._db.execute("UPDATE reports SET frame = ? WHERE seq = ?", (frame, seq))
-            self._remember(report.job_id)
+            seq = self._insert(report)
+            if isinstance(report, wire.JobFinished):
+                self._db.execute("DELETE FROM unfinished WHERE job_id = ?", (report.job_id,))
+            elif owner is not None:
+                self._db.execute(
+                    "INSERT INTO unfinished (job_id, owner, started) VALUES (?, ?, ?) ON CONFLICT (job_id) DO NOTHING",
+                    (report.job_id, owner, wire.encode(report)),
+                )
             if mark is not None:
                 self._set_mark(mark)
             self._keep_bound()
+        return seq
+
+    def add_lost(self, report: wire.JobFinished) -> bool:
+        """As `add`, but only where the job is unfinished still: of several that notice, one tells."""
+        with self._transaction():
+            gone = self._db.execute("DELETE FROM unfinished WHERE job_id = ?", (report.job_id,)).rowcount
+            if gone:
+                self._insert(report)
+                self._keep_bound()
+        return bool(gone)
+
+    def unfinished(self) -> list[Unfinished]:
+        with self._trouble():
+            rows = self._db.execute("SELECT owner, started FROM unfinished ORDER BY job_id").fetchall()
+        decoded = [(owner, wire.decode_from_agent(started)) for owner, started in rows]
+        return [Unfinished(owner, started) for owner, started in decoded if isinstance(started, wire.JobStarted)]
+
+    def _insert(self, report: wire.Report) -> int:
+        row = self._db.execute(
+            "INSERT INTO reports (job_id, event, frame) VALUES (?, ?, '')",
+            (report.job_id, "job_started" if isinstance(report, wire.JobStarted) else "job_finished"),
+        )
+        seq = row.lastrowid
+        assert seq is not None
+        frame = wire.encode(msgspec.structs.replace(report, seq=seq))
+        self._db.execute("UPDATE reports SET frame = ? WHERE seq = ?", (frame, seq))
+        self._remember(report.job_id)
         return seq
 
     def pending(self, after: int, most: int) -> list[Spooled]:

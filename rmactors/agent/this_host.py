@@ -40,6 +40,38 @@ def timezone(localtime: Path = Path("/etc/localtime")) -> str:
     return zone[:_LONGEST] if found and zone else "UTC"
 
 
+def process_identity(pid: int | None = None) -> str | None:
+    """What tells this process, or that with the number `pid`, from all others, also after a reboot.
+
+    None where there is none. Where the system does not let us look, it ends in `unknown`.
+    """
+    number = os.getpid() if pid is None else pid
+    try:
+        fields = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return f"{number}:unknown" if answers(number) else None
+    return None if fields[0] in {"Z", "X"} else f"{number}:{fields[19]}:{boot}"
+
+
+def is_running(identity: str) -> bool:
+    """Whether the process with that identity still runs."""
+    number, _, _ = identity.partition(":")
+    found = process_identity(int(number)) if number.isdigit() else None
+    return found is not None and (found == identity or found.endswith(":unknown"))
+
+
+def answers(pid: int) -> bool:
+    """Whether there is a process with that number now."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def restic_version(restic: str = "restic") -> str | None:
     """The version of the restic that jobs use; None where there is none. Blocks for some 50 ms, 10 s at most."""
     try:

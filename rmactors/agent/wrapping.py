@@ -217,6 +217,7 @@ class _Reporter:
             try:
                 self._state.make()
                 self._outbox = await stack.enter_async_context(open_outbox(self._state))
+                await self._outbox.report_orphans()
                 self._enrolled = self._is_enrolled()
                 await self._resolve_schedule()
                 await self._outbox.add(
@@ -299,6 +300,7 @@ class _Reporter:
             arch=this_host.arch(),
             timezone=this_host.timezone(),
             utc_now=wire.utc_now(),
+            running_jobs=await self._outbox.running(),
             spooled=await self._outbox.count(),
         )
 

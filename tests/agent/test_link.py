@@ -279,6 +279,7 @@ async def test_an_agent_killed_at_any_moment_loses_no_report(state: StateDir) ->
             command, cwd=ROOT, stderr=subprocess.DEVNULL, env={**os.environ, "RM_AGENT_CONFIG": ""}
         )
         await eventually(lambda: left(state) == 0)
+        await eventually(state.agent_runs)
         process.terminate()
         assert await process.wait() == 0
     assert distinct(double) == expected(jobs)

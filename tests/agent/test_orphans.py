@@ -1,0 +1,114 @@
+"""Jobs whose process is killed: they are listed as running for as long as they run, and their loss is told once."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import trio
+
+from rmactors import ids, wire
+from rmactors.agent import this_host
+from rmactors.agent.daemon import run_agent
+from rmactors.agent.outbox import open_outbox
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.spool import Spool
+from rmactors.agent.state import Credential, StateDir
+from tests.agent.conftest import FAST
+from tests.agent.server_double import ServerDouble, eventually, serving
+from tests.agent.test_wrapping import exec_command
+
+ROOT = Path(__file__).resolve().parents[2]
+NOTHING = AgentFile(allow=[])
+
+
+def started(job_id: str | None = None) -> wire.JobStarted:
+    return wire.JobStarted(0, job_id or ids.new(), "backup", wire.utc_now(), plan="home", schedule_id="s")
+
+
+async def test_a_wrapped_run_is_in_the_hello_for_as_long_as_it_runs(server: ServerDouble, enrolled: StateDir) -> None:
+    process = await trio.lowlevel.open_process(exec_command(enrolled, ["cat"]), stdin=subprocess.PIPE, cwd=ROOT)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(NOTHING, enrolled.path, timings=FAST))
+        (start,) = await eventually(server.starts)
+        first = await server.an_agent()
+        await first.socket.aclose(1001)
+        second = await eventually(lambda: [s for s in server.agents() if s is not first])
+        hello = second[0].hello
+        assert hello is not None
+        assert hello.running_jobs == [start.job_id]
+        assert process.stdin is not None
+        await process.stdin.aclose()
+        (end,) = await eventually(server.ends)
+        nursery.cancel_scope.cancel()
+    await process.wait()
+    assert (end.job_id, end.status) == (start.job_id, "succeeded")
+
+
+async def test_an_exec_that_was_killed_is_told_as_lost_by_the_agent(state: StateDir) -> None:
+    double = ServerDouble()
+    async with serving(double):
+        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+        process = await trio.lowlevel.open_process(
+            exec_command(state, ["sleep", "0.5"], "--plan", "home"), cwd=ROOT, stdout=subprocess.DEVNULL
+        )
+        await eventually(lambda: state.spool_file.exists() and unfinished(state))
+        process.send_signal(signal.SIGKILL)
+        await process.wait()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(lambda: run_agent(NOTHING, state.path, timings=FAST))
+            (end,) = await eventually(double.ends)
+            session = await double.an_agent()
+            nursery.cancel_scope.cancel()
+    assert (end.status, end.reason, end.plan) == ("failed", "lost", "home")
+    assert session.hello is not None
+    assert session.hello.running_jobs == []
+
+
+async def test_of_several_that_notice_one_tells(state: StateDir) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)  # noqa: ASYNC220
+    owner = this_host.process_identity(gone.pid)
+    assert owner is not None
+    spool = Spool(state.spool_file)
+    report = started()
+    spool.add(report, owner=owner)
+    async with open_outbox(state) as one, open_outbox(state) as other:
+        assert await one.running() == [report.job_id]
+        await one.report_orphans()
+        assert spool.count() == 1
+        gone.communicate(b"\n")
+        for outbox in (one, other, one):
+            await outbox.report_orphans()
+        assert await one.running() == []
+    frames = [wire.decode_from_agent(spooled.frame) for spooled in spool.pending(0, 10)]
+    spool.close()
+    (end,) = [frame for frame in frames if isinstance(frame, wire.JobFinished)]
+    assert (end.job_id, end.reason, end.schedule_id) == (report.job_id, "lost", "s")
+
+
+async def test_a_job_that_has_ended_is_nobodys_orphan(state: StateDir) -> None:
+    async with open_outbox(state) as outbox:
+        report = started()
+        await outbox.add(report)
+        assert await outbox.running() == [report.job_id]
+        now = wire.utc_now()
+        await outbox.add(wire.JobFinished(0, report.job_id, "backup", "succeeded", "ok", now, now, 0))
+        assert await outbox.running() == []
+        assert await outbox.count() == 2
+
+
+def test_another_process_with_the_same_number_is_another_process() -> None:
+    own = this_host.process_identity()
+    assert own is not None
+    assert this_host.is_running(own)
+    number, _, rest = own.partition(":")
+    assert not this_host.is_running(f"{number}:1:{rest.partition(':')[2]}")
+    assert not this_host.is_running("nonsense")
+
+
+def unfinished(state: StateDir) -> bool:
+    spool = Spool(state.spool_file)
+    try:
+        return bool(spool.unfinished())
+    finally:
+        spool.close()
