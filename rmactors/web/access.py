@@ -282,23 +282,26 @@ def _is_fresh() -> bool:
 
 async def _sign_in_first() -> Response:
     """401; a browser is sent to the login page and comes back."""
-    if problems.for_program():
-        problem = Problem(401, "Sign in, or send an API token.", "unauthorized", headers={"WWW-Authenticate": "Bearer"})
-        return problems.problem_response(problem)
     target = f"/login?next={quote(way_back(), safe='/')}"
-    if is_htmx():
-        return Response("", 401, {"HX-Redirect": target})
+    to_login = {"HX-Redirect": target} if is_htmx() else {}
+    if problems.for_program():
+        headers = {"WWW-Authenticate": "Bearer", **to_login}
+        return problems.problem_response(
+            Problem(401, "Sign in, or send an API token.", "unauthorized", headers=headers)
+        )
+    if to_login:
+        return Response("", 401, to_login)
     return Response("", 303, {"Location": target})
 
 
 async def _prove_first() -> Response:
     """403: the session has to show its password again. Pages get the form for it."""
-    detail = "Show your password again first."
+    to_form = {"HX-Redirect": f"/reauthenticate?next={quote(way_back(), safe='/')}"} if is_htmx() else {}
     if problems.for_program():
-        return problems.problem_response(Problem(403, detail, "reauthentication-required"))
-    target = f"/reauthenticate?next={quote(way_back(), safe='/')}"
-    if is_htmx():
-        return Response("", 403, {"HX-Redirect": target})
+        problem = Problem(403, "Show your password again first.", "reauthentication-required", headers=to_form)
+        return problems.problem_response(problem)
+    if to_form:
+        return Response("", 403, to_form)
     html = await render_template("reauthenticate.html", next=way_back(), error=None)
     return Response(html, 403, content_type="text/html; charset=utf-8")
 

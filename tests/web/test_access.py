@@ -194,3 +194,6 @@ async def test_a_browser_without_a_session_is_sent_to_the_login_and_back(site: S
     fragment = await browser.get("/alerts", headers=htmx)
     assert fragment.status_code == 401
     assert fragment.headers["HX-Redirect"] == "/login?next=/alerts%3Fstatus%3Dall"
+    program = await browser.post(f"/api/notifications/{ids.new()}/test", headers=htmx)
+    assert program.status_code == 401
+    assert program.headers["HX-Redirect"] == "/login?next=/alerts%3Fstatus%3Dall"
