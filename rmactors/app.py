@@ -6,7 +6,8 @@
     │   ├─ rules                 every raise, touch and resolve
     │   ├─ fleet ─ host:…        one for each enrolled host
     │   ├─ ticker                time, as messages
-    │   └─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    │   └─ watchdog              tells an outside monitor that all is well (where one is set)
     └─ edges                     told to close first, within `CLOSE_SECONDS`
         ├─ gateway               the agents' port
         ├─ web                   pages, API, /healthz
@@ -35,12 +36,16 @@ import msgspec
 import trio
 
 from rmactors import PRODUCT, __version__, clock
-from rmactors.actors import delivery, fleet, gateway, host, post, rules, store, web
+from rmactors.actors import delivery, fleet, gateway, host, post, rules, store, watchdog, web
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
+from rmactors.channels.answers import judge_http
 from rmactors.channels.base import Channel, ChannelSpec, Preview
 from rmactors.channels.egress import OutboundPolicy, PolicyError
+from rmactors.channels.endpoint import parse_endpoint
+from rmactors.channels.http_client import HttpEndpoint
 from rmactors.channels.registry import make_channel, preview, shared_ssl_context
+from rmactors.channels.request import USER_AGENT, HttpRequest
 from rmactors.channels.tls import TrustError
 from rmactors.clock import seconds
 from rmactors.mailbox import Mailbox, Outlet, ask
@@ -194,6 +199,10 @@ async def _tree(server: Server, box: SecretBox) -> None:
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),
     ]  # fmt: skip
 
+    if settings.watchdog_url:
+        fetch = _watchdog_fetch(settings, policy, outbound_tls)
+        core_children.append(("watchdog", CLOCK_BUDGET, lambda: watchdog.run(fetch, lambda: health().ok, reader)))
+
     async with trio.open_nursery() as core:
         for name, budget, run in core_children:
             core.start_soon(supervise, name, run, budget, standing)
@@ -326,6 +335,19 @@ def _spec(facts: ChannelFacts, box: SecretBox) -> ChannelSpec:
         box.open(facts.config, associated=f"notification-channel:{facts.id}"), type=dict[str, Any]
     )
     return ChannelSpec(facts.id, facts.kind, facts.name, config, facts.default_priority)
+
+
+def _watchdog_fetch(
+    settings: Settings, policy: OutboundPolicy, context: ssl.SSLContext
+) -> Callable[[], Awaitable[Attempt]]:
+    """One GET of `RM_WATCHDOG_URL`, under the same rules as notifications. Raises StartError."""
+    try:
+        target = parse_endpoint(settings.watchdog_url)
+    except ValueError as error:
+        raise StartError(f"RM_WATCHDOG_URL: {error}") from None
+    endpoint = HttpEndpoint(target, policy, context, clock.now, secrets=(settings.watchdog_url,))
+    request = HttpRequest(target.url, (("User-Agent", USER_AGENT),), b"", "GET")
+    return lambda: endpoint.send(request, judge_http)
 
 
 def _preview(settings: Settings, spec: ChannelSpec, notice: Notice) -> Preview:

@@ -9,9 +9,7 @@ Reason = Literal[
     "ok", "partial", "locked", "wrong_password", "no_repository", "corrupt", "no_source",
     "cancelled", "timeout", "lost", "skipped", "refused", "error",
 ]  # fmt: skip
-AlertKind = Literal[
-    "backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline"
-]
+AlertKind = Literal["backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline"]
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
 ChannelKind = Literal["webhook", "ntfy", "smtp"]

@@ -22,18 +22,21 @@ from rmactors.store.reader import Reader
 _log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
+LOOK_AGAIN_SECONDS = 1.0
 OVERDUE = 10 * MINUTE
 
 
 async def run(
     fetch: Callable[[], Awaitable[Attempt]], healthy: Callable[[], bool], reader: Reader, every: float = EVERY_SECONDS
 ) -> None:
-    """Fetch the URL every `every` seconds while all is well."""
+    """Fetch the URL every `every` seconds while all is well; after trouble, as soon as it is over."""
     while True:
-        if healthy() and not await _overdue(reader):
-            result = await fetch()
-            if result.verdict != "delivered":
-                _log.warning("the watchdog URL could not be fetched: %s", result.error)
+        if not healthy() or await _overdue(reader):
+            await trio.sleep(min(every, LOOK_AGAIN_SECONDS))
+            continue
+        result = await fetch()
+        if result.verdict != "delivered":
+            _log.warning("the watchdog URL could not be fetched: %s", result.error)
         await trio.sleep(every)
 
 

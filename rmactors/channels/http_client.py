@@ -36,7 +36,7 @@ class _Broken(Exception):
 
 
 class HttpEndpoint:
-    """One receiver. `post` may be called by several tasks at once."""
+    """One receiver. `send` may be called by several tasks at once."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class HttpEndpoint:
         self._idle: list[_Connection] = []
         self._closed = False
 
-    async def post(self, request: HttpRequest, judge: Callable[[HttpAnswer, int], Judgement]) -> Attempt:
+    async def send(self, request: HttpRequest, judge: Callable[[HttpAnswer, int], Judgement]) -> Attempt:
         """Send the request once. Never raises for what network or receiver do; `judge` says what an answer means."""
         began = time.perf_counter()
         heard: list[HttpAnswer] = []
@@ -88,7 +88,7 @@ class HttpEndpoint:
         async with self._places:
             connection = await self._idle_one() or _Connection(await self._dialer.open())
             try:
-                await connection.exchange(self._target, self._headers(request), request.body, heard)
+                await connection.exchange(request.method, self._target, self._headers(request), request.body, heard)
             except BaseException:
                 await connection.drop()
                 raise
@@ -124,12 +124,17 @@ class _Connection:
         self._since = 0.0
 
     async def exchange(
-        self, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes, heard: list[HttpAnswer]
+        self,
+        method: str,
+        target: bytes,
+        headers: list[tuple[bytes, bytes]],
+        body: bytes,
+        heard: list[HttpAnswer],
     ) -> None:
         """One request and its answer, which is in `heard` as soon as its status is there. Raises _Broken."""
         http = self._http
         outgoing = [
-            http.send(h11.Request(method=b"POST", target=target, headers=headers)),
+            http.send(h11.Request(method=method.encode(), target=target, headers=headers)),
             http.send(h11.Data(data=body)),
             http.send(h11.EndOfMessage()),
         ]

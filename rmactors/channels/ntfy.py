@@ -32,7 +32,7 @@ class NtfyChannel:
 
     async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
         """One attempt. `recipients` means nothing here."""
-        return await self._endpoint.post(ntfy_format.render(notice, self._config, self._default_priority), judge_ntfy)
+        return await self._endpoint.send(ntfy_format.render(notice, self._config, self._default_priority), judge_ntfy)
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()

@@ -9,11 +9,15 @@ USER_AGENT = f"{PRODUCT}/{__version__}"
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """A POST. Header values are text without line breaks; they go out as UTF-8. Secrets are among them: no repr."""
+    """A request, nearly always a POST. Header values are text without line breaks; they go out as UTF-8.
+
+    Secrets are among them: no repr.
+    """
 
     url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
+    method: str = "POST"
 
 
 def one_line(text: str) -> str:

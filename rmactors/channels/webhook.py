@@ -32,7 +32,7 @@ class WebhookChannel:
 
     async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
         """One attempt. `recipients` means nothing here."""
-        return await self._endpoint.post(webhook_format.render(notice, self._config, self._now()), judge_http)
+        return await self._endpoint.send(webhook_format.render(notice, self._config, self._now()), judge_http)
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()

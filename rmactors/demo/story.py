@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
-import httpx
+import msgspec
 import trio
 
 from rmactors import clock, ids, tokens
@@ -17,6 +17,12 @@ from rmactors.agent.daemon import run_agent
 from rmactors.agent.enrolment import enroll
 from rmactors.agent.settings import parse
 from rmactors.app import Server, serve
+from rmactors.channels.answers import judge_http
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.endpoint import parse_endpoint
+from rmactors.channels.http_client import HttpEndpoint
+from rmactors.channels.registry import shared_ssl_context
+from rmactors.channels.request import HttpRequest
 from rmactors.demo.backups import GET_RESTIC, PLAN_BAD, PLAN_OK, of_this_machine
 from rmactors.demo.sink import Sink
 from rmactors.messages.accounts import CreateApiToken, CreateUser
@@ -109,10 +115,14 @@ def _api_token(settings: Settings, role: Role) -> str:
 async def _make_channel(settings: Settings, port: int) -> None:
     """As an operator would, over the API."""
     token = await trio.to_thread.run_sync(_api_token, settings, "admin")
-    async with httpx.AsyncClient(base_url=settings.public_url, trust_env=False) as client:
-        body = {"kind": "webhook", "name": "this terminal", "config": {"url": f"http://127.0.0.1:{port}/"}}
-        answer = await client.post("/api/notifications", json=body, headers={"Authorization": f"Bearer {token}"})
-        answer.raise_for_status()
+    body = {"kind": "webhook", "name": "this terminal", "config": {"url": f"http://127.0.0.1:{port}/"}}
+    headers = (("Authorization", f"Bearer {token}"), ("Content-Type", "application/json"))
+    target = parse_endpoint(f"{settings.public_url}/api/notifications")
+    api = HttpEndpoint(target, OutboundPolicy.parse("loopback"), shared_ssl_context(), clock.now, secrets=(token,))
+    made = await api.send(HttpRequest(target.url, headers, msgspec.json.encode(body)), judge_http)
+    await api.aclose()
+    if made.verdict != "delivered":
+        raise RuntimeError(f"the channel could not be made: {made.error}")
 
 
 async def _agent(

@@ -3,6 +3,7 @@
 import json
 
 from rmactors import ids
+from rmactors.messages.notices import Attempt
 from rmactors.messages.writes import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
 from rmactors.store import audit, outbox
 from rmactors.store.secret_rows import require_live_key
@@ -70,7 +71,17 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     )  # fmt: skip
     if channel is None:
         raise DuplicateWrite
-    _log_attempt(tx, write.log_id, write)
+    _log_attempt(
+        tx,
+        write.log_id,
+        write.channel_id,
+        write.alert_id,
+        write.delivery_id,
+        write.event,
+        write.attempt,
+        result,
+        write.at,
+    )
     for delivery_id, end in write.carried:
         carried = tx.row(
             "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ? AND state = 'queued'"
@@ -92,10 +103,9 @@ def log_test(tx: Transaction, write: LogTest) -> None:
         raise RefusedWrite("not_found", "there is no such channel")
     if write.result.verdict == "delivered":
         tx.execute("UPDATE channels SET last_fired_at = ? WHERE id = ?", (write.at, write.channel_id))
-    _insert_log(
-        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1,
-        write.result.verdict == "delivered", False, write.result.status_code, write.result.latency_ms, write.result.error, write.at,
-    )  # fmt: skip
+    _log_attempt(
+        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1, write.result, write.at
+    )
     audit.append(tx, write.audit)
     tx.wake.topics.add("channels")
 
@@ -133,10 +143,8 @@ def _end_queue(tx: Transaction, channel_id: str, at: int) -> None:
     for row in tx.rows(
         "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq", (channel_id,)
     ):
-        _insert_log(
-            tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], False, True, None,
-            0.0, "channel disabled", at,
-        )  # fmt: skip
+        ended = Attempt("dead", None, 0.0, "channel disabled")
+        _log_attempt(tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], ended, at)
     tx.execute(
         "UPDATE deliveries SET state = 'dead', last_error = 'channel disabled', finished_at = ?"
         " WHERE channel_id = ? AND state = 'queued'",
@@ -154,16 +162,7 @@ def _changed(tx: Transaction, channel_id: str) -> None:
     tx.wake.topics.add("channels")
 
 
-def _log_attempt(tx: Transaction, log_id: str, write: SettleAttempt) -> None:
-    result = write.result
-    _insert_log(
-        tx, log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt,
-        result.verdict == "delivered", result.verdict == "dead", result.status_code, result.latency_ms, result.error,
-        write.at,
-    )  # fmt: skip
-
-
-def _insert_log(
+def _log_attempt(
     tx: Transaction,
     log_id: str,
     channel_id: str,
@@ -171,11 +170,7 @@ def _insert_log(
     delivery_id: str,
     event: str,
     attempt: int,
-    ok: bool,
-    dead: bool,
-    status_code: int | None,
-    latency_ms: float,
-    error: str | None,
+    result: Attempt,
     at: int,
 ) -> None:
     tx.execute(
@@ -183,17 +178,7 @@ def _insert_log(
         " latency_ms, error, fired_at)"
         " VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM notification_log), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            log_id,
-            channel_id,
-            alert_id,
-            delivery_id,
-            event,
-            attempt,
-            int(ok),
-            int(dead),
-            status_code,
-            latency_ms,
-            error,
-            at,
+            log_id, channel_id, alert_id, delivery_id, event, attempt, int(result.verdict == "delivered"),
+            int(result.verdict == "dead"), result.status_code, result.latency_ms, result.error, at,
         ),
-    )
+    )  # fmt: skip

@@ -100,12 +100,13 @@ def queue_job(tx: Transaction, write: QueueJob) -> None:
         if owner is None:
             raise RefusedWrite("not_found", "this host has no such schedule")
         subject = write.schedule_id
-    plan = json.loads(write.params).get("plan")
+    named = json.loads(write.params).get("plan")
+    plan = named if isinstance(named, str) else None
     tx.execute(
         "INSERT INTO jobs (id, host_id, kind, plan, schedule_id, subject, status, params, queued_at, sort_at)"
         " VALUES (?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
         (
-            write.job_id, write.host_id, write.kind, plan if isinstance(plan, str) else None, write.schedule_id, subject,
+            write.job_id, write.host_id, write.kind, plan, write.schedule_id, subject,
             write.params, write.at, write.at,
         ),
     )  # fmt: skip

@@ -1,0 +1,76 @@
+"""The watchdog: it fetches while all is well, and falls silent when something is not."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import trio
+
+from rmactors import clock, ids
+from rmactors.actors import watchdog
+from rmactors.messages.notices import Attempt
+from rmactors.settings import Settings
+from rmactors.store.offline import prepare
+from rmactors.store.reader import Reader
+
+
+class Monitor:
+    """Counts the fetches, and wakes who waits for the next one."""
+
+    def __init__(self) -> None:
+        self.fetched = 0
+        self.healthy = True
+
+    async def fetch(self) -> Attempt:
+        self.fetched += 1
+        return Attempt("delivered", 200, 1.0)
+
+
+def queue_a_delivery(database: Path, age: int) -> None:
+    channel, at = ids.new(), clock.now() - age
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute(
+            "INSERT INTO channels (id, kind, name, enabled, config, min_severity, events, host_tags, group_seconds,"
+            " remind_hours, created_at, updated_at)"
+            " VALUES (?, 'webhook', 'ops', 1, x'00', 'info', '[]', '[]', 0, 0, 0, 0)",
+            (channel,),
+        )
+        connection.execute(
+            "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state, created_at,"
+            " due_at)"
+            " VALUES (?, ?, 'a', 'h', 'alert.raised', 1, 1, '{}', 'queued', ?, ?)",
+            (ids.new(), channel, at, at),
+        )
+
+
+async def fetches_within_three_looks(database: Path, monitor: Monitor) -> int:
+    """Runs the real actor, looking every 50 ms, for as long as three looks take."""
+    with trio.move_on_after(0.14):
+        await watchdog.run(monitor.fetch, lambda: monitor.healthy, Reader(database), every=0.05)
+    return monitor.fetched
+
+
+async def test_it_fetches_again_and_again_while_all_is_well(tmp_path: Path) -> None:
+    assert await fetches_within_three_looks(prepare(Settings(data_dir=str(tmp_path))), Monitor()) >= 2
+
+
+async def test_it_falls_silent_while_something_is_down(tmp_path: Path) -> None:
+    monitor = Monitor()
+    monitor.healthy = False
+    assert await fetches_within_three_looks(prepare(Settings(data_dir=str(tmp_path))), monitor) == 0
+
+
+async def test_it_falls_silent_while_a_notification_waits_for_more_than_ten_minutes(tmp_path: Path) -> None:
+    database = prepare(Settings(data_dir=str(tmp_path)))
+    queue_a_delivery(database, 11 * clock.MINUTE)
+    assert await fetches_within_three_looks(database, Monitor()) == 0
+
+
+async def test_a_notification_that_waits_for_a_minute_is_no_reason_to_fall_silent(tmp_path: Path) -> None:
+    database = prepare(Settings(data_dir=str(tmp_path)))
+    queue_a_delivery(database, clock.MINUTE)
+    assert await fetches_within_three_looks(database, Monitor()) >= 1
+
+
+async def test_it_falls_silent_where_the_database_cannot_be_read(tmp_path: Path) -> None:
+    assert await fetches_within_three_looks(tmp_path / "missing.db", Monitor()) == 0
