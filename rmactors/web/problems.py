@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from http import HTTPStatus
-from typing import NoReturn
+from typing import assert_never
 
 import msgspec
 from quart import Quart, Response, render_template, request
@@ -91,6 +91,8 @@ def settled(answer: Answer, what: str = "object") -> tuple[object, ...]:
         case Failed(detail):
             _log.error("a change could not be stored: %s", detail)
             raise unavailable("The server cannot store changes at the moment; nothing was changed.")
+        case _:
+            assert_never(answer)
 
 
 def for_program() -> bool:
@@ -185,8 +187,3 @@ def _detail(status: int) -> str:
             return "Something went wrong inside the server. Its log says what."
         case _:
             return _title(status)
-
-
-def impossible(value: object) -> NoReturn:
-    """For a state that other code promised not to give."""
-    raise RuntimeError(f"unexpected {type(value).__name__}")
