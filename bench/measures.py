@@ -83,8 +83,8 @@ async def page(server: Server, scale: Scale, host: Credential, report: Report) -
         name = f"page of 200 of {scale.page_alerts:,} alerts"
         for query, what in (
             ("status=all", name),
-            ("status=resolved&severity=warning", "… filtered by status and severity"),
-            ("status=all&q=data-77", "… searched for a text"),
+            ("status=resolved&severity=warning", "such a page, filtered by status and severity"),
+            ("status=all&q=data-77", "such a page, searched for a text"),
         ):
             took = []
             cursor = ""
@@ -97,11 +97,7 @@ async def page(server: Server, scale: Scale, host: Credential, report: Report) -
                 cursor = f"&cursor={found['next_cursor']}" if found["next_cursor"] else ""
             must, aim = (100, 15) if query == "status=all" else (None, None)
             note = "p50 of 30 pages, one after the other by the cursor" if query == "status=all" else ""
-            report(
-                Figure(
-                    f"page of 200 of {scale.page_alerts:,} alerts", percentile(took, 0.5), "ms", must, aim, note=note
-                )
-            )
+            report(Figure(what, percentile(took, 0.5), "ms", must, aim, note=note))
         began_cpu, answer = cpu_seconds(server.pid), await client.get("/api/alerts?status=all&limit=200")
         for _ in range(50):
             answer = await client.get("/api/alerts?status=all&limit=200")
