@@ -1,0 +1,405 @@
+"""One host's book: which subject a report concerns, and the writes that follow."""
+
+from dataclasses import replace
+
+import pytest
+
+from rmactors import clock
+from rmactors.clock import DAY, HOUR, MINUTE
+from rmactors.messages.reports import EndReport, LostJob, StartReport
+from rmactors.messages.requests import (
+    Acknowledge,
+    Change,
+    HostReturned,
+    HostWentSilent,
+    JudgeEnd,
+    JudgeLoss,
+    JudgeStart,
+    Resolve,
+)
+from rmactors.messages.writes import (
+    AcknowledgeAlert,
+    Audit,
+    CreateSilence,
+    DeleteHost,
+    DeleteSchedule,
+    DeleteSilence,
+    MarkRun,
+    RaiseAlert,
+    ResolveAlert,
+    SaveEnd,
+    SaveLoss,
+    SaveSchedule,
+    SaveStart,
+    SaveTrack,
+    TouchAlert,
+    Write,
+    no_reply,
+)
+from rmactors.rules.book import Book, Decidable, Schedule, Verdict, decide, keep, look
+from rmactors.rules.slots import Slots
+from rmactors.rules.track import EMPTY, Decision, Key
+from rmactors.vocabulary import JobEnd, JobKind
+
+NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
+THREE = NOON - 9 * HOUR
+AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
+FLOOR = 300.0
+
+
+def book(**changes: object) -> Book:
+    """A host with a schedule `s`, daily at 03:00, known since a month."""
+    slots = Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE, None)
+    schedule = Schedule("s", "host", "Nightly", True, "alert", 3600.0, slots)
+    return Book("host", True, False, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
+
+
+def start(job: str = "job", *, schedule: str | None = "s", at: int = NOON, slot: int | None = None) -> JudgeStart:
+    return JudgeStart(StartReport("host", job, "backup", None, schedule, slot, at, max(at, NOON)), no_reply)
+
+
+def end(
+    status: JobEnd = "failed",
+    job: str = "job",
+    *,
+    schedule: str | None = "s",
+    plan: str | None = None,
+    kind: JobKind = "backup",
+    at: int = NOON,
+    slot: int | None = None,
+) -> JudgeEnd:
+    report = EndReport(
+        "host", job, kind, plan, schedule, slot, status, "error", None, 1, at, at, "{}", None, None, max(at, NOON)
+    )  # fmt: skip
+    return JudgeEnd(report, no_reply)
+
+
+def save(**changes: object) -> Change:
+    write = SaveSchedule(
+        "s", "host", "Nightly", "backup", "0 3 * * *", "UTC", True, "agent", 0.0, 3600.0, "alert", "{}", NOON,
+        NOON, AUDIT,
+    )  # fmt: skip
+    return Change(replace(write, **changes), no_reply)  # type: ignore[arg-type]
+
+
+def tell(given: Book, request: Decidable, fresh: str = "fresh") -> Verdict:
+    verdict = decide(given, request, fresh, FLOOR)
+    assert verdict.why
+    return verdict
+
+
+def only(writes: tuple[Write, ...], kind: type[Write]) -> Write:
+    (found,) = [write for write in writes if type(write) is kind]
+    return found
+
+
+def kinds(verdict: Verdict) -> list[str]:
+    return [type(write).__name__ for write in verdict.writes]
+
+
+@pytest.mark.parametrize(
+    ("request_", "subject", "warning"),
+    [
+        (end(schedule="s"), "s", None),
+        (end(schedule="s", plan="home"), "s", None),  # the schedule goes before the plan
+        (end(schedule=None, plan="home"), "plan:home", None),
+        (end(schedule=None), "", None),
+        (end(schedule=None, plan=""), "", None),
+        (end(schedule="other", plan="home"), "plan:home", "schedule other is not one of this host's; counted as none"),
+        (end(schedule="other"), "", "schedule other is not one of this host's; counted as none"),
+    ],
+)
+def test_the_subject_of_a_job(request_: JudgeEnd, subject: str, warning: str | None) -> None:
+    writes = tell(book(), request_).writes
+    assert writes[0] == SaveEnd(request_.report, "s" if subject == "s" else None, subject, warning)
+    raised = only(writes, RaiseAlert)
+    assert isinstance(raised, RaiseAlert)
+    assert raised.subject == subject
+
+
+@pytest.mark.parametrize(
+    ("kind", "raises"),
+    [
+        ("backup", "backup_failed"),
+        ("forget", "forget_failed"),
+        ("prune", "prune_failed"),
+        ("check", "check_failed"),
+        ("init", None),
+        ("unlock", None),
+        ("restore", None),
+        ("diff", None),
+        ("snapshots", None),
+    ],
+)
+def test_which_kinds_raise_what(kind: JobKind, raises: str | None) -> None:
+    raised = [write.kind for write in tell(book(), end(kind=kind)).writes if isinstance(write, RaiseAlert)]
+    assert raised == ([raises] if raises else [])
+    loss = LostJob("host", "job", kind, None, None, NOON, NOON, "gone")
+    lost = [write.kind for write in tell(book(), JudgeLoss(loss, no_reply)).writes if isinstance(write, RaiseAlert)]
+    assert lost == ([raises] if raises else [])
+
+
+def test_kinds_of_one_subject_do_not_touch_each_other() -> None:
+    given = book()
+    tell(given, end("failed", "a", kind="backup"), "first")
+    tell(given, end("failed", "b", kind="check"), "second")
+    assert given.key_of("first") == Key("host", "backup_failed", "s")
+    assert given.key_of("second") == Key("host", "check_failed", "s")
+    resolved = only(tell(given, end("succeeded", "c", kind="check")).writes, ResolveAlert)
+    assert isinstance(resolved, ResolveAlert)
+    assert resolved.alert_id == "second"
+    assert given.key_of("second") is None
+
+
+def test_partial_is_judged_by_the_schedule() -> None:
+    assert "RaiseAlert" in kinds(tell(book(), end("partial")))
+    assert "RaiseAlert" not in kinds(tell(book(on_partial="ok"), end("partial")))
+    assert "RaiseAlert" in kinds(tell(book(on_partial="ok"), end("partial", schedule=None)))
+
+
+def test_a_late_report_of_a_deleted_schedule_is_kept_and_raises_nothing() -> None:
+    given = book(deleted=True)
+    assert kinds(tell(given, end())) == ["SaveEnd"]
+    assert only(tell(given, end()).writes, SaveEnd) == SaveEnd(end().report, "s", "s", "its schedule was deleted")
+    assert kinds(tell(given, start())) == ["SaveStart"]
+    loss = LostJob("host", "job", "backup", None, "s", NOON, NOON, "gone")
+    assert kinds(tell(given, JudgeLoss(loss, no_reply))) == ["SaveLoss"]
+
+
+def test_a_loss_raises_under_the_jobs_subject() -> None:
+    loss = LostJob("host", "job", "backup", None, "s", NOON, NOON, "its agent came back and does not know of it")
+    verdict = tell(book(), JudgeLoss(loss, no_reply))
+    assert kinds(verdict) == ["SaveLoss", "SaveTrack", "RaiseAlert"]
+    assert verdict.writes[0] == SaveLoss(loss)
+    assert verdict.changed
+
+
+# ---- runs and slots
+
+
+@pytest.mark.parametrize(
+    ("schedule", "grace", "deadline"),
+    [
+        ("s", 0.0, NOON + HOUR + round(2.4 * HOUR)),  # its longest run time and its grace: a tenth of a day
+        ("s", 3 * 3600.0, NOON + 4 * HOUR),
+        (None, 0.0, NOON + DAY + 5 * MINUTE),
+    ],
+)
+def test_the_deadline_of_a_run(schedule: str | None, grace: float, deadline: int) -> None:
+    given = book()
+    known = given.schedules["s"]
+    given.schedules["s"] = replace(known, slots=replace(known.slots, grace_seconds=grace))
+    saved = only(tell(given, start(schedule=schedule)).writes, SaveStart)
+    assert isinstance(saved, SaveStart)
+    assert saved.deadline_at == deadline
+
+
+def test_the_deadline_of_a_run_that_began_in_the_year_one_is_a_number() -> None:
+    saved = only(tell(book(), start(at=clock.from_rfc3339("0001-01-01T00:00:00Z"))).writes, SaveStart)
+    assert isinstance(saved, SaveStart)
+    assert saved.deadline_at < 0
+
+
+def test_a_run_is_noted_once_and_then_expected_to_be() -> None:
+    given = book()
+    first = tell(given, start(at=NOON + DAY, slot=THREE + DAY))
+    assert first.writes[1:] == (MarkRun("s", THREE + DAY, None),)
+    assert first.changed
+    second = tell(given, end("succeeded", at=NOON + DAY, slot=THREE + DAY))
+    assert MarkRun("s", THREE + DAY, None, known=True) in second.writes
+
+
+def test_a_run_without_a_slot_is_noted_by_its_start() -> None:
+    assert tell(book(), start(at=NOON)).writes[1:] == (MarkRun("s", None, NOON),)
+
+
+def test_a_skipped_run_counts_for_its_slot() -> None:
+    verdict = tell(book(), end("skipped", at=NOON + DAY, slot=THREE + DAY))
+    assert MarkRun("s", THREE + DAY, None) in verdict.writes
+    assert "RaiseAlert" not in kinds(verdict)
+
+
+def missed() -> Book:
+    """A host whose schedule missed its slot today, with the alert `late` open."""
+    given = book(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
+    verdict, _ = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert kinds(verdict) == ["SaveTrack", "RaiseAlert"]
+    return given
+
+
+def test_a_missed_slot_raises_and_says_which() -> None:
+    given = book(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
+    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    raised = only(verdict.writes, RaiseAlert)
+    assert raised == RaiseAlert(
+        "late", "host", "stale_schedule", "s", "warning",
+        "Nightly should have run on Monday 2026-11-23 03:00 UTC and did not start."
+        " Last run: Sunday 2026-11-22 03:00 UTC.",
+        NOON,
+    )  # fmt: skip
+    assert again == THREE + DAY + round(2.4 * HOUR) + 1
+    once_more, _ = look(given, given.schedules["s"], NOON + HOUR, "other", FLOOR, not_before=0)
+    assert once_more.writes == ()
+
+
+def test_a_schedule_is_not_judged_within_one_grace_of_its_hosts_return() -> None:
+    given = book(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
+    patience = round(2.4 * HOUR)
+    early, again = look(given, given.schedules["s"], NOON + patience - 1, "late", FLOOR, not_before=NOON)
+    assert early.writes == ()
+    assert again == NOON + patience
+    then, _ = look(given, given.schedules["s"], again, "late", FLOOR, not_before=NOON)
+    assert "RaiseAlert" in kinds(then)
+
+
+def test_a_schedule_without_a_missed_slot_is_looked_at_again() -> None:
+    given = book()
+    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert verdict.writes == ()
+    assert not verdict.changed
+    assert again > NOON
+
+
+@pytest.mark.parametrize(
+    ("request_", "clears"),
+    [
+        (start(at=NOON), True),  # a run begins
+        (end("succeeded", at=NOON), True),  # or is heard of when it has ended
+        (end("skipped", at=NOON), True),
+        (start(at=NOON, slot=THREE), True),
+        (start(at=NOON, slot=THREE - DAY), False),  # an old run that is told late: today's is still missing
+        (start(at=NOON, schedule=None), False),
+    ],
+)
+def test_a_run_ends_a_missed_slot(request_: JudgeStart | JudgeEnd, clears: bool) -> None:
+    verdict = tell(missed(), request_)
+    resolved = [write.alert_id for write in verdict.writes if isinstance(write, ResolveAlert)]
+    assert resolved == (["late"] if clears else [])
+
+
+def test_an_old_runs_report_does_not_hide_a_missed_slot() -> None:
+    given = missed()
+    tell(given, start("old", at=THREE - DAY + HOUR, slot=THREE - DAY))
+    assert given.key_of("late") == Key("host", "stale_schedule", "s")
+    tell(given, start("older", at=THREE - 2 * DAY, slot=THREE - 2 * DAY))
+    assert given.schedules["s"].slots.last_slot_at == THREE - DAY
+
+
+# ---- presence
+
+
+def test_a_silent_host_is_raised_once_and_resolved_when_it_returns() -> None:
+    given = book()
+    raised = tell(given, HostWentSilent("host", NOON - HOUR, NOON, no_reply), "quiet")
+    assert kinds(raised) == ["SaveTrack", "RaiseAlert"]
+    assert tell(given, HostWentSilent("host", NOON - HOUR, NOON + 1, no_reply)).writes == ()
+    returned = tell(given, HostReturned("host", NOON + HOUR))
+    assert kinds(returned) == ["SaveTrack", "ResolveAlert"]
+    again = tell(given, HostReturned("host", NOON + HOUR))
+    assert again.writes == ()
+    assert not again.changed
+
+
+# ---- operators
+
+
+def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
+    given = book()
+    tell(given, end(), "alert")
+    acknowledged = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
+    assert acknowledged.writes == (AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT),)
+    assert tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply)).writes == ()
+    touched = tell(given, end(job="next"))
+    assert "TouchAlert" in kinds(touched)
+    assert given.track(Key("host", "backup_failed", "s")).alert is not None
+    resolved = tell(given, Resolve("alert", "anna", "fixed", NOON, AUDIT, no_reply))
+    assert kinds(resolved) == ["SaveTrack", "ResolveAlert"]
+    assert given.key_of("alert") is None
+
+
+def test_a_request_about_an_alert_that_is_not_open_is_left_to_the_store() -> None:
+    assert tell(book(), Acknowledge("gone", "anna", None, NOON, AUDIT, no_reply)).writes == (
+        AcknowledgeAlert("gone", NOON, "anna", None, AUDIT),
+    )
+    assert tell(book(), Resolve("gone", "anna", None, NOON, AUDIT, no_reply)).writes == (
+        ResolveAlert("gone", NOON, "anna", None, None, AUDIT),
+    )
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_changing_or_disabling_a_schedule_ends_its_missed_slot(enabled: bool) -> None:
+    given = missed()
+    verdict = tell(given, save(enabled=enabled, cron="0 4 * * *", anchor_at=NOON))
+    assert kinds(verdict) == ["SaveSchedule", "SaveTrack", "ResolveAlert"]
+    after = given.schedules["s"]
+    assert (after.enabled, after.slots.cron, after.slots.anchor_at) == (enabled, "0 4 * * *", NOON)
+    assert after.slots.last_slot_at == THREE - DAY
+
+
+def test_changing_a_schedule_keeps_the_alerts_about_its_jobs() -> None:
+    given = book()
+    tell(given, end(), "failed")
+    assert kinds(tell(given, save(grace_seconds=60.0))) == ["SaveSchedule"]
+    assert given.key_of("failed") == Key("host", "backup_failed", "s")
+
+
+def test_a_new_schedule_has_no_past() -> None:
+    given = Book("host", True, False)
+    assert kinds(tell(given, save())) == ["SaveSchedule"]
+    assert given.schedules["s"].slots == Slots("0 3 * * *", "UTC", NOON, 0.0, None, None)
+
+
+def test_deleting_a_schedule_ends_every_alert_of_it_and_no_other() -> None:
+    given = missed()
+    tell(given, end(at=THREE - DAY), "failed")
+    tell(given, end(schedule=None, plan="home"), "other")
+    tell(given, end("succeeded", job="check", kind="check", at=THREE - DAY), "none")
+    verdict = tell(given, Change(DeleteSchedule("s", NOON, AUDIT), no_reply))
+    resolved = {write.alert_id for write in verdict.writes if isinstance(write, ResolveAlert)}
+    assert resolved == {"late", "failed"}
+    assert given.key_of("other") is not None
+    assert given.schedules["s"].deleted
+
+
+def test_deleting_a_host_ends_every_alert_of_it() -> None:
+    given = missed()
+    tell(given, end(at=THREE - DAY), "failed")
+    tell(given, HostWentSilent("host", NOON - HOUR, NOON, no_reply), "silent")
+    verdict = tell(given, Change(DeleteHost("host", NOON, AUDIT), no_reply))
+    resolved = {write.alert_id for write in verdict.writes if isinstance(write, ResolveAlert)}
+    assert resolved == {"late", "failed", "silent"}
+    assert verdict.writes[-1] == DeleteHost("host", NOON, AUDIT)
+    assert given.tracks == {}
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        CreateSilence("z", None, None, None, NOON, NOON + HOUR, None, "works", "anna", NOON, AUDIT),
+        DeleteSilence("z", NOON, AUDIT),
+    ],
+)
+def test_a_silence_begins_and_ends_no_alert(write: CreateSilence | DeleteSilence) -> None:
+    verdict = tell(book(), Change(write, no_reply))
+    assert verdict.writes == (write,)
+    assert not verdict.changed
+
+
+def test_what_is_decided_is_what_is_remembered() -> None:
+    given = book()
+    tell(given, end("failed", "a"), "alert")
+    touch = only(tell(given, end("failed", "b", at=NOON + 1)).writes, TouchAlert)
+    assert touch == TouchAlert(
+        "alert", "Nightly was not backed up: exit code 1. No good one is known.", NOON + 1, True, "b"
+    )
+    assert given.track(Key("host", "backup_failed", "s")).version == 2
+    saved = only(tell(given, end("succeeded", "c", at=NOON + 2)).writes, SaveTrack)
+    assert isinstance(saved, SaveTrack)
+    assert saved.version == 3
+
+
+def test_an_empty_track_takes_no_room() -> None:
+    given = book()
+    key = Key("host", "agent_offline", "")
+    assert not keep(given, key, Decision(EMPTY, (), "nothing")).changed
+    assert key not in given.tracks

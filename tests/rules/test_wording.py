@@ -1,0 +1,77 @@
+"""What people read. Whole sentences, so that a change of one word is seen here."""
+
+import pytest
+
+from rmactors import clock
+from rmactors.rules import wording
+from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
+
+SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "status", "reason", "error", "code", "last", "says"),
+    [
+        ("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY,
+         "Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 03:00 UTC."),
+        # the agent's own words are better than ours
+        ("backup", "Nightly", "failed", "locked", "repository locked by pid 12 on nas", 11, None,
+         "Nightly was not backed up: repository locked by pid 12 on nas. No good one is known."),
+        ("backup", "home", "partial", "partial", "3 files could not be read", 3, None,
+         "home was only partly backed up: 3 files could not be read. No good one is known."),
+        ("backup", "", "failed", "error", None, 1, None,
+         "This host was not backed up: exit code 1. No good one is known."),
+        ("backup", "", "failed", "error", None, None, None,
+         "This host was not backed up: no reason was given. No good one is known."),
+        ("backup", "x", "failed", "lost", None, None, None,
+         "x was not backed up: it began and was never heard of again. No good one is known."),
+        ("backup", "x", "failed", "lost", "its agent came back and does not know of it", None, None,
+         "x was not backed up: its agent came back and does not know of it. No good one is known."),
+        ("forget", "Nightly", "failed", "no_repository", None, 10, None,
+         "Nightly: old snapshots were not forgotten: the repository is not there or cannot be reached."
+         " No good one is known."),
+        ("prune", "", "failed", "timeout", None, None, None,
+         "A repository was not pruned: it took too long and was stopped. No good one is known."),
+        ("check", "main", "failed", "corrupt", "Fatal: repository contains errors.", 1, None,
+         "main did not pass its check: Fatal: repository contains errors. No good one is known."),
+        ("check", "", "partial", "partial", None, 3, None,
+         "A repository did not pass its check: some files could not be read. No good one is known."),
+    ],
+)  # fmt: skip
+def test_a_failure(
+    kind: JobKind, label: str, status: JobEnd, reason: Reason, error: str | None, code: int | None, last: int | None,
+    says: str,
+) -> None:  # fmt: skip
+    assert wording.failed(kind, label, status, reason, error, code, last) == says
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "status", "says"),
+    [
+        ("backup", "Nightly", "succeeded", "Nightly is backed up again."),
+        ("forget", "", "succeeded", "This host: old snapshots are forgotten again."),
+        ("prune", "", "succeeded", "A repository is pruned again."),
+        ("check", "main", "succeeded", "main passed its check again."),
+        ("backup", "Nightly", "cancelled", "Nightly: the run that was thought lost was cancelled."),
+        ("backup", "", "skipped", "This host: the run that was thought lost was skipped."),
+    ],
+)
+def test_a_recovery(kind: JobKind, label: str, status: JobEnd, says: str) -> None:
+    assert wording.recovered(kind, label, status) == says
+
+
+@pytest.mark.parametrize("kind", JOB_KINDS)
+def test_every_kind_of_job_has_its_words(kind: JobKind) -> None:
+    assert wording.failed(kind, "x", "failed", "error", None, 1, None).startswith("x")
+    assert wording.recovered(kind, "x", "succeeded").endswith(".")
+
+
+def test_conditions() -> None:
+    assert wording.silent(SATURDAY) == "Nothing heard from this host since Saturday 2026-11-21 03:00 UTC."
+    assert wording.heard_again() == "The host is back."
+    assert wording.stale("Home", SATURDAY, None) == (
+        "Home should have run on Saturday 2026-11-21 03:00 UTC and did not start. It has not run yet."
+    )
+    assert wording.stale("Home", SATURDAY, SATURDAY - clock.DAY).endswith("Last run: Friday 2026-11-20 03:00 UTC.")
+    assert wording.running_again("Home") == "Home has started again."
+    assert wording.not_expected("Home", "disabled") == "Home is not expected any more: the schedule was disabled."
