@@ -13,7 +13,8 @@ import pytest
 from rmactors.agent.connection import Timings
 from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.agent.state import Credential, StateDir
-from tests.agent.server_double import ServerDouble, serving
+
+from .server_double import ServerDouble, serving
 
 FAST = Timings(
     connect=5, send=2, welcome=2, pong=1, ack=0.4, stable=60, first_pause=0.05, longest_pause=0.2, refused_pause=30

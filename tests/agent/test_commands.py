@@ -15,8 +15,9 @@ from rmactors.agent import unit
 from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.agent.state import Credential, StateDir
 from rmactors.cli.main import main
-from tests.agent.conftest import ResticRepository
-from tests.agent.server_double import ServerDouble, eventually
+
+from .conftest import ResticRepository
+from .server_double import ServerDouble, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,8 +11,9 @@ from rmactors.agent.connection import BadServerUrl, agent_url
 from rmactors.agent.enrolment import EnrolmentFailed, enroll
 from rmactors.agent.state import NotEnrolled, StateDir, default_dir
 from rmactors.cli.main import main
-from tests.agent.conftest import FAST
-from tests.agent.server_double import ServerDouble
+
+from .conftest import FAST
+from .server_double import ServerDouble
 
 
 async def test_a_token_becomes_a_credential_that_only_its_owner_can_read(server: ServerDouble, tmp_path: Path) -> None:

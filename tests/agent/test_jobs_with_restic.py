@@ -16,8 +16,9 @@ from rmactors import wire
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import StateDir
-from tests.agent.conftest import FAST, ResticRepository
-from tests.agent.server_double import ServerDouble, Session, eventually
+
+from .conftest import FAST, ResticRepository
+from .server_double import ServerDouble, Session, eventually
 
 
 def stats(report: wire.JobFinished) -> dict[str, object]:
@@ -122,9 +123,8 @@ async def test_forget_keeps_what_the_plan_says_and_leaves_other_plans_alone(
 
     other = tmp_path / "other"
     other.mkdir()
-    for _ in range(2):
-        repository.restic("backup", str(repository.source))
-        repository.restic("backup", str(other))
+    for source in (repository.source, repository.source, other, other):
+        repository.restic("backup", str(source))
     agent_file = repository.agent_file(plan={"keep": Keep(last=1)})
     end = await outcome(server, enrolled, agent_file, "forget", {"prune": True})
     assert end.status == "succeeded"
@@ -223,7 +223,7 @@ async def test_a_cancelled_backup_leaves_no_lock_and_no_process(
 async def test_a_job_that_takes_too_long_is_stopped(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
-    from tests.agent.server_double import schedule
+    from .server_double import schedule
 
     (repository.source / "big").write_bytes(os.urandom(30_000_000))
     agent_file = repository.agent_file(repository={"limit_upload": 500})

@@ -17,9 +17,10 @@ from rmactors.agent.pauses import Pauses
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import AlreadyRunning, Credential, NotEnrolled, StateDir
-from tests.agent.conftest import FAST
-from tests.agent.faulty_wire import between
-from tests.agent.server_double import ServerDouble, eventually, serving
+
+from .conftest import FAST
+from .faulty_wire import between
+from .server_double import ServerDouble, eventually, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = AgentFile(allow=[])

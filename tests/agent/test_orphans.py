@@ -14,9 +14,10 @@ from rmactors.agent.outbox import open_outbox
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
-from tests.agent.conftest import FAST
-from tests.agent.server_double import ServerDouble, eventually, serving
-from tests.agent.test_wrapping import exec_command
+
+from .conftest import FAST
+from .server_double import ServerDouble, eventually, serving
+from .test_wrapping import exec_command
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = AgentFile(allow=[])

@@ -11,7 +11,8 @@ import trio
 from rmactors.agent import process
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import Stream
-from tests.agent.server_double import eventually
+
+from .server_double import eventually
 
 
 class Heard:

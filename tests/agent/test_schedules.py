@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from rmactors import clock
 from rmactors.agent.schedules import definition, due, jitter, reconcile
 from rmactors.agent.spool import Mark
-from tests.agent.server_double import schedule
+
+from .server_double import schedule
 
 
 def at(text: str) -> int:

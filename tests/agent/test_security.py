@@ -20,8 +20,9 @@ from rmactors.agent.enrolment import EnrolmentFailed, enroll
 from rmactors.agent.restic_job import environment_for
 from rmactors.agent.settings import AgentFile, Repository
 from rmactors.agent.state import StateDir
-from tests.agent.conftest import FAST, ResticRepository
-from tests.agent.server_double import ServerDouble, eventually
+
+from .conftest import FAST, ResticRepository
+from .server_double import ServerDouble, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,8 +133,9 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
     import sys
 
     from rmactors.agent.state import Credential
-    from tests.agent.server_double import serving
-    from tests.agent.test_jobs_with_restic import restic_processes
+
+    from .server_double import serving
+    from .test_jobs_with_restic import restic_processes
 
     (repository.source / "big").write_bytes(os.urandom(60_000_000))
     config = tmp_path / "agent.toml"

@@ -13,8 +13,9 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import Credential, KeptSchedules, StateDir
 from rmactors.agent.timetable import Timetable
-from tests.agent.conftest import FAST, ResticRepository
-from tests.agent.server_double import ServerDouble, eventually, schedule, serving
+
+from .conftest import FAST, ResticRepository
+from .server_double import ServerDouble, eventually, schedule, serving
 
 YESTERDAY = clock.now() - clock.DAY
 
@@ -118,12 +119,13 @@ async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
 async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_once_and_in_order(
     state: StateDir, repository: ResticRepository, tmp_path: Path
 ) -> None:
-    """Five runs that fail and five that succeed, alternating, each by an `exec` of its own; an agent that is killed
-    half-way; then server and agent are back."""
+    """Runs that fail and runs that succeed, alternating, each by an `exec` of its own, the last two with restic; an
+    agent that is killed half-way; then server and agent are back."""
+    targets = ["/nonexistent", str(repository.source)]
     import subprocess
     import sys
 
-    from tests.agent.test_wrapping import ROOT, execute
+    from .test_wrapping import ROOT, execute
 
     double = ServerDouble()
     async with serving(double):
@@ -137,15 +139,14 @@ async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_onc
         if number == 5:
             agent.kill()
             await agent.wait()
-        good = number % 2
-        command = ["restic", "backup", str(repository.source) if good else "/nonexistent"]
+        command = ["sh", "-c", f"exit {number % 2}"] if number < 8 else ["restic", "backup", targets[number - 8]]
         await execute(state, command, environment=repository.environment)
     assert len(reports(state)) == 20
     async with serving(double), trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_agent(AgentFile(allow=[]), state.path, timings=FAST))
         await eventually(lambda: not reports(state))
         nursery.cancel_scope.cancel()
-    assert [end.reason for end in double.ends()] == ["no_source", "ok"] * 5
+    assert [end.reason for end in double.ends()] == ["ok", "error"] * 4 + ["no_source", "ok"]
     assert [report.seq for report in double.received] == list(range(1, 21))
 
 
@@ -154,7 +155,8 @@ async def test_hooks_run_around_a_backup_and_see_its_end(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path, status: str
 ) -> None:
     from rmactors.agent.settings import Hooks
-    from tests.agent.test_jobs_with_restic import outcome
+
+    from .test_jobs_with_restic import outcome
 
     hook = tmp_path / "hook"
     hook.write_text(f'#!/bin/sh\necho "$1 $RM_PLAN $RM_JOB_STATUS" >> {tmp_path}/told\n')
@@ -171,7 +173,8 @@ async def test_a_hook_that_fails_stops_the_backup_and_is_named(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
     from rmactors.agent.settings import Hooks
-    from tests.agent.test_jobs_with_restic import outcome
+
+    from .test_jobs_with_restic import outcome
 
     hooks = Hooks(before=["/bin/sh", "-c", "echo the database is away >&2; exit 1"])
     end = await outcome(server, enrolled, repository.agent_file(plan={"hooks": hooks}), "backup")

@@ -18,8 +18,9 @@ from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import StateDir
-from tests.agent.conftest import FAST, ResticRepository
-from tests.agent.server_double import ServerDouble, eventually, schedule, serving
+
+from .conftest import FAST, ResticRepository
+from .server_double import ServerDouble, eventually, schedule, serving
 
 ROOT = Path(__file__).resolve().parents[2]
 
