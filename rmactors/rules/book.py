@@ -157,9 +157,7 @@ def _start(book: Book, report: StartReport, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
     patience = (
-        slots.grace_at(schedule.slots, report.received_at, least_grace)
-        if schedule is not None
-        else seconds(least_grace)
+        slots.grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
     )
     deadline = report.started_at + seconds(longest) + patience
     ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)

@@ -5,6 +5,7 @@ already changes nothing but its job. A loss is the server's guess; when the real
 """
 
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, Write
 from rmactors.rules import wording
@@ -66,6 +67,8 @@ def verdict_of(outcome: Outcome) -> Verdict | None:
             return "bad"
         case "cancelled" | "skipped":
             return None
+        case _:
+            assert_never(outcome.status)
 
 
 def is_newer(outcome: Outcome, head: Head) -> bool:

@@ -57,12 +57,6 @@ def grace(slots: Slots, at: int, least_seconds: float) -> int:
     return max(_floor(slots, least_seconds), share)
 
 
-def grace_at(slots: Slots, now: int, least_seconds: float) -> int:
-    """The grace of the slot that is the newest one at `now`."""
-    slot = cron.previous_fire(slots.cron, slots.timezone, now, not_before=now - LOOK_BACK)
-    return grace(slots, slot, least_seconds) if slot is not None else _floor(slots, least_seconds)
-
-
 def missed(slots: Slots, now: int, least_seconds: float) -> int | None:
     """The newest slot whose grace is over and that had no run; None where all is well."""
     earliest = slots.anchor_at + 1

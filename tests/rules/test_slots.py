@@ -107,6 +107,8 @@ def test_what_is_missed(given: Slots, now: str, expected: str | None) -> None:
         ("* * * * *", "2026-11-23T03:00", 450.5, round(450.5 * SECOND)),
         ("0 3 * * *", "2026-11-23T03:00", 86400.0, DAY),  # what is set may be more than six hours
         ("0 0 29 2 *", "2028-02-29", 0.0, 6 * HOUR),
+        ("0 3 * * *", "2026-11-23T14:00", 0.0, round(2.4 * HOUR)),  # of the newest slot until then
+        ("0 0 29 2 *", "1903-01-01", 0.0, 5 * MINUTE),  # no slot for seven years: the floor
     ],
 )
 def test_grace_is_the_largest_of_three(expr: str, slot: str, configured: float, expected: int) -> None:
