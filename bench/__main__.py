@@ -2,6 +2,7 @@
 
 import os
 import platform
+import resource
 import sqlite3
 import sys
 import tempfile
@@ -67,6 +68,8 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
 def main(parts: tuple[str, ...], full: bool, quick: bool) -> None:
     """Measure a real server on this machine, load and receiver beside it."""
     scale = FULL if full else QUICK if quick else SHORT
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket for each agent, here and in the server
     with tempfile.TemporaryDirectory() as folder:
         figures = trio.run(measure, parts or PARTS, scale, Path(folder))
     click.echo(
