@@ -50,10 +50,13 @@ class Site:
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server of this module's own, with the fleet and an `admin`, an `operator` and a `viewer`."""
+def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A server of this module's own, with the fleet and an `admin`, an `operator` and a `viewer`.
+
+    A module that uses alerts up says how many it needs: `SPARE_ALERTS = 8`.
+    """
     settings = server.settings_for(tmp_path_factory.mktemp("site") / "data")
-    past = fleet.write(settings)
+    past = fleet.write(settings, getattr(request.module, "SPARE_ALERTS", 0))
     for role in ROLES:
         server.make_user(settings, role, role)
     running = server.run(settings)

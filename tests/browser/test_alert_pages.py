@@ -1,33 +1,28 @@
 """What an operator does with alerts, with JavaScript and without; each act on an alert of its own."""
 
 import re
+import sqlite3
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import closing
 from email.message import Message
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from rmactors import clock, ids
+from rmactors import ids
 from tests.browser import server
 from tests.browser.conftest import Site, Visit
-from tests.browser.fleet import Scribe
 from tests.browser.server import PASSWORD
+
+SPARE_ALERTS = 8
 
 
 @pytest.fixture
 def alert(site: Site) -> str:
-    """One more open alert, on nas1, about a subject of its own. Its host is in the message, so that it can be found."""
-    scribe = Scribe(site.server.settings)
-    alert_id = scribe.alert(
-        site.past.hosts["nas1"], "nas1", "prune_failed", "warning", f"Prune {ids.new()} failed",
-        raised=clock.HOUR, seen=clock.MINUTE * 5, subject=f"plan:{ids.new()}",
-    )  # fmt: skip
-    scribe.close()
-    site.server.stop()  # the rules know open alerts by heart: have them read this one
-    site.server.start_again()
-    return alert_id
+    """An open alert of the test's own, on nas1."""
+    return site.past.spare.pop()
 
 
 def article(page: Page, alert_id: str) -> Locator:
@@ -53,11 +48,18 @@ def test_acknowledging_with_a_note_leads_back_to_the_same_list(
     page.goto(f"/alerts/{alert}")
     told = re.compile("Raised.*Acknowledged by operator.*Resolved by operator", re.DOTALL)
     expect(page.locator(".timeline")).to_contain_text(told)
-    )
+
+
+def message_of(site: Site, alert_id: str) -> str:
+    """A word that only this alert's message has."""
+    with closing(sqlite3.connect(site.server.settings.database)) as database:
+        (message,) = database.execute("SELECT message FROM alerts WHERE id = ?", (alert_id,)).fetchone()
+    word: str = message.split()[1]
+    return word
 
 
 def test_keys_move_along_the_list_and_resolve(site: Site, visit: Visit, alert: str) -> None:
-    page = visit("operator").open("/alerts?kind=prune_failed")
+    page = visit("operator").open("/alerts?q=" + message_of(site, alert))
     page.keyboard.press("/")
     expect(page.get_by_label("Search messages")).to_be_focused()
     page.keyboard.press("Escape")

@@ -17,6 +17,7 @@ blueprint = Blueprint("audit", __name__)
 
 _PAGE = 100
 _EXPORTED = 50_000
+_COLUMNS = ("at", "actor", "actor_kind", "action", "target_kind", "target_id", "result", "address", "detail")
 
 
 @route(blueprint, "/audit", role="admin")
@@ -38,7 +39,7 @@ async def export() -> Response:
     def write() -> str:
         out = io.StringIO()
         table = csv.writer(out)
-        table.writerow("at actor actor_kind action target_kind target_id result address detail".split())
+        table.writerow(_COLUMNS)
         for row in found.items:
             table.writerow(
                 _plain(text)

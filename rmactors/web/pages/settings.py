@@ -70,7 +70,7 @@ async def preview_channel() -> Response:
     kind = _kind(form.get("kind", "")) or "webhook"
     channel_id = form.get("id")
     row = (await acts.require(channel_id))[0] if channel_id else None
-    return await fragment("settings/preview.html", preview=await _preview(kind, row))
+    return await fragment("settings/preview.html", preview=await _preview(kind, row), readable=views.readable)
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
@@ -145,7 +145,8 @@ async def _form(
     return await page(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=views.KINDS,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
-        channel_name=row.name if row is not None else "", preview=preview, told=told, tab="notifications",
+        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
+        tab="notifications",
     )  # fmt: skip
 
 

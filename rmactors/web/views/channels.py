@@ -284,6 +284,14 @@ def dead_lines(rows: Sequence[DeliveryRow], moment: Moment) -> list[DeadLine]:
     ]
 
 
+def readable(body: str) -> str:
+    """A body for reading: JSON with a line for each key. What is sent has no spaces."""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
+
+
 def _event(event: str) -> str:
     words = {"alert.test": _("test"), "alert.reminder": _("reminder"), **dict(EVENTS[:3])}
     return words.get(event, event)

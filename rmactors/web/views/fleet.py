@@ -142,7 +142,9 @@ def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
 def _lede(found: Fleet, moment: Moment) -> str:
     if found.host_count == 0:
         return _("It takes one command on the host.")
-    text = _("%(done)s of %(all)s were backed up in the last 24 hours.") % {
+    one, several = _("%(done)s of %(all)s was"), _("%(done)s of %(all)s were")
+    text = (one if found.backed_up == 1 else several) + _(" backed up in the last 24 hours.")
+    text %= {
         "done": found.backed_up,
         "all": many("%(n)s host", "%(n)s hosts", found.host_count),
     }

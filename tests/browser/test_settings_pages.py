@@ -1,0 +1,184 @@
+"""Channels, users, one's own password and second factor, silences and the audit trail, by hand in a browser."""
+
+import base64
+import re
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from playwright.sync_api import expect
+
+from rmactors import clock
+from rmactors.web.auth import totp
+from tests.browser.conftest import Site, Visit
+from tests.browser.server import PASSWORD
+
+
+class Sink(BaseHTTPRequestHandler):
+    """Takes whatever is sent."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody reads it."""
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[str]:
+    """URL of a webhook that works."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), Sink) as served:
+        Thread(target=served.serve_forever).start()
+        yield f"http://127.0.0.1:{served.server_address[1]}/hook"
+        served.shutdown()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+def test_a_channel_is_made_corrected_previewed_tested_changed_and_deleted(
+    site: Site, visit: Visit, sink: str, script: bool
+) -> None:
+    visitor = visit("admin", script=script)
+    page = visitor.open("/settings/notifications")
+    name = f"ops {'with' if script else 'without'} script"
+    page.get_by_role("link", name="Add a channel").click()
+    page.get_by_label("Name", exact=True).fill(name)
+    page.get_by_label("URL").fill("htps://hooks.example/ops")
+    page.get_by_role("button", name="Save channel").click()
+    expect(page.locator(".field.wrong .error")).to_contain_text("http")
+    expect(page.get_by_label("URL")).to_have_value("htps://hooks.example/ops")
+    expect(page.get_by_label("Name", exact=True)).to_have_value(name)
+    visitor.console.clear()  # the 422
+    page.get_by_label("URL").fill(sink)
+    page.get_by_label("Bearer token").fill("very-secret-token")
+    if not script:
+        page.get_by_role("button", name="Preview").click()
+        page.get_by_label("Bearer token").fill("very-secret-token")  # secrets are never sent back into a form
+    expect(page.locator("#preview")).to_contain_text('"event": "alert.raised"')
+    expect(page.locator("#preview")).not_to_contain_text("very-secret-token")
+    page.get_by_role("button", name="Save channel").click()
+    expect(page.locator(".told.ok")).to_be_visible()
+    expect(page.get_by_label("Bearer token", exact=True)).to_have_attribute("placeholder", re.compile("stored"))
+    page.get_by_role("button", name="Send test").click()
+    expect(page.locator(".chip.ok")).to_contain_text(re.compile(r"✓.*204.*ms"))
+    page.goto("/settings/notifications")
+    expect(page.get_by_role("row", name=name)).to_contain_text("Works")
+    page.get_by_role("link", name=name, exact=True).click()
+    page.get_by_label("Only hosts tagged").fill("prod, home")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_label("Only hosts tagged")).to_have_value("prod, home")
+    page.get_by_role("link", name="Log").click()
+    expect(page.locator("#channel-log")).to_contain_text("Delivered")
+    page.get_by_role("link", name="Edit").click()
+    page.get_by_role("link", name="Delete…").click()
+    page.get_by_label("Type its name").fill("something else")
+    page.get_by_role("button", name="Delete this channel").click()
+    expect(page.get_by_text("This is not the channel's name.")).to_be_visible()
+    visitor.console.clear()
+    page.get_by_label("Type its name").fill(name)
+    page.get_by_role("button", name="Delete this channel").click()
+    page.wait_for_url("**/settings/notifications")
+    expect(page.get_by_text(name)).to_have_count(0)
+
+
+def test_a_channel_that_cannot_be_reached_says_so_in_the_chip(site: Site, visit: Visit) -> None:
+    page = visit("admin").open("/settings/notifications/new")
+    page.get_by_label("Name", exact=True).fill("nobody there")
+    page.get_by_label("URL").fill("http://127.0.0.1:9/hook")
+    page.get_by_role("button", name="Save channel").click()
+    page.get_by_role("button", name="Send test").click()
+    expect(page.locator(".chip.bad")).to_contain_text("✗")
+
+
+def test_a_user_is_made_changed_and_deleted(site: Site, visit: Visit) -> None:
+    visitor = visit("admin", script=False)
+    page = visitor.open("/settings/users")
+    form = page.locator("form[action='/settings/users']")
+    form.get_by_label("User name").fill("kim")
+    form.get_by_label("Password").fill("short")
+    form.get_by_role("button", name="Add").click()
+    expect(form.locator(".error")).to_contain_text("at least 12")
+    expect(form.get_by_label("User name")).to_have_value("kim")
+    visitor.console.clear()
+    form.get_by_label("Password").fill("quite a long pass phrase")
+    form.get_by_label("Role").select_option("operator")
+    form.get_by_role("button", name="Add").click()
+    row = page.get_by_role("row", name="kim")
+    expect(row).to_contain_text("operator")
+    row.locator("summary").click()
+    row.get_by_label("Disabled").check()
+    row.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("row", name="kim")).to_contain_text("Disabled")
+    row.locator("summary").click()
+    row.get_by_label("Delete: type").fill("kim")
+    row.get_by_role("button", name="Delete").click()
+    expect(page.get_by_role("row", name="kim")).to_have_count(0)
+
+
+def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit) -> None:
+    page = visit("admin").open("/settings/users")
+    page.locator("#token-name").fill("ci")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#new-token")).to_have_text(re.compile("^rma_"))
+    page.goto("/settings/users")
+    expect(page.locator("#new-token")).to_have_count(0)
+    page.get_by_role("button", name="Revoke ci").click()
+    expect(page.get_by_role("row", name="ci")).to_have_count(0)
+
+
+def test_a_second_factor_is_set_up_and_turned_off(site: Site, visit: Visit) -> None:
+    page = visit("operator").open("/settings/authentication")
+    page.get_by_role("button", name="Set it up").click()
+    secret = page.locator("#secret").inner_text()
+    padded = secret + "=" * (-len(secret) % 8)
+    code = totp.code(base64.b32decode(padded), totp.step_at(clock.now()))
+    page.get_by_label("Code").fill(code)
+    page.get_by_role("button", name="Turn it on").click()
+    expect(page.get_by_text("It is on.")).to_be_visible()
+    page.goto("/settings/authentication")
+    page.get_by_role("button", name="Turn it off").click()
+    expect(page.get_by_role("button", name="Set it up")).to_be_visible()
+
+
+def test_a_wrong_present_password_is_said_beside_its_field(site: Site, visit: Visit) -> None:
+    visitor = visit("viewer")
+    page = visitor.open("/settings/authentication")
+    page.get_by_label("The present one").fill("not this one, surely")
+    page.get_by_label("The new one").fill(PASSWORD + " and more")
+    page.get_by_role("button", name="Change it").click()
+    expect(page.locator("#e-current")).to_have_text("This is not your password.")
+    visitor.console.clear()
+
+
+def test_a_silence_begins_and_ends(site: Site, visit: Visit) -> None:
+    page = visit("operator", script=False).open(f"/silences?host={site.past.hosts['mail']}&kind=backup_failed")
+    expect(page.get_by_label("Host")).to_have_value(site.past.hosts["mail"])
+    page.get_by_label("Reason").fill("disk swap")
+    page.get_by_role("button", name="Silence").click()
+    row = page.get_by_role("row", name="disk swap")
+    expect(row).to_contain_text("Silent now")
+    expect(row).to_contain_text("“Backup failed” on mail")
+    row.get_by_role("button", name="End").click()
+    expect(page.get_by_role("heading", name="Nothing is silenced")).to_be_visible()
+
+
+def test_the_audit_trail_is_filtered_and_exported(site: Site, visit: Visit) -> None:
+    visitor = visit("admin")
+    page = visitor.open("/audit?action=user.login")
+    expect(page.locator("tbody tr").first).to_contain_text("user.login")
+    answer = visitor.context.request.get("/audit.csv?action=user.login")
+    assert answer.status == 200
+    assert answer.text().splitlines()[0].startswith("at,actor,actor_kind,action")
+
+
+def test_viewers_do_not_get_what_is_not_theirs(site: Site, visit: Visit) -> None:
+    visitor = visit("viewer")
+    page = visitor.page()
+    for path in ("/settings/users", "/audit", "/settings/notifications/new", "/hosts/new"):
+        answer = page.goto(path)
+        assert answer is not None
+        assert answer.status == 403, path
+        expect(page.get_by_text("This takes the role admin")).to_be_visible()
+    visitor.console.clear()

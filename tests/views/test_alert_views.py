@@ -1,0 +1,121 @@
+"""Alerts as the list and the timeline say them."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from rmactors import clock
+from rmactors.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
+from rmactors.web.views import alerts
+from rmactors.web.views.times import Moment
+
+NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
+MOMENT = Moment(NOW)
+ROW = AlertRow(
+    "A" * 26, "H" * 26, "nas1", "check_failed", "", "critical", "The repository is damaged", 4, None,
+    NOW - 6 * clock.HOUR, NOW - 22 * clock.SECOND, None, None, None, None, None, None,
+)  # fmt: skip
+COUNTS = Counts(3, 1, 12)
+
+
+def changed(**values: Any) -> AlertRow:
+    return dataclasses.replace(ROW, **values)
+
+
+def test_what_was_seen_in_the_last_minute_is_still_happening() -> None:
+    assert alerts.line(ROW, MOMENT).still_happening
+    assert not alerts.line(changed(last_seen_at=NOW - 61 * clock.SECOND), MOMENT).still_happening
+    assert not alerts.line(changed(resolved_at=NOW, resolved_by="rule"), MOMENT).still_happening
+
+
+def test_a_line_says_who_took_it_on_and_how_it_ended() -> None:
+    taken = changed(acknowledged_at=NOW - clock.HOUR, acknowledged_by="dana", acknowledged_note="Disk ordered")
+    line = alerts.line(taken, MOMENT)
+    assert (line.acknowledged, line.note) == ("acknowledged by dana 1 h ago", "Disk ordered")
+    assert (line.may_acknowledge, line.may_resolve) == (False, True)
+    line = alerts.line(dataclasses.replace(taken, resolved_at=NOW - clock.MINUTE, resolved_by="rule"), MOMENT)
+    assert (line.resolved, line.may_resolve) == ("resolved on its own 1 min ago", False)
+
+
+def test_one_occurrence_is_not_counted_aloud() -> None:
+    assert alerts.line(ROW, MOMENT).occurrences == "4 times"
+    assert alerts.line(changed(occurrences=1), MOMENT).occurrences == ""
+
+
+def test_an_alert_seen_once_has_no_second_time_to_tell() -> None:
+    assert alerts.line(changed(last_seen_at=ROW.created_at), MOMENT).last_seen is None
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, AlertFilter()),
+        ({"status": "all", "severity": "critical"}, AlertFilter("all", "critical")),
+        ({"status": "nonsense", "kind": "nonsense"}, AlertFilter()),
+        ({"host": "H" * 26, "q": " disk "}, AlertFilter(host_id="H" * 26, q="disk")),
+        ({"host_id": "H" * 26, "q": "  "}, AlertFilter(host_id="H" * 26)),
+    ],
+)
+def test_a_url_becomes_a_filter_and_unknown_words_are_passed_over(given: dict[str, str], wanted: AlertFilter) -> None:
+    assert alerts.filter_from(given) == wanted
+
+
+def test_a_filter_becomes_a_url_without_what_is_usual() -> None:
+    assert alerts.href(AlertFilter()) == "/alerts"
+    assert alerts.href(AlertFilter(severity="critical"), status="all") == "/alerts?status=all&severity=critical"
+
+
+def test_the_lede_counts_whatever_the_filter_is() -> None:
+    shown = alerts.alert_list([], COUNTS, AlertFilter(q="x"), [], MOMENT)
+    assert shown.lede == "3 open, 1 acknowledged, 12 resolved in the last 24 hours."
+
+
+def test_nothing_wrong_and_no_matches_are_two_things() -> None:
+    nothing = alerts.alert_list([], COUNTS, AlertFilter(), [], MOMENT).empty
+    no_match = alerts.alert_list([], COUNTS, AlertFilter(q="x"), [], MOMENT).empty
+    assert nothing is not None
+    assert no_match is not None
+    assert (nothing[0], no_match[0]) == ("Nothing wrong", "No matches")
+    assert alerts.alert_list([ROW], COUNTS, AlertFilter(), [], MOMENT).empty is None
+
+
+EVENTS = [
+    (TimelineEntry(NOW, "raised", message="2 packs are missing"), "Raised  | 2 packs are missing"),
+    (TimelineEntry(NOW, "acknowledged", by="dana", note="on it"), "Acknowledged by dana | “on it”"),
+    (TimelineEntry(NOW, "resolved", by="rule"), "Resolved on its own | "),
+    (TimelineEntry(NOW, "silenced", channel_name="ops"), "Silenced towards ops | "),
+    (TimelineEntry(NOW, "unsilenced", channel_name="ops"), "Released to ops when the silence ended | "),
+    (TimelineEntry(NOW, "reminded", channel_name="ops"), "Reminder for ops | "),
+    (TimelineEntry(NOW, "superseded", channel_name="ops"), "Told together with the resolution, to ops | "),
+    (
+        TimelineEntry(NOW, "delivered", channel_name="ops", attempt=1, status_code=204, latency_ms=38.2),
+        "Delivered to ops | 204 in 38 ms",
+    ),
+    (
+        TimelineEntry(NOW, "attempt_failed", channel_name="phone", attempt=3, latency_ms=5000.0, error="timed out"),
+        "phone did not take it, it will be tried again | timed out · after 5.0 s · attempt 3",
+    ),
+    (
+        TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D", attempt=1, status_code=410, latency_ms=9.0),
+        "phone was given up | 410 in 9 ms",
+    ),
+    (TimelineEntry(NOW, "delivered"), "Delivered to a channel that is gone | "),
+    (TimelineEntry(NOW, "invented_later", by="dana"), "Invented_later by dana | "),
+]
+
+
+@pytest.mark.parametrize(("entry", "text"), EVENTS, ids=[entry.event for entry, _text in EVENTS])
+def test_each_event_of_a_timeline_is_a_sentence(entry: TimelineEntry, text: str) -> None:
+    found = alerts.timeline([entry], changed(resolved_at=NOW, resolved_by="rule"), MOMENT)[0]
+    assert f"{found.strong} {found.rest} | {found.sub}" == text
+
+
+def test_what_was_given_up_can_be_sent_again_from_the_timeline() -> None:
+    entry = TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D")
+    assert alerts.timeline([entry], ROW, MOMENT)[0].delivery_id == "D"
+
+
+def test_the_timeline_of_an_open_alert_ends_with_now() -> None:
+    last = alerts.timeline([], ROW, MOMENT)[-1]
+    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 22 s ago, 4 times")

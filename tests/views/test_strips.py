@@ -1,0 +1,83 @@
+"""The 30-day strip: which day is what, in shapes and in words."""
+
+from collections.abc import Sequence
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from rmactors import clock
+from rmactors.store.queries.pages import DayRun
+from rmactors.vocabulary import JobStatus
+from rmactors.web.views import strips
+from rmactors.web.views.times import Moment
+
+NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
+UTC = Moment(NOW)
+LAST = strips.DAYS - 1
+
+
+def run(day: int, status: JobStatus, at: int = 0) -> DayRun:
+    return DayRun("host", "schedule", "backup", day, status, at)
+
+
+def of(runs: Sequence[DayRun], expected: Sequence[int] = (), counts_from: int = 0) -> tuple[strips.Day, ...]:
+    return strips.days(strips.window(UTC), runs, expected, counts_from, NOW)
+
+
+@pytest.mark.parametrize(
+    ("status", "day"),
+    [("succeeded", "good"), ("partial", "partial"), ("failed", "failed"), ("running", "running"), ("skipped", "none")],
+)
+def test_a_day_is_what_its_run_became(status: JobStatus, day: strips.Day) -> None:
+    assert of([run(3, status)])[3] == day
+
+
+def test_the_newest_run_of_a_day_tells_and_a_running_one_comes_first() -> None:
+    assert of([run(3, "failed", 1), run(3, "succeeded", 2)])[3] == "good"
+    assert of([run(3, "succeeded", 1), run(3, "failed", 2)])[3] == "failed"
+    assert of([run(3, "running", 1), run(3, "failed", 2)])[3] == "running"
+
+
+def test_a_day_on_which_something_was_due_and_nothing_ran_is_missed() -> None:
+    assert of([], [3])[3] == "missed"
+    assert of([run(3, "cancelled")], [3])[3] == "missed"
+
+
+def test_today_is_not_missed_before_it_is_over() -> None:
+    assert of([], [LAST])[LAST] == "none"
+
+
+def test_days_before_the_schedule_was_made_are_not_missed() -> None:
+    made = strips.window(UTC).starts[10]
+    found = of([], range(30), made)
+    assert (found[9], found[10]) == ("none", "missed")
+
+
+def test_the_words_count_each_kind_of_day() -> None:
+    found = strips.strip("home", of([run(1, "succeeded"), run(2, "succeeded"), run(3, "failed")], [4]))
+    assert found.words == "home, last 30 days: 2 good, 1 failed, 1 did not run, 26 with nothing due"
+    assert [kind for kind, _path in found.paths] == ["good", "failed", "missed", "none"]
+
+
+def test_kinds_of_day_differ_in_shape_not_only_in_colour() -> None:
+    shapes = {day: path for day, path, _word in strips.legend() if day != "running"}
+    assert len(set(shapes.values())) == len(shapes)
+
+
+def test_where_clocks_change_a_day_is_an_hour_longer_and_stays_one_day() -> None:
+    moment = Moment(clock.from_rfc3339("2026-10-30T12:00:00Z"), ZoneInfo("Europe/Berlin"))
+    shown = strips.window(moment)
+    change = shown.index(clock.from_rfc3339("2026-10-25T12:00:00Z"))
+    assert change is not None
+    assert shown.starts[change + 1] - shown.starts[change] == 25 * clock.HOUR
+    spans = shown.spans()
+    assert [(span.first, span.length // clock.HOUR) for span in spans] == [(0, 24), (change, 25), (change + 1, 24)]
+    assert spans[0].end == spans[1].start
+
+
+def test_expected_days_follow_the_schedules_own_zone() -> None:
+    shown = strips.window(UTC)
+    weekly = strips.expected_days(shown, "0 4 * * 0", "UTC")
+    assert {clock.to_datetime(shown.starts[day]).weekday() for day in weekly} == {6}
+    assert len(strips.expected_days(shown, "@daily", "Asia/Tokyo")) == strips.DAYS
+    assert strips.expected_days(shown, "0 4 * * 0", "Middle/Earth") == frozenset()
