@@ -162,11 +162,15 @@ class Queue:
         due_at = now + pause(self.failures, now - self.failing_since, self.jitter)
         if result.retry_at is not None:
             due_at = min(max(due_at, result.retry_at), max(end_of_time, now))
+            self.probe_at = max(self.probe_at, due_at)
         elif not was_failing and self._has_another(parcel):
             # One refusal says little: another alert's message is tried at once.
             self.probe_at = now
-            return self._or_dead(Settlement(result, due_at), end_of_time, now)
-        self.probe_at = max(self.probe_at, due_at)
+        else:
+            self.probe_at = max(self.probe_at, due_at)
+        if self._opened.get(parcel.main.id, 0) > OPENED_BY_ITSELF:
+            # The receiver takes others: this one's pauses grow by itself.
+            due_at = max(due_at, now + pause(parcel.main.attempts + 1, now - parcel.main.created_at, self.jitter))
         return self._or_dead(Settlement(result, due_at), end_of_time, now)
 
     def release(self, parcel: Parcel, settlement: Settlement) -> None:
