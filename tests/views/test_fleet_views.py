@@ -15,6 +15,7 @@ from rmactors.store.queries.silences import SilenceRow
 from rmactors.vocabulary import JobStatus
 from rmactors.web.views import channels, fleet, jobs, people, silences, stats
 from rmactors.web.views.times import Moment
+from rmactors.wire import JobProgress
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MOMENT = Moment(NOW)
@@ -103,6 +104,14 @@ def test_sizes_are_plotted_from_two_on() -> None:
     assert plot is not None
     assert plot.line == "M0.0 108.0L600.0 12.0"
     assert plot.words == "Size of 2 backups: from 1.0 MB to 2.0 MB, the newest 2.0 MB"
+
+
+def test_progress_is_a_bar_and_words() -> None:
+    frame = JobProgress("J" * 26, 62.4, 1200, 4000, 11_000_000_000, 18_000_000_000, 250.0)
+    shown = jobs.progress(frame)
+    assert shown is not None
+    assert (shown.percent, shown.words) == (62, "62 % · 11.0 GB of 18.0 GB · 1,200 files · 4 min left")
+    assert jobs.progress(None) is None
 
 
 def test_neighbouring_lines_of_one_stream_are_one_piece() -> None:

@@ -5,7 +5,7 @@ from quart import Blueprint, Response
 from rmactors import clock
 from rmactors.store.queries import pages as queries
 from rmactors.web.access import route, services
-from rmactors.web.pages.rendering import in_thread, moment, page
+from rmactors.web.pages.rendering import in_thread, known_progress, moment, page
 from rmactors.web.views import fleet, strips
 
 blueprint = Blueprint("dashboard", __name__)
@@ -19,8 +19,8 @@ async def dashboard() -> Response:
     now = moment()
     spans = strips.window(now).spans()
     found = await services().reader.run(queries.fleet, spans, now.now - clock.DAY, _SHOWN)
-    silence = services().settings.offline_after_seconds
-    view = await in_thread(lambda: fleet.dashboard(found, fleet.host_lines(found, now, silence), now))
+    silence, percents = services().settings.offline_after_seconds, known_progress(found.running)
+    view = await in_thread(lambda: fleet.dashboard(found, fleet.host_lines(found, now, silence, percents), now))
     return await page(
         "dashboard.html", "dashboard", fragments={"overview": "dashboard/overview.html"}, view=view,
         legend=strips.legend(),

@@ -16,7 +16,7 @@ from rmactors.web.access import actor, route, services
 from rmactors.web.api import hosts as acts
 from rmactors.web.api import jobs as job_acts
 from rmactors.web.api.jobs import JobBody
-from rmactors.web.pages.rendering import field_errors, fragment, go, in_thread, moment, page
+from rmactors.web.pages.rendering import field_errors, fragment, go, in_thread, known_progress, moment, page
 from rmactors.web.problems import Problem
 from rmactors.web.views import fleet, host, jobs, strips
 from rmactors.web.views.texts import _
@@ -31,8 +31,8 @@ async def host_list() -> Response:
     """At most 500; `q` is a part of a name or a tag."""
     now, q = moment(), (request.args.get("q") or "").strip()[:100]
     found = await services().reader.run(queries.fleet, strips.window(now).spans(), now.now - clock.DAY, _SHOWN, q)
-    silence = services().settings.offline_after_seconds
-    view = await in_thread(lambda: host.host_list(found, fleet.host_lines(found, now, silence), q))
+    silence, percents = services().settings.offline_after_seconds, known_progress(found.running)
+    view = await in_thread(lambda: host.host_list(found, fleet.host_lines(found, now, silence, percents), q))
     return await page(
         "hosts.html", "hosts", fragments={"host-list": "hosts/list.html"}, view=view, legend=strips.legend()
     )

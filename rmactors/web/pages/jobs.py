@@ -59,7 +59,9 @@ async def job_detail(job_id: str) -> Response:
     return await page(
         "job.html", "jobs", fragments={"job-detail": "jobs/detail.html"},
         job=views.job_page(row, hosts, schedules, now), log=views.log_text(said), cut=cut,
-        plot=views.plot(points, now), may_act=actor().may("operator"),
+        plot=views.plot(points, now),
+        progress=views.progress(services().progress(row.id)) if row.status == "running" else None,
+        may_act=actor().may("operator"),
     )  # fmt: skip
 
 

@@ -5,7 +5,6 @@ Rendering happens beside the event loop, so that a large page delays no notifica
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
-from urllib.parse import quote, urlsplit
 
 import jinja2
 import trio
@@ -14,7 +13,8 @@ from quart.blueprints import BlueprintSetupState
 
 from rmactors import PRODUCT, __version__
 from rmactors.store.queries import pages as queries
-from rmactors.web.access import actor, is_htmx, route, services, state, way_back
+from rmactors.store.queries.jobs import JobRow
+from rmactors.web.access import actor, is_htmx, route, services, way_back
 from rmactors.web.problems import Problem
 from rmactors.web.security import safe_next
 from rmactors.web.views import texts
@@ -91,6 +91,12 @@ async def in_thread(build: Callable[[], T]) -> T:
     return await trio.to_thread.run_sync(build, limiter=_LIMITER)
 
 
+def known_progress(running: Mapping[str, JobRow]) -> dict[str, float]:
+    """How far these jobs are, in percent by job, as far as agents said."""
+    frames = ((job.id, services().progress(job.id)) for job in running.values())
+    return {job_id: frame.percent for job_id, frame in frames if frame is not None}
+
+
 def go(path: str) -> Response:
     """303 to a page of ours; for htmx 204 with `HX-Redirect`."""
     target = safe_next(path)
@@ -126,13 +132,6 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith((".", "!", "?")) else ".")
 
 
-def came_from_page() -> str:
-    """Path and query of the page that a request for a fragment belongs to."""
-    url = request.headers.get("HX-Current-URL", "")
-    parts = urlsplit(url)
-    return quote(parts.path, safe="/") + (f"?{parts.query}" if parts.query else "")
-
-
 @route(blueprint, "/shell/badge", role="viewer")
 async def badge() -> Response:
     """The number beside `Alerts`, and what the browser's tab shows."""
@@ -142,7 +141,3 @@ async def badge() -> Response:
 
 def _html(text: str, status: int) -> Response:
     return Response(text, status, content_type="text/html; charset=utf-8", headers={"Vary": "HX-Request, HX-Target"})
-
-
-def public_url() -> str:
-    return state().services.settings.public_url

@@ -1,9 +1,12 @@
 """Hosts side by side: state, last backup, strips, what is due next; and the one sentence above them. Pure."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
 
+from rmactors import clock
 from rmactors.store.queries.hosts import HostView, status_of
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.pages import AlertCount, DayRun, Fleet
@@ -13,6 +16,8 @@ from rmactors.web.views.strips import Strip, Window
 from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time, rough
 from rmactors.web.views.words import State, Tone
+
+_NOTHING_KNOWN: Final[Mapping[str, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,10 @@ class Dashboard:
     first_run: bool
 
 
-def host_lines(found: Fleet, moment: Moment, offline_after_seconds: float) -> tuple[HostLine, ...]:
-    """In the order in which they came."""
+def host_lines(
+    found: Fleet, moment: Moment, offline_after_seconds: float, percents: Mapping[str, float] = _NOTHING_KNOWN
+) -> tuple[HostLine, ...]:
+    """In the order in which they came. `percents` says how far running jobs are, by job."""
     shown = strips.window(moment)
     runs: dict[str, list[DayRun]] = {}
     for run in found.runs:
@@ -66,6 +73,7 @@ def host_lines(found: Fleet, moment: Moment, offline_after_seconds: float) -> tu
             shown,
             moment,
             offline_after_seconds,
+            percents,
         )
         for view in found.hosts
     )
@@ -169,6 +177,7 @@ def _line(
     shown: Window,
     moment: Moment,
     offline_after_seconds: float,
+    percents: Mapping[str, float],
 ) -> HostLine:
     host = view.host
     last = view.last_jobs.get("backup")
@@ -180,7 +189,7 @@ def _line(
         id=host.id,
         name=host.name,
         tags=tags(view),
-        state=state(view, running, moment, offline_after_seconds),
+        state=state(view, running, moment, offline_after_seconds, percents),
         last_backup=last_time,
         last_sub=last_sub,
         last_tone=last_tone,
@@ -196,14 +205,24 @@ def _line(
     )
 
 
-def state(view: HostView, running: JobRow | None, moment: Moment, offline_after_seconds: float) -> State:
+def state(
+    view: HostView,
+    running: JobRow | None,
+    moment: Moment,
+    offline_after_seconds: float,
+    percents: Mapping[str, float] = _NOTHING_KNOWN,
+) -> State:
     """What the host does, else whether it is there."""
     host = view.host
     status = status_of(host, moment.now, offline_after_seconds)
     if running is not None and status in {"online", "reports_only"}:
-        since = f" · {rough((moment.now - running.started_at) / 1_000_000)}" if running.started_at else ""
-        return State("info", words.doing(running.kind) + since, pulse=True)
-    silent = rough((moment.now - host.last_seen_at) / 1_000_000) if host.last_seen_at is not None else ""
+        far = ""
+        if running.id in percents:
+            far = f" · {int(percents[running.id])} %"
+        elif running.started_at:
+            far = f" · {rough((moment.now - running.started_at) / clock.SECOND)}"
+        return State("info", words.doing(running.kind) + far, pulse=True)
+    silent = rough((moment.now - host.last_seen_at) / clock.SECOND) if host.last_seen_at is not None else ""
     return words.host_status(status, silent)
 
 

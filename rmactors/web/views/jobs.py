@@ -8,9 +8,10 @@ from rmactors.store.queries.jobs import JobRow, LogLine
 from rmactors.store.queries.pages import SizePoint
 from rmactors.web.views import stats, times, words
 from rmactors.web.views.measures import size
-from rmactors.web.views.texts import _
+from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time
 from rmactors.web.views.words import State
+from rmactors.wire import JobProgress
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,14 @@ class JobPage:
     may_cancel: bool
     cancel_asked: bool
     running: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a running job is: `percent` for the bar, the rest in words."""
+
+    percent: int
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +126,20 @@ def job_page(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str]
         cancel_asked=found.unfinished and row.cancel_requested_at is not None,
         running=row.status == "running",
     )
+
+
+def progress(frame: JobProgress | None) -> Progress | None:
+    """What an agent last said of a running job."""
+    if frame is None:
+        return None
+    parts = [f"{int(frame.percent)} %"]
+    if frame.bytes_total > 0:
+        parts.append(_("%(done)s of %(all)s") % {"done": size(frame.bytes_done), "all": size(frame.bytes_total)})
+    if frame.files_total > 0:
+        parts.append(many("%(n)s file", "%(n)s files", frame.files_done))
+    if frame.eta_seconds is not None and frame.eta_seconds > 0:
+        parts.append(_("%s left") % times.rough(frame.eta_seconds))
+    return Progress(min(100, max(0, int(frame.percent))), " · ".join(parts))
 
 
 def plot(points: Sequence[SizePoint], moment: Moment) -> Plot | None:
