@@ -255,10 +255,19 @@ def decode_from_agent(text: str) -> FromAgent | Unreadable:
 
 
 def decode_from_server(text: str) -> FromServer | None:
-    """One text frame as a value; None for what this version does not know."""
+    """One text frame as a value; None for what this version does not know.
+
+    Schedules of a kind that a newer server knows and this version does not are left out, not the others with them.
+    """
     try:
         return _server_decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
+        pass
+    try:
+        found = json.loads(text)
+        found["schedules"] = [schedule for schedule in found["schedules"] if schedule["kind"] in JOB_KINDS]
+        return _server_decoder.decode(json.dumps(found))
+    except (ValueError, TypeError, LookupError, RecursionError):
         return None
 
 
