@@ -267,7 +267,7 @@ def decode_from_server(text: str) -> FromServer | None:
         found = json.loads(text)
         found["schedules"] = [schedule for schedule in found["schedules"] if schedule["kind"] in JOB_KINDS]
         return _server_decoder.decode(json.dumps(found))
-    except (ValueError, TypeError, LookupError, RecursionError):
+    except (msgspec.DecodeError, ValueError, TypeError, LookupError, RecursionError):
         return None
 
 
