@@ -9,7 +9,7 @@ from rmactors.store.queries.accounts import AuditRow
 from rmactors.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.store.queries.hosts import HostRow, HostView
 from rmactors.store.queries.jobs import JobRow, LogLine
-from rmactors.store.queries.pages import AlertCount, DayRun, Fleet, SizePoint
+from rmactors.store.queries.pages import AlertCount, Fleet, SizePoint, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.store.queries.silences import SilenceRow
 from rmactors.vocabulary import JobStatus
@@ -80,7 +80,7 @@ def test_a_host_that_works_says_what_it_does() -> None:
 
 def test_runs_without_a_schedule_get_a_strip_by_plan() -> None:
     view = HostView(host(), [], {})
-    runs = [DayRun(view.host.id, "plan:home", "backup", 3, "succeeded", 1)]
+    runs = [SubjectRuns(view.host.id, "plan:home", "3s")]
     found = Fleet([view], 1, 0, [], {}, runs)
     assert [strip.name for strip in fleet.host_lines(found, MOMENT, 90.0)[0].strips] == ["home"]
 

@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rmactors.store.queries import jobs, schedules
+from rmactors.store.queries import jobs
 from rmactors.store.queries.hosts import HostRow, HostView
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.rows import columns, placeholders, read
-from rmactors.vocabulary import SEVERITY_OF, JobStatus
+from rmactors.store.queries.schedules import ScheduleRow
+from rmactors.vocabulary import SEVERITY_OF
 
 _CRITICAL_KINDS = [kind for kind, severity in SEVERITY_OF.items() if severity == "critical"]
 
@@ -32,15 +33,16 @@ class AlertCount:
 
 
 @dataclass(frozen=True, slots=True)
-class DayRun:
-    """The newest run of a status on a day (counted from 0). `subject` is a schedule's id, `plan:<name>` or empty."""
+class SubjectRuns:
+    """The runs of one subject (a schedule's id, `plan:<name>` or empty), oldest first.
+
+    `runs` is one text, `0s,1s,2f`: the day, counted from 0, and the first letter of `succeeded`, `partial`, `failed`
+    or `running`. So what a fleet has in common is equal, and a page of five hundred hosts reads few rows.
+    """
 
     host_id: str
     subject: str
-    kind: str
-    day: int
-    status: JobStatus
-    at: int
+    runs: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Fleet:
     backed_up: int
     alerts: list[AlertCount]
     running: dict[str, JobRow]
-    runs: list[DayRun]
+    runs: list[SubjectRuns]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +130,14 @@ def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, lim
     ids = [row[0] for row in db.execute(f"SELECT id FROM hosts WHERE {where} ORDER BY name_key, id", parameters)]
     among = set(troubled)
     wanted = sorted(ids, key=lambda host_id: host_id not in among)[:limit]  # stable: by name within
-    views = {view.host.id: view for view in _views(db, wanted)}
+    views = {view.host.id: view for view in _views_of_backups(db, wanted)}
     return Fleet(
         hosts=[views[host_id] for host_id in wanted if host_id in views],
         host_count=len(ids) if not q else host_count(db),
         backed_up=backed_up_since(db, now_less_a_day),
         alerts=counts,
         running=running_jobs(db, wanted),
-        runs=runs_by_day(db, days, wanted),
+        runs=runs_by_day(db, days, wanted, backups_only=True),
     )
 
 
@@ -168,18 +170,29 @@ def unfinished_jobs(db: sqlite3.Connection, host_id: str) -> list[JobRow]:
     return read(JobRow, rows)
 
 
-def runs_by_day(db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str]) -> list[DayRun]:
-    """Newest run of each status on each day, of each subject of these hosts."""
-    found: list[DayRun] = []
+def runs_by_day(
+    db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str], *, backups_only: bool = False
+) -> list[SubjectRuns]:
+    """What ran on each day: of every schedule of these hosts, and of the plans that are backed up without one."""
+    only = " AND kind = 'backup'" if backups_only else ""
+    scheduled = (
+        "schedule_id IN (SELECT id FROM schedules WHERE deleted_at IS NULL"
+        f" AND host_id IN ({placeholders(host_ids)}){only})"
+    )
+    loose = f"schedule_id IS NULL AND kind = 'backup' AND host_id IN ({placeholders(host_ids)})"
+    found: dict[tuple[str, str], list[str]] = {}
     for span in days:
-        rows = db.execute(
-            "SELECT host_id, subject, kind, ? + (sort_at - ?) / ? AS day, status, max(sort_at) FROM jobs"
-            f" WHERE sort_at >= ? AND sort_at < ? AND host_id IN ({placeholders(host_ids)})"
-            " GROUP BY host_id, subject, kind, day, status",
-            (span.first, span.start, span.length, span.start, span.end, *host_ids),
-        )
-        found += read(DayRun, rows)
-    return found
+        for which, order in ((scheduled, "schedule_id, sort_at"), (loose, "host_id, subject, sort_at")):
+            rows = db.execute(
+                "SELECT host_id, subject, group_concat(run) FROM (SELECT host_id, subject, schedule_id,"
+                f" (? + (sort_at - ?) / ?) || substr(status, 1, 1) AS run FROM jobs WHERE {which}"
+                " AND sort_at >= ? AND sort_at < ? AND status IN ('succeeded', 'partial', 'failed', 'running')"
+                f" ORDER BY {order}) AS ran GROUP BY {order.removesuffix(', sort_at')}",
+                (span.first, span.start, span.length, *host_ids, span.start, span.end),
+            )
+            for host_id, subject, runs in rows:
+                found.setdefault((host_id, subject), []).append(runs)
+    return [SubjectRuns(*key, ",".join(runs)) for key, runs in found.items()]
 
 
 def sizes(db: sqlite3.Connection, host_id: str, kind: str, subject: str, limit: int = 60) -> list[SizePoint]:
@@ -212,13 +225,37 @@ def tags_in_use(db: sqlite3.Connection) -> list[str]:
     return sorted({tag for row in rows for tag in json.loads(row[0])})
 
 
-def _views(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[HostView]:
+def _views_of_backups(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[HostView]:
+    """Hosts with their schedules (without the outcome of each) and their newest backup alone."""
+    among = f"host_id IN ({placeholders(host_ids)})"
+    theirs: dict[str, list[ScheduleRow]] = {host_id: [] for host_id in host_ids}
+    selected = columns(ScheduleRow).replace("last_outcome", "NULL")
+    for schedule in read(
+        ScheduleRow,
+        db.execute(
+            f"SELECT {selected} FROM schedules WHERE {among} AND deleted_at IS NULL ORDER BY created_at, id",
+            list(host_ids),
+        ),
+    ):
+        theirs[schedule.host_id].append(schedule)
+    newest = {
+        job.host_id: job
+        for job in read(
+            JobRow,
+            db.execute(
+                f"SELECT {columns(JobRow, 'j')} FROM hosts h JOIN jobs j ON j.id = (SELECT id FROM jobs"
+                " WHERE host_id = h.id AND kind = 'backup' AND finished_at IS NOT NULL"
+                " ORDER BY finished_at DESC LIMIT 1)"
+                f" WHERE h.id IN ({placeholders(host_ids)})",
+                list(host_ids),
+            ),
+        )
+    }
     rows = read(
         HostRow,
         db.execute(f"SELECT {columns(HostRow)} FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids)),
     )
-    theirs, newest = schedules.schedules_of(db, list(host_ids)), jobs.last_jobs(db, list(host_ids))
-    return [HostView(row, theirs[row.id], newest[row.id]) for row in rows]
+    return [HostView(row, theirs[row.id], {"backup": newest[row.id]} if row.id in newest else {}) for row in rows]
 
 
 def enrolled_since(db: sqlite3.Connection, at: int) -> list[HostRow]:

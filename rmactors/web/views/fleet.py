@@ -9,7 +9,7 @@ from typing import Final
 from rmactors import clock
 from rmactors.store.queries.hosts import HostView, status_of
 from rmactors.store.queries.jobs import JobRow
-from rmactors.store.queries.pages import AlertCount, DayRun, Fleet
+from rmactors.store.queries.pages import AlertCount, Fleet, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.web.views import schedules, stats, strips, words
 from rmactors.web.views.strips import Strip, Window
@@ -58,7 +58,7 @@ def host_lines(
 ) -> tuple[HostLine, ...]:
     """In the order in which they came. `percents` says how far running jobs are, by job."""
     shown = strips.window(moment)
-    runs: dict[str, list[DayRun]] = {}
+    runs: dict[str, list[SubjectRuns]] = {}
     for run in found.runs:
         runs.setdefault(run.host_id, []).append(run)
     counts: dict[str, list[AlertCount]] = {}
@@ -79,24 +79,27 @@ def host_lines(
     )
 
 
-def strips_of(view: HostView, runs: Sequence[DayRun], shown: Window, moment: Moment, *, all_kinds: bool) -> list[Strip]:
+def strips_of(
+    view: HostView, runs: Sequence[SubjectRuns], shown: Window, moment: Moment, *, all_kinds: bool
+) -> list[Strip]:
     """One for each schedule; of what runs without a schedule, one for each plan that was backed up."""
     found = []
-    schedule_ids = {schedule.id for schedule in view.schedules}
+    by_subject = {run.subject: run.runs for run in runs}
     backups = [schedule for schedule in view.schedules if schedule.kind == "backup"]
     for schedule in view.schedules if all_kinds or not backups else backups:
-        theirs = [run for run in runs if run.subject == schedule.id]
-        due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else ()
-        days = strips.days(shown, theirs, due, schedule.anchor_at, moment.now)
-        found.append(strips.strip(schedule.name, days))
-    others = sorted({run.subject for run in runs if run.kind == "backup" and run.subject not in schedule_ids})
-    for subject in others:
-        if subject and not subject.startswith("plan:"):
-            continue  # a schedule that was deleted
-        theirs = [run for run in runs if run.subject == subject and run.kind == "backup"]
-        name = subject.removeprefix("plan:") or _("backups")
-        found.append(strips.strip(name, strips.days(shown, theirs, (), moment.now, moment.now)))
+        found.append(strip_of(schedule, by_subject.get(schedule.id, ""), shown, moment))
+    for subject in sorted(by_subject):
+        if not subject or subject.startswith("plan:"):  # else a schedule's
+            name = subject.removeprefix("plan:") or _("backups")
+            days = strips.days(shown, by_subject[subject], frozenset(), moment.now, moment.now)
+            found.append(strips.strip(name, days))
     return found
+
+
+def strip_of(schedule: ScheduleRow, runs: str, shown: Window, moment: Moment) -> Strip:
+    """One schedule's."""
+    due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else frozenset()
+    return strips.strip(schedule.name, strips.days(shown, runs, due, schedule.anchor_at, moment.now))
 
 
 def next_due(theirs: Sequence[ScheduleRow], moment: Moment, *, backups_only: bool) -> tuple[int, ScheduleRow] | None:
@@ -171,7 +174,7 @@ def _lede(found: Fleet, moment: Moment) -> str:
 
 def _line(
     view: HostView,
-    runs: Sequence[DayRun],
+    runs: Sequence[SubjectRuns],
     counts: Sequence[AlertCount],
     running: JobRow | None,
     shown: Window,

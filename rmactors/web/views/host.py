@@ -7,10 +7,10 @@ from typing import cast
 
 from rmactors.store.queries.hosts import HostNote, HostRow, HostView, status_of
 from rmactors.store.queries.jobs import JobRow
-from rmactors.store.queries.pages import DayRun, Fleet
+from rmactors.store.queries.pages import Fleet, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JobStatus
-from rmactors.web.views import fleet, schedules, strips, words
+from rmactors.web.views import fleet, schedules, words
 from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.strips import Strip, Window
 from rmactors.web.views.texts import _, many
@@ -127,7 +127,7 @@ def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: flo
 
 def host_page(
     view: HostView,
-    runs: Sequence[DayRun],
+    runs: Sequence[SubjectRuns],
     notes: Sequence[HostNote],
     running: JobRow | None,
     open_alerts: int,
@@ -161,10 +161,8 @@ def host_page(
     )
 
 
-def schedule_line(schedule: ScheduleRow, runs: Sequence[DayRun], shown: Window, moment: Moment) -> ScheduleLine:
-    theirs = [run for run in runs if run.subject == schedule.id]
-    due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else ()
-    days = strips.days(shown, theirs, due, schedule.anchor_at, moment.now)
+def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Window, moment: Moment) -> ScheduleLine:
+    theirs = next((run.runs for run in runs if run.subject == schedule.id), "")
     at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now) if schedule.enabled else None
     outcome = cast("JobStatus | None", schedule.last_outcome)
     return ScheduleLine(
@@ -178,7 +176,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[DayRun], shown: Window, 
         mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
-        strip=strips.strip(schedule.name, days),
+        strip=fleet.strip_of(schedule, theirs, shown, moment),
     )
 
 

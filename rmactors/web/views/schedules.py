@@ -6,6 +6,9 @@ from rmactors import cron
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment, Time
 
+_MOST_KEPT: Final = 4096
+_fires: Final[dict[tuple[str, str], tuple[int, int]]] = {}
+"""(expression, zone) → (asked for, found): the answer holds until it has come. Fleets share few expressions."""
 _DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 _SHORT_DAYS: Final = {"SUN": 0, "MON": 1, "TUE": 2, "WED": 3, "THU": 4, "FRI": 5, "SAT": 6}
 _MONTHS: Final = (
@@ -45,10 +48,17 @@ def next_fires(expression: str, zone: str, moment: Moment, count: int = 5) -> li
 
 def next_fire(expression: str, zone: str, after: int) -> int | None:
     """None where the expression cannot be read here (a zone that this machine does not know)."""
+    known = _fires.get((expression, zone))
+    if known is not None and known[0] <= after < known[1]:
+        return known[1]
     try:
-        return cron.next_fire(expression, zone, after)
+        fire = cron.next_fire(expression, zone, after)
     except ValueError:
         return None
+    if len(_fires) >= _MOST_KEPT:
+        _fires.clear()
+    _fires[expression, zone] = (after, fire)
+    return fire
 
 
 def _time_of_day(minute: str, hour: str) -> str | None:

@@ -4,7 +4,7 @@ One path for each kind of day, so that five hundred strips stay a small page. Da
 colour: a partial day is lower, a failed one taller, a missed one hollow, one on which nothing was due a speck.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
@@ -12,8 +12,7 @@ from itertools import pairwise
 from typing import Final, Literal, get_args
 
 from rmactors import clock, cron
-from rmactors.store.queries.pages import DayRun, Days
-from rmactors.vocabulary import JobStatus
+from rmactors.store.queries.pages import Days
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment
 
@@ -30,15 +29,7 @@ _STROKES: Final[Mapping[Day, str]] = {
     "missed": "M{l}.75 3.75h3.5v14.5h-3.5z",
     "none": "M{x}.5 17v2",
 }
-_OF_STATUS: Final[Mapping[JobStatus, Day]] = {
-    "succeeded": "good",
-    "partial": "partial",
-    "failed": "failed",
-    "running": "running",
-    "cancelled": "none",
-    "skipped": "none",
-    "queued": "none",
-}
+_OF_LETTER: Final[Mapping[str, Day]] = {"s": "good", "p": "partial", "f": "failed", "r": "running"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,28 +81,23 @@ def window(moment: Moment) -> Window:
     return Window(first, starts)
 
 
-def days(
-    shown: Window, runs: Iterable[DayRun], expected: Collection[int], counts_from: int, now: int
-) -> tuple[Day, ...]:
+def days(shown: Window, runs: str, expected: frozenset[int], counts_from: int, now: int) -> tuple[Day, ...]:
     """What became of each day: its newest run tells; without one, whether something was due since `counts_from`.
 
-    Today is not missed before it is over: a late run may still come, and alerts are what is quick about that.
+    `runs` as in `queries.pages.SubjectRuns`. Today is not missed before it is over: a late run may still come, and
+    alerts are what is quick about that.
     """
-    newest: dict[int, DayRun] = {}
-    for run in runs:
-        if run.status in {"queued", "skipped", "cancelled"}:
-            continue
-        known = newest.get(run.day)
-        if known is None or (run.status == "running", run.at) > (known.status == "running", known.at):
-            newest[run.day] = run
-    found: list[Day] = []
-    for n in range(len(shown.starts) - 1):
-        if n in newest:
-            found.append(_OF_STATUS[newest[n].status])
-        elif n in expected and shown.starts[n] >= counts_from and shown.starts[n + 1] <= now:
-            found.append("missed")
-        else:
-            found.append("none")
+    due = [n for n in expected if shown.starts[n] >= counts_from and shown.starts[n + 1] <= now]
+    return _days(len(shown.starts) - 1, runs, frozenset(due))
+
+
+@lru_cache(maxsize=4096)
+def _days(count: int, runs: str, due: frozenset[int]) -> tuple[Day, ...]:
+    found: list[Day] = ["missed" if n in due else "none" for n in range(count)]
+    for run in runs.split(",") if runs else ():
+        day = int(run[:-1])
+        if found[day] != "running":  # one that goes on tells more than one that has ended
+            found[day] = _OF_LETTER[run[-1]]
     return tuple(found)
 
 
@@ -133,25 +119,33 @@ def _expected(shown: Window, expression: str, zone: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def strip(name: str, of_days: Sequence[Day]) -> Strip:
+def strip(name: str, of_days: tuple[Day, ...]) -> Strip:
     """The days as shapes and as words."""
+    return Strip(name, _paths(of_days), in_words(name, of_days), of_days)
+
+
+@lru_cache(maxsize=4096)
+def _paths(of_days: tuple[Day, ...]) -> tuple[tuple[Day, str], ...]:
     data: dict[Day, list[str]] = {}
     for n, day in enumerate(of_days):
         data.setdefault(day, []).append(_STROKES[day].format(x=n * _STEP + 2, l=n * _STEP))
-    paths = tuple((kind, "".join(data[kind])) for kind in get_args(Day) if kind in data)
-    return Strip(name, paths, in_words(name, of_days), tuple(of_days))
+    return tuple((kind, "".join(data[kind])) for kind in get_args(Day) if kind in data)
 
 
 def in_words(name: str, of_days: Sequence[Day]) -> str:
-    """`home, last 30 days: 27 good, 1 partial, 2 failed.`"""
+    """`home, last 30 days: 27 good, 1 partial, 2 failed`"""
+    return _("%(name)s, last %(days)d days: %(parts)s") % {
+        "name": name, "days": len(of_days), "parts": _counted(tuple(of_days)),
+    }  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _counted(of_days: tuple[Day, ...]) -> str:
     names = {
         "good": _("good"), "partial": _("partial"), "failed": _("failed"), "running": _("running"),
         "missed": _("did not run"), "none": _("with nothing due"),
     }  # fmt: skip
-    parts = [f"{n} {names[kind]}" for kind in get_args(Day) if (n := sum(1 for day in of_days if day == kind))]
-    return _("%(name)s, last %(days)d days: %(parts)s") % {
-        "name": name, "days": len(of_days), "parts": ", ".join(parts),
-    }  # fmt: skip
+    return ", ".join(f"{n} {names[kind]}" for kind in get_args(Day) if (n := of_days.count(kind)))
 
 
 def legend() -> tuple[tuple[Day, str, str], ...]:
