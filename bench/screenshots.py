@@ -89,7 +89,7 @@ def take(
             with page.expect_response("**/preview"):
                 page.get_by_label("URL").fill("https://hooks.example.org/backups")
             page.wait_for_selector("#preview pre")
-        page.screenshot(path=out / f"{name}-{look}.png", full_page=whole)
+        page.screenshot(path=out / (f"{name}.png" if look == "light" else f"{name}-{look}.png"), full_page=whole)
     context.close()
 
 

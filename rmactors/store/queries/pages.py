@@ -1,5 +1,7 @@
 """Reads that only pages need: counts for the shell, what the dashboard says, strips, what a job grew to."""
 
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses and marks; values are always bound
+
 import json
 import sqlite3
 from collections.abc import Sequence
@@ -159,15 +161,6 @@ def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, J
         list(host_ids),
     )
     return {row.host_id: row for row in read(JobRow, rows)}
-
-
-def unfinished_jobs(db: sqlite3.Connection, host_id: str) -> list[JobRow]:
-    """What a host runs or is about to run."""
-    rows = db.execute(
-        f"SELECT {columns(JobRow)} FROM jobs WHERE host_id = ? AND status IN ('queued', 'running') ORDER BY sort_at",
-        (host_id,),
-    )
-    return read(JobRow, rows)
 
 
 def runs_by_day(

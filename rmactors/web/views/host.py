@@ -116,7 +116,7 @@ def enrolment(token: str, agent_url: str, expires: Time) -> Enrolment:
         f"(umask 077; echo {token} > /tmp/rmactors-token) && rmactors agent enroll --server {agent_url}"
         " --token-file /tmp/rmactors-token && rm /tmp/rmactors-token"
     )
-    return Enrolment(enroll, "rmactors agent run", expires)
+    return Enrolment(enroll, "rmactors agent install", expires)
 
 
 def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: float) -> tuple[Arrival, ...]:
