@@ -21,6 +21,7 @@ import fcntl
 import gc
 import logging
 import os
+import resource
 import signal
 import sqlite3
 import ssl
@@ -39,6 +40,7 @@ from rmactors import PRODUCT, __version__, clock
 from rmactors.actors import delivery, fleet, gateway, host, post, rules, store, watchdog, web
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
+from rmactors.addresses import parse_networks
 from rmactors.channels.answers import judge_http
 from rmactors.channels.base import Channel, ChannelSpec, Preview
 from rmactors.channels.egress import OutboundPolicy, PolicyError
@@ -117,6 +119,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
     policy = _policy(settings)
     outbound_tls = _outbound_tls()
     inbound_tls = _inbound_tls(settings)
+    proxies = parse_networks(settings.trusted_proxies)
     agent_port, web_port = Port(settings.agent_listen, 4096), Port(settings.listen, 1024)
     await _open_ports(agent_port, web_port)
     reader = Reader(settings.database)
@@ -189,11 +192,11 @@ async def _tree(server: Server, box: SecretBox) -> None:
     ]
     edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
         ("gateway", EDGE_BUDGET, lambda: gateway.run(
-            gateway.GatewaySettings(agent_port, inbound_tls, settings.offline_after_seconds),
+            gateway.GatewaySettings(agent_port, inbound_tls, settings.offline_after_seconds, proxies),
             gateway.GatewayPorts(directory.mailbox_of, to_store, reader), gateway_state, closing, listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
-            web.WebSettings(web_port, inbound_tls), create_app(services), closing, live.close,
+            web.WebSettings(web_port, inbound_tls, proxies), create_app(services), closing, live.close,
             listening.one,
         )),
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),
@@ -319,6 +322,12 @@ def _inbound_tls(settings: Settings) -> ssl.SSLContext | None:
     return context
 
 
+def _take_all_files() -> None:
+    """As many open files as the system allows: each agent is one, and the usual soft limit is 1,024."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def _tune_memory() -> None:
     """What was imported lives for ever: the collector need not look at it again. Saves a third of"
     " the CPU a message costs."""
@@ -378,6 +387,7 @@ def _health(
 
 def run(settings: Settings) -> int:
     """The server as a process, until SIGTERM or SIGINT. Returns its exit code."""
+    _take_all_files()
     try:
         trio.run(_until_signal, Server(settings))
     except (StartError, SettingsError) as error:

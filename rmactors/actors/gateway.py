@@ -11,7 +11,7 @@ has not signed in is counted by its address.
 
 import logging
 import ssl
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,33 +20,35 @@ import trio_websocket
 
 from rmactors import clock, ids, tokens, wire
 from rmactors.actors.listening import Port
+from rmactors.addresses import Network
 from rmactors.mailbox import Outlet, ask
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
 from rmactors.store.memory import Credential, find_credential
 from rmactors.store.reader import Reader
+from rmactors.strangers import Stranger, Strangers
 
 _log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 15.0
-"""TLS and request headers must be complete within this."""
+"""TLS and request headers must be complete within this, counted from the connection."""
 SEND_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
 OUTBOX_FRAMES = 10_000
 """Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
-STRANGERS_PER_ADDRESS = 200
-"""Connections of one address that have not signed in yet. Agents that have are not counted:"
-" thousands may share a proxy."""
 ENROLL_SECONDS = 60.0
+NAMES_PER_ENROLMENT = 20
+"""How many names one connection under an enrolment token may try: each costs a commit."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """`silence` in seconds: a connection without a message for so long is closed."""
+    """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `Strangers`."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
     silence: float
+    proxies: tuple[Network, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class _Gateway:
         self._settings = settings
         self._ports = ports
         self._state = state
-        self._strangers: Counter[str] = Counter()
+        self._strangers = Strangers(settings.proxies)
         self._connections: dict[int, _Connection] = {}
         self._numbers = 0
 
@@ -109,36 +111,36 @@ class _Gateway:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        if self._strangers[address] >= STRANGERS_PER_ADDRESS:
+        stranger = self._strangers.admit(address)
+        if stranger is None:
             await trio.aclose_forcefully(stream)
             return
-        self._strangers[address] += 1
-        stranger = _Stranger(self._strangers, address)
         try:
-            await self._serve(stream, stranger)
+            await self._serve(stream, address, stranger)
         except Exception as error:
             _log.debug("connection from %s ended: %r", address, error)
         finally:
             stranger.leave()
             await trio.aclose_forcefully(stream)
 
-    async def _serve(self, tcp: trio.SocketStream, stranger: "_Stranger") -> None:
+    async def _serve(self, tcp: trio.SocketStream, address: str, stranger: Stranger) -> None:
+        headers_until = trio.current_time() + HANDSHAKE_SECONDS
         stream: trio.abc.Stream = tcp
-        with trio.move_on_after(HANDSHAKE_SECONDS):
-            if self._settings.ssl_context is not None:
-                stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
+        if self._settings.ssl_context is not None:
+            stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
+            with trio.fail_at(headers_until):
                 await stream.do_handshake()
         async with trio.open_nursery() as nursery:
             request = None
-            with trio.move_on_after(HANDSHAKE_SECONDS):
+            with trio.move_on_at(headers_until):
                 request = await trio_websocket.wrap_server_stream(
                     nursery, stream, message_queue_size=16, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
-                await self._welcome(request, stranger)
+                await self._welcome(request, address, stranger)
             nursery.cancel_scope.cancel()
 
-    async def _welcome(self, request: trio_websocket.WebSocketRequest, stranger: "_Stranger") -> None:
+    async def _welcome(self, request: trio_websocket.WebSocketRequest, address: str, stranger: Stranger) -> None:
         headers = {name.lower(): value for name, value in request.headers}
         if request.path.partition("?")[0] != wire.PATH:
             return await _reject(request, 404, "not found")
@@ -150,10 +152,10 @@ class _Gateway:
         with trio.fail_after(HANDSHAKE_SECONDS):
             socket = await request.accept()
         if credential.enrollment_id is not None:
-            return await self._enroll(socket, credential.enrollment_id, stranger.address)
+            return await self._enroll(socket, credential.enrollment_id, address)
         assert credential.host_id is not None
         stranger.leave()
-        return await self._talk(socket, credential.host_id, stranger.address)
+        return await self._talk(socket, credential.host_id, address)
 
     async def _credential(self, authorization: bytes) -> Credential | None:
         scheme, _, token = authorization.partition(b" ")
@@ -166,8 +168,11 @@ class _Gateway:
 
     async def _enroll(self, socket: trio_websocket.WebSocketConnection, enrollment_id: str, address: str) -> None:
         with trio.move_on_after(ENROLL_SECONDS):
-            while True:
-                frame = wire.decode_from_agent(str(await socket.get_message()))
+            for _ in range(NAMES_PER_ENROLMENT):
+                text = await socket.get_message()
+                if isinstance(text, bytes):
+                    return await socket.aclose(wire.CLOSE_BINARY, "text frames only")
+                frame = wire.decode_from_agent(text)
                 if not isinstance(frame, wire.Enroll):
                     detail = (
                         frame.detail
@@ -178,27 +183,25 @@ class _Gateway:
                     await socket.send_message(wire.encode(wire.Error(code, detail)))
                     if code == "unknown_type":
                         continue
-                    await socket.aclose(wire.CLOSE_BAD_MESSAGE, "bad_message")
-                    return
+                    return await socket.aclose(wire.CLOSE_BAD_MESSAGE, "bad_message")
                 token = tokens.make(tokens.HOST)
                 answer = await self._ask_enroll(frame, enrollment_id, tokens.digest(token), address)
                 match answer:
                     case Committed(values=(str() as host_id,)):
                         await socket.send_message(wire.encode(wire.Enrolled(host_id, token)))
-                        await socket.aclose(1000)
-                        return
+                        return await socket.aclose(1000)
                     case Refused(code="name_taken", detail=detail):
                         await socket.send_message(wire.encode(wire.Error("name_taken", detail)))
                     case Refused(code=refused, detail=detail):
                         await socket.send_message(wire.encode(wire.Error(refused, detail)))
-                        await socket.aclose(wire.CLOSE_REVOKED, refused)
-                        return
+                        return await socket.aclose(wire.CLOSE_REVOKED, refused)
                     case _:
                         await socket.send_message(
                             wire.encode(wire.Error("try_again", "the server cannot write just now"))
                         )
-                        await socket.aclose(wire.CLOSE_GOING_AWAY, "try again")
-                        return
+                        return await socket.aclose(wire.CLOSE_GOING_AWAY, "try again")
+            await socket.aclose(wire.CLOSE_BAD_MESSAGE, "too many names tried")
+        return None
 
     async def _ask_enroll(self, frame: wire.Enroll, enrollment_id: str, token_hash: str, address: str) -> object:
         name = frame.name.strip() or frame.hostname or "host"
@@ -267,21 +270,6 @@ class _Gateway:
                 greeted = True
                 await mailbox.send(Heard(link, frame, clock.now()))
         return None
-
-
-class _Stranger:
-    """A connection that has not signed in yet, counted by its address until it has or ends."""
-
-    def __init__(self, counts: Counter[str], address: str) -> None:
-        self.address = address
-        self._counts: Counter[str] | None = counts
-
-    def leave(self) -> None:
-        if self._counts is not None:
-            self._counts[self.address] -= 1
-            if not self._counts[self.address]:
-                del self._counts[self.address]
-            self._counts = None
 
 
 class _Connection:

@@ -1,46 +1,62 @@
-"""The operators' port: hypercorn serving the web application, each connection contained.
+"""The operators' port: hypercorn's HTTP/1.1 around the web application, each connection contained.
 
 Owns      the listener and its connections.
 Receives  HTTP. Sends what the routes ask of `Services`.
 Restart   the listener opens again; browsers reconnect.
 
-Hypercorn's own trio worker lets one stray byte after an upgrade end the whole nursery, and waits for ever for a peer
-that stops reading. Here an exception ends its connection alone, and every send has a deadline.
+The connection is our own and the protocol is hypercorn's, because hypercorn's connection lets one stray byte after an
+upgrade end the whole nursery, waits for ever for a peer that stops reading, and takes HTTP/2 from whoever asks. Here an
+exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken.
 """
 
 import logging
 import ssl
-from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from math import inf
 from typing import Any
 
+import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData
+from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.lifespan import Lifespan
-from hypercorn.trio.tcp_server import TCPServer
+from hypercorn.trio.task_group import TaskGroup
 from hypercorn.trio.worker_context import WorkerContext
+from hypercorn.typing import ConnectionState
 from quart_trio import QuartTrio
 
 from rmactors.actors.listening import Port
+from rmactors.addresses import Network
+from rmactors.strangers import Stranger, Strangers
 
 _log = logging.getLogger(__name__)
 
-HEADERS_SECONDS = 15
-"""A connection that has not sent complete request headers by then is closed; so is one that stays idle."""
+HEADERS_SECONDS = 15.0
+"""TLS and complete request headers must be there by then, counted from the connection or from the last answer."""
 SEND_SECONDS = 30.0
+LINGER_SECONDS = 2.0
+"""After an answer that ends a connection: as long as what the peer still sends is read and thrown away, so that it
+sees the answer and not a reset."""
+LINGER_HURRIED_SECONDS = 0.1
+AFTERWARDS_SECONDS = 30.0
+"""After a peer has gone: as long as its request may still take."""
 CLOSE_SECONDS = 2.0
-CONNECTIONS_PER_ADDRESS = 500
-"""Past any number of browsers behind one proxy, short of what exhausts file descriptors."""
+RECEIVE_BYTES = 65_536
+
+_Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
+    """`proxies` are the networks of `RM_TRUSTED_PROXIES`."""
+
     port: Port
     ssl_context: ssl.SSLContext | None
+    proxies: tuple[Network, ...] = ()
 
 
 async def run(
@@ -52,100 +68,213 @@ async def run(
 ) -> None:
     """Serve until `closing` is set; then end event streams, let requests finish, and return."""
     config = _config()
-    wrapped = ASGIWrapper(_without_websockets(app))
+    wrapped = ASGIWrapper(_sends_whole(app))
     context = WorkerContext(None)
     lifespan = Lifespan(wrapped, config, {})
     listeners = await settings.port.take()
-    connections: Counter[str] = Counter()
-    serve = partial(_contain, wrapped, config, context, settings.ssl_context, connections)
+    door = _Door(wrapped, config, context, settings.ssl_context, Strangers(settings.proxies))
     async with trio.open_nursery() as around:
         await around.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as requests:
             async with trio.open_nursery() as accepting:
-                accepting.start_soon(partial(trio.serve_listeners, serve, listeners, handler_nursery=requests))
+                accepting.start_soon(partial(trio.serve_listeners, door.serve, listeners, handler_nursery=requests))
                 listening()
                 await closing.wait()
                 accepting.cancel_scope.cancel()
             end_streams()
             await context.terminated.set()
+            door.hurry()
             requests.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
         with trio.move_on_after(CLOSE_SECONDS):
             await lifespan.wait_for_shutdown()
         around.cancel_scope.cancel()
 
 
-def _without_websockets(app: QuartTrio) -> Callable[..., Awaitable[None]]:
-    """The application, with every WebSocket refused: this port has none, and Quart would make an error page of it."""
+def _sends_whole(app: QuartTrio) -> Callable[..., Awaitable[None]]:
+    """The application, with sends that no cancelling cuts in two.
+
+    Quart cancels a request the moment it is over, which is inside of its last send: what follows that in there, such as
+    the deadline for the next request, would not happen. Each send has a deadline of its own.
+    """
 
     async def serve(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
-        if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": 1000})
-        else:
-            await app(scope, receive, send)
+        async def send_whole(message: Any) -> None:
+            with trio.CancelScope(shield=True):
+                await send(message)
+
+        await app(scope, receive, send_whole)
 
     return serve
 
 
 def _config() -> Config:
     config = Config()
-    config.keep_alive_timeout = HEADERS_SECONDS
-    config.ssl_handshake_timeout = HEADERS_SECONDS
-    config.alpn_protocols = ["http/1.1"]
     config.include_server_header = False
     config.accesslog = None
     config.errorlog = None
     return config
 
 
-async def _contain(
-    app: ASGIWrapper,
-    config: Config,
-    context: WorkerContext,
-    ssl_context: ssl.SSLContext | None,
-    connections: Counter[str],
-    stream: trio.SocketStream,
-) -> None:
-    """One connection. Whatever goes wrong in it stays in it."""
-    try:
-        address = str(stream.socket.getpeername()[0])
-    except OSError:  # gone before it was looked at
-        await trio.aclose_forcefully(stream)
-        return
-    if connections[address] >= CONNECTIONS_PER_ADDRESS:
-        await trio.aclose_forcefully(stream)
-        return
-    connections[address] += 1
-    wrapped: Any = stream  # hypercorn takes either, and says only one
-    if ssl_context is not None:
-        wrapped = trio.SSLStream(stream, ssl_context, server_side=True, https_compatible=True)
-    try:
-        await _Connection(app, config, context, {}, wrapped).run()
-    except Exception as error:
-        _log.debug("connection from %s ended: %r", address, error)
-    finally:
-        connections[address] -= 1
-        if not connections[address]:
-            del connections[address]
-        await trio.aclose_forcefully(stream)
+class _Door:
+    """Takes connections in and contains them."""
 
+    def __init__(
+        self,
+        app: ASGIWrapper,
+        config: Config,
+        context: WorkerContext,
+        ssl_context: ssl.SSLContext | None,
+        strangers: Strangers,
+    ) -> None:
+        self._app, self._config, self._context = app, config, context
+        self._ssl_context = ssl_context
+        self._strangers = strangers
+        self._connections: set[_Connection] = set()
 
-class _Connection(TCPServer):
-    """Hypercorn's connection, with a deadline on each send."""
-
-    async def protocol_send(self, event: Event) -> None:
-        if not isinstance(event, RawData):
-            await super().protocol_send(event)
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """One connection. Whatever goes wrong in it stays in it."""
+        try:
+            client, server = _address(stream.socket.getpeername()), _address(stream.socket.getsockname())
+        except OSError:  # gone before it was looked at
+            await trio.aclose_forcefully(stream)
             return
-        async with self.send_lock:
+        stranger = self._strangers.admit(client[0])
+        if stranger is None:
+            await trio.aclose_forcefully(stream)
+            return
+        try:
+            await self._talk(stream, client, server, stranger)
+        except Exception as error:
+            _log.debug("connection from %s ended: %r", client[0], error)
+        finally:
+            stranger.leave()
+            await trio.aclose_forcefully(stream)
+
+    def hurry(self) -> None:
+        """End every connection on which no request is under way, and the others as soon as they have their answer."""
+        for connection in list(self._connections):
+            connection.hurry()
+
+    async def _talk(
+        self, tcp: trio.SocketStream, client: tuple[str, int], server: tuple[str, int], stranger: Stranger
+    ) -> None:
+        headers_until = trio.current_time() + HEADERS_SECONDS
+        stream: _Stream = tcp
+        if self._ssl_context is not None:
+            stream = trio.SSLStream(tcp, self._ssl_context, server_side=True, https_compatible=True)
+            with trio.fail_at(headers_until):
+                await stream.do_handshake()
+        connection = _Connection(stream, headers_until)
+        # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in.
+        state = ConnectionState({"signed_in": stranger.leave})
+        self._connections.add(connection)
+        try:
+            with connection.scope:
+                async with TaskGroup() as requests:
+                    protocol = _Http1(
+                        self._app, self._config, self._context, requests, state, self._ssl_context is not None, client,
+                        server, connection.send,
+                    )  # fmt: skip
+                    await connection.run(protocol)
+        finally:
+            self._connections.discard(connection)
+
+
+class _Http1(H11Protocol):
+    """Hypercorn's HTTP/1.1 without its ways into HTTP/2 and WebSockets: an offer to upgrade is not taken up."""
+
+    async def _check_protocol(self, event: h11.Request) -> None:
+        if event.http_version not in (b"1.0", b"1.1"):
+            raise h11.RemoteProtocolError("only HTTP/1.1 is spoken here")
+
+    async def _create_stream(self, request: h11.Request) -> None:
+        headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
+        plain = h11.Request(
+            method=request.method, headers=headers, target=request.target, http_version=request.http_version
+        )
+        await super()._create_stream(plain)
+
+
+class _Connection:
+    """One browser's connection: bytes between a stream and the protocol, each wait with a deadline.
+
+    `scope` is around all of it, requests included.
+    """
+
+    def __init__(self, stream: _Stream, headers_until: float) -> None:
+        self.scope = trio.CancelScope()
+        self._stream = stream
+        self._sending = trio.Lock()
+        self._protocol: H11Protocol | None = None
+        self._reading = trio.CancelScope(deadline=headers_until)
+        self._linger = LINGER_SECONDS
+        self._idle = True
+        self._over = False
+
+    async def run(self, protocol: H11Protocol) -> None:
+        """Until the peer leaves, is too slow, or has its last answer."""
+        self._protocol = protocol
+        await protocol.initiate()
+        with self._reading:
+            await self._read(protocol)
+        if self._idle or self._over:  # nothing is under way that should be heard of
+            self.scope.cancel()
+            return
+        self.scope.deadline = trio.current_time() + AFTERWARDS_SECONDS
+        await protocol.handle(Closed())
+
+    def hurry(self) -> None:
+        """The server stops: end now, or as soon as the answer under way is out."""
+        self._linger = LINGER_HURRIED_SECONDS
+        if self._idle or self._over:
+            self._reading.cancel()
+
+    async def send(self, event: Event) -> None:
+        """What the protocol has to say: bytes, whether a request is under way, that this was all."""
+        assert self._protocol is not None
+        match event:
+            case RawData():
+                async with self._sending:
+                    try:
+                        with trio.fail_after(SEND_SECONDS, shield=True):
+                            await self._stream.send_all(event.data)
+                        return
+                    except (trio.BrokenResourceError, trio.ClosedResourceError):
+                        pass
+                    except trio.TooSlowError:
+                        await trio.aclose_forcefully(self._stream)
+                await self._protocol.handle(Closed())
+            case Updated():
+                self._idle = event.idle
+                self._reading.deadline = trio.current_time() + HEADERS_SECONDS if event.idle else inf
+            case Closed():
+                await self._say_end()
+
+    async def _read(self, protocol: H11Protocol) -> None:
+        while True:
             try:
-                # Shielded as in hypercorn, so that a cancelled request does not cut its answer in the middle.
-                with trio.fail_after(SEND_SECONDS, shield=True):
-                    await self.stream.send_all(event.data)
-                return
+                data = await self._stream.receive_some(RECEIVE_BYTES)
             except (trio.BrokenResourceError, trio.ClosedResourceError):
-                pass
-            except trio.TooSlowError:
-                await trio.aclose_forcefully(self.stream)
-        await self.protocol.handle(Closed())
+                return
+            if not data:
+                return
+            if not self._over:
+                await protocol.handle(RawData(bytes(data)))
+
+    async def _say_end(self) -> None:
+        """No more will be sent. What still comes is read for a moment and thrown away."""
+        if self._over:
+            return
+        self._over = True
+        self._reading.deadline = trio.current_time() + self._linger
+        if isinstance(self._stream, trio.SocketStream):
+            try:
+                await self._stream.send_eof()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._reading.cancel()
+
+
+def _address(name: Any) -> tuple[str, int]:
+    """Host and port of a socket's name, IPv4 or IPv6."""
+    return str(name[0]), int(name[1])

@@ -236,6 +236,7 @@ async def authenticate() -> None:
     if header is not None:
         scheme, _, token = header.partition(" ")
         g.actor = await _by_token(token.strip()) if scheme.lower() == "bearer" else None
+        _tell_the_port()
         return
     session = await current_session()
     if session is not None and session.second_factor:
@@ -243,6 +244,14 @@ async def authenticate() -> None:
             "user", session.user_id, session.username, session.role, session.session_id, session.proved_at,
             session.timezone,
         )  # fmt: skip
+        _tell_the_port()
+
+
+def _tell_the_port() -> None:
+    """Whoever has signed in does not count among the strangers of their address any more."""
+    signed_in = request.scope.get("state", {}).get("signed_in")
+    if g.actor is not None and signed_in is not None:
+        signed_in()
 
 
 async def current_session() -> queries.SignedIn | None:

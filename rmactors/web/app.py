@@ -17,6 +17,7 @@ from rmactors.web.auth.doors import Doors
 from rmactors.web.auth.passwords import Passwords
 from rmactors.web.security import Perimeter
 from rmactors.web.services import Services
+from rmactors.web.sizes import SizedRequest
 
 
 def create_app(
@@ -35,6 +36,7 @@ def create_app(
         "rmactors.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
         static_url_path="/static",
     )  # fmt: skip
+    app.request_class = SizedRequest
     perimeter = Perimeter(services.settings)
     app.config["MAX_CONTENT_LENGTH"] = access.MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30

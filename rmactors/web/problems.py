@@ -178,7 +178,7 @@ def _detail(status: int) -> str:
         case 405:
             return "This address does not take that method."
         case 413:
-            return "The body is larger than 1 MiB."
+            return "The body is larger than 1 MiB, or than 64 KiB where nobody has signed in yet."
         case 408:
             return "The body did not arrive in time."
         case 400:

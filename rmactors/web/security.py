@@ -4,10 +4,10 @@ Decides from values alone; knows nothing of users. Never believes `X-Forwarded-*
 configured proxy.
 """
 
-import ipaddress
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
+from rmactors import addresses
 from rmactors.settings import Settings, split_address
 
 CONTENT_SECURITY_POLICY = (
@@ -27,8 +27,6 @@ _HEADERS = {
 }
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
-
 
 class Perimeter:
     """What follows from the settings about host names, origins and proxies."""
@@ -36,13 +34,9 @@ class Perimeter:
     def __init__(self, settings: Settings) -> None:
         self._base = urlsplit(settings.public_url)
         self._own_scheme = "https" if settings.tls else "http"
-        self._proxies: tuple[Network, ...] = tuple(
-            ipaddress.ip_network(part.strip(), strict=False)
-            for part in settings.trusted_proxies.split(",")
-            if part.strip()
-        )
+        self._proxies = addresses.parse_networks(settings.trusted_proxies)
         listen, _ = split_address(settings.listen)
-        address = _address(listen)
+        address = addresses.parse(listen)
         self._any_literal = address is not None and address.is_unspecified
         names = {(self._base.hostname or "").lower(), listen.lower()}
         if self._any_literal or listen.lower() == "localhost" or (address is not None and address.is_loopback):
@@ -55,8 +49,7 @@ class Perimeter:
 
     def is_proxy(self, peer: str) -> bool:
         """Whether `peer` is one of the proxies whose `X-Forwarded-*` is believed."""
-        address = _address(peer)
-        return address is not None and any(address in network for network in self._proxies)
+        return addresses.is_within(peer, self._proxies)
 
     def knows_host(self, host: str) -> bool:
         """Whether a `Host` header is one of ours: else a name that was rebound to our address (DNS rebinding).
@@ -66,7 +59,7 @@ class Perimeter:
         name = _hostname(host)
         if name is None:
             return False
-        return name in self._names or (self._any_literal and _address(name) is not None)
+        return name in self._names or (self._any_literal and addresses.parse(name) is not None)
 
     def is_cross_site(self, sec_fetch_site: str | None, origin: str | None, host: str) -> bool:
         """Whether a browser says that another site caused this request.
@@ -85,7 +78,7 @@ class Perimeter:
             return peer
         for part in reversed(forwarded_for.split(",")):
             hop = _without_port(part.strip())
-            if _address(hop) is None:
+            if addresses.parse(hop) is None:
                 return peer
             if not self.is_proxy(hop):
                 return hop
@@ -113,14 +106,6 @@ class Perimeter:
         return parts.netloc.lower() == host.lower() or _origin(parts) == _origin(self._base)
 
 
-def throttle_key(address: str) -> str:
-    """What an address counts as in a throttle: an IPv6 customer has a whole /64."""
-    found = _address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return address
-
-
 def safe_next(text: str | None) -> str:
     """Where to go after a sign-in: a path on this site, else `/`."""
     if not text or not text.startswith("/") or text.startswith(("//", "/\\")):
@@ -128,16 +113,6 @@ def safe_next(text: str | None) -> str:
     if any(ord(character) <= 32 or ord(character) == 127 for character in text) or "\\" in text:
         return "/"
     return text if text.isascii() and len(text) <= 2000 else "/"
-
-
-def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        found = ipaddress.ip_address(text)
-    except ValueError:
-        return None
-    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
-        return found.ipv4_mapped
-    return found
 
 
 def _hostname(host: str) -> str | None:

@@ -167,6 +167,14 @@ async def test_a_body_of_one_mebibyte_is_still_read(site: Site) -> None:
     assert (await site.api("POST", "/api/enrollment-tokens", raw=body)).status == 201
 
 
+async def test_where_anybody_may_send_a_body_it_is_a_small_one(site: Site) -> None:
+    client = site.app.test_client()
+    for path in ("/login", "/setup"):
+        sent = {"Content-Type": "application/x-www-form-urlencoded"}
+        assert (await client.post(path, data=b"next=".ljust(65_536, b"a"), headers=sent)).status_code != 413
+        assert (await client.post(path, data=b"next=".ljust(65_537, b"a"), headers=sent)).status_code == 413
+
+
 @pytest.mark.parametrize(
     "path", ["/api/alerts/x", "/api/alerts/" + "Z" * 26, "/api/jobs/%00", "/api/hosts/" + "a" * 500]
 )

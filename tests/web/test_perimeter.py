@@ -3,8 +3,9 @@
 import pytest
 
 from rmactors import ids
+from rmactors.addresses import throttle_key
 from rmactors.settings import Settings
-from rmactors.web.security import Perimeter, safe_next, throttle_key
+from rmactors.web.security import Perimeter, safe_next
 from tests.web.conftest import Site
 
 

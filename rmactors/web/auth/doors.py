@@ -1,6 +1,7 @@
 """The one place where a password is tried: throttles first, then argon2, then the audit of what failed."""
 
 from rmactors import clock
+from rmactors.addresses import throttle_key
 from rmactors.messages.accounts import RehashPassword
 from rmactors.messages.writes import AppendAudit, Audit
 from rmactors.store.queries.accounts import Login
@@ -8,7 +9,6 @@ from rmactors.web.access import client_address, services
 from rmactors.web.auth.passwords import LONGEST, Busy, Passwords
 from rmactors.web.auth.throttle import Throttle
 from rmactors.web.problems import too_many
-from rmactors.web.security import throttle_key
 
 _BURST_PER_ADDRESS = 10
 _BURST_PER_ACCOUNT = 5

@@ -1,0 +1,41 @@
+"""IP addresses as values: read, compared with networks, and counted as whoever stands behind them. Pure.
+
+No name is resolved here.
+"""
+
+import ipaddress
+from collections.abc import Iterable
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse(text: str) -> Address | None:
+    """The address, an IPv4 one in IPv6 clothes as itself; None for anything else."""
+    try:
+        found = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        return found.ipv4_mapped
+    return found
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Networks and single addresses, comma separated. Raises ValueError."""
+    parts = (part.strip() for part in text.split(","))
+    return tuple(ipaddress.ip_network(part, strict=False) for part in parts if part)
+
+
+def is_within(text: str, networks: Iterable[Network]) -> bool:
+    """Whether `text` is an address in one of the networks."""
+    address = parse(text)
+    return address is not None and any(address in network for network in networks)
+
+
+def throttle_key(text: str) -> str:
+    """What an address counts as where tries or connections are counted: an IPv6 customer has a whole /64."""
+    found = parse(text)
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return str(found) if found is not None else text
