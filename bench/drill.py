@@ -97,13 +97,13 @@ class Drill:
             await trio.sleep(self.dice.uniform(0.05, 0.8))
         self.server.must_live()
         await away(self.server.kill)
-        acked, told = set(self.acked_jobs), {request.body["delivery_id"] for request in self.sink.told()}
+        acked, requests = set(self.acked_jobs), list(self.sink.requests)
         database = self.server.data_dir / "rm.db"
-        self.kills.append(await away(lambda: look_after_kill(database, acked, told)))
+        self.kills.append(await away(lambda: look_after_kill(database, acked, requests)))
         await away(self.server.spawn)
         if (number + 1) % 10 == 0:
             click.echo(
-                f"  {number + 1} kills, {len(self.acked_jobs)} reports acked, {len(told)} notifications", err=True
+                f"  {number + 1} kills, {len(self.acked_jobs)} reports acked, {len(requests)} requests", err=True
             )
 
     async def _report_and_misbehave(self) -> None:

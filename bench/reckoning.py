@@ -54,15 +54,29 @@ def episodes_of(outcomes: Iterable[str]) -> list[Episode]:
 
 @dataclass(slots=True)
 class AfterKill:
-    """What the files said right after a kill. `waiting` deliveries were committed and not told; those `in_flight`
-    had been told to a receiver, and their outcome was not committed: they and no others may come twice."""
+    """What the files and the receiver said right after a kill. `queued`: deliveries without an outcome on disk;
+    `told`: those that the receiver had said yes to; `unanswered`: requests it was still busy with."""
 
-    waiting: int
-    in_flight: int
+    queued: set[str]
+    told: set[str]
+    unanswered: list[Request]
     problems: list[str] = field(default_factory=list)
 
+    @property
+    def waiting(self) -> int:
+        """Committed and not told."""
+        return len(self.queued - self.told)
 
-def look_after_kill(database: Path, acked_jobs: set[str], told: set[str]) -> AfterKill:
+    @property
+    def in_flight(self) -> int:
+        """Sent, and no outcome on disk: they and no others may come twice. An answer that the receiver gives
+        to a sender that is dead already counts, so this is known only when its last request is over."""
+        told_the_dead = {request.body["delivery_id"] for request in self.unanswered if request.told}
+        return len(self.queued & (self.told | told_the_dead))
+
+
+def look_after_kill(database: Path, acked_jobs: set[str], requests: list[Request]) -> AfterKill:
+    told = {request.body["delivery_id"] for request in requests if request.told}
     with copy_of(database) as connection:
         problems = [
             f"integrity_check: {row[0]}" for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
@@ -70,7 +84,7 @@ def look_after_kill(database: Path, acked_jobs: set[str], told: set[str]) -> Aft
         there = {row[0] for row in connection.execute("SELECT id FROM jobs WHERE finished_at IS NOT NULL")}
         problems += [f"job {job_id} was acked and is not on disk" for job_id in acked_jobs - there]
         queued = {row[0] for row in connection.execute("SELECT id FROM deliveries WHERE state = 'queued'")}
-    return AfterKill(waiting=len(queued - told), in_flight=len(queued & told), problems=problems)
+    return AfterKill(queued, told, [request for request in requests if request.status is None], problems)
 
 
 @dataclass(slots=True)
