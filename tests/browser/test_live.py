@@ -34,7 +34,7 @@ def test_ten_tabs_share_one_stream_and_each_sees_a_change(site: Site, visit: Vis
     alert_id = site.past.alerts["offline"]
     for tab in tabs:
         expect(tab.locator(f"#alert-{alert_id}")).to_be_visible()
-    tabs[0].wait_for_function("document.documentElement.dataset.listens || true")
+    tabs[0].wait_for_function("document.documentElement.dataset.listens === 'true'")
     resolve(tabs[-1], alert_id)
     for tab in tabs[:-1]:
         expect(tab.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON * 3)

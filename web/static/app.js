@@ -101,6 +101,10 @@ function startLive() {
   });
 }
 
+addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload(); // back from the browser's cache, its stream closed
+});
+
 let hiddenSince = 0;
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) hiddenSince = Date.now();
