@@ -6,13 +6,14 @@ Sends     `Heard`, `HeardUnreadable`, `LinkClosed` to host actors; enrolments to
 Restart   all connections close; agents come back.
 
 No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that
-has not signed in is counted by its address.
+has not signed in is counted by its address, one that showed a wrong token for a while longer.
 """
 
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import trio
@@ -94,6 +95,7 @@ class _Gateway:
         self._ports = ports
         self._state = state
         self._strangers = Strangers(settings.proxies)
+        self._handshakes: set[trio.CancelScope] = set()
         self._connections: dict[int, _Connection] = {}
         self._numbers = 0
 
@@ -101,6 +103,8 @@ class _Gateway:
         await trio.serve_listeners(self._contain, [listener], handler_nursery=connections)
 
     def say_goodbye(self) -> None:
+        for handshake in self._handshakes:
+            handshake.cancel()
         for connection in list(self._connections.values()):
             connection.close(wire.CLOSE_GOING_AWAY, "the server stops")
 
@@ -111,7 +115,7 @@ class _Gateway:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        stranger = self._strangers.admit(address)
+        stranger = self._strangers.admit(address, trio.current_time())
         if stranger is None:
             await trio.aclose_forcefully(stream)
             return
@@ -124,21 +128,29 @@ class _Gateway:
             await trio.aclose_forcefully(stream)
 
     async def _serve(self, tcp: trio.SocketStream, address: str, stranger: Stranger) -> None:
-        headers_until = trio.current_time() + HANDSHAKE_SECONDS
         stream: trio.abc.Stream = tcp
-        if self._settings.ssl_context is not None:
-            stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
-            with trio.fail_at(headers_until):
-                await stream.do_handshake()
         async with trio.open_nursery() as nursery:
             request = None
-            with trio.move_on_at(headers_until):
+            with self._handshake():
+                if self._settings.ssl_context is not None:
+                    stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
+                    await stream.do_handshake()
                 request = await trio_websocket.wrap_server_stream(
                     nursery, stream, message_queue_size=16, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
                 await self._welcome(request, address, stranger)
             nursery.cancel_scope.cancel()
+
+    @contextmanager
+    def _handshake(self) -> Iterator[None]:
+        """Left at the deadline, or when the server stops."""
+        with trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_SECONDS) as scope:
+            self._handshakes.add(scope)
+            try:
+                yield
+            finally:
+                self._handshakes.discard(scope)
 
     async def _welcome(self, request: trio_websocket.WebSocketRequest, address: str, stranger: Stranger) -> None:
         headers = {name.lower(): value for name, value in request.headers}
@@ -148,6 +160,7 @@ class _Gateway:
             return await _reject(request, 403, "this port is for agents, not for browsers")
         credential = await self._credential(headers.get(b"authorization", b""))
         if credential is None:
+            stranger.leave_late(trio.current_time())
             return await _reject(request, 401, "the token is wrong, used, expired or revoked")
         with trio.fail_after(HANDSHAKE_SECONDS):
             socket = await request.accept()

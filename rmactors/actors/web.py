@@ -139,7 +139,7 @@ class _Door:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        stranger = self._strangers.admit(client[0])
+        stranger = self._strangers.admit(client[0], trio.current_time())
         if stranger is None:
             await trio.aclose_forcefully(stream)
             return
