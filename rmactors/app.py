@@ -7,6 +7,7 @@
     │   ├─ fleet ─ host:…        one for each enrolled host
     │   ├─ ticker                time, as messages
     │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    │   ├─ lag                   how late the event loop is, for /metrics
     │   └─ watchdog              tells an outside monitor that all is well (where one is set)
     └─ edges                     told to close first, within `CLOSE_SECONDS`
         ├─ gateway               the agents' port
@@ -54,6 +55,7 @@ from rmactors.mailbox import Mailbox, Outlet, ask
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.requests import Request, Tick
 from rmactors.messages.writes import Answer, Commit, Pulse, Reply, no_reply
+from rmactors.metrics import Meters, Sources
 from rmactors.secrets import SecretBox, SecretError
 from rmactors.settings import Settings, SettingsError
 from rmactors.store.memory import ChannelFacts
@@ -130,13 +132,16 @@ async def _tree(server: Server, box: SecretBox) -> None:
     to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", RULES_MAILBOX)
     directory, signs, counter, live = fleet.Directory(), fleet.Signs(), post.Counter(), Live()
     standing = Standing()
-    store_state, rules_state, gateway_state = store.StoreState(), rules.RulesState(), gateway.GatewayState()
+    meters = Meters()
+    store_state = store.StoreState(observe=meters.commit_took)
+    rules_state, gateway_state = rules.RulesState(), gateway.GatewayState()
 
     def wake(wakeups: Wakeups) -> None:
         """After a commit: who has something to look at."""
         directory.wake(wakeups.hosts)
         counter.wake(wakeups.channels, wakeups.channel_list)
         live.publish(wakeups.topics)
+        meters.count(wakeups.counts)
 
     # ---- what the routes may use
     async def ask_store(*writes: object) -> Answer:
@@ -161,6 +166,15 @@ async def _tree(server: Server, box: SecretBox) -> None:
 
     def health() -> Health:
         return _health(settings, store_state, rules_state, standing)
+
+    sources = Sources(
+        reader, {"store": to_store, "rules": to_rules}, lambda: list(directory.mailboxes.values()),
+        lambda: gateway_state.agents, lambda: len(live), lambda: standing.restarts, lambda: rules_state.reloads,
+        lambda: health().checks,
+    )  # fmt: skip
+
+    async def metrics() -> bytes:
+        return await meters.render(sources)
 
     services = Services(
         settings, clock.now, reader, ask_store, ask_rules, box, try_channel, partial(_preview, settings),
@@ -189,6 +203,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
         ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
         ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds)),
         ("pulse", CLOCK_BUDGET, lambda: _pulse(to_store, store_state)),
+        ("lag", CLOCK_BUDGET, meters.measure_lag),
     ]
     edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
         ("gateway", EDGE_BUDGET, lambda: gateway.run(
@@ -196,7 +211,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
             gateway.GatewayPorts(directory.mailbox_of, to_store, reader), gateway_state, closing, listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
-            web.WebSettings(web_port, inbound_tls, proxies), create_app(services), closing, live.close,
+            web.WebSettings(web_port, inbound_tls, proxies), create_app(services, metrics=metrics), closing, live.close,
             listening.one,
         )),
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),

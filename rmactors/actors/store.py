@@ -34,6 +34,8 @@ class StoreState:
     requests: int = 0
     last_batch: int = 0
     last_seconds: float = 0.0
+    observe: Callable[[float, int], None] = lambda _seconds, _requests: None
+    """Told of each transaction that reached the disk: how long it took, and how many requests shared it."""
 
 
 async def run(
@@ -79,3 +81,4 @@ def _note(state: StoreState, answer: object, requests: int, took: float) -> None
     state.requests += requests
     state.last_batch = requests
     state.last_seconds = took
+    state.observe(took, requests)

@@ -37,6 +37,7 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     )
     outbox.add_event(tx, write.alert_id, 1, write.at, "raised", by="rule", message=write.message)
     outbox.announce(tx, alert, "alert.raised", 1, write.at)
+    tx.wake.count("alert", write.kind, write.severity)
     tx.wake.topics.add("alerts")
 
 

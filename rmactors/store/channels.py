@@ -63,7 +63,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         raise DuplicateWrite
     channel = tx.row(
         "UPDATE channels SET last_fired_at = CASE WHEN ? THEN ? ELSE last_fired_at END, last_error = ?,"
-        " failing_since = CASE WHEN ? THEN NULL ELSE coalesce(failing_since, ?) END WHERE id = ? RETURNING name",
+        " failing_since = CASE WHEN ? THEN NULL ELSE coalesce(failing_since, ?) END WHERE id = ? RETURNING name, kind",
         (
             result.verdict == "delivered", write.at, None if result.verdict == "delivered" else result.error,
             result.verdict == "delivered", write.at, write.channel_id,
@@ -82,6 +82,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         result,
         write.at,
     )
+    tx.wake.count("attempt", channel["kind"], result.verdict)
     for delivery_id, end in write.carried:
         carried = tx.row(
             "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ? AND state = 'queued'"
@@ -98,7 +99,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
 
 @handles(LogTest)
 def log_test(tx: Transaction, write: LogTest) -> None:
-    channel = tx.row("SELECT 1 FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    channel = tx.row("SELECT kind FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
     if channel is None:
         raise RefusedWrite("not_found", "there is no such channel")
     if write.result.verdict == "delivered":
@@ -106,6 +107,7 @@ def log_test(tx: Transaction, write: LogTest) -> None:
     _log_attempt(
         tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1, write.result, write.at
     )
+    tx.wake.count("attempt", channel["kind"], write.result.verdict)
     audit.append(tx, write.audit)
     tx.wake.topics.add("channels")
 

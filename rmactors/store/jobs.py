@@ -55,6 +55,7 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
             report.started_at, report.finished_at, report.started_at,
         ),
     )  # fmt: skip
+    tx.wake.count("report", report.kind, report.status)
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
 
 

@@ -12,7 +12,7 @@ or raises one of the three exceptions below, which roll the savepoint back and b
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 W = TypeVar("W")
 C = TypeVar("C")
@@ -35,6 +35,11 @@ class DuplicateWrite(Exception):
     """It is on disk already. The asker may go on as if it had just been written."""
 
 
+Count = Literal["report", "attempt", "alert"]
+"""`report` (kind of job, status), `attempt` (kind of channel, verdict), `alert` (kind, severity)."""
+Counted = tuple[str, ...]
+
+
 @dataclass(slots=True)
 class Wakeups:
     """Who has something to look at after the commit. Names only: whoever is woken sweeps the store."""
@@ -47,12 +52,21 @@ class Wakeups:
     """A channel was made, changed or deleted."""
     topics: set[str] = field(default_factory=set)
     """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`."""
+    counts: dict[Counted, int] = field(default_factory=dict)
+    """What was committed, for `/metrics`: counted here, so that only what is on disk counts."""
+
+    def count(self, what: Count, *labels: str) -> None:
+        """One more of `what`. Labels come from closed vocabularies, never from what somebody may name as he likes."""
+        key = (what, *labels)
+        self.counts[key] = self.counts.get(key, 0) + 1
 
     def merge(self, other: "Wakeups") -> None:
         self.channels |= other.channels
         self.hosts |= other.hosts
         self.channel_list |= other.channel_list
         self.topics |= other.topics
+        for key, number in other.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + number
 
 
 class Transaction:

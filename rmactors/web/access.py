@@ -130,7 +130,7 @@ class WebState:
     services: Services
     perimeter: Perimeter
     doors: "Doors"
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     keep_alive_seconds: float
 
 

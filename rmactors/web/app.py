@@ -3,9 +3,8 @@
 Routes reach the rest of the server only through `Services`.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
-from prometheus_client import generate_latest
 from quart import Response, request
 from quart_trio import QuartTrio
 
@@ -20,11 +19,15 @@ from rmactors.web.services import Services
 from rmactors.web.sizes import SizedRequest
 
 
+async def _no_metrics() -> bytes:
+    return b"# HELP rmactors_info An application without a server around it has nothing to tell.\n"
+
+
 def create_app(
     services: Services,
     *,
     passwords: Passwords | None = None,
-    metrics: Callable[[], bytes] = generate_latest,
+    metrics: Callable[[], Awaitable[bytes]] = _no_metrics,
     keep_alive_seconds: float = 15.0,
 ) -> QuartTrio:
     """The ASGI application.

@@ -32,4 +32,4 @@ async def healthz() -> Response:
 @route(blueprint, "/metrics", role="viewer")
 async def metrics() -> Response:
     """Prometheus text format."""
-    return Response(state().metrics(), content_type=CONTENT_TYPE_LATEST)
+    return Response(await state().metrics(), content_type=CONTENT_TYPE_LATEST)
