@@ -109,9 +109,11 @@ class Drill:
 
     async def _everything_read(self) -> None:
         """What the dead server had sent may still lie in the kernel: let the receiver and the agents read it."""
-        seen = -1
-        while seen < (seen := len(self.sink.requests) + len(self.acked_jobs)):
+        while True:
+            seen = len(self.sink.requests) + len(self.acked_jobs)
             await trio.sleep(0.05)
+            if seen == len(self.sink.requests) + len(self.acked_jobs):
+                return
 
     async def _report_and_misbehave(self) -> None:
         with self.reporting:
