@@ -1,0 +1,79 @@
+"""An agent's report in the server's terms."""
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from msgspec import Raw
+
+from rmactors import clock, reports, wire
+
+JOB = "01JDX0000000000000000000AB"
+NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
+
+
+def moment(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def finished(**changes: object) -> wire.JobFinished:
+    given: dict[str, object] = {
+        "seq": 7, "job_id": JOB, "kind": "backup", "status": "failed", "reason": "locked",
+        "started_at": moment("2026-11-23T03:00:00Z"), "finished_at": moment("2026-11-23T03:05:00Z"), **changes,
+    }  # fmt: skip
+    return wire.JobFinished(**given)  # type: ignore[arg-type]
+
+
+def test_a_start_is_taken_over() -> None:
+    frame = wire.JobStarted(
+        3, JOB, "backup", moment("2026-11-23T04:00:00+01:00"), "home", "sched", moment("2026-11-23T03:00:00Z")
+    )
+    report = reports.start("host", frame, NOW)
+    assert report.started_at == report.scheduled_for == clock.from_rfc3339("2026-11-23T03:00:00Z")
+    assert (report.host_id, report.job_id, report.kind, report.plan, report.schedule_id) == (
+        "host", JOB, "backup", "home", "sched",
+    )  # fmt: skip
+    assert report.received_at == NOW
+
+
+def test_an_end_is_taken_over() -> None:
+    report = reports.end("host", finished(exit_code=11, error="locked by pid 12", stats=Raw(b'{"n": 1}')), "spool", NOW)
+    assert (report.status, report.reason, report.error, report.exit_code) == (
+        "failed",
+        "locked",
+        "locked by pid 12",
+        11,
+    )
+    assert (report.stats, report.spool_id, report.seq) == ('{"n": 1}', "spool", 7)
+    assert report.finished_at - report.started_at == 5 * clock.MINUTE
+    assert report.scheduled_for is None
+
+
+def test_without_a_spool_a_number_says_nothing() -> None:
+    assert reports.end("host", finished(), None, NOW).seq is None
+
+
+def test_times_from_the_future_are_those_of_the_receipt() -> None:
+    ahead = finished(started_at=moment("2030-01-01T00:00:00Z"), finished_at=moment("2030-01-02T00:00:00Z"))
+    report = reports.end("host", ahead, None, NOW)
+    assert (report.started_at, report.finished_at) == (NOW, NOW)
+    start = wire.JobStarted(1, JOB, "backup", moment("2030-01-01T00:00:00Z"))
+    assert reports.start("host", start, NOW).started_at == NOW
+
+
+def test_a_start_after_the_end_is_the_end() -> None:
+    report = reports.end("host", finished(started_at=moment("2026-11-23T11:00:00Z")), None, NOW)
+    assert report.started_at == report.finished_at
+
+
+@pytest.mark.parametrize("stats", [b"[]", b"null", b"3", b'"x"'])
+def test_stats_must_be_an_object(stats: bytes) -> None:
+    with pytest.raises(reports.BadStats, match="object"):
+        reports.end("host", finished(stats=Raw(stats)), None, NOW)
+
+
+def test_the_ends_of_the_calendar_are_times_too() -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-12)))
+    report = reports.end("host", finished(started_at=first, finished_at=last, scheduled_for=last), None, NOW)
+    assert report.finished_at == NOW
+    assert report.started_at < 0
