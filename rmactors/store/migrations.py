@@ -31,9 +31,10 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
     for number, path in scripts.items():
         if number in done:
             continue
+        found = statements(path.read_text())
         connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement in statements(path.read_text()):
+            for statement in found:
                 connection.execute(statement)
             connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, path.name, clock.now()))
             connection.execute("COMMIT")
@@ -45,7 +46,7 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
 
 
 def statements(script: str) -> list[str]:
-    """The script's statements. One ends where SQLite's tokenizer says so, so `;` in a comment does not."""
+    """The script's statements, each on lines of its own. One ends where SQLite's tokenizer says so, so `;` in a comment does not."""
     found, pending = [], ""
     for line in script.splitlines(keepends=True):
         pending += line

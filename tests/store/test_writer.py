@@ -1,0 +1,127 @@
+"""One transaction a batch, one savepoint a commit; what a full disk or a lock does to it."""
+
+import sqlite3
+from pathlib import Path
+
+from rmactors import ids
+from rmactors.messages.writes import (
+    AppendAudit,
+    Committed,
+    Duplicate,
+    Failed,
+    Pulse,
+    RaiseAlert,
+    Refused,
+    SaveLogLines,
+    Stale,
+    TouchAlert,
+)
+from rmactors.store.writer import Writer, connect
+from tests.store.ledger import NOON, Ledger, audit, save_start, start
+
+
+def test_each_commit_of_a_batch_has_its_own_answer(ledger: Ledger) -> None:
+    host = ledger.host()
+    alert = RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON)
+    answers, woken = ledger.writer.apply(
+        [
+            (alert,),
+            (alert,),  # the very same
+            (RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON),),  # another for the same key
+            (RaiseAlert(ids.new(), "nobody", "backup_failed", "s", "warning", "m", NOON),),
+            (AppendAudit(audit()), TouchAlert(ids.new(), "m", NOON, True)),  # the second write takes the first along
+            (Pulse(NOON),),
+        ]
+    )
+    assert [type(answer) for answer in answers] == [Committed, Duplicate, Stale, Refused, Stale, Committed]
+    assert ledger.value("SELECT count(*) FROM alerts") == 1
+    assert ledger.value("SELECT count(*) FROM audit WHERE target_id = 't' AND action = 'x.y'") == 1  # of the enrolment
+    assert ledger.value("SELECT value FROM facts WHERE name = 'pulse'") == str(NOON)
+    assert "alerts" in woken.topics
+
+
+def test_what_was_rolled_back_wakes_nobody(ledger: Ledger) -> None:
+    host, _ = ledger.host(), ledger.channel()
+    raised = RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON)
+    answers, woken = ledger.writer.apply([(raised, TouchAlert("none", "m", NOON, True))])
+    assert isinstance(answers[0], Stale)
+    assert woken.channels == set()
+    assert woken.topics == set()
+    assert ledger.outbox() == []
+
+
+def test_values_come_in_the_order_of_their_writes(ledger: Ledger) -> None:
+    host = ledger.host()
+    assert ledger.commit(Pulse(NOON), save_start(start(host, ids.new()), deadline_at=77), Pulse(NOON)) == (
+        None,
+        77,
+        None,
+    )
+
+
+def test_what_the_schema_forbids_is_refused_and_the_rest_goes_on(ledger: Ledger) -> None:
+    host = ledger.host()
+    wrong = RaiseAlert(ids.new(), host, "backup_failed", "s", "huge", "m", NOON)  # type: ignore[arg-type]
+    answers, _ = ledger.writer.apply([(wrong,), (Pulse(NOON),)])
+    assert isinstance(answers[0], Refused)
+    assert answers[0].code == "invalid"
+    assert isinstance(answers[1], Committed)
+
+
+def test_the_database_itself_allows_one_unresolved_alert_a_key(ledger: Ledger) -> None:
+    host = ledger.host()
+    first = ledger.raise_(host)
+    copy = (
+        "INSERT INTO alerts SELECT ?, host_id, host_name, kind, subject, severity, message, 1, NULL, 1, created_at,"
+        " last_seen_at, NULL, NULL, NULL, resolved_at, NULL, NULL, resolved FROM alerts WHERE id = ?"
+    )
+    try:
+        ledger.connection.execute(copy, (ids.new(), first))
+    except sqlite3.IntegrityError as error:
+        refused = str(error)
+    assert "UNIQUE" in refused
+    ledger.resolve(first)
+    ledger.connection.execute(copy, (ids.new(), first))
+    assert ledger.value("SELECT count(*) FROM alerts") == 2
+
+
+def test_a_full_disk_fails_the_whole_batch_and_is_over_when_there_is_space(ledger: Ledger) -> None:
+    host, _ = ledger.host(), ledger.channel()
+    pages = ledger.value("PRAGMA page_count")
+    ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
+    job = ids.new()
+    ledger_lines = SaveLogLines(host, job, tuple((n, "stdout", "x" * 1000) for n in range(200)))
+    alert = RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON)
+    answers, woken = ledger.writer.apply([(alert,), (save_start(start(host, job)), ledger_lines), (Pulse(NOON),)])
+    assert [type(answer) for answer in answers] == [Failed] * 3
+    assert "full" in str(answers[0])
+    assert woken.topics == set()
+    assert not ledger.connection.in_transaction
+    assert ledger.value("SELECT count(*) FROM alerts") == 0
+    ledger.connection.execute("PRAGMA max_page_count = 1000000")
+    answers, woken = ledger.writer.apply([(alert,), (save_start(start(host, job)), ledger_lines), (Pulse(NOON),)])
+    assert [type(answer) for answer in answers] == [Committed] * 3
+    assert len(woken.channels) == 1
+    assert ledger.value("PRAGMA integrity_check") == "ok"
+
+
+def test_a_locked_database_fails_the_batch_and_is_over_with_the_lock(tmp_path: Path, ledger: Ledger) -> None:
+    other = sqlite3.connect(ledger.path, isolation_level=None)
+    impatient = Writer(connect(ledger.path, busy_seconds=0.01))
+    other.execute("BEGIN IMMEDIATE")
+    answers, _ = impatient.apply([(Pulse(NOON),)])
+    assert answers == [Failed("database is locked")]
+    other.execute("ROLLBACK")
+    answers, _ = impatient.apply([(Pulse(NOON),)])
+    assert answers == [Committed((None,))]
+    impatient.close()
+    other.close()
+
+
+def test_what_is_cached_follows_what_was_rolled_back(ledger: Ledger) -> None:
+    host, first = ledger.host(), ledger.channel()
+    ledger.raise_(host, "a")  # the channel is known now
+    from_another_batch = ledger.channel()
+    ledger.raise_(host, "b")
+    assert len(ledger.outbox(first)) == 2
+    assert len(ledger.outbox(from_another_batch)) == 1
