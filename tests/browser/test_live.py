@@ -23,6 +23,10 @@ def streams(visitor: Visitor) -> list[str]:
     return opened
 
 
+def wait_until_listening(page: Page) -> None:
+    expect(page.locator("html[data-listens=true]")).to_have_count(1)
+
+
 def resolve(page: Page, alert_id: str) -> None:
     page.locator(f"#alert-{alert_id}").get_by_role("button", name="Resolve").click()
 
@@ -34,7 +38,7 @@ def test_ten_tabs_share_one_stream_and_each_sees_a_change(site: Site, visit: Vis
     alert_id = site.past.alerts["offline"]
     for tab in tabs:
         expect(tab.locator(f"#alert-{alert_id}")).to_be_visible()
-    tabs[0].wait_for_function("document.documentElement.dataset.listens === 'true'")
+    wait_until_listening(tabs[0])
     resolve(tabs[-1], alert_id)
     for tab in tabs[:-1]:
         expect(tab.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON * 3)
@@ -45,7 +49,7 @@ def test_ten_tabs_share_one_stream_and_each_sees_a_change(site: Site, visit: Vis
 def test_another_browser_sees_a_change_within_a_second(site: Site, visit: Visit) -> None:
     watching, acting = visit("viewer"), visit("operator")
     page = watching.open("/alerts")
-    page.wait_for_function("document.documentElement.dataset.listens === 'true'")
+    wait_until_listening(page)
     note = "typed while the list changes"
     page.get_by_label("Search messages").fill(note)
     alert_id = site.past.alerts["backup"]
@@ -59,7 +63,7 @@ def test_another_browser_sees_a_change_within_a_second(site: Site, visit: Visit)
 def test_a_page_catches_up_after_the_server_was_away(site: Site, visit: Visit) -> None:
     visitor = visit("operator")
     page = visitor.open("/alerts?status=all")
-    page.wait_for_function("document.documentElement.dataset.listens === 'true'")
+    wait_until_listening(page)
     site.server.stop()
     expect(page.locator("#link")).to_have_text(re.compile("Reconnecting"))
     with closing(sqlite3.connect(site.server.settings.database)) as database, database:
@@ -73,7 +77,7 @@ def test_a_page_catches_up_after_the_server_was_away(site: Site, visit: Visit) -
 def test_a_page_whose_session_ended_asks_to_sign_in(site: Site, visit: Visit) -> None:
     visitor = visit("viewer")
     page = visitor.open("/hosts")
-    page.wait_for_function("document.documentElement.dataset.listens === 'true'")
+    wait_until_listening(page)
     visitor.context.clear_cookies()
     page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:hosts'))")
     page.wait_for_url("**/login?next=/hosts")

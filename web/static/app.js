@@ -47,14 +47,14 @@ async function signedIn() {
 
 function listen(share) {
   // Resolves never: whoever listens does so until the tab is closed.
-  let opened = 0;
   let retryMs = 1000;
   const open = () => {
     const stream = new EventSource("/events");
     stream.onopen = () => {
       retryMs = 1000;
       share({ link: "up" });
-      if (opened++) share({ topic: "*" }); // what happened in between was missed
+      share({ topic: "*" }); // what happened since the page was made, or the stream broke, was missed
+      document.documentElement.dataset.listens = "true";
     };
     stream.onmessage = (event) => share({ topic: event.data });
     stream.onerror = async () => {
@@ -92,7 +92,6 @@ function startLive() {
   const others = new BroadcastChannel(CHANNEL);
   others.onmessage = (event) => take(event.data);
   navigator.locks.request(CHANNEL, () => {
-    document.documentElement.dataset.listens = "true";
     listen((message) => {
       others.postMessage(message);
       take(message);
