@@ -1,0 +1,401 @@
+"""Who is told of what: filters, silences, reminders, windows. Minutes count from noon."""
+
+import json
+from typing import Any
+
+import pytest
+
+from rmactors.clock import HOUR
+from rmactors.messages.writes import DeleteSilence, QueueReminders, ReleaseHeld
+from tests.store.ledger import MINUTE, NOON, Ledger, audit, channel
+
+
+def minute(n: float) -> int:
+    return NOON + round(n * MINUTE)
+
+
+def daily_at(hour: int) -> str:
+    return json.dumps({"cron": f"0 {hour} * * *", "timezone": "UTC", "duration_minutes": 10})
+
+
+def release(ledger: Ledger, at: int) -> None:
+    ledger.commit(ReleaseHeld(at))
+
+
+# ---- every transition, to whoever takes it
+
+
+def test_every_transition_is_queued_in_order_in_its_own_transaction(ledger: Ledger) -> None:
+    ops = ledger.channel()
+    alert = ledger.raise_(ledger.host())
+    assert ledger.woken.channels == {ops}
+    ledger.acknowledge(alert)
+    ledger.resolve(alert)
+    assert ledger.outbox() == [("raised", "queued"), ("acknowledged", "queued"), ("resolved", "queued")]
+    assert ledger.rows("SELECT seq, pos FROM deliveries ORDER BY seq") == [(1, 1), (2, 2), (3, 3)]
+    assert ledger.timeline(alert) == ["raised", "acknowledged", "resolved"]
+
+
+def test_a_notice_carries_all_that_it_tells(ledger: Ledger) -> None:
+    ledger.channel()
+    host = ledger.host("nas1")
+    alert = ledger.raise_(host, message="It failed.")
+    ledger.acknowledge(alert, minute(2), note="on it")
+    raised, acknowledged = (json.loads(body) for (body,) in ledger.rows("SELECT body FROM deliveries ORDER BY seq"))
+    assert raised == {
+        "severity": "warning", "kind": "backup_failed", "subject": "s", "host_name": "nas1", "message": "It failed.",
+        "raised_at": NOON, "occurred_at": NOON, "actor": None, "note": None,
+    }  # fmt: skip
+    assert acknowledged == {**raised, "occurred_at": minute(2), "actor": "anna", "note": "on it"}
+
+
+def test_a_resolution_tells_why_it_is_over(ledger: Ledger) -> None:
+    ledger.channel()
+    alert = ledger.raise_(ledger.host())
+    ledger.resolve(alert, message="It is backed up again.")
+    (body,) = ledger.rows("SELECT body FROM deliveries WHERE event = 'alert.resolved'")[0]
+    assert json.loads(body)["message"] == "It is backed up again."
+    assert json.loads(body)["actor"] == "rule"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({}, ["raised", "acknowledged", "resolved"]),
+        ({"min_severity": "warning"}, ["raised", "acknowledged", "resolved"]),
+        ({"min_severity": "critical"}, []),
+        ({"events": ("alert.raised",)}, ["raised"]),
+        ({"events": ("alert.resolved",)}, ["resolved"]),
+        ({"events": ()}, []),
+        ({"host_tags": ("lab",)}, ["raised", "acknowledged", "resolved"]),
+        ({"host_tags": ("prod",)}, []),
+        ({"enabled": False}, []),
+    ],
+)
+def test_a_channel_is_told_what_its_filter_takes(ledger: Ledger, changes: dict[str, Any], told: list[str]) -> None:
+    ledger.channel(**changes)
+    alert = ledger.raise_(ledger.host(tags='["lab", "nas"]'))
+    ledger.acknowledge(alert)
+    ledger.resolve(alert)
+    assert [event for event, _ in ledger.outbox()] == told
+
+
+def test_without_channels_the_timeline_is_all(ledger: Ledger) -> None:
+    alert = ledger.raise_(ledger.host())
+    assert ledger.timeline(alert) == ["raised"]
+    assert ledger.outbox() == []
+
+
+def test_each_channel_has_an_order_of_its_own(ledger: Ledger) -> None:
+    first, second, host = ledger.channel(), ledger.channel(), ledger.host()
+    for subject in "abc":
+        ledger.raise_(host, subject)
+    for channel_id in (first, second):
+        assert ledger.rows("SELECT seq FROM deliveries WHERE channel_id = ? ORDER BY seq", channel_id) == [
+            (1,),
+            (2,),
+            (3,),
+        ]
+
+
+# ---- silences
+
+
+@pytest.mark.parametrize(
+    ("selector", "held"),
+    [
+        ({}, True),
+        ({"host_id": "self"}, True),
+        ({"host_id": "other"}, False),
+        ({"kind": "backup_failed"}, True),
+        ({"kind": "check_failed"}, False),
+        ({"tag": "lab"}, True),
+        ({"tag": "prod"}, False),
+        ({"starts_at": minute(5)}, False),
+        ({"ends_at": minute(1)}, False),  # over when the alert comes in minute 2
+        ({"ends_at": None, "recurrence": daily_at(12)}, True),
+        ({"ends_at": None, "recurrence": daily_at(13)}, False),
+    ],
+)  # fmt: skip
+def test_what_a_silence_holds_back(ledger: Ledger, selector: dict[str, Any], held: bool) -> None:
+    ledger.channel()
+    host = ledger.host(tags='["lab"]')
+    if selector.get("host_id") == "self":
+        selector = {"host_id": host}
+    ledger.silence(**selector)
+    alert = ledger.raise_(host, at=minute(2))
+    assert ledger.outbox() == ([] if held else [("raised", "queued")])
+    assert ledger.timeline(alert) == (["raised", "silenced"] if held else ["raised"])
+
+
+def test_what_is_still_open_when_the_silence_ends_is_told_once(ledger: Ledger) -> None:
+    ledger.channel()
+    host = ledger.host()
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(host, at=minute(1))
+    release(ledger, minute(9))
+    assert ledger.outbox() == []
+    release(ledger, minute(10))
+    release(ledger, minute(11))
+    assert ledger.outbox() == [("raised", "queued")]
+    assert ledger.timeline(alert) == ["raised", "silenced", "unsilenced"]
+    ledger.resolve(alert, minute(12))
+    assert ledger.outbox() == [("raised", "queued"), ("resolved", "queued")]
+
+
+def test_deleting_a_silence_releases_at_once(ledger: Ledger) -> None:
+    ops = ledger.channel()
+    silence = ledger.silence()
+    ledger.raise_(ledger.host(), at=minute(1))
+    ledger.commit(DeleteSilence(silence, minute(2), audit()))
+    assert ledger.outbox() == [("raised", "queued")]
+    assert ledger.woken.channels == {ops}
+
+
+def test_the_last_of_two_silences_releases(ledger: Ledger) -> None:
+    ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    ledger.silence(ends_at=minute(20))
+    ledger.raise_(ledger.host(), at=minute(1))
+    release(ledger, minute(15))
+    assert ledger.outbox() == []
+    release(ledger, minute(20))
+    assert ledger.outbox() == [("raised", "queued")]
+
+
+def test_what_began_and_ended_inside_a_silence_is_in_the_timeline_alone(ledger: Ledger) -> None:
+    ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(ledger.host(), at=minute(1))
+    ledger.resolve(alert, minute(2))
+    release(ledger, minute(10))
+    assert ledger.outbox() == []
+    assert ledger.timeline(alert) == ["raised", "silenced", "resolved"]
+
+
+def test_what_was_acknowledged_inside_a_silence_is_not_raised_after_it(ledger: Ledger) -> None:
+    ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(ledger.host(), at=minute(1))
+    ledger.acknowledge(alert, minute(2))
+    release(ledger, minute(10))
+    ledger.resolve(alert, minute(11))
+    assert ledger.outbox() == []
+
+
+def test_a_channel_that_was_told_before_the_silence_is_told_the_end_inside_it(ledger: Ledger) -> None:
+    ledger.channel()
+    host = ledger.host()
+    alert = ledger.raise_(host)
+    ledger.silence(starts_at=minute(1))
+    ledger.acknowledge(alert, minute(2))  # held back: nothing new but the end
+    ledger.resolve(alert, minute(3))
+    assert ledger.outbox() == [("raised", "queued"), ("resolved", "queued")]
+
+
+def test_an_end_inside_a_silence_is_not_told_to_a_channel_that_never_heard_the_beginning(ledger: Ledger) -> None:
+    host = ledger.host()
+    alert = ledger.raise_(host)
+    ledger.channel()  # made after the raise
+    ledger.silence(starts_at=minute(1))
+    ledger.resolve(alert, minute(3))
+    assert ledger.outbox() == []
+
+
+def test_a_silence_holds_back_what_the_filter_takes_and_nothing_else(ledger: Ledger) -> None:
+    ledger.channel(min_severity="critical")
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(ledger.host(), at=minute(1))
+    assert ledger.timeline(alert) == ["raised"]  # nothing was held back, so nothing says so
+    release(ledger, minute(10))
+    assert ledger.outbox() == []
+
+
+def test_two_channels_are_released_with_one_word_in_the_timeline(ledger: Ledger) -> None:
+    ledger.channel()
+    ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(ledger.host(), at=minute(1))
+    release(ledger, minute(10))
+    assert ledger.outbox() == [("raised", "queued")] * 2
+    assert ledger.timeline(alert) == ["raised", "silenced", "unsilenced"]
+
+
+def test_a_channel_that_no_longer_takes_it_is_not_told_after_the_silence(ledger: Ledger) -> None:
+    ops = ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    ledger.raise_(ledger.host(), at=minute(1))
+    ledger.commit(channel(ops, create=False, min_severity="critical"))
+    release(ledger, minute(10))
+    assert ledger.outbox() == []
+    assert ledger.rows("SELECT * FROM held") == []
+
+
+def test_a_recurring_silence_releases_between_its_windows(ledger: Ledger) -> None:
+    ledger.channel()
+    every_hour = json.dumps({"cron": "0 * * * *", "timezone": "Europe/Berlin", "duration_minutes": 20})
+    ledger.silence(ends_at=None, recurrence=every_hour)
+    host = ledger.host()
+    ledger.raise_(host, "a", at=minute(5))
+    ledger.raise_(host, "b", at=minute(25))
+    assert ledger.outbox() == [("raised", "queued")]  # b, between two windows
+    release(ledger, minute(19))
+    assert len(ledger.outbox()) == 1
+    release(ledger, minute(20))
+    assert len(ledger.outbox()) == 2
+    ledger.raise_(host, "c", at=minute(61))
+    assert len(ledger.outbox()) == 2
+
+
+# ---- reminders
+
+
+def test_a_reminder_goes_out_every_so_many_hours_while_nobody_looks_after_it(ledger: Ledger) -> None:
+    ledger.channel(remind_hours=1.5)
+    alert = ledger.raise_(ledger.host())
+    for at in (89, 90, 91, 179, 180, 181, 270):
+        ledger.commit(QueueReminders(minute(at)))
+    assert [event for event, _ in ledger.outbox()] == ["raised", "reminder", "reminder", "reminder"]
+    assert ledger.timeline(alert) == ["raised", "reminded", "reminded", "reminded"]
+    assert ledger.rows("SELECT created_at FROM deliveries WHERE event = 'alert.reminder' ORDER BY seq") == [
+        (minute(90),), (minute(180),), (minute(270),),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("end", ["acknowledge", "resolve"])
+def test_reminders_stop_when_somebody_looks_after_it_or_it_is_over(ledger: Ledger, end: str) -> None:
+    ledger.channel(remind_hours=1)
+    alert = ledger.raise_(ledger.host())
+    ledger.commit(QueueReminders(minute(60)))
+    getattr(ledger, end)(alert, minute(61))
+    ledger.commit(QueueReminders(minute(1000)))
+    assert [event for event, _ in ledger.outbox()].count("reminder") == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"remind_hours": 1.0, "events": ("alert.raised",)}, {"remind_hours": 1.0, "min_severity": "critical"},
+     {"remind_hours": 1.0, "enabled": False}, {"remind_hours": 1.0, "host_tags": ("lab",)}],
+)  # fmt: skip
+def test_nobody_is_reminded_who_did_not_ask(ledger: Ledger, changes: dict[str, Any]) -> None:
+    ledger.channel(**changes)
+    ledger.raise_(ledger.host())
+    ledger.commit(QueueReminders(NOON + 1000 * HOUR))
+    assert "reminder" not in [event for event, _ in ledger.outbox()]
+
+
+def test_a_silence_holds_back_reminders(ledger: Ledger) -> None:
+    ledger.channel(remind_hours=1)
+    ledger.raise_(ledger.host())
+    ledger.silence(starts_at=minute(30), ends_at=minute(150))
+    ledger.commit(QueueReminders(minute(60)))
+    assert len(ledger.outbox()) == 1
+    ledger.commit(QueueReminders(minute(150)))
+    ledger.commit(QueueReminders(minute(151)))
+    assert [event for event, _ in ledger.outbox()] == ["raised", "reminder"]
+
+
+def test_what_is_held_back_is_not_reminded_of_and_counts_from_its_release(ledger: Ledger) -> None:
+    ledger.channel(remind_hours=1)
+    ledger.silence(ends_at=minute(90))
+    ledger.raise_(ledger.host())
+    ledger.commit(QueueReminders(minute(89)))
+    ledger.commit(ReleaseHeld(minute(90)), QueueReminders(minute(90)))
+    ledger.commit(QueueReminders(minute(149)))
+    assert [event for event, _ in ledger.outbox()] == ["raised"]
+    ledger.commit(QueueReminders(minute(150)))
+    assert [event for event, _ in ledger.outbox()] == ["raised", "reminder"]
+
+
+def test_a_server_that_was_away_reminds_once(ledger: Ledger) -> None:
+    ledger.channel(remind_hours=1)
+    ledger.raise_(ledger.host())
+    ledger.commit(QueueReminders(minute(600)))
+    ledger.commit(QueueReminders(minute(601)))
+    assert [event for event, _ in ledger.outbox()] == ["raised", "reminder"]
+
+
+# ---- windows
+
+
+def test_the_first_of_a_host_goes_at_once_and_what_follows_waits_for_the_window(ledger: Ledger) -> None:
+    ledger.channel(group_seconds=300)
+    host, other = ledger.host("nas1"), ledger.host("nas2")
+    ledger.raise_(host, "a", at=minute(0))
+    ledger.raise_(host, "b", at=minute(1))
+    ledger.raise_(host, "c", at=minute(4.9))
+    ledger.raise_(other, "a", at=minute(2))
+    ledger.raise_(host, "d", at=minute(5))  # a window of its own
+    ledger.raise_(host, "e", at=minute(6))
+    assert ledger.rows("SELECT due_at, grouped FROM deliveries ORDER BY seq") == [
+        (minute(0), 0), (minute(5), 1), (minute(5), 1), (minute(2), 0), (minute(5), 0), (minute(10), 1),
+    ]  # fmt: skip
+
+
+def test_only_raises_are_grouped(ledger: Ledger) -> None:
+    ledger.channel(group_seconds=300)
+    host = ledger.host()
+    first, second = ledger.raise_(host, "a"), ledger.raise_(host, "b")
+    ledger.acknowledge(first)
+    ledger.resolve(second)
+    rows = ledger.rows("SELECT event, grouped FROM deliveries ORDER BY seq")
+    assert rows == [("alert.raised", 0), ("alert.raised", 1), ("alert.acknowledged", 0), ("alert.resolved", 0)]
+
+
+def test_a_window_belongs_to_one_channel(ledger: Ledger) -> None:
+    slow, quick, host = ledger.channel(group_seconds=300), ledger.channel(), ledger.host()
+    ledger.raise_(host, "a")
+    ledger.raise_(host, "b")
+    grouped = dict(ledger.rows("SELECT channel_id, sum(grouped) FROM deliveries GROUP BY channel_id"))
+    assert grouped == {slow: 1, quick: 0}
+
+
+# ---- channels come, change and go
+
+
+def test_disabling_a_channel_ends_what_it_has_queued_and_says_so(ledger: Ledger) -> None:
+    ops = ledger.channel(group_seconds=300)
+    host = ledger.host()
+    done, waiting = ledger.raise_(host, "a"), ledger.raise_(host, "b")
+    (first,) = ledger.rows("SELECT id FROM deliveries WHERE alert_id = ?", done)[0]
+    ledger.settle(first)
+    ledger.silence(starts_at=minute(1))
+    ledger.raise_(host, "c", at=minute(2))
+    ledger.commit(channel(ops, create=False, enabled=False, at=minute(3)))
+    assert ledger.outbox() == [("raised", "delivered"), ("raised", "dead")]
+    assert ledger.rows("SELECT last_error FROM deliveries WHERE alert_id = ?", waiting) == [("channel disabled",)]
+    logged = ledger.rows("SELECT alert_id, ok, dead, error FROM notification_log ORDER BY n")
+    assert logged[-1] == (waiting, 0, 1, "channel disabled")
+    # Enabling it again starts fresh: nothing held, no window, no queue.
+    ledger.commit(channel(ops, create=False, group_seconds=300.0, at=minute(4)))
+    release(ledger, NOON + 2 * HOUR)
+    assert len(ledger.outbox()) == 2
+    ledger.raise_(host, "d", at=NOON + 2 * HOUR)
+    assert ledger.rows("SELECT grouped FROM deliveries ORDER BY seq DESC LIMIT 1") == [(0,)]
+
+
+def test_deleting_a_host_tells_the_end_of_its_alerts(ledger: Ledger) -> None:
+    ledger.channel()
+    alert = ledger.raise_(ledger.host())
+    ledger.resolve(alert)
+    assert ledger.value("SELECT resolved_by FROM alerts") == "rule"
+    assert [event for event, _ in ledger.outbox()] == ["raised", "resolved"]
+
+
+def test_an_alert_removed_by_retention_leaves_its_deliveries_alone(ledger: Ledger) -> None:
+    ledger.channel()
+    alert = ledger.raise_(ledger.host())
+    ledger.resolve(alert)
+    (raised, _), (resolved, _) = ledger.rows("SELECT id, seq FROM deliveries ORDER BY seq")
+    ledger.connection.execute("DELETE FROM alerts WHERE id = ?", (alert,))
+    ledger.settle(resolved, carried=((raised, "superseded"),))
+    assert ledger.outbox() == [("raised", "superseded"), ("resolved", "delivered")]
+    assert ledger.value("SELECT count(*) FROM notification_log") == 1
+
+
+def test_ids_are_never_an_order(ledger: Ledger) -> None:
+    """Numbers are: however ids sort, what was queued first is first."""
+    ledger.channel()
+    host = ledger.host()
+    made = [ledger.raise_(host, f"s{n}") for n in range(50)]
+    assert [alert for (alert,) in ledger.rows("SELECT alert_id FROM deliveries ORDER BY seq")] == made
