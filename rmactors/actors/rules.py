@@ -65,6 +65,9 @@ TRIES = 5
 """Decisions made anew on stale state before the asker is told to come back later."""
 
 
+Presence = Literal["away", "online", "reports_only"]
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """The store's answer to a decision. `generation` is the run of this actor that asked."""
@@ -88,11 +91,13 @@ class Timing:
 
 @dataclass(slots=True)
 class RulesState:
-    """What `/healthz` and `/metrics` read of the rules."""
+    """What `/healthz` and `/metrics` read of the rules, and what outlives a restart of the actor."""
 
     ticked_at: float = 0.0
     generation: int = 0
     reloads: int = 0
+    presence: dict[str, tuple[Presence, int]] = field(default_factory=dict)
+    """Which hosts are here, and since when: an agent says hello to the server, not to each run of this actor."""
 
 
 @dataclass(slots=True)
@@ -100,7 +105,7 @@ class _Desk:
     """One host's book, and what is under way about it."""
 
     book: Book
-    presence: Literal["away", "online", "reports_only"] = "away"
+    presence: Presence = "away"
     present_since: int = 0
     in_flight: int = 0
     broken: bool = False
@@ -148,10 +153,14 @@ class _Rules:
         self._schedules: dict[str, str] = {}  # schedule → host
         self._due: list[tuple[int, str]] = []  # heap of (when, schedule)
         self._due_at: dict[str, int] = {}  # schedule → its one valid entry in the heap
+        self._returns: list[HostReturned] = []  # not on disk: nobody waits for an answer, so they are decided again
 
     async def load(self) -> None:
         for book in (await self._reader.run(load_rules)).values():
-            self._open_book(book)
+            desk = self._open_book(book)
+            if book.host_id in self._state.presence:
+                desk.presence, desk.present_since = self._state.presence[book.host_id]
+                self._watch_all(desk)
 
     # ---- messages
 
@@ -246,14 +255,21 @@ class _Rules:
                 if message.tries < TRIES and not isinstance(message.request, Tick | HostGone):
                     desk.waiting.append((message.request, message.tries + 1))
                 else:
-                    _reply_of(message.request)(Failed(message.answer.detail))
+                    self._failed(message.request, Failed(message.answer.detail))
             case Failed():
                 desk.broken = True
-                _reply_of(message.request)(message.answer)
+                self._failed(message.request, message.answer)
             case _:
                 assert_never(message.answer)
         if desk.broken and not desk.in_flight:
             await self._reload(desk)
+
+    def _failed(self, request: Request, answer: Failed) -> None:
+        """It is not on disk. Who asked asks again, but for a host's return, which is told once."""
+        if isinstance(request, HostReturned):
+            self._returns.append(request)
+        else:
+            _reply_of(request)(answer)
 
     async def _reload(self, desk: _Desk) -> None:
         """Read a host again, and decide what had to wait."""
@@ -265,13 +281,15 @@ class _Rules:
             _log.warning("cannot read host %s again: %s", host_id, error)
             waiting, desk.waiting = desk.waiting, []
             for request, _ in waiting:
-                _reply_of(request)(Failed(str(error)))
+                self._failed(request, Failed(str(error)))
             return  # still broken: the next request tries again
         self._close_book(desk)
         if host_id in found:
             fresh = self._open_book(found[host_id])
             fresh.presence, fresh.present_since = desk.presence, desk.present_since
             self._watch_all(fresh)
+        else:
+            self._state.presence.pop(host_id, None)
         for request, tries in desk.waiting:
             await self._decide(host_id, request, tries)
 
@@ -282,6 +300,11 @@ class _Rules:
         self._state.ticked_at = trio.current_time()
         writes = (TouchConditions(tick.at), ReleaseHeld(tick.at), QueueReminders(tick.at))
         await self._to_store.send(Commit(writes, no_reply))
+        returns, self._returns = self._returns, []
+        for returned in returns:
+            desk = self._desks.get(returned.host_id)
+            if desk is not None and desk.presence == "online":
+                await self._decide(returned.host_id, returned)
         while self._due and self._due[0][0] <= tick.at:
             when, schedule_id = heapq.heappop(self._due)
             if self._due_at.get(schedule_id) == when:
@@ -296,6 +319,8 @@ class _Rules:
             return
         if desk.broken:
             self._push(tick.at + 1, schedule_id)
+            if not desk.in_flight:  # it could not be read again when it broke
+                await self._reload(desk)
             return
         back_since = desk.present_since if desk.presence == "online" else 0
         verdict, again = look(
@@ -310,20 +335,23 @@ class _Rules:
         desk = self._desks.get(message.host_id)
         if isinstance(message, HostGone):
             if desk is not None and desk.presence == "online":
-                desk.presence = "away"
+                self._be(desk, "away", message.at)
             return
         desk = desk or await self._find(message.host_id)
         if desk is None:
             return
         if message.report_only:
             if not desk.book.has_said_hello and desk.presence == "away":
-                desk.presence, desk.present_since = "reports_only", message.at
-                self._watch_all(desk)
+                self._be(desk, "reports_only", message.at)
             return
         desk.book.has_said_hello = True
-        desk.presence, desk.present_since = "online", message.at
-        self._watch_all(desk)
+        self._be(desk, "online", message.at)
         await self._decide(message.host_id, message)
+
+    def _be(self, desk: _Desk, presence: Presence, since: int) -> None:
+        desk.presence, desk.present_since = presence, since
+        self._state.presence[desk.book.host_id] = presence, since
+        self._watch_all(desk)
 
     async def _find(self, host_id: str) -> _Desk | None:
         """A host that was enrolled after this actor started."""
