@@ -10,6 +10,13 @@ const CLOCK_MS = 30000; // relative times are written by the server: fetch again
 // ---- live ----------------------------------------------------------------------------------------------------
 
 const resting = new Map();
+const announcedAt = new Map();
+const askedAt = new Map(); // by id of the part that is being fetched again
+
+function dispatch(topic) {
+  announcedAt.set(topic, performance.now());
+  document.body.dispatchEvent(new CustomEvent(`rm:${topic}`));
+}
 
 function announce(topic) {
   if (resting.has(topic)) {
@@ -17,7 +24,7 @@ function announce(topic) {
     return;
   }
   resting.set(topic, false);
-  document.body.dispatchEvent(new CustomEvent(`rm:${topic}`));
+  dispatch(topic);
   setTimeout(() => {
     const again = resting.get(topic);
     resting.delete(topic);
@@ -102,6 +109,16 @@ function startLive() {
 
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload(); // back from the browser's cache, its stream closed
+});
+
+// What is announced while a part is being fetched may be missing from it, and htmx forgets what an element
+// that was replaced had queued: ask once more.
+document.addEventListener("htmx:beforeRequest", (event) => {
+  if (event.detail.elt.id) askedAt.set(event.detail.elt.id, performance.now());
+});
+document.addEventListener("htmx:afterSettle", (event) => { // only now does the new element listen
+  const asked = askedAt.get(event.detail.elt.id) ?? Infinity;
+  [...announcedAt].filter(([, at]) => at > asked).forEach(([topic]) => dispatch(topic));
 });
 
 let hiddenSince = 0;
