@@ -11,7 +11,8 @@ exception ends its connection alone, everything has a deadline, and HTTP/1.1 is 
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from math import inf
@@ -68,11 +69,12 @@ async def run(
 ) -> None:
     """Serve until `closing` is set; then end event streams, let requests finish, and return."""
     config = _config()
-    wrapped = ASGIWrapper(_sends_whole(app))
+    shield = _Shield()
+    wrapped = ASGIWrapper(_sends_whole(app, shield))
     context = WorkerContext(None)
     lifespan = Lifespan(wrapped, config, {})
     listeners = await settings.port.take()
-    door = _Door(wrapped, config, context, settings.ssl_context, Strangers(settings.proxies))
+    door = _Door(wrapped, config, context, settings.ssl_context, shield, settings.proxies)
     async with trio.open_nursery() as around:
         await around.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
@@ -86,21 +88,45 @@ async def run(
             await context.terminated.set()
             door.hurry()
             requests.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
+            shield.end_by(requests.cancel_scope.deadline)
         with trio.move_on_after(CLOSE_SECONDS):
             await lifespan.wait_for_shutdown()
         around.cancel_scope.cancel()
 
 
-def _sends_whole(app: QuartTrio) -> Callable[..., Awaitable[None]]:
+class _Shield:
+    """Around what no cancelling should cut in two. Each has a deadline, which comes nearer when the server stops."""
+
+    def __init__(self) -> None:
+        self._latest = inf
+        self._scopes: set[trio.CancelScope] = set()
+
+    @contextmanager
+    def hold(self, seconds: float) -> Iterator[trio.CancelScope]:
+        deadline = min(trio.current_time() + seconds, self._latest)
+        with trio.CancelScope(deadline=deadline, shield=True) as scope:
+            self._scopes.add(scope)
+            try:
+                yield scope
+            finally:
+                self._scopes.discard(scope)
+
+    def end_by(self, latest: float) -> None:
+        self._latest = latest
+        for scope in self._scopes:
+            scope.deadline = min(scope.deadline, latest)
+
+
+def _sends_whole(app: QuartTrio, shield: _Shield) -> Callable[..., Awaitable[None]]:
     """The application, with sends that no cancelling cuts in two.
 
     Quart cancels a request the moment it is over, which is inside of its last send: what follows that in there, such as
-    the deadline for the next request, would not happen. Each send has a deadline of its own.
+    the deadline for the next request, would not happen.
     """
 
     async def serve(scope: Any, receive: Callable[[], Awaitable[Any]], send: Callable[[Any], Awaitable[None]]) -> None:
         async def send_whole(message: Any) -> None:
-            with trio.CancelScope(shield=True):
+            with shield.hold(SEND_SECONDS + LINGER_SECONDS):
                 await send(message)
 
         await app(scope, receive, send_whole)
@@ -125,11 +151,13 @@ class _Door:
         config: Config,
         context: WorkerContext,
         ssl_context: ssl.SSLContext | None,
-        strangers: Strangers,
+        shield: _Shield,
+        proxies: tuple[Network, ...],
     ) -> None:
         self._app, self._config, self._context = app, config, context
         self._ssl_context = ssl_context
-        self._strangers = strangers
+        self._shield = shield
+        self._strangers = Strangers(proxies)
         self._connections: set[_Connection] = set()
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -165,7 +193,7 @@ class _Door:
             stream = trio.SSLStream(tcp, self._ssl_context, server_side=True, https_compatible=True)
             with trio.fail_at(headers_until):
                 await stream.do_handshake()
-        connection = _Connection(stream, headers_until)
+        connection = _Connection(stream, headers_until, self._shield)
         # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in.
         state = ConnectionState({"signed_in": stranger.leave})
         self._connections.add(connection)
@@ -202,9 +230,10 @@ class _Connection:
     `scope` is around all of it, requests included.
     """
 
-    def __init__(self, stream: _Stream, headers_until: float) -> None:
+    def __init__(self, stream: _Stream, headers_until: float, shield: _Shield) -> None:
         self.scope = trio.CancelScope()
         self._stream = stream
+        self._shield = shield
         self._sending = trio.Lock()
         self._protocol: H11Protocol | None = None
         self._reading = trio.CancelScope(deadline=headers_until)
@@ -237,13 +266,13 @@ class _Connection:
             case RawData():
                 async with self._sending:
                     try:
-                        with trio.fail_after(SEND_SECONDS, shield=True):
+                        with self._shield.hold(SEND_SECONDS) as sending:
                             await self._stream.send_all(event.data)
-                        return
+                        if not sending.cancelled_caught:
+                            return
+                        await trio.aclose_forcefully(self._stream)
                     except (trio.BrokenResourceError, trio.ClosedResourceError):
                         pass
-                    except trio.TooSlowError:
-                        await trio.aclose_forcefully(self._stream)
                 await self._protocol.handle(Closed())
             case Updated():
                 self._idle = event.idle
