@@ -1,0 +1,215 @@
+"""Store and rules actors on a real file, and host actors around them; agents are links that write down what they get.
+
+Time in messages is what tests say. Commits fail because another connection holds the database's lock.
+"""
+
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from rmactors import clock, wire
+from rmactors.actors import fleet, host, rules, store
+from rmactors.mailbox import Mailbox, ask
+from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
+from rmactors.messages.reports import EndReport, StartReport
+from rmactors.messages.requests import JudgeEnd, JudgeStart, Request
+from rmactors.messages.writes import Answer, Commit, Committed, Reply
+from rmactors.store.reader import Reader
+from rmactors.store.transaction import Wakeups
+from rmactors.store.writer import Writer, connect
+from rmactors.supervision import Budget, Standing, supervise
+from tests.store.ledger import Ledger
+
+BUSY_SECONDS = 0.05
+
+
+@dataclass
+class Works:
+    """What runs. `ledger` is a connection of the test's own, beside the store's."""
+
+    ledger: Ledger
+    to_store: Mailbox[Commit]
+    to_rules: Mailbox[Request | rules.Answered]
+    reader: Reader
+    timing: rules.Timing
+    nursery: trio.Nursery
+    standing: Standing = field(default_factory=Standing)
+    store_state: store.StoreState = field(default_factory=store.StoreState)
+    rules_state: rules.RulesState = field(default_factory=rules.RulesState)
+    directory: fleet.Directory = field(default_factory=fleet.Directory)
+    signs: fleet.Signs = field(default_factory=fleet.Signs)
+    woken: Wakeups = field(default_factory=Wakeups)
+
+    def wake(self, woken: Wakeups) -> None:
+        self.woken.merge(woken)
+        self.directory.wake(woken.hosts)
+
+    async def ask(self, request: Callable[[Reply], Any]) -> Answer:
+        return await ask(self.to_rules.send, request)
+
+    async def start(self, report: StartReport) -> Answer:
+        return await self.ask(partial(JudgeStart, report))
+
+    async def end(self, report: EndReport) -> Answer:
+        return await self.ask(partial(JudgeEnd, report))
+
+    async def commit(self, *writes: object) -> None:
+        answer = await ask(self.to_store.send, lambda reply: Commit(writes, reply))
+        assert isinstance(answer, Committed), answer
+
+    async def settle(self) -> None:
+        """Wait until rules and store have done all that they were given."""
+        for _ in range(3):
+            await self.commit()
+            while len(self.to_rules) or len(self.to_store):
+                await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked(0.002)
+
+    async def crash_rules(self) -> None:
+        """A bug: a message that the rules cannot take."""
+        generation = self.rules_state.generation
+        self.to_rules.answer(Poison())  # type: ignore[arg-type]
+        await until(lambda: self.rules_state.generation > generation)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nothing can be committed meanwhile."""
+        other = sqlite3.connect(self.ledger.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
+
+
+async def until(so: Callable[[], object], why: Callable[[], str] = str) -> None:
+    """Wait until something is so, for at most a few seconds of real time."""
+    for _ in range(2000):
+        if so():
+            return
+        await trio.testing.wait_all_tasks_blocked(0.001)
+        await trio.lowlevel.checkpoint()
+    raise AssertionError(f"it never came {why()}")
+
+
+class Poison:
+    """Nothing that an actor could know."""
+
+    def reply(self, _: Answer) -> None:
+        """Nobody waits."""
+
+
+@asynccontextmanager
+async def open_works(path: Path, timing: rules.Timing | None = None) -> AsyncIterator[Works]:
+    ledger = Ledger(path)
+    reader = Reader(path)
+    async with trio.open_nursery() as nursery:
+        works = Works(
+            ledger, Mailbox("store", 1024), Mailbox("rules", 1024), reader, timing or rules.Timing(0, 0, 300.0), nursery
+        )
+        budget = Budget(50, 60)
+        nursery.start_soon(
+            supervise, "store",
+            lambda: store.run(
+                works.to_store, lambda: Writer(connect(path, busy_seconds=BUSY_SECONDS)), works.wake, works.store_state
+            ),
+            budget, works.standing,
+        )  # fmt: skip
+        nursery.start_soon(
+            supervise, "rules",
+            lambda: rules.run(works.to_rules, works.to_store, reader, works.timing, works.rules_state),
+            budget, works.standing,
+        )  # fmt: skip
+        yield works
+        nursery.cancel_scope.cancel()
+    reader.close()
+    ledger.close()
+
+
+# ---- hosts
+
+
+@dataclass
+class Agent:
+    """The other end of a link to one host's actor."""
+
+    box: Mailbox[host.HostInbox]
+    number: int
+    instance: str = "instance"
+    got: list[wire.FromServer] = field(default_factory=list)
+    closed: tuple[int, str] | None = None
+    seq: int = 0
+
+    @property
+    def link(self) -> Link:
+        if not hasattr(self, "_link"):
+            self._link = Link(self.number, "192.0.2.7", self.got.append, self._close)
+        return self._link
+
+    def _close(self, code: int, reason: str) -> None:
+        self.closed = self.closed or (code, reason)
+
+    async def says(self, frame: wire.FromAgent) -> None:
+        await self.box.send(Heard(self.link, frame, clock.now()))
+
+    async def says_rubbish(self, problem: wire.Unreadable) -> None:
+        await self.box.send(HeardUnreadable(self.link, problem, clock.now()))
+
+    async def hello(self, **changes: Any) -> None:
+        given = {"protocol": wire.ProtocolRange(1, 1), "instance_id": self.instance, "spool_id": "spool", **changes}
+        await self.says(wire.Hello(**given))
+        await self.until(lambda: bool(self.all(wire.Welcome)))
+
+    async def starts(self, job_id: str, **changes: Any) -> int:
+        self.seq += 1
+        frame = wire.JobStarted(
+            **{"seq": self.seq, "job_id": job_id, "kind": "backup", "started_at": ago(1), **changes}
+        )
+        await self.says(frame)
+        return frame.seq
+
+    async def ends(self, job_id: str, status: Any = "failed", **changes: Any) -> int:
+        self.seq += 1
+        given = {
+            "seq": self.seq, "job_id": job_id, "kind": "backup", "status": status, "reason": "error",
+            "started_at": ago(2), "finished_at": ago(1), **changes,
+        }  # fmt: skip
+        await self.says(wire.JobFinished(**given))
+        return int(given["seq"])
+
+    def hangs_up(self) -> None:
+        self.box.answer(LinkClosed(self.link, clock.now()))
+
+    def all(self, kind: type[Any]) -> list[Any]:
+        return [frame for frame in self.got if isinstance(frame, kind)]
+
+    def acked(self) -> list[int]:
+        return [ack.seq for ack in self.all(wire.Ack) if ack.refused is None]
+
+    async def until(self, so: Callable[[], bool]) -> None:
+        """Wait until something is so, for at most a few seconds of real time."""
+        await until(so, lambda: str(self.got))
+
+
+def ago(seconds: float) -> Any:
+    return wire.time_of(clock.now() - clock.seconds(seconds))
+
+
+def settings(**changes: Any) -> host.HostSettings:
+    given = {"heartbeat": 30.0, "offline_alert": 900.0, "stale_grace": 300.0, "not_before": 0.0, **changes}
+    return host.HostSettings(**given)
+
+
+def start_fleet(works: Works, flush_seconds: float = 1000.0, **changes: Any) -> None:
+    """Run a host actor for every host in the database."""
+    ports = host.HostPorts(works.to_rules, works.to_store, works.reader, lambda _: None, works.signs.note)
+    works.nursery.start_soon(
+        fleet.run, works.directory, works.signs, ports, settings(**changes), flush_seconds, works.standing
+    )
