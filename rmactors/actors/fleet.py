@@ -16,6 +16,7 @@ from rmactors import clock
 from rmactors.actors import host
 from rmactors.clock import SECOND
 from rmactors.mailbox import Mailbox, Outlet, Signal
+from rmactors.messages.requests import HostGone
 from rmactors.messages.writes import Answer, Commit, Failed, RecordSigns
 from rmactors.store.memory import HostFacts, load_hosts, load_hosts_running, load_running
 from rmactors.supervision import Budget, Standing, supervise
@@ -73,16 +74,12 @@ async def run(
 ) -> None:
     """Keep one actor going for each enrolled host."""
     running: set[str] = set()
-    started_at, now = trio.current_time(), clock.now()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_flush, signs, ports.to_store, flush_seconds)
 
         def start(facts: HostFacts, has_running_jobs: bool) -> None:
-            age = max(0.0, (now - facts.last_seen_at) / SECOND) if facts.last_seen_at is not None else 0.0
             running.add(facts.id)
-            nursery.start_soon(
-                _host, facts, has_running_jobs, started_at - age, directory, ports, settings, standing, running
-            )
+            nursery.start_soon(_host, facts, has_running_jobs, directory, ports, settings, standing, running)
 
         facts, busy = await ports.reader.run(
             lambda connection: (load_hosts(connection), load_hosts_running(connection))
@@ -103,7 +100,6 @@ async def run(
 async def _host(
     facts: HostFacts,
     has_running_jobs: bool,
-    last_sign: float,
     directory: Directory,
     ports: host.HostPorts,
     settings: host.HostSettings,
@@ -120,9 +116,13 @@ async def _host(
             if not found:
                 return
             current = (found[0], True)
+            # Its sockets are closed: whoever was here says hello again.
+            await ports.to_rules.send(HostGone(facts.id, clock.now()))
         mine, busy = current
         current = None
         jobs = await ports.reader.run(load_running, mine.id) if busy else []
+        silent_for = max(0, clock.now() - mine.last_seen_at) / SECOND if mine.last_seen_at is not None else 0.0
+        last_sign = trio.current_time() - silent_for
         await host.run(mine, jobs, directory.mailbox_of(mine.id), ports, settings, last_sign)
 
     await supervise(f"host:{facts.name}", once, HOST_BUDGET, standing)

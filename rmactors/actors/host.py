@@ -189,6 +189,8 @@ class _Host:
         if trio.current_time() >= self._settings.not_before:
             for job in [job for job in self._running.values() if job.deadline_at <= at]:
                 await self._give_up(job, at, "it has not ended within its longest run time")
+        if self._agent is not None:
+            await self._settle_owed(self._agent, at)
 
     def _reply_silence(self, answer: Answer) -> None:
         self._inbox.answer(SilenceJudged(answer))
@@ -329,6 +331,7 @@ class _Host:
         pending = self._pending.get(what)
         if pending is not None:  # the same report again, while the first is on its way
             pending.waiting.append((greeted.link, frame.seq))
+            await self._count(greeted, at)
             return
         reply = self._reply_to(what)
         try:
@@ -389,6 +392,8 @@ class _Host:
                 if pending.given_up is not None:
                     self._running[job_id] = pending.given_up
                     self._retry_at = trio.current_time() + RETRY_SECONDS
+                    if self._agent is not None and job_id not in self._agent.hello.running_jobs:
+                        self._agent.owed.add(job_id)
             case _:
                 assert_never(message.answer)
 
