@@ -1,12 +1,15 @@
 """Signing in and out: passwords, sessions, throttles, the second factor, showing the password again."""
 
 import pytest
+from argon2 import PasswordHasher
 from quart.testing.client import QuartClient
 
 from rmactors import clock, tokens
 from rmactors.messages.accounts import SetSecondFactor
+from rmactors.store.queries import accounts as queries
 from rmactors.web import access
 from rmactors.web.auth import totp
+from rmactors.web.auth.passwords import Passwords
 from tests.web.conftest import PASSWORD, Site, open_site, settings_for
 
 SECRET = b"01234567890123456789"
@@ -78,6 +81,21 @@ async def test_a_wrong_login_comes_back_with_the_name_intact_and_is_audited(
 async def test_the_user_name_is_known_in_any_case(site: Site) -> None:
     await site.user("Anna")
     assert (await site.browser().post("/login", form=form("aNNa"))).status_code == 303
+
+
+async def test_a_login_after_a_change_of_hash_parameters_gets_in_and_keeps_the_newer_hash(site: Site) -> None:
+    user_id = await site.user()
+    before = await site.services.reader.run(queries.login_by_id, user_id)
+    stronger = Passwords(PasswordHasher(time_cost=2, memory_cost=64, parallelism=1))
+    site.app.extensions["rmactors"].doors.passwords = stronger
+    browser = site.browser()
+    assert (await browser.post("/login", form=form())).status_code == 303
+    assert (await browser.get("/api/alerts")).status_code == 200
+    after = await site.services.reader.run(queries.login_by_id, user_id)
+    assert before is not None
+    assert after is not None
+    assert after.password_hash != before.password_hash
+    assert not stronger.is_outdated(after.password_hash)
 
 
 async def test_a_disabled_user_does_not_get_in_and_is_thrown_out(site: Site) -> None:

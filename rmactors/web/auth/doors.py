@@ -1,9 +1,11 @@
 """The one place where a password is tried: throttles first, then argon2, then the audit of what failed."""
 
+from dataclasses import replace
+
 from rmactors import clock
 from rmactors.addresses import throttle_key
 from rmactors.messages.accounts import RehashPassword
-from rmactors.messages.writes import AppendAudit, Audit
+from rmactors.messages.writes import AppendAudit, Audit, Committed
 from rmactors.store.queries.accounts import Login
 from rmactors.web.access import client_address, services
 from rmactors.web.auth.passwords import LONGEST, Busy, Passwords
@@ -31,8 +33,8 @@ class Doors:
         """One try on an account (a case-folded name, or `<what>:<id>`). Raises the 429."""
         self._take(self._by_account, account[:200])
 
-    async def try_password(self, login: Login | None, password: str, action: str) -> bool:
-        """Whether `password` is that of `login`; a failure goes into the audit trail as `action`.
+    async def try_password(self, login: Login | None, password: str, action: str) -> Login | None:
+        """`login` as it is now where `password` is its own, else None; a failure goes into the audit trail as `action`.
 
         Takes the same time where there is no such user, or a disabled one. Raises the 429 where too many wait.
         """
@@ -43,12 +45,15 @@ class Doors:
             )
             if right and usable is not None and self.passwords.is_outdated(usable.password_hash):
                 newer = await self.passwords.hash(password)
-                await services().ask_store(RehashPassword(usable.id, usable.password_hash, newer))
+                answer = await services().ask_store(RehashPassword(usable.id, usable.password_hash, newer))
+                if isinstance(answer, Committed):
+                    usable = replace(usable, password_hash=newer)
         except Busy:
             raise too_many("Too many people sign in at the moment. Try again in a few seconds.", 5) from None
         if not right:
             await self.note_failure(login, action)
-        return right
+            return None
+        return usable
 
     async def note_failure(self, login: Login | None, action: str) -> None:
         """An audit row of a failed try. A name that nobody has is not kept: people type passwords into that field."""

@@ -43,13 +43,13 @@ async def log_in() -> Response:
     try:
         doors.knock_from_here()
         doors.knock(username.casefold())
-        login = await services().reader.run(queries.login_by_name, username)
-        right = await doors.try_password(login, password, "user.login")
+        found = await services().reader.run(queries.login_by_name, username)
+        login = await doors.try_password(found, password, "user.login")
     except Problem as problem:
         if problem.status != 429:
             raise
         return await _page("login.html", 429, problem, next=target, username=username, error=problem.detail)
-    if login is None or not right:
+    if login is None:
         return await _page("login.html", 422, next=target, username=username, error=_WRONG)
     owes = login.totp_secret is not None
     response = _to(f"/login/second-factor?next={quote(target, safe='/')}" if owes else target)
@@ -123,13 +123,13 @@ async def reauthenticate() -> Response:
         return _to(target)
     try:
         doors.knock(f"proof:{who.id}")
-        login = await services().reader.run(queries.login_by_id, who.id)
-        right = await doors.try_password(login, form.get("password", ""), "user.reauthenticate")
+        found = await services().reader.run(queries.login_by_id, who.id)
+        login = await doors.try_password(found, form.get("password", ""), "user.reauthenticate")
     except Problem as problem:
         if problem.status != 429:
             raise
         return await _page("reauthenticate.html", 429, problem, next=target, error=problem.detail)
-    if not right:
+    if login is None:
         return await _page("reauthenticate.html", 422, next=target, error="This is not your password.")
     proof = ProveSession(who.session_id, services().now(), audit("user.reauthenticate", "user", who.id))
     answer = await services().ask_store(proof)
