@@ -17,6 +17,7 @@ import trio
 
 from rmactors import clock, ids, reports, wire
 from rmactors.clock import SECOND
+from rmactors.errands import Errands
 from rmactors.liveness import Liveness
 from rmactors.mailbox import Mailbox, Outlet
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
@@ -162,7 +163,7 @@ class _Host:
         self._pending: dict[tuple[str, str], _Pending] = {}
         self._running = {job.id: job for job in running}
         self._sent_rev: int | None = None
-        self._sent_errands: set[tuple[str, bool]] = set()
+        self._errands = Errands()
         self._retry_at = float("inf")
 
     # ---- time
@@ -280,7 +281,7 @@ class _Host:
         )
         if as_agent:
             self._sent_rev = desk.schedules_rev
-            self._sent_errands.clear()
+            self._errands = Errands()
             self._send_errands(link, desk)
             greeted.owed = self._running.keys() - set(hello.running_jobs)
             await self._settle_owed(greeted, at)
@@ -375,7 +376,7 @@ class _Host:
                     link.send(wire.Ack(seq))
                 if event == "end":
                     self._running.pop(job_id, None)
-                    self._sent_errands -= {(job_id, False), (job_id, True)}
+                    self._errands.forget(job_id)
                 elif event == "start":
                     await self._learn_deadline(job_id, message.answer)
                 if pending.lines:
@@ -500,17 +501,6 @@ class _Host:
         self._send_errands(self._agent.link, desk)
 
     def _send_errands(self, link: Link, desk: HostDesk) -> None:
-        for errand in desk.errands:
-            if errand.queued and not errand.cancel and (errand.job_id, False) not in self._sent_errands:
-                self._sent_errands.add((errand.job_id, False))
-                link.send(wire.RunJob(errand.job_id, errand.kind, errand.schedule_id, errand.params))
-            if errand.cancel and (errand.job_id, True) not in self._sent_errands:
-                self._sent_errands.add((errand.job_id, True))
-                link.send(wire.CancelJob(errand.job_id))
-        waiting = {errand.job_id for errand in desk.errands}
-        for job_id in [job_id for job_id, cancelled in self._sent_errands if not cancelled]:
-            # Sent, but cancelled before it began: the agent may hold it back for another job to end.
-            begun = job_id in self._running or (job_id, "start") in self._pending
-            if job_id not in waiting and not begun and (job_id, True) not in self._sent_errands:
-                self._sent_errands.add((job_id, True))
-                link.send(wire.CancelJob(job_id))
+        begun = self._running.keys() | {job_id for job_id, event in self._pending if event == "start"}
+        for frame in self._errands.untold(desk.errands, begun):
+            link.send(frame)

@@ -3,10 +3,10 @@
 import json
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
 
 from rmactors import wire
 from rmactors.dispatch import Item
+from rmactors.errands import Errand
 from rmactors.rules.book import Book, Schedule
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
@@ -89,18 +89,6 @@ class RunningJob:
     schedule_id: str | None
     started_at: int
     deadline_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """Something that waits to be told to a host: start this job, or cancel it."""
-
-    job_id: str
-    kind: JobKind
-    schedule_id: str | None
-    params: dict[str, Any]
-    queued: bool
-    cancel: bool
 
 
 @dataclass(frozen=True, slots=True)
