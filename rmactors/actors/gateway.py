@@ -12,9 +12,10 @@ has not signed in is counted by its address, one that showed a wrong token for a
 import logging
 import ssl
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import trio
 import trio_websocket
@@ -131,24 +132,25 @@ class _Gateway:
         stream: trio.abc.Stream = tcp
         async with trio.open_nursery() as nursery:
             request = None
-            with self._handshake():
+            with self._handshake() as scope:
                 if self._settings.ssl_context is not None:
                     stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
+                reading = cast(trio.Nursery, _Reading(nursery, ended=scope.cancel))
                 request = await trio_websocket.wrap_server_stream(
-                    nursery, stream, message_queue_size=16, max_message_size=wire.MAX_FRAME_BYTES
+                    reading, stream, message_queue_size=16, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
                 await self._welcome(request, address, stranger)
             nursery.cancel_scope.cancel()
 
     @contextmanager
-    def _handshake(self) -> Iterator[None]:
+    def _handshake(self) -> Iterator[trio.CancelScope]:
         """Left at the deadline, or when the server stops."""
         with trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_SECONDS) as scope:
             self._handshakes.add(scope)
             try:
-                yield
+                yield scope
             finally:
                 self._handshakes.discard(scope)
 
@@ -283,6 +285,25 @@ class _Gateway:
                 greeted = True
                 await mailbox.send(Heard(link, frame, clock.now()))
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What trio-websocket needs of a nursery: to start its reader. Says when that has ended.
+
+    Without it, the library waits on for the request of a peer that has left, whose place among the strangers would stay
+    taken until the deadline.
+    """
+
+    nursery: trio.Nursery
+    ended: Callable[[], None]
+
+    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
+        self.nursery.start_soon(self._run, read)
+
+    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
+        await read()
+        self.ended()
 
 
 class _Connection:
