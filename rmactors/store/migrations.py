@@ -46,7 +46,7 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
 
 
 def statements(script: str) -> list[str]:
-    """The script's statements, each on lines of its own. One ends where SQLite's tokenizer says so, so `;` in a comment does not."""
+    """The script's statements, each on lines of its own. SQLite's tokenizer says where one ends."""
     found, pending = [], ""
     for line in script.splitlines(keepends=True):
         pending += line
