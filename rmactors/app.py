@@ -7,6 +7,7 @@
     │   ├─ fleet ─ host:…        one for each enrolled host
     │   ├─ ticker                time, as messages
     │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    │   ├─ janitor               removes what is older than it is kept
     │   ├─ lag                   how late the event loop is, for /metrics
     │   └─ watchdog              tells an outside monitor that all is well (where one is set)
     └─ edges                     told to close first, within `CLOSE_SECONDS`
@@ -38,7 +39,7 @@ import msgspec
 import trio
 
 from rmactors import PRODUCT, __version__, clock
-from rmactors.actors import delivery, fleet, gateway, host, post, rules, store, watchdog, web
+from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
 from rmactors.addresses import parse_networks
@@ -204,6 +205,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
         ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds)),
         ("pulse", CLOCK_BUDGET, lambda: _pulse(to_store, store_state)),
         ("lag", CLOCK_BUDGET, meters.measure_lag),
+        ("janitor", CLOCK_BUDGET, lambda: janitor.run(to_store, reader, _periods(settings))),
     ]
     edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
         ("gateway", EDGE_BUDGET, lambda: gateway.run(
@@ -359,6 +361,13 @@ def _spec(facts: ChannelFacts, box: SecretBox) -> ChannelSpec:
         box.open(facts.config, associated=f"notification-channel:{facts.id}"), type=dict[str, Any]
     )
     return ChannelSpec(facts.id, facts.kind, facts.name, config, facts.default_priority)
+
+
+def _periods(settings: Settings) -> janitor.Periods:
+    return janitor.Periods(
+        settings.retain_job_logs_days, settings.retain_jobs_days, settings.retain_alerts_days,
+        settings.retain_notification_log_days, settings.retain_audit_days,
+    )  # fmt: skip
 
 
 def _watchdog_fetch(

@@ -40,6 +40,7 @@ _COUNTED = {
     "report": ("rmactors_reports", "Reports of ended jobs, committed.", ("kind", "result")),
     "attempt": ("rmactors_notification_attempts", "Attempts to notify, tests included.", ("channel_kind", "result")),
     "alert": ("rmactors_alerts_raised", "Alerts raised.", ("kind", "severity")),
+    "pruned": ("rmactors_pruned", "Rows removed because they were older than their kind is kept.", ("what",)),
 }
 
 

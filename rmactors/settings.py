@@ -21,7 +21,7 @@ def _setting(default: Any, help: str, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations are seconds and may be fractions. Addresses are `host:port`, IPv6 in brackets."""
+    """Durations are seconds, of `…_days` days, and may be fractions. Addresses are `host:port`, IPv6 in brackets."""
 
     listen: str = _setting("127.0.0.1:8080", "address of pages, API and /healthz")
     agent_listen: str = _setting("127.0.0.1:8081", "address of the agents' WebSocket")
@@ -43,6 +43,11 @@ class Settings:
     stale_grace_seconds: float = _setting(300.0, "smallest grace for a missed schedule")
     restart_grace_seconds: float = _setting(120.0, "after a start, nobody is judged silent or late before this")
     retry_max_seconds: float = _setting(86400.0, "how long a notification is retried before it is dead")
+    retain_job_logs_days: float = _setting(30.0, "days that the output of jobs is kept")
+    retain_jobs_days: float = _setting(400.0, "days that ended jobs are kept")
+    retain_alerts_days: float = _setting(400.0, "days that resolved alerts are kept")
+    retain_notification_log_days: float = _setting(90.0, "days that attempts to notify are kept")
+    retain_audit_days: float = _setting(400.0, "days that the audit trail is kept")
     watchdog_url: str = _setting("", "fetched every minute while all is well", secret=True)
 
     @property
@@ -139,10 +144,13 @@ def _typed(setting: Field[Any], value: Any, source: str) -> Any:
                 return False
             raise SettingsError(f"{source}: {setting.name} must be true or false, not {value!r}")
         case float():
+            unit = "days" if setting.name.endswith("_days") else "seconds"
             try:
                 number = float(value)
             except (TypeError, ValueError):
-                raise SettingsError(f"{source}: {setting.name} must be a number of seconds, not {value!r}") from None
+                raise SettingsError(f"{source}: {setting.name} must be a number of {unit}, not {value!r}") from None
+            if unit == "days" and not 0 < number <= 36_500:
+                raise SettingsError(f"{source}: {setting.name} must be more than 0 and at most 36,500 days")
             if not 0 <= number < 1e10 or (number == 0 and not setting.name.endswith("grace_seconds")):
                 raise SettingsError(f"{source}: {setting.name} must be more than 0 seconds, not {value!r}")
             return number

@@ -458,6 +458,38 @@ class RetryDelivery:
     audit: Audit
 
 
+OldKind = Literal[
+    "job_logs",
+    "jobs",
+    "held",
+    "told",
+    "group_windows",
+    "alerts",
+    "deliveries",
+    "dead_deliveries",
+    "notification_log",
+    "audit",
+    "sessions",
+    "enrollment_tokens",
+    "silences",
+    "tracks",
+    "host_notes",
+    "schedules",
+    "hosts",
+]
+"""What goes when it is old; a table, or some of its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Removes those of `keys` that are older than `before` and may go, at most about `most` rows. Value: how many."""
+
+    what: OldKind
+    before: int
+    keys: tuple[str, ...]
+    most: int
+
+
 @dataclass(frozen=True, slots=True)
 class AppendAudit:
     """An audit row for what changes nothing else: a failed login."""
@@ -506,6 +538,7 @@ Write = (
     | SettleAttempt
     | LogTest
     | RetryDelivery
+    | Prune
     | AppendAudit
 )
 

@@ -35,8 +35,8 @@ class DuplicateWrite(Exception):
     """It is on disk already. The asker may go on as if it had just been written."""
 
 
-Count = Literal["report", "attempt", "alert"]
-"""`report` (kind of job, status), `attempt` (kind of channel, verdict), `alert` (kind, severity)."""
+Count = Literal["report", "attempt", "alert", "pruned"]
+"""`report` (kind of job, status), `attempt` (kind of channel, verdict), `alert` (kind, severity), `pruned` (table)."""
 Counted = tuple[str, ...]
 
 
@@ -55,10 +55,10 @@ class Wakeups:
     counts: dict[Counted, int] = field(default_factory=dict)
     """What was committed, for `/metrics`: counted here, so that only what is on disk counts."""
 
-    def count(self, what: Count, *labels: str) -> None:
-        """One more of `what`. Labels come from closed vocabularies, never from what somebody may name as he likes."""
+    def count(self, what: Count, *labels: str, number: int = 1) -> None:
+        """So many more of `what`. Labels come from closed vocabularies, never from what somebody may name freely."""
         key = (what, *labels)
-        self.counts[key] = self.counts.get(key, 0) + 1
+        self.counts[key] = self.counts.get(key, 0) + number
 
     def merge(self, other: "Wakeups") -> None:
         self.channels |= other.channels

@@ -12,11 +12,11 @@ from typing import Any
 from rmactors.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
 
 # Imported for their handlers.
-from rmactors.store import accounts, alerts, audit, channels, hosts, jobs, outbox, schedules, silences
+from rmactors.store import accounts, alerts, audit, channels, hosts, jobs, outbox, retention, schedules, silences
 from rmactors.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 
 _log = logging.getLogger(__name__)
-HANDLED_IN = (accounts, alerts, audit, channels, hosts, jobs, outbox, schedules, silences)
+HANDLED_IN = (accounts, alerts, audit, channels, hosts, jobs, outbox, retention, schedules, silences)
 
 
 def connect(database: Path, *, busy_seconds: float = 5.0) -> sqlite3.Connection:
