@@ -178,7 +178,8 @@ class Agent:
     async def ends(self, job_id: str, status: Any = "failed", **changes: Any) -> int:
         self.seq += 1
         given = {
-            "seq": self.seq, "job_id": job_id, "kind": "backup", "status": status, "reason": "error",
+            "seq": self.seq, "job_id": job_id, "kind": "backup", "status": status,
+            "reason": "ok" if status == "succeeded" else "error",
             "started_at": ago(2), "finished_at": ago(1), **changes,
         }  # fmt: skip
         await self.says(wire.JobFinished(**given))
