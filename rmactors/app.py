@@ -107,8 +107,7 @@ class Server:
 
 
 async def serve(server: Server) -> None:
-    """Run until `server.closing` is set. Raises StartError, or OverBudgetError in a group where an"
-    " actor kept crashing."""
+    """Run until `server.closing` is set. Raises StartError; in a group, OverBudgetError: an actor kept crashing."""
     settings = server.settings
     with _alone(settings):
         box = server.box = _open(settings)
@@ -346,8 +345,7 @@ def _take_all_files() -> None:
 
 
 def _tune_memory() -> None:
-    """What was imported lives for ever: the collector need not look at it again. Saves a third of"
-    " the CPU a message costs."""
+    """What was imported lives for ever: not looking at it again saves a third of the CPU that a message costs."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

@@ -450,8 +450,7 @@ class LogTest:
 
 @dataclass(frozen=True, slots=True)
 class RetryDelivery:
-    """Makes a dead delivery due again. Refused `not_found`, or `conflict` where it is not dead or"
-    " its channel is off."""
+    """Makes a dead delivery due again. Refused `not_found`, or `conflict`: it is not dead, or its channel is off."""
 
     delivery_id: str
     at: int

@@ -125,8 +125,7 @@ def decide(book: Book, request: Decidable, fresh_id: str, least_grace: float) ->
 def look(
     book: Book, schedule: Schedule, now: int, fresh_id: str, least_grace: float, not_before: int
 ) -> tuple[Verdict, int]:
-    """Whether a slot of the schedule was missed, and when to look again. Not judged within one"
-    " grace of `not_before`."""
+    """Whether a slot of the schedule was missed, and when to look again. Not judged within a grace of `not_before`."""
     slot = slots.missed(schedule.slots, now, least_grace)
     if slot is None:
         return Verdict((), False, "no slot was missed"), slots.look_again(schedule.slots, now, least_grace)

@@ -19,8 +19,7 @@ C = TypeVar("C")
 
 
 class RefusedWrite(Exception):
-    """The write can never be taken; `code` says why. You get it for what an operator or agent got"
-    " wrong, not for races."""
+    """The write can never be taken; `code` says why. You get it for what somebody got wrong, not for races."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(detail)

@@ -18,13 +18,13 @@ from rmactors.actors import fleet, host, rules, store
 from rmactors.mailbox import Mailbox, ask
 from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import EndReport, StartReport
-from rmactors.messages.requests import JudgeEnd, JudgeStart, Request
+from rmactors.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
 from rmactors.messages.writes import Answer, Commit, Committed, Reply
 from rmactors.store.reader import Reader
 from rmactors.store.transaction import Wakeups
 from rmactors.store.writer import Writer, connect
 from rmactors.supervision import Budget, Standing, supervise
-from tests.store.ledger import Ledger
+from tests.store.ledger import Ledger, audit
 
 BUSY_SECONDS = 0.05
 
@@ -64,12 +64,13 @@ class Works:
         assert isinstance(answer, Committed), answer
 
     async def settle(self) -> None:
-        """Wait until rules and store have done all that they were given."""
-        for _ in range(3):
-            await self.commit()
-            while len(self.to_rules) or len(self.to_store):
-                await trio.lowlevel.checkpoint()
+        """Wait until rules and store have done all that they were given, and what that led to.
+
+        Each round goes through the rules to the store and back, behind whatever waits there.
+        """
+        for _ in range(4):
             await trio.testing.wait_all_tasks_blocked(0.002)
+            await self.ask(partial(Resolve, "no such alert", "nobody", None, 0, audit()))
 
     async def crash_rules(self) -> None:
         """A bug: a message that the rules cannot take."""
