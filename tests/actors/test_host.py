@@ -211,8 +211,7 @@ async def test_a_loss_that_could_not_be_committed_is_judged_again(works: Works, 
     await works.settle()
     with works.locked():
         await here.says_rubbish(wire.Unreadable("bad_report", "x", 9))  # the one that was spooled
-        await until(lambda: works.store_state.failing is not None)
-        await works_idle()
+        await until(lambda: works.rules_state.reloads == 1)  # the loss, not the note of the report, has failed
     await works.settle()
     assert works.ledger.rows("SELECT reason FROM jobs") == [(None,)]
     mock_clock.jump(6)
