@@ -160,7 +160,8 @@ class _Gateway:
             return await _reject(request, 404, "not found")
         if b"origin" in headers:
             return await _reject(request, 403, "this port is for agents, not for browsers")
-        credential = await self._credential(headers.get(b"authorization", b""))
+        digest = _digest(headers.get(b"authorization", b""))
+        credential = await self._credential(digest)
         if credential is None:
             stranger.leave_late(trio.current_time())
             return await _reject(request, 401, "the token is wrong, used, expired or revoked")
@@ -170,14 +171,14 @@ class _Gateway:
             return await self._enroll(socket, credential.enrollment_id, address)
         assert credential.host_id is not None
         stranger.leave()
-        return await self._talk(socket, credential.host_id, address)
 
-    async def _credential(self, authorization: bytes) -> Credential | None:
-        scheme, _, token = authorization.partition(b" ")
-        if scheme.lower() != b"bearer" or not token.strip():
-            return None
-        digest = tokens.digest(token.strip().decode("latin-1"))
-        return await self._ports.reader.run(find_credential, digest, clock.now())
+        async def still_good() -> bool:
+            return await self._credential(digest) == credential
+
+        return await self._talk(socket, credential.host_id, address, still_good)
+
+    async def _credential(self, digest: str | None) -> Credential | None:
+        return await self._ports.reader.run(find_credential, digest, clock.now()) if digest is not None else None
 
     # ---- enrolment
 
@@ -232,7 +233,13 @@ class _Gateway:
 
     # ---- a host's connection
 
-    async def _talk(self, socket: trio_websocket.WebSocketConnection, host_id: str, address: str) -> None:
+    async def _talk(
+        self,
+        socket: trio_websocket.WebSocketConnection,
+        host_id: str,
+        address: str,
+        still_good: Callable[[], Awaitable[bool]],
+    ) -> None:
         mailbox = self._ports.mailbox_of(host_id)
         self._numbers += 1
         number = self._numbers
@@ -243,7 +250,7 @@ class _Gateway:
             self._state.agents += 1
             nursery.start_soon(connection.write)
             try:
-                await self._listen(connection, link, mailbox)
+                await self._listen(connection, link, mailbox, still_good)
                 connection.close(1000, "")
             except trio_websocket.ConnectionClosed:
                 nursery.cancel_scope.cancel()
@@ -252,7 +259,13 @@ class _Gateway:
                 del self._connections[number]
                 mailbox.answer(LinkClosed(link, clock.now()))
 
-    async def _listen(self, connection: "_Connection", link: Link, mailbox: Outlet[FromLink]) -> None:
+    async def _listen(
+        self,
+        connection: "_Connection",
+        link: Link,
+        mailbox: Outlet[FromLink],
+        still_good: Callable[[], Awaitable[bool]],
+    ) -> None:
         """Pass on what comes until the connection is to be closed."""
         greeted = False
         while not connection.is_closing():
@@ -281,6 +294,9 @@ class _Gateway:
                 ours = wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL)
                 connection.send(wire.Error("protocol_unsupported", "no common version of the protocol", ours))
                 return connection.close(wire.CLOSE_PROTOCOL, "protocol_unsupported")
+            elif not greeted and not await still_good():
+                # Revoked between upgrade and hello: the host's actor closes only the links that it has heard of.
+                return connection.close(wire.CLOSE_REVOKED, "revoked")
             else:
                 greeted = True
                 await mailbox.send(Heard(link, frame, clock.now()))
@@ -349,6 +365,14 @@ class _Connection:
         except (trio_websocket.ConnectionClosed, trio.TooSlowError):
             pass  # it left, or reads nothing: nothing more can be said to it
         self._scope.cancel()
+
+
+def _digest(authorization: bytes) -> str | None:
+    """What a bearer token is found by; None where the header holds none."""
+    scheme, _, token = authorization.partition(b" ")
+    if scheme.lower() != b"bearer" or not token.strip():
+        return None
+    return tokens.digest(token.strip().decode("latin-1"))
 
 
 async def _reject(request: trio_websocket.WebSocketRequest, status: int, why: str) -> None:
