@@ -133,8 +133,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
     directory, signs, counter, live = fleet.Directory(), fleet.Signs(), post.Counter(), Live()
     standing = Standing()
     meters = Meters()
-    store_state = store.StoreState(observe=meters.commit_took)
-    rules_state, gateway_state = rules.RulesState(), gateway.GatewayState()
+    # Health counts from the start: nothing is overdue that has only just begun.
+    store_state = store.StoreState(committed_at=started, observe=meters.commit_took)
+    rules_state, gateway_state = rules.RulesState(ticked_at=started), gateway.GatewayState()
 
     def wake(wakeups: Wakeups) -> None:
         """After a commit: who has something to look at."""

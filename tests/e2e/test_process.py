@@ -1,5 +1,6 @@
 """The server as a process: garbage on its ports, its clean end, a second one beside it, an installed wheel."""
 
+import contextlib
 import importlib.util
 import random
 import subprocess
@@ -120,6 +121,20 @@ async def test_events_name_what_changed(shared_server: Server) -> None:
                 assert chunk, heard
                 heard += chunk
     assert heard.startswith(b"HTTP/1.1 200")
+
+
+def test_the_first_answer_of_a_server_that_just_started_says_that_all_is_well(server: Server) -> None:
+    server.stop()
+    server.spawn()
+    answers: list[httpx.Response] = []
+
+    def answered() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            answers.append(httpx.get(f"{server.url}/healthz", trust_env=False))
+        return bool(answers)
+
+    eventually(answered, 30, lambda: server.log, pause=0.005)
+    assert answers[0].json()["checks"] == {"store": "ok", "rules": "ok", "delivery": "ok"}
 
 
 def test_a_second_server_on_the_same_data_dir_refuses_and_says_why(shared_server: Server, tmp_path: Path) -> None:
