@@ -19,17 +19,15 @@ Who sends to whom: gateway → host → rules → store; web → rules, store; d
 wait, and wake-ups from the store, which carry names alone. So nobody waits for somebody who waits for him.
 """
 
-import fcntl
 import gc
 import logging
-import os
 import resource
 import signal
 import sqlite3
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -38,7 +36,7 @@ from typing import Any
 import msgspec
 import trio
 
-from rmactors import PRODUCT, __version__, clock
+from rmactors import PRODUCT, __version__, clock, data_dir
 from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
@@ -52,6 +50,7 @@ from rmactors.channels.registry import make_channel, preview, shared_ssl_context
 from rmactors.channels.request import USER_AGENT, HttpRequest
 from rmactors.channels.tls import TrustError
 from rmactors.clock import seconds
+from rmactors.data_dir import DataDirTaken
 from rmactors.mailbox import Mailbox, Outlet, ask
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.requests import Request, Tick
@@ -267,23 +266,14 @@ class _AllListening:
 @contextmanager
 def _alone(settings: Settings) -> Iterator[None]:
     """Hold the data dir's lock. A second server on the same data dir is refused."""
-    try:
-        Path(settings.data_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock = os.open(Path(settings.data_dir) / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise StartError(
-            f"another server is running on the data dir {settings.data_dir}; stop it, or give this"
-            f" one its own RM_DATA_DIR"
-        ) from None
-    try:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(data_dir.locked(Path(settings.data_dir)))
+        except DataDirTaken as taken:
+            raise StartError(f"{taken}; stop it, or give this one its own RM_DATA_DIR") from None
+        except OSError as error:
+            raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
         yield
-    finally:
-        os.close(lock)
 
 
 def _open(settings: Settings) -> SecretBox:

@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+DEFAULT_FILE = Path("/etc/rmactors/rmactors.toml")
+"""Where command lines look for settings when none is named."""
+
 
 class SettingsError(Exception):
     """A setting cannot be used. The message names it and says what it should be. Raised before anything starts."""

@@ -12,9 +12,10 @@ from pathlib import Path
 import click
 
 from rmactors import clock, ids, tokens
+from rmactors.cli.options import config_option, settings_of
 from rmactors.messages.accounts import CreateApiToken, CreateUser
 from rmactors.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Refused
-from rmactors.settings import Settings, SettingsError, load
+from rmactors.settings import Settings
 from rmactors.store.migrations import MigrationError
 from rmactors.store.offline import commit_here
 from rmactors.vocabulary import ROLES, Role
@@ -28,15 +29,12 @@ _MOST_MINUTES = 7 * 24 * 60.0
 
 
 @click.group()
-@click.option("--config", type=click.Path(exists=True, dir_okay=False), help="The server's TOML file.")
-@click.option("--data-dir", help="Where rm.db lives [RM_DATA_DIR, ./data].")
+@config_option
+@click.option("--data-dir", help="Where rm.db lives.  [RM_DATA_DIR, ./data]")
 @click.pass_context
-def admin(context: click.Context, config: str | None, data_dir: str | None) -> None:
+def admin(context: click.Context, config_file: str | None, data_dir: str | None) -> None:
     """Users and tokens, on the data dir, also while the server runs."""
-    try:
-        context.obj = load({"data_dir": data_dir}, file=config)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
+    context.obj = settings_of({"data_dir": data_dir}, config_file)
 
 
 @admin.command("create-user")

@@ -1,13 +1,13 @@
 """`rmactors keys`: the key of the stored secrets."""
 
 import sqlite3
-from typing import Any
 
 import click
 
 from rmactors import clock
+from rmactors.cli.options import settings_options
 from rmactors.secrets import SecretBox, SecretError
-from rmactors.settings import SettingsError, load
+from rmactors.settings import Settings
 from rmactors.store import secret_rows
 from rmactors.store.writer import connect
 
@@ -21,17 +21,14 @@ def keys() -> None:
 
 
 @keys.command()
-@click.option("--data-dir", help="where rm.db and secret.key live [RM_DATA_DIR, ./data]")
-@click.option("--secret-key-file", help="the key file [RM_SECRET_KEY_FILE, <data dir>/secret.key]")
-@click.option("--config", type=click.Path(dir_okay=False), help="TOML file with the server's settings")
-def rotate(config: str | None, **flags: Any) -> None:
+@settings_options
+def rotate(settings: Settings) -> None:
     """Seal every stored secret under a new key, also while the server runs.
 
     May be interrupted at any time and called again. Afterwards back up the new key file: it opens this database
     from now on, the old one opens only older backups.
     """
     try:
-        settings = load(flags, file=config)
         if not settings.database.exists():
             raise click.ClickException(
                 f"there is no database at {settings.database}; set RM_DATA_DIR or --data-dir to the server's data dir"
@@ -43,7 +40,7 @@ def rotate(config: str | None, **flags: Any) -> None:
             moved = secret_rows.rotate(connection, settings.key_file, clock.now())
         finally:
             connection.close()
-    except (SettingsError, SecretError) as error:
+    except SecretError as error:
         raise click.ClickException(str(error)) from None
     except sqlite3.Error as error:
         raise click.ClickException(f"the database could not be changed: {error}. Nothing is lost; try again.") from None

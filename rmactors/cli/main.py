@@ -14,6 +14,8 @@ _COMMANDS = {
     "demo": ("rmactors.cli.demo", "see it work: server, agent, restic and a sink in one process"),
     "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
     "agent": ("rmactors.cli.agent", "the part that runs on each host"),
+    "backup": ("rmactors.cli.backup", "copy the database into one file, also while the server runs"),
+    "restore": ("rmactors.cli.backup", "put a backup into the data dir"),
     "keys": ("rmactors.cli.keys", "the key of stored secrets"),
     "simulate": ("rmactors.cli.simulate", "many protocol-true agents, for sizing"),
 }

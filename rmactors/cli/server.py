@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from rmactors.app import run
-from rmactors.settings import Settings, SettingsError, load
+from rmactors.cli.options import config_option, settings_of
+from rmactors.settings import Settings
 
 
 def _with_settings(command: click.Command) -> click.Command:
@@ -21,17 +22,13 @@ def _with_settings(command: click.Command) -> click.Command:
 
 
 @click.command()
-@click.option("--config", "config_file", metavar="FILE", envvar="RM_CONFIG", help="TOML file with settings")
+@config_option
 @click.option("--log-level", default="warning", show_default=True, help="debug, info, warning or error")
 def server(config_file: str | None, log_level: str, **flags: Any) -> None:
     """Run the server until SIGTERM or SIGINT. Every flag is also an environment variable RM_…."""
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("trio-websocket").setLevel(logging.ERROR)
-    try:
-        settings = load(flags, file=config_file)
-    except SettingsError as error:
-        raise click.ClickException(str(error)) from None
-    sys.exit(run(settings))
+    sys.exit(run(settings_of(flags, config_file)))
 
 
 _with_settings(server)
