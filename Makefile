@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check format bench drill screenshots wheel clean
+.PHONY: demo test check format bench soak drill screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -28,6 +28,10 @@ format: $(VENV)/installed-dev
 
 bench: $(VENV)/installed-dev
 	$(BIN)/python -m bench $(ARGS)
+
+# Ten minutes of a fleet of 10,000; needs as many open files (ulimit -n).
+soak: $(VENV)/installed-dev
+	$(BIN)/python -m bench --full --part fleet $(ARGS)
 
 drill: $(VENV)/installed-dev
 	$(BIN)/python -m bench.drill $(ARGS)

@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import trio
 
-from bench import measures, tick
+from bench import agent, fleet, measures, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from tests.e2e.harness import Server, away
 from tests.e2e.sink import open_sink
 
-PARTS = ("intake", "idle", "delivery", "tick")
+PARTS = ("intake", "idle", "delivery", "fleet", "agent", "tick")
 
 
 async def _intake(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
@@ -33,6 +33,11 @@ async def _delivery(server: Server, scale: Scale, report: Callable[[Figure], Non
         await measures.outage(server, sink, scale, credentials, report)
 
 
+async def _fleet(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
+    async with open_sink() as sink:
+        await fleet.hold(server, sink, scale, report)
+
+
 async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Figure]:
     figures: list[Figure] = []
 
@@ -44,6 +49,8 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
         "intake": _intake,
         "idle": measures.idle,
         "delivery": _delivery,
+        "fleet": _fleet,
+        "agent": agent.rest,
     }
     for part in parts:
         if part == "tick":

@@ -34,12 +34,15 @@ class Scale:
     outage_seconds: float
     drain: int
     page_alerts: int
+    fleet_agents: int
+    fleet_seconds: float
+    agent_seconds: float
 
 
-SHORT = Scale(10_000, 10_000, 8, 500, 30_000, 6, 20, 2_000, 100_000)
-QUICK = Scale(600, 600, 0.5, 50, 1_000, 0.5, 1, 200, 5_000)
+SHORT = Scale(10_000, 10_000, 8, 500, 30_000, 6, 20, 2_000, 100_000, 1_000, 20, 20)
+QUICK = Scale(600, 600, 0.5, 50, 1_000, 0.5, 1, 200, 5_000, 50, 2, 1)
 """To see that the measurements themselves work; its figures mean little."""
-FULL = Scale(50_000, 50_000, 30, 5_000, 30_000, 20, 20, 10_000, 200_000)
+FULL = Scale(50_000, 50_000, 30, 5_000, 30_000, 20, 20, 10_000, 200_000, 10_000, 600, 120)
 
 Report = Callable[[Figure], None]
 
@@ -109,10 +112,10 @@ async def idle(server: Server, scale: Scale, report: Report) -> None:
     """Connected agents that have nothing to say, then the heartbeats of many more."""
     credentials = await enrolled(server, scale.idle_agents + 50, "idle")
     async with connected(server, credentials[:50]):  # whatever the first ones cost once is no agent's memory
-        await _rest(server)
+        await rest(server)
         before = own_memory_kib(server.pid)
         async with connected(server, credentials[50:]) as links:
-            await _rest(server)
+            await rest(server)
             each = (own_memory_kib(server.pid) - before) / len(links)
             note = f"anonymous memory, {len(links):,} agents after hello"
             report(Figure("memory per idle agent", each, "KiB", 60, 35, note=note))
@@ -125,7 +128,7 @@ async def idle(server: Server, scale: Scale, report: Report) -> None:
             report(Figure(name, share, "% of a core", 25 * 3, 25, note=note))
 
 
-async def _rest(server: Server) -> None:
+async def rest(server: Server) -> None:
     """Wait until the server has done what it had to do: no CPU worth mentioning in half a second."""
     for _ in range(20):
         cpu = cpu_seconds(server.pid)
@@ -209,7 +212,7 @@ async def outage(server: Server, sink: Sink, scale: Scale, credentials: list[Cre
         first = sink.told("/ops")[told].at
         report(Figure("first delivery after the outage", first - back, "s", 30, 5))
         cpu = cpu_seconds(server.pid)
-        await _queue_empty(server)
+        await queue_empty(server)
         last = sink.told("/ops")[-1].at
         count = len(sink.told("/ops")) - told
         cpu = (cpu_seconds(server.pid) - cpu) / count * 1000
@@ -221,11 +224,11 @@ async def outage(server: Server, sink: Sink, scale: Scale, credentials: list[Cre
 async def _until_committed(server: Server, work: Callable[[], Awaitable[object]]) -> float:
     began = time.monotonic()
     await work()
-    await _queue_empty(server)
+    await queue_empty(server)
     return time.monotonic() - began
 
 
-async def _queue_empty(server: Server) -> None:
+async def queue_empty(server: Server) -> None:
     def is_empty() -> bool:
         channels = server.ask("GET", "/api/notifications")["items"]
         return all(item["health"]["queued"] == 0 for item in channels)

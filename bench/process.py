@@ -14,10 +14,19 @@ def cpu_seconds(pid: int) -> float:
 
 def own_memory_kib(pid: int) -> int:
     """Anonymous resident memory: without the pages of files, which the kernel takes back when it likes."""
+    return _status(pid, "RssAnon")
+
+
+def resident_kib(pid: int) -> int:
+    """All resident memory."""
+    return _status(pid, "VmRSS")
+
+
+def _status(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
-        if line.startswith("RssAnon:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1])
-    raise ValueError(f"/proc/{pid}/status names no RssAnon")
+    raise ValueError(f"/proc/{pid}/status names no {name}")
 
 
 def percentile(values: list[float], share: float) -> float:

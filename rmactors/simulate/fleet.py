@@ -54,8 +54,15 @@ class Tally:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
+def _nobody(host_id: str, plan: str, outcome: str) -> None:
+    """For callers who keep no account of the outcomes."""
+
+
 class Fleet:
-    """Runs until cancelled. `window` is what happened since it was last taken away."""
+    """Runs until cancelled. `window` is what happened since it was last taken away.
+
+    `on_outcome` is told the host id, the plan and the status of each backup, in the order in which a host reports.
+    """
 
     def __init__(
         self,
@@ -64,8 +71,10 @@ class Fleet:
         workload: Workload,
         *,
         dice: random.Random | None = None,
+        on_outcome: Callable[[str, str, str], None] = _nobody,
     ) -> None:
         self.workload = workload
+        self._on_outcome = on_outcome
         self.total = Tally()
         self.window = Tally()
         self._dice = dice or random.Random()  # noqa: S311 - a workload, no secret
@@ -152,6 +161,7 @@ class Fleet:
         common: dict[str, Any] = {"job_id": job_id, "kind": kind, "plan": plan, "schedule_id": schedule_id}
         agent.report(_started(common, now))
         agent.report(_finished(common, now, reason, error))
+        self._on_outcome(agent.credential.host_id, plan, "failed" if failed else "succeeded")
         self._handed_in[job_id] = trio.current_time()
         for tally in (self.total, self.window):
             tally.sent += 2

@@ -240,6 +240,11 @@ sources = [{json.dumps(str(self.source))}]
             lambda: f"the agent is not online\n{self.log_file.read_text()[-4000:]}",
         )
 
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()

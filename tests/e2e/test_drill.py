@@ -42,5 +42,8 @@ def test_the_measurements_run_and_name_what_they_measured() -> None:
         "first delivery after the outage",
         "p99 of the others while one channel hangs",
         "page of 200",
+        "agents connected, the fewest",
+        "alerts that are not those of the outcomes",
+        "memory of the agent",
     ):
         assert measure in done.stdout, measure
