@@ -9,6 +9,7 @@
     │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
     │   ├─ janitor               removes what is older than it is kept
     │   ├─ lag                   how late the event loop is, for /metrics
+    │   ├─ keepalive             tells the service manager that all is well (where there is one)
     │   └─ watchdog              tells an outside monitor that all is well (where one is set)
     └─ edges                     told to close first, within `CLOSE_SECONDS`
         ├─ gateway               the agents' port
@@ -21,6 +22,7 @@ wait, and wake-ups from the store, which carry names alone. So nobody waits for 
 
 import gc
 import logging
+import os
 import resource
 import signal
 import sqlite3
@@ -66,6 +68,7 @@ from rmactors.store.secret_rows import open_box
 from rmactors.store.transaction import Wakeups
 from rmactors.store.writer import Writer, connect
 from rmactors.supervision import Budget, OverBudgetError, Standing, supervise
+from rmactors.systemd.notify import Notifier, keep_alive
 from rmactors.web.app import create_app
 from rmactors.web.auth.setup import make_setup_token
 from rmactors.web.services import Health, Services
@@ -103,6 +106,7 @@ class Server:
     ready: trio.Event = field(default_factory=trio.Event)
     closing: trio.Event = field(default_factory=trio.Event)
     box: SecretBox | None = None
+    notifier: Notifier = field(default_factory=Notifier)
 
 
 async def serve(server: Server) -> None:
@@ -221,6 +225,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
     if settings.watchdog_url:
         fetch = _watchdog_fetch(settings, policy, outbound_tls)
         core_children.append(("watchdog", CLOCK_BUDGET, lambda: watchdog.run(fetch, lambda: health().ok, reader)))
+
+    if server.notifier.address is not None:
+        core_children.append(("keepalive", CLOCK_BUDGET, lambda: keep_alive(server.notifier, lambda: health().checks)))
 
     async with trio.open_nursery() as core:
         for name, budget, run in core_children:
@@ -402,7 +409,7 @@ def run(settings: Settings) -> int:
     """The server as a process, until SIGTERM or SIGINT. Returns its exit code."""
     _take_all_files()
     try:
-        trio.run(_until_signal, Server(settings))
+        trio.run(_until_signal, Server(settings, notifier=Notifier.of(os.environ)))
     except (StartError, SettingsError) as error:
         print(f"rmactors server: {error}", file=sys.stderr)
         return 1
@@ -434,11 +441,13 @@ async def _until_signal(server: Server) -> None:
 async def _close_on_signal(server: Server) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for _ in signals:
+            server.notifier.tell("STOPPING=1")
             server.closing.set()
 
 
 async def _say_ready(server: Server) -> None:
     await server.ready.wait()
+    server.notifier.tell("READY=1")
     settings = server.settings
     print(
         f"{PRODUCT} {__version__}: pages on {settings.public_url}, agents on {settings.public_agent_url}",

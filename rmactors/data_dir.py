@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rmactors.ownership import give_to_owner_of
+
 
 class DataDirTaken(Exception):
     """A server is running on the data dir. You get it when you ask for the lock, never while you hold it."""
@@ -17,6 +19,7 @@ def locked(data_dir: Path) -> Iterator[None]:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(data_dir / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
+        give_to_owner_of(data_dir, lock)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -1,16 +1,15 @@
 """The systemd unit of the agent. Pure: what it says follows from where things are."""
 
 import os
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import SYSTEM_DIR
+from rmactors.systemd.units import HARDENED, quoted
 
 NAME: Final = "rmactors-agent.service"
-DIRECTORY: Final = Path("/etc/systemd/system")
 
 
 def render(command: Sequence[str], config: Path, state_dir: Path, agent_file: AgentFile) -> str:
@@ -19,8 +18,8 @@ def render(command: Sequence[str], config: Path, state_dir: Path, agent_file: Ag
     Root, because it reads every file that is to be backed up; but the file system is read-only for it except where
     the agent's own file says that something is written, and nothing else of root's powers is left.
     """
-    writable = " ".join(_quoted(path) for path in _written(agent_file, state_dir))
-    start = " ".join(_quoted(word) for word in [*command, "agent", "run", "--config", str(config)])
+    writable = " ".join(quoted(path) for path in _written(agent_file, state_dir))
+    start = " ".join(quoted(word) for word in [*command, "agent", "run", "--config", str(config)])
     return f"""\
 # Written by `rmactors agent install`; `rmactors agent uninstall` removes it.
 [Unit]
@@ -31,7 +30,7 @@ After=network-online.target
 
 [Service]
 ExecStart={start}
-Environment=RM_AGENT_STATE_DIR={_quoted(str(state_dir))}
+Environment=RM_AGENT_STATE_DIR={quoted(str(state_dir))}
 Restart=always
 RestartSec=5
 # restic gets SIGINT from the agent, which then waits for it; whatever is left after that is killed.
@@ -45,23 +44,8 @@ UMask=0077
 Nice=10
 IOSchedulingClass=idle
 
-ProtectSystem=strict
-PrivateTmp=yes
-ReadWritePaths={writable}
+{HARDENED}ReadWritePaths={writable}
 CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_DAC_OVERRIDE CAP_CHOWN CAP_FOWNER CAP_SETUID CAP_SETGID CAP_MKNOD
-NoNewPrivileges=yes
-PrivateDevices=yes
-ProtectClock=yes
-ProtectControlGroups=yes
-ProtectHostname=yes
-ProtectKernelLogs=yes
-ProtectKernelModules=yes
-ProtectKernelTunables=yes
-RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
-RestrictNamespaces=yes
-RestrictRealtime=yes
-LockPersonality=yes
-SystemCallArchitectures=native
 
 [Install]
 WantedBy=multi-user.target
@@ -76,9 +60,3 @@ def _written(agent_file: AgentFile, state_dir: Path) -> list[str]:
             found.append(repository.repository)
         found += [path for path in (repository.cache_dir, repository.restore_to) if path]
     return [f"-{path}" for path in dict.fromkeys(found)]  # `-`: one that is missing today is no reason not to start
-
-
-def _quoted(text: str) -> str:
-    """For systemd: `%` and `$` mean something there too."""
-    text = text.replace("%", "%%").replace("$", "$$")
-    return text if shlex.quote(text) == text or (text.startswith("-/") and " " not in text) else f'"{text}"'

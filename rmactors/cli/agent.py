@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from rmactors.cli import units
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 
@@ -172,10 +173,7 @@ def check(config: Path | None, state_dir: Path | None) -> None:
 @agent.command()
 @_config_option
 @_state_option
-@click.option("--unit-dir", type=click.Path(path_type=Path), help="Where systemd looks.  [/etc/systemd/system]")
-@click.option("--print", "only_print", is_flag=True, help="Show the unit and write nothing.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
-@click.option("--start/--no-start", default=True, help="Enable and start it.  [start]")
+@units.install_options
 def install(
     config: Path | None, state_dir: Path | None, unit_dir: Path | None, only_print: bool, yes: bool, start: bool
 ) -> None:
@@ -188,60 +186,14 @@ def install(
         agent_file = load_or_empty(file, asked_for=config is not None)
     except AgentFileError as error:
         raise click.ClickException(str(error)) from None
-    text = unit.render(_own_command(), file, _state(state_dir).absolute(), agent_file)
-    target = (unit_dir or unit.DIRECTORY) / unit.NAME
-    click.echo(text)
-    if only_print:
-        return
-    if not yes:
-        click.confirm(f"Write this to {target}{' and start it' if start else ''}?", abort=True)
-    try:
-        target.write_text(text)
-    except OSError as error:
-        raise click.ClickException(f"cannot write {target}: {error.strerror}") from None
-    click.echo(f"wrote {target}")
-    if start:
-        _systemctl("daemon-reload")
-        _systemctl("enable", "--now", unit.NAME)
+    text = unit.render(units.own_command(), file, _state(state_dir).absolute(), agent_file)
+    units.install(unit.NAME, text, unit_dir, only_print=only_print, yes=yes, start=start)
 
 
 @agent.command()
-@click.option("--unit-dir", type=click.Path(path_type=Path), help="Where systemd looks.  [/etc/systemd/system]")
-@click.option("--stop/--no-stop", default=True, help="Disable and stop it first.  [stop]")
+@units.uninstall_options
 def uninstall(unit_dir: Path | None, stop: bool) -> None:
     """Remove the unit that `install` wrote. The state dir with the credential stays."""
     from rmactors.agent import unit
 
-    target = (unit_dir or unit.DIRECTORY) / unit.NAME
-    if not target.exists():
-        raise click.ClickException(f"there is no {target}")
-    if stop:
-        _systemctl("disable", "--now", unit.NAME)
-    try:
-        target.unlink()
-    except OSError as error:
-        raise click.ClickException(f"cannot remove {target}: {error.strerror}") from None
-    click.echo(f"removed {target}")
-    if stop:
-        _systemctl("daemon-reload")
-
-
-def _own_command() -> list[str]:
-    """How this rmactors is called, by absolute path: systemd has no PATH of ours."""
-    import shutil
-
-    called = Path(sys.argv[0])
-    if called.name == "rmactors" and (found := shutil.which(str(called))):
-        return [str(Path(found).absolute())]
-    return [sys.executable, "-m", "rmactors"]
-
-
-def _systemctl(*arguments: str) -> None:
-    import subprocess
-
-    try:
-        subprocess.run(["systemctl", *arguments], check=True)  # noqa: S603, S607 - fixed words
-    except FileNotFoundError:
-        raise click.ClickException("systemctl is not here: this machine does not run systemd") from None
-    except subprocess.CalledProcessError as error:
-        raise click.ClickException(f"systemctl {' '.join(arguments)} ended with {error.returncode}") from None
+    units.uninstall(unit.NAME, unit_dir, stop=stop)

@@ -1,15 +1,18 @@
-"""`rmactors server`."""
+"""`rmactors server`: runs it, and makes a service of it."""
 
 import logging
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
 
 from rmactors.app import run
-from rmactors.cli.options import config_option, settings_of
-from rmactors.settings import Settings
+from rmactors.cli import units
+from rmactors.cli.options import config_option, file_in_use, settings_of
+from rmactors.settings import Settings, SettingsError, load
+from rmactors.systemd import server as unit
 
 
 def _with_settings(command: click.Command) -> click.Command:
@@ -21,14 +24,57 @@ def _with_settings(command: click.Command) -> click.Command:
     return command
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @config_option
 @click.option("--log-level", default="warning", show_default=True, help="debug, info, warning or error")
-def server(config_file: str | None, log_level: str, **flags: Any) -> None:
-    """Run the server until SIGTERM or SIGINT. Every flag is also an environment variable RM_…."""
+@click.pass_context
+def server(context: click.Context, /, config_file: str | None, log_level: str, **flags: Any) -> None:
+    """Run the server until SIGTERM or SIGINT. Every flag is also an environment variable RM_….
+
+    The flags before `install` are those of the service.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if context.invoked_subcommand is not None:
+        context.obj = (config_file, given)
+        return
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("trio-websocket").setLevel(logging.ERROR)
-    sys.exit(run(settings_of(flags, config_file)))
+    sys.exit(run(settings_of(given, config_file)))
 
 
 _with_settings(server)
+
+
+@server.command()
+@units.install_options
+@click.pass_obj
+def install(given: tuple[str | None, dict[str, str]], /, unit_dir: Path | None, **how: bool) -> None:
+    """Show a systemd unit for the server, and write it after a yes."""
+    config_file, flags = given
+    data_dir = Path(flags.pop("data_dir", unit.DATA_DIR)).absolute()
+    words = [f"--config={Path(config_file).absolute()}"] if config_file else []
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
+    try:
+        load(flags, {}, file_in_use(config_file))
+    except SettingsError as error:
+        raise click.ClickException(str(error)) from None
+    command = units.own_command()
+    closed = units.out_of_reach(Path(command[0]), Path(sys.executable), Path(__file__))
+    if closed is not None and not how["only_print"]:
+        raise click.ClickException(
+            f"the service has a user of its own, and that one cannot read what is in {closed}. Install rmactors where"
+            " everybody can: PIPX_HOME=/opt/pipx PIPX_BIN_DIR=/usr/local/bin pipx install 'rmactors[server]'"
+        )
+    in_home = any(Path(place).resolve().is_relative_to("/home") for place in (command[0], sys.executable, __file__))
+    try:
+        text = unit.render(command, words, data_dir, in_home=in_home)
+    except unit.BadDataDir as error:
+        raise click.ClickException(str(error)) from None
+    units.install(unit.NAME, text, unit_dir, **how)
+
+
+@server.command()
+@units.uninstall_options
+def uninstall(unit_dir: Path | None, stop: bool) -> None:
+    """Remove the unit that `install` wrote. The data dir stays."""
+    units.uninstall(unit.NAME, unit_dir, stop=stop)

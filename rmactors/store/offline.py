@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from rmactors.messages.writes import Answer
+from rmactors.ownership import give_to_owner_of
 from rmactors.settings import Settings
 from rmactors.store.migrations import migrate
 from rmactors.store.writer import Writer, connect
@@ -18,7 +19,11 @@ def prepare(settings: Settings) -> Path:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     database = settings.database
     if not database.exists():
-        os.close(os.open(database, os.O_CREAT | os.O_RDWR, 0o600))
+        descriptor = os.open(database, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            give_to_owner_of(data_dir, descriptor)
+        finally:
+            os.close(descriptor)
     connection = connect(database)
     try:
         migrate(connection)

@@ -13,6 +13,7 @@ from pathlib import Path
 from rmactors import clock, secrets
 from rmactors.messages.accounts import SetSecondFactor
 from rmactors.messages.writes import AppendAudit, Audit, Committed, DeleteChannel
+from rmactors.ownership import give_to_owner_of
 from rmactors.secrets import SecretBox
 from rmactors.store import backup, secret_rows
 from rmactors.store.backup import BackupError
@@ -83,7 +84,11 @@ def restore(
 
 def _copy(file: Path, staged: Path) -> None:
     """The backup as a file of our own (0600), every page of it read and found whole."""
-    os.close(os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        give_to_owner_of(staged.parent, descriptor)
+    finally:
+        os.close(descriptor)
     try:
         with closing(connect_read_only(file)) as source, closing(backup.open_copy(staged)) as copy:
             source.backup(copy)
