@@ -23,6 +23,7 @@ wait, and wake-ups from the store, which carry names alone. So nobody waits for 
 import gc
 import logging
 import os
+import re
 import resource
 import signal
 import sqlite3
@@ -374,7 +375,10 @@ def _watchdog_fetch(
         target = parse_endpoint(settings.watchdog_url)
     except ValueError as error:
         raise StartError(f"RM_WATCHDOG_URL: {error}") from None
-    endpoint = HttpEndpoint(target, policy, context, clock.now, secrets=(settings.watchdog_url,))
+    # A server that answers "no such page" repeats the path, and the secret is a part of that.
+    parts = (part for part in re.split(r"[/?&=]", target.target) if len(part) >= 8)
+    secrets = (settings.watchdog_url, target.url, target.target, *parts)
+    endpoint = HttpEndpoint(target, policy, context, clock.now, secrets)
     request = HttpRequest(target.url, (("User-Agent", USER_AGENT),), b"", "GET")
     return lambda: endpoint.send(request, judge_http)
 
