@@ -1,4 +1,4 @@
-"""A small TCP proxy that does to a connection what networks do: cut it in mid-frame, fall silent, crawl."""
+"""A small TCP proxy that does to a connection what networks do: cut it in mid-frame, fall silent, crawl, repeat."""
 
 import math
 from collections.abc import AsyncIterator
@@ -12,14 +12,19 @@ import trio
 @dataclass
 class FaultyWire:
     """`cut_after`: bytes towards the server after which both ends are dropped. `silent`: nothing passes any more,
-    and nobody is told. `slowly`: seconds between single small pieces."""
+    and nobody is told; `deaf`: nothing of the server's. `slowly`: seconds between single small pieces. `twice`: each
+    frame of the agent's arrives two times."""
 
     target: int
     port: int = 0
     cut_after: float = math.inf
     silent: bool = False
+    deaf: bool = False
+    twice: bool = False
     slowly: float = 0.0
     connections: int = 0
+    repeated: int = 0
+    """Frames that arrived two times."""
 
     async def carry(self, client: trio.SocketStream) -> None:
         self.connections += 1
@@ -28,9 +33,13 @@ class FaultyWire:
 
         async def one_way(source: trio.SocketStream, sink: trio.SocketStream, counted: bool) -> None:
             nonlocal passed
+            frames = Frames()
             async for data in source:
-                if self.silent:
+                if self.silent or (self.deaf and not counted):
                     continue
+                if self.twice and counted:
+                    data = frames.doubled(bytes(data))
+                    self.repeated, frames.count = self.repeated + frames.count, 0
                 if counted and passed + len(data) > self.cut_after:
                     await sink.send_all(data[: int(self.cut_after) - passed])
                     break
@@ -53,6 +62,42 @@ class FaultyWire:
                 await trio.aclose_forcefully(client)
             finally:  # closing ends in a checkpoint, where the test's own end arrives
                 await trio.aclose_forcefully(server)
+
+
+class Frames:
+    """A client's side of a WebSocket connection, cut into frames: bytes in, the same with each frame twice out."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._upgraded = False
+        self.count = 0
+
+    def doubled(self, data: bytes) -> bytes:
+        self._rest += data
+        found = b""
+        if not self._upgraded:
+            request, end, self._rest = self._rest.partition(b"\r\n\r\n")
+            if not end:
+                self._rest = request
+                return b""
+            self._upgraded, found = True, request + end
+        while (size := self._frame_size()) is not None and len(self._rest) >= size:
+            frame, self._rest = self._rest[:size], self._rest[size:]
+            found += frame * 2
+            self.count += 1
+        return found
+
+    def _frame_size(self) -> int | None:
+        """Of the first frame, its header and mask included; None where its header has not come yet."""
+        if len(self._rest) < 10:
+            return None if len(self._rest) < 2 or self._rest[1] & 0x7F > 125 else 6 + (self._rest[1] & 0x7F)
+        match self._rest[1] & 0x7F:
+            case 126:
+                return 8 + int.from_bytes(self._rest[2:4], "big")
+            case 127:
+                return 14 + int.from_bytes(self._rest[2:10], "big")
+            case short:
+                return 6 + short
 
 
 @asynccontextmanager
