@@ -13,7 +13,7 @@ demo: $(VENV)/installed-server
 	@$(BIN)/rmactors demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-chromium
+	@$(MAKE) --no-print-directory debian-restic debian-chromium debian-tools
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/installed-dev
@@ -63,7 +63,7 @@ $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 
 # ---- Debian packages
 
-.PHONY: debian-venv debian-restic debian-chromium apt-lists
+.PHONY: debian-venv debian-restic debian-chromium debian-tools apt-lists
 
 debian-venv: apt-lists
 	@if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv >/dev/null; \
@@ -78,6 +78,15 @@ debian-chromium: apt-lists
 	@command -v chromium >/dev/null && exit 0; \
 	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-dejavu-core >/dev/null; \
 	else echo "Chromium is not installed. Type: sudo apt-get install chromium" >&2; fi
+
+# nginx, caddy and Prometheus as Debian ships them, unpacked beside the virtual environment: nothing of the machine
+# changes, and no service starts.
+debian-tools: | $(VENV)/bin/pip
+	@test -e $(VENV)/tools/unpacked && exit 0; mkdir -p $(VENV)/tools && cd $(VENV)/tools && \
+	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus >/dev/null 2>&1; }; \
+	if get || { [ -n "$(APT)" ] && apt-get update -q >/dev/null && get; }; \
+	then for package in *.deb; do dpkg -x $$package . || exit 1; done; rm -f ./*.deb; touch unpacked; \
+	else echo "The tests of deploy/ need Debian's nginx, caddy and prometheus, which cannot be fetched here." >&2; fi
 
 apt-lists:
 	@if [ -n "$(APT)" ] && ! { command -v restic && command -v chromium; } >/dev/null 2>&1; then apt-get update -q >/dev/null; fi
