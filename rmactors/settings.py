@@ -4,7 +4,7 @@ import difflib
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,14 @@ from urllib.parse import urlsplit
 
 DEFAULT_FILE = Path("/etc/rmactors/rmactors.toml")
 """Where command lines look for settings when none is named."""
+
+
+_NO_SETTINGS = {
+    "RM_CONFIG", "RM_PASSWORD", "RM_SERVER", "RM_TOKEN", "RM_AGENT_CONFIG", "RM_AGENT_STATE_DIR",
+}  # fmt: skip
+"""Variables of other commands than the server."""
+_HOOKS = ("RM_JOB_", "RM_PLAN", "RM_SECONDS")
+"""What an agent tells its hooks."""
 
 
 class SettingsError(Exception):
@@ -100,17 +108,33 @@ def load_with_sources(
         values[name], sources[name] = value, str(file)
     for name in known:
         variable = f"RM_{name.upper()}"
+        named_file = environ.get(f"{variable}_FILE")
+        if variable in environ and named_file:
+            raise SettingsError(f"{variable} and {variable}_FILE are both set; which of them counts?")
         if variable in environ:
             values[name], sources[name] = environ[variable], variable
-        elif f"{variable}_FILE" in environ:
-            values[name] = _read(environ[f"{variable}_FILE"], variable)
-            sources[name] = f"{variable}_FILE"
+        elif named_file:
+            values[name] = _read(named_file, variable)
+            sources[name] = f"{variable}_FILE ({named_file})"
         if flags.get(name) is not None:
             values[name], sources[name] = flags[name], f"--{name.replace('_', '-')}"
     typed = {name: _typed(known[name], value, sources[name]) for name, value in values.items()}
     settings = Settings(**typed)
     _check(settings)
     return settings, sources
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """A sentence for each `RM_…` that means nothing to any of our programs: most often a typing error."""
+    own = {f"RM_{f.name.upper()}" for f in fields(Settings)} | _NO_SETTINGS
+    known = own | {f"{name}_FILE" for name in own}
+    found = [name for name in environ if name.startswith("RM_") and name not in known and not name.startswith(_HOOKS)]
+    return [f"unknown variable {name}{_did_you_mean(name, known)}" for name in sorted(found)]
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _from_file(file: str | None, known: Mapping[str, object]) -> dict[str, Any]:
@@ -120,10 +144,8 @@ def _from_file(file: str | None, known: Mapping[str, object]) -> dict[str, Any]:
         found = tomllib.loads(Path(file).read_text())
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingsError(f"{file}: {error}") from None
-    for name in found:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            raise SettingsError(f"{file}: unknown key {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if unknown := [f"unknown key {name!r}{_did_you_mean(name, known)}" for name in found if name not in known]:
+        raise SettingsError(f"{file}: {', '.join(unknown)}")
     return found
 
 

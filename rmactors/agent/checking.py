@@ -3,7 +3,6 @@
 import os
 import stat
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,17 +18,10 @@ from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
 from rmactors.agent.verdict import Digest, judge
+from rmactors.findings import Finding
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the answer. `ok` is None for what is worth knowing and no fault."""
-
-    ok: bool | None
-    text: str
 
 
 async def check(

@@ -154,20 +154,19 @@ def check(config: Path | None, state_dir: Path | None) -> None:
 
     from rmactors.agent.checking import check
     from rmactors.agent.settings import default_file
+    from rmactors.findings import Finding, verdict
 
     asked_for = config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
-    faults = 0
+    found: list[Finding] = []
 
     async def main() -> None:
-        nonlocal faults
         async for finding in check(config or default_file(), _state(state_dir), asked_for=asked_for):
-            mark = {True: "ok   ", False: "FAULT", None: "note "}[finding.ok]
-            click.echo(f"{mark}  {finding.text}")
-            faults += finding.ok is False
+            found.append(finding)
+            click.echo(finding.line)
 
     trio.run(main)
-    if faults:
-        raise click.ClickException(f"{faults} fault{'s' if faults > 1 else ''} found")
+    if faults := verdict(found):
+        raise click.ClickException(faults)
 
 
 @agent.command()

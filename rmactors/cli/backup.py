@@ -15,6 +15,7 @@ from rmactors.store import backup as copies
 from rmactors.store import restoring
 from rmactors.store.backup import BackupError
 from rmactors.store.migrations import MigrationError
+from rmactors.web.views.texts import many
 
 _FILE = click.Path(path_type=Path)
 
@@ -65,7 +66,9 @@ def restore(settings: Settings, file: Path, replace: bool, forget_secrets: bool)
             file, settings.database, settings.key_file, clock.now(), replace=replace, forget_secrets=forget_secrets
         )
     made = f"the backup of {clock.to_rfc3339(done.made_at)}" if done.made_at is not None else "the copy"
-    click.echo(f"{settings.database} is {made} now; {done.queued} notifications wait in it.")
+    click.echo(
+        f"{settings.database} is {made} now; {many('%(n)s notification', '%(n)s notifications', done.queued)} waiting."
+    )
     if done.replaced is not None:
         click.echo(f"The database that was there is {done.replaced} now; delete it when you do not need it.")
     if done.with_keys:

@@ -14,6 +14,8 @@ _COMMANDS = {
     "demo": ("rmactors.cli.demo", "see it work: server, agent, restic and a sink in one process"),
     "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
     "agent": ("rmactors.cli.agent", "the part that runs on each host"),
+    "config": ("rmactors.cli.config", "the settings in force, and where each came from"),
+    "doctor": ("rmactors.cli.doctor", "look for what is wrong with this server"),
     "backup": ("rmactors.cli.backup", "copy the database into one file, also while the server runs"),
     "restore": ("rmactors.cli.backup", "put a backup into the data dir"),
     "keys": ("rmactors.cli.keys", "the key of stored secrets"),

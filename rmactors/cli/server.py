@@ -1,6 +1,7 @@
 """`rmactors server`: runs it, and makes a service of it."""
 
 import logging
+import os
 import sys
 from dataclasses import fields
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 from rmactors.app import run
 from rmactors.cli import units
 from rmactors.cli.options import config_option, file_in_use, settings_of
-from rmactors.settings import Settings, SettingsError, load
+from rmactors.settings import Settings, SettingsError, load, unknown_variables
 from rmactors.systemd import server as unit
 
 
@@ -39,6 +40,8 @@ def server(context: click.Context, /, config_file: str | None, log_level: str, *
         return
     logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     logging.getLogger("trio-websocket").setLevel(logging.ERROR)
+    for trouble in unknown_variables(os.environ):
+        click.echo(f"warning: {trouble}", err=True)
     sys.exit(run(settings_of(given, config_file)))
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rmactors import __version__, secrets
 from rmactors.store import secret_rows
+from rmactors.store.integrity import damage
 from rmactors.store.reader import connect_read_only
 
 
@@ -99,15 +100,8 @@ def facts(db: sqlite3.Connection) -> Facts | None:
 
 def require_integrity(db: sqlite3.Connection, file: Path) -> None:
     """Read every page, index and reference. Raises BackupError with the first thing that is wrong."""
-    try:
-        (found,) = db.execute("PRAGMA integrity_check(1)").fetchone()
-        orphan = db.execute("PRAGMA foreign_key_check").fetchone()
-    except sqlite3.DatabaseError as error:
-        found, orphan = str(error), None
-    if found != "ok":
+    if (found := damage(db)) is not None:
         raise BackupError(f"{file} is damaged: {found}")
-    if orphan is not None:
-        raise BackupError(f"{file} is damaged: a row of {orphan[0]} belongs to one of {orphan[2]} that is not there")
 
 
 def open_copy(file: Path) -> sqlite3.Connection:

@@ -14,23 +14,19 @@ class MigrationError(Exception):
 
 def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[str]:
     """Apply what is missing, in order; return the names of the files applied. Raises MigrationError."""
-    scripts = {
-        int(path.name[:4]): path for path in sorted((schema or folder("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    }
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
         " applied_at BIGINT NOT NULL)"
     )
-    done = {number for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
-    if unknown := sorted(done - scripts.keys()):
+    waiting, unknown = missing(connection, schema)
+    if unknown:
         raise MigrationError(
             f"the database has migration {unknown[-1]:04d}, which this version does not know: it was written by a newer"
             " version. Install that version again, or restore a backup made before the upgrade."
         )
     applied = []
-    for number, path in scripts.items():
-        if number in done:
-            continue
+    for path in waiting:
+        number = int(path.name[:4])
         found = statements(path.read_text())
         connection.execute("BEGIN IMMEDIATE")
         try:
@@ -43,6 +39,15 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
             raise MigrationError(f"{path.name}: {error}") from error
         applied.append(path.name)
     return applied
+
+
+def missing(connection: sqlite3.Connection, schema: Path | None = None) -> tuple[list[Path], list[int]]:
+    """Files that the database lacks, in order, and numbers that it has and this version does not know."""
+    scripts = {
+        int(path.name[:4]): path for path in sorted((schema or folder("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
+    }
+    done = {number for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
+    return [path for number, path in scripts.items() if number not in done], sorted(done - scripts.keys())
 
 
 def statements(script: str) -> list[str]:

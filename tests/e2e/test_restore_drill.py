@@ -57,7 +57,7 @@ async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: 
             assert str(server.data_dir / "secret.key") in refused
             await away(lambda: shutil.copy2(apart, server.data_dir / "secret.key"))
         said = await away(lambda: command(server, "restore", copy))
-        assert "5 notifications wait" in said
+        assert "5 notifications waiting" in said
         sink.feel("up", path="/waits")
         await away(server.start)
 

@@ -144,7 +144,7 @@ def test_the_key_is_in_the_file_only_where_that_was_asked_for(house: House, empt
 def test_a_restored_database_is_the_one_that_was_copied(house: House, empty: House, tmp_path: Path) -> None:
     house.run("backup", tmp_path / "copy", "--with-key")
     said = empty.run("restore", tmp_path / "copy").output
-    assert "1 notifications wait" in said
+    assert "1 notification waiting" in said
     assert empty.alerts() == [house.alert_id]
     assert stat.S_IMODE(empty.database.stat().st_mode) == 0o600
     assert rows(empty.database, "SELECT state FROM deliveries") == [("queued",)]

@@ -76,23 +76,29 @@ def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
         )
     ]
     (hosts,) = db.execute("SELECT count(*) FROM hosts WHERE deleted_at IS NULL").fetchone()
-    page_size, pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS)
+    size, free = space(db)
     return Figures(
         hosts=hosts,
         open_alerts=alerts,
-        queues=_queues(db),
+        queues=queues(db),
         oldest_due_at=oldest_unsent(db, at),
         good_runs=by_schedule[:series] + by_host[:series],
         left_off=max(0, len(by_schedule) - series) + max(0, len(by_host) - series),
-        size=page_size * pages,
-        free=page_size * free,
+        size=size,
+        free=free,
     )
+
+
+def space(db: sqlite3.Connection) -> tuple[int, int]:
+    """Bytes of the database, and how many of them are free for reuse."""
+    page, pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS)
+    return page * pages, page * free
 
 
 _PRAGMAS = ("page_size", "page_count", "freelist_count")
 
 
-def _queues(db: sqlite3.Connection) -> list[Queued]:
+def queues(db: sqlite3.Connection) -> list[Queued]:
     """From the two partial indexes: what was delivered is never looked at."""
     return [
         Queued(row[0], row[1], row[2], row[3], row[4], row[5] is not None)

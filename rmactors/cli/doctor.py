@@ -1,0 +1,57 @@
+"""`rmactors doctor`."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from rmactors import clock, data_dir
+from rmactors.cli.options import settings_options
+from rmactors.doctor import configuration, database, machine, ports
+from rmactors.findings import Finding, verdict
+from rmactors.settings import Settings, unknown_variables
+
+
+@click.command()
+@click.option("--full", is_flag=True, help="Compare every index with its table too; takes minutes on a large database.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@settings_options
+def doctor(settings: Settings, full: bool, as_json: bool) -> None:
+    """Look for what is wrong with this server, beside it or without it, and say what to do. Changes nothing.
+
+    Run it as the server's user with the server's settings. The exit code is 1 where a fault was found.
+    """
+    found = []
+    for finding in _look(settings, full=full):
+        found.append(finding)
+        if not as_json:
+            click.echo(finding.line)
+    faults = verdict(found)
+    if as_json:
+        words = {True: "ok", False: "fault", None: "note"}
+        click.echo(json.dumps([{"result": words[finding.ok], "text": finding.text} for finding in found], indent=2))
+    if faults:
+        raise click.ClickException(faults)
+
+
+def _look(settings: Settings, *, full: bool) -> Iterator[Finding]:
+    now = clock.now()
+    for trouble in unknown_variables(os.environ):
+        yield Finding(False, trouble)
+    yield from configuration.look(settings, now)
+    yield machine.data_dir(settings)
+    if not Path(settings.data_dir).is_dir():
+        yield from ports.look(settings, server_runs=False)
+        return
+    yield from machine.disk(settings)
+    yield from machine.key(settings)
+    yield from database.look(settings, now, full=full)
+    try:
+        runs = data_dir.server_runs(Path(settings.data_dir))
+    except OSError as error:
+        yield Finding(False, f"whether a server runs cannot be seen: {error}")
+        return
+    yield Finding(None, "a server runs on this data dir" if runs else "no server runs on this data dir")
+    yield from ports.look(settings, runs)

@@ -1,0 +1,42 @@
+"""What the settings point to: the certificate, and where notifications may go."""
+
+import ssl
+from collections.abc import Iterator
+from pathlib import Path
+
+from cryptography import x509
+
+from rmactors.channels.egress import OutboundPolicy, PolicyError
+from rmactors.clock import DAY, from_datetime
+from rmactors.findings import Finding
+from rmactors.settings import Settings
+
+_SOON = 14 * DAY
+
+
+def look(settings: Settings, now: int) -> Iterator[Finding]:
+    """Faults of values that can be read but not used, and a certificate that ends."""
+    try:
+        OutboundPolicy.parse(settings.outbound_allow)
+    except PolicyError as error:
+        yield Finding(False, str(error))
+    if settings.tls:
+        yield _certificate(settings, now)
+    elif not settings.cookie_secure:
+        yield Finding(None, "RM_COOKIE_SECURE is false: anyone on the network path can take over a session")
+
+
+def _certificate(settings: Settings, now: int) -> Finding:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_cert_file, settings.tls_key_file)
+        certificate = x509.load_pem_x509_certificate(Path(settings.tls_cert_file).read_bytes())
+    except (OSError, ssl.SSLError, ValueError) as error:
+        return Finding(False, f"RM_TLS_CERT_FILE and RM_TLS_KEY_FILE cannot be used: {error}")
+    ends = certificate.not_valid_after_utc
+    left = from_datetime(ends) - now
+    if left <= 0:
+        return Finding(False, f"the certificate {settings.tls_cert_file} ended on {ends:%Y-%m-%d}: agents are refused")
+    if left < _SOON:
+        return Finding(None, f"the certificate {settings.tls_cert_file} ends on {ends:%Y-%m-%d}")
+    return Finding(True, f"the certificate is good until {ends:%Y-%m-%d}")

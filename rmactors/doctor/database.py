@@ -1,0 +1,105 @@
+"""What the database says: whether it is whole, what waits in it, who has not been told, which agents report to it."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+
+from rmactors import __version__
+from rmactors.clock import MINUTE
+from rmactors.doctor.machine import clock_finding, megabytes
+from rmactors.findings import Finding
+from rmactors.secrets import SecretBox, SecretError
+from rmactors.settings import Settings
+from rmactors.store import secret_rows
+from rmactors.store.integrity import damage
+from rmactors.store.queries.condition import Condition, condition, schema_trouble
+from rmactors.store.reader import connect_read_only
+from rmactors.web.views.texts import many
+
+OVERDUE = 10 * MINUTE
+LARGE_LOG = 1_000_000_000
+"""Bytes of the write-ahead log: some megabytes are usual; with this many, something keeps it from being folded in."""
+_NAMED = 5
+
+
+def look(settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
+    """`full` compares every index with its table as well, which takes minutes where there are gigabytes."""
+    if not settings.database.exists():
+        yield clock_finding(None, now)
+        yield Finding(None, f"there is no database at {settings.database} yet: the first start of the server makes it")
+        return
+    try:
+        with closing(connect_read_only(settings.database)) as db:
+            yield from _look(db, settings, now, full=full)
+    except sqlite3.Error as error:
+        yield Finding(False, f"the database {settings.database} cannot be read: {error}")
+
+
+def _look(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
+    if (found := damage(db, full=full)) is not None:
+        yield Finding(False, f"the database is damaged: {found}. Stop the server and restore a backup")
+        return
+    if (trouble := schema_trouble(db)) is not None:
+        yield Finding(None if "older" in trouble else False, trouble)
+        return
+    state = condition(db, settings.database, now)
+    yield clock_finding(state.newest_at, now)
+    free = f", {megabytes(state.free)} of it free for reuse" if state.free else ""
+    yield Finding(True, f"the database is whole: {megabytes(state.size)}{free}")
+    if state.log_size > LARGE_LOG:
+        yield Finding(
+            False, f"the database's log has {megabytes(state.log_size)}: some program keeps an old state open"
+        )
+    yield _secrets(db, settings)
+    yield from _queue(state, now)
+    yield from _agents(state)
+    if not state.users:
+        yield Finding(None, "there is no user yet: `rmactors admin create-user`, or /setup in a browser")
+
+
+def _secrets(db: sqlite3.Connection, settings: Settings) -> Finding:
+    """Whether the key opens what is sealed. The key itself was looked at already."""
+    if not secret_rows.holds_secrets(db):
+        return Finding(True, "no stored secret needs a key")
+    try:
+        count = secret_rows.check_rows(db, SecretBox(settings.key_file))
+    except SecretError as error:
+        return Finding(False, str(error))
+    return Finding(True, f"the key opens {many('the stored secret', 'all %(n)s stored secrets', count)}")
+
+
+def _queue(state: Condition, now: int) -> Iterator[Finding]:
+    if not state.enabled_channels:
+        yield Finding(None, "no channel is enabled: nobody is told of anything")
+    waiting, dead = sum(queue.waiting for queue in state.queues), sum(queue.dead for queue in state.queues)
+    age = 0 if state.oldest_due_at is None else now - state.oldest_due_at
+    if age > OVERDUE:
+        yield Finding(False, f"{_notifications(waiting)} waiting, the oldest for {age // MINUTE} minutes")
+    else:
+        yield Finding(True, f"{_notifications(waiting)} waiting" if waiting else "no notification waits")
+    for queue in state.queues:
+        if queue.failing:
+            yield Finding(
+                False, f"the channel {queue.channel} ({queue.kind}) is failing: {_notifications(queue.waiting)} waiting"
+            )
+    if state.dead_open:
+        yield Finding(
+            False,
+            f"{_notifications(state.dead_open)} of unresolved alerts given up: send again on the alert's page",
+        )
+    if dead > state.dead_open:
+        yield Finding(None, f"{_notifications(dead - state.dead_open)} of alerts that are over given up")
+
+
+def _notifications(number: int) -> str:
+    return many("%(n)s notification", "%(n)s notifications", number)
+
+
+def _agents(state: Condition) -> Iterator[Finding]:
+    own = len(state.agents.get(__version__, ()))
+    others = {version: names for version, names in state.agents.items() if version != __version__}
+    if own or not others:
+        yield Finding(True, f"{many('%(n)s agent has', '%(n)s agents have', own)} this version, {__version__}")
+    for version, names in sorted(others.items()):
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        yield Finding(None, f"version {version or 'unknown'} on {', '.join(names[:_NAMED])}{more}")

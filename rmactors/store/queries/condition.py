@@ -1,0 +1,68 @@
+"""What `rmactors doctor` reads of the database, on a reading connection of its own."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmactors.store.memory import oldest_unsent
+from rmactors.store.migrations import missing
+from rmactors.store.queries.figures import Queued, queues, space
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Times in microseconds, sizes in bytes.
+
+    `newest_at` is when the server last wrote its pulse; `dead_open` counts dead notifications of unresolved alerts.
+    `agents` maps a version to the names of its hosts.
+    """
+
+    queues: list[Queued]
+    oldest_due_at: int | None
+    dead_open: int
+    newest_at: int | None
+    users: int
+    enabled_channels: int
+    agents: dict[str, list[str]]
+    size: int
+    free: int
+    log_size: int
+
+
+def schema_trouble(db: sqlite3.Connection) -> str | None:
+    """Why this version does not go with the database's schema; None where it does."""
+    to_apply, unknown = missing(db)
+    if unknown:
+        return f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again"
+    if to_apply:
+        return f"the database is of an older version; the next start of the server brings it up to {to_apply[-1].stem}"
+    return None
+
+
+def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
+    """Everything as of `at`. Raises sqlite3.Error."""
+    agents: dict[str, list[str]] = {}
+    for version, name in db.execute(
+        "SELECT agent_version, name FROM hosts WHERE deleted_at IS NULL AND first_hello_at IS NOT NULL ORDER BY name"
+    ):
+        agents.setdefault(version, []).append(name)
+    (dead,) = db.execute(
+        "SELECT count(*) FROM deliveries JOIN alerts ON alerts.id = alert_id AND resolved = 0 WHERE state = 'dead'"
+    ).fetchone()
+    pulse = db.execute("SELECT value FROM facts WHERE name = 'pulse'").fetchone()
+    (users,) = db.execute("SELECT count(*) FROM users WHERE disabled = 0").fetchone()
+    (enabled,) = db.execute("SELECT count(*) FROM channels WHERE enabled = 1 AND deleted_at IS NULL").fetchone()
+    size, free = space(db)
+    log = database.with_name(f"{database.name}-wal")
+    return Condition(
+        queues=queues(db),
+        oldest_due_at=oldest_unsent(db, at),
+        dead_open=dead,
+        newest_at=int(pulse[0]) if pulse else None,
+        users=users,
+        enabled_channels=enabled,
+        agents=agents,
+        size=size,
+        free=free,
+        log_size=log.stat().st_size if log.exists() else 0,
+    )
