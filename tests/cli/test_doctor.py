@@ -132,8 +132,9 @@ def test_a_queue_that_is_stuck_and_a_channel_that_fails(patient: Patient) -> Non
     patient.ledger.raise_(patient.ledger.host(), at=clock.now() - 15 * MINUTE)
     patient.sql("UPDATE channels SET failing_since = 1, last_error = 'down'")
     assert patient.faults() == [
-        "1 notification waiting, the oldest for 15 minutes", "the channel ops (webhook) is failing: 1 notification waiting",
-    ]  # fmt: skip
+        "1 notification waiting, the oldest for 15 minutes",
+        "the channel ops (webhook) is failing: 1 notification waiting",
+    ]
 
 
 def test_a_notification_that_nobody_got(patient: Patient) -> None:
