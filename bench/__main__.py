@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, measures, tick
+from bench import agent, fleet, measures, pages, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from tests.e2e.harness import Server, away
 from tests.e2e.sink import open_sink
 
-PARTS = ("intake", "idle", "delivery", "fleet", "agent", "tick")
+PARTS = ("intake", "idle", "delivery", "fleet", "agent", "pages", "tick")
 
 
 async def _intake(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
@@ -51,6 +51,7 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
         "delivery": _delivery,
         "fleet": _fleet,
         "agent": agent.rest,
+        "pages": pages.measure,
     }
     for part in parts:
         if part == "tick":

@@ -10,12 +10,12 @@ from pathlib import Path
 from rmactors import clock, ids
 
 
-def add_resolved_alerts(database: Path, count: int, host_id: str, host_name: str) -> None:
-    """Alerts of one host, raised and resolved during the last weeks, one every twenty seconds."""
+def add_resolved_alerts(database: Path, count: int, host_id: str, host_name: str, every: float = 20.0) -> None:
+    """Alerts of one host, raised and resolved during the last weeks, one `every` so many seconds."""
     now = clock.now()
     rows = []
     for n in range(count):
-        created = now - (n + 1) * 20 * clock.SECOND
+        created = now - (n + 1) * clock.seconds(every)
         ended = created + 10 * clock.SECOND
         message = f"Backup of /srv/data-{n} on {host_name} failed: unable to open config file: connection refused"
         rows.append((ids.new(), host_id, host_name, f"plan:past-{n}", message, created, created, ended))

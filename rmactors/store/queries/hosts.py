@@ -4,7 +4,7 @@
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from rmactors import clock
 from rmactors.store.queries import jobs, schedules
@@ -58,7 +58,18 @@ class HostNote:
 _SELECT = f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL"
 
 
-def status_of(host: HostRow, now: int, offline_after_seconds: float) -> HostStatus:
+class Heard(Protocol):
+    """When somebody was heard from, of which `status_of` is made."""
+
+    @property
+    def first_hello_at(self) -> int | None: ...
+    @property
+    def first_report_at(self) -> int | None: ...
+    @property
+    def last_seen_at(self) -> int | None: ...
+
+
+def status_of(host: Heard, now: int, offline_after_seconds: float) -> HostStatus:
     """What the host is: silence is measured from the last sign of life."""
     if host.first_hello_at is None:
         return "never_seen" if host.first_report_at is None else "reports_only"

@@ -4,15 +4,14 @@
 
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rmactors.store.queries import jobs
-from rmactors.store.queries.hosts import HostRow, HostView
+from rmactors.store.queries.hosts import HostRow
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.rows import columns, placeholders, read
-from rmactors.store.queries.schedules import ScheduleRow
-from rmactors.vocabulary import SEVERITY_OF
+from rmactors.vocabulary import SEVERITY_OF, JobKind, JobStatus
 
 _CRITICAL_KINDS = [kind for kind, severity in SEVERITY_OF.items() if severity == "critical"]
 
@@ -58,10 +57,58 @@ class Days:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedHost:
+    """As much of a host as a list shows. `tags` is a JSON list as text."""
+
+    id: str
+    name: str
+    tags: str
+    first_hello_at: int | None
+    first_report_at: int | None
+    last_seen_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedSchedule:
+    """As much of a schedule as a strip and the next slot need."""
+
+    id: str
+    host_id: str
+    name: str
+    kind: JobKind
+    cron: str
+    timezone: str
+    enabled: int
+    anchor_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListedJob:
+    """How a host's newest backup ended. `stats` is the agent's JSON object as text."""
+
+    host_id: str
+    status: JobStatus
+    reason: str | None
+    stats: str
+    started_at: int | None
+    finished_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedView:
+    """A host in a list. `last_jobs` has its newest ended backup, if there is one: rows as narrow as can be, because
+    five hundred of them are read each time."""
+
+    host: ListedHost
+    schedules: list[ListedSchedule]
+    last_jobs: dict[str, ListedJob]
+
+
+@dataclass(frozen=True, slots=True)
 class Fleet:
     """What the dashboard and the list of hosts are made from. `running` has at most one job for each host."""
 
-    hosts: list[HostView]
+    hosts: list[ListedView]
     host_count: int
     backed_up: int
     alerts: list[AlertCount]
@@ -132,14 +179,15 @@ def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, lim
     ids = [row[0] for row in db.execute(f"SELECT id FROM hosts WHERE {where} ORDER BY name_key, id", parameters)]
     among = set(troubled)
     wanted = sorted(ids, key=lambda host_id: host_id not in among)[:limit]  # stable: by name within
-    views = {view.host.id: view for view in _views_of_backups(db, wanted)}
+    views = {view.host.id: view for view in _listed(db, wanted)}
+    backups = {own.id: own.host_id for view in views.values() for own in view.schedules if own.kind == "backup"}
     return Fleet(
         hosts=[views[host_id] for host_id in wanted if host_id in views],
         host_count=len(ids) if not q else host_count(db),
         backed_up=backed_up_since(db, now_less_a_day),
         alerts=counts,
         running=running_jobs(db, wanted),
-        runs=runs_by_day(db, days, wanted, backups_only=True),
+        runs=runs_by_day(db, days, wanted, backups),
     )
 
 
@@ -155,36 +203,38 @@ def backed_up_since(db: sqlite3.Connection, since: int) -> int:
 
 def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, JobRow]:
     """For each host, the job that it runs, the one that began last where there are several."""
-    rows = db.execute(
-        f"SELECT {columns(JobRow)} FROM jobs WHERE status = 'running' AND host_id IN ({placeholders(host_ids)})"
-        " ORDER BY sort_at",
-        list(host_ids),
-    )
-    return {row.host_id: row for row in read(JobRow, rows)}
+    among = set(host_ids)
+    unfinished = f"SELECT {columns(JobRow)} FROM jobs INDEXED BY jobs_unfinished WHERE status IN ('queued', 'running')"
+    found = [job for job in read(JobRow, db.execute(unfinished)) if job.status == "running" and job.host_id in among]
+    return {job.host_id: job for job in sorted(found, key=lambda job: job.sort_at)}
 
 
 def runs_by_day(
-    db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str], *, backups_only: bool = False
+    db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str], schedules: Mapping[str, str]
 ) -> list[SubjectRuns]:
-    """What ran on each day: of every schedule of these hosts, and of the plans that are backed up without one."""
-    only = " AND kind = 'backup'" if backups_only else ""
-    scheduled = (
-        "schedule_id IN (SELECT id FROM schedules WHERE deleted_at IS NULL"
-        f" AND host_id IN ({placeholders(host_ids)}){only})"
-    )
+    """What ran on each day: of these schedules (id → host), and of the plans these hosts back up without one.
+
+    Each from an index that has all of it, in the order of which a group's runs are put together.
+    """
+    scheduled = f"schedule_id IN ({placeholders(schedules)})"
     loose = f"schedule_id IS NULL AND kind = 'backup' AND host_id IN ({placeholders(host_ids)})"
     found: dict[tuple[str, str], list[str]] = {}
     for span in days:
-        for which, order in ((scheduled, "schedule_id, sort_at"), (loose, "host_id, subject, sort_at")):
+        for index, group, which, ids in (
+            ("jobs_by_schedule", "schedule_id", scheduled, tuple(schedules)),
+            ("jobs_loose", "host_id, subject", loose, host_ids),
+        ):
+            if not ids:  # an index cannot be told to be used for nothing
+                continue
             rows = db.execute(
-                "SELECT host_id, subject, group_concat(run) FROM (SELECT host_id, subject, schedule_id,"
-                f" (? + (sort_at - ?) / ?) || substr(status, 1, 1) AS run FROM jobs WHERE {which}"
-                " AND sort_at >= ? AND sort_at < ? AND status IN ('succeeded', 'partial', 'failed', 'running')"
-                f" ORDER BY {order}) AS ran GROUP BY {order.removesuffix(', sort_at')}",
-                (span.first, span.start, span.length, *host_ids, span.start, span.end),
+                f"SELECT {group}, group_concat((? + (sort_at - ?) / ?) || substr(status, 1, 1))"
+                f" FROM jobs INDEXED BY {index} WHERE {which} AND sort_at >= ? AND sort_at < ?"
+                f" AND status IN ('succeeded', 'partial', 'failed', 'running') GROUP BY {group}",
+                (span.first, span.start, span.length, *ids, span.start, span.end),
             )
-            for host_id, subject, runs in rows:
-                found.setdefault((host_id, subject), []).append(runs)
+            for owner, *subject, runs in rows:
+                key = (owner, subject[0]) if subject else (schedules[owner], owner)
+                found.setdefault(key, []).append(runs)
     return [SubjectRuns(*key, ",".join(runs)) for key, runs in found.items()]
 
 
@@ -218,37 +268,31 @@ def tags_in_use(db: sqlite3.Connection) -> list[str]:
     return sorted({tag for row in rows for tag in json.loads(row[0])})
 
 
-def _views_of_backups(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[HostView]:
-    """Hosts with their schedules (without the outcome of each) and their newest backup alone."""
-    among = f"host_id IN ({placeholders(host_ids)})"
-    theirs: dict[str, list[ScheduleRow]] = {host_id: [] for host_id in host_ids}
-    selected = columns(ScheduleRow).replace("last_outcome", "NULL")
+def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]:
+    """Hosts with their schedules and their newest backup alone."""
+    marks, bound = placeholders(host_ids), list(host_ids)
+    theirs: dict[str, list[ListedSchedule]] = {host_id: [] for host_id in host_ids}
     for schedule in read(
-        ScheduleRow,
+        ListedSchedule,
         db.execute(
-            f"SELECT {selected} FROM schedules WHERE {among} AND deleted_at IS NULL ORDER BY created_at, id",
-            list(host_ids),
+            f"SELECT {columns(ListedSchedule)} FROM schedules WHERE host_id IN ({marks}) AND deleted_at IS NULL"
+            " ORDER BY created_at, id",
+            bound,
         ),
     ):
         theirs[schedule.host_id].append(schedule)
-    newest = {
-        job.host_id: job
-        for job in read(
-            JobRow,
-            db.execute(
-                f"SELECT {columns(JobRow, 'j')} FROM hosts h JOIN jobs j ON j.id = (SELECT id FROM jobs"
-                " WHERE host_id = h.id AND kind = 'backup' AND finished_at IS NOT NULL"
-                " ORDER BY finished_at DESC LIMIT 1)"
-                f" WHERE h.id IN ({placeholders(host_ids)})",
-                list(host_ids),
-            ),
-        )
-    }
-    rows = read(
-        HostRow,
-        db.execute(f"SELECT {columns(HostRow)} FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids)),
+    newest = read(
+        ListedJob,
+        db.execute(
+            f"SELECT {columns(ListedJob, 'j')} FROM hosts h JOIN jobs j ON j.id = (SELECT id FROM jobs"
+            " WHERE host_id = h.id AND kind = 'backup' AND finished_at IS NOT NULL"
+            f" ORDER BY finished_at DESC LIMIT 1) WHERE h.id IN ({marks})",
+            bound,
+        ),
     )
-    return [HostView(row, theirs[row.id], {"backup": newest[row.id]} if row.id in newest else {}) for row in rows]
+    backups = {job.host_id: {"backup": job} for job in newest}
+    rows = read(ListedHost, db.execute(f"SELECT {columns(ListedHost)} FROM hosts WHERE id IN ({marks})", bound))
+    return [ListedView(row, theirs[row.id], backups.get(row.id, {})) for row in rows]
 
 
 def enrolled_since(db: sqlite3.Connection, at: int) -> list[HostRow]:

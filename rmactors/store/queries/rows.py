@@ -16,6 +16,8 @@ def columns(kind: type[Any], table: str = "") -> str:
 
 def read(kind: type[R], rows: Iterable[sqlite3.Row]) -> list[R]:
     """The rows of a SELECT of `columns(kind)`."""
+    if isinstance(rows, sqlite3.Cursor):
+        rows.row_factory = None  # plain tuples: names are of no use here
     return [kind(*row) for row in rows]
 
 

@@ -3,15 +3,16 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 from rmactors import clock
-from rmactors.store.queries.hosts import HostView, status_of
+from rmactors.store.queries.hosts import status_of
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.pages import AlertCount, Fleet, SubjectRuns
-from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.web.views import schedules, stats, strips, words
+from rmactors.web.views.rows import Ended, Scheduled, Watched
 from rmactors.web.views.strips import Strip, Window
 from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time, rough
@@ -36,8 +37,6 @@ class HostLine:
     due_words: str
     alerts: str
     alerts_tone: Tone
-    system: str
-    agent: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +79,7 @@ def host_lines(
 
 
 def strips_of(
-    view: HostView, runs: Sequence[SubjectRuns], shown: Window, moment: Moment, *, all_kinds: bool
+    view: Watched, runs: Sequence[SubjectRuns], shown: Window, moment: Moment, *, all_kinds: bool
 ) -> list[Strip]:
     """One for each schedule; of what runs without a schedule, one for each plan that was backed up."""
     found = []
@@ -96,15 +95,15 @@ def strips_of(
     return found
 
 
-def strip_of(schedule: ScheduleRow, runs: str, shown: Window, moment: Moment) -> Strip:
+def strip_of(schedule: Scheduled, runs: str, shown: Window, moment: Moment) -> Strip:
     """One schedule's."""
     due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else frozenset()
     return strips.strip(schedule.name, strips.days(shown, runs, due, schedule.anchor_at, moment.now))
 
 
-def next_due(theirs: Sequence[ScheduleRow], moment: Moment, *, backups_only: bool) -> tuple[int, ScheduleRow] | None:
+def next_due(theirs: Sequence[Scheduled], moment: Moment, *, backups_only: bool) -> tuple[int, Scheduled] | None:
     """The next slot among enabled schedules."""
-    found: list[tuple[int, ScheduleRow]] = []
+    found: list[tuple[int, Scheduled]] = []
     for schedule in theirs:
         if not schedule.enabled or (backups_only and schedule.kind != "backup"):
             continue
@@ -173,7 +172,7 @@ def _lede(found: Fleet, moment: Moment) -> str:
 
 
 def _line(
-    view: HostView,
+    view: Watched,
     runs: Sequence[SubjectRuns],
     counts: Sequence[AlertCount],
     running: JobRow | None,
@@ -201,15 +200,11 @@ def _line(
         due_words=due[1].name if due else (_("off") if view.schedules else ""),
         alerts=many("%(n)s alert", "%(n)s alerts", many_alerts) if many_alerts else "",
         alerts_tone="bad" if "critical" in tones else "warn",
-        system=" · ".join(filter(None, (host.os, host.arch))),
-        agent=" · ".join(
-            filter(None, (host.agent_version, _("restic %s") % host.restic_version if host.restic_version else ""))
-        ),
     )
 
 
 def state(
-    view: HostView,
+    view: Watched,
     running: JobRow | None,
     moment: Moment,
     offline_after_seconds: float,
@@ -229,12 +224,17 @@ def state(
     return words.host_status(status, silent)
 
 
-def tags(view: HostView) -> tuple[str, ...]:
-    found = json.loads(view.host.tags)
+def tags(view: Watched) -> tuple[str, ...]:
+    return _tags(view.host.tags)
+
+
+@lru_cache(maxsize=1024)
+def _tags(text: str) -> tuple[str, ...]:
+    found = json.loads(text)
     return tuple(str(tag) for tag in found) if isinstance(found, list) else ()
 
 
-def _last_backup(last: JobRow | None, moment: Moment) -> tuple[Time | None, str, Tone]:
+def _last_backup(last: Ended | None, moment: Moment) -> tuple[Time | None, str, Tone]:
     if last is None or last.finished_at is None:
         return None, _("none yet"), "off"
     when = moment.ago(last.finished_at)

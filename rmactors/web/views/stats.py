@@ -1,11 +1,12 @@
 """What a job's statistics say, whichever restic wrote them. Pure."""
 
 import json
+from functools import lru_cache
 from typing import Any
 
-from rmactors.store.queries.jobs import JobRow
 from rmactors.web.views import times
 from rmactors.web.views.measures import number, size
+from rmactors.web.views.rows import Timed
 from rmactors.web.views.texts import _, many
 
 
@@ -18,17 +19,24 @@ def read(stats: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def summary(job: JobRow) -> str:
+def summary(job: Timed) -> str:
     """`18.2 GB · 3 new files · 41 s`: as much as is known."""
-    stats = read(job.stats)
+    parts = list(_amounts(job.stats))
+    if job.started_at is not None and job.finished_at is not None:
+        parts.append(times.duration((job.finished_at - job.started_at) / 1_000_000))
+    return " · ".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _amounts(text: str) -> tuple[str, ...]:
+    """How much there was, and how much of it was new."""
+    stats = read(text)
     parts = []
     if (total := amount(stats, "total_bytes_processed", "bytes_total", "total_bytes")) is not None:
         parts.append(size(total))
     if (new := amount(stats, "files_new")) is not None:
         parts.append(many("%(n)s new file", "%(n)s new files", int(new)))
-    if job.started_at is not None and job.finished_at is not None:
-        parts.append(times.duration((job.finished_at - job.started_at) / 1_000_000))
-    return " · ".join(parts)
+    return tuple(parts)
 
 
 def held(stats: str) -> float | None:

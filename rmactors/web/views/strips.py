@@ -4,6 +4,7 @@ One path for each kind of day, so that five hundred strips stay a small page. Da
 colour: a partial day is lower, a failed one taller, a missed one hollow, one on which nothing was due a speck.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -54,11 +55,7 @@ class Window:
         """Which day a time falls on; None outside."""
         if not self.starts[0] <= at < self.starts[-1]:
             return None
-        low, high = 0, len(self.starts) - 1
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if self.starts[middle] <= at else (low, middle)
-        return low
+        return bisect_right(self.starts, at) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +84,13 @@ def days(shown: Window, runs: str, expected: frozenset[int], counts_from: int, n
     `runs` as in `queries.pages.SubjectRuns`. Today is not missed before it is over: a late run may still come, and
     alerts are what is quick about that.
     """
-    due = [n for n in expected if shown.starts[n] >= counts_from and shown.starts[n + 1] <= now]
-    return _days(len(shown.starts) - 1, runs, frozenset(due))
+    first, over = bisect_left(shown.starts, counts_from), bisect_right(shown.starts, now) - 1
+    return _days(len(shown.starts) - 1, runs, expected, first, over)
 
 
 @lru_cache(maxsize=4096)
-def _days(count: int, runs: str, due: frozenset[int]) -> tuple[Day, ...]:
-    found: list[Day] = ["missed" if n in due else "none" for n in range(count)]
+def _days(count: int, runs: str, expected: frozenset[int], first: int, over: int) -> tuple[Day, ...]:
+    found: list[Day] = ["missed" if n in expected and first <= n < over else "none" for n in range(count)]
     for run in runs.split(",") if runs else ():
         day = int(run[:-1])
         if found[day] != "running":  # one that goes on tells more than one that has ended

@@ -5,6 +5,7 @@ A `Moment` is the present instant and the zone of whoever looks. Pure: it is mad
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from rmactors import clock
@@ -99,8 +100,19 @@ class Moment:
         return f"{when.day} {when:%b}" if this_year else f"{when.day} {when:%b %Y}"
 
     def exact(self, at: int) -> str:
-        when = self.local(at)
-        return f"{when:%Y-%m-%d %H:%M:%S} {when.tzname() or ''}".rstrip()
+        return _exact(at, self.zone)
 
     def _time(self, at: int, words: str) -> Time:
-        return Time(words, self.exact(at), clock.to_rfc3339(at))
+        return Time(words, _exact(at, self.zone), _iso(at))
+
+
+# Lists are shown again and again, and most of their times are the same as before.
+
+
+@lru_cache(maxsize=8192)
+def _exact(at: int, zone: tzinfo) -> str:
+    when = clock.to_datetime(at).astimezone(zone)
+    return f"{when:%Y-%m-%d %H:%M:%S} {when.tzname() or ''}".rstrip()
+
+
+_iso = lru_cache(maxsize=8192)(clock.to_rfc3339)
