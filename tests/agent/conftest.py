@@ -4,16 +4,14 @@ import os
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rmactors.agent.connection import Timings
-from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.agent.state import Credential, StateDir
 
+from .repositories import ResticRepository
 from .server_double import ServerDouble, serving
 
 FAST = Timings(
@@ -39,53 +37,6 @@ def enrolled(state: StateDir, server: ServerDouble) -> StateDir:
     """A state dir with a credential that the server knows."""
     state.save_credential(Credential(server.url, server.host_id, "nas", "agent-1"))
     return state
-
-
-@dataclass
-class ResticRepository:
-    """A real repository on disk, and files to back up."""
-
-    path: Path
-    password_file: Path
-    source: Path
-    cache: Path
-
-    @property
-    def environment(self) -> dict[str, str]:
-        return {
-            **os.environ,
-            "RESTIC_REPOSITORY": str(self.path),
-            "RESTIC_PASSWORD_FILE": str(self.password_file),
-            "RESTIC_CACHE_DIR": str(self.cache),
-        }
-
-    def restic(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            ["restic", *arguments], env=self.environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            check=check, timeout=60,
-        )  # fmt: skip
-
-    def locks(self) -> list[str]:
-        """Locks that count: not those that are still being written."""
-        return [file.name for file in (self.path / "locks").iterdir() if len(file.name) == 64]
-
-    def agent_file(self, **changes: Any) -> AgentFile:
-        repository: dict[str, Any] = {
-            "repository": str(self.path),
-            "password_file": str(self.password_file),
-            "cache_dir": str(self.cache),
-            "restore_to": str(self.path.parent / "restored"),
-        } | changes.pop("repository", {})
-        plan: dict[str, Any] = {"repository": "main", "sources": [str(self.source)]} | changes.pop("plan", {})
-        values: dict[str, Any] = {
-            "allow": ["backup", "forget", "prune", "check", "unlock", "init", "restore", "diff", "snapshots"],
-            "repositories": {"main": Repository(**repository)},
-            "plans": {"home": Plan(**plan)},
-            "jitter_seconds": 0.0,
-            "lock_wait_seconds": 0.0,
-            "cancel_grace_seconds": 20.0,
-        }
-        return AgentFile(**(values | changes))
 
 
 @pytest.fixture

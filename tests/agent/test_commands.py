@@ -16,7 +16,7 @@ from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.agent.state import Credential, StateDir
 from rmactors.cli.main import main
 
-from .conftest import ResticRepository
+from .repositories import ResticRepository
 from .server_double import ServerDouble, eventually
 
 ROOT = Path(__file__).resolve().parents[2]

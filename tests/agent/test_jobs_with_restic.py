@@ -1,11 +1,9 @@
 """The agent's whole way with real restic: an order comes in, a report goes out. Nothing here is stubbed but the
-server, which is a real WebSocket without rules."""
+server, which is a real WebSocket without rules. More cases, with the real server: tests/e2e/test_restic_cases.py."""
 
 import os
 import shutil
-import signal
 import socket
-import subprocess
 from pathlib import Path
 
 import msgspec
@@ -17,7 +15,8 @@ from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import StateDir
 
-from .conftest import FAST, ResticRepository
+from .conftest import FAST
+from .repositories import ResticRepository, holding_a_lock, restic_processes
 from .server_double import ServerDouble, Session, eventually
 
 
@@ -49,22 +48,6 @@ async def test_a_good_backup_succeeds_and_carries_its_numbers(
     assert server.starts()[0].seq < end.seq
 
 
-async def test_a_wrong_password_is_named(
-    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
-) -> None:
-    repository.password_file.write_text("other\n")
-    end = await outcome(server, enrolled, repository.agent_file(), "backup")
-    assert (end.status, end.reason, end.error) == ("failed", "wrong_password", "wrong password")
-
-
-async def test_a_missing_repository_is_named(
-    server: ServerDouble, enrolled: StateDir, bare_repository: ResticRepository
-) -> None:
-    end = await outcome(server, enrolled, bare_repository.agent_file(), "backup")
-    assert (end.status, end.reason) == ("failed", "no_repository")
-    assert "no such file or directory" in (end.error or "")
-
-
 async def test_init_makes_the_repository(
     server: ServerDouble, enrolled: StateDir, bare_repository: ResticRepository
 ) -> None:
@@ -88,18 +71,6 @@ async def test_when_all_sources_vanished_restic_is_not_even_asked(
     end = await outcome(server, enrolled, repository.agent_file(plan={"sources": ["/nonexistent"]}), "backup")
     assert (end.status, end.reason, end.exit_code) == ("failed", "no_source", None)
     assert "/nonexistent" in (end.error or "")
-
-
-async def test_a_truncated_pack_is_found_by_check(
-    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
-) -> None:
-    repository.restic("backup", str(repository.source))
-    pack = max((p for p in (repository.path / "data").rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
-    pack.chmod(0o600)
-    os.truncate(pack, 100)
-    end = await outcome(server, enrolled, repository.agent_file(), "check")
-    assert (end.status, end.reason, end.exit_code) == ("failed", "corrupt", 1)
-    assert "damaged" in (end.error or "")
 
 
 async def test_a_flipped_byte_is_found_where_check_reads_the_data_in_turn(
@@ -131,19 +102,6 @@ async def test_forget_keeps_what_the_plan_says_and_leaves_other_plans_alone(
     assert (stats(end)["snapshots_kept"], stats(end)["snapshots_removed"]) == (1, 1)
     left = msgspec.json.decode(repository.restic("snapshots", "--json").stdout)
     assert sorted(one["paths"][0] for one in left) == sorted([str(repository.source), str(other), str(other)])
-
-
-async def test_a_restore_gives_back_every_byte(
-    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
-) -> None:
-    repository.restic("backup", str(repository.source))
-    end = await outcome(server, enrolled, repository.agent_file(), "restore")
-    assert end.status == "succeeded"
-    restored = Path(str(stats(end)["restored_into"])) / str(repository.source).lstrip("/")
-    answer = await trio.run_process(
-        ["diff", "-r", str(repository.source), str(restored)], capture_stdout=True, check=False
-    )
-    assert answer.returncode == 0, answer.stdout
 
 
 async def test_snapshots_are_listed(server: ServerDouble, enrolled: StateDir, repository: ResticRepository) -> None:
@@ -345,41 +303,5 @@ async def test_an_unreadable_file_makes_a_partial_backup_for_who_is_not_root(
     assert "permission denied" in (end.error or "")
 
 
-class holding_a_lock:
-    """A restic that reads from a pipe and so holds its lock until it is told the end."""
-
-    def __init__(self, repository: ResticRepository) -> None:
-        self._repository = repository
-
-    async def __aenter__(self) -> subprocess.Popen[bytes]:
-        self._holder = subprocess.Popen(  # noqa: ASYNC220
-            ["restic", "backup", "--stdin"], env=self._repository.environment, stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        await eventually(self._repository.locks)
-        return self._holder
-
-    async def __aexit__(self, *exc: object) -> None:
-        if self._holder.poll() is None:
-            self._holder.send_signal(signal.SIGKILL)
-        assert self._holder.stdin is not None
-        self._holder.stdin.close()
-        self._holder.wait()
-
-
 def logged(session: Session) -> list[wire.LogLine]:
     return [line for frame in session.frames if isinstance(frame, wire.JobLog) for line in frame.lines]
-
-
-def restic_processes(repository: ResticRepository) -> list[str]:
-    """Command lines of live processes whose environment names this repository."""
-    found = []
-    needle = f"RESTIC_REPOSITORY={repository.path}".encode()
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                if needle in (process / "environ").read_bytes().split(b"\0"):
-                    found.append((process / "cmdline").read_bytes().decode())
-            except OSError:
-                continue
-    return found

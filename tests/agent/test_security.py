@@ -21,7 +21,8 @@ from rmactors.agent.restic_job import environment_for
 from rmactors.agent.settings import AgentFile, Repository
 from rmactors.agent.state import StateDir
 
-from .conftest import FAST, ResticRepository
+from .conftest import FAST
+from .repositories import ResticRepository, restic_processes
 from .server_double import ServerDouble, eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -135,7 +136,6 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
     from rmactors.agent.state import Credential
 
     from .server_double import serving
-    from .test_jobs_with_restic import restic_processes
 
     (repository.source / "big").write_bytes(os.urandom(60_000_000))
     config = tmp_path / "agent.toml"

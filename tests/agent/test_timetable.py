@@ -14,7 +14,8 @@ from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import Credential, KeptSchedules, StateDir
 from rmactors.agent.timetable import Timetable
 
-from .conftest import FAST, ResticRepository
+from .conftest import FAST
+from .repositories import ResticRepository
 from .server_double import ServerDouble, eventually, schedule, serving
 
 YESTERDAY = clock.now() - clock.DAY

@@ -19,7 +19,8 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import StateDir
 
-from .conftest import FAST, ResticRepository
+from .conftest import FAST
+from .repositories import ResticRepository
 from .server_double import ServerDouble, eventually, schedule, serving
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -257,7 +257,14 @@ sources = [{json.dumps(str(self.source))}]
 
     def run_backup(self, host_id: str, seconds: float = 40.0) -> dict[str, Any]:
         """Ask the server for a backup of the plan, and wait until the agent has reported its end."""
-        job = self.server.ask("POST", f"/api/hosts/{host_id}/jobs", {"kind": "backup", "params": {"plan": "home"}})
+        return self.run_job(host_id, "backup", {"plan": "home"}, seconds)
+
+    def run_job(self, host_id: str, kind: str, params: dict[str, Any], seconds: float = 40.0) -> dict[str, Any]:
+        """Ask the server for a job, and wait until the agent has reported its end."""
+        job = self.server.ask("POST", f"/api/hosts/{host_id}/jobs", {"kind": kind, "params": params})
+        return self.until_ended(job, seconds)
+
+    def until_ended(self, job: dict[str, Any], seconds: float = 40.0) -> dict[str, Any]:
         began = time.monotonic()
         while job["status"] in ("queued", "running"):
             assert time.monotonic() - began < seconds, f"{job}\n{self.log_file.read_text()[-4000:]}"

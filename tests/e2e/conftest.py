@@ -32,7 +32,7 @@ async def sink() -> AsyncIterator[Sink]:
         yield listening
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def restic() -> str:
     """The path of restic. Where CI=true it must be there; elsewhere its absence skips the test."""
     found = shutil.which("restic")
