@@ -40,6 +40,12 @@ def sources(reader: Reader, *boxes: Mailbox[int]) -> Sources:
     return Sources(reader, named, list, lambda: 3, lambda: 2, lambda: 1, lambda: 0, lambda: {"store": "disk full"})
 
 
+async def seen(meters: Meters, database: Path, *boxes: Mailbox[int]) -> dict[tuple[str, tuple[str, ...]], float]:
+    """What `/metrics` would answer."""
+    with closing(Reader(database)) as reader:
+        return parse(await meters.render(sources(reader, *boxes)))
+
+
 def fill(database: Path, script: str, *rows: tuple[object, ...]) -> None:
     with closing(sqlite3.connect(database)) as connection, connection:
         connection.executemany(script, rows)
@@ -89,7 +95,7 @@ async def test_what_is_committed_is_counted_across_transactions(database: Path) 
         batch.merge(one)
         meters.count(batch.counts)
         meters.commit_took(0.004, 2)
-    found = parse(await meters.render(sources(Reader(database))))
+    found = await seen(meters, database)
     assert found["rmactors_reports_total", ("backup", "failed")] == 8
     assert found["rmactors_notification_attempts_total", ("ntfy", "retry")] == 4
     assert found["rmactors_commit_seconds_bucket", ("0.005",)] == 2
@@ -99,7 +105,7 @@ async def test_what_is_committed_is_counted_across_transactions(database: Path) 
 async def test_two_servers_in_a_process_do_not_mix(database: Path) -> None:
     one, other = Meters(), Meters()
     one.commit_took(0.1, 1)
-    found = parse(await other.render(sources(Reader(database))))
+    found = await seen(other, database)
     assert found["rmactors_commit_seconds_count", ()] == 0
 
 
@@ -107,7 +113,7 @@ async def test_mailboxes_connections_and_checks_are_as_they_are_when_asked(datab
     box: Mailbox[int] = Mailbox("store", 1)
     box.offer(1)
     box.offer(2)
-    found = parse(await Meters().render(sources(Reader(database), box)))
+    found = await seen(Meters(), database, box)
     assert found["rmactors_mailbox_depth", ("store",)] == 1
     assert found["rmactors_mailbox_dropped_total", ("store",)] == 1
     assert found["rmactors_agents_connected", ()] == 3
@@ -117,7 +123,7 @@ async def test_mailboxes_connections_and_checks_are_as_they_are_when_asked(datab
 
 
 async def test_a_database_that_cannot_be_read_takes_its_part_away_and_not_the_rest(tmp_path: Path) -> None:
-    found = parse(await Meters().render(sources(Reader(tmp_path / "missing.db"))))
+    found = await seen(Meters(), tmp_path / "missing.db")
     assert found["rmactors_database_readable", ()] == 0
     assert found["rmactors_agents_connected", ()] == 3
     assert ("rmactors_hosts", ()) not in found
@@ -127,7 +133,7 @@ async def test_last_successes_are_told_for_each_schedule_and_each_host(database:
     add_hosts(database, "nas1")
     add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
     add_schedule(database, "s2", "nas1", "weekly", 20_000_000)
-    found = parse(await Meters().render(sources(Reader(database))))
+    found = await seen(Meters(), database)
     assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "nightly")] == 10
     assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "weekly")] == 20
     assert found["rmactors_host_last_success_timestamp_seconds", ("nas1", "backup")] == 20
@@ -139,7 +145,7 @@ async def test_schedules_and_channels_that_share_a_name_are_no_series_twice(data
     add_schedule(database, "s2", "nas1", "nightly", 20_000_000)
     add_channel(database, "c1", "ops")
     add_channel(database, "c2", "ops")
-    found = parse(await Meters().render(sources(Reader(database))))
+    found = await seen(Meters(), database)
     assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "nightly")] == 10
     assert ("rmactors_channel_queued", ("ops", "webhook")) in found
     assert ("rmactors_channel_queued", ("ops (2)", "webhook")) in found

@@ -19,6 +19,7 @@ class Reader:
         self._database = database
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._limiter = trio.CapacityLimiter(connections)
+        self._closed = False
 
     async def run(self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`query(connection, …)` in a thread, all of it on one snapshot of the database.
@@ -41,10 +42,13 @@ class Reader:
             connection.close()
             raise
         self._idle.put(connection)
+        if self._closed:
+            self.close()
         return result
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the connections: idle ones now, others when their query is done."""
+        self._closed = True
         while True:
             try:
                 self._idle.get_nowait().close()

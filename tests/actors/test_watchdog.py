@@ -46,7 +46,8 @@ def queue_a_delivery(database: Path, age: int) -> None:
 async def fetches_within_three_looks(database: Path, monitor: Monitor) -> int:
     """Runs the real actor, looking every 50 ms, for as long as three looks take."""
     with trio.move_on_after(0.14):
-        await watchdog.run(monitor.fetch, lambda: monitor.healthy, Reader(database), every=0.05)
+        with closing(Reader(database)) as reader:
+            await watchdog.run(monitor.fetch, lambda: monitor.healthy, reader, every=0.05)
     return monitor.fetched
 
 

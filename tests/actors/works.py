@@ -5,7 +5,7 @@ Time in messages is what tests say. Commits fail because another connection hold
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -109,29 +109,33 @@ class Poison:
 
 @asynccontextmanager
 async def open_works(path: Path, timing: rules.Timing | None = None) -> AsyncIterator[Works]:
-    ledger = Ledger(path)
-    reader = Reader(path)
-    async with trio.open_nursery() as nursery:
-        works = Works(
-            ledger, Mailbox("store", 1024), Mailbox("rules", 1024), reader, timing or rules.Timing(0, 0, 300.0), nursery
-        )
-        budget = Budget(50, 60)
-        nursery.start_soon(
-            supervise, "store",
-            lambda: store.run(
-                works.to_store, lambda: Writer(connect(path, busy_seconds=BUSY_SECONDS)), works.wake, works.store_state
-            ),
-            budget, works.standing,
-        )  # fmt: skip
-        nursery.start_soon(
-            supervise, "rules",
-            lambda: rules.run(works.to_rules, works.to_store, reader, works.timing, works.rules_state),
-            budget, works.standing,
-        )  # fmt: skip
-        yield works
-        nursery.cancel_scope.cancel()
-    reader.close()
-    ledger.close()
+    with closing(Ledger(path)) as ledger, closing(Reader(path)) as reader:
+        async with trio.open_nursery() as nursery:
+            works = Works(
+                ledger,
+                Mailbox("store", 1024),
+                Mailbox("rules", 1024),
+                reader,
+                timing or rules.Timing(0, 0, 300.0),
+                nursery,
+            )
+            budget = Budget(50, 60)
+
+            def open_writer() -> Writer:
+                return Writer(connect(path, busy_seconds=BUSY_SECONDS))
+
+            nursery.start_soon(
+                supervise, "store",
+                lambda: store.run(works.to_store, open_writer, works.wake, works.store_state),
+                budget, works.standing,
+            )  # fmt: skip
+            nursery.start_soon(
+                supervise, "rules",
+                lambda: rules.run(works.to_rules, works.to_store, reader, works.timing, works.rules_state),
+                budget, works.standing,
+            )  # fmt: skip
+            yield works
+            nursery.cancel_scope.cancel()
 
 
 # ---- hosts

@@ -1,6 +1,8 @@
 """Forward-only migrations on real files."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,8 +12,9 @@ from rmactors.store.writer import connect
 
 
 @pytest.fixture
-def connection(tmp_path: Path) -> sqlite3.Connection:
-    return connect(tmp_path / "rm.db")
+def connection(tmp_path: Path) -> Iterator[sqlite3.Connection]:
+    with closing(connect(tmp_path / "rm.db")) as opened:
+        yield opened
 
 
 def schema(path: Path, **scripts: str) -> Path:
