@@ -21,7 +21,8 @@ DEADLINE_SECONDS: Final = 10.0
 _MAX_ERROR: Final = 1000
 """Longer than an HTTP receiver gets: it may have to name many recipients."""
 _THREADS: Final = 4
-"""Conversations of one channel at once. Its own limit, so that a slow server holds up no other channel."""
+"""Conversations of one channel at once. Its own limit, so that a slow server holds up no other channel. Whoever waits
+for a turn is not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
 
 
 class SmtpChannel:
@@ -41,6 +42,7 @@ class SmtpChannel:
         self._tls = ssl_context
         self._base_url = base_url
         self._deadline = deadline_seconds
+        self._turns = trio.Semaphore(_THREADS)
         self._threads = trio.CapacityLimiter(_THREADS)
         self._server = MailServer(
             host=ascii_host(config["host"]),
@@ -54,6 +56,10 @@ class SmtpChannel:
 
     async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
         """One attempt, to all recipients or to those given. Never raises for what network or server do."""
+        async with self._turns:
+            return await self._send(notice, recipients)
+
+    async def _send(self, notice: Notice, recipients: tuple[str, ...]) -> Attempt:
         began = time.perf_counter()
         mail = mail_format.render(notice, self._config, self._base_url)
         # Those no longer in the config are not told; where none is left of them, all are.

@@ -1,6 +1,7 @@
 """The mail channel against real servers: plain, STARTTLS and implicit TLS, sign-in, refusals, and bad manners."""
 
 import base64
+import itertools
 import socket
 import ssl
 import threading
@@ -349,22 +350,34 @@ class TestTroubleOnTheWay:
     async def test_a_mail_that_was_taken_is_delivered_though_the_goodbye_hangs(
         self, system_trust: ssl.SSLContext
     ) -> None:
-        replies = (b"220 hi\r\n", b"250 mail\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n")
-
-        def talk(connection: socket.socket, heard: list[bytes]) -> None:
-            with connection.makefile("rb") as lines:
-                for reply in replies:
-                    connection.sendall(reply)
-                    heard.append(lines.readline())
-                while lines.readline() != b".\r\n":
-                    pass
-                connection.sendall(b"250 queued\r\n")
-                while lines.readline():
-                    pass
-
-        with scripted_server(talk) as (port, _):
+        with scripted_server(takes_a_mail) as (port, _):
             attempt = await send(port, system_trust, seconds=0.3)
         assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
+
+    async def test_whoever_waits_for_a_turn_has_the_whole_time_from_then_on(self, system_trust: ssl.SSLContext) -> None:
+        """One channel talks in few threads. Four that the server lets hang use up their time, not the fifth's."""
+        conversations = itertools.count()
+
+        def talk(connection: socket.socket, heard: list[bytes]) -> None:
+            if next(conversations) < 4:
+                while connection.recv(4096):
+                    pass
+            else:
+                takes_a_mail(connection, heard)
+
+        attempts: list[Attempt] = []
+        with scripted_server(talk) as (port, _):
+            settings = {"host": "127.0.0.1", "port": port, "encryption": "none", "from": KIM, "to": MARIA}
+            channel = SmtpChannel(spec("smtp", **settings), LOOPBACK, system_trust, BASE, 1.0)
+
+            async def one() -> None:
+                attempts.append(await channel.send(RAISE))
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(5):
+                    nursery.start_soon(one)
+        assert [attempt.error for attempt in attempts] == ["no answer within 1 s"] * 4 + [None]
+        assert attempts[-1].verdict == "delivered"
 
     async def test_a_slow_server_delays_no_other_channel(self, system_trust: ssl.SSLContext) -> None:
         latencies: list[float] = []
@@ -394,6 +407,19 @@ class TestTroubleOnTheWay:
             await threads_gone()
         assert scope.cancelled_caught
         assert under_way == 1
+
+
+def takes_a_mail(connection: socket.socket, heard: list[bytes]) -> None:
+    """A proper server up to the mail, which then hangs at the goodbye."""
+    with connection.makefile("rb") as lines:
+        for reply in (b"220 hi\r\n", b"250 mail\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
+            connection.sendall(reply)
+            heard.append(lines.readline())
+        while lines.readline() != b".\r\n":
+            pass
+        connection.sendall(b"250 queued\r\n")
+        while lines.readline():
+            pass
 
 
 def talking() -> int:
