@@ -82,7 +82,9 @@ class Queue:
     """The deliveries of one channel that are in memory.
 
     `jitter(low, high)` gives a number between the two. `retry_max` in microseconds. `takes_resolved`: whether the
-    channel hears of resolutions, so that one may stand for the raise before it.
+    channel hears of resolutions, so that one may stand for the raise before it. `probe_at`: while it is failing,
+    nothing goes out before. `quiet_until`: the receiver asked for quiet (Retry-After), and no success of a send that
+    was under way ends that.
     """
 
     jitter: Callable[[float, float], float]
@@ -91,6 +93,7 @@ class Queue:
     failing_since: int | None = None
     failures: int = 0
     probe_at: int = 0
+    quiet_until: int = 0
     _lanes: dict[str, deque[Item]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _ready: list[tuple[int, int, str]] = field(default_factory=list)  # (attempts, seq, alert)
@@ -119,9 +122,7 @@ class Queue:
 
     def pick(self, now: int) -> Parcel | None:
         """What to send now; None where nothing may go out. Its alerts are busy until `release`."""
-        if self.failing_since is not None and (self._busy or now < self.probe_at):
-            return None
-        if len(self._busy) >= CONCURRENT:
+        if now < self._closed_until() or not self._has_room():
             return None
         while self._later and self._later[0][0] <= now:
             _, seq, alert_id = heapq.heappop(self._later)
@@ -129,9 +130,9 @@ class Queue:
             if head is not None:
                 heapq.heappush(self._ready, (head.attempts, seq, alert_id))
         while self._ready:
-            _, seq, alert_id = heapq.heappop(self._ready)
+            attempts, seq, alert_id = heapq.heappop(self._ready)
             head = self._head(alert_id, seq)
-            if head is not None:
+            if head is not None and head.attempts == attempts:  # else it was tried as one of a group since
                 parcel = self._pack(head, now)
                 self._busy.update(item.alert_id for item in parcel.items)
                 return parcel
@@ -139,11 +140,9 @@ class Queue:
 
     def next_at(self) -> int | None:
         """When `pick` may have something that it has not now, if nothing else happens."""
-        if self.failing_since is not None:
-            if self._busy or not (self._ready or self._later):
-                return None
-            return self.probe_at if self._ready else max(self.probe_at, self._later[0][0])
-        return self._later[0][0] if self._later and len(self._busy) < CONCURRENT else None
+        if not (self._ready or self._later) or not self._has_room():
+            return None
+        return max(self._closed_until(), 0 if self._ready else self._later[0][0])
 
     def settle(self, parcel: Parcel, result: Attempt, now: int) -> Settlement:
         """An attempt ended. The parcel's alerts stay busy until its end is on disk: then `release`."""
@@ -159,11 +158,10 @@ class Queue:
         if not was_failing or len(self._busy) <= len(parcel.items):  # the others were sent before it was known
             self.failures += 1
         end_of_time = parcel.main.created_at + self.retry_max
-        due_at = now + pause(self.failures, now - self.failing_since, self.jitter)
         if result.retry_at is not None:
-            due_at = min(max(due_at, result.retry_at), max(end_of_time, now))
-            self.probe_at = max(self.probe_at, due_at)
-        elif not was_failing and self._has_another(parcel):
+            self.quiet_until = max(self.quiet_until, min(result.retry_at, end_of_time))
+        due_at = max(now + pause(self.failures, now - self.failing_since, self.jitter), self.quiet_until)
+        if result.retry_at is None and not was_failing and self._has_another(parcel):
             # One refusal says little: another alert's message is tried at once.
             self.probe_at = now
         else:
@@ -193,8 +191,11 @@ class Queue:
                 del self._lanes[alert_id]
 
     def expired(self, now: int) -> list[Item]:
-        """Heads that have waited for too long behind a failing channel, to be settled as dead. They become busy."""
-        if self.failing_since is None or now < self._looked_at + SECOND:
+        """Heads that have waited for too long behind a failing channel, to be settled as dead. They become busy.
+
+        None before a probe of our own has failed: after a start nobody knows yet whether the receiver is back.
+        """
+        if self.failing_since is None or not self.failures or now < self._looked_at + SECOND:
             return []
         self._looked_at = now
         late = [
@@ -206,6 +207,12 @@ class Queue:
         return late
 
     # ---- inside
+
+    def _closed_until(self) -> int:
+        return self.quiet_until if self.failing_since is None else max(self.quiet_until, self.probe_at)
+
+    def _has_room(self) -> bool:
+        return len(self._busy) < (CONCURRENT if self.failing_since is None else 1)
 
     def _line_up(self, head: Item) -> None:
         heapq.heappush(self._later, (head.due_at, head.seq, head.alert_id))
@@ -233,7 +240,9 @@ class Queue:
             other = lane[0] if lane and alert_id not in self._busy else None
             if other is None or not other.grouped or other is head:
                 continue
-            if other.due_at > now or self._resolution_of(other) is not None:
+            # Tried again, a message has the id that it had and must tell the same: a receiver may drop what it knows.
+            same_tries = other.attempts == head.attempts
+            if other.due_at > now or not same_tries or self._resolution_of(other) is not None:
                 self._groups.setdefault(head.host_id, set()).add(alert_id)
             else:
                 members.append(other)

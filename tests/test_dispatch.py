@@ -29,6 +29,13 @@ def item(seq: int, alert: str = "a", event: str = "alert.raised", **changes: obj
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
+def failing(*, retry_max: int) -> Queue:
+    """A queue of a channel whose probe has just failed."""
+    waiting = queue(retry_max=retry_max, failing_since=0)
+    waiting.failures = 1
+    return waiting
+
+
 def names(parcel: Parcel | None) -> list[str]:
     return [each.id for each in parcel.items] if parcel is not None else []
 
@@ -196,7 +203,7 @@ def test_a_message_that_the_receiver_never_likes_is_tried_ever_less_often() -> N
 
 
 def test_what_is_being_given_up_is_sent_by_nobody() -> None:
-    waiting = queue(retry_max=HOUR, failing_since=0)
+    waiting = failing(retry_max=HOUR)
     waiting.add([item(1, due_at=2 * HOUR), item(2, "b", created_at=HOUR), item(3, "c", due_at=2 * HOUR)])
     probe = waiting.pick(HOUR)
     assert names(probe) == ["d2"]
@@ -210,7 +217,7 @@ def test_what_is_being_given_up_is_sent_by_nobody() -> None:
 
 
 def test_what_is_due_while_it_is_being_given_up_is_not_picked() -> None:
-    waiting = queue(retry_max=HOUR, failing_since=0)
+    waiting = failing(retry_max=HOUR)
     waiting.add([item(1, due_at=2 * HOUR)])
     (late,) = waiting.expired(HOUR)
     waiting.failing_since = None
@@ -222,6 +229,30 @@ def test_a_channel_that_was_failing_before_a_restart_begins_with_one_probe() -> 
     waiting = queue(failing_since=0)
     waiting.add([item(n, f"a{n}") for n in range(5)])
     assert len(pick_all(waiting, HOUR)) == 1
+
+
+def test_after_a_start_nothing_is_given_up_before_a_probe_has_shown_that_the_receiver_is_still_away() -> None:
+    waiting = queue(retry_max=HOUR, failing_since=0)  # the server was off for a day
+    waiting.add([item(1), item(2, "b"), item(3, "c")])
+    assert waiting.expired(DAY) == []
+    end(waiting, waiting.pick(DAY), OK, DAY)
+    assert waiting.expired(DAY + SECOND) == []
+    assert [names(parcel) for parcel in pick_all(waiting, DAY)] == [["d2"], ["d3"]]
+
+
+def test_after_a_start_a_probe_that_fails_gives_up_what_is_too_old() -> None:
+    waiting = queue(retry_max=HOUR, failing_since=0)
+    waiting.add([item(1), item(2, "b"), item(3, "c", created_at=DAY)])
+    assert end(waiting, waiting.pick(DAY), AGAIN, DAY).result.verdict == "dead"
+    assert [each.id for each in waiting.expired(DAY + SECOND)] == ["d2"]
+
+
+def test_the_pause_that_a_restart_interrupted_goes_on_after_it() -> None:
+    waiting = Queue(longest, DAY, takes_resolved=True, failing_since=0, probe_at=MINUTE)
+    waiting.add([item(1, attempts=3, due_at=MINUTE), item(2, "b")])
+    assert waiting.pick(MINUTE - 1) is None
+    assert waiting.next_at() == MINUTE
+    assert names(waiting.pick(MINUTE)) == ["d2"]
 
 
 # ---- pauses
@@ -294,6 +325,33 @@ def test_retry_after_is_kept() -> None:
     assert len(pick_all(waiting, 90 * SECOND)) == 1
 
 
+def test_the_success_of_a_send_that_was_under_way_does_not_end_the_quiet_that_the_receiver_asked_for() -> None:
+    waiting = queue()
+    waiting.add([item(1), item(2, "b"), item(3, "c")])
+    first, second, third = pick_all(waiting, 0)
+    end(waiting, first, replace(AGAIN, retry_at=90 * SECOND), 0)
+    end(waiting, second, OK, SECOND)
+    assert end(waiting, third, AGAIN, 2 * SECOND).due_at == 90 * SECOND
+    waiting.add([item(4, "d")])
+    assert waiting.pick(90 * SECOND - 1) is None
+    assert waiting.next_at() == 90 * SECOND
+    assert names(waiting.pick(90 * SECOND)) == ["d4"]  # the breaker is open since the third: one at a time
+    assert waiting.pick(90 * SECOND) is None
+
+
+def test_quiet_ends_for_all_at_once_where_a_success_has_closed_the_breaker() -> None:
+    waiting = queue()
+    waiting.add([item(1), item(2, "b"), item(3, "c")])
+    first, second, third = pick_all(waiting, 0)
+    end(waiting, first, replace(AGAIN, retry_at=90 * SECOND), 0)
+    end(waiting, second, OK, SECOND)
+    end(waiting, third, OK, SECOND)
+    waiting.add([item(4, "d")])
+    assert waiting.pick(89 * SECOND) is None
+    assert waiting.next_at() == 90 * SECOND
+    assert {*map(tuple, map(names, pick_all(waiting, 90 * SECOND)))} == {("d1",), ("d4",)}
+
+
 def test_retry_after_in_the_past_shortens_no_pause() -> None:
     waiting = queue()
     waiting.add([item(1)])
@@ -319,7 +377,7 @@ def test_what_was_retried_for_long_enough_is_dead_and_says_so() -> None:
 
 
 def test_what_waited_behind_a_failing_channel_for_too_long_is_given_up_untried() -> None:
-    waiting = queue(retry_max=HOUR, failing_since=0)
+    waiting = failing(retry_max=HOUR)
     waiting.add([item(1), item(2, "b", created_at=HOUR), item(3, "c")])
     assert waiting.expired(HOUR - 1) == []
     late = waiting.expired(HOUR + SECOND)
@@ -436,6 +494,20 @@ def test_a_group_is_tried_again_as_a_whole_under_the_same_id() -> None:
     assert second.group
     assert names(second) == names(first)
     assert second.main.attempts == 1
+
+
+def test_what_joins_a_host_later_is_no_part_of_a_group_that_was_tried_already() -> None:
+    """A receiver may drop an id that it knows: under the same id it is told the same."""
+    waiting = queue()
+    waiting.add([grouped(2, "b"), grouped(3, "c")])
+    end(waiting, waiting.pick(MINUTE), AGAIN, MINUTE)
+    waiting.add([grouped(4, "d"), grouped(5, "e")])
+    at = waiting.next_at()
+    assert at is not None
+    fresh = waiting.pick(at)
+    assert names(fresh) == ["d4", "d5"]
+    end(waiting, fresh, OK, at)
+    assert names(waiting.pick(at)) == ["d2", "d3"]
 
 
 def test_when_a_groups_first_message_dies_the_others_go_without_it() -> None:
