@@ -85,7 +85,10 @@ class _Delivery:
         self._channel = channel
         self._poke = poke
         self._ports = ports
-        self._queue = Queue(random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since)
+        self._queue = Queue(
+            random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since,
+            probe_at=facts.not_before or 0,
+        )  # fmt: skip
         self._seen = 0
         self._more = False
 

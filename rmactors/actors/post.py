@@ -6,10 +6,11 @@ Sends     pokes.
 Restart   all delivery actors start anew and sweep.
 
 A channel that changed gets a new actor when the sends under way of the old one have ended, so that nothing is
-lost or sent twice by the change.
+lost or sent twice by the change. So does one that was disabled and enabled again at once.
 """
 
 import logging
+import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -24,6 +25,8 @@ from rmactors.supervision import Budget, Standing, supervise
 _log = logging.getLogger(__name__)
 
 DELIVERY_BUDGET = Budget(restarts=10, seconds=60)
+AGAIN_SECONDS = 1.0
+"""Pause after the list of channels could not be read."""
 LEAVE_SECONDS = 2.0
 """At the end of the process, sends under way get so long to finish: what is cut off is sent again after the start."""
 
@@ -45,9 +48,16 @@ class Counter:
 
 @dataclass(slots=True)
 class _Running:
+    """One actor, also while it lets its last sends finish. `leaving`: nobody's any more, but not gone yet."""
+
     facts: ChannelFacts
-    poke: delivery.Poke
-    ended: trio.Event
+    poke: delivery.Poke = field(default_factory=lambda: delivery.Poke(Signal()))
+    ended: trio.Event = field(default_factory=trio.Event)
+    leaving: bool = False
+
+    def leave(self) -> None:
+        self.leaving = True
+        self.poke.stop()
 
 
 async def run(
@@ -63,15 +73,26 @@ async def run(
 
     async def one(facts: ChannelFacts, mine: _Running, before: _Running | None) -> None:
         if before is not None:
-            before.poke.stop()
+            before.leave()
             await before.ended.wait()
         try:
-            name = f"delivery:{facts.name}"
+            # By id: names need not be unique, and /healthz shows this to anybody.
+            name = f"delivery:{facts.id}"
             await supervise(
                 name, lambda: delivery.run(facts, make_channel(facts), mine.poke, ports), DELIVERY_BUDGET, standing
             )
         finally:
             mine.ended.set()
+            if running.get(facts.id) is mine:
+                del running[facts.id]
+
+    async def enabled() -> dict[str, ChannelFacts]:
+        while True:
+            try:
+                return {facts.id: facts for facts in await ports.reader.run(load_channels)}
+            except sqlite3.Error as error:
+                _log.warning("cannot read the list of channels: %s", error)
+                await trio.sleep(AGAIN_SECONDS)
 
     async def watch_closing() -> None:
         await closing.wait()
@@ -82,13 +103,13 @@ async def run(
         while not closing.is_set():
             if counter.list_changed:
                 counter.list_changed = False
-                found = {facts.id: facts for facts in await ports.reader.run(load_channels)}
+                found = await enabled()
                 for channel_id in running.keys() - found.keys():
-                    running.pop(channel_id).poke.stop()
+                    running[channel_id].leave()
                 for facts in found.values():
                     before = running.get(facts.id)
-                    if before is None or before.facts.updated_at != facts.updated_at:
-                        mine = running[facts.id] = _Running(facts, delivery.Poke(Signal()), trio.Event())
+                    if before is None or before.leaving or before.facts.updated_at != facts.updated_at:
+                        mine = running[facts.id] = _Running(facts)
                         nursery.start_soon(one, facts, mine, before)
             woken, counter.channels = counter.channels, set()
             for channel_id in woken & running.keys():

@@ -33,6 +33,12 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
     )  # fmt: skip
     if known is not None and known["enabled"] and not write.enabled:
         _end_queue(tx, write.channel_id, write.at)
+    elif known is not None:  # what waits was refused under the old settings: it need not sit out its pause
+        tx.execute(
+            "UPDATE deliveries SET due_at = ?"
+            " WHERE channel_id = ? AND state = 'queued' AND attempts > 0 AND due_at > ?",
+            (write.at, write.channel_id, write.at),
+        )
     audit.append(tx, write.audit)
     _changed(tx, write.channel_id)
 
@@ -49,24 +55,25 @@ def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
 def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     result = write.result
     state = {"delivered": "delivered", "dead": "dead", "retry": "queued"}[result.verdict]
+    # Its channel may have been disabled while the message was under way, which ended it. What arrived has arrived.
+    arrived = result.verdict == "delivered"
     settled = tx.changed(
         "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?,"
         " due_at), recipients_left = ?,"
-        " finished_at = ? WHERE id = ? AND state = 'queued'",
+        " finished_at = ? WHERE id = ? AND (state = 'queued' OR (? AND state = 'dead' AND attempts < ?))",
         (
             state, write.attempt, result.error, write.due_at,
             json.dumps(result.recipients_left) if result.recipients_left else None,
-            None if state == "queued" else write.at, write.delivery_id,
+            None if state == "queued" else write.at, write.delivery_id, arrived, write.attempt,
         ),
     )  # fmt: skip
-    if not settled:  # its channel was disabled or deleted while the message was under way
+    if not settled:  # on disk already, or its channel was disabled or deleted meanwhile
         raise DuplicateWrite
     channel = tx.row(
         "UPDATE channels SET last_fired_at = CASE WHEN ? THEN ? ELSE last_fired_at END, last_error = ?,"
         " failing_since = CASE WHEN ? THEN NULL ELSE coalesce(failing_since, ?) END WHERE id = ? RETURNING name, kind",
         (
-            result.verdict == "delivered", write.at, None if result.verdict == "delivered" else result.error,
-            result.verdict == "delivered", write.at, write.channel_id,
+            arrived, write.at, None if arrived else result.error, arrived, write.at, write.channel_id,
         ),
     )  # fmt: skip
     if channel is None:
@@ -85,9 +92,9 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     tx.wake.count("attempt", channel["kind"], result.verdict)
     for delivery_id, end in write.carried:
         carried = tx.row(
-            "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ? AND state = 'queued'"
-            " RETURNING alert_id",
-            (end, write.at, write.delivery_id, delivery_id),
+            "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ?"
+            " AND (state = 'queued' OR (? AND state = 'dead')) RETURNING alert_id",
+            (end, write.at, write.delivery_id, delivery_id, arrived),
         )
         if carried is not None and end == "superseded":
             outbox.add_event(

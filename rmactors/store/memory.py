@@ -182,7 +182,10 @@ def find_credential(connection: sqlite3.Connection, token_hash: str, at: int) ->
 
 @dataclass(frozen=True, slots=True)
 class ChannelFacts:
-    """An enabled channel as its delivery actor starts with. `config` is encrypted."""
+    """An enabled channel as its delivery actor starts with. `config` is encrypted.
+
+    `not_before`: when the attempt that ended last is to be repeated; None where it need not be.
+    """
 
     id: str
     kind: ChannelKind
@@ -192,6 +195,7 @@ class ChannelFacts:
     events: frozenset[str]
     updated_at: int
     failing_since: int | None
+    not_before: int | None
 
 
 def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
@@ -200,9 +204,20 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
         ChannelFacts(
             row["id"], row["kind"], row["name"], row["config"], row["default_priority"],
             frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
+            _last_tried_due_at(connection, row["id"]),
         )
         for row in connection.execute("SELECT * FROM channels WHERE enabled = 1 AND deleted_at IS NULL")
     ]  # fmt: skip
+
+
+def _last_tried_due_at(connection: sqlite3.Connection, channel_id: str) -> int | None:
+    found = connection.execute(
+        "SELECT deliveries.state, deliveries.due_at FROM notification_log"
+        " JOIN deliveries ON deliveries.id = notification_log.delivery_id"
+        " WHERE notification_log.channel_id = ? ORDER BY notification_log.n DESC LIMIT 1",
+        (channel_id,),
+    ).fetchone()
+    return found["due_at"] if found is not None and found["state"] == "queued" else None
 
 
 def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Item]:

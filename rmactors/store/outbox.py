@@ -150,8 +150,9 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
                 tx, alert, tags, write.at
             ):
                 continue
-            add_event(tx, alert.id, None, write.at, "reminded", channel=(channel.id, channel.name))
-            _queue(tx, channel, alert, "alert.reminder", row["pos"] + 1, write.at, None, None)
+            if not _reminder_waits(tx, channel.id, alert.id):
+                add_event(tx, alert.id, None, write.at, "reminded", channel=(channel.id, channel.name))
+                _queue(tx, channel, alert, "alert.reminder", row["pos"] + 1, write.at, None, None)
             _tell(tx, channel, alert.id, write.at)
 
 
@@ -174,6 +175,16 @@ def _was_told(tx: Transaction, channel_id: str, alert_id: str) -> bool:
         (alert_id, channel_id),
     )
     return told is not None
+
+
+def _reminder_waits(tx: Transaction, channel_id: str, alert_id: str) -> bool:
+    """Whether one is queued already: a channel that was down for a night gets one when it is back, not twelve."""
+    waiting = tx.row(
+        "SELECT 1 FROM deliveries WHERE alert_id = ? AND channel_id = ? AND event = 'alert.reminder'"
+        " AND state = 'queued'",
+        (alert_id, channel_id),
+    )
+    return waiting is not None
 
 
 def _hold(tx: Transaction, takers: list[_Channel], alert: Alert, at: int, silence: Silence) -> None:

@@ -4,6 +4,7 @@ Time in messages is what tests say. Commits fail because another connection hold
 """
 
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 import trio
 
 from rmactors import clock, wire
-from rmactors.actors import fleet, host, rules, store
+from rmactors.actors import fleet, host, post, rules, store
 from rmactors.mailbox import Mailbox, ask
 from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import EndReport, StartReport
@@ -44,11 +45,13 @@ class Works:
     rules_state: rules.RulesState = field(default_factory=rules.RulesState)
     directory: fleet.Directory = field(default_factory=fleet.Directory)
     signs: fleet.Signs = field(default_factory=fleet.Signs)
+    counter: post.Counter = field(default_factory=post.Counter)
     woken: Wakeups = field(default_factory=Wakeups)
 
     def wake(self, woken: Wakeups) -> None:
         self.woken.merge(woken)
         self.directory.wake(woken.hosts)
+        self.counter.wake(woken.channels, woken.channel_list)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:
         return await ask(self.to_rules.send, request)
@@ -90,14 +93,13 @@ class Works:
             other.close()
 
 
-async def until(so: Callable[[], object], why: Callable[[], str] = str) -> None:
-    """Wait until something is so, for at most a few seconds of real time."""
-    for _ in range(2000):
-        if so():
-            return
+async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 20.0) -> None:
+    """Wait until something is so, for at most that many seconds of real time, whatever clock the test has."""
+    end = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < end, f"it never came {why()}"
         await trio.testing.wait_all_tasks_blocked(0.001)
         await trio.lowlevel.checkpoint()
-    raise AssertionError(f"it never came {why()}")
 
 
 class Poison:

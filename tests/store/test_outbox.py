@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from rmactors.clock import HOUR
-from rmactors.messages.writes import DeleteSilence, QueueReminders, ReleaseHeld
-from tests.store.ledger import MINUTE, NOON, Ledger, audit, channel
+from rmactors.messages.notices import Attempt
+from rmactors.messages.writes import Committed, DeleteSilence, Duplicate, QueueReminders, ReleaseHeld
+from rmactors.store.memory import load_channels
+from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 
 
 def minute(n: float) -> int:
@@ -255,11 +257,28 @@ def test_a_reminder_goes_out_every_so_many_hours_while_nobody_looks_after_it(led
     alert = ledger.raise_(ledger.host())
     for at in (89, 90, 91, 179, 180, 181, 270):
         ledger.commit(QueueReminders(minute(at)))
+        for (delivery_id,) in ledger.rows("SELECT id FROM deliveries WHERE state = 'queued'"):
+            ledger.settle(delivery_id)
     assert [event for event, _ in ledger.outbox()] == ["raised", "reminder", "reminder", "reminder"]
     assert ledger.timeline(alert) == ["raised", "reminded", "reminded", "reminded"]
     assert ledger.rows("SELECT created_at FROM deliveries WHERE event = 'alert.reminder' ORDER BY seq") == [
         (minute(90),), (minute(180),), (minute(270),),
     ]  # fmt: skip
+
+
+def test_a_channel_that_is_down_gathers_one_reminder_and_counts_on_from_the_last(ledger: Ledger) -> None:
+    ops = ledger.channel(remind_hours=1)
+    alert = ledger.raise_(ledger.host())
+    for at in range(0, 12 * 60, 10):
+        ledger.commit(QueueReminders(minute(at)))
+    assert [event for event, _ in ledger.outbox(ops)] == ["raised", "reminder"]
+    assert ledger.timeline(alert) == ["raised", "reminded"]
+    for (delivery_id,) in ledger.rows("SELECT id FROM deliveries WHERE state = 'queued'"):
+        ledger.settle(delivery_id)  # back at 11:55
+    ledger.commit(QueueReminders(minute(11 * 60 + 59)))
+    assert len(ledger.outbox(ops)) == 2
+    ledger.commit(QueueReminders(minute(12 * 60)))
+    assert len(ledger.outbox(ops)) == 3
 
 
 @pytest.mark.parametrize("end", ["acknowledge", "resolve"])
@@ -372,6 +391,40 @@ def test_disabling_a_channel_ends_what_it_has_queued_and_says_so(ledger: Ledger)
     assert len(ledger.outbox()) == 2
     ledger.raise_(host, "d", at=NOON + 2 * HOUR)
     assert ledger.rows("SELECT grouped FROM deliveries ORDER BY seq DESC LIMIT 1") == [(0,)]
+
+
+def test_what_arrived_while_its_channel_was_being_disabled_has_arrived(ledger: Ledger) -> None:
+    ops, host = ledger.channel(), ledger.host()
+    alert = ledger.raise_(host)
+    ledger.resolve(alert)
+    other = ledger.raise_(host, "other")
+    raised, resolved, _ = (id for (id,) in ledger.rows("SELECT id FROM deliveries ORDER BY seq"))
+    ledger.commit(channel(ops, create=False, enabled=False, at=minute(1)))
+    carried = ((raised, "superseded"),)
+    assert isinstance(ledger.settle(resolved, OK, minute(2), alert_id=alert, carried=carried), Committed)
+    assert ledger.outbox() == [("raised", "superseded"), ("resolved", "delivered"), ("raised", "dead")]
+    assert ledger.value("SELECT last_fired_at FROM channels") == minute(2)
+    # What did not arrive stays as dead as it was, and so does what is said twice.
+    (never,) = ledger.rows("SELECT id FROM deliveries WHERE alert_id = ?", other)[0]
+    for result in (Attempt("retry", 503, 1.0, "later"), Attempt("dead", 400, 1.0, "no")):
+        assert isinstance(ledger.settle(never, result, minute(2)), Duplicate)
+    assert isinstance(ledger.settle(resolved, OK, minute(2)), Duplicate)
+    assert ledger.rows("SELECT last_error FROM deliveries WHERE alert_id = ?", other) == [("channel disabled",)]
+
+
+def test_saving_a_channel_lets_what_was_refused_before_be_tried_at_once(ledger: Ledger) -> None:
+    ops, host = ledger.channel(group_seconds=600), ledger.host()
+    ledger.raise_(host, "a")
+    ledger.raise_(host, "b")  # waits for its window
+    tried, window = (id for (id,) in ledger.rows("SELECT id FROM deliveries ORDER BY seq"))
+    ledger.settle(tried, Attempt("retry", 503, 1.0, "later"), due_at=NOON + HOUR)
+    assert [facts.not_before for facts in load_channels(ledger.connection)] == [NOON + HOUR]
+    ledger.commit(channel(ops, create=False, group_seconds=600.0, at=minute(1)))
+    due = dict(ledger.rows("SELECT id, due_at FROM deliveries"))
+    assert due == {tried: minute(1), window: minute(10)}
+    assert [facts.not_before for facts in load_channels(ledger.connection)] == [minute(1)]
+    ledger.settle(tried)
+    assert [facts.not_before for facts in load_channels(ledger.connection)] == [None]
 
 
 def test_deleting_a_host_tells_the_end_of_its_alerts(ledger: Ledger) -> None:
