@@ -33,6 +33,27 @@ def is_within(text: str, networks: Iterable[Network]) -> bool:
     return address is not None and any(address in network for network in networks)
 
 
+def client_address(peer: str, forwarded_for: str | None, proxies: Iterable[Network]) -> str:
+    """Who is behind `peer`: itself, or what our own proxies say (`X-Forwarded-For`) of the one before them."""
+    proxies = tuple(proxies)
+    if not forwarded_for or not is_within(peer, proxies):
+        return peer
+    for part in reversed(forwarded_for.split(",")):
+        hop = _without_port(part.strip())
+        if parse(hop) is None:
+            return peer
+        if not is_within(hop, proxies):
+            return hop
+        peer = hop
+    return peer
+
+
+def _without_port(text: str) -> str:
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0] if text.count(":") == 1 else text
+
+
 def throttle_key(text: str) -> str:
     """What an address counts as where tries or connections are counted: an IPv6 customer has a whole /64."""
     found = parse(text)

@@ -22,7 +22,7 @@ import trio_websocket
 
 from rmactors import clock, ids, tokens, wire
 from rmactors.actors.listening import Port
-from rmactors.addresses import Network
+from rmactors.addresses import Network, client_address
 from rmactors.mailbox import Outlet, ask
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
@@ -167,6 +167,8 @@ class _Gateway:
             return await _reject(request, 401, "the token is wrong, used, expired or revoked")
         with trio.fail_after(HANDSHAKE_SECONDS):
             socket = await request.accept()
+        forwarded_for = headers.get(b"x-forwarded-for", b"").decode("latin-1")
+        address = client_address(address, forwarded_for, self._settings.proxies)
         if credential.enrollment_id is not None:
             return await self._enroll(socket, credential.enrollment_id, address)
         assert credential.host_id is not None

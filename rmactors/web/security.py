@@ -74,16 +74,7 @@ class Perimeter:
 
     def client_address(self, peer: str, forwarded_for: str | None) -> str:
         """The address to remember and to throttle: the peer, or what our own proxies say of the one before them."""
-        if not forwarded_for or not self.is_proxy(peer):
-            return peer
-        for part in reversed(forwarded_for.split(",")):
-            hop = _without_port(part.strip())
-            if addresses.parse(hop) is None:
-                return peer
-            if not self.is_proxy(hop):
-                return hop
-            peer = hop
-        return peer
+        return addresses.client_address(peer, forwarded_for, self._proxies)
 
     def is_own_url(self, url: str, host: str) -> bool:
         """Whether an absolute URL (a Referer) is on this site."""
@@ -125,12 +116,6 @@ def _hostname(host: str) -> str | None:
     except ValueError:
         return None
     return parts.hostname
-
-
-def _without_port(text: str) -> str:
-    if text.startswith("["):
-        return text[1:].partition("]")[0]
-    return text.partition(":")[0] if text.count(":") == 1 else text
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
