@@ -225,6 +225,15 @@ sources = [{json.dumps(str(self.source))}]
 
     def start(self, host_id: str) -> None:
         """Run the agent until the server shows the host as online."""
+        self.spawn()
+        eventually(
+            lambda: self.server.ask("GET", f"/api/hosts/{host_id}")["status"] == "online",
+            30,
+            lambda: f"the agent is not online\n{self.log_file.read_text()[-4000:]}",
+        )
+
+    def spawn(self) -> None:
+        """Start the process, and no more."""
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
                 [*COMMAND, "agent", "run"],
@@ -234,11 +243,6 @@ sources = [{json.dumps(str(self.source))}]
                 stdout=log,
                 stderr=log,
             )
-        eventually(
-            lambda: self.server.ask("GET", f"/api/hosts/{host_id}")["status"] == "online",
-            30,
-            lambda: f"the agent is not online\n{self.log_file.read_text()[-4000:]}",
-        )
 
     @property
     def pid(self) -> int:
