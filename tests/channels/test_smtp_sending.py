@@ -380,33 +380,33 @@ class TestTroubleOnTheWay:
         assert attempts[-1].verdict == "delivered"
 
     async def test_a_slow_server_delays_no_other_channel(self, system_trust: ssl.SSLContext) -> None:
-        latencies: list[float] = []
+        ended: list[str] = []
         with scripted_server(dialogue(b"")) as (hole, _), mail_server() as post:
 
-            async def to_the_hole() -> None:
-                await send(hole, system_trust, seconds=0.6)
+            async def to(port: int, name: str) -> None:
+                await send(port, system_trust, seconds=10)
+                ended.append(name)
 
-            async def to_the_good_one() -> None:
-                latencies.append((await send(post.port, system_trust)).latency_ms)
-
-            async with trio.open_nursery() as nursery:
+            async with trio.open_nursery() as slow:
                 for _ in range(20):
-                    nursery.start_soon(to_the_hole)
-                for _ in range(5):
-                    nursery.start_soon(to_the_good_one)
-        assert len(latencies) == 5
-        assert max(latencies) < 500
+                    slow.start_soon(to, hole, "the hole")
+                async with trio.open_nursery() as others:
+                    for _ in range(5):
+                        others.start_soon(to, post.port, "the good one")
+                slow.cancel_scope.cancel()
+            await threads_gone()
+        assert ended == ["the good one"] * 5
 
     async def test_a_cancelled_send_lets_its_thread_go(self, system_trust: ssl.SSLContext) -> None:
         with scripted_server(dialogue(b"")) as (port, _):
-            with trio.move_on_after(0.1) as scope:
-                async with trio.open_nursery() as nursery:
-                    nursery.start_soon(send, port, system_trust)
-                    await trio.sleep(0.05)
-                    under_way = talking()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(send, port, system_trust)
+                with trio.fail_after(2):
+                    while talking() != 1:  # noqa: ASYNC110 - the start of a thread sets no event
+                        await trio.sleep(0.01)
+                nursery.cancel_scope.cancel()
             await threads_gone()
-        assert scope.cancelled_caught
-        assert under_way == 1
+        assert talking() == 0
 
 
 def takes_a_mail(connection: socket.socket, heard: list[bytes]) -> None:
