@@ -6,7 +6,10 @@ Routes reach the rest of the server only through `Services`.
 from collections.abc import Awaitable, Callable
 
 from quart import Response, request
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
+from werkzeug.exceptions import BadHost, NotFound
+from werkzeug.routing import MapAdapter
 
 from rmactors import PRODUCT, __version__
 from rmactors.files import folder
@@ -19,6 +22,24 @@ from rmactors.web.services import Services
 from rmactors.web.sizes import SizedRequest
 
 
+class Site(QuartTrio):
+    """Quart where it takes every byte that a request may hold: what follows would be a 500 without a header of ours."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Also for a `Host` that can be no name: the guard refuses it, as any that is not ours."""
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            assert request is not None
+            return self.url_map.bind("host.invalid", default_method=request.method, path_info=request.path)
+
+    async def send_static_file(self, filename: str) -> Response:
+        try:
+            return await super().send_static_file(filename)
+        except (OSError, ValueError):  # no file system has such a name
+            raise NotFound from None
+
+
 async def _no_metrics() -> bytes:
     return b"# HELP rmactors_info An application without a server around it has nothing to tell.\n"
 
@@ -29,13 +50,13 @@ def create_app(
     passwords: Passwords | None = None,
     metrics: Callable[[], Awaitable[bytes]] = _no_metrics,
     keep_alive_seconds: float = 15.0,
-) -> QuartTrio:
+) -> Site:
     """The ASGI application.
 
     `metrics` gives what `/metrics` answers, in Prometheus' text format. A quiet `/events` stream says something every
     `keep_alive_seconds`, and looks whether its reader is still signed in.
     """
-    app = QuartTrio(
+    app = Site(
         "rmactors.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
         static_url_path="/static",
     )  # fmt: skip

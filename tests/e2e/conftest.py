@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from rmactors import ids
+from rmactors.simulate.agent import Credential
+
+from .agents import enroll_host
 from .harness import Server, running_server
+from .hostile import GROWTH_MIB, bystanders, resident_mib
 from .sink import Sink, open_sink
 
 
@@ -24,6 +29,23 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with running_server(tmp_path_factory.mktemp("shared") / "server") as running:
         yield running
         running.must_live()
+
+
+@pytest.fixture
+async def besieged(shared_server: Server) -> AsyncIterator[Server]:
+    """That server, with bystanders who notice nothing and a memory that stays as it is."""
+    _ = shared_server.token
+    async with bystanders(shared_server):
+        before = resident_mib(shared_server)
+        yield shared_server
+    grown = resident_mib(shared_server) - before
+    assert grown < GROWTH_MIB, f"the server has grown by {grown:.0f} MiB"
+
+
+@pytest.fixture
+async def host(shared_server: Server) -> Credential:
+    """An enrolled host of that server."""
+    return await enroll_host(shared_server, f"host-{ids.new()}")
 
 
 @pytest.fixture

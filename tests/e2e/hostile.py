@@ -13,6 +13,8 @@ from rmactors.simulate.agent import SimulatedAgent
 from .agents import ended, enroll_host, simulated
 from .harness import Server
 
+GROWTH_MIB = 64
+"""What the server's memory may grow by in one test: far less than what was sent to it, far more than what it needs."""
 UPGRADE = (
     b"Upgrade: websocket\r\nConnection: Upgrade\r\n"
     b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"

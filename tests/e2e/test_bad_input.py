@@ -22,11 +22,6 @@ from .harness import Server, away
 
 
 @pytest.fixture
-async def host(shared_server: Server) -> Credential:
-    return await enroll_host(shared_server, f"rude-{ids.new()}")
-
-
-@pytest.fixture
 async def bystander(shared_server: Server) -> AsyncIterator[None]:
     """Another agent, connected from before to after the test, whose reports are acked at both ends of it."""
     credential = await enroll_host(shared_server, f"quiet-{ids.new()}")

@@ -8,39 +8,19 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from functools import partial
 
 import pytest
 import trio
 
-from rmactors import ids
 from rmactors.simulate.agent import Credential
 from rmactors.strangers import PER_ADDRESS
 
 from .agents import enroll_host, hello, raw_link
 from .harness import Server, away
-from .hostile import attack, bystanders, connect, crowd, frame, pour, read_all, request, resident_mib, upgrade
+from .hostile import GROWTH_MIB, attack, connect, crowd, frame, pour, read_all, request, resident_mib, upgrade
 
-GROWTH_MIB = 64
-"""What the server's memory may grow by in one test: far less than what was sent to it, far more than what it needs."""
 HEADERS_SECONDS = 15.0
-
-
-@pytest.fixture
-async def besieged(shared_server: Server) -> AsyncIterator[Server]:
-    """The server, with bystanders who notice nothing and a memory that stays as it is."""
-    _ = shared_server.token
-    async with bystanders(shared_server):
-        before = resident_mib(shared_server)
-        yield shared_server
-    grown = resident_mib(shared_server) - before
-    assert grown < GROWTH_MIB, f"the server has grown by {grown:.0f} MiB"
-
-
-@pytest.fixture
-async def host(shared_server: Server) -> Credential:
-    return await enroll_host(shared_server, f"hostile-{ids.new()}")
 
 
 def status(answer: bytes | None) -> int:

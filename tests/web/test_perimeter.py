@@ -100,10 +100,17 @@ def test_a_path_of_this_site_may_be_gone_to(text: str) -> None:
     assert safe_next(text) == text
 
 
-async def test_an_unknown_host_name_reaches_nothing(site: Site) -> None:
-    for path in ("/login", "/api/alerts", "/healthz", "/setup", "/static/style.css"):
-        answer = await site.browser().get(path, headers={"Host": "evil.example"})
+@pytest.mark.parametrize("host", ["evil.example", "127..1:80", ".1", "x" * 70, "a@localhost", "ü.example", "%00"])
+async def test_an_unknown_host_name_reaches_nothing(site: Site, host: str) -> None:
+    for path in ("/login", "/api/alerts", "/healthz", "/setup", "/static/style.css", "/static"):
+        answer = await site.browser().get(path, headers={"Host": host})
         assert answer.status_code == 421
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize("name", ["[" * 5000, "x" * 300, "%00", "a/" * 3000, "..%2f..%2fpyproject.toml", "%ff", "."])
+async def test_a_static_file_that_cannot_be_is_a_404(site: Site, name: str) -> None:
+    assert (await site.browser().get(f"/static/{name}")).status_code == 404
 
 
 async def test_a_cross_site_post_is_refused_with_and_without_a_session(site: Site) -> None:
