@@ -72,6 +72,7 @@ from rmactors.supervision import Budget, OverBudgetError, Standing, supervise
 from rmactors.systemd.notify import Notifier, keep_alive
 from rmactors.web.app import create_app
 from rmactors.web.auth.setup import make_setup_token
+from rmactors.web.security import Perimeter
 from rmactors.web.services import Health, Services
 
 _log = logging.getLogger(__name__)
@@ -217,8 +218,8 @@ async def _tree(server: Server, box: SecretBox) -> None:
             gateway.GatewayPorts(directory.mailbox_of, to_store, reader), gateway_state, closing, listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
-            web.WebSettings(web_port, inbound_tls, proxies), create_app(services, metrics=metrics), closing, live.close,
-            listening.one,
+            web.WebSettings(web_port, inbound_tls, Perimeter(settings).headers, proxies),
+            create_app(services, metrics=metrics), closing, live.close, listening.one,
         )),
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),
     ]  # fmt: skip

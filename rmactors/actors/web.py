@@ -11,7 +11,7 @@ exception ends its connection alone, everything has a deadline, and HTTP/1.1 is 
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,10 +53,12 @@ _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
-    """`proxies` are the networks of `RM_TRUSTED_PROXIES`."""
+    """`headers` go onto answers that the application never sees: to what is no HTTP. `proxies` are the networks of
+    `RM_TRUSTED_PROXIES`."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
+    headers: Mapping[str, str]
     proxies: tuple[Network, ...] = ()
 
 
@@ -74,7 +76,7 @@ async def run(
     context = WorkerContext(None)
     lifespan = Lifespan(wrapped, config, {})
     listeners = await settings.port.take()
-    door = _Door(wrapped, config, context, settings.ssl_context, shield, settings.proxies)
+    door = _Door(wrapped, config, context, settings, shield)
     async with trio.open_nursery() as around:
         await around.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
@@ -150,14 +152,14 @@ class _Door:
         app: ASGIWrapper,
         config: Config,
         context: WorkerContext,
-        ssl_context: ssl.SSLContext | None,
+        settings: WebSettings,
         shield: _Shield,
-        proxies: tuple[Network, ...],
     ) -> None:
         self._app, self._config, self._context = app, config, context
-        self._ssl_context = ssl_context
+        self._ssl_context = settings.ssl_context
+        self._error_headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
         self._shield = shield
-        self._strangers = Strangers(proxies)
+        self._strangers = Strangers(settings.proxies)
         self._connections: set[_Connection] = set()
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -204,6 +206,7 @@ class _Door:
                         self._app, self._config, self._context, requests, state, self._ssl_context is not None, client,
                         server, connection.send,
                     )  # fmt: skip
+                    protocol.error_headers = self._error_headers
                     await connection.run(protocol)
         finally:
             self._connections.discard(connection)
@@ -211,6 +214,8 @@ class _Door:
 
 class _Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 without its ways into HTTP/2 and WebSockets: an offer to upgrade is not taken up."""
+
+    error_headers: Sequence[tuple[bytes, bytes]] = ()
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.http_version not in (b"1.0", b"1.1"):
@@ -222,6 +227,12 @@ class _Http1(H11Protocol):
             method=request.method, headers=headers, target=request.target, http_version=request.http_version
         )
         await super()._create_stream(plain)
+
+    async def _send_error_response(self, status_code: int) -> None:
+        """To what is no HTTP: without a body, with the headers that every answer has."""
+        headers = [(b"content-length", b"0"), (b"connection", b"close"), *self.error_headers]
+        await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
+        await self._send_h11_event(h11.EndOfMessage())
 
 
 class _Connection:

@@ -214,6 +214,15 @@ async def test_another_http_is_not_spoken(besieged: Server, data: bytes) -> None
         assert status(answer) in (0, 400, 421, 505)
 
 
+@pytest.mark.parametrize("data", [b"GARBAGE\r\n\r\n", b"GET / HTTP/1.1\r\n\r\n", b"GET /" + b"a" * 70_000])
+async def test_also_an_answer_to_what_is_no_http_has_the_security_headers(besieged: Server, data: bytes) -> None:
+    answer = await attack(besieged.port, data)
+    assert status(answer) in (400, 431)
+    assert answer is not None
+    for line in (b"content-security-policy: default-src 'none'", b"x-content-type-options: nosniff"):
+        assert line in answer.lower()
+
+
 async def test_an_offer_of_http_2_is_not_taken_up(besieged: Server) -> None:
     offer = "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings, close"
     answer = await attack(besieged.port, request(besieged, "/healthz", *offer))
