@@ -16,6 +16,7 @@ from quart import Response, request
 
 from rmactors.channels.base import FieldError
 from rmactors.store.queries.rows import Page
+from rmactors.web.api.wording import worded
 from rmactors.web.problems import Problem, invalid, invalid_field
 
 S = TypeVar("S", bound=msgspec.Struct)
@@ -96,7 +97,7 @@ def fields_of(
             try:
                 values[name] = msgspec.convert(item, fields[name].type)
             except msgspec.ValidationError as error:
-                pointer, detail = _placed(str(error))
+                pointer, detail = _placed(str(error), fields[name].type)
                 errors.append(FieldError(f"/{name}{pointer}", detail))
         elif name not in read_only:
             errors.append(FieldError(f"/{escape(name)}", "is not a known key"))
@@ -139,7 +140,7 @@ _PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$?(?P<key>key in )?(?P<path>.*)`)?
 _NAMED = re.compile(r"^Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
 
 
-def _placed(message: str) -> tuple[str, str]:
+def _placed(message: str, wanted: Any) -> tuple[str, str]:
     """msgspec's `Expected `int`, got `str` - at `$.a[0].b`` as (pointer, sentence)."""
     match = _PATH.match(message)
     what, path = (match["what"], match["path"] or "") if match is not None else (message, "")
@@ -147,7 +148,7 @@ def _placed(message: str) -> tuple[str, str]:
     if named := _NAMED.match(what):
         steps.append(escape(named["name"]))
         what = "is required" if named["how"].startswith("missing") else "is not a known key"
-    return "".join(f"/{step}" for step in steps), what.replace("`", "")
+    return "".join(f"/{step}" for step in steps), worded(what, wanted)
 
 
 # ---- query strings and lists

@@ -3,6 +3,7 @@
 Rendering happens beside the event loop, so that a large page delays no notification.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar, cast
 
@@ -122,7 +123,12 @@ def field_errors(problem: Problem) -> dict[str, str]:
         raise problem
     if not problem.errors:
         return {"form": problem.detail}
-    return {error.pointer.strip("/").replace("/", "."): _sentence(error.detail) for error in problem.errors}
+    return {_field(error.pointer): _sentence(error.detail) for error in problem.errors}
+
+
+def _field(pointer: str) -> str:
+    """The form's field: what is wrong with one entry of a list stands beside the list."""
+    return re.sub(r"(/\d+)+$", "", pointer).strip("/").replace("/", ".")
 
 
 def _sentence(text: str) -> str:

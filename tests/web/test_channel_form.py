@@ -1,0 +1,186 @@
+"""The rules of a channel, one table for both ways in: the API names the field, the form shows the error beside it.
+
+A refused form is a 422 that keeps what was typed; secrets alone are not sent back.
+"""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from quart.testing.client import QuartClient
+
+from tests.web.conftest import Site
+
+GOOD: dict[str, dict[str, Any]] = {
+    "webhook": {"url": "https://hooks.example.org/x"},
+    "ntfy": {"server_url": "https://ntfy.example.org", "topic": "backups"},
+    "smtp": {
+        "host": "mail.example.org", "port": 587, "encryption": "starttls", "from": "rm@example.org",
+        "to": "a@example.org, b@example.org",
+    },
+}  # fmt: skip
+
+# kind, field, what is typed there, a part of what is said beside it
+RULES: list[tuple[str, str, Any, str]] = [
+    ("webhook", "name", "", "must not be empty"),
+    ("webhook", "name", "n" * 101, "at most 100 characters"),
+    ("webhook", "name", "two\nlines", "line breaks"),
+    ("webhook", "config.url", "", "URL is needed"),
+    ("webhook", "config.url", "hooks.example.org", "scheme must be http or https"),
+    ("webhook", "config.url", "ftp://hooks.example.org/", "scheme must be http or https"),
+    ("webhook", "config.url", "https://", "names no host"),
+    ("webhook", "config.url", "https://hooks.example.org:99999/", "port must be between 1 and 65535"),
+    ("webhook", "config.url", "https://hooks.example.org/a b", "spaces"),
+    ("webhook", "config.url", "http://127.0.0.1:9000/", "does not allow 127.0.0.1, which is loopback"),
+    ("webhook", "config.url", "http://2130706433/", "loopback"),
+    ("webhook", "config.url", "http://[::1]/", "loopback"),
+    ("webhook", "config.url", "http://[::ffff:127.0.0.1]/", "loopback"),
+    ("webhook", "config.url", "http://169.254.169.254/latest/meta-data", "never allows link-local"),
+    ("webhook", "config.url", "http://0.0.0.0/", "never allows unspecified"),
+    ("webhook", "config.bearer_token", "one\r\ntwo", "line breaks"),
+    ("webhook", "config.header_name", "X-Key: 1", "letters, digits and hyphens"),
+    ("webhook", "config.header_name", "Content-Length", "sets this header itself"),
+    ("webhook", "config.header_value", "one\ntwo", "line breaks"),
+    ("webhook", "config.header_value", "nul\0nul", "NUL"),
+    ("webhook", "config.signing_secret", "whsec_not base64", "base64"),
+    ("ntfy", "config.server_url", "ntfy.example.org", "scheme must be http or https"),
+    ("ntfy", "config.server_url", "http://127.0.0.1/", "loopback"),
+    ("ntfy", "config.topic", "", "topic is needed"),
+    ("ntfy", "config.topic", "back/ups", "letters, digits, hyphens"),
+    ("ntfy", "config.access_token", "one\ntwo", "line breaks"),
+    ("ntfy", "default_priority", "loudest", "one of min, low, default, high, urgent"),
+    ("smtp", "config.host", "", "host name is needed"),
+    ("smtp", "config.host", "127.0.0.1", "loopback"),
+    ("smtp", "config.host", "mail.example.org:25", "port has a field of its own"),
+    ("smtp", "config.port", "", "port is needed"),
+    ("smtp", "config.port", 0, "1 to 65535"),
+    ("smtp", "config.port", 65536, "1 to 65535"),
+    ("smtp", "config.port", "smtp", "1 to 65535"),
+    ("smtp", "config.encryption", "ssl", "one of starttls, tls, none"),
+    ("smtp", "config.username", "one\ntwo", "line breaks"),
+    ("smtp", "config.password", "one\ntwo", "line breaks"),
+    ("smtp", "config.from", "", "sender address is needed"),
+    ("smtp", "config.from", "nobody", "mail addresses such as"),
+    ("smtp", "config.from", "a@example.org, b@example.org", "Exactly one address"),
+    ("smtp", "config.from", "a@example.org\nBcc: b@example.org", "line breaks"),
+    ("smtp", "config.to", "", "recipient is needed"),
+    ("smtp", "config.to", "a@example.org; b@example.org", "mail address"),
+    ("smtp", "config.to", "a@example.org, ", "list of mail addresses"),
+    ("smtp", "config.to", "a@example.org, nobody", "mail addresses such as"),
+    ("smtp", "min_severity", "fatal", "one of info, warning, critical"),
+    ("smtp", "group_seconds", "-1", "must be at least 0"),
+    ("smtp", "remind_hours", "often", "must be a number, not text"),
+    ("smtp", "host_tags", "t" * 101, "at most 100 characters"),
+]
+
+
+def as_body(kind: str, field: str, typed: Any) -> dict[str, Any]:
+    body: dict[str, Any] = {"kind": kind, "name": "ops", "config": dict(GOOD[kind])}
+    if field.startswith("config."):
+        body["config"][field.removeprefix("config.")] = typed
+    else:
+        body[field] = {"host_tags": [typed], "group_seconds": -1}.get(field, typed)
+    return body
+
+
+def as_form(kind: str, field: str, typed: Any) -> dict[str, str]:
+    form = {"kind": kind, "name": "ops", "min_severity": "info", "enabled": "1", "host_tags": "prod, home"}
+    form |= {"group_seconds": "0", "remind_hours": "1.5", "default_priority": "", "events": "alert.raised"}
+    form |= {f"config.{name}": str(value) for name, value in GOOD[kind].items()}
+    return form | {field: str(typed)}
+
+
+async def send(browser: QuartClient, path: str, form: dict[str, str]) -> tuple[int, str]:
+    answer = await browser.post(path, form=form)
+    return answer.status_code, await answer.get_data(as_text=True)
+
+
+def beside(page: str, field: str) -> str | None:
+    """What the page says below a field."""
+    found = re.search(rf'<div class="error" id="e-{re.escape(field)}">(.*?)</div>', page, re.DOTALL)
+    return html.unescape(found[1]) if found else None
+
+
+def errors(page: str) -> list[str]:
+    return re.findall(r'<div class="error" id="e-(.*?)">', page)
+
+
+def value(page: str, field: str) -> str | None:
+    found = re.search(rf'<input id="f-{re.escape(field)}"[^>]*? value="(.*?)"', page, re.DOTALL)
+    return html.unescape(found[1]) if found else None
+
+
+@pytest.mark.parametrize(("kind", "field", "typed", "said"), RULES, ids=lambda part: repr(part)[:40])
+async def test_each_rule_holds_by_api_and_by_form(site: Site, kind: str, field: str, typed: Any, said: str) -> None:
+    answer = await site.api("POST", "/api/notifications", as_body(kind, field, typed))
+    assert answer.status == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    [error] = answer.json["errors"]
+    pointer = "/" + field.replace(".", "/")
+    assert error["pointer"] in (pointer, f"{pointer}/0")
+    assert said in error["detail"]
+
+    await site.user()
+    browser, form = await site.log_in(), as_form(kind, field, typed)
+    status, page = await send(browser, "/settings/notifications/new", form)
+    assert status == 422
+    assert errors(page) == [field], "each error beside its field, and no other"
+    assert said in (beside(page, field) or "")
+    for name, text in form.items():
+        if name in ("kind", "events", "enabled"):
+            continue
+        shown = value(page, name)
+        if name in ("config.bearer_token", "config.header_value", "config.signing_secret", "config.access_token",
+                    "config.password"):  # fmt: skip
+            assert shown in (None, ""), "a secret is not sent back"
+        elif shown is not None:
+            assert shown == text, f"{name} was not kept"
+        else:  # a list to choose from
+            assert name in ("config.encryption", "min_severity", "default_priority")
+    assert site.sql("SELECT 1 FROM channels") == []
+
+
+async def test_all_fields_at_fault_are_told_at_once_on_the_form(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    form = as_form("smtp", "name", "") | {"config.host": "", "config.port": "x", "config.from": "x", "config.to": ""}
+    status, page = await send(browser, "/settings/notifications/new", form)
+    assert status == 422
+    assert set(errors(page)) == {"name", "config.host", "config.port", "config.from", "config.to"}
+
+
+async def test_a_change_that_is_refused_changes_nothing_and_keeps_what_was_typed(site: Site) -> None:
+    made = await site.post("/api/notifications", {"kind": "webhook", "name": "ops", "config": GOOD["webhook"]})
+    path = f"/settings/notifications/{made['id']}/edit"
+    await site.user()
+    browser = await site.log_in()
+    status, page = await send(browser, path, as_form("webhook", "config.url", "gopher://x"))
+    assert status == 422
+    assert value(page, "config.url") == "gopher://x"
+    assert value(page, "host_tags") == "prod, home"
+    assert (await site.get(f"/api/notifications/{made['id']}")) == made
+    status, _ = await send(browser, path, as_form("webhook", "config.url", "https://other.example.org/"))
+    assert status == 303
+    changed = await site.get(f"/api/notifications/{made['id']}")
+    assert changed["config"] == {"url": "https://other.example.org/"}
+    assert (changed["host_tags"], changed["remind_hours"], changed["events"]) == (
+        ["prod", "home"],
+        1.5,
+        ["alert.raised"],
+    )
+
+
+async def test_on_the_form_a_blank_secret_stays_and_a_box_clears_it(site: Site) -> None:
+    config = {**GOOD["webhook"], "bearer_token": "very-secret-1", "signing_secret": "very-secret-2"}
+    made = await site.post("/api/notifications", {"kind": "webhook", "name": "ops", "config": config})
+    await site.user()
+    browser = await site.log_in()
+    path = f"/settings/notifications/{made['id']}/edit"
+    shown = await (await browser.get(path)).get_data(as_text=True)
+    assert "very-secret" not in shown
+    form = as_form("webhook", "config.bearer_token", "") | {"clear.signing_secret": "1"}
+    status, _ = await send(browser, path, form)
+    assert status == 303
+    changed = await site.get(f"/api/notifications/{made['id']}")
+    assert changed["config"] == {"url": GOOD["webhook"]["url"], "bearer_token": {"set": True}}
