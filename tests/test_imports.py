@@ -16,7 +16,10 @@ PURE = (
     "clock", "ids",
 )  # fmt: skip
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
-AGENT = ("agent", "simulate", "cli.agent", "cli.simulate")
+AGENT = (
+    "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts", "cli.jobs",
+    "cli.channels", "cli.completion",
+)  # fmt: skip
 PARENTS = {("rmactors.actors.fleet", "rmactors.actors.host"), ("rmactors.actors.post", "rmactors.actors.delivery")}
 SHARED_BY_ACTORS = {"rmactors.actors.listening"}
 """No actor: a port, opened before the tree starts."""

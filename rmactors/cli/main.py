@@ -6,12 +6,17 @@ An agent's installation has no server dependencies, so importing all commands wo
 import importlib
 
 import click
+from click.shell_completion import CompletionItem
 
 from rmactors import PRODUCT, __version__
 
 _COMMANDS = {
     "server": ("rmactors.cli.server", "run the server"),
     "demo": ("rmactors.cli.demo", "see it work: server, agent, restic and a sink in one process"),
+    "alerts": ("rmactors.cli.alerts", "list, show, acknowledge and resolve alerts, over the API"),
+    "hosts": ("rmactors.cli.hosts", "list and show hosts, over the API"),
+    "jobs": ("rmactors.cli.jobs", "list, show, run and cancel jobs, over the API"),
+    "channels": ("rmactors.cli.channels", "list, show and test channels, over the API"),
     "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
     "agent": ("rmactors.cli.agent", "the part that runs on each host"),
     "config": ("rmactors.cli.config", "the settings in force, and where each came from"),
@@ -19,6 +24,7 @@ _COMMANDS = {
     "backup": ("rmactors.cli.backup", "copy the database into one file, also while the server runs"),
     "restore": ("rmactors.cli.backup", "put a backup into the data dir"),
     "keys": ("rmactors.cli.keys", "the key of stored secrets"),
+    "completion": ("rmactors.cli.completion", "completion for bash, zsh and fish"),
     "simulate": ("rmactors.cli.simulate", "many protocol-true agents, for sizing"),
 }
 
@@ -41,6 +47,12 @@ class _LazyGroup(click.Group):
             ) from None
         assert isinstance(command, click.Command)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """From the table above: completing a word must import nothing, and not fail where a part is missing."""
+        known = ((name, text) for name, (_, text) in _COMMANDS.items() if name.startswith(incomplete))
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=text) for name, text in known), *options]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):

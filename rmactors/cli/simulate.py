@@ -14,8 +14,9 @@ import trio
 
 from rmactors import ids
 from rmactors.agent.connection import LinkDown, agent_url
+from rmactors.client.connection import ApiError
 from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
-from rmactors.simulate.enrol import ApiError, append_credentials, enroll_many, load_credentials, remove_many
+from rmactors.simulate.enrol import append_credentials, enroll_many, load_credentials, remove_many
 from rmactors.simulate.fleet import Fleet, Tally, Workload
 
 

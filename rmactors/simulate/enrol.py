@@ -5,57 +5,18 @@ the next run brings the same hosts back instead of enrolling as many again.
 
 import json
 import os
-import ssl
 from collections.abc import Iterable
 from contextlib import closing
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import trio
 
 from rmactors.agent.connection import LinkDown
+from rmactors.client.connection import Api, ApiError
 from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
 
 AT_ONCE = 16
 """Enrolments that are under way at the same time."""
-
-
-class ApiError(Exception):
-    """The server's API refused or could not be reached. The message says what was asked and what came back."""
-
-
-class Api:
-    """The server's API under one token, over one connection that is kept open. For one thread at a time."""
-
-    def __init__(self, base_url: str, token: str) -> None:
-        parts = urlsplit(base_url)
-        self._prefix = parts.path.rstrip("/")
-        self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
-        self._connection = (
-            HTTPSConnection(parts.netloc, timeout=30, context=ssl.create_default_context())
-            if parts.scheme == "https"
-            else HTTPConnection(parts.netloc, timeout=30)
-        )
-        self.base_url = base_url
-
-    def call(self, method: str, path: str, body: object = None) -> Any:
-        """One request, blocking. Returns the decoded JSON, None for an empty answer. Raises ApiError."""
-        sent = None if body is None else json.dumps(body)
-        try:
-            self._connection.request(method, self._prefix + path, sent, self._headers)
-            response = self._connection.getresponse()
-            text = response.read()
-        except (OSError, HTTPException) as error:
-            self._connection.close()
-            raise ApiError(f"{method} {self.base_url}{path}: {error or type(error).__name__}") from None
-        if response.status >= 300:
-            raise ApiError(f"{method} {path}: HTTP {response.status} {text[:200].decode(errors='replace')}")
-        return json.loads(text) if text else None
-
-    def close(self) -> None:
-        self._connection.close()
 
 
 def load_credentials(file: Path) -> list[Credential]:

@@ -1,0 +1,60 @@
+"""`rmactors channels`: over the API."""
+
+import json
+
+import click
+
+from rmactors.cli.remote import Refused, Remote, listing, remote_command
+from rmactors.client import views
+from rmactors.client.connection import segment
+from rmactors.client.tables import plain
+
+
+@click.group()
+def channels() -> None:
+    """Channels of notification: list, show, test, log, retry. Speaks to a server's API."""
+
+
+@remote_command(channels, "list")
+@listing
+def list_channels(remote: Remote, limit: int | None) -> None:
+    """With their health and what waits for them."""
+    remote.rows(remote.api.items("/api/notifications"), views.CHANNELS, limit)
+
+
+@remote_command(channels, "show")
+@click.argument("channel")
+def show(remote: Remote, channel: str) -> None:
+    """One channel (name or id); secrets are not shown."""
+    remote.show(remote.api.call("GET", f"/api/notifications/{remote.channel_id(channel)}"), views.channel)
+
+
+@remote_command(channels, "test")
+@click.argument("channel")
+def test(remote: Remote, channel: str) -> None:
+    """One real attempt now, enabled or not. The exit code is 1 where it did not arrive."""
+    result = remote.api.call("POST", f"/api/notifications/{remote.channel_id(channel)}/test")
+    status = f"HTTP {result['status_code']}, " if result["status_code"] is not None else ""
+    if remote.as_json:
+        click.echo(json.dumps(result, indent=2))
+    elif result["ok"]:
+        click.echo(f"delivered ({status}{result['latency_ms']:.0f} ms)")
+    if not result["ok"]:
+        raise Refused(f"not delivered: {plain(result['error'] or 'no reason given')}")
+
+
+@remote_command(channels, "log")
+@click.argument("channel")
+@listing
+def log(remote: Remote, channel: str, limit: int | None) -> None:
+    """Every attempt, the newest first."""
+    remote.rows(remote.api.items(f"/api/notifications/{remote.channel_id(channel)}/log"), views.ATTEMPTS, limit)
+
+
+@remote_command(channels, "retry")
+@click.argument("delivery_ids", metavar="DELIVERY…", nargs=-1, required=True)
+def retry(remote: Remote, delivery_ids: tuple[str, ...]) -> None:
+    """Send notifications that were given up again; their ids are in `log` and on the alert."""
+    for delivery_id in delivery_ids:
+        done = remote.api.call("POST", f"/api/deliveries/{segment(delivery_id)}/retry")
+        click.echo(json.dumps(done) if remote.as_json else f"{done['id']} is due again")

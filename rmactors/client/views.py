@@ -1,0 +1,172 @@
+"""What of each object people see: columns of lists, lines of one thing. Objects are decoded JSON of the API."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from rmactors.client.tables import sheet, table
+
+Item = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """A list's head and what a row has under it."""
+
+    head: tuple[str, ...]
+    cells: Callable[[Item], tuple[str, ...]]
+
+    def table(self, items: Sequence[Item], columns: int | None) -> str:
+        return table(self.head, [self.cells(item) for item in items], columns)
+
+
+def at(text: str | None) -> str:
+    """A time of the API in the zone of this machine, to the minute; `-` for none."""
+    if not text:
+        return "-"
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def age(text: str | None, now: datetime) -> str:
+    """How long ago that was, in one unit."""
+    if not text:
+        return "-"
+    seconds = max(0.0, (now - datetime.fromisoformat(text)).total_seconds())
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def _word(value: Any) -> str:
+    return "-" if value in (None, "") else str(value)
+
+
+HOSTS: Final = Columns(
+    ("NAME", "STATUS", "LAST SEEN", "AGENT", "RESTIC", "LAST BACKUP", "TAGS"),
+    lambda h: (
+        h["name"], h["status"], at(h["last_seen_at"]), _word(h["agent_version"]), _word(h["restic_version"]),
+        _last(h["last_jobs"].get("backup")), " ".join(h["tags"]),
+    ),
+)  # fmt: skip
+CHANNELS: Final = Columns(
+    ("ID", "NAME", "KIND", "ENABLED", "HEALTH", "QUEUED", "DEAD", "LAST ERROR"),
+    lambda c: (
+        c["id"], c["name"], c["kind"], "yes" if c["enabled"] else "no", c["health"]["state"],
+        str(c["health"]["queued"]), str(c["health"]["dead"]), c["health"]["last_error"] or "",
+    ),
+)  # fmt: skip
+ATTEMPTS: Final = Columns(
+    ("AT", "EVENT", "TRY", "OK", "HTTP", "MS", "DELIVERY", "ERROR"),
+    lambda e: (
+        at(e["fired_at"]), e["event"], str(e["attempt"]), "yes" if e["ok"] else "no", _word(e["status_code"]),
+        f"{e['latency_ms']:.0f}", e["delivery_id"], e["error"] or "",
+    ),
+)  # fmt: skip
+SCHEDULES: Final = Columns(
+    ("ID", "NAME", "KIND", "CRON", "ZONE", "ENABLED", "NEXT", "LAST OUTCOME"),
+    lambda s: (
+        s["id"], s["name"], s["kind"], s["cron"], s["timezone"], "yes" if s["enabled"] else "no", at(s["next_fire_at"]),
+        _word(s["last_outcome"]),
+    ),
+)  # fmt: skip
+TIMELINE: Final = Columns(
+    ("AT", "EVENT", "BY", "WHAT"),
+    lambda e: (
+        at(e["at"]), e["event"], e.get("by") or e.get("channel_name") or "",
+        e.get("note") or e.get("error") or e.get("message") or "",
+    ),
+)  # fmt: skip
+
+
+def alerts(now: datetime, *, with_status: bool) -> Columns:
+    """A list of alerts. Where all have one status, the room is the message's."""
+    status = ("STATUS",) if with_status else ()
+    return Columns(
+        ("ID", "SEVERITY", *status, "AGE", "HOST", "MESSAGE"),
+        lambda a: (
+            a["id"], a["severity"], *((a["status"],) if with_status else ()), age(a["created_at"], now), a["host_name"],
+            a["message"],
+        ),
+    )  # fmt: skip
+
+
+def jobs(names: Mapping[str, str], now: datetime) -> Columns:
+    """A list of jobs. `names` maps ids of hosts to their names."""
+    return Columns(
+        ("ID", "HOST", "KIND", "STATUS", "AGE", "PLAN", "REASON", "ERROR"),
+        lambda j: (
+            j["id"], names.get(j["host_id"], j["host_id"]), j["kind"], j["status"],
+            age(j["started_at"] or j["queued_at"], now), _word(j["plan"]), _word(j["reason"]),
+            j["error"] or j["warning"] or "",
+        ),
+    )  # fmt: skip
+
+
+def _last(job: Item | None) -> str:
+    return f"{job['status']} {at(job['finished_at'])}" if job else "-"
+
+
+def alert(a: Item, columns: int | None) -> str:
+    """One alert and everything that happened to it."""
+    told = [
+        ("message", a["message"]), ("id", a["id"]), ("host", a["host_name"]), ("kind", a["kind"]),
+        ("subject", a["subject"]), ("severity", a["severity"]), ("status", a["status"]),
+        ("occurrences", str(a["occurrences"])), ("raised", at(a["created_at"])), ("last seen", at(a["last_seen_at"])),
+        *_by("acknowledged", a), *_by("resolved", a), ("link", a["link"]),
+    ]  # fmt: skip
+    return f"{sheet(told)}\n\n{TIMELINE.table(a['timeline'], columns)}"
+
+
+def _by(what: str, a: Item) -> list[tuple[str, str]]:
+    if a[f"{what}_at"] is None:
+        return []
+    note = f": {a[f'{what}_note']}" if a[f"{what}_note"] else ""
+    return [(what, f"{at(a[f'{what}_at'])} by {a[f'{what}_by']}{note}")]
+
+
+def host(h: Item, columns: int | None) -> str:
+    """One host, its plans, schedules, and the last job of each kind."""
+    told = [
+        ("name", h["name"]), ("id", h["id"]), ("status", h["status"]), ("last seen", at(h["last_seen_at"])),
+        ("enrolled", at(h["enrolled_at"])), ("hostname", h["hostname"]), ("system", f"{h['os']} {h['arch']}"),
+        ("agent", _word(h["agent_version"])), ("restic", _word(h["restic_version"])), ("tags", " ".join(h["tags"])),
+        ("plans", ", ".join(plan["name"] for plan in h["plans"])),
+    ]  # fmt: skip
+    parts = [sheet(told)]
+    if h["schedules"]:
+        parts.append(SCHEDULES.table(h["schedules"], columns))
+    if h["last_jobs"]:
+        names = {h["id"]: h["name"]}
+        parts.append(jobs(names, datetime.now(UTC)).table(list(h["last_jobs"].values()), columns))
+    return "\n\n".join(parts)
+
+
+def job(j: Item, columns: int | None) -> str:
+    """One job."""
+    told = [
+        ("id", j["id"]), ("host", j["host_id"]), ("kind", j["kind"]), ("plan", j["plan"] or ""),
+        ("schedule", j["schedule_id"] or ""), ("status", j["status"]), ("reason", j["reason"] or ""),
+        ("error", j["error"] or ""), ("warning", j["warning"] or ""),
+        ("exit code", "" if j["exit_code"] is None else str(j["exit_code"])), ("queued", at(j["queued_at"])),
+        ("started", at(j["started_at"])), ("finished", at(j["finished_at"])),
+        ("params", json.dumps(j["params"]) if j["params"] else ""),
+        *((name.replace("_", " "), str(value)) for name, value in j["stats"].items()),
+    ]  # fmt: skip
+    return sheet(told)
+
+
+def channel(c: Item, columns: int | None) -> str:
+    """One channel; the API does not give its secrets."""
+    health = c["health"]
+    told = [
+        ("name", c["name"]), ("id", c["id"]), ("kind", c["kind"]), ("enabled", "yes" if c["enabled"] else "no"),
+        ("health", health["state"]), ("since", at(health["since"]) if health["since"] else ""),
+        ("last error", health["last_error"] or ""), ("queued", str(health["queued"])), ("dead", str(health["dead"])),
+        ("last fired", at(c["last_fired_at"])), ("severity from", c["min_severity"]), ("events", " ".join(c["events"])),
+        ("tags", " ".join(c["host_tags"])),
+        *((name, "(set)" if value == {"set": True} else _word(value)) for name, value in c["config"].items()),
+    ]  # fmt: skip
+    return sheet(told)
