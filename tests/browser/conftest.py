@@ -23,6 +23,8 @@ FLAGS = [
     "--no-first-run", "--disable-dev-shm-usage",
 ]  # fmt: skip
 DESKTOP, PHONE = 1280, 390
+SCRIPT = pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+"""For what has to work in a browser without JavaScript, too."""
 
 
 @pytest.fixture(scope="session")

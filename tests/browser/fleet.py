@@ -2,11 +2,12 @@
 alerts in every state with their timelines. Rows as the server itself leaves them; the schema's own checks apply."""
 
 import json
+import math
 import sqlite3
 from dataclasses import dataclass, field
 from typing import Any
 
-from rmactors import clock, ids, tokens
+from rmactors import clock, cron, ids, tokens
 from rmactors.settings import Settings
 from rmactors.store.offline import prepare
 
@@ -128,36 +129,45 @@ def write(settings: Settings, spare_alerts: int = 0) -> Past:
 
 
 def _hosts(scribe: Scribe, past: Past) -> None:
-    second, hour, day = clock.SECOND, clock.HOUR, clock.DAY
-    shapes: dict[str, tuple[int, list[str], dict[int, str]]] = {
-        # name: seen, tags, {days ago: how it went} where it was not good
-        "nas1": (5 * second, ["home", "zfs"], {}),
-        "db-primary": (9 * second, ["prod"], {6: "partial", 3: "failed", 2: "failed", 1: "failed"}),
-        "web-01": (3 * second, ["prod"], {20: "failed"}),
-        "laptop-sam": (6 * hour, ["roaming"], {27: "none", 26: "none", 23: "missed", 9: "missed", 4: "missed"}),
-        "mail": (7 * second, ["prod"], {3: "partial", 2: "partial", 1: "partial"}),
-    }
-    for name, (seen, tags, odd) in shapes.items():
+    second, hour, day, gigabyte = clock.SECOND, clock.HOUR, clock.DAY, 1_000_000_000
+    shapes: dict[str, tuple[int, list[str], int, dict[int, str]]] = {
+        # name: seen, tags, size, {nights ago: how it went} where it was not good; 0 is the last one
+        "nas1": (5 * second, ["home", "zfs"], 412 * gigabyte, {}),
+        "db-primary": (
+            9 * second, ["prod"], 18 * gigabyte, {5: "partial", 2: "failed", 1: "failed", 0: "failed"},
+        ),
+        "web-01": (3 * second, ["prod"], 2 * gigabyte, {19: "failed"}),
+        "laptop-sam": (6 * hour, ["roaming"], 96 * gigabyte, dict.fromkeys((26, 25, 22, 8, 3, 0), "missed")),
+        "mail": (7 * second, ["prod"], 51 * gigabyte, {2: "partial", 1: "partial", 0: "partial"}),
+    }  # fmt: skip
+    last_night = cron.previous_fire("0 2 * * *", "UTC", scribe.now, not_before=scribe.now - day) or scribe.now
+    for name, (seen, tags, held, odd) in shapes.items():
         host_id = past.hosts[name] = scribe.host(name, seen=seen, tags=tags)
         nightly = past.schedules[name] = scribe.schedule(host_id, "Nightly home", "0 2 * * *")
-        for ago in range(29, 0, -1):
-            status = odd.get(ago, "succeeded")
-            if status in {"none", "missed"}:
+        for nights in range(29, -1, -1):
+            status = odd.get(nights, "succeeded")
+            if status == "missed":
                 continue
             error = "Fatal: wrong password or no key found" if status == "failed" else None
+            grown = 1 + (30 - nights) / 150 + math.sin(nights * 1.7) / 50
             past.jobs[name] = scribe.job(
-                host_id, nightly, status, ago * day - 3 * hour, error=error,
-                reason="wrong_password" if status == "failed" else None, size=18_200_000_000 + (30 - ago) * 90_000_000,
+                host_id, nightly, status, scribe.now - last_night + nights * day, error=error,
+                reason="wrong_password" if status == "failed" else None, size=int(held * grown),
+                took=2 * second if status == "failed" else int((40 + held / gigabyte) * grown * second),
             )  # fmt: skip
         if name == "db-primary":
             weekly = past.schedules["check"] = scribe.schedule(host_id, "Weekly check", "0 4 * * 0", kind="check")
+            sunday = cron.previous_fire("0 4 * * 0", "UTC", scribe.now, not_before=scribe.now - 7 * day) or scribe.now
+            for weeks in range(4, -1, -1):
+                scribe.job(host_id, weekly, "succeeded", scribe.now - sunday + weeks * 7 * day, kind="check")
             past.jobs["check"] = scribe.job(
                 host_id, weekly, "failed", 2 * hour, kind="check", reason="corrupt",
                 error="Fatal: repository contains errors",
             )  # fmt: skip
             for line, text in enumerate(["pack 5f1c: not found in backend", "pack 90ab: not found in backend"]):
                 scribe.row("job_logs", job_id=past.jobs["check"], line=line, stream="stderr", text=text)
-    past.hosts["new-box"] = scribe.host("new-box", seen=None, tags=[], hello=False)
+    for name in ("new-box", "spare-box"):
+        past.hosts[name] = scribe.host(name, seen=None, tags=[], hello=False)
 
 
 def _alerts(scribe: Scribe, past: Past) -> None:

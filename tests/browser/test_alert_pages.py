@@ -13,10 +13,10 @@ from playwright.sync_api import Locator, Page, expect
 
 from rmactors import ids
 from tests.browser import server
-from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import SCRIPT, Site, Visit
 from tests.browser.server import PASSWORD
 
-SPARE_ALERTS = 8
+SPARE_ALERTS = 12
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def article(page: Page, alert_id: str) -> Locator:
     return page.locator(f"#alert-{alert_id}")
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+@SCRIPT
 def test_acknowledging_with_a_note_leads_back_to_the_same_list(
     site: Site, visit: Visit, alert: str, script: bool
 ) -> None:
@@ -72,16 +72,46 @@ def test_keys_move_along_the_list_and_resolve(site: Site, visit: Visit, alert: s
     expect(page.get_by_role("dialog")).to_be_visible()
 
 
-def test_selected_alerts_are_acknowledged_together(site: Site, visit: Visit, alert: str) -> None:
-    page = visit("operator").open("/alerts?host=" + site.past.hosts["nas1"])
+@SCRIPT
+def test_selected_alerts_are_acknowledged_and_resolved_together(site: Site, visit: Visit, script: bool) -> None:
+    several = [site.past.spare.pop(), site.past.spare.pop()]
+    page = visit("operator", script=script).open("/alerts?host=" + site.past.hosts["nas1"])
     bulk = page.locator("#bulk")
     expect(bulk).to_be_hidden()
-    page.locator(f"#select-{alert}").check()
+    for alert_id in several:
+        page.locator(f"#select-{alert_id}").check()
     bulk.get_by_role("textbox").fill("all of them")
     bulk.get_by_role("button", name="Acknowledge").click()
-    expect(article(page, alert)).to_have_count(0)
-    page.goto(f"/alerts/{alert}")
-    expect(page.locator(".timeline")).to_contain_text("“all of them”")
+    page.wait_for_url("**/alerts?host=" + site.past.hosts["nas1"])
+    for alert_id in several:
+        expect(article(page, alert_id)).to_have_count(0)
+    page.goto("/alerts?status=acknowledged")
+    for alert_id in several:
+        page.locator(f"#select-{alert_id}").check()
+    bulk.get_by_role("button", name="Resolve").click()
+    page.wait_for_url("**/alerts?status=acknowledged")
+    page.goto(f"/alerts/{several[0]}")
+    told = re.compile("Acknowledged by operator.*“all of them”.*Resolved by operator", re.DOTALL)
+    expect(page.locator(".timeline")).to_contain_text(told)
+
+
+def test_keys_acknowledge_with_a_note_and_open_what_is_chosen(site: Site, visit: Visit, alert: str) -> None:
+    page = visit("operator").open("/alerts?q=" + message_of(site, alert))
+    page.keyboard.press("k")
+    page.keyboard.press("n")
+    expect(article(page, alert).get_by_label("Note")).to_be_focused()
+    page.keyboard.type("by hand: j a r ?")
+    page.keyboard.press("Escape")
+    with page.expect_navigation():
+        page.keyboard.press("a")
+    page.goto("/alerts?status=acknowledged&q=" + message_of(site, alert))
+    expect(article(page, alert)).to_contain_text("“by hand: j a r ?”")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/alerts/{alert}")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    page.wait_for_url("**/hosts")
 
 
 def test_filters_live_in_the_url_and_empty_states_differ(site: Site, visit: Visit) -> None:

@@ -7,11 +7,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
-from playwright.sync_api import expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, expect
 
 from rmactors import clock
 from rmactors.web.auth import totp
-from tests.browser.conftest import Site, Visit
+from tests.browser import server
+from tests.browser.conftest import SCRIPT, Site, Visit
 from tests.browser.server import PASSWORD
 
 
@@ -36,7 +38,7 @@ def sink() -> Iterator[str]:
         served.shutdown()
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+@SCRIPT
 def test_a_channel_is_made_corrected_previewed_tested_changed_and_deleted(
     site: Site, visit: Visit, sink: str, script: bool
 ) -> None:
@@ -92,8 +94,9 @@ def test_a_channel_that_cannot_be_reached_says_so_in_the_chip(site: Site, visit:
     expect(page.locator(".chip.bad")).to_contain_text("✗")
 
 
-def test_a_user_is_made_changed_and_deleted(site: Site, visit: Visit) -> None:
-    visitor = visit("admin", script=False)
+@SCRIPT
+def test_a_user_is_made_changed_and_deleted(site: Site, visit: Visit, script: bool) -> None:
+    visitor = visit("admin", script=script)
     page = visitor.open("/settings/users")
     form = page.locator("form[action='/settings/users']")
     form.get_by_label("User name").fill("kim")
@@ -117,8 +120,9 @@ def test_a_user_is_made_changed_and_deleted(site: Site, visit: Visit) -> None:
     expect(page.get_by_role("row", name="kim")).to_have_count(0)
 
 
-def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit) -> None:
-    page = visit("admin").open("/settings/users")
+@SCRIPT
+def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit, script: bool) -> None:
+    page = visit("admin", script=script).open("/settings/users")
     page.locator("#token-name").fill("ci")
     page.get_by_role("button", name="Make a token").click()
     expect(page.locator("#new-token")).to_have_text(re.compile("^rma_"))
@@ -128,38 +132,105 @@ def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit) -> Non
     expect(page.get_by_role("row", name="ci")).to_have_count(0)
 
 
-def test_a_second_factor_is_set_up_and_turned_off(site: Site, visit: Visit) -> None:
-    page = visit("operator").open("/settings/authentication")
+@SCRIPT
+def test_a_second_factor_is_set_up_asked_for_and_turned_off(
+    site: Site, visit: Visit, browser: Browser, script: bool
+) -> None:
+    """Each in a browser of its own: a code counts once."""
+    who = "operator" if script else "viewer"
+    visitor = visit(who, script=script)
+    page = visitor.open("/settings/authentication")
     page.get_by_role("button", name="Set it up").click()
     secret = page.locator("#secret").inner_text()
-    padded = secret + "=" * (-len(secret) % 8)
-    code = totp.code(base64.b32decode(padded), totp.step_at(clock.now()))
-    page.get_by_label("Code").fill(code)
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Turn it on").click()
+    expect(page.locator("#code-error")).to_be_visible()
+    visitor.console.clear()
+    key = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    page.get_by_label("Code").fill(totp.code(key, totp.step_at(clock.now())))
     page.get_by_role("button", name="Turn it on").click()
     expect(page.get_by_text("It is on.")).to_be_visible()
+    recovery = page.locator("section pre").inner_text().splitlines()
+
+    context = browser.new_context(base_url=site.url, java_script_enabled=script)
+    other = context.new_page()
+    other.goto("/login?next=/hosts")
+    other.get_by_label("User name").fill(who)
+    other.get_by_label("Password").fill(PASSWORD)
+    other.get_by_role("button", name="Sign in", exact=True).click()
+    other.wait_for_url("**/login/second-factor**")
+    if script:
+        assert Axe().run(other).violations_count == 0
+    other.goto("/hosts")
+    other.wait_for_url("**/login?next=/hosts")  # half signed in is not signed in
+    other.go_back()
+    other.get_by_label("Code").fill("nonsense")
+    other.get_by_role("button", name="Sign in", exact=True).click()
+    expect(other.locator("#code-error")).to_be_visible()
+    other.get_by_label("Code").fill(recovery[0])
+    other.get_by_role("button", name="Sign in", exact=True).click()
+    other.wait_for_url("**/hosts")
+    context.close()
+
     page.goto("/settings/authentication")
+    expect(page.get_by_text(f"{len(recovery) - 1} recovery codes are left.")).to_be_visible()
+    page.locator("tr", has_text="this one").wait_for()
+    page.get_by_role("button", name=re.compile("^Sign out ")).first.click()
     page.get_by_role("button", name="Turn it off").click()
     expect(page.get_by_role("button", name="Set it up")).to_be_visible()
 
 
-def test_a_wrong_present_password_is_said_beside_its_field(site: Site, visit: Visit) -> None:
-    visitor = visit("viewer")
+@SCRIPT
+def test_a_password_is_changed_and_a_wrong_present_one_said_beside_its_field(
+    site: Site, visit: Visit, script: bool
+) -> None:
+    who = "with-script" if script else "without-script"
+    server.make_user(site.server.settings, who, "viewer")
+    visitor = visit(who, script=script)
     page = visitor.open("/settings/authentication")
-    page.get_by_label("The present one").fill("not this one, surely")
-    page.get_by_label("The new one").fill(PASSWORD + " and more")
-    page.get_by_role("button", name="Change it").click()
+    page.get_by_label("Current password").fill("not this one, surely")
+    page.get_by_label("New password").fill(PASSWORD + " and more")
+    page.get_by_role("button", name="Change password").click()
     expect(page.locator("#e-current")).to_have_text("This is not your password.")
     visitor.console.clear()
+    page.get_by_label("Current password").fill(PASSWORD)
+    page.get_by_label("New password").fill(PASSWORD + " and more")
+    page.get_by_role("button", name="Change password").click()
+    expect(page.get_by_role("status").get_by_text("Your password is changed")).to_be_visible()
 
 
-def test_a_silence_begins_and_ends(site: Site, visit: Visit) -> None:
-    page = visit("operator", script=False).open(f"/silences?host={site.past.hosts['mail']}&kind=backup_failed")
+@SCRIPT
+def test_a_silence_begins_and_ends(site: Site, visit: Visit, script: bool) -> None:
+    visitor = visit("operator", script=script)
+    page = visitor.open(f"/silences?host={site.past.hosts['mail']}&kind=backup_failed")
     expect(page.get_by_label("Host")).to_have_value(site.past.hosts["mail"])
     page.get_by_label("Reason").fill("disk swap")
-    page.get_by_role("button", name="Silence").click()
+    page.get_by_label("Hours").fill("none")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.locator("#e-hours")).to_have_text("Give a number greater than 0.")
+    visitor.console.clear()
+    page.get_by_label("Hours").fill("2")
+    page.get_by_role("button", name="Silence", exact=True).click()
     row = page.get_by_role("row", name="disk swap")
     expect(row).to_contain_text("Silent now")
     expect(row).to_contain_text("“Backup failed” on mail")
+    row.get_by_role("button", name="End").click()
+    expect(page.get_by_role("heading", name="Nothing is silenced")).to_be_visible()
+
+
+@SCRIPT
+def test_a_maintenance_window_comes_again_and_again(site: Site, visit: Visit, script: bool) -> None:
+    page = visit("operator", script=script).open("/silences")
+    expect(page.get_by_label("Begins at (cron)")).to_be_hidden()
+    page.get_by_label("Again and again").check()
+    expect(page.get_by_label("Hours")).to_be_hidden()
+    page.get_by_label("Reason").fill("patch day")
+    page.get_by_label("Begins at (cron)").fill("30 3 * * 6")
+    if script:
+        expect(page.locator("#cron-words")).to_contain_text("On Saturday at 03:30")
+    page.get_by_role("button", name="Silence", exact=True).click()
+    row = page.get_by_role("row", name="patch day")
+    expect(row).to_contain_text("On Saturday at 03:30 (UTC), for 2 h")
     row.get_by_role("button", name="End").click()
     expect(page.get_by_role("heading", name="Nothing is silenced")).to_be_visible()
 

@@ -90,7 +90,7 @@ def test_a_failed_job_says_why_and_a_good_one_what_it_did() -> None:
     failed = jobs.line(job("failed", "wrong_password"), *names, MOMENT)
     assert (failed.what, failed.why, failed.took) == ("Nightly", "Wrong password", "41 s")
     page = jobs.job_page(job("succeeded", "ok"), *names, MOMENT)
-    assert (page.title, page.lede) == ("Backup of Nightly", "18.2 GB · 3 new files · 41 s")
+    assert (page.title, page.lede) == ("Nightly", "18.2 GB · 3 new files · 41 s")
     assert jobs.job_page(job("queued"), *names, MOMENT).may_cancel
     assert not page.may_cancel
 

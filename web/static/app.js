@@ -10,6 +10,7 @@ const CLOCK_MS = 30000; // relative times are written by the server: fetch again
 // ---- live ----------------------------------------------------------------------------------------------------
 
 const resting = new Map();
+const owed = new Set(); // announced while the page was hidden
 const announcedAt = new Map();
 const askedAt = new Map(); // by id of the part that is being fetched again
 
@@ -19,6 +20,11 @@ function dispatch(topic) {
 }
 
 function announce(topic) {
+  if (document.hidden) { // nobody looks: only what the browser's tab itself shows
+    owed.add(topic);
+    if (topic === "alerts") document.body.dispatchEvent(new CustomEvent("rm:badge"));
+    return;
+  }
   if (resting.has(topic)) {
     resting.set(topic, true); // once more when the pause is over
     return;
@@ -83,7 +89,7 @@ function take(message) {
   if (message.topic === "*") announceAll();
   else if (message.topic) announce(message.topic);
   if (message.link === "up") say("");
-  if (message.link === "down") say("Reconnecting …");
+  if (message.link === "down") say(document.getElementById("link")?.dataset.away ?? "");
   if (message.link === "out") location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
@@ -123,8 +129,13 @@ document.addEventListener("htmx:afterSettle", (event) => { // only now does the 
 
 let hiddenSince = 0;
 document.addEventListener("visibilitychange", () => {
-  if (document.hidden) hiddenSince = Date.now();
-  else if (Date.now() - hiddenSince > CLOCK_MS) announceAll(); // after sleep
+  if (document.hidden) {
+    hiddenSince = Date.now();
+    return;
+  }
+  if (Date.now() - hiddenSince > CLOCK_MS) announceAll(); // after sleep
+  else owed.forEach(announce);
+  owed.clear();
 });
 setInterval(() => {
   if (!document.hidden) document.body.dispatchEvent(new CustomEvent("rm:clock"));
@@ -200,8 +211,7 @@ document.addEventListener("htmx:afterSettle", showBadge);
 function dress() {
   document.querySelectorAll("[data-select-all]").forEach((box) => { box.hidden = false; });
   document.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
-  document.querySelectorAll("[data-script]").forEach((each) => { each.hidden = false; });
-  document.querySelectorAll("[data-submit] button:not([data-keep])").forEach((button) => { button.hidden = true; });
+  document.querySelectorAll("[data-submit] button, [data-noscript]").forEach((each) => { each.hidden = true; });
 }
 
 document.addEventListener("change", (event) => {

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 from quart import Blueprint, Response, request
 
-from rmactors import cron
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JOB_KINDS
 from rmactors.web.access import route
@@ -50,7 +49,9 @@ async def create_schedule(host_id: str) -> Response:
 async def preview() -> Response:
     """A cron expression in words and its next five fires: the part below the field."""
     given = request.args
-    return await fragment("schedules/words.html", cron=_explained(given.get("cron", ""), given.get("timezone", "")))
+    return await fragment(
+        "schedules/words.html", cron=views.explained(given.get("cron", ""), given.get("timezone", ""), moment())
+    )
 
 
 @route(blueprint, "/schedules/<schedule_id>", role="operator")
@@ -84,22 +85,13 @@ async def delete_schedule(schedule_id: str) -> Response:
 async def _form(
     host_id: str, typed: Mapping[str, str], errors: dict[str, str], row: ScheduleRow | None, *, status: int = 200
 ) -> Response:
-    host = (await host_acts.require(host_id)).host
+    host, cron = (await host_acts.require(host_id)).host, views.explained(typed["cron"], typed["timezone"], moment())
     plans = [str(plan.get("name", "")) for plan in json.loads(host.plans) if isinstance(plan, dict)]
     return await page(
         "schedule.html", "hosts", status=status, host=host, typed=typed, errors=errors, plans=plans,
         schedule_id=row.id if row is not None else None, schedule_name=row.name if row is not None else "",
-        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=_explained(typed["cron"], typed["timezone"]),
+        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=cron,
     )  # fmt: skip
-
-
-def _explained(expression: str, zone: str) -> dict[str, Any]:
-    try:
-        cron.check_zone(zone or "UTC")
-        cron.check(expression, zone or "UTC")
-    except ValueError as error:
-        return {"error": str(error)[:1].upper() + str(error)[1:] + "."}
-    return {"words": views.in_words(expression), "fires": views.next_fires(expression, zone or "UTC", moment())}
 
 
 def _body(form: Mapping[str, str]) -> dict[str, Any]:

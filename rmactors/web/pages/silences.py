@@ -15,13 +15,14 @@ from rmactors.web.api.bodies import convert
 from rmactors.web.api.silences import SilenceBody
 from rmactors.web.pages.rendering import field_errors, go, moment, page
 from rmactors.web.problems import Problem, invalid_field
+from rmactors.web.views import schedules, words
 from rmactors.web.views import silences as views
-from rmactors.web.views import words
 from rmactors.web.views.texts import _
 
 blueprint = Blueprint("silences", __name__)
 
 _SHOWN = 200
+_NEW = {"how": "once", "hours": "2", "cron": "0 1 * * 0", "duration_minutes": "120"}
 
 
 @route(blueprint, "/silences", role="viewer")
@@ -78,8 +79,8 @@ def _number(form: Mapping[str, str], name: str) -> float:
     return found
 
 
-async def _page(errors: dict[str, str], typed: Mapping[str, str], *, status: int = 200) -> Response:
-    read = services().reader.run
+async def _page(errors: dict[str, str], given: Mapping[str, str], *, status: int = 200) -> Response:
+    read, typed = services().reader.run, {**_NEW, "timezone": actor().timezone or "UTC", **given}
     found = await read(silence_queries.silences, _SHOWN)
     hosts = await read(queries.host_names)
     names = {**await read(queries.names_of, [row.host_id for row in found.items if row.host_id]), **dict(hosts)}
@@ -87,5 +88,5 @@ async def _page(errors: dict[str, str], typed: Mapping[str, str], *, status: int
         "silences.html", "alerts", status=status, fragments={"silence-list": "silences/list.html"},
         silences=views.lines(found.items, names, moment()), hosts=hosts, tags=await read(queries.tags_in_use),
         kinds=[(kind, words.alert_name(kind)) for kind in ALERT_KINDS], errors=errors, typed=typed,
-        may_act=actor().may("operator"),
+        may_act=actor().may("operator"), cron=schedules.explained(typed["cron"], typed["timezone"], moment()),
     )  # fmt: skip

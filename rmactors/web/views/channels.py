@@ -115,7 +115,7 @@ _FIELDS: Final[Mapping[ChannelKind, tuple[tuple[str, str, str, bool, str], ...]]
         ("url", _("URL"), _("Gets a POST with JSON for every event."), True, "https://hooks.example/backups"),
         ("bearer_token", _("Bearer token"), "", False, ""),
         ("header_name", _("Header"), _("A header of your own, where the receiver wants one."), False, "X-Api-Key"),
-        ("header_value", _("Its value"), "", False, ""),
+        ("header_value", _("Value of that header"), "", False, ""),
         ("signing_secret", _("Signing secret"), _("Signs each request by Standard Webhooks."), False, "whsec_…"),
     ),
     "ntfy": (

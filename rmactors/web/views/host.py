@@ -10,7 +10,7 @@ from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.pages import Fleet, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JobStatus
-from rmactors.web.views import fleet, schedules, words
+from rmactors.web.views import fleet, jobs, schedules, words
 from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.strips import Strip, Window
 from rmactors.web.views.texts import _, many
@@ -157,7 +157,7 @@ def host_page(
             Note(moment.ago(note.at), _NOTES.get(note.code, note.code.replace("_", " ").capitalize()), note.detail)
             for note in notes
         ),
-        kinds=tuple((kind, words.kind_name(kind)) for kind in ("backup", "check", "forget", "prune", "unlock")),
+        kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
     )
 
 

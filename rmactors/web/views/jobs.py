@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from rmactors import clock
 from rmactors.store.queries.jobs import JobRow, LogLine
 from rmactors.store.queries.pages import SizePoint
+from rmactors.vocabulary import JobKind
 from rmactors.web.views import stats, times, words
 from rmactors.web.views.measures import size
 from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time
 from rmactors.web.views.words import State
 from rmactors.wire import JobProgress
+
+REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "forget", "prune", "unlock")
+"""Kinds that a page starts with no more than a plan to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +38,7 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One job and all that is known of it. `facts` are (name, value)."""
+    """One job and all that is known of it. `facts` are (name, value), `again` what the form that repeats it sends."""
 
     line: JobLine
     title: str
@@ -45,6 +50,7 @@ class JobPage:
     may_cancel: bool
     cancel_asked: bool
     running: bool
+    again: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,7 @@ def line(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], mo
         when=moment.ago(end or began or row.queued_at or row.sort_at),
         took=took,
         why=words.sentence(words.reason(row.reason)) if row.status in {"failed", "partial", "skipped"} else "",
-        summary=stats.summary(row) if row.status in {"succeeded", "partial"} else "",
+        summary=stats.amounts(row) if row.status in {"succeeded", "partial"} else "",
         unfinished=row.status in {"queued", "running"},
     )
 
@@ -113,10 +119,9 @@ def job_page(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str]
             facts.append((label, text))
     if row.exit_code is not None:
         facts.insert(-1, (_("Exit code"), str(row.exit_code)))
-    kind = words.kind_name(row.kind)
     return JobPage(
         line=found,
-        title=_("%(kind)s of %(what)s") % {"kind": kind, "what": found.what} if found.what else kind,
+        title=found.what or words.kind_name(row.kind),
         lede=_lede(row, found),
         warning=row.warning or "",
         error=row.error or "",
@@ -125,6 +130,7 @@ def job_page(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str]
         may_cancel=found.unfinished and row.cancel_requested_at is None,
         cancel_asked=found.unfinished and row.cancel_requested_at is not None,
         running=row.status == "running",
+        again=_again(row) if not found.unfinished else (),
     )
 
 
@@ -175,6 +181,13 @@ def log_text(lines: Sequence[LogLine]) -> tuple[tuple[str, str], ...]:
     return tuple((stream, "\n".join(texts)) for stream, texts in found)
 
 
+def _again(row: JobRow) -> tuple[tuple[str, str], ...]:
+    """By its schedule, while there is one, else by kind and plan. Nothing for what needs more, such as a restore."""
+    if row.kind not in REPEATABLE:
+        return ()
+    return (("schedule", row.schedule_id or ""), ("kind", row.kind), ("plan", row.plan or ""))
+
+
 def _state(row: JobRow) -> State:
     if row.cancel_requested_at is not None and row.status in {"queued", "running"}:
         return State("off", _("Being cancelled"), pulse=True)
@@ -188,6 +201,6 @@ def _lede(row: JobRow, found: JobLine) -> str:
         case "running":
             return _("Runs for %s.") % found.took
         case "succeeded":
-            return found.summary
+            return stats.summary(row)
         case _:
             return found.why + "." if found.why else ""

@@ -1,8 +1,10 @@
 """Cron expressions in plain words, and when they fire next. Pure."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from rmactors import cron
+from rmactors.web.views import words
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment, Time
 
@@ -15,6 +17,27 @@ _MONTHS: Final = (
     "", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
     "December",
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A cron expression for whoever types one: `error` is a sentence, else empty."""
+
+    words: str
+    zone: str
+    fires: tuple[Time, ...]
+    error: str = ""
+
+
+def explained(expression: str, zone: str, moment: Moment) -> Explained:
+    """In words, with its next five fires."""
+    zone = zone.strip() or "UTC"
+    try:
+        cron.check_zone(zone)
+        cron.check(expression, zone)
+    except ValueError as error:
+        return Explained("", zone, (), words.sentence(str(error)) + ".")
+    return Explained(in_words(expression), zone, tuple(next_fires(expression, zone, moment)))
 
 
 def in_words(expression: str) -> str:

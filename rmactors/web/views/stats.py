@@ -21,22 +21,26 @@ def read(stats: str) -> dict[str, Any]:
 
 def summary(job: Timed) -> str:
     """`18.2 GB · 3 new files · 41 s`: as much as is known."""
-    parts = list(_amounts(job.stats))
+    parts = [amounts(job)] if amounts(job) else []
     if job.started_at is not None and job.finished_at is not None:
         parts.append(times.duration((job.finished_at - job.started_at) / 1_000_000))
     return " · ".join(parts)
 
 
+def amounts(job: Timed) -> str:
+    """`18.2 GB · 3 new files`: how much there was, and how much of it was new."""
+    return _amounts(job.stats)
+
+
 @lru_cache(maxsize=4096)
-def _amounts(text: str) -> tuple[str, ...]:
-    """How much there was, and how much of it was new."""
+def _amounts(text: str) -> str:
     stats = read(text)
     parts = []
     if (total := amount(stats, "total_bytes_processed", "bytes_total", "total_bytes")) is not None:
         parts.append(size(total))
     if (new := amount(stats, "files_new")) is not None:
         parts.append(many("%(n)s new file", "%(n)s new files", int(new)))
-    return tuple(parts)
+    return " · ".join(parts)
 
 
 def held(stats: str) -> float | None:
