@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check format bench soak drill screenshots wheel clean
+.PHONY: demo test check format bench soak drill install-guide screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -35,6 +35,10 @@ soak: $(VENV)/installed-dev
 
 drill: $(VENV)/installed-dev
 	$(BIN)/python -m bench.drill $(ARGS)
+
+install-guide: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory debian-restic
+	$(BIN)/python -m bench.install_guide
 
 screenshots: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-chromium

@@ -93,9 +93,11 @@ class Prometheus:
 
     def is_up(self) -> bool:
         try:
-            return self.value('up{job="rmactors"}') == 1
+            if httpx.get(f"{self.url}/-/ready", trust_env=False).status_code != 200:
+                return False
         except httpx.TransportError:
             return False
+        return self.value('up{job="rmactors"}') == 1
 
 
 async def test_a_real_prometheus_scrapes_a_server_and_every_panel_has_an_answer(server: Server, tmp_path: Path) -> None:

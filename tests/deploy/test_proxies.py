@@ -74,10 +74,13 @@ def caddy(folder: Path, server: Server, pages: int, agents: int, certificate: Pa
     binary = program("caddy")
     site = replaced(
         (DEPLOY / "caddy" / "Caddyfile").read_text(),
-        ("127.0.0.1:8080", f"127.0.0.1:{server.port}"),
-        ("127.0.0.1:8081", f"127.0.0.1:{server.agent_port}"),
-        ("\nbackup.example.org {", f"\nhttps://localhost:{pages} {{\n\ttls {certificate} {certificate}"),
-        ("\nagents.example.org {", f"\nhttps://localhost:{agents} {{\n\ttls {certificate} {certificate}"),
+        ("}:8080", f"}}:{server.port}"),
+        ("}:8081", f"}}:{server.agent_port}"),
+        ("\n{$RM_DOMAIN:backup.example.org} {", f"\nhttps://localhost:{pages} {{\n\ttls {certificate} {certificate}"),
+        (
+            "\n{$RM_AGENTS_DOMAIN:agents.example.org} {",
+            f"\nhttps://localhost:{agents} {{\n\ttls {certificate} {certificate}",
+        ),
     )
     (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
     return [binary, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
