@@ -41,8 +41,8 @@ async def check(
         else:
             yield Finding(False if agent_file.plans else None, f"no restic: {agent_file.restic} cannot be run")
         for name, repository in agent_file.repositories.items():
-            for warning in _secrets(name, repository):
-                yield warning
+            for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
+                yield finding
             if version is not None:
                 yield await _repository(name, repository, agent_file)
         for name, plan in agent_file.plans.items():
@@ -68,6 +68,14 @@ def _secrets(name: str, repository: Repository) -> list[Finding]:
         if mode & (stat.S_IRWXO | stat.S_IWGRP):
             found.append(Finding(False, f"repository {name}: other users can get at {path}: chmod 600 {path}"))
     return found
+
+
+def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Finding]:
+    """Folders that jobs will write to: the service that `agent install` sets up cannot make them."""
+    into = repository.restore_to
+    if "restore" in agent_file.allow and into and not os.path.isdir(into):
+        return [Finding(None, f"repository {name}: {into} is not there yet: make it before the first restore")]
+    return []
 
 
 async def _repository(name: str, repository: Repository, agent_file: AgentFile) -> Finding:
@@ -103,6 +111,8 @@ def _plan(name: str, plan: Plan, agent_file: AgentFile) -> Finding:
     missing = [source for source in plan.sources if not os.path.lexists(source)]
     if missing:
         return Finding(False, f"plan {name}: {', '.join(missing)} {'does' if len(missing) == 1 else 'do'} not exist")
+    if plan.exclude_file and not os.access(plan.exclude_file, os.R_OK):
+        return Finding(False, f"plan {name}: the exclude_file {plan.exclude_file} cannot be read")
     for hook in filter(None, (plan.hooks.before, plan.hooks.after)):
         if not os.access(hook[0], os.X_OK):
             return Finding(False, f"plan {name}: the hook {hook[0]} cannot be executed")

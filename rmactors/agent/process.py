@@ -1,7 +1,7 @@
 """One child process and everything below it: its bytes as they come, a stop in three steps, and no survivors.
 
-Owns the child's process group. The child gets SIGINT as well should the agent die without a word (SIGKILL), so
-that restic still removes its lock. Must not know what the child is.
+Owns the child's session. Should the agent die without a word (SIGKILL), the `guard` beside the child ends it: gently
+at first, so that restic still removes its lock. Must not know what the child is.
 """
 
 import os
@@ -13,25 +13,13 @@ from typing import Final, Literal
 
 import trio
 
+from rmactors.agent import guard
 from rmactors.agent.restic_output import Stream
 
 StopReason = Literal["cancelled", "timeout"]
 
 _CHUNK: Final = 1 << 16
-_TERM_SECONDS: Final = 5.0
-"""Between SIGTERM and SIGKILL, or the grace where that is shorter."""
 _STRAGGLERS_SECONDS: Final = 5.0
-
-# Runs between fork and restic, and is gone after its exec. Not a preexec_fn: that runs Python in a forked copy of a
-# process with threads. PR_SET_PDEATHSIG (1) counts from the thread that forks: ours forks from the main thread.
-_GUARD: Final = (
-    "import ctypes,os,signal,sys\n"
-    "signal.signal(signal.SIGINT,signal.SIG_DFL);signal.signal(signal.SIGPIPE,signal.SIG_DFL)\n"
-    "ctypes.CDLL(None).prctl(1,int(signal.SIGINT))\n"
-    "if os.getppid()!=int(sys.argv[1]): sys.exit(130)\n"
-    "try: os.execvp(sys.argv[2],sys.argv[2:])\n"
-    "except OSError as e: sys.exit(f'{sys.argv[2]}: {e.strerror}')\n"
-)
 
 
 class Stop:
@@ -59,10 +47,10 @@ async def run(
 ) -> int:
     """Run `command` with stdin closed; its exit code, negative for a signal. `hear` gets its output as it comes.
 
-    `stop` sends SIGINT, after the grace SIGTERM to the whole group, then SIGKILL. Cancellation does the same and
+    `stop` sends SIGINT, after the grace SIGTERM to the whole session, then SIGKILL. Cancellation does the same and
     waits for it. Raises OSError where it cannot be started.
     """
-    process, streams = _start(command, environment)
+    process, streams, lifeline = _start(command, environment, grace_seconds)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_when_asked, process, stop, grace_seconds)
@@ -70,7 +58,7 @@ async def run(
                 for name, stream in streams.items():
                     pumps.start_soon(_pump, stream, name, hear)
                 await _wait(process)
-                _signal_group(process, signal.SIGKILL)  # what it left behind
+                await _kill_the_rest(process)
                 pumps.cancel_scope.deadline = trio.current_time() + _STRAGGLERS_SECONDS
             nursery.cancel_scope.cancel()
     finally:
@@ -80,7 +68,9 @@ async def run(
                     nursery.start_soon(_end, process, grace_seconds)
                     await _wait(process)
                     nursery.cancel_scope.cancel()
-        _signal_group(process, signal.SIGKILL)
+        with trio.CancelScope(shield=True):
+            await _kill_the_rest(process)
+        os.close(lifeline)
         for stream in streams.values():
             await trio.aclose_forcefully(stream)
     assert process.returncode is not None
@@ -88,28 +78,29 @@ async def run(
 
 
 def _start(
-    command: Sequence[str], environment: Mapping[str, str]
-) -> tuple[subprocess.Popen[bytes], dict[Stream, trio.lowlevel.FdStream]]:
-    guarded = list(command)
-    if sys.platform == "linux" and sys.executable:
-        guarded = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), *command]
+    command: Sequence[str], environment: Mapping[str, str], grace_seconds: float
+) -> tuple[subprocess.Popen[bytes], dict[Stream, trio.lowlevel.FdStream], int]:
+    """The process, its output, and the lifeline: open for as long as this agent lives."""
     out, child_out = os.pipe()
     err, child_err = os.pipe()
+    child_lifeline, lifeline = os.pipe()
+    # Not a preexec_fn: that runs Python in a forked copy of a process with threads.
+    guarded = [sys.executable, "-I", "-S", guard.__file__, str(child_lifeline), str(grace_seconds), *command]
     try:
         # The child holds the reading ends too: where the agent dies, the first word that restic writes on its way out
         # (about the signal it got) would otherwise end it by SIGPIPE before it has removed its lock.
         process = subprocess.Popen(  # noqa: S603 - fixed words and values from the administrator's own file
             guarded, stdin=subprocess.DEVNULL, stdout=child_out, stderr=child_err, env=dict(environment),
-            start_new_session=True, pass_fds=(out, err), cwd="/",
+            start_new_session=True, pass_fds=(out, err, child_lifeline), cwd="/",
         )  # fmt: skip
     except BaseException:
-        os.close(out)
-        os.close(err)
+        for fd in (out, err, lifeline):
+            os.close(fd)
         raise
     finally:
-        os.close(child_out)
-        os.close(child_err)
-    return process, {"stdout": trio.lowlevel.FdStream(out), "stderr": trio.lowlevel.FdStream(err)}
+        for fd in (child_out, child_err, child_lifeline):
+            os.close(fd)
+    return process, {"stdout": trio.lowlevel.FdStream(out), "stderr": trio.lowlevel.FdStream(err)}, lifeline
 
 
 async def _pump(source: trio.lowlevel.FdStream, name: Stream, hear: Callable[[Stream, bytes], None]) -> None:
@@ -140,13 +131,22 @@ async def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
     """SIGINT to the child alone: it removes its lock and needs its helpers for that. Then harder, to all."""
     process.send_signal(signal.SIGINT)
     await trio.sleep(grace_seconds)
-    _signal_group(process, signal.SIGTERM)
-    await trio.sleep(min(_TERM_SECONDS, grace_seconds))
-    _signal_group(process, signal.SIGKILL)
+    await trio.to_thread.run_sync(guard.signal_session, process.pid, signal.SIGTERM)
+    await trio.sleep(min(guard.TERM_SECONDS, grace_seconds))
+    await trio.to_thread.run_sync(guard.signal_session, process.pid, signal.SIGKILL)
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: signal.Signals) -> None:
+async def _kill_the_rest(process: subprocess.Popen[bytes]) -> None:
+    """What the child has left behind, and the guard's watcher."""
+    await trio.to_thread.run_sync(guard.signal_session, process.pid, signal.SIGKILL)
+    with trio.move_on_after(_STRAGGLERS_SECONDS):
+        while _may_reap(process.pid):  # noqa: ASYNC110 - whose end sets no event
+            await trio.sleep(0.01)
+
+
+def _may_reap(group: int) -> bool:
+    """In a container the agent may be what orphans fall to: whether some of that group's are still to end."""
     try:
-        os.killpg(process.pid, number)
-    except (ProcessLookupError, PermissionError):
-        pass  # nobody is left
+        return os.waitpid(-group, os.WNOHANG) is not None
+    except ChildProcessError:
+        return False

@@ -38,6 +38,9 @@ class Outcome:
     stats: dict[str, Any]
 
 
+STOPPED: Final = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
+
+
 class ResticJob:
     """Runs one `Work`. `next_number` counts a named counter on, across restarts."""
 
@@ -65,7 +68,26 @@ class ResticJob:
             environment = environment_for(self._work.repository, os.environ)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
-        missing = await trio.to_thread.run_sync(_missing, self._work.sources)  # a dead NFS mount takes its time
+        hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
+        if hooks is None:
+            return await self._between_hooks(environment)
+        outcome, stopped = STOPPED, True
+        try:
+            trouble = await self._hook("before", hooks.before, environment, hooks.timeout_seconds, None)
+            outcome = await self._between_hooks(environment) if trouble is None else Outcome(trouble, None, {})
+            stopped = False
+        finally:
+            if stopped:  # `before` may have halted a database: it is not to stay so because the agent goes
+                with trio.move_on_after(_LAST_CLEAR_UP_SECONDS, shield=True):
+                    await self._hook("after", hooks.after, environment, hooks.timeout_seconds, outcome.verdict)
+        trouble = await self._hook("after", hooks.after, environment, hooks.timeout_seconds, outcome.verdict)
+        if trouble is not None and outcome.verdict.status == "succeeded":
+            return Outcome(trouble, outcome.exit_code, outcome.stats)
+        return outcome
+
+    async def _between_hooks(self, environment: Mapping[str, str]) -> Outcome:
+        # After `before`, which may have mounted or written what is to be backed up. A dead NFS mount takes its time.
+        missing = await trio.to_thread.run_sync(_missing, self._work.sources)
         if missing and len(missing) == len(self._work.sources):
             words = "none of the sources exists: " + ", ".join(missing[:5])
             return Outcome(Verdict("failed", "no_source", words), None, {})
@@ -75,17 +97,7 @@ class ResticJob:
             except OSError as error:
                 words = f"cannot make {self._work.restore_into}: {error.strerror}"
                 return Outcome(Verdict("failed", "error", words), None, {})
-        hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
-        if hooks is not None and hooks.before:
-            trouble = await self._hook("before", hooks.before, environment, hooks.timeout_seconds, None)
-            if trouble is not None:
-                return Outcome(trouble, None, {})
-        outcome = await self._with_locks(environment, missing)
-        if hooks is not None and hooks.after:
-            trouble = await self._hook("after", hooks.after, environment, hooks.timeout_seconds, outcome.verdict)
-            if trouble is not None and outcome.verdict.status == "succeeded":
-                return Outcome(trouble, outcome.exit_code, outcome.stats)
-        return outcome
+        return await self._with_locks(environment, missing)
 
     async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
@@ -147,19 +159,30 @@ class ResticJob:
         return (*flags, *arguments)
 
     async def _restic(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Digest]:
-        digest = Digest(speaks_restic=True)
+        digest, stopped = Digest(speaks_restic=True), True
         try:
             code = await self._command([self._file.restic, *arguments], environment, digest)
-        except trio.Cancelled:  # the agent is being stopped, and restic has been
-            with trio.move_on_after(_LAST_CLEAR_UP_SECONDS, shield=True):
-                await self._clear_up(environment)
-            raise
+            stopped = False
+        finally:  # not `except trio.Cancelled`: nurseries make a group of several
+            if stopped:  # the agent is being stopped, and restic has been
+                with trio.move_on_after(_LAST_CLEAR_UP_SECONDS, shield=True):
+                    await self._clear_up(environment)
         return code, digest
 
     async def _hook(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], seconds: float, verdict: Verdict | None
+        self,
+        name: str,
+        command: Sequence[str] | None,
+        environment: Mapping[str, str],
+        seconds: float,
+        verdict: Verdict | None,
     ) -> Verdict | None:
-        """Run a hook; what went wrong, or None. It sees the repository's environment and how the job ended."""
+        """Run a hook, where there is one; what went wrong, or None.
+
+        It sees the repository's environment and, behind the job, how that ended.
+        """
+        if not command:
+            return None
         variables = {"RM_JOB_ID": self._job_id, "RM_JOB_KIND": self._work.kind, "RM_PLAN": self._work.plan_name or ""}
         if verdict is not None:
             variables |= {"RM_JOB_STATUS": verdict.status, "RM_JOB_REASON": verdict.reason}

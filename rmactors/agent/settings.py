@@ -19,6 +19,8 @@ from rmactors.vocabulary import JOB_KINDS, JobKind
 
 DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_BACKEND: Final = re.compile(r"[a-z0-9]+:")
+"""As in `sftp:`; anything else is a path to restic."""
 
 Command = Annotated[list[str], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
@@ -66,6 +68,12 @@ class Repository(Struct, frozen=True, forbid_unknown_fields=True):
     """restic's extended options (`-o`), like `sftp.connections=2`."""
     restore_to: str | None = None
     """The folder under which restores land, each in one of its own. Without it there are none."""
+
+    @property
+    def folder(self) -> str | None:
+        """Where it lies, where that is on this machine."""
+        path = self.repository.removeprefix("local:")
+        return None if _BACKEND.match(path) else path
 
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
@@ -181,8 +189,9 @@ def _check(agent_file: AgentFile) -> None:
             raise AgentFileError(f"{key}: give password_file or password_command, not both")
         if not (repository.password_file or repository.password_command or repository.environment_file):
             raise AgentFileError(f"{key}: needs password_file, password_command or environment_file")
-        if repository.repository.startswith("-"):
-            raise AgentFileError(f"{key}.repository: {repository.repository!r} is no repository")
+        if repository.folder is not None and not os.path.isabs(repository.folder):
+            words = "must be an absolute path, or begin with a backend like `sftp:`"
+            raise AgentFileError(f"{key}.repository: {repository.repository!r} {words}")
         for field_name in ("password_file", "environment_file", "cache_dir", "restore_to"):
             value = getattr(repository, field_name)
             if value is not None and not os.path.isabs(value):
@@ -196,6 +205,8 @@ def _check(agent_file: AgentFile) -> None:
         for source in plan.sources:
             if not os.path.isabs(source):
                 raise AgentFileError(f"{key}.sources: {source!r} must be an absolute path")
+        if plan.exclude_file is not None and not os.path.isabs(plan.exclude_file):
+            raise AgentFileError(f"{key}.exclude_file: {plan.exclude_file!r} must be an absolute path")
         if plan.keep is not None and plan.keep == Keep():
             raise AgentFileError(f"{key}.keep: keeps nothing; give at least one of {', '.join(Keep.__struct_fields__)}")
         for hook in (plan.hooks.before, plan.hooks.after):

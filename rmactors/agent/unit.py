@@ -1,6 +1,5 @@
 """The systemd unit of the agent. Pure: what it says follows from where things are."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -35,7 +34,7 @@ Restart=always
 RestartSec=5
 # restic gets SIGINT from the agent, which then waits for it; whatever is left after that is killed.
 KillMode=mixed
-TimeoutStopSec={int(agent_file.cancel_grace_seconds) + 45}
+TimeoutStopSec={int(agent_file.cancel_grace_seconds) + 75}
 StateDirectory={SYSTEM_DIR.name if state_dir == SYSTEM_DIR else ""}
 StateDirectoryMode=0700
 CacheDirectory=rmactors-agent
@@ -56,7 +55,5 @@ def _written(agent_file: AgentFile, state_dir: Path) -> list[str]:
     """Places that jobs write to: the state dir, local repositories, caches, and where restores land."""
     found = [str(state_dir)]
     for repository in agent_file.repositories.values():
-        if os.path.isabs(repository.repository):
-            found.append(repository.repository)
-        found += [path for path in (repository.cache_dir, repository.restore_to) if path]
+        found += [path for path in (repository.folder, repository.cache_dir, repository.restore_to) if path]
     return [f"-{path}" for path in dict.fromkeys(found)]  # `-`: one that is missing today is no reason not to start

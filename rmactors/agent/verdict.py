@@ -16,6 +16,7 @@ from rmactors.vocabulary import JobEnd, JobKind, Reason
 
 LONGEST_ERROR: Final = 2_000
 _LAST_LINES: Final = 20
+_TROUBLES_KEPT: Final = 20
 
 _LOCKED: Final = re.compile(
     r"already locked(?P<exclusively> exclusively)? by PID (?P<pid>\d+) on (?P<host>\S+)(?: by (?P<user>\S+))?"
@@ -24,8 +25,8 @@ _LOCK_AGE: Final = re.compile(r"lock was created at .*\((?P<age>\S+) ago\)")
 _BY_TEXT: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"wrong password or no key found"), "wrong_password", "wrong password"),
     (re.compile(r"all (?:target|source) (?:directories/)?(?:files|directories).* do not exist"), "no_source", ""),
-    (re.compile(r"unable to open config file|repository does not exist|Is there a repository at the following"),
-     "no_repository", ""),
+    (re.compile(r"unable to open config file|unable to open repository at|repository does not exist|"
+                r"Is there a repository at the following"), "no_repository", ""),
     (re.compile(r"already locked"), "locked", "repository locked"),
     (re.compile(r"repository contains errors|(?:ciphertext|pack\S*) (?:verification failed|.*not found)|"
                 r"The repository is damaged|data corruption|hash does not match"), "corrupt", ""),
@@ -80,7 +81,7 @@ class Digest:
                 self.speaks_restic = True
                 if item.during in {"", "archival", "restore"}:
                     self.troubles += 1
-                    if len(self.first_troubles) < 5:
+                    if len(self.first_troubles) < _TROUBLES_KEPT:
                         self.first_troubles.append(item)
             case ExitError():
                 self.exit_error, self.speaks_restic = item, True
@@ -135,8 +136,8 @@ def judge(
     if exit_code == 3 and kind == "backup":
         if digest.summary is None and missing:
             return Verdict("failed", "no_source", _missing(missing))
-        if missing and not digest.troubles:
-            return Verdict("partial", "no_source", _missing(missing))
+        if missing and digest.troubles == sum(trouble.item in missing for trouble in digest.first_troubles):
+            return Verdict("partial", "no_source", _missing(missing))  # and nothing else
         return Verdict("partial", "partial", _unread(digest))
     if exit_code in _BY_CODE:
         reason = _BY_CODE[exit_code]

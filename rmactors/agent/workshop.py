@@ -19,7 +19,7 @@ from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Refused, Work, work_for
-from rmactors.agent.restic_job import Outcome, ResticJob
+from rmactors.agent.restic_job import STOPPED, Outcome, ResticJob
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, SpoolError
@@ -142,7 +142,7 @@ class Workshop:
         await self._report_start(request, work, started_at)
         job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox.next_number)
         job.max_runtime_seconds = request.max_runtime_seconds
-        outcome = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
+        outcome = STOPPED
         try:
             async with trio.open_nursery() as nursery:
 

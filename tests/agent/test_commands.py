@@ -4,7 +4,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -135,15 +134,6 @@ def test_the_agent_imports_nothing_of_the_servers() -> None:
     assert done.stdout == "[]\n"
 
 
-def test_exec_begins_soon(tmp_path: Path) -> None:
-    began = time.monotonic()
-    subprocess.run(
-        [sys.executable, "-m", "rmactors", "agent", "exec", "--kind", "backup", "--state-dir", tmp_path, "--", "true"],
-        cwd=ROOT, capture_output=True, check=True,
-    )  # fmt: skip
-    assert time.monotonic() - began < 5
-
-
 def test_install_shows_the_unit_before_it_writes_it(tmp_path: Path) -> None:
     arguments = [
         "agent",
@@ -170,7 +160,7 @@ def test_install_shows_the_unit_before_it_writes_it(tmp_path: Path) -> None:
 def test_the_unit_lets_the_agent_write_where_its_file_says_and_nowhere_else() -> None:
     agent_file = AgentFile(
         repositories={
-            "main": Repository("/srv/restic", password_file="/p", restore_to="/srv/back"),
+            "main": Repository("local:/srv/restic", password_file="/p", restore_to="/srv/back"),
             "far": Repository("s3:bucket", password_file="/p"),
         },
         plans={"home": Plan("main", ["/home"])},
@@ -182,5 +172,5 @@ def test_the_unit_lets_the_agent_write_where_its_file_says_and_nowhere_else() ->
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["ReadWritePaths"] == "-/var/lib/rmactors-agent -/srv/restic -/srv/back"
     assert lines["ExecStart"] == "/usr/bin/rmactors agent run --config /etc/rmactors/agent.toml"
-    assert lines["TimeoutStopSec"] == "105"
+    assert lines["TimeoutStopSec"] == "135"
     assert lines["ProtectSystem"] == "strict"

@@ -5,6 +5,7 @@ import logging
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +80,7 @@ async def test_what_was_spooled_arrives_in_order_and_is_deleted_on_ack(
 ) -> None:
     jobs = fill(enrolled, 100)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(agent(enrolled))
+        nursery.start_soon(agent(enrolled, replace(FAST, ack=30)))
         await eventually(lambda: left(enrolled) == 0)
         nursery.cancel_scope.cancel()
     assert [(r.job_id, type(r).__name__) for r in server.received] == expected(jobs)

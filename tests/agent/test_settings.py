@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.agent.settings import AgentFile, AgentFileError, environment_of, load, load_or_empty, parse
+from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of, load, load_or_empty, parse
 
 GOOD = """
 allow = ["backup", "forget", "prune", "check", "unlock"]
@@ -50,6 +50,10 @@ def test_an_empty_file_allows_nothing_that_destroys() -> None:
         (('password_file = "/', 'password_command = "pass x"\npassword_file = "/'), "not both"),
         (("[plans.home]", '[plans."ho me"]'), "plans: 'ho me' must be letters"),
         (('repository = "/srv/restic"', ""), "repositories.main: misses"),
+        (('"/srv/restic"', '"srv/restic"'), "repositories.main.repository: 'srv/restic' must be an absolute"),
+        (('"/srv/restic"', '"local:restic"'), "repositories.main.repository: 'local:restic' must be"),
+        (('"/srv/restic"', '"-v"'), "repositories.main.repository: '-v' must be"),
+        (('exclude = ["*.cache"]', 'exclude_file = "x"'), "plans.home.exclude_file: 'x' must be an absolute path"),
         (("allow = [", "allow = "), "this is not TOML"),
     ],
 )  # fmt: skip
@@ -65,6 +69,19 @@ def test_a_file_that_is_not_there_is_an_error_only_where_it_was_named(tmp_path: 
     assert load_or_empty(tmp_path / "agent.toml", asked_for=False) == AgentFile(allow=[])
     with pytest.raises(AgentFileError, match="No such file"):
         load_or_empty(tmp_path / "agent.toml", asked_for=True)
+
+
+@pytest.mark.parametrize(
+    ("repository", "folder"),
+    [
+        ("/srv/restic", "/srv/restic"),
+        ("local:/srv/restic", "/srv/restic"),
+        ("s3:bucket", None),
+        ("rest:http://h/", None),
+    ],
+)
+def test_a_repository_on_this_machine_is_told_from_one_elsewhere(repository: str, folder: str | None) -> None:
+    assert Repository(repository, password_file="/p").folder == folder
 
 
 def test_errors_name_the_file(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import trio
 
 from rmactors import clock, wire
@@ -149,35 +148,3 @@ async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_onc
         nursery.cancel_scope.cancel()
     assert [end.reason for end in double.ends()] == ["ok", "error"] * 4 + ["no_source", "ok"]
     assert [report.seq for report in double.received] == list(range(1, 21))
-
-
-@pytest.mark.parametrize("status", ["succeeded", "failed"])
-async def test_hooks_run_around_a_backup_and_see_its_end(
-    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path, status: str
-) -> None:
-    from rmactors.agent.settings import Hooks
-
-    from .test_jobs_with_restic import outcome
-
-    hook = tmp_path / "hook"
-    hook.write_text(f'#!/bin/sh\necho "$1 $RM_PLAN $RM_JOB_STATUS" >> {tmp_path}/told\n')
-    hook.chmod(0o755)
-    if status == "failed":
-        repository.password_file.write_text("wrong")
-    hooks = Hooks(before=[str(hook), "before"], after=[str(hook), "after"])
-    end = await outcome(server, enrolled, repository.agent_file(plan={"hooks": hooks}), "backup")
-    assert end.status == status
-    assert (tmp_path / "told").read_text() == f"before home \nafter home {status}\n"
-
-
-async def test_a_hook_that_fails_stops_the_backup_and_is_named(
-    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
-) -> None:
-    from rmactors.agent.settings import Hooks
-
-    from .test_jobs_with_restic import outcome
-
-    hooks = Hooks(before=["/bin/sh", "-c", "echo the database is away >&2; exit 1"])
-    end = await outcome(server, enrolled, repository.agent_file(plan={"hooks": hooks}), "backup")
-    assert (end.status, end.error) == ("failed", "the hook `before` failed: the database is away")
-    assert repository.restic("snapshots", "--json").stdout.strip() == "[]"

@@ -59,6 +59,8 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
          "none of the sources exists"),
         ("backup", 1, "", NO_REPOSITORY, "failed", "no_repository",
          "no repository there, or not reachable: unable to open config file: stat /srv: no such file or directory"),
+        ("backup", 1, "", "subprocess ssh: refused\nFatal: unable to open repository at sftp:n:/x: EOF\n", "failed",
+         "no_repository", "no repository there, or not reachable: unable to open repository at sftp:n:/x: EOF"),
         ("prune", 1, "", LOCKED, "failed", "locked", "repository locked by pid 12 on nas since 5m3s"),
         ("check", 1, "", "pack 1234: not found\nFatal: repository contains errors\n", "failed", "corrupt",
          "the repository is damaged: pack 1234: not found"),
@@ -103,6 +105,14 @@ def test_a_stopped_run_is_cancelled_or_too_long_whatever_its_exit_code() -> None
 def test_a_source_that_was_missing_before_restic_began_counts() -> None:
     verdict = judge("backup", 0, digest(SUMMARY), missing_sources=["/a", "/b"])
     assert (verdict.status, verdict.error) == ("partial", "/a, /b do not exist")
+
+
+def test_a_missing_source_that_restic_also_calls_an_error_is_a_missing_source() -> None:
+    gone = UNREAD.replace("/x", "/a").replace("permission denied", "no such file or directory")
+    verdict = judge("backup", 3, digest(SUMMARY, gone), missing_sources=["/a"])
+    assert (verdict.status, verdict.reason, verdict.error) == ("partial", "no_source", "/a does not exist")
+    both = judge("backup", 3, digest(SUMMARY, UNREAD + gone), missing_sources=["/a"])
+    assert (both.status, both.reason) == ("partial", "partial")
 
 
 def test_another_command_is_judged_by_its_exit_code_and_its_last_words() -> None:
