@@ -31,6 +31,15 @@ NOON = 1_700_000_000 * clock.SECOND
         "letmeinletmein",
         "annaannaanna",
         "123anna-anna",
+        "basketball12",
+        "q1w2e3r4t5y6",
+        "!qaz2wsx3edc",
+        "jennifer1234",
+        "mypassword123",
+        "pleasechangeme",
+        "restic123456",
+        "password" * 32,
+        "P@$$w0rd2024",
     ],
 )
 def test_a_password_that_is_guessed_first_is_refused(password: str) -> None:
@@ -38,7 +47,15 @@ def test_a_password_that_is_guessed_first_is_refused(password: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse battery staple", "tr0ub4dor&3xyz", "Ünïcödé wörds here", "12345-purple-7"]
+    "password",
+    [
+        "correct horse battery staple",
+        "tr0ub4dor&3xyz",
+        "Ünïcödé wörds here",
+        "12345-purple-7",
+        "kX9#mQ2$vL5p",
+        "@({[<!|$+%4@",
+    ],
 )
 def test_any_other_will_do_without_rules_about_its_composition(password: str) -> None:
     assert weakness(password, "anna") is None

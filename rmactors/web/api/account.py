@@ -21,8 +21,7 @@ from rmactors.web.api.bodies import (
     no_body,
     no_content,
 )
-from rmactors.web.auth.passwords import Busy, weakness
-from rmactors.web.problems import Problem, invalid_field, not_found, settled, too_many
+from rmactors.web.problems import Problem, invalid_field, not_found, settled
 
 blueprint = Blueprint("api_account", __name__)
 
@@ -87,16 +86,13 @@ async def end_session(session_id: str) -> None:
 async def change_password(who: Actor, current: str, new: str) -> None:
     """For pages as well. Raises Problem 422 or 429."""
     doors = state().doors
-    if problem := weakness(new, who.name):
+    if problem := await doors.weakness(new, who.name):
         raise invalid_field("/new", problem)
     doors.knock(f"proof:{who.id}")
     login = await services().reader.run(queries.login_by_id, who.id)
     if not await doors.try_password(login, current, "user.password"):
         raise invalid_field("/current", "This is not your password.")
-    try:
-        password_hash = await doors.passwords.hash(new)
-    except Busy:
-        raise too_many("The server is busy with sign-ins. Try again in a few seconds.", 5) from None
+    password_hash = await doors.hash(new)
     record = audit("user.password", "user", who.id)
     settled(
         await services().ask_store(UpdateUser(who.id, None, None, None, password_hash, record, who.session_id)), "user"

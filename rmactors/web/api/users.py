@@ -26,8 +26,7 @@ from rmactors.web.api.bodies import (
     no_content,
 )
 from rmactors.web.auth.names import username_problem
-from rmactors.web.auth.passwords import Busy, weakness
-from rmactors.web.problems import invalid_field, not_found, settled, too_many
+from rmactors.web.problems import invalid_field, not_found, settled
 
 blueprint = Blueprint("api_users", __name__)
 
@@ -151,12 +150,9 @@ def _check_name(username: str) -> None:
 
 
 async def _hashed(password: str, username: str) -> str:
-    if problem := weakness(password, username):
+    if problem := await state().doors.weakness(password, username):
         raise invalid_field("/password", problem)
-    try:
-        return await state().doors.passwords.hash(password)
-    except Busy:
-        raise too_many("The server is busy with sign-ins. Try again in a few seconds.", 5) from None
+    return await state().doors.hash(password)
 
 
 # ---- tokens

@@ -10,7 +10,7 @@ from rmactors.store.queries.accounts import Login
 from rmactors.web.access import client_address, services
 from rmactors.web.auth.passwords import LONGEST, Busy, Passwords
 from rmactors.web.auth.throttle import Throttle
-from rmactors.web.problems import too_many
+from rmactors.web.problems import Problem, too_many
 
 _BURST_PER_ADDRESS = 10
 _BURST_PER_ACCOUNT = 5
@@ -49,11 +49,25 @@ class Doors:
                 if isinstance(answer, Committed):
                     usable = replace(usable, password_hash=newer)
         except Busy:
-            raise too_many("Too many people sign in at the moment. Try again in a few seconds.", 5) from None
+            raise _busy() from None
         if not right:
             await self.note_failure(login, action)
             return None
         return usable
+
+    async def weakness(self, password: str, username: str) -> str | None:
+        """What is wrong with a new password, as a sentence; None where it will do. Raises the 429."""
+        try:
+            return await self.passwords.weakness(password, username)
+        except Busy:
+            raise _busy() from None
+
+    async def hash(self, password: str) -> str:
+        """The hash to store of a new password. Raises the 429."""
+        try:
+            return await self.passwords.hash(password)
+        except Busy:
+            raise _busy() from None
 
     async def note_failure(self, login: Login | None, action: str) -> None:
         """An audit row of a failed try. A name that nobody has is not kept: people type passwords into that field."""
@@ -65,3 +79,7 @@ class Doors:
         wait = throttle.wait(key, services().now())
         if wait:
             raise too_many("Too many tries. Wait a moment, then try again.", -(-wait // clock.SECOND))
+
+
+def _busy() -> Problem:
+    return too_many("Too many people sign in at the moment. Try again in a few seconds.", 5)

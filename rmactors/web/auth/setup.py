@@ -18,9 +18,8 @@ from rmactors.store.offline import commit_here
 from rmactors.store.queries import accounts as queries
 from rmactors.web.access import client_address, route, services, state
 from rmactors.web.auth import names
-from rmactors.web.auth.passwords import Busy, weakness
 from rmactors.web.auth.sessions import open_session
-from rmactors.web.problems import settled, too_many
+from rmactors.web.problems import settled
 
 VALID_FOR = 24 * clock.HOUR
 blueprint = Blueprint("setup", __name__)
@@ -70,16 +69,13 @@ async def set_up() -> Response:
     errors = {}
     if wrong_name := names.username_problem(username):
         errors["username"] = wrong_name
-    if weak := weakness(password, username):
+    if weak := await doors.weakness(password, username):
         errors["password"] = weak
     if not token:
         errors["setup_token"] = "Give the token that the server printed when it started."  # noqa: S105
     if errors:
         return await _form(token, username, errors, 422)
-    try:
-        password_hash = await doors.passwords.hash(password)
-    except Busy:
-        raise too_many("The server is busy. Try again in a few seconds.", 5) from None
+    password_hash = await doors.hash(password)
     user_id, at = ids.new(), services().now()
     audit = Audit(at, username, "user", "user.create", "user", user_id, client_address(), detail="first admin")
     answer = await services().ask_store(
