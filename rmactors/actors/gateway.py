@@ -23,6 +23,7 @@ import trio_websocket
 from rmactors import clock, ids, tokens, wire
 from rmactors.actors.listening import Port
 from rmactors.addresses import Network, client_address
+from rmactors.host_names import host_name_problem
 from rmactors.mailbox import Outlet, ask
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
@@ -202,8 +203,12 @@ class _Gateway:
                     if code == "unknown_type":
                         continue
                     return await socket.aclose(wire.CLOSE_BAD_MESSAGE, "bad_message")
+                name = frame.name.strip() or frame.hostname or "host"
+                if problem := host_name_problem(name):
+                    await socket.send_message(wire.encode(wire.Error("bad_name", f"a host's name {problem}")))
+                    continue
                 token = tokens.make(tokens.HOST)
-                answer = await self._ask_enroll(frame, enrollment_id, tokens.digest(token), address)
+                answer = await self._ask_enroll(frame, name, enrollment_id, tokens.digest(token), address)
                 match answer:
                     case Committed(values=(str() as host_id,)):
                         await socket.send_message(wire.encode(wire.Enrolled(host_id, token)))
@@ -221,8 +226,9 @@ class _Gateway:
             await socket.aclose(wire.CLOSE_BAD_MESSAGE, "too many names tried")
         return None
 
-    async def _ask_enroll(self, frame: wire.Enroll, enrollment_id: str, token_hash: str, address: str) -> object:
-        name = frame.name.strip() or frame.hostname or "host"
+    async def _ask_enroll(
+        self, frame: wire.Enroll, name: str, enrollment_id: str, token_hash: str, address: str
+    ) -> object:
         write = EnrollHost(
             enrollment_id, ids.new(), name, frame.hostname, frame.os, frame.arch, frame.agent_version, token_hash,
             clock.now(), address,

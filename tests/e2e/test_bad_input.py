@@ -158,6 +158,28 @@ async def test_a_name_that_is_taken_leaves_the_token_unused_and_the_socket_open(
         assert (await link.receive())["type"] == "enrolled"
 
 
+@pytest.mark.usefixtures("bystander")
+async def test_a_name_that_could_not_stand_in_a_header_or_a_log_leaves_the_token_unused(shared_server: Server) -> None:
+    token = await away(shared_server.enrollment_token)
+    frame = {"type": "enroll", "hostname": "h\nx", "os": "linux", "arch": "x86_64", "agent_version": "0"}
+    async with raw_link(shared_server, token) as link:
+        for name in ("a\nBcc: all@example.org", "\x07", "over\u202eride", " "):
+            await link.send(frame | {"name": name})
+            answer = await link.receive()
+            assert (answer["type"], answer["code"]) == ("error", "bad_name")
+        await link.send(frame | {"name": f"<b>Ünïcödé & “signs”</b> {ids.new()}"})
+        assert (await link.receive())["type"] == "enrolled"
+
+
+async def test_only_so_many_names_can_be_tried_on_one_connection(shared_server: Server) -> None:
+    token = await away(shared_server.enrollment_token)
+    frame = {"type": "enroll", "hostname": "h", "os": "linux", "arch": "x86_64", "agent_version": "0"}
+    async with raw_link(shared_server, token) as link:
+        for _ in range(20):
+            await link.send(frame | {"name": "\x07"})
+        assert await link.close_code() == wire.CLOSE_BAD_MESSAGE
+
+
 # ---- frames
 
 

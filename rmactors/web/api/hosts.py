@@ -1,12 +1,12 @@
 """`/api/hosts` and `/api/enrollment-tokens`: who may report, under which name, with which credential."""
 
-import unicodedata
 from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from quart import Blueprint, Response
 
 from rmactors import clock, ids, tokens
+from rmactors.host_names import host_name_problem
 from rmactors.messages.requests import Change
 from rmactors.messages.writes import CreateEnrollmentToken, DeleteHost, RotateHostToken, UpdateHost
 from rmactors.store.queries import hosts as queries
@@ -110,11 +110,9 @@ async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -
 
 
 def checked_name(name: str) -> str:
-    """A host's name. 422 where it could not stand in a header or a list."""
-    if name != name.strip():
-        raise invalid_field("/name", "must not begin or end with spaces")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        raise invalid_field("/name", "must not contain control characters")
+    """A host's name. Raises the 422 for one that will not do."""
+    if problem := host_name_problem(name):
+        raise invalid_field("/name", problem)
     return name
 
 
