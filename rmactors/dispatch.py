@@ -227,10 +227,10 @@ class Queue:
         return lane[0]
 
     def _pack(self, head: Item, now: int) -> Parcel:
-        resolution = self._resolution_of(head)
-        if resolution is not None:
-            before = tuple(item for item in self._lanes[head.alert_id] if item.seq < resolution.seq)
-            return Parcel(resolution, tuple((item, "superseded") for item in before))
+        later = self._standing_for(head)
+        if later is not None:
+            before = tuple(item for item in self._lanes[head.alert_id] if item.seq < later.seq)
+            return Parcel(later, tuple((item, "superseded") for item in before))
         if not head.grouped:
             return Parcel(head)
         waiting = self._groups.pop(head.host_id, set())
@@ -242,7 +242,7 @@ class Queue:
                 continue
             # Tried again, a message has the id that it had and must tell the same: a receiver may drop what it knows.
             same_tries = other.attempts == head.attempts
-            if other.due_at > now or not same_tries or self._resolution_of(other) is not None:
+            if other.due_at > now or not same_tries or self._standing_for(other) is not None:
                 self._groups.setdefault(head.host_id, set()).add(alert_id)
             else:
                 members.append(other)
@@ -251,11 +251,17 @@ class Queue:
         first, *rest = sorted([head, *members], key=lambda item: item.seq)
         return Parcel(first, tuple((item, "delivered") for item in rest), group=True)
 
-    def _resolution_of(self, head: Item) -> Item | None:
-        """The resolution that is queued behind a raise and can tell both."""
-        if head.event != "alert.raised" or not self.takes_resolved:
-            return None
-        return next((item for item in self._lanes[head.alert_id] if item.event == "alert.resolved"), None)
+    def _standing_for(self, head: Item) -> Item | None:
+        """What is queued behind a head and makes it needless: a resolution that can tell the raise as well; for a
+        reminder, word that somebody looks after it or that it is over."""
+        match head.event:
+            case "alert.raised":
+                wanted = {"alert.resolved"} if self.takes_resolved else set()
+            case "alert.reminder":
+                wanted = {"alert.acknowledged", "alert.resolved"}
+            case _:
+                wanted = set()
+        return next((item for item in self._lanes[head.alert_id] if item.event in wanted), None)
 
     def _again(self, item: Item, parcel: Parcel, settlement: Settlement) -> Item:
         assert settlement.due_at is not None

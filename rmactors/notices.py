@@ -21,7 +21,7 @@ def of_parcel(parcel: Parcel, base_url: str) -> Notice:
         severity = max((member.severity for member in group), key=SEVERITIES.index)
         kind = "multiple"
         message = _together(group)
-    elif parcel.carried:
+    elif parcel.carried and parcel.carried[0][0].event == "alert.raised":
         message = _both(json.loads(parcel.carried[0][0].body), body)
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notice(

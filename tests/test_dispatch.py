@@ -406,6 +406,25 @@ def test_a_resolution_that_is_queued_already_tells_the_raise_as_well() -> None:
     assert len(waiting) == 0
 
 
+@pytest.mark.parametrize("end_of_it", ["alert.acknowledged", "alert.resolved"])
+def test_a_reminder_is_needless_where_word_waits_behind_it_that_somebody_looks_after_it(end_of_it: str) -> None:
+    waiting = queue(takes_resolved=False)
+    waiting.add([item(1), item(2, event="alert.reminder"), item(3, event=end_of_it)])
+    end(waiting, waiting.pick(0), OK, 0)
+    parcel = waiting.pick(0)
+    assert parcel is not None
+    assert names(parcel) == ["d3", "d2"]
+    assert [how for _, how in parcel.carried] == ["superseded"]
+    end(waiting, parcel, OK, 0)
+    assert len(waiting) == 0
+
+
+def test_a_reminder_behind_which_nothing_waits_is_sent() -> None:
+    waiting = queue()
+    waiting.add([item(2, event="alert.reminder"), item(3, "b", "alert.resolved")])
+    assert [names(parcel) for parcel in pick_all(waiting, 0)] == [["d2"], ["d3"]]
+
+
 def test_a_channel_that_takes_no_resolutions_is_told_the_raise() -> None:
     waiting = queue(takes_resolved=False)
     waiting.add([item(1), item(2, event="alert.resolved")])

@@ -46,6 +46,11 @@ def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
     )
 
 
+def test_an_acknowledgement_that_stands_for_a_reminder_tells_what_it_always_tells() -> None:
+    reminder, acknowledged = item(1, "alert.reminder"), item(2, "alert.acknowledged", message="It failed.")
+    assert of_parcel(Parcel(acknowledged, ((reminder, "superseded"),)), "http://x").message == "It failed."
+
+
 def test_a_resolution_by_hand_says_the_message_once() -> None:
     raised, resolved = item(1, message="It failed."), item(2, "alert.resolved", actor="anna", message="It failed.")
     notice = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 from rmactors.channels.answers import Verdict, judge_smtp
 from rmactors.channels.dialing import ConnectFailed, Resolve, allowed_addresses, os_reason, resolve_name, tls_reason
@@ -21,6 +21,9 @@ from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
 from rmactors.channels.mail_format import Mail
 
 _GOODBYE_SECONDS: Final = 1.0
+_MAX_REPLY_BYTES: Final = 65536
+"""Of one reply. smtplib takes lines without end."""
+_ENDLESS: Final = "the server's reply does not come to an end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +96,9 @@ class MailSession:
             if not 100 <= error.smtp_code <= 599:
                 return MailOutcome("retry", None, f"the server does not speak SMTP: {said}", everyone)
             return MailOutcome(judge_smtp(error.smtp_code), error.smtp_code, f"{error.smtp_code} {said}", everyone)
-        except smtplib.SMTPServerDisconnected:
-            return MailOutcome("retry", None, "the server closed the connection", everyone)
+        except smtplib.SMTPServerDisconnected as error:
+            why = _ENDLESS if _ENDLESS in str(error) else "the server closed the connection"
+            return MailOutcome("retry", None, why, everyone)
         except smtplib.SMTPException as error:
             return MailOutcome("retry", None, self._missing(str(error)), everyone)
         except ssl.SSLError as error:
@@ -107,7 +111,7 @@ class MailSession:
 
     def _converse(self, mail: Mail, recipients: tuple[str, ...]) -> MailOutcome:
         server = self._server
-        smtp = _Smtp(self._connect(), server.host, server.port, server.local_name)
+        smtp = _Smtp(self._connect(), server.host.rstrip("."), server.port, server.local_name)
         try:
             smtp.ehlo_or_helo_if_needed()
             if server.encryption == "starttls":
@@ -145,7 +149,7 @@ class MailSession:
             plain.settimeout(self._seconds_left())
             if server.encryption != "tls":
                 return plain
-            return self._tls.wrap_socket(plain, server_hostname=server.host)
+            return self._tls.wrap_socket(plain, server_hostname=server.host.rstrip("."))
         except BaseException:
             plain.close()
             raise
@@ -198,6 +202,14 @@ class _Smtp(smtplib.SMTP):
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._connection
 
+    def getreply(self) -> tuple[int, bytes]:
+        """One reply of the server. Raises SMTPServerDisconnected, also where it does not come to an end."""
+        if self.file is None and self.sock is not None:
+            self.file = _Lines(self.sock.makefile("rb"))
+        if isinstance(self.file, _Lines):
+            self.file.left = _MAX_REPLY_BYTES
+        return super().getreply()
+
     def say_goodbye(self) -> None:
         """QUIT. The mail is taken; how the server answers this changes nothing."""
         try:
@@ -206,6 +218,27 @@ class _Smtp(smtplib.SMTP):
             self.quit()
         except (smtplib.SMTPException, OSError):
             return
+
+
+class _Lines:
+    """What a server says, line by line, up to `left` bytes: beyond it reading fails as if the connection had broken.
+
+    So it does for one line that is too long, which smtplib would take for a refusal for good.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.left = _MAX_REPLY_BYTES
+
+    def readline(self, most: int) -> bytes:
+        line = self._file.readline(most)
+        self.left -= len(line)
+        if self.left < 0 or len(line) == most:
+            raise OSError(_ENDLESS)
+        return line
+
+    def close(self) -> None:
+        self._file.close()
 
 
 def _log_in(smtp: smtplib.SMTP, username: str, password: str) -> None:

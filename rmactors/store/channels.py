@@ -9,6 +9,11 @@ from rmactors.store import audit, outbox
 from rmactors.store.secret_rows import require_live_key
 from rmactors.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
+_TOLD_BY = {
+    "alert.resolved": "the resolution told it as well",
+    "alert.acknowledged": "the acknowledgement told it as well",
+}
+
 
 @handles(SaveChannel)
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
@@ -99,7 +104,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         if carried is not None and end == "superseded":
             outbox.add_event(
                 tx, carried["alert_id"], None, write.at, "superseded", channel=(write.channel_id, channel["name"]),
-                note="the resolution told it as well",
+                note=_TOLD_BY.get(write.event, ""),
             )  # fmt: skip
     tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
 

@@ -347,6 +347,26 @@ class TestTroubleOnTheWay:
             await threads_gone()
         assert (attempt.verdict, attempt.error) == ("retry", "no answer within 0.2 s")
 
+    @pytest.mark.parametrize("flood", [b"250-and another thing\r\n", b"250-" + b"x" * 100_000 + b"\r\n"])
+    async def test_a_reply_without_an_end_is_not_read_to_its_end(
+        self, flood: bytes, system_trust: ssl.SSLContext
+    ) -> None:
+        poured = [0]
+
+        def pour(connection: socket.socket, heard: list[bytes]) -> None:
+            connection.sendall(b"220 hi\r\n")
+            connection.recv(4096)
+            while True:
+                connection.sendall(flood)
+                poured[0] += len(flood)
+
+        with scripted_server(pour) as (port, _):
+            attempt = await send(port, system_trust)
+            await threads_gone()
+        assert (attempt.verdict, attempt.status_code) == ("retry", None)
+        assert attempt.error == "the server's reply does not come to an end"
+        assert poured[0] < 20_000_000, "what the sockets' buffers take, and no more"
+
     async def test_a_mail_that_was_taken_is_delivered_though_the_goodbye_hangs(
         self, system_trust: ssl.SSLContext
     ) -> None:
