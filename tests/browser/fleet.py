@@ -166,8 +166,7 @@ def _hosts(scribe: Scribe, past: Past) -> None:
             )  # fmt: skip
             for line, text in enumerate(["pack 5f1c: not found in backend", "pack 90ab: not found in backend"]):
                 scribe.row("job_logs", job_id=past.jobs["check"], line=line, stream="stderr", text=text)
-    for name in ("new-box", "spare-box"):
-        past.hosts[name] = scribe.host(name, seen=None, tags=[], hello=False)
+    past.hosts["new-box"] = scribe.host("new-box", seen=None, tags=[], hello=False)
 
 
 def _alerts(scribe: Scribe, past: Past) -> None:

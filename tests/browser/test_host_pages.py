@@ -49,7 +49,7 @@ def test_a_schedule_is_made_corrected_run_and_deleted(site: Site, visit: Visit, 
 @SCRIPT
 def test_a_host_is_renamed_given_a_new_credential_and_deleted(site: Site, visit: Visit, script: bool) -> None:
     visitor = visit("admin", script=script)
-    page = visitor.open(f"/hosts/{site.past.hosts['new-box' if script else 'spare-box']}")
+    page = visitor.open(f"/hosts/{site.past.hosts['new-box' if script else 'web-01']}")
     page.get_by_text("Change or delete this host").click()
     page.get_by_label("Name", exact=True).fill("nas1")
     page.get_by_role("button", name="Save").click()
@@ -86,6 +86,14 @@ def test_times_are_read_in_the_zone_one_chooses(site: Site, visit: Visit, script
     page.get_by_role("button", name="Use").click()
     expect(page.locator("dl.facts time").first).to_contain_text("JST" if script else "IST")
     page.wait_for_url(f"**/jobs/{site.past.jobs['check']}")
+
+
+def test_a_host_whose_backups_fail_says_which_was_the_last_good_one(site: Site, visit: Visit) -> None:
+    page = visit("viewer").open(f"/hosts/{site.past.hosts['db-primary']}")
+    expect(page.locator(".lede")).to_contain_text(re.compile(r"wrong password\. Last good one [23] d ago\."))
+    strip = page.get_by_role("row", name="Nightly home Backup").get_by_role("img")
+    expect(strip).to_have_attribute("aria-label", re.compile(r"last 30 days: 2\d good, 1 partial, 3 failed"))
+    expect(page.get_by_role("img", name=re.compile("^Size of 27 backups: from .* to .*, the newest"))).to_be_visible()
 
 
 def test_a_job_shows_its_log_and_reason(site: Site, visit: Visit) -> None:

@@ -4,7 +4,7 @@ stays empty (the fixture looks)."""
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.conftest import DESKTOP, PHONE, Site, Visit
+from tests.browser.conftest import DESKTOP, PHONE, Site, Visit, Visitor
 
 PAGES = {
     "dashboard": "/",
@@ -23,12 +23,18 @@ PAGES = {
     "alert": "/alerts/{alerts[check]}",
     "resolved alert": "/alerts/{alerts[old]}",
     "silences": "/silences",
+    "silences of a host": "/silences?host={hosts[mail]}&kind=backup_failed",
     "notifications": "/settings/notifications",
+    "stored channel": "/settings/notifications/{channel}/edit",
+    "channel's log": "/settings/notifications/{channel}/log",
+    "delete a channel": "/settings/notifications/{channel}/delete",
     "new webhook": "/settings/notifications/new",
+    "new ntfy channel": "/settings/notifications/new?kind=ntfy",
     "new mail channel": "/settings/notifications/new?kind=smtp",
     "users": "/settings/users",
     "authentication": "/settings/authentication",
     "audit": "/audit",
+    "no match in the audit": "/audit?actor=nobody-like-that",
     "reauthenticate": "/reauthenticate",
     "not there": "/alerts/00000000000000000000000000",
 }
@@ -39,25 +45,33 @@ class Examiner:
     """axe-core on a page that stays loaded while its looks change."""
 
     def __init__(self, page: Page) -> None:
-        self._page = page
+        self.page = page
         self.found: list[str] = []
 
-    def examine(self, name: str, path: str) -> None:
-        """Load the page once and look at it in each way."""
-        answer = self._page.goto(path)
+    def examine(self, name: str, path: str, status: int = 200) -> None:
+        """Load the page once, with all that can be unfolded, and look at it in each way."""
+        answer = self.page.goto(path)
         assert answer is not None
-        assert answer.status == (404 if name == "not there" else 200), f"{name}: {answer.status}"
-        self._page.evaluate(f"{Axe().axe_script}; null")
+        assert answer.status == status, f"{name}: {answer.status}"
+        self.look(name)
+
+    def look(self, name: str) -> None:
+        """At the page as it is."""
+        self.page.evaluate(
+            "document.querySelectorAll('main details').forEach((each) => { each.open = true; });"
+            "const box = document.querySelector('input[name=alert]'); if (box) box.checked = true;"
+        )
+        self.page.evaluate(f"{Axe().axe_script}; null")
         for look, (width, dark) in LOOKS.items():
-            self._page.set_viewport_size({"width": width, "height": 844 if width == PHONE else 900})
-            self._page.emulate_media(color_scheme="dark" if dark else "light")
-            results = self._page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+            self.page.set_viewport_size({"width": width, "height": 844 if width == PHONE else 900})
+            self.page.emulate_media(color_scheme="dark" if dark else "light")
+            results = self.page.evaluate("axe.run(document, {resultTypes: ['violations']})")
             self.found += [
                 f"{name}, {look}: {violation['id']} {node['target']} {node['html'][:150]}"
                 for violation in results["violations"]
                 for node in violation["nodes"]
             ]
-            too_wide = self._page.evaluate("document.documentElement.scrollWidth - innerWidth")
+            too_wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
             if too_wide > 0:
                 self.found.append(f"{name}, {look}: {too_wide} px wider than the screen")
 
@@ -65,9 +79,64 @@ class Examiner:
 def test_every_page_is_accessible_and_fits_light_and_dark_wide_and_narrow(site: Site, visit: Visit) -> None:
     visitor = visit("admin")
     examiner = Examiner(visitor.page())
+    channel = fill(visitor)
     for name, path in PAGES.items():
-        examiner.examine(name, path.format(**vars(site.past)))
+        examiner.examine(name, path.format(**vars(site.past), channel=channel), 404 if name == "not there" else 200)
     visitor.console[:] = [line for line in visitor.console if "404" not in line]
+    assert examiner.found == [], "\n".join(examiner.found)
+
+
+def fill(visitor: Visitor) -> str:
+    """What is not there from the beginning: a channel (its id), a try of it, a silence, a token."""
+
+    def post(path: str, body: dict[str, object]) -> dict[str, str]:
+        answer = visitor.context.request.post(path, data=body, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.ok, answer.text()
+        found: dict[str, str] = answer.json()
+        return found
+
+    config = {"url": "http://127.0.0.1:9/nobody-listens", "bearer_token": "secret"}
+    channel = post("/api/notifications", {"kind": "webhook", "name": "ops", "config": config})["id"]
+    post(f"/api/notifications/{channel}/test", {})
+    post("/api/silences", {"reason": "disk swap", "ends_at": "2099-01-01T00:00:00Z"})
+    post("/api/tokens", {"name": "ci", "role": "viewer"})
+    return channel
+
+
+def test_refused_forms_menus_and_the_list_of_keys_are_accessible(site: Site, visit: Visit) -> None:
+    visitor = visit("admin")
+    examiner = Examiner(visitor.page())
+    page = examiner.page
+    for name, path, button in (
+        ("refused channel", "/settings/notifications/new", "Save channel"),
+        ("refused schedule", f"/hosts/{site.past.hosts['mail']}/schedules/new", "Save schedule"),
+    ):
+        page.goto(path)
+        with page.expect_navigation():
+            page.get_by_role("button", name=button).click()
+        examiner.look(name)
+    page.goto("/settings/authentication")
+    page.get_by_role("button", name="Set it up").click()
+    page.locator("#secret").wait_for()
+    examiner.look("second factor offered")
+    page.goto("/alerts")
+    page.locator("details.menu summary").click()
+    examiner.look("menu")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    page.get_by_role("dialog").wait_for()
+    examiner.look("keys")
+    visitor.console[:] = [line for line in visitor.console if "422" not in line]
+    assert examiner.found == [], "\n".join(examiner.found)
+
+
+def test_what_a_viewer_gets_is_accessible_a_refusal_too(site: Site, visit: Visit) -> None:
+    visitor = visit("viewer")
+    examiner = Examiner(visitor.page())
+    examiner.examine("forbidden", "/settings/users", 403)
+    examiner.examine("alerts of a viewer", "/alerts")
+    examiner.examine("host of a viewer", f"/hosts/{site.past.hosts['mail']}")
+    visitor.console[:] = [line for line in visitor.console if "403" not in line]
     assert examiner.found == [], "\n".join(examiner.found)
 
 

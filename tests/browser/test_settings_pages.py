@@ -3,8 +3,6 @@
 import base64
 import re
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -15,27 +13,14 @@ from rmactors.web.auth import totp
 from tests.browser import server
 from tests.browser.conftest import SCRIPT, Site, Visit
 from tests.browser.server import PASSWORD
-
-
-class Sink(BaseHTTPRequestHandler):
-    """Takes whatever is sent."""
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(204)
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nobody reads it."""
+from tests.browser.sink import webhook_sink
 
 
 @pytest.fixture(scope="module")
 def sink() -> Iterator[str]:
     """URL of a webhook that works."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), Sink) as served:
-        Thread(target=served.serve_forever).start()
-        yield f"http://127.0.0.1:{served.server_address[1]}/hook"
-        served.shutdown()
+    with webhook_sink() as url:
+        yield url
 
 
 @SCRIPT

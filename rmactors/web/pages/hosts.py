@@ -127,7 +127,8 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
     plot_of = host.plotted_subject(found)
     points = await read(queries.sizes, host_id, "backup", plot_of) if plot_of is not None else []
     names = await read(queries.schedule_names, [job.schedule_id for job in recent.items if job.schedule_id])
-    view = host.host_page(found, runs, notes, running, many_open, shown, now, services().settings.offline_after_seconds)
+    last_good, silence = points[-1].at if points else None, services().settings.offline_after_seconds
+    view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence)
     lines = [jobs.line(job, {host_id: found.host.name}, names, now) for job in recent.items]
     return await page(
         "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,

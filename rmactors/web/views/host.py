@@ -131,10 +131,12 @@ def host_page(
     notes: Sequence[HostNote],
     running: JobRow | None,
     open_alerts: int,
+    last_good: int | None,
     shown: Window,
     moment: Moment,
     offline_after_seconds: float,
 ) -> HostPage:
+    """`last_good` is when a backup of it last ended well, or in part."""
     row = view.host
     plans = _plans(row)
     known = {schedule.name for schedule in view.schedules}
@@ -143,7 +145,7 @@ def host_page(
         name=row.name,
         tags=", ".join(fleet.tags(view)),
         state=fleet.state(view, running, moment, offline_after_seconds),
-        lede=_lede(view, moment),
+        lede=_lede(view, last_good, moment),
         alerts=many("%(n)s open alert", "%(n)s open alerts", open_alerts) if open_alerts else "",
         facts=tuple((name, value) for name, value in _facts(row, moment) if value),
         plans=plans,
@@ -191,7 +193,7 @@ def plotted_subject(view: HostView) -> str | None:
     return f"plan:{last.plan}" if last.plan else ""
 
 
-def _lede(view: HostView, moment: Moment) -> str:
+def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
     last = view.last_jobs.get("backup")
     if last is None or last.finished_at is None:
         text = _("No backup was reported yet.")
@@ -200,6 +202,8 @@ def _lede(view: HostView, moment: Moment) -> str:
             "when": moment.ago(last.finished_at).words,
             "how": words.reason(last.reason) or words.job_status(last.status).word.lower(),
         }
+        if last.status not in {"succeeded", "partial"} and last_good is not None:
+            text += " " + _("Last good one %s.") % moment.ago(last_good).words
     due = fleet.next_due(view.schedules, moment, backups_only=False)
     if due is not None:
         text += " " + _("Next: %(name)s, %(when)s.") % {"name": due[1].name, "when": moment.until(due[0]).words}
