@@ -75,8 +75,11 @@ class Outbox:
         kept, gone = list(marks), list(forget)
         await self._in_thread(lambda: self._spool.set_marks(kept, gone))
 
-    async def next_number(self, name: str) -> int:
-        return await self._in_thread(lambda: self._spool.next_number(name))
+    async def number(self, name: str) -> int:
+        return await self._in_thread(lambda: self._spool.number(name))
+
+    async def count_on(self, name: str) -> None:
+        await self._in_thread(lambda: self._spool.count_on(name))
 
     def look(self) -> None:
         """Something may be new in the spool."""

@@ -4,11 +4,12 @@ Owns nothing beyond the job: locks waited for, hooks, the live lines, the number
 workshop's affair.
 """
 
+import logging
 import os
 import pwd
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import trio
 
@@ -19,11 +20,14 @@ from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_output import Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
 from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
+from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import Digest, Verdict, judge
+
+log = logging.getLogger(__name__)
 
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
-_MOST_LISTED: Final = 200
+_MOST_LISTED: Final = 100
 _CLEAR_UP_SECONDS: Final = 60.0
 _LAST_CLEAR_UP_SECONDS: Final = 15.0
 """Of a service manager's patience, which the grace for restic has used some of already."""
@@ -41,8 +45,16 @@ class Outcome:
 STOPPED: Final = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
 
 
+class Counters(Protocol):
+    """Named numbers on disk."""
+
+    async def number(self, name: str) -> int: ...
+
+    async def count_on(self, name: str) -> None: ...
+
+
 class ResticJob:
-    """Runs one `Work`. `next_number` counts a named counter on, across restarts."""
+    """Runs one `Work`. `counters` remember across restarts whose turn it is."""
 
     def __init__(
         self,
@@ -51,14 +63,14 @@ class ResticJob:
         agent_file: AgentFile,
         feed: LiveFeed,
         stop: Stop,
-        next_number: Callable[[str], Awaitable[int]],
+        counters: Counters,
     ) -> None:
         self._job_id = job_id
         self._work = work
         self._file = agent_file
         self._feed = feed
         self._stop = stop
-        self._next_number = next_number
+        self._counters = counters
         self._lines = 0
         self.max_runtime_seconds: float | None = None
 
@@ -130,7 +142,16 @@ class ResticJob:
                 ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
                 return Outcome(ended, None, {})
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
+        if self._work.rotation is not None and verdict.reason in {"ok", "corrupt"}:
+            await self._turn_is_over(self._work.rotation[0])
         return Outcome(verdict, code, self._numbers(digest))
+
+    async def _turn_is_over(self, name: str) -> None:
+        """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
+        try:
+            await self._counters.count_on(name)
+        except SpoolError as error:
+            log.error("job %s: which part of the data comes next cannot be kept: %s", self._job_id, error)
 
     async def _clear_up(self, environment: Mapping[str, str]) -> None:
         """After a stop: restic leaves its lock where it was stopped in its first moments, or had to be killed.
@@ -147,7 +168,7 @@ class ResticJob:
         repository, arguments = self._work.repository, list(self._work.arguments)
         if self._work.rotation is not None:
             name, parts = self._work.rotation
-            part = (await self._next_number(name) - 1) % parts + 1
+            part = await self._counters.number(name) % parts + 1
             arguments.append(f"--read-data-subset={part}/{parts}")
         flags: list[str] = []
         if repository.limit_upload:
@@ -314,7 +335,7 @@ def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
         "id": str(found.get("short_id") or found.get("id") or "")[:64],
         "time": str(found.get("time") or "")[:40],
         "host": str(found.get("hostname") or "")[:200],
-        "paths": [str(path)[:200] for path in paths[:10]] if isinstance(paths, list) else [],
+        "paths": [str(path)[:120] for path in paths[:5]] if isinstance(paths, list) else [],
     }
 
 

@@ -178,15 +178,19 @@ class Spool:
                 self._set_mark(mark)
             self._db.executemany("DELETE FROM marks WHERE schedule_id = ?", [(gone,) for gone in forget])
 
-    def next_number(self, name: str) -> int:
-        """1, 2, 3, … for each name, across restarts."""
+    def number(self, name: str) -> int:
+        """How often that name was counted on; 0 at first."""
+        with self._trouble():
+            row = self._db.execute("SELECT value FROM counters WHERE name = ?", (name,)).fetchone()
+        return int(row[0]) if row else 0
+
+    def count_on(self, name: str) -> None:
         with self._transaction():
-            (value,) = self._db.execute(
+            self._db.execute(
                 "INSERT INTO counters (name, value) VALUES (?, 1)"
-                " ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value",
+                " ON CONFLICT (name) DO UPDATE SET value = counters.value + 1",
                 (name,),
-            ).fetchone()
-        return int(value)
+            )
 
     def _make_id(self) -> str:
         with self._transaction():

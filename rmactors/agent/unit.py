@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.settings import DEFAULT_FILE, AgentFile
 from rmactors.agent.state import SYSTEM_DIR
 from rmactors.systemd.units import HARDENED, quoted
 
@@ -18,7 +18,9 @@ def render(command: Sequence[str], config: Path, state_dir: Path, agent_file: Ag
     the agent's own file says that something is written, and nothing else of root's powers is left.
     """
     writable = " ".join(quoted(path) for path in _written(agent_file, state_dir))
-    start = " ".join(quoted(word) for word in [*command, "agent", "run", "--config", str(config)])
+    # The default file may be missing, on a host that only wraps commands; one that was named may not.
+    named = [] if config == Path(DEFAULT_FILE) else ["--config", str(config)]
+    start = " ".join(quoted(word) for word in [*command, "agent", "run", *named])
     return f"""\
 # Written by `rmactors agent install`; `rmactors agent uninstall` removes it.
 [Unit]

@@ -140,7 +140,7 @@ class Workshop:
         started_at, started = wire.utc_now(), trio.current_time()
         log.info("%s job %s begins on %s", work.kind, request.job_id, work.repository_name)
         await self._report_start(request, work, started_at)
-        job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox.next_number)
+        job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox)
         job.max_runtime_seconds = request.max_runtime_seconds
         outcome = STOPPED
         try:

@@ -35,6 +35,8 @@ _FROM_A_TERMINAL: Final = {signal.SIGINT, signal.SIGQUIT}
 _CHUNK: Final = 1 << 16
 _STRAGGLERS_SECONDS: Final = 5.0
 """How long output is passed on after the command has ended, where a child of its own still holds the pipes."""
+MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
+"""Bytes."""
 _SHORT_SECONDS: Final = 2.0
 """A command that is over sooner gets one connection for its start and its end."""
 
@@ -334,8 +336,13 @@ class _Reporter:
 
 
 def stats_of(numbers: dict[str, Any], seconds: float) -> msgspec.Raw:
-    """A job's numbers as the wire wants them, `duration_seconds` among them. Large integers stay exact."""
-    return msgspec.Raw(json.dumps({"duration_seconds": round(seconds, 3), **numbers}).encode())
+    """A job's numbers as the wire wants them, `duration_seconds` among them. Large integers stay exact.
+
+    What would not fit a frame is left out: a report that cannot be sent would hold up all behind it.
+    """
+    duration = {"duration_seconds": round(seconds, 3)}
+    encoded = json.dumps(duration | numbers).encode()
+    return msgspec.Raw(encoded if len(encoded) <= MOST_STATS else json.dumps(duration).encode())
 
 
 def as_shells_say(code: int) -> int:

@@ -185,8 +185,18 @@ def install(
         agent_file = load_or_empty(file, asked_for=config is not None)
     except AgentFileError as error:
         raise click.ClickException(str(error)) from None
+    _say_where_not_enrolled(_state(state_dir))
     text = unit.render(units.own_command(), file, _state(state_dir).absolute(), agent_file)
     units.install(unit.NAME, text, unit_dir, only_print=only_print, yes=yes, start=start)
+
+
+def _say_where_not_enrolled(where: Path) -> None:
+    from rmactors.agent.state import StateDir, StateError
+
+    try:
+        StateDir(where).credential()
+    except StateError as error:
+        click.echo(f"note: {error}", err=True)
 
 
 @agent.command()

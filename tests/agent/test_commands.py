@@ -151,7 +151,7 @@ def test_install_shows_the_unit_before_it_writes_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
     done = CliRunner().invoke(main, arguments, input="y\n")
     assert done.exit_code == 0
-    assert "agent run" in (tmp_path / unit.NAME).read_text()
+    assert "agent run\n" in (tmp_path / unit.NAME).read_text(), "the default file need not be there"
     gone = CliRunner().invoke(main, ["agent", "uninstall", "--unit-dir", str(tmp_path), "--no-stop"])
     assert gone.exit_code == 0
     assert list(tmp_path.iterdir()) == []
@@ -166,11 +166,9 @@ def test_the_unit_lets_the_agent_write_where_its_file_says_and_nowhere_else() ->
         plans={"home": Plan("main", ["/home"])},
         cancel_grace_seconds=60,
     )
-    text = unit.render(
-        ["/usr/bin/rmactors"], Path("/etc/rmactors/agent.toml"), Path("/var/lib/rmactors-agent"), agent_file
-    )
+    text = unit.render(["/usr/bin/rmactors"], Path("/srv/agent.toml"), Path("/var/lib/rmactors-agent"), agent_file)
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
     assert lines["ReadWritePaths"] == "-/var/lib/rmactors-agent -/srv/restic -/srv/back"
-    assert lines["ExecStart"] == "/usr/bin/rmactors agent run --config /etc/rmactors/agent.toml"
+    assert lines["ExecStart"] == "/usr/bin/rmactors agent run --config /srv/agent.toml"
     assert lines["TimeoutStopSec"] == "135"
     assert lines["ProtectSystem"] == "strict"

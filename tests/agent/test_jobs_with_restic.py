@@ -2,6 +2,7 @@
 server, which is a real WebSocket without rules. More cases, with the real server: tests/e2e/test_restic_cases.py."""
 
 import os
+import re
 import shutil
 import socket
 from pathlib import Path
@@ -85,6 +86,29 @@ async def test_a_flipped_byte_is_found_where_check_reads_the_data_in_turn(
     agent_file = repository.agent_file(plan={"check_parts": 1})
     end = await outcome(server, enrolled, agent_file, "check")
     assert (end.status, end.reason) == ("failed", "corrupt")
+
+
+async def test_a_part_that_could_not_be_read_comes_again_and_then_the_next(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    repository.restic("backup", str(repository.source))
+    agent_file = repository.agent_file(plan={"check_parts": 2})
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
+        session = await server.an_agent()
+        async with holding_a_lock(repository):
+            locked = await server.an_end(await server.run_job("check"))
+        ends = [await server.an_end(await server.run_job("check")) for _ in range(3)]
+        await eventually(lambda: len(groups_read(session)) == 3)
+        nursery.cancel_scope.cancel()
+    assert locked.reason == "locked"
+    assert [end.status for end in ends] == ["succeeded"] * 3
+    assert groups_read(session) == ["#1", "#2", "#1"]
+
+
+def groups_read(session: Session) -> list[str]:
+    found = [re.search(r"read group (#\d)", line.text) for line in logged(session)]
+    return [one[1] for one in found if one]
 
 
 async def test_forget_keeps_what_the_plan_says_and_leaves_other_plans_alone(

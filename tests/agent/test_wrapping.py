@@ -272,3 +272,11 @@ async def test_a_reader_that_goes_away_is_not_waited_for(state: StateDir, gone: 
         os.close(writing)
         os.close(sink)
     assert code != 0
+
+
+def test_numbers_that_fit_no_frame_are_left_out() -> None:
+    from rmactors.agent.wrapping import stats_of
+
+    large = {"snapshots": ["x" * 1000] * 1000}
+    assert bytes(stats_of({"files_new": 3}, 1.5)) == b'{"duration_seconds": 1.5, "files_new": 3}'
+    assert bytes(stats_of(large, 1.5)) == b'{"duration_seconds": 1.5}'
