@@ -9,10 +9,11 @@ import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from argon2 import PasswordHasher
@@ -36,9 +37,11 @@ from rmactors.store.reader import Reader
 from rmactors.store.transaction import Wakeups
 from rmactors.store.writer import Writer, connect
 from rmactors.vocabulary import ROLES, Role
+from rmactors.web.api.description import describe
 from rmactors.web.app import create_app
 from rmactors.web.auth.passwords import Passwords
 from rmactors.web.services import Health, Services
+from tests.web.described import Description
 
 PASSWORD = "a long enough phrase"
 CHEAP = Passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1))
@@ -130,10 +133,18 @@ class Site:
         raw: bytes | None = None,
         headers: dict[str, str] | None = None,
     ) -> Reply:
-        """A request with the API token of `role`."""
+        """A request with the API token of `role`. What comes must be as the API's own description says."""
         sent = {"Authorization": f"Bearer {self.tokens[role]}", **(headers or {})}
         data = raw if raw is not None else json.dumps(body).encode() if body is not None else None
-        return await reply(await self.app.test_client().open(path, method=method, headers=sent, data=data))
+        answer = await reply(await self.app.test_client().open(path, method=method, headers=sent, data=data))
+        if path.startswith("/api/") and "HX-Request" not in sent:
+            content_type = answer.headers.get("Content-Type", "")
+            self.description.judge(method, path, data, answer.status, content_type, answer.body)
+        return answer
+
+    @cached_property
+    def description(self) -> Description:
+        return Description(msgspec.json.decode(msgspec.json.encode(describe(self.app))))
 
     async def get(self, path: str, role: Role = "viewer") -> Any:
         """The JSON at `path`, which must be there."""

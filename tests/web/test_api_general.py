@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import trio
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from rmactors.messages.accounts import DeleteApiToken
 from rmactors.web.api import bodies
@@ -102,9 +103,21 @@ async def test_a_database_that_cannot_be_read_is_a_503(site: Site) -> None:
 async def test_the_description_covers_every_route_and_resolves(site: Site) -> None:
     described = await site.get("/api/openapi.json")
     assert described["openapi"].startswith("3.1")
+    assert [error.message for error in OpenAPIV31SpecValidator(described).iter_errors()] == []
     operations = {(m, p): o for p, methods in described["paths"].items() for m, o in methods.items()}
-    assert len(operations) == 49
+    served = {
+        (method.lower(), rule.rule.replace("<", "{").replace(">", "}"))
+        for rule in site.app.url_map.iter_rules()
+        for method in rule.methods or ()
+        if rule.rule.startswith("/api/") or rule.rule in ("/healthz", "/metrics", "/events")
+    }
+    assert operations.keys() == {found for found in served if found[0] not in ("head", "options")}
+    assert len(operations) >= 49
     assert len({operation["operationId"] for operation in operations.values()}) == len(operations)
+    assert [key for key, operation in operations.items() if not operation["summary"]] == []
+    for (method, path), operation in operations.items():
+        for status, answer in operation["responses"].items():
+            assert answer.get("content") or status == "204", f"{method} {path} → {status}: of no type"
     schemas = described["components"]["schemas"]
 
     def check(value: Any) -> None:

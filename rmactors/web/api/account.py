@@ -45,6 +45,7 @@ async def list_sessions() -> Response:
 
 @route(blueprint, "/api/sessions/<session_id>", role="signed_in", methods=["DELETE"], status=204)
 async def delete_session(session_id: str) -> Response:
+    """Signs one of one's own sessions out."""
     await no_body()
     await end_session(session_id)
     return no_content()

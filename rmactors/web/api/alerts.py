@@ -78,6 +78,7 @@ async def list_alerts() -> Response:
 
 @route(blueprint, "/api/alerts/<alert_id>", role="viewer", answer=shapes.AlertWithTimeline)
 async def show_alert(alert_id: str) -> Response:
+    """One alert with its timeline."""
     return await _alert(alert_id)
 
 

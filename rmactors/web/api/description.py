@@ -21,12 +21,23 @@ _PROBLEMS = {
     401: "Not signed in.",
     403: "The role is too weak, the request comes from another site, or the password must be shown again.",
     404: "There is no such object.",
+    408: "The body did not arrive in time.",
     409: "It conflicts with what is there.",
     413: "The body is larger than 1 MiB.",
+    421: "The server does not go by that host name.",
     422: "Something in it is not valid.",
     429: "Too many tries.",
+    500: "A fault of the server; its log says which.",
     503: "The server cannot store or read at the moment.",
 }
+
+
+_OTHER_ANSWERS = {
+    "/metrics": ("text/plain", {"type": "string"}),
+    "/events": ("text/event-stream", {"type": "string"}),
+    "/api/openapi.json": ("application/json", {"type": "object"}),
+}
+"""Answers that are made of none of our types: media type and schema."""
 
 
 class FieldProblem(msgspec.Struct):
@@ -103,6 +114,9 @@ def _operation(rule: UrlRule, known: Rule, doc: str, method: str) -> tuple[dict[
     answer: dict[str, Any] = {"description": "Done." if known.answer is None else "As asked."}
     if known.answer is not None:
         answer["content"] = {"application/json": {"schema": schema_of[repr(known.answer)]}}
+    elif known.path in _OTHER_ANSWERS:
+        media, schema = _OTHER_ANSWERS[known.path]
+        answer = {"description": "As asked.", "content": {media: {"schema": schema}}}
     responses: dict[str, Any] = {str(known.status): answer}
     if known.path == "/healthz":
         responses["503"] = answer
@@ -115,6 +129,7 @@ def _operation(rule: UrlRule, known: Rule, doc: str, method: str) -> tuple[dict[
     operation: dict[str, Any] = {
         "operationId": rule.endpoint.replace(".", "_"),
         "summary": (doc.strip().splitlines() or [""])[0],
+        "tags": [known.path.removeprefix("/api/").strip("/").partition("/")[0]],
         "x-role": known.need,
         "parameters": parameters,
         "responses": responses,
@@ -132,13 +147,13 @@ def _operation(rule: UrlRule, known: Rule, doc: str, method: str) -> tuple[dict[
 
 def _problems_of(rule: UrlRule, known: Rule, method: str) -> list[int]:
     """The statuses of errors that an operation may answer."""
-    found = {401, 403, 503}
+    found = {401, 403, 421, 500, 503}
     if rule.arguments:
         found.add(404)
     if known.query:
         found.add(422)
     if method != "GET":
-        found |= {400, 404, 409, 413, 422, 429}
+        found |= {400, 404, 408, 409, 413, 422, 429}
     return sorted(found)
 
 

@@ -80,6 +80,7 @@ async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
 
 @route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=PAGING)
 async def list_hosts() -> Response:
+    """By name."""
     given = arguments(*PAGING)
     page = await services().reader.run(queries.host_views, limit_of(given), cursor_of(given, (str, str)))
     return json_response(listing(page, _shape))
@@ -87,6 +88,7 @@ async def list_hosts() -> Response:
 
 @route(blueprint, "/api/hosts/<host_id>", role="viewer", answer=shapes.Host)
 async def show_host(host_id: str) -> Response:
+    """One host with its schedules and the last job of each kind."""
     return json_response(_shape(await require(host_id)))
 
 

@@ -78,6 +78,7 @@ async def list_jobs() -> Response:
 
 @route(blueprint, "/api/jobs/<job_id>", role="viewer", answer=shapes.Job)
 async def show_job(job_id: str) -> Response:
+    """One job."""
     return json_response(shapes.job(await require(job_id)))
 
 

@@ -85,6 +85,7 @@ class PreviewAnswer(Struct, omit_defaults=True):
 
 @route(blueprint, "/api/notifications", role="viewer", answer=Listing[shapes.Channel], query=PAGING)
 async def list_channels() -> Response:
+    """With their health; secrets read as `{"set": true}`."""
     given = arguments(*PAGING)
     page = await services().reader.run(queries.channels, limit_of(given), cursor_of(given, (int, str)))
     return json_response(listing(page, lambda found: shape(*found)))
@@ -95,6 +96,7 @@ async def list_channels() -> Response:
     status=201,
 )  # fmt: skip
 async def create_channel() -> Response:
+    """A new channel; it hears of what happens from now on."""
     body = checked(await json_body())
     channel_id = await save(None, body)
     return json_response(shape(*await require(channel_id)), 201)
@@ -102,6 +104,7 @@ async def create_channel() -> Response:
 
 @route(blueprint, "/api/notifications/<channel_id>", role="viewer", answer=shapes.Channel)
 async def show_channel(channel_id: str) -> Response:
+    """One channel; secrets read as `{"set": true}`."""
     return json_response(shape(*await require(channel_id)))
 
 

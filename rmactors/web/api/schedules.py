@@ -73,6 +73,7 @@ class ScheduleChange(Struct, forbid_unknown_fields=True):
     query=PAGING,
 )  # fmt: skip
 async def list_schedules(host_id: str) -> Response:
+    """Of one host, by name."""
     await hosts.require(host_id)
     given = arguments(*PAGING)
     limit, after, now = limit_of(given), cursor_of(given, (int, str)), services().now()
@@ -85,6 +86,7 @@ async def list_schedules(host_id: str) -> Response:
     answer=shapes.Schedule, status=201,
 )  # fmt: skip
 async def create_schedule(host_id: str) -> Response:
+    """A new schedule; the host is told at once."""
     raw = await json_body()
     host = (await hosts.require(host_id)).host
     body = convert(raw, ScheduleBody, read_only=shapes.Schedule.__struct_fields__)
@@ -94,6 +96,7 @@ async def create_schedule(host_id: str) -> Response:
 
 @route(blueprint, "/api/schedules/<schedule_id>", role="viewer", answer=shapes.Schedule)
 async def show_schedule(schedule_id: str) -> Response:
+    """One schedule."""
     return json_response(_shape(await require(schedule_id)))
 
 
@@ -102,6 +105,7 @@ async def show_schedule(schedule_id: str) -> Response:
     answer=shapes.Schedule,
 )  # fmt: skip
 async def change_schedule(schedule_id: str) -> Response:
+    """What is left out stays. A change of times or grace counts slots anew from now."""
     raw = await json_body()
     row = await require(schedule_id)
     await change(row, convert(raw, ScheduleChange, read_only=shapes.Schedule.__struct_fields__))

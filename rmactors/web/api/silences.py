@@ -60,6 +60,7 @@ async def list_silences() -> Response:
     blueprint, "/api/silences", role="operator", methods=["POST"], body=SilenceBody, answer=shapes.Silence, status=201
 )
 async def create_silence() -> Response:
+    """Holds notifications back, not alerts: until `ends_at`, or whenever `recurrence` opens."""
     body = convert(await json_body(), SilenceBody, read_only=("id", "created_by"))
     silence_id = await create(body)
     return json_response(shapes.silence(await require(silence_id)), 201)
@@ -67,6 +68,7 @@ async def create_silence() -> Response:
 
 @route(blueprint, "/api/silences/<silence_id>", role="viewer", answer=shapes.Silence)
 async def show_silence(silence_id: str) -> Response:
+    """One silence."""
     return json_response(shapes.silence(await require(silence_id)))
 
 

@@ -57,6 +57,7 @@ class TokenBody(Struct, forbid_unknown_fields=True):
 
 @route(blueprint, "/api/users", role="admin", answer=Listing[shapes.User], query=PAGING)
 async def list_users() -> Response:
+    """By name."""
     given = arguments(*PAGING)
     page = await services().reader.run(queries.users, limit_of(given), cursor_of(given, (str, str)))
     return json_response(listing(page, shapes.user))
@@ -66,6 +67,7 @@ async def list_users() -> Response:
     blueprint, "/api/users", role="admin", methods=["POST"], fresh=True, body=UserBody, answer=shapes.User, status=201
 )
 async def create_user() -> Response:
+    """A new user; tell them the password."""
     body = convert(await json_body(), UserBody, read_only=("id", "disabled", "created_at", "last_login_at"))
     user_id = await create(body.username, body.password, body.role)
     return json_response(shapes.user(await require(user_id)), 201)
@@ -73,6 +75,7 @@ async def create_user() -> Response:
 
 @route(blueprint, "/api/users/<user_id>", role="admin", answer=shapes.User)
 async def show_user(user_id: str) -> Response:
+    """One user."""
     return json_response(shapes.user(await require(user_id)))
 
 
@@ -81,6 +84,7 @@ async def show_user(user_id: str) -> Response:
     answer=shapes.User,
 )  # fmt: skip
 async def change_user(user_id: str) -> Response:
+    """What is left out stays. Ends the user's sessions; 409 for the last admin."""
     raw = await json_body()
     row = await require(user_id)
     body = convert(raw, UserChange, read_only=("id", "created_at", "last_login_at"))
@@ -160,6 +164,7 @@ async def _hashed(password: str, username: str) -> str:
 
 @route(blueprint, "/api/tokens", role="admin", answer=Listing[shapes.Token], query=PAGING)
 async def list_tokens() -> Response:
+    """Newest first; a token itself is shown only when it is made."""
     given = arguments(*PAGING)
     page = await services().reader.run(queries.tokens, limit_of(given), cursor_of(given, (int, str)))
     return json_response(listing(page, shapes.token))
@@ -182,6 +187,7 @@ async def create_token() -> Response:
 
 @route(blueprint, "/api/tokens/<token_id>", role="admin", methods=["DELETE"], fresh=True, status=204)
 async def delete_token(token_id: str) -> Response:
+    """It opens nothing any more."""
     await no_body()
     await revoke(token_id)
     return no_content()
