@@ -1,5 +1,8 @@
 """Signing in and out: passwords, sessions, throttles, the second factor, showing the password again."""
 
+import base64
+import re
+
 import pytest
 from argon2 import PasswordHasher
 from quart.testing.client import QuartClient
@@ -226,6 +229,41 @@ async def test_a_recovery_code_is_good_once_however_it_is_typed(site: Site) -> N
         await browser.post("/login", form=form())
         answer = await browser.post("/login/second-factor", form={"code": typed})
         assert answer.status_code == expected
+
+
+async def test_a_second_factor_is_turned_on_by_its_first_code_and_off_again(site: Site) -> None:
+    await site.user()
+    here, path = await site.log_in(), "/settings/authentication/second-factor"
+    offered = await (await here.post(path, form={"step": "offer"})).get_data(as_text=True)
+    [text], [sealed] = (
+        re.findall(r'id="secret">([A-Z2-7]+)<', offered),
+        re.findall(r'name="sealed" value="(.+?)"', offered),
+    )
+    code = totp.code(base64.b32decode(text), totp.step_at(site.clock()))
+    wrong = await here.post(path, form={"step": "on", "sealed": sealed, "code": "000000" if code != "000000" else "1"})
+    assert wrong.status_code == 422
+    assert site.sql("SELECT totp_secret FROM users")[0]["totp_secret"] is None
+    assert (await here.post(path, form={"step": "on", "sealed": sealed, "code": code})).status_code == 200
+    browser = site.browser()
+    await browser.post("/login", form=form())
+    assert (await browser.post("/login/second-factor", form={"code": code})).status_code == 422, "it was used already"
+    assert (await here.post(path, form={"step": "off"})).status_code == 303
+    assert (await site.browser().post("/login", form=form())).headers["Location"] == "/"
+    rows = site.sql("SELECT action FROM audit WHERE action LIKE 'user.second_factor%' ORDER BY n")
+    assert [row["action"] for row in rows] == [
+        "user.second_factor_on", "user.second_factor", "user.second_factor_off",
+    ]  # fmt: skip
+
+
+async def test_the_secret_of_one_user_is_no_other_users(site: Site) -> None:
+    await site.user()
+    await site.user("bert")
+    here, there, path = await site.log_in(), await site.log_in("bert"), "/settings/authentication/second-factor"
+    offered = await (await here.post(path, form={"step": "offer"})).get_data(as_text=True)
+    [sealed] = re.findall(r'name="sealed" value="(.+?)"', offered)
+    for stolen in (sealed, "", "x", "ü", sealed[:-4]):
+        answer = await there.post(path, form={"step": "on", "sealed": stolen, "code": "123456"})
+        assert answer.status_code == 422
 
 
 async def test_guessing_codes_is_throttled(site: Site) -> None:
