@@ -159,7 +159,9 @@ def _json_item(line: str) -> Item | None:
         case "exit_error":
             code = found.get("code")
             return ExitError(code if isinstance(code, int) else None, _text(found.get("message")))
-        case "verbose_status" | "initialized" | "change" | "statistics" | "version":
+        case "change":
+            return Text("stdout", f"{_text(found.get('modifier'))} {_text(found.get('path'))}")
+        case "verbose_status" | "initialized" | "statistics" | "version":
             return Listing(found) if found["message_type"] == "statistics" else _NOTHING
         case None:
             return None

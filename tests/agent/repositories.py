@@ -66,11 +66,12 @@ class holding_a_lock:
         self._repository = repository
 
     async def __aenter__(self) -> subprocess.Popen[bytes]:
+        before = set(self._repository.locks())
         self._holder = subprocess.Popen(  # noqa: ASYNC220
             ["restic", "backup", "--stdin"], env=self._repository.environment, stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        await eventually(self._repository.locks)
+        await eventually(lambda: set(self._repository.locks()) - before)
         return self._holder
 
     async def __aexit__(self, *exc: object) -> None:

@@ -135,6 +135,34 @@ async def test_snapshots_are_listed(server: ServerDouble, enrolled: StateDir, re
     assert stats(end)["snapshots_count"] == 1
 
 
+async def test_two_snapshots_are_compared(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    repository.restic("backup", str(repository.source))
+    (repository.source / "new.txt").write_text("new\n")
+    (repository.source / "a.txt").write_text("another alpha\n")
+    repository.restic("backup", str(repository.source))
+    snapshots = msgspec.json.decode(repository.restic("snapshots", "--json").stdout)
+    older, newer = (snapshot["short_id"] for snapshot in snapshots)
+    end = await outcome(server, enrolled, repository.agent_file(), "diff", {"from": older, "to": newer})
+    assert end.status == "succeeded"
+    assert stats(end)["changed_files"] == 1
+    assert stats(end)["added"]["files"] == 1  # type: ignore[index]
+
+
+async def test_unlock_takes_away_what_nobody_holds_and_nothing_else(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository
+) -> None:
+    async with holding_a_lock(repository) as gone:
+        gone.kill()
+        gone.wait()
+        async with holding_a_lock(repository):
+            assert len(repository.locks()) == 2
+            end = await outcome(server, enrolled, repository.agent_file(), "unlock")
+            assert end.status == "succeeded"
+            assert len(repository.locks()) == 1
+
+
 async def test_a_lock_of_a_living_restic_is_named_and_left_alone(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:

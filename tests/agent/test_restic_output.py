@@ -68,6 +68,10 @@ def test_the_last_word_of_newer_versions_is_read() -> None:
     assert one(EXIT) == ExitError(12, "Fatal: wrong password or no key found")
 
 
+def test_what_differs_between_snapshots_is_a_line_for_people() -> None:
+    assert one('{"message_type":"change","path":"/home/a","modifier":"M"}') == Text("stdout", "M /home/a")
+
+
 def test_an_array_is_a_listing_and_other_json_is_text() -> None:
     assert one('[{"id":"abc"}]') == Listing([{"id": "abc"}])
     assert one('{"level":"info"}') == Text("stdout", '{"level":"info"}')
