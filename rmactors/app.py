@@ -39,7 +39,7 @@ from typing import Any
 import msgspec
 import trio
 
-from rmactors import PRODUCT, __version__, clock, data_dir
+from rmactors import PRODUCT, __version__, clock, data_dir, logs
 from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
@@ -71,7 +71,7 @@ from rmactors.store.writer import Writer, connect
 from rmactors.supervision import Budget, OverBudgetError, Standing, supervise
 from rmactors.systemd.notify import Notifier, keep_alive
 from rmactors.web.app import create_app
-from rmactors.web.auth.setup import make_setup_token
+from rmactors.web.auth.setup import make_setup_token, token_file
 from rmactors.web.security import Perimeter
 from rmactors.web.services import Health, Services
 
@@ -148,6 +148,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
         counter.wake(wakeups.channels, wakeups.channel_list)
         live.publish(wakeups.topics)
         meters.count(wakeups.counts)
+        logs.tell(_log, wakeups.told)
 
     # ---- what the routes may use
     async def ask_store(*writes: object) -> Answer:
@@ -416,14 +417,23 @@ def run(settings: Settings) -> int:
     try:
         trio.run(_until_signal, Server(settings, notifier=Notifier.of(os.environ)))
     except (StartError, SettingsError) as error:
-        print(f"rmactors server: {error}", file=sys.stderr)
+        _say(settings, "server.failed", f"rmactors server: {error}", logging.ERROR)
         return 1
     except BaseExceptionGroup as group:
-        return _died(group)
+        return _died(settings, group)
+    _log.info("stopped", extra=logs.fields("server.stopped"))
     return 0
 
 
-def _died(group: BaseExceptionGroup[BaseException]) -> int:
+def _say(settings: Settings, event: str, text: str, level: int = logging.INFO, **values: object) -> None:
+    """For whoever started it: always said, and plainly, where no program reads the log."""
+    if settings.log_format == "text":
+        print(text, file=sys.stderr, flush=True)
+    else:
+        _log.log(level, text, extra=logs.fields(event, **values))
+
+
+def _died(settings: Settings, group: BaseExceptionGroup[BaseException]) -> int:
     """Say why the process ends, in one line where it is known."""
     known, others = group.split((OverBudgetError, OSError, StartError))
     if known is None or others is not None:
@@ -431,7 +441,7 @@ def _died(group: BaseExceptionGroup[BaseException]) -> int:
     error: BaseException = known
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    print(f"rmactors server: {error}", file=sys.stderr)
+    _say(settings, "server.failed", f"rmactors server: {error}", logging.ERROR)
     return 1
 
 
@@ -445,7 +455,9 @@ async def _until_signal(server: Server) -> None:
 
 async def _close_on_signal(server: Server) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
+        async for number in signals:
+            name = signal.Signals(number).name
+            _log.info("%s: stopping", name, extra=logs.fields("server.stopping", signal=name))
             server.notifier.tell("STOPPING=1")
             server.closing.set()
 
@@ -454,16 +466,22 @@ async def _say_ready(server: Server) -> None:
     await server.ready.wait()
     server.notifier.tell("READY=1")
     settings = server.settings
-    print(
+    _say(
+        settings, "server.started",
         f"{PRODUCT} {__version__}: pages on {settings.public_url}, agents on {settings.public_agent_url}",
-        file=sys.stderr,
-    )
+        version=__version__, url=settings.public_url, agent_url=settings.public_agent_url, data_dir=settings.data_dir,
+    )  # fmt: skip
     if not settings.cookie_secure:
-        print("RM_COOKIE_SECURE is false: anyone on the network path can take over a session.", file=sys.stderr)
-    if server.setup_token is not None:
-        print(
-            f"No user exists yet. Open {settings.public_url}/setup within 24 hours and enter this token:\n"
-            f"{server.setup_token}",
-            file=sys.stderr,
-        )
-    sys.stderr.flush()
+        text = "RM_COOKIE_SECURE is false: anyone on the network path can take over a session."
+        _say(settings, "server.insecure", text, logging.WARNING)
+    if server.setup_token is None:
+        return
+    if settings.log_format == "json":  # programs collect and keep what they read: no token there
+        text = f"no user exists yet: open {settings.public_url}/setup and enter the token in {token_file(settings)}"
+        _say(settings, "server.setup", text, logging.WARNING)
+        return
+    print(
+        f"No user exists yet. Open {settings.public_url}/setup within 24 hours and enter this token:\n"
+        f"{server.setup_token}",
+        file=sys.stderr, flush=True,
+    )  # fmt: skip

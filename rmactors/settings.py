@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from rmactors.logs import FORMATS, LEVELS
+
 DEFAULT_FILE = Path("/etc/rmactors/rmactors.toml")
 """Where command lines look for settings when none is named."""
 
@@ -59,6 +61,8 @@ class Settings:
     retain_alerts_days: float = _setting(400.0, "days that resolved alerts are kept")
     retain_notification_log_days: float = _setting(90.0, "days that attempts to notify are kept")
     retain_audit_days: float = _setting(400.0, "days that the audit trail is kept")
+    log_format: str = _setting("text", "what the log is made of: text or json")
+    log_level: str = _setting("info", "from what on is logged: debug, info, warning or error")
     watchdog_url: str = _setting("", "fetched every minute while all is well", secret=True)
 
     @property
@@ -186,6 +190,9 @@ def _typed(setting: Field[Any], value: Any, source: str) -> Any:
 
 
 def _check(settings: Settings) -> None:
+    for name, allowed in (("log_format", FORMATS), ("log_level", LEVELS)):
+        if getattr(settings, name) not in allowed:
+            raise SettingsError(f"{name} must be one of {', '.join(allowed)}")
     for name in ("listen", "agent_listen"):
         try:
             split_address(getattr(settings, name))

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 
 import trio
 
+from rmactors.logs import fields
+
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,7 @@ async def supervise(name: str, run: Callable[[], Awaitable[None]], budget: Budge
             await run()
             return
         except Exception as error:
-            _log.exception("actor %s crashed", name)
+            _log.exception("actor %s crashed", name, extra=fields("actor.crashed", actor=name))
             standing.down[name] = f"{name} crashed: {type(error).__name__}"
             standing.restarts += 1
             now = trio.current_time()

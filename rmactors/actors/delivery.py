@@ -19,6 +19,7 @@ from rmactors import clock, ids, notices
 from rmactors.channels.base import Channel
 from rmactors.clock import SECOND
 from rmactors.dispatch import Item, Parcel, Queue, Settlement, settled_with
+from rmactors.logs import fields
 from rmactors.mailbox import Outlet, Signal, ask
 from rmactors.messages.notices import Attempt
 from rmactors.messages.writes import Answer, Commit, Failed, Reply, SettleAttempt
@@ -103,7 +104,8 @@ class _Delivery:
         try:
             found = await self._ports.reader.run(load_due, self._facts.id, self._seen, room)
         except sqlite3.Error as error:
-            _log.warning("channel %s: cannot read the queue: %s", self._facts.id, error)
+            said = fields("delivery.unreadable", channel_id=self._facts.id, channel=self._facts.name)
+            _log.warning("the queue cannot be read: %s", error, extra=said)
             self._poke.sweep = True
             return
         self._more = len(found) == room

@@ -24,6 +24,7 @@ from rmactors import clock, ids, tokens, wire
 from rmactors.actors.listening import Port
 from rmactors.addresses import Network, client_address
 from rmactors.host_names import host_name_problem
+from rmactors.logs import fields
 from rmactors.mailbox import Outlet, ask
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
@@ -165,6 +166,7 @@ class _Gateway:
         credential = await self._credential(digest)
         if credential is None:
             stranger.leave_late(trio.current_time())
+            _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
             return await _reject(request, 401, "the token is wrong, used, expired or revoked")
         with trio.fail_after(HANDSHAKE_SECONDS):
             socket = await request.accept()

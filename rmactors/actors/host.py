@@ -15,7 +15,7 @@ from typing import assert_never
 
 import trio
 
-from rmactors import clock, ids, reports, wire
+from rmactors import clock, ids, logs, reports, wire
 from rmactors.clock import SECOND
 from rmactors.errands import Errands
 from rmactors.liveness import Liveness
@@ -148,7 +148,7 @@ class _Host:
         last_sign: float,
     ) -> None:
         self.gone = False
-        self._id = facts.id
+        self._id, self._name = facts.id, facts.name
         self._token_hash = facts.token_hash
         self._inbox = inbox
         self._ports = ports
@@ -259,6 +259,7 @@ class _Host:
         greeted = _Greeted(link, hello, hello.spooled)
         self._links[link.number] = greeted
         as_agent = hello.purpose == "agent"
+        self._say(logging.INFO if as_agent else logging.DEBUG, "agent.connected", greeted)
         if as_agent:
             await self._take_over(greeted, at)
             self._watched = True
@@ -316,9 +317,20 @@ class _Host:
 
     async def _closed(self, link: Link, at: int) -> None:
         greeted = self._links.pop(link.number, None)
+        if greeted is not None:
+            as_agent = greeted.hello.purpose == "agent"
+            self._say(logging.INFO if as_agent else logging.DEBUG, "agent.disconnected", greeted)
         if greeted is not None and greeted is self._agent:
             self._agent = None
             await self._ports.to_rules.send(HostGone(self._id, at))
+
+    def _say(self, level: int, event: str, greeted: _Greeted) -> None:
+        if _log.isEnabledFor(level):
+            told = logs.fields(
+                event, host_id=self._id, host=self._name, address=greeted.link.address, link=greeted.link.number,
+                agent_version=greeted.hello.agent_version,
+            )  # fmt: skip
+            _log.log(level, event, extra=told)
 
     def close_links(self, code: int, reason: str) -> None:
         for greeted in self._links.values():
@@ -408,7 +420,8 @@ class _Host:
         try:
             found = await self._ports.reader.run(load_running, self._id)
         except sqlite3.Error as error:
-            _log.warning("cannot read the running jobs of host %s: %s", self._id, error)
+            said = logs.fields("host.unreadable", host_id=self._id)
+            _log.warning("cannot read the running jobs of host %s: %s", self._id, error, extra=said)
             return
         if all(known.id != job_id for known in found):
             self._running.pop(job_id, None)
@@ -478,7 +491,8 @@ class _Host:
         try:
             return await self._ports.reader.run(load_desk, self._id)
         except sqlite3.Error as error:
-            _log.warning("cannot read what waits for host %s: %s", self._id, error)
+            said = logs.fields("host.unreadable", host_id=self._id)
+            _log.warning("cannot read what waits for host %s: %s", self._id, error, extra=said)
             return None
 
     async def _look(self) -> None:

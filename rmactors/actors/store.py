@@ -6,22 +6,29 @@ Sends     wake-ups, after the commit, to whoever has something new to look at (t
 Restart   starts with an empty cache; requests in its mailbox are still there.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
 
+from rmactors.logs import fields
 from rmactors.mailbox import Mailbox
 from rmactors.messages.writes import Commit, Failed
 from rmactors.store.transaction import Wakeups
 from rmactors.store.writer import Writer
+
+_log = logging.getLogger(__name__)
 
 BATCH = 256
 """Commits that share one transaction: past this, a batch costs more in latency than it saves in fsyncs."""
 LINGER_FROM = 8
 LINGER_SECONDS = 0.002
 """Under load, waiting a moment for more requests nearly halves the CPU of each; alone, a request never waits."""
+
+SLOW_SECONDS = 1.0
+"""A transaction that takes longer is worth a line: the disk, or a thread that did not get its turn."""
 
 
 @dataclass(slots=True)
@@ -73,8 +80,17 @@ async def run(
 
 def _note(state: StoreState, answer: object, requests: int, took: float) -> None:
     if isinstance(answer, Failed):  # a batch fails as a whole
+        if state.failing != answer.detail:  # once, not with every try
+            _log.error(
+                "nothing can be committed: %s", answer.detail, extra=fields("store.failing", error=answer.detail)
+            )
         state.failing = answer.detail
         return
+    if state.failing is not None:
+        _log.warning("commits work again", extra=fields("store.recovered"))
+    if took > SLOW_SECONDS:
+        said = fields("store.slow", seconds=round(took, 3), requests=requests)
+        _log.warning("a commit was slow", extra=said)
     state.failing = None
     state.committed_at = trio.current_time()
     state.commits += 1

@@ -9,11 +9,14 @@ from typing import Any
 
 import click
 
+from rmactors import logs
 from rmactors.app import run
 from rmactors.cli import units
 from rmactors.cli.options import config_option, file_in_use, settings_of
 from rmactors.settings import Settings, SettingsError, load, unknown_variables
 from rmactors.systemd import server as unit
+
+_log = logging.getLogger(__name__)
 
 
 def _with_settings(command: click.Command) -> click.Command:
@@ -27,9 +30,8 @@ def _with_settings(command: click.Command) -> click.Command:
 
 @click.group(invoke_without_command=True)
 @config_option
-@click.option("--log-level", default="warning", show_default=True, help="debug, info, warning or error")
 @click.pass_context
-def server(context: click.Context, /, config_file: str | None, log_level: str, **flags: Any) -> None:
+def server(context: click.Context, /, config_file: str | None, **flags: Any) -> None:
     """Run the server until SIGTERM or SIGINT. Every flag is also an environment variable RM_….
 
     The flags before `install` are those of the service.
@@ -38,11 +40,11 @@ def server(context: click.Context, /, config_file: str | None, log_level: str, *
     if context.invoked_subcommand is not None:
         context.obj = (config_file, given)
         return
-    logging.basicConfig(level=log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("trio-websocket").setLevel(logging.ERROR)
+    settings = settings_of(given, config_file)
+    logs.set_up(settings.log_level, settings.log_format)
     for trouble in unknown_variables(os.environ):
-        click.echo(f"warning: {trouble}", err=True)
-    sys.exit(run(settings_of(given, config_file)))
+        _log.warning("%s", trouble)
+    sys.exit(run(settings))
 
 
 _with_settings(server)

@@ -38,6 +38,10 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     outbox.add_event(tx, write.alert_id, 1, write.at, "raised", by="rule", message=write.message)
     outbox.announce(tx, alert, "alert.raised", 1, write.at)
     tx.wake.count("alert", write.kind, write.severity)
+    tx.wake.tell(
+        "info", "alert.raised", alert_id=write.alert_id, host_id=write.host_id, host=host["name"], kind=write.kind,
+        severity=write.severity, subject=write.subject, job_id=write.job_id,
+    )  # fmt: skip
     tx.wake.topics.add("alerts")
 
 
@@ -88,6 +92,10 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
     )
     alert = outbox.Alert.from_row(row, message=write.message)
     outbox.announce(tx, alert, "alert.resolved", row["pos"], write.at, write.by, write.note)
+    tx.wake.tell(
+        "info", "alert.resolved", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
+        kind=row["kind"], severity=row["severity"], subject=row["subject"], by=write.by,
+    )  # fmt: skip
     audit.append(tx, write.audit)
     tx.wake.topics.add("alerts")
 

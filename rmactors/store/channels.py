@@ -1,8 +1,10 @@
 """Channels, and how the attempts to send on them ended."""
 
 import json
+from typing import Final
 
 from rmactors import ids
+from rmactors.logs import Level
 from rmactors.messages.notices import Attempt
 from rmactors.messages.writes import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
 from rmactors.store import audit, outbox
@@ -12,6 +14,11 @@ from rmactors.store.transaction import DuplicateWrite, RefusedWrite, Transaction
 _TOLD_BY = {
     "alert.resolved": "the resolution told it as well",
     "alert.acknowledged": "the acknowledgement told it as well",
+}
+_TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
+    "delivered": ("debug", "delivery.delivered"),
+    "retry": ("warning", "delivery.failed"),
+    "dead": ("error", "delivery.dead"),
 }
 
 
@@ -95,6 +102,12 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         write.at,
     )
     tx.wake.count("attempt", channel["kind"], result.verdict)
+    level, name = _TOLD_AS[result.verdict]
+    tx.wake.tell(
+        level, name, channel_id=write.channel_id, channel=channel["name"], kind=channel["kind"],
+        alert_id=write.alert_id, delivery_id=write.delivery_id, about=write.event, attempt=write.attempt,
+        status_code=result.status_code, error=result.error,
+    )  # fmt: skip
     for delivery_id, end in write.carried:
         carried = tx.row(
             "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ?"

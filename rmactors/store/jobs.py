@@ -56,6 +56,10 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
         ),
     )  # fmt: skip
     tx.wake.count("report", report.kind, report.status)
+    tx.wake.tell(
+        "debug" if report.status == "succeeded" else "info", "job.ended", job_id=report.job_id, host_id=report.host_id,
+        kind=report.kind, plan=report.plan, schedule_id=write.schedule_id, status=report.status, reason=report.reason,
+    )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
 
 
@@ -70,6 +74,10 @@ def save_loss(tx: Transaction, write: SaveLoss) -> None:
     )
     if not lost:
         raise DuplicateWrite
+    tx.wake.tell(
+        "warning", "job.lost", job_id=loss.job_id, host_id=loss.host_id, kind=loss.kind, plan=loss.plan,
+        schedule_id=loss.schedule_id, detail=loss.detail,
+    )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{loss.job_id}"}
 
 

@@ -14,6 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
+from rmactors.logs import Level, Told
+
 W = TypeVar("W")
 C = TypeVar("C")
 
@@ -51,6 +53,8 @@ class Wakeups:
     """A channel was made, changed or deleted."""
     topics: set[str] = field(default_factory=set)
     """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`."""
+    told: list[Told] = field(default_factory=list)
+    """What was committed, for the log."""
     counts: dict[Counted, int] = field(default_factory=dict)
     """What was committed, for `/metrics`: counted here, so that only what is on disk counts."""
 
@@ -59,7 +63,12 @@ class Wakeups:
         key = (what, *labels)
         self.counts[key] = self.counts.get(key, 0) + number
 
+    def tell(self, level: Level, event: str, **fields: object) -> None:
+        """Log this once it is on disk. Ids, names, and what an administrator reads; never a secret."""
+        self.told.append((level, event, fields))
+
     def merge(self, other: "Wakeups") -> None:
+        self.told += other.told
         self.channels |= other.channels
         self.hosts |= other.hosts
         self.channel_list |= other.channel_list

@@ -53,7 +53,7 @@ class Writer:
         except sqlite3.Error as error:
             self._cache.clear()
             self._roll_back()
-            _log.error("commit of %d requests failed: %s", len(batch), error)
+            _log.debug("commit of %d requests failed: %s", len(batch), error)
             return [Failed(str(error))] * len(batch), Wakeups()
         return answers, wakeups
 
