@@ -155,6 +155,11 @@ def _hosts(scribe: Scribe, past: Past) -> None:
                 reason="wrong_password" if status == "failed" else None, size=int(held * grown),
                 took=2 * second if status == "failed" else int((40 + held / gigabyte) * grown * second),
             )  # fmt: skip
+        good = min(nights for nights in range(30) if odd.get(nights, "succeeded") == "succeeded")
+        scribe.row(
+            "tracks", host_id=host_id, kind="backup_failed", subject=nightly, version=1,
+            last_good_at=last_night - good * day,
+        )  # fmt: skip
         if name == "db-primary":
             weekly = past.schedules["check"] = scribe.schedule(host_id, "Weekly check", "0 4 * * 0", kind="check")
             sunday = cron.previous_fire("0 4 * * 0", "UTC", scribe.now, not_before=scribe.now - 7 * day) or scribe.now

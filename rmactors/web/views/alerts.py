@@ -247,7 +247,8 @@ def _entry(entry: TimelineEntry, row: AlertRow, moment: Moment) -> Entry:
     note = f"“{entry.note}”" if entry.note else ""
     match entry.event:
         case "raised":
-            return Entry(at, words.severity(row.severity).tone, _("Raised"), "", entry.message or "", None)
+            changed = entry.message if entry.message != row.message else ""  # the heading has it
+            return Entry(at, words.severity(row.severity).tone, _("Raised"), "", changed or "", None)
         case "acknowledged":
             return Entry(at, "info", _("Acknowledged"), _by(entry.by), note, None)
         case "resolved":
