@@ -107,6 +107,24 @@ def test_a_change_while_a_part_is_being_fetched_is_not_lost(site: Site, visit: V
     expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON * 2)
 
 
+def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: Visit) -> None:
+    alert_id = site.past.alerts["check"]
+    page = visit("operator").open("/alerts")
+    wait_until_listening(page)
+    line = page.locator(f"#alert-{alert_id}")
+    while "current" not in (line.get_attribute("class") or ""):
+        page.keyboard.press("j")
+    line.get_by_text("Note").click()
+    line.get_by_label("Note").fill("half a sen")
+    page.locator(f"#select-{alert_id}").check()
+    with page.expect_response("**/alerts"):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
+    page.wait_for_function("!document.querySelector('.htmx-swapping, .htmx-settling, .htmx-request')")
+    expect(line).to_have_class(re.compile("current"))
+    expect(line.get_by_label("Note")).to_have_value("half a sen")
+    expect(page.locator(f"#select-{alert_id}")).to_be_checked()
+
+
 def test_where_tabs_cannot_elect_one_a_page_asks_every_fifteen_seconds(site: Site, visit: Visit) -> None:
     alert_id = site.past.spare.pop()
     visitor = visit("viewer")
