@@ -45,6 +45,11 @@ def _state(chosen: Path | None) -> Path:
     return chosen or default_dir()
 
 
+def _named(config: Path | None) -> bool:
+    """Whether somebody named the agent's file, so that it must be there."""
+    return config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
+
+
 @click.group()
 def agent() -> None:
     """The part that runs on each host."""
@@ -65,7 +70,10 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
     from rmactors.agent.state import StateError
 
     where = _state(state_dir)
-    token = token_file.read()
+    try:
+        token = token_file.read()
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{token_file.name} has no token in it: it is not text") from None
 
     async def main() -> None:
         credential = await enroll(server, token, where, name=name, ca_file=ca_file)
@@ -96,7 +104,7 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool) -> None:
     if not verbose:
         logging.getLogger("trio-websocket").setLevel(logging.ERROR)
     file = config or default_file()
-    asked_for = config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
+    asked_for = _named(config)
 
     async def main() -> None:
         agent_file = load_or_empty(file, asked_for=asked_for)
@@ -156,7 +164,7 @@ def check(config: Path | None, state_dir: Path | None) -> None:
     from rmactors.agent.settings import default_file
     from rmactors.findings import Finding, verdict
 
-    asked_for = config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
+    asked_for = _named(config)
     found: list[Finding] = []
 
     async def main() -> None:
@@ -182,7 +190,7 @@ def install(
 
     file = (config or default_file()).absolute()
     try:
-        agent_file = load_or_empty(file, asked_for=config is not None)
+        agent_file = load_or_empty(file, asked_for=_named(config))
     except AgentFileError as error:
         raise click.ClickException(str(error)) from None
     _say_where_not_enrolled(_state(state_dir))

@@ -82,6 +82,14 @@ class holding_a_lock:
         self._holder.wait()
 
 
+async def leave_a_lock(repository: ResticRepository) -> None:
+    """The lock of a restic that was killed."""
+    async with holding_a_lock(repository) as holder:
+        holder.kill()
+        holder.wait()
+    assert repository.locks()
+
+
 def restic_processes(repository: ResticRepository) -> list[str]:
     """Command lines of live processes whose environment names this repository."""
     found = []

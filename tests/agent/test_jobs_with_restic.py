@@ -17,7 +17,7 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import StateDir
 
 from .conftest import FAST
-from .repositories import ResticRepository, holding_a_lock, restic_processes
+from .repositories import ResticRepository, holding_a_lock, leave_a_lock, restic_processes
 from .server_double import ServerDouble, Session, eventually
 
 
@@ -153,14 +153,12 @@ async def test_two_snapshots_are_compared(
 async def test_unlock_takes_away_what_nobody_holds_and_nothing_else(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
-    async with holding_a_lock(repository) as gone:
-        gone.kill()
-        gone.wait()
-        async with holding_a_lock(repository):
-            assert len(repository.locks()) == 2
-            end = await outcome(server, enrolled, repository.agent_file(), "unlock")
-            assert end.status == "succeeded"
-            assert len(repository.locks()) == 1
+    await leave_a_lock(repository)
+    async with holding_a_lock(repository):
+        assert len(repository.locks()) == 2
+        end = await outcome(server, enrolled, repository.agent_file(), "unlock")
+        assert end.status == "succeeded"
+        assert len(repository.locks()) == 1
 
 
 async def test_a_lock_of_a_living_restic_is_named_and_left_alone(
@@ -176,11 +174,8 @@ async def test_a_lock_of_a_living_restic_is_named_and_left_alone(
 async def test_the_lock_of_a_restic_that_was_killed_is_removed_once(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
-    async with holding_a_lock(repository) as holder:
-        holder.kill()
-        holder.wait()
-        assert repository.locks()
-        end = await outcome(server, enrolled, repository.agent_file(lock_wait_seconds=30.0), "prune")
+    await leave_a_lock(repository)
+    end = await outcome(server, enrolled, repository.agent_file(lock_wait_seconds=30.0), "prune")
     assert end.status == "succeeded"
     assert not repository.locks()
 
@@ -204,10 +199,8 @@ async def test_a_lock_that_goes_away_in_time_is_waited_for(
 async def test_without_leave_to_unlock_a_dead_lock_stays(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
-    async with holding_a_lock(repository) as holder:
-        holder.kill()
-        holder.wait()
-        end = await outcome(server, enrolled, repository.agent_file(allow=["prune"]), "prune")
+    await leave_a_lock(repository)
+    end = await outcome(server, enrolled, repository.agent_file(allow=["prune"]), "prune")
     assert (end.status, end.reason) == ("failed", "locked")
     assert repository.locks()
 
