@@ -5,17 +5,20 @@ from typing import Final
 
 from rmactors import cron
 from rmactors.web.views import words
-from rmactors.web.views.texts import _
+from rmactors.web.views.texts import _, later
 from rmactors.web.views.times import Moment, Time
 
 _MOST_KEPT: Final = 4096
 _fires: Final[dict[tuple[str, str], tuple[int, int]]] = {}
 """(expression, zone) → (asked for, found): the answer holds until it has come. Fleets share few expressions."""
-_DAYS: Final = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+_DAYS: Final = (
+    later("Sunday"), later("Monday"), later("Tuesday"), later("Wednesday"), later("Thursday"), later("Friday"),
+    later("Saturday"), later("Sunday"),
+)  # fmt: skip
 _SHORT_DAYS: Final = {"SUN": 0, "MON": 1, "TUE": 2, "WED": 3, "THU": 4, "FRI": 5, "SAT": 6}
 _MONTHS: Final = (
-    "", "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
-    "December",
+    "", later("January"), later("February"), later("March"), later("April"), later("May"), later("June"),
+    later("July"), later("August"), later("September"), later("October"), later("November"), later("December"),
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
 from rmactors.vocabulary import SEVERITY_OF, HostStatus, JobStatus, Severity
-from rmactors.web.views.texts import _
+from rmactors.web.views.texts import _, later
 
 Tone = Literal["ok", "warn", "bad", "info", "off"]
 
@@ -66,49 +66,49 @@ def host_status(name: HostStatus, silent_for: str = "") -> State:
 
 
 _DOING: Final = {
-    "backup": "Backing up",
-    "forget": "Forgetting snapshots",
-    "prune": "Pruning",
-    "check": "Checking",
-    "init": "Making a repository",
-    "unlock": "Unlocking",
-    "restore": "Restoring",
-    "diff": "Comparing",
-    "snapshots": "Listing snapshots",
+    "backup": later("Backing up"),
+    "forget": later("Forgetting snapshots"),
+    "prune": later("Pruning"),
+    "check": later("Checking"),
+    "init": later("Making a repository"),
+    "unlock": later("Unlocking"),
+    "restore": later("Restoring"),
+    "diff": later("Comparing"),
+    "snapshots": later("Listing snapshots"),
 }
 _REASONS: Final = {
-    "partial": "some files could not be read",
-    "locked": "another restic holds the repository's lock",
-    "wrong_password": "wrong password",
-    "no_repository": "the repository is not there",
-    "corrupt": "the repository is damaged",
-    "no_source": "there is nothing to back up at the sources",
-    "cancelled": "it was cancelled",
-    "timeout": "it took longer than it may",
-    "lost": "its end was never reported",
-    "skipped": "it was skipped",
-    "refused": "the agent does not allow it",
-    "error": "restic reported an error",
+    "partial": later("some files could not be read"),
+    "locked": later("another restic holds the repository's lock"),
+    "wrong_password": later("wrong password"),
+    "no_repository": later("the repository is not there"),
+    "corrupt": later("the repository is damaged"),
+    "no_source": later("there is nothing to back up at the sources"),
+    "cancelled": later("it was cancelled"),
+    "timeout": later("it took longer than it may"),
+    "lost": later("its end was never reported"),
+    "skipped": later("it was skipped"),
+    "refused": later("the agent does not allow it"),
+    "error": later("restic reported an error"),
 }
 _KIND_NAMES: Final = {
-    "backup": "Backup",
-    "forget": "Forget",
-    "prune": "Prune",
-    "check": "Check",
-    "init": "Init",
-    "unlock": "Unlock",
-    "restore": "Restore",
-    "diff": "Diff",
-    "snapshots": "Snapshots",
+    "backup": later("Backup"),
+    "forget": later("Forget"),
+    "prune": later("Prune"),
+    "check": later("Check"),
+    "init": later("Init"),
+    "unlock": later("Unlock"),
+    "restore": later("Restore"),
+    "diff": later("Diff"),
+    "snapshots": later("Snapshots"),
 }
 _SEVERITIES: Final[dict[str, Severity]] = dict(SEVERITY_OF.items())
 _ALERT_NAMES: Final = {
-    "backup_failed": "Backup failed",
-    "forget_failed": "Forget failed",
-    "prune_failed": "Prune failed",
-    "check_failed": "Check failed",
-    "stale_schedule": "Did not run",
-    "agent_offline": "Host silent",
+    "backup_failed": later("Backup failed"),
+    "forget_failed": later("Forget failed"),
+    "prune_failed": later("Prune failed"),
+    "check_failed": later("Check failed"),
+    "stale_schedule": later("Did not run"),
+    "agent_offline": later("Host silent"),
 }
 
 
