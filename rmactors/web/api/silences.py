@@ -72,7 +72,7 @@ async def show_silence(silence_id: str) -> Response:
     return json_response(shapes.silence(await require(silence_id)))
 
 
-@route(blueprint, "/api/silences/<silence_id>", role="operator", methods=["DELETE"], status=204)
+@route(blueprint, "/api/silences/<silence_id>", role="operator", methods=["DELETE"], fresh=True, status=204)
 async def delete_silence(silence_id: str) -> Response:
     """Ends it: what is still open and was never told goes out."""
     await no_body()

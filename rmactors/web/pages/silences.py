@@ -42,7 +42,7 @@ async def create_silence() -> Response:
     return go("/silences")
 
 
-@route(blueprint, "/silences/<silence_id>/delete", role="operator", methods=["POST"])
+@route(blueprint, "/silences/<silence_id>/delete", role="operator", methods=["POST"], fresh=True)
 async def delete_silence(silence_id: str) -> Response:
     """What is still open and was never told goes out now."""
     await acts.require(silence_id)
