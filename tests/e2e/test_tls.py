@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 from cryptography import x509
@@ -67,6 +68,28 @@ async def test_the_main_way_over_tls(tls_server: Server, sink: Sink, tmp_path: P
         agent.end()
     assert raised.body["kind"] == "backup_failed"
     assert raised.body["link"].startswith("https://")
+
+
+async def test_over_tls_the_session_is_bound_to_this_host_and_to_tls(tls_server: Server) -> None:
+    def log_in() -> httpx.Response:
+        tls_server.admin("create-user", "--username", "anna", "--role", "viewer", RM_PASSWORD="a long enough phrase")
+        form = {"username": "anna", "password": "a long enough phrase"}
+        return httpx.post(f"{tls_server.url}/login", data=form, verify=tls_server.verify, trust_env=False, timeout=20)
+
+    answer = await away(log_in)
+    name, *attributes = answer.headers["set-cookie"].split("; ")
+    assert name.startswith("__Host-rm=rms_")
+    assert {"Secure", "HttpOnly", "Path=/", "SameSite=Lax"} <= set(attributes)
+    assert not any(attribute.startswith("Domain") for attribute in attributes)
+    assert "max-age=" in answer.headers["strict-transport-security"]
+    assert "RM_COOKIE_SECURE" not in tls_server.log
+
+
+def test_without_it_the_log_and_every_page_warn(server: Server) -> None:
+    assert "RM_COOKIE_SECURE is false" in server.log
+    for path in ("/setup", "/no/such/page"):
+        page = httpx.get(f"{server.url}{path}", trust_env=False, follow_redirects=True, timeout=20)
+        assert "RM_COOKIE_SECURE=false" in page.text
 
 
 async def test_a_certificate_that_cannot_be_verified_is_refused_by_the_agent(tls_server: Server) -> None:

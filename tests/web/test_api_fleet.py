@@ -43,6 +43,8 @@ async def test_an_enrolment_token_is_shown_once_and_kept_as_a_digest(site: Site)
     assert row["expires_at"] - row["created_at"] == 30 * clock.SECOND
     assert shown["expires_at"] == clock.to_rfc3339(row["expires_at"])
     assert (await site.api("POST", "/api/enrollment-tokens")).status == 201
+    [longest] = site.sql("SELECT max(expires_at - created_at) AS micros FROM enrollment_tokens")
+    assert longest["micros"] == clock.HOUR, "unless said otherwise"
     for bad in ({"ttl_minutes": 0}, {"ttl_minutes": -1}, {"ttl_minutes": "x"}, {"ttl": 1}, {"ttl_minutes": 1e9}):
         assert (await site.api("POST", "/api/enrollment-tokens", bad)).status == 422
 
