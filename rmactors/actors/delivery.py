@@ -4,6 +4,8 @@ Owns      the channel's queue in memory, its breaker, its connection to the rece
 Receives  a poke that something is queued; it sweeps the store, and once at its start.
 Sends     the end of each attempt to the store.
 Restart   sweeps again. An attempt whose end was not on disk is made again: at least once.
+
+A message that cannot even be made or sent, because of a bug, is dead and says so: visible, and tried again by hand.
 """
 
 import logging
@@ -129,8 +131,13 @@ class _Delivery:
         return float("inf") if at is None else max(0.0, (at - clock.now()) / SECOND)
 
     async def _send(self, parcel: Parcel) -> None:
-        notice = notices.of_parcel(parcel, self._ports.base_url)
-        result = await self._channel.send(notice, parcel.main.recipients_left)
+        try:
+            notice = notices.of_parcel(parcel, self._ports.base_url)
+            result = await self._channel.send(notice, parcel.main.recipients_left)
+        except Exception as error:
+            # A bug, and it would come back with every restart: one message must not take all the others along.
+            _log.exception("channel %s: delivery %s cannot be sent", self._facts.id, parcel.main.id)
+            result = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
         await self._end(parcel, self._queue.settle(parcel, result, clock.now()))
 
     async def _give_up(self, item: Item) -> None:

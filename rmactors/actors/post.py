@@ -19,6 +19,7 @@ import trio
 from rmactors.actors import delivery
 from rmactors.channels.base import Channel
 from rmactors.mailbox import Signal
+from rmactors.secrets import SecretError
 from rmactors.store.memory import ChannelFacts, load_channels
 from rmactors.supervision import Budget, Standing, supervise
 
@@ -27,6 +28,8 @@ _log = logging.getLogger(__name__)
 DELIVERY_BUDGET = Budget(restarts=10, seconds=60)
 AGAIN_SECONDS = 1.0
 """Pause after the list of channels could not be read."""
+UNUSABLE_SECONDS = 60.0
+"""Pause after a channel's settings could not be used: its key file may be back, if nobody saves the channel before."""
 LEAVE_SECONDS = 2.0
 """At the end of the process, sends under way get so long to finish: what is cut off is sent again after the start."""
 
@@ -78,13 +81,26 @@ async def run(
         try:
             # By id: names need not be unique, and /healthz shows this to anybody.
             name = f"delivery:{facts.id}"
-            await supervise(
-                name, lambda: delivery.run(facts, make_channel(facts), mine.poke, ports), DELIVERY_BUDGET, standing
-            )
+            await supervise(name, lambda: deliver(name, facts, mine.poke), DELIVERY_BUDGET, standing)
         finally:
             mine.ended.set()
             if running.get(facts.id) is mine:
                 del running[facts.id]
+
+    async def deliver(name: str, facts: ChannelFacts, poke: delivery.Poke) -> None:
+        while not poke.stopping:
+            try:
+                channel = make_channel(facts)
+            except (SecretError, ValueError, KeyError) as error:
+                # What it has queued waits, and the other channels go on: somebody has to look after this one.
+                _log.error("the settings of channel %s cannot be used: %s", facts.id, error)
+                standing.down[name] = f"the settings of channel {facts.id} cannot be used"
+                with trio.move_on_after(UNUSABLE_SECONDS):
+                    while not poke.stopping:
+                        await poke.signal.wait()
+                standing.down.pop(name, None)
+            else:
+                await delivery.run(facts, channel, poke, ports)
 
     async def enabled() -> dict[str, ChannelFacts]:
         while True:

@@ -70,6 +70,8 @@ class HttpEndpoint:
             judged = Judgement("dead", str(error))
         except (ConnectFailed, _Broken) as error:
             judged = Judgement("retry", str(error))
+        except h11.LocalProtocolError:  # what it says may hold a secret
+            judged = Judgement("dead", "this cannot be sent as HTTP: check the channel's token and header")
         status: int | None = None
         if heard:  # a status that came in time counts, whatever became of the body behind it
             status, judged = heard[-1].status, judge(heard[-1], self._now())

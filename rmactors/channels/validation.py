@@ -145,7 +145,7 @@ def _header_name(value: str, config: Mapping[str, Any], _: OutboundPolicy) -> st
 def _header_value(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):
         return "This must not contain control characters."
-    return None
+    return None if value.strip() else "This must not be blank."
 
 
 def _signing_secret(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:

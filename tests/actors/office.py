@@ -127,6 +127,10 @@ def told(receiver: Receiver) -> list[tuple[str, str]]:
     return [(body["event"].removeprefix("alert."), body["subject"]) for body in bodies(receiver)]
 
 
+async def arrived(receiver: Receiver, count: int) -> None:
+    await until(lambda: len(receiver.requests) >= count, lambda: f"to {count} requests: {told(receiver)}")
+
+
 @asynccontextmanager
 async def open_office(path: Path, trust: ssl.SSLContext, **changes: Any) -> AsyncIterator[Office]:
     async with open_works(path) as works:

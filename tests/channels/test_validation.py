@@ -159,6 +159,12 @@ def test_no_line_break_or_nul_gets_into_anything(broken: str) -> None:
         assert sorted(found) == sorted(f"/config/{field}" for field in fields)
 
 
+@pytest.mark.parametrize("field", ["bearer_token", "header_value"])
+@pytest.mark.parametrize("blank", [" ", "\t", "\u00a0"])
+def test_what_becomes_a_header_is_not_blank(field: str, blank: str) -> None:
+    assert pointers("webhook", {"url": "https://hooks.example.org", field: blank}) == [f"/config/{field}"]
+
+
 @pytest.mark.parametrize(
     "name", ["X Key", "X:Key", "Ключ", "Host", "content-length", "Transfer-Encoding", "Idempotency-Key", "webhook-id"]
 )

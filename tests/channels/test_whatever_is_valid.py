@@ -1,0 +1,93 @@
+"""Whatever the rules let pass can be shown and sent: an attempt has an end, never an exception."""
+
+from dataclasses import replace
+from email import message_from_bytes, policy
+from typing import Any
+
+import trio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rmactors.channels import mail_format
+from rmactors.channels.config import FIELDS, normalized
+from rmactors.channels.egress import OutboundPolicy
+from rmactors.channels.registry import make_channel, preview
+from rmactors.channels.tls import shared_ssl_context
+from rmactors.channels.validation import validate
+from rmactors.messages.notices import Attempt, Notice
+from rmactors.vocabulary import ChannelKind
+from tests.channels.notices import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION, spec
+from tests.channels.receivers import receiving
+
+LOOPBACK = OutboundPolicy.parse("loopback")
+BASE = "https://rm.example.org"
+TRUST = shared_ssl_context()
+
+odd = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
+    [" ", "\t", "\u00a0", "\u2028", " a", "a ", "=?utf-8?q?x?=", "whsec_eA==", "ü", "\x7f", "\x85", "a\tb", '"', "<>"]
+)  # fmt: skip
+notices = st.builds(
+    lambda notice, host, message, note: replace(notice, host_name=host, message=message, note=note),
+    st.sampled_from([RAISE, ACKNOWLEDGEMENT, RESOLUTION, REMINDER, GROUP]), odd, odd, odd,
+)  # fmt: skip
+
+
+def tamed(kind: ChannelKind, config: dict[str, Any], good: dict[str, Any]) -> dict[str, Any]:
+    """The config with what the rules refuse replaced by something good, or left out."""
+    for field in FIELDS[kind]:
+        if f"/config/{field}" in {error.pointer for error in validate(kind, "ops", config, LOOPBACK)}:
+            config[field] = good.get(field, "")
+    assert validate(kind, "ops", config, LOOPBACK) == []
+    return normalized(kind, config)
+
+
+def sent(kind: ChannelKind, config: dict[str, Any], good: dict[str, str], notice: Notice) -> Attempt:
+    """How one attempt at a real receiver ends. `{here}` in `good` is its address."""
+
+    async def main() -> Attempt:
+        async with receiving() as receiver:
+            there = {name: value.format(here=receiver.url("")) for name, value in good.items()}
+            given = {name: value.replace("{here}", receiver.url("")) for name, value in config.items()}
+            made = spec(kind, **tamed(kind, given, there))
+            assert preview(made, notice, BASE).request is not None
+            channel = make_channel(made, LOOPBACK, TRUST, BASE)
+            attempt = await channel.send(notice)
+            await channel.aclose()
+            return attempt
+
+    return trio.run(main)
+
+
+@settings(max_examples=150, deadline=None)
+@given(path=odd, bearer=odd, header=odd, value=odd, signing=odd, notice=notices)
+def test_a_webhook(path: str, bearer: str, header: str, value: str, signing: str, notice: Notice) -> None:
+    config = {"url": "{here}/" + path, "bearer_token": bearer, "header_name": header, "header_value": value,
+              "signing_secret": signing}  # fmt: skip
+    attempt = sent("webhook", config, {"url": "{here}/hook"}, notice)
+    assert (attempt.verdict, attempt.status_code) == ("delivered", 204), attempt.error
+
+
+@settings(max_examples=100, deadline=None)
+@given(path=odd, topic=odd, token=odd, notice=notices)
+def test_an_ntfy_topic(path: str, topic: str, token: str, notice: Notice) -> None:
+    config = {"server_url": "{here}/" + path, "topic": topic, "access_token": token}
+    attempt = sent("ntfy", config, {"server_url": "{here}", "topic": "backups"}, notice)
+    assert (attempt.verdict, attempt.status_code) == ("delivered", 204), attempt.error
+
+
+@settings(max_examples=150, deadline=None)
+@given(name=odd, local=odd, domain=odd, username=odd, password=odd, notice=notices)
+def test_a_mail(name: str, local: str, domain: str, username: str, password: str, notice: Notice) -> None:
+    good = {"from": "rm@example.org", "to": "a@example.org"}
+    config = {"host": "localhost", "port": 25, "username": username, "password": password,
+              "from": f"{name} <{local}@example.org>", "to": f"{local}@{domain}, a@example.org"}  # fmt: skip
+    kept = tamed("smtp", config, good)
+    mail = mail_format.render(notice, kept, BASE)
+    found = message_from_bytes(mail.content, policy=policy.default)
+    assert found["Message-ID"].count("@") == 1
+    assert set(found.keys()) <= {
+        "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version",
+        "Content-Type", "Content-Transfer-Encoding",
+    }  # fmt: skip
+    assert preview(spec("smtp", **kept), notice, BASE).mail
+    make_channel(spec("smtp", **kept), LOOPBACK, TRUST, BASE)
