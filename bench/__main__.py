@@ -12,13 +12,15 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, measures, pages, tick
+from bench import agent, fleet, measures, month, pages, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from tests.e2e.harness import Server, away
 from tests.e2e.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "pages", "tick")
+LONG = ("month",)
+"""Only where they are asked for."""
 
 
 async def _intake(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
@@ -58,6 +60,9 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
             hosts, schedules = (300, 1_000) if scale is QUICK else (30_000, 100_000)
             await tick.measure(folder, hosts, schedules, report)
             continue
+        if part == "month":
+            await month.measure(folder, 30 if scale is QUICK else 1_000, report)
+            continue
         server = Server(folder / part)
         try:
             await away(server.start)
@@ -70,7 +75,9 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
 
 
 @click.command()
-@click.option("--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this part; may be repeated.")
+@click.option(
+    "--part", "parts", type=click.Choice(PARTS + LONG), multiple=True, help="Only this part; may be repeated."
+)
 @click.option("--full", is_flag=True, help="Larger numbers; takes some ten minutes.")
 @click.option("--quick", is_flag=True, help="Tiny numbers, only to see that the measurements work.")
 def main(parts: tuple[str, ...], full: bool, quick: bool) -> None:

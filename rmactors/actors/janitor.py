@@ -79,11 +79,11 @@ async def run(
     """Clear up for ever: after `first` seconds, then `every` so often."""
     await trio.sleep(first)
     while True:
-        done = await _round(to_store, reader, periods, clock.now())
+        done = await clear_up(to_store, reader, periods, clock.now())
         await trio.sleep(every if done else min(every, again))
 
 
-async def _round(to_store: Outlet[Commit], reader: Reader, periods: Periods, now: int) -> bool:
+async def clear_up(to_store: Outlet[Commit], reader: Reader, periods: Periods, now: int) -> bool:
     """Every kind once, each until nothing of it is left. False where it was cut short."""
     removed: dict[str, int] = {}
     try:

@@ -28,6 +28,13 @@ def test_nothing_acked_is_lost_when_the_server_is_killed_at_random() -> None:
     assert int(found["duplicates"]) <= int(found["sends in flight at the kills"])
 
 
+def test_a_month_of_a_fleet_is_measured() -> None:
+    done = run("bench", "--quick", "--part", "month")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for measure in ("database of 30 hosts after 31 days", "page /hosts", "retention of one day", "rmactors backup"):
+        assert f"| {measure} " in done.stdout, measure
+
+
 def test_the_measurements_run_and_name_what_they_measured() -> None:
     done = run("bench", "--quick")
     assert done.returncode == 0, done.stdout + done.stderr

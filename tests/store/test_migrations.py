@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rmactors.store.migrations import MigrationError, migrate, statements
-from rmactors.store.writer import connect
+from rmactors.store.writer import LOG_BYTES, connect
 
 
 @pytest.fixture
@@ -82,3 +82,23 @@ def test_the_database_is_safe_against_a_power_cut(connection: sqlite3.Connection
     assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
     assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL
     assert connection.execute("PRAGMA foreign_keys").fetchone()[0] == 1
+
+
+def test_the_log_beside_the_database_is_cut_back_after_a_reader_held_it(
+    tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    migrate(connection)
+    assert connection.execute("PRAGMA journal_size_limit").fetchone()[0] == LOG_BYTES
+    log, limit = tmp_path / "rm.db-wal", 1 << 20  # a smaller one, so that the test need not write so much
+    connection.execute(f"PRAGMA journal_size_limit = {limit}")
+    reader = connect(tmp_path / "rm.db")
+    reader.execute("BEGIN")
+    reader.execute("SELECT count(*) FROM facts").fetchone()
+    connection.execute("INSERT INTO facts VALUES ('large', hex(randomblob(10000000)))")
+    reader.execute("COMMIT")
+    assert log.stat().st_size > 10 * limit
+    for number in range(3):  # a checkpoint, and a write that begins the log anew
+        connection.execute("PRAGMA wal_checkpoint").fetchone()
+        connection.execute("INSERT INTO facts VALUES (?, 'small')", (f"f{number}",))
+    assert log.stat().st_size <= limit
+    reader.close()
