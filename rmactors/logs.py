@@ -8,15 +8,20 @@ nothing below a warning, whatever the level: some of them would log addresses th
 
 import json
 import logging
+import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
+
+import msgspec
 
 LogFormat = Literal["text", "json"]
 FORMATS: Final[tuple[str, ...]] = get_args(LogFormat)
 Level = Literal["debug", "info", "warning", "error"]
 LEVELS: Final[tuple[str, ...]] = get_args(Level)
+_PLAIN: Final = re.compile(r"[\w.:/@+-]+")
+_encode: Final = msgspec.json.Encoder(enc_hook=str).encode
 _NUMBERS: Final = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 Told = tuple[Level, str, Mapping[str, object]]
@@ -27,7 +32,7 @@ def set_up(level: str, how: str) -> None:
     """Send this process's log to stderr. `level` is one of LEVELS, `how` one of FORMATS."""
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False  # nothing of it is shown
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if how == "json" else _Text())
+    handler.setFormatter(_Lines(_json if how == "json" else _text))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("rmactors").setLevel(_NUMBERS[level])
     logging.getLogger("trio-websocket").setLevel(logging.ERROR)
@@ -35,51 +40,72 @@ def set_up(level: str, how: str) -> None:
 
 def fields(event: str, **values: object) -> dict[str, Any]:
     """The `extra` of a log call. What is None or empty is left out."""
-    return {"event": event, "fields": {name: value for name, value in values.items() if value not in (None, "")}}
+    return {"event": event, "fields": values}
 
 
 def tell(log: logging.Logger, told: Iterable[Told]) -> None:
-    """Log what was committed. The sentence is the event's name: its fields say the rest."""
-    for level, event, values in told:
-        number = _NUMBERS[level]
-        if log.isEnabledFor(number):
-            log.log(number, event, extra=fields(event, **values))
+    """Log what was committed. The sentence is the event's name: its fields say the rest.
+
+    All of a transaction goes out in one write: under load, a call for each would cost as much as judging a report.
+    """
+    wanted = [event for event in told if log.isEnabledFor(_NUMBERS[event[0]])]
+    if wanted:
+        log.log(max(_NUMBERS[level] for level, _, _ in wanted), "committed", extra={"told": wanted})
 
 
-def _when(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+class _Line(NamedTuple):
+    at: str
+    level: str
+    logger: str
+    event: str | None
+    message: str
+    values: Mapping[str, object]
+    traceback: str = ""
 
 
-class _Json(logging.Formatter):
+class _Lines(logging.Formatter):
+    """A line for the record, or one for each event that it brings."""
+
+    def __init__(self, render: Callable[[_Line], str]) -> None:
+        super().__init__()
+        self._render = render
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        told: Sequence[Told] | None = getattr(record, "told", None)
+        if told is not None:
+            return "\n".join(self._render(_Line(at, level, record.name, event, event, of)) for level, event, of in told)
+        event, values = getattr(record, "event", None), getattr(record, "fields", {})
+        traceback = self.formatException(record.exc_info) if record.exc_info else ""
+        level = record.levelname.lower()
+        return self._render(_Line(at, level, record.name, event, record.getMessage(), values, traceback))
+
+
+def _json(line: _Line) -> str:
     """`at`, `level`, `logger`, `event`, `message`, then the event's fields; `traceback` where there is one."""
+    whole: dict[str, object] = {
+        "at": line.at, "level": line.level, "logger": line.logger, "event": line.event, "message": line.message,
+    }  # fmt: skip
+    for name, value in line.values.items():
+        whole.setdefault(name, value)
+    whole["traceback"] = line.traceback
+    found = {name: value for name, value in whole.items() if value not in (None, "")}
+    try:
+        return _encode(found).decode()
+    except UnicodeEncodeError:  # half a character, as names of files have
+        return json.dumps(found, default=str)
 
-    def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, object] = {"at": _when(record), "level": record.levelname.lower(), "logger": record.name}
-        event = getattr(record, "event", None)
-        if event is not None:
-            line["event"] = event
-        line["message"] = record.getMessage()
-        for name, value in getattr(record, "fields", {}).items():
-            line.setdefault(name, value)
-        if record.exc_info:
-            line["traceback"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False, default=str)
 
-
-class _Text(logging.Formatter):
+def _text(line: _Line) -> str:
     """For people. Whatever came from outside stays on its line; a traceback follows on lines of its own."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        told = " ".join(f"{name}={_word(value)}" for name, value in getattr(record, "fields", {}).items())
-        text = _one_line(record.getMessage())
-        line = f"{_when(record)} {record.levelname} {record.name}: {text}{' ' if told else ''}{told}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+    told = "".join(f" {name}={_word(value)}" for name, value in line.values.items() if value not in (None, ""))
+    text = f"{line.at} {line.level.upper()} {line.logger}: {_one_line(line.message)}{told}"
+    return f"{text}\n{line.traceback}" if line.traceback else text
 
 
 def _word(value: object) -> str:
     text = str(value)
-    plain = text and text.isprintable() and not any(character in text for character in ' "=\\')
-    return text if plain else json.dumps(text, ensure_ascii=False)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _one_line(text: str) -> str:

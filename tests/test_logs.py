@@ -84,3 +84,21 @@ def test_what_was_committed_is_told_from_its_level_on(monkeypatch: pytest.Monkey
     found = json.loads(line)
     assert (found["event"], found["channel_id"], found["level"]) == ("delivery.dead", "01C", "error")
     assert "status_code" not in found
+
+
+@pytest.mark.parametrize("how", FORMATS)
+def test_all_that_one_transaction_tells_are_lines_of_their_own(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    written = lines(monkeypatch, how)
+    told: list[logs.Told] = [("info", "alert.raised", {"host": f"nas{n}\n"}) for n in range(3)]
+    logs.tell(logging.getLogger("rmactors.app"), [*told, ("debug", "job.ended", {})])
+    found = written.getvalue().splitlines()
+    assert len(found) == 3
+    assert all("alert.raised" in line and f"nas{n}" in line for n, line in enumerate(found))
+
+
+@pytest.mark.parametrize("how", FORMATS)
+def test_half_a_character_is_written_somehow(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    written = lines(monkeypatch, how)
+    logging.getLogger("rmactors").info("no %s", "\udc80", extra=fields("x", path="a\udc80b"))
+    assert len(written.getvalue().splitlines()) == 1
+    assert "Traceback" not in written.getvalue()
