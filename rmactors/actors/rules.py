@@ -7,7 +7,8 @@ Restart   rebuilds from the store. What was in the mailbox is still there; what 
 
 Decisions are pipelined: the next is made on the state that the last one leads to, before that one is on disk.
 Each says what it expects of the database. When one fails, its host is set aside until nothing of it is under way,
-read again, and what had to wait is decided anew.
+read again, and what had to wait is decided anew. A change of a schedule or host is decided when nothing of that host is
+under way, and what follows it waits: an outcome must not be judged by a schedule that never came to be.
 """
 
 import heapq
@@ -56,6 +57,7 @@ from rmactors.messages.writes import (
 )
 from rmactors.rules.book import Book, Decidable, Schedule, decide, look
 from rmactors.rules.operators import plain
+from rmactors.rules.track import Key
 from rmactors.store.memory import load_rules
 from rmactors.store.reader import Reader
 
@@ -124,14 +126,17 @@ async def run(
     actor = _Rules(inbox, to_store, reader, timing, state)
     await actor.load()
     state.ticked_at = trio.current_time()
-    while True:
-        message = await inbox.receive()
-        try:
-            await actor.take(message)
-        except Exception:
-            if not isinstance(message, Answered):
-                _reply_of(message)(Failed("the rules stopped"))
-            raise
+    try:
+        while True:
+            message = await inbox.receive()
+            try:
+                await actor.take(message)
+            except Exception:
+                if not isinstance(message, Answered):
+                    _reply_of(message)(Failed("the rules stopped"))
+                raise
+    finally:
+        actor.let_go()
 
 
 class _Rules:
@@ -156,11 +161,23 @@ class _Rules:
         self._returns: list[HostReturned] = []  # not on disk: nobody waits for an answer, so they are decided again
 
     async def load(self) -> None:
+        """Read every book, once what an earlier run of this actor had sent is on disk, or is known not to be."""
+        answered = trio.Event()
+        await self._to_store.send(Commit((), lambda _: answered.set()))
+        await answered.wait()
         for book in (await self._reader.run(load_rules)).values():
             desk = self._open_book(book)
             if book.host_id in self._state.presence:
                 desk.presence, desk.present_since = self._state.presence[book.host_id]
                 self._watch_all(desk)
+                if desk.presence == "online" and Key(book.host_id, "agent_offline", "") in book.tracks:
+                    # It was on its way to disk when the last run ended, and may not have got there.
+                    self._returns.append(HostReturned(book.host_id, desk.present_since))
+
+    def let_go(self) -> None:
+        """This run ends: nobody is left waiting for a decision that had to wait."""
+        for desk in self._desks.values():
+            _give_up(desk.waiting)
 
     # ---- messages
 
@@ -203,24 +220,21 @@ class _Rules:
         if desk is None:
             _reply_of(request)(Refused("not_found", "there is no such host"))
             return
+        if isinstance(request, Change) and desk.in_flight:
+            desk.broken = True
         if desk.broken:
             desk.waiting.append((request, tries))
             if not desk.in_flight:
                 await self._reload(desk)
             return
-        if isinstance(request, Change) and isinstance(request.write, DeleteSchedule):
-            schedule = desk.book.schedules.get(request.write.schedule_id)
-            if schedule is None or schedule.deleted:
-                request.reply(Refused("not_found", "there is no such schedule"))
-                return
         verdict = decide(desk.book, request, ids.new(), self._timing.stale_grace_seconds)
         _log.debug("host %s: %s", host_id, verdict.why)
         if not verdict.writes:
             _reply_of(request)(Committed())
             return
         await self._commit(desk, verdict.writes, request, tries, changed=verdict.changed)
-        if isinstance(request, Change) and isinstance(request.write, DeleteHost):
-            desk.broken = True  # read again when it is on disk, and found to be gone
+        if isinstance(request, Change):
+            desk.broken = True  # what follows is decided when this is on disk, or is known not to be
 
     async def _commit(
         self, desk: _Desk, writes: tuple[Write, ...], request: Request, tries: int, *, changed: bool
@@ -290,8 +304,13 @@ class _Rules:
             self._watch_all(fresh)
         else:
             self._state.presence.pop(host_id, None)
-        for request, tries in desk.waiting:
-            await self._decide(host_id, request, tries)
+        while desk.waiting:
+            request, tries = desk.waiting.pop(0)
+            try:
+                await self._decide(host_id, request, tries)
+            except Exception:
+                _give_up([(request, tries), *desk.waiting])
+                raise
 
     # ---- time and presence
 
@@ -409,6 +428,11 @@ class _Rules:
     def _push(self, when: int, schedule_id: str) -> None:
         self._due_at[schedule_id] = when
         heapq.heappush(self._due, (when, schedule_id))
+
+
+def _give_up(waiting: list[tuple[Decidable, int]]) -> None:
+    for request, _ in waiting:
+        _reply_of(request)(Failed("the rules stopped"))
 
 
 def _reply_of(request: Request) -> Reply:

@@ -334,6 +334,17 @@ class SaveTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectTrack:
+    """Changes nothing. Expects that version of a track on disk (0: none there): a decision that leaves it alone is
+    built on it too."""
+
+    host_id: str
+    kind: AlertKind
+    subject: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class MarkRun:
     """A run of a schedule began: for the slot `slot_at`, or at `run_at` without naming one.
 
@@ -526,6 +537,7 @@ Write = (
     | ResolveAlert
     | TouchConditions
     | SaveTrack
+    | ExpectTrack
     | MarkRun
     | Pulse
     | CreateSilence

@@ -255,7 +255,10 @@ def _save_schedule(book: Book, write: SaveSchedule) -> Verdict:
 
 
 def _delete_schedule(book: Book, write: DeleteSchedule) -> Verdict:
-    book.schedules[write.schedule_id].deleted = True
+    known = book.schedules.get(write.schedule_id)
+    if known is None or known.deleted:
+        return Verdict((write,), False, "not there: the store knows what became of it")
+    known.deleted = True
     about = [key for key in book.tracks if key.subject == write.schedule_id]
     ended = _end_all(book, about, "the schedule was deleted", write.at)
     return Verdict((*ended, write), True, "the schedule is deleted")

@@ -1,14 +1,17 @@
 """Conditions that last: a silent host (`agent_offline`), a missed schedule (`stale_schedule`)."""
 
-from rmactors.messages.writes import RaiseAlert, ResolveAlert
+from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.rules.track import Decision, Key, OpenAlert, Track, remember
 from rmactors.vocabulary import SEVERITY_OF
 
 
 def hold(key: Key, track: Track, message: str, now: int, fresh_id: str) -> Decision:
-    """The condition holds: raise, unless it is raised already or an operator wants it quiet."""
+    """The condition holds: raise, unless it is raised already or an operator wants it quiet.
+
+    What is raised already is touched: so whoever asks hears that it is on disk, or that it is not.
+    """
     if track.alert is not None:
-        return Decision(track, (), "raised already")
+        return Decision(track, (TouchAlert(track.alert.id, message, now, again=False),), "raised already: touches")
     if track.quiet:
         return Decision(track, (), "resolved by an operator, quiet until it has cleared once")
     severity = SEVERITY_OF[key.kind]

@@ -13,9 +13,9 @@ LASTING = frozenset({"agent_offline", "stale_schedule"})
 def acknowledge(track: Track, by: str, note: str | None, now: int, audit: Audit) -> Decision:
     """Keeps the open alert open and says who looks after it. Once acknowledged, it stays so."""
     assert track.alert is not None
-    if track.alert.acknowledged:
-        return Decision(track, (), "acknowledged already")
     write = AcknowledgeAlert(track.alert.id, now, by, note, audit)
+    if track.alert.acknowledged:  # perhaps not on disk yet: the store says
+        return Decision(track, (write,), "acknowledged already")
     return Decision(replace(track, alert=replace(track.alert, acknowledged=True)), (write,), "acknowledged")
 
 

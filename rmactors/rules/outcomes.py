@@ -9,7 +9,7 @@ from typing import assert_never
 
 from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, Write
 from rmactors.rules import wording
-from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, remember
+from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, expect, remember
 from rmactors.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
 
 LOSSES_KEPT = 8
@@ -46,11 +46,11 @@ def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
         return replaces(key, track, head, outcome)
     verdict = verdict_of(outcome)
     if verdict is None:
-        return Decision(track, (), f"{outcome.status} neither raises nor resolves")
+        return Decision(track, (expect(key, track),), f"{outcome.status} neither raises nor resolves")
     if head is not None and not is_newer(outcome, head):
         beneath = _beneath(head, _head_of(outcome, verdict), outcome)
         if beneath == head:
-            return Decision(track, (), "older than the outcome that counts")
+            return Decision(track, (expect(key, track),), "older than the outcome that counts")
         after, saved = remember(key, track, head=beneath)
         return Decision(after, (saved,), "older than a loss: counts should that be none")
     return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id)

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from rmactors.messages.writes import SaveTrack, Write
+from rmactors.messages.writes import ExpectTrack, SaveTrack, Write
 from rmactors.vocabulary import AlertKind, Severity
 
 Verdict = Literal["good", "bad"]
@@ -78,6 +78,11 @@ def remember(key: Key, track: Track, **changes: object) -> tuple[Track, SaveTrac
     after = replace(track, version=track.version + 1, **changes)  # type: ignore[arg-type]
     head = json.dumps(asdict(after.head)) if after.head else None
     return after, SaveTrack(key.host_id, key.kind, key.subject, after.version, head, after.last_good_at, after.quiet)
+
+
+def expect(key: Key, track: Track) -> ExpectTrack:
+    """For a decision that leaves the track as it is: that it is so on disk as well."""
+    return ExpectTrack(key.host_id, key.kind, key.subject, track.version)
 
 
 def head_from_json(text: str | None) -> Head | None:

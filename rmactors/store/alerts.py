@@ -4,6 +4,7 @@ import sqlite3
 
 from rmactors.messages.writes import (
     AcknowledgeAlert,
+    ExpectTrack,
     RaiseAlert,
     ResolveAlert,
     SaveTrack,
@@ -12,6 +13,8 @@ from rmactors.messages.writes import (
 )
 from rmactors.store import audit, outbox
 from rmactors.store.transaction import DuplicateWrite, RefusedWrite, StaleWrite, Transaction, handles
+
+_MOVED_ON = "the rules' memory of this subject has moved on"
 
 
 @handles(RaiseAlert)
@@ -129,7 +132,17 @@ def save_track(tx: Transaction, write: SaveTrack) -> None:
             (write.version, *what, *key, write.version - 1),
         )
     if not saved:
-        raise StaleWrite("the rules' memory of this subject has moved on")
+        raise StaleWrite(_MOVED_ON)
+
+
+@handles(ExpectTrack)
+def expect_track(tx: Transaction, write: ExpectTrack) -> None:
+    found = tx.row(
+        "SELECT version FROM tracks WHERE host_id = ? AND kind = ? AND subject = ?",
+        (write.host_id, write.kind, write.subject),
+    )
+    if (found["version"] if found is not None else 0) != write.version:
+        raise StaleWrite(_MOVED_ON)
 
 
 def _unresolved(tx: Transaction, alert_id: str, update: str, parameters: tuple[object, ...]) -> sqlite3.Row | None:

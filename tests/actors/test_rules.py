@@ -379,7 +379,7 @@ async def test_acknowledging_and_resolving_twice_is_once(works: Works) -> None:
     works.ledger.channel()
     await works.end(end(host, "job1", status="failed"))
     (alert,) = works.ledger.rows("SELECT id FROM alerts")[0]
-    assert [type(await works.ask(partial(_acknowledge, alert))) for _ in range(2)] == [Committed, Committed]
+    assert [type(await works.ask(partial(_acknowledge, alert))) for _ in range(2)] == [Committed, Duplicate]
     resolve = partial(Resolve, alert, "anna", "fixed", NOON, audit())
     assert [type(await works.ask(resolve)) for _ in range(2)] == [Committed, Duplicate]
     refused = await works.ask(partial(_acknowledge, alert))

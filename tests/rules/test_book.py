@@ -239,7 +239,7 @@ def test_a_missed_slot_raises_and_says_which() -> None:
     )  # fmt: skip
     assert again == THREE + DAY + round(2.4 * HOUR) + 1
     once_more, _ = look(given, given.schedules["s"], NOON + HOUR, "other", FLOOR, not_before=0)
-    assert once_more.writes == ()
+    assert kinds(once_more) == ["TouchAlert"]
 
 
 def test_a_schedule_is_not_judged_within_one_grace_of_its_hosts_return() -> None:
@@ -292,7 +292,8 @@ def test_a_silent_host_is_raised_once_and_resolved_when_it_returns() -> None:
     given = book()
     raised = tell(given, HostWentSilent("host", NOON - HOUR, NOON, no_reply), "quiet")
     assert kinds(raised) == ["SaveTrack", "RaiseAlert"]
-    assert tell(given, HostWentSilent("host", NOON - HOUR, NOON + 1, no_reply)).writes == ()
+    again = tell(given, HostWentSilent("host", NOON - HOUR, NOON + 1, no_reply))
+    assert only(again.writes, TouchAlert).again is False
     returned = tell(given, HostReturned("host", NOON + HOUR))
     assert kinds(returned) == ["SaveTrack", "ResolveAlert"]
     again = tell(given, HostReturned("host", NOON + HOUR))
@@ -308,13 +309,26 @@ def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
     tell(given, end(), "alert")
     acknowledged = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
     assert acknowledged.writes == (AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT),)
-    assert tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply)).writes == ()
+    twice = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
+    assert twice.writes == acknowledged.writes  # the store says whether the first is on disk
+    assert not twice.changed
     touched = tell(given, end(job="next"))
     assert "TouchAlert" in kinds(touched)
     assert given.track(Key("host", "backup_failed", "s")).alert is not None
     resolved = tell(given, Resolve("alert", "anna", "fixed", NOON, AUDIT, no_reply))
     assert kinds(resolved) == ["SaveTrack", "ResolveAlert"]
     assert given.key_of("alert") is None
+
+
+def test_a_schedule_that_is_not_there_is_left_to_the_store() -> None:
+    given = book()
+    gone = Change(DeleteSchedule("s", NOON, AUDIT), no_reply)
+    assert "DeleteSchedule" in kinds(tell(given, gone))
+    for name in ("s", "never was"):
+        again = DeleteSchedule(name, NOON, AUDIT)
+        left = tell(given, Change(again, no_reply))
+        assert left.writes == (again,)
+        assert not left.changed
 
 
 def test_a_request_about_an_alert_that_is_not_open_is_left_to_the_store() -> None:
