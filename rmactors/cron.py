@@ -8,6 +8,7 @@ hour it takes the first one. This module must not read a clock.
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
+from itertools import takewhile
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -44,11 +45,7 @@ def next_fire(expr: str, zone: str, after_micros: int) -> int:
 
 def fires_between(expr: str, zone: str, after_micros: int, until_micros: int) -> Iterator[int]:
     """All fires later than `after_micros` and no later than `until_micros`, oldest first."""
-    for fire in _forwards(expr, zone, after_micros):
-        at = _micros(fire)
-        if at > until_micros:
-            return
-        yield at
+    return takewhile(lambda at: at <= until_micros, map(_micros, _forwards(expr, zone, after_micros)))
 
 
 def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int | None:
@@ -59,11 +56,7 @@ def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int 
     if _clocks_change_near(at, where) or _clocks_change_near(found, where):
         # Counting backwards over a change of clocks may differ from counting forwards, which is what fires.
         start = _micros(_first(CronSim(fields, found - _NEAR_A_CHANGE, reverse=True), expr)) - clock.MINUTE
-        newest = None
-        for fire in fires_between(expr, zone, start, at_micros):
-            newest = fire
-        if newest is None:
-            return None
+        newest = max(fires_between(expr, zone, start, at_micros), default=not_before - 1)
         return newest if newest >= not_before else None
     micros = _micros(found)
     return micros if micros >= not_before else None
@@ -75,7 +68,7 @@ def _forwards(expr: str, zone: str, after_micros: int) -> Iterator[datetime]:
     newest = after_micros
     while True:
         fire = _first(fires, expr)
-        if _micros(fire) > newest:  # a slot moved out of a gap may meet the one that is there already
+        if _micros(fire) > newest:  # asked within the repeated hour, cronsim begins with what was in the first
             newest = _micros(fire)
             yield fire
 

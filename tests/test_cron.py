@@ -48,6 +48,10 @@ def test_a_previous_fire_before_the_limit_is_none() -> None:
             "2026-10-25T02:30",
             ["10-25 00:00", "10-25 01:00", "10-25 02:00"],
         ),
+        # asked within the hour that comes again: its slot was in the first
+        ("30 2 * * *", "Europe/Berlin", "2026-10-25T01:10", "2026-10-26T12:00", ["10-26 01:30"]),
+        # the slot of the missing hour meets the one that is there already: one fire, not two
+        ("0 2,3 * * *", "Europe/Berlin", "2026-03-29T00:00", "2026-03-30T00:30", ["03-29 01:00", "03-30 00:00"]),
         # midnight itself is missing
         ("0 0 * * *", "America/Sao_Paulo", "2018-11-03T12:00", "2018-11-05T12:00", ["11-04 03:00", "11-05 02:00"]),
         # Monday to Friday leaves the weekend alone
@@ -84,6 +88,7 @@ def test_an_alias_fires_as_its_fields_do(alias: str, fields: str) -> None:
         ("* * * * FOO", "bad day of week"),
         ("0 0 31 2 *", "never fires"),
         ("0 0 30 2 *", "never fires"),
+        ("0 0 */30 2 1#5", "never fires"),  # a fifth Monday in February is the 29th, */30 are the 1st and the 31st
         ("*/0 * * * *", "bad minute"),
         ("1," * 500 + "1 * * * *", "at most"),
     ],
@@ -97,6 +102,20 @@ def test_an_expression_that_cannot_be_used_says_why(expr: str, says: str) -> Non
 def test_an_unknown_zone_is_refused(zone: str) -> None:
     with pytest.raises(ValueError, match="unknown time zone"):
         cron.check("@daily", zone)
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Berlin"])
+def test_a_zone_that_exists_is_taken(zone: str) -> None:
+    cron.check_zone(zone)
+    with pytest.raises(ValueError, match="unknown time zone"):
+        cron.check_zone(f"{zone}!")
+
+
+def test_beyond_the_calendar_nothing_fires() -> None:
+    with pytest.raises(ValueError, match="never fires"):
+        cron.next_fire("0 3 * * *", "UTC", at("9999-12-31T23:00"))
+    with pytest.raises(ValueError, match="never fires"):
+        cron.previous_fire("0 3 * * *", "Europe/Berlin", at("0001-01-01T02:00"), at("0001-01-01T00:00"))
 
 
 def test_leap_day_fires_every_four_years() -> None:

@@ -1,0 +1,127 @@
+"""The protocol's frames: text in, a value or the reason why it is none out; and back."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rmactors import clock, wire
+from rmactors.wire import Unreadable
+
+JOB = "01JDX0000000000000000000AB"
+END = {
+    "type": "job_finished", "seq": 7, "job_id": JOB, "kind": "backup", "status": "failed", "reason": "error",
+    "started_at": "2026-11-23T03:00:00Z", "finished_at": "2026-11-23T03:05:00Z",
+}  # fmt: skip
+
+
+def decoded(**changes: Any) -> Any:
+    return wire.decode_from_agent(json.dumps({**END, **changes}))
+
+
+def test_a_report_is_a_value() -> None:
+    frame = decoded(stats={"bytes": 1 << 70}, from_the_future=1)
+    assert isinstance(frame, wire.JobFinished)
+    assert (frame.seq, frame.job_id, frame.status) == (7, JOB, "failed")
+    assert frame.finished_at == datetime(2026, 11, 23, 3, 5, tzinfo=UTC)
+    assert bytes(frame.stats) == b'{"bytes": 1180591620717411303424}', "numbers of any size pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        # what is no message
+        ("", Unreadable("bad_message", "the frame is not JSON")),
+        ("{", Unreadable("bad_message", "the frame is not JSON")),
+        ("[" * 100_000, Unreadable("bad_message", "the frame is not JSON")),
+        ("[1]", Unreadable("bad_message", "the frame is not a JSON object")),
+        ("{}", Unreadable("bad_message", "the frame has no `type`")),
+        ('{"type": 3}', Unreadable("bad_message", "the frame has no `type`")),
+        # a type that a newer agent may know; where it is a report, its number is told
+        ('{"type": "song"}', Unreadable("unknown_type", "unknown type 'song'")),
+        ('{"type": "song", "seq": 3}', Unreadable("unknown_type", "unknown type 'song'", 3)),
+        ('{"type": "song", "seq": true}', Unreadable("unknown_type", "unknown type 'song'")),
+        ('{"type": "song", "seq": 9223372036854775808}', Unreadable("unknown_type", "unknown type 'song'")),
+        # a type that is known, with NUL in it and in what else it says: one reason, no crash
+        ('{"type": "so\\u0000ng", "a": ["\\u0000", 1]}', Unreadable("unknown_type", "unknown type 'so\ufffdng'")),
+        ('{"type": "\\u0000', Unreadable("bad_message", "the frame is not JSON")),
+    ],
+)
+def test_what_is_no_message_says_why(text: str, reason: Unreadable) -> None:
+    assert wire.decode_from_agent(text) == reason
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "seq", "job"),
+    [
+        ({"kind": "dance"}, "unknown_kind", 7, JOB),
+        ({"status": "great"}, "bad_report", 7, JOB),
+        ({"job_id": "x"}, "bad_report", 7, "x"),
+        ({"job_id": "x" * 100}, "bad_report", 7, "x" * 64),
+        ({"job_id": 5}, "bad_report", 7, None),
+        ({"finished_at": "2026-11-23T03:05:00"}, "bad_report", 7, JOB),  # which moment?
+        ({"seq": -1}, "bad_report", -1, JOB),
+        # without a number nobody can be told that it is refused
+        ({"seq": "7"}, "bad_message", None, None),
+        ({"seq": None}, "bad_message", None, None),
+    ],
+)
+def test_a_report_that_cannot_be_taken_is_named(
+    changes: dict[str, Any], code: str, seq: int | None, job: str | None
+) -> None:
+    reason = decoded(**changes)
+    assert isinstance(reason, Unreadable)
+    assert (reason.code, reason.seq, reason.job_id) == (code, seq, job)
+    assert reason.detail
+
+
+def test_a_wrong_field_of_what_is_no_report_is_a_bad_message() -> None:
+    reason = wire.decode_from_agent('{"type": "heartbeat", "utc_now": 5, "seq": 3}')
+    assert isinstance(reason, Unreadable)
+    assert (reason.code, reason.seq) == ("bad_message", None)
+
+
+def test_nul_becomes_a_replacement_character_wherever_it_stands() -> None:
+    frame = decoded(error="a\0b", plan="\0")
+    assert isinstance(frame, wire.JobFinished)
+    assert (frame.error, frame.plan) == ("a\ufffdb", "\ufffd")
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_nothing_that_an_agent_sends_raises(text: str) -> None:
+    assert isinstance(wire.decode_from_agent(text), Unreadable)
+    assert wire.decode_from_server(text) is None
+
+
+def test_what_the_server_says_comes_back_as_it_was() -> None:
+    schedule = wire.ScheduleInfo("s", "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
+    for frame in (
+        wire.Welcome(1, "host", wire.time_of(clock.from_rfc3339("2026-11-23T03:00:00Z")), 30.0, 4, [schedule]),
+        wire.Ack(7),
+        wire.Ack(7, refused="foreign_job", detail="no"),
+        wire.RunJob(JOB, "check", None, {"plan": "home"}),
+        wire.Error("protocol_unsupported", "1 only", wire.ProtocolRange(1, 1)),
+    ):
+        assert wire.decode_from_server(wire.encode(frame)) == frame
+
+
+def test_times_on_the_wire_end_in_z() -> None:
+    assert b'"utc_now":"' in (sent := wire.encode(wire.Heartbeat(wire.utc_now())).encode())
+    assert sent.endswith(b'Z"}')
+
+
+def test_a_schedule_of_a_kind_from_the_future_is_left_out_and_the_others_stay() -> None:
+    known = wire.ScheduleInfo("s", "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
+    sent = json.loads(wire.encode(wire.Schedules(3, [known, known])))
+    sent["schedules"][0]["kind"] = "dance"
+    assert wire.decode_from_server(json.dumps(sent)) == wire.Schedules(3, [known])
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"type": "song"}', '{"type": "schedules", "schedules": [1]}', "[" * 100_000]
+)
+def test_what_a_newer_server_says_is_passed_over(text: str) -> None:
+    assert wire.decode_from_server(text) is None
