@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check format bench soak drill install-guide screenshots wheel clean
+.PHONY: demo test check coverage machine format bench soak drill install-guide screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -21,6 +21,15 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -q tests/test_imports.py
+	@$(MAKE) --no-print-directory coverage
+
+# Every branch of the pure modules; a part of `check`.
+coverage: $(VENV)/installed-dev
+	$(BIN)/python -m tests.coverage_of_pure
+
+# Rules and store against their model, for minutes instead of seconds.
+machine: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -q tests/machine --hypothesis-profile=many $(ARGS)
 
 format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix --select I .

@@ -1,0 +1,345 @@
+"""What alerts and notices must be, told by what was committed, in the order in which it was.
+
+Written from the description of the product, not from the code: it keeps everything that happened and looks through all
+of it again each time, where the code keeps a few numbers. Times in microseconds.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from rmactors.clock import HOUR, MINUTE, SECOND
+from rmactors.messages.reports import EndReport, LostJob, StartReport
+from rmactors.messages.writes import CreateSilence, SaveSchedule
+
+LEAST_GRACE = 300 * SECOND
+CRONS = {"0 3 * * *": (24 * HOUR, 3 * HOUR), "0 * * * *": (HOUR, 0), "*/30 * * * *": (30 * MINUTE, 0)}
+"""Expression → (interval, offset), all in UTC."""
+FAILURES = {"backup": "backup_failed", "forget": "forget_failed", "prune": "prune_failed", "check": "check_failed"}
+LASTING = ("agent_offline", "stale_schedule")
+Key = tuple[str, str, str]
+"""(host, kind of alert, subject)"""
+
+
+@dataclass(eq=False)
+class Channel:
+    """What it takes: events, of hosts with a tag (None: of all), only critical ones; reminders every `remind`."""
+
+    events: tuple[str, ...]
+    tag: str | None = None
+    critical_only: bool = False
+    remind: int = 0
+
+
+@dataclass(eq=False)
+class Alert:
+    """`told` is what each channel is sent, in order. `held` channels have not been told of the raise."""
+
+    key: Key
+    raised_at: int
+    seen_at: int
+    occurrences: int = 1
+    acknowledged_by: str | None = None
+    resolved_by: str | None = None
+    timeline: list[str] = field(default_factory=list)
+    told: dict[str, list[str]] = field(default_factory=dict)
+    told_at: dict[str, int] = field(default_factory=dict)
+    held: set[str] = field(default_factory=set)
+    never_arrived: set[str] = field(default_factory=set)
+
+
+@dataclass
+class End:
+    """One outcome. `good` None: it says nothing."""
+
+    job: str
+    good: bool | None
+    at: int
+    spool: str | None = None
+    seq: int | None = None
+    lost: bool = False
+
+    def is_newer_than(self, other: "End") -> bool:
+        if self.spool is not None and self.spool == other.spool:
+            return (self.seq or 0) > (other.seq or 0)
+        return self.at >= other.at
+
+
+@dataclass
+class Schedule:
+    """As it was saved last, and every run of it: (slot it was for, start)."""
+
+    saved: SaveSchedule
+    runs: list[tuple[int | None, int]] = field(default_factory=list)
+    deleted: bool = False
+
+    def grace(self) -> int:
+        interval, _ = CRONS[self.saved.cron]
+        return max(round(self.saved.grace_seconds * SECOND), LEAST_GRACE, min(interval // 10, 6 * HOUR))
+
+    def missed(self, now: int) -> bool:
+        """Whether the newest slot whose grace is over had no run."""
+        interval, offset = CRONS[self.saved.cron]
+        slot = (now - self.grace() - 1 - offset) // interval * interval + offset
+        ran = any(start >= slot - MINUTE if of is None else of >= slot for of, start in self.runs)
+        return slot > self.saved.anchor_at and not ran
+
+    def slot_of(self, claimed: int | None, now: int) -> int | None:
+        """The slot that a run says it is for, if it is one and no later than the next."""
+        interval, offset = CRONS[self.saved.cron]
+        true = claimed is not None and (claimed - offset) % interval == 0 and claimed - interval <= now
+        return claimed if true else None
+
+
+@dataclass
+class Model:
+    """`tags` of every host; `online` has since when a host is here, 0 for one that only ever sends reports."""
+
+    tags: dict[str, tuple[str, ...]]
+    channels: dict[str, Channel]
+    online: dict[str, int] = field(default_factory=dict)
+    alerts: list[Alert] = field(default_factory=list)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    silences: dict[str, CreateSilence] = field(default_factory=dict)
+    jobs: dict[str, Literal["running", "lost", "ended"]] = field(default_factory=dict)
+    ends: dict[Key, list[End | None]] = field(default_factory=dict)
+    """Outcomes in the order in which they came; None is a resolution by hand."""
+    quiet: set[Key] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+
+    def open(self, key: Key) -> Alert | None:
+        return next((alert for alert in self.alerts if alert.key == key and alert.resolved_by is None), None)
+
+    # ---- reports
+
+    def start(self, report: StartReport) -> bool:
+        """Whether it was news."""
+        if report.job_id in self.jobs:
+            return False
+        self.jobs[report.job_id] = "running"
+        self._ran(report)
+        return True
+
+    def end(self, report: EndReport) -> bool:
+        """Whether it was news."""
+        was = self.jobs.get(report.job_id)
+        if was == "ended":
+            return False
+        self.jobs[report.job_id] = "ended"
+        self._ran(report)
+        key = self.key_of(report)
+        if key is None:
+            return True
+        schedule = self._schedule_of(report)
+        partial_is_good = schedule is not None and schedule.saved.on_partial == "ok"
+        good = {"succeeded": True, "partial": partial_is_good, "failed": False}.get(report.status)
+        end = End(report.job_id, good, report.finished_at, report.spool_id, report.seq)
+        if was == "lost" and (place := self._place_of_loss(key, report.job_id)) is not None:
+            self.ends[key][place] = end
+            alert = self.open(key)
+            if alert is not None and not self._is_wrong(key):
+                self._resolve(alert, "rule", report.received_at)
+        else:
+            self._outcome(key, end, report.received_at)
+        return True
+
+    def lose(self, loss: LostJob) -> bool:
+        """Whether it was news."""
+        if self.jobs.get(loss.job_id) != "running":
+            return False
+        self.jobs[loss.job_id] = "lost"
+        key = self.key_of(loss)
+        if key is not None:
+            self._outcome(key, End(loss.job_id, False, loss.at, lost=True), loss.at)
+        return True
+
+    def key_of(self, job: EndReport | LostJob) -> Key | None:
+        """What alert a job is about; None where no rule is about it."""
+        schedule = self._schedule_of(job)
+        if job.kind not in FAILURES or (schedule is not None and schedule.deleted):
+            return None
+        subject = schedule.saved.schedule_id if schedule is not None else f"plan:{job.plan}" if job.plan else ""
+        return job.host_id, FAILURES[job.kind], subject
+
+    def _schedule_of(self, job: StartReport | EndReport | LostJob) -> Schedule | None:
+        """One of another host counts as none."""
+        schedule = self.schedules.get(job.schedule_id or "")
+        return schedule if schedule is not None and schedule.saved.host_id == job.host_id else None
+
+    def _outcome(self, key: Key, end: End, now: int) -> None:
+        before = self._newest(key)
+        self.ends.setdefault(key, []).append(end)
+        if end.good is None or (before is not None and not end.is_newer_than(before)):
+            return
+        alert = self.open(key)
+        if end.good and alert is not None:
+            self._resolve(alert, "rule", now)
+        elif not end.good and alert is not None:
+            alert.occurrences += 1
+        elif not end.good:
+            self._raise(key, now)
+
+    def _newest(self, key: Key) -> End | None:
+        newest = None
+        for end in self.ends.get(key, ()):
+            if end is not None and end.good is not None and (newest is None or end.is_newer_than(newest)):
+                newest = end
+        return newest
+
+    def _is_wrong(self, key: Key) -> bool:
+        """Whether there would be an open alert if all that is known had come as it is known now."""
+        newest, wrong = None, False
+        for end in self.ends[key]:
+            if end is None:
+                wrong = False
+            elif end.good is not None and (newest is None or end.is_newer_than(newest)):
+                newest, wrong = end, not end.good
+        return wrong
+
+    def _place_of_loss(self, key: Key, job: str) -> int | None:
+        places = [n for n, end in enumerate(self.ends.get(key, ())) if end is not None and end.lost and end.job == job]
+        return places[0] if places else None
+
+    # ---- conditions
+
+    def hold(self, key: Key, now: int) -> None:
+        """Something lasting is wrong."""
+        if self.open(key) is None and key not in self.quiet:
+            self._raise(key, now)
+
+    def clear(self, key: Key, now: int) -> None:
+        """It is not wrong any more."""
+        self.quiet.discard(key)
+        alert = self.open(key)
+        if alert is not None:
+            self._resolve(alert, "rule", now)
+
+    def _ran(self, report: StartReport | EndReport) -> None:
+        schedule = self._schedule_of(report)
+        if schedule is None or schedule.deleted:
+            return
+        schedule.runs.append((schedule.slot_of(report.scheduled_for, report.received_at), report.started_at))
+        if not schedule.missed(report.received_at):
+            self.clear((report.host_id, "stale_schedule", schedule.saved.schedule_id), report.received_at)
+
+    def tick(self, now: int) -> None:
+        for alert in self.alerts:
+            if alert.resolved_by is None and alert.key[1] in LASTING:
+                alert.seen_at = max(alert.seen_at, now)
+        self.release(now)
+        self._remind(now)
+        for schedule_id, schedule in self.schedules.items():
+            host = schedule.saved.host_id
+            if host in self.online and schedule.saved.enabled and not schedule.deleted and schedule.missed(now):
+                since = self.online[host]
+                if not since or now >= since + schedule.grace():
+                    self.hold((host, "stale_schedule", schedule_id), now)
+
+    # ---- operators
+
+    def acknowledge(self, alert: Alert, by: str, now: int) -> None:
+        if alert.acknowledged_by is None:
+            alert.acknowledged_by = by
+            alert.timeline.append("acknowledged")
+            self._tell(alert, "alert.acknowledged", now)
+
+    def resolve(self, alert: Alert, by: str, now: int) -> None:
+        if alert.resolved_by is None:
+            self._resolve(alert, by, now)
+            if alert.key[1] in LASTING:
+                self.quiet.add(alert.key)
+            else:
+                self.ends.setdefault(alert.key, []).append(None)
+
+    def save_schedule(self, write: SaveSchedule) -> None:
+        known = self.schedules.get(write.schedule_id)
+        if known is None:
+            self.schedules[write.schedule_id] = Schedule(write)
+        else:
+            known.saved = write
+            self.clear((write.host_id, "stale_schedule", write.schedule_id), write.at)
+
+    def delete_schedule(self, schedule_id: str, now: int) -> None:
+        self.schedules[schedule_id].deleted = True
+        self._end_all([alert for alert in self.alerts if alert.key[2] == schedule_id], now)
+
+    def delete_host(self, host: str, now: int) -> None:
+        self.gone.add(host)
+        self.online.pop(host, None)
+        self._end_all([alert for alert in self.alerts if alert.key[0] == host], now)
+        for schedule in self.schedules.values():
+            schedule.deleted |= schedule.saved.host_id == host
+
+    def _end_all(self, alerts: list[Alert], now: int) -> None:
+        for alert in alerts:
+            if alert.resolved_by is None:
+                self._resolve(alert, "rule", now)
+
+    # ---- alerts
+
+    def _raise(self, key: Key, now: int) -> None:
+        alert = Alert(key, now, now, timeline=["raised"])
+        self.alerts.append(alert)
+        self._tell(alert, "alert.raised", now)
+
+    def _resolve(self, alert: Alert, by: str, now: int) -> None:
+        alert.resolved_by = by
+        alert.timeline.append("resolved")
+        self._tell(alert, "alert.resolved", now)
+
+    # ---- notices
+
+    def _tell(self, alert: Alert, event: str, now: int) -> None:
+        silent = self._is_silenced(alert, now)
+        takers = [name for name in self.channels if self._takes(name, event, alert)]
+        if event == "alert.raised" and silent and takers:
+            alert.held.update(takers)
+            alert.timeline.append("silenced")
+            return
+        for name in takers:
+            got_raise = "alert.raised" in alert.told.get(name, ()) and name not in alert.never_arrived
+            if name not in alert.held and (not silent or (event == "alert.resolved" and got_raise)):
+                alert.told.setdefault(name, []).append(event)
+
+    def release(self, now: int) -> None:
+        """What a silence held back and none holds any more, if it still is to be told."""
+        for alert in self.alerts:
+            if alert.resolved_by or alert.acknowledged_by or self._is_silenced(alert, now):
+                continue
+            if alert.held:
+                alert.timeline.append("unsilenced")
+            for name in alert.held:
+                alert.told.setdefault(name, []).append("alert.raised")
+                alert.told_at[name] = now
+            alert.held.clear()
+
+    def _remind(self, now: int) -> None:
+        for alert in self.alerts:
+            if alert.resolved_by or alert.acknowledged_by or self._is_silenced(alert, now):
+                continue
+            for name, channel in self.channels.items():
+                due = alert.told_at.get(name, alert.raised_at) + channel.remind <= now
+                wanted = channel.remind and self._takes(name, "alert.reminder", alert)
+                if due and wanted and name not in alert.held:
+                    alert.told.setdefault(name, []).append("alert.reminder")
+                    alert.told_at[name] = now
+                    alert.timeline.append("reminded")
+
+    def _takes(self, name: str, event: str, alert: Alert) -> bool:
+        channel, (host, kind, _) = self.channels[name], alert.key
+        return (
+            event in channel.events
+            and (channel.tag is None or channel.tag in self.tags[host])
+            and (not channel.critical_only or kind == "check_failed")
+        )
+
+    def _is_silenced(self, alert: Alert, now: int) -> bool:
+        host, kind, _ = alert.key
+        return any(
+            silence.starts_at <= now
+            and (silence.ends_at is None or now < silence.ends_at)
+            and silence.host_id in (None, host)
+            and silence.kind in (None, kind)
+            and (silence.tag is None or silence.tag in self.tags[host])
+            and (silence.recurrence is None or now % HOUR < 20 * MINUTE)  # the one recurrence there is
+            for silence in self.silences.values()
+        )

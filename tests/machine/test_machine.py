@@ -1,0 +1,493 @@
+"""Anything that may happen to the rules and the store, in any order, against a model of what people must be told.
+
+Hypothesis makes up what happens and shortens what goes wrong. `make machine` plays far more than the tests do.
+"""
+
+import logging
+import shutil
+from collections import Counter, defaultdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+
+from rmactors import ids
+from rmactors.clock import DAY, HOUR, MINUTE
+from rmactors.messages.notices import Attempt
+from rmactors.messages.reports import EndReport, LostJob, StartReport
+from rmactors.messages.requests import (
+    Acknowledge,
+    Change,
+    HostGone,
+    HostReturned,
+    HostWentSilent,
+    JudgeEnd,
+    JudgeLoss,
+    JudgeStart,
+    Request,
+    Resolve,
+    Tick,
+)
+from rmactors.messages.writes import (
+    Answer,
+    Committed,
+    CreateSilence,
+    DeleteHost,
+    DeleteSchedule,
+    DeleteSilence,
+    Duplicate,
+    Failed,
+    RecordHello,
+    Refused,
+    SaveSchedule,
+)
+from rmactors.vocabulary import LIFECYCLE_EVENTS
+from tests.machine.engine import Engine
+from tests.machine.model import CRONS, LASTING, Alert, Channel, Model
+from tests.store.ledger import NOON, audit
+
+CHANNELS = {
+    "all": Channel(LIFECYCLE_EVENTS),
+    "critical": Channel(LIFECYCLE_EVENTS, critical_only=True),
+    "reminded": Channel(LIFECYCLE_EVENTS, tag="db", remind=2 * HOUR),
+    "raises": Channel(("alert.raised",)),
+    "ends": Channel(("alert.resolved",)),
+}
+A_FEW = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
+LOSSES = 6
+"""Of one subject in a row; the rules remember eight."""
+pick = st.integers(0, 1 << 30)
+"""Which of those there are."""
+small_wait = st.sampled_from([0, MINUTE, 10 * MINUTE, 50 * MINUTE])
+
+
+def one(of: list[Any], number: int) -> Any:
+    return of[number % len(of)]
+
+
+class Machine(RuleBasedStateMachine):
+    """Hosts `db` (tagged) and `web` are agents, `cron` only ever sends reports."""
+
+    template: Path
+
+    def __init__(self) -> None:
+        super().__init__()
+        path = self.template.with_name(f"{ids.new()}.db")
+        shutil.copy(self.template, path)
+        self.engine = Engine(path)
+        ledger = self.engine.ledger
+        self.now = NOON
+        self.hosts = [ledger.host("db", tags='["db"]'), ledger.host("web"), ledger.host("cron", hello=False)]
+        self.channels = {
+            name: ledger.channel(
+                name=name, events=channel.events, host_tags=(channel.tag,) if channel.tag else (),
+                min_severity="critical" if channel.critical_only else "info", remind_hours=channel.remind / HOUR,
+            )
+            for name, channel in CHANNELS.items()
+        }  # fmt: skip
+        self.model = Model(dict(zip(self.hosts, [("db",), (), ()], strict=True)), CHANNELS)
+        self.reports: list[StartReport | EndReport] = []
+        self.seqs = defaultdict[str, int](int)
+        self.wrong: list[object] = []  # answers that the model would not have given
+        self.answers: list[list[Answer]] = []  # of whoever still lives
+        self.to_clear: set[str] = set()  # hosts whose return is not on disk
+        self.hello(2)
+        for host in self.hosts[:2]:
+            self.save_schedule(0, "0 * * * *", True, "alert", 0, host=host)
+        self.save_schedule(0, "0 3 * * *", True, "ok", 0, host=self.hosts[2])
+        self.engine.settle()
+
+    def teardown(self) -> None:
+        try:
+            self.engine.settle()
+            self.what_is_on_disk_is_what_the_model_says()
+            assert all(len(answers) == 1 for answers in self.answers), "everybody who asks is answered"
+            assert self.engine.ledger.rows("PRAGMA integrity_check") == [("ok",)]
+        finally:
+            self.engine.close()
+            self.engine.ledger.path.unlink()
+
+    # ---- agents
+
+    @rule(
+        host=pick, kind=st.sampled_from(["backup", "backup", "backup", "check", "restore"]), subject=pick, slot=pick,
+        status=st.sampled_from(["succeeded", "failed", "failed", "partial", "cancelled", "skipped"]),
+        ago=st.integers(0, 5), spool=st.sampled_from(["one", "two", None]), job=pick,
+    )  # fmt: skip
+    def a_run_ends(
+        self, host: int, kind: Any, subject: int, slot: int, status: Any, ago: int, spool: str | None, job: int
+    ) -> None:
+        about = self._about(host, kind, subject, slot, job)
+        at = self.now - ago * 7 * MINUTE
+        seq = None
+        if spool is not None:
+            self.seqs[spool] += 1
+            seq = self.seqs[spool]
+        report = EndReport(
+            about.host_id, about.job_id, about.kind, about.plan, about.schedule_id, about.scheduled_for, status,
+            "error", None, 1, min(about.started_at, at), at, "{}", spool, seq, self.now,
+        )  # fmt: skip
+        self._report(report)
+
+    @rule(host=pick, kind=st.sampled_from(["backup", "backup", "check"]), subject=pick, slot=pick)
+    def a_run_begins(self, host: int, kind: Any, subject: int, slot: int) -> None:
+        self._report(self._about(host, kind, subject, slot, None))
+
+    @precondition(lambda self: self.reports)
+    @rule(which=pick)
+    def a_report_comes_again(self, which: int) -> None:
+        self._report(one(self.reports, which))
+
+    @precondition(lambda self: "running" in self.model.jobs.values())
+    @rule(which=pick)
+    def a_run_is_given_up(self, which: int) -> None:
+        begun = [report for report in self.reports if self.model.jobs.get(report.job_id) == "running"]
+        report = one(begun, which)
+        loss = LostJob(
+            report.host_id, report.job_id, report.kind, report.plan, report.schedule_id, report.started_at, self.now,
+            "its agent came back without it",
+        )  # fmt: skip
+        key = self.model.key_of(loss)
+        if sum(end is not None and end.lost for end in self.model.ends.get(key or ("", "", ""), ())) < LOSSES:
+            self._ask(
+                partial(JudgeLoss, loss), taken=lambda: self.model.lose(loss), known=lambda: not self.model.lose(loss),
+                refused=lambda: loss.host_id in self.model.gone,
+            )  # fmt: skip
+
+    @rule(host=pick)
+    def hello(self, host: int) -> None:
+        host_id = one(self.hosts, host)
+        if host_id in self.model.gone:
+            return
+        only_reports = host_id == self.hosts[2]
+        self.engine.settle()
+        about = ("0.1", "nas.lan", "linux", "x86_64", "UTC", "0.14.0", "[]")
+        self.engine.ledger.commit(RecordHello(host_id, self.now, only_reports, *about))
+        self._hello(host_id, only_reports)
+        self.engine.settle()
+
+    @rule()
+    def a_return_that_cannot_be_committed(self) -> None:
+        self.engine.settle()
+        host_id = self.hosts[0]
+        if host_id in self.model.gone:
+            return
+        with self.engine.locked():
+            self.engine.say(HostReturned(host_id, self.now))
+            if self.engine.under_way:
+                self.to_clear.add(host_id)
+                self.engine.write()
+        self.model.online[host_id] = self.now
+
+    def _hello(self, host_id: str, only_reports: bool) -> None:
+        self.engine.say(HostReturned(host_id, self.now, only_reports))
+        if only_reports:
+            self.model.online[host_id] = 0
+        else:
+            self.model.online[host_id] = self.now
+            self.model.clear((host_id, "agent_offline", ""), self.now)
+
+    @rule(host=st.integers(0, 1))
+    def a_host_hangs_up(self, host: int) -> None:
+        self.engine.say(HostGone(self.hosts[host], self.now))
+        self.model.online.pop(self.hosts[host], None)
+
+    @rule(host=st.integers(0, 1))
+    def a_host_is_silent(self, host: int) -> None:
+        host_id, at = self.hosts[host], self.now
+        if host_id in self.model.gone:
+            return
+        self.a_host_hangs_up(host)
+        request = partial(HostWentSilent, host_id, at - HOUR, at)
+        self._ask(
+            request, taken=lambda: self.model.hold((host_id, "agent_offline", ""), at) or True,
+            refused=lambda: host_id in self.model.gone,
+        )  # fmt: skip
+
+    # ---- operators
+
+    @rule(which=pick, by=st.sampled_from(["anna", "token:bot"]))
+    def acknowledge(self, which: int, by: str) -> None:
+        found = self._an_alert(which)
+        if found is not None:
+            alert_id, alert = found
+            at = self.now
+
+            def taken() -> bool:
+                self.model.acknowledge(alert, by, at)
+                return alert.acknowledged_by is not None
+
+            self._ask(
+                partial(Acknowledge, alert_id, by, None, at, audit()), taken=taken,
+                known=lambda: alert.acknowledged_by is not None, refused=lambda: alert.resolved_by is not None,
+            )  # fmt: skip
+
+    @rule(which=pick)
+    def resolve(self, which: int) -> None:
+        found = self._an_alert(which)
+        if found is not None:
+            alert_id, alert = found
+            at = self.now
+            self._ask(
+                partial(Resolve, alert_id, "anna", None, at, audit()),
+                taken=lambda: self.model.resolve(alert, "anna", at) or True,
+                known=lambda: alert.resolved_by is not None,
+            )
+
+    @rule(which=pick)
+    def somebody_resolves_beside_the_rules(self, which: int) -> None:
+        """As another server on the same database might: the rules find out when they next decide on it."""
+        found = self._an_alert(which)
+        if found is not None and found[1].key[1] not in LASTING and found[1].resolved_by is None:
+            self.engine.ledger.resolve(found[0], self.now, by="beside")
+            self.model.resolve(found[1], "beside", self.now)
+
+    @rule(
+        host=pick, kind=st.sampled_from([None, None, "backup_failed", "stale_schedule"]),
+        tag=st.sampled_from([None, "db"]), starts=small_wait, lasts=st.sampled_from([MINUTE, HOUR, 5 * HOUR]),
+        recurs=st.booleans(),
+    )  # fmt: skip
+    def silence(self, host: int, kind: Any, tag: Any, starts: int, lasts: int, recurs: bool) -> None:
+        recurrence = '{"cron": "0 * * * *", "timezone": "UTC", "duration_minutes": 20}' if recurs else None
+        begin = self.now + starts
+        write = CreateSilence(
+            ids.new(), one([None, None, *self.hosts], host), kind, tag, begin, begin + lasts, recurrence, "works",
+            "anna", self.now, audit(),
+        )  # fmt: skip
+        self._change(write, lambda: self.model.silences.update({write.silence_id: write}))
+
+    @precondition(lambda self: self.model.silences)
+    @rule(which=pick)
+    def end_a_silence(self, which: int) -> None:
+        write = DeleteSilence(one(list(self.model.silences), which), self.now, audit())
+
+        def taken() -> None:
+            del self.model.silences[write.silence_id]
+            self.model.release(write.at)
+
+        self._change(write, taken, refused=lambda: write.silence_id not in self.model.silences)
+
+    @rule(
+        which=pick, cron=st.sampled_from(list(CRONS)), enabled=st.sampled_from([True, True, False]),
+        on_partial=st.sampled_from(["alert", "ok"]), grace=st.sampled_from([0, 1800, 90_000]),
+    )  # fmt: skip
+    def save_schedule(
+        self, which: int, cron: str, enabled: bool, on_partial: Any, grace: int, host: str | None = None
+    ) -> None:
+        known = [of for of, schedule in self.model.schedules.items() if not schedule.deleted]
+        schedule_id = ids.new()
+        if host is None:
+            if not known:
+                return
+            schedule_id = one(known, which)
+            host = self.model.schedules[schedule_id].saved.host_id
+        write = SaveSchedule(
+            schedule_id, host, "Nightly", "backup", cron, "UTC", enabled, "agent", grace, 3600.0, on_partial, "{}",
+            self.now, self.now, audit(),
+        )  # fmt: skip
+        self._change(
+            write, lambda: self.model.save_schedule(write), refused=lambda: self.model.schedules[schedule_id].deleted
+        )
+
+    @precondition(lambda self: any(not schedule.deleted for schedule in self.model.schedules.values()))
+    @rule(which=pick)
+    def delete_a_schedule(self, which: int) -> None:
+        known = [of for of, schedule in self.model.schedules.items() if not schedule.deleted]
+        schedule_id, at = one(known, which), self.now
+        host = self.model.schedules[schedule_id].saved.host_id
+        self._change(
+            DeleteSchedule(schedule_id, at, audit()),
+            lambda: self.model.delete_schedule(schedule_id, at),
+            refused=lambda: self.model.schedules[schedule_id].deleted,
+        )
+        if host not in self.model.gone:
+            self.save_schedule(0, "0 * * * *", True, "alert", 0, host=host)
+
+    @precondition(lambda self: not self.model.gone and len(self.model.alerts) > 4)
+    @rule()
+    def delete_a_host(self) -> None:
+        host_id, at = self.hosts[1], self.now
+        self._change(
+            DeleteHost(host_id, at, audit()), lambda: self.model.delete_host(host_id, at),
+            refused=lambda: host_id in self.model.gone,
+        )  # fmt: skip
+
+    # ---- time, faults, and the receivers
+
+    @rule(by=st.sampled_from([MINUTE, 7 * MINUTE, HOUR, 3 * HOUR, DAY]))
+    def time_passes(self, by: int) -> None:
+        self.now += by
+
+    @rule(fails=st.sampled_from([False, False, True]))
+    def tick(self, fails: bool) -> None:
+        self.engine.settle()
+        if fails:
+            with self.engine.locked():
+                self.engine.say(Tick(self.now))
+                while self.engine.under_way:
+                    self.engine.write()
+            return
+        self.engine.say(Tick(self.now))
+        self.engine.settle()
+        self.model.tick(self.now)
+        for host_id in self.to_clear:
+            if host_id in self.model.online:
+                self.model.clear((host_id, "agent_offline", ""), self.now)
+        self.to_clear.clear()
+
+    @rule(most=st.integers(1, 4), fails=st.sampled_from([False, False, True]))
+    def write(self, most: int, fails: bool) -> None:
+        if fails:
+            with self.engine.locked():
+                self.engine.write(most)
+        else:
+            self.engine.write(most)
+
+    @rule()
+    def settle(self) -> None:
+        self.engine.settle()
+
+    @rule()
+    def the_rules_crash(self) -> None:
+        self.engine.crash_rules()
+
+    @rule()
+    def the_server_is_killed(self) -> None:
+        self.engine.kill()
+        self.answers.clear()
+        self.to_clear.clear()
+        for host in self.hosts[:2]:
+            self.model.online.pop(host, None)
+
+    @rule(which=pick, verdict=st.sampled_from(["delivered", "dead"]))
+    def a_receiver_answers(self, which: int, verdict: Any) -> None:
+        """One of the oldest that wait on a channel is told, or refused for good."""
+        ledger = self.engine.ledger
+        name, channel_id = one(list(self.channels.items()), which)
+        oldest = (
+            "SELECT id, event, alert_id FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq LIMIT 1"
+        )
+        for delivery_id, event, alert_id in ledger.rows(oldest, channel_id):
+            ledger.settle(delivery_id, Attempt(verdict, 200, 1.0))
+            if verdict == "dead" and event == "alert.raised":
+                self._alerts()[alert_id].never_arrived.add(name)
+
+    # ---- what must be so
+
+    @invariant()
+    def what_is_on_disk_is_what_the_model_says(self) -> None:
+        assert not self.wrong
+        ledger = self.engine.ledger
+        on_disk = Counter(ledger.rows("SELECT host_id, kind, subject FROM alerts"))
+        expected = Counter(alert.key for alert in self.model.alerts)
+        assert on_disk == expected, f"{on_disk - expected} too many, {expected - on_disk} missing"
+        alerts = self._alerts()
+        for row in ledger.connection.execute("SELECT * FROM alerts"):
+            alert = alerts[row["id"]]
+            got = (row["occurrences"], row["acknowledged_by"], row["resolved_by"], row["created_at"])
+            assert got == (alert.occurrences, alert.acknowledged_by, alert.resolved_by, alert.raised_at), alert
+            if alert.key[1] in LASTING:
+                assert row["last_seen_at"] >= alert.seen_at
+            assert ledger.timeline(row["id"]) == alert.timeline, alert
+        self._compare_notices(alerts)
+        statuses = {
+            job: ("lost" if given_up else "running" if status == "running" else "ended")
+            for job, host, status, given_up in ledger.rows("SELECT id, host_id, status, given_up FROM jobs")
+            if host not in self.model.gone  # with a host, its running jobs end
+        }
+        assert statuses == {job: self.model.jobs[job] for job in statuses}
+        assert ledger.value("SELECT count(*) FROM jobs") == len(self.model.jobs)
+
+    def _compare_notices(self, alerts: dict[str, Alert]) -> None:
+        names = {channel_id: name for name, channel_id in self.channels.items()}
+        told: dict[tuple[str, str], list[str]] = defaultdict(list)
+        places: dict[tuple[str, str], list[int]] = defaultdict(list)
+        for alert_id, channel_id, event, pos in self.engine.ledger.rows(
+            "SELECT alert_id, channel_id, event, pos FROM deliveries ORDER BY seq"
+        ):
+            told[alert_id, names[channel_id]].append(event)
+            places[alert_id, names[channel_id]].append(pos)
+        expected = {(of, name): events for of, alert in alerts.items() for name, events in alert.told.items()}
+        assert told == expected
+        assert all(numbers == sorted(set(numbers)) for numbers in places.values())
+        held = {(of, name) for of, alert in alerts.items() for name in alert.held if alert.resolved_by is None}
+        found = self.engine.ledger.rows(
+            "SELECT alert_id, channel_id FROM held JOIN alerts ON alerts.id = alert_id WHERE resolved = 0"
+        )
+        assert {(alert_id, names[channel_id]) for alert_id, channel_id in found} == held
+
+    # ---- small words
+
+    def _alerts(self) -> dict[str, Alert]:
+        """The model's alert of each on disk: of one key, both are in the order in which they were raised."""
+        of_key: dict[tuple[str, str, str], list[Alert]] = defaultdict(list)
+        for alert in reversed(self.model.alerts):
+            of_key[alert.key].append(alert)
+        return {
+            alert_id: of_key[tuple(key)].pop()
+            for alert_id, *key in self.engine.ledger.rows(
+                "SELECT id, host_id, kind, subject FROM alerts ORDER BY rowid"
+            )
+        }
+
+    def _an_alert(self, which: int) -> tuple[str, Alert] | None:
+        alerts = list(self._alerts().items())
+        return alerts[-1 - which % min(len(alerts), 5)] if alerts else None
+
+    def _about(self, host: int, kind: Any, subject: int, slot: int, job: int | None) -> StartReport:
+        """A start; with `job`, perhaps of a run that has begun already."""
+        begun = [report for report in self.reports if self.model.jobs.get(report.job_id) in ("running", "lost")]
+        if job is not None and begun and job % 3:
+            return one(begun, job)
+        host_id = one(self.hosts, host)
+        schedule_id = one([None, *self.model.schedules], subject)
+        plan = one([None, "home"], subject // 7)
+        scheduled_for = one([None, 0, -HOUR, HOUR, 77], slot)
+        if scheduled_for is not None:
+            scheduled_for += self.now // HOUR * HOUR
+        return StartReport(
+            host_id, ids.new(), kind, plan, schedule_id, scheduled_for, self.now - slot % 3 * 7 * MINUTE, self.now
+        )
+
+    def _report(self, report: StartReport | EndReport) -> None:
+        take = self.model.end if isinstance(report, EndReport) else self.model.start
+        judge = JudgeEnd if isinstance(report, EndReport) else JudgeStart
+        self.reports.append(report)
+        self._ask(
+            partial(judge, report), taken=lambda: take(report), known=lambda: not take(report),  # type: ignore[arg-type]
+            refused=lambda: report.host_id in self.model.gone,
+        )  # fmt: skip
+
+    def _change(self, write: Any, taken: Any, refused: Any = lambda: False) -> None:
+        host = getattr(write, "host_id", None)
+        self._ask(
+            partial(Change, write), taken=lambda: taken() or True, refused=lambda: refused() or host in self.model.gone
+        )
+
+    def _ask(self, request: Any, taken: Any, known: Any = lambda: False, refused: Any = lambda: False) -> None:
+        """Say it. Each answer must be the one that the model would give, and what is answered so is so from then on."""
+        answers: list[Answer] = []
+        self.answers.append(answers)
+
+        def reply(answer: Answer) -> None:
+            answers.append(answer)
+            right = {Committed: taken, Duplicate: known, Refused: refused, Failed: lambda: True}.get(type(answer))
+            if len(answers) > 1 or right is None or not right():
+                self.wrong.append((request, answers))
+
+        asked: Request = request(reply)
+        self.engine.say(asked)
+
+
+async def test_whatever_happens_people_are_told_what_they_must_be(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "rmactors.store.writer")  # it says so each time that it cannot commit
+    Engine(tmp_path / "template.db").close()
+    Machine.template = tmp_path / "template.db"
+    many = settings.get_current_profile_name() == "many"
+    run_state_machine_as_test(Machine, settings=settings.default if many else A_FEW)
