@@ -136,7 +136,10 @@ class _Delivery:
             result = await self._channel.send(notice, parcel.main.recipients_left)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
-            _log.exception("channel %s: delivery %s cannot be sent", self._facts.id, parcel.main.id)
+            said = fields(
+                "delivery.bug", channel_id=self._facts.id, channel=self._facts.name, delivery_id=parcel.main.id
+            )
+            _log.exception("a message cannot be made or sent", extra=said)
             result = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
         await self._end(parcel, self._queue.settle(parcel, result, clock.now()))
 

@@ -18,6 +18,7 @@ import trio
 
 from rmactors.actors import delivery
 from rmactors.channels.base import Channel
+from rmactors.logs import fields
 from rmactors.mailbox import Signal
 from rmactors.secrets import SecretError
 from rmactors.store.memory import ChannelFacts, load_channels
@@ -93,7 +94,8 @@ async def run(
                 channel = make_channel(facts)
             except (SecretError, ValueError, KeyError) as error:
                 # What it has queued waits, and the other channels go on: somebody has to look after this one.
-                _log.error("the settings of channel %s cannot be used: %s", facts.id, error)
+                said = fields("channel.unusable", channel_id=facts.id, channel=facts.name)
+                _log.error("the settings of this channel cannot be used: %s", error, extra=said)
                 standing.down[name] = f"the settings of channel {facts.id} cannot be used"
                 with trio.move_on_after(UNUSABLE_SECONDS):
                     while not poke.stopping:
