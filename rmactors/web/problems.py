@@ -151,7 +151,7 @@ def install(app: Quart) -> None:
         return await answer_problem(unavailable("The database cannot be read at the moment."))
 
     async def on_bug(error: Exception) -> Response:
-        _log.error("unexpected error in %s %s", request.method, request.path, exc_info=error)
+        _log.error("unexpected error in %s %r", request.method, request.path, exc_info=error)
         return await answer_problem(Problem(500, _detail(500), "internal"))
 
     app.register_error_handler(Problem, answer_problem)

@@ -61,7 +61,6 @@ class Server:
         self.url = f"http{tls}://127.0.0.1:{self.port}"
         self.agent_url = f"ws{tls}://127.0.0.1:{self.agent_port}/ws/agent"
         self.process: subprocess.Popen[bytes] | None = None
-        self.flags: tuple[str, ...] = ()
         self.settings: dict[str, object] = {
             "listen": f"127.0.0.1:{self.port}",
             "agent_listen": f"127.0.0.1:{self.agent_port}",
@@ -100,12 +99,7 @@ class Server:
         self.folder.mkdir(exist_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "server", *self.flags],
-                cwd=ROOT,
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
+                [*COMMAND, "server"], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
     def wait_until_ready(self) -> None:
@@ -212,10 +206,9 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def running_server(folder: Path, *flags: str, **settings: object) -> Iterator[Server]:
-    """A server that is ready, and gone at the end of the block however that ends. `flags` go onto its command line."""
+def running_server(folder: Path, **settings: object) -> Iterator[Server]:
+    """A server that is ready, and gone at the end of the block however that ends."""
     server = Server(folder, **settings)
-    server.flags = flags
     try:
         server.start()
         yield server

@@ -275,6 +275,21 @@ class TestFrames:
             assert await older.close_code() == wire.CLOSE_REPLACED
             assert await is_usable(newer)
 
+    async def test_a_clone_is_told_to_the_operator_when_the_first_one_comes_back(
+        self, shared_server: Server, host: Credential
+    ) -> None:
+        first, copy = ids.new(), ids.new()
+        for instance in (first, copy, first):
+            async with raw_link(shared_server, host.token) as older:
+                await older.hello(instance_id=instance)
+                async with raw_link(shared_server, host.token) as newer:
+                    await newer.hello(instance_id=copy if instance == first else first)
+                    assert await older.close_code() == wire.CLOSE_REPLACED
+        async with shared_server.client() as client:
+            page = (await client.get(f"/hosts/{host.host_id}")).text
+        assert "credential" in page
+        assert "copied with a machine image" in page
+
     async def test_a_second_hello_updates_the_first(self, shared_server: Server, host: Credential) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(hello(agent_version="9.9.9"))
