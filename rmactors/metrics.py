@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import trio
@@ -24,6 +25,7 @@ from prometheus_client.registry import Collector
 
 from rmactors import __version__, clock
 from rmactors.clock import SECOND
+from rmactors.disk import room
 from rmactors.store.queries.figures import Figures, Queued, figures
 from rmactors.store.reader import Reader
 
@@ -127,7 +129,8 @@ class Meters:
         except sqlite3.Error as error:
             _log.warning("the metrics are without what the database knows: %s", error)
             found = None
-        families = [*self._counters(), *_of_actors(sources), *_of_database(found, now)]
+        of_disk = _of_disk(sources.reader.database)
+        families = [*self._counters(), *_of_actors(sources), *of_disk, *_of_database(found, now)]
         # Thousands of lines take tens of milliseconds: not on the event loop.
         return await trio.to_thread.run_sync(_text, self.registry, families)
 
@@ -187,6 +190,16 @@ def _of_actors(sources: Sources) -> Iterator[Metric]:
     for name, state in sources.checks().items():
         up.add_metric((name,), float(state == "ok"))
     yield up
+
+
+def _of_disk(database: Path) -> Iterator[Metric]:
+    try:
+        found = room(database)
+    except OSError as error:
+        _log.warning("the metrics are without the disk: %s", error)
+        return
+    yield GaugeMetricFamily("rmactors_disk_free_bytes", "Free on the disk of the data dir.", value=found.free)
+    yield GaugeMetricFamily("rmactors_database_log_bytes", "Size of the log beside the database.", value=found.log)
 
 
 def _of_database(found: Figures | None, now: int) -> Iterator[Metric]:

@@ -171,3 +171,10 @@ async def test_the_lag_of_the_event_loop_is_what_a_task_waits_beyond_its_time(
     count = meters.registry.get_sample_value("rmactors_event_loop_lag_seconds_count")
     assert count == 10
     assert meters.registry.get_sample_value("rmactors_event_loop_lag_seconds_sum") == pytest.approx(0, abs=1e-6)
+
+
+async def test_the_disk_is_told_with_the_database(database: Path) -> None:
+    found = await seen(Meters(), database)
+    assert found["rmactors_disk_free_bytes", ()] > 0
+    assert found["rmactors_database_log_bytes", ()] >= 0
+    assert found["rmactors_database_bytes", ()] > 0

@@ -15,6 +15,7 @@ from rmactors.store import backup as copies
 from rmactors.store import restoring
 from rmactors.store.backup import BackupError
 from rmactors.store.migrations import MigrationError
+from rmactors.web.views.measures import size
 from rmactors.web.views.texts import many
 
 _FILE = click.Path(path_type=Path)
@@ -36,8 +37,8 @@ def backup(settings: Settings, file: Path, with_key: bool) -> None:
     replaced once the new one is whole. Without the key, keep the key file too, in another place.
     """
     with _said("the backup was not made"):
-        size = copies.make(settings.database, file, settings.key_file if with_key else None, clock.now())
-    click.echo(f"{file}: {size / 1e6:.1f} MB, checked")
+        written = copies.make(settings.database, file, settings.key_file if with_key else None, clock.now())
+    click.echo(f"{file}: {size(written)}, checked")
     if with_key:
         click.echo(f"{file} holds the key of the stored secrets: whoever reads it reads them.", err=True)
     else:

@@ -45,7 +45,7 @@ def _look(settings: Settings, *, full: bool) -> Iterator[Finding]:
     if not Path(settings.data_dir).is_dir():
         yield from ports.look(settings, server_runs=False)
         return
-    yield from machine.disk(settings)
+    yield machine.disk(settings)
     yield from machine.key(settings)
     yield from database.look(settings, now, full=full)
     try:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from rmactors import __version__
 from rmactors.clock import MINUTE
-from rmactors.doctor.machine import clock_finding, megabytes
+from rmactors.doctor.machine import clock_finding
 from rmactors.findings import Finding
 from rmactors.secrets import SecretBox, SecretError
 from rmactors.settings import Settings
@@ -14,6 +14,7 @@ from rmactors.store import secret_rows
 from rmactors.store.integrity import damage
 from rmactors.store.queries.condition import Condition, condition, schema_trouble
 from rmactors.store.reader import connect_read_only
+from rmactors.web.views.measures import size
 from rmactors.web.views.texts import many
 
 OVERDUE = 10 * MINUTE
@@ -44,12 +45,10 @@ def _look(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -
         return
     state = condition(db, settings.database, now)
     yield clock_finding(state.newest_at, now)
-    free = f", {megabytes(state.free)} of it free for reuse" if state.free else ""
-    yield Finding(True, f"the database is whole: {megabytes(state.size)}{free}")
+    free = f", {size(state.free)} of it free for reuse" if state.free else ""
+    yield Finding(True, f"the database is whole: {size(state.size)}{free}")
     if state.log_size > LARGE_LOG:
-        yield Finding(
-            False, f"the database's log has {megabytes(state.log_size)}: some program keeps an old state open"
-        )
+        yield Finding(False, f"the database's log has {size(state.log_size)}: some program keeps an old state open")
     yield _secrets(db, settings)
     yield from _queue(state, now)
     yield from _agents(state)

@@ -2,17 +2,16 @@
 
 import ctypes
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from rmactors.disk import room
 from rmactors.findings import Finding
 from rmactors.secrets import SecretBox, SecretError
 from rmactors.settings import Settings
+from rmactors.web.views.measures import size
 
-LEAST_FREE = 200_000_000
-"""Bytes. With less, one large report or one migration may be the one that finds the disk full."""
 _NOT_SYNCHRONISED = 5
 """TIME_ERROR of adjtimex(2)."""
 
@@ -43,24 +42,21 @@ def _synchronised() -> bool | None:
     return None if state < 0 else state != _NOT_SYNCHRONISED
 
 
-def disk(settings: Settings) -> Iterator[Finding]:
+def disk(settings: Settings) -> Finding:
     """Room for the database, and for a copy of it."""
-    data_dir = Path(settings.data_dir)
+    folder = Path(settings.data_dir)
     try:
-        free = shutil.disk_usage(data_dir).free
-        nodes = os.statvfs(data_dir)
+        found = room(settings.database)
     except OSError as error:
-        yield Finding(False, f"the data dir {data_dir} cannot be looked at: {error.strerror or error}")
-        return
-    size = settings.database.stat().st_size if settings.database.exists() else 0
-    if nodes.f_files and not nodes.f_favail:
-        yield Finding(False, f"the disk of {data_dir} has no inode left: no file can be made")
-    if free < LEAST_FREE:
-        yield Finding(False, f"only {megabytes(free)} are free on the disk of {data_dir}; the server stops at none")
-    elif free < size:
-        yield Finding(None, f"{megabytes(free)} are free on the disk of {data_dir}: less than the database has already")
-    else:
-        yield Finding(True, f"{megabytes(free)} are free on the disk of {data_dir}")
+        return Finding(False, f"the disk of {folder} cannot be looked at: {error.strerror or error}")
+    if not found.inodes:
+        return Finding(False, f"the disk of {folder} has no inode left: no file can be made")
+    free = size(found.free)
+    if found.low:
+        return Finding(False, f"only {free} are free on the disk of {folder}; nothing is taken in when it is full")
+    if found.free < found.database:
+        return Finding(None, f"{free} are free on the disk of {folder}: less than the database has already")
+    return Finding(True, f"{free} are free on the disk of {folder}")
 
 
 def data_dir(settings: Settings) -> Finding:
@@ -89,7 +85,3 @@ def key(settings: Settings) -> Iterator[Finding]:
             yield Finding(False, str(error))
     if settings.database.exists() and (mode := stat.S_IMODE(settings.database.stat().st_mode)) & 0o077:
         yield Finding(False, f"the database {settings.database} is open to others (mode {mode:04o}): chmod 600 it")
-
-
-def megabytes(size: float) -> str:
-    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{size / 1e6:,.1f} MB"

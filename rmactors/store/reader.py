@@ -16,7 +16,7 @@ class Reader:
     """A small pool of read-only connections, each used by one thread at a time."""
 
     def __init__(self, database: Path, connections: int = 4) -> None:
-        self._database = database
+        self.database = database
         self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._limiter = trio.CapacityLimiter(connections)
         self._closed = False
@@ -33,7 +33,7 @@ class Reader:
         try:
             connection = self._idle.get_nowait()
         except queue.Empty:
-            connection = connect_read_only(self._database)
+            connection = connect_read_only(self.database)
         try:
             connection.execute("BEGIN")
             result = query(connection, *args, **kwargs)

@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
+from rmactors.disk import room
 from rmactors.store.memory import oldest_unsent
 from rmactors.store.migrations import missing
 from rmactors.store.queries.figures import Queued, queues, space
@@ -53,7 +54,6 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
     (users,) = db.execute("SELECT count(*) FROM users WHERE disabled = 0").fetchone()
     (enabled,) = db.execute("SELECT count(*) FROM channels WHERE enabled = 1 AND deleted_at IS NULL").fetchone()
     size, free = space(db)
-    log = database.with_name(f"{database.name}-wal")
     return Condition(
         queues=queues(db),
         oldest_due_at=oldest_unsent(db, at),
@@ -64,5 +64,5 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
         agents=agents,
         size=size,
         free=free,
-        log_size=log.stat().st_size if log.exists() else 0,
+        log_size=room(database).log,
     )

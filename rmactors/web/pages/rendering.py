@@ -20,6 +20,7 @@ from rmactors.web.problems import Problem
 from rmactors.web.security import safe_next
 from rmactors.web.views import texts
 from rmactors.web.views.shell import TABS, Section, Shell
+from rmactors.web.views.storage import storage
 from rmactors.web.views.times import Moment, zone_named
 
 T = TypeVar("T")
@@ -82,6 +83,7 @@ async def render(template: str, **context: Any) -> str:
         "version": __version__,
         "user": actor(),
         "cookie_warning": not services().settings.cookie_secure,
+        "storage": storage(services().settings.database),
         "here": request.path + (f"?{query}" if query else ""),
     }
     return await in_thread(lambda: environment.get_template(template).render(**everywhere, **context))
