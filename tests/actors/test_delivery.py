@@ -5,6 +5,9 @@ Pauses between tries are the real ones, so what waits for one takes a second or 
 
 import json
 from collections import Counter
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +15,7 @@ import trio
 
 from rmactors import clock
 from rmactors.channels.tls import shared_ssl_context
-from rmactors.clock import HOUR, SECOND
+from rmactors.clock import DAY, HOUR, SECOND
 from rmactors.messages.writes import QueueReminders, RetryDelivery
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
@@ -111,10 +114,19 @@ async def test_what_was_cut_off_is_sent_again_after_a_crash_under_the_same_id(
     assert sorted(ids_of.values()) == [2, 2, 2]
 
 
+def in_seconds() -> str:
+    return "2"
+
+
+def as_a_date() -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=2), usegmt=True)
+
+
+@pytest.mark.parametrize("said", [in_seconds, as_a_date])
 async def test_a_pause_that_the_receiver_asked_for_outlives_a_crash_and_holds_for_messages_that_came_since(
-    office: Office, receiver: Receiver
+    said: Callable[[], str], office: Office, receiver: Receiver
 ) -> None:
-    host, receiver.script = office.works.ledger.host(), replies("429 Too Many Requests", retry_after="2")
+    host, receiver.script = office.works.ledger.host(), replies("429 Too Many Requests", retry_after=said())
     await office.save(receiver.url())
     await office.raise_(host, "refused")
     rows = office.works.ledger.rows
@@ -134,6 +146,26 @@ async def test_a_pause_that_the_receiver_asked_for_outlives_a_crash_and_holds_fo
     assert len(times) == 2
     assert min(times) >= due_at
     assert rows("SELECT attempts, state FROM deliveries ORDER BY seq") == [(2, "delivered"), (1, "delivered")]
+
+
+async def test_a_daily_quota_that_is_used_up_waits_for_midnight_or_for_somebody_who_changes_the_channel(
+    office: Office, receiver: Receiver
+) -> None:
+    quota = {"code": 42908, "http": 429, "error": "limit reached: daily message quota reached"}
+    host, receiver.script = office.works.ledger.host(), replies("429 Too Many Requests", json.dumps(quota).encode())
+    config = {"server_url": receiver.url(""), "topic": "backups"}
+    phone = await office.save_config(config, kind="ntfy")
+    before = clock.now()
+    await office.raise_(host, "a")
+    rows = office.works.ledger.rows
+    await until(lambda: rows("SELECT attempts FROM deliveries") == [(1,)])
+    ((due_at,),) = rows("SELECT due_at FROM deliveries")
+    assert due_at in ((before // DAY + 1) * DAY, (clock.now() // DAY + 1) * DAY)
+    assert rows("SELECT last_error FROM channels") == [(f"429 Too Many Requests: {quota['error']}",)]
+    receiver.script = FINE
+    await office.save_config({**config, "topic": "another"}, phone, kind="ntfy")
+    await office.until_states("delivered")
+    assert [request.line for request in receiver.requests] == ["POST /backups HTTP/1.1", "POST /another HTTP/1.1"]
 
 
 async def test_after_a_day_off_a_channel_that_had_been_failing_is_tried_before_anything_is_given_up(

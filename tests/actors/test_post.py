@@ -12,6 +12,15 @@ from tests.actors.works import until
 from tests.channels.receivers import Receiver, Script, cuts
 
 
+async def under_way(office: Office, receiver: Receiver, subject: str) -> tuple[str, str, Gate]:
+    """(channel, alert, gate): the receiver has got the raise, and answers when the gate is opened."""
+    gate = receiver.script = Gate()
+    channel_id = await office.save(receiver.url())
+    alert_id = await office.raise_(office.works.ledger.host(), subject)
+    await arrived(receiver, 1)
+    return channel_id, alert_id, gate
+
+
 async def test_a_channel_is_told_from_the_moment_it_is_made(office: Office, receiver: Receiver) -> None:
     host = office.works.ledger.host()
     await office.raise_(host, "before")
@@ -45,11 +54,7 @@ async def test_what_waits_on_a_channel_that_is_corrected_goes_to_its_new_address
 async def test_an_edit_lets_the_send_under_way_finish_and_repeats_nothing(
     office: Office, receiver: Receiver, other: Receiver
 ) -> None:
-    host, gate = office.works.ledger.host(), Gate()
-    receiver.script = gate
-    ops = await office.save(receiver.url())
-    alert = await office.raise_(host, "slow")
-    await arrived(receiver, 1)
+    ops, alert, gate = await under_way(office, receiver, "slow")
     await office.save(other.url(), ops, name="first edit")
     await office.save(other.url(), ops, name="second edit, before the first has come into effect")
     await office.resolve(alert)
@@ -64,29 +69,21 @@ async def test_an_edit_lets_the_send_under_way_finish_and_repeats_nothing(
 async def test_disabling_ends_what_waits_and_what_was_under_way_counts_as_what_became_of_it(
     office: Office, receiver: Receiver
 ) -> None:
-    host, gate = office.works.ledger.host(), Gate()
-    receiver.script = gate
-    ops = await office.save(receiver.url())
-    alert = await office.raise_(host, "under way")
-    await arrived(receiver, 1)
+    ops, alert, gate = await under_way(office, receiver, "under way")
     await office.acknowledge(alert)
     await office.save(receiver.url(), ops, enabled=False)
-    await office.raise_(host, "while off")
+    await office.raise_(office.works.ledger.host("nas2"), "while off")
     assert office.states() == ["dead", "dead"]
     gate.opened.set()
     await office.until_states("delivered", "dead")
     await office.save(receiver.url(), ops)
-    await office.raise_(host, "on again")
+    await office.raise_(office.works.ledger.host("nas3"), "on again")
     await office.until_states("delivered", "dead", "delivered")
     assert told(receiver) == [("raised", "under way"), ("raised", "on again")]
 
 
 async def test_a_channel_switched_off_and_on_waits_for_its_send_under_way(office: Office, receiver: Receiver) -> None:
-    host, gate = office.works.ledger.host(), Gate()
-    receiver.script = gate
-    ops = await office.save(receiver.url())
-    alert = await office.raise_(host, "a")
-    await arrived(receiver, 1)
+    ops, alert, gate = await under_way(office, receiver, "a")
     await office.save(receiver.url(), ops, enabled=False)
     await office.works.settle()
     await office.save(receiver.url(), ops)
@@ -101,12 +98,8 @@ async def test_a_channel_switched_off_and_on_waits_for_its_send_under_way(office
 async def test_a_deleted_channel_takes_its_queue_along_and_its_send_under_way_harms_nobody(
     office: Office, receiver: Receiver, other: Receiver
 ) -> None:
-    host, gate = office.works.ledger.host(), Gate()
-    receiver.script = gate
-    ops = await office.save(receiver.url())
     await office.save(other.url(), name="stays")
-    alert = await office.raise_(host, "a")
-    await arrived(receiver, 1)
+    ops, alert, gate = await under_way(office, receiver, "a")
     await office.delete(ops)
     gate.opened.set()
     await office.resolve(alert)
