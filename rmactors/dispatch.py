@@ -133,7 +133,7 @@ class Queue:
             attempts, seq, alert_id = heapq.heappop(self._ready)
             head = self._head(alert_id, seq)
             if head is not None and head.attempts == attempts:  # else it was tried as one of a group since
-                parcel = self._pack(head, now)
+                parcel = self._pack(head)
                 self._busy.update(item.alert_id for item in parcel.items)
                 return parcel
         return None
@@ -226,7 +226,7 @@ class Queue:
             return None
         return lane[0]
 
-    def _pack(self, head: Item, now: int) -> Parcel:
+    def _pack(self, head: Item) -> Parcel:
         later = self._standing_for(head)
         if later is not None:
             before = tuple(item for item in self._lanes[head.alert_id] if item.seq < later.seq)
@@ -240,9 +240,9 @@ class Queue:
             other = lane[0] if lane and alert_id not in self._busy else None
             if other is None or not other.grouped or other is head:
                 continue
-            # Tried again, a message has the id that it had and must tell the same: a receiver may drop what it knows.
-            same_tries = other.attempts == head.attempts
-            if other.due_at > now or not same_tries or self._standing_for(other) is not None:
+            # Of one window, or tried together before: under an id that a receiver may know, it must hear nothing new,
+            # for it may drop what it knows.
+            if other.due_at != head.due_at or self._standing_for(other) is not None:
                 self._groups.setdefault(head.host_id, set()).add(alert_id)
             else:
                 members.append(other)

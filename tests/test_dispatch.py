@@ -515,6 +515,13 @@ def test_a_group_is_tried_again_as_a_whole_under_the_same_id() -> None:
     assert second.main.attempts == 1
 
 
+def test_each_window_is_a_message_of_its_own_however_long_they_waited() -> None:
+    """After a crash nobody knows whether the first one's message was under way, and what it told."""
+    waiting = queue()
+    waiting.add([grouped(2, "b"), grouped(3, "c"), replace(grouped(4, "d"), due_at=2 * MINUTE)])
+    assert [names(parcel) for parcel in pick_all(waiting, HOUR)] == [["d2", "d3"], ["d4"]]
+
+
 def test_what_joins_a_host_later_is_no_part_of_a_group_that_was_tried_already() -> None:
     """A receiver may drop an id that it knows: under the same id it is told the same."""
     waiting = queue()

@@ -71,7 +71,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     arrived = result.verdict == "delivered"
     settled = tx.changed(
         "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?,"
-        " due_at), recipients_left = ?,"
+        " due_at), recipients_left = ?, grouped = 0,"  # tried: after a restart no other may join it under its id
         " finished_at = ? WHERE id = ? AND (state = 'queued' OR (? AND state = 'dead' AND attempts < ?))",
         (
             state, write.attempt, result.error, write.due_at,

@@ -8,7 +8,7 @@ import pytest
 from rmactors.clock import HOUR
 from rmactors.messages.notices import Attempt
 from rmactors.messages.writes import Committed, DeleteSilence, Duplicate, QueueReminders, ReleaseHeld
-from rmactors.store.memory import load_channels
+from rmactors.store.memory import load_channels, load_due
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 
 
@@ -359,6 +359,16 @@ def test_only_raises_are_grouped(ledger: Ledger) -> None:
     ledger.resolve(second)
     rows = ledger.rows("SELECT event, grouped FROM deliveries ORDER BY seq")
     assert rows == [("alert.raised", 0), ("alert.raised", 1), ("alert.acknowledged", 0), ("alert.resolved", 0)]
+
+
+def test_what_was_tried_once_is_joined_by_nothing_after_a_restart(ledger: Ledger) -> None:
+    ops, host = ledger.channel(group_seconds=300), ledger.host()
+    for subject in "abc":
+        ledger.raise_(host, subject)
+    _, second, third = (id for (id,) in ledger.rows("SELECT id FROM deliveries ORDER BY seq"))
+    ledger.settle(second, Attempt("retry", 503, 1.0, "later"), due_at=minute(9))
+    loaded = {item.id: item for item in load_due(ledger.connection, ops, 0, 10)}
+    assert (loaded[second].grouped, loaded[third].grouped) == (False, True)
 
 
 def test_a_window_belongs_to_one_channel(ledger: Ledger) -> None:
