@@ -275,6 +275,26 @@ async def test_strangers_of_one_address_are_bounded_and_who_signed_in_is_not(
                 assert await is_served(browser), port
 
 
+async def test_guessing_credentials_is_slowed_down_and_nobody_is_kept_out_for_good(
+    besieged: Server, host: Credential
+) -> None:
+    """Each wrong token keeps its place among the address's strangers for some seconds."""
+    answers: list[bytes | None] = []
+
+    async def guess(number: int) -> None:
+        answers.append(await attack(besieged.agent_port, upgrade(f"rmh_{number}"), 20.0))
+
+    async with trio.open_nursery() as nursery:
+        for number in range(3 * PER_ADDRESS):
+            nursery.start_soon(guess, number)
+    assert Counter(map(status, answers)).keys() == {401, 0}
+    with trio.fail_after(60):
+        while status(await attack(besieged.agent_port, upgrade("rmh_one_more"))) == 0:  # noqa: ASYNC110 - a server's
+            await trio.sleep(0.2)
+    async with raw_link(besieged, host.token) as link:
+        await link.hello()
+
+
 async def test_signed_in_agents_of_one_address_are_not_capped(besieged: Server, host: Credential) -> None:
     async def one(task_status: trio.TaskStatus[None]) -> None:
         async with raw_link(besieged, host.token) as link:
