@@ -6,14 +6,14 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check coverage machine format bench soak drill install-guide screenshots wheel clean
+.PHONY: demo test check coverage machine format bench soak drill install-guide service-drill screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
 	@$(BIN)/rmactors demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-chromium debian-tools
+	@$(MAKE) --no-print-directory debian-restic debian-chromium debian-systemd debian-tools
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/installed-dev
@@ -46,8 +46,12 @@ drill: $(VENV)/installed-dev
 	$(BIN)/python -m bench.drill $(ARGS)
 
 install-guide: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic
+	@$(MAKE) --no-print-directory debian-restic debian-curl
 	$(BIN)/python -m bench.install_guide
+
+service-drill: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory debian-tools
+	$(BIN)/python -m bench.service_drill
 
 screenshots: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-chromium
@@ -76,7 +80,7 @@ $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 
 # ---- Debian packages
 
-.PHONY: debian-venv debian-restic debian-chromium debian-tools apt-lists
+.PHONY: debian-venv debian-restic debian-chromium debian-curl debian-systemd debian-tools apt-lists
 
 debian-venv: apt-lists
 	@if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv >/dev/null; \
@@ -92,11 +96,22 @@ debian-chromium: apt-lists
 	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-dejavu-core >/dev/null; \
 	else echo "Chromium is not installed. Type: sudo apt-get install chromium" >&2; fi
 
-# nginx, caddy and Prometheus as Debian ships them, unpacked beside the virtual environment: nothing of the machine
-# changes, and no service starts.
+debian-curl: apt-lists
+	@command -v curl >/dev/null && exit 0; \
+	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q curl >/dev/null; \
+	else echo "curl is not installed. Type: sudo apt-get install curl" >&2; fi
+
+# For systemd-analyze. Where systemd does not run, installing it starts nothing.
+debian-systemd: apt-lists
+	@command -v systemd-analyze >/dev/null && exit 0; \
+	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q systemd >/dev/null; \
+	else echo "systemd-analyze is not installed. Type: sudo apt-get install systemd" >&2; fi
+
+# nginx, caddy, Prometheus and systemd-nspawn as Debian ships them, unpacked beside the virtual environment: nothing of
+# the machine changes, and no service starts.
 debian-tools: | $(VENV)/bin/pip
 	@test -e $(VENV)/tools/unpacked && exit 0; mkdir -p $(VENV)/tools && cd $(VENV)/tools && \
-	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus >/dev/null 2>&1; }; \
+	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus systemd-container >/dev/null 2>&1; }; \
 	if get || { [ -n "$(APT)" ] && apt-get update -q >/dev/null && get; }; \
 	then for package in *.deb; do dpkg -x $$package . || exit 1; done; rm -f ./*.deb; touch unpacked; \
 	else echo "The tests of deploy/ need Debian's nginx, caddy and prometheus, which cannot be fetched here." >&2; fi

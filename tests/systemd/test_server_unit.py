@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from rmactors.agent import unit as agent_unit
+from rmactors.agent.settings import AgentFile
 from rmactors.cli import units
 from rmactors.cli.main import main
 from rmactors.systemd import server as unit
@@ -69,19 +71,28 @@ def test_a_setting_that_cannot_be_used_is_said_before_anything_is_written(tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
+UNITS = {
+    unit.NAME: lambda command: unit.render(command, ["--log-level=info"], unit.DATA_DIR, in_home=False),
+    agent_unit.NAME: lambda command: agent_unit.render(
+        command, Path("/etc/rmactors/agent.toml"), Path("/var/lib/rmactors-agent"), AgentFile()
+    ),
+}
+
+
+# 0 is nothing to attack, 100 everything: the server has a user of its own, the agent reads every file as root.
+@pytest.mark.parametrize(("name", "exposed"), [(unit.NAME, 20), (agent_unit.NAME, 60)])
+def test_systemd_finds_nothing_wrong_with_the_unit(name: str, exposed: int, tmp_path: Path) -> None:
     if shutil.which("systemd-analyze") is None:
         if os.environ.get("CI") == "true":
             pytest.fail("systemd-analyze is not installed, and CI=true does not skip")
         pytest.skip("systemd-analyze is not installed")
-    file = tmp_path / unit.NAME
-    file.write_text(unit.render([sys.executable, "-m", "rmactors"], ["--log-level=info"], unit.DATA_DIR, in_home=False))
+    file = tmp_path / name
+    file.write_text(UNITS[name]([sys.executable, "-m", "rmactors"]))
     verified = subprocess.run(["systemd-analyze", "verify", file], capture_output=True, text=True, timeout=60)
-    about_ours = [line for line in (verified.stdout + verified.stderr).splitlines() if unit.NAME in line]
+    about_ours = [line for line in (verified.stdout + verified.stderr).splitlines() if name in line]
     assert (verified.returncode, about_ours) == (0, [])
-    # 0 is nothing to attack, 10 everything: a service without any hardening has 9.6.
     judged = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--threshold=20", "--no-pager", file],
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={exposed}", "--no-pager", file],
         capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert judged.returncode == 0, judged.stdout[-500:]
