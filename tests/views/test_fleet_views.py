@@ -80,7 +80,7 @@ def test_a_host_that_works_says_what_it_does() -> None:
 
 def test_runs_without_a_schedule_get_a_strip_by_plan() -> None:
     view = HostView(host(), [], {})
-    runs = [SubjectRuns(view.host.id, "plan:home", "3s")]
+    runs = [SubjectRuns(view.host.id, "plan:home", "3succeeded")]
     found = Fleet([view], 1, 0, [], {}, runs)
     assert [strip.name for strip in fleet.host_lines(found, MOMENT, 90.0)[0].strips] == ["home"]
 

@@ -18,20 +18,30 @@ def of(runs: str, expected: Iterable[int] = (), counts_from: int = 0) -> tuple[s
     return strips.days(strips.window(UTC), runs, frozenset(expected), counts_from, NOW)
 
 
-@pytest.mark.parametrize(("run", "day"), [("3s", "good"), ("3p", "partial"), ("3f", "failed"), ("3r", "running")])
+@pytest.mark.parametrize(
+    ("run", "day"),
+    [
+        ("3succeeded", "good"),
+        ("3partial", "partial"),
+        ("3failed", "failed"),
+        ("3running", "running"),
+        ("3failed,3skipped,3queued", "failed"),
+        ("3cancelled", "none"),
+    ],
+)
 def test_a_day_is_what_its_run_became(run: str, day: strips.Day) -> None:
     assert of(run)[3] == day
 
 
 def test_the_newest_run_of_a_day_tells_and_a_running_one_comes_first() -> None:
-    assert of("3f,3s")[3] == "good"
-    assert of("3s,3f")[3] == "failed"
+    assert of("3failed,3succeeded")[3] == "good"
+    assert of("3succeeded,3failed")[3] == "failed"
     assert of("3r,3f")[3] == "running"
 
 
 def test_a_day_on_which_something_was_due_and_nothing_ran_is_missed() -> None:
     assert of("", [3])[3] == "missed"
-    assert of("4s", [3])[3:5] == ("missed", "good")
+    assert of("4succeeded", [3])[3:5] == ("missed", "good")
 
 
 def test_today_is_not_missed_before_it_is_over() -> None:
@@ -45,7 +55,7 @@ def test_days_before_the_schedule_was_made_are_not_missed() -> None:
 
 
 def test_the_words_count_each_kind_of_day() -> None:
-    found = strips.strip("home", of("1s,2s,3f", [4]))
+    found = strips.strip("home", of("1succeeded,2succeeded,3failed", [4]))
     assert found.words == "home, last 30 days: 2 good, 1 failed, 1 did not run, 26 with nothing due"
     assert [kind for kind, _path in found.paths] == ["good", "failed", "missed", "none"]
 

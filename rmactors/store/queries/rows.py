@@ -9,15 +9,18 @@ R = TypeVar("R")
 
 
 def columns(kind: type[Any], table: str = "") -> str:
-    """The SELECT list for a dataclass: its field names, in order."""
+    """The SELECT list for a dataclass or a named tuple: its field names, in order."""
     prefix = f"{table}." if table else ""
-    return ", ".join(prefix + field.name for field in dataclasses.fields(kind))
+    names = getattr(kind, "_fields", None) or [field.name for field in dataclasses.fields(kind)]
+    return ", ".join(prefix + name for name in names)
 
 
 def read(kind: type[R], rows: Iterable[sqlite3.Row]) -> list[R]:
     """The rows of a SELECT of `columns(kind)`."""
     if isinstance(rows, sqlite3.Cursor):
         rows.row_factory = None  # plain tuples: names are of no use here
+    if make := getattr(kind, "_make", None):  # of a named tuple: several times as fast
+        return list(map(make, rows))
     return [kind(*row) for row in rows]
 
 

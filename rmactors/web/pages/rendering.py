@@ -5,10 +5,12 @@ Rendering happens beside the event loop, so that a large page delays no notifica
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final, TypeVar, cast
 
 import jinja2
 import trio
+from markupsafe import Markup
 from quart import Blueprint, Quart, Response, current_app, request
 from quart.blueprints import BlueprintSetupState
 
@@ -19,6 +21,7 @@ from rmactors.web.access import actor, is_htmx, route, services, way_back
 from rmactors.web.problems import Problem
 from rmactors.web.security import safe_next
 from rmactors.web.views import texts
+from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.shell import TABS, Section, Shell
 from rmactors.web.views.storage import storage
 from rmactors.web.views.times import Moment, zone_named
@@ -28,6 +31,8 @@ T = TypeVar("T")
 blueprint = Blueprint("shell", __name__)
 _LIMITER: Final = trio.CapacityLimiter(2)
 """Pages rendered at once: rendering is the processor's work, more threads would not make it faster."""
+_ROWS_KEPT: Final = 2048
+"""About 1 KiB each."""
 
 
 def _prepare(setup: BlueprintSetupState) -> None:
@@ -37,7 +42,21 @@ def _prepare(setup: BlueprintSetupState) -> None:
     app.jinja_env.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]
     app.jinja_env.globals["tabs"] = TABS
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    app.extensions["rmactors.pages"] = app.jinja_env.overlay(enable_async=False)
+    pages = app.jinja_env.overlay(enable_async=False)
+    app.extensions["rmactors.pages"] = pages
+    pages.globals["host_row"] = _kept(pages, "hosts/row.html", "host_row")
+
+
+def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine], Markup]:
+    """A template's macro that remembers what it made of which line: lists are fetched again and again, and most of
+    their rows look as they did before."""
+
+    @lru_cache(maxsize=_ROWS_KEPT)
+    def made(line: HostLine) -> Markup:
+        row: Markup = getattr(environment.get_template(template).module, macro)(line)
+        return row
+
+    return made
 
 
 blueprint.record_once(_prepare)

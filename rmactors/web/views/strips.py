@@ -4,6 +4,7 @@ One path for each kind of day, so that five hundred strips stay a small page. Da
 colour: a partial day is lower, a failed one taller, a missed one hollow, one on which nothing was due a speck.
 """
 
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +31,11 @@ _STROKES: Final[Mapping[Day, str]] = {
     "missed": "M{l}.75 3.75h3.5v14.5h-3.5z",
     "none": "M{x}.5 17v2",
 }
-_OF_LETTER: Final[Mapping[str, Day]] = {"s": "good", "p": "partial", "f": "failed", "r": "running"}
+_OF_STATUS: Final[Mapping[str, Day]] = {
+    "succeeded": "good", "partial": "partial", "failed": "failed", "running": "running",
+}  # fmt: skip
+"""What is queued, was skipped or called off is no run of a day."""
+_RUN: Final = re.compile(r"(\d+)([a-z]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +96,10 @@ def days(shown: Window, runs: str, expected: frozenset[int], counts_from: int, n
 @lru_cache(maxsize=4096)
 def _days(count: int, runs: str, expected: frozenset[int], first: int, over: int) -> tuple[Day, ...]:
     found: list[Day] = ["missed" if n in expected and first <= n < over else "none" for n in range(count)]
-    for run in runs.split(",") if runs else ():
-        day = int(run[:-1])
+    for number, status in _RUN.findall(runs):
+        day = int(number)
         if found[day] != "running":  # one that goes on tells more than one that has ended
-            found[day] = _OF_LETTER[run[-1]]
+            found[day] = _OF_STATUS.get(status, found[day])
     return tuple(found)
 
 
@@ -116,6 +121,7 @@ def _expected(shown: Window, expression: str, zone: str) -> frozenset[int]:
     return frozenset(found)
 
 
+@lru_cache(maxsize=4096)
 def strip(name: str, of_days: tuple[Day, ...]) -> Strip:
     """The days as shapes and as words."""
     return Strip(name, _paths(of_days), in_words(name, of_days), of_days)
