@@ -62,6 +62,7 @@ def touch_alert(tx: Transaction, write: TouchAlert) -> None:
 
 @handles(AcknowledgeAlert)
 def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
+    outbox.release_before(tx, write.alert_id, write.at)
     row = _unresolved(
         tx,
         write.alert_id,
@@ -79,6 +80,7 @@ def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
 
 @handles(ResolveAlert)
 def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
+    outbox.release_before(tx, write.alert_id, write.at)
     row = _unresolved(
         tx,
         write.alert_id,

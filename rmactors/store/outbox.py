@@ -103,32 +103,47 @@ def silence_of(tx: Transaction, alert: Alert, tags: list[str], at: int) -> Silen
 
 @handles(ReleaseHeld)
 def release_held(tx: Transaction, write: ReleaseHeld) -> None:
-    held = tx.rows(
-        "SELECT alerts.*, held.channel_id AS held_for FROM held JOIN alerts ON alerts.id = held.alert_id"
-        " WHERE alerts.resolved_at IS NULL AND alerts.acknowledged_at IS NULL ORDER BY alerts.created_at, alerts.id"
-    )
+    _release(tx, tx.rows(f"{_HELD} ORDER BY alerts.created_at, alerts.id"), write.at)
+
+
+def release_before(tx: Transaction, alert_id: str, at: int) -> None:
+    """An alert is about to be acknowledged or resolved: if the silence over it has ended, its raise goes out first."""
+    _release(tx, tx.rows(f"{_HELD} AND alerts.id = ?", (alert_id,)), at)
+
+
+_HELD = (
+    "SELECT alerts.*, held.channel_id AS held_for FROM held JOIN alerts ON alerts.id = held.alert_id"
+    " WHERE alerts.resolved_at IS NULL AND alerts.acknowledged_at IS NULL"
+)
+
+
+def _release(tx: Transaction, held: list[sqlite3.Row], at: int) -> None:
     if not held:
         return
     channels = {channel.id: channel for channel in _channels(tx)}
+    silenced: dict[tuple[str, str], bool] = {}  # a silence does not look further than at host and kind
     said: set[str] = set()
     for row in held:
-        alert = Alert.from_row(row)
-        tags = _tags(tx, alert.host_id)
+        about = row["host_id"], row["kind"]
+        if about not in silenced:
+            silenced[about] = silence_of(tx, Alert.from_row(row), _tags(tx, row["host_id"]), at) is not None
         channel = channels.get(row["held_for"])
-        if channel is None or silence_of(tx, alert, tags, write.at) is not None:
+        if channel is None or silenced[about]:
             continue
+        alert = Alert.from_row(row)
         tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
-        if not channel.filter.takes("alert.raised", alert.severity, tags):
+        if not channel.filter.takes("alert.raised", alert.severity, _tags(tx, alert.host_id)):
             continue
         if alert.id not in said:
             said.add(alert.id)
-            add_event(tx, alert.id, None, write.at, "unsilenced", note="the silence ended")
+            add_event(tx, alert.id, None, at, "unsilenced", note="the silence ended")
         pos = tx.row("SELECT pos FROM alerts WHERE id = ?", (alert.id,))
         assert pos is not None
-        _queue(tx, channel, alert, "alert.raised", pos["pos"], write.at, None, None)
+        _queue(tx, channel, alert, "alert.raised", pos["pos"], at, None, None)
         if channel.remind:
-            _tell(tx, channel, alert.id, write.at)
-    tx.wake.topics.add("alerts")
+            _tell(tx, channel, alert.id, at)
+    if said:
+        tx.wake.topics.add("alerts")
 
 
 @handles(QueueReminders)

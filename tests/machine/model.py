@@ -4,6 +4,7 @@ Written from the description of the product, not from the code: it keeps everyth
 of it again each time, where the code keeps a few numbers. Times in microseconds.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -32,7 +33,10 @@ class Channel:
 
 @dataclass(eq=False)
 class Alert:
-    """`told` is what each channel is sent, in order. `held` channels have not been told of the raise."""
+    """`told` is what each channel is sent, in order, `answered` how many of those arrived or never will.
+
+    `held` channels have not been told of the raise.
+    """
 
     key: Key
     raised_at: int
@@ -44,6 +48,7 @@ class Alert:
     told: dict[str, list[str]] = field(default_factory=dict)
     told_at: dict[str, int] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
+    answered: Counter[str] = field(default_factory=Counter)
     never_arrived: set[str] = field(default_factory=set)
 
 
@@ -238,6 +243,7 @@ class Model:
 
     def acknowledge(self, alert: Alert, by: str, now: int) -> None:
         if alert.acknowledged_by is None:
+            self._release(alert, now)
             alert.acknowledged_by = by
             alert.timeline.append("acknowledged")
             self._tell(alert, "alert.acknowledged", now)
@@ -282,6 +288,7 @@ class Model:
         self._tell(alert, "alert.raised", now)
 
     def _resolve(self, alert: Alert, by: str, now: int) -> None:
+        self._release(alert, now)
         alert.resolved_by = by
         alert.timeline.append("resolved")
         self._tell(alert, "alert.resolved", now)
@@ -301,16 +308,18 @@ class Model:
                 alert.told.setdefault(name, []).append(event)
 
     def release(self, now: int) -> None:
-        """What a silence held back and none holds any more, if it still is to be told."""
         for alert in self.alerts:
-            if alert.resolved_by or alert.acknowledged_by or self._is_silenced(alert, now):
-                continue
-            if alert.held:
-                alert.timeline.append("unsilenced")
-            for name in alert.held:
-                alert.told.setdefault(name, []).append("alert.raised")
-                alert.told_at[name] = now
-            alert.held.clear()
+            self._release(alert, now)
+
+    def _release(self, alert: Alert, now: int) -> None:
+        """What a silence held back and none holds any more, if it still is to be told."""
+        if alert.resolved_by or alert.acknowledged_by or not alert.held or self._is_silenced(alert, now):
+            return
+        alert.timeline.append("unsilenced")
+        for name in alert.held:
+            alert.told.setdefault(name, []).append("alert.raised")
+            alert.told_at[name] = now
+        alert.held.clear()
 
     def _remind(self, now: int) -> None:
         for alert in self.alerts:
@@ -320,9 +329,11 @@ class Model:
                 due = alert.told_at.get(name, alert.raised_at) + channel.remind <= now
                 wanted = channel.remind and self._takes(name, "alert.reminder", alert)
                 if due and wanted and name not in alert.held:
-                    alert.told.setdefault(name, []).append("alert.reminder")
                     alert.told_at[name] = now
-                    alert.timeline.append("reminded")
+                    told = alert.told.setdefault(name, [])
+                    if "alert.reminder" not in told[alert.answered[name] :]:  # else one waits already
+                        told.append("alert.reminder")
+                        alert.timeline.append("reminded")
 
     def _takes(self, name: str, event: str, alert: Alert) -> bool:
         channel, (host, kind, _) = self.channels[name], alert.key

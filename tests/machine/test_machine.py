@@ -363,18 +363,18 @@ class Machine(RuleBasedStateMachine):
         for host in self.hosts[:2]:
             self.model.online.pop(host, None)
 
-    @rule(which=pick, verdict=st.sampled_from(["delivered", "dead"]))
-    def a_receiver_answers(self, which: int, verdict: Any) -> None:
-        """One of the oldest that wait on a channel is told, or refused for good."""
+    @rule(which=pick, verdict=st.sampled_from(["delivered", "delivered", "dead"]), most=st.sampled_from([1, 20]))
+    def a_receiver_answers(self, which: int, verdict: Any, most: int) -> None:
+        """The oldest that wait on a channel are told, or refused for good."""
         ledger = self.engine.ledger
         name, channel_id = one(list(self.channels.items()), which)
-        oldest = (
-            "SELECT id, event, alert_id FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq LIMIT 1"
-        )
-        for delivery_id, event, alert_id in ledger.rows(oldest, channel_id):
+        queued = "SELECT id, event, alert_id FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq"
+        for delivery_id, event, alert_id in ledger.rows(f"{queued} LIMIT {most}", channel_id):
             ledger.settle(delivery_id, Attempt(verdict, 200, 1.0))
+            alert = self._alerts()[alert_id]
+            alert.answered[name] += 1
             if verdict == "dead" and event == "alert.raised":
-                self._alerts()[alert_id].never_arrived.add(name)
+                alert.never_arrived.add(name)
 
     # ---- what must be so
 

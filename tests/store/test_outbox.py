@@ -154,6 +154,21 @@ def test_deleting_a_silence_releases_at_once(ledger: Ledger) -> None:
     assert ledger.woken.channels == {ops}
 
 
+@pytest.mark.parametrize("change", ["acknowledge", "resolve"])
+def test_what_changes_after_the_silence_and_before_the_next_tick_is_told_from_the_beginning(
+    ledger: Ledger, change: str
+) -> None:
+    ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(ledger.host(), at=minute(1))
+    getattr(ledger, change)(alert, minute(10))
+    release(ledger, minute(11))
+    event = {"acknowledge": "acknowledged", "resolve": "resolved"}[change]
+    assert ledger.outbox() == [("raised", "queued"), (event, "queued")]
+    assert ledger.timeline(alert) == ["raised", "silenced", "unsilenced", event]
+    assert [pos for (pos,) in ledger.rows("SELECT pos FROM deliveries ORDER BY seq")] == [3, 4]
+
+
 def test_the_last_of_two_silences_releases(ledger: Ledger) -> None:
     ledger.channel()
     ledger.silence(ends_at=minute(10))
