@@ -36,7 +36,7 @@ def test_a_day_is_what_its_run_became(run: str, day: strips.Day) -> None:
 def test_the_newest_run_of_a_day_tells_and_a_running_one_comes_first() -> None:
     assert of("3failed,3succeeded")[3] == "good"
     assert of("3succeeded,3failed")[3] == "failed"
-    assert of("3r,3f")[3] == "running"
+    assert of("3running,3failed")[3] == "running"
 
 
 def test_a_day_on_which_something_was_due_and_nothing_ran_is_missed() -> None:

@@ -10,7 +10,6 @@ from typing import Any, Final, TypeVar, cast
 
 import jinja2
 import trio
-from markupsafe import Markup
 from quart import Blueprint, Quart, Response, current_app, request
 from quart.blueprints import BlueprintSetupState
 
@@ -47,13 +46,13 @@ def _prepare(setup: BlueprintSetupState) -> None:
     pages.globals["host_row"] = _kept(pages, "hosts/row.html", "host_row")
 
 
-def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine], Markup]:
+def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine], str]:
     """A template's macro that remembers what it made of which line: lists are fetched again and again, and most of
-    their rows look as they did before."""
+    their rows look as they did before. What it gives is markup."""
 
     @lru_cache(maxsize=_ROWS_KEPT)
-    def made(line: HostLine) -> Markup:
-        row: Markup = getattr(environment.get_template(template).module, macro)(line)
+    def made(line: HostLine) -> str:
+        row: str = getattr(environment.get_template(template).module, macro)(line)
         return row
 
     return made
