@@ -117,4 +117,4 @@ debian-tools: | $(VENV)/bin/pip
 	else echo "The tests of deploy/ need Debian's nginx, caddy and prometheus, which cannot be fetched here." >&2; fi
 
 apt-lists:
-	@if [ -n "$(APT)" ] && ! { command -v restic && command -v chromium; } >/dev/null 2>&1; then apt-get update -q >/dev/null; fi
+	@if [ -n "$(APT)" ] && ! { command -v restic && command -v chromium && command -v systemd-analyze && command -v curl; } >/dev/null 2>&1; then apt-get update -q >/dev/null; fi

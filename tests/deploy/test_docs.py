@@ -72,7 +72,7 @@ def test_the_guide_leads_from_nothing_to_a_restore() -> None:
         script(found, {"127.0.0.1:9": "x"})
 
 
-@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS[1:], ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES_WITH_COMMANDS, ids=lambda page: page.name)
 def test_what_a_page_links_to_in_the_repository_is_there(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
