@@ -18,7 +18,7 @@ from rmactors.agent import process, this_host
 from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_output import Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
 from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import Digest, Verdict, judge
@@ -256,6 +256,8 @@ class ResticJob:
                 self._line(item.stream, item.text)
             case ItemTrouble():
                 self._line("stderr", item.message)
+            case ExitError(message=message) if message:
+                self._line("stderr", message.partition("\n")[0])
             case Summary():
                 self._line("stdout", _in_a_line(item.numbers))
             case Progress():

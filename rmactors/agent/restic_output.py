@@ -14,6 +14,7 @@ Stream = Literal["stdout", "stderr"]
 
 LONGEST_LINE: Final = 4 << 20
 """Bytes. The longest line worth reading is the JSON of many snapshots; what is beyond is cut off."""
+_LINES_OF_A_MESSAGE: Final = 10
 _NUMBERS: Final = {
     "files_new": "files_new",
     "files_changed": "files_changed",
@@ -77,7 +78,7 @@ class ItemTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ExitError:
-    """restic's own last word (0.18 and later)."""
+    """restic's own last word (0.18 and later). Its first line says it; others may tell more, or be a stack trace."""
 
     code: int | None
     message: str
@@ -158,7 +159,8 @@ def _json_item(line: str) -> Item | None:
             return _trouble(found)
         case "exit_error":
             code = found.get("code")
-            return ExitError(code if isinstance(code, int) else None, _text(found.get("message")))
+            lines = str(found.get("message") or "").splitlines()[:_LINES_OF_A_MESSAGE]
+            return ExitError(code if isinstance(code, int) else None, "\n".join(map(_text, lines)))
         case "change":
             return Text("stdout", f"{_text(found.get('modifier'))} {_text(found.get('path'))}")
         case "verbose_status" | "initialized" | "statistics" | "version":

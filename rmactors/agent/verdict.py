@@ -85,7 +85,8 @@ class Digest:
                         self.first_troubles.append(item)
             case ExitError():
                 self.exit_error, self.speaks_restic = item, True
-                self._read_line(item.message)
+                for line in item.message.splitlines():
+                    self._read_line(line)
             case Listing(value=value):
                 self.listing = value
             case _:
@@ -212,7 +213,7 @@ def _all_text(digest: Digest) -> str:
 
 def _last_words(digest: Digest) -> str:
     if digest.exit_error and digest.exit_error.message:
-        return _without_prefix(digest.exit_error.message)
+        return _without_prefix(digest.exit_error.message.partition("\n")[0])
     if digest.first_fatal:
         return _without_prefix(digest.first_fatal)
     for line in reversed(digest.last_stderr):

@@ -1,5 +1,7 @@
 """The table that turns restic's exit codes and words into status, reason and a sentence. One row per case."""
 
+import json
+
 import pytest
 
 from rmactors.agent.restic_output import OutputParser
@@ -17,6 +19,8 @@ UNREAD = '{"message_type":"error","error":{"message":"open /x: permission denied
 SCAN = UNREAD.replace("archival", "scan")
 SUMMARY = '{"message_type":"summary","files_new":1,"snapshot_id":"82f6f905"}\n'
 EXIT_ERROR = '{"message_type":"exit_error","code":1,"message":"Fatal: unable to save snapshot: connection reset"}\n'
+TRACE = '{"message_type":"exit_error","code":1,"message":"mkdir /x: permission denied\\nmain.main\\n\\t/m.go:1"}\n'
+LOCKED_JSON = json.dumps({"message_type": "exit_error", "code": 11, "message": f"Fatal: {LOCKED}"}) + "\n"
 NO_REPOSITORY = (
     "Fatal: unable to open config file: stat /srv: no such file or directory\n"
     "Is there a repository at the following location?\n/srv\n"
@@ -76,6 +80,9 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
         # exit_error explains where the code says nothing, on whichever stream
         ("backup", 1, "", EXIT_ERROR, "failed", "error", "unable to save snapshot: connection reset"),
         ("backup", 1, EXIT_ERROR, "", "failed", "error", "unable to save snapshot: connection reset"),
+        # 0.19 adds a stack trace; of a lock, its age
+        ("backup", 1, "", TRACE, "failed", "error", "mkdir /x: permission denied"),
+        ("prune", 11, "", LOCKED_JSON, "failed", "locked", "repository locked by pid 12 on nas since 5m3s"),
         # a code that nobody knows is a failure
         ("backup", 99, SUMMARY, "", "failed", "error", "exit code 99"),
         # signals
