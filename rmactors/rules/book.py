@@ -241,7 +241,8 @@ def _change(book: Book, write: SaveSchedule | DeleteSchedule | DeleteHost | Crea
 def _save_schedule(book: Book, write: SaveSchedule) -> Verdict:
     known = book.schedules.get(write.schedule_id)
     ended: tuple[Write, ...] = ()
-    if known is not None:
+    # A new name alone leaves the slot missed.
+    if known is not None and (write.anchor_at != known.slots.anchor_at or not write.enabled):
         key = Key(write.host_id, "stale_schedule", write.schedule_id)
         text = wording.not_expected(known.name, "changed" if write.enabled else "disabled")
         ended = keep(book, key, conditions.clear(key, book.track(key), text, write.at)).writes

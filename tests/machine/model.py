@@ -260,9 +260,10 @@ class Model:
         known = self.schedules.get(write.schedule_id)
         if known is None:
             self.schedules[write.schedule_id] = Schedule(write)
-        else:
-            known.saved = write
+            return
+        if write.anchor_at != known.saved.anchor_at or not write.enabled:
             self.clear((write.host_id, "stale_schedule", write.schedule_id), write.at)
+        known.saved = write
 
     def delete_schedule(self, schedule_id: str, now: int) -> None:
         self.schedules[schedule_id].deleted = True

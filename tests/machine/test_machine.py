@@ -6,6 +6,7 @@ Hypothesis makes up what happens and shortens what goes wrong. `make machine` pl
 import logging
 import shutil
 from collections import Counter, defaultdict
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -292,6 +293,13 @@ class Machine(RuleBasedStateMachine):
         self._change(
             write, lambda: self.model.save_schedule(write), refused=lambda: self.model.schedules[schedule_id].deleted
         )
+
+    @precondition(lambda self: any(not schedule.deleted for schedule in self.model.schedules.values()))
+    @rule(which=pick)
+    def rename_a_schedule(self, which: int) -> None:
+        known = one([schedule for schedule in self.model.schedules.values() if not schedule.deleted], which)
+        write = replace(known.saved, name="Nights", at=self.now)
+        self._change(write, lambda: self.model.save_schedule(write), refused=lambda: known.deleted)
 
     @precondition(lambda self: any(not schedule.deleted for schedule in self.model.schedules.values()))
     @rule(which=pick)

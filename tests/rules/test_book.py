@@ -350,6 +350,14 @@ def test_changing_or_disabling_a_schedule_ends_its_missed_slot(enabled: bool) ->
     assert after.slots.last_slot_at == THREE - DAY
 
 
+def test_a_new_name_alone_leaves_the_slot_missed() -> None:
+    given = missed()
+    verdict = tell(given, save(name="Nights", anchor_at=given.schedules["s"].slots.anchor_at))
+    assert kinds(verdict) == ["SaveSchedule"]
+    assert given.schedules["s"].name == "Nights"
+    assert given.track(Key("host", "stale_schedule", "s")).alert is not None
+
+
 def test_changing_a_schedule_keeps_the_alerts_about_its_jobs() -> None:
     given = book()
     tell(given, end(), "failed")
