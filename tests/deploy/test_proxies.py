@@ -11,10 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 import trio
+from playwright.sync_api import Browser, expect
 
 from tests.channels.certificates import Authority, make_authority
 from tests.deploy.tools import DEPLOY, program, running
-from tests.e2e.agents import raw_link
+from tests.e2e.agents import ended, enroll_host, raw_link, simulated
 from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually, free_port, running_server
 
 PASSWORD = "a long enough password"
@@ -162,6 +163,30 @@ async def test_events_come_at_once(site: Site) -> None:
                 assert chunk, heard
                 heard += chunk
     assert heard.startswith(b"HTTP/1.1 200")
+
+
+def test_a_page_in_a_browser_changes_by_itself_behind_the_proxy(site: Site, browser: Browser) -> None:
+    visitor = browser.new_context(base_url=site.url, ignore_https_errors=True)  # the authority is ours alone
+    try:
+        page = visitor.new_page()
+        page.goto("/alerts")
+        page.get_by_label("User name").fill("ann")
+        page.get_by_label("Password").fill(PASSWORD)
+        page.get_by_role("button", name="Sign in").click()
+        expect(page.locator("html[data-listens=true]")).to_have_count(1)
+        name = f"live-{site.url[-5:]}"
+        trio.run(fail_a_backup, site.server, name)
+        expect(page.locator("[id^=alert-]").filter(has_text=name).first).to_be_visible()
+    finally:
+        visitor.close()
+
+
+async def fail_a_backup(server: Server, name: str) -> None:
+    credential = await enroll_host(server, name)
+    async with simulated(server, credential) as [agent]:
+        agent.report(ended("home", "failed"))
+        with trio.fail_after(10):
+            await agent.settled()
 
 
 async def test_a_body_that_is_too_large_is_refused_by_the_server_not_the_proxy(site: Site) -> None:
