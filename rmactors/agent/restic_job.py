@@ -98,8 +98,9 @@ class ResticJob:
         return outcome
 
     async def _between_hooks(self, environment: Mapping[str, str]) -> Outcome:
-        # After `before`, which may have mounted or written what is to be backed up. A dead NFS mount takes its time.
-        missing = await trio.to_thread.run_sync(_missing, self._work.sources)
+        missing = await self._look_at_sources()  # behind `before`, which may have mounted or written them
+        if missing is None:
+            return self._stopped(Digest())
         if missing and len(missing) == len(self._work.sources):
             words = "none of the sources exists: " + ", ".join(missing[:5])
             return Outcome(Verdict("failed", "no_source", words), None, {})
@@ -110,6 +111,25 @@ class ResticJob:
                 words = f"cannot make {self._work.restore_into}: {error.strerror}"
                 return Outcome(Verdict("failed", "error", words), None, {})
         return await self._with_locks(environment, missing)
+
+    async def _look_at_sources(self) -> list[str] | None:
+        """Which of them are missing. None where the job was stopped first: a dead network mount never answers."""
+        missing: list[str] | None = None
+        async with trio.open_nursery() as nursery:
+
+            async def watch() -> None:
+                await self._stop.wait()
+                nursery.cancel_scope.cancel()
+
+            nursery.start_soon(watch)
+            missing = await trio.to_thread.run_sync(_missing, self._work.sources, abandon_on_cancel=True)
+            nursery.cancel_scope.cancel()
+        return missing
+
+    def _stopped(self, digest: Digest) -> Outcome:
+        """The end of a job that was stopped while restic did not run."""
+        ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
+        return Outcome(ended, None, {})
 
     async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
@@ -139,8 +159,7 @@ class ResticJob:
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
-                ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
-                return Outcome(ended, None, {})
+                return self._stopped(digest)
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
         if self._work.rotation is not None and verdict.reason in {"ok", "corrupt"}:
             await self._turn_is_over(self._work.rotation[0])
@@ -225,7 +244,7 @@ class ResticJob:
         if code == 0:
             return None
         if stop.reason == "cancelled":
-            return judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
+            return self._stopped(digest).verdict
         last = digest.last_stderr[-1] if digest.last_stderr else f"exit code {code}"
         words = "it took too long" if stop.reason == "timeout" else last
         return Verdict("failed", "error", f"the hook `{name}` failed: {words}")
