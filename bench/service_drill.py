@@ -31,7 +31,6 @@ exec > /drill/out 2>&1
 step() {{ echo "{MARK}$1"; }}
 show() {{ systemctl show {UNIT} "$@"; }}
 await() {{ for _ in $(seq 300); do [ "$(show -p "$1" --value)" = "$2" ] && return; sleep 0.1; done; }}
-export RM_DATA_DIR=/var/lib/rmactors
 step install
 {COMMAND} server install --yes
 show -p ActiveState
@@ -129,7 +128,11 @@ def prepare(root: Path) -> None:
     contain(root, "/opt/rmactors/bin/pip", "install", "--quiet", f"/drill/{wheel.name}[server]")
     pages, agents = free_port(), free_port()
     (root / "etc" / "rmactors").mkdir(exist_ok=True)
-    (root / "etc/rmactors/server.env").write_text(f"RM_LISTEN=127.0.0.1:{pages}\nRM_AGENT_LISTEN=127.0.0.1:{agents}\n")
+    (root / "etc/rmactors/rmactors.toml").write_text(
+        f'data_dir = "/var/lib/rmactors"\nlisten = "127.0.0.1:{pages}"\nagent_listen = "127.0.0.1:{agents}"\n'
+    )
+    (root / "etc/rmactors/server.env").write_text("RM_WATCHDOG_URL=https://drill.invalid/\n")
+    (root / "etc/rmactors/server.env").chmod(0o600)
     (drill / "inside.sh").write_text(INSIDE)
     units = root / "etc" / "systemd" / "system"
     start = f"ExecStart=/bin/bash /drill/inside.sh http://127.0.0.1:{pages}"

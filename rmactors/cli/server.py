@@ -13,7 +13,7 @@ from rmactors import logs
 from rmactors.app import run
 from rmactors.cli import units
 from rmactors.cli.options import config_option, file_in_use, settings_of
-from rmactors.settings import Settings, SettingsError, load, unknown_variables
+from rmactors.settings import Settings, SettingsError, load_with_sources, unknown_variables
 from rmactors.systemd import server as unit
 
 _log = logging.getLogger(__name__)
@@ -56,13 +56,13 @@ _with_settings(server)
 def install(given: tuple[str | None, dict[str, str]], /, unit_dir: Path | None, **how: bool) -> None:
     """Show a systemd unit for the server, and write it after a yes."""
     config_file, flags = given
-    data_dir = Path(flags.pop("data_dir", unit.DATA_DIR)).absolute()
-    words = [f"--config={Path(config_file).absolute()}"] if config_file else []
-    words += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items()]
     try:
-        load(flags, {}, file_in_use(config_file))
+        settings, sources = load_with_sources(flags, {}, file_in_use(config_file))
     except SettingsError as error:
         raise click.ClickException(str(error)) from None
+    data_dir = unit.DATA_DIR if sources["data_dir"] == "default" else Path(settings.data_dir).absolute()
+    words = [f"--config={Path(config_file).absolute()}"] if config_file else []
+    words += [f"--{name.replace('_', '-')}={value}" for name, value in flags.items() if name != "data_dir"]
     command = units.own_command()
     closed = units.out_of_reach(Path(command[0]), Path(sys.executable), Path(__file__))
     if closed is not None and not how["only_print"]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from rmactors.settings import DEFAULT_FILE
 from rmactors.systemd.units import HARDENED, STATE_ROOT, quoted
 
 NAME: Final = "rmactors-server.service"
@@ -38,7 +39,8 @@ def render(command: Sequence[str], flags: Sequence[str], data_dir: Path, *, in_h
     start = " ".join(quoted(word) for word in [*command, "server", *flags])
     return f"""\
 # Written by `rmactors server install`; `rmactors server uninstall` removes it.
-# Settings go to {ENVIRONMENT_FILE}, one RM_X=value a line; what else is to be different, to `systemctl edit`.
+# Settings stand in {DEFAULT_FILE}, secrets in {ENVIRONMENT_FILE} as RM_X=value;
+# what else is to be different, in `systemctl edit rmactors-server`.
 [Unit]
 Description=restic-manager server
 Wants=network-online.target

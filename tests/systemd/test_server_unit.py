@@ -45,9 +45,11 @@ def test_install_shows_the_unit_before_it_writes_it(tmp_path: Path) -> None:
 
 def test_the_services_flags_are_those_before_install(tmp_path: Path) -> None:
     file = tmp_path / "rm $1.toml"
-    file.write_text("tick_seconds = 5\n")
-    arguments = ["server", "--listen", "[::]:8080", "--config", str(file), "--data-dir", "/var/lib/fleet/a"]
+    file.write_text('tick_seconds = 5\ndata_dir = "/var/lib/fleet/b"\n')
+    arguments = ["server", "--listen", "[::]:8080", "--config", str(file)]
     done = CliRunner().invoke(main, [*arguments, "install", "--print"])
+    assert "Environment=RM_DATA_DIR=/var/lib/fleet/b\n" in done.output
+    done = CliRunner().invoke(main, [*arguments, "--data-dir", "/var/lib/fleet/a", "install", "--print"])
     assert done.exit_code == 0, done.output
     lines = lines_of(done.output)
     assert lines["ExecStart"].endswith(f'server "--config={tmp_path}/rm $$1.toml" "--listen=[::]:8080"')
