@@ -70,6 +70,23 @@ def test_a_channel_is_made_corrected_previewed_tested_changed_and_deleted(
     expect(page.get_by_text(name)).to_have_count(0)
 
 
+def test_the_chip_stays_in_the_list_when_the_list_changes_for_it(site: Site, visit: Visit) -> None:
+    visitor = visit("admin")
+    channel = {"kind": "webhook", "name": "closed door", "config": {"url": "http://127.0.0.1:9/hook"}}
+    made = visitor.context.request.post("/api/notifications", data=channel, headers={"Sec-Fetch-Site": "same-origin"})
+    assert made.ok
+    page = visitor.open("/settings/notifications")
+    expect(page.locator("html[data-listens=true]")).to_have_count(1)
+    row = page.get_by_role("row", name="closed door")
+    row.get_by_role("button", name="Send a test to closed door").click()
+    expect(row.locator(".chip.bad")).to_contain_text("✗")
+    expect(row.locator(".state.bad, .state.warn, .state.off").first).to_be_visible()
+    with page.expect_response("**/settings/notifications"):
+        page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:channels'))")
+    page.wait_for_function("!document.querySelector('.htmx-swapping, .htmx-settling, .htmx-request')")
+    expect(row.locator(".chip.bad")).to_contain_text("✗")
+
+
 def test_a_channel_that_cannot_be_reached_says_so_in_the_chip(site: Site, visit: Visit) -> None:
     page = visit("admin").open("/settings/notifications/new")
     page.get_by_label("Name", exact=True).fill("nobody there")

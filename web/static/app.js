@@ -144,6 +144,7 @@ setInterval(() => {
 // ---- what is typed and ticked survives an update -------------------------------------------------------------
 
 let kept = null;
+let late = false; // an update was put off
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const target = event.detail.target;
@@ -185,7 +186,19 @@ document.addEventListener("htmx:afterSwap", () => {
 document.addEventListener("submit", () => { document.body.dataset.leaving = "true"; });
 addEventListener("pageshow", () => { delete document.body.dataset.leaving; });
 document.addEventListener("htmx:beforeRequest", (event) => {
-  if (document.body.dataset.leaving && event.detail.elt.matches("[data-live]")) event.preventDefault();
+  const part = event.detail.elt;
+  if (!part.matches("[data-live]")) return;
+  if (document.body.dataset.leaving) event.preventDefault();
+  // A button within waits for its answer, which would find nobody: the part is fetched when that has come.
+  if (part.querySelector("button.htmx-request")) {
+    late = true;
+    event.preventDefault();
+  }
+});
+document.addEventListener("htmx:afterOnLoad", () => {
+  if (!late || document.querySelector("[data-live] button.htmx-request")) return;
+  late = false;
+  announceAll();
 });
 
 // ---- title, icon ---------------------------------------------------------------------------------------------
