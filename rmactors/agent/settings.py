@@ -75,6 +75,11 @@ class Repository(Struct, frozen=True, forbid_unknown_fields=True):
         path = self.repository.removeprefix("local:")
         return None if _BACKEND.match(path) else path
 
+    @property
+    def place(self) -> str:
+        """The same for the same repository, however its folder is written."""
+        return self.repository if self.folder is None else os.path.normpath(self.folder)
+
 
 class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     """What is backed up together."""

@@ -126,7 +126,7 @@ class Workshop:
             outcome = Outcome(Verdict("failed", "refused", str(refused)), None, {})
             await self._report_end(request, request.params.get("plan"), asked_at, outcome, 0.0)
             return
-        turn = self._turns.setdefault(work.repository.repository, trio.Lock())
+        turn = self._turns.setdefault(work.repository.place, trio.Lock())
         if not await _its_turn(turn, stop):
             outcome = Outcome(Verdict("cancelled", "cancelled", "cancelled before it began"), None, {})
             await self._report_end(request, work.plan_name, asked_at, outcome, 0.0)

@@ -84,6 +84,12 @@ def test_a_repository_on_this_machine_is_told_from_one_elsewhere(repository: str
     assert Repository(repository, password_file="/p").folder == folder
 
 
+def test_a_folder_is_one_place_however_it_is_written() -> None:
+    spellings = ("/srv/a", "/srv/a/", "local:/srv/a", "/srv/./a")
+    assert {Repository(one, password_file="/p").place for one in spellings} == {"/srv/a"}
+    assert Repository("sftp:nas:/srv/a", password_file="/p").place == "sftp:nas:/srv/a"
+
+
 def test_errors_name_the_file(tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text("x = 1")
     with pytest.raises(AgentFileError, match=str(tmp_path / "agent.toml")):
