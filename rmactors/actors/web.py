@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from typing import Any
+from urllib.parse import urlsplit
 
 import h11
 import trio
@@ -222,6 +223,10 @@ class _Http1(H11Protocol):
             raise h11.RemoteProtocolError("only HTTP/1.1 is spoken here")
 
     async def _create_stream(self, request: h11.Request) -> None:
+        if not _is_target(request.target):
+            await self._send_error_response(400)
+            await self.send(Closed())
+            return
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         plain = h11.Request(
             method=request.method, headers=headers, target=request.target, http_version=request.http_version
@@ -313,6 +318,17 @@ class _Connection:
                 await self._stream.send_eof()
             except (trio.BrokenResourceError, trio.ClosedResourceError):
                 self._reading.cancel()
+
+
+def _is_target(target: bytes) -> bool:
+    """Whether it is in one of HTTP's forms, a path, a URL or `*`: Quart stumbles over others."""
+    if target.startswith(b"/") or target == b"*":
+        return True
+    try:
+        url = urlsplit(target.decode("latin-1"))
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.netloc)
 
 
 def _address(name: Any) -> tuple[str, int]:

@@ -224,6 +224,19 @@ async def test_also_an_answer_to_what_is_no_http_has_the_security_headers(besieg
         assert line in answer.lower()
 
 
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        ("?healthz", 400), ("healthz", 400), ("http://[::1/healthz", 400), ("http:///healthz", 400), ("#", 400),
+        ("evil.example:80", 400), ("*", 303), ("http://evil.example/healthz", 200), ("http://evil.example", 303),
+        ("//evil.example/healthz", 303), ("/healthz?" + "%" * 100, 200), ("/%", 303),
+    ],
+)  # fmt: skip
+async def test_a_target_in_a_form_that_there_is_not_is_refused(besieged: Server, target: str, expected: int) -> None:
+    answer = await attack(besieged.port, request(besieged, target, "Connection: close"))
+    assert status(answer) == expected
+
+
 async def test_an_offer_of_http_2_is_not_taken_up(besieged: Server) -> None:
     offer = "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAAQAAP__", "Connection: Upgrade, HTTP2-Settings, close"
     answer = await attack(besieged.port, request(besieged, "/healthz", *offer))
