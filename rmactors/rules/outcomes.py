@@ -127,7 +127,18 @@ def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decis
 
 
 def _replace_earlier_loss(key: Key, track: Track, head: Head, outcome: Outcome) -> Decision:
-    """The real end of a job that was given up before the one that counts now was: that one still counts."""
+    """The real end of a job that was given up before the one that counts now was: that one counts unless the end is
+    newer."""
+    verdict = verdict_of(outcome)
+    if verdict == "good" and is_newer(outcome, head):
+        return _good(key, track, outcome)
+    if verdict == "bad" and is_newer(outcome, head):
+        after, saved = remember(key, track, head=_head_of(outcome, "bad"))
+        why = "the real end of an earlier loss is the newest: no new occurrence"
+        if track.alert is None:
+            return Decision(after, (saved,), why)
+        touched = TouchAlert(track.alert.id, _message(track, outcome), outcome.now, False, outcome.job_id)
+        return Decision(after, (saved, touched), why)
     after, saved = remember(key, track, head=_without_loss(head, outcome))
     return Decision(after, (saved,), "the real end takes the place of an earlier loss")
 

@@ -108,6 +108,8 @@ class Model:
     jobs: dict[str, Literal["running", "lost", "ended"]] = field(default_factory=dict)
     ends: dict[Key, list[End | None]] = field(default_factory=dict)
     """Outcomes in the order in which they came; None is a resolution by hand."""
+    given_up: dict[Key, set[str]] = field(default_factory=dict)
+    """Losses whose real end takes their place: nothing but losses has counted since."""
     quiet: set[Key] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
 
@@ -138,13 +140,18 @@ class Model:
         partial_is_good = schedule is not None and schedule.saved.on_partial == "ok"
         good = {"succeeded": True, "partial": partial_is_good, "failed": False}.get(report.status)
         end = End(report.job_id, good, report.finished_at, report.spool_id, report.seq)
-        if was == "lost" and (place := self._place_of_loss(key, report.job_id)) is not None:
-            self.ends[key][place] = end
-            alert = self.open(key)
-            if alert is not None and not self._is_wrong(key):
-                self._resolve(alert, "rule", report.received_at)
-        else:
+        given_up = self.given_up.get(key, set())
+        if report.job_id not in given_up:
             self._outcome(key, end, report.received_at)
+            return True
+        places = [place for place, known in enumerate(self.ends[key]) if known is not None and known.job == end.job]
+        self.ends[key][places[-1]] = end
+        given_up.remove(report.job_id)
+        if self._newest(key) is end:
+            given_up.clear()
+        alert = self.open(key)
+        if alert is not None and not self._is_wrong(key):
+            self._resolve(alert, "rule", report.received_at)
         return True
 
     def lose(self, loss: LostJob) -> bool:
@@ -173,7 +180,12 @@ class Model:
     def _outcome(self, key: Key, end: End, now: int) -> None:
         before = self._newest(key)
         self.ends.setdefault(key, []).append(end)
-        if end.good is None or (before is not None and not end.is_newer_than(before)):
+        counts = end.good is not None and (before is None or end.is_newer_than(before))
+        if end.lost and (counts or (before is not None and before.lost)):
+            self.given_up.setdefault(key, set()).add(end.job)
+        elif counts:
+            self.given_up.pop(key, None)
+        if not counts:
             return
         alert = self.open(key)
         if end.good and alert is not None:
@@ -199,10 +211,6 @@ class Model:
             elif end.good is not None and (newest is None or end.is_newer_than(newest)):
                 newest, wrong = end, not end.good
         return wrong
-
-    def _place_of_loss(self, key: Key, job: str) -> int | None:
-        places = [n for n, end in enumerate(self.ends.get(key, ())) if end is not None and end.lost and end.job == job]
-        return places[0] if places else None
 
     # ---- conditions
 

@@ -153,7 +153,7 @@ class Machine(RuleBasedStateMachine):
             "its agent came back without it",
         )  # fmt: skip
         key = self.model.key_of(loss)
-        if sum(end is not None and end.lost for end in self.model.ends.get(key or ("", "", ""), ())) < LOSSES:
+        if key is None or len(self.model.given_up.get(key, ())) < LOSSES:
             self._ask(
                 partial(JudgeLoss, loss), taken=lambda: self.model.lose(loss), known=lambda: not self.model.lose(loss),
                 refused=lambda: loss.host_id in self.model.gone,
@@ -452,7 +452,7 @@ class Machine(RuleBasedStateMachine):
         if job is not None and begun and job % 3:
             return one(begun, job)
         host_id = one(self.hosts, host)
-        schedule_id = one([None, *self.model.schedules], subject)
+        schedule_id = one([None, None, None, *self.model.schedules], subject)
         plan = one([None, "home"], subject // 7)
         scheduled_for = one([None, 0, -HOUR, HOUR, 77], slot)
         if scheduled_for is not None:

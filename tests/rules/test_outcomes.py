@@ -178,6 +178,11 @@ class Subject:
         (["good Z@1", "lost B@5", "bad A@3", "cancelled B@4", "good C@9"],
          ["nothing", "raises", "nothing", "nothing", "resolves"]),
         (["good Z@4", "lost B@5", "bad A@3", "cancelled B@4"], ["nothing", "raises", "nothing", "resolves"]),
+        # an earlier loss that ends after all others: it is the newest, and no new occurrence
+        (["lost A@5", "lost B@6", "good A@9"], ["raises", "touches", "resolves"]),
+        (["lost A@5", "lost B@6", "bad A@9", "good C@10"], ["raises", "touches", "corrects", "resolves"]),
+        (["lost A@5", "lost B@6", "resolve", "bad A@9", "bad C@10"],
+         ["raises", "touches", "resolves", "nothing", "raises"]),
     ],
 )  # fmt: skip
 def test_a_story(story: list[str], does: list[str]) -> None:
@@ -201,9 +206,9 @@ def test_a_story_where_partial_is_ok(story: list[str], does: list[str]) -> None:
 
 def test_a_recurrence_counts_and_a_corrected_loss_does_not() -> None:
     subject = Subject()
-    for step in ("bad A@1", "bad B@2", "lost C@5", "bad C@4"):
+    for step in ("bad A@1", "bad B@2", "lost C@5", "bad C@4", "lost D@6", "lost E@7", "bad D@9"):
         subject.tell(step)
-    assert subject.occurrences == {"alert1": 3}
+    assert subject.occurrences == {"alert1": 5}
     assert subject.resolved == {}
 
 
