@@ -290,9 +290,7 @@ class Machine(RuleBasedStateMachine):
             schedule_id, host, "Nightly", "backup", cron, "UTC", enabled, "agent", grace, 3600.0, on_partial, "{}",
             self.now, self.now, audit(),
         )  # fmt: skip
-        self._change(
-            write, lambda: self.model.save_schedule(write), refused=lambda: self.model.schedules[schedule_id].deleted
-        )
+        self._change(write, lambda: self.model.save_schedule(write), refused=lambda: self._is_deleted(schedule_id))
 
     @precondition(lambda self: any(not schedule.deleted for schedule in self.model.schedules.values()))
     @rule(which=pick)
@@ -310,7 +308,7 @@ class Machine(RuleBasedStateMachine):
         self._change(
             DeleteSchedule(schedule_id, at, audit()),
             lambda: self.model.delete_schedule(schedule_id, at),
-            refused=lambda: self.model.schedules[schedule_id].deleted,
+            refused=lambda: self._is_deleted(schedule_id),
         )
         if host not in self.model.gone:
             self.save_schedule(0, "0 * * * *", True, "alert", 0, host=host)
@@ -445,6 +443,9 @@ class Machine(RuleBasedStateMachine):
     def _an_alert(self, which: int) -> tuple[str, Alert] | None:
         alerts = list(self._alerts().items())
         return alerts[-1 - which % min(len(alerts), 5)] if alerts else None
+
+    def _is_deleted(self, schedule_id: str) -> bool:
+        return schedule_id in self.model.schedules and self.model.schedules[schedule_id].deleted
 
     def _about(self, host: int, kind: Any, subject: int, slot: int, job: int | None) -> StartReport:
         """A start; with `job`, perhaps of a run that has begun already."""
