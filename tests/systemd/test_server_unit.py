@@ -57,6 +57,15 @@ def test_the_services_flags_are_those_before_install(tmp_path: Path) -> None:
     assert "Environment=RM_DATA_DIR=/var/lib/fleet/a\n" in done.output
 
 
+def test_what_the_services_user_could_not_run_is_not_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(units, "out_of_reach", lambda *_: Path("/root"))
+    done = CliRunner().invoke(main, ["server", "install", "--yes", "--unit-dir", str(tmp_path)])
+    assert done.exit_code == 1
+    assert "cannot read what is in /root" in done.output
+    assert "PIPX_HOME" in done.output
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("data_dir", ["/srv/rm", "/var/lib", "/var/lib/../../srv"])
 def test_a_data_dir_that_systemd_would_not_make_is_refused(data_dir: str) -> None:
     done = CliRunner().invoke(main, ["server", "--data-dir", data_dir, "install", "--print"])
