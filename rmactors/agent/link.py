@@ -21,6 +21,7 @@ from rmactors.agent.outbox import Outbox
 from rmactors.agent.pauses import Pauses
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import Credential, StateDir, StateError
+from rmactors.logs import fields
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,8 @@ class Link:
             await connection.send(await self._make_hello())
             welcome = await welcomed(connection, self._timings)
             self._welcomed_at = trio.current_time()
-            log.info("connected to %s", credential.server_url)
+            said = fields("link.connected", host_id=credential.host_id, host=credential.name)
+            log.info("connected to %s", credential.server_url, extra=said)
             delivery = Delivery(connection, self._outbox, self._timings.ack)
             await self._ears.schedules(welcome.host_id, welcome)
             self._feed.open()

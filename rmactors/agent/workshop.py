@@ -25,6 +25,7 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, SpoolError
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapping import as_shells_say, stats_of
+from rmactors.logs import fields
 from rmactors.vocabulary import JobKind
 from rmactors.wire import ScheduleInfo
 
@@ -122,7 +123,7 @@ class Workshop:
         try:
             work = work_for(self._file, request.kind, request.params, request.job_id, this_host.hostname())
         except Refused as refused:
-            log.warning("refused %s job %s: %s", request.kind, request.job_id, refused)
+            log.warning("refused: %s", refused, extra=_said("job.refused", request))
             outcome = Outcome(Verdict("failed", "refused", str(refused)), None, {})
             await self._report_end(request, request.params.get("plan"), asked_at, outcome, 0.0)
             return
@@ -138,7 +139,8 @@ class Workshop:
 
     async def _do_now(self, request: Request, work: Work, stop: Stop) -> None:
         started_at, started = wire.utc_now(), trio.current_time()
-        log.info("%s job %s begins on %s", work.kind, request.job_id, work.repository_name)
+        said = _said("job.started", request, plan=work.plan_name, repository=work.repository_name)
+        log.info("a job begins", extra=said)
         await self._report_start(request, work, started_at)
         job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox)
         job.max_runtime_seconds = request.max_runtime_seconds
@@ -154,7 +156,7 @@ class Workshop:
                 outcome = await job.run()
                 nursery.cancel_scope.cancel()
         except Exception:
-            log.exception("job %s failed in the agent itself", request.job_id)
+            log.exception("a job failed in the agent itself", extra=_said("job.crashed", request))
             outcome = Outcome(Verdict("failed", "error", "an internal error of the agent; see its log"), None, {})
         finally:
             self._feed.ended(request.job_id)
@@ -170,19 +172,15 @@ class Workshop:
         try:
             await self._outbox.add(report, request.mark)
         except SpoolError as error:
-            log.error("job %s begins unreported: %s", request.job_id, error)  # a backup is worth more than its report
+            # A backup is worth more than its report.
+            log.error("a job begins unreported: %s", error, extra=_said("job.unreported", request))
 
     async def _report_end(
         self, request: Request, plan: str | None, started_at: datetime, outcome: Outcome, seconds: float
     ) -> None:  # fmt: skip
         verdict = outcome.verdict
-        log.info(
-            "%s job %s %s%s",
-            request.kind,
-            request.job_id,
-            verdict.status,
-            f": {verdict.error}" if verdict.error else "",
-        )
+        said = _said("job.ended", request, plan=plan, status=verdict.status, reason=verdict.reason, error=verdict.error)
+        log.info("a job ended", extra=said)
         report = wire.JobFinished(
             seq=0, job_id=request.job_id, kind=request.kind, status=verdict.status, reason=verdict.reason,
             started_at=started_at, finished_at=max(wire.utc_now(), started_at),
@@ -195,8 +193,13 @@ class Workshop:
                 await self._outbox.add(report, request.mark)
                 return
             except SpoolError as error:
-                log.error("the end of job %s cannot be written yet: %s", request.job_id, error)
+                log.error("the end of a job cannot be written yet: %s", error, extra=_said("job.unreported", request))
             await trio.sleep(_DISK_PAUSE)
+
+
+def _said(event: str, request: Request, **values: object) -> dict[str, Any]:
+    """What every line about a job says of it."""
+    return fields(event, job_id=request.job_id, kind=request.kind, schedule_id=request.schedule_id, **values)
 
 
 async def _its_turn(turn: trio.Lock, stop: Stop) -> bool:

@@ -3,7 +3,6 @@
 import logging
 import os
 import signal
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,18 +90,21 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
 @_config_option
 @_state_option
 @click.option("-v", "--verbose", is_flag=True, help="Also say what goes well.")
-def run(config: Path | None, state_dir: Path | None, verbose: bool) -> None:
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", envvar="RM_LOG_FORMAT",
+    help="One line an event, as text or JSON.  [RM_LOG_FORMAT, text]",
+)  # fmt: skip
+def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: str) -> None:
     """Connect, keep schedules, run restic, report: until SIGTERM or SIGINT."""
     import trio
 
+    from rmactors import logs
     from rmactors.agent.daemon import run_agent
     from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
     from rmactors.agent.spool import SpoolError
     from rmactors.agent.state import StateError
 
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    if not verbose:
-        logging.getLogger("trio-websocket").setLevel(logging.ERROR)
+    logs.set_up("debug" if verbose else "info", log_format)
     file = config or default_file()
     asked_for = _named(config)
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trio
 
-from .agents import ended, enroll_host, simulated
+from .agents import AgentProcess, ended, enroll_host, simulated
 from .harness import Server, away, eventually, running_server
 from .sink import Sink
 
@@ -116,3 +116,26 @@ def test_a_signal_is_named(tmp_path: Path) -> None:
         assert server.process.wait(10) == 0
         assert "SIGINT: stopping signal=SIGINT" in server.log
         assert server.log.rstrip().endswith("stopped")
+
+
+class JsonAgent(AgentProcess):
+    @property
+    def environment(self) -> dict[str, str]:
+        return super().environment | {"RM_LOG_FORMAT": "json"}
+
+
+def test_agent_and_server_speak_of_a_job_by_the_same_id(tmp_path: Path, restic: str) -> None:
+    with running_server(tmp_path / "server", log_format="json", log_level="debug") as server:
+        agent = JsonAgent(server, tmp_path / "agent", "nas1")
+        host_id = agent.enroll()
+        agent.start(host_id)
+        try:
+            job = agent.run_backup(host_id)
+        finally:
+            agent.end()
+        told = [json.loads(line) for line in agent.log_file.read_text().splitlines()]
+        by_agent = [event["event"] for event in told if event.get("job_id") == job["id"]]
+        assert by_agent == ["job.started", "job.ended"]
+        assert [event["host_id"] for event in told if event.get("event") == "link.connected"] == [host_id]
+        [ended_job] = named(server, "job.ended", job_id=job["id"])
+        assert (ended_job["host_id"], ended_job["status"], ended_job["level"]) == (host_id, "succeeded", "debug")
