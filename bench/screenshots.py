@@ -19,7 +19,7 @@ from tests.browser.agent import LiveAgent
 from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
 from tests.browser.fleet import Past
 from tests.browser.server import PASSWORD, RunningServer
-from tests.browser.sink import webhook_sink
+from tests.browser.sink import Sink, webhook_sink
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -81,12 +81,12 @@ def main() -> None:
 
 
 def act(
-    browser: Browser, running: RunningServer, cookie: SetCookieParam, sink: str, agent: LiveAgent, past: Past
+    browser: Browser, running: RunningServer, cookie: SetCookieParam, sink: Sink, agent: LiveAgent, past: Past
 ) -> None:
     """A channel, a backup that fails and is told there, and another one that goes on while the pictures are taken."""
     context = browser.new_context(base_url=running.url)
     context.add_cookies([cookie])
-    channel = {"kind": "webhook", "name": "ops-webhook", "config": {"url": sink}}
+    channel = {"kind": "webhook", "name": "ops-webhook", "config": {"url": sink.url}}
     ours = {"Sec-Fetch-Site": "same-origin"}
     assert context.request.post("/api/notifications", data=channel, headers=ours).ok
     past.jobs["failed"], past.jobs["now"] = ids.new(), ids.new()

@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from rmactors import clock, ids
 from tests.browser.agent import LiveAgent
-from tests.browser.conftest import Site, Visit
+from tests.browser.conftest import SCRIPT, Site, Visit
+from tests.browser.sink import webhook_sink
 
 SOON = 3000
 """A second from the commit, and room for a slow machine to paint."""
@@ -96,7 +97,7 @@ def at_the_end(page: Page) -> bool:
     return found
 
 
-@pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
+@SCRIPT
 def test_a_running_job_is_called_off_and_run_again(site: Site, visit: Visit, agent: LiveAgent, script: bool) -> None:
     page = visit("operator", script=script).page()
     job_id = start_a_backup(page, site, agent)
@@ -137,12 +138,53 @@ def test_an_alert_that_a_job_raises_reaches_title_badge_and_icon_of_an_open_page
     expect(page).to_have_title(re.compile(rf"^\({count + 1}\) Jobs"))
 
 
-def agent_runs_on_its_own(agent: LiveAgent) -> str:
+@SCRIPT
+def test_the_timeline_tells_who_was_told_and_what_was_given_up_is_sent_again(
+    site: Site, visit: Visit, agent: LiveAgent, script: bool
+) -> None:
+    visitor = visit("admin", script=script)
+    with webhook_sink() as sink:
+        sink.status = 404
+        channel = {"kind": "webhook", "name": "ops", "config": {"url": sink.url}, "events": ["alert.raised"]}
+        ours = {"Sec-Fetch-Site": "same-origin"}
+        made = visitor.context.request.post("/api/notifications", data=channel, headers=ours).json()
+        plan = "with script" if script else "without script"
+        agent_runs_on_its_own(agent, plan)
+        page = visitor.open("/alerts?status=open&kind=backup_failed")
+        page.get_by_role("link", name=f"{plan} was not backed up").click()
+        timeline = page.locator(".timeline")
+        if script:
+            expect(timeline).to_contain_text("ops was given up", timeout=SOON)
+        else:
+            reload_until(page, "ops was given up")
+        expect(timeline).to_contain_text(re.compile(r"404 in \d+ ms"))
+        sink.status = 204
+        timeline.get_by_role("button", name="Send again").click()
+        if script:
+            expect(timeline).to_contain_text("Delivered to ops", timeout=SOON)
+        else:
+            reload_until(page, "Delivered to ops")
+        expect(timeline).to_contain_text(re.compile(r"204 in \d+ ms"))
+        gone = visitor.context.request.delete(f"/api/notifications/{made['id']}", headers=ours)
+        assert gone.ok
+
+
+def reload_until(page: Page, text: str) -> None:
+    """For a browser that hears of nothing by itself."""
+    for _ in range(40):
+        if text in page.locator("main").inner_text():
+            return
+        page.wait_for_timeout(100)
+        page.reload()
+    raise AssertionError(f"{text} is not there:\n{page.locator('main').inner_text()}")
+
+
+def agent_runs_on_its_own(agent: LiveAgent, plan: str = "attic") -> str:
     """A backup of another plan, which fails."""
     job_id, at = ids.new(), now()
-    agent.report(type="job_started", job_id=job_id, kind="backup", plan="attic", started_at=at)
+    agent.report(type="job_started", job_id=job_id, kind="backup", plan=plan, started_at=at)
     agent.report(
-        type="job_finished", job_id=job_id, kind="backup", plan="attic", status="failed", reason="no_repository",
+        type="job_finished", job_id=job_id, kind="backup", plan=plan, status="failed", reason="no_repository",
         exit_code=10, started_at=at, finished_at=now(), stats={},
     )  # fmt: skip
     return job_id

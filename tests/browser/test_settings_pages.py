@@ -19,8 +19,8 @@ from tests.browser.sink import webhook_sink
 @pytest.fixture(scope="module")
 def sink() -> Iterator[str]:
     """URL of a webhook that works."""
-    with webhook_sink() as url:
-        yield url
+    with webhook_sink() as found:
+        yield found.url
 
 
 @SCRIPT

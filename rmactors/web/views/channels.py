@@ -245,7 +245,7 @@ def health_state(row: ChannelRow, health: ChannelHealth) -> State:
         case "dead":
             return State("bad", _("Failed"))
         case "idle":
-            return State("off", _("Not used yet"))
+            return State("off", _("No alert sent yet"))
 
 
 def health_words(health: ChannelHealth, moment: Moment) -> str:
