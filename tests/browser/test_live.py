@@ -119,7 +119,7 @@ def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: V
     page.locator(f"#select-{alert_id}").check()
     with page.expect_response("**/alerts"):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
-    page.wait_for_function("!document.querySelector('.htmx-swapping, .htmx-settling, .htmx-request')")
+    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
     expect(line).to_have_class(re.compile("current"))
     expect(line.get_by_label("Note")).to_have_value("half a sen")
     expect(page.locator(f"#select-{alert_id}")).to_be_checked()

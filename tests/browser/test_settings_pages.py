@@ -83,7 +83,7 @@ def test_the_chip_stays_in_the_list_when_the_list_changes_for_it(site: Site, vis
     expect(row.locator(".state.bad, .state.warn, .state.off").first).to_be_visible()
     with page.expect_response("**/settings/notifications"):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:channels'))")
-    page.wait_for_function("!document.querySelector('.htmx-swapping, .htmx-settling, .htmx-request')")
+    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
     expect(row.locator(".chip.bad")).to_contain_text("✗")
 
 
