@@ -117,6 +117,7 @@ def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: V
     line.get_by_text("Note").click()
     line.get_by_label("Note").fill("half a sen")
     page.locator(f"#select-{alert_id}").check()
+    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
     with page.expect_response("**/alerts"):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
     expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
