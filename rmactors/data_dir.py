@@ -1,11 +1,11 @@
 """The data dir's lock: one server at a time, and nobody puts another database in its place while it runs."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from rmactors import locks
 from rmactors.ownership import give_to_owner_of
 
 
@@ -20,10 +20,8 @@ def locked(data_dir: Path) -> Iterator[None]:
     lock = os.open(data_dir / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         give_to_owner_of(data_dir, lock)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DataDirTaken(f"another server is running on the data dir {data_dir}") from None
+        if not locks.take(lock):
+            raise DataDirTaken(f"another server is running on the data dir {data_dir}")
         yield
     finally:
         os.close(lock)
@@ -36,9 +34,6 @@ def server_runs(data_dir: Path) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return locks.is_taken(lock)
     finally:
         os.close(lock)
-    return False

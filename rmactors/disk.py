@@ -1,4 +1,4 @@
-"""How much room the data dir has: looked at by `/metrics`, by every page, and by `rmactors doctor`."""
+"""The disk: how much room there is, and what is on it for good."""
 
 import os
 from dataclasses import dataclass
@@ -35,3 +35,12 @@ def _size(file: Path) -> int:
         return file.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def sync(path: Path) -> None:
+    """Put a file, or the names in a folder, on disk. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -26,6 +26,7 @@ from typing import Final
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from rmactors.disk import sync
 from rmactors.ownership import give_to_owner_of
 
 KEY_BYTES: Final = 32
@@ -173,7 +174,7 @@ def write_keys(path: Path, keys: Sequence[bytes]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync(path.parent)
 
 
 @contextmanager
@@ -243,14 +244,6 @@ def _key_id(raw: bytes) -> bytes:
 
 def _signature(found: os.stat_result) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _as_bytes(associated: str | bytes) -> bytes:

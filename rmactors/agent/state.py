@@ -5,10 +5,8 @@ Must not talk to anybody.
 """
 
 import errno
-import fcntl
 import os
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,9 +15,8 @@ from typing import Final
 
 import msgspec
 
-from rmactors import wire
+from rmactors import locks, wire
 
-_LOCK_TRIES: Final = 10
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
 
 
@@ -123,14 +120,8 @@ class StateDir:
         """Be the one running agent of this state dir. Raises AlreadyRunning."""
         handle = self._open_lock()
         try:
-            for patience in range(_LOCK_TRIES, -1, -1):
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if not patience:
-                        raise AlreadyRunning(f"another agent runs on {self.path}") from None
-                    time.sleep(0.02)  # it may be an `exec` that looks whether an agent runs
+            if not locks.take(handle):
+                raise AlreadyRunning(f"another agent runs on {self.path}")
             yield
         finally:
             os.close(handle)
@@ -139,12 +130,9 @@ class StateDir:
         """Whether an agent runs on this state dir now."""
         handle = self._open_lock()
         try:
-            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return locks.is_taken(handle)
         finally:
             os.close(handle)
-        return False
 
     def ring(self) -> None:
         """Make the running agent look into the spool. Nothing happens where none runs."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmactors import __version__, secrets
+from rmactors.disk import sync
 from rmactors.store import secret_rows
 from rmactors.store.integrity import damage
 from rmactors.store.reader import connect_read_only
@@ -112,12 +113,3 @@ def open_copy(file: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA secure_delete = 1")
     connection.execute("PRAGMA foreign_keys = 1")
     return connection
-
-
-def sync(path: Path) -> None:
-    """Put a file, or the names in a folder, on disk. Raises OSError."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

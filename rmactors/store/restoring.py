@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmactors import clock, secrets
+from rmactors.disk import sync
 from rmactors.messages.accounts import SetSecondFactor
 from rmactors.messages.writes import AppendAudit, Audit, Committed, DeleteChannel
 from rmactors.ownership import give_to_owner_of
@@ -68,14 +69,14 @@ def restore(
             detail = f"from a backup of {clock.to_rfc3339(facts.made_at)}" if facts else "from a copy"
             _commit(db, AppendAudit(_audit(at, "database.restore", "database", "", detail)))
             (queued,) = db.execute("SELECT count(*) FROM deliveries WHERE state = 'queued'").fetchone()
-        backup.sync(staged)
+        sync(staged)
         replaced = _put_aside(database, at) if database.exists() else None
         if keys:
             with secrets.locked(key_file):
                 os.rename(staged_key, key_file)
-            backup.sync(key_file.absolute().parent)
+            sync(key_file.absolute().parent)
         os.rename(staged, database)
-        backup.sync(database.absolute().parent)
+        sync(database.absolute().parent)
     finally:
         _remove(staged)
         staged_key.unlink(missing_ok=True)
