@@ -87,7 +87,7 @@ async def test_while_the_database_is_locked_the_next_message_of_an_alert_waits_a
     alert = await office.raise_(host, "a")
     await arrived(receiver, 1)
     await office.acknowledge(alert)
-    with office.works.locked():
+    with office.works.ledger.locked():
         gate.opened.set()
         await until(lambda: office.works.store_state.failing)
         assert office.states() == ["queued", "queued"]

@@ -63,7 +63,7 @@ async def test_while_nothing_can_be_committed_there_is_no_ack_and_the_resend_is_
     start_fleet(works)
     here = agent(works, host)
     await here.hello()
-    with works.locked():
+    with works.ledger.locked():
         await here.ends(job, seq=1)
         await until(lambda: works.store_state.failing is not None)
         await works_idle()
@@ -162,7 +162,7 @@ async def test_a_spooled_report_that_is_under_way_already_counts_as_in(works: Wo
     start_fleet(works)
     before = agent(works, host)
     await before.hello(running_jobs=[lost])
-    with works.locked():
+    with works.ledger.locked():
         await before.ends(ended, "succeeded", seq=1)
         here = agent(works, host, 2)
         await here.box.send(_heard(here, spooled=1))
@@ -209,7 +209,7 @@ async def test_a_loss_that_could_not_be_committed_is_judged_again(works: Works, 
     here = agent(works, host, 2)
     await here.hello(spooled=1)
     await works.settle()
-    with works.locked():
+    with works.ledger.locked():
         await here.says_rubbish(wire.Unreadable("bad_report", "x", 9))  # the one that was spooled
         await until(lambda: works.rules_state.reloads == 1)  # the loss, not the note of the report, has failed
     await works.settle()
@@ -273,7 +273,7 @@ async def test_a_silence_that_could_not_be_committed_is_told_again(works: Works,
     enrolled(works)
     start_fleet(works)
     await works.settle()
-    with works.locked():
+    with works.ledger.locked():
         mock_clock.jump(901)
         await until(lambda: works.store_state.failing is not None)
         await works_idle()
@@ -466,7 +466,7 @@ async def test_while_the_hello_cannot_be_committed_the_agent_is_sent_away(works:
     start_fleet(works)
     await works.settle()
     here = agent(works, host)
-    with works.locked():
+    with works.ledger.locked():
         await here.says(wire.Hello(protocol=wire.ProtocolRange(1, 1), instance_id="x"))
         await until(lambda: here.closed == (wire.CLOSE_GOING_AWAY, "the server cannot write"))
 

@@ -116,11 +116,11 @@ async def test_a_report_waits_for_one_step_at_most(works: Works) -> None:
 
 async def test_a_store_that_takes_nothing_cuts_the_round_short_and_it_is_begun_again(works: Works) -> None:
     jobs(works, 3, 401)
-    with works.locked():
+    with works.ledger.locked():
         assert not await janitor.clear_up(works.to_store, works.reader, PERIODS, NOW)
     assert count(works, "jobs") == 3
     async with trio.open_nursery() as nursery:
-        with works.locked():
+        with works.ledger.locked():
             nursery.start_soon(janitor.run, works.to_store, works.reader, PERIODS, 0, 3600, 0.01)
             await trio.sleep(0.1)  # it has tried; whether once or often is all the same
             assert count(works, "jobs") == 3

@@ -112,7 +112,7 @@ async def test_a_decision_on_state_that_is_not_so_is_made_again(works: Works) ->
 async def test_while_nothing_can_be_committed_nothing_is_acked_and_what_comes_again_is_taken(works: Works) -> None:
     host = works.ledger.host()
     works.ledger.channel()
-    with works.locked():
+    with works.ledger.locked():
         assert isinstance(await works.end(end(host, "job1", status="failed")), Failed)
         assert works.store_state.failing is not None
     assert works.ledger.value("SELECT count(*) FROM alerts") == 0
@@ -127,7 +127,7 @@ async def test_what_was_decided_on_a_failed_decision_fails_too_or_is_decided_ane
     for round_ in range(5):
         answers: list[Answer] = []
         again: list[int] = []
-        with works.locked():
+        with works.ledger.locked():
             for n in range(20):
                 at = NOON + 100 * round_ + n
                 status = "succeeded" if n % 4 == 3 else "failed"
@@ -151,7 +151,7 @@ async def test_a_run_whose_start_was_not_committed_is_noted_by_its_end(works: Wo
     schedule = works.ledger.schedule(host)
     begun: list[Answer] = []
     ended: list[Answer] = []
-    with works.locked():
+    with works.ledger.locked():
         await works.to_rules.send(JudgeStart(start(host, "job1", schedule_id=schedule), begun.append))
         await until(lambda: works.rules_state.generation > 0 and not len(works.to_rules))
         await works.to_rules.send(JudgeEnd(end(host, "job1", schedule_id=schedule), ended.append))
@@ -169,7 +169,7 @@ async def test_a_resolution_by_hand_that_fails_takes_along_what_was_decided_on_i
     (alert,) = works.ledger.rows("SELECT id FROM alerts")[0]
     resolved: list[Answer] = []
     good: list[Answer] = []
-    with works.locked():
+    with works.ledger.locked():
         await works.to_rules.send(Resolve(alert, "anna", None, NOON, audit(), resolved.append))
         await until(lambda: not len(works.to_rules))
         await works.to_rules.send(JudgeEnd(end(host, "job2", at=NOON + 1), good.append))
@@ -261,7 +261,7 @@ async def test_a_silent_host_is_told_once_and_its_return_resolves(works: Works) 
 async def test_a_return_that_could_not_be_committed_resolves_at_a_later_tick(works: Works) -> None:
     host = works.ledger.host()
     await works.ask(partial(HostWentSilent, host, NOON - HOUR, NOON))
-    with works.locked():
+    with works.ledger.locked():
         await works.to_rules.send(HostReturned(host, NOON + HOUR))
         await until(lambda: works.store_state.failing is not None)
     await works.settle()
@@ -274,7 +274,7 @@ async def test_a_return_that_could_not_be_committed_resolves_at_a_later_tick(wor
 async def test_a_return_that_could_not_be_committed_is_void_when_the_host_is_gone_again(works: Works) -> None:
     host = works.ledger.host()
     await works.ask(partial(HostWentSilent, host, NOON - HOUR, NOON))
-    with works.locked():
+    with works.ledger.locked():
         await works.to_rules.send(HostReturned(host, NOON + HOUR))
         await until(lambda: works.store_state.failing is not None)
     await works.to_rules.send(HostGone(host, NOON + HOUR + 1))
@@ -343,7 +343,7 @@ async def test_a_host_whose_book_could_not_be_read_is_read_at_the_next_look(work
     await works.settle()
     works.reader.close()
     moved = works.ledger.path.with_suffix(".away")
-    with works.locked():
+    with works.ledger.locked():
         failed: list[Answer] = []
         await works.to_rules.send(JudgeEnd(end(host, "job1", status="failed"), failed.append))
         await until(lambda: len(works.to_store) > 0 or bool(failed))

@@ -3,10 +3,9 @@
 Time in messages is what tests say. Commits fail because another connection holds the database's lock.
 """
 
-import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, closing, contextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -80,17 +79,6 @@ class Works:
         generation = self.rules_state.generation
         self.to_rules.answer(Poison())  # type: ignore[arg-type]
         await until(lambda: self.rules_state.generation > generation)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Nothing can be committed meanwhile."""
-        other = sqlite3.connect(self.ledger.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.execute("ROLLBACK")
-            other.close()
 
 
 async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 20.0) -> None:

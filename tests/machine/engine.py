@@ -5,10 +5,8 @@ a test decides what shares a transaction, what fails, and what was still under w
 messages say. The actor reads trio's clock, so all of this has to be called from within a running trio.
 """
 
-import sqlite3
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
 from pathlib import Path
 from types import coroutine
 from typing import Any
@@ -108,16 +106,6 @@ class Engine:
                 return
             self.write()
         raise AssertionError("the rules never come to rest")
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Whatever is written meanwhile fails."""
-        other = sqlite3.connect(self.ledger.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.close()
 
     def crash_rules(self) -> None:
         """The rules actor alone dies and is started again. What it had sent is still on its way."""

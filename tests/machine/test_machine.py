@@ -177,7 +177,7 @@ class Machine(RuleBasedStateMachine):
         host_id = self.hosts[0]
         if host_id in self.model.gone:
             return
-        with self.engine.locked():
+        with self.engine.ledger.locked():
             self.engine.say(HostReturned(host_id, self.now))
             if self.engine.under_way:
                 self.to_clear.add(host_id)
@@ -332,7 +332,7 @@ class Machine(RuleBasedStateMachine):
     def tick(self, fails: bool) -> None:
         self.engine.settle()
         if fails:
-            with self.engine.locked():
+            with self.engine.ledger.locked():
                 self.engine.say(Tick(self.now))
                 while self.engine.under_way:
                     self.engine.write()
@@ -348,7 +348,7 @@ class Machine(RuleBasedStateMachine):
     @rule(most=st.integers(1, 4), fails=st.sampled_from([False, False, True]))
     def write(self, most: int, fails: bool) -> None:
         if fails:
-            with self.engine.locked():
+            with self.engine.ledger.locked():
                 self.engine.write(most)
         else:
             self.engine.write(most)

@@ -1,6 +1,8 @@
 """A real database with the real writer on it, and short words for what tests write into it."""
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -52,6 +54,17 @@ class Ledger:
 
     def close(self) -> None:
         self.writer.close()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nothing can be committed meanwhile: another connection holds the database's lock."""
+        other = sqlite3.connect(self.path, isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            other.execute("ROLLBACK")
+            other.close()
 
     # ---- writing and reading
 
