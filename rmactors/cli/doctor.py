@@ -23,8 +23,10 @@ def doctor(settings: Settings, full: bool, as_json: bool) -> None:
 
     Run it as the server's user with the server's settings. The exit code is 1 where a fault was found.
     """
-    found = []
+    found: list[Finding] = []
     for finding in _look(settings, full=full):
+        if finding in found:
+            continue  # two of them met the same trouble
         found.append(finding)
         if not as_json:
             click.echo(finding.line)

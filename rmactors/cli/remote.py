@@ -132,13 +132,14 @@ def remote_command(group: click.Group, name: str) -> Callable[[Callable[..., Any
 
 
 def listing(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--limit` and `--all`; the command gets `limit`, None for all."""
+    """`--limit` and `--all`; the command gets `limit`, None for all. A program gets all unless it says otherwise."""
 
-    @click.option("--limit", type=click.IntRange(min=1), default=SHOWN, show_default=True, help="At most so many.")
+    @click.option("--limit", type=click.IntRange(min=1), help=f"At most so many.  [{SHOWN}; with --json: all]")
     @click.option("--all", "everything", is_flag=True, help="However many there are.")
     @functools.wraps(command)
-    def limited(*arguments: Any, limit: int, everything: bool, **others: Any) -> Any:
-        return command(*arguments, limit=None if everything else limit, **others)
+    def limited(remote: Remote, limit: int | None, everything: bool, **others: Any) -> Any:
+        usual = None if everything or remote.as_json else SHOWN
+        return command(remote, limit=limit or usual, **others)
 
     return limited
 

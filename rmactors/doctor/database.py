@@ -41,7 +41,8 @@ def _look(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -
         yield Finding(False, f"the database is damaged: {found}. Stop the server and restore a backup")
         return
     if (trouble := schema_trouble(db)) is not None:
-        yield Finding(None if "older" in trouble else False, trouble)
+        text, mends_itself = trouble
+        yield Finding(None if mends_itself else False, text)
         return
     state = condition(db, settings.database, now)
     yield clock_finding(state.newest_at, now)

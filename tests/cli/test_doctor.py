@@ -81,7 +81,8 @@ def test_of_a_healthy_one_nothing_is_a_fault(patient: Patient) -> None:
 
 def test_a_key_that_others_can_read(patient: Patient) -> None:
     patient.key_file.chmod(0o640)
-    assert f"chmod 600 {patient.key_file}" in patient.faults()[0]
+    [fault] = patient.faults()
+    assert f"chmod 600 {patient.key_file}" in fault
 
 
 def test_a_key_of_another_database(patient: Patient) -> None:

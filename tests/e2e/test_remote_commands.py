@@ -75,7 +75,8 @@ async def test_the_cursor_is_followed_to_the_end(shared_server: Server, agent: S
     cut = await typed(shared_server, "alerts", "list", *host, "--limit", "7")
     assert len(cut.stdout.splitlines()) == 8
     assert "--all" in cut.stderr
-    assert len(await found(shared_server, "jobs", "list", *host, "--all")) == 451
+    assert len(await found(shared_server, "jobs", "list", *host)) == 451, "a program gets all"
+    assert len(await found(shared_server, "jobs", "list", *host, "--limit", "201")) == 201
     searched = await found(shared_server, "alerts", "list", *host, "--search", "P44", "--severity", "warning")
     assert len(searched) == 11  # p44 and p440 to p449
 

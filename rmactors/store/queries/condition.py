@@ -30,13 +30,15 @@ class Condition:
     log_size: int
 
 
-def schema_trouble(db: sqlite3.Connection) -> str | None:
-    """Why this version does not go with the database's schema; None where it does."""
+def schema_trouble(db: sqlite3.Connection) -> tuple[str, bool] | None:
+    """Why this version does not go with the database's schema, and whether a start mends that; None where it does."""
     to_apply, unknown = missing(db)
     if unknown:
-        return f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again"
+        found = f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again"
+        return found, False
     if to_apply:
-        return f"the database is of an older version; the next start of the server brings it up to {to_apply[-1].stem}"
+        newest = to_apply[-1].stem
+        return f"the database is of an older version; the next start of the server brings it up to {newest}", True
     return None
 
 
