@@ -89,12 +89,17 @@ class Dialer:
                 won.append(stream)
                 nursery.cancel_scope.cancel()
 
-        async with trio.open_nursery() as nursery:
-            for address in addresses:
-                failed = trio.Event()
-                nursery.start_soon(attempt, address, failed)
-                with trio.move_on_after(_NEXT_ADDRESS_SECONDS):
-                    await failed.wait()
+        try:
+            async with trio.open_nursery() as nursery:
+                for address in addresses:
+                    failed = trio.Event()
+                    nursery.start_soon(attempt, address, failed)
+                    with trio.move_on_after(_NEXT_ADDRESS_SECONDS):
+                        await failed.wait()
+        except BaseException:  # the deadline, in the moment in which one had won
+            for stream in won:
+                await trio.aclose_forcefully(stream)
+            raise
         if won:
             return won[0]
         raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {os_reason(errors[0])}")

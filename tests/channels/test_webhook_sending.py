@@ -3,6 +3,7 @@
 Deadlines are shortened through the constructor; nothing is patched.
 """
 
+import gc
 import json
 import os
 import socket
@@ -274,6 +275,18 @@ async def test_a_cancelled_send_leaves_the_channel_usable(system_trust: ssl.SSLC
         await hook.aclose()
     assert scope.cancelled_caught
     assert attempt.verdict == "delivered"
+
+
+async def test_a_send_cut_off_at_any_instant_leaves_no_connection_open(system_trust: ssl.SSLContext) -> None:
+    """A socket that nobody closed is a warning, and so an error, when it is collected."""
+    async with receiving() as receiver:
+        for step in range(300):
+            hook = channel(receiver.url(), system_trust)
+            with trio.move_on_after(step * 0.00002):
+                await hook.send(RAISE)
+            await hook.aclose()
+        gc.collect()
+    assert len(receiver.requests) > 0
 
 
 async def test_proxies_from_the_environment_are_ignored(
