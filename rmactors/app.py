@@ -230,7 +230,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
         core_children.append(("watchdog", CLOCK_BUDGET, lambda: watchdog.run(fetch, lambda: health().ok, reader)))
 
     if server.notifier.address is not None:
-        core_children.append(("keepalive", CLOCK_BUDGET, lambda: keep_alive(server.notifier, lambda: health().checks)))
+        core_children.append(("keepalive", CLOCK_BUDGET, lambda: keep_alive(
+            server.notifier, lambda: health().checks, outside=lambda: store_state.failing is not None,
+        )))  # fmt: skip
 
     async with trio.open_nursery() as core:
         for name, budget, run in core_children:

@@ -45,19 +45,20 @@ class Notifier:
             _log.warning("the service manager could not be told %s: %s", assignments[0], error)
 
 
-async def keep_alive(notifier: Notifier, checks: Callable[[], Mapping[str, str]]) -> None:
+async def keep_alive(
+    notifier: Notifier, checks: Callable[[], Mapping[str, str]], outside: Callable[[], bool] = lambda: False
+) -> None:
     """Say again and again, until cancelled, that all is well, as long as every check is `ok`.
 
-    Otherwise say what is wrong, and no more: the service manager ends the process when that has lasted too long. Four
-    times within what it grants, so that one turn which comes late is no end.
+    Otherwise say what is wrong, and no more: the service manager ends the process when that has lasted too long. But
+    not for trouble that is `outside`, a full disk say: a new process could do no better, and would cut off every agent.
+    Four times within what it grants, so that one turn which comes late is no end.
     """
     pause = STATUS_SECONDS if notifier.watchdog is None else notifier.watchdog / 4
     while True:
         wrong = [f"{name}: {state}" for name, state in checks().items() if state != "ok"]
-        if wrong:
-            notifier.tell(_status("; ".join(wrong)))
-        else:
-            notifier.tell("WATCHDOG=1", _status("all is well"))
+        alive = ["WATCHDOG=1"] if not wrong or outside() else []
+        notifier.tell(*alive, _status("; ".join(wrong) or "all is well"))
         await trio.sleep(pause)
 
 

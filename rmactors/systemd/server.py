@@ -11,8 +11,8 @@ NAME: Final = "rmactors-server.service"
 DATA_DIR: Final = STATE_ROOT / "rmactors"
 ENVIRONMENT_FILE: Final = Path("/etc/rmactors/server.env")
 WATCHDOG_SECONDS: Final = 180
-"""As long as `/healthz` may be bad, or the process may be stuck, before it is started anew: longer than a moment's
-trouble with the disk, shorter than anybody would sleep on it."""
+"""As long as the process or a part of it may be stuck before it is started anew: longer than any moment's trouble,
+shorter than anybody would sleep on it."""
 
 
 class BadDataDir(ValueError):
@@ -51,7 +51,7 @@ Type=notify
 ExecStart={start}
 Environment={quoted(f"RM_DATA_DIR={data_dir}")}
 EnvironmentFile=-{ENVIRONMENT_FILE}
-# Kept alive only while /healthz is good. What is stuck or cannot commit for so long is started anew.
+# What is stuck for so long is started anew. A full disk is no reason: that would not mend it.
 WatchdogSec={WATCHDOG_SECONDS}
 # The first start after an upgrade may change a large database.
 TimeoutStartSec=900

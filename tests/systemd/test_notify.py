@@ -107,13 +107,24 @@ async def test_no_sign_of_life_goes_out_while_a_check_fails_but_why(
         nursery.start_soon(keep_alive, notifier, lambda: checks)
         await trio.testing.wait_all_tasks_blocked()
         assert heard(manager) == {"WATCHDOG": "1", "STATUS": "all is well"}
-        checks["store"] = "cannot commit: disk\nfull"
+        checks["rules"] = "no tick\nfor 300 s"
         await trio.sleep(16)
-        assert heard(manager) == {"STATUS": "store: cannot commit: disk full"}
-        checks["store"] = "ok"
+        assert heard(manager) == {"STATUS": "rules: no tick for 300 s"}
+        checks["rules"] = "ok"
         await trio.sleep(15)
         assert heard(manager)["WATCHDOG"] == "1"
         assert nothing_heard(manager)
+        nursery.cancel_scope.cancel()
+
+
+async def test_trouble_that_a_new_process_would_have_as_well_is_told_and_is_no_reason_for_one(
+    manager: socket.socket, autojump_clock: trio.testing.MockClock
+) -> None:
+    checks = {"store": "cannot commit: database or disk is full"}
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_alive, Notifier(manager.getsockname(), watchdog=60.0), lambda: checks, lambda: True)
+        await trio.testing.wait_all_tasks_blocked()
+        assert heard(manager) == {"WATCHDOG": "1", "STATUS": "store: cannot commit: database or disk is full"}
         nursery.cancel_scope.cancel()
 
 
