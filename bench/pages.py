@@ -90,7 +90,7 @@ async def _alerts(server: Server, client: httpx.AsyncClient, size: Size, report:
     what, note = f"200 of {size.alerts:,} alerts", f"p50 of {PAGES}, of {size.hosts:,} hosts"
     report(Figure(f"data of a page of {what}", _median(data), "ms", 15, note=note))
     reader.close()
-    await _page(server, client, f"page of {what}", "/alerts?status=all", report, 60)
+    await _page(server, client, f"HTML page of {what}", "/alerts?status=all", report, 60)
     await _page(server, client, "such a page, searched for a text", "/alerts?status=all&q=data-77", report)
 
 
@@ -106,7 +106,7 @@ async def _hosts(server: Server, client: httpx.AsyncClient, size: Size, report: 
     note = f"p50 of {PAGES}, {size.hosts * 3 // 2} schedules, 30 days, {runs:,} runs"
     report(Figure(f"data of a page of {what}", _median(data), "ms", 15, note=note))
     reader.close()
-    await _page(server, client, f"page of {what}", "/hosts", report, 60)
+    await _page(server, client, f"HTML page of {what}", "/hosts", report, 60)
     await _page(server, client, "the dashboard of that fleet", "/", report)
 
 
