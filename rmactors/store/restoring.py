@@ -149,7 +149,10 @@ def _put_aside(database: Path, at: int) -> Path:
     with suppress(sqlite3.Error), closing(sqlite3.connect(database, isolation_level=None)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         db.execute("PRAGMA journal_mode = DELETE")
-    os.link(database, aside)
+    try:
+        os.link(database, aside)
+    except OSError:  # a file system without links: for an instant there is none, should it end just here
+        os.rename(database, aside)
     for suffix in _SIDE_FILES:
         beside = database.with_name(database.name + suffix)
         if beside.exists():

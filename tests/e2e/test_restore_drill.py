@@ -3,11 +3,12 @@
 import shutil
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from .agents import ended, enroll_host, simulated
-from .harness import COMMAND, ROOT, Server, away
+from .harness import COMMAND, ROOT, Server, away, eventually
 from .sink import Sink
 
 
@@ -27,9 +28,14 @@ def command(server: Server, *arguments: str | Path, code: int = 0) -> str:
     return done.stdout
 
 
+def attempts(server: Server, channel_id: str) -> list[dict[str, Any]]:
+    """Those whose end is on disk."""
+    return server.all_items(f"/api/notifications/{channel_id}/log")
+
+
 @pytest.mark.parametrize("key", ["in the backup", "kept apart"])
 async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: Sink, tmp_path: Path, key: str) -> None:
-    await away(lambda: server.webhook(sink.url("/told"), name="works"))
+    works_id = await away(lambda: server.webhook(sink.url("/told"), name="works"))
     channel_id = await away(lambda: server.webhook(sink.url("/waits"), name="waits"))
     sink.feel("error", path="/waits", status=503)
     credential = await enroll_host(server, "nas")
@@ -38,13 +44,13 @@ async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: 
         for plan in plans:
             agent.report(ended(plan, error="disk on fire"))
         await agent.settled()
-        await sink.until(lambda sink: len(sink.told("/told")) == 5)
+        await away(lambda: eventually(lambda: len(attempts(server, works_id)) == 5, 20, lambda: server.log))
+        alerts = await away(lambda: server.all_items("/api/alerts"))
+        log = await away(lambda: attempts(server, channel_id))
         copy, apart = tmp_path / "copy", tmp_path / "secret.key"
         with_key = ["--with-key"] if key == "in the backup" else []
         await away(lambda: command(server, "backup", copy, *with_key))  # beside the running server
         await away(lambda: shutil.copy2(server.data_dir / "secret.key", apart))
-        alerts = await away(lambda: server.all_items("/api/alerts"))
-        log = await away(lambda: server.all_items(f"/api/notifications/{channel_id}/log"))
 
         # Nothing is restored under a running server.
         await away(lambda: command(server, "restore", copy, "--replace", code=1))
@@ -68,7 +74,7 @@ async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: 
         assert {request.body["alert_id"] for request in told} == {alert["id"] for alert in alerts}
         again = await away(lambda: server.all_items("/api/alerts"))
         assert [alert["id"] for alert in again] == [alert["id"] for alert in alerts]
-        kept = await away(lambda: server.all_items(f"/api/notifications/{channel_id}/log"))
+        kept = await away(lambda: attempts(server, channel_id))
         assert {entry["id"] for entry in log} <= {entry["id"] for entry in kept}
 
         agent.report(ended("p0", "succeeded"))
