@@ -2,7 +2,9 @@
 
 import base64
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -200,6 +202,30 @@ def test_a_password_is_changed_and_a_wrong_present_one_said_beside_its_field(
     page.get_by_label("New password").fill(PASSWORD + " and more")
     page.get_by_role("button", name="Change password").click()
     expect(page.get_by_role("status").get_by_text("Your password is changed")).to_be_visible()
+
+
+@SCRIPT
+def test_a_session_that_showed_its_password_long_ago_shows_it_again(site: Site, visit: Visit, script: bool) -> None:
+    who = "long-ago" if script else "longer-ago"
+    server.make_user(site.server.settings, who, "admin")
+    visitor = visit(who, script=script)
+    with closing(sqlite3.connect(site.server.settings.database)) as database, database:
+        theirs = "user_id = (SELECT id FROM users WHERE username = ?)"
+        database.execute(f"UPDATE sessions SET proved_at = 0 WHERE {theirs}", [who])
+    page = visitor.open("/settings/users")
+    page.locator("#token-name").fill("needs proof")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your password again")
+    page.get_by_label("Password").fill("not this one, surely")
+    page.get_by_role("button", name="Go on").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    visitor.console.clear()  # a 403, then a 422
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Go on").click()
+    page.wait_for_url("**/settings/users")
+    page.locator("#token-name").fill("has proof")
+    page.get_by_role("button", name="Make a token").click()
+    expect(page.locator("#new-token")).to_have_text(re.compile("^rma_"))
 
 
 @SCRIPT
