@@ -5,7 +5,7 @@ Hypothesis makes up what happens and shortens what goes wrong. `make machine` pl
 
 import logging
 import shutil
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -49,6 +49,7 @@ from rmactors.messages.writes import (
 from rmactors.vocabulary import LIFECYCLE_EVENTS
 from tests.machine.engine import Engine
 from tests.machine.model import CRONS, LASTING, Alert, Channel, Model
+from tests.machine.on_disk import alerts_by_id, compare
 from tests.store.ledger import NOON, audit
 
 CHANNELS = {
@@ -387,58 +388,12 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def what_is_on_disk_is_what_the_model_says(self) -> None:
         assert not self.wrong
-        ledger = self.engine.ledger
-        on_disk = Counter(ledger.rows("SELECT host_id, kind, subject FROM alerts"))
-        expected = Counter(alert.key for alert in self.model.alerts)
-        assert on_disk == expected, f"{on_disk - expected} too many, {expected - on_disk} missing"
-        alerts = self._alerts()
-        for row in ledger.connection.execute("SELECT * FROM alerts"):
-            alert = alerts[row["id"]]
-            got = (row["occurrences"], row["acknowledged_by"], row["resolved_by"], row["created_at"])
-            assert got == (alert.occurrences, alert.acknowledged_by, alert.resolved_by, alert.raised_at), alert
-            if alert.key[1] in LASTING:
-                assert row["last_seen_at"] >= alert.seen_at
-            assert ledger.timeline(row["id"]) == alert.timeline, alert
-        self._compare_notices(alerts)
-        statuses = {
-            job: ("lost" if given_up else "running" if status == "running" else "ended")
-            for job, host, status, given_up in ledger.rows("SELECT id, host_id, status, given_up FROM jobs")
-            if host not in self.model.gone  # with a host, its running jobs end
-        }
-        assert statuses == {job: self.model.jobs[job] for job in statuses}
-        assert ledger.value("SELECT count(*) FROM jobs") == len(self.model.jobs)
-
-    def _compare_notices(self, alerts: dict[str, Alert]) -> None:
-        names = {channel_id: name for name, channel_id in self.channels.items()}
-        told: dict[tuple[str, str], list[str]] = defaultdict(list)
-        places: dict[tuple[str, str], list[int]] = defaultdict(list)
-        for alert_id, channel_id, event, pos in self.engine.ledger.rows(
-            "SELECT alert_id, channel_id, event, pos FROM deliveries ORDER BY seq"
-        ):
-            told[alert_id, names[channel_id]].append(event)
-            places[alert_id, names[channel_id]].append(pos)
-        expected = {(of, name): events for of, alert in alerts.items() for name, events in alert.told.items()}
-        assert told == expected
-        assert all(numbers == sorted(set(numbers)) for numbers in places.values())
-        held = {(of, name) for of, alert in alerts.items() for name in alert.held if alert.resolved_by is None}
-        found = self.engine.ledger.rows(
-            "SELECT alert_id, channel_id FROM held JOIN alerts ON alerts.id = alert_id WHERE resolved = 0"
-        )
-        assert {(alert_id, names[channel_id]) for alert_id, channel_id in found} == held
+        compare(self.engine.ledger, self.model, self.channels)
 
     # ---- small words
 
     def _alerts(self) -> dict[str, Alert]:
-        """The model's alert of each on disk: of one key, both are in the order in which they were raised."""
-        of_key: dict[tuple[str, str, str], list[Alert]] = defaultdict(list)
-        for alert in reversed(self.model.alerts):
-            of_key[alert.key].append(alert)
-        return {
-            alert_id: of_key[tuple(key)].pop()
-            for alert_id, *key in self.engine.ledger.rows(
-                "SELECT id, host_id, kind, subject FROM alerts ORDER BY rowid"
-            )
-        }
+        return alerts_by_id(self.engine.ledger, self.model)
 
     def _an_alert(self, which: int) -> tuple[str, Alert] | None:
         alerts = list(self._alerts().items())

@@ -1,0 +1,65 @@
+"""What the database says, beside what the model says."""
+
+from collections import Counter, defaultdict
+
+from tests.machine.model import LASTING, Alert, Key, Model
+from tests.store.ledger import Ledger
+
+
+def alerts_by_id(ledger: Ledger, model: Model) -> dict[str, Alert]:
+    """The model's alert of each on disk: of one key, both are in the order in which they were raised."""
+    of_key: dict[Key, list[Alert]] = defaultdict(list)
+    for alert in reversed(model.alerts):
+        of_key[alert.key].append(alert)
+    return {
+        alert_id: of_key[host, kind, subject].pop()
+        for alert_id, host, kind, subject in ledger.rows("SELECT id, host_id, kind, subject FROM alerts ORDER BY rowid")
+    }
+
+
+def compare(ledger: Ledger, model: Model, channels: dict[str, str]) -> None:
+    """Raises AssertionError where the two differ. `channels`: name → id."""
+    on_disk = Counter(ledger.rows("SELECT host_id, kind, subject FROM alerts"))
+    expected = Counter(alert.key for alert in model.alerts)
+    assert on_disk == expected, f"{on_disk - expected} too many, {expected - on_disk} missing"
+    alerts = alerts_by_id(ledger, model)
+    _compare_alerts(ledger, alerts)
+    _compare_notices(ledger, alerts, {channel_id: name for name, channel_id in channels.items()})
+    _compare_jobs(ledger, model)
+
+
+def _compare_alerts(ledger: Ledger, alerts: dict[str, Alert]) -> None:
+    for row in ledger.connection.execute("SELECT * FROM alerts"):
+        alert = alerts[row["id"]]
+        got = (row["occurrences"], row["acknowledged_by"], row["resolved_by"], row["created_at"])
+        assert got == (alert.occurrences, alert.acknowledged_by, alert.resolved_by, alert.raised_at), alert
+        if alert.key[1] in LASTING:
+            assert row["last_seen_at"] >= alert.seen_at
+        assert ledger.timeline(row["id"]) == alert.timeline, alert
+
+
+def _compare_notices(ledger: Ledger, alerts: dict[str, Alert], names: dict[str, str]) -> None:
+    """Each transition once for each channel that takes it, in order; and what is held back."""
+    told: dict[tuple[str, str], list[str]] = defaultdict(list)
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for alert_id, channel_id, event, pos in ledger.rows(
+        "SELECT alert_id, channel_id, event, pos FROM deliveries ORDER BY seq"
+    ):
+        told[alert_id, names[channel_id]].append(event)
+        places[alert_id, names[channel_id]].append(pos)
+    expected = {(of, name): events for of, alert in alerts.items() for name, events in alert.told.items()}
+    assert told == expected
+    assert all(numbers == sorted(set(numbers)) for numbers in places.values())
+    held = {(of, name) for of, alert in alerts.items() for name in alert.held if alert.resolved_by is None}
+    found = ledger.rows("SELECT alert_id, channel_id FROM held JOIN alerts ON alerts.id = alert_id WHERE resolved = 0")
+    assert {(alert_id, names[channel_id]) for alert_id, channel_id in found} == held
+
+
+def _compare_jobs(ledger: Ledger, model: Model) -> None:
+    statuses = {
+        job: ("lost" if given_up else "running" if status == "running" else "ended")
+        for job, host, status, given_up in ledger.rows("SELECT id, host_id, status, given_up FROM jobs")
+        if host not in model.gone  # with a host, its running jobs end
+    }
+    assert statuses == {job: model.jobs[job] for job in statuses}
+    assert ledger.value("SELECT count(*) FROM jobs") == len(model.jobs)
