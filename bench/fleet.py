@@ -17,7 +17,7 @@ import trio
 from bench.figures import Figure
 from bench.load import enrolled
 from bench.measures import Scale, queue_empty, rest
-from bench.process import cpu_seconds, own_memory_kib
+from bench.process import cpu_seconds, own_memory_kib, seconds_short_of_cores
 from bench.reckoning import reckon
 from rmactors.simulate.fleet import Fleet, Workload
 from tests.e2e.harness import Server, away
@@ -55,8 +55,10 @@ async def hold(server: Server, sink: Sink, scale: Scale, report: Callable[[Figur
         await _until_connected(fleet, count)
         before = fleet.take_window()
         cpu, own_cpu, began = cpu_seconds(server.pid), cpu_seconds(os.getpid()), time.monotonic()
+        short = seconds_short_of_cores()
         fewest = await _look_on(fleet, scale.fleet_seconds)
         seconds = time.monotonic() - began
+        short = seconds_short_of_cores() - short
         cpu, own_cpu = cpu_seconds(server.pid) - cpu, cpu_seconds(os.getpid()) - own_cpu
         grown = own_memory_kib(server.pid) - memory
         window = fleet.take_window()
@@ -81,6 +83,8 @@ async def hold(server: Server, sink: Sink, scale: Scale, report: Callable[[Figur
     await _settle(server, outcomes, sink, report)
     report(Figure("CPU of the server", cpu / seconds * 100, "% of a core", note=f"{cpu:.1f} s in {seconds:.0f} s"))
     report(Figure("CPU of the fleet beside it", own_cpu / seconds * 100, "% of a core", note=f"{own_cpu:.1f} s"))
+    note = "where much of it was others' work, the fleet is late by itself: see report → ack, and connections lost"
+    report(Figure("time in which somebody waited for a core", short / seconds * 100, "%", note=note))
     note = f"{grown / 1024:.0f} MiB anonymous memory more than before they connected, jobs and alerts included"
     report(Figure("memory per held agent", grown / count, "KiB", 60, 35, note=note))
 

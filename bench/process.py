@@ -29,6 +29,15 @@ def _status(pid: int, name: str) -> int:
     raise ValueError(f"/proc/{pid}/status names no {name}")
 
 
+def seconds_short_of_cores() -> float:
+    """How long, since the machine started, somebody had to wait for a core. 0 where the kernel does not tell."""
+    try:
+        text = Path("/proc/pressure/cpu").read_text()
+    except OSError:
+        return 0.0
+    return int(text.splitlines()[0].rpartition("total=")[2]) / 1e6
+
+
 def percentile(values: list[float], share: float) -> float:
     """The value below which that share of them lies. Raises ValueError where there are none."""
     if not values:
