@@ -227,7 +227,7 @@ class _Host:
             link.close(wire.CLOSE_GOING_AWAY, "say hello again")
             return
         if greeted is not None and greeted is self._agent:
-            self._alive(at)
+            await self._alive(at)
         match frame:
             case wire.Hello():
                 await self._hello(link, frame, at)
@@ -247,11 +247,13 @@ class _Host:
             case _:
                 assert_never(frame)
 
-    def _alive(self, at: int) -> None:
+    async def _alive(self, at: int) -> None:
         self._liveness = Liveness(trio.current_time(), self._settings.offline_alert, self._settings.not_before)
-        self._silent_told = False
         self._said_since = at
         self._ports.sign_of_life(self._id, at)
+        if self._silent_told:  # silent for long enough to be told of, and not long enough to be cut off
+            self._silent_told = False
+            await self._ports.to_rules.send(HostReturned(self._id, at))
 
     # ---- hello and goodbye
 
@@ -263,7 +265,8 @@ class _Host:
         if as_agent:
             await self._take_over(greeted, at)
             self._watched = True
-            self._alive(at)
+            self._silent_told = False  # its return is told below, with the hello
+            await self._alive(at)
 
         def reply(answer: Answer) -> None:
             if isinstance(answer, Failed):  # nobody would know that this host was here: let it say so again
@@ -429,7 +432,7 @@ class _Host:
     async def _refuse(self, link: Link, problem: wire.Unreadable, at: int) -> None:
         assert problem.seq is not None
         if self._agent is not None and self._agent.link.number == link.number:
-            self._alive(at)
+            await self._alive(at)
         if link.number not in self._links:
             link.close(wire.CLOSE_GOING_AWAY, "say hello again")
             return

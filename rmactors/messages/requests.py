@@ -40,7 +40,7 @@ class JudgeLoss:
 
 @dataclass(frozen=True, slots=True)
 class HostReturned:
-    """A host said hello: as an agent, or only to deliver reports."""
+    """A host said hello, as an agent or only to deliver reports; or is heard again after it was told to be silent."""
 
     host_id: str
     at: int

@@ -241,6 +241,25 @@ async def test_a_silent_host_is_raised_and_its_hello_resolves(works: Works, mock
     await until(lambda: works.ledger.rows("SELECT kind, resolved FROM alerts") == [("agent_offline", 1)])
 
 
+async def test_a_host_that_was_silent_on_an_open_link_is_back_with_its_next_sign_of_life(
+    works: Works, mock_clock: MockClock
+) -> None:
+    """Where silence is told of sooner than the gateway cuts a silent link off, no hello comes."""
+    host = enrolled(works)
+    start_fleet(works, offline_alert=10.0)
+    here = agent(works, host)
+    await here.hello()
+    await works.settle()
+    mock_clock.jump(11)
+    await until(lambda: works.ledger.rows("SELECT kind, resolved FROM alerts") == [("agent_offline", 0)])
+    await here.says(wire.Heartbeat())
+    await until(lambda: works.ledger.rows("SELECT kind, resolved FROM alerts") == [("agent_offline", 1)])
+    await here.says(wire.Heartbeat())
+    await works.settle()
+    mock_clock.jump(11)
+    await until(lambda: works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 0") == 1)
+
+
 async def test_after_a_server_start_only_hosts_that_stay_away_are_raised(works: Works, mock_clock: MockClock) -> None:
     back, away = enrolled(works, name="back"), enrolled(works, name="away")
     long_ago = clock.now() - clock.HOUR
