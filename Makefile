@@ -82,30 +82,28 @@ $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 
 .PHONY: debian-venv debian-restic debian-chromium debian-curl debian-systemd debian-tools apt-lists
 
+# $(call debian,COMMAND,PACKAGES): installs the packages where there is no such command.
+define debian
+@command -v $(1) >/dev/null && exit 0; \
+if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q $(2) >/dev/null; \
+else echo "$(1) is not installed. Type: sudo apt-get install $(2)" >&2; fi
+endef
+
+debian-restic: apt-lists
+	$(call debian,restic,restic)
+
+debian-chromium: apt-lists
+	$(call debian,chromium,chromium fonts-dejavu-core)
+
+debian-curl: apt-lists
+	$(call debian,curl,curl)
+
+debian-systemd: apt-lists # for systemd-analyze; where systemd does not run, installing it starts nothing
+	$(call debian,systemd-analyze,systemd)
+
 debian-venv: apt-lists
 	@if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv >/dev/null; \
 	else echo "This Python cannot make virtual environments. Type: sudo apt-get install python3-venv" >&2; exit 1; fi
-
-debian-restic: apt-lists
-	@command -v restic >/dev/null && exit 0; \
-	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q restic >/dev/null; \
-	else echo "restic is not installed. Type: sudo apt-get install restic" >&2; fi
-
-debian-chromium: apt-lists
-	@command -v chromium >/dev/null && exit 0; \
-	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q chromium fonts-dejavu-core >/dev/null; \
-	else echo "Chromium is not installed. Type: sudo apt-get install chromium" >&2; fi
-
-debian-curl: apt-lists
-	@command -v curl >/dev/null && exit 0; \
-	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q curl >/dev/null; \
-	else echo "curl is not installed. Type: sudo apt-get install curl" >&2; fi
-
-# For systemd-analyze. Where systemd does not run, installing it starts nothing.
-debian-systemd: apt-lists
-	@command -v systemd-analyze >/dev/null && exit 0; \
-	if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q systemd >/dev/null; \
-	else echo "systemd-analyze is not installed. Type: sudo apt-get install systemd" >&2; fi
 
 # nginx, caddy, Prometheus and systemd-nspawn as Debian ships them, unpacked beside the virtual environment: nothing of
 # the machine changes, and no service starts.
@@ -116,5 +114,7 @@ debian-tools: | $(VENV)/bin/pip
 	then for package in *.deb; do dpkg -x $$package . || exit 1; done; rm -f ./*.deb; touch unpacked; \
 	else echo "The tests of deploy/ need Debian's nginx, caddy and prometheus, which cannot be fetched here." >&2; fi
 
+# Once for each call of make, and only where something is missing.
 apt-lists:
-	@if [ -n "$(APT)" ] && ! { command -v restic && command -v chromium && command -v systemd-analyze && command -v curl; } >/dev/null 2>&1; then apt-get update -q >/dev/null; fi
+	@if [ -n "$(APT)" ] && ! { command -v restic && command -v chromium && command -v systemd-analyze && command -v curl && \
+	$(PYTHON) -c 'import ensurepip, venv'; } >/dev/null 2>&1; then apt-get update -q >/dev/null; fi
