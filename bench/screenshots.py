@@ -16,10 +16,11 @@ from playwright.sync_api import Browser, sync_playwright
 from rmactors import clock, ids
 from tests.browser import fleet, server
 from tests.browser.agent import LiveAgent
-from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE
+from tests.browser.conftest import DESKTOP, PHONE
 from tests.browser.fleet import Past
 from tests.browser.server import PASSWORD, RunningServer
 from tests.browser.sink import Sink, webhook_sink
+from tests.conftest import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
 
