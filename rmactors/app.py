@@ -117,7 +117,7 @@ async def serve(server: Server) -> None:
     with _alone(settings):
         box = server.box = _open(settings)
         server.setup_token = make_setup_token(settings)
-        _tune_memory()
+        _tune()
         await _tree(server, box)
 
 
@@ -347,8 +347,13 @@ def _take_all_files() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def _tune_memory() -> None:
-    """What was imported lives for ever: not looking at it again saves a third of the CPU that a message costs."""
+def _tune() -> None:
+    """What was imported lives for ever: not looking at it again saves a third of the CPU that a message costs.
+
+    And the writing thread, which gives the interpreter up with each statement, gets it back sooner than after Python's
+    5 ms: some 5 % more reports a second beside a busy event loop.
+    """
+    sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
