@@ -101,7 +101,7 @@ async def tried(server: Server, agent: AgentProcess, sink: Sink) -> None:
     expected = {subject: episodes for subject, one in outcomes.items() if (episodes := episodes_of(one))}
     alerts = await away(lambda: server.all_items(f"/api/alerts?status=all&host_id={host_id}"))
     made: dict[str, list[Episode]] = defaultdict(list)
-    for alert in sorted(alerts, key=lambda alert: (alert["resolved_at"] is None, alert["created_at"])):
+    for alert in reversed(alerts):  # of each subject the oldest first: the list has open ones first, then the newest
         made[alert["subject"]].append(Episode(alert["occurrences"], alert["resolved_at"] is not None))
     assert made == expected
     assert expected["plan:etc"] == [Episode(2, closed=True), Episode(1, closed=False)]
