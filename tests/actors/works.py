@@ -81,7 +81,7 @@ class Works:
         await until(lambda: self.rules_state.generation > generation)
 
 
-async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 20.0) -> None:
+async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 40.0) -> None:
     """Wait until something is so, for at most that many seconds of real time, whatever clock the test has."""
     end = time.monotonic() + seconds
     while not so():

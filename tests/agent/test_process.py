@@ -27,7 +27,7 @@ class Heard:
 
 
 async def run_shell(script: str, heard: Heard, stop: Stop | None = None, grace: float = 5.0) -> int:
-    with trio.fail_after(20):
+    with trio.fail_after(30):
         return await process.run(["sh", "-c", script], os.environ, heard, stop or Stop(), grace)
 
 

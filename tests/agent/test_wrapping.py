@@ -161,7 +161,7 @@ async def test_a_server_that_accepts_and_says_nothing_holds_nothing_up(
     from rmactors.agent.wrapping import run_exec
 
     server.welcoming = False
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         code = await run_exec(
             ["true"], "backup", enrolled.path, timings=FAST, deliver_seconds=0.5, forward_signals=False
         )
@@ -259,7 +259,7 @@ async def test_a_reader_that_goes_away_is_not_waited_for(state: StateDir, gone: 
     sink = os.open(os.devnull, os.O_WRONLY)
     fds = Fds(writing, sink) if gone == 1 else Fds(sink, writing)
     try:
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             code = await run_exec(
                 ["sh", "-c", f"yes >&{gone}"],
                 "backup",

@@ -49,7 +49,7 @@ class LiveAgent:
     def receive(self, kind: str) -> dict[str, Any]:
         """The next frame of that type; others are passed over. Raises queue.Empty."""
         while True:
-            frame = self._frames.get(timeout=10)
+            frame = self._frames.get(timeout=40)
             if frame["type"] == kind:
                 return frame
 

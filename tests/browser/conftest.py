@@ -14,6 +14,7 @@ from rmactors.vocabulary import ROLES
 from tests.browser import fleet, server
 from tests.browser.fleet import Past
 from tests.browser.server import PASSWORD, RunningServer
+from tests.conftest import PATIENCE_MS
 
 DESKTOP, PHONE = 1280, 390
 SCRIPT = pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
@@ -59,7 +60,7 @@ class Visitor:
         page = self.context.new_page()
         page.on("console", self._note)
         page.on("pageerror", lambda error: self.console.append(f"error: {error}"))
-        page.set_default_timeout(8000)
+        page.set_default_timeout(PATIENCE_MS)
         return page
 
     def open(self, path: str) -> Page:

@@ -121,7 +121,7 @@ def _wait_until_up(running: RunningServer) -> None:
     give_up = time.monotonic() + STARTS_WITHIN
     while True:
         try:
-            with urllib.request.urlopen(f"{running.url}/healthz", timeout=5) as answer:
+            with urllib.request.urlopen(f"{running.url}/healthz", timeout=20) as answer:
                 assert answer.status == 200
                 return
         except (urllib.error.URLError, ConnectionError):

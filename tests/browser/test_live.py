@@ -9,8 +9,8 @@ from playwright.sync_api import Page, Request, Route, expect
 from tests.browser.conftest import Site, Visit, Visitor
 
 SPARE_ALERTS = 3
-SOON = 1500
-"""A second from the commit, and room for a slow machine to paint."""
+SOON = 10_000
+"""Milliseconds: on a slow machine too, long before a page would ask by itself."""
 
 
 def streams(visitor: Visitor) -> list[str]:
@@ -42,12 +42,12 @@ def test_ten_tabs_share_one_stream_and_each_sees_a_change(site: Site, visit: Vis
     wait_until_listening(tabs[0])
     resolve(tabs[-1], alert_id)
     for tab in tabs[:-1]:
-        expect(tab.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON * 3)
+        expect(tab.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON)
     expect(tabs[0].locator("#badge")).to_have_attribute("data-open", "5")
     assert len(opened) == 1
 
 
-def test_another_browser_sees_a_change_within_a_second(site: Site, visit: Visit) -> None:
+def test_another_browser_sees_a_change_at_once(site: Site, visit: Visit) -> None:
     watching, acting = visit("viewer"), visit("operator")
     page = watching.open("/alerts")
     wait_until_listening(page)
@@ -70,7 +70,7 @@ def test_a_page_catches_up_after_the_server_was_away(site: Site, visit: Visit) -
     with closing(sqlite3.connect(site.server.settings.database)) as database, database:
         database.execute("UPDATE alerts SET message = 'changed meanwhile' WHERE id = ?", (site.past.alerts["old"],))
     site.server.start_again()
-    expect(page.get_by_text("changed meanwhile")).to_be_visible(timeout=15000)
+    expect(page.get_by_text("changed meanwhile")).to_be_visible()
     expect(page.locator("#link")).to_have_text("")
     visitor.console.clear()  # the browser says that the stream broke, and so it did
 
@@ -84,7 +84,7 @@ def test_a_page_whose_session_ended_asks_to_sign_in(site: Site, visit: Visit) ->
         f"/hosts/{site.past.hosts['mail']}", form={"name": "mail", "tags": "moved"}, max_redirects=0
     )
     assert changed.status == 303
-    page.wait_for_url("**/login?next=/hosts")
+    expect(page).to_have_url(re.compile(r"/login\?next=(/|%2F)hosts$"))
     visitor.console.clear()  # a 401, as wanted
 
 
@@ -104,7 +104,7 @@ def test_a_change_while_a_part_is_being_fetched_is_not_lost(site: Site, visit: V
 
     page.route("**/alerts", answer_with_what_was_so_before, times=1)
     page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
-    expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON * 2)
+    expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON)
 
 
 def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: Visit) -> None:
@@ -142,7 +142,7 @@ def test_where_tabs_cannot_elect_one_a_page_asks_every_fifteen_seconds(site: Sit
     assert opened == []
     visitor.context.clear_cookies()
     page.clock.fast_forward(15_000)
-    page.wait_for_url("**/login?next=%2Falerts")
+    expect(page).to_have_url(re.compile(r"/login\?next=(/|%2F)alerts$"))
     visitor.console.clear()  # a 401, as wanted
 
 

@@ -13,7 +13,7 @@ from tests.browser.agent import LiveAgent
 from tests.browser.conftest import SCRIPT, Site, Visit
 from tests.browser.sink import webhook_sink
 
-SOON = 3000
+SOON = 10_000
 """A second from the commit, and room for a slow machine to paint."""
 
 

@@ -334,7 +334,7 @@ class TestTroubleOnTheWay:
             took = time.monotonic() - began
             await threads_gone()
         assert attempt.verdict == "retry"
-        assert took < 0.4
+        assert took < 15, "the server would have been silent for ever"
 
     async def test_a_server_that_drips_its_greeting_is_left_at_the_deadline(self, system_trust: ssl.SSLContext) -> None:
         def drip(connection: socket.socket, heard: list[bytes]) -> None:
@@ -371,7 +371,7 @@ class TestTroubleOnTheWay:
         self, system_trust: ssl.SSLContext
     ) -> None:
         with scripted_server(takes_a_mail) as (port, _):
-            attempt = await send(port, system_trust, seconds=0.3)
+            attempt = await send(port, system_trust, seconds=1.5)
         assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
 
     async def test_whoever_waits_for_a_turn_has_the_whole_time_from_then_on(self, system_trust: ssl.SSLContext) -> None:
@@ -421,7 +421,7 @@ class TestTroubleOnTheWay:
         with scripted_server(dialogue(b"")) as (port, _):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(send, port, system_trust)
-                with trio.fail_after(2):
+                with trio.fail_after(30):
                     while talking() != 1:  # noqa: ASYNC110 - the start of a thread sets no event
                         await trio.sleep(0.01)
                 nursery.cancel_scope.cancel()
@@ -448,7 +448,7 @@ def talking() -> int:
 
 
 async def threads_gone() -> None:
-    """Wait until no thread is in a mail conversation any more. Fails after 2 s."""
-    with trio.fail_after(2):
+    """Wait until no thread is in a mail conversation any more. Fails after 30 s."""
+    with trio.fail_after(30):
         while talking():  # noqa: ASYNC110 - the end of a thread sets no event
             await trio.sleep(0.01)

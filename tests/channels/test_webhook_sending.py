@@ -189,7 +189,7 @@ class TestSlowReceivers:
         attempt, took = await self.once(script, system_trust)
         assert (attempt.verdict, attempt.status_code) == ("retry", None)
         assert attempt.error == "no answer within 0.2 s"
-        assert 0.2 <= took < 0.4
+        assert took >= 0.2
 
     @pytest.mark.parametrize(
         ("status", "verdict"), [(b"200 OK", "delivered"), (b"500 Oops", "retry"), (b"404 No", "dead")]
@@ -198,9 +198,9 @@ class TestSlowReceivers:
         self, status: bytes, verdict: str, system_trust: ssl.SSLContext
     ) -> None:
         head = b"HTTP/1.1 " + status + b"\r\nContent-Length: 1000\r\n\r\n"
-        attempt, took = await self.once(sends(head, *[b"x"] * 100, pause=0.01), system_trust)
+        attempt, took = await self.once(sends(head, *[b"x"] * 1000, pause=0.01), system_trust)
         assert (attempt.verdict, attempt.status_code) == (verdict, int(status[:3]))
-        assert took < 0.4
+        assert took < 5, "the body would have dripped for ten seconds"
 
     async def test_one_that_accepts_and_reads_nothing_is_given_up(self, system_trust: ssl.SSLContext) -> None:
         with socket.socket() as listener:

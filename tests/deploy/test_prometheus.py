@@ -125,10 +125,10 @@ async def test_a_real_prometheus_scrapes_a_server_and_every_panel_has_an_answer(
                     lambda: f"{expression}: {prometheus.value(expression)}\n{output.read_text()[-2000:]}",
                 )  # fmt: skip
 
-            await away(lambda: eventually(prometheus.is_up, 30, lambda: output.read_text()[-4000:]))
+            await away(lambda: eventually(prometheus.is_up, 60, lambda: output.read_text()[-4000:]))
             agent.report(ended("home", "failed"))
             agent.report(ended("mail", "succeeded"))
-            with trio.fail_after(10):
+            with trio.fail_after(30):
                 await agent.settled()
             await sink.until_told(1)
             await away(lambda: until('rmactors_reports_total{result="failed"}', 1))

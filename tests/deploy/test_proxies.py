@@ -105,7 +105,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                 except httpx.TransportError:
                     return False
 
-            eventually(answers, 30, lambda: output.read_text()[-4000:])
+            eventually(answers, 60, lambda: output.read_text()[-4000:])
             yield Site(server, url, agents_url, authority)
 
 
@@ -149,7 +149,7 @@ async def test_events_come_at_once(site: Site) -> None:
     request = f"{head}Authorization: Bearer {site.server.token}\r\n\r\n"
     port = int(site.url.rpartition(":")[2])
     heard = b""
-    with trio.fail_after(10):  # a proxy that holds back would give nothing for longer
+    with trio.fail_after(30):  # a proxy that holds back would give nothing for longer
         async with await trio.open_ssl_over_tcp_stream(
             "localhost", port, https_compatible=True, ssl_context=site.authority.trusting()
         ) as browser:
@@ -185,7 +185,7 @@ async def fail_a_backup(server: Server, name: str) -> None:
     credential = await enroll_host(server, name)
     async with simulated(server, credential) as [agent]:
         agent.report(ended("home", "failed"))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await agent.settled()
 
 
@@ -219,7 +219,7 @@ async def test_an_agent_enrols_and_reports_through_the_proxy(site: Site, tmp_pat
             [found] = [item for item in site.server.all_items("/api/hosts") if item["name"] == name]
             return dict(found)
 
-        await away(lambda: eventually(lambda: host()["status"] == "online", 30, lambda: f"{host()}"))
+        await away(lambda: eventually(lambda: host()["status"] == "online", 60, lambda: f"{host()}"))
         failed = await away(lambda: agent("exec", "--kind", "backup", "--", "false"))
         assert failed.returncode == 1
         await away(

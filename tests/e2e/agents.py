@@ -75,7 +75,7 @@ class RawLink:
                 pass
         await self.connection.send_message(message)
 
-    async def receive(self, seconds: float = 10.0) -> dict[str, Any]:
+    async def receive(self, seconds: float = 40.0) -> dict[str, Any]:
         """The next frame. Raises ConnectionClosed, trio.TooSlowError."""
         with trio.fail_after(seconds):
             found: dict[str, Any] = json.loads(await self.connection.get_message())
@@ -88,7 +88,7 @@ class RawLink:
         assert welcome["type"] == "welcome", welcome
         return welcome
 
-    async def close_code(self, seconds: float = 10.0) -> int:
+    async def close_code(self, seconds: float = 40.0) -> int:
         """Read on until the server has closed, and say with what."""
         with trio.fail_after(seconds):
             try:
@@ -113,15 +113,16 @@ def hello(**fields: Any) -> dict[str, Any]:
 async def raw_link(
     server: Server, token: str, *, headers: tuple[tuple[bytes, bytes], ...] = (), path: str = wire.PATH
 ) -> AsyncIterator[RawLink]:
-    """A connection under this token. Raises trio_websocket.ConnectionRejected where the upgrade is refused.
+    """A connection under this token. Raises trio_websocket.ConnectionRejected where the upgrade is refused, and
+    trio.TooSlowError where the server closes without an answer: trio-websocket's client does not notice.
 
-    The stream is ours: trio-websocket's own client leaves it open after a refusal.
+    The stream is ours: that client leaves it open after a refusal.
     """
     authorization = (b"Authorization", b"Bearer " + token.encode() if token else b"Bearer")
     stream = await trio.open_tcp_stream("127.0.0.1", server.agent_port)
     try:
         async with trio.open_nursery() as nursery:
-            with trio.fail_after(20):
+            with trio.fail_after(30):
                 connection = await trio_websocket.wrap_client_stream(
                     nursery,
                     stream,
@@ -252,7 +253,7 @@ sources = [{json.dumps(str(self.source))}]
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(15)
+        return self.process.wait(60)
 
     def end(self) -> None:
         if self.process is not None and self.process.poll() is None:

@@ -110,7 +110,7 @@ class Server:
         if self.process.poll() is not None:
             raise ServerDied(f"the server ended with {self.process.returncode}\n{self.log[-4000:]}")
         try:
-            return httpx.get(f"{self.url}/healthz", timeout=5, trust_env=False, verify=self.verify).status_code == 200
+            return httpx.get(f"{self.url}/healthz", timeout=20, trust_env=False, verify=self.verify).status_code == 200
         except httpx.TransportError:
             return False
 
@@ -120,7 +120,7 @@ class Server:
         self.process.kill()
         self.process.wait()
 
-    def stop(self, seconds: float = 10.0) -> tuple[int, float]:
+    def stop(self, seconds: float = 60.0) -> tuple[int, float]:
         """SIGTERM. Returns exit code and how many seconds the end took. Raises subprocess.TimeoutExpired."""
         assert self.process is not None
         began = time.monotonic()

@@ -106,7 +106,7 @@ async def read_all(stream: trio.SocketStream, seconds: float) -> bytes | None:
     return None
 
 
-async def pour(stream: trio.SocketStream, data: bytes, seconds: float = 10.0) -> bool:
+async def pour(stream: trio.SocketStream, data: bytes, seconds: float = 40.0) -> bool:
     """Send it all. False where the server closed first. Raises trio.TooSlowError."""
     with trio.fail_after(seconds):
         try:
@@ -116,10 +116,10 @@ async def pour(stream: trio.SocketStream, data: bytes, seconds: float = 10.0) ->
     return True
 
 
-async def attack(port: int, data: bytes, seconds: float = 5.0) -> bytes | None:
+async def attack(port: int, data: bytes, seconds: float = 30.0) -> bytes | None:
     """Send it on a connection of its own, and give what came until the server closed; None where it did not close."""
     async with await connect(port) as stream:
-        await pour(stream, data, 20.0)
+        await pour(stream, data)
         return await read_all(stream, seconds)
 
 
@@ -144,13 +144,13 @@ async def bystanders(server: Server) -> AsyncIterator[None]:
 
 async def _settle(agent: SimulatedAgent) -> None:
     agent.report(ended("home", "failed"))
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         await agent.settled()
 
 
 async def _hear(stream: trio.SocketStream, what: bytes) -> None:
     heard = b""
-    with trio.fail_after(10):
+    with trio.fail_after(30):
         while what not in heard:
             chunk = await stream.receive_some(4096)
             assert chunk, f"the stream ended: {heard[-500:]!r}"

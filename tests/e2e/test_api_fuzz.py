@@ -52,7 +52,7 @@ async def known(besieged: Server) -> dict[str, str]:
     host = await enroll_host(besieged, f"fuzzed-{ids.new()}")
     async with simulated(besieged, host) as [agent]:
         agent.report(ended("home", "failed"))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await agent.settled()
 
     def make() -> dict[str, str]:

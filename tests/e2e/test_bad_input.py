@@ -27,11 +27,11 @@ async def bystander(shared_server: Server) -> AsyncIterator[None]:
     credential = await enroll_host(shared_server, f"quiet-{ids.new()}")
     async with simulated(shared_server, credential) as [agent]:
         agent.report(ended("home", "succeeded"))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await agent.settled()
         yield
         agent.report(ended("home", "succeeded"))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await agent.settled()
         assert agent.connections == 1, "the bystander lost its connection"
     shared_server.must_live()

@@ -33,7 +33,7 @@ def health(server: Server, channel_id: str) -> dict[str, Any]:
     return found
 
 
-async def until(server: Server, channel_id: str, so: Callable[[dict[str, Any]], bool], seconds: float = 20) -> None:
+async def until(server: Server, channel_id: str, so: Callable[[dict[str, Any]], bool], seconds: float = 40.0) -> None:
     """Wait until something is so of a channel's health."""
     await away(
         lambda: eventually(
@@ -340,7 +340,7 @@ async def test_a_key_is_rotated_under_a_running_server_and_a_wrong_one_stops_the
             server.spawn()
             assert server.process is not None
             process = server.process
-            assert await away(lambda process=process: process.wait(30)) == 1
+            assert await away(lambda process=process: process.wait(60)) == 1
             last = server.log.strip().splitlines()[-1]
             assert last.startswith("rmactors server: ")
             assert "secret" in last or "key file" in last, last

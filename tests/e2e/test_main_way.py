@@ -86,7 +86,7 @@ async def test_an_outcome_that_exec_wraps_arrives_when_the_server_is_back(
     assert "wrong password" in done.stderr, "so does its output"
 
     await away(server.start)
-    [raised] = await sink.until_told(1, seconds=30)
+    [raised] = await sink.until_told(1)
     assert (raised.body["host_id"], raised.body["kind"]) == (host_id, "backup_failed")
     assert "wrong password" in raised.body["message"]
 

@@ -199,7 +199,7 @@ class Run:
         self.hunt.hide("agent token", credential.token.removeprefix("rmh_"))
         async with simulated(self.server, credential) as [agent]:
             agent.report(ended("home", "failed"))
-            with trio.fail_after(10):
+            with trio.fail_after(30):
                 await agent.settled()
         await away(lambda: self._about(credential.host_id))
 

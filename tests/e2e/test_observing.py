@@ -30,7 +30,7 @@ async def test_the_metrics_tell_what_a_fleet_did(server: Server, sink: Sink) -> 
     async with simulated(server, credential) as [agent]:
         agent.report(ended("home", "failed", error="disk on fire"))
         agent.report(ended("mail", "succeeded"))
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await agent.settled()
         await sink.until(lambda sink: len(sink.told()) == 1)
         samples: dict[tuple[str, frozenset[tuple[str, str]]], float] = {}
@@ -43,7 +43,7 @@ async def test_the_metrics_tell_what_a_fleet_did(server: Server, sink: Sink) -> 
             samples.update(scrape(server, token))
             return value("rmactors_notification_attempts_total", channel_kind="webhook", result="delivered") == 1
 
-        await away(lambda: eventually(attempt_counted, 10, lambda: f"{sorted(map(str, samples))}"))
+        await away(lambda: eventually(attempt_counted, 60, lambda: f"{sorted(map(str, samples))}"))
     assert value("rmactors_agents_connected") == 1
     assert value("rmactors_hosts") == 1
     assert value("rmactors_reports_total", kind="backup", result="failed") == 1
@@ -65,4 +65,4 @@ async def test_the_metrics_tell_what_a_fleet_did(server: Server, sink: Sink) -> 
     def lag_measured() -> bool:
         return scrape(server, token)["rmactors_event_loop_lag_seconds_count", frozenset()] > 0
 
-    await away(lambda: eventually(lag_measured, 10, lambda: "the event loop's lag is not measured"))
+    await away(lambda: eventually(lag_measured, 60, lambda: "the event loop's lag is not measured"))

@@ -112,7 +112,7 @@ async def tried(port: int, cases: Sequence[bytes], head: bytes = b"") -> tuple[C
         async with limit, await connect(port) as stream:
             if head:
                 await pour(stream, head)
-                with trio.fail_after(20):
+                with trio.fail_after(30):
                     assert b" 101 " in await stream.receive_some(65536)
             heard = b""
             if await pour(stream, data):

@@ -29,7 +29,7 @@ async def test_every_acked_transition_arrives_though_the_server_is_killed_twenty
             plan = f"p{kill // 2}"  # each plan fails in one life of the server and succeeds in the next
             agent.report(ended(plan, "failed" if kill % 2 == 0 else "succeeded", error="disk on fire"))
             expected[plan].append("alert.raised" if kill % 2 == 0 else "alert.resolved")
-            with trio.fail_after(20):
+            with trio.fail_after(30):
                 await agent.settled()  # acked: from here on it is the server's to deliver
             told_before = len(sink.told())
             await trio.sleep(random.uniform(0, 0.04))
@@ -51,7 +51,7 @@ async def test_every_acked_transition_arrives_though_the_server_is_killed_twenty
             # A resolution that found its raise still unsent tells both in one message.
             return all(told()[plan] in (events, events[1:]) and told()[plan] for plan, events in expected.items())
 
-        await sink.until(all_told, seconds=20)
+        await sink.until(all_told)
     assert killed_before_delivery > 0, "no kill came before its delivery: the test has shown nothing"
     assert set(told()) == set(expected)
     for plan, events in told().items():

@@ -31,7 +31,7 @@ class Peer:
         await self.connection.send_message(json.dumps(frame))
 
     async def receive(self) -> dict[str, Any]:
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             found: dict[str, Any] = json.loads(await self.connection.get_message())
         return found
 

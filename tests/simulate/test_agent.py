@@ -38,7 +38,7 @@ async def played(listener: Listener, agent: SimulatedAgent) -> None:
     """Run the agent until the last script is over."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(agent.run)
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await listener.done.wait()
         nursery.cancel_scope.cancel()
 
@@ -145,7 +145,7 @@ async def test_it_does_not_come_back_when_it_is_not_wanted(listener: Listener, c
 
     listener.scripts = [script]
     agent = SimulatedAgent(listener.url, NAS, reconnect_seconds=0.01)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         await agent.run()
     assert (agent.ended, listener.connections) == (ended, 1)
 
@@ -153,7 +153,7 @@ async def test_it_does_not_come_back_when_it_is_not_wanted(listener: Listener, c
 async def test_a_token_that_is_not_taken_ends_it(listener: Listener) -> None:
     listener.status = 401
     agent = SimulatedAgent(listener.url, NAS)
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         await agent.run()
     assert agent.ended == "rejected: HTTP 401"
     assert "secret-token" not in repr(agent.credential)
@@ -172,7 +172,7 @@ async def test_a_server_that_is_not_there_is_tried_again(listener: Listener) -> 
             await peer.welcome()
 
         listener.scripts = [script]
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await listener.done.wait()
         nursery.cancel_scope.cancel()
 

@@ -44,7 +44,7 @@ async def test_each_run_is_a_start_and_an_end_and_the_share_of_failures_is_about
     fleet = Fleet(listener.url, hosts(3), Workload(2000, 0.25, 1000), dice=random.Random(7))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fleet.run)
-        with trio.fail_after(10):
+        with trio.fail_after(30):
             await enough.wait()
         fleet.stop_reporting()
         assert await fleet.settled(5)
@@ -74,7 +74,7 @@ async def test_a_job_that_the_server_asks_for_is_run(listener: Listener) -> None
     fleet = Fleet(listener.url, hosts(1), Workload(0, 0))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fleet.run)
-        with trio.fail_after(5):
+        with trio.fail_after(30):
             await listener.done.wait()
         nursery.cancel_scope.cancel()
     assert fleet.total.sent == 2
@@ -83,7 +83,7 @@ async def test_a_job_that_the_server_asks_for_is_run(listener: Listener) -> None
 async def test_agents_that_the_server_does_not_want_are_counted(listener: Listener) -> None:
     listener.status = 401
     fleet = Fleet(listener.url, hosts(2), Workload(0, 0, 1000))
-    with trio.fail_after(5):
+    with trio.fail_after(30):
         await fleet.run()
     assert fleet.ended == {"rejected: HTTP 401": 2}
 

@@ -85,12 +85,27 @@ function listen(share) {
   open();
 }
 
+let leaving = false;
+
+function leave(target) {
+  if (leaving) return; // several parts find out at once that nobody is signed in any more
+  leaving = true;
+  location.assign(target);
+}
+
+document.addEventListener("htmx:beforeOnLoad", (event) => {
+  const target = event.detail.xhr.status === 401 && event.detail.xhr.getResponseHeader("HX-Redirect");
+  if (!target) return;
+  event.preventDefault();
+  leave(target);
+});
+
 function take(message) {
   if (message.topic === "*") announceAll();
   else if (message.topic) announce(message.topic);
   if (message.link === "up") say("");
   if (message.link === "down") say(document.getElementById("link")?.dataset.away ?? "");
-  if (message.link === "out") location.assign(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
+  if (message.link === "out") leave(`/login?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 function startLive() {

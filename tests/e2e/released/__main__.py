@@ -80,7 +80,7 @@ async def output_and_a_refusal(server: Server, host: Credential, schedule_id: st
         await link.send(wrong)
         await link.send({"type": "job_log", "job_id": job_id, "first_line": 0, "lines": lines})
         log = f"/api/jobs/{job_id}/log"
-        await away(lambda: eventually(lambda: len(server.all_items(log)) == 3, 10, lambda: "no output"))
+        await away(lambda: eventually(lambda: len(server.all_items(log)) == 3, 60, lambda: "no output"))
 
 
 def second_factor(server: Server) -> None:
