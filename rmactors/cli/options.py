@@ -3,6 +3,7 @@
 import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -19,9 +20,9 @@ config_option = click.option(
 )
 
 
-def file_in_use(named: str | None) -> str | None:
-    """The settings file: the one that was named, else the default one where it is there."""
-    return named or (str(DEFAULT_FILE) if DEFAULT_FILE.exists() else None)
+def file_in_use(named: str | None, usual: Path = DEFAULT_FILE) -> str | None:
+    """The settings file: the one that was named, else the usual one where it is there."""
+    return named or (str(usual) if usual.exists() else None)
 
 
 def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,6 +1,7 @@
 """`rmactors config check`: what is in force, where it came from, and what is not shown."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -8,17 +9,18 @@ import pytest
 from click.testing import CliRunner, Result
 
 from rmactors.cli.main import main
+from rmactors.cli.options import file_in_use
 
 URL = "https://hc.example.org/ping/3f2a-the-secret"
 
 
 @pytest.fixture(autouse=True)
 def _no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    import os
-
     for name in [name for name in os.environ if name.startswith("RM_")]:
         monkeypatch.delenv(name)
-    monkeypatch.setattr("rmactors.cli.options.DEFAULT_FILE", tmp_path / "etc" / "rmactors.toml")
+    empty = tmp_path / "nothing-is-set-here.toml"
+    empty.touch()
+    monkeypatch.setenv("RM_CONFIG", str(empty))
 
 
 def check(*arguments: str, code: int = 0, **environment: str) -> Result:
@@ -99,11 +101,11 @@ def test_a_variable_and_its_file_cannot_both_be_set(tmp_path: Path) -> None:
 
 
 def test_the_file_in_its_usual_place_is_read_when_none_is_named(tmp_path: Path) -> None:
-    (tmp_path / "etc").mkdir()
-    (tmp_path / "etc" / "rmactors.toml").write_text('listen = "127.0.0.1:5"\n')
-    (tmp_path / "named.toml").write_text('listen = "127.0.0.1:6"\n')
-    assert found()["settings"]["listen"]["value"] == "127.0.0.1:5"
-    assert found(RM_CONFIG=str(tmp_path / "named.toml"))["settings"]["listen"]["value"] == "127.0.0.1:6"
+    usual = tmp_path / "rmactors.toml"
+    assert file_in_use(None, usual) is None
+    usual.touch()
+    assert file_in_use(None, usual) == str(usual)
+    assert file_in_use("named.toml", usual) == "named.toml"
 
 
 @pytest.mark.parametrize(
