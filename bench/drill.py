@@ -97,7 +97,7 @@ class Drill:
             await trio.sleep(self.dice.uniform(0.05, 0.8))
         self.server.must_live()
         await away(self.server.kill)
-        await self._everything_read()
+        await self.sink.hear_out()
         acked, requests = set(self.acked_jobs), list(self.sink.requests)
         database = self.server.data_dir / "rm.db"
         self.kills.append(await away(lambda: look_after_kill(database, acked, requests)))
@@ -106,14 +106,6 @@ class Drill:
             click.echo(
                 f"  {number + 1} kills, {len(self.acked_jobs)} reports acked, {len(requests)} requests", err=True
             )
-
-    async def _everything_read(self) -> None:
-        """What the dead server had sent may still lie in the kernel: let the receiver and the agents read it."""
-        while True:
-            seen = len(self.sink.requests) + len(self.acked_jobs)
-            await trio.sleep(0.05)
-            if seen == len(self.sink.requests) + len(self.acked_jobs):
-                return
 
     async def _report_and_misbehave(self) -> None:
         with self.reporting:

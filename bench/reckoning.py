@@ -54,12 +54,11 @@ def episodes_of(outcomes: Iterable[str]) -> list[Episode]:
 
 @dataclass(slots=True)
 class AfterKill:
-    """What the files and the receiver said right after a kill. `queued`: deliveries without an outcome on disk;
-    `told`: those that the receiver had said yes to; `unanswered`: requests it was still busy with."""
+    """What the files and the receiver said after a kill. `queued`: deliveries without an outcome on disk; `told`: those
+    that the receiver said yes to, also to a sender that was dead by then."""
 
     queued: set[str]
     told: set[str]
-    unanswered: list[Request]
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -69,13 +68,12 @@ class AfterKill:
 
     @property
     def in_flight(self) -> int:
-        """Sent, and no outcome on disk: they and no others may come twice. An answer that the receiver gives
-        to a sender that is dead already counts, so this is known only when its last request is over."""
-        told_the_dead = {request.body["delivery_id"] for request in self.unanswered if request.told}
-        return len(self.queued & (self.told | told_the_dead))
+        """Sent, and no outcome on disk: they and no others may come twice."""
+        return len(self.queued & self.told)
 
 
 def look_after_kill(database: Path, acked_jobs: set[str], requests: list[Request]) -> AfterKill:
+    """`requests` are what the receiver has heard in all, when it has heard the dead sender out."""
     told = {request.body["delivery_id"] for request in requests if request.told}
     with copy_of(database) as connection:
         problems = [
@@ -84,7 +82,7 @@ def look_after_kill(database: Path, acked_jobs: set[str], requests: list[Request
         there = {row[0] for row in connection.execute("SELECT id FROM jobs WHERE finished_at IS NOT NULL")}
         problems += [f"job {job_id} was acked and is not on disk" for job_id in acked_jobs - there]
         queued = {row[0] for row in connection.execute("SELECT id FROM deliveries WHERE state = 'queued'")}
-    return AfterKill(queued, told, [request for request in requests if request.status is None], problems)
+    return AfterKill(queued, told, problems)
 
 
 @dataclass(slots=True)

@@ -60,6 +60,8 @@ class Sink:
     moods: Moods = field(default_factory=Moods)
     by_path: dict[str, Moods] = field(default_factory=dict)
     on_request: Callable[[Request], None] | None = None
+    _unfinished: set[trio.SocketStream] = field(default_factory=set)
+    """Connections whose sender, dead or alive, may still be told something."""
     _changed: trio.Event = field(default_factory=trio.Event)
     _mood_changed: trio.Event = field(default_factory=trio.Event)
     _wanted_up: trio.Event = field(default_factory=trio.Event)
@@ -102,6 +104,18 @@ class Sink:
         await self.until(lambda sink: len(sink.told()) >= count, seconds)
         return self.told()
 
+    async def hear_out(self) -> None:
+        """Wait until all that senders who are dead by now had sent is read, and answered. Nobody else may be sending.
+
+        It may still lie in the kernel, even on a connection that was never accepted: one of ours queues behind it.
+        """
+        with suppress(OSError):  # refused while the port is closed: then nobody is in the queue
+            async with await trio.open_tcp_stream("127.0.0.1", self.port) as last:
+                while not any(_peer(stream) == last.socket.getsockname() for stream in self._unfinished):
+                    await self._changed.wait()
+        while self._unfinished:
+            await self._changed.wait()
+
     async def serve(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Listen while the mood is not `down`, until cancelled."""
         while True:
@@ -118,6 +132,15 @@ class Sink:
             self._listening = None
 
     async def _connection(self, stream: trio.SocketStream) -> None:
+        self._unfinished.add(stream)
+        self._notice()
+        try:
+            await self._answer(stream)
+        finally:
+            self._unfinished.discard(stream)
+            self._notice()
+
+    async def _answer(self, stream: trio.SocketStream) -> None:
         buffer = bytearray()
         with suppress(trio.BrokenResourceError, trio.ClosedResourceError, OSError):
             while (request := await _read_request(stream, buffer)) is not None:
@@ -126,6 +149,8 @@ class Sink:
                 self.requests.append(request)
                 if self.on_request is not None:
                     self.on_request(request)
+                if request.mood == "hang":
+                    self._unfinished.discard(stream)
                 status = await self._decide(moods)
                 if status is None:
                     return
@@ -154,6 +179,13 @@ class Sink:
                 return None
             case "down":
                 return None
+
+
+def _peer(stream: trio.SocketStream) -> object:
+    try:
+        return stream.socket.getpeername()
+    except OSError:
+        return None  # reset by its sender
 
 
 def _bind(port: int) -> socket.socket:

@@ -35,6 +35,7 @@ async def test_every_acked_transition_arrives_though_the_server_is_killed_twenty
             await trio.sleep(random.uniform(0, 0.04))
             await away(server.kill)
             killed_before_delivery += len(sink.told()) == told_before
+            await sink.hear_out()
             kills.append(await away(partial(look_after_kill, server.data_dir / "rm.db", set(), list(sink.requests))))
             await away(server.start)
         sink.feel("up")
