@@ -70,6 +70,7 @@ def main(lifeline: int, grace: float, command: list[str]) -> None:
         os._exit(0)
     os.wait()
     os.close(lifeline)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])  # held back by the agent until here
     try:
         os.execvp(command[0], command)  # noqa: S606 - without a shell is what is meant
     except OSError as error:

@@ -8,7 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, Literal
 
 import trio
@@ -89,10 +90,11 @@ def _start(
     try:
         # The child holds the reading ends too: where the agent dies, the first word that restic writes on its way out
         # (about the signal it got) would otherwise end it by SIGPIPE before it has removed its lock.
-        process = subprocess.Popen(  # noqa: S603 - fixed words and values from the administrator's own file
-            guarded, stdin=subprocess.DEVNULL, stdout=child_out, stderr=child_err, env=dict(environment),
-            start_new_session=True, pass_fds=(out, err, child_lifeline), cwd="/",
-        )  # fmt: skip
+        with _interrupts_held():
+            process = subprocess.Popen(  # noqa: S603 - fixed words and values from the administrator's own file
+                guarded, stdin=subprocess.DEVNULL, stdout=child_out, stderr=child_err, env=dict(environment),
+                start_new_session=True, pass_fds=(out, err, child_lifeline), cwd="/",
+            )  # fmt: skip
     except BaseException:
         for fd in (out, err, lifeline):
             os.close(fd)
@@ -101,6 +103,17 @@ def _start(
         for fd in (child_out, child_err, child_lifeline):
             os.close(fd)
     return process, {"stdout": trio.lowlevel.FdStream(out), "stderr": trio.lowlevel.FdStream(err)}, lifeline
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """What is started inside begins with SIGINT blocked, until the guard lets it through: Python may lose one while
+    it starts, and a job that is called off at once would be ended by force after the grace."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 async def _pump(source: trio.lowlevel.FdStream, name: Stream, hear: Callable[[Stream, bytes], None]) -> None:

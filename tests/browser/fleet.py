@@ -150,10 +150,11 @@ def _hosts(scribe: Scribe, past: Past) -> None:
                 continue
             error = "Fatal: wrong password or no key found" if status == "failed" else None
             grown = 1 + (30 - nights) / 150 + math.sin(nights * 1.7) / 50
+            ago = scribe.now - last_night + nights * day
+            took = 2 * second if status == "failed" else int((40 + held / gigabyte) * grown * second)
             past.jobs[name] = scribe.job(
-                host_id, nightly, status, scribe.now - last_night + nights * day, error=error,
-                reason="wrong_password" if status == "failed" else None, size=int(held * grown),
-                took=2 * second if status == "failed" else int((40 + held / gigabyte) * grown * second),
+                host_id, nightly, status, ago, error=error, reason="wrong_password" if status == "failed" else None,
+                size=int(held * grown), took=min(took, ago),  # it has ended, shortly after two o'clock too
             )  # fmt: skip
         good = min(nights for nights in range(30) if odd.get(nights, "succeeded") == "succeeded")
         scribe.row(

@@ -22,7 +22,7 @@ function dispatch(topic) {
 function announce(topic) {
   if (document.hidden) { // nobody looks: only what the browser's tab itself shows
     owed.add(topic);
-    if (topic === "alerts") document.body.dispatchEvent(new CustomEvent("rm:badge"));
+    if (topic === "alerts") dispatch("badge");
     return;
   }
   if (resting.has(topic)) {
