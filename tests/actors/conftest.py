@@ -1,13 +1,27 @@
-"""What the tests of post and delivery actors share."""
+"""What the tests of actors share."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from trio.testing import MockClock
 
 from rmactors.channels.tls import shared_ssl_context
 from tests.actors.office import Office, open_office
+from tests.actors.works import Works, open_works
 from tests.channels.receivers import Receiver, receiving
+
+
+@pytest.fixture
+def mock_clock() -> MockClock:
+    """For tests that jump; between jumps it goes as time goes."""
+    return MockClock(rate=1.0)
+
+
+@pytest.fixture
+async def works(tmp_path: Path) -> AsyncIterator[Works]:
+    async with open_works(tmp_path / "rm.db") as opened:
+        yield opened
 
 
 @pytest.fixture

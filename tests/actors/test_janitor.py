@@ -1,10 +1,7 @@
 """The janitor over a real store: all that is old goes, in small steps, and reports go before it."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
-import pytest
 import trio
 
 from rmactors import clock, ids
@@ -13,7 +10,7 @@ from rmactors.actors.janitor import LINES, STEP, Periods
 from rmactors.clock import DAY
 from rmactors.mailbox import Mailbox
 from rmactors.messages.writes import Commit, Prune
-from tests.actors.works import Works, open_works, until
+from tests.actors.works import Works, until
 from tests.store.ledger import save_start, start
 
 PERIODS = Periods(job_logs=30, jobs=400, alerts=400, notification_log=90, audit=400)
@@ -38,12 +35,6 @@ class Watched:
     @property
     def steps(self) -> list[Prune]:
         return [write for write in self.passed if isinstance(write, Prune)]
-
-
-@pytest.fixture
-async def works(tmp_path: Path) -> AsyncIterator[Works]:
-    async with open_works(tmp_path / "rm.db") as opened:
-        yield opened
 
 
 def jobs(works: Works, count: int, days_ago: float, lines: int = 0) -> list[str]:

@@ -1,11 +1,9 @@
 """The rules actor with a real store actor on a real file: nothing acked is lost, whatever fails in between."""
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import pytest
 import trio
 
 from rmactors import clock, ids
@@ -40,12 +38,6 @@ from tests.actors.works import Works, open_works, until
 from tests.store.ledger import NOON, audit, end, start
 
 THREE = NOON - 9 * HOUR
-
-
-@pytest.fixture
-async def works(tmp_path: Path) -> AsyncIterator[Works]:
-    async with open_works(tmp_path / "rm.db") as opened:
-        yield opened
 
 
 def stale(works: Works) -> list[tuple[str, bool]]:

@@ -19,12 +19,12 @@ from rmactors.mailbox import Mailbox, ask
 from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import EndReport, StartReport
 from rmactors.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
-from rmactors.messages.writes import Answer, Commit, Committed, Reply
+from rmactors.messages.writes import Answer, Commit, Committed, Reply, SaveStart
 from rmactors.store.reader import Reader
 from rmactors.store.transaction import Wakeups
 from rmactors.store.writer import Writer, connect
 from rmactors.supervision import Budget, Standing, supervise
-from tests.store.ledger import Ledger, audit
+from tests.store.ledger import Ledger, audit, save_start, start
 
 BUSY_SECONDS = 0.05
 
@@ -79,6 +79,11 @@ class Works:
         generation = self.rules_state.generation
         self.to_rules.answer(Poison())  # type: ignore[arg-type]
         await until(lambda: self.rules_state.generation > generation)
+
+
+async def works_idle() -> None:
+    """Wait until nobody does anything any more; what the store has to try again later it may not have done."""
+    await trio.testing.wait_all_tasks_blocked(0.02)
 
 
 async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 40.0) -> None:
@@ -192,6 +197,21 @@ class Agent:
     async def until(self, so: Callable[[], bool]) -> None:
         """Wait until something is so, for at most a few seconds of real time."""
         await until(so, lambda: str(self.got))
+
+
+def agent(works: Works, host: str, number: int = 1, instance: str = "instance") -> Agent:
+    return Agent(works.directory.mailbox_of(host), number, instance)
+
+
+def enrolled(works: Works, **changes: Any) -> str:
+    """A host that is known since now."""
+    return works.ledger.host(at=clock.now(), **changes)
+
+
+def running(host: str, job: str, for_seconds: float = 86_400) -> SaveStart:
+    """The start of a job that may run for so long from now."""
+    now = clock.now()
+    return save_start(start(host, job, at=now), deadline_at=now + clock.seconds(for_seconds))
 
 
 def ago(seconds: float) -> Any:

@@ -1,0 +1,144 @@
+"""Host actors: who is connected, and what is told to him: jobs and schedules. Real rules and store."""
+
+from trio.testing import MockClock
+
+from rmactors import clock, ids, wire
+from rmactors.actors.host import Look
+from rmactors.messages.writes import CancelJob, DeleteHost, QueueJob, RotateHostToken
+from tests.actors.works import Works, agent, enrolled, start_fleet, until
+from tests.store.ledger import audit
+
+
+async def test_a_newer_connection_wins_and_a_clone_is_noted(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    first, second = agent(works, host, 1, "original"), agent(works, host, 2, "copy")
+    await first.hello()
+    await second.hello()
+    await until(lambda: first.closed == (wire.CLOSE_REPLACED, "replaced by a newer connection"))
+    first.hangs_up()  # its end says nothing about the host
+    await works.settle()
+    assert works.ledger.rows("SELECT code FROM host_notes") == []
+    third = agent(works, host, 3, "original")
+    await third.hello()
+    await works.settle()
+    assert works.ledger.rows("SELECT code FROM host_notes") == [("cloned_agent",)]
+    assert works.rules_state.presence[host][0] == "online"
+
+
+async def test_the_same_agent_that_comes_back_is_no_clone(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    for number in range(1, 4):
+        await agent(works, host, number, "the one").hello()
+    await works.settle()
+    assert works.ledger.rows("SELECT code FROM host_notes") == []
+
+
+async def test_a_reporter_replaces_nobody_and_gets_no_jobs(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    here, reporter = agent(works, host, 1), agent(works, host, 2, "exec")
+    await here.hello()
+    works.ledger.commit(QueueJob(ids.new(), host, "backup", None, "{}", clock.now(), audit()))
+    works.directory.wake({host})
+    await until(lambda: len(here.all(wire.RunJob)) == 1)
+    await reporter.hello(purpose="report")
+    await works.settle()
+    assert here.closed is None
+    assert reporter.all(wire.RunJob) == []
+
+
+async def test_a_job_that_waits_is_sent_after_each_hello_until_it_has_begun(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host, job = enrolled(works), ids.new()
+    works.ledger.commit(QueueJob(job, host, "backup", None, '{"plan": "home"}', clock.now(), audit()))
+    start_fleet(works)
+    first = agent(works, host, 1)
+    await first.hello()
+    await until(lambda: first.all(wire.RunJob) == [wire.RunJob(job, "backup", None, {"plan": "home"})])
+    second = agent(works, host, 2)
+    await second.hello()
+    await until(lambda: len(second.all(wire.RunJob)) == 1)
+    await second.starts(job)
+    await until(lambda: bool(second.acked()))
+    third = agent(works, host, 3)
+    await third.hello(running_jobs=[job])
+    await works.settle()
+    assert third.all(wire.RunJob) == []
+    works.ledger.commit(CancelJob(job, clock.now(), audit()))
+    works.directory.wake({host})
+    await until(lambda: third.all(wire.CancelJob) == [wire.CancelJob(job)])
+
+
+async def test_a_job_cancelled_before_it_began_is_cancelled_on_the_host_as_well(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host, job = enrolled(works), ids.new()
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello()
+    works.ledger.commit(QueueJob(job, host, "backup", None, "{}", clock.now(), audit()))
+    works.directory.wake({host})
+    await until(lambda: len(here.all(wire.RunJob)) == 1)
+    works.ledger.commit(CancelJob(job, clock.now(), audit()))
+    works.directory.wake({host})
+    await until(lambda: here.all(wire.CancelJob) == [wire.CancelJob(job)])
+
+
+async def test_changed_schedules_are_sent(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello()
+    works.ledger.schedule(host, name="Weekly")
+    works.directory.wake({host})
+    await until(lambda: [sent.schedules[0].name for sent in here.all(wire.Schedules)] == ["Weekly"])
+    here.box.answer(Look())
+    await works.settle()
+    assert len(here.all(wire.Schedules)) == 1
+
+
+async def test_a_rotated_credential_ends_the_connection_and_a_deleted_host_its_actor(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello()
+    works.ledger.commit(RotateHostToken(host, "another hash", audit()))
+    works.directory.wake({host})
+    await until(lambda: here.closed is not None)
+    assert here.closed == (wire.CLOSE_REVOKED, "the credential was rotated")
+    again = agent(works, host, 2)
+    await again.hello()
+    works.ledger.commit(DeleteHost(host, clock.now(), audit()))
+    works.directory.wake({host})
+    await until(lambda: again.closed == (wire.CLOSE_REVOKED, "revoked"))
+    await until(lambda: host not in works.directory.mailboxes)
+
+
+async def test_a_link_that_says_no_hello_first_is_told_to(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    stranger = agent(works, host)
+    await stranger.says(wire.Heartbeat())
+    await until(lambda: stranger.closed == (wire.CLOSE_GOING_AWAY, "say hello again"))
+    other = agent(works, host, 2)
+    await other.says_rubbish(wire.Unreadable("bad_report", "x", 1))
+    await until(lambda: other.closed is not None)
+    third = agent(works, host, 3)
+    await third.hello()
+    await third.says(wire.Enroll("x", "x", "x", "x", "x"))
+    await until(lambda: third.closed == (wire.CLOSE_BAD_MESSAGE, "bad_message"))
+
+
+async def test_while_the_hello_cannot_be_committed_the_agent_is_sent_away(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    await works.settle()
+    here = agent(works, host)
+    with works.ledger.locked():
+        await here.says(wire.Hello(protocol=wire.ProtocolRange(1, 1), instance_id="x"))
+        await until(lambda: here.closed == (wire.CLOSE_GOING_AWAY, "the server cannot write"))
