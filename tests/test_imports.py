@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rmactors"
 
 PURE = (
-    "rules", "messages", "dispatch", "notices", "routing", "liveness", "reports", "cron", "wire", "vocabulary",
-    "clock", "ids",
+    "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
+    "cron", "wire", "vocabulary", "clock", "ids",
 )  # fmt: skip
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
 AGENT = (
@@ -102,7 +102,9 @@ def test_a_pure_module_leads_to_nothing_that_touches_the_world(module: str) -> N
     assert {name for name in reaches if name.startswith("rmactors")} <= allowed
 
 
-@pytest.mark.parametrize("module", under("rules", "dispatch", "notices", "routing", "liveness"))
+@pytest.mark.parametrize(
+    "module", under("rules", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands")
+)
 def test_a_pure_module_reads_no_clock(module: str) -> None:
     called = {
         f"{ast.unparse(node.func.value)}.{node.func.attr}"

@@ -1,6 +1,7 @@
 """The actor of one host.
 
-Owns      its liveness, its running jobs, its live sockets, and which reports are on their way to disk.
+Owns      its liveness, its live sockets (`links`), its running jobs and the reports of them that are on their way to
+          disk (`under_way`), and what its agent was told to do (`errands`).
 Receives  frames from the gateway; answers of the rules; `Look` when something waits for it in the store.
 Sends     reports and presence to the rules; hellos, notes and log lines to the store; frames to its links.
 Restart   its sockets close, so that the agent comes back and says hello; running jobs are read again.
@@ -10,14 +11,15 @@ import json
 import logging
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from typing import assert_never
+from dataclasses import dataclass
+from typing import TypeVar, assert_never
 
 import trio
 
 from rmactors import clock, ids, logs, reports, wire
 from rmactors.clock import SECOND
 from rmactors.errands import Errands
+from rmactors.links import Greeted, Links
 from rmactors.liveness import Liveness
 from rmactors.mailbox import Mailbox, Outlet
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
@@ -37,16 +39,16 @@ from rmactors.messages.writes import (
     Stale,
     no_reply,
 )
-from rmactors.store.memory import HostDesk, HostFacts, RunningJob, load_desk, load_running
+from rmactors.store.memory import HostDesk, HostFacts, load_desk, load_running
 from rmactors.store.reader import Reader
+from rmactors.under_way import JobsUnderWay, Line, RunningJob, Step, Waiter
+
+R = TypeVar("R")
 
 _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
 """After a commit that failed, what only this actor knows is said again."""
-LINES_HELD = 2_000
-"""Log lines kept while the start of their job is on its way to disk; more are dropped, as lines may be."""
-REPLACED_KEPT = 8
 DEFAULT_MAX_RUNTIME = 86_400.0
 
 
@@ -59,7 +61,7 @@ class Look:
 class Judged:
     """The rules' answer to a report: what became of it."""
 
-    what: tuple[str, str]
+    step: Step
     answer: Answer
 
 
@@ -90,26 +92,6 @@ class HostPorts:
     reader: Reader
     progress: Callable[[wire.JobProgress], None]
     sign_of_life: Callable[[str, int], None]
-
-
-@dataclass(slots=True)
-class _Greeted:
-    """What a link said in its hello."""
-
-    link: Link
-    hello: wire.Hello
-    spooled: int
-    owed: set[str] = field(default_factory=set)
-    """Running jobs that the agent does not know, to be given up once the spooled reports are in."""
-
-
-@dataclass(slots=True)
-class _Pending:
-    """A report on its way to disk, and who waits for its ack."""
-
-    waiting: list[tuple[Link, int]]
-    lines: list[tuple[int, str, str]] = field(default_factory=list)
-    given_up: RunningJob | None = None
 
 
 async def run(
@@ -157,11 +139,8 @@ class _Host:
         self._liveness = Liveness(last_sign, settings.offline_alert, settings.not_before)
         self._silent_told = False
         self._said_since = facts.last_seen_at or 0
-        self._links: dict[int, _Greeted] = {}
-        self._agent: _Greeted | None = None
-        self._replaced: list[str] = []
-        self._pending: dict[tuple[str, str], _Pending] = {}
-        self._running = {job.id: job for job in running}
+        self._links = Links()
+        self._jobs = JobsUnderWay(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
         self._sent_rev: int | None = None
         self._errands = Errands()
         self._retry_at = float("inf")
@@ -173,9 +152,9 @@ class _Host:
         candidates = [self._retry_at]
         if self._watched and not self._silent_told:
             candidates.append(self._liveness.deadline())
-        if self._running:
-            first = min(job.deadline_at for job in self._running.values())
-            late = trio.current_time() + (first - clock.now()) / SECOND
+        overdue_at = self._jobs.first_deadline()
+        if overdue_at is not None:
+            late = trio.current_time() + (overdue_at - clock.now()) / SECOND
             candidates.append(max(late, self._settings.not_before))
         return min(candidates)
 
@@ -188,10 +167,8 @@ class _Host:
             )
         at = clock.now()
         if trio.current_time() >= self._settings.not_before:
-            for job in [job for job in self._running.values() if job.deadline_at <= at]:
-                await self._give_up(job, at, "it has not ended within its longest run time")
-        if self._agent is not None:
-            await self._settle_owed(self._agent, at)
+            await self._lose(self._jobs.give_up_overdue(at))
+        await self._lose(self._jobs.give_up_owed(at))
 
     def _reply_silence(self, answer: Answer) -> None:
         self._inbox.answer(SilenceJudged(answer))
@@ -207,7 +184,7 @@ class _Host:
             case LinkClosed():
                 await self._closed(message.link, message.at)
             case Judged():
-                await self._judged(message)
+                await self._judged(message.step, message.answer)
             case SilenceJudged():
                 if isinstance(message.answer, Failed):
                     self._silent_told = False
@@ -221,12 +198,12 @@ class _Host:
 
     async def _heard(self, message: Heard) -> None:
         link, frame, at = message.link, message.frame, message.at
-        greeted = self._links.get(link.number)
+        greeted = self._links.find(link)
         if greeted is None and not isinstance(frame, wire.Hello):
             # This actor restarted and does not know the link any more.
             link.close(wire.CLOSE_GOING_AWAY, "say hello again")
             return
-        if greeted is not None and greeted is self._agent:
+        if greeted is not None and greeted is self._links.agent:
             await self._alive(at)
         match frame:
             case wire.Hello():
@@ -237,7 +214,7 @@ class _Host:
                 assert greeted is not None
                 await self._report(greeted, frame, at)
             case wire.JobProgress():
-                if frame.job_id in self._running:
+                if self._jobs.runs(frame.job_id):
                     self._ports.progress(frame)
             case wire.JobLog():
                 self._lines(frame)
@@ -258,12 +235,11 @@ class _Host:
     # ---- hello and goodbye
 
     async def _hello(self, link: Link, hello: wire.Hello, at: int) -> None:
-        greeted = _Greeted(link, hello, hello.spooled)
-        self._links[link.number] = greeted
-        as_agent = hello.purpose == "agent"
-        self._say(logging.INFO if as_agent else logging.DEBUG, "agent.connected", greeted)
-        if as_agent:
+        greeted = self._links.greet(link, hello)
+        self._say("agent.connected", greeted)
+        if greeted.as_agent:
             await self._take_over(greeted, at)
+            self._jobs.agent_came(hello.spooled, hello.running_jobs)
             self._watched = True
             self._silent_told = False  # its return is told below, with the hello
             await self._alive(at)
@@ -272,9 +248,9 @@ class _Host:
             if isinstance(answer, Failed):  # nobody would know that this host was here: let it say so again
                 link.close(wire.CLOSE_GOING_AWAY, "the server cannot write")
 
-        await self._ports.to_store.send(Commit((self._record(hello, at, as_agent),), reply))
-        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not as_agent))
-        desk = await self._desk()
+        await self._ports.to_store.send(Commit((self._record(greeted, at),), reply))
+        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent))
+        desk = await self._read(load_desk, "what waits for")
         if desk is None:
             link.close(wire.CLOSE_GOING_AWAY, "the database cannot be read")
             return
@@ -283,51 +259,46 @@ class _Host:
                 wire.PROTOCOL, self._id, wire.utc_now(), self._settings.heartbeat, desk.schedules_rev, desk.schedules
             )
         )
-        if as_agent:
+        if greeted.as_agent:
             self._sent_rev = desk.schedules_rev
             self._errands = Errands()
             self._send_errands(link, desk)
-            greeted.owed = self._running.keys() - set(hello.running_jobs)
-            await self._settle_owed(greeted, at)
+            await self._lose(self._jobs.reckon(at))
 
-    async def _take_over(self, greeted: _Greeted, at: int) -> None:
+    async def _take_over(self, greeted: Greeted, at: int) -> None:
         """A newer connection of the same host wins."""
-        older, self._agent = self._agent, greeted
-        instance = greeted.hello.instance_id
-        if instance in self._replaced:
-            self._replaced.remove(instance)
+        follows = self._links.take_over(greeted)
+        if follows.cloned:
             detail = (
                 "An agent that another one had replaced came back. Two machines seem to use the same credential: "
                 "was the host cloned? Rotate its token and enrol the copy under a name of its own."
             )
             await self._note("cloned_agent", detail, at)
-        if older is None or older.link.number == greeted.link.number:
-            return
-        if older.hello.instance_id != instance:
-            self._replaced = [*self._replaced, older.hello.instance_id][-REPLACED_KEPT:]
-        self._links.pop(older.link.number, None)
-        older.link.close(wire.CLOSE_REPLACED, "replaced by a newer connection")
+        if follows.replaced is not None:
+            follows.replaced.close(wire.CLOSE_REPLACED, "replaced by a newer connection")
 
-    def _record(self, hello: wire.Hello, at: int, as_agent: bool) -> RecordHello:
+    def _record(self, greeted: Greeted, at: int) -> RecordHello:
+        hello = greeted.hello
         plans = [
             {"name": plan.name, "kind_hint": plan.kind_hint, "repository": plan.repository, "sources": plan.sources}
             for plan in hello.plans
         ]
         return RecordHello(
-            self._id, at, not as_agent, hello.agent_version, hello.hostname, hello.os, hello.arch, hello.timezone,
-            hello.restic.version if hello.restic else None, json.dumps(plans),
+            self._id, at, not greeted.as_agent, hello.agent_version, hello.hostname, hello.os, hello.arch,
+            hello.timezone, hello.restic.version if hello.restic else None, json.dumps(plans),
         )  # fmt: skip
 
     async def _closed(self, link: Link, at: int) -> None:
-        greeted = self._links.pop(link.number, None)
-        if greeted is not None:
-            as_agent = greeted.hello.purpose == "agent"
-            self._say(logging.INFO if as_agent else logging.DEBUG, "agent.disconnected", greeted)
-        if greeted is not None and greeted is self._agent:
-            self._agent = None
+        greeted = self._links.find(link)
+        if greeted is None:
+            return
+        self._say("agent.disconnected", greeted)
+        if self._links.remove(greeted):
+            self._jobs.agent_left()
             await self._ports.to_rules.send(HostGone(self._id, at))
 
-    def _say(self, level: int, event: str, greeted: _Greeted) -> None:
+    def _say(self, event: str, greeted: Greeted) -> None:
+        level = logging.INFO if greeted.as_agent else logging.DEBUG
         if _log.isEnabledFor(level):
             told = logs.fields(
                 event, host_id=self._id, host=self._name, address=greeted.link.address, link=greeted.link.number,
@@ -336,108 +307,78 @@ class _Host:
             _log.log(level, event, extra=told)
 
     def close_links(self, code: int, reason: str) -> None:
-        for greeted in self._links.values():
-            greeted.link.close(code, reason)
+        for link in self._links.all():
+            link.close(code, reason)
 
     # ---- reports
 
-    async def _report(self, greeted: _Greeted, frame: wire.Report, at: int) -> None:
-        is_end = isinstance(frame, wire.JobFinished)
-        what = (frame.job_id, "end" if is_end else "start")
-        pending = self._pending.get(what)
-        if pending is not None:  # the same report again, while the first is on its way
-            pending.waiting.append((greeted.link, frame.seq))
-            await self._count(greeted, at)
-            return
-        reply = self._reply_to(what)
-        try:
-            if isinstance(frame, wire.JobFinished):
-                request: Request = JudgeEnd(reports.end(self._id, frame, greeted.hello.spool_id, at), reply)
-            else:
-                request = JudgeStart(reports.start(self._id, frame, at), reply)
-        except (reports.BadStats, OverflowError) as error:
-            problem = wire.Unreadable("bad_report", str(error), frame.seq, frame.job_id)
-            await self._refuse(greeted.link, problem, at)
-            return
-        self._pending[what] = _Pending([(greeted.link, frame.seq)])
-        if isinstance(frame, wire.JobStarted):
-            self._began(frame, request)
-        await self._ports.to_rules.send(request)
+    async def _report(self, greeted: Greeted, frame: wire.Report, at: int) -> None:
+        step = Step(frame.job_id, "end" if isinstance(frame, wire.JobFinished) else "start")
+        waiter = (greeted.link, frame.seq)
+        if not self._jobs.again(step, waiter):
+            try:
+                request = self._set_out(step, frame, greeted, waiter, at)
+            except (reports.BadStats, OverflowError) as error:
+                problem = wire.Unreadable("bad_report", str(error), frame.seq, frame.job_id)
+                await self._refuse(greeted.link, problem, at)
+                return
+            await self._ports.to_rules.send(request)
         await self._count(greeted, at)
 
-    def _began(self, frame: wire.JobStarted, request: Request) -> None:
-        assert isinstance(request, JudgeStart)
-        started = request.report.started_at
-        longest = clock.seconds(DEFAULT_MAX_RUNTIME + self._settings.stale_grace)
-        self._running.setdefault(
-            frame.job_id,
-            RunningJob(frame.job_id, frame.kind, frame.plan, frame.schedule_id, started, started + longest),
-        )
+    def _set_out(self, step: Step, frame: wire.Report, greeted: Greeted, waiter: Waiter, at: int) -> Request:
+        if isinstance(frame, wire.JobFinished):
+            end = reports.end(self._id, frame, greeted.hello.spool_id, at)
+            self._jobs.ended(end, waiter)
+            return JudgeEnd(end, self._reply_to(step))
+        start = reports.start(self._id, frame, at)
+        self._jobs.began(start, waiter)
+        return JudgeStart(start, self._reply_to(step))
 
-    def _reply_to(self, what: tuple[str, str]) -> Reply:
+    def _reply_to(self, step: Step) -> Reply:
         def reply(answer: Answer) -> None:
-            self._inbox.answer(Judged(what, answer))
+            self._inbox.answer(Judged(step, answer))
 
         return reply
 
-    async def _judged(self, message: Judged) -> None:
-        pending = self._pending.pop(message.what, None)
-        if pending is None:
+    async def _judged(self, step: Step, answer: Answer) -> None:
+        passage = self._jobs.settle(step, answer)
+        if passage is None:
             return  # asked before a restart of this actor
-        job_id, event = message.what
-        match message.answer:
+        match answer:
             case Committed() | Duplicate():
-                for link, seq in pending.waiting:
+                for link, seq in passage.waiting:
                     link.send(wire.Ack(seq))
-                if event == "end":
-                    self._running.pop(job_id, None)
-                    self._errands.forget(job_id)
-                elif event == "start":
-                    await self._learn_deadline(job_id, message.answer)
-                if pending.lines:
-                    self._save_lines(job_id, pending.lines)
+                if step.event == "end":
+                    self._errands.forget(step.job_id)
+                elif step.event == "start" and isinstance(answer, Duplicate):
+                    await self._look_whether_it_runs(step.job_id)
+                if passage.lines:
+                    self._save_lines(step.job_id, passage.lines)
             case Refused(code=code, detail=detail):
-                if event == "start":
-                    self._running.pop(job_id, None)
-                for link, seq in pending.waiting:
+                for link, seq in passage.waiting:
                     await self._refuse_as(link, seq, code, detail, clock.now())
-            case Failed() | Stale():
-                # Not on disk: as if it had never come. The agent sends it again; a loss is judged again.
-                if event == "start":
-                    self._running.pop(job_id, None)
-                if pending.given_up is not None:
-                    self._running[job_id] = pending.given_up
+            case Failed() | Stale():  # no ack: the agent sends it again; a loss is told again from here
+                if passage.given_up is not None:
                     self._retry_at = trio.current_time() + RETRY_SECONDS
-                    if self._agent is not None and job_id not in self._agent.hello.running_jobs:
-                        self._agent.owed.add(job_id)
             case _:
-                assert_never(message.answer)
+                assert_never(answer)
 
-    async def _learn_deadline(self, job_id: str, answer: Committed | Duplicate) -> None:
-        """When a job that is on disk now is overdue. One that was there already may have ended."""
-        job = self._running.get(job_id)
-        if isinstance(answer, Committed) and job is not None:
-            deadline = next(value for value in answer.values if isinstance(value, int))
-            self._running[job_id] = replace(job, deadline_at=deadline)
-            return
-        try:
-            found = await self._ports.reader.run(load_running, self._id)
-        except sqlite3.Error as error:
-            said = logs.fields("host.unreadable", host_id=self._id)
-            _log.warning("cannot read the running jobs of host %s: %s", self._id, error, extra=said)
-            return
-        if all(known.id != job_id for known in found):
-            self._running.pop(job_id, None)
+    async def _look_whether_it_runs(self, job_id: str) -> None:
+        """A start that was on disk already: the job may have ended since."""
+        running = await self._read(load_running, "the running jobs of")
+        if running is not None:
+            self._jobs.keep_if_among(job_id, running)
 
     async def _refuse(self, link: Link, problem: wire.Unreadable, at: int) -> None:
         assert problem.seq is not None
-        if self._agent is not None and self._agent.link.number == link.number:
+        agent, greeted = self._links.agent, self._links.find(link)
+        if agent is not None and agent.link.number == link.number:
             await self._alive(at)
-        if link.number not in self._links:
+        if greeted is None:
             link.close(wire.CLOSE_GOING_AWAY, "say hello again")
             return
         await self._refuse_as(link, problem.seq, problem.code, problem.detail, at)
-        await self._count(self._links[link.number], at)
+        await self._count(greeted, at)
 
     async def _refuse_as(self, link: Link, seq: int, code: str, detail: str, at: int) -> None:
         """A report that can never be taken: the agent drops it, an operator sees it on the host's page."""
@@ -449,57 +390,38 @@ class _Host:
 
     # ---- lost jobs
 
-    async def _count(self, greeted: _Greeted, at: int) -> None:
-        """One of the spooled reports has come in; after the last, what is still owed is lost."""
-        if greeted.spooled:
-            greeted.spooled -= 1
-            await self._settle_owed(greeted, at)
+    async def _count(self, greeted: Greeted, at: int) -> None:
+        """A report has come in; it may be one of those that the agent had spooled."""
+        if greeted is self._links.agent:
+            await self._lose(self._jobs.spooled_came_in(at))
 
-    async def _settle_owed(self, greeted: _Greeted, at: int) -> None:
-        if greeted.spooled or greeted is not self._agent:
-            return
-        owed, greeted.owed = greeted.owed, set()
-        for job_id in owed:
-            job = self._running.get(job_id)
-            if job is not None and (job_id, "end") not in self._pending:
-                await self._give_up(job, at, "its agent came back and does not know of it")
-
-    async def _give_up(self, job: RunningJob, at: int, detail: str) -> None:
-        what = (job.id, "loss")
-        if what in self._pending:
-            return
-        self._pending[what] = _Pending([], given_up=job)
-        self._running.pop(job.id, None)
-        loss = LostJob(self._id, job.id, job.kind, job.plan, job.schedule_id, job.started_at, at, detail)
-        await self._ports.to_rules.send(JudgeLoss(loss, self._reply_to(what)))
+    async def _lose(self, losses: list[LostJob]) -> None:
+        for loss in losses:
+            await self._ports.to_rules.send(JudgeLoss(loss, self._reply_to(Step(loss.job_id, "loss"))))
 
     # ---- log lines
 
     def _lines(self, frame: wire.JobLog) -> None:
-        lines: list[tuple[int, str, str]] = [
-            (frame.first_line + n, line.stream, line.text) for n, line in enumerate(frame.lines)
-        ]
-        starting = self._pending.get((frame.job_id, "start"))
-        if starting is not None:
-            starting.lines += lines[: max(0, LINES_HELD - len(starting.lines))]
-        else:
+        lines: list[Line] = [(frame.first_line + n, line.stream, line.text) for n, line in enumerate(frame.lines)]
+        if not self._jobs.hold(frame.job_id, lines):
             self._save_lines(frame.job_id, lines)
 
-    def _save_lines(self, job_id: str, lines: list[tuple[int, str, str]]) -> None:
+    def _save_lines(self, job_id: str, lines: list[Line]) -> None:
         self._ports.to_store.offer(Commit((SaveLogLines(self._id, job_id, tuple(lines)),), no_reply))
 
     # ---- what waits in the store
 
-    async def _desk(self) -> HostDesk | None:
+    async def _read(self, load: Callable[[sqlite3.Connection, str], R], what: str) -> R | None:
+        """None where the database cannot be read."""
         try:
-            return await self._ports.reader.run(load_desk, self._id)
+            return await self._ports.reader.run(load, self._id)
         except sqlite3.Error as error:
             said = logs.fields("host.unreadable", host_id=self._id)
-            _log.warning("cannot read what waits for host %s: %s", self._id, error, extra=said)
+            _log.warning("cannot read %s host %s: %s", what, self._id, error, extra=said)
             return None
 
     async def _look(self) -> None:
-        desk = await self._desk()
+        desk = await self._read(load_desk, "what waits for")
         if desk is None:
             self._retry_at = trio.current_time() + RETRY_SECONDS
             return
@@ -510,14 +432,14 @@ class _Host:
             self._token_hash = desk.token_hash
             self.close_links(wire.CLOSE_REVOKED, "the credential was rotated")
             return
-        if self._agent is None:
+        agent = self._links.agent
+        if agent is None:
             return
         if desk.schedules_rev != self._sent_rev:
             self._sent_rev = desk.schedules_rev
-            self._agent.link.send(wire.Schedules(desk.schedules_rev, desk.schedules))
-        self._send_errands(self._agent.link, desk)
+            agent.link.send(wire.Schedules(desk.schedules_rev, desk.schedules))
+        self._send_errands(agent.link, desk)
 
     def _send_errands(self, link: Link, desk: HostDesk) -> None:
-        begun = self._running.keys() | {job_id for job_id, event in self._pending if event == "start"}
-        for frame in self._errands.untold(desk.errands, begun):
+        for frame in self._errands.untold(desk.errands, self._jobs.begun()):
             link.send(frame)

@@ -10,7 +10,8 @@ from rmactors.errands import Errand
 from rmactors.rules.book import Book, Schedule
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
-from rmactors.vocabulary import ChannelKind, JobKind, Priority
+from rmactors.under_way import RunningJob
+from rmactors.vocabulary import ChannelKind, Priority
 
 # ---- rules
 
@@ -77,18 +78,6 @@ class HostFacts:
     token_hash: str | None
     first_hello_at: int | None
     last_seen_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunningJob:
-    """A job that began and has not ended."""
-
-    id: str
-    kind: JobKind
-    plan: str | None
-    schedule_id: str | None
-    started_at: int
-    deadline_at: int
 
 
 @dataclass(frozen=True, slots=True)

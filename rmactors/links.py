@@ -1,0 +1,75 @@
+"""Who of one host is connected: its agent, and commands that only report. Pure: it says whom to close, and closes none.
+
+Of two agents the newer wins. One that comes back after another had taken its place tells of a clone: an agent by
+itself keeps its instance through all its connections, and none takes its place but its own.
+"""
+
+from dataclasses import dataclass, field
+
+from rmactors import wire
+from rmactors.messages.links import Link
+
+REPLACED_KEPT = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Greeted:
+    """A link, and what was said in its hello."""
+
+    link: Link
+    hello: wire.Hello
+
+    @property
+    def as_agent(self) -> bool:
+        return self.hello.purpose == "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """What follows from an agent's hello: the link that it replaces, and whether it had been replaced itself."""
+
+    replaced: Link | None
+    cloned: bool
+
+
+@dataclass(slots=True)
+class Links:
+    """Of one host. `agent` is the one that wins."""
+
+    agent: Greeted | None = None
+    _greeted: dict[int, Greeted] = field(default_factory=dict)
+    _replaced: list[str] = field(default_factory=list)
+    """Instances of agents that others replaced, the newest last."""
+
+    def all(self) -> list[Link]:
+        return [greeted.link for greeted in self._greeted.values()]
+
+    def find(self, link: Link) -> Greeted | None:
+        """None for a link on which no hello was said, or whose agent was replaced."""
+        return self._greeted.get(link.number)
+
+    def greet(self, link: Link, hello: wire.Hello) -> Greeted:
+        greeted = self._greeted[link.number] = Greeted(link, hello)
+        return greeted
+
+    def take_over(self, greeted: Greeted) -> TakeOver:
+        """It is the agent from now on."""
+        older, self.agent = self.agent, greeted
+        instance = greeted.hello.instance_id
+        cloned = instance in self._replaced
+        if cloned:
+            self._replaced.remove(instance)
+        if older is None or older.link.number == greeted.link.number:
+            return TakeOver(None, cloned)
+        if older.hello.instance_id != instance:
+            self._replaced = [*self._replaced, older.hello.instance_id][-REPLACED_KEPT:]
+        self._greeted.pop(older.link.number, None)
+        return TakeOver(older.link, cloned)
+
+    def remove(self, greeted: Greeted) -> bool:
+        """Its link has closed. True where it was the agent's."""
+        self._greeted.pop(greeted.link.number, None)
+        was_agent = greeted is self.agent
+        if was_agent:
+            self.agent = None
+        return was_agent

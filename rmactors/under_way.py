@@ -1,0 +1,206 @@
+"""A host's jobs under way: which run, which reports of them are on their way to disk, which are lost. Pure.
+
+What a report says counts from its arrival on, and is taken back where it does not get to disk. Times are microseconds
+and come in.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, assert_never
+
+from rmactors.messages.links import Link
+from rmactors.messages.reports import EndReport, LostJob, StartReport
+from rmactors.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.vocabulary import JobKind
+
+LINES_HELD = 2_000
+"""Log lines kept while the start of their job is on its way to disk; more are dropped, as lines may be."""
+OVERDUE = "it has not ended within its longest run time"
+UNKNOWN = "its agent came back and does not know of it"
+
+Waiter = tuple[Link, int]
+"""Who waits for an ack, and for which `seq`."""
+Line = tuple[int, str, str]
+"""Number, stream, text."""
+
+
+class Step(NamedTuple):
+    """What befell a job; it is on its way to disk once at a time."""
+
+    job_id: str
+    event: Literal["start", "end", "loss"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunningJob:
+    """A job that began and has not ended."""
+
+    id: str
+    kind: JobKind
+    plan: str | None
+    schedule_id: str | None
+    started_at: int
+    deadline_at: int
+
+
+@dataclass(slots=True)
+class Passage:
+    """A step on its way to disk, and what waits for it: acks, and log lines of the job that began."""
+
+    waiting: list[Waiter] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    given_up: RunningJob | None = None
+    """As it ran, before it was thought to be lost."""
+
+
+@dataclass(slots=True)
+class _Account:
+    """What the hello of an agent leaves open."""
+
+    spooled: int
+    """So many of its reports are still to come in."""
+    known: frozenset[str]
+    """Jobs that run as far as the agent knows."""
+    owed: set[str] = field(default_factory=set)
+    """Jobs that run as far as is known here alone, to be given up once the spooled reports are in."""
+
+
+class JobsUnderWay:
+    """Of one host. `longest` is how long a job may run until its own longest run time is known."""
+
+    def __init__(self, host_id: str, running: Iterable[RunningJob], longest: int) -> None:
+        self._host_id = host_id
+        self._longest = longest
+        self._running = {job.id: job for job in running}
+        self._passages: dict[Step, Passage] = {}
+        self._account: _Account | None = None
+
+    def runs(self, job_id: str) -> bool:
+        return job_id in self._running
+
+    def begun(self) -> set[str]:
+        """Jobs that their agent has reported as started and not as ended."""
+        return self._running.keys() | {step.job_id for step in self._passages if step.event == "start"}
+
+    # ---- reports
+
+    def again(self, step: Step, waiter: Waiter) -> bool:
+        """Whether the same is on its way already; then `waiter` waits for it too."""
+        passage = self._passages.get(step)
+        if passage is None:
+            return False
+        passage.waiting.append(waiter)
+        return True
+
+    def began(self, report: StartReport, waiter: Waiter) -> None:
+        """The report of a start sets out."""
+        self._passages[Step(report.job_id, "start")] = Passage([waiter])
+        job = RunningJob(
+            report.job_id, report.kind, report.plan, report.schedule_id, report.started_at,
+            report.started_at + self._longest,
+        )  # fmt: skip
+        self._running.setdefault(job.id, job)
+
+    def ended(self, report: EndReport, waiter: Waiter) -> None:
+        """The report of an end sets out. The job runs until it is on disk."""
+        self._passages[Step(report.job_id, "end")] = Passage([waiter])
+
+    def settle(self, step: Step, answer: Answer) -> Passage | None:
+        """The end of a way, and what waited for it. None where nothing was on it: it set out before a restart."""
+        passage = self._passages.pop(step, None)
+        if passage is None:
+            return None
+        match answer:
+            case Committed() | Duplicate():
+                self._on_disk(step, answer)
+            case Refused():
+                if step.event == "start":
+                    self._running.pop(step.job_id, None)
+            case Failed() | Stale():  # as if it had never come
+                if step.event == "start":
+                    self._running.pop(step.job_id, None)
+                if passage.given_up is not None:
+                    self._restore(passage.given_up)
+            case _:
+                assert_never(answer)
+        return passage
+
+    def _on_disk(self, step: Step, answer: Committed | Duplicate) -> None:
+        job = self._running.get(step.job_id)
+        if step.event == "end":
+            self._running.pop(step.job_id, None)
+        elif step.event == "start" and isinstance(answer, Committed) and job is not None:
+            deadline = next(value for value in answer.values if isinstance(value, int))
+            self._running[step.job_id] = replace(job, deadline_at=deadline)
+
+    def keep_if_among(self, job_id: str, running: Iterable[RunningJob]) -> None:
+        """`running` are the jobs that run as far as is on disk: one that was known there already may have ended."""
+        if all(job.id != job_id for job in running):
+            self._running.pop(job_id, None)
+
+    def hold(self, job_id: str, lines: list[Line]) -> bool:
+        """Keep log lines until the start of their job is on disk. False where they need not wait."""
+        starting = self._passages.get(Step(job_id, "start"))
+        if starting is None:
+            return False
+        starting.lines += lines[: max(0, LINES_HELD - len(starting.lines))]
+        return True
+
+    # ---- jobs that are overdue
+
+    def first_deadline(self) -> int | None:
+        """When the first job is overdue."""
+        return min((job.deadline_at for job in self._running.values()), default=None)
+
+    def give_up_overdue(self, at: int) -> list[LostJob]:
+        """Losses that set out now: of jobs that have run for too long."""
+        return self._give_up([job for job in self._running.values() if job.deadline_at <= at], at, OVERDUE)
+
+    # ---- jobs that their agent does not know
+
+    def agent_came(self, spooled: int, known: Iterable[str]) -> None:
+        """An agent says hello: so many spooled reports follow, and these jobs run. It owes nothing yet."""
+        self._account = _Account(spooled, frozenset(known))
+
+    def agent_left(self) -> None:
+        self._account = None
+
+    def reckon(self, at: int) -> list[LostJob]:
+        """Losses that set out now. From here on the agent owes what it does not know."""
+        assert self._account is not None
+        self._account.owed = self._running.keys() - self._account.known
+        return self.give_up_owed(at)
+
+    def spooled_came_in(self, at: int) -> list[LostJob]:
+        """One of the spooled reports has come in. Losses that set out now: after the last, what is owed still."""
+        if self._account is None or not self._account.spooled:
+            return []
+        self._account.spooled -= 1
+        return self.give_up_owed(at)
+
+    def give_up_owed(self, at: int) -> list[LostJob]:
+        """Losses that set out now, none while spooled reports are to come in. A job whose end is on its way is none."""
+        if self._account is None or self._account.spooled:
+            return []
+        owed, self._account.owed = self._account.owed, set()
+        jobs = [self._running[job_id] for job_id in owed & self._running.keys()]
+        return self._give_up([job for job in jobs if Step(job.id, "end") not in self._passages], at, UNKNOWN)
+
+    def _give_up(self, jobs: list[RunningJob], at: int, detail: str) -> list[LostJob]:
+        losses = []
+        for job in jobs:
+            step = Step(job.id, "loss")
+            if step in self._passages:
+                continue
+            self._passages[step] = Passage(given_up=job)
+            self._running.pop(job.id)
+            losses.append(
+                LostJob(self._host_id, job.id, job.kind, job.plan, job.schedule_id, job.started_at, at, detail)
+            )
+        return losses
+
+    def _restore(self, job: RunningJob) -> None:
+        """Its loss did not get to disk: it runs, and is given up anew."""
+        self._running[job.id] = job
+        if self._account is not None and job.id not in self._account.known:
+            self._account.owed.add(job.id)
