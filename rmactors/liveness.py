@@ -1,6 +1,6 @@
 """When a host that says nothing is silent. Pure: times come in, all on one clock that never jumps."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +20,44 @@ class Liveness:
 
     def is_silent(self, now: float) -> bool:
         return now >= self.deadline()
+
+
+class Watch:
+    """Over the silence of one host: each is told once, and again where the first time came to nothing.
+
+    Times and durations as in `Liveness`. Not `watched` is a host whose agent was never here: it is never silent.
+    """
+
+    def __init__(self, forgiven: float, not_before: float, last_sign: float, *, watched: bool) -> None:
+        self._not_before = not_before
+        self._liveness = Liveness(last_sign, forgiven, not_before)
+        self._watched = watched
+        self._told = False
+
+    def begin(self) -> None:
+        """The agent is here, and whoever has to know is told."""
+        self._watched, self._told = True, False
+
+    def sign(self, now: float) -> bool:
+        """A sign of life. True where it ends a silence that was told."""
+        self._liveness = replace(self._liveness, last_sign=now, not_before=self._not_before)
+        returned, self._told = self._told, False
+        return returned
+
+    def deadline(self) -> float:
+        """When there is a silence to be told, if nothing is heard until then."""
+        return self._liveness.deadline() if self._has_to_tell() else float("inf")
+
+    def falls_silent(self, now: float) -> bool:
+        """True where there is a silence to be told now; it counts as told from here on."""
+        falls = self._has_to_tell() and self._liveness.is_silent(now)
+        self._told = self._told or falls
+        return falls
+
+    def _has_to_tell(self) -> bool:
+        return self._watched and not self._told
+
+    def tell_again(self, not_before: float) -> None:
+        """The silence that was told did not get to disk."""
+        self._told = False
+        self._liveness = replace(self._liveness, not_before=not_before)

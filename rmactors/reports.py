@@ -1,11 +1,26 @@
-"""An agent's report in the server's terms. Pure."""
+"""What an agent says of itself and of its jobs, in the server's terms. Pure."""
+
+import json
 
 from rmactors import clock, wire
 from rmactors.messages.reports import EndReport, StartReport
+from rmactors.messages.writes import RecordHello
 
 
 class BadStats(ValueError):
     """`stats` is not a JSON object. The report is refused; nothing else is wrong with it."""
+
+
+def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
+    """Of a plan, what is shown."""
+    plans = [
+        {"name": plan.name, "kind_hint": plan.kind_hint, "repository": plan.repository, "sources": plan.sources}
+        for plan in frame.plans
+    ]
+    return RecordHello(
+        host_id, at, frame.purpose == "report", frame.agent_version, frame.hostname, frame.os, frame.arch,
+        frame.timezone, frame.restic.version if frame.restic else None, json.dumps(plans),
+    )  # fmt: skip
 
 
 def start(host_id: str, frame: wire.JobStarted, received_at: int) -> StartReport:

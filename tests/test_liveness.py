@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmactors.liveness import Liveness
+from rmactors.liveness import Liveness, Watch
 
 
 @pytest.mark.parametrize(
@@ -22,3 +22,57 @@ def test_silence(last_sign: float, not_before: float, now: float, silent: bool) 
     liveness = Liveness(last_sign, 900.0, not_before)
     assert liveness.is_silent(now) is silent
     assert (now >= liveness.deadline()) is silent
+
+
+def watch(*, watched: bool = True, not_before: float = 0.0) -> Watch:
+    """Over a host that was heard of at 0 and is forgiven 900 seconds."""
+    return Watch(900.0, not_before, 0.0, watched=watched)
+
+
+def test_a_silence_is_told_once_and_its_end_once() -> None:
+    over = watch()
+    assert [over.falls_silent(now) for now in (899.0, 900.0, 901.0)] == [False, True, False]
+    assert over.deadline() == float("inf")
+    assert [over.sign(now) for now in (1000.0, 1001.0)] == [True, False]
+    assert over.deadline() == 1901.0
+    assert over.falls_silent(1901.0)
+
+
+def test_a_sign_of_life_puts_silence_off() -> None:
+    over = watch()
+    assert over.sign(800.0) is False
+    assert over.falls_silent(1699.0) is False
+    assert over.deadline() == 1700.0
+
+
+def test_a_host_whose_agent_was_never_here_is_watched_from_its_first_hello_on() -> None:
+    over = watch(watched=False)
+    assert over.deadline() == float("inf")
+    assert over.falls_silent(100_000.0) is False
+    over.begin()
+    assert over.sign(100_000.0) is False
+    assert over.falls_silent(100_900.0)
+
+
+def test_a_hello_ends_a_silence_without_its_end_being_told_twice() -> None:
+    over = watch()
+    assert over.falls_silent(900.0)
+    over.begin()
+    assert over.sign(1000.0) is False
+    assert over.deadline() == 1900.0
+
+
+def test_a_silence_that_came_to_nothing_is_told_again_after_a_while_unless_the_host_is_back() -> None:
+    over = watch()
+    assert over.falls_silent(900.0)
+    over.tell_again(905.0)
+    assert [over.falls_silent(now) for now in (904.9, 905.0)] == [False, True]
+    over.tell_again(910.0)
+    assert over.sign(906.0) is False
+    assert over.deadline() == 1806.0
+
+
+def test_a_sign_of_life_does_not_shorten_the_grace_after_a_start() -> None:
+    over = watch(not_before=2000.0)
+    over.sign(100.0)
+    assert over.deadline() == 2000.0

@@ -1,4 +1,4 @@
-"""An agent's report in the server's terms."""
+"""What an agent says, in the server's terms."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -6,6 +6,7 @@ import pytest
 from msgspec import Raw
 
 from rmactors import clock, reports, wire
+from rmactors.messages.writes import RecordHello
 
 JOB = "01JDX0000000000000000000AB"
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -77,3 +78,21 @@ def test_the_ends_of_the_calendar_are_times_too() -> None:
     report = reports.end("host", finished(started_at=first, finished_at=last, scheduled_for=last), None, NOW)
     assert report.finished_at == NOW
     assert report.started_at < 0
+
+
+def test_a_hello_is_taken_over() -> None:
+    plan = wire.Plan("home", "backup", "/srv/repo", ["/home"])
+    frame = wire.Hello(
+        wire.ProtocolRange(1, 1), "instance", "agent", "spool", "0.1.0", "nas", "linux", "x86_64", "Europe/Berlin",
+        restic=wire.ResticInfo("0.18.0"), plans=[plan],
+    )  # fmt: skip
+    assert reports.hello("host", frame, NOW) == RecordHello(
+        "host", NOW, False, "0.1.0", "nas", "linux", "x86_64", "Europe/Berlin", "0.18.0",
+        '[{"name": "home", "kind_hint": "backup", "repository": "/srv/repo", "sources": ["/home"]}]',
+    )  # fmt: skip
+
+
+def test_a_hello_of_a_command_that_only_reports_is_no_sign_of_life() -> None:
+    hello = reports.hello("host", wire.Hello(wire.ProtocolRange(1, 1), "instance", "report"), NOW)
+    assert hello.report_only
+    assert (hello.restic_version, hello.plans) == (None, "[]")

@@ -1,13 +1,12 @@
 """The actor of one host.
 
-Owns      its liveness, its live sockets (`links`), its running jobs and the reports of them that are on their way to
-          disk (`under_way`), and what its agent was told to do (`errands`).
+Owns      the watch over its silence (`liveness`), its live sockets (`links`), its running jobs and the reports of them
+          that are on their way to disk (`under_way`), and what its agent was told to do (`errands`).
 Receives  frames from the gateway; answers of the rules; `Look` when something waits for it in the store.
 Sends     reports and presence to the rules; hellos, notes and log lines to the store; frames to its links.
 Restart   its sockets close, so that the agent comes back and says hello; running jobs are read again.
 """
 
-import json
 import logging
 import sqlite3
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from rmactors import clock, ids, logs, reports, wire
 from rmactors.clock import SECOND
 from rmactors.errands import Errands
 from rmactors.links import Greeted, Links
-from rmactors.liveness import Liveness
+from rmactors.liveness import Watch
 from rmactors.mailbox import Mailbox, Outlet
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import LostJob
@@ -32,7 +31,6 @@ from rmactors.messages.writes import (
     Duplicate,
     Failed,
     NoteOnHost,
-    RecordHello,
     Refused,
     Reply,
     SaveLogLines,
@@ -135,10 +133,10 @@ class _Host:
         self._inbox = inbox
         self._ports = ports
         self._settings = settings
-        self._watched = facts.first_hello_at is not None
-        self._liveness = Liveness(last_sign, settings.offline_alert, settings.not_before)
-        self._silent_told = False
-        self._said_since = facts.last_seen_at or 0
+        self._watch = Watch(
+            settings.offline_alert, settings.not_before, last_sign, watched=facts.first_hello_at is not None
+        )
+        self._last_seen_at = facts.last_seen_at or 0
         self._links = Links()
         self._jobs = JobsUnderWay(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
         self._sent_rev: int | None = None
@@ -149,9 +147,7 @@ class _Host:
 
     def next_deadline(self) -> float:
         """On trio's clock: when to look again without being told anything."""
-        candidates = [self._retry_at]
-        if self._watched and not self._silent_told:
-            candidates.append(self._liveness.deadline())
+        candidates = [self._retry_at, self._watch.deadline()]
         overdue_at = self._jobs.first_deadline()
         if overdue_at is not None:
             late = trio.current_time() + (overdue_at - clock.now()) / SECOND
@@ -160,10 +156,9 @@ class _Host:
 
     async def deadline(self) -> None:
         self._retry_at = float("inf")
-        if self._watched and not self._silent_told and self._liveness.is_silent(trio.current_time()):
-            self._silent_told = True
+        if self._watch.falls_silent(trio.current_time()):
             await self._ports.to_rules.send(
-                HostWentSilent(self._id, self._said_since, clock.now(), self._reply_silence)
+                HostWentSilent(self._id, self._last_seen_at, clock.now(), self._reply_silence)
             )
         at = clock.now()
         if trio.current_time() >= self._settings.not_before:
@@ -187,10 +182,7 @@ class _Host:
                 await self._judged(message.step, message.answer)
             case SilenceJudged():
                 if isinstance(message.answer, Failed):
-                    self._silent_told = False
-                    self._liveness = Liveness(
-                        self._liveness.last_sign, self._liveness.forgiven, trio.current_time() + RETRY_SECONDS
-                    )
+                    self._watch.tell_again(trio.current_time() + RETRY_SECONDS)
             case Look():
                 await self._look()
             case _:
@@ -225,11 +217,9 @@ class _Host:
                 assert_never(frame)
 
     async def _alive(self, at: int) -> None:
-        self._liveness = Liveness(trio.current_time(), self._settings.offline_alert, self._settings.not_before)
-        self._said_since = at
+        self._last_seen_at = at
         self._ports.sign_of_life(self._id, at)
-        if self._silent_told:  # silent for long enough to be told of, and not long enough to be cut off
-            self._silent_told = False
+        if self._watch.sign(trio.current_time()):  # silent too long for us, and not long enough to be cut off
             await self._ports.to_rules.send(HostReturned(self._id, at))
 
     # ---- hello and goodbye
@@ -240,15 +230,14 @@ class _Host:
         if greeted.as_agent:
             await self._take_over(greeted, at)
             self._jobs.agent_came(hello.spooled, hello.running_jobs)
-            self._watched = True
-            self._silent_told = False  # its return is told below, with the hello
+            self._watch.begin()  # its return is told below, with the hello
             await self._alive(at)
 
         def reply(answer: Answer) -> None:
             if isinstance(answer, Failed):  # nobody would know that this host was here: let it say so again
                 link.close(wire.CLOSE_GOING_AWAY, "the server cannot write")
 
-        await self._ports.to_store.send(Commit((self._record(greeted, at),), reply))
+        await self._ports.to_store.send(Commit((reports.hello(self._id, hello, at),), reply))
         await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent))
         desk = await self._read(load_desk, "what waits for")
         if desk is None:
@@ -276,17 +265,6 @@ class _Host:
             await self._note("cloned_agent", detail, at)
         if follows.replaced is not None:
             follows.replaced.close(wire.CLOSE_REPLACED, "replaced by a newer connection")
-
-    def _record(self, greeted: Greeted, at: int) -> RecordHello:
-        hello = greeted.hello
-        plans = [
-            {"name": plan.name, "kind_hint": plan.kind_hint, "repository": plan.repository, "sources": plan.sources}
-            for plan in hello.plans
-        ]
-        return RecordHello(
-            self._id, at, not greeted.as_agent, hello.agent_version, hello.hostname, hello.os, hello.arch,
-            hello.timezone, hello.restic.version if hello.restic else None, json.dumps(plans),
-        )  # fmt: skip
 
     async def _closed(self, link: Link, at: int) -> None:
         greeted = self._links.find(link)
