@@ -285,6 +285,7 @@ class TestFrames:
                 async with raw_link(shared_server, host.token) as newer:
                     await newer.hello(instance_id=copy if instance == first else first)
                     assert await older.close_code() == wire.CLOSE_REPLACED
+                    assert await is_usable(newer)  # an ack: what came before it is on disk
         async with shared_server.client() as client:
             page = (await client.get(f"/hosts/{host.host_id}")).text
         assert "credential" in page
@@ -294,6 +295,7 @@ class TestFrames:
         async with greeted(shared_server, host) as link:
             await link.send(hello(agent_version="9.9.9"))
             assert (await link.receive())["type"] == "welcome"
+            assert await is_usable(link)  # an ack: what came before it is on disk
             shown = await away(lambda: shared_server.ask("GET", f"/api/hosts/{host.host_id}"))
             assert shown["agent_version"] == "9.9.9"
 
