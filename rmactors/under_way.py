@@ -149,12 +149,20 @@ class JobsUnderWay:
     # ---- jobs that are overdue
 
     def first_deadline(self) -> int | None:
-        """When the first job is overdue."""
-        return min((job.deadline_at for job in self._running.values()), default=None)
+        """When the first job is overdue; None where none can be, as things stand."""
+        return min((job.deadline_at for job in self._quiet()), default=None)
 
     def give_up_overdue(self, at: int) -> list[LostJob]:
         """Losses that set out now: of jobs that have run for too long."""
-        return self._give_up([job for job in self._running.values() if job.deadline_at <= at], at, OVERDUE)
+        return self._give_up([job for job in self._quiet() if job.deadline_at <= at], at, OVERDUE)
+
+    def _quiet(self) -> list[RunningJob]:
+        """Jobs of which no report is on its way and none may follow: what was spooled for days tells of old starts, and
+        their ends are right behind."""
+        if self._account is not None and self._account.spooled:
+            return []
+        moving = {step.job_id for step in self._passages}
+        return [job for job in self._running.values() if job.id not in moving]
 
     # ---- jobs that their agent does not know
 

@@ -185,12 +185,42 @@ def test_a_job_is_overdue_at_its_deadline_and_given_up_once() -> None:
     assert known.first_deadline() == 2 * HOUR
 
 
-def test_a_job_may_run_for_the_longest_time_until_its_own_is_on_disk() -> None:
+def test_an_old_start_is_not_overdue_before_it_is_on_disk_nor_while_its_end_is_on_its_way() -> None:
+    known = jobs()
+    known.began(start(), (link(), 1))
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(2 * DAY) == []
+    known.ended(end(), (link(), 2))
+    known.settle(START, COMMITTED)
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(2 * DAY) == []
+    known.settle(END, FAILED)
+    assert known.first_deadline() == 3 * HOUR
+    assert lost(known.give_up_overdue(2 * DAY)) == {("job", OVERDUE)}
+
+
+def test_no_job_is_overdue_while_spooled_reports_are_to_come_in_unless_their_agent_has_left() -> None:
+    known = jobs(runs(deadline_at=HOUR))
+    known.agent_came(1, ["job"])
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(HOUR) == []
+    known.spooled_came_in(HOUR)
+    assert known.first_deadline() == HOUR
+    known.agent_came(1, ["job"])
+    known.agent_left()
+    assert lost(known.give_up_overdue(HOUR)) == {("job", OVERDUE)}
+
+
+def test_a_job_may_run_for_as_long_as_is_on_disk_or_for_the_longest_time_where_nothing_is() -> None:
     known = jobs()
     known.began(start(at=HOUR), (link(), 1))
-    assert known.first_deadline() == HOUR + NO_LONGER_THAN
     known.settle(START, COMMITTED)
     assert known.first_deadline() == 3 * HOUR
+    known.began(start("another", at=0), (link(), 2))
+    known.settle(Step("job", "start"), COMMITTED)
+    known.settle(Step("another", "start"), DUPLICATE)
+    known.ended(end(), (link(), 3))
+    assert known.first_deadline() == NO_LONGER_THAN
 
 
 def test_a_start_that_is_heard_again_leaves_the_deadline_that_is_known() -> None:
@@ -203,7 +233,8 @@ def test_a_start_that_is_heard_again_leaves_the_deadline_that_is_known() -> None
 def test_the_deadline_of_a_job_that_was_given_up_meanwhile_does_not_bring_it_back() -> None:
     known = jobs()
     known.began(start(), (link(), 1))
-    assert len(known.give_up_overdue(DAY)) == 1
+    known.agent_came(0, [])
+    assert lost(known.reckon(HOUR)) == {("job", UNKNOWN)}
     known.settle(START, COMMITTED)
     assert not known.runs("job")
 
@@ -212,7 +243,10 @@ def test_a_job_whose_loss_is_on_its_way_is_not_given_up_a_second_time() -> None:
     known = jobs(runs())
     assert len(known.give_up_overdue(DAY)) == 1
     known.began(start(), (link(), 1))  # heard again
+    assert known.first_deadline() is None
     assert known.give_up_overdue(DAY) == []
+    known.agent_came(0, [])
+    assert known.reckon(DAY) == []
     assert known.runs("job")
 
 

@@ -5,7 +5,7 @@ from trio.testing import MockClock
 
 from rmactors import clock, ids, wire
 from rmactors.messages.links import Heard
-from tests.actors.works import Agent, Works, agent, enrolled, running, start_fleet, until, works_idle
+from tests.actors.works import Agent, Works, agent, ago, enrolled, running, start_fleet, until, works_idle
 
 
 async def test_a_job_that_its_agent_does_not_know_is_lost_once_the_spooled_reports_are_in(
@@ -64,6 +64,22 @@ async def test_a_job_without_an_end_is_lost_after_its_longest_run_time(works: Wo
     await here.hello(running_jobs=[job])
     await until(lambda: works.ledger.rows("SELECT reason FROM jobs") == [("lost",)])
     assert "longest run time" in works.ledger.value("SELECT message FROM alerts")
+
+
+async def test_an_old_start_whose_end_was_spooled_right_behind_it_is_no_lost_job(
+    works: Works, mock_clock: MockClock
+) -> None:
+    """Where an agent could not reach the server for longer than a job may run."""
+    host, job = enrolled(works), ids.new()
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello(spooled=2)
+    await here.starts(job, started_at=ago(2 * 86_400))
+    await until(lambda: here.acked() == [1])
+    await works.settle()
+    await here.ends(job, "succeeded", started_at=ago(2 * 86_400), finished_at=ago(2 * 86_400 - 60))
+    await until(lambda: here.acked() == [1, 2])
+    assert works.ledger.value("SELECT count(*) FROM alerts") == 0
 
 
 async def test_no_job_is_lost_before_the_restart_grace(works: Works, mock_clock: MockClock) -> None:
