@@ -19,6 +19,7 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from rmactors import PRODUCT, __version__, wire
+from rmactors.trust import verifying_context
 
 CLOSE_SECONDS: Final = 2.0
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
@@ -90,14 +91,12 @@ def is_loopback(url: str) -> bool:
         return host == "localhost"
 
 
-def verifying_context(ca_file: str | None) -> ssl.SSLContext:
-    """Certificates are always verified: by `ca_file` alone where given, else by the system's or `SSL_CERT_FILE`."""
+def trusting(ca_file: str | None) -> ssl.SSLContext:
+    """Certificates are always verified, by `ca_file` alone where given."""
     try:
-        context = ssl.create_default_context(cafile=ca_file)
+        return verifying_context(ca_file)
     except OSError as error:
         raise LinkDown(f"cannot use the CA file {ca_file}: {error.strerror or error}") from None
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    return context
 
 
 class Connection:
@@ -143,7 +142,7 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
-    context = verifying_context(ca_file) if secure else None
+    context = trusting(ca_file) if secure else None
     headers = [
         (b"Authorization", b"Bearer " + token.encode()),
         (b"User-Agent", f"{PRODUCT}/{__version__} (agent)".encode()),

@@ -6,23 +6,18 @@ from pathlib import Path
 
 import certifi
 
+from rmactors.trust import verifying_context
+
 
 class TrustError(Exception):
     """The certificates to trust cannot be read. The message names the file. Raised at start-up."""
 
 
 def shared_ssl_context() -> ssl.SSLContext:
-    """TLS 1.2 or newer, certificates and host names verified, `SSL_CERT_FILE` and `SSL_CERT_DIR` honoured.
-
-    Trusts the system's certificates, those of certifi only where the system has none. Raises TrustError.
-    """
+    """As `trust.verifying_context`, with the certificates of certifi where the system has none. Raises TrustError."""
     if (file := os.environ.get("SSL_CERT_FILE")) and not os.access(file, os.R_OK):
         raise TrustError(f"SSL_CERT_FILE: {file} cannot be read")
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    # Python 3.13 began to refuse what OpenSSL, curl and older Pythons take: private authorities whose certificates
-    # leave out identifiers. Which Python runs must not decide which receivers can be told.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context = verifying_context()
     try:
         if file:
             context.load_verify_locations(cafile=file)  # OpenSSL ignores a file that holds no certificate

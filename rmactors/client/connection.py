@@ -1,11 +1,12 @@
 """One connection to a server's API under one token, blocking. Owns how trouble on it is told."""
 
 import json
-import ssl
 from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+
+from rmactors.trust import verifying_context
 
 PAGE = 200
 """Items asked for at once: the most that the API gives."""
@@ -39,7 +40,7 @@ class Api:
         self._headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         port = parts.port
         self._connection = (
-            HTTPSConnection(parts.hostname, port, timeout=SECONDS, context=ssl.create_default_context())
+            HTTPSConnection(parts.hostname, port, timeout=SECONDS, context=verifying_context())
             if parts.scheme == "https"
             else HTTPConnection(parts.hostname, port, timeout=SECONDS)
         )
