@@ -348,12 +348,7 @@ def _take_all_files() -> None:
 
 
 def _tune() -> None:
-    """What was imported lives for ever: not looking at it again saves a third of the CPU that a message costs.
-
-    And the writing thread, which gives the interpreter up with each statement, gets it back sooner than after Python's
-    5 ms: some 5 % more reports a second beside a busy event loop.
-    """
-    sys.setswitchinterval(0.0005)
+    """What was imported lives for ever: not looking at it again saves a third of the CPU that a message costs."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
