@@ -64,7 +64,8 @@ class SmtpChannel:
         mail = mail_format.render(notice, self._config, self._base_url)
         # Those no longer in the config are not told; where none is left of them, all are.
         targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
-        session = MailSession(self._server, self._policy, self._tls, time.monotonic() + self._deadline)
+        deadline = time.monotonic() + self._deadline
+        session = MailSession(self._server, self._policy, self._tls, deadline)
         outcome: MailOutcome | None = None
         try:
             with trio.move_on_after(self._deadline):
@@ -73,7 +74,8 @@ class SmtpChannel:
                 )
         finally:
             session.abort()
-        if outcome is None:
+        # The socket's own timeout may come first, and then looks like a server that hung up.
+        if outcome is None or (outcome.verdict == "retry" and outcome.code is None and time.monotonic() >= deadline):
             late = MailOutcome("retry", None, f"no answer within {self._deadline:g} s", targets)
             outcome = session.accepted or late
         return self._attempt(outcome, targets != mail.recipients, (time.perf_counter() - began) * 1000)
