@@ -1,11 +1,13 @@
 """A database of each released version under this one: every row is there, its alerts and its queue go on.
 
 `released/` has what those versions left behind when they were killed, with rows in every table and notifications
-that waited for a receiver that was down.
+that waited for a receiver that was down. They are moved in time as they are loaded: what lay an hour ahead when the
+version was killed lies an hour ahead of the test.
 """
 
 import base64
 import json
+import re
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -15,7 +17,7 @@ from typing import Any
 import httpx
 import pytest
 
-from rmactors import secrets
+from rmactors import clock, secrets
 from rmactors.files import folder
 from rmactors.simulate.agent import Credential
 from rmactors.store.migrations import migrate
@@ -27,6 +29,15 @@ from .sink import Sink
 
 RELEASED = Path(__file__).parent / "released"
 VERSIONS = sorted(path.stem for path in RELEASED.glob("*.sql"))
+MICROSECONDS = re.compile(r"(?<!\w)(?:1[6-9]|2[01])\d{14}(?!\w)")
+"""A time of 2020 to 2039 as the database keeps it, in a column or inside JSON."""
+
+
+def as_of_now(dump: str) -> str:
+    """The dump with every time moved by the same amount, so that its newest event happens now."""
+    events = "\n".join(line for line in dump.splitlines() if line.startswith('INSERT INTO "alert_events"'))
+    moved_by = clock.now() - max(int(found) for found in MICROSECONDS.findall(events))
+    return MICROSECONDS.sub(lambda found: str(int(found[0]) + moved_by), dump)
 
 
 class Old:
@@ -46,7 +57,7 @@ class Old:
         with closing(connect(self.database)) as connection:
             migrate(connection, schema)
             connection.execute("PRAGMA foreign_keys = 0")
-            connection.executescript(f"BEGIN;\n{(RELEASED / f'{version}.sql').read_text()}COMMIT;")
+            connection.executescript(f"BEGIN;\n{as_of_now((RELEASED / f'{version}.sql').read_text())}COMMIT;")
             assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
         self.columns = {name: columns(self.database, name) for name in tables(self.database)}
         server._token = self.opens["token"]
