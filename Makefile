@@ -13,7 +13,7 @@ demo: $(VENV)/installed-server
 	@$(BIN)/rmactors demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-chromium debian-systemd debian-tools
+	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
 	$(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/installed-dev
@@ -80,7 +80,7 @@ $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 
 # ---- Debian packages
 
-.PHONY: debian-venv debian-restic debian-chromium debian-curl debian-systemd debian-tools apt-lists
+.PHONY: debian-venv debian-restic debian-restics debian-chromium debian-curl debian-systemd debian-tools apt-lists
 
 # $(call debian,COMMAND,PACKAGES): installs the packages where there is no such command.
 define debian
@@ -91,6 +91,10 @@ endef
 
 debian-restic: apt-lists
 	$(call debian,restic,restic)
+
+# restic as Debian 12, 13 and sid ship it, unpacked beside the virtual environment. A day later they are asked for again.
+debian-restics: | $(VENV)/bin/pip
+	@[ -n "$$(find $(VENV)/tools/restics -maxdepth 0 -mtime -1 2>/dev/null)" ] || bash tests/fetch_restics.sh $(VENV)/tools/restics
 
 debian-chromium: apt-lists
 	$(call debian,chromium,chromium fonts-dejavu-core)

@@ -1,4 +1,7 @@
-"""What tests of several folders share: one Chromium for all that look at pages. Playwright runs once in a thread."""
+"""What tests of several folders share: the versions of restic, and one Chromium for all that look at pages.
+
+Playwright runs once, in a thread.
+"""
 
 import os
 import shutil
@@ -6,6 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.restics import header, restics
 
 PATIENCE_MS = 30_000
 """Until a test gives up on what it expects of a page."""
@@ -16,6 +21,19 @@ FLAGS = [
     "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
     "--no-first-run", "--disable-dev-shm-usage",
 ]  # fmt: skip
+
+
+def pytest_report_header() -> str:
+    return header()
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that asks for `each_restic` (the path of a restic) runs once for each version that is there."""
+    if "each_restic" in metafunc.fixturenames:
+        versions = restics()
+        if not versions and os.environ.get("CI") == "true":
+            pytest.fail("no restic is installed, and CI=true does not skip: apt-get install restic")
+        metafunc.parametrize("each_restic", list(versions.values()), ids=list(versions), scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,41 @@
+"""The restics that tests run against: the one that is installed, and those of other Debian suites.
+
+`make debian-restics` fetches the latter beside the virtual environment. Where it could fetch none, the installed one
+is the only one, and the header of the test run says so.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+FETCHED: Final = Path(sys.prefix) / "tools" / "restics"
+EXPECTED: Final = ("0.14.0", "0.18.0", "0.19.1")
+"""What Debian 12, Debian 13 and Debian sid had when the cases were written."""
+
+
+@cache
+def restics() -> dict[str, str]:
+    """The path of each restic by its version, oldest first."""
+    found: dict[str, str] = {}
+    installed = shutil.which("restic")
+    for path in [*map(str, sorted(FETCHED.glob("*/restic"))), *([installed] if installed else [])]:
+        said = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30).stdout
+        if version := re.match(r"restic (\d+\.\d+\.\d+)", said):
+            found.setdefault(version[1], path)
+    return dict(sorted(found.items(), key=lambda item: number(item[0])))
+
+
+def number(version: str) -> tuple[int, ...]:
+    """`0.18.0` as (0, 18, 0), which compares as versions do."""
+    return tuple(map(int, version.split(".")))
+
+
+def header() -> str:
+    """Which versions the restic cases run against, for the head of the test run."""
+    missing = [version for version in EXPECTED if version not in restics()]
+    text = f"restic: {', '.join(restics()) or 'none installed'}"
+    return text + (f" (not here: {', '.join(missing)}; `make debian-restics` fetches them)" if missing else "")
