@@ -7,9 +7,12 @@ JobEnd = Literal["succeeded", "partial", "failed", "cancelled", "skipped"]
 JobStatus = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled", "skipped"]
 Reason = Literal[
     "ok", "partial", "locked", "wrong_password", "no_repository", "corrupt", "no_source",
-    "cancelled", "timeout", "lost", "skipped", "refused", "error",
+    "cancelled", "timeout", "lost", "skipped", "refused", "error", "terminated", "nothing_done",
 ]  # fmt: skip
-AlertKind = Literal["backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline"]
+AlertKind = Literal[
+    "backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline",
+    "backup_overdue", "backup_suspicious",
+]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
 ChannelKind = Literal["webhook", "ntfy", "smtp"]
@@ -40,6 +43,8 @@ SEVERITY_OF: Final[dict[AlertKind, Severity]] = {
     "check_failed": "critical",
     "stale_schedule": "warning",
     "agent_offline": "warning",
+    "backup_overdue": "critical",
+    "backup_suspicious": "warning",
 }
 FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
     "backup": "backup_failed",

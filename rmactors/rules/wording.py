@@ -45,6 +45,8 @@ _REASONS: dict[Reason, str] = {
     "skipped": "it was skipped",
     "refused": "the host does not allow it",
     "error": "",
+    "terminated": "it was ended from outside",
+    "nothing_done": "nothing was done",
 }
 
 
