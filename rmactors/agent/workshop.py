@@ -19,7 +19,8 @@ from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Refused, Work, work_for
-from rmactors.agent.restic_job import STOPPED, Outcome, ResticJob
+from rmactors.agent.restic_job import STOPPED, ResticJob
+from rmactors.agent.restic_steps import Outcome
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, SpoolError
