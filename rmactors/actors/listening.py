@@ -9,7 +9,7 @@ from rmactors.settings import ALL_ADDRESSES, split_address
 
 @dataclass(slots=True)
 class Port:
-    """One address to listen on, as in the settings. The first `take` gives what `open` opened, a later one opens anew."""
+    """What to listen on, as in the settings. The first `take` gives what `open` opened, a later one opens again."""
 
     address: str
     backlog: int
