@@ -7,6 +7,7 @@
     │   ├─ fleet ─ host:…        one for each enrolled host
     │   ├─ ticker                time, as messages
     │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    │   ├─ zones                 sees that time zone data was updated
     │   ├─ janitor               removes what is older than it is kept
     │   ├─ lag                   how late the event loop is, for /metrics
     │   ├─ keepalive             tells the service manager that all is well (where there is one)
@@ -40,7 +41,7 @@ import msgspec
 import trio
 
 from rmactors import PRODUCT, __version__, clock, data_dir, logs
-from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web
+from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web, zone_watch
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
 from rmactors.addresses import parse_networks
@@ -215,6 +216,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
         ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
         ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds)),
         ("pulse", CLOCK_BUDGET, lambda: _pulse(to_store, store_state)),
+        ("zones", CLOCK_BUDGET, lambda: zone_watch.run(to_rules)),
         ("lag", CLOCK_BUDGET, meters.measure_lag),
         ("janitor", CLOCK_BUDGET, lambda: janitor.run(to_store, reader, _periods(settings))),
     ]
