@@ -319,7 +319,7 @@ class TouchConditions:
 
 @dataclass(frozen=True, slots=True)
 class SaveTrack:
-    """What the rules remember of (host, kind of alert, subject). `head` is JSON or None.
+    """What the rules remember of (host, kind of alert, subject). `head` and `good` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
     """
@@ -329,6 +329,7 @@ class SaveTrack:
     subject: str
     version: int
     head: str | None
+    good: str | None
     last_good_at: int | None
     quiet: bool
 

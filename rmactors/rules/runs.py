@@ -7,7 +7,7 @@ from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
 from rmactors.rules import conditions, plans, slots, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
-from rmactors.rules.outcomes import Outcome, judge
+from rmactors.rules.outcomes import Outcome
 from rmactors.rules.track import Key
 from rmactors.vocabulary import FAILURE_ALERT, OnPartial
 
@@ -37,29 +37,27 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
-    if kind is None or _is_deleted(book, report.schedule_id):
+    if kind is None:
         return Verdict(writes, changed, f"{report.kind} ended, and no rule is about it")
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
         plan=plans.plan_of(report.plan, schedule),
     )  # fmt: skip
-    key = Key(report.host_id, kind, subject)
-    judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
+    judged = plans.judge(book, Key(report.host_id, kind, subject), outcome, fresh_id)
     return Verdict((*writes, *judged.writes), changed or judged.changed, judged.why)
 
 
 def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
     subject, schedule, _ = _subject(book, lost.plan, lost.schedule_id)
     kind = FAILURE_ALERT.get(lost.kind)
-    if kind is None or _is_deleted(book, lost.schedule_id):
+    if kind is None:
         return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
         lost.at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule),
     )  # fmt: skip
-    key = Key(lost.host_id, kind, subject)
-    judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
+    judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
     return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
 
 
@@ -104,11 +102,6 @@ def _subject(book: Book, plan: str | None, schedule_id: str | None) -> tuple[str
 
 def _accepted(book: Book, schedule_id: str | None) -> str | None:
     return schedule_id if schedule_id in book.schedules else None
-
-
-def _is_deleted(book: Book, schedule_id: str | None) -> bool:
-    schedule = book.schedules.get(schedule_id) if schedule_id is not None else None
-    return schedule is not None and schedule.deleted
 
 
 def _label(schedule: Schedule | None, plan: str | None) -> str:

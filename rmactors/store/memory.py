@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmactors import wire
 from rmactors.dispatch import Item
@@ -32,9 +32,10 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         f"SELECT tracks.* FROM tracks JOIN hosts ON hosts.id = tracks.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
         parameters,
     ):
-        key = Key(row["host_id"], row["kind"], row["subject"])
+        key, head = Key(row["host_id"], row["kind"], row["subject"]), head_from_json(row["head"])
+        good = head_from_json(row["good"]) or (head if head is not None and head.verdict == "good" else None)
         hosts[key.host_id].tracks[key] = Track(
-            None, head_from_json(row["head"]), row["last_good_at"], bool(row["quiet"]), row["version"]
+            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"]
         )
     for row in connection.execute(
         "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608
@@ -45,7 +46,7 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         key = Key(row["host_id"], row["kind"], row["subject"])
         track = hosts[key.host_id].tracks.get(key, Track())
         alert = OpenAlert(row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None)
-        hosts[key.host_id].tracks[key] = Track(alert, track.head, track.last_good_at, track.quiet, track.version)
+        hosts[key.host_id].tracks[key] = replace(track, alert=alert)
     for row in connection.execute(
         "SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id"  # noqa: S608
         f" WHERE hosts.deleted_at IS NULL {only}",
