@@ -12,11 +12,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import takewhile
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from rmactors import clock
+from rmactors.zones import zone as zone_of
 
 ALIASES: Final = {
     "@hourly": "0 * * * *",
@@ -41,7 +41,7 @@ def check(expr: str, zone: str) -> None:
 
 def check_zone(zone: str) -> None:
     """Raises ValueError where `zone` is no IANA time zone."""
-    _zone(zone)
+    zone_of(zone)
 
 
 def next_fire(expr: str, zone: str, after_micros: int) -> int:
@@ -56,7 +56,7 @@ def fires_between(expr: str, zone: str, after_micros: int, until_micros: int) ->
 
 def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int | None:
     """The newest fire at or before `at_micros`; None where it would lie before `not_before`."""
-    fields, where = _fields(expr), _zone(zone)
+    fields, where = _fields(expr), zone_of(zone)
     at = clock.to_datetime(at_micros).astimezone(where)
     wall = _first(CronSim(fields, at.replace(tzinfo=None) + timedelta(microseconds=1), reverse=True), expr)
     found = wall.replace(tzinfo=where)
@@ -73,14 +73,14 @@ def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int 
 
 def repeated(zone: str, at_micros: int) -> int:
     """How long before `at_micros` clocks on the wall showed the same time, in microseconds; 0 where they did not."""
-    where = _zone(zone)
+    where = zone_of(zone)
     local = clock.to_datetime(at_micros).astimezone(where)
     return _micros_of(_turned_back(local.replace(tzinfo=None), where)) if local.fold else 0
 
 
 def _forwards(expr: str, zone: str, after_micros: int) -> Iterator[int]:
     """Fires later than `after_micros`, each once, for ever."""
-    fields, where = _fields(expr), _zone(zone)
+    fields, where = _fields(expr), zone_of(zone)
     newest = after_micros
     for fire in _in_order(fields, where, clock.to_datetime(after_micros).astimezone(where), expr):
         if fire > newest:  # asked within the repeated hour, it begins with what was in the first
@@ -171,19 +171,6 @@ def _in_words(expr: str, text: str, detail: str) -> str:
     if detail == "Bad day-of-month" and day.isdigit() and 1 <= int(day) <= 31:
         return f"cron expression {expr!r} never fires: none of its months has a day {int(day)}"
     return f"cron expression {expr!r}: {detail[:1].lower()}{detail[1:].replace('-', ' ')}"
-
-
-@lru_cache(maxsize=512)
-def _zone(name: str) -> tzinfo:
-    """Raises ValueError."""
-    if name in {"UTC", "Etc/UTC", "Z"}:
-        if name == "Z":
-            raise ValueError("unknown time zone 'Z': write UTC")
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"unknown time zone {name!r}: use a name like Europe/Berlin or UTC") from None
 
 
 def _change_near(at: datetime, zone: tzinfo) -> timedelta:
