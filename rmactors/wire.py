@@ -150,7 +150,10 @@ Report = JobStarted | JobFinished
 
 
 class ScheduleInfo(Struct, frozen=True):
-    """A schedule as an agent keeps it. Durations in seconds."""
+    """A schedule as an agent keeps it. Durations in seconds.
+
+    `cron` is empty where one of the last two is given in its place: an agent that does not know them runs nothing.
+    """
 
     id: str
     name: str
@@ -163,6 +166,8 @@ class ScheduleInfo(Struct, frozen=True):
     max_runtime_seconds: float
     on_partial: Literal["alert", "ok"]
     params: dict[str, Any]
+    on_calendar: str | None = None
+    every_hours: float | None = None
 
 
 class Enrolled(Frame, tag="enrolled", frozen=True):
