@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rmactors import cron, on_calendar
+from rmactors.clock import HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,12 @@ class When:
     @property
     def has_slots(self) -> bool:
         return self.every_hours is None
+
+    def next_run(self, now: int, counted_from: int) -> int | None:
+        """The next slot after `now`; without slots, the interval after `counted_from`, which may be past already."""
+        if self.every_hours is not None:
+            return counted_from + round(self.every_hours * HOUR)
+        return self.next_fire(now)
 
     def next_fire(self, after: int) -> int | None:
         """The first slot later than `after`; None where there is none."""
