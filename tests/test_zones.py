@@ -12,23 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import zones
+from rmactors import clock, cron, zones
 from rmactors.zones import Zones
+from tests.zone_folders import PACKAGE, folder
 
 NOVEMBER = datetime(2026, 11, 20, 10, tzinfo=UTC)
-PACKAGE = next(folder for folder in zones.all_folders() if folder.parent.name == "tzdata")
-
-
-def folder(path: Path, version: str | None, **names: str) -> Path:
-    """Time zone data that says to be of `version`, with `names` as aliases of real zones (`__` for a slash)."""
-    path.mkdir(parents=True, exist_ok=True)
-    if version is not None:
-        (path / "tzdata.zi").write_text(f"# version {version}\n# redo posix_only\nR d 1916 o - Jun 14 23s 1 S\n")
-    for name, real in names.items():
-        file = path / name.replace("__", "/")
-        file.parent.mkdir(exist_ok=True)
-        shutil.copy(PACKAGE / real, file)
-    return path
 
 
 def hours(of: Zones, name: str) -> float:
@@ -174,6 +162,22 @@ def test_a_package_that_stays_away_is_gone(tmp_path: Path) -> None:
 
 
 # ---- this process
+
+
+def test_a_schedule_that_was_asked_for_before_fires_by_the_new_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder(tmp_path / "zoneinfo", "2025b", America__Vancouver="America/Los_Angeles")
+    monkeypatch.setattr(zones, "_ours", Zones(lambda: [path]))
+    since = clock.from_datetime(datetime(2026, 11, 20, tzinfo=UTC))
+
+    def fires() -> str:
+        return clock.to_rfc3339(cron.next_fire("0 3 * * *", "America/Vancouver", since))[:16]
+
+    assert fires() == "2026-11-20T11:00"
+    folder(path, "2026f", America__Vancouver="America/Phoenix")
+    assert zones.refresh()
+    assert fires() == "2026-11-20T10:00"
 
 
 def test_an_old_system_does_not_hide_the_newer_package(tmp_path: Path) -> None:
