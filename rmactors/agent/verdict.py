@@ -3,7 +3,6 @@
 Judged by exit code first, then by restic's `exit_error`, then by what it printed. An unknown exit code is a failure.
 """
 
-import os
 import re
 import signal
 from collections import deque
@@ -156,23 +155,14 @@ def judge(
     return Verdict("failed", reason, _explain(reason, digest, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest, *, interrupted: bool = False) -> Verdict:
+def judge_any(exit_code: int, digest: Digest) -> Verdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
         if digest.troubles:  # a wrapper that hides restic's exit code 3
             return Verdict("partial", "partial", _unread(digest))
         return Verdict("succeeded", "ok", None)
-    if interrupted or exit_code in {130, -2}:
-        return Verdict("cancelled", "cancelled", "interrupted")
-    if exit_code < 0:
-        return Verdict("failed", "error", f"killed by {_signal(-exit_code)}")
     words = _last_words(digest) or f"exit code {exit_code}"
     return Verdict("failed", "error", words[:LONGEST_ERROR])
-
-
-def names_restic(command: Sequence[str]) -> bool:
-    """Whether a command line is restic's own, also behind nice, sudo and the like."""
-    return any(os.path.basename(word) == "restic" for word in command)
 
 
 def _by_text(digest: Digest) -> Reason:
