@@ -13,7 +13,7 @@ PACKAGE = ROOT / "rmactors"
 
 PURE = (
     "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
-    "cron", "wire", "vocabulary", "clock", "ids",
+    "cron", "wire", "vocabulary", "clock", "ids", "subset",
 )  # fmt: skip
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
 AGENT = (

@@ -14,11 +14,11 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 
 Snapshot = Annotated[str, Meta(pattern="^(latest|[0-9a-f]{4,64})$")]
 SnapshotId = Annotated[str, Meta(pattern="^[0-9a-f]{4,64}$")]
-Subset = Annotated[str, Meta(pattern=r"^(\d{1,4}/\d{1,4}|\d{1,3}(\.\d{1,3})?%)$")]
 InsidePath = Annotated[str, Meta(pattern=r"^/[^\x00-\x1f]*$", max_length=4096)]
 SNAPSHOTS_LISTED: Final = 50
 
@@ -45,7 +45,7 @@ class _Check(Struct, frozen=True, forbid_unknown_fields=True):
     plan: str | None = None
     repository: str | None = None
     read_data: bool = False
-    read_data_subset: Subset | None = None
+    read_data_subset: str | None = None
 
 
 class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
@@ -99,14 +99,17 @@ def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             return _restore(agent_file, _read(_Restore, params), job_id, host)
         case "diff":
             request = _read(_Diff, params)
-            return _on_plan(agent_file, kind, request.plan, ("diff", "--json", request.older, request.newer))
+            return _on_plan(
+                agent_file, kind, request.plan, ("diff", "--json", "--no-lock", request.older, request.newer)
+            )
         case "snapshots":
             named = _read(_OnRepository, params)
-            arguments = ("snapshots", "--json", "--latest", str(SNAPSHOTS_LISTED))
-            return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
+            listed = ("snapshots", "--json", "--no-lock", "--latest", str(SNAPSHOTS_LISTED))
+            return _on_repository(agent_file, kind, named.plan, named.repository, listed)
         case "init" | "unlock" | "prune":
             named = _read(_OnRepository, params)
-            return _on_repository(agent_file, kind, named.plan, named.repository, (kind,))
+            arguments = ("init", "--json") if kind == "init" else (kind,)
+            return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
         case _:
             assert_never(kind)
 
@@ -147,15 +150,19 @@ def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
 
 
 def _check(agent_file: AgentFile, request: _Check) -> Work:
-    flags = ["check", "--json"]
+    flags = ["check"]  # no --json: with it, 0.17 and later show neither where they are nor what they do
     if request.read_data and request.read_data_subset:
         raise Refused("params: give read_data or read_data_subset, not both")
     if request.read_data:
         flags.append("--read-data")
-    if request.read_data_subset:
+    if request.read_data_subset is not None:
+        try:
+            check_subset(request.read_data_subset)
+        except ValueError as error:
+            raise Refused(f"params: read_data_subset {error}") from None
         flags.append(f"--read-data-subset={request.read_data_subset}")
     work = _on_repository(agent_file, "check", request.plan, request.repository, tuple(flags))
-    if len(flags) == 2 and work.plan is not None and work.plan.check_parts:
+    if len(flags) == 1 and work.plan is not None and work.plan.check_parts:
         return replace(work, rotation=(f"check:{work.repository_name}", work.plan.check_parts))
     return work
 

@@ -6,27 +6,33 @@ workshop's affair.
 
 import logging
 import os
-import pwd
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import trio
 
 from rmactors import wire
 from rmactors.agent import process, this_host
+from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
+from rmactors.agent.locks import Leftovers, explained, is_dead, stay
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
-from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
+from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import Digest, Verdict, judge
+from rmactors.agent.summary_line import in_a_line
+from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
 
 log = logging.getLogger(__name__)
 
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
+_RETRIES_LOCKS: Final = (0, 16)
+"""The first restic that has --retry-lock."""
+_CAUSES_TOLD: Final = 20
 _MOST_LISTED: Final = 100
 _CLEAR_UP_SECONDS: Final = 60.0
 _LAST_CLEAR_UP_SECONDS: Final = 15.0
@@ -42,7 +48,8 @@ class Outcome:
     stats: dict[str, Any]
 
 
-STOPPED: Final = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
+STOPPED: Final = Outcome(Verdict("failed", "terminated", "the agent was stopped"), None, {})
+"""No operator asked for that: an agent that is restarted in every slot would else be silent for ever."""
 
 
 class Counters(Protocol):
@@ -72,12 +79,17 @@ class ResticJob:
         self._stop = stop
         self._counters = counters
         self._lines = 0
+        self._told_causes: set[str] = set()
+        self._pid: int | None = None
         self.max_runtime_seconds: float | None = None
+        self.spare_cache: str | None = None
+        """A folder for restic's cache where its own place cannot be written."""
+        self.leftovers = Leftovers()
 
     async def run(self) -> Outcome:
         """Never raises for what restic, the repository or the sources do."""
         try:
-            environment = environment_for(self._work.repository, os.environ)
+            environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
         hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
@@ -133,29 +145,46 @@ class ResticJob:
 
     async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
-        arguments = await self._arguments()
+        arguments = await self._arguments(environment)
+        version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
+        unlock_failed: str | None = None
+        waiting: tuple[str, ...] = ()
         while True:
-            code, digest = await self._restic(arguments, environment)
+            code, digest = await self._restic((*waiting, *arguments), environment)
             verdict = judge(
                 self._work.kind, code, digest,
                 stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds,
             )  # fmt: skip
+            self._remember_end(verdict, digest)
             if self._stop.reason is not None and code != 0:
                 await self._clear_up(environment)
             if verdict.reason != "locked" or self._work.kind == "unlock":
                 break
             lock = digest.lock
-            if not unlocked and "unlock" in self._file.allow and lock and _is_dead(lock.host, lock.pid):
-                self._tell(f"{lock} is no more: removing its lock")
-                unlocked = True
-                await self._restic(("unlock",), environment)
-                continue
+            if lock is not None and is_dead(lock):
+                if not unlocked and "unlock" in self._file.allow:
+                    self._tell(f"{lock} is no more: removing its lock")
+                    unlocked = True
+                    unlock_failed = await self._unlock(environment)
+                    if unlock_failed is None:
+                        continue
+                elif unlocked:
+                    unlock_failed = "`restic unlock` left it"
+                # it does not go away by itself: waiting for it is in vain
+                whose = self.leftovers.whose(lock)
+                verdict = replace(verdict, error=explained(verdict.error or "", whose, unlock_failed))
+                break
             left = deadline - trio.current_time()
             if left <= 0:
                 break
             self._tell(f"{verdict.error}; trying again")
+            if version is not None and version >= _RETRIES_LOCKS:
+                # restic waits itself, without another look at the password; in parts, so that a lock whose owner
+                # has died meanwhile is seen
+                waiting = ("--retry-lock", f"{max(1, round(min(left, _LONGEST_LOCK_PAUSE)))}s")
+                continue
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
@@ -163,7 +192,36 @@ class ResticJob:
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
         if self._work.rotation is not None and verdict.reason in {"ok", "corrupt"}:
             await self._turn_is_over(self._work.rotation[0])
-        return Outcome(verdict, code, self._numbers(digest))
+        stats = self._numbers(digest)
+        if self._work.kind == "unlock" and verdict.status == "succeeded":
+            verdict = replace(verdict, warning=await self._locks_left(environment, stats))
+        if verdict.warning is not None:
+            stats["warning"] = verdict.warning
+        return Outcome(verdict, code, stats)
+
+    def _remember_end(self, verdict: Verdict, digest: Digest) -> None:
+        """Should the restic that just ended have left its lock, the next who meets that lock is to know whose it is."""
+        if self._pid is None or verdict.reason == "locked":
+            return
+        of = f"the {self._work.kind}{f' of {self._work.plan_name}' if self._work.plan_name else ''}"
+        at = wire.utc_now().strftime("%Y-%m-%d %H:%M UTC")
+        if digest.kept_lock is not None:
+            self.leftovers.remember(self._pid, f"{of} of {at}, whose key may not delete ({digest.kept_lock})")
+        elif verdict.status in {"failed", "cancelled"}:
+            ended = "was cancelled" if verdict.status == "cancelled" else "failed"
+            self.leftovers.remember(self._pid, f"{of} that {ended} at {at} ({verdict.error})"[:400])
+
+    async def _locks_left(self, environment: Mapping[str, str], stats: dict[str, Any]) -> str | None:
+        """What to say of the locks that an unlock left: restic says nothing of them, and 0.14 that it removed them."""
+        listed = Digest()
+        code = await self._command([self._file.restic, "--no-lock", "list", "locks"], environment, listed, quiet=True)
+        ids = [line for line in listed.last_stdout if re.fullmatch(r"[0-9a-f]{64}", line)]
+        if code != 0 or not ids:
+            return None
+        stats["locks_left"] = len(ids)
+        shown = Digest()
+        await self._command([self._file.restic, "--no-lock", "cat", "lock", ids[0]], environment, shown, quiet=True)
+        return stay(len(ids), "\n".join(shown.last_stdout))
 
     async def _turn_is_over(self, name: str) -> None:
         """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
@@ -179,17 +237,27 @@ class ResticJob:
         """
         if "unlock" not in self._file.allow:
             return
-        stop = Stop()
-        with trio.move_on_after(_CLEAR_UP_SECONDS):
-            await self._command([self._file.restic, "unlock"], environment, Digest(), stop)
+        await self._unlock(environment)
 
-    async def _arguments(self) -> tuple[str, ...]:
+    async def _unlock(self, environment: Mapping[str, str]) -> str | None:
+        """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
+        digest, stop = Digest(), Stop()
+        command = [self._file.restic, *self._cache_flags(environment), "unlock"]
+        with trio.move_on_after(_CLEAR_UP_SECONDS):
+            code = await self._command(command, environment, digest, stop, give_up=True)
+            return None if code == 0 else digest.failed or digest.cause or f"exit code {code}"
+        return "it took too long"
+
+    def _cache_flags(self, environment: Mapping[str, str]) -> list[str]:
+        return [] if has_cache(environment) else ["--no-cache"]
+
+    async def _arguments(self, environment: Mapping[str, str]) -> tuple[str, ...]:
         repository, arguments = self._work.repository, list(self._work.arguments)
         if self._work.rotation is not None:
             name, parts = self._work.rotation
             part = await self._counters.number(name) % parts + 1
             arguments.append(f"--read-data-subset={part}/{parts}")
-        flags: list[str] = []
+        flags = self._cache_flags(environment)
         if repository.limit_upload:
             flags += ["--limit-upload", str(repository.limit_upload)]
         if repository.limit_download:
@@ -250,16 +318,33 @@ class ResticJob:
         return Verdict("failed", "error", f"the hook `{name}` failed: {words}")
 
     async def _command(
-        self, command: Sequence[str], environment: Mapping[str, str], digest: Digest, stop: Stop | None = None
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        digest: Digest,
+        stop: Stop | None = None,
+        *,
+        give_up: bool = False,
+        quiet: bool = False,
     ) -> int:
+        """Run it. `give_up`: end it when the repository does not answer at once. `quiet`: no lines for the log."""
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
+        stop = stop or self._stop
 
         def hear(stream: Stream, data: bytes) -> None:
             for item in parsers[stream].feed(data):
-                self._heard(item, digest)
+                if quiet:
+                    digest.take(item)
+                else:
+                    self._heard(item, digest)
+            if give_up and digest.cause is not None:
+                stop.ask("cancelled")
+
+        def started(pid: int) -> None:
+            self._pid = pid
 
         try:
-            code = await process.run(command, environment, hear, stop or self._stop, self._file.cancel_grace_seconds)
+            code = await process.run(command, environment, hear, stop, self._file.cancel_grace_seconds, started)
         except OSError as error:
             digest.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
             return 127
@@ -270,6 +355,7 @@ class ResticJob:
 
     def _heard(self, item: Item, digest: Digest) -> None:
         digest.take(item)
+        self._tell_cause(cause_of(digest))
         match item:
             case Text():
                 self._line(item.stream, item.text)
@@ -278,7 +364,7 @@ class ResticJob:
             case ExitError(message=message) if message:
                 self._line("stderr", message.partition("\n")[0])
             case Summary():
-                self._line("stdout", _in_a_line(item.numbers))
+                self._line("stdout", in_a_line(item.numbers))
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -290,6 +376,12 @@ class ResticJob:
             case _:
                 pass
 
+    def _tell_cause(self, cause: str | None) -> None:
+        """restic may try for a quarter of an hour what cannot be: who looks at the job is told why, once."""
+        if cause is not None and cause not in self._told_causes and len(self._told_causes) < _CAUSES_TOLD:
+            self._told_causes.add(cause)
+            self._tell(f"{cause}; restic keeps trying, for up to 15 minutes")
+
     def _tell(self, text: str) -> None:
         self._line("stderr", f"rmactors: {text}")
 
@@ -298,7 +390,7 @@ class ResticJob:
         self._lines += 1
 
     def _numbers(self, digest: Digest) -> dict[str, Any]:
-        stats: dict[str, Any] = dict(digest.summary or {})
+        stats: dict[str, Any] = {**(digest.summary or {}), **digest.counts}
         if digest.troubles:
             stats["files_unread"] = digest.troubles
         if self._work.restore_into is not None:
@@ -320,34 +412,8 @@ class ResticJob:
         return stats
 
 
-def environment_for(repository: Repository, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What restic finds in its environment. The repository's address goes here too: it may hold a password, and
-    arguments can be read by every user. Raises AgentFileError.
-    """
-    found = {name: value for name, value in inherited.items() if not name.startswith(("RESTIC_", "RM_"))}
-    found.setdefault("HOME", pwd.getpwuid(os.geteuid()).pw_dir)  # a service has none, and restic's cache needs it
-    if repository.environment_file:
-        found |= environment_of(repository.environment_file)
-    found["RESTIC_REPOSITORY"] = repository.repository
-    found["RESTIC_PROGRESS_FPS"] = "1"
-    if repository.password_file:
-        found["RESTIC_PASSWORD_FILE"] = repository.password_file
-    if repository.password_command:
-        found["RESTIC_PASSWORD_COMMAND"] = repository.password_command
-    if repository.cache_dir:
-        found["RESTIC_CACHE_DIR"] = repository.cache_dir
-    return found
-
-
 def _missing(sources: Sequence[str]) -> list[str]:
     return [source for source in sources if not os.path.lexists(source)]
-
-
-def _is_dead(host: str, pid: int) -> bool:
-    """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
-    if host != this_host.hostname():
-        return False
-    return not this_host.answers(pid)
 
 
 def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -358,33 +424,3 @@ def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
         "host": str(found.get("hostname") or "")[:200],
         "paths": [str(path)[:120] for path in paths[:5]] if isinstance(paths, list) else [],
     }
-
-
-def _in_a_line(numbers: Mapping[str, Any]) -> str:
-    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all; snapshot 82f6f905`."""
-    parts = []
-    files = [
-        f"{numbers[f'files_{what}']} {what}" for what in ("new", "changed", "unmodified") if f"files_{what}" in numbers
-    ]
-    if files:
-        parts.append(f"{', '.join(files)} files")
-    sizes = [
-        f"{_size(numbers[name])} {words}"
-        for name, words in (("bytes_total", "in all"), ("bytes_added", "added"), ("bytes_restored", "restored"))
-        if name in numbers
-    ]
-    if sizes:
-        parts.append(", ".join(sizes))
-    if "errors" in numbers:
-        parts.append(f"{numbers['errors']} errors")
-    if "snapshot_id" in numbers:
-        parts.append(f"snapshot {numbers['snapshot_id']}")
-    return "; ".join(parts) or "done"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -14,7 +14,7 @@ from typing import Final, Literal
 from rmactors.agent.digest import LONGEST_ERROR, Digest, Lock
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 
-__all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "judge", "judge_any", "names_restic", "terminated"]
+__all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "cause_of", "judge", "judge_any", "names_restic", "terminated"]
 
 _BACKEND: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"no space left on device|disk quota exceeded|507 Insufficient Storage|QuotaExceeded", re.IGNORECASE),
@@ -125,6 +125,11 @@ def terminated(exit_code: int, digest: Digest) -> Verdict:
     return Verdict("failed", "terminated", _with_cause(f"ended by {name}, which nobody here asked for{hint}", digest))
 
 
+def cause_of(digest: Digest) -> str | None:
+    """What keeps restic trying, for people; None where nothing does."""
+    return None if digest.cause is None else _of_a_backend("", digest) or digest.cause
+
+
 def names_restic(command: Sequence[str]) -> bool:
     """Whether a command line is restic's own, also behind nice, sudo and the like."""
     return any(os.path.basename(word) == "restic" for word in command)
@@ -227,10 +232,8 @@ def _tried(words: str, digest: Digest) -> str:
 
 def _with_cause(words: str, digest: Digest) -> str:
     """Of a run that was ended from outside: what it was trying until then."""
-    if digest.cause is None:
-        return words
-    better = _of_a_backend("", digest) or digest.cause
-    return f"{words}; {better}, tried for {_about(digest.tried_seconds)}"[:LONGEST_ERROR]
+    cause = cause_of(digest)
+    return words if cause is None else f"{words}; {cause}, tried for {_about(digest.tried_seconds)}"[:LONGEST_ERROR]
 
 
 def _all_text(digest: Digest) -> str:
