@@ -10,11 +10,11 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from itertools import takewhile
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from rmactors import clock
+from rmactors.zones import zone as zone_of
 
 ALIASES: Final = {
     "@hourly": "0 * * * *",
@@ -35,7 +35,7 @@ def check(expr: str, zone: str) -> None:
 
 def check_zone(zone: str) -> None:
     """Raises ValueError where `zone` is no IANA time zone."""
-    _zone(zone)
+    zone_of(zone)
 
 
 def next_fire(expr: str, zone: str, after_micros: int) -> int:
@@ -50,7 +50,7 @@ def fires_between(expr: str, zone: str, after_micros: int, until_micros: int) ->
 
 def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int | None:
     """The newest fire at or before `at_micros`; None where it would lie before `not_before`."""
-    fields, where = _fields(expr), _zone(zone)
+    fields, where = _fields(expr), zone_of(zone)
     at = clock.to_datetime(at_micros).astimezone(where)
     found = _first(CronSim(fields, at + timedelta(microseconds=1), reverse=True), expr)
     if _clocks_change_near(at, where) or _clocks_change_near(found, where):
@@ -64,7 +64,7 @@ def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int 
 
 def _forwards(expr: str, zone: str, after_micros: int) -> Iterator[datetime]:
     """Fires later than `after_micros`, each once, for ever."""
-    fires = CronSim(_fields(expr), clock.to_datetime(after_micros).astimezone(_zone(zone)))
+    fires = CronSim(_fields(expr), clock.to_datetime(after_micros).astimezone(zone_of(zone)))
     newest = after_micros
     while True:
         fire = _first(fires, expr)
@@ -106,19 +106,6 @@ def _in_words(expr: str, text: str, detail: str) -> str:
     if detail == "Bad day-of-month" and day.isdigit() and 1 <= int(day) <= 31:
         return f"cron expression {expr!r} never fires: none of its months has a day {int(day)}"
     return f"cron expression {expr!r}: {detail[:1].lower()}{detail[1:].replace('-', ' ')}"
-
-
-@lru_cache(maxsize=512)
-def _zone(name: str) -> tzinfo:
-    """Raises ValueError."""
-    if name in {"UTC", "Etc/UTC", "Z"}:
-        if name == "Z":
-            raise ValueError("unknown time zone 'Z': write UTC")
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"unknown time zone {name!r}: use a name like Europe/Berlin or UTC") from None
 
 
 def _clocks_change_near(at: datetime, zone: tzinfo) -> bool:

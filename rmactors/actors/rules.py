@@ -34,6 +34,7 @@ from rmactors.messages.requests import (
     Request,
     Resolve,
     Tick,
+    ZonesChanged,
 )
 from rmactors.messages.writes import (
     Answer,
@@ -55,7 +56,8 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
-from rmactors.rules.book import Book, Decidable, Schedule, decide, look
+from rmactors.rules.book import Decidable, decide, look
+from rmactors.rules.host import Book, Schedule
 from rmactors.rules.operators import plain
 from rmactors.rules.track import Key
 from rmactors.store.memory import load_rules
@@ -189,6 +191,9 @@ class _Rules:
                 await self._tick(message)
             case HostReturned() | HostGone():
                 await self._presence(message)
+            case ZonesChanged():
+                for desk in self._desks.values():
+                    self._watch_all(desk)
             case Acknowledge() | Resolve():
                 host_id = self._alerts.get(message.alert_id)
                 if host_id is None:  # not open as far as is known: the store knows what became of it
@@ -266,7 +271,7 @@ class _Rules:
                 _reply_of(message.request)(message.answer)
             case Stale():
                 desk.broken = True
-                if message.tries < TRIES and not isinstance(message.request, Tick | HostGone):
+                if message.tries < TRIES and not isinstance(message.request, Tick | HostGone | ZonesChanged):
                     desk.waiting.append((message.request, message.tries + 1))
                 else:
                     self._failed(message.request, Failed(message.answer.detail))
@@ -437,7 +442,7 @@ def _give_up(waiting: list[tuple[Decidable, int]]) -> None:
 
 def _reply_of(request: Request) -> Reply:
     match request:
-        case HostReturned() | HostGone() | Tick():
+        case HostReturned() | HostGone() | Tick() | ZonesChanged():
             return no_reply
         case _:
             return request.reply

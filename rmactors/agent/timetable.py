@@ -53,6 +53,10 @@ class Timetable:
             await self._reconcile()
             self._changed.set()
 
+    def look_again(self) -> None:
+        """What is due may be due at another time."""
+        self._changed.set()
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once it knows how far schedules have come: `hear` only after that."""
         self._marks = await self._read_marks()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
-from rmactors.rules.book import Book, Schedule
+from rmactors.rules.host import Book, Schedule, plan_named
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
 from rmactors.under_way import RunningJob
@@ -20,7 +20,12 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
     """What the rules remember of every host, or of one (empty where it was deleted)."""
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
-        row["id"]: Book(row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None)
+        row["id"]: Book(
+            row["id"],
+            row["first_hello_at"] is not None,
+            row["first_report_at"] is not None,
+            plans=tuple(plan["name"] for plan in json.loads(row["plans"])),
+        )
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
     }
     for row in connection.execute(
@@ -61,6 +66,10 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
                 row["last_slot_at"],
                 row["last_run_at"],
             ),
+            row["kind"],
+            row["mode"] == "agent",
+            plan_named(row["params"]),
+            row["last_good_at"],
             deleted=row["deleted_at"] is not None,
         )
     return hosts
