@@ -3,12 +3,15 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Final
 
 _LONGEST: Final = 200
 _VERSION: Final = re.compile(r"^restic (\d+\.\d+\.\d+\S*)", re.MULTILINE)
+_NUMBER: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def hostname() -> str:
@@ -83,3 +86,19 @@ def restic_version(restic: str = "restic") -> str | None:
         return None
     found = _VERSION.search(answer.stdout)
     return found.group(1)[:_LONGEST] if found else None
+
+
+def restic_number(restic: str = "restic") -> tuple[int, ...] | None:
+    """`0.18.0` as (0, 18, 0), which compares as versions do. Asks each program once; blocks like `restic_version`."""
+    path = shutil.which(restic)
+    try:
+        return _number(path, os.stat(path).st_mtime_ns) if path else None
+    except OSError:
+        return None
+
+
+@cache
+def _number(path: str, changed_at: int) -> tuple[int, ...] | None:
+    version = restic_version(path)
+    found = _NUMBER.match(version or "")
+    return tuple(map(int, found.groups())) if found else None
