@@ -238,7 +238,8 @@ class _Host:
                 link.close(wire.CLOSE_GOING_AWAY, "the server cannot write")
 
         await self._ports.to_store.send(Commit((reports.hello(self._id, hello, at),), reply))
-        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent))
+        plans = tuple(plan.name for plan in hello.plans) if greeted.as_agent else None
+        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent, plans=plans))
         desk = await self._read(load_desk, "what waits for")
         if desk is None:
             link.close(wire.CLOSE_GOING_AWAY, "the database cannot be read")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, assert_never
 
+from rmactors.agent.prune_numbers import PruneNumbers
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Listing, Progress, Summary, Text
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 
@@ -65,6 +66,7 @@ class Digest:
     first_fatal: str | None = None
     lock: Lock | None = None
     listing: Any = None
+    freed: PruneNumbers = field(default_factory=PruneNumbers)
     speaks_restic: bool = False
 
     def take(self, item: Item) -> None:
@@ -92,6 +94,7 @@ class Digest:
                 assert_never(item)
 
     def _read_line(self, text: str) -> None:
+        self.freed.take(text)
         if text.startswith("Fatal:") and self.first_fatal is None:
             self.first_fatal = text[:LONGEST_ERROR]
         if found := _LOCKED.search(text):
