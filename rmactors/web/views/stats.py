@@ -2,12 +2,14 @@
 
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from rmactors.web.views import times
 from rmactors.web.views.measures import number, size
 from rmactors.web.views.rows import Timed
 from rmactors.web.views.texts import _, many
+
+_SHOWN_AS_WARNING: Final = {"warning", "unknown_schedule"}
 
 
 def read(stats: str) -> dict[str, Any]:
@@ -62,11 +64,15 @@ def facts(stats: str) -> list[tuple[str, str]]:
         "data_added_packed": _("Added, compressed"),
         "total_bytes_processed": _("Size"),
         "snapshot_id": _("Snapshot"),
+        "systemd_unit": _("systemd unit"),
+        "systemd_timer": _("systemd timer"),
         "total_duration": _("Restic's own time"),
     }
     found = []
     for name, value in read(stats).items():
         if isinstance(value, bool) or not isinstance(value, int | float | str) or name.startswith("message"):
+            continue
+        if name in _SHOWN_AS_WARNING:
             continue
         label = known.get(name, name.replace("_", " ").capitalize())
         if isinstance(value, str):
