@@ -4,6 +4,7 @@ agent nursery
 ├─ workshop    jobs, one at a time per repository
 ├─ timetable   schedules, also while the server is away  → workshop
 ├─ bell        a byte from `exec` or `enroll`            → outbox
+├─ zones       time zone data that was updated           → timetable
 ├─ orphans     jobs whose process was killed             → outbox
 └─ link        the server: hello, reports, heartbeats, orders → workshop, timetable
 """
@@ -11,12 +12,13 @@ agent nursery
 import logging
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import this_host
 from rmactors.agent.connection import Timings
 from rmactors.agent.link import Ears, Link
@@ -31,6 +33,7 @@ from rmactors.agent.workshop import Workshop
 log = logging.getLogger(__name__)
 
 ORPHANS_SECONDS: Final = 60.0
+ZONES_SECONDS: Final = 3600.0
 
 
 async def run_agent(
@@ -86,6 +89,7 @@ async def run_agent(
                 await nursery.start(timetable.run, name="timetable")
                 nursery.start_soon(_listen_to_the_bell, state, outbox, name="bell")
                 nursery.start_soon(_look_for_orphans, outbox, name="orphans")
+                nursery.start_soon(watch_zones, timetable.look_again, name="zones")
                 nursery.start_soon(link.run, name="link")
                 log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
                 task_status.started()
@@ -99,6 +103,17 @@ async def _look_for_orphans(outbox: Outbox) -> None:
             await outbox.report_orphans()
         except SpoolError as error:
             log.error("looking for orphaned jobs: %s", error)
+
+
+async def watch_zones(
+    tell: Callable[[], None], every: float = ZONES_SECONDS, refresh: Callable[[], bool] = zones.refresh
+) -> None:
+    """Systems and packages are updated while the agent runs: look at their time zone data now and then."""
+    while True:
+        await trio.sleep(every)
+        if await trio.to_thread.run_sync(refresh):
+            log.info("new time zone data: version %s", zones.version() or "unknown")
+            tell()
 
 
 async def _listen_to_the_bell(state: StateDir, outbox: Outbox) -> None:

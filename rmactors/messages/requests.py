@@ -106,6 +106,12 @@ class Tick:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class ZonesChanged:
+    """The time zone data is newer: what is due next may be due at another time."""
+
+
 Request = (
     JudgeStart | JudgeEnd | JudgeLoss | HostReturned | HostWentSilent | HostGone | Acknowledge | Resolve | Change | Tick
-)
+    | ZonesChanged
+)  # fmt: skip

@@ -233,13 +233,16 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class SaveSchedule:
-    """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count."""
+    """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count.
+
+    Exactly one of `cron`, `on_calendar` and `every_hours` is given.
+    """
 
     schedule_id: str
     host_id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str | None
     timezone: str
     enabled: bool
     mode: ScheduleMode
@@ -250,6 +253,9 @@ class SaveSchedule:
     at: int
     anchor_at: int
     audit: Audit
+    on_calendar: str | None = None
+    every_hours: float | None = None
+    max_age_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

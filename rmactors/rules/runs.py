@@ -5,7 +5,7 @@ from dataclasses import replace
 from rmactors.clock import seconds
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.rules import conditions, plans, slots, wording
+from rmactors.rules import conditions, overdue, plans, slots, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.outcomes import Outcome
 from rmactors.rules.track import Key
@@ -34,6 +34,7 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
     good = plans.mark_good(book, report, schedule)
+    good += overdue.after_good(book, good, report.received_at)
     writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)

@@ -136,7 +136,8 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
 @handles(TouchConditions)
 def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
     touched = tx.changed(
-        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL AND kind IN ('agent_offline', 'stale_schedule')"
+        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL"
+        " AND kind IN ('agent_offline', 'stale_schedule', 'backup_overdue')"
         " AND last_seen_at < ?",
         (write.at, write.at),
     )

@@ -8,6 +8,7 @@ from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
 from rmactors.rules.host import Book, Schedule, plan_named
+from rmactors.rules.overdue import limit_hours
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
 from rmactors.under_way import RunningJob
@@ -69,12 +70,17 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
                 row["grace_seconds"],
                 row["last_slot_at"],
                 row["last_run_at"],
+                row["on_calendar"],
+                row["every_hours"],
+                external=row["mode"] == "external",
             ),
             row["kind"],
             row["mode"] == "agent",
             plan_named(row["params"]),
             row["last_good_at"],
             deleted=row["deleted_at"] is not None,
+            created_at=row["created_at"],
+            limit_hours=limit_hours(row["kind"], row["max_age_hours"], row["every_hours"]),
         )
     return hosts
 
@@ -134,8 +140,9 @@ def load_desk(connection: sqlite3.Connection, host_id: str) -> HostDesk:
         return HostDesk(None, 0, [], [])
     schedules = [
         wire.ScheduleInfo(
-            row["id"], row["name"], row["kind"], row["cron"], row["timezone"], bool(row["enabled"]), row["mode"],
+            row["id"], row["name"], row["kind"], row["cron"] or "", row["timezone"], bool(row["enabled"]), row["mode"],
             row["grace_seconds"], row["max_runtime_seconds"], row["on_partial"], json.loads(row["params"]),
+            row["on_calendar"], row["every_hours"],
         )
         for row in connection.execute(
             "SELECT * FROM schedules WHERE host_id = ? AND deleted_at IS NULL ORDER BY id", (host_id,)

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
-from rmactors import clock, wire
-from rmactors.agent.daemon import run_agent
+from rmactors import clock, wire, zones
+from rmactors.agent.daemon import run_agent, watch_zones
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import Credential, KeptSchedules, StateDir
 from rmactors.agent.timetable import Timetable
+from tests.zone_folders import folder
 
 from .conftest import FAST
 from .repositories import ResticRepository
@@ -87,6 +89,36 @@ async def test_an_external_schedule_is_only_watched(state: StateDir) -> None:
         nursery.cancel_scope.cancel()
     spool.close()
     assert taken == []
+
+
+async def test_new_time_zone_data_is_seen_while_the_agent_runs(
+    state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slot of this hour by the new data lay in the future by the old."""
+    path = folder(tmp_path / "zoneinfo", "2025b", America__Vancouver="America/Los_Angeles")
+    monkeypatch.setattr(zones, "_ours", zones.Zones(lambda: [path]))
+    daily = schedule(cron="0 3 * * *", timezone="America/Vancouver")
+    clock_now = clock.from_rfc3339("2026-11-20T10:30:00Z")
+    monkeypatch.setattr(clock, "now", lambda: clock_now)
+    state.save_schedules(KeptSchedules("H" * 26, 1, (daily,)))
+    mark(state, daily, clock_now - 12 * clock.HOUR)
+    taken: list[Due] = []
+
+    async def take(due: Due) -> None:
+        taken.append(due)
+
+    spool = Spool(state.spool_file)
+    timetable = Timetable(state, Outbox(spool), take, 0.0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(timetable.run)
+        nursery.start_soon(lambda: watch_zones(timetable.look_again, every=0.001))
+        await trio.testing.wait_all_tasks_blocked()
+        assert taken == []
+        folder(path, "2026f", America__Vancouver="America/Phoenix")
+        await eventually(lambda: bool(taken))
+        nursery.cancel_scope.cancel()
+    spool.close()
+    assert [due.slot for due in taken] == [clock.from_rfc3339("2026-11-20T10:00:00Z")]
 
 
 async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
