@@ -32,7 +32,7 @@ BAD: list[tuple[JobKind, dict[str, Any], str, str]] = [
     *(("check", {"plan": "home", "read_data_subset": subset}, "/params/read_data_subset", said) for subset, said in (
         ("3/2", "n from 1 to m"), ("0/5", "n from 1 to m"), ("1/0", "n from 1 to m"), ("1/257", "at most 256"),
         ("0%", "more than 0%"), ("0.0%", "more than 0%"), ("101%", "at most 100%"), ("150%", "at most 100%"),
-        ("100.5%", "at most 100%"), ("-5%", "such as 10%"), ("5", "such as 10%"), ("", "such as 10%"),
+        ("100.5%", "at most 100%"), ("-5%", "such as 10%"), ("5", "such as 10%"),
         ("1/5 --x", "such as 10%"), ("1/5\n", "such as 10%"), ("１/5", "such as 10%"), (5, "must be text"),
     )),
     ("check", {"plan": "home", "read_data": "yes"}, "/params/read_data", "true or false"),
@@ -182,6 +182,7 @@ async def test_the_form_of_a_new_schedule_chooses_no_plan_among_several(site: Si
         "cron": "@daily",
         "timezone": "UTC",
         "enabled": "1",
+        "max_runtime_hours": "24",
         "plan": "",
         "params": "{}",
     }
