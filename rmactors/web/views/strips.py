@@ -1,8 +1,8 @@
 """The 30-day strip: what became of each day of a schedule, as SVG paths and as a sentence. Pure.
 
 One path for each kind of day, so that five hundred strips stay a small page. Days differ in shape as well as in
-colour: a partial day is lower, a failed one taller, one that was put right is cut in two, a missed one is hollow, one on
-which nothing was due a speck.
+colour: a partial day is lower, a failed one taller, one that was put right is cut in two, a missed one is hollow, one
+on which nothing was due a speck.
 """
 
 from bisect import bisect_left, bisect_right
@@ -189,7 +189,8 @@ def _counted(of: Past) -> str:
 def legend() -> tuple[tuple[Day, str, str], ...]:
     """(class, path, word) for each kind of day."""
     names: tuple[tuple[Day, str], ...] = (
-        ("good", _("good")), ("recovered", _("failed, then good")), ("partial", _("partial")), ("failed", _("failed")), ("missed", _("did not run")),
-        ("running", _("running")), ("none", _("nothing due")),
+        ("good", _("good")), ("recovered", _("failed, then good")), ("partial", _("partial")), ("failed", _("failed")),
+        ("missed", _("did not run")),
+                ("running", _("running")), ("none", _("nothing due")),
     )  # fmt: skip
     return tuple((day, _STROKES[day].format(x=2, l=0), word) for day, word in names)
