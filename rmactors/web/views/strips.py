@@ -177,20 +177,19 @@ def in_words(name: str, of: Past) -> str:
 def _counted(of: Past) -> str:
     words = {"good": _("good"), "partial": _("partial"), "failed": _("failed"), "running": _("running")}
     parts = [f"{n} {words[kind]}" for kind, n in zip(_RUNS, of.runs, strict=True) if n]
-    of_days = (
-        ("recovered", "%(n)s day put right by a later run", "%(n)s days put right by a later run"),
-        ("missed", "did not run on %(n)s day", "did not run on %(n)s days"),
-        ("none", "%(n)s day with nothing due", "%(n)s days with nothing due"),
-    )
-    parts += [many(one, several, n) for kind, one, several in of_days if (n := of.days.count(kind))]
+    if n := of.days.count("recovered"):
+        parts.append(many("%(n)s day put right by a later run", "%(n)s days put right by a later run", n))
+    if n := of.days.count("missed"):
+        parts.append(many("did not run on %(n)s day", "did not run on %(n)s days", n))
+    if n := of.days.count("none"):
+        parts.append(many("%(n)s day with nothing due", "%(n)s days with nothing due", n))
     return ", ".join(parts)
 
 
 def legend() -> tuple[tuple[Day, str, str], ...]:
     """(class, path, word) for each kind of day."""
     names: tuple[tuple[Day, str], ...] = (
-        ("good", _("good")), ("recovered", _("failed, then good")), ("partial", _("partial")), ("failed", _("failed")),
-        ("missed", _("did not run")),
-                ("running", _("running")), ("none", _("nothing due")),
+        ("good", _("good")), ("recovered", _("failed, then good")), ("partial", _("partial")),
+        ("failed", _("failed")), ("missed", _("did not run")), ("running", _("running")), ("none", _("nothing due")),
     )  # fmt: skip
     return tuple((day, _STROKES[day].format(x=2, l=0), word) for day, word in names)
