@@ -14,12 +14,17 @@ import trio
 
 from rmactors import wire
 from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
+<<<<<<< HEAD
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
 from rmactors.agent.locks import Leftovers, explained, is_dead
+=======
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.loglines import LONGEST_LINE, said
+>>>>>>> main
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
 from rmactors.agent.restic_steps import Counters, Outcome, Run
 from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
@@ -362,6 +367,7 @@ class ResticJob:
         digest.take(item)
         self._tell_cause(cause_of(digest))
         match item:
+<<<<<<< HEAD
             case Text():
                 self._line(item.stream, item.text)
             case ItemTrouble():
@@ -370,6 +376,8 @@ class ResticJob:
                 self._line("stderr", message.partition("\n")[0])
             case Summary():
                 self._line("stdout", in_a_line(item.numbers))
+=======
+>>>>>>> main
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -379,7 +387,8 @@ class ResticJob:
                     )
                 )  # fmt: skip
             case _:
-                pass
+                if (line := said(item)) is not None:
+                    self._line(line)
 
     def _tell_cause(self, cause: str | None) -> None:
         """restic may try for a quarter of an hour what cannot be: who looks at the job is told why, once."""
@@ -388,10 +397,10 @@ class ResticJob:
             self.tell(f"{cause}; restic keeps trying, for up to 15 minutes")
 
     def tell(self, text: str) -> None:
-        self._line("stderr", f"rmactors: {text}")
+        self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
 
-    def _line(self, stream: Stream, text: str) -> None:
-        self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
+    def _line(self, line: wire.LogLine) -> None:
+        self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 
     def _numbers(self, digest: Digest) -> dict[str, Any]:
@@ -427,3 +436,13 @@ class _OnRepository:
 
 def _missing(sources: Sequence[str]) -> list[str]:
     return [source for source in sources if not os.path.lexists(source)]
+<<<<<<< HEAD
+=======
+
+
+def _is_dead(host: str, pid: int) -> bool:
+    """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
+    if host != this_host.hostname():
+        return False
+    return not this_host.answers(pid)
+>>>>>>> main
