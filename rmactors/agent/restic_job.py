@@ -14,21 +14,16 @@ import trio
 
 from rmactors import wire
 from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
-<<<<<<< HEAD
 from rmactors.agent.environment import environment_for, has_cache
-from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
-from rmactors.agent.locks import Leftovers, explained, is_dead
-=======
 from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers, explained, is_dead
 from rmactors.agent.loglines import LONGEST_LINE, said
->>>>>>> main
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
 from rmactors.agent.restic_steps import Counters, Outcome, Run
 from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.summary_line import in_a_line
 from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
 from rmactors.vocabulary import JobKind
 
@@ -367,17 +362,6 @@ class ResticJob:
         digest.take(item)
         self._tell_cause(cause_of(digest))
         match item:
-<<<<<<< HEAD
-            case Text():
-                self._line(item.stream, item.text)
-            case ItemTrouble():
-                self._line("stderr", item.message)
-            case ExitError(message=message) if message:
-                self._line("stderr", message.partition("\n")[0])
-            case Summary():
-                self._line("stdout", in_a_line(item.numbers))
-=======
->>>>>>> main
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -436,13 +420,3 @@ class _OnRepository:
 
 def _missing(sources: Sequence[str]) -> list[str]:
     return [source for source in sources if not os.path.lexists(source)]
-<<<<<<< HEAD
-=======
-
-
-def _is_dead(host: str, pid: int) -> bool:
-    """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
-    if host != this_host.hostname():
-        return False
-    return not this_host.answers(pid)
->>>>>>> main

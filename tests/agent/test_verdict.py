@@ -313,21 +313,6 @@ def test_another_command_is_judged_by_its_exit_code_and_its_last_words() -> None
 
 def test_a_script_that_hides_unread_files_behind_a_zero_is_partial() -> None:
     assert judge_any(0, digest(UNREAD + SUMMARY)).status == "partial"
-<<<<<<< HEAD
-
-
-@pytest.mark.parametrize(
-    ("command", "is_restic"),
-    [
-        (["restic", "backup"], True),
-        (["/opt/bin/restic", "backup"], True),
-        (["sudo", "-u", "backup", "restic", "backup"], True),
-        (["sh", "-c", "restic backup"], False),
-        (["borg", "create"], False),
-    ],
-)
-def test_restic_is_recognised_behind_others(command: list[str], is_restic: bool) -> None:
-    assert names_restic(command) is is_restic
 
 
 LOCK_STAYS = "Remove(<lock/a97>) failed: unexpected HTTP response (403): 403 Forbidden\n"
@@ -395,5 +380,3 @@ def test_a_stack_trace_of_any_length_leaves_the_words_before_it() -> None:
     assert verdict.error == "it broke: here"
     crash = judge_any(2, digest("", "fatal error: out of memory\n\n" + GO_DUMP * 50))
     assert crash.error == "fatal error: out of memory"
-=======
->>>>>>> main

@@ -143,15 +143,7 @@ async def test_death_by_a_signal_is_death_by_that_signal(server: ServerDouble, e
     done = await execute(enrolled, ["sh", "-c", "kill -KILL $$"])
     assert done.returncode == -signal.SIGKILL
     (end,) = server.ends()
-<<<<<<< HEAD
-    assert (end.status, end.exit_code, end.error) == (
-        "failed",
-        137,
-        "ended by SIGKILL, which nobody here asked for (out of memory?)",
-    )
-=======
     assert (end.status, end.exit_code, end.error) == ("failed", 137, "ended by SIGKILL (out of memory?)")
->>>>>>> main
 
 
 async def test_with_the_server_away_nothing_changes_and_the_outcome_waits(state: StateDir) -> None:
