@@ -24,6 +24,7 @@ from rmactors.messages.writes import (
     DeleteHost,
     DeleteSchedule,
     DeleteSilence,
+    ExpectTrack,
     MarkRun,
     RaiseAlert,
     ResolveAlert,
@@ -309,7 +310,10 @@ def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
     given = book()
     tell(given, end(), "alert")
     acknowledged = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
-    assert acknowledged.writes == (AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT),)
+    assert acknowledged.writes == (
+        ExpectTrack("host", "backup_failed", "s", 1),
+        AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT, False),
+    )
     twice = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
     assert twice.writes == acknowledged.writes  # the store says whether the first is on disk
     assert not twice.changed

@@ -64,7 +64,7 @@ class TimelineItem(Struct, omit_defaults=True):
 
     at: Time
     event: Literal[
-        "raised", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
+        "raised", "worsened", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
         "delivered", "attempt_failed", "superseded", "dead",
     ]  # fmt: skip
     by: str | None = None

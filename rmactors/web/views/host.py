@@ -57,6 +57,7 @@ class ScheduleLine:
     written: str
     limit: str
     mode: str
+    by_agent: bool
     next_due: Time | None
     outcome: State | None
     strip: Strip
@@ -176,6 +177,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Win
         in_words=schedules.in_few_words(schedule.when),
         written=schedules.written(schedule.when),
         limit=schedules.limit(schedule.max_age_hours),
+        by_agent=schedule.mode == "agent",
         mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
