@@ -202,6 +202,21 @@ async def test_a_schedule_that_nobody_knows_is_in_the_stats_with_a_warning(
     assert "no schedule 'nihgtly' is known for this host" in stats["warning"]
 
 
+async def test_a_script_that_hides_a_failed_restic_is_warned_of(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, each_restic: str
+) -> None:
+    repository.password_file.write_text("wrong\n")
+    words = shlex.join([each_restic, "backup", "--json", str(repository.source)])
+    await execute(enrolled, ["sh", "-c", f"{words}; true"], environment=repository.environment)
+    (end,) = server.ends()
+    warning = msgspec.json.decode(end.stats).get("warning", "")
+    if "0.14" in each_restic:
+        assert (end.status, warning) == ("succeeded", ""), "it says nothing in JSON: the exit code counts alone"
+    else:
+        assert (end.status, end.reason) == ("partial", "wrong_password")
+        assert "wrong password" in warning
+
+
 async def test_a_server_that_cannot_be_asked_makes_no_schedule_unknown(state: StateDir) -> None:
     state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     await execute(state, ["true"], "--schedule", "nightly")

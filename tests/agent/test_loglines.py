@@ -16,6 +16,7 @@ from rmactors.agent.loglines import (
     said,
 )
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Progress, Summary, Text
+from rmactors.under_way import LINES_HELD
 
 JOB = "J" * 26
 
@@ -57,6 +58,18 @@ def test_long_lines_are_bounded_in_bytes_and_the_last_is_there(character: str) -
     assert frames[-1].lines[-1].text == "the end"
     assert sum(len(wire.encode(frame).encode()) for frame in frames) <= 256 << 10
     assert frames[0].first_line == 0
+
+
+def test_the_last_errors_are_kept_also_where_much_of_stdout_is_read_after_them() -> None:
+    held = KeptLines()
+    for number in range(10_000):
+        held.add(wire.LogLine("stderr" if number % 50 == 0 else "stdout", f"line {number}"))
+    found = {f.first_line + n: line for f in held.frames(JOB) for n, line in enumerate(f.lines)}
+    errors = [number for number, line in found.items() if line.stream == "stderr"]
+    assert errors == [*range(0, HEAD_LINES, 50), *range(3_600, 10_000, 50)]
+    assert list(found) == sorted(found)
+    assert len(found) <= LINES_HELD
+    assert all(line.text == f"line {number}" for number, line in found.items())
 
 
 @given(st.lists(st.integers(0, LONGEST_LINE), max_size=900))
