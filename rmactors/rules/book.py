@@ -86,7 +86,7 @@ def look(
         return Verdict((), False, "its host has only just come back"), not_before + patience
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
     last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
-    text = wording.stale(schedule.name, slot, last)
+    text = wording.stale(schedule.name, slot, last, schedule.slots.timezone)
     verdict = keep(book, key, conditions.hold(key, book.track(key), text, now, fresh_id))
     return verdict, slots.look_again(schedule.slots, now, least_grace)
 

@@ -43,7 +43,7 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
-        plan=plans.plan_of(report.plan, schedule),
+        plan=plans.plan_of(report.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
     judged = plans.judge(book, Key(report.host_id, kind, subject), outcome, fresh_id)
     return Verdict((*writes, *judged.writes), changed or judged.changed, judged.why)
@@ -56,7 +56,7 @@ def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
         return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
-        lost.at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule),
+        lost.at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
     judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
     return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
@@ -111,3 +111,7 @@ def _label(schedule: Schedule | None, plan: str | None) -> str:
 
 def _on_partial(schedule: Schedule | None) -> OnPartial:
     return schedule.on_partial if schedule is not None else "alert"
+
+
+def _zone(schedule: Schedule | None) -> str:
+    return schedule.slots.timezone if schedule is not None else "UTC"

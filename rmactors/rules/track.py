@@ -37,6 +37,7 @@ class Head:
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
     raised the alert, and `before` is the outcome that counted until then, which may be a loss as well.
     `plan` is the one that it was about, as far as it is known; `partial`: some of it was done.
+    `cause` is why the failures began, and `cause_at` when; None where that is not known.
     """
 
     job_id: str
@@ -49,6 +50,8 @@ class Head:
     before: "Head | None" = None
     plan: str | None = None
     partial: bool = False
+    cause: str | None = None
+    cause_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

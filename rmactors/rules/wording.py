@@ -35,7 +35,7 @@ _NAMELESS: dict[JobKind, str] = {
 _REASONS: dict[Reason, str] = {
     "ok": "",
     "partial": "some files could not be read",
-    "locked": "the repository is locked",
+    "locked": "another restic holds the repository's lock",
     "wrong_password": "wrong password",
     "no_repository": "the repository is not there or cannot be reached",
     "corrupt": "the repository is damaged",
@@ -46,7 +46,7 @@ _REASONS: dict[Reason, str] = {
     "skipped": "it was skipped",
     "refused": "the host does not allow it",
     "error": "",
-    "terminated": "it was ended from outside",
+    "terminated": "it was stopped from outside, by a signal",
     "nothing_done": "nothing was done",
 }
 
@@ -59,18 +59,27 @@ def failed(
     error: str | None,
     exit_code: int | None,
     last_good_at: int | None,
+    zone: str = "UTC",
+    began: tuple[int, str] | None = None,
 ) -> str:
-    """`Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 03:00 UTC.`"""
+    """`Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET.`
+
+    Times are in `zone`. `began` is when the failures began, and why, where this end does not say what is wrong.
+    """
     name = label or _NAMELESS.get(kind, "This host")
     what = "was only partly backed up" if (kind, status) == ("backup", "partial") else _NOT_DONE[kind]
-    if reason == "lost":
-        why = error or _REASONS["lost"]
-    else:
-        why = (
-            error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
-        )
-    last = f"Last good one: {day_and_time(last_good_at)}." if last_good_at is not None else "No good one is known."
-    return f"{name}{':' if kind == 'forget' else ''} {what}: {why.strip().rstrip('.')}. {last}"
+    first = f" It began on {day_and_time(began[0], zone)}: {_ended(began[1])}" if began is not None else ""
+    last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
+    return f"{name}{':' if kind == 'forget' else ''} {what}: {_ended(why(reason, error, exit_code))}{first} {last}"
+
+
+def why(reason: Reason, error: str | None, exit_code: int | None) -> str:
+    """What went wrong: in the agent's words, else ours."""
+    return error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
+
+
+def _ended(words: str) -> str:
+    return words.strip().rstrip(".") + "."
 
 
 def worse(message: str) -> str:
@@ -94,10 +103,10 @@ def heard_again() -> str:
     return "The host is back."
 
 
-def stale(name: str, slot: int, last_run_at: int | None) -> str:
-    """`Home should have run at Tuesday 2026-11-24 02:00 UTC and did not start. …`"""
-    last = f"Last run: {day_and_time(last_run_at)}." if last_run_at else "It has not run yet."
-    return f"{name} should have run on {day_and_time(slot)} and did not start. {last}"
+def stale(name: str, slot: int, last_run_at: int | None, zone: str = "UTC") -> str:
+    """`Home should have run on Tuesday 2026-11-24 03:00 CET and did not start. …`"""
+    last = f"Last run: {day_and_time(last_run_at, zone)}." if last_run_at else "It has not run yet."
+    return f"{name} should have run on {day_and_time(slot, zone)} and did not start. {last}"
 
 
 def overdue(name: str, age: int, limit: int, last_good_at: int | None, zone: str) -> str:

@@ -171,9 +171,7 @@ def test_codes_of_restics_mean_nothing_from_another_program(code: int) -> None:
         (3, "", "failed", "error", False),
     ],
 )
-def test_a_restic_inside_of_a_script_adds_reasons(
-    code: int, said: str, status: str, reason: str, warned: bool
-) -> None:
+def test_a_restic_inside_of_a_script_adds_reasons(code: int, said: str, status: str, reason: str, warned: bool) -> None:
     found = judged(SCRIPT, code, said)
     assert (found.verdict.status, found.verdict.reason) == (status, reason)
     assert (found.warning is not None) is warned

@@ -45,6 +45,28 @@ def test_a_failure(
     assert wording.failed(kind, label, status, reason, error, code, last) == says
 
 
+def test_times_are_in_the_zone_of_the_schedule_with_its_name() -> None:
+    said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "Europe/Berlin")
+    assert said == "Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET."
+    said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "America/Los_Angeles")
+    assert said.endswith("Last good one: Friday 2026-11-20 19:00 PST.")
+    said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "No/Where")
+    assert said.endswith("Last good one: Saturday 2026-11-21 03:00 UTC.")  # still true, and better than nothing
+    assert wording.stale("Home", SATURDAY, SATURDAY - clock.DAY, "Asia/Kolkata") == (
+        "Home should have run on Saturday 2026-11-21 08:30 IST and did not start."
+        " Last run: Friday 2026-11-20 08:30 IST."
+    )
+
+
+def test_a_lock_is_told_with_what_came_before_it() -> None:
+    began = (SATURDAY, "connection lost.")
+    said = wording.failed("backup", "Nightly", "failed", "locked", None, 11, None, "Europe/Berlin", began)
+    assert said == (
+        "Nightly was not backed up: another restic holds the repository's lock."
+        " It began on Saturday 2026-11-21 04:00 CET: connection lost. No good one is known."
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "label", "status", "says"),
     [
