@@ -9,7 +9,7 @@ from typing import assert_never
 
 from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert, Write
 from rmactors.rules import wording
-from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, expect, remember
+from rmactors.rules.track import Decision, Doubt, Head, Key, OpenAlert, Track, Verdict, expect, remember
 from rmactors.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
 
 CAUSE_KEPT = 300
@@ -22,6 +22,7 @@ LOSSES_KEPT = 8
 class Outcome:
     """The end of one job, as far as its rule cares. `at` is when it ended, `now` when it is judged.
 
+    `doubt`: it succeeded, and looks wrong; that is for the rule about sizes alone.
     `label` is the name people know it by: its schedule's or its plan's, empty for neither. `zone` is its schedule's,
     for the times in messages.
     """
@@ -41,6 +42,7 @@ class Outcome:
     lost: bool = False
     plan: str | None = None
     zone: str = "UTC"
+    doubt: Doubt | None = None
 
 
 def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
@@ -72,6 +74,8 @@ def is_end_of_loss(head: Head | None, outcome: Outcome) -> bool:
 
 def verdict_of(outcome: Outcome) -> Verdict | None:
     """Good, bad, or None where it says nothing about the backup."""
+    if outcome.doubt is not None:
+        return "bad"
     match outcome.status:
         case "succeeded" | "partial":
             return "good" if good_enough(outcome.status, outcome.reason, outcome.on_partial) else "bad"
@@ -109,9 +113,8 @@ def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
     after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"))
     if track.alert is None:
         return Decision(after, (saved,), "good, and nothing was open")
-    resolved = ResolveAlert(
-        track.alert.id, outcome.now, "rule", None, wording.recovered(outcome.kind, outcome.label, outcome.status)
-    )
+    text = _recovered(key, outcome)
+    resolved = ResolveAlert(track.alert.id, outcome.now, "rule", None, text)
     return Decision(after, (saved, resolved), "good: resolves")
 
 
@@ -155,7 +158,7 @@ def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decis
             writes = (TouchAlert(alert.id, _message(track, outcome), outcome.now, False, outcome.job_id),)
             why += ", a failure: no new occurrence"
     elif alert is not None:
-        text = wording.recovered(outcome.kind, outcome.label, outcome.status)
+        text = _recovered(key, outcome)
         writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
         alert = None
         why += ": resolves"
@@ -220,7 +223,7 @@ def _losses(head: Head | None) -> set[str]:
 
 def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
     cause = None
-    if verdict == "bad" and not _hides_cause(outcome):
+    if verdict == "bad" and outcome.doubt is None and not _hides_cause(outcome):
         cause = wording.why(outcome.reason, outcome.error, outcome.exit_code)[:CAUSE_KEPT]
     return Head(
         outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan,
@@ -240,7 +243,21 @@ def _hides_cause(outcome: Outcome) -> bool:
     return outcome.reason == "locked"
 
 
+def _recovered(key: Key, outcome: Outcome) -> str:
+    if key.kind == "backup_suspicious":
+        return wording.as_usual(outcome.label)
+    return wording.recovered(outcome.kind, outcome.label, outcome.status)
+
+
+def _few(doubt: Doubt) -> int:
+    number = doubt.size.files if doubt.what == "files" else doubt.size.bytes
+    assert number is not None
+    return number
+
+
 def _message(track: Track, outcome: Outcome) -> str:
+    if outcome.doubt is not None:
+        return wording.suspicious(outcome.label, outcome.doubt.what, _few(outcome.doubt), outcome.doubt.usual)
     began, head = None, track.head
     if head is not None and head.job_id != outcome.job_id and track.alert is not None and _hides_cause(outcome):
         began = (head.cause_at, head.cause) if head.cause_at and head.cause else None

@@ -1,5 +1,7 @@
 """What people read when something is wrong or right again. Sentences, not codes."""
 
+from typing import Literal
+
 from rmactors import clock
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 from rmactors.zones import zone as zone_of
@@ -95,6 +97,20 @@ def recovered(kind: JobKind, label: str, status: JobEnd) -> str:
     return f"{name}{':' if kind == 'forget' else ''} {_DONE[kind]}."
 
 
+def suspicious(label: str, what: Literal["files", "bytes"], number: int, usual: int | None) -> str:
+    """`Nightly was backed up, but with 0 files (usually about 12,300): is the source mounted? …`"""
+    show = _files if what == "files" else _bytes
+    usually = f" (usually about {show(_rounded(usual)).removesuffix(' files')})" if usual else ""
+    return (
+        f"{label or 'This host'} was backed up, but with {show(number)}{usually}: is the source mounted and complete?"
+        " If it is meant to be so, resolve this alert: later backups are then compared with this one."
+    )
+
+
+def as_usual(label: str) -> str:
+    return f"{label or 'This host'}: the newest backup holds about what it usually does."
+
+
 def silent(since: int) -> str:
     return f"Nothing heard from this host since {day_and_time(since)}."
 
@@ -150,6 +166,27 @@ def length(micros: int) -> str:
     if seconds >= 7200:
         return _units((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"))
     return _units((seconds // 60, "minute")) if seconds >= 120 else _units((seconds, "second"))
+
+
+def _rounded(number: int) -> int:
+    """To three digits: `about 12,300`."""
+    places = len(str(number)) - 3
+    return round(number, -places) if places > 0 else number
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file{'' if number == 1 else 's'}"
+
+
+def _bytes(number: int) -> str:
+    """`0 bytes`, `512 bytes`, `3.4 GiB`"""
+    if number < 1024:
+        return f"{number} byte{'' if number == 1 else 's'}"
+    value, units = number / 1024, ["KiB", "MiB", "GiB", "TiB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:,.1f} {units[0]}"
 
 
 def _units(*parts: tuple[int, str]) -> str:
