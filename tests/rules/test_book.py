@@ -430,3 +430,15 @@ def test_an_empty_track_takes_no_room() -> None:
     key = Key("host", "agent_offline", "")
     assert not keep(given, key, Decision(EMPTY, (), "nothing")).changed
     assert key not in given.tracks
+
+
+def test_what_the_agent_warns_of_stands_on_the_job_beside_our_own_warning() -> None:
+    request = end("succeeded")
+    warned = JudgeEnd(replace(request.report, warning="a restic in this command failed"), no_reply)
+    saved = only(tell(book(), warned).writes, SaveEnd)
+    assert isinstance(saved, SaveEnd)
+    assert saved.warning == "a restic in this command failed"
+    foreign = JudgeEnd(replace(warned.report, schedule_id="other"), no_reply)
+    both = only(tell(book(), foreign).writes, SaveEnd)
+    assert isinstance(both, SaveEnd)
+    assert both.warning == "schedule other is not one of this host's; counted as none; a restic in this command failed"

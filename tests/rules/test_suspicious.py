@@ -91,7 +91,7 @@ def backup(files: int | None, hour: int, of: str | None = "nightly", plan: str |
         data = files * 10
     report = EndReport(
         "host", f"{hour} {of} {plan} {files}", kind, plan, of, None, status, "ok", None, 0, NOON + hour * HOUR,
-        NOON + hour * HOUR, "{}", None, None, NOON + hour * HOUR, files, data,
+        NOON + hour * HOUR, "{}", None, None, NOON + hour * HOUR, files_total=files, bytes_total=data,
     )  # fmt: skip
     return JudgeEnd(report, no_reply)
 

@@ -116,8 +116,8 @@ class Job(Struct):
 
 
 class LogLine(Struct):
-    line: int
-    stream: Literal["stdout", "stderr"]
+    line: int | None
+    stream: Literal["stdout", "stderr", "gap"]
     text: str
 
 
