@@ -109,6 +109,7 @@ _ALERT_NAMES: Final = {
     "check_failed": later("Check failed"),
     "stale_schedule": later("Did not run"),
     "agent_offline": later("Host silent"),
+    "backup_overdue": later("Backup overdue"),
 }
 
 
