@@ -35,11 +35,12 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
-        version = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
-        if version is not None:
-            yield Finding(True, f"{agent_file.restic} is version {version}")
+        restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
+        version = restic.version
+        if restic.problem is not None:
+            yield Finding(False if agent_file.plans else None, restic.problem)
         else:
-            yield Finding(False if agent_file.plans else None, f"no restic: {agent_file.restic} cannot be run")
+            yield Finding(True, f"{agent_file.restic} is version {version}")
         for name, repository in agent_file.repositories.items():
             for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
                 yield finding

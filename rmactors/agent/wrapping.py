@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import this_host
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.link import report_once
@@ -302,6 +302,7 @@ class _Reporter:
             arch=this_host.arch(),
             timezone=this_host.timezone(),
             utc_now=wire.utc_now(),
+            tzdata_version=zones.version() or None,
             running_jobs=await self._outbox.running(),
             spooled=await self._outbox.count(),
         )

@@ -7,7 +7,7 @@ from rmactors.vocabulary import JobEnd, JobKind, Reason
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """A job began on a host."""
+    """A job began on a host. `said_start` is the start as the host said it, where that was in the future."""
 
     host_id: str
     job_id: str
@@ -17,6 +17,7 @@ class StartReport:
     scheduled_for: int | None
     started_at: int
     received_at: int
+    said_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class EndReport:
     """A job ended on a host. `stats` is the agent's JSON object as text.
 
     `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None.
+    `said_start` is the start as the host said it, where that was in the future.
     """
 
     host_id: str
@@ -42,6 +44,7 @@ class EndReport:
     spool_id: str | None
     seq: int | None
     received_at: int
+    said_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ from rmactors.messages.writes import (
     SaveStart,
     Write,
 )
-from rmactors.rules import conditions, operators, slots, wording
+from rmactors.rules import clocks, conditions, operators, slots, wording
 from rmactors.rules.outcomes import Outcome, judge
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import EMPTY, Decision, Key, Track
@@ -64,6 +64,8 @@ class Book:
     host_id: str
     has_said_hello: bool
     has_reported: bool
+    clock_offset: int = 0
+    """The host's clock minus the server's in microseconds, as far as slots follow it."""
     tracks: dict[Key, Track] = field(default_factory=dict)
     schedules: dict[str, Schedule] = field(default_factory=dict)
 
@@ -126,9 +128,11 @@ def look(
     book: Book, schedule: Schedule, now: int, fresh_id: str, least_grace: float, not_before: int
 ) -> tuple[Verdict, int]:
     """Whether a slot of the schedule was missed, and when to look again. Not judged within a grace of `not_before`."""
-    slot = slots.missed(schedule.slots, now, least_grace)
+    patient = clocks.earlier(now, book.clock_offset)
+    again = slots.look_again(schedule.slots, patient, least_grace) + now - patient
+    slot = slots.missed(schedule.slots, patient, least_grace)
     if slot is None:
-        return Verdict((), False, "no slot was missed"), slots.look_again(schedule.slots, now, least_grace)
+        return Verdict((), False, "no slot was missed"), again
     patience = slots.grace(schedule.slots, slot, least_grace)
     if now < not_before + patience:
         return Verdict((), False, "its host has only just come back"), not_before + patience
@@ -136,7 +140,7 @@ def look(
     last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
     text = wording.stale(schedule.name, slot, last)
     verdict = keep(book, key, conditions.hold(key, book.track(key), text, now, fresh_id))
-    return verdict, slots.look_again(schedule.slots, now, least_grace)
+    return verdict, again
 
 
 def keep(book: Book, key: Key, decision: Decision) -> Verdict:
@@ -158,8 +162,9 @@ def _start(book: Book, report: StartReport, least_grace: float) -> Verdict:
     patience = (
         slots.grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
     )
-    deadline = report.started_at + seconds(longest) + patience
-    ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
+    began = clocks.start_here(report.started_at, report.received_at, book.clock_offset)
+    deadline = began + seconds(longest) + patience
+    ran = _ran(book, schedule, report, least_grace)
     return Verdict(
         (SaveStart(report, _accepted(book, report.schedule_id), subject, deadline, warning), *ran.writes),
         ran.changed,
@@ -169,7 +174,7 @@ def _start(book: Book, report: StartReport, least_grace: float) -> Verdict:
 
 def _end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
-    ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
+    ran = _ran(book, schedule, report, least_grace)
     writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes)
     kind = FAILURE_ALERT.get(report.kind)
     if kind is None or _is_deleted(book, report.schedule_id):
@@ -190,20 +195,21 @@ def _loss(book: Book, loss: LostJob, fresh_id: str) -> Verdict:
         return Verdict((SaveLoss(loss),), False, f"{loss.kind} was lost, and no rule is about it")
     outcome = Outcome(
         loss.job_id, loss.kind, _label(schedule, loss.plan), "failed", "lost", loss.detail, None, _on_partial(schedule),
-        loss.at, loss.at, lost=True,
+        clocks.earlier(loss.at, book.clock_offset), loss.at, lost=True,  # its later ends carry the host's times
     )  # fmt: skip
     key = Key(loss.host_id, kind, subject)
     judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
     return Verdict((SaveLoss(loss), *judged.writes), judged.changed, judged.why)
 
 
-def _ran(
-    book: Book, schedule: Schedule | None, scheduled_for: int | None, started_at: int, now: int, least_grace: float
-) -> Verdict:
+def _ran(book: Book, schedule: Schedule | None, report: StartReport | EndReport, least_grace: float) -> Verdict:
     """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
     if schedule is None:
         return Verdict((), False, "of no schedule")
-    slot, free = slots.mark(schedule.slots, scheduled_for, started_at, now)
+    now, offset = report.received_at, book.clock_offset
+    said = report.started_at if report.said_start is None else report.said_start
+    began = clocks.latest_start(said, now, offset)
+    slot, free = slots.mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
     known = schedule.slots
     if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
         return Verdict((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
@@ -214,7 +220,7 @@ def _ran(
     )
     marked = MarkRun(schedule.id, slot, free)
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
-    if key not in book.tracks or slots.missed(schedule.slots, now, least_grace) is not None:
+    if key not in book.tracks or slots.missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
         return Verdict((marked,), True, "the run is noted")
     cleared = keep(book, key, conditions.clear(key, book.track(key), wording.running_again(schedule.name), now))
     return Verdict((marked, *cleared.writes), True, cleared.why)

@@ -8,6 +8,7 @@ from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
 from rmactors.rules.book import Book, Schedule
+from rmactors.rules.clocks import believed
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
 from rmactors.under_way import RunningJob
@@ -20,9 +21,12 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
     """What the rules remember of every host, or of one (empty where it was deleted)."""
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
-        row["id"]: Book(row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None)
+        row["id"]: Book(
+            row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None,
+            clock_offset=believed(row["clock_offset_seconds"]),
+        )
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
-    }
+    }  # fmt: skip
     for row in connection.execute(
         f"SELECT tracks.* FROM tracks JOIN hosts ON hosts.id = tracks.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
         parameters,
