@@ -55,6 +55,8 @@ from rmactors.channels.request import USER_AGENT, HttpRequest
 from rmactors.channels.tls import TrustError
 from rmactors.clock import seconds
 from rmactors.data_dir import DataDirTaken
+from rmactors.health import Health
+from rmactors.health import health as health_of
 from rmactors.mailbox import Mailbox, Outlet, ask
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.requests import Request, Tick
@@ -74,7 +76,7 @@ from rmactors.systemd.notify import Notifier, keep_alive
 from rmactors.web.app import create_app
 from rmactors.web.auth.setup import make_setup_token, token_file
 from rmactors.web.security import Perimeter
-from rmactors.web.services import Health, Services
+from rmactors.web.services import Services
 
 _log = logging.getLogger(__name__)
 
@@ -93,7 +95,6 @@ CLOSE_SECONDS = 3.0
 FLUSH_SECONDS = 5.0
 PULSE_SECONDS = 10.0
 PULSE_AGAIN_SECONDS = 1.0
-STORE_OVERDUE = 30.0
 
 
 class StartError(Exception):
@@ -173,7 +174,11 @@ async def _tree(server: Server, box: SecretBox) -> None:
         return channel_of(_spec(facts, box))
 
     def health() -> Health:
-        return _health(settings, store_state, rules_state, standing)
+        now = trio.current_time()
+        return health_of(
+            store_state.failing, now - store_state.committed_at, now - rules_state.ticked_at, settings.tick_seconds,
+            standing.down,
+        )  # fmt: skip
 
     sources = Sources(
         reader, {"store": to_store, "rules": to_rules}, lambda: list(directory.mailboxes.values()),
@@ -391,25 +396,6 @@ def _watchdog_fetch(
 
 def _preview(settings: Settings, spec: ChannelSpec, notice: Notice) -> Preview:
     return preview(spec, notice, settings.public_url)
-
-
-def _health(
-    settings: Settings, store_state: store.StoreState, rules_state: rules.RulesState, standing: Standing
-) -> Health:
-    now = trio.current_time()
-    checks = {"store": "ok", "rules": "ok", "delivery": "ok"}
-    if store_state.failing is not None:
-        checks["store"] = f"cannot commit: {store_state.failing}"
-    elif now - store_state.committed_at > STORE_OVERDUE:
-        checks["store"] = f"no commit for {now - store_state.committed_at:.0f} s"
-    if now - rules_state.ticked_at > 3 * settings.tick_seconds + 5:
-        checks["rules"] = f"no tick for {now - rules_state.ticked_at:.0f} s"
-    for name, why in standing.down.items():
-        part = (
-            "store" if name in ("store", "pulse") else "delivery" if name.startswith(("post", "delivery:")) else "rules"
-        )
-        checks[part] = why
-    return Health(checks)
 
 
 # ---- the process

@@ -156,19 +156,19 @@ Report = JobStarted | JobFinished
 
 
 class ScheduleInfo(Struct, frozen=True):
-    """A schedule as an agent keeps it. Durations in seconds."""
+    """A schedule as an agent keeps it. Durations in seconds; what is left out is as the API has it."""
 
     id: str
     name: str
     kind: JobKind
     cron: str
-    timezone: str
-    enabled: bool
-    mode: Literal["agent", "external"]
-    grace_seconds: float
-    max_runtime_seconds: float
-    on_partial: Literal["alert", "ok"]
-    params: dict[str, Any]
+    timezone: str = "UTC"
+    enabled: bool = True
+    mode: Literal["agent", "external"] = "agent"
+    grace_seconds: float = 0.0
+    max_runtime_seconds: float = 86_400.0
+    on_partial: Literal["alert", "ok"] = "alert"
+    params: dict[str, Any] = {}
 
 
 class Enrolled(Frame, tag="enrolled", frozen=True):
@@ -199,14 +199,16 @@ class Ack(Frame, tag="ack", frozen=True, omit_defaults=True):
 
 
 class RunJob(Frame, tag="run_job", frozen=True):
-    job_id: str
+    """What may be left out has a default: another server need not write it."""
+
+    job_id: Id
     kind: JobKind
-    schedule_id: str | None
-    params: dict[str, Any]
+    schedule_id: str | None = None
+    params: dict[str, Any] = {}
 
 
 class CancelJob(Frame, tag="cancel_job", frozen=True):
-    job_id: str
+    job_id: Id
 
 
 class Error(Frame, tag="error", frozen=True, omit_defaults=True):

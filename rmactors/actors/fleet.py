@@ -134,7 +134,7 @@ async def _host(
         last_sign = trio.current_time() - silent_for
         await host.run(mine, jobs, directory.mailbox_of(mine.id), ports, settings, last_sign)
 
-    await supervise(f"host:{facts.name}", once, HOST_BUDGET, standing)
+    await supervise(f"host:{facts.id}", once, HOST_BUDGET, standing)
     running.discard(facts.id)
     directory.mailboxes.pop(facts.id, None)
 

@@ -260,7 +260,8 @@ class _Host:
         if greeted.as_agent or record.clock_offset_seconds is not None:
             self._clock.said_in_hello(record.clock_offset_seconds)
             await self._ports.to_rules.send(HostClock(self._id, record.clock_offset_seconds))
-        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent))
+        plans = tuple(plan.name for plan in hello.plans) if greeted.as_agent else None
+        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent, plans=plans))
         desk = await self._read(load_desk, "what waits for")
         if desk is None:
             link.close(wire.CLOSE_GOING_AWAY, "the database cannot be read")

@@ -57,8 +57,9 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
-from rmactors.rules.book import Book, Decidable, Schedule, decide, look
+from rmactors.rules.book import Decidable, decide, look
 from rmactors.rules.clocks import believed
+from rmactors.rules.host import Book, Schedule
 from rmactors.rules.operators import plain
 from rmactors.rules.track import Key
 from rmactors.store.memory import load_rules

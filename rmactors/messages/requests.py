@@ -40,11 +40,15 @@ class JudgeLoss:
 
 @dataclass(frozen=True, slots=True)
 class HostReturned:
-    """A host said hello, as an agent or only to deliver reports; or is heard again after it was told to be silent."""
+    """A host said hello, as an agent or only to deliver reports; or is heard again after it was told to be silent.
+
+    `plans` are the names of those that its agent has; None where it did not say.
+    """
 
     host_id: str
     at: int
     report_only: bool = False
+    plans: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

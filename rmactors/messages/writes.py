@@ -367,6 +367,14 @@ class MarkRun:
     known: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class MarkGood:
+    """A run of the schedule, or of its plan, had a good end at `at`. An older one than is known changes nothing."""
+
+    schedule_id: str
+    at: int
+
+
 # ---- silences
 
 
@@ -549,6 +557,7 @@ Write = (
     | SaveTrack
     | ExpectTrack
     | MarkRun
+    | MarkGood
     | Pulse
     | CreateSilence
     | DeleteSilence

@@ -36,6 +36,7 @@ class Outcome:
     spool_id: str | None = None
     seq: int | None = None
     lost: bool = False
+    plan: str | None = None
 
 
 def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
@@ -59,16 +60,20 @@ def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
 def verdict_of(outcome: Outcome) -> Verdict | None:
     """Good, bad, or None where it says nothing about the backup."""
     match outcome.status:
-        case "succeeded":
-            return "good"
-        case "partial":
-            return "good" if outcome.on_partial == "ok" else "bad"
+        case "succeeded" | "partial":
+            return "good" if good_enough(outcome.status, outcome.reason, outcome.on_partial) else "bad"
         case "failed":
             return "bad"
         case "cancelled" | "skipped":
             return None
         case _:
             assert_never(outcome.status)
+
+
+def good_enough(status: JobEnd, reason: Reason, on_partial: OnPartial) -> bool:
+    """Whether an end is a good one. Files that could not be read may be left to the schedule to say; a source that
+    was not there may not."""
+    return status == "succeeded" or (status == "partial" and on_partial == "ok" and reason != "no_source")
 
 
 def is_newer(outcome: Outcome, head: Head) -> bool:
@@ -182,7 +187,9 @@ def _losses(head: Head | None) -> set[str]:
 
 
 def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
-    return Head(outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost)
+    return Head(
+        outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan
+    )
 
 
 def _flat(head: Head, most: int = LOSSES_KEPT) -> Head:

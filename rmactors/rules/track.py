@@ -35,6 +35,7 @@ class Head:
 
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
     raised the alert, and `before` is the outcome that counted until then, which may be a loss as well.
+    `plan` is the one that it was about, as far as it is known.
     """
 
     job_id: str
@@ -45,6 +46,7 @@ class Head:
     lost: bool = False
     raised: bool = False
     before: "Head | None" = None
+    plan: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

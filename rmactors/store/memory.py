@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
-from rmactors.rules.book import Book, Schedule
 from rmactors.rules.clocks import believed
+from rmactors.rules.host import Book, Schedule, plan_named
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
 from rmactors.under_way import RunningJob
@@ -22,11 +22,14 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
         row["id"]: Book(
-            row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None,
+            row["id"],
+            row["first_hello_at"] is not None,
+            row["first_report_at"] is not None,
+            plans=tuple(plan["name"] for plan in json.loads(row["plans"])),
             clock_offset=believed(row["clock_offset_seconds"]),
         )
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
-    }  # fmt: skip
+    }
     for row in connection.execute(
         f"SELECT tracks.* FROM tracks JOIN hosts ON hosts.id = tracks.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
         parameters,
@@ -65,6 +68,10 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
                 row["last_slot_at"],
                 row["last_run_at"],
             ),
+            row["kind"],
+            row["mode"] == "agent",
+            plan_named(row["params"]),
+            row["last_good_at"],
             deleted=row["deleted_at"] is not None,
         )
     return hosts

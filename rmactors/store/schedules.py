@@ -1,6 +1,6 @@
-"""Schedules, and which of their slots had a run."""
+"""Schedules, which of their slots had a run, and when the newest good end was."""
 
-from rmactors.messages.writes import DeleteSchedule, MarkRun, SaveSchedule
+from rmactors.messages.writes import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.store import audit
 from rmactors.store.transaction import RefusedWrite, StaleWrite, Transaction, handles
 
@@ -54,6 +54,14 @@ def mark_run(tx: Transaction, write: MarkRun) -> None:
         "UPDATE schedules SET last_slot_at = max(coalesce(last_slot_at, 0), coalesce(?, 0)),"
         " last_run_at = max(coalesce(last_run_at, 0), coalesce(?, 0)) WHERE id = ?",
         (write.slot_at, write.run_at, write.schedule_id),
+    )
+
+
+@handles(MarkGood)
+def mark_good(tx: Transaction, write: MarkGood) -> None:
+    tx.execute(
+        "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE id = ?",
+        (write.at, write.schedule_id),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from rmactors import addresses
-from rmactors.settings import Settings, split_address
+from rmactors.settings import ALL_ADDRESSES, Settings, split_address
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -37,8 +37,8 @@ class Perimeter:
         self._proxies = addresses.parse_networks(settings.trusted_proxies)
         listen, _ = split_address(settings.listen)
         address = addresses.parse(listen)
-        self._any_literal = address is not None and address.is_unspecified
-        names = {(self._base.hostname or "").lower(), listen.lower()}
+        self._any_literal = listen == ALL_ADDRESSES or (address is not None and address.is_unspecified)
+        names = {_normal(self._base.hostname or ""), *([] if listen == ALL_ADDRESSES else [_normal(listen)])}
         if self._any_literal or listen.lower() == "localhost" or (address is not None and address.is_loopback):
             names |= _LOOPBACK_NAMES
         self._names = frozenset(names)
@@ -54,12 +54,12 @@ class Perimeter:
     def knows_host(self, host: str) -> bool:
         """Whether a `Host` header is one of ours: else a name that was rebound to our address (DNS rebinding).
 
-        Where the server listens on every address, any literal address is ours: only names can be rebound.
+        Where the server listens on all addresses, any literal address is ours: only names can be rebound.
         """
         name = _hostname(host)
         if name is None:
             return False
-        return name in self._names or (self._any_literal and addresses.parse(name) is not None)
+        return _normal(name) in self._names or (self._any_literal and addresses.parse(name) is not None)
 
     def is_cross_site(self, sec_fetch_site: str | None, origin: str | None, host: str) -> bool:
         """Whether a browser says that another site caused this request.
@@ -116,6 +116,12 @@ def _hostname(host: str) -> str | None:
     except ValueError:
         return None
     return parts.hostname
+
+
+def _normal(name: str) -> str:
+    """One spelling for each name: an address may be written in several ways, and browsers choose their own."""
+    address = addresses.parse(name)
+    return str(address) if address is not None else name.lower()
 
 
 def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:

@@ -36,7 +36,8 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
-from rmactors.rules.book import Book, Decidable, Schedule, Verdict, decide, keep, look
+from rmactors.rules.book import Decidable, decide, look
+from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import EMPTY, Decision, Key
 from rmactors.vocabulary import JobEnd, JobKind
@@ -50,7 +51,7 @@ FLOOR = 300.0
 def book(**changes: object) -> Book:
     """A host with a schedule `s`, daily at 03:00, known since a month."""
     slots = Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE, None)
-    schedule = Schedule("s", "host", "Nightly", True, "alert", 3600.0, slots)
+    schedule = Schedule("s", "host", "Nightly", True, "alert", 3600.0, slots, "backup")
     return Book("host", True, False, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
 
 

@@ -10,7 +10,8 @@ from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.requests import JudgeEnd, JudgeLoss, JudgeStart
 from rmactors.messages.writes import MarkRun, RaiseAlert, ResolveAlert, SaveStart, no_reply
 from rmactors.rules import clocks
-from rmactors.rules.book import Book, Schedule, Verdict, decide, look
+from rmactors.rules.book import decide, look
+from rmactors.rules.host import Book, Schedule, Verdict
 from rmactors.rules.slots import Slots
 
 THREE = clock.from_rfc3339("2026-11-23T03:00:00Z")
@@ -21,9 +22,11 @@ DAILY, HOURLY = "0 3 * * *", "0 * * * *"
 def book(offset_seconds: float, cron: str = HOURLY, **changes: object) -> Book:
     """A host with one schedule `s`, whose last run was for the slot before three o'clock."""
     before = THREE - (DAY if cron == DAILY else HOUR)
-    schedule = Schedule("s", "host", "Hourly", True, "alert", 600.0, Slots(cron, "UTC", before - DAY, 0.0, before))
+    schedule = Schedule(
+        "s", "host", "Hourly", True, "alert", 600.0, Slots(cron, "UTC", before - DAY, 0.0, before), "backup"
+    )
     offset = clocks.believed(offset_seconds)
-    return Book("host", True, False, offset, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
+    return Book("host", True, False, clock_offset=offset, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
 
 
 def start(said: int, received: int, slot: int | None = None, job: str = "job") -> JudgeStart:
