@@ -41,4 +41,5 @@ ALTER TABLE hosts ADD COLUMN clock_offset_seconds DOUBLE PRECISION;  -- the host
 ALTER TABLE hosts ADD COLUMN tzdata_version TEXT;                    -- like 2026f
 ALTER TABLE hosts ADD COLUMN restic_problem TEXT;                    -- why its restic cannot be used; NULL: it can
 
+ALTER TABLE tracks ADD COLUMN good TEXT;           -- JSON: the newest good end, whatever came since
 ALTER TABLE tracks ADD COLUMN usual TEXT;          -- JSON: files and bytes of the last good backups

@@ -8,49 +8,34 @@ import logging
 import os
 import pwd
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final, assert_never
 
 import trio
 
 from rmactors import wire
-from rmactors.agent import process, this_host
+from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
 from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.restic_steps import Counters, Outcome, Run
 from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import Digest, Verdict, judge
+from rmactors.vocabulary import JobKind
 
 log = logging.getLogger(__name__)
 
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
-_MOST_LISTED: Final = 100
+_LONGEST_ANSWER: Final = 64 << 20
+"""Bytes: some ten thousand snapshots."""
 _CLEAR_UP_SECONDS: Final = 60.0
 _LAST_CLEAR_UP_SECONDS: Final = 15.0
 """Of a service manager's patience, which the grace for restic has used some of already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the job ended. `exit_code` is restic's, None where it never ran."""
-
-    verdict: Verdict
-    exit_code: int | None
-    stats: dict[str, Any]
-
-
 STOPPED: Final = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
-
-
-class Counters(Protocol):
-    """Named numbers on disk."""
-
-    async def number(self, name: str) -> int: ...
-
-    async def count_on(self, name: str) -> None: ...
 
 
 class ResticJob:
@@ -110,7 +95,25 @@ class ResticJob:
             except OSError as error:
                 words = f"cannot make {self._work.restore_into}: {error.strerror}"
                 return Outcome(Verdict("failed", "error", words), None, {})
-        return await self._with_locks(environment, missing)
+        return await self._steps(_OnRepository(self, environment, missing))
+
+    async def _steps(self, restic: "_OnRepository") -> Outcome:
+        match self._work.kind:
+            case "forget":
+                return await forgetting.forget(restic, self._work, self._counters)
+            case "restore":
+                return await restoring.restore(restic, self._work, self._counters)
+            case "unlock":
+                return await unlocking.unlock(restic)
+            case "snapshots":
+                return await listing.snapshots(restic, self._work, self._counters)
+            case "backup" | "prune" | "check" | "init" | "diff":
+                run = await restic.run(self._work.kind, *await self._arguments())
+                if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
+                    await self._turn_is_over(self._work.rotation[0])
+                return run.outcome(self._numbers(run))
+            case _:
+                assert_never(self._work.kind)
 
     async def _look_at_sources(self) -> list[str] | None:
         """Which of them are missing. None where the job was stopped first: a dead network mount never answers."""
@@ -131,39 +134,49 @@ class ResticJob:
         ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
         return Outcome(ended, None, {})
 
-    async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
+    async def with_locks(
+        self, kind: JobKind, arguments: Sequence[str], environment: Mapping[str, str], missing: Sequence[str]
+    ) -> Run:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
-        arguments = await self._arguments()
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
         while True:
             code, digest = await self._restic(arguments, environment)
-            verdict = judge(
-                self._work.kind, code, digest,
-                stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds,
-            )  # fmt: skip
+            verdict = self._judged(kind, code, digest, missing)
             if self._stop.reason is not None and code != 0:
                 await self._clear_up(environment)
-            if verdict.reason != "locked" or self._work.kind == "unlock":
+            if verdict.reason != "locked" or kind == "unlock":
                 break
             lock = digest.lock
             if not unlocked and "unlock" in self._file.allow and lock and _is_dead(lock.host, lock.pid):
-                self._tell(f"{lock} is no more: removing its lock")
+                self.tell(f"{lock} is no more: removing its lock")
                 unlocked = True
                 await self._restic(("unlock",), environment)
                 continue
             left = deadline - trio.current_time()
             if left <= 0:
                 break
-            self._tell(f"{verdict.error}; trying again")
+            self.tell(f"{verdict.error}; trying again")
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
-                return self._stopped(digest)
+                return Run(code, digest, self._stopped(digest).verdict)
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
-        if self._work.rotation is not None and verdict.reason in {"ok", "corrupt"}:
-            await self._turn_is_over(self._work.rotation[0])
-        return Outcome(verdict, code, self._numbers(digest))
+        return Run(code, digest, verdict)
+
+    async def answer(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Run:
+        """Run what only reads; its stdout is the answer."""
+        out = bytearray()
+        code, digest = await self._restic(arguments, environment, out)
+        verdict = self._judged("snapshots", code, digest, ())
+        if verdict.status == "succeeded" and len(out) >= _LONGEST_ANSWER:
+            verdict = Verdict("failed", "error", f"restic's answer to `{arguments[0]}` is longer than 64 MiB")
+        return Run(code, digest, verdict, bytes(out))
+
+    def _judged(self, kind: JobKind, code: int, digest: Digest, missing: Sequence[str]) -> Verdict:
+        return judge(
+            kind, code, digest, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
+        )
 
     async def _turn_is_over(self, name: str) -> None:
         """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
@@ -184,24 +197,31 @@ class ResticJob:
             await self._command([self._file.restic, "unlock"], environment, Digest(), stop)
 
     async def _arguments(self) -> tuple[str, ...]:
-        repository, arguments = self._work.repository, list(self._work.arguments)
+        arguments = list(self._work.arguments)
         if self._work.rotation is not None:
             name, parts = self._work.rotation
             part = await self._counters.number(name) % parts + 1
             arguments.append(f"--read-data-subset={part}/{parts}")
-        flags: list[str] = []
+        return tuple(arguments)
+
+    def _flags(self) -> tuple[str, ...]:
+        """Before every command on the repository."""
+        repository, flags = self._work.repository, list[str]()
         if repository.limit_upload:
             flags += ["--limit-upload", str(repository.limit_upload)]
         if repository.limit_download:
             flags += ["--limit-download", str(repository.limit_download)]
         for option in repository.options:
             flags += ["-o", option]
-        return (*flags, *arguments)
+        return tuple(flags)
 
-    async def _restic(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Digest]:
+    async def _restic(
+        self, arguments: Sequence[str], environment: Mapping[str, str], answer: bytearray | None = None
+    ) -> tuple[int, Digest]:
         digest, stopped = Digest(speaks_restic=True), True
         try:
-            code = await self._command([self._file.restic, *arguments], environment, digest)
+            command = [self._file.restic, *self._flags(), *arguments]
+            code = await self._command(command, environment, digest, answer=answer)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
             if stopped:  # the agent is being stopped, and restic has been
@@ -250,11 +270,20 @@ class ResticJob:
         return Verdict("failed", "error", f"the hook `{name}` failed: {words}")
 
     async def _command(
-        self, command: Sequence[str], environment: Mapping[str, str], digest: Digest, stop: Stop | None = None
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        digest: Digest,
+        stop: Stop | None = None,
+        answer: bytearray | None = None,
     ) -> int:
+        """Its exit code. stdout goes into `answer`, up to a bound, where there is one, instead of the log."""
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
         def hear(stream: Stream, data: bytes) -> None:
+            if answer is not None and stream == "stdout":
+                answer.extend(data[: _LONGEST_ANSWER - len(answer)])
+                return
             for item in parsers[stream].feed(data):
                 self._heard(item, digest)
 
@@ -290,34 +319,45 @@ class ResticJob:
             case _:
                 pass
 
-    def _tell(self, text: str) -> None:
+    def tell(self, text: str) -> None:
         self._line("stderr", f"rmactors: {text}")
 
     def _line(self, stream: Stream, text: str) -> None:
         self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
         self._lines += 1
 
-    def _numbers(self, digest: Digest) -> dict[str, Any]:
+    def _numbers(self, run: Run) -> dict[str, Any]:
+        digest = run.digest
         stats: dict[str, Any] = dict(digest.summary or {})
         if digest.troubles:
             stats["files_unread"] = digest.troubles
-        if self._work.restore_into is not None:
-            stats["restored_into"] = self._work.restore_into
-        listing = digest.listing
-        if self._work.kind == "snapshots" and isinstance(listing, list):
-            found = [one for one in listing if isinstance(one, dict)]
-            stats["snapshots_count"] = len(found)
-            stats["snapshots"] = [_snapshot(one) for one in found[-_MOST_LISTED:]]
-        if self._work.kind == "forget" and isinstance(listing, list):
-            groups = [group for group in listing if isinstance(group, dict)]
-            stats["snapshots_kept"] = sum(len(group.get("keep") or []) for group in groups)
-            stats["snapshots_removed"] = sum(len(group.get("remove") or []) for group in groups)
-        if self._work.kind == "diff" and isinstance(listing, dict):
-            stats["changed_files"] = listing.get("changed_files", 0)
+        compared = digest.listing
+        if self._work.kind == "prune" and run.verdict.status == "succeeded":
+            stats |= digest.freed.stats()
+        if self._work.kind == "diff" and isinstance(compared, dict):
+            stats["changed_files"] = compared.get("changed_files", 0)
             for side in ("added", "removed"):
-                if isinstance(listing.get(side), dict):
-                    stats[side] = {k: v for k, v in listing[side].items() if isinstance(v, int)}
+                if isinstance(compared.get(side), dict):
+                    stats[side] = {k: v for k, v in compared[side].items() if isinstance(v, int)}
         return stats
+
+
+class _OnRepository:
+    """restic on the job's repository, for a job of several steps."""
+
+    def __init__(self, job: ResticJob, environment: Mapping[str, str], missing: Sequence[str]) -> None:
+        self._job = job
+        self._environment = environment
+        self._missing = missing
+
+    async def run(self, kind: JobKind, *arguments: str) -> Run:
+        return await self._job.with_locks(kind, arguments, self._environment, self._missing)
+
+    async def ask(self, *arguments: str) -> Run:
+        return await self._job.answer(arguments, self._environment)
+
+    def tell(self, text: str) -> None:
+        self._job.tell(text)
 
 
 def environment_for(repository: Repository, inherited: Mapping[str, str]) -> dict[str, str]:
@@ -348,16 +388,6 @@ def _is_dead(host: str, pid: int) -> bool:
     if host != this_host.hostname():
         return False
     return not this_host.answers(pid)
-
-
-def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
-    paths = found.get("paths")
-    return {
-        "id": str(found.get("short_id") or found.get("id") or "")[:64],
-        "time": str(found.get("time") or "")[:40],
-        "host": str(found.get("hostname") or "")[:200],
-        "paths": [str(path)[:120] for path in paths[:5]] if isinstance(paths, list) else [],
-    }
 
 
 def _in_a_line(numbers: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 Judged by exit code first, then by restic's `exit_error`, then by what it printed. An unknown exit code is a failure.
 """
 
-import os
 import re
 import signal
 from collections import deque
@@ -11,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, assert_never
 
+from rmactors.agent.prune_numbers import PruneNumbers
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Listing, Progress, Summary, Text
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 
@@ -66,6 +66,7 @@ class Digest:
     first_fatal: str | None = None
     lock: Lock | None = None
     listing: Any = None
+    freed: PruneNumbers = field(default_factory=PruneNumbers)
     speaks_restic: bool = False
 
     def take(self, item: Item) -> None:
@@ -93,6 +94,7 @@ class Digest:
                 assert_never(item)
 
     def _read_line(self, text: str) -> None:
+        self.freed.take(text)
         if text.startswith("Fatal:") and self.first_fatal is None:
             self.first_fatal = text[:LONGEST_ERROR]
         if found := _LOCKED.search(text):
@@ -153,23 +155,14 @@ def judge(
     return Verdict("failed", reason, _explain(reason, digest, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest, *, interrupted: bool = False) -> Verdict:
+def judge_any(exit_code: int, digest: Digest) -> Verdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
         if digest.troubles:  # a wrapper that hides restic's exit code 3
             return Verdict("partial", "partial", _unread(digest))
         return Verdict("succeeded", "ok", None)
-    if interrupted or exit_code in {130, -2}:
-        return Verdict("cancelled", "cancelled", "interrupted")
-    if exit_code < 0:
-        return Verdict("failed", "error", f"killed by {_signal(-exit_code)}")
     words = _last_words(digest) or f"exit code {exit_code}"
     return Verdict("failed", "error", words[:LONGEST_ERROR])
-
-
-def names_restic(command: Sequence[str]) -> bool:
-    """Whether a command line is restic's own, also behind nice, sudo and the like."""
-    return any(os.path.basename(word) == "restic" for word in command)
 
 
 def _by_text(digest: Digest) -> Reason:

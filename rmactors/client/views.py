@@ -29,6 +29,13 @@ def at(text: str | None) -> str:
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def _when(schedule: Item) -> str:
+    """How a schedule says when it runs."""
+    if schedule.get("every_hours") is not None:
+        return f"every {schedule['every_hours']:g} h"
+    return schedule["cron"] or f"OnCalendar={schedule.get('on_calendar')}"
+
+
 def age(text: str | None, now: datetime) -> str:
     """How long ago that was, in one unit."""
     if not text:
@@ -66,9 +73,9 @@ ATTEMPTS: Final = Columns(
     ),
 )  # fmt: skip
 SCHEDULES: Final = Columns(
-    ("ID", "NAME", "KIND", "CRON", "ZONE", "ENABLED", "NEXT", "LAST OUTCOME"),
+    ("ID", "NAME", "KIND", "WHEN", "ZONE", "ENABLED", "NEXT", "LAST OUTCOME"),
     lambda s: (
-        s["id"], s["name"], s["kind"], s["cron"], s["timezone"], "yes" if s["enabled"] else "no", at(s["next_fire_at"]),
+        s["id"], s["name"], s["kind"], _when(s), s["timezone"], "yes" if s["enabled"] else "no", at(s["next_fire_at"]),
         _word(s["last_outcome"]),
     ),
 )  # fmt: skip

@@ -243,13 +243,16 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class SaveSchedule:
-    """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count."""
+    """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count.
+
+    Exactly one of `cron`, `on_calendar` and `every_hours` is given.
+    """
 
     schedule_id: str
     host_id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str | None
     timezone: str
     enabled: bool
     mode: ScheduleMode
@@ -260,6 +263,9 @@ class SaveSchedule:
     at: int
     anchor_at: int
     audit: Audit
+    on_calendar: str | None = None
+    every_hours: float | None = None
+    max_age_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +335,7 @@ class TouchConditions:
 
 @dataclass(frozen=True, slots=True)
 class SaveTrack:
-    """What the rules remember of (host, kind of alert, subject). `head` is JSON or None.
+    """What the rules remember of (host, kind of alert, subject). `head` and `good` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
     """
@@ -339,6 +345,7 @@ class SaveTrack:
     subject: str
     version: int
     head: str | None
+    good: str | None
     last_good_at: int | None
     quiet: bool
 

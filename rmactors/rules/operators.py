@@ -6,7 +6,7 @@ from rmactors.messages.requests import Acknowledge, Resolve
 from rmactors.messages.writes import AcknowledgeAlert, Audit, ResolveAlert
 from rmactors.rules.track import Decision, Key, Track, remember
 
-LASTING = frozenset({"agent_offline", "stale_schedule"})
+LASTING = frozenset({"agent_offline", "stale_schedule", "backup_overdue"})
 """Kinds whose condition still holds while their alert is open."""
 
 

@@ -39,10 +39,13 @@ class Outcome:
     plan: str | None = None
 
 
-def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
-    """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised."""
+def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
+    """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised; None: another alert
+    tells of it already, so none is."""
+    before = track
+    track = _with_good(track, outcome)
     head = track.head
-    if head is not None and not outcome.lost and outcome.job_id in _losses(head):
+    if head is not None and is_end_of_loss(head, outcome):
         replaces = _replace_loss if head.job_id == outcome.job_id else _replace_earlier_loss
         return replaces(key, track, head, outcome)
     verdict = verdict_of(outcome)
@@ -50,11 +53,17 @@ def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
         return Decision(track, (expect(key, track),), f"{outcome.status} neither raises nor resolves")
     if head is not None and not is_newer(outcome, head):
         beneath = _beneath(head, _head_of(outcome, verdict), outcome)
-        if beneath == head:
+        if beneath == head and track is before:
             return Decision(track, (expect(key, track),), "older than the outcome that counts")
         after, saved = remember(key, track, head=beneath)
-        return Decision(after, (saved,), "older than a loss: counts should that be none")
+        why = "older than a loss: counts should that be none" if beneath != head else "older, and a good one to know of"
+        return Decision(after, (saved,), why)
     return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id)
+
+
+def is_end_of_loss(head: Head | None, outcome: Outcome) -> bool:
+    """Whether `outcome` is the real end of a job that was given up, and whose loss still matters here."""
+    return not outcome.lost and outcome.job_id in _losses(head)
 
 
 def verdict_of(outcome: Outcome) -> Verdict | None:
@@ -85,8 +94,15 @@ def is_newer(outcome: Outcome, head: Head) -> bool:
     return outcome.at >= head.at
 
 
+def _with_good(track: Track, outcome: Outcome) -> Track:
+    """The track, and the newest good end that it knows from now on."""
+    if verdict_of(outcome) != "good" or (track.good is not None and not is_newer(outcome, track.good)):
+        return track
+    return replace(track, good=_head_of(outcome, "good"), last_good_at=outcome.at)
+
+
 def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
-    after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"), last_good_at=outcome.at)
+    after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"))
     if track.alert is None:
         return Decision(after, (saved,), "good, and nothing was open")
     resolved = ResolveAlert(
@@ -95,7 +111,7 @@ def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
     return Decision(after, (saved, resolved), "good: resolves")
 
 
-def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
+def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
     message = _message(track, outcome)
     if track.alert is not None:
         head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
@@ -103,6 +119,10 @@ def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
         return Decision(
             after, (saved, TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)), "bad again: touches"
         )
+    if fresh_id is None:
+        head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
+        after, saved = remember(key, track, head=_flat(head))
+        return Decision(after, (saved,), "bad: another alert about its plan tells of it")
     head = replace(_head_of(outcome, "bad"), raised=outcome.lost, before=track.head if outcome.lost else None)
     raised = RaiseAlert(
         fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id
@@ -114,7 +134,6 @@ def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
 def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decision:
     """The real end of a job that was given up: as if the loss had never been, except for what people were told."""
     head, counts = _in_place_of(loss, outcome)
-    last_good_at = outcome.at if counts and verdict_of(outcome) == "good" else track.last_good_at
     alert = track.alert
     writes: tuple[Write, ...] = ()
     why = "the real end takes the place of the loss"
@@ -127,7 +146,7 @@ def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decis
         writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
         alert = None
         why += ": resolves"
-    after, saved = remember(key, track, alert=alert, head=head, last_good_at=last_good_at)
+    after, saved = remember(key, track, alert=alert, head=head)
     return Decision(after, (saved, *writes), why)
 
 

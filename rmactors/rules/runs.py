@@ -5,9 +5,9 @@ from dataclasses import replace
 from rmactors.clock import seconds
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.rules import clocks, conditions, plans, slots, wording
+from rmactors.rules import clocks, conditions, overdue, plans, slots, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
-from rmactors.rules.outcomes import Outcome, judge
+from rmactors.rules.outcomes import Outcome
 from rmactors.rules.track import Key
 from rmactors.vocabulary import FAILURE_ALERT, OnPartial
 
@@ -35,33 +35,32 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     ran = _ran(book, schedule, report, least_grace)
     good = plans.mark_good(book, report, schedule)
+    good += overdue.after_good(book, good, report.received_at)
     writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
-    if kind is None or _is_deleted(book, report.schedule_id):
+    if kind is None:
         return Verdict(writes, changed, f"{report.kind} ended, and no rule is about it")
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
         plan=plans.plan_of(report.plan, schedule),
     )  # fmt: skip
-    key = Key(report.host_id, kind, subject)
-    judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
+    judged = plans.judge(book, Key(report.host_id, kind, subject), outcome, fresh_id)
     return Verdict((*writes, *judged.writes), changed or judged.changed, judged.why)
 
 
 def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
     subject, schedule, _ = _subject(book, lost.plan, lost.schedule_id)
     kind = FAILURE_ALERT.get(lost.kind)
-    if kind is None or _is_deleted(book, lost.schedule_id):
+    if kind is None:
         return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
     at = clocks.earlier(lost.at, book.clock_offset)  # the ends that come after it carry the host's own times
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
         at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule),
     )  # fmt: skip
-    key = Key(lost.host_id, kind, subject)
-    judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
+    judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
     return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
 
 
@@ -107,11 +106,6 @@ def _subject(book: Book, plan: str | None, schedule_id: str | None) -> tuple[str
 
 def _accepted(book: Book, schedule_id: str | None) -> str | None:
     return schedule_id if schedule_id in book.schedules else None
-
-
-def _is_deleted(book: Book, schedule_id: str | None) -> bool:
-    schedule = book.schedules.get(schedule_id) if schedule_id is not None else None
-    return schedule is not None and schedule.deleted
 
 
 def _label(schedule: Schedule | None, plan: str | None) -> str:

@@ -53,11 +53,13 @@ class Head:
 class Track:
     """All that is remembered of one key. `version` counts what was saved; 0: nothing yet.
 
+    `good` is the newest good end, whatever came since, and `last_good_at` when it was.
     `quiet`: an operator resolved a condition that still holds, so it raises nothing until it has cleared once.
     """
 
     alert: OpenAlert | None = None
     head: Head | None = None
+    good: Head | None = None
     last_good_at: int | None = None
     quiet: bool = False
     version: int = 0
@@ -78,8 +80,11 @@ class Decision:
 def remember(key: Key, track: Track, **changes: object) -> tuple[Track, SaveTrack]:
     """The track with `changes`, one version on, and the write that keeps it."""
     after = replace(track, version=track.version + 1, **changes)  # type: ignore[arg-type]
-    head = json.dumps(asdict(after.head)) if after.head else None
-    return after, SaveTrack(key.host_id, key.kind, key.subject, after.version, head, after.last_good_at, after.quiet)
+    saved = SaveTrack(
+        key.host_id, key.kind, key.subject, after.version, head_to_json(after.head), head_to_json(after.good),
+        after.last_good_at, after.quiet,
+    )  # fmt: skip
+    return after, saved
 
 
 def expect(key: Key, track: Track) -> ExpectTrack:
@@ -87,8 +92,12 @@ def expect(key: Key, track: Track) -> ExpectTrack:
     return ExpectTrack(key.host_id, key.kind, key.subject, track.version)
 
 
+def head_to_json(head: Head | None) -> str | None:
+    return json.dumps(asdict(head)) if head is not None else None
+
+
 def head_from_json(text: str | None) -> Head | None:
-    """The head as `remember` wrote it."""
+    """A head as it was written."""
     return _head(json.loads(text)) if text else None
 
 

@@ -2,6 +2,7 @@
 
 from rmactors import clock
 from rmactors.vocabulary import JobEnd, JobKind, Reason
+from rmactors.zones import zone as zone_of
 
 _NOT_DONE: dict[JobKind, str] = {
     "backup": "was not backed up",
@@ -94,6 +95,20 @@ def stale(name: str, slot: int, last_run_at: int | None) -> str:
     return f"{name} should have run on {day_and_time(slot)} and did not start. {last}"
 
 
+def overdue(name: str, age: int, limit: int, last_good_at: int | None, zone: str) -> str:
+    """`Nightly has had no good backup for 2 days 3 hours (limit 26 hours). Last good one: …`"""
+    last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
+    return f"{name} has had no good backup for {length(age)} (limit {length(limit)}). {last}"
+
+
+def backed_up_again(name: str) -> str:
+    return f"{name} has a good backup again."
+
+
+def other_limit(name: str, *, removed: bool) -> str:
+    return f"The limit on the age of backups of {name} was {'removed' if removed else 'changed'}."
+
+
 def running_again(name: str) -> str:
     return f"{name} has started again."
 
@@ -102,6 +117,26 @@ def not_expected(name: str, why: str) -> str:
     return f"{name} is not expected any more: the schedule was {why}."
 
 
-def day_and_time(micros: int) -> str:
-    """`Saturday 2026-11-21 03:00 UTC`"""
-    return clock.to_datetime(micros).strftime("%A %Y-%m-%d %H:%M UTC")
+def day_and_time(micros: int, zone: str = "UTC") -> str:
+    """`Saturday 2026-11-21 03:00 UTC`; in UTC as well where this machine does not know the zone."""
+    at = clock.to_datetime(micros)
+    try:
+        at = at.astimezone(zone_of(zone))
+    except (ValueError, OverflowError):
+        pass
+    return at.strftime("%A %Y-%m-%d %H:%M %Z")
+
+
+def length(micros: int) -> str:
+    """`2 days 3 hours`, `26 hours`, `90 minutes`, `5 seconds`: in the two greatest units, below two days in hours."""
+    seconds = max(0, round(micros / clock.SECOND))
+    days, hours = divmod(seconds // 3600, 24)
+    if days >= 2:
+        return _units((days, "day"), (hours, "hour"))
+    if seconds >= 7200:
+        return _units((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"))
+    return _units((seconds // 60, "minute")) if seconds >= 120 else _units((seconds, "second"))
+
+
+def _units(*parts: tuple[int, str]) -> str:
+    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n or len(parts) == 1)

@@ -108,7 +108,8 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
 @handles(TouchConditions)
 def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
     touched = tx.changed(
-        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL AND kind IN ('agent_offline', 'stale_schedule')"
+        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL"
+        " AND kind IN ('agent_offline', 'stale_schedule', 'backup_overdue')"
         " AND last_seen_at < ?",
         (write.at, write.at),
     )
@@ -118,18 +119,18 @@ def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
 
 @handles(SaveTrack)
 def save_track(tx: Transaction, write: SaveTrack) -> None:
-    what = (write.head, write.last_good_at, int(write.quiet))
+    what = (write.head, write.good, write.last_good_at, int(write.quiet))
     key = (write.host_id, write.kind, write.subject)
     if write.version == 1:
         saved = tx.changed(
-            "INSERT INTO tracks (host_id, kind, subject, version, head, last_good_at, quiet) VALUES"
-            " (?, ?, ?, 1, ?, ?, ?)"
+            "INSERT INTO tracks (host_id, kind, subject, version, head, good, last_good_at, quiet) VALUES"
+            " (?, ?, ?, 1, ?, ?, ?, ?)"
             " ON CONFLICT (host_id, kind, subject) DO NOTHING",
             (*key, *what),
         )
     else:
         saved = tx.changed(
-            "UPDATE tracks SET version = ?, head = ?, last_good_at = ?, quiet = ?"
+            "UPDATE tracks SET version = ?, head = ?, good = ?, last_good_at = ?, quiet = ?"
             " WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
             (write.version, *what, *key, write.version - 1),
         )

@@ -118,6 +118,22 @@ def test_a_locked_database_fails_the_batch_and_is_over_with_the_lock(tmp_path: P
     other.close()
 
 
+def test_a_proof_is_a_changed_row_on_the_disk(tmp_path: Path, ledger: Ledger) -> None:
+    log = ledger.path.with_name(f"{ledger.path.name}-wal")
+    for _ in range(3):
+        before = log.stat().st_size
+        assert ledger.writer.prove() is None
+        assert log.stat().st_size > before, "nothing was written"
+    other = sqlite3.connect(ledger.path, isolation_level=None)
+    impatient = Writer(connect(ledger.path, busy_seconds=0.01))
+    other.execute("BEGIN IMMEDIATE")
+    assert impatient.prove() == "database is locked"
+    other.execute("ROLLBACK")
+    assert impatient.prove() is None
+    impatient.close()
+    other.close()
+
+
 def test_what_is_cached_follows_what_was_rolled_back(ledger: Ledger) -> None:
     host, first = ledger.host(), ledger.channel()
     ledger.raise_(host, "a")  # the channel is known now

@@ -8,6 +8,7 @@ import pytest
 from rmactors import clock
 from rmactors.web.views import strips
 from rmactors.web.views.times import Moment
+from rmactors.when import When
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
 UTC = Moment(NOW)
@@ -78,7 +79,7 @@ def test_where_clocks_change_a_day_is_an_hour_longer_and_stays_one_day() -> None
 
 def test_expected_days_follow_the_schedules_own_zone() -> None:
     shown = strips.window(UTC)
-    weekly = strips.expected_days(shown, "0 4 * * 0", "UTC")
+    weekly = strips.expected_days(shown, When("0 4 * * 0", None, None, "UTC"))
     assert {clock.to_datetime(shown.starts[day]).weekday() for day in weekly} == {6}
-    assert len(strips.expected_days(shown, "@daily", "Asia/Tokyo")) == strips.DAYS
-    assert strips.expected_days(shown, "0 4 * * 0", "Middle/Earth") == frozenset()
+    assert len(strips.expected_days(shown, When("@daily", None, None, "Asia/Tokyo"))) == strips.DAYS
+    assert strips.expected_days(shown, When("0 4 * * 0", None, None, "Middle/Earth")) == frozenset()

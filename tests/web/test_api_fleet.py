@@ -116,8 +116,9 @@ async def test_a_schedule_has_the_defaults_of_the_contract(site: Site) -> None:
     shown = await site.post(f"/api/hosts/{host_id}/schedules", SCHEDULE, role="operator")
     assert shown == {
         "id": shown["id"], "host_id": host_id, **SCHEDULE, "timezone": "UTC", "enabled": True, "mode": "agent",
-        "grace_seconds": 0, "max_runtime_seconds": 86400, "on_partial": "alert", "params": {},
-        "next_fire_at": shown["next_fire_at"], "last_outcome": None,
+        "grace_seconds": 0, "max_runtime_seconds": 86400, "on_partial": "alert", "params": {}, "on_calendar": None,
+        "every_hours": None, "max_age_hours": None, "policy_id": None, "next_fire_at": shown["next_fire_at"],
+        "last_outcome": None,
     }  # fmt: skip
     assert shown["next_fire_at"].endswith("T02:30:00.000Z")
     assert (await site.get(f"/api/hosts/{host_id}/schedules"))["items"] == [shown]

@@ -54,8 +54,8 @@ class ScheduleLine:
     kind_name: str
     enabled: bool
     in_words: str
-    cron: str
-    timezone: str
+    written: str
+    limit: str
     mode: str
     next_due: Time | None
     outcome: State | None
@@ -165,16 +165,16 @@ def host_page(
 
 def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Window, moment: Moment) -> ScheduleLine:
     theirs = next((run.runs for run in runs if run.subject == schedule.id), "")
-    at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now) if schedule.enabled else None
+    at = schedules.next_run(schedule.when, moment.now, schedule.counted_from) if schedule.enabled else None
     outcome = cast("JobStatus | None", schedule.last_outcome)
     return ScheduleLine(
         id=schedule.id,
         name=schedule.name,
         kind_name=words.kind_name(schedule.kind),
         enabled=bool(schedule.enabled),
-        in_words=schedules.in_words(schedule.cron),
-        cron=schedule.cron,
-        timezone=schedule.timezone,
+        in_words=schedules.in_few_words(schedule.when),
+        written=schedules.written(schedule.when),
+        limit=schedules.limit(schedule.max_age_hours),
         mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,

@@ -13,10 +13,11 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal, get_args
 
-from rmactors import clock, cron
+from rmactors import clock
 from rmactors.store.queries.pages import Days
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment
+from rmactors.when import When
 
 Day = Literal["good", "partial", "failed", "running", "missed", "none"]
 DAYS: Final = 30
@@ -103,20 +104,20 @@ def _days(count: int, runs: str, expected: frozenset[int], first: int, over: int
     return tuple(found)
 
 
-def expected_days(shown: Window, expression: str, zone: str) -> frozenset[int]:
+def expected_days(shown: Window, when: When) -> frozenset[int]:
     """The days on which a schedule fires. Kept: fleets share few expressions, and the days change once a day."""
-    return _expected(shown, expression, zone)
+    return _expected(shown, when)
 
 
 @lru_cache(maxsize=4096)
-def _expected(shown: Window, expression: str, zone: str) -> frozenset[int]:
+def _expected(shown: Window, when: When) -> frozenset[int]:
     found: set[int] = set()
     for n in range(len(shown.starts) - 1):
         try:
-            fire = cron.next_fire(expression, zone, shown.starts[n] - 1)
+            fire = when.next_fire(shown.starts[n] - 1)
         except ValueError:  # a zone that this machine no longer knows
             return frozenset()
-        if fire < shown.starts[n + 1]:
+        if fire is not None and fire < shown.starts[n + 1]:
             found.add(n)
     return frozenset(found)
 
