@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import process, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.link import welcomed
@@ -18,7 +18,7 @@ from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
 from rmactors.agent.verdict import Digest, judge
-from rmactors.findings import Finding
+from rmactors.findings import Finding, zone_data
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0
@@ -48,6 +48,7 @@ async def check(
                 yield await _repository(name, repository, agent_file)
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
+    yield zone_data(zones.ours().data)
     yield await _server(StateDir(state_dir), timings or Timings())
 
 
