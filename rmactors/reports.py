@@ -13,6 +13,8 @@ from rmactors.messages.writes import RecordHello
 NAME: Final = 200
 TEXT: Final = 2_000
 """Longest name and longest text that is kept of what an agent says."""
+LONGEST_REMARK = 200
+"""Characters of a text in stats."""
 
 
 class BadStats(ValueError):
@@ -62,6 +64,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
     stats = bytes(frame.stats).decode()
     if not stats.lstrip().startswith("{"):
         raise BadStats("`stats` must be an object")
+    warning, unknown_schedule = _remarks(stats)
     finished_at = min(clock.from_datetime(frame.finished_at), received_at)
     said = clock.from_datetime(frame.started_at)
     return EndReport(
@@ -81,5 +84,27 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         spool_id,
         frame.seq if spool_id is not None else None,
         received_at,
+        warning,
+        unknown_schedule,
         said if said > received_at else None,
     )
+
+
+def _remarks(stats: str) -> tuple[str | None, str | None]:
+    """`warning` and `unknown_schedule` of a job's stats. Read only where they may be there: most have neither."""
+    if '"warning"' not in stats and '"unknown_schedule"' not in stats:
+        return None, None
+    try:
+        found = json.loads(stats)
+    except (ValueError, RecursionError):
+        return None, None
+    warning, name = _text(found.get("warning")), _text(found.get("unknown_schedule"))
+    if name is not None and warning is None:
+        warning = f"there is no schedule {name!r} on this host; counted without one"
+    return warning, name
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return "".join(c if c.isprintable() else "\ufffd" for c in value.strip()[:LONGEST_REMARK])

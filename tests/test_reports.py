@@ -1,5 +1,6 @@
 """What an agent says, in the server's terms."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -131,3 +132,25 @@ def test_a_long_version_is_cut() -> None:
     frame = wire.Hello(wire.ProtocolRange(1, 1), "instance", restic=wire.ResticInfo("0" * 1000), restic_problem="old")
     hello = reports.hello("host", frame, NOW)
     assert (hello.restic_version, hello.restic_problem) == ("0" * 200, "old")
+
+
+@pytest.mark.parametrize(
+    ("stats", "warning", "unknown"),
+    [
+        ('{"n": 1}', None, None),
+        ('{"warning": "a restic in this command failed"}', "a restic in this command failed", None),
+        ('{"warning": "w", "unknown_schedule": "nihgtly"}', "w", "nihgtly"),
+        ('{"unknown_schedule": "nihgtly"}',
+         "there is no schedule 'nihgtly' on this host; counted without one", "nihgtly"),
+        # whatever an agent sends
+        ('{"warning": 3, "unknown_schedule": null}', None, None),
+        ('{"warning": "  "}', None, None),
+        ('{"warning": "a\\nb\\u0007"}', "a\ufffdb\ufffd", None),
+        ('{"n": "\\"warning\\"", "warning"', None, None),
+        (json.dumps({"unknown_schedule": "x" * 300, "warning": "y" * 300}), "y" * 200, "x" * 200),
+        ('{"a": ' + "[" * 100_000 + ', "warning": ""', None, None),
+    ],
+)  # fmt: skip
+def test_what_an_operator_should_see_stands_in_the_stats(stats: str, warning: str | None, unknown: str | None) -> None:
+    report = reports.end("host", finished(stats=Raw(stats.encode())), "spool", NOW)
+    assert (report.warning, report.unknown_schedule) == (warning, unknown)

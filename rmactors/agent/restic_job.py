@@ -14,10 +14,11 @@ import trio
 
 from rmactors import wire
 from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
-from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.loglines import LONGEST_LINE, said
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
 from rmactors.agent.restic_steps import Counters, Outcome, Run
 from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
 from rmactors.agent.spool import SpoolError
@@ -300,14 +301,6 @@ class ResticJob:
     def _heard(self, item: Item, digest: Digest) -> None:
         digest.take(item)
         match item:
-            case Text():
-                self._line(item.stream, item.text)
-            case ItemTrouble():
-                self._line("stderr", item.message)
-            case ExitError(message=message) if message:
-                self._line("stderr", message.partition("\n")[0])
-            case Summary():
-                self._line("stdout", _in_a_line(item.numbers))
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -317,13 +310,14 @@ class ResticJob:
                     )
                 )  # fmt: skip
             case _:
-                pass
+                if (line := said(item)) is not None:
+                    self._line(line)
 
     def tell(self, text: str) -> None:
-        self._line("stderr", f"rmactors: {text}")
+        self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
 
-    def _line(self, stream: Stream, text: str) -> None:
-        self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
+    def _line(self, line: wire.LogLine) -> None:
+        self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 
     def _numbers(self, run: Run) -> dict[str, Any]:
@@ -388,33 +382,3 @@ def _is_dead(host: str, pid: int) -> bool:
     if host != this_host.hostname():
         return False
     return not this_host.answers(pid)
-
-
-def _in_a_line(numbers: Mapping[str, Any]) -> str:
-    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all; snapshot 82f6f905`."""
-    parts = []
-    files = [
-        f"{numbers[f'files_{what}']} {what}" for what in ("new", "changed", "unmodified") if f"files_{what}" in numbers
-    ]
-    if files:
-        parts.append(f"{', '.join(files)} files")
-    sizes = [
-        f"{_size(numbers[name])} {words}"
-        for name, words in (("bytes_total", "in all"), ("bytes_added", "added"), ("bytes_restored", "restored"))
-        if name in numbers
-    ]
-    if sizes:
-        parts.append(", ".join(sizes))
-    if "errors" in numbers:
-        parts.append(f"{numbers['errors']} errors")
-    if "snapshot_id" in numbers:
-        parts.append(f"snapshot {numbers['snapshot_id']}")
-    return "; ".join(parts) or "done"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -24,7 +24,9 @@ class StartReport:
 class EndReport:
     """A job ended on a host. `stats` is the agent's JSON object as text.
 
-    `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None.
+    `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None. `warning` is what
+    the agent wants an operator to see although it did not decide the outcome, `unknown_schedule` the name of a schedule
+    that the run was to belong to, and that its host does not have.
     `said_start` is the start as the host said it, where that was in the future.
     """
 
@@ -44,6 +46,8 @@ class EndReport:
     spool_id: str | None
     seq: int | None
     received_at: int
+    warning: str | None = None
+    unknown_schedule: str | None = None
     said_start: int | None = None
 
 

@@ -280,7 +280,10 @@ class DeleteSchedule:
 
 @dataclass(frozen=True, slots=True)
 class RaiseAlert:
-    """Expects no unresolved alert for (host, kind, subject). Queues a notice for every channel that takes it."""
+    """Expects no unresolved alert for (host, kind, subject). Queues a notice for every channel that takes it.
+
+    `known_partial`: it tells of nothing worse than a partial run.
+    """
 
     alert_id: str
     host_id: str
@@ -288,6 +291,19 @@ class RaiseAlert:
     subject: str
     severity: Severity
     message: str
+    at: int
+    job_id: str | None = None
+    known_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorsenAlert:
+    """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues a raise once more
+    for every channel that takes it. `notice` is the message as those are told it."""
+
+    alert_id: str
+    message: str
+    notice: str
     at: int
     job_id: str | None = None
 
@@ -305,13 +321,15 @@ class TouchAlert:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeAlert:
-    """Expects the alert unresolved and not acknowledged."""
+    """Expects the alert unresolved and not acknowledged. `known_partial`: what whoever acknowledges it knows of is no
+    worse than a partial run; None where the rules do not say."""
 
     alert_id: str
     at: int
     by: str
     note: str | None
     audit: Audit | None
+    known_partial: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -557,6 +575,7 @@ Write = (
     | SaveSchedule
     | DeleteSchedule
     | RaiseAlert
+    | WorsenAlert
     | TouchAlert
     | AcknowledgeAlert
     | ResolveAlert

@@ -57,7 +57,9 @@ def decide(book: Book, request: Decidable, fresh_id: str, least_grace: float) ->
             about = book.key_of(request.alert_id)
             if about is None:
                 return Verdict((operators.plain(request),), False, "not open: the store knows what became of it")
-            decided = operators.acknowledge(book.track(about), request.by, request.note, request.at, request.audit)
+            decided = operators.acknowledge(
+                about, book.track(about), request.by, request.note, request.at, request.audit
+            )
             return keep(book, about, decided)
         case Resolve():
             about = book.key_of(request.alert_id)

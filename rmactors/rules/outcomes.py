@@ -7,7 +7,7 @@ already changes nothing but its job. A loss is the server's guess; when the real
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, Write
+from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert, Write
 from rmactors.rules import wording
 from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, expect, remember
 from rmactors.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
@@ -115,19 +115,26 @@ def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Deci
     message = _message(track, outcome)
     if track.alert is not None:
         head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
+        if track.alert.known_partial and outcome.status != "partial":
+            known = replace(track.alert, known_partial=False, acknowledged=False)
+            after, saved = remember(key, track, head=_flat(head), alert=known)
+            notice = wording.worse(message)
+            worsened = WorsenAlert(track.alert.id, message, notice, outcome.now, outcome.job_id)
+            return Decision(after, (saved, worsened), "worse than people know: told again")
         after, saved = remember(key, track, head=_flat(head))
-        return Decision(
-            after, (saved, TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)), "bad again: touches"
-        )
+        touched = TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)
+        return Decision(after, (saved, touched), "bad again: touches")
     if fresh_id is None:
         head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
         after, saved = remember(key, track, head=_flat(head))
         return Decision(after, (saved,), "bad: another alert about its plan tells of it")
     head = replace(_head_of(outcome, "bad"), raised=outcome.lost, before=track.head if outcome.lost else None)
     raised = RaiseAlert(
-        fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id
-    )
-    after, saved = remember(key, track, alert=OpenAlert(fresh_id, raised.severity, outcome.now), head=_flat(head))
+        fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
+        head.partial,
+    )  # fmt: skip
+    alert = OpenAlert(fresh_id, raised.severity, outcome.now, known_partial=head.partial)
+    after, saved = remember(key, track, alert=alert, head=_flat(head))
     return Decision(after, (saved, raised), "bad: raises")
 
 
@@ -207,8 +214,9 @@ def _losses(head: Head | None) -> set[str]:
 
 def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
     return Head(
-        outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan
-    )
+        outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan,
+        partial=outcome.status == "partial",
+    )  # fmt: skip
 
 
 def _flat(head: Head, most: int = LOSSES_KEPT) -> Head:

@@ -34,6 +34,7 @@ def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
 def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     ran = _ran(book, schedule, report, least_grace)
+    warning = "; ".join(each for each in (warning, report.warning) if each) or None
     good = plans.mark_good(book, report, schedule)
     good += overdue.after_good(book, good, report.received_at)
     writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)

@@ -21,12 +21,13 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class OpenAlert:
-    """The unresolved alert of a key."""
+    """The unresolved alert of a key. `known_partial`: people know of nothing worse than a partial run."""
 
     id: str
     severity: Severity
     raised_at: int
     acknowledged: bool = False
+    known_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class Head:
 
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
     raised the alert, and `before` is the outcome that counted until then, which may be a loss as well.
-    `plan` is the one that it was about, as far as it is known.
+    `plan` is the one that it was about, as far as it is known; `partial`: some of it was done.
     """
 
     job_id: str
@@ -47,6 +48,7 @@ class Head:
     raised: bool = False
     before: "Head | None" = None
     plan: str | None = None
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,11 @@ def failed(
     return f"{name}{':' if kind == 'forget' else ''} {what}: {why.strip().rstrip('.')}. {last}"
 
 
+def worse(message: str) -> str:
+    """What is told once more, of a run that was only partial before."""
+    return f"This got worse. {message}"
+
+
 def recovered(kind: JobKind, label: str, status: JobEnd) -> str:
     """`Nightly is backed up again.`"""
     name = label or _NAMELESS.get(kind, "This host")

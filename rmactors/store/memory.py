@@ -42,13 +42,16 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         )
     for row in connection.execute(
         "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608
-        " alerts.acknowledged_at FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
+        " alerts.acknowledged_at, alerts.known_partial FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
         f" WHERE alerts.resolved_at IS NULL AND hosts.deleted_at IS NULL {only}",
         parameters,
     ):
         key = Key(row["host_id"], row["kind"], row["subject"])
         track = hosts[key.host_id].tracks.get(key, Track())
-        alert = OpenAlert(row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None)
+        alert = OpenAlert(
+            row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None,
+            bool(row["known_partial"]),
+        )  # fmt: skip
         hosts[key.host_id].tracks[key] = replace(track, alert=alert)
     for row in connection.execute(
         "SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id"  # noqa: S608

@@ -42,7 +42,7 @@ def end(said: int, received: int, finished: int, job: str = "job") -> JudgeEnd:
     clamped = min(said, received)
     report = EndReport(
         "host", job, "backup", None, "s", None, "succeeded", "ok", None, 0, clamped, min(finished, received), "{}",
-        None, None, received, said if said > received else None,
+        None, None, received, said_start=said if said > received else None,
     )  # fmt: skip
     return JudgeEnd(report, no_reply)
 

@@ -14,6 +14,7 @@ from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.web.access import audit, is_id, route, services
 from rmactors.web.api import hosts, shapes
+from rmactors.web.api import params as job_params
 from rmactors.web.api.bodies import (
     PAGING,
     Listing,
@@ -27,7 +28,7 @@ from rmactors.web.api.bodies import (
     no_body,
     no_content,
 )
-from rmactors.web.problems import invalid_field, not_found, settled
+from rmactors.web.problems import invalid, invalid_field, not_found, settled
 
 blueprint = Blueprint("api_schedules", __name__)
 
@@ -134,6 +135,7 @@ async def delete_schedule(schedule_id: str) -> Response:
 async def create(host_id: str, body: ScheduleBody) -> str:
     """The new schedule's id; for pages as well. Raises Problem 404 or 422."""
     check(body)
+    await check_job(host_id, body.kind, body.params, by_agent=body.mode == "agent")
     schedule_id, at = ids.new(), services().now()
     record = audit("schedule.create", "schedule", schedule_id, body.name)
     await _save(_write(schedule_id, host_id, body, at, at, record))
@@ -148,6 +150,9 @@ async def change(row: ScheduleRow, body: ScheduleChange) -> None:
     before = _body_of(row)
     after = msgspec.structs.replace(before, **{name: value for name, value in fields.items() if value is not UNSET})
     check(after, before)
+    # What is stored and not touched may be older than this rule.
+    if any(given is not UNSET for given in (body.params, body.kind, body.mode)):
+        await check_job(row.host_id, after.kind, after.params, by_agent=after.mode == "agent")
     at = services().now()
     # Slots count anew from here when what decides about them changed.
     timing = (*WAYS, "timezone", "enabled", "mode", "kind", "grace_seconds")
@@ -217,11 +222,21 @@ def check_cron(expression: str, zone: str, cron_pointer: str, zone_pointer: str)
 
 
 def check_params(params: dict[str, Any]) -> None:
-    """What a job is asked to do: small, and a plan is a name. The agent checks the rest. Raises the 422."""
+    """What a job is asked to do: small, and a plan is a name. Raises the 422."""
     if len(msgspec.json.encode(params)) > MOST_PARAMS_BYTES:
         raise invalid_field("/params", f"must be at most {MOST_PARAMS_BYTES} bytes")
     if not isinstance(params.get("plan", ""), str):
         raise invalid_field("/params/plan", "must be the name of a plan")
+
+
+async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_agent: bool = True) -> None:
+    """What the agent would refuse later: each parameter, and which plan, where the host has several. Raises the 422."""
+    if errors := job_params.problems(kind, params):
+        raise invalid(errors)
+    if by_agent:
+        missing = job_params.plan_missing(params, job_params.plan_names((await hosts.require(host_id)).host.plans))
+        if missing is not None:
+            raise invalid([missing])
 
 
 def _body_of(row: ScheduleRow) -> ScheduleBody:

@@ -13,6 +13,7 @@ from rmactors.web.access import route
 from rmactors.web.api import hosts as host_acts
 from rmactors.web.api import schedules as acts
 from rmactors.web.api.bodies import convert
+from rmactors.web.api.params import plan_names
 from rmactors.web.api.schedules import ScheduleBody, ScheduleChange
 from rmactors.web.pages.rendering import field_errors, fragment, go, moment, page
 from rmactors.web.problems import Problem
@@ -32,7 +33,9 @@ _NEW = {
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator")
 async def new_schedule(host_id: str) -> Response:
     host = (await host_acts.require(host_id)).host
-    return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC"}, {}, None)
+    plans = plan_names(host.plans)
+    only = plans[0] if len(plans) == 1 else ""
+    return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC", "plan": only}, {}, None)
 
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator", methods=["POST"])
@@ -86,7 +89,9 @@ async def _form(
 ) -> Response:
     host = (await host_acts.require(host_id)).host
     cron = views.explained_when(typed["way"], typed, moment())
-    plans = [str(plan.get("name", "")) for plan in json.loads(host.plans) if isinstance(plan, dict)]
+    plans = plan_names(host.plans)
+    of_params = [text for name, text in errors.items() if name.startswith("params.") and name != "params.plan"]
+    errors = {**errors, **({"params": "; ".join(of_params)} if of_params else {})}
     return await page(
         "schedule.html", "hosts", status=status, host=host, typed=typed, errors=errors, plans=plans,
         schedule_id=row.id if row is not None else None, schedule_name=row.name if row is not None else "",

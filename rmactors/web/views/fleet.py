@@ -90,15 +90,15 @@ def strips_of(
     for subject in sorted(by_subject):
         if not subject or subject.startswith("plan:"):  # else a schedule's
             name = subject.removeprefix("plan:") or _("backups")
-            days = strips.days(shown, by_subject[subject], frozenset(), moment.now, moment.now)
-            found.append(strips.strip(name, days))
+            past = strips.past(shown, by_subject[subject], frozenset(), moment.now, moment.now)
+            found.append(strips.strip(name, past))
     return found
 
 
 def strip_of(schedule: Scheduled, runs: str, shown: Window, moment: Moment) -> Strip:
     """One schedule's."""
     due = strips.expected_days(shown, schedule.when) if schedule.enabled else frozenset()
-    return strips.strip(schedule.name, strips.days(shown, runs, due, schedule.anchor_at, moment.now))
+    return strips.strip(schedule.name, strips.past(shown, runs, due, schedule.anchor_at, moment.now))
 
 
 def next_due(theirs: Sequence[Scheduled], moment: Moment, *, backups_only: bool) -> tuple[int, Scheduled] | None:

@@ -57,6 +57,7 @@ class ScheduleLine:
     written: str
     limit: str
     mode: str
+    by_agent: bool
     next_due: Time | None
     outcome: State | None
     strip: Strip
@@ -99,6 +100,7 @@ _NOTES = {
     "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
     "foreign_job": _("A report about another host's job was refused."),
     "bad_report": _("A report that could not be understood was refused."),
+    "unknown_schedule": _("A run named a schedule that this host does not have."),
     "unknown_kind": _("A report about a kind of job that this server does not know was refused."),
 }
 
@@ -178,6 +180,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Win
         in_words=schedules.in_few_words(schedule.when),
         written=schedules.written(schedule.when),
         limit=schedules.limit(schedule.max_age_hours),
+        by_agent=schedule.mode == "agent",
         mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
