@@ -146,6 +146,17 @@ def newest(found: Sorted) -> Snapshot | None:
     return max(mine, key=lambda one: one.time, default=None)
 
 
+def by_id(found: Sorted, wanted: str) -> str | None:
+    """What restic is to be asked for: the id of the plan's newest for `latest`, None where it has none; for the id
+    that a snapshot had before it was adopted, its id now; any other id as it is.
+    """
+    if wanted == "latest":
+        latest = newest(found)
+        return None if latest is None else latest.id
+    former = {one.id for one in found.own if (one.original or "").startswith(wanted)}
+    return former.pop() if len(former) == 1 and not any(one.id.startswith(wanted) for one in found.own) else wanted
+
+
 def removal(listing: Any) -> frozenset[str] | None:
     """The ids that `forget --json` lists as removed: what the policy says, not what was done. None without a list."""
     if not isinstance(listing, list):
