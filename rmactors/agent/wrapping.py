@@ -26,7 +26,7 @@ from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
-from rmactors.agent.wrapped import Fds, Wrapped
+from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
 from rmactors.agent.wrapped_verdict import Judgement
 from rmactors.vocabulary import JobKind
 
@@ -63,12 +63,14 @@ async def run_exec(
 
     127 and 126 as shells have it where it cannot be started. `forward_signals` needs the main thread. Reports go to
     the spool in `state_dir`; where no agent runs there, delivery is tried for `deliver_seconds`. `inheritance` is what
-    the command gets beside stdin, stdout and stderr. Raises nothing about reporting: that is said through `say`.
+    the command gets beside stdin, stdout and stderr. Raises nothing about reporting: that is said through `say`;
+    CannotWrap where the command was not started because this process is at a limit of the system.
     """
     signals = Signals() if forward_signals else None
     wrapped = Wrapped(command, fds or Fds(), inheritance or Inheritance(), signals)
     reporter = _Reporter(StateDir(state_dir), kind, plan, schedule, timings or Timings(), deliver_seconds, say)
     ended = False
+    failed: CannotWrap | None = None
 
     def hear(arrived: Arrived) -> None:
         if ended:
@@ -80,10 +82,15 @@ async def run_exec(
         if signals is not None:
             await nursery.start(signals.run, hear)
         nursery.start_soon(reporter.begin, stack)
-        code = await wrapped.run()
-        ended = True
-        await reporter.end(code, wrapped.judge(kind, code), wrapped)
+        try:
+            code = await wrapped.run()
+            ended = True
+            await reporter.end(code, wrapped.judge(kind, code), wrapped)
+        except CannotWrap as error:
+            failed = error
         nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
     return code
 
 

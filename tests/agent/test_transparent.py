@@ -126,6 +126,15 @@ def test_a_script_without_its_first_line_is_run_by_a_shell(quiet: StateDir, tmp_
     assert wrapped[1].endswith(b"plain a b\n")
 
 
+@pytest.mark.parametrize("most", [6, 10])
+def test_where_there_is_no_room_to_wrap_it_the_command_runs_unreported(quiet: StateDir, most: int) -> None:
+    done = in_shell(f"ulimit -n {most}; " + shlex.join(exec_command(quiet, ["sh", "-c", "echo ran; exit 5"])))
+    assert (done.returncode, done.stdout) == (5, b"ran\n")
+    assert b"this run is not reported" in done.stderr
+    gone = in_shell(f"ulimit -n {most}; " + shlex.join(exec_command(quiet, ["/nonexistent"])))
+    assert gone.returncode == 127
+
+
 def test_arguments_that_are_no_text_arrive_as_they_are(quiet: StateDir) -> None:
     alone, wrapped = both(quiet, "{}", ["printf", "%s|", "\udcff\udcfe", "", "a\nb", "-n", "--"])
     assert alone == wrapped
