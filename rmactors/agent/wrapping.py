@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import started_by, this_host
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.inheritance import Inheritance
@@ -244,6 +244,7 @@ class _Reporter:
             arch=this_host.arch(),
             timezone=this_host.timezone(),
             utc_now=wire.utc_now(),
+            tzdata_version=zones.version() or None,
             running_jobs=await self._outbox.running(),
             spooled=await self._outbox.count(),
         )

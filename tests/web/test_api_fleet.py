@@ -56,7 +56,7 @@ async def test_a_host_has_the_keys_of_the_contract(site: Site) -> None:
     shown = await site.get(f"/api/hosts/{host_id}")
     assert set(shown) == {
         "id", "name", "os", "arch", "hostname", "tags", "status", "last_seen_at", "enrolled_at", "agent_version",
-        "restic_version", "plans", "schedules", "last_jobs",
+        "restic_version", "restic_problem", "clock_offset_seconds", "tzdata_version", "plans", "schedules", "last_jobs",
     }  # fmt: skip
     assert shown["last_jobs"]["backup"]["id"] == newest
     assert shown["last_jobs"]["backup"]["reason"] == "locked"
@@ -143,6 +143,9 @@ async def test_a_schedule_has_the_defaults_of_the_contract(site: Site) -> None:
         ({"on_partial": None}, "/on_partial"),
         ({"params": []}, "/params"),
         ({"params": {"plan": 5}}, "/params/plan"),
+        ({"kind": "check", "params": {"read_data_subset": "3/2"}}, "/params/read_data_subset"),
+        ({"kind": "check", "params": {"read_data_subset": "0%"}}, "/params/read_data_subset"),
+        ({"kind": "check", "params": {"read_data_subset": "150%"}}, "/params/read_data_subset"),
         ({"params": {"x": "y" * 20_000}}, "/params"),
         ({"enabled": 1}, "/enabled"),
         ({"colour": "red"}, "/colour"),
