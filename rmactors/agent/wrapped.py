@@ -25,7 +25,8 @@ from rmactors.agent.loglines import KeptLines, said
 from rmactors.agent.process import wait_for
 from rmactors.agent.restic_output import Item, OutputParser, Stream
 from rmactors.agent.signals import Arrived, Signals
-from rmactors.agent.wrapped_verdict import Heard, Judgement, Sent, judge_wrapped
+from rmactors.agent.verdict import Verdict
+from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
 from rmactors.vocabulary import JobKind
 
 _ENDING: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -76,7 +77,7 @@ class Wrapped:
         self.heard = Heard()
         self.lines = KeptLines()
 
-    def judge(self, kind: JobKind, code: int) -> Judgement:
+    def judge(self, kind: JobKind, code: int) -> Verdict:
         return judge_wrapped(kind, code, self.heard, program_of(self._command), self._sent)
 
     def hear(self, arrived: Arrived) -> None:

@@ -26,8 +26,8 @@ from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
+from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
-from rmactors.agent.wrapped_verdict import Judgement
 from rmactors.vocabulary import JobKind
 
 MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
@@ -152,7 +152,7 @@ class _Reporter:
         except Exception as error:
             self._excuse(error)
 
-    async def end(self, code: int, judgement: Judgement, wrapped: Wrapped) -> None:
+    async def end(self, code: int, verdict: Verdict, wrapped: Wrapped) -> None:
         """Put the end into the spool and see to its delivery."""
         finished_at = max(wire.utc_now(), self._started_at)
         self._delivering.deadline = trio.current_time() + self._seconds
@@ -160,8 +160,7 @@ class _Reporter:
         await self._begun.wait()
         if self._outbox is None:
             return
-        verdict = judgement.verdict
-        stats = self._stats(wrapped.heard.digest.summary or {}, judgement.warning)
+        stats = self._stats(wrapped.heard.digest.summary or {}, verdict.warning)
         report = wire.JobFinished(
             seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan, schedule_id=self._schedule_id,
             status=verdict.status, reason=verdict.reason, error=verdict.error, exit_code=as_shells_say(code),
