@@ -140,7 +140,8 @@ def test_restic_says_itself_which_signal_it_got(code: int, word: str, name: str)
         # one that fails tells nothing of backups either
         ("restic backup -n /x", 12, PASSWORD, "backup",
          "a dry run: nothing was changed; it ended with exit code 12: wrong password or no key found"),
-        ("restic backup -n /x", -15, "", "backup", "a dry run: nothing was changed; it ended with exit code 143: ended by SIGTERM, which nobody here asked for"),
+        ("restic backup -n /x", -15, "", "backup", "a dry run: nothing was changed; it ended with exit code 143: "
+         "ended by SIGTERM, which nobody here asked for"),
     ],
 )  # fmt: skip
 def test_a_dry_run_is_skipped(line: str, code: int, said: str, kind: JobKind, error: str) -> None:
