@@ -45,7 +45,6 @@ def _both(raises: list[dict[str, Any]], resolved: dict[str, Any]) -> str:
     """A raise that was not told in time, and its end, in one message. Where it got worse meanwhile, as it was then."""
     raised = {**raises[-1], "occurred_at": raises[0]["occurred_at"]}
     end = "" if resolved["message"] == raised["message"] else f" {resolved['message']}"
-    return (
-        f"Raised {day_and_time(raised['occurred_at'])}, resolved {day_and_time(resolved['occurred_at'])}: "
-        f"{raised['message']}{end}"
-    )
+    zone = resolved.get("zone", "UTC")
+    began, ended = (day_and_time(body["occurred_at"], zone) for body in (raised, resolved))
+    return f"Raised {began}, resolved {ended}: {raised['message']}{end}"

@@ -4,7 +4,8 @@ import json
 from datetime import datetime
 from typing import Final
 
-from msgspec import UNSET
+import msgspec
+from msgspec import UNSET, Struct
 
 from rmactors import clock, wire
 from rmactors.messages.reports import EndReport, StartReport
@@ -86,6 +87,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         received_at,
         warning,
         unknown_schedule,
+        *sizes(stats),
         said if said > received_at else None,
     )
 
@@ -108,3 +110,23 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return None
     return "".join(c if c.isprintable() else "\ufffd" for c in value.strip()[:LONGEST_REMARK])
+
+
+class _Sizes(Struct):
+    """As they come: a number may be too large for us, or none."""
+
+    files_total: object = None
+    bytes_total: object = None
+
+
+def sizes(stats: str) -> tuple[int | None, int | None]:
+    """(files, bytes) that a backup holds, where its stats say so in whole numbers that can be kept."""
+    try:
+        found = msgspec.json.decode(stats, type=_Sizes)
+    except (msgspec.DecodeError, RecursionError):
+        return None, None
+    return _count(found.files_total), _count(found.bytes_total)
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 63 else None

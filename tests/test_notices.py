@@ -46,6 +46,15 @@ def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
     )
 
 
+def test_times_of_an_alert_about_a_schedule_are_in_its_zone() -> None:
+    raised = item(1, message="It failed.", zone="Europe/Berlin")
+    resolved = item(2, "alert.resolved", actor="rule", message="It is well again.", zone="Europe/Berlin")
+    notice = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    assert notice.message == (
+        "Raised Monday 2026-11-23 13:01 CET, resolved Monday 2026-11-23 13:02 CET: It failed. It is well again."
+    )
+
+
 def test_a_resolution_that_stands_for_a_raise_that_got_worse_tells_it_as_it_was_then() -> None:
     raised, acknowledged = item(1, message="Partly."), item(2, "alert.acknowledged", message="Partly.")
     worse = item(3, message="This got worse. It failed.", again=True)

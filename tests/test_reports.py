@@ -76,6 +76,29 @@ def test_stats_must_be_an_object(stats: bytes) -> None:
         reports.end("host", finished(stats=Raw(stats)), None, NOW)
 
 
+@pytest.mark.parametrize(
+    ("stats", "files", "data"),
+    [
+        (b'{"files_total": 12, "bytes_total": 3400}', 12, 3400),
+        (b'{"files_total": 0, "bytes_total": 0}', 0, 0),
+        (b'{"files_total": 12}', 12, None),
+        (b'{"files_new": 12, "nested": {"files_total": 3}}', None, None),
+        (b"{}", None, None),
+        # whatever else an agent may say is none of the two numbers
+        (b'{"files_total": "12", "bytes_total": null}', None, None),
+        (b'{"files_total": true, "bytes_total": 1.5}', None, None),
+        (b'{"files_total": -1, "bytes_total": [1]}', None, None),
+        (b'{"files_total": 9223372036854775807, "bytes_total": 9223372036854775808}', 9223372036854775807, None),
+        (b'{"files_total": 1' + b"0" * 400 + b', "bytes_total": 1e400}', None, None),
+        (b'{"files_total": 1, "files_total": 2}', 2, None),
+        (b'{"files_total": 1, "bytes_total"', None, None),
+    ],
+)
+def test_what_a_backup_holds_is_read_from_its_stats(stats: bytes, files: int | None, data: int | None) -> None:
+    report = reports.end("host", finished(stats=Raw(stats)), None, NOW)
+    assert (report.files_total, report.bytes_total) == (files, data)
+
+
 def test_the_ends_of_the_calendar_are_times_too() -> None:
     first = datetime(1, 1, 1, tzinfo=UTC)
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-12)))

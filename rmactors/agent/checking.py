@@ -11,13 +11,13 @@ import trio
 from rmactors import __version__, ids, wire, zones
 from rmactors.agent import process, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
+from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.link import welcomed
 from rmactors.agent.process import Stop
-from rmactors.agent.restic_job import environment_for
 from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
-from rmactors.agent.verdict import Digest, judge
+from rmactors.agent.verdict import Digest, cause_of, judge
 from rmactors.findings import Finding, zone_data
 
 REPOSITORY_SECONDS: Final = 120.0
@@ -45,7 +45,7 @@ async def check(
             for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
                 yield finding
             if version is not None:
-                yield await _repository(name, repository, agent_file)
+                yield await _repository(name, repository, agent_file, str(state_dir / "cache"))
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
     yield zone_data(zones.ours().data)
@@ -80,17 +80,20 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
     return []
 
 
-async def _repository(name: str, repository: Repository, agent_file: AgentFile) -> Finding:
-    """Open it with its password, without a lock."""
+async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
+    """Open it with its password, without a lock. A backend that does not answer is told at once: restic would try for
+    a quarter of an hour."""
     digest, stop = Digest(speaks_restic=True), Stop()
     parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
     def hear(stream: Stream, data: bytes) -> None:
         for item in parsers[stream].feed(data):
             digest.take(item)
+        if digest.cause is not None:
+            stop.ask("cancelled")
 
     try:
-        environment = environment_for(repository, os.environ)
+        environment = environment_for(repository, os.environ, spare_cache)
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -98,11 +101,18 @@ async def _repository(name: str, repository: Repository, agent_file: AgentFile) 
                 stop.ask("timeout")
 
             nursery.start_soon(watch)
-            command = [agent_file.restic, "--no-lock", "cat", "config"]
+            flags = ["-o" + option for option in repository.options]
+            flags += [] if has_cache(environment) else ["--no-cache"]
+            command = [agent_file.restic, *flags, "--no-lock", "cat", "config"]
             code = await process.run(command, environment, hear, stop, _GRACE_SECONDS)
             nursery.cancel_scope.cancel()
     except (AgentFileError, OSError) as error:
         return Finding(False, f"repository {name}: {error}")
+    for parser in parsers.values():
+        for item in parser.finish():
+            digest.take(item)
+    if code != 0 and (cause := cause_of(digest)) is not None:
+        return Finding(False, f"repository {name}: {cause}")
     verdict = judge("snapshots", code, digest, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
     if verdict.status == "succeeded":
         return Finding(True, f"repository {name} opens with its password")

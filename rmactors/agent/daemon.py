@@ -57,7 +57,7 @@ async def run_agent(
     with state.held():
         async with open_outbox(state) as outbox:
             feed = LiveFeed()
-            workshop = Workshop(agent_file, outbox, feed)
+            workshop = Workshop(agent_file, outbox, feed, spare_cache=str(state.path / "cache"))
             timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
             instance_id = ids.new()

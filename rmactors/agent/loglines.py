@@ -15,10 +15,14 @@ LINES_A_FRAME: Final = 200
 """Keeps a frame under the limit whatever is in the lines."""
 
 HEAD_LINES: Final = 500
-TAIL_LINES: Final = 1_500
+TAIL_LINES: Final = 1_400
 """The end of a long output tells how it ended."""
+ERROR_LINES: Final = 100
+"""The last ones of stderr, which may lie before all that is still to be read of stdout. With the others, no more than
+the server holds while the start of the job is on its way to disk."""
 HEAD_BYTES: Final = 64 << 10
-TAIL_BYTES: Final = 184 << 10
+TAIL_BYTES: Final = 168 << 10
+ERROR_BYTES: Final = 16 << 10
 """As JSON; with what frames put around, under 256 KiB a job."""
 
 
@@ -37,35 +41,57 @@ def said(item: Item) -> wire.LogLine | None:
             return None
 
 
+class _Newest:
+    """The newest lines with their numbers, bounded. `add` gives back what had to go."""
+
+    def __init__(self, most: int, most_bytes: int) -> None:
+        self._most, self._most_bytes = most, most_bytes
+        self._bytes = 0
+        self.lines: deque[tuple[int, wire.LogLine]] = deque()
+
+    def add(self, number: int, line: wire.LogLine) -> list[tuple[int, wire.LogLine]]:
+        self.lines.append((number, line))
+        self._bytes += _bytes(line)
+        gone = []
+        while len(self.lines) > self._most or self._bytes > self._most_bytes:
+            gone.append(self.lines.popleft())
+            self._bytes -= _bytes(gone[-1][1])
+        return gone
+
+
 class KeptLines:
     """The head and the tail of an output, bounded in lines and bytes, whoever writes however much."""
 
     def __init__(self) -> None:
         self._count = 0
-        self._head: list[wire.LogLine] = []
-        self._head_bytes = 0
-        self._head_full = False
-        self._tail: deque[wire.LogLine] = deque()
-        self._tail_bytes = 0
+        self._head: list[tuple[int, wire.LogLine]] = []
+        self._head_room = HEAD_BYTES
+        self._tail = _Newest(TAIL_LINES, TAIL_BYTES)
+        self._errors = _Newest(ERROR_LINES, ERROR_BYTES)
 
     def add(self, line: wire.LogLine) -> None:
-        self._count += 1
-        size = _bytes(line)
-        if not self._head_full and len(self._head) < HEAD_LINES and self._head_bytes + size <= HEAD_BYTES:
-            self._head.append(line)
-            self._head_bytes += size
-            return
-        self._head_full = True  # also for a short line behind a long one: lines stay in order
-        self._tail.append(line)
-        self._tail_bytes += size
-        while len(self._tail) > TAIL_LINES or self._tail_bytes > TAIL_BYTES:
-            self._tail_bytes -= _bytes(self._tail.popleft())
+        number, self._count = self._count, self._count + 1
+        if number == len(self._head) < HEAD_LINES:  # once a line was too long for it, the head is complete
+            self._head_room -= _bytes(line)
+            if self._head_room >= 0:
+                self._head.append((number, line))
+                return
+        for old, gone in self._tail.add(number, line):
+            if gone.stream == "stderr":
+                self._errors.add(old, gone)
 
     def frames(self, job_id: str) -> Iterator[wire.JobLog]:
         """What was kept, under the numbers that the lines had: what is missing between is seen from them."""
-        for first, lines in ((0, self._head), (self._count - len(self._tail), list(self._tail))):
-            for start in range(0, len(lines), LINES_A_FRAME):
-                yield wire.JobLog(job_id, first + start, lines[start : start + LINES_A_FRAME])
+        first, part = 0, list[wire.LogLine]()
+        for number, line in [*self._head, *self._errors.lines, *self._tail.lines]:
+            if part and (number != first + len(part) or len(part) == LINES_A_FRAME):
+                yield wire.JobLog(job_id, first, part)
+                part = []
+            if not part:
+                first = number
+            part.append(line)
+        if part:
+            yield wire.JobLog(job_id, first, part)
 
 
 def _bytes(line: wire.LogLine) -> int:

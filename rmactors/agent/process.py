@@ -45,13 +45,17 @@ async def run(
     hear: Callable[[Stream, bytes], None],
     stop: Stop,
     grace_seconds: float,
+    started: Callable[[int], None] | None = None,
 ) -> int:
-    """Run `command` with stdin closed; its exit code, negative for a signal. `hear` gets its output as it comes.
+    """Run `command` with stdin closed; its exit code, negative for a signal. `hear` gets its output as it comes,
+    `started` its process number.
 
     `stop` sends SIGINT, after the grace SIGTERM to the whole session, then SIGKILL. Cancellation does the same and
     waits for it. Raises OSError where it cannot be started.
     """
     process, streams, lifeline = _start(command, environment, grace_seconds)
+    if started is not None:
+        started(process.pid)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_when_asked, process, stop, grace_seconds)

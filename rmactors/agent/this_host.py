@@ -3,8 +3,10 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +15,7 @@ OLDEST_RESTIC: Final = (0, 14)
 VERSION_SECONDS: Final = 10.0
 _LONGEST: Final = 200
 _VERSION: Final = re.compile(r"^restic (\d+\.\d+\.\d+\S*)", re.MULTILINE)
+_NUMBER: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def hostname() -> str:
@@ -113,3 +116,19 @@ def look_at_restic(restic: str = "restic") -> Restic:
 def restic_version(restic: str = "restic") -> str | None:
     """The version of the restic that jobs use; None where there is none."""
     return look_at_restic(restic).version
+
+
+def restic_number(restic: str = "restic") -> tuple[int, ...] | None:
+    """`0.18.0` as (0, 18, 0), which compares as versions do. Asks each program once; blocks like `restic_version`."""
+    path = shutil.which(restic)
+    try:
+        return _number(path, os.stat(path).st_mtime_ns) if path else None
+    except OSError:
+        return None
+
+
+@cache
+def _number(path: str, changed_at: int) -> tuple[int, ...] | None:
+    version = restic_version(path)
+    found = _NUMBER.match(version or "")
+    return tuple(map(int, found.groups())) if found else None

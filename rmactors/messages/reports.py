@@ -22,7 +22,8 @@ class StartReport:
 
 @dataclass(frozen=True, slots=True)
 class EndReport:
-    """A job ended on a host. `stats` is the agent's JSON object as text.
+    """A job ended on a host. `stats` is the agent's JSON object as text; `files_total` and `bytes_total` are what it
+    says of what a backup holds, None where it does not.
 
     `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None. `warning` is what
     the agent wants an operator to see although it did not decide the outcome, `unknown_schedule` the name of a schedule
@@ -48,6 +49,8 @@ class EndReport:
     received_at: int
     warning: str | None = None
     unknown_schedule: str | None = None
+    files_total: int | None = None
+    bytes_total: int | None = None
     said_start: int | None = None
 
 

@@ -353,7 +353,7 @@ class TouchConditions:
 
 @dataclass(frozen=True, slots=True)
 class SaveTrack:
-    """What the rules remember of (host, kind of alert, subject). `head` and `good` are JSON or None.
+    """What the rules remember of (host, kind of alert, subject). `head`, `good` and `usual` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
     """
@@ -366,6 +366,7 @@ class SaveTrack:
     good: str | None
     last_good_at: int | None
     quiet: bool
+    usual: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

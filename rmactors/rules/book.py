@@ -27,7 +27,7 @@ from rmactors.messages.writes import (
     SaveSchedule,
     Write,
 )
-from rmactors.rules import clocks, conditions, operators, overdue, runs, slots, wording
+from rmactors.rules import clocks, conditions, operators, overdue, runs, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep, plan_named
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key
@@ -65,6 +65,8 @@ def decide(book: Book, request: Decidable, fresh_id: str, least_grace: float) ->
             about = book.key_of(request.alert_id)
             if about is None:
                 return Verdict((operators.plain(request),), False, "not open: the store knows what became of it")
+            if about.kind == "backup_suspicious":
+                return suspicious.meant(book, about, request)
             decided = operators.resolve(about, book.track(about), request.by, request.note, request.at, request.audit)
             return keep(book, about, decided)
         case Change():
@@ -90,7 +92,7 @@ def look(
         return Verdict((), False, "its host has only just come back"), not_before + patience
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
     last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
-    text = wording.stale(schedule.name, slot, last)
+    text = wording.stale(schedule.name, slot, last, schedule.slots.timezone)
     verdict = keep(book, key, conditions.hold(key, book.track(key), text, now, fresh_id))
     return verdict, again
 

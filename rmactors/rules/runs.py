@@ -5,10 +5,10 @@ from dataclasses import replace
 from rmactors.clock import seconds
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.rules import clocks, conditions, overdue, plans, slots, wording
+from rmactors.rules import clocks, conditions, overdue, plans, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.outcomes import Outcome
-from rmactors.rules.track import Key
+from rmactors.rules.track import Key, Size
 from rmactors.vocabulary import FAILURE_ALERT, OnPartial
 
 DEFAULT_MAX_RUNTIME = 86_400.0
@@ -45,10 +45,15 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
-        plan=plans.plan_of(report.plan, schedule),
+        plan=plans.plan_of(report.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
-    judged = plans.judge(book, Key(report.host_id, kind, subject), outcome, fresh_id)
-    return Verdict((*writes, *judged.writes), changed or judged.changed, judged.why)
+    key, size = Key(report.host_id, kind, subject), Size(report.files_total, report.bytes_total)
+    judged = plans.judge(book, key, outcome, fresh_id)
+    writes, changed = (*writes, *judged.writes), changed or judged.changed
+    if (report.kind, report.status) != ("backup", "succeeded") or size == Size(None, None):
+        return Verdict(writes, changed, judged.why)
+    measured = suspicious.judge(book, key, outcome, size, fresh_id)
+    return Verdict((*writes, *measured.writes), changed or measured.changed, f"{judged.why}; {measured.why}")
 
 
 def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
@@ -59,7 +64,7 @@ def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
     at = clocks.earlier(lost.at, book.clock_offset)  # the ends that come after it carry the host's own times
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
-        at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule),
+        at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
     judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
     return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
@@ -115,3 +120,7 @@ def _label(schedule: Schedule | None, plan: str | None) -> str:
 
 def _on_partial(schedule: Schedule | None) -> OnPartial:
     return schedule.on_partial if schedule is not None else "alert"
+
+
+def _zone(schedule: Schedule | None) -> str:
+    return schedule.slots.timezone if schedule is not None else "UTC"

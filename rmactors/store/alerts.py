@@ -147,18 +147,18 @@ def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
 
 @handles(SaveTrack)
 def save_track(tx: Transaction, write: SaveTrack) -> None:
-    what = (write.head, write.good, write.last_good_at, int(write.quiet))
+    what = (write.head, write.good, write.last_good_at, int(write.quiet), write.usual)
     key = (write.host_id, write.kind, write.subject)
     if write.version == 1:
         saved = tx.changed(
-            "INSERT INTO tracks (host_id, kind, subject, version, head, good, last_good_at, quiet) VALUES"
-            " (?, ?, ?, 1, ?, ?, ?, ?)"
+            "INSERT INTO tracks (host_id, kind, subject, version, head, good, last_good_at, quiet, usual)"
+            " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)"
             " ON CONFLICT (host_id, kind, subject) DO NOTHING",
             (*key, *what),
         )
     else:
         saved = tx.changed(
-            "UPDATE tracks SET version = ?, head = ?, good = ?, last_good_at = ?, quiet = ?"
+            "UPDATE tracks SET version = ?, head = ?, good = ?, last_good_at = ?, quiet = ?, usual = ?"
             " WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
             (write.version, *what, *key, write.version - 1),
         )

@@ -11,7 +11,7 @@ from rmactors.rules.clocks import believed
 from rmactors.rules.host import Book, Schedule, plan_named
 from rmactors.rules.overdue import limit_hours
 from rmactors.rules.slots import Slots
-from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
+from rmactors.rules.track import Key, OpenAlert, Track, head_from_json, usual_from_json
 from rmactors.under_way import RunningJob
 from rmactors.vocabulary import ChannelKind, Priority
 
@@ -38,7 +38,7 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         key, head = Key(row["host_id"], row["kind"], row["subject"]), head_from_json(row["head"])
         good = head_from_json(row["good"]) or (head if head is not None and head.verdict == "good" else None)
         hosts[key.host_id].tracks[key] = Track(
-            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"]
+            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"], usual_from_json(row["usual"])
         )
     for row in connection.execute(
         "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608

@@ -248,6 +248,9 @@ def _queue(
         "actor": actor,
         "note": note,
     }
+    zone = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
+    if zone is not None:
+        body["zone"] = zone["timezone"]
     if event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id):
         body["again"] = True
     seq = tx.row(

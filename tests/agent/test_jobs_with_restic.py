@@ -258,7 +258,7 @@ async def test_stopping_the_agent_stops_restic_and_keeps_the_end(
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         end = await server.an_end(job_id)
         nursery.cancel_scope.cancel()
-    assert (end.status, end.error) == ("cancelled", "the agent was stopped")
+    assert (end.status, end.reason, end.error) == ("failed", "terminated", "the agent was stopped")
 
 
 async def test_what_is_not_allowed_is_refused(

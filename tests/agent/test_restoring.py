@@ -120,7 +120,7 @@ async def test_a_restore_from_a_damaged_repository_counts_what_it_has_brought(re
     end = await restores.do("restore")
     assert end.verdict.status == "failed"
     assert end.verdict.reason != "nothing_done"
-    assert end.stats["files_restored"] == len(restores.landed(end)) if "restored_into" in end.stats else 0
+    assert end.stats["files_restored"] == (len(restores.landed(end)) if "restored_into" in end.stats else 0)
 
 
 async def test_a_restore_takes_no_lock_and_leaves_none(restores: Restores) -> None:

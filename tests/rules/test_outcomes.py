@@ -20,9 +20,9 @@ from rmactors.messages.writes import (
     WorsenAlert,
 )
 from rmactors.rules import operators
-from rmactors.rules.outcomes import LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
-from rmactors.rules.track import EMPTY, Decision, Head, Key, Track, head_from_json
-from rmactors.vocabulary import JobEnd, OnPartial
+from rmactors.rules.outcomes import CAUSE_KEPT, LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
+from rmactors.rules.track import EMPTY, Decision, Head, Key, Track, head_from_json, head_to_json
+from rmactors.vocabulary import JobEnd, OnPartial, Reason
 
 KEY = Key("host", "backup_failed", "sched")
 AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")
@@ -324,6 +324,48 @@ def test_a_failure_says_when_the_last_good_one_was() -> None:
 def test_verdicts(status: JobEnd, on_partial: OnPartial, verdict: str | None) -> None:
     word = {status: word for word, status in STATUS.items() if word != "lost"}[status]
     assert verdict_of(outcome(word, "A", 1, on_partial=on_partial)) == verdict
+
+
+def told(track: Track, job: str, minute: int, reason: Reason, error: str | None = None) -> tuple[Track, str]:
+    what = replace(outcome("bad", job, minute), reason=reason, error=error, zone="Europe/Berlin")
+    decision = judge(KEY, track, what, "fresh")
+    (message,) = [write.message for write in decision.writes if isinstance(write, RaiseAlert | TouchAlert)]
+    return decision.track, message
+
+
+def test_a_lock_that_follows_a_failure_keeps_telling_of_that_failure() -> None:
+    track, _ = told(EMPTY, "A", 1, "error", "connection lost")
+    for job, minute in (("B", 60), ("C", 120)):
+        track, message = told(track, job, minute, "locked")
+        assert "the repository's lock. It began on Thursday 1970-01-01 01:01 CET: connection lost." in message
+    track, message = told(track, "D", 180, "wrong_password")
+    assert "wrong password" in message
+    assert "It began" not in message
+    track, message = told(track, "E", 240, "locked")
+    assert "It began on Thursday 1970-01-01 04:00 CET: wrong password." in message
+    assert head_from_json(head_to_json(track.head)) == track.head
+
+
+def test_a_lock_that_nothing_came_before_is_told_as_it_is() -> None:
+    track, message = told(EMPTY, "A", 1, "locked")
+    assert "It began" not in message
+    _, message = told(track, "B", 2, "locked")
+    assert "It began" not in message
+    after_good = judge(KEY, told(EMPTY, "A", 1, "error", "gone")[0], outcome("good", "B", 2), "x").track
+    _, message = told(after_good, "C", 3, "locked")
+    assert "It began" not in message
+
+
+def test_the_real_end_of_a_loss_does_not_begin_with_the_loss() -> None:
+    lost = judge(KEY, EMPTY, outcome("lost", "A", 5), "fresh").track
+    _, message = told(lost, "A", 4, "locked")
+    assert "It began" not in message
+
+
+def test_a_long_cause_is_cut() -> None:
+    track, _ = told(EMPTY, "A", 1, "error", "x" * 5000)
+    assert track.head is not None
+    assert track.head.cause == "x" * CAUSE_KEPT
 
 
 def test_a_missing_source_is_bad_even_where_partial_is_well() -> None:

@@ -61,6 +61,13 @@ def test_a_notice_carries_all_that_it_tells(ledger: Ledger) -> None:
     assert acknowledged == {**raised, "occurred_at": minute(2), "actor": "anna", "note": "on it"}
 
 
+def test_a_notice_about_a_schedule_carries_its_zone(ledger: Ledger) -> None:
+    ledger.channel()
+    host = ledger.host()
+    ledger.raise_(host, ledger.schedule(host, timezone="Europe/Berlin"))
+    assert json.loads(ledger.value("SELECT body FROM deliveries"))["zone"] == "Europe/Berlin"
+
+
 def test_a_resolution_tells_why_it_is_over(ledger: Ledger) -> None:
     ledger.channel()
     alert = ledger.raise_(ledger.host())
