@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check coverage machine format bench soak drill install-guide service-drill screenshots wheel clean
+.PHONY: demo test check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -48,6 +48,11 @@ drill: $(VENV)/installed-dev
 install-guide: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-curl
 	$(BIN)/python -m bench.install_guide
+
+# Both in a Debian that has nothing yet, in a folder: make fresh-debian SUITE=trixie. As root.
+SUITE ?= trixie
+fresh-debian:
+	bench/fresh_debian.sh $(SUITE)
 
 service-drill: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-tools
@@ -110,13 +115,16 @@ debian-venv: apt-lists
 	else echo "This Python cannot make virtual environments. Type: sudo apt-get install python3-venv" >&2; exit 1; fi
 
 # nginx, caddy, Prometheus and systemd-nspawn as Debian ships them, unpacked beside the virtual environment: nothing of
-# the machine changes, and no service starts.
+# the machine changes, and no service starts. promtool is a package of its own since Debian 13.
+TOOLS := $(VENV)/tools
+TOOLS_THERE = for name in sbin/nginx bin/caddy bin/prometheus bin/promtool bin/systemd-nspawn; do [ -x $(TOOLS)/usr/$$name ] || exit 1; done
 debian-tools: | $(VENV)/bin/pip
-	@test -e $(VENV)/tools/unpacked && exit 0; mkdir -p $(VENV)/tools && cd $(VENV)/tools && \
-	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus systemd-container >/dev/null 2>&1; }; \
-	if get || { [ -n "$(APT)" ] && apt-get update -q >/dev/null && get; }; \
-	then for package in *.deb; do dpkg -x $$package . || exit 1; done; rm -f ./*.deb; touch unpacked; \
-	else echo "The tests of deploy/ need Debian's nginx, caddy and prometheus, which cannot be fetched here." >&2; fi
+	@($(TOOLS_THERE)) && exit 0; mkdir -p $(TOOLS)/debs && cd $(TOOLS)/debs || exit 1; \
+	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus systemd-container \
+	$$(apt-cache search --names-only '^promtool$$' | cut -d' ' -f1) >/dev/null 2>&1; }; \
+	get || { [ -n "$(APT)" ] && apt-get update -q >/dev/null && get; }; \
+	for package in *.deb; do dpkg -x $$package .. 2>/dev/null; done; cd "$(CURDIR)" && rm -rf $(TOOLS)/debs; \
+	($(TOOLS_THERE)) || echo "The tests of deploy/ need Debian's nginx, caddy, prometheus and promtool, which cannot be fetched here." >&2
 
 # Once for each call of make, and only where something is missing.
 apt-lists:

@@ -461,9 +461,8 @@ async def _say_ready(server: Server) -> None:
         f"{PRODUCT} {__version__}: pages on {settings.public_url}, agents on {settings.public_agent_url}",
         version=__version__, url=settings.public_url, agent_url=settings.public_agent_url, data_dir=settings.data_dir,
     )  # fmt: skip
-    if not settings.cookie_secure:
-        text = "RM_COOKIE_SECURE is false: anyone on the network path can take over a session."
-        _say(settings, "server.insecure", text, logging.WARNING)
+    for text in settings.warnings:
+        _say(settings, "server.insecure" if "COOKIE" in text else "server.settings", text, logging.WARNING)
     if server.setup_token is None:
         return
     if settings.log_format == "json":  # programs collect and keep what they read: no token there

@@ -2,9 +2,15 @@
 
 import json
 
+import msgspec
+from msgspec import Struct
+
 from rmactors import clock, wire
 from rmactors.messages.reports import EndReport, StartReport
 from rmactors.messages.writes import RecordHello
+
+LONGEST_REMARK = 200
+"""Characters of a text in stats."""
 
 
 class BadStats(ValueError):
@@ -42,6 +48,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
     stats = bytes(frame.stats).decode()
     if not stats.lstrip().startswith("{"):
         raise BadStats("`stats` must be an object")
+    warning, unknown_schedule = _remarks(stats)
     finished_at = min(clock.from_datetime(frame.finished_at), received_at)
     return EndReport(
         host_id,
@@ -60,4 +67,47 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         spool_id,
         frame.seq if spool_id is not None else None,
         received_at,
+        warning,
+        unknown_schedule,
+        *sizes(stats),
     )
+
+
+def _remarks(stats: str) -> tuple[str | None, str | None]:
+    """`warning` and `unknown_schedule` of a job's stats. Read only where they may be there: most have neither."""
+    if '"warning"' not in stats and '"unknown_schedule"' not in stats:
+        return None, None
+    try:
+        found = json.loads(stats)
+    except (ValueError, RecursionError):
+        return None, None
+    warning, name = _text(found.get("warning")), _text(found.get("unknown_schedule"))
+    if name is not None and warning is None:
+        warning = f"there is no schedule {name!r} on this host; counted without one"
+    return warning, name
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        return None
+    return "".join(c if c.isprintable() else "\ufffd" for c in value.strip()[:LONGEST_REMARK])
+
+
+class _Sizes(Struct):
+    """As they come: a number may be too large for us, or none."""
+
+    files_total: object = None
+    bytes_total: object = None
+
+
+def sizes(stats: str) -> tuple[int | None, int | None]:
+    """(files, bytes) that a backup holds, where its stats say so in whole numbers that can be kept."""
+    try:
+        found = msgspec.json.decode(stats, type=_Sizes)
+    except (msgspec.DecodeError, RecursionError):
+        return None, None
+    return _count(found.files_total), _count(found.bytes_total)
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and 0 <= value < 1 << 63 else None

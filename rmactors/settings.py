@@ -4,7 +4,7 @@ import difflib
 import ipaddress
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -80,6 +80,11 @@ class Settings:
         return (self.agent_url or f"{'wss' if self.tls else 'ws'}://{own_address(self.agent_listen)}").rstrip("/")
 
     @property
+    def warnings(self) -> list[str]:
+        """What works only in part as it is set, and what to do. Sentences."""
+        return list(_doubts(self))
+
+    @property
     def database(self) -> Path:
         return Path(self.data_dir) / "rm.db"
 
@@ -106,12 +111,12 @@ def split_address(text: str) -> tuple[str, int]:
         except ValueError:
             raise ValueError(f"{text!r}: only an IPv6 address stands in brackets") from None
         return host[1:-1], int(port)
+    if any(character in host for character in "/@?#[] "):
+        raise ValueError(f"{text!r} is not host:port")
     if ":" in host:
         raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [{host}]:{port}")
     if "*" in host:
         raise ValueError(f"{text!r}: * stands for all addresses, and only alone, as in *:{port}")
-    if any(character in host for character in "/@?#[] "):
-        raise ValueError(f"{text!r} is not host:port")
     return host, int(port)
 
 
@@ -120,6 +125,35 @@ def own_address(text: str) -> str:
     host, port = split_address(text)
     host = _ON_THIS_MACHINE.get(host, host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback_name(name: str) -> bool:
+    """Whether browsers take this host name for their own machine, and so for secure."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost" or name.lower().endswith(".localhost")
+
+
+def _doubts(settings: Settings) -> Iterator[str]:
+    host, port = split_address(settings.listen)
+    elsewhere = not is_loopback_name(host)
+    public = urlsplit(settings.public_url)
+    plain = public.scheme == "http" and not settings.tls
+    if not settings.cookie_secure:
+        yield "RM_COOKIE_SECURE is false: anyone on the network path can take over a session."
+    elif plain and (elsewhere or not is_loopback_name(public.hostname or "")):
+        yield (
+            "Signing in from other machines will not work: the pages are served over plain HTTP, and browsers drop the"
+            " session cookie there. Set RM_TLS_CERT_FILE and RM_TLS_KEY_FILE, or put a proxy that speaks TLS in front"
+            " and its https:// address into RM_BASE_URL. On a network that you trust, RM_COOKIE_SECURE=false works too."
+        )
+    if host in _ON_THIS_MACHINE and not settings.base_url:
+        yield (
+            f"RM_BASE_URL is not set: links in messages lead to {settings.public_url}, which works on this machine"
+            f" alone, and the pages answer to addresses only, not to names. Set it to the address that people use,"
+            f" such as {public.scheme}://backup.example:{port}."
+        )
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file: str | None = None) -> Settings:

@@ -150,12 +150,15 @@ Report = JobStarted | JobFinished
 
 
 class ScheduleInfo(Struct, frozen=True):
-    """A schedule as an agent keeps it. Durations in seconds; what is left out is as the API has it."""
+    """A schedule as an agent keeps it. Durations in seconds; what is left out is as the API has it.
+
+    `cron` is empty where one of the last two is given in its place: an agent that does not know them runs nothing.
+    """
 
     id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str = ""
     timezone: str = "UTC"
     enabled: bool = True
     mode: Literal["agent", "external"] = "agent"
@@ -163,6 +166,8 @@ class ScheduleInfo(Struct, frozen=True):
     max_runtime_seconds: float = 86_400.0
     on_partial: Literal["alert", "ok"] = "alert"
     params: dict[str, Any] = {}
+    on_calendar: str | None = None
+    every_hours: float | None = None
 
 
 class Enrolled(Frame, tag="enrolled", frozen=True):

@@ -1,5 +1,6 @@
 """What an agent says, in the server's terms."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -72,6 +73,29 @@ def test_stats_must_be_an_object(stats: bytes) -> None:
         reports.end("host", finished(stats=Raw(stats)), None, NOW)
 
 
+@pytest.mark.parametrize(
+    ("stats", "files", "data"),
+    [
+        (b'{"files_total": 12, "bytes_total": 3400}', 12, 3400),
+        (b'{"files_total": 0, "bytes_total": 0}', 0, 0),
+        (b'{"files_total": 12}', 12, None),
+        (b'{"files_new": 12, "nested": {"files_total": 3}}', None, None),
+        (b"{}", None, None),
+        # whatever else an agent may say is none of the two numbers
+        (b'{"files_total": "12", "bytes_total": null}', None, None),
+        (b'{"files_total": true, "bytes_total": 1.5}', None, None),
+        (b'{"files_total": -1, "bytes_total": [1]}', None, None),
+        (b'{"files_total": 9223372036854775807, "bytes_total": 9223372036854775808}', 9223372036854775807, None),
+        (b'{"files_total": 1' + b"0" * 400 + b', "bytes_total": 1e400}', None, None),
+        (b'{"files_total": 1, "files_total": 2}', 2, None),
+        (b'{"files_total": 1, "bytes_total"', None, None),
+    ],
+)
+def test_what_a_backup_holds_is_read_from_its_stats(stats: bytes, files: int | None, data: int | None) -> None:
+    report = reports.end("host", finished(stats=Raw(stats)), None, NOW)
+    assert (report.files_total, report.bytes_total) == (files, data)
+
+
 def test_the_ends_of_the_calendar_are_times_too() -> None:
     first = datetime(1, 1, 1, tzinfo=UTC)
     last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=timezone(timedelta(hours=-12)))
@@ -96,3 +120,25 @@ def test_a_hello_of_a_command_that_only_reports_is_no_sign_of_life() -> None:
     hello = reports.hello("host", wire.Hello(wire.ProtocolRange(1, 1), "instance", "report"), NOW)
     assert hello.report_only
     assert (hello.restic_version, hello.plans) == (None, "[]")
+
+
+@pytest.mark.parametrize(
+    ("stats", "warning", "unknown"),
+    [
+        ('{"n": 1}', None, None),
+        ('{"warning": "a restic in this command failed"}', "a restic in this command failed", None),
+        ('{"warning": "w", "unknown_schedule": "nihgtly"}', "w", "nihgtly"),
+        ('{"unknown_schedule": "nihgtly"}',
+         "there is no schedule 'nihgtly' on this host; counted without one", "nihgtly"),
+        # whatever an agent sends
+        ('{"warning": 3, "unknown_schedule": null}', None, None),
+        ('{"warning": "  "}', None, None),
+        ('{"warning": "a\\nb\\u0007"}', "a\ufffdb\ufffd", None),
+        ('{"n": "\\"warning\\"", "warning"', None, None),
+        (json.dumps({"unknown_schedule": "x" * 300, "warning": "y" * 300}), "y" * 200, "x" * 200),
+        ('{"a": ' + "[" * 100_000 + ', "warning": ""', None, None),
+    ],
+)  # fmt: skip
+def test_what_an_operator_should_see_stands_in_the_stats(stats: str, warning: str | None, unknown: str | None) -> None:
+    report = reports.end("host", finished(stats=Raw(stats.encode())), "spool", NOW)
+    assert (report.warning, report.unknown_schedule) == (warning, unknown)

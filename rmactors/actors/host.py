@@ -302,6 +302,8 @@ class _Host:
                 await self._refuse(greeted.link, problem, at)
                 return
             await self._ports.to_rules.send(request)
+            if isinstance(request, JudgeEnd) and (name := request.report.unknown_schedule) is not None:
+                await self._note_unknown_schedule(name, at)
         await self._count(greeted, at)
 
     def _set_out(self, step: Step, frame: wire.Report, greeted: Greeted, waiter: Waiter, at: int) -> Request:
@@ -363,6 +365,12 @@ class _Host:
         """A report that can never be taken: the agent drops it, an operator sees it on the host's page."""
         link.send(wire.Ack(seq, refused=code, detail=detail))
         await self._note(code, f"A report was refused: {detail}", at)
+
+    async def _note_unknown_schedule(self, name: str, at: int) -> None:
+        """Once for each name, not for each run: its id is made of it."""
+        detail = f"`exec --schedule {name}`: runs under this name count for no schedule. Is it mistyped, or deleted?"
+        note = NoteOnHost(ids.derived(self._id, "unknown_schedule", name), self._id, at, "unknown_schedule", detail)
+        await self._ports.to_store.send(Commit((note,), no_reply))
 
     async def _note(self, code: str, detail: str, at: int) -> None:
         await self._ports.to_store.send(Commit((NoteOnHost(ids.new(), self._id, at, code, detail),), no_reply))

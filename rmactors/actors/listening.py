@@ -9,7 +9,7 @@ from rmactors.settings import ALL_ADDRESSES, split_address
 
 @dataclass(slots=True)
 class Port:
-    """An address to listen on, from the settings. The first `take` gives what `open` opened, later ones open again."""
+    """What to listen on, as in the settings. The first `take` gives what `open` opened, a later one opens again."""
 
     address: str
     backlog: int

@@ -56,6 +56,7 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
+from rmactors.rules import overdue
 from rmactors.rules.book import Decidable, decide, look
 from rmactors.rules.host import Book, Schedule
 from rmactors.rules.operators import plain
@@ -70,6 +71,8 @@ TRIES = 5
 
 
 Presence = Literal["away", "online", "reports_only"]
+Question = Literal["slot", "age"]
+"""What is looked at when a schedule is due: whether a slot of it was missed, or its newest good backup is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +161,8 @@ class _Rules:
         self._desks: dict[str, _Desk] = {}
         self._alerts: dict[str, str] = {}  # open alert → host
         self._schedules: dict[str, str] = {}  # schedule → host
-        self._due: list[tuple[int, str]] = []  # heap of (when, schedule)
-        self._due_at: dict[str, int] = {}  # schedule → its one valid entry in the heap
+        self._due: list[tuple[int, str, Question]] = []  # heap of (when, schedule, what to look at)
+        self._due_at: dict[tuple[str, Question], int] = {}  # → its one valid entry in the heap
         self._returns: list[HostReturned] = []  # not on disk: nobody waits for an answer, so they are decided again
 
     async def load(self) -> None:
@@ -330,30 +333,36 @@ class _Rules:
             if desk is not None and desk.presence == "online":
                 await self._decide(returned.host_id, returned)
         while self._due and self._due[0][0] <= tick.at:
-            when, schedule_id = heapq.heappop(self._due)
-            if self._due_at.get(schedule_id) == when:
-                del self._due_at[schedule_id]
-                await self._look(schedule_id, tick)
+            when, schedule_id, question = heapq.heappop(self._due)
+            if self._due_at.get((schedule_id, question)) == when:
+                del self._due_at[schedule_id, question]
+                await self._look(schedule_id, question, tick)
 
-    async def _look(self, schedule_id: str, tick: Tick) -> None:
-        """A slot of this schedule may have been missed."""
+    async def _look(self, schedule_id: str, question: Question, tick: Tick) -> None:
+        """A slot of this schedule may have been missed, or its newest good backup may be too old."""
         desk = self._desks.get(self._schedules.get(schedule_id, ""))
         schedule = desk.book.schedules.get(schedule_id) if desk is not None else None
-        if desk is None or schedule is None or schedule.deleted or not schedule.enabled or desk.presence == "away":
+        if desk is None or schedule is None or schedule.deleted or not schedule.enabled:
+            return
+        if question == "slot" and desk.presence == "away":
             return
         if desk.broken:
-            self._push(tick.at + 1, schedule_id)
+            self._push(tick.at + 1, schedule_id, question)
             if not desk.in_flight:  # it could not be read again when it broke
                 await self._reload(desk)
             return
-        back_since = desk.present_since if desk.presence == "online" else 0
-        verdict, again = look(
-            desk.book, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
-        )
+        if question == "age":
+            verdict, again = overdue.look(desk.book, schedule, tick.at, ids.new())
+        else:
+            back_since = desk.present_since if desk.presence == "online" else 0
+            verdict, again = look(
+                desk.book, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
+            )
         if verdict.writes:
             _log.debug("host %s: %s", desk.book.host_id, verdict.why)
             await self._commit(desk, verdict.writes, tick, TRIES, changed=True)
-        self._push(again, schedule_id)
+        if again is not None:
+            self._push(again, schedule_id, question)
 
     async def _presence(self, message: HostReturned | HostGone) -> None:
         desk = self._desks.get(message.host_id)
@@ -390,8 +399,9 @@ class _Rules:
         for key, track in book.tracks.items():
             if track.alert is not None:
                 self._alerts[track.alert.id] = key.host_id
-        for schedule_id in book.schedules:
-            self._schedules[schedule_id] = book.host_id
+        for schedule in book.schedules.values():
+            self._schedules[schedule.id] = book.host_id
+            self._watch_age(schedule)
         if book.has_reported and not book.has_said_hello:
             desk.presence = "reports_only"
             self._watch_all(desk)
@@ -416,6 +426,7 @@ class _Rules:
                 case SaveSchedule():
                     self._schedules[write.schedule_id] = desk.book.host_id
                     self._watch(desk, desk.book.schedules[write.schedule_id])
+                    self._watch_age(desk.book.schedules[write.schedule_id])
                 case _:
                     pass
 
@@ -428,11 +439,23 @@ class _Rules:
         if schedule.enabled and not schedule.deleted and desk.presence != "away":
             patience = seconds(max(schedule.slots.grace_seconds, self._timing.stale_grace_seconds))
             since = max(desk.present_since, schedule.slots.anchor_at)
-            self._push(max(since + patience, self._timing.started_at + self._timing.restart_grace), schedule.id)
+            self._push(self._after_start(since + patience), schedule.id, "slot")
 
-    def _push(self, when: int, schedule_id: str) -> None:
-        self._due_at[schedule_id] = when
-        heapq.heappush(self._due, (when, schedule_id))
+    def _watch_age(self, schedule: Schedule) -> None:
+        """Look at a schedule when its newest good backup is too old, wherever its host is then."""
+        due = overdue.due_at(schedule)
+        if due is not None:
+            due = self._after_start(due)
+            if due < self._due_at.get((schedule.id, "age"), due + 1):  # an earlier look finds out when the next is due
+                self._push(due, schedule.id, "age")
+
+    def _after_start(self, when: int) -> int:
+        """After a start of the server, what hosts have to tell comes first."""
+        return max(when, self._timing.started_at + self._timing.restart_grace)
+
+    def _push(self, when: int, schedule_id: str, question: Question) -> None:
+        self._due_at[schedule_id, question] = when
+        heapq.heappush(self._due, (when, schedule_id, question))
 
 
 def _give_up(waiting: list[tuple[Decidable, int]]) -> None:

@@ -3,7 +3,6 @@
 Owns the memory of this agent's own restics that ended badly, so that a lock met the morning after is known as theirs.
 """
 
-import json
 from collections import OrderedDict
 from typing import Final
 
@@ -42,16 +41,3 @@ def explained(words: str, left_by: str | None, unlock_failed: str | None) -> str
     if unlock_failed is None:
         return f"{text}; `restic unlock` removes it"
     return f"{text}; it cannot be removed ({unlock_failed}): run `restic unlock` with a key that may delete"
-
-
-def stay(count: int, first: str) -> str:
-    """What to say of locks that `restic unlock` left. `first` is one of them, as `restic cat lock` shows it."""
-    try:
-        found = json.loads(first)
-        owner = f" of pid {int(found['pid'])} on {str(found['hostname'])[:60]}"
-    except (ValueError, KeyError, TypeError):
-        owner = ""
-    return (
-        f"{count} lock{'s' if count > 1 else ''}{owner} stay{'' if count > 1 else 's'}: not stale, as far as restic "
-        "can tell. If nothing runs there: `restic unlock --remove-all`"
-    )

@@ -62,7 +62,7 @@ async def run(
             async with trio.open_nursery() as pumps:
                 for name, stream in streams.items():
                     pumps.start_soon(_pump, stream, name, hear)
-                await _wait(process)
+                await wait_for(process)
                 await _kill_the_rest(process)
                 pumps.cancel_scope.deadline = trio.current_time() + _STRAGGLERS_SECONDS
             nursery.cancel_scope.cancel()
@@ -71,7 +71,7 @@ async def run(
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end, process, grace_seconds)
-                    await _wait(process)
+                    await wait_for(process)
                     nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True):
             await _kill_the_rest(process)
@@ -125,7 +125,7 @@ async def _pump(source: trio.lowlevel.FdStream, name: Stream, hear: Callable[[St
         hear(name, bytes(data))
 
 
-async def _wait(process: subprocess.Popen[bytes]) -> None:
+async def wait_for(process: subprocess.Popen[bytes]) -> None:
     """Until the process has ended, and been reaped."""
     try:
         pidfd = os.pidfd_open(process.pid)

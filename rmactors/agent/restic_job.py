@@ -6,25 +6,26 @@ workshop's affair.
 
 import logging
 import os
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Final, assert_never
 
 import trio
 
 from rmactors import wire
-from rmactors.agent import process, this_host
+from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
 from rmactors.agent.environment import environment_for, has_cache
-from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
-from rmactors.agent.locks import Leftovers, explained, is_dead, stay
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers, explained, is_dead
+from rmactors.agent.loglines import LONGEST_LINE, said
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
+from rmactors.agent.restic_steps import Counters, Outcome, Run
 from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.summary_line import in_a_line
 from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
+from rmactors.vocabulary import JobKind
 
 log = logging.getLogger(__name__)
 
@@ -33,31 +34,15 @@ _LONGEST_LOCK_PAUSE: Final = 60.0
 _RETRIES_LOCKS: Final = (0, 16)
 """The first restic that has --retry-lock."""
 _CAUSES_TOLD: Final = 20
-_MOST_LISTED: Final = 100
+_LONGEST_ANSWER: Final = 64 << 20
+"""Bytes: some ten thousand snapshots."""
 _CLEAR_UP_SECONDS: Final = 60.0
 _LAST_CLEAR_UP_SECONDS: Final = 15.0
 """Of a service manager's patience, which the grace for restic has used some of already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the job ended. `exit_code` is restic's, None where it never ran."""
-
-    verdict: Verdict
-    exit_code: int | None
-    stats: dict[str, Any]
-
-
 STOPPED: Final = Outcome(Verdict("failed", "terminated", "the agent was stopped"), None, {})
 """No operator asked for that: an agent that is restarted in every slot would else be silent for ever."""
-
-
-class Counters(Protocol):
-    """Named numbers on disk."""
-
-    async def number(self, name: str) -> int: ...
-
-    async def count_on(self, name: str) -> None: ...
 
 
 class ResticJob:
@@ -122,7 +107,25 @@ class ResticJob:
             except OSError as error:
                 words = f"cannot make {self._work.restore_into}: {error.strerror}"
                 return Outcome(Verdict("failed", "error", words), None, {})
-        return await self._with_locks(environment, missing)
+        return await self._steps(_OnRepository(self, environment, missing))
+
+    async def _steps(self, restic: "_OnRepository") -> Outcome:
+        match self._work.kind:
+            case "forget":
+                return await forgetting.forget(restic, self._work, self._counters)
+            case "restore":
+                return await restoring.restore(restic, self._work, self._counters)
+            case "unlock":
+                return await unlocking.unlock(restic)
+            case "snapshots":
+                return await listing.snapshots(restic, self._work, self._counters)
+            case "backup" | "prune" | "check" | "init" | "diff":
+                run = await restic.run(self._work.kind, *await self._arguments())
+                if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
+                    await self._turn_is_over(self._work.rotation[0])
+                return run.outcome(self._numbers(run.digest))
+            case _:
+                assert_never(self._work.kind)
 
     async def _look_at_sources(self) -> list[str] | None:
         """Which of them are missing. None where the job was stopped first: a dead network mount never answers."""
@@ -143,9 +146,10 @@ class ResticJob:
         ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
         return Outcome(ended, None, {})
 
-    async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
+    async def with_locks(
+        self, kind: JobKind, arguments: Sequence[str], environment: Mapping[str, str], missing: Sequence[str]
+    ) -> Run:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
-        arguments = await self._arguments(environment)
         version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
@@ -153,19 +157,16 @@ class ResticJob:
         waiting: tuple[str, ...] = ()
         while True:
             code, digest = await self._restic((*waiting, *arguments), environment)
-            verdict = judge(
-                self._work.kind, code, digest,
-                stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds,
-            )  # fmt: skip
+            verdict = self._judged(kind, code, digest, missing)
             self._remember_end(verdict, digest)
             if self._stop.reason is not None and code != 0:
                 await self._clear_up(environment)
-            if verdict.reason != "locked" or self._work.kind == "unlock":
+            if verdict.reason != "locked" or kind == "unlock":
                 break
             lock = digest.lock
             if lock is not None and is_dead(lock):
                 if not unlocked and "unlock" in self._file.allow:
-                    self._tell(f"{lock} is no more: removing its lock")
+                    self.tell(f"{lock} is no more: removing its lock")
                     unlocked = True
                     unlock_failed = await self._unlock(environment)
                     if unlock_failed is None:
@@ -179,7 +180,7 @@ class ResticJob:
             left = deadline - trio.current_time()
             if left <= 0:
                 break
-            self._tell(f"{verdict.error}; trying again")
+            self.tell(f"{verdict.error}; trying again")
             if version is not None and version >= _RETRIES_LOCKS:
                 # restic waits itself, without another look at the password; in parts, so that a lock whose owner
                 # has died meanwhile is seen
@@ -188,16 +189,23 @@ class ResticJob:
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
-                return self._stopped(digest)
+                return Run(code, digest, self._stopped(digest).verdict)
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
-        if self._work.rotation is not None and verdict.reason in {"ok", "corrupt"}:
-            await self._turn_is_over(self._work.rotation[0])
-        stats = self._numbers(digest)
-        if self._work.kind == "unlock" and verdict.status == "succeeded":
-            verdict = replace(verdict, warning=await self._locks_left(environment, stats))
-        if verdict.warning is not None:
-            stats["warning"] = verdict.warning
-        return Outcome(verdict, code, stats)
+        return Run(code, digest, verdict)
+
+    async def answer(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Run:
+        """Run what only reads; its stdout is the answer."""
+        out = bytearray()
+        code, digest = await self._restic(arguments, environment, out)
+        verdict = self._judged("snapshots", code, digest, ())
+        if verdict.status == "succeeded" and len(out) >= _LONGEST_ANSWER:
+            verdict = Verdict("failed", "error", f"restic's answer to `{arguments[0]}` is longer than 64 MiB")
+        return Run(code, digest, verdict, bytes(out))
+
+    def _judged(self, kind: JobKind, code: int, digest: Digest, missing: Sequence[str]) -> Verdict:
+        return judge(
+            kind, code, digest, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
+        )
 
     def _remember_end(self, verdict: Verdict, digest: Digest) -> None:
         """Should the restic that just ended have left its lock, the next who meets that lock is to know whose it is."""
@@ -210,18 +218,6 @@ class ResticJob:
         elif verdict.status in {"failed", "cancelled"}:
             ended = "was cancelled" if verdict.status == "cancelled" else "failed"
             self.leftovers.remember(self._pid, f"{of} that {ended} at {at} ({verdict.error})"[:400])
-
-    async def _locks_left(self, environment: Mapping[str, str], stats: dict[str, Any]) -> str | None:
-        """What to say of the locks that an unlock left: restic says nothing of them, and 0.14 that it removed them."""
-        listed = Digest()
-        code = await self._command([self._file.restic, "--no-lock", "list", "locks"], environment, listed, quiet=True)
-        ids = [line for line in listed.last_stdout if re.fullmatch(r"[0-9a-f]{64}", line)]
-        if code != 0 or not ids:
-            return None
-        stats["locks_left"] = len(ids)
-        shown = Digest()
-        await self._command([self._file.restic, "--no-lock", "cat", "lock", ids[0]], environment, shown, quiet=True)
-        return stay(len(ids), "\n".join(shown.last_stdout))
 
     async def _turn_is_over(self, name: str) -> None:
         """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
@@ -251,25 +247,32 @@ class ResticJob:
     def _cache_flags(self, environment: Mapping[str, str]) -> list[str]:
         return [] if has_cache(environment) else ["--no-cache"]
 
-    async def _arguments(self, environment: Mapping[str, str]) -> tuple[str, ...]:
-        repository, arguments = self._work.repository, list(self._work.arguments)
+    async def _arguments(self) -> tuple[str, ...]:
+        arguments = list(self._work.arguments)
         if self._work.rotation is not None:
             name, parts = self._work.rotation
             part = await self._counters.number(name) % parts + 1
             arguments.append(f"--read-data-subset={part}/{parts}")
-        flags = self._cache_flags(environment)
+        return tuple(arguments)
+
+    def _flags(self, environment: Mapping[str, str]) -> tuple[str, ...]:
+        """Before every command on the repository."""
+        repository, flags = self._work.repository, self._cache_flags(environment)
         if repository.limit_upload:
             flags += ["--limit-upload", str(repository.limit_upload)]
         if repository.limit_download:
             flags += ["--limit-download", str(repository.limit_download)]
         for option in repository.options:
             flags += ["-o", option]
-        return (*flags, *arguments)
+        return tuple(flags)
 
-    async def _restic(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Digest]:
+    async def _restic(
+        self, arguments: Sequence[str], environment: Mapping[str, str], answer: bytearray | None = None
+    ) -> tuple[int, Digest]:
         digest, stopped = Digest(speaks_restic=True), True
         try:
-            code = await self._command([self._file.restic, *arguments], environment, digest)
+            command = [self._file.restic, *self._flags(environment), *arguments]
+            code = await self._command(command, environment, digest, answer=answer)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
             if stopped:  # the agent is being stopped, and restic has been
@@ -325,18 +328,20 @@ class ResticJob:
         stop: Stop | None = None,
         *,
         give_up: bool = False,
-        quiet: bool = False,
+        answer: bytearray | None = None,
     ) -> int:
-        """Run it. `give_up`: end it when the repository does not answer at once. `quiet`: no lines for the log."""
+        """Run it. `give_up`: end it when the repository does not answer at once. `answer`: where stdout goes, up to a
+        bound, instead of into the log.
+        """
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
         stop = stop or self._stop
 
         def hear(stream: Stream, data: bytes) -> None:
+            if answer is not None and stream == "stdout":
+                answer.extend(data[: _LONGEST_ANSWER - len(answer)])
+                return
             for item in parsers[stream].feed(data):
-                if quiet:
-                    digest.take(item)
-                else:
-                    self._heard(item, digest)
+                self._heard(item, digest)
             if give_up and digest.cause is not None:
                 stop.ask("cancelled")
 
@@ -357,14 +362,6 @@ class ResticJob:
         digest.take(item)
         self._tell_cause(cause_of(digest))
         match item:
-            case Text():
-                self._line(item.stream, item.text)
-            case ItemTrouble():
-                self._line("stderr", item.message)
-            case ExitError(message=message) if message:
-                self._line("stderr", message.partition("\n")[0])
-            case Summary():
-                self._line("stdout", in_a_line(item.numbers))
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -374,53 +371,52 @@ class ResticJob:
                     )
                 )  # fmt: skip
             case _:
-                pass
+                if (line := said(item)) is not None:
+                    self._line(line)
 
     def _tell_cause(self, cause: str | None) -> None:
         """restic may try for a quarter of an hour what cannot be: who looks at the job is told why, once."""
         if cause is not None and cause not in self._told_causes and len(self._told_causes) < _CAUSES_TOLD:
             self._told_causes.add(cause)
-            self._tell(f"{cause}; restic keeps trying, for up to 15 minutes")
+            self.tell(f"{cause}; restic keeps trying, for up to 15 minutes")
 
-    def _tell(self, text: str) -> None:
-        self._line("stderr", f"rmactors: {text}")
+    def tell(self, text: str) -> None:
+        self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
 
-    def _line(self, stream: Stream, text: str) -> None:
-        self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
+    def _line(self, line: wire.LogLine) -> None:
+        self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 
     def _numbers(self, digest: Digest) -> dict[str, Any]:
         stats: dict[str, Any] = {**(digest.summary or {}), **digest.counts}
         if digest.troubles:
             stats["files_unread"] = digest.troubles
-        if self._work.restore_into is not None:
-            stats["restored_into"] = self._work.restore_into
-        listing = digest.listing
-        if self._work.kind == "snapshots" and isinstance(listing, list):
-            found = [one for one in listing if isinstance(one, dict)]
-            stats["snapshots_count"] = len(found)
-            stats["snapshots"] = [_snapshot(one) for one in found[-_MOST_LISTED:]]
-        if self._work.kind == "forget" and isinstance(listing, list):
-            groups = [group for group in listing if isinstance(group, dict)]
-            stats["snapshots_kept"] = sum(len(group.get("keep") or []) for group in groups)
-            stats["snapshots_removed"] = sum(len(group.get("remove") or []) for group in groups)
-        if self._work.kind == "diff" and isinstance(listing, dict):
-            stats["changed_files"] = listing.get("changed_files", 0)
+        compared = digest.listing
+        if self._work.kind == "diff" and isinstance(compared, dict):
+            stats["changed_files"] = compared.get("changed_files", 0)
             for side in ("added", "removed"):
-                if isinstance(listing.get(side), dict):
-                    stats[side] = {k: v for k, v in listing[side].items() if isinstance(v, int)}
+                if isinstance(compared.get(side), dict):
+                    stats[side] = {k: v for k, v in compared[side].items() if isinstance(v, int)}
         return stats
+
+
+class _OnRepository:
+    """restic on the job's repository, for a job of several steps."""
+
+    def __init__(self, job: ResticJob, environment: Mapping[str, str], missing: Sequence[str]) -> None:
+        self._job = job
+        self._environment = environment
+        self._missing = missing
+
+    async def run(self, kind: JobKind, *arguments: str) -> Run:
+        return await self._job.with_locks(kind, arguments, self._environment, self._missing)
+
+    async def ask(self, *arguments: str) -> Run:
+        return await self._job.answer(arguments, self._environment)
+
+    def tell(self, text: str) -> None:
+        self._job.tell(text)
 
 
 def _missing(sources: Sequence[str]) -> list[str]:
     return [source for source in sources if not os.path.lexists(source)]
-
-
-def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
-    paths = found.get("paths")
-    return {
-        "id": str(found.get("short_id") or found.get("id") or "")[:64],
-        "time": str(found.get("time") or "")[:40],
-        "host": str(found.get("hostname") or "")[:200],
-        "paths": [str(path)[:120] for path in paths[:5]] if isinstance(paths, list) else [],
-    }

@@ -241,6 +241,8 @@ def _summary(found: dict[str, Any]) -> Summary:
     snapshot = found.get("snapshot_id")
     if isinstance(snapshot, str) and snapshot:
         numbers["snapshot_id"] = snapshot[:64]
+    if found.get("dry_run") is True:
+        numbers["dry_run"] = True
     broken = found.get("broken_packs")
     if isinstance(broken, list):
         numbers["broken_packs"] = len(broken)

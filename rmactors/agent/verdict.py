@@ -4,7 +4,6 @@ Judged by exit code first, then by restic's `exit_error`, then by what it printe
 The table in docs/agent.md says the same for people; tests hold the two together.
 """
 
-import os
 import re
 import signal
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from typing import Final, Literal
 from rmactors.agent.digest import LONGEST_ERROR, Digest, Lock
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 
-__all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "cause_of", "judge", "judge_any", "names_restic", "terminated"]
+__all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "cause_of", "judge", "judge_any", "terminated"]
 
 _BACKEND: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"no space left on device|disk quota exceeded|507 Insufficient Storage|QuotaExceeded", re.IGNORECASE),
@@ -128,11 +127,6 @@ def terminated(exit_code: int, digest: Digest) -> Verdict:
 def cause_of(digest: Digest) -> str | None:
     """What keeps restic trying, for people; None where nothing does."""
     return None if digest.cause is None else _of_a_backend("", digest) or digest.cause
-
-
-def names_restic(command: Sequence[str]) -> bool:
-    """Whether a command line is restic's own, also behind nice, sudo and the like."""
-    return any(os.path.basename(word) == "restic" for word in command)
 
 
 def _done(kind: JobKind, digest: Digest, missing: Sequence[str], *, unread: bool = False) -> Verdict:

@@ -21,9 +21,12 @@ class StartReport:
 
 @dataclass(frozen=True, slots=True)
 class EndReport:
-    """A job ended on a host. `stats` is the agent's JSON object as text.
+    """A job ended on a host. `stats` is the agent's JSON object as text; `files_total` and `bytes_total` are what it
+    says of what a backup holds, None where it does not.
 
-    `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None.
+    `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None. `warning` is what
+    the agent wants an operator to see although it did not decide the outcome, `unknown_schedule` the name of a schedule
+    that the run was to belong to, and that its host does not have.
     """
 
     host_id: str
@@ -42,6 +45,10 @@ class EndReport:
     spool_id: str | None
     seq: int | None
     received_at: int
+    warning: str | None = None
+    unknown_schedule: str | None = None
+    files_total: int | None = None
+    bytes_total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

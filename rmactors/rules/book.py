@@ -27,7 +27,7 @@ from rmactors.messages.writes import (
     SaveSchedule,
     Write,
 )
-from rmactors.rules import conditions, operators, runs, slots, wording
+from rmactors.rules import conditions, operators, overdue, runs, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep, plan_named
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key
@@ -57,12 +57,16 @@ def decide(book: Book, request: Decidable, fresh_id: str, least_grace: float) ->
             about = book.key_of(request.alert_id)
             if about is None:
                 return Verdict((operators.plain(request),), False, "not open: the store knows what became of it")
-            decided = operators.acknowledge(book.track(about), request.by, request.note, request.at, request.audit)
+            decided = operators.acknowledge(
+                about, book.track(about), request.by, request.note, request.at, request.audit
+            )
             return keep(book, about, decided)
         case Resolve():
             about = book.key_of(request.alert_id)
             if about is None:
                 return Verdict((operators.plain(request),), False, "not open: the store knows what became of it")
+            if about.kind == "backup_suspicious":
+                return suspicious.meant(book, about, request)
             decided = operators.resolve(about, book.track(about), request.by, request.note, request.at, request.audit)
             return keep(book, about, decided)
         case Change():
@@ -73,8 +77,9 @@ def decide(book: Book, request: Decidable, fresh_id: str, least_grace: float) ->
 
 def look(
     book: Book, schedule: Schedule, now: int, fresh_id: str, least_grace: float, not_before: int
-) -> tuple[Verdict, int]:
-    """Whether a slot of the schedule was missed, and when to look again. Not judged within a grace of `not_before`."""
+) -> tuple[Verdict, int | None]:
+    """Whether a slot of the schedule was missed, and when to look again (None: never by itself). Not judged within a
+    grace of `not_before`."""
     slot = slots.missed(schedule.slots, now, least_grace)
     if slot is None:
         return Verdict((), False, "no slot was missed"), slots.look_again(schedule.slots, now, least_grace)
@@ -83,7 +88,7 @@ def look(
         return Verdict((), False, "its host has only just come back"), not_before + patience
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
     last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
-    text = wording.stale(schedule.name, slot, last)
+    text = wording.stale(schedule.name, slot, last, schedule.slots.timezone)
     verdict = keep(book, key, conditions.hold(key, book.track(key), text, now, fresh_id))
     return verdict, slots.look_again(schedule.slots, now, least_grace)
 
@@ -114,15 +119,21 @@ def _save_schedule(book: Book, write: SaveSchedule) -> Verdict:
         key = Key(write.host_id, "stale_schedule", write.schedule_id)
         text = wording.not_expected(known.name, "changed" if write.enabled else "disabled")
         ended = keep(book, key, conditions.clear(key, book.track(key), text, write.at)).writes
-    fresh = Slots(write.cron, write.timezone, write.anchor_at, write.grace_seconds)
-    last_good_at = None
+    fresh = Slots(
+        write.cron, write.timezone, write.anchor_at, write.grace_seconds, on_calendar=write.on_calendar,
+        every_hours=write.every_hours, external=write.mode == "external",
+    )  # fmt: skip
+    last_good_at, created_at = None, write.at
     if known is not None:
         fresh = replace(fresh, last_slot_at=known.slots.last_slot_at, last_run_at=known.slots.last_run_at)
-        last_good_at = known.last_good_at
-    book.schedules[write.schedule_id] = Schedule(
+        last_good_at, created_at = known.last_good_at if write.kind == known.kind else None, known.created_at
+    saved = book.schedules[write.schedule_id] = Schedule(
         write.schedule_id, write.host_id, write.name, write.enabled, write.on_partial, write.max_runtime_seconds, fresh,
-        write.kind, write.mode == "agent", plan_named(write.params), last_good_at,
+        write.kind, write.mode == "agent", plan_named(write.params), last_good_at, created_at=created_at,
+        limit_hours=overdue.limit_hours(write.kind, write.max_age_hours, write.every_hours),
     )  # fmt: skip
+    if known is not None:
+        ended += overdue.after_change(book, known, saved, write.at)
     return Verdict((write, *ended), True, "the schedule is saved")
 
 

@@ -14,7 +14,8 @@ class Schedule:
     """A schedule as the rules use it. A deleted one is kept by name: late reports of it raise nothing.
 
     `by_agent`: the agent keeps it, not a cron job or timer of the host's own. `plan` is the one that it names, None
-    where it leaves that to the host. `last_good_at` is when the newest good end was, of its own runs or its plan's.
+    where it leaves that to the host. `last_good_at` is when the newest good end was, of its own runs or its plan's;
+    `limit_hours` is how old that may get, None where it may get as old as it likes.
     """
 
     id: str
@@ -29,6 +30,8 @@ class Schedule:
     plan: str | None = None
     last_good_at: int | None = None
     deleted: bool = False
+    created_at: int = 0
+    limit_hours: float | None = None
 
 
 @dataclass(slots=True)

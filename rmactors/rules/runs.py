@@ -5,10 +5,10 @@ from dataclasses import replace
 from rmactors.clock import seconds
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.rules import conditions, plans, slots, wording
+from rmactors.rules import conditions, overdue, plans, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
-from rmactors.rules.outcomes import Outcome, judge
-from rmactors.rules.track import Key
+from rmactors.rules.outcomes import Outcome
+from rmactors.rules.track import Key, Size
 from rmactors.vocabulary import FAILURE_ALERT, OnPartial
 
 DEFAULT_MAX_RUNTIME = 86_400.0
@@ -33,33 +33,38 @@ def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
 def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
+    warning = "; ".join(each for each in (warning, report.warning) if each) or None
     good = plans.mark_good(book, report, schedule)
+    good += overdue.after_good(book, good, report.received_at)
     writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
-    if kind is None or _is_deleted(book, report.schedule_id):
+    if kind is None:
         return Verdict(writes, changed, f"{report.kind} ended, and no rule is about it")
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
-        plan=plans.plan_of(report.plan, schedule),
+        plan=plans.plan_of(report.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
-    key = Key(report.host_id, kind, subject)
-    judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
-    return Verdict((*writes, *judged.writes), changed or judged.changed, judged.why)
+    key, size = Key(report.host_id, kind, subject), Size(report.files_total, report.bytes_total)
+    judged = plans.judge(book, key, outcome, fresh_id)
+    writes, changed = (*writes, *judged.writes), changed or judged.changed
+    if (report.kind, report.status) != ("backup", "succeeded") or size == Size(None, None):
+        return Verdict(writes, changed, judged.why)
+    measured = suspicious.judge(book, key, outcome, size, fresh_id)
+    return Verdict((*writes, *measured.writes), changed or measured.changed, f"{judged.why}; {measured.why}")
 
 
 def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
     subject, schedule, _ = _subject(book, lost.plan, lost.schedule_id)
     kind = FAILURE_ALERT.get(lost.kind)
-    if kind is None or _is_deleted(book, lost.schedule_id):
+    if kind is None:
         return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
-        lost.at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule),
+        lost.at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
-    key = Key(lost.host_id, kind, subject)
-    judged = keep(book, key, judge(key, book.track(key), outcome, fresh_id))
+    judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
     return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
 
 
@@ -106,14 +111,13 @@ def _accepted(book: Book, schedule_id: str | None) -> str | None:
     return schedule_id if schedule_id in book.schedules else None
 
 
-def _is_deleted(book: Book, schedule_id: str | None) -> bool:
-    schedule = book.schedules.get(schedule_id) if schedule_id is not None else None
-    return schedule is not None and schedule.deleted
-
-
 def _label(schedule: Schedule | None, plan: str | None) -> str:
     return schedule.name if schedule is not None else plan or ""
 
 
 def _on_partial(schedule: Schedule | None) -> OnPartial:
     return schedule.on_partial if schedule is not None else "alert"
+
+
+def _zone(schedule: Schedule | None) -> str:
+    return schedule.slots.timezone if schedule is not None else "UTC"

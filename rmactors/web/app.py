@@ -19,11 +19,14 @@ from rmactors.web.auth.doors import Doors
 from rmactors.web.auth.passwords import Passwords
 from rmactors.web.security import Perimeter
 from rmactors.web.services import Services
-from rmactors.web.sizes import SizedRequest
+from rmactors.web.sizes import SizedConnection, SizedRequest
 
 
 class Site(QuartTrio):
     """Quart where it takes every byte that a request may hold: what follows would be a 500 without a header of ours."""
+
+    request_class = SizedRequest
+    asgi_http_class = SizedConnection
 
     def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
         """Also for a `Host` that can be no name: the guard refuses it, as any that is not ours."""
@@ -60,7 +63,6 @@ def create_app(
         "rmactors.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
         static_url_path="/static",
     )  # fmt: skip
-    app.request_class = SizedRequest
     perimeter = Perimeter(services.settings)
     app.config["MAX_CONTENT_LENGTH"] = access.MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from rmactors import addresses
-from rmactors.settings import ALL_ADDRESSES, Settings, split_address
+from rmactors.settings import ALL_ADDRESSES, Settings, is_loopback_name, split_address
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -71,6 +71,18 @@ class Perimeter:
         if origin is None:
             return False
         return not self._is_own_origin(origin, host)
+
+    def is_plain(self, host: str, forwarded_proto: str | None, peer: str) -> bool:
+        """Whether the browser came over plain HTTP to an address at which it keeps no Secure cookie: to another
+        machine. Browsers make an exception for loopback addresses and names.
+        """
+        name = _hostname(host)
+        if name is None or is_loopback_name(name):
+            return False
+        if forwarded_proto and self.is_proxy(peer):
+            return forwarded_proto.partition(",")[0].strip().lower() != "https"
+        scheme = self._base.scheme if _normal(name) == _normal(self._base.hostname or "") else self._own_scheme
+        return scheme != "https"
 
     def client_address(self, peer: str, forwarded_for: str | None) -> str:
         """The address to remember and to throttle: the peer, or what our own proxies say of the one before them."""

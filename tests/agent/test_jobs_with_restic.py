@@ -326,7 +326,7 @@ async def test_an_unreadable_file_makes_a_partial_backup_for_who_is_not_root(
     ]  # fmt: skip
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
-        from rmactors.agent.wrapping import Fds
+        from rmactors.agent.wrapped import Fds
 
         code = await run_exec(
             command, "backup", state.path, forward_signals=False, say=lambda text: None, fds=Fds(sink, sink)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rmactors.agent.restic_output import OutputParser
-from rmactors.agent.verdict import Digest, judge, judge_any, names_restic
+from rmactors.agent.verdict import Digest, judge, judge_any
 from rmactors.vocabulary import JobKind
 
 LOCKED = (
@@ -309,25 +309,10 @@ def test_another_command_is_judged_by_its_exit_code_and_its_last_words() -> None
     failed = judge_any(2, digest("", "first\nlast\n"))
     assert (failed.status, failed.reason, failed.error) == ("failed", "error", "last")
     assert judge_any(2, digest()).error == "exit code 2"
-    assert judge_any(143, digest(), interrupted=True).status == "cancelled"
 
 
 def test_a_script_that_hides_unread_files_behind_a_zero_is_partial() -> None:
     assert judge_any(0, digest(UNREAD + SUMMARY)).status == "partial"
-
-
-@pytest.mark.parametrize(
-    ("command", "is_restic"),
-    [
-        (["restic", "backup"], True),
-        (["/opt/bin/restic", "backup"], True),
-        (["sudo", "-u", "backup", "restic", "backup"], True),
-        (["sh", "-c", "restic backup"], False),
-        (["borg", "create"], False),
-    ],
-)
-def test_restic_is_recognised_behind_others(command: list[str], is_restic: bool) -> None:
-    assert names_restic(command) is is_restic
 
 
 LOCK_STAYS = "Remove(<lock/a97>) failed: unexpected HTTP response (403): 403 Forbidden\n"

@@ -62,7 +62,7 @@ async def openapi() -> Response:
     """This description."""
     made: bytes | None = current_app.extensions.get("rmactors.openapi")
     if made is None:
-        made = msgspec.json.encode(describe(current_app._get_current_object()))  # type: ignore[attr-defined]
+        made = msgspec.json.encode(describe(current_app))
         current_app.extensions["rmactors.openapi"] = made
     return Response(made, content_type="application/json")
 

@@ -111,7 +111,7 @@ async def run_now(host_id: str) -> Response:
     try:
         job_id = await job_acts.queue(found.host.id, _job_body(form, chosen))
     except Problem as problem:
-        return await _host_page(found, {"run": field_errors(problem).get("form", problem.detail)}, status=422)
+        return await _host_page(found, {"run": " ".join(field_errors(problem).values())}, status=422)
     return go(f"/jobs/{job_id}")
 
 

@@ -54,9 +54,10 @@ class ScheduleLine:
     kind_name: str
     enabled: bool
     in_words: str
-    cron: str
-    timezone: str
+    written: str
+    limit: str
     mode: str
+    by_agent: bool
     next_due: Time | None
     outcome: State | None
     strip: Strip
@@ -98,6 +99,7 @@ _NOTES = {
     "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
     "foreign_job": _("A report about another host's job was refused."),
     "bad_report": _("A report that could not be understood was refused."),
+    "unknown_schedule": _("A run named a schedule that this host does not have."),
     "unknown_kind": _("A report about a kind of job that this server does not know was refused."),
 }
 
@@ -165,16 +167,17 @@ def host_page(
 
 def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Window, moment: Moment) -> ScheduleLine:
     theirs = next((run.runs for run in runs if run.subject == schedule.id), "")
-    at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now) if schedule.enabled else None
+    at = schedules.next_run(schedule.when, moment.now, schedule.counted_from) if schedule.enabled else None
     outcome = cast("JobStatus | None", schedule.last_outcome)
     return ScheduleLine(
         id=schedule.id,
         name=schedule.name,
         kind_name=words.kind_name(schedule.kind),
         enabled=bool(schedule.enabled),
-        in_words=schedules.in_words(schedule.cron),
-        cron=schedule.cron,
-        timezone=schedule.timezone,
+        in_words=schedules.in_few_words(schedule.when),
+        written=schedules.written(schedule.when),
+        limit=schedules.limit(schedule.max_age_hours),
+        by_agent=schedule.mode == "agent",
         mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
