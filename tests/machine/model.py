@@ -6,7 +6,8 @@ of it again each time, where the code keeps a few numbers. Times in microseconds
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Literal
 
 from rmactors.clock import HOUR, MINUTE, SECOND
@@ -126,6 +127,10 @@ class Model:
     gone: set[str] = field(default_factory=set)
     plans: dict[str, list[str]] = field(default_factory=dict)
     """Those of each host, as it said."""
+    sizes: dict[Key, list[int]] = field(default_factory=dict)
+    """How many files the backups held that looked well."""
+    doubted: dict[Key, int] = field(default_factory=dict)
+    """How many the newest held that looked wrong."""
     goods: dict[tuple[str, str, str], list[End]] = field(default_factory=dict)
     """(host, kind of alert, plan) → every good end of that plan, in the order in which they came."""
 
@@ -156,7 +161,11 @@ class Model:
             report.job_id, good, report.finished_at, report.spool_id, report.seq, plan=self._plan_of(report),
             partial=report.status == "partial",
         )  # fmt: skip
-        self._happened(report, end, report.received_at)
+        self._mark_good(report, end)
+        if report.kind in FAILURES:
+            self._happened(report, FAILURES[report.kind], end, report.received_at)
+        if (report.kind, report.status) == ("backup", "succeeded") and report.files_total is not None:
+            self._measured(report, end, report.files_total)
         return True
 
     def lose(self, loss: LostJob) -> bool:
@@ -164,16 +173,20 @@ class Model:
         if self.jobs.get(loss.job_id) != "running":
             return False
         self.jobs[loss.job_id] = "lost"
-        self._happened(loss, End(loss.job_id, False, loss.at, lost=True, plan=self._plan_of(loss)), loss.at)
+        if loss.kind not in FAILURES:
+            return True
+        self._happened(
+            loss, FAILURES[loss.kind], End(loss.job_id, False, loss.at, lost=True, plan=self._plan_of(loss)), loss.at
+        )
         return True
 
-    def key_of(self, job: EndReport | LostJob) -> Key | None:
-        """What alert a job is about; None where no rule is about it."""
+    def key_of(self, job: EndReport | LostJob, kind: str) -> Key | None:
+        """What alert of that kind a job is about; None where its schedule is gone."""
         schedule = self._schedule_of(job)
-        if job.kind not in FAILURES or (schedule is not None and schedule.deleted):
+        if schedule is not None and schedule.deleted:
             return None
         subject = schedule.saved.schedule_id if schedule is not None else f"plan:{job.plan}" if job.plan else ""
-        return job.host_id, FAILURES[job.kind], subject
+        return job.host_id, kind, subject
 
     def _schedule_of(self, job: StartReport | EndReport | LostJob) -> Schedule | None:
         """One of another host counts as none."""
@@ -199,13 +212,10 @@ class Model:
         newest = self._newest(key)
         return newest is not None and newest.plan == plan
 
-    def _happened(self, job: EndReport | LostJob, end: End, now: int) -> None:
+    def _happened(self, job: EndReport | LostJob, kind: str, end: End, now: int) -> None:
         """A job ended or was lost: what it means for each subject that it is about."""
-        self._mark_good(job, end)
-        if job.kind not in FAILURES:
-            return
-        host, kind = job.host_id, FAILURES[job.kind]
-        of_schedule, own = self._schedule_of(job) is not None, self.key_of(job)
+        host = job.host_id
+        of_schedule, own = self._schedule_of(job) is not None, self.key_of(job, kind)
         unclaimed = not of_schedule and own is not None and self.open(own) is None
         others: list[Key] = []
         for key in self._about(host, kind, end):
@@ -255,6 +265,24 @@ class Model:
 
     def _is_end_of_loss(self, key: Key, end: End) -> bool:
         return not end.lost and end.job in self.given_up.get(key, ())
+
+    def _measured(self, report: EndReport, end: End, files: int) -> None:
+        """A backup succeeded: whether it holds about what those before it did."""
+        own = self.key_of(report, "backup_suspicious")
+        measure = (report.host_id, "backup_suspicious", f"plan:{end.plan}") if end.plan else own
+        if measure is None:
+            return
+        sizes = self.sizes.get(measure, [])[-7:]
+        usual = round(median(sizes)) if len(sizes) >= 3 else None
+        wrong = (files == 0 and usual != 0) or (usual is not None and files * 10 < usual)
+        known = [before for before in self.ends.get(measure, ()) if before is not None and before.good is not None]
+        goods = [before for before in known if before.good]
+        newest = any(all(end.is_newer_than(before) for before in self._newest_of(of)) for of in (known, goods))
+        if wrong:
+            self.doubted[measure] = files
+        elif newest:
+            self.sizes.setdefault(measure, []).append(files)
+        self._happened(report, "backup_suspicious", replace(end, good=not wrong), report.received_at)
 
     # ---- one subject
 
@@ -365,6 +393,10 @@ class Model:
 
     def resolve(self, alert: Alert, by: str, now: int) -> None:
         if alert.resolved_by is None:
+            newest = self._newest(alert.key)
+            measure = (*alert.key[:2], f"plan:{newest.plan}") if newest is not None and newest.plan else alert.key
+            if alert.key[1] == "backup_suspicious" and by != "beside" and measure in self.doubted:
+                self.sizes[measure] = [self.doubted.pop(measure)] * 3
             self._resolve(alert, by, now)
             if alert.key[1] in LASTING:
                 self.quiet.add(alert.key)
