@@ -49,8 +49,9 @@ from rmactors.messages.writes import (
 )
 from rmactors.vocabulary import LIFECYCLE_EVENTS
 from tests.machine.engine import Engine
-from tests.machine.model import CRONS, LASTING, Alert, Channel, Model
+from tests.machine.model import Model
 from tests.machine.on_disk import alerts_by_id, compare
+from tests.machine.things import CRONS, LASTING, Alert, Channel
 from tests.store.ledger import NOON, audit
 
 CHANNELS = {
