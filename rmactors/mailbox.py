@@ -1,8 +1,8 @@
 """A bounded queue into one actor.
 
 Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
-`offer` drops and counts, `put_once` lets one of a kind wait, `answer` always goes in: what comes back was asked for, so it is bounded by what
-was asked. Because answers never wait, two actors that ask each other cannot stand still.
+`offer` drops and counts, `put_once` lets one of a kind wait, `answer` always goes in: what comes back was asked for,
+so it is bounded by what was asked. Because answers never wait, two actors that ask each other cannot stand still.
 """
 
 from collections import deque
