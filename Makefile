@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check coverage machine format bench soak drill install-guide service-drill screenshots wheel clean
+.PHONY: demo test check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -48,6 +48,11 @@ drill: $(VENV)/installed-dev
 install-guide: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-curl
 	$(BIN)/python -m bench.install_guide
+
+# Both in a Debian that has nothing yet, in a folder: make fresh-debian SUITE=trixie. As root.
+SUITE ?= trixie
+fresh-debian:
+	bench/fresh_debian.sh $(SUITE)
 
 service-drill: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-tools

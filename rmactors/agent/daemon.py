@@ -54,13 +54,15 @@ async def run_agent(
     with state.held():
         async with open_outbox(state) as outbox:
             feed = LiveFeed()
-            workshop = Workshop(agent_file, outbox, feed)
+            workshop = Workshop(agent_file, outbox, feed, spare_cache=str(state.path / "cache"))
             timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
-            restic = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
             instance_id = ids.new()
 
             async def make_hello() -> wire.Hello:
+                restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
+                running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
+                spooled = await outbox.count()
                 return wire.Hello(
                     protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
                     instance_id=instance_id,
@@ -71,10 +73,12 @@ async def run_agent(
                     arch=this_host.arch(),
                     timezone=this_host.timezone(),
                     utc_now=wire.utc_now(),
-                    restic=wire.ResticInfo(restic) if restic else None,
+                    restic=wire.ResticInfo(restic.version) if restic.version else None,
+                    restic_problem=restic.problem,
+                    tzdata_version=zones.version() or None,
                     plans=agent_file.wire_plans(),
-                    running_jobs=list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()])),
-                    spooled=await outbox.count(),
+                    running_jobs=running,
+                    spooled=spooled,
                 )
 
             async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:

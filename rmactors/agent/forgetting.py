@@ -12,7 +12,7 @@ from typing import Any, Final
 from rmactors.agent.listing import adoption_is_over, listed
 from rmactors.agent.own_snapshots import Identity, Snapshot, removal
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run
+from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import LONGEST_ERROR, Digest, Verdict
 
@@ -53,9 +53,9 @@ async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
     left = len(policy - gone) if policy is not None else 0
     verdict = _verdict(done, len(gone), left)
     if verdict.status != "succeeded" or not work.prune_after or not gone:
-        return Outcome(verdict, done.code, stats)
+        return outcome(verdict, done.code, stats)
     pruned = await restic.run("prune", "prune")
-    stats |= pruned.digest.freed.stats() if pruned.verdict.status == "succeeded" else {}
+    stats |= pruned.digest.counts if pruned.verdict.status == "succeeded" else {}
     return pruned.outcome(stats)
 
 

@@ -6,7 +6,6 @@ names a repository's password or a place to write to.
 """
 
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, TypeVar, assert_never
@@ -17,15 +16,13 @@ from msgspec import Meta, Struct, field
 from rmactors.agent.own_snapshots import Identity, identity_of
 from rmactors.agent.restore_patterns import pattern, plain
 from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 
 Snapshot = Annotated[str, Meta(pattern="^(latest|[0-9a-f]{4,64})$")]
 SnapshotId = Annotated[str, Meta(pattern="^[0-9a-f]{4,64}$")]
-Subset = Annotated[str, Meta(max_length=20)]
 InsidePath = Annotated[str, Meta(pattern=r"^/[^\x00-\x1f]*$", max_length=4096)]
 SNAPSHOTS_LISTED: Final = 50
-MOST_PARTS: Final = 256
-"""restic's own limit for `--read-data-subset=n/m`."""
 
 
 class Refused(Exception):
@@ -50,7 +47,7 @@ class _Check(Struct, frozen=True, forbid_unknown_fields=True):
     plan: str | None = None
     repository: str | None = None
     read_data: bool = False
-    read_data_subset: Subset | None = None
+    read_data_subset: str | None = None
 
 
 class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,16 +107,17 @@ def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             return _restore(agent_file, _read(_Restore, params), job_id, host)
         case "diff":
             request = _read(_Diff, params)
-            arguments = ("diff", "--json", "--no-lock", request.older, request.newer)
-            return _on_plan(agent_file, kind, request.plan, arguments)
+            compared = ("diff", "--json", "--no-lock", request.older, request.newer)
+            return _on_plan(agent_file, kind, request.plan, compared)
         case "snapshots":
             named = _read(_OnRepository, params)
-            arguments = ("snapshots", "--json", "--no-lock", "--latest", str(SNAPSHOTS_LISTED))
-            work = _on_repository(agent_file, kind, named.plan, named.repository, arguments)
+            listed = ("snapshots", "--json", "--no-lock", "--latest", str(SNAPSHOTS_LISTED))
+            work = _on_repository(agent_file, kind, named.plan, named.repository, listed)
             return replace(work, identity=identity_of(agent_file, work.plan_name, host) if work.plan_name else None)
         case "init" | "unlock" | "prune":
             named = _read(_OnRepository, params)
-            return _on_repository(agent_file, kind, named.plan, named.repository, (kind,))
+            arguments = ("init", "--json") if kind == "init" else (kind,)
+            return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
         case _:
             assert_never(kind)
 
@@ -165,32 +163,21 @@ def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
 
 
 def _check(agent_file: AgentFile, request: _Check) -> Work:
-    flags = ["check", "--json"]
+    flags = ["check"]  # no --json: with it, 0.17 and later show neither where they are nor what they do
     if request.read_data and request.read_data_subset:
         raise Refused("params: give read_data or read_data_subset, not both")
     if request.read_data:
         flags.append("--read-data")
-    if request.read_data_subset:
-        _check_subset(request.read_data_subset)
+    if request.read_data_subset is not None:
+        try:
+            check_subset(request.read_data_subset)
+        except ValueError as error:
+            raise Refused(f"params.read_data_subset: {request.read_data_subset[:20]!r} {error}") from None
         flags.append(f"--read-data-subset={request.read_data_subset}")
     work = _on_repository(agent_file, "check", request.plan, request.repository, tuple(flags))
-    if len(flags) == 2 and work.plan is not None and work.plan.check_parts:
+    if len(flags) == 1 and work.plan is not None and work.plan.check_parts:
         return replace(work, rotation=(f"check:{work.repository_name}", work.plan.check_parts))
     return work
-
-
-def _check_subset(subset: str) -> None:
-    """Raises Refused where restic would not take it, or would read nothing."""
-    if re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?%", subset):
-        if not 0 < float(subset[:-1]) <= 100:
-            raise Refused(f"params.read_data_subset: {subset} must be more than 0% and at most 100%")
-        return
-    parts = re.fullmatch(r"([0-9]{1,4})/([0-9]{1,4})", subset)
-    if parts is None:
-        raise Refused(f"params.read_data_subset: {subset!r} must be n/m, as in 1/5, or a percentage, as in 2.5%")
-    if not 1 <= int(parts[1]) <= int(parts[2]) <= MOST_PARTS:
-        words = f"{subset} must be n/m with 1 <= n <= m <= {MOST_PARTS}: part n of m"
-        raise Refused(f"params.read_data_subset: {words}")
 
 
 def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -> Work:

@@ -6,28 +6,34 @@ workshop's affair.
 
 import logging
 import os
-import pwd
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, assert_never
 
 import trio
 
 from rmactors import wire
 from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
-from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
+from rmactors.agent.environment import environment_for, has_cache
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers, explained, is_dead
+from rmactors.agent.loglines import LONGEST_LINE, said
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
+from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
 from rmactors.agent.restic_steps import Counters, Outcome, Run
-from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
+from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import Digest, Verdict, judge
+from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
 from rmactors.vocabulary import JobKind
 
 log = logging.getLogger(__name__)
 
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
+_RETRIES_LOCKS: Final = (0, 16)
+"""The first restic that has --retry-lock."""
+_CAUSES_TOLD: Final = 20
 _LONGEST_ANSWER: Final = 64 << 20
 """Bytes: some ten thousand snapshots."""
 _CLEAR_UP_SECONDS: Final = 60.0
@@ -35,7 +41,8 @@ _LAST_CLEAR_UP_SECONDS: Final = 15.0
 """Of a service manager's patience, which the grace for restic has used some of already."""
 
 
-STOPPED: Final = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
+STOPPED: Final = Outcome(Verdict("failed", "terminated", "the agent was stopped"), None, {})
+"""No operator asked for that: an agent that is restarted in every slot would else be silent for ever."""
 
 
 class ResticJob:
@@ -57,12 +64,17 @@ class ResticJob:
         self._stop = stop
         self._counters = counters
         self._lines = 0
+        self._told_causes: set[str] = set()
+        self._pid: int | None = None
         self.max_runtime_seconds: float | None = None
+        self.spare_cache: str | None = None
+        """A folder for restic's cache where its own place cannot be written."""
+        self.leftovers = Leftovers()
 
     async def run(self) -> Outcome:
         """Never raises for what restic, the repository or the sources do."""
         try:
-            environment = environment_for(self._work.repository, os.environ)
+            environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
         hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
@@ -111,7 +123,7 @@ class ResticJob:
                 run = await restic.run(self._work.kind, *await self._arguments())
                 if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
                     await self._turn_is_over(self._work.rotation[0])
-                return run.outcome(self._numbers(run))
+                return run.outcome(self._numbers(run.digest))
             case _:
                 assert_never(self._work.kind)
 
@@ -138,25 +150,42 @@ class ResticJob:
         self, kind: JobKind, arguments: Sequence[str], environment: Mapping[str, str], missing: Sequence[str]
     ) -> Run:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
+        version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
+        unlock_failed: str | None = None
+        waiting: tuple[str, ...] = ()
         while True:
-            code, digest = await self._restic(arguments, environment)
+            code, digest = await self._restic((*waiting, *arguments), environment)
             verdict = self._judged(kind, code, digest, missing)
+            self._remember_end(verdict, digest)
             if self._stop.reason is not None and code != 0:
                 await self._clear_up(environment)
             if verdict.reason != "locked" or kind == "unlock":
                 break
             lock = digest.lock
-            if not unlocked and "unlock" in self._file.allow and lock and _is_dead(lock.host, lock.pid):
-                self.tell(f"{lock} is no more: removing its lock")
-                unlocked = True
-                await self._restic(("unlock",), environment)
-                continue
+            if lock is not None and is_dead(lock):
+                if not unlocked and "unlock" in self._file.allow:
+                    self.tell(f"{lock} is no more: removing its lock")
+                    unlocked = True
+                    unlock_failed = await self._unlock(environment)
+                    if unlock_failed is None:
+                        continue
+                elif unlocked:
+                    unlock_failed = "`restic unlock` left it"
+                # it does not go away by itself: waiting for it is in vain
+                whose = self.leftovers.whose(lock)
+                verdict = replace(verdict, error=explained(verdict.error or "", whose, unlock_failed))
+                break
             left = deadline - trio.current_time()
             if left <= 0:
                 break
             self.tell(f"{verdict.error}; trying again")
+            if version is not None and version >= _RETRIES_LOCKS:
+                # restic waits itself, without another look at the password; in parts, so that a lock whose owner
+                # has died meanwhile is seen
+                waiting = ("--retry-lock", f"{max(1, round(min(left, _LONGEST_LOCK_PAUSE)))}s")
+                continue
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
@@ -178,6 +207,18 @@ class ResticJob:
             kind, code, digest, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
         )
 
+    def _remember_end(self, verdict: Verdict, digest: Digest) -> None:
+        """Should the restic that just ended have left its lock, the next who meets that lock is to know whose it is."""
+        if self._pid is None or verdict.reason == "locked":
+            return
+        of = f"the {self._work.kind}{f' of {self._work.plan_name}' if self._work.plan_name else ''}"
+        at = wire.utc_now().strftime("%Y-%m-%d %H:%M UTC")
+        if digest.kept_lock is not None:
+            self.leftovers.remember(self._pid, f"{of} of {at}, whose key may not delete ({digest.kept_lock})")
+        elif verdict.status in {"failed", "cancelled"}:
+            ended = "was cancelled" if verdict.status == "cancelled" else "failed"
+            self.leftovers.remember(self._pid, f"{of} that {ended} at {at} ({verdict.error})"[:400])
+
     async def _turn_is_over(self, name: str) -> None:
         """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
         try:
@@ -192,9 +233,19 @@ class ResticJob:
         """
         if "unlock" not in self._file.allow:
             return
-        stop = Stop()
+        await self._unlock(environment)
+
+    async def _unlock(self, environment: Mapping[str, str]) -> str | None:
+        """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
+        digest, stop = Digest(), Stop()
+        command = [self._file.restic, *self._cache_flags(environment), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):
-            await self._command([self._file.restic, "unlock"], environment, Digest(), stop)
+            code = await self._command(command, environment, digest, stop, give_up=True)
+            return None if code == 0 else digest.failed or digest.cause or f"exit code {code}"
+        return "it took too long"
+
+    def _cache_flags(self, environment: Mapping[str, str]) -> list[str]:
+        return [] if has_cache(environment) else ["--no-cache"]
 
     async def _arguments(self) -> tuple[str, ...]:
         arguments = list(self._work.arguments)
@@ -204,9 +255,9 @@ class ResticJob:
             arguments.append(f"--read-data-subset={part}/{parts}")
         return tuple(arguments)
 
-    def _flags(self) -> tuple[str, ...]:
+    def _flags(self, environment: Mapping[str, str]) -> tuple[str, ...]:
         """Before every command on the repository."""
-        repository, flags = self._work.repository, list[str]()
+        repository, flags = self._work.repository, self._cache_flags(environment)
         if repository.limit_upload:
             flags += ["--limit-upload", str(repository.limit_upload)]
         if repository.limit_download:
@@ -220,7 +271,7 @@ class ResticJob:
     ) -> tuple[int, Digest]:
         digest, stopped = Digest(speaks_restic=True), True
         try:
-            command = [self._file.restic, *self._flags(), *arguments]
+            command = [self._file.restic, *self._flags(environment), *arguments]
             code = await self._command(command, environment, digest, answer=answer)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
@@ -275,10 +326,15 @@ class ResticJob:
         environment: Mapping[str, str],
         digest: Digest,
         stop: Stop | None = None,
+        *,
+        give_up: bool = False,
         answer: bytearray | None = None,
     ) -> int:
-        """Its exit code. stdout goes into `answer`, up to a bound, where there is one, instead of the log."""
+        """Run it. `give_up`: end it when the repository does not answer at once. `answer`: where stdout goes, up to a
+        bound, instead of into the log.
+        """
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
+        stop = stop or self._stop
 
         def hear(stream: Stream, data: bytes) -> None:
             if answer is not None and stream == "stdout":
@@ -286,9 +342,14 @@ class ResticJob:
                 return
             for item in parsers[stream].feed(data):
                 self._heard(item, digest)
+            if give_up and digest.cause is not None:
+                stop.ask("cancelled")
+
+        def started(pid: int) -> None:
+            self._pid = pid
 
         try:
-            code = await process.run(command, environment, hear, stop or self._stop, self._file.cancel_grace_seconds)
+            code = await process.run(command, environment, hear, stop, self._file.cancel_grace_seconds, started)
         except OSError as error:
             digest.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
             return 127
@@ -299,15 +360,8 @@ class ResticJob:
 
     def _heard(self, item: Item, digest: Digest) -> None:
         digest.take(item)
+        self._tell_cause(cause_of(digest))
         match item:
-            case Text():
-                self._line(item.stream, item.text)
-            case ItemTrouble():
-                self._line("stderr", item.message)
-            case ExitError(message=message) if message:
-                self._line("stderr", message.partition("\n")[0])
-            case Summary():
-                self._line("stdout", _in_a_line(item.numbers))
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -317,23 +371,27 @@ class ResticJob:
                     )
                 )  # fmt: skip
             case _:
-                pass
+                if (line := said(item)) is not None:
+                    self._line(line)
+
+    def _tell_cause(self, cause: str | None) -> None:
+        """restic may try for a quarter of an hour what cannot be: who looks at the job is told why, once."""
+        if cause is not None and cause not in self._told_causes and len(self._told_causes) < _CAUSES_TOLD:
+            self._told_causes.add(cause)
+            self.tell(f"{cause}; restic keeps trying, for up to 15 minutes")
 
     def tell(self, text: str) -> None:
-        self._line("stderr", f"rmactors: {text}")
+        self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
 
-    def _line(self, stream: Stream, text: str) -> None:
-        self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
+    def _line(self, line: wire.LogLine) -> None:
+        self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 
-    def _numbers(self, run: Run) -> dict[str, Any]:
-        digest = run.digest
-        stats: dict[str, Any] = dict(digest.summary or {})
+    def _numbers(self, digest: Digest) -> dict[str, Any]:
+        stats: dict[str, Any] = {**(digest.summary or {}), **digest.counts}
         if digest.troubles:
             stats["files_unread"] = digest.troubles
         compared = digest.listing
-        if self._work.kind == "prune" and run.verdict.status == "succeeded":
-            stats |= digest.freed.stats()
         if self._work.kind == "diff" and isinstance(compared, dict):
             stats["changed_files"] = compared.get("changed_files", 0)
             for side in ("added", "removed"):
@@ -360,61 +418,5 @@ class _OnRepository:
         self._job.tell(text)
 
 
-def environment_for(repository: Repository, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What restic finds in its environment. The repository's address goes here too: it may hold a password, and
-    arguments can be read by every user. Raises AgentFileError.
-    """
-    found = {name: value for name, value in inherited.items() if not name.startswith(("RESTIC_", "RM_"))}
-    found.setdefault("HOME", pwd.getpwuid(os.geteuid()).pw_dir)  # a service has none, and restic's cache needs it
-    if repository.environment_file:
-        found |= environment_of(repository.environment_file)
-    found["RESTIC_REPOSITORY"] = repository.repository
-    found["RESTIC_PROGRESS_FPS"] = "1"
-    if repository.password_file:
-        found["RESTIC_PASSWORD_FILE"] = repository.password_file
-    if repository.password_command:
-        found["RESTIC_PASSWORD_COMMAND"] = repository.password_command
-    if repository.cache_dir:
-        found["RESTIC_CACHE_DIR"] = repository.cache_dir
-    return found
-
-
 def _missing(sources: Sequence[str]) -> list[str]:
     return [source for source in sources if not os.path.lexists(source)]
-
-
-def _is_dead(host: str, pid: int) -> bool:
-    """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
-    if host != this_host.hostname():
-        return False
-    return not this_host.answers(pid)
-
-
-def _in_a_line(numbers: Mapping[str, Any]) -> str:
-    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all; snapshot 82f6f905`."""
-    parts = []
-    files = [
-        f"{numbers[f'files_{what}']} {what}" for what in ("new", "changed", "unmodified") if f"files_{what}" in numbers
-    ]
-    if files:
-        parts.append(f"{', '.join(files)} files")
-    sizes = [
-        f"{_size(numbers[name])} {words}"
-        for name, words in (("bytes_total", "in all"), ("bytes_added", "added"), ("bytes_restored", "restored"))
-        if name in numbers
-    ]
-    if sizes:
-        parts.append(", ".join(sizes))
-    if "errors" in numbers:
-        parts.append(f"{numbers['errors']} errors")
-    if "snapshot_id" in numbers:
-        parts.append(f"snapshot {numbers['snapshot_id']}")
-    return "; ".join(parts) or "done"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -30,7 +30,12 @@ class Run:
     answer: bytes = b""
 
     def outcome(self, stats: dict[str, Any] | None = None) -> Outcome:
-        return Outcome(self.verdict, self.code, stats or {})
+        return outcome(self.verdict, self.code, stats or {})
+
+
+def outcome(verdict: Verdict, code: int | None, stats: dict[str, Any]) -> Outcome:
+    """With the verdict's warning among the numbers, where there is one."""
+    return Outcome(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
 
 
 class Restic(Protocol):

@@ -10,7 +10,7 @@ import trio
 from rmactors.agent.listing import listed
 from rmactors.agent.own_snapshots import newest
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run
+from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
 from rmactors.agent.restore_patterns import plain
 from rmactors.agent.verdict import LONGEST_ERROR, Verdict
 
@@ -53,7 +53,7 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
         stats["restored_into"] = work.restore_into
     else:
         await trio.to_thread.run_sync(_remove_empty, work.restore_into)
-    return Outcome(_verdict(done.verdict, work.include, there), done.code, stats)
+    return outcome(_verdict(done.verdict, work.include, there), done.code, stats)
 
 
 def look(folder: str, include: Sequence[str]) -> Restored:

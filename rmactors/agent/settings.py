@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from rmactors import wire
+from rmactors.subset import MOST_PARTS
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
@@ -96,7 +97,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     tags: list[Annotated[str, Meta(min_length=1, pattern="^[^,]+$")]] = []
     keep: Keep | None = None
     prune_after_forget: bool = False
-    check_parts: Annotated[int, Meta(ge=1, le=256)] | None = None
+    check_parts: Annotated[int, Meta(ge=1, le=MOST_PARTS)] | None = None
     """Each check also reads one of this many parts of the data, in turn."""
     hooks: Hooks = Hooks()
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from rmactors import clock
 from rmactors.agent import this_host
-from rmactors.agent.restic_steps import Outcome, Restic
+from rmactors.agent.restic_steps import Outcome, Restic, outcome
 from rmactors.agent.verdict import LONGEST_ERROR, Verdict
 
 STALE_AFTER: Final = timedelta(minutes=35)
@@ -59,7 +59,7 @@ async def unlock(restic: Restic) -> Outcome:
         f"the repository is still locked by {in_words(held, now) or f'{len(left)} others'}; unlock leaves alone what "
         "is held by a live process, or by another host for less than 30 minutes"
     )
-    return Outcome(Verdict("succeeded", "ok", words[:LONGEST_ERROR]), done.code, stats)
+    return outcome(Verdict("succeeded", "ok", None, words[:LONGEST_ERROR]), done.code, stats)
 
 
 def read_lock(answer: bytes) -> HeldLock | None:

@@ -16,6 +16,7 @@ import trio
 from rmactors import clock, ids, wire
 from rmactors.agent import this_host
 from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Refused, Work, work_for
@@ -58,13 +59,17 @@ class Request:
 class Workshop:
     """Does the jobs of one agent. `run` it in a nursery; the rest may be called any time after it started."""
 
-    def __init__(self, agent_file: AgentFile, outbox: Outbox, feed: LiveFeed) -> None:
+    def __init__(
+        self, agent_file: AgentFile, outbox: Outbox, feed: LiveFeed, *, spare_cache: str | None = None
+    ) -> None:
         self._file = agent_file
         self._outbox = outbox
         self._feed = feed
         self._active: dict[str, tuple[Request, Stop]] = {}
         self._turns: dict[str, trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
+        self._spare_cache = spare_cache
+        self._leftovers = Leftovers()
         self.schedules: dict[str, ScheduleInfo] = {}
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -157,6 +162,7 @@ class Workshop:
         log.info("a job begins", extra=said)
         await self._report_start(request, work, started_at)
         job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox)
+        job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
         job.max_runtime_seconds = request.max_runtime_seconds
         outcome = STOPPED
         try:

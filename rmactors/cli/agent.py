@@ -147,12 +147,17 @@ def exec(
     \b
     rmactors agent exec --kind backup -- restic backup /home
     """
+    from rmactors.agent import inheritance
+
+    given = inheritance.look()
+    _open_standard_streams()
     import trio
 
     from rmactors.agent.wrapping import leave_like, run_exec
 
-    _open_standard_streams()
-    leave_like(trio.run(lambda: run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan)))
+    leave_like(
+        trio.run(lambda: run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan, inheritance=given))
+    )
 
 
 @agent.command()

@@ -51,7 +51,10 @@ def log(remote: Remote, job_id: str) -> None:
         click.echo(json.dumps(list(lines), indent=2))
         return
     for line in lines:
-        click.echo(plain(line["text"]), err=line["stream"] == "stderr")
+        if line["stream"] == "gap":
+            click.echo(f"[{plain(line['text'])}]", err=True)
+        else:
+            click.echo(plain(line["text"]), err=line["stream"] == "stderr")
 
 
 @remote_command(jobs, "run")

@@ -71,7 +71,8 @@ def judge(book: Book, own: Key, outcome: Outcome, fresh_id: str) -> Verdict:
         verdicts.append(_judge_own(book, own, outcome, None if joins else fresh_id))
     for other in others:
         schedule = book.schedules.get(other.subject)
-        seen = replace(outcome, label=schedule.name if schedule is not None else outcome.plan or "")
+        label, zone = (schedule.name, schedule.slots.timezone) if schedule is not None else (outcome.plan or "", "UTC")
+        seen = replace(outcome, label=label, zone=zone)
         verdicts.append(keep(book, other, outcomes.judge(other, book.track(other), seen, None)))
     return Verdict(
         tuple(write for verdict in verdicts for write in verdict.writes) + built_on,

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
+from rmactors.rules.clocks import believed
 from rmactors.rules.host import Book, Schedule, plan_named
 from rmactors.rules.overdue import limit_hours
 from rmactors.rules.slots import Slots
-from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
+from rmactors.rules.track import Key, OpenAlert, Track, head_from_json, usual_from_json
 from rmactors.under_way import RunningJob
 from rmactors.vocabulary import ChannelKind, Priority
 
@@ -26,6 +27,7 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
             row["first_hello_at"] is not None,
             row["first_report_at"] is not None,
             plans=tuple(plan["name"] for plan in json.loads(row["plans"])),
+            clock_offset=believed(row["clock_offset_seconds"]),
         )
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
     }
@@ -36,17 +38,20 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         key, head = Key(row["host_id"], row["kind"], row["subject"]), head_from_json(row["head"])
         good = head_from_json(row["good"]) or (head if head is not None and head.verdict == "good" else None)
         hosts[key.host_id].tracks[key] = Track(
-            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"]
+            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"], usual_from_json(row["usual"])
         )
     for row in connection.execute(
         "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608
-        " alerts.acknowledged_at FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
+        " alerts.acknowledged_at, alerts.known_partial FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
         f" WHERE alerts.resolved_at IS NULL AND hosts.deleted_at IS NULL {only}",
         parameters,
     ):
         key = Key(row["host_id"], row["kind"], row["subject"])
         track = hosts[key.host_id].tracks.get(key, Track())
-        alert = OpenAlert(row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None)
+        alert = OpenAlert(
+            row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None,
+            bool(row["known_partial"]),
+        )  # fmt: skip
         hosts[key.host_id].tracks[key] = replace(track, alert=alert)
     for row in connection.execute(
         "SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id"  # noqa: S608

@@ -258,7 +258,7 @@ async def test_stopping_the_agent_stops_restic_and_keeps_the_end(
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         end = await server.an_end(job_id)
         nursery.cancel_scope.cancel()
-    assert (end.status, end.error) == ("cancelled", "the agent was stopped")
+    assert (end.status, end.reason, end.error) == ("failed", "terminated", "the agent was stopped")
 
 
 async def test_what_is_not_allowed_is_refused(
@@ -326,7 +326,7 @@ async def test_an_unreadable_file_makes_a_partial_backup_for_who_is_not_root(
     ]  # fmt: skip
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
-        from rmactors.agent.wrapping import Fds
+        from rmactors.agent.wrapped import Fds
 
         code = await run_exec(
             command, "backup", state.path, forward_signals=False, say=lambda text: None, fds=Fds(sink, sink)

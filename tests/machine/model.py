@@ -50,7 +50,10 @@ class Alert:
     told_at: dict[str, int] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     answered: Counter[str] = field(default_factory=Counter)
-    never_arrived: set[str] = field(default_factory=set)
+    never_arrived: Counter[str] = field(default_factory=Counter)
+    """How many of the raises told to a channel."""
+    known_partial: bool = False
+    """The worst that people were told of, or acknowledged, was a partial run."""
 
 
 @dataclass
@@ -273,8 +276,10 @@ class Model:
             self._resolve(alert, "rule", now)
         elif not end.good and alert is not None:
             alert.occurrences += 1
+            if alert.known_partial and not end.partial:
+                self._worsen(alert, now)
         elif not end.good and may_raise:
-            self._raise(key, now)
+            self._raise(key, now, end.partial)
 
     def _in_place_of_loss(self, key: Key, end: End, now: int) -> None:
         places = [place for place, known in enumerate(self.ends[key]) if known is not None and known.job == end.job]
@@ -353,6 +358,8 @@ class Model:
         if alert.acknowledged_by is None:
             self._release(alert, now)
             alert.acknowledged_by = by
+            newest = self._newest(alert.key)
+            alert.known_partial = newest is not None and newest.partial
             alert.timeline.append("acknowledged")
             self._tell(alert, "alert.acknowledged", now)
 
@@ -391,10 +398,19 @@ class Model:
 
     # ---- alerts
 
-    def _raise(self, key: Key, now: int) -> None:
-        alert = Alert(key, now, now, timeline=["raised"])
+    def _raise(self, key: Key, now: int, partial: bool = False) -> None:
+        alert = Alert(key, now, now, timeline=["raised"], known_partial=partial)
         self.alerts.append(alert)
         self._tell(alert, "alert.raised", now)
+
+    def _worsen(self, alert: Alert, now: int) -> None:
+        """Nobody looks after it any more, and whoever would hear of a new alert hears of this one again."""
+        alert.known_partial, alert.acknowledged_by = False, None
+        alert.timeline.append("worsened")
+        alert.held.clear()
+        self._tell(alert, "alert.raised", now)
+        if not self._is_silenced(alert, now):
+            alert.told_at.update({name: now for name in self.channels if self._takes(name, "alert.raised", alert)})
 
     def _resolve(self, alert: Alert, by: str, now: int) -> None:
         self._release(alert, now)
@@ -412,8 +428,10 @@ class Model:
             alert.timeline.append("silenced")
             return
         for name in takers:
-            got_raise = "alert.raised" in alert.told.get(name, ()) and name not in alert.never_arrived
-            if name not in alert.held and (not silent or (event == "alert.resolved" and got_raise)):
+            got_raise = alert.told.get(name, []).count("alert.raised") > alert.never_arrived[name]
+            if name in alert.held and not got_raise:
+                continue
+            if not silent or (event == "alert.resolved" and got_raise):
                 alert.told.setdefault(name, []).append(event)
 
     def release(self, now: int) -> None:

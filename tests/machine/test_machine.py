@@ -393,7 +393,7 @@ class Machine(RuleBasedStateMachine):
             alert = self._alerts()[alert_id]
             alert.answered[name] += 1
             if verdict == "dead" and event == "alert.raised":
-                alert.never_arrived.add(name)
+                alert.never_arrived[name] += 1
 
     # ---- what must be so
 

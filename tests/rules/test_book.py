@@ -24,6 +24,7 @@ from rmactors.messages.writes import (
     DeleteHost,
     DeleteSchedule,
     DeleteSilence,
+    ExpectTrack,
     MarkRun,
     RaiseAlert,
     ResolveAlert,
@@ -309,7 +310,10 @@ def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
     given = book()
     tell(given, end(), "alert")
     acknowledged = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
-    assert acknowledged.writes == (AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT),)
+    assert acknowledged.writes == (
+        ExpectTrack("host", "backup_failed", "s", 1),
+        AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT, False),
+    )
     twice = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
     assert twice.writes == acknowledged.writes  # the store says whether the first is on disk
     assert not twice.changed
@@ -426,3 +430,15 @@ def test_an_empty_track_takes_no_room() -> None:
     key = Key("host", "agent_offline", "")
     assert not keep(given, key, Decision(EMPTY, (), "nothing")).changed
     assert key not in given.tracks
+
+
+def test_what_the_agent_warns_of_stands_on_the_job_beside_our_own_warning() -> None:
+    request = end("succeeded")
+    warned = JudgeEnd(replace(request.report, warning="a restic in this command failed"), no_reply)
+    saved = only(tell(book(), warned).writes, SaveEnd)
+    assert isinstance(saved, SaveEnd)
+    assert saved.warning == "a restic in this command failed"
+    foreign = JudgeEnd(replace(warned.report, schedule_id="other"), no_reply)
+    both = only(tell(book(), foreign).writes, SaveEnd)
+    assert isinstance(both, SaveEnd)
+    assert both.warning == "schedule other is not one of this host's; counted as none; a restic in this command failed"

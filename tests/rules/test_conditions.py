@@ -20,7 +20,7 @@ def tell(key: Key, track: Track, step: str, fresh: str) -> Decision:
         case "clear":
             return conditions.clear(key, track, "it is over", 6)
         case "acknowledge":
-            return operators.acknowledge(track, "anna", "on it", 7, AUDIT)
+            return operators.acknowledge(key, track, "anna", "on it", 7, AUDIT)
         case _:
             return operators.resolve(key, track, "anna", "fixed", 8, AUDIT)
 

@@ -343,6 +343,17 @@ def test_a_message_says_when_the_last_good_one_of_the_plan_was() -> None:
     assert "Last good one: Monday 2026-11-23 13:00 UTC." in raised.message
 
 
+def test_times_are_in_the_zone_of_the_schedule_that_the_alert_is_about() -> None:
+    book = a_book(replace(DATA, slots=replace(DATA.slots, timezone="Europe/Berlin")), replace(MUSIC))
+    told(book, run("succeeded", 1), "none")
+    (raised,) = [w for w in decide(book, lost(3, "A", NIGHT), "a", FLOOR).writes if isinstance(w, RaiseAlert)]
+    assert "Last good one: Monday 2026-11-23 14:00 CET." in raised.message
+    (touched,) = [w for w in decide(book, run("failed", 4), "b", FLOOR).writes if isinstance(w, TouchAlert)]
+    assert "Last good one: Monday 2026-11-23 14:00 CET." in touched.message  # joined
+    (raised,) = [w for w in decide(book, run("failed", 5, OTHER), "c", FLOOR).writes if isinstance(w, RaiseAlert)]
+    assert "Last good one: Monday 2026-11-23 13:00 UTC." in raised.message
+
+
 def test_a_message_names_what_its_alert_is_about() -> None:
     book = a_book(replace(DATA))
     told(book, run("failed", 1, NIGHT), "a")

@@ -73,7 +73,7 @@ def test_the_database_itself_allows_one_unresolved_alert_a_key(ledger: Ledger) -
     first = ledger.raise_(host)
     copy = (
         "INSERT INTO alerts SELECT ?, host_id, host_name, kind, subject, severity, message, 1, NULL, 1, created_at,"
-        " last_seen_at, NULL, NULL, NULL, resolved_at, NULL, NULL, resolved FROM alerts WHERE id = ?"
+        " last_seen_at, NULL, NULL, NULL, resolved_at, NULL, NULL, resolved, 0 FROM alerts WHERE id = ?"
     )
     try:
         ledger.connection.execute(copy, (ids.new(), first))

@@ -56,7 +56,7 @@ async def test_a_host_has_the_keys_of_the_contract(site: Site) -> None:
     shown = await site.get(f"/api/hosts/{host_id}")
     assert set(shown) == {
         "id", "name", "os", "arch", "hostname", "tags", "status", "last_seen_at", "enrolled_at", "agent_version",
-        "restic_version", "plans", "schedules", "last_jobs",
+        "restic_version", "restic_problem", "clock_offset_seconds", "tzdata_version", "plans", "schedules", "last_jobs",
     }  # fmt: skip
     assert shown["last_jobs"]["backup"]["id"] == newest
     assert shown["last_jobs"]["backup"]["reason"] == "locked"
@@ -143,6 +143,9 @@ async def test_a_schedule_has_the_defaults_of_the_contract(site: Site) -> None:
         ({"on_partial": None}, "/on_partial"),
         ({"params": []}, "/params"),
         ({"params": {"plan": 5}}, "/params/plan"),
+        ({"kind": "check", "params": {"read_data_subset": "3/2"}}, "/params/read_data_subset"),
+        ({"kind": "check", "params": {"read_data_subset": "0%"}}, "/params/read_data_subset"),
+        ({"kind": "check", "params": {"read_data_subset": "150%"}}, "/params/read_data_subset"),
         ({"params": {"x": "y" * 20_000}}, "/params"),
         ({"enabled": 1}, "/enabled"),
         ({"colour": "red"}, "/colour"),
@@ -250,6 +253,50 @@ async def test_a_log_is_read_in_pages_from_its_first_line(site: Site) -> None:
     rest = await site.get(f"/api/jobs/{job_id}/log?limit=3&cursor={first['next_cursor']}")
     assert [item["line"] for item in first["items"] + rest["items"]] == [0, 1, 2, 3, 4]
     assert rest["next_cursor"] is None
+
+
+async def test_what_is_missing_of_a_log_is_said_once_wherever_a_page_ends(site: Site) -> None:
+    host_id = await site.enroll()
+    job_id = await ended(site, host_id)
+    numbers = [2, 3, 7, 8, 100]
+    await site.commit(SaveLogLines(host_id, job_id, tuple((n, "stdout", f"line {n}") for n in numbers)))
+    for limit in range(1, 10):
+        items: list[dict[str, object]] = []
+        cursor = ""
+        while cursor is not None:
+            page = await site.get(f"/api/jobs/{job_id}/log?limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+            assert len(page["items"]) <= limit
+            items += page["items"]
+            cursor = page["next_cursor"]
+        assert [item["text"] for item in items] == [
+            "2 lines left out", "line 2", "line 3", "3 lines left out", "line 7", "line 8", "91 lines left out",
+            "line 100",
+        ]  # fmt: skip
+        assert items[3] == {"line": None, "stream": "gap", "text": "3 lines left out"}
+
+
+async def test_a_long_log_keeps_its_head_and_its_tail(site: Site) -> None:
+    host_id = await site.enroll()
+    job_id = await ended(site, host_id)
+    for start in range(0, 25_000, 5_000):
+        lines = tuple((n, "stdout", f"line {n}") for n in range(start, start + 5_000))
+        await site.commit(SaveLogLines(host_id, job_id, lines))
+    first = await site.get(f"/api/jobs/{job_id}/log?limit=200")
+    assert first["items"][0]["text"] == "line 0"
+    cursor = first["next_cursor"]
+    for _ in range(9):
+        cursor = (page := await site.get(f"/api/jobs/{job_id}/log?limit=200&cursor={cursor}"))["next_cursor"]
+    assert page["items"][-1]["line"] == 1_999
+    behind = await site.get(f"/api/jobs/{job_id}/log?limit=200&cursor={cursor}")
+    assert behind["items"][:2] == [
+        {"line": None, "stream": "gap", "text": "5000 lines left out"},
+        {"line": 7_000, "stream": "stdout", "text": "line 7000"},
+    ]
+    await site.user()
+    client = await site.log_in()
+    page_text = await (await client.get(f"/jobs/{job_id}?all=1")).get_data(as_text=True)
+    assert '<pre class="gap">5000 lines left out</pre>' in page_text
+    assert "line 24999" in page_text
 
 
 async def test_a_job_is_called_off_once_it_is_not_over(site: Site) -> None:

@@ -269,7 +269,8 @@ def tail(db: sqlite3.Connection, job_id: str, lines: int) -> tuple[list[jobs.Log
     rows = db.execute(
         "SELECT line, stream, text FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?", (job_id, lines + 1)
     ).fetchall()
-    return read(jobs.LogLine, rows[:lines][::-1]), len(rows) > lines
+    cut = len(rows) > lines
+    return jobs.with_gaps(read(jobs.LogLine, rows[:lines][::-1]), None if cut else -1), cut
 
 
 def subject_of(db: sqlite3.Connection, job_id: str) -> str:

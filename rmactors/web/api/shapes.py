@@ -64,7 +64,7 @@ class TimelineItem(Struct, omit_defaults=True):
 
     at: Time
     event: Literal[
-        "raised", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
+        "raised", "worsened", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
         "delivered", "attempt_failed", "superseded", "dead",
     ]  # fmt: skip
     by: str | None = None
@@ -116,8 +116,8 @@ class Job(Struct):
 
 
 class LogLine(Struct):
-    line: int
-    stream: Literal["stdout", "stderr"]
+    line: int | None
+    stream: Literal["stdout", "stderr", "gap"]
     text: str
 
 
@@ -154,6 +154,9 @@ class Host(Struct):
     enrolled_at: Time
     agent_version: str
     restic_version: str | None
+    restic_problem: str | None
+    clock_offset_seconds: float | None
+    tzdata_version: str | None
     plans: list[JsonObject]
     schedules: list[Schedule]
     last_jobs: dict[str, Job]

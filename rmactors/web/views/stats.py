@@ -47,6 +47,8 @@ LABELS: Final[Mapping[str, str]] = {
     "removed": later("Removed"),
     "restored_into": later("Restored into"),
     "dry_run": later("Dry run"),
+    "systemd_unit": later("systemd unit"),
+    "systemd_timer": later("systemd timer"),
     "duration_seconds": later("Running time"),
     # What an agent of before, or a command that is wrapped, sends in restic's own names.
     "total_files_processed": later("Files in all"),
