@@ -50,7 +50,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed."""
+    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed; `size` is how
+    many bytes it holds, which restic says from 0.17 on.
+    """
 
     id: str
     time: datetime
@@ -59,6 +61,7 @@ class Snapshot:
     tags: frozenset[str]
     tree: str
     original: str | None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,13 @@ def _snapshot(found: Any) -> Snapshot:
         tags=frozenset(_texts(found.get("tags"))),
         tree=str(found.get("tree") or ""),
         original=original if isinstance(original, str) and original else None,
+        size=_size(found.get("summary")),
     )
+
+
+def _size(summary: Any) -> int | None:
+    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63 else None
 
 
 def _texts(found: Any) -> tuple[str, ...]:
