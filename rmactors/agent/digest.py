@@ -146,6 +146,15 @@ class Digest:
     def made_a_snapshot(self) -> bool:
         return self.saved or bool(self.summary and self.summary.get("snapshot_id"))
 
+    @property
+    def plain_troubles(self) -> list[str]:
+        """Of a backup without --json: the last files that could not be read."""
+        return [
+            line.removeprefix("error: ")
+            for line in self.last_stderr
+            if line.startswith("error: ") and _GOOD_NEWS not in line
+        ]
+
     def _hear(self, on_stderr: bool, text: str) -> None:
         last = self.last_stderr if on_stderr else self.last_stdout
         if is_trace_place(text):

@@ -186,8 +186,6 @@ def _snapshot(found: Any) -> Snapshot:
     identifier, original = found.get("id"), found.get("original")
     if not isinstance(identifier, str) or len(identifier) != 64 or not _HEX.issuperset(identifier):
         raise ValueError("a snapshot without an id")
-    summary = found.get("summary")
-    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
     time = datetime.fromisoformat(str(found.get("time")))
     if time.tzinfo is None:
         raise ValueError("a time without its zone")
@@ -199,8 +197,13 @@ def _snapshot(found: Any) -> Snapshot:
         tags=frozenset(_texts(found.get("tags"))),
         tree=str(found.get("tree") or ""),
         original=original if isinstance(original, str) and original else None,
-        size=size if isinstance(size, int) and 0 <= size < 1 << 63 else None,
+        size=_size(found.get("summary")),
     )
+
+
+def _size(summary: Any) -> int | None:
+    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63 else None
 
 
 def _texts(found: Any) -> tuple[str, ...]:

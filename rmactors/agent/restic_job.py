@@ -238,7 +238,7 @@ class ResticJob:
     async def _unlock(self, environment: Mapping[str, str]) -> str | None:
         """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
         digest, stop = Digest(), Stop()
-        command = [self._file.restic, *self._cache_flags(environment), "unlock"]
+        command = [self._file.restic, *self._flags(environment), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):
             code = await self._command(command, environment, digest, stop, give_up=True)
             return None if code == 0 else digest.failed or digest.cause or f"exit code {code}"

@@ -99,14 +99,12 @@ def judge(
     return Verdict("failed", reason, _explain(reason, digest, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest, *, interrupted: bool = False) -> Verdict:
+def judge_any(exit_code: int, digest: Digest) -> Verdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
         if digest.troubles:  # a wrapper that hides restic's exit code 3
             return Verdict("partial", "partial", _unread(digest))
         return Verdict("succeeded", "ok", None)
-    if interrupted:
-        return Verdict("cancelled", "cancelled", "interrupted")
     if exit_code < 0 or exit_code in _SHELLS_SIGNALS:
         return terminated(exit_code, digest)
     words = digest.crash or _last_words(digest) or f"exit code {exit_code}"
@@ -132,8 +130,9 @@ def cause_of(digest: Digest) -> str | None:
 def _done(kind: JobKind, digest: Digest, missing: Sequence[str], *, unread: bool = False) -> Verdict:
     """It did its work; of a backup, perhaps not all of it. `unread` is restic's exit code 3."""
     if kind == "backup":
-        plain = [line for line in digest.last_stderr if line.startswith("error: ")]
-        others = bool(plain) or digest.troubles > sum(trouble.item in missing for trouble in digest.first_troubles)
+        others = bool(digest.plain_troubles) or digest.troubles > sum(
+            trouble.item in missing for trouble in digest.first_troubles
+        )
         if missing and not (unread and others):
             return Verdict("partial", "no_source", _missing(missing), _warning(kind, digest))
         if unread and (others or not digest.stored_again):
@@ -258,7 +257,7 @@ def _without_prefix(text: str) -> str:
 
 
 def _unread(digest: Digest) -> str:
-    plain = [line.removeprefix("error: ") for line in digest.last_stderr if line.startswith("error: ")]
+    plain = digest.plain_troubles
     count = max(digest.troubles, len(plain), 1)
     head = f"{count} file{'s' if count > 1 else ''} could not be read"
     if digest.first_troubles or plain:

@@ -233,6 +233,9 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
          "failed", "error", "There were 1 errors"),
         # files whose data was missing in the repository are stored again: all is there
         ("backup", 3, SUMMARY, UNREAD.replace("open /x: permission denied", AGAIN), "succeeded", "ok", None),
+        ("backup", 3, SAVED, f"error: /x: {AGAIN}\n{AT_LEAST_ONE}", "succeeded", "ok", None),
+        ("backup", 3, SAVED, f"error: /x: {AGAIN}\nerror: open /y: permission denied\n{AT_LEAST_ONE}", "partial",
+         "partial", "1 file could not be read: open /y: permission denied"),
         # a stack trace, in the message and on stderr
         ("backup", 1, "", json_lines(f"={EMPTY_CONFIG}\n{GO_TRACE}"), "failed", "corrupt",
          f"the repository is damaged: {EMPTY_CONFIG}"),
