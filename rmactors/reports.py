@@ -1,20 +1,30 @@
 """What an agent says of itself and of its jobs, in the server's terms. Pure."""
 
 import json
+from datetime import datetime
+from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 from rmactors import clock, wire
 from rmactors.messages.reports import EndReport, StartReport
 from rmactors.messages.writes import RecordHello
 
+NAME: Final = 200
+TEXT: Final = 2_000
+"""Longest name and longest text that is kept of what an agent says."""
 LONGEST_REMARK = 200
 """Characters of a text in stats."""
 
 
 class BadStats(ValueError):
     """`stats` is not a JSON object. The report is refused; nothing else is wrong with it."""
+
+
+def clock_offset(utc_now: datetime | None, at: int) -> float | None:
+    """The host's clock minus the server's in seconds, to a tenth; None where the host did not say the time."""
+    return None if utc_now is None else round((clock.from_datetime(utc_now) - at) / clock.SECOND, 1)
 
 
 def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
@@ -25,12 +35,18 @@ def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
     ]
     return RecordHello(
         host_id, at, frame.purpose == "report", frame.agent_version, frame.hostname, frame.os, frame.arch,
-        frame.timezone, frame.restic.version if frame.restic else None, json.dumps(plans),
+        frame.timezone, frame.restic.version[:NAME] if frame.restic else None, json.dumps(plans),
+        clock_offset(frame.utc_now, at), frame.tzdata_version, _cut(frame.restic_problem), frame.restic is not UNSET,
     )  # fmt: skip
+
+
+def _cut(text: str | None) -> str | None:
+    return text if text is None or len(text) <= TEXT else text[: TEXT - 1] + "…"
 
 
 def start(host_id: str, frame: wire.JobStarted, received_at: int) -> StartReport:
     """Times from the future are clamped to `received_at`."""
+    said = clock.from_datetime(frame.started_at)
     return StartReport(
         host_id,
         frame.job_id,
@@ -38,8 +54,9 @@ def start(host_id: str, frame: wire.JobStarted, received_at: int) -> StartReport
         frame.plan,
         frame.schedule_id,
         clock.from_datetime(frame.scheduled_for) if frame.scheduled_for else None,
-        min(clock.from_datetime(frame.started_at), received_at),
+        min(said, received_at),
         received_at,
+        said if said > received_at else None,
     )
 
 
@@ -50,6 +67,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         raise BadStats("`stats` must be an object")
     warning, unknown_schedule = _remarks(stats)
     finished_at = min(clock.from_datetime(frame.finished_at), received_at)
+    said = clock.from_datetime(frame.started_at)
     return EndReport(
         host_id,
         frame.job_id,
@@ -61,7 +79,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         frame.reason,
         frame.error,
         frame.exit_code,
-        min(clock.from_datetime(frame.started_at), finished_at),
+        min(said, finished_at),
         finished_at,
         stats,
         spool_id,
@@ -70,6 +88,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         warning,
         unknown_schedule,
         *sizes(stats),
+        said if said > received_at else None,
     )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from rmactors import clock
 from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
@@ -58,7 +58,11 @@ class Plan(Struct, frozen=True):
 
 
 class Hello(Frame, tag="hello", frozen=True):
-    """First frame of a connection. `spooled` is how many unacked reports follow at once."""
+    """First frame of a connection. `spooled` is how many unacked reports follow at once.
+
+    `restic` None: there is none that can be used, and `restic_problem` may say why; left out: who says hello has not
+    looked. `tzdata_version` is that of the time zone data by which schedules run.
+    """
 
     protocol: ProtocolRange
     instance_id: Name
@@ -70,7 +74,9 @@ class Hello(Frame, tag="hello", frozen=True):
     arch: Name = ""
     timezone: Name = ""
     utc_now: Time | None = None
-    restic: ResticInfo | None = None
+    restic: ResticInfo | UnsetType | None = UNSET
+    restic_problem: str | None = None
+    tzdata_version: Name | None = None
     plans: list[Plan] = []
     running_jobs: list[Id] = []
     spooled: Annotated[int, Meta(ge=0)] = 0

@@ -59,12 +59,15 @@ def test_times_from_the_future_are_those_of_the_receipt() -> None:
     report = reports.end("host", ahead, None, NOW)
     assert (report.started_at, report.finished_at) == (NOW, NOW)
     start = wire.JobStarted(1, JOB, "backup", moment("2030-01-01T00:00:00Z"))
-    assert reports.start("host", start, NOW).started_at == NOW
+    report_of_start = reports.start("host", start, NOW)
+    assert report_of_start.started_at == NOW
+    assert report_of_start.said_start == report.said_start == clock.from_rfc3339("2030-01-01T00:00:00Z")
 
 
 def test_a_start_after_the_end_is_the_end() -> None:
     report = reports.end("host", finished(started_at=moment("2026-11-23T11:00:00Z")), None, NOW)
     assert report.started_at == report.finished_at
+    assert report.said_start is None
 
 
 @pytest.mark.parametrize("stats", [b"[]", b"null", b"3", b'"x"'])
@@ -120,6 +123,38 @@ def test_a_hello_of_a_command_that_only_reports_is_no_sign_of_life() -> None:
     hello = reports.hello("host", wire.Hello(wire.ProtocolRange(1, 1), "instance", "report"), NOW)
     assert hello.report_only
     assert (hello.restic_version, hello.plans) == (None, "[]")
+    assert not hello.restic_told, "it has not looked"
+
+
+@pytest.mark.parametrize(
+    ("said", "offset"),
+    [
+        (None, None),
+        ("2026-11-23T12:01:31Z", 91.0),
+        ("2026-11-23T12:01:31.04+00:00", 91.0),
+        ("2026-11-23T12:50:00+01:00", -600.0),
+        ("2026-11-23T11:59:59.96Z", 0.0),
+        ("0001-01-01T00:00:00Z", -63931032000.0),
+    ],
+)
+def test_a_hello_tells_how_far_the_hosts_clock_is_from_ours(said: str | None, offset: float | None) -> None:
+    frame = wire.Hello(wire.ProtocolRange(1, 1), "instance", utc_now=moment(said) if said else None)
+    assert reports.hello("host", frame, NOW).clock_offset_seconds == offset
+
+
+def test_a_hello_says_that_restic_cannot_be_used_and_why() -> None:
+    frame = wire.Hello(
+        wire.ProtocolRange(1, 1), "instance", restic=None, restic_problem="é" * 3000, tzdata_version="2026f"
+    )
+    hello = reports.hello("host", frame, NOW)
+    assert (hello.restic_told, hello.restic_version, hello.tzdata_version) == (True, None, "2026f")
+    assert hello.restic_problem == "é" * 1999 + "…"
+
+
+def test_a_long_version_is_cut() -> None:
+    frame = wire.Hello(wire.ProtocolRange(1, 1), "instance", restic=wire.ResticInfo("0" * 1000), restic_problem="old")
+    hello = reports.hello("host", frame, NOW)
+    assert (hello.restic_version, hello.restic_problem) == ("0" * 200, "old")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from rmactors import clock, wire
 from rmactors.wire import Unreadable
@@ -111,6 +112,22 @@ def test_what_the_server_says_comes_back_as_it_was() -> None:
 def test_times_on_the_wire_end_in_z() -> None:
     assert b'"utc_now":"' in (sent := wire.encode(wire.Heartbeat(wire.utc_now())).encode())
     assert sent.endswith(b'Z"}')
+
+
+@pytest.mark.parametrize(
+    ("told", "means"),
+    [
+        ("", UNSET),  # it has not looked
+        (', "restic": null', None),
+        (', "restic": {"version": "0.19.1"}', wire.ResticInfo("0.19.1")),
+    ],
+)
+def test_no_restic_and_not_a_word_about_restic_are_not_the_same(told: str, means: object) -> None:
+    text = f'{{"type": "hello", "protocol": {{"min": 1, "max": 1}}, "instance_id": "i"{told}}}'
+    hello = wire.decode_from_agent(text)
+    assert isinstance(hello, wire.Hello)
+    assert hello.restic == means
+    assert wire.decode_from_agent(wire.encode(hello)) == hello
 
 
 def test_a_schedule_of_a_kind_from_the_future_is_left_out_and_the_others_stay() -> None:

@@ -25,6 +25,7 @@ from rmactors.mailbox import Mailbox, Outlet
 from rmactors.messages.requests import (
     Acknowledge,
     Change,
+    HostClock,
     HostGone,
     HostReturned,
     HostWentSilent,
@@ -58,6 +59,7 @@ from rmactors.messages.writes import (
 )
 from rmactors.rules import overdue
 from rmactors.rules.book import Decidable, decide, look
+from rmactors.rules.clocks import believed
 from rmactors.rules.host import Book, Schedule
 from rmactors.rules.operators import plain
 from rmactors.rules.track import Key
@@ -194,6 +196,8 @@ class _Rules:
                 await self._tick(message)
             case HostReturned() | HostGone():
                 await self._presence(message)
+            case HostClock():
+                await self._clock(message)
             case ZonesChanged():
                 for desk in self._desks.values():
                     self._watch_all(desk)
@@ -274,7 +278,9 @@ class _Rules:
                 _reply_of(message.request)(message.answer)
             case Stale():
                 desk.broken = True
-                if message.tries < TRIES and not isinstance(message.request, Tick | HostGone | ZonesChanged):
+                if message.tries < TRIES and not isinstance(
+                    message.request, Tick | HostGone | HostClock | ZonesChanged
+                ):
                     desk.waiting.append((message.request, message.tries + 1))
                 else:
                     self._failed(message.request, Failed(message.answer.detail))
@@ -309,6 +315,7 @@ class _Rules:
         if host_id in found:
             fresh = self._open_book(found[host_id])
             fresh.presence, fresh.present_since = desk.presence, desk.present_since
+            fresh.book.clock_offset = desk.book.clock_offset  # a new one gets to disk by another way, later
             self._watch_all(fresh)
         else:
             self._state.presence.pop(host_id, None)
@@ -380,6 +387,13 @@ class _Rules:
         desk.book.has_said_hello = True
         self._be(desk, "online", message.at)
         await self._decide(message.host_id, message)
+
+    async def _clock(self, message: HostClock) -> None:
+        desk = self._desks.get(message.host_id) or await self._find(message.host_id)
+        offset = believed(message.offset_seconds)
+        if desk is not None and desk.book.clock_offset != offset:
+            desk.book.clock_offset = offset
+            self._watch_all(desk)
 
     def _be(self, desk: _Desk, presence: Presence, since: int) -> None:
         desk.presence, desk.present_since = presence, since
@@ -465,7 +479,7 @@ def _give_up(waiting: list[tuple[Decidable, int]]) -> None:
 
 def _reply_of(request: Request) -> Reply:
     match request:
-        case HostReturned() | HostGone() | Tick() | ZonesChanged():
+        case HostReturned() | HostGone() | HostClock() | Tick() | ZonesChanged():
             return no_reply
         case _:
             return request.reply

@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import process, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.environment import environment_for, has_cache
@@ -18,7 +18,7 @@ from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
 from rmactors.agent.verdict import Digest, cause_of, judge
-from rmactors.findings import Finding
+from rmactors.findings import Finding, zone_data
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0
@@ -35,11 +35,12 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
-        version = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
-        if version is not None:
-            yield Finding(True, f"{agent_file.restic} is version {version}")
+        restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
+        version = restic.version
+        if restic.problem is not None:
+            yield Finding(False if agent_file.plans else None, restic.problem)
         else:
-            yield Finding(False if agent_file.plans else None, f"no restic: {agent_file.restic} cannot be run")
+            yield Finding(True, f"{agent_file.restic} is version {version}")
         for name, repository in agent_file.repositories.items():
             for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
                 yield finding
@@ -47,6 +48,7 @@ async def check(
                 yield await _repository(name, repository, agent_file, str(state_dir / "cache"))
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
+    yield zone_data(zones.ours().data)
     yield await _server(StateDir(state_dir), timings or Timings())
 
 

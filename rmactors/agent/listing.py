@@ -69,6 +69,7 @@ def _shown(found: Sequence[Snapshot], plan: str | None = None) -> Outcome:
             "plan": plan or (plan_of(one.tags) or "")[:200] or None,
             "paths": [path[:120] for path in one.paths[:5]],
         }
+        | ({} if one.size is None else {"bytes": one.size})
         for one in found[-_MOST_LISTED:]
     ]
     stats = {"snapshots_count": len(found), "snapshots": entries}

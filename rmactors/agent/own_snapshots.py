@@ -50,7 +50,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed."""
+    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed; `size`, in
+    bytes, is in those that restic 0.17 and later made.
+    """
 
     id: str
     time: datetime
@@ -59,6 +61,7 @@ class Snapshot:
     tags: frozenset[str]
     tree: str
     original: str | None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +175,8 @@ def _snapshot(found: Any) -> Snapshot:
     identifier, original = found.get("id"), found.get("original")
     if not isinstance(identifier, str) or len(identifier) != 64 or not _HEX.issuperset(identifier):
         raise ValueError("a snapshot without an id")
+    summary = found.get("summary")
+    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
     time = datetime.fromisoformat(str(found.get("time")))
     if time.tzinfo is None:
         raise ValueError("a time without its zone")
@@ -183,6 +188,7 @@ def _snapshot(found: Any) -> Snapshot:
         tags=frozenset(_texts(found.get("tags"))),
         tree=str(found.get("tree") or ""),
         original=original if isinstance(original, str) and original else None,
+        size=size if isinstance(size, int) and 0 <= size < 1 << 63 else None,
     )
 
 

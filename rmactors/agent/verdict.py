@@ -100,14 +100,12 @@ def judge(
     return Verdict("failed", reason, _explain(reason, digest, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest, *, interrupted: bool = False) -> Verdict:
+def judge_any(exit_code: int, digest: Digest) -> Verdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
         if digest.troubles:  # a wrapper that hides restic's exit code 3
             return Verdict("partial", "partial", _unread(digest))
         return Verdict("succeeded", "ok", None)
-    if interrupted:
-        return Verdict("cancelled", "cancelled", "interrupted")
     if exit_code < 0 or exit_code in _SHELLS_SIGNALS:
         return terminated(exit_code, digest)
     words = digest.crash or _last_words(digest) or f"exit code {exit_code}"

@@ -167,12 +167,21 @@ def _by(what: str, a: Item) -> list[tuple[str, str]]:
     return [(what, f"{at(a[f'{what}_at'])} by {a[f'{what}_by']}{note}")]
 
 
+def _offset(seconds: float | None) -> str:
+    """A host's clock beside the server's; what is too little to matter is left out."""
+    if seconds is None or abs(seconds) < 2:
+        return ""
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the server's"
+
+
 def host(h: Item, columns: int | None) -> str:
     """One host, its plans, schedules, and the last job of each kind."""
     told = [
         ("name", h["name"]), ("id", h["id"]), ("status", h["status"]), ("last seen", at(h["last_seen_at"])),
         ("enrolled", at(h["enrolled_at"])), ("hostname", h["hostname"]), ("system", f"{h['os']} {h['arch']}"),
-        ("agent", _word(h["agent_version"])), ("restic", _word(h["restic_version"])), ("tags", " ".join(h["tags"])),
+        ("agent", _word(h["agent_version"])), ("restic", h.get("restic_problem") or _word(h["restic_version"])),
+        ("clock", _offset(h.get("clock_offset_seconds"))), ("time zone data", h.get("tzdata_version") or ""),
+        ("tags", " ".join(h["tags"])),
         ("plans", ", ".join(plan["name"] for plan in h["plans"])),
     ]  # fmt: skip
     parts = [sheet(told)]

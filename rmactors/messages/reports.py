@@ -7,7 +7,7 @@ from rmactors.vocabulary import JobEnd, JobKind, Reason
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """A job began on a host."""
+    """A job began on a host. `said_start` is the start as the host said it, where that was in the future."""
 
     host_id: str
     job_id: str
@@ -17,6 +17,7 @@ class StartReport:
     scheduled_for: int | None
     started_at: int
     received_at: int
+    said_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class EndReport:
     `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None. `warning` is what
     the agent wants an operator to see although it did not decide the outcome, `unknown_schedule` the name of a schedule
     that the run was to belong to, and that its host does not have.
+    `said_start` is the start as the host said it, where that was in the future.
     """
 
     host_id: str
@@ -49,6 +51,7 @@ class EndReport:
     unknown_schedule: str | None = None
     files_total: int | None = None
     bytes_total: int | None = None
+    said_start: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,14 @@ class HostReturned:
 
 
 @dataclass(frozen=True, slots=True)
+class HostClock:
+    """How far a host's clock is from the server's: its time minus ours, in seconds; None where it does not say."""
+
+    host_id: str
+    offset_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class HostWentSilent:
     """No sign of life since `since` for longer than is forgiven. `reply` tells whether it is on disk."""
 
@@ -113,5 +121,5 @@ class ZonesChanged:
 
 Request = (
     JudgeStart | JudgeEnd | JudgeLoss | HostReturned | HostWentSilent | HostGone | Acknowledge | Resolve | Change | Tick
-    | ZonesChanged
+    | ZonesChanged | HostClock
 )  # fmt: skip

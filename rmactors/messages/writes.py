@@ -103,7 +103,11 @@ class EnrollHost:
 
 @dataclass(frozen=True, slots=True)
 class RecordHello:
-    """What an agent said of itself. With `report_only` it is no sign of life."""
+    """What an agent said of itself. With `report_only` it is no sign of life.
+
+    `clock_offset_seconds` is the host's clock minus the server's, None where the host did not say the time.
+    `restic_told` False: it has not looked for restic, what is known stays.
+    """
 
     host_id: str
     at: int
@@ -115,13 +119,19 @@ class RecordHello:
     timezone: str
     restic_version: str | None
     plans: str
+    clock_offset_seconds: float | None = None
+    tzdata_version: str | None = None
+    restic_problem: str | None = None
+    restic_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSigns:
-    """Newest sign of life of many hosts: (host id, microseconds)."""
+    """Newest sign of life of many hosts: (host id, microseconds). Of those whose clocks have changed, (host id,
+    the host's clock minus the server's, in seconds)."""
 
     signs: tuple[tuple[str, int], ...]
+    clock_offsets: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

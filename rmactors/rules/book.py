@@ -27,7 +27,7 @@ from rmactors.messages.writes import (
     SaveSchedule,
     Write,
 )
-from rmactors.rules import conditions, operators, overdue, runs, slots, suspicious, wording
+from rmactors.rules import clocks, conditions, operators, overdue, runs, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep, plan_named
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import Key
@@ -80,9 +80,13 @@ def look(
 ) -> tuple[Verdict, int | None]:
     """Whether a slot of the schedule was missed, and when to look again (None: never by itself). Not judged within a
     grace of `not_before`."""
-    slot = slots.missed(schedule.slots, now, least_grace)
+    patient = clocks.earlier(now, book.clock_offset)
+    again = slots.look_again(schedule.slots, patient, least_grace)
+    if again is not None:
+        again += now - patient
+    slot = slots.missed(schedule.slots, patient, least_grace)
     if slot is None:
-        return Verdict((), False, "no slot was missed"), slots.look_again(schedule.slots, now, least_grace)
+        return Verdict((), False, "no slot was missed"), again
     patience = slots.grace(schedule.slots, slot, least_grace)
     if now < not_before + patience:
         return Verdict((), False, "its host has only just come back"), not_before + patience
@@ -90,7 +94,7 @@ def look(
     last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
     text = wording.stale(schedule.name, slot, last, schedule.slots.timezone)
     verdict = keep(book, key, conditions.hold(key, book.track(key), text, now, fresh_id))
-    return verdict, slots.look_again(schedule.slots, now, least_grace)
+    return verdict, again
 
 
 # ---- operators' changes

@@ -36,7 +36,10 @@ class Schedule:
 
 @dataclass(slots=True)
 class Book:
-    """All that the rules remember of one host. `plans` are the names of those that its agent has."""
+    """All that the rules remember of one host. `plans` are the names of those that its agent has.
+
+    `clock_offset` is the host's clock minus the server's in microseconds, as far as the rules follow it.
+    """
 
     host_id: str
     has_said_hello: bool
@@ -44,6 +47,7 @@ class Book:
     tracks: dict[Key, Track] = field(default_factory=dict)
     schedules: dict[str, Schedule] = field(default_factory=dict)
     plans: tuple[str, ...] = ()
+    clock_offset: int = 0
 
     def track(self, key: Key) -> Track:
         return self.tracks.get(key, EMPTY)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rmactors.clock import seconds
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.rules import conditions, overdue, plans, slots, suspicious, wording
+from rmactors.rules import clocks, conditions, overdue, plans, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.outcomes import Outcome
 from rmactors.rules.track import Key, Size
@@ -21,8 +21,9 @@ def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
     patience = (
         slots.grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
     )
-    deadline = report.started_at + seconds(longest) + patience
-    ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
+    began = clocks.start_here(report.started_at, report.received_at, book.clock_offset)
+    deadline = began + seconds(longest) + patience
+    ran = _ran(book, schedule, report, least_grace)
     return Verdict(
         (SaveStart(report, _accepted(book, report.schedule_id), subject, deadline, warning), *ran.writes),
         ran.changed,
@@ -32,11 +33,11 @@ def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
 
 def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
-    ran = _ran(book, schedule, report.scheduled_for, report.started_at, report.received_at, least_grace)
+    ran = _ran(book, schedule, report, least_grace)
     warning = "; ".join(each for each in (warning, report.warning) if each) or None
     good = plans.mark_good(book, report, schedule)
-    good += overdue.after_good(book, good, report.received_at)
-    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)
+    no_longer = overdue.after_good(book, good, report.received_at)
+    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good, *no_longer)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
     if kind is None:
@@ -60,21 +61,23 @@ def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
     kind = FAILURE_ALERT.get(lost.kind)
     if kind is None:
         return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
+    at = clocks.earlier(lost.at, book.clock_offset)  # the ends that come after it carry the host's own times
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
-        lost.at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
+        at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
     judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
     return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
 
 
-def _ran(
-    book: Book, schedule: Schedule | None, scheduled_for: int | None, started_at: int, now: int, least_grace: float
-) -> Verdict:
+def _ran(book: Book, schedule: Schedule | None, report: StartReport | EndReport, least_grace: float) -> Verdict:
     """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
     if schedule is None:
         return Verdict((), False, "of no schedule")
-    slot, free = slots.mark(schedule.slots, scheduled_for, started_at, now)
+    now, offset = report.received_at, book.clock_offset
+    said = report.started_at if report.said_start is None else report.said_start
+    began = clocks.latest_start(said, now, offset)
+    slot, free = slots.mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
     known = schedule.slots
     if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
         return Verdict((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
@@ -85,7 +88,7 @@ def _ran(
     )
     marked = MarkRun(schedule.id, slot, free)
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
-    if key not in book.tracks or slots.missed(schedule.slots, now, least_grace) is not None:
+    if key not in book.tracks or slots.missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
         return Verdict((marked,), True, "the run is noted")
     cleared = keep(book, key, conditions.clear(key, book.track(key), wording.running_again(schedule.name), now))
     return Verdict((marked, *cleared.writes), True, cleared.why)

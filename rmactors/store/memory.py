@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
+from rmactors.rules.clocks import believed
 from rmactors.rules.host import Book, Schedule, plan_named
 from rmactors.rules.overdue import limit_hours
 from rmactors.rules.slots import Slots
@@ -26,6 +27,7 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
             row["first_hello_at"] is not None,
             row["first_report_at"] is not None,
             plans=tuple(plan["name"] for plan in json.loads(row["plans"])),
+            clock_offset=believed(row["clock_offset_seconds"]),
         )
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
     }

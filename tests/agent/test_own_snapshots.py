@@ -162,6 +162,8 @@ def test_a_listing_is_read_also_behind_other_words() -> None:
         )
     ]  # fmt: skip
     assert read_listing(b"[]") == []
+    sized = json.dumps([entry(summary={"total_bytes_processed": 7}), entry(summary={"total_bytes_processed": "7"})])
+    assert [one.size for one in read_listing(sized.encode())] == [7, None]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ class Machine(RuleBasedStateMachine):
         self.seqs = defaultdict[str, int](int)
         self.wrong: list[object] = []  # answers that the model would not have given
         self.answers: list[list[Answer]] = []  # of whoever still lives
-        self.to_clear: set[str] = set()  # hosts whose return is not on disk
+        self.to_clear: dict[str, int] = {}  # hosts whose return is not on disk, and when it was
         self.hello(2)
         for host in self.hosts[:2]:
             self.save_schedule(0, "0 * * * *", True, "alert", 0, host=host)
@@ -182,7 +182,7 @@ class Machine(RuleBasedStateMachine):
         with self.engine.ledger.locked():
             self.engine.say(HostReturned(host_id, self.now))
             if self.engine.under_way:
-                self.to_clear.add(host_id)
+                self.to_clear.setdefault(host_id, self.now)
                 self.engine.write()
         self.model.online[host_id] = self.now
 
@@ -353,9 +353,9 @@ class Machine(RuleBasedStateMachine):
         self.engine.say(Tick(self.now))
         self.engine.settle()
         self.model.tick(self.now)
-        for host_id in self.to_clear:
-            if host_id in self.model.online:
-                self.model.clear((host_id, "agent_offline", ""), self.now)
+        for host_id, at in self.to_clear.items():
+            if host_id in self.model.online:  # told as of then: a silence that began since does not hold it back
+                self.model.clear((host_id, "agent_offline", ""), at)
         self.to_clear.clear()
 
     @rule(most=st.integers(1, 4), fails=st.sampled_from([False, False, True]))

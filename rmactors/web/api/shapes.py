@@ -154,6 +154,9 @@ class Host(Struct):
     enrolled_at: Time
     agent_version: str
     restic_version: str | None
+    restic_problem: str | None
+    clock_offset_seconds: float | None
+    tzdata_version: str | None
     plans: list[JsonObject]
     schedules: list[Schedule]
     last_jobs: dict[str, Job]

@@ -135,7 +135,7 @@ def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
     """How things are. `kinds` counts open alerts by kind."""
     if host_count == 0:
         return _("Let's watch your first host")
-    backups = kinds.get("backup_failed", 0) + kinds.get("stale_schedule", 0)
+    backups = sum(kinds.get(kind, 0) for kind in ("backup_failed", "backup_overdue", "stale_schedule"))
     silent = kinds.get("agent_offline", 0)
     total = sum(kinds.values())
     if total == 0:
