@@ -52,6 +52,14 @@ EXAMPLES: dict[str, tuple[JobKind, Callable[[], Verdict]]] = {
         "backup", lambda: judge("backup", 0, digest(SUMMARY, "Remove(<lock/a97>) failed: 403 Forbidden\n"))),
     "data that was missing in the repository was stored again": (
         "backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD.replace("open /x: permission denied", AGAIN)))),
+    "all was done, and restic passed over a damaged file of the repository": (
+        "forget",
+        lambda: judge("forget", 0, digest("", 'Ignoring "1": LoadRaw(<snapshot/1>): invalid data returned\n')),
+    ),
+    "the snapshot was made, and restic was ended by a signal behind it": (
+        "backup",
+        lambda: judge("backup", -15, digest(SUMMARY)),
+    ),
     "some of the sources are missing": ("backup", lambda: judge("backup", 3, digest(SUMMARY, GONE))),
     "files could not be read": ("backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD * 2))),
     "all sources are missing": (
