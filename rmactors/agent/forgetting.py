@@ -51,7 +51,7 @@ async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
     stats |= {"snapshots_kept": len(after.own), "snapshots_removed": len(gone)}
     policy = removal(done.digest.listing)
     left = len(policy - gone) if policy is not None else 0
-    verdict = _verdict(done, len(gone), left)
+    verdict = judge_forget(done, gone=len(gone), left=left)
     if verdict.status != "succeeded" or not work.prune_after or not gone:
         return outcome(verdict, done.code, stats)
     pruned = await restic.run("prune", "prune")
@@ -118,7 +118,7 @@ def _parts(snapshots: Sequence[Snapshot]) -> list[Sequence[Snapshot]]:
     return [part for part in (snapshots[:1], *(rest[i : i + _AT_ONCE] for i in range(0, len(rest), _AT_ONCE))) if part]
 
 
-def _verdict(done: Run, gone: int, left: int) -> Verdict:
+def judge_forget(done: Run, *, gone: int, left: int) -> Verdict:
     """`gone` snapshots are no more, `left` are still there although the policy says that they go."""
     if not left:
         if done.verdict.status != "succeeded" and not gone and _refusal(done.digest):
