@@ -61,6 +61,9 @@ async def test_output_stdin_and_exit_code_pass_through_and_the_server_is_told(
     assert (end.status, end.reason, end.exit_code, end.error) == ("failed", "error", 7, "last words")
     assert start.job_id == end.job_id
     assert [s.hello.purpose for s in server.sessions if s.hello] == ["report"]
+    assert [s.hello.restic for s in server.sessions if s.hello] == [msgspec.UNSET], (
+        "it does not know, and does not say `null`"
+    )
     assert spooled(enrolled) == []
 
 
