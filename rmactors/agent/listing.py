@@ -68,8 +68,8 @@ def _shown(found: Sequence[Snapshot], plan: str | None = None) -> Outcome:
             "host": one.host[:200],
             "plan": plan or (plan_of(one.tags) or "")[:200] or None,
             "paths": [path[:120] for path in one.paths[:5]],
+            **({"size": one.size} if one.size is not None else {}),
         }
-        | ({} if one.size is None else {"bytes": one.size})
         for one in found[-_MOST_LISTED:]
     ]
     stats = {"snapshots_count": len(found), "snapshots": entries}

@@ -146,6 +146,17 @@ def newest(found: Sorted) -> Snapshot | None:
     return max(mine, key=lambda one: one.time, default=None)
 
 
+def by_id(found: Sorted, wanted: str) -> str | None:
+    """What restic is to be asked for: the id of the plan's newest for `latest`, None where it has none; for the id
+    that a snapshot had before it was adopted, its id now; any other id as it is.
+    """
+    if wanted == "latest":
+        latest = newest(found)
+        return None if latest is None else latest.id
+    former = {one.id for one in found.own if (one.original or "").startswith(wanted)}
+    return former.pop() if len(former) == 1 and not any(one.id.startswith(wanted) for one in found.own) else wanted
+
+
 def removal(listing: Any) -> frozenset[str] | None:
     """The ids that `forget --json` lists as removed: what the policy says, not what was done. None without a list."""
     if not isinstance(listing, list):
@@ -175,8 +186,6 @@ def _snapshot(found: Any) -> Snapshot:
     identifier, original = found.get("id"), found.get("original")
     if not isinstance(identifier, str) or len(identifier) != 64 or not _HEX.issuperset(identifier):
         raise ValueError("a snapshot without an id")
-    summary = found.get("summary")
-    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
     time = datetime.fromisoformat(str(found.get("time")))
     if time.tzinfo is None:
         raise ValueError("a time without its zone")
@@ -188,8 +197,13 @@ def _snapshot(found: Any) -> Snapshot:
         tags=frozenset(_texts(found.get("tags"))),
         tree=str(found.get("tree") or ""),
         original=original if isinstance(original, str) and original else None,
-        size=size if isinstance(size, int) and 0 <= size < 1 << 63 else None,
+        size=_size(found.get("summary")),
     )
+
+
+def _size(summary: Any) -> int | None:
+    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63 else None
 
 
 def _texts(found: Any) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rmactors.agent.own_snapshots import (
     Snapshot,
+    by_id,
     exact_paths,
     identity_of,
     identity_tag,
@@ -113,6 +114,18 @@ def test_the_newest_is_the_plans_newest_and_one_still_to_be_adopted_counts() -> 
     latest = newest(sort_out(A, snapshots, adopted=True))
     assert latest == snapshots[1]
     assert newest(sort_out(A, [], adopted=False)) is None
+
+
+def test_a_snapshot_that_was_adopted_is_found_by_its_former_id_too() -> None:
+    adopted, other = snapshot(0xA, A.tag, original="cafe" + "0" * 60), snapshot(0xB, A.tag)
+    found = sort_out(A, [adopted, other], adopted=True)
+    assert by_id(found, "cafe0000") == adopted.id
+    assert by_id(found, other.id[:8]) == other.id[:8]
+    assert by_id(found, "beef") == "beef"  # another plan's perhaps: restic will know
+    assert by_id(found, "latest") == other.id
+    assert by_id(sort_out(A, [], adopted=True), "latest") is None
+    both = sort_out(A, [adopted, snapshot(0xC, A.tag, original="cafe" + "1" * 60)], adopted=True)
+    assert by_id(both, "cafe") == "cafe"  # ambiguous
 
 
 @given(st.text(min_size=1), st.text(min_size=1))
