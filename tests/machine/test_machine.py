@@ -49,8 +49,9 @@ from rmactors.messages.writes import (
 )
 from rmactors.vocabulary import LIFECYCLE_EVENTS
 from tests.machine.engine import Engine
-from tests.machine.model import CRONS, LASTING, Alert, Channel, Model
+from tests.machine.model import Model
 from tests.machine.on_disk import alerts_by_id, compare
+from tests.machine.things import CRONS, LASTING, Alert, Channel
 from tests.store.ledger import NOON, audit
 
 CHANNELS = {
@@ -120,9 +121,19 @@ class Machine(RuleBasedStateMachine):
         host=pick, kind=st.sampled_from(["backup", "backup", "backup", "check", "restore"]), subject=pick, slot=pick,
         status=st.sampled_from(["succeeded", "failed", "failed", "partial", "cancelled", "skipped"]),
         ago=st.integers(0, 5), spool=st.sampled_from(["one", "two", None]), job=pick,
+        files=st.sampled_from([None, 100, 100, 120, 9, 0]),
     )  # fmt: skip
     def a_run_ends(
-        self, host: int, kind: Any, subject: int, slot: int, status: Any, ago: int, spool: str | None, job: int
+        self,
+        host: int,
+        kind: Any,
+        subject: int,
+        slot: int,
+        status: Any,
+        ago: int,
+        spool: str | None,
+        job: int,
+        files: int | None,
     ) -> None:
         about = self._about(host, kind, subject, slot, job)
         at = self.now - ago * 7 * MINUTE
@@ -133,6 +144,7 @@ class Machine(RuleBasedStateMachine):
         report = EndReport(
             about.host_id, about.job_id, about.kind, about.plan, about.schedule_id, about.scheduled_for, status,
             "error", None, 1, min(about.started_at, at), at, "{}", spool, seq, self.now,
+            files_total=files,
         )  # fmt: skip
         self._report(report)
 

@@ -168,3 +168,9 @@ def test_a_success_on_a_slow_clock_is_later_than_a_loss_that_the_server_saw() ->
     assert any(isinstance(write, RaiseAlert) for write in tell(given, JudgeLoss(lost, no_reply)).writes)
     after = tell(given, end(THREE + MINUTE, received=THREE + 12 * MINUTE, finished=THREE + 2 * MINUTE))
     assert any(isinstance(write, ResolveAlert) for write in after.writes)
+
+
+def test_a_schedule_without_slots_is_never_looked_at_again_whatever_the_clock() -> None:
+    slots = Slots(None, "UTC", THREE - DAY, 0.0, every_hours=24)
+    given = book(-600, slots=slots)
+    assert look(given, given.schedules["s"], THREE, "stale", FLOOR, not_before=0)[1] is None
