@@ -257,7 +257,7 @@ async def _tick(to_rules: Outlet[Tick], every: float) -> None:
     """A tick is dropped where the last one still waits: the next says the same."""
     while True:
         await trio.sleep(every)
-        to_rules.offer(Tick(clock.now()))
+        to_rules.put_once(Tick(clock.now()))
 
 
 async def _pulse(to_store: Outlet[Commit], state: store.StoreState) -> None:

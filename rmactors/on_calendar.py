@@ -91,25 +91,18 @@ def _parts(expr: str) -> tuple[str, str | None]:
     if "=" in text:
         raise ValueError(f"OnCalendar expression {expr!r}: give what stands behind the equals sign, for one timer")
     head, _, last = text.rpartition(" ")
-    zone = last if head and _is_zone(last, expr) else None
-    text = head if zone is not None else text
+    zone = last if head and any(letter.isalpha() for letter in last) else None  # nothing else there has letters
+    if zone is not None and not _is_cron(text):
+        try:
+            zone_of(zone)
+        except ValueError as error:
+            raise ValueError(f"OnCalendar expression {expr!r}: {error}") from None
+        text = head
     try:
         BaseIterator(text, clock.to_datetime(0))
     except OnCalendarError as error:
         raise ValueError(_in_words(expr, text, str(error))) from None
     return text, zone
-
-
-def _is_zone(word: str, expr: str) -> bool:
-    if not any(letter.isalpha() for letter in word):
-        return False
-    try:
-        zone_of(word)
-    except ValueError as error:
-        if "/" in word:  # a day of the week has none
-            raise ValueError(f"OnCalendar expression {expr!r}: {error}") from None
-        return False
-    return True
 
 
 def _in_words(expr: str, text: str, detail: str) -> str:

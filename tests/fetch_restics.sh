@@ -4,9 +4,9 @@
 # at the end. The packages come from the mirror that apt uses here already. What cannot be fetched is said and left out.
 set -u
 into=$1
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
 mkdir -p "$into"
+work=$(mktemp -d "$into.XXXXXX") # beside it: programs can be run there, which is not so in every /tmp
+trap 'rm -rf "$work"' EXIT
 
 mirror() {
     apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null |
@@ -27,9 +27,12 @@ for suite in bookworm trixie sid; do
     root=$work/$suite
     mkdir -p "$root/lists/partial" "$root/cache/archives/partial" "$root/unpacked"
     echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $base $suite main" >"$root/sources.list"
+    : >"$root/status" # as if nothing were installed: a newer restic that is would hide the one of an older suite
     options=(-o "Dir::Etc::sourcelist=$root/sources.list" -o Dir::Etc::sourceparts=/dev/null
-             -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root/cache" -o APT::Sandbox::User=
-             -o Acquire::Languages=none)
+             -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
+             -o "Dir::State::status=$root/status" -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root/cache"
+             -o APT::Sandbox::User= -o Acquire::Languages=none
+             -o Acquire::Retries=1 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
     if (cd "$root/unpacked" && apt-get "${options[@]}" update -q && apt-get "${options[@]}" download -q restic &&
         dpkg -x ./*.deb .) >"$root/log" 2>&1 &&
         version=$("$root/unpacked/usr/bin/restic" version 2>>"$root/log" | sed -n 's/^restic \([0-9.]*\).*/\1/p') &&

@@ -118,6 +118,7 @@ class _Desk:
     present_since: int = 0
     in_flight: int = 0
     broken: bool = False
+    ended: list[str] = field(default_factory=list)  # alerts whose resolution is under way
     waiting: list[tuple[Decidable, int]] = field(default_factory=list)
 
 
@@ -232,7 +233,7 @@ class _Rules:
         if desk is None:
             _reply_of(request)(Refused("not_found", "there is no such host"))
             return
-        if isinstance(request, Change) and desk.in_flight:
+        if desk.in_flight and (isinstance(request, Change) or self._is_ending(desk, request)):
             desk.broken = True
         if desk.broken:
             desk.waiting.append((request, tries))
@@ -247,6 +248,11 @@ class _Rules:
         await self._commit(desk, verdict.writes, request, tries, changed=verdict.changed)
         if isinstance(request, Change):
             desk.broken = True  # what follows is decided when this is on disk, or is known not to be
+
+    @staticmethod
+    def _is_ending(desk: _Desk, request: Decidable) -> bool:
+        """Asked about an alert whose resolution is not on disk yet: should that fail, the alert is open after all."""
+        return isinstance(request, Acknowledge | Resolve) and desk.book.key_of(request.alert_id) is None
 
     async def _commit(
         self, desk: _Desk, writes: tuple[Write, ...], request: Request, tries: int, *, changed: bool
@@ -289,8 +295,15 @@ class _Rules:
                 self._failed(message.request, message.answer)
             case _:
                 assert_never(message.answer)
-        if desk.broken and not desk.in_flight:
-            await self._reload(desk)
+        if not desk.in_flight:
+            self._forget_ended(desk)
+            if desk.broken:
+                await self._reload(desk)
+
+    def _forget_ended(self, desk: _Desk) -> None:
+        for alert_id in desk.ended:
+            self._alerts.pop(alert_id, None)
+        desk.ended.clear()
 
     def _failed(self, request: Request, answer: Failed) -> None:
         """It is not on disk. Who asked asks again, but for a host's return, which is told once."""
@@ -436,7 +449,7 @@ class _Rules:
                 case RaiseAlert():
                     self._alerts[write.alert_id] = desk.book.host_id
                 case ResolveAlert():
-                    self._alerts.pop(write.alert_id, None)
+                    desk.ended.append(write.alert_id)
                 case SaveSchedule():
                     self._schedules[write.schedule_id] = desk.book.host_id
                     self._watch(desk, desk.book.schedules[write.schedule_id])

@@ -51,7 +51,7 @@ _DAMAGE: Final = re.compile(
     r"(U|u)nknown blob|not found in (the )?(repository|index)|hash does not match|unexpected pack id|"
     r"Unmarshal: invalid character|data corruption|"
     r"(ReadFull|Load|LoadRaw|load)\W*<(data|index|snapshot|key|config)/.*"
-    r"(too short|no such file|does not exist|unexpected EOF)|ReadFull: unexpected EOF",
+    r"(too short|no such file|does not exist)|ReadFull: unexpected EOF",
 )
 _GOOD_NEWS: Final = "storing the file again"
 """restic met a hole in the repository, and filled it."""
@@ -97,6 +97,8 @@ class Digest:
     speaks_restic: bool = False
     saved: bool = False
     """A snapshot was made, as the plain text says."""
+    unchanged: bool = False
+    """Nothing had changed, and so no snapshot was made, as the plain text says."""
     signalled: str | None = None
     """`interrupt` or `terminated`: the signal that restic says it got."""
     crash: str | None = None
@@ -145,6 +147,15 @@ class Digest:
     @property
     def made_a_snapshot(self) -> bool:
         return self.saved or bool(self.summary and self.summary.get("snapshot_id"))
+
+    @property
+    def plain_troubles(self) -> list[str]:
+        """Of a backup without --json: the last files that could not be read."""
+        return [
+            line.removeprefix("error: ")
+            for line in self.last_stderr
+            if line.startswith("error: ") and _GOOD_NEWS not in line
+        ]
 
     def _hear(self, on_stderr: bool, text: str) -> None:
         last = self.last_stderr if on_stderr else self.last_stdout
@@ -201,6 +212,8 @@ class Digest:
                 self.helper = found["words"]
         elif _SAVED.match(text):
             self.saved = True
+        elif text == "skipped creating snapshot":
+            self.unchanged = True
         elif _GOOD_NEWS in text:
             self.stored_again += 1
         else:

@@ -5,9 +5,10 @@ it ignores SIGPIPE, so that nobody can tell any more whether that was ignored be
 """
 
 import os
-from collections.abc import Mapping
+import signal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NoReturn
 
 _FIRST_OF_ITS_OWN: Final = 3
 _MOST_LOOKED_AT: Final = 4096
@@ -32,6 +33,15 @@ class Inheritance:
 def look() -> Inheritance:
     """To be called before this process opens anything that it leaves open for others."""
     return Inheritance(_open_for_others(), environment())
+
+
+def become(command: Sequence[str], given: Inheritance) -> NoReturn:
+    """Let the command take this process's place. Raises OSError where it cannot be started."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and the command would go on doing so
+        signal.signal(number, signal.SIG_DFL)
+    os.execvpe(  # noqa: S606 - without a shell is what is meant
+        command[0], tuple(command), os.environb if given.environment is None else given.environment
+    )
 
 
 def environment() -> dict[bytes, bytes] | None:

@@ -68,6 +68,7 @@ def _shown(found: Sequence[Snapshot], plan: str | None = None) -> Outcome:
             "host": one.host[:200],
             "plan": plan or (plan_of(one.tags) or "")[:200] or None,
             "paths": [path[:120] for path in one.paths[:5]],
+            **({"size": one.size} if one.size is not None else {}),
         }
         for one in found[-_MOST_LISTED:]
     ]

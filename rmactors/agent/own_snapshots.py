@@ -50,7 +50,9 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed."""
+    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed; `size`, in
+    bytes, is in those that restic 0.17 and later made.
+    """
 
     id: str
     time: datetime
@@ -59,6 +61,7 @@ class Snapshot:
     tags: frozenset[str]
     tree: str
     original: str | None
+    size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +146,17 @@ def newest(found: Sorted) -> Snapshot | None:
     return max(mine, key=lambda one: one.time, default=None)
 
 
+def by_id(found: Sorted, wanted: str) -> str | None:
+    """What restic is to be asked for: the id of the plan's newest for `latest`, None where it has none; for the id
+    that a snapshot had before it was adopted, its id now; any other id as it is.
+    """
+    if wanted == "latest":
+        latest = newest(found)
+        return None if latest is None else latest.id
+    former = {one.id for one in found.own if (one.original or "").startswith(wanted)}
+    return former.pop() if len(former) == 1 and not any(one.id.startswith(wanted) for one in found.own) else wanted
+
+
 def removal(listing: Any) -> frozenset[str] | None:
     """The ids that `forget --json` lists as removed: what the policy says, not what was done. None without a list."""
     if not isinstance(listing, list):
@@ -183,7 +197,13 @@ def _snapshot(found: Any) -> Snapshot:
         tags=frozenset(_texts(found.get("tags"))),
         tree=str(found.get("tree") or ""),
         original=original if isinstance(original, str) and original else None,
+        size=_size(found.get("summary")),
     )
+
+
+def _size(summary: Any) -> int | None:
+    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
+    return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63 else None
 
 
 def _texts(found: Any) -> tuple[str, ...]:

@@ -158,7 +158,7 @@ class ResticJob:
         while True:
             code, digest = await self._restic((*waiting, *arguments), environment)
             verdict = self._judged(kind, code, digest, missing)
-            self._remember_end(verdict, digest)
+            self._remember_end(code, verdict, digest)
             if self._stop.reason is not None and code != 0:
                 await self._clear_up(environment)
             if verdict.reason != "locked" or kind == "unlock":
@@ -207,7 +207,7 @@ class ResticJob:
             kind, code, digest, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
         )
 
-    def _remember_end(self, verdict: Verdict, digest: Digest) -> None:
+    def _remember_end(self, code: int, verdict: Verdict, digest: Digest) -> None:
         """Should the restic that just ended have left its lock, the next who meets that lock is to know whose it is."""
         if self._pid is None or verdict.reason == "locked":
             return
@@ -215,6 +215,8 @@ class ResticJob:
         at = wire.utc_now().strftime("%Y-%m-%d %H:%M UTC")
         if digest.kept_lock is not None:
             self.leftovers.remember(self._pid, f"{of} of {at}, whose key may not delete ({digest.kept_lock})")
+        elif verdict.status == "succeeded" and code != 0:
+            self.leftovers.remember(self._pid, f"{of} of {at}, which was ended behind its snapshot")
         elif verdict.status in {"failed", "cancelled"}:
             ended = "was cancelled" if verdict.status == "cancelled" else "failed"
             self.leftovers.remember(self._pid, f"{of} that {ended} at {at} ({verdict.error})"[:400])
@@ -238,7 +240,7 @@ class ResticJob:
     async def _unlock(self, environment: Mapping[str, str]) -> str | None:
         """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
         digest, stop = Digest(), Stop()
-        command = [self._file.restic, *self._cache_flags(environment), "unlock"]
+        command = [self._file.restic, *self._flags(environment), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):
             code = await self._command(command, environment, digest, stop, give_up=True)
             return None if code == 0 else digest.failed or digest.cause or f"exit code {code}"

@@ -8,7 +8,7 @@ from typing import Any
 import trio
 
 from rmactors.agent.listing import listed
-from rmactors.agent.own_snapshots import newest
+from rmactors.agent.own_snapshots import by_id
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
 from rmactors.agent.restore_patterns import plain
@@ -30,18 +30,15 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
     """Restore into the work's folder, which is there and empty; where nothing comes, it is gone afterwards."""
     assert work.restore_into is not None
     assert work.identity is not None
-    snapshot = work.snapshot
-    if snapshot == "latest":
-        found = await listed(restic, work.identity, counters)
-        if isinstance(found, Run):
-            await trio.to_thread.run_sync(_remove_empty, work.restore_into)
-            return found.outcome()
-        latest = newest(found)
-        if latest is None:
-            await trio.to_thread.run_sync(_remove_empty, work.restore_into)
-            words = f"plan {work.identity.plan} has no snapshot of host {work.identity.host} in this repository"
-            return Outcome(Verdict("failed", "nothing_done", words), None, {"files_restored": 0})
-        snapshot = latest.id
+    found = await listed(restic, work.identity, counters)
+    if isinstance(found, Run):
+        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
+        return found.outcome()
+    snapshot = by_id(found, work.snapshot)
+    if snapshot is None:
+        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
+        words = f"plan {work.identity.plan} has no snapshot of host {work.identity.host} in this repository"
+        return Outcome(Verdict("failed", "nothing_done", words), None, {"files_restored": 0})
     done = await restic.run("restore", *work.arguments, snapshot)
     there = await trio.to_thread.run_sync(look, work.restore_into, work.include)
     stats: dict[str, Any] = {name: value for name, value in (done.digest.summary or {}).items() if name == "errors"}

@@ -35,7 +35,7 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"unable to open config file|unable to open repository at|repository does not exist|"
                 r"Is there a repository at the following"), "no_repository", ""),
     (re.compile(r"already locked"), "locked", "repository locked"),
-    (re.compile(r"repository contains errors|LoadIndex returned errors"), "corrupt", ""),
+    (re.compile(r"repository contains errors"), "corrupt", ""),
 )  # fmt: skip
 _BY_CODE: Final[dict[int, Reason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
 _CANCELED: Final = "context canceled"
@@ -78,8 +78,9 @@ def judge(
     missing = list(dict.fromkeys([*missing_sources, *digest.missing]))
     if exit_code == 0:  # it may have ended well just before it was to be stopped
         return _done(kind, digest, missing)
-    if kind == "backup" and exit_code != 3 and digest.made_a_snapshot and digest.kept_lock is not None:
-        return _done(kind, digest, missing)  # 0.14 tries for minutes to remove its lock, behind a snapshot that is made
+    by_signal = exit_code < 0 or exit_code in _SHELLS_SIGNALS or digest.signalled is not None
+    if kind == "backup" and digest.made_a_snapshot and exit_code != 3 and (by_signal or stopped or digest.kept_lock):
+        return _done(kind, digest, missing)  # the snapshot is there: what was ended is how restic removes its lock
     if exit_code == 3 and kind == "backup":
         return _done(kind, digest, missing, unread=True)
     if stopped == "timeout":
@@ -88,7 +89,7 @@ def judge(
         )
     if stopped == "cancelled":
         return Verdict("cancelled", "cancelled", _with_cause("cancelled", digest))
-    if digest.crash is None and (exit_code < 0 or exit_code in _SHELLS_SIGNALS or digest.signalled):
+    if digest.crash is None and by_signal:
         return terminated(exit_code, digest)
     if digest.crash is not None:
         return Verdict("failed", "error", digest.crash[:LONGEST_ERROR])
@@ -99,14 +100,12 @@ def judge(
     return Verdict("failed", reason, _explain(reason, digest, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest, *, interrupted: bool = False) -> Verdict:
+def judge_any(exit_code: int, digest: Digest) -> Verdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
         if digest.troubles:  # a wrapper that hides restic's exit code 3
             return Verdict("partial", "partial", _unread(digest))
         return Verdict("succeeded", "ok", None)
-    if interrupted:
-        return Verdict("cancelled", "cancelled", "interrupted")
     if exit_code < 0 or exit_code in _SHELLS_SIGNALS:
         return terminated(exit_code, digest)
     words = digest.crash or _last_words(digest) or f"exit code {exit_code}"
@@ -132,8 +131,9 @@ def cause_of(digest: Digest) -> str | None:
 def _done(kind: JobKind, digest: Digest, missing: Sequence[str], *, unread: bool = False) -> Verdict:
     """It did its work; of a backup, perhaps not all of it. `unread` is restic's exit code 3."""
     if kind == "backup":
-        plain = [line for line in digest.last_stderr if line.startswith("error: ")]
-        others = bool(plain) or digest.troubles > sum(trouble.item in missing for trouble in digest.first_troubles)
+        others = bool(digest.plain_troubles) or digest.troubles > sum(
+            trouble.item in missing for trouble in digest.first_troubles
+        )
         if missing and not (unread and others):
             return Verdict("partial", "no_source", _missing(missing), _warning(kind, digest))
         if unread and (others or not digest.stored_again):
@@ -154,7 +154,10 @@ def _warning(kind: JobKind, digest: Digest) -> str | None:
         )
     if kind == "check" and digest.advice:
         return f"check suggests: {'; '.join(digest.advice)}"[:200]
-    if kind == "backup" and digest.summary is not None and "snapshot_id" not in digest.summary:
+    if kind != "check" and digest.damage:
+        return f"restic met damage in the repository, let a check look at it: {digest.damage[0]}"[:200]
+    without = digest.summary is not None and "snapshot_id" not in digest.summary and not digest.saved
+    if kind == "backup" and (digest.unchanged or without):
         return "nothing changed: no new snapshot was needed"
     return None
 
@@ -258,7 +261,7 @@ def _without_prefix(text: str) -> str:
 
 
 def _unread(digest: Digest) -> str:
-    plain = [line.removeprefix("error: ") for line in digest.last_stderr if line.startswith("error: ")]
+    plain = digest.plain_troubles
     count = max(digest.troubles, len(plain), 1)
     head = f"{count} file{'s' if count > 1 else ''} could not be read"
     if digest.first_troubles or plain:

@@ -25,7 +25,8 @@ from rmactors.agent.loglines import KeptLines, said
 from rmactors.agent.process import wait_for
 from rmactors.agent.restic_output import Item, OutputParser, Stream
 from rmactors.agent.signals import Arrived, Signals
-from rmactors.agent.wrapped_verdict import Heard, Judgement, Sent, judge_wrapped
+from rmactors.agent.verdict import Verdict
+from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
 from rmactors.vocabulary import JobKind
 
 _ENDING: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -41,6 +42,16 @@ class Fds:
 
     stdout: int = 1
     stderr: int = 2
+
+
+class CannotWrap(Exception):
+    """There is not even enough for a second process beside ours: descriptors, memory or processes are at their limit.
+
+    Not raised for what is wrong with the command itself: that ends as in a shell.
+    """
+
+
+_AT_A_LIMIT: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ class Wrapped:
         self.heard = Heard()
         self.lines = KeptLines()
 
-    def judge(self, kind: JobKind, code: int) -> Judgement:
+    def judge(self, kind: JobKind, code: int) -> Verdict:
         return judge_wrapped(kind, code, self.heard, program_of(self._command), self._sent)
 
     def hear(self, arrived: Arrived) -> None:
@@ -78,13 +89,25 @@ class Wrapped:
         if self._process is None:
             self._early.append(arrived.number)
         else:
-            self._process.popen.send_signal(arrived.number)
+            self._send(arrived.number)
+
+    def _send(self, number: int) -> None:
+        assert self._process is not None
+        try:
+            self._process.popen.send_signal(number)
+        except PermissionError:
+            pass  # it has become another user, as sudo does: whoever sent this could not have reached it either
 
     async def run(self) -> int:
-        """Its exit code, negative for a signal that ended it; 127 and 126 where it cannot be started."""
+        """Its exit code, negative for a signal that ended it; 127 and 126 where it cannot be started.
+
+        Raises CannotWrap before the command was started.
+        """
         try:
             process = await self._start()
         except OSError as error:
+            if error.errno in _AT_A_LIMIT:
+                raise CannotWrap(os.strerror(error.errno).lower()) from None
             code = 127 if isinstance(error, FileNotFoundError) else 126
             words = "command not found" if code == 127 else (error.strerror or str(error)).lower()
             line = f"{os.fsencode(self._command[0]).decode('utf-8', 'replace')}: {words}"
@@ -93,7 +116,7 @@ class Wrapped:
             return code
         self._process = process
         for number in self._early:
-            process.popen.send_signal(number)
+            self._send(number)
         async with trio.open_nursery() as pumps:
             pumps.start_soon(self._pump, "stdout", trio.lowlevel.FdStream(process.out))
             pumps.start_soon(self._pump, "stderr", trio.lowlevel.FdStream(process.err))

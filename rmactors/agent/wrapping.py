@@ -26,8 +26,8 @@ from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
-from rmactors.agent.wrapped import Fds, Wrapped
-from rmactors.agent.wrapped_verdict import Judgement
+from rmactors.agent.verdict import Verdict
+from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
 from rmactors.vocabulary import JobKind
 
 MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
@@ -63,12 +63,14 @@ async def run_exec(
 
     127 and 126 as shells have it where it cannot be started. `forward_signals` needs the main thread. Reports go to
     the spool in `state_dir`; where no agent runs there, delivery is tried for `deliver_seconds`. `inheritance` is what
-    the command gets beside stdin, stdout and stderr. Raises nothing about reporting: that is said through `say`.
+    the command gets beside stdin, stdout and stderr. Raises nothing about reporting: that is said through `say`;
+    CannotWrap where the command was not started because this process is at a limit of the system.
     """
     signals = Signals() if forward_signals else None
     wrapped = Wrapped(command, fds or Fds(), inheritance or Inheritance(), signals)
     reporter = _Reporter(StateDir(state_dir), kind, plan, schedule, timings or Timings(), deliver_seconds, say)
     ended = False
+    failed: CannotWrap | None = None
 
     def hear(arrived: Arrived) -> None:
         if ended:
@@ -80,10 +82,15 @@ async def run_exec(
         if signals is not None:
             await nursery.start(signals.run, hear)
         nursery.start_soon(reporter.begin, stack)
-        code = await wrapped.run()
-        ended = True
-        await reporter.end(code, wrapped.judge(kind, code), wrapped)
+        try:
+            code = await wrapped.run()
+            ended = True
+            await reporter.end(code, wrapped.judge(kind, code), wrapped)
+        except CannotWrap as error:
+            failed = error
         nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
     return code
 
 
@@ -145,7 +152,7 @@ class _Reporter:
         except Exception as error:
             self._excuse(error)
 
-    async def end(self, code: int, judgement: Judgement, wrapped: Wrapped) -> None:
+    async def end(self, code: int, verdict: Verdict, wrapped: Wrapped) -> None:
         """Put the end into the spool and see to its delivery."""
         finished_at = max(wire.utc_now(), self._started_at)
         self._delivering.deadline = trio.current_time() + self._seconds
@@ -153,8 +160,7 @@ class _Reporter:
         await self._begun.wait()
         if self._outbox is None:
             return
-        verdict = judgement.verdict
-        stats = self._stats(wrapped.heard.digest.summary or {}, judgement.warning)
+        stats = self._stats(wrapped.heard.digest.summary or {}, verdict.warning)
         report = wire.JobFinished(
             seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan, schedule_id=self._schedule_id,
             status=verdict.status, reason=verdict.reason, error=verdict.error, exit_code=as_shells_say(code),

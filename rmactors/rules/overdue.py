@@ -29,16 +29,16 @@ def limit_hours(kind: JobKind, max_age_hours: float | None, every_hours: float |
     return max_age_hours
 
 
-def due_at(schedule: Schedule) -> int | None:
+def due_at(schedule: Schedule, clock_offset: int = 0) -> int | None:
     """From when on the schedule is overdue, should no good end come; None where that is not judged."""
     if schedule.limit_hours is None or schedule.deleted or not schedule.enabled:
         return None
-    return _since(schedule) + round(schedule.limit_hours * HOUR) + 1
+    return _since(schedule, clock_offset) + round(schedule.limit_hours * HOUR) + 1
 
 
 def look(book: Book, schedule: Schedule, now: int, fresh_id: str) -> tuple[Verdict, int | None]:
     """Whether the schedule is overdue, and when to look again (None: when something about it changes)."""
-    due = due_at(schedule)
+    due = due_at(schedule, book.clock_offset)
     if due is None or schedule.limit_hours is None:
         return Verdict((), False, "it has no limit"), None
     if now < due:
@@ -46,20 +46,22 @@ def look(book: Book, schedule: Schedule, now: int, fresh_id: str) -> tuple[Verdi
     key = _key(schedule)
     limit = round(schedule.limit_hours * HOUR)
     text = wording.overdue(
-        schedule.name, now - _since(schedule), limit, schedule.last_good_at or None, schedule.slots.timezone
+        schedule.name,
+        now - _since(schedule, book.clock_offset),
+        limit,
+        schedule.last_good_at or None,
+        schedule.slots.timezone,
     )
     return keep(book, key, conditions.hold(key, book.track(key), text, now, fresh_id)), now + AGAIN
 
 
-def after_good(book: Book, marked: Iterable[Write], now: int) -> tuple[Write, ...]:
+def after_good(book: Book, marked: Iterable[MarkGood], now: int) -> tuple[Write, ...]:
     """Good ends were noted: what that ends. One that comes late may be too old to."""
     writes: list[Write] = []
-    for mark in marked:
-        if isinstance(mark, MarkGood):
-            schedule = book.schedules[mark.schedule_id]
-            due = due_at(schedule)
-            if due is None or now < due:
-                writes += _clear(book, schedule, wording.backed_up_again(schedule.name), now)
+    for schedule in (book.schedules[mark.schedule_id] for mark in marked):
+        due = due_at(schedule, book.clock_offset)
+        if due is None or now < due:
+            writes += _clear(book, schedule, wording.backed_up_again(schedule.name), now)
     return tuple(writes)
 
 
@@ -72,8 +74,11 @@ def after_change(book: Book, before: Schedule, after: Schedule, now: int) -> tup
     return ()
 
 
-def _since(schedule: Schedule) -> int:
-    return schedule.last_good_at or schedule.created_at
+def _since(schedule: Schedule, clock_offset: int) -> int:
+    """When the newest good end was by the server's clock; the host's may have been behind when it told."""
+    if schedule.last_good_at:
+        return schedule.last_good_at - min(0, clock_offset)
+    return schedule.created_at
 
 
 def _key(schedule: Schedule) -> Key:

@@ -37,7 +37,7 @@ def runs_plan(book: Book, schedule: Schedule, plan: str) -> bool:
     return head is not None and head.plan == plan
 
 
-def mark_good(book: Book, report: EndReport, schedule: Schedule | None) -> tuple[Write, ...]:
+def mark_good(book: Book, report: EndReport, schedule: Schedule | None) -> tuple[MarkGood, ...]:
     """For each schedule that a good end counts for, when that was, unless a newer one is known.
 
     One whose schedule wants to hear of partial runs is not served by a partial run of another.
@@ -45,7 +45,7 @@ def mark_good(book: Book, report: EndReport, schedule: Schedule | None) -> tuple
     if not good_enough(report.status, report.reason, schedule.on_partial if schedule is not None else "alert"):
         return ()
     plan = plan_of(report.plan, schedule)
-    marked: list[Write] = []
+    marked: list[MarkGood] = []
     for known in book.schedules.values():
         served = known is schedule or (plan is not None and runs_plan(book, known, plan))
         if (

@@ -36,8 +36,8 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     ran = _ran(book, schedule, report, least_grace)
     warning = "; ".join(each for each in (warning, report.warning) if each) or None
     good = plans.mark_good(book, report, schedule)
-    good += overdue.after_good(book, good, report.received_at)
-    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good)
+    no_longer = overdue.after_good(book, good, report.received_at)
+    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good, *no_longer)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
     if kind is None:

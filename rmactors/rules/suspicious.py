@@ -40,6 +40,9 @@ def judge(book: Book, own: Key, outcome: Outcome, size: Size, fresh_id: str) -> 
     """What a backup that succeeded with that size does to the alerts about the sizes of its plan's backups."""
     key = Key(own.host_id, "backup_suspicious", own.subject)
     of_measure = _measure_of(key, outcome.plan)
+    owner = book.schedules.get(of_measure.subject)
+    if owner is not None and owner.deleted:
+        return Verdict((), False, "its schedule is deleted")
     measure = book.track(of_measure)
     usual = measure.usual or NOTHING_USUAL
     found = doubt(usual, size)

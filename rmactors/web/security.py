@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from rmactors import addresses
+from rmactors.idn import to_ascii
 from rmactors.settings import ALL_ADDRESSES, Settings, is_loopback_name, split_address
 
 CONTENT_SECURITY_POLICY = (
@@ -81,8 +82,7 @@ class Perimeter:
             return False
         if forwarded_proto and self.is_proxy(peer):
             return forwarded_proto.partition(",")[0].strip().lower() != "https"
-        scheme = self._base.scheme if _normal(name) == _normal(self._base.hostname or "") else self._own_scheme
-        return scheme != "https"
+        return self._scheme_of(name) != "https"
 
     def client_address(self, peer: str, forwarded_for: str | None) -> str:
         """The address to remember and to throttle: the peer, or what our own proxies say of the one before them."""
@@ -96,6 +96,10 @@ class Perimeter:
             return False
         return bool(parts.netloc) and self._is_own_origin(f"{parts.scheme}://{parts.netloc}", host)
 
+    def _scheme_of(self, name: str) -> str:
+        """How a browser reaches us by this name: by the base URL's own as that says, else at our port."""
+        return self._base.scheme if _normal(name) == _normal(self._base.hostname or "") else self._own_scheme
+
     def _is_own_origin(self, origin: str, host: str) -> bool:
         try:
             parts = urlsplit(origin)
@@ -104,7 +108,7 @@ class Perimeter:
             return False
         if not name or not self.knows_host(parts.netloc):
             return False
-        if parts.scheme != (self._base.scheme if name == self._base.hostname else self._own_scheme):
+        if parts.scheme != self._scheme_of(name):
             return False
         return parts.netloc.lower() == host.lower() or _origin(parts) == _origin(self._base)
 
@@ -131,10 +135,15 @@ def _hostname(host: str) -> str | None:
 
 
 def _normal(name: str) -> str:
-    """One spelling for each name: an address may be written in several ways, and browsers choose their own."""
+    """One spelling for each name: an address can be written in several ways, and a name in Unicode."""
     address = addresses.parse(name)
-    return str(address) if address is not None else name.lower()
+    if address is not None:
+        return str(address)
+    try:
+        return to_ascii(name).lower()
+    except ValueError:
+        return name.lower()
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    return parts.scheme, _normal(parts.hostname or ""), parts.port or {"http": 80, "https": 443}.get(parts.scheme)

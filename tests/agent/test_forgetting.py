@@ -197,6 +197,7 @@ async def test_latest_and_the_list_are_the_plans_own_also_before_the_first_forge
     everything = await shared.jobs.do("snapshots", repository="main")
     assert everything.stats["snapshots_count"] == 5
     assert [one["plan"] for one in everything.stats["snapshots"]].count("b") == 1
+    assert all(one["host"] == "nas" and one["paths"] and one["time"] for one in everything.stats["snapshots"])
 
 
 async def test_forget_can_prune_what_it_left_and_says_how_much_that_was(on_each: Shared) -> None:

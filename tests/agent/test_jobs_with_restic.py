@@ -132,6 +132,21 @@ async def test_snapshots_are_listed(server: ServerDouble, enrolled: StateDir, re
     assert stats(end)["snapshots_count"] == 1
 
 
+async def test_snapshots_are_listed_with_their_size_where_restic_knows_it(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, each_restic: str
+) -> None:
+    (repository.source / "large.txt").write_text("x" * 5000)
+    agent_file = repository.agent_file(restic=each_restic)
+    assert (await outcome(server, enrolled, agent_file, "backup")).status == "succeeded"
+    end = await outcome(server, enrolled, agent_file, "snapshots")
+    [one] = stats(end)["snapshots"]
+    assert one["paths"] == [str(repository.source)]
+    if "0.14" in each_restic:
+        assert "size" not in one
+    else:
+        assert one["size"] >= 5000
+
+
 async def test_two_snapshots_are_compared(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from rmactors.agent.own_snapshots import (
     Snapshot,
+    by_id,
     exact_paths,
     identity_of,
     identity_tag,
@@ -115,6 +116,18 @@ def test_the_newest_is_the_plans_newest_and_one_still_to_be_adopted_counts() -> 
     assert newest(sort_out(A, [], adopted=False)) is None
 
 
+def test_a_snapshot_that_was_adopted_is_found_by_its_former_id_too() -> None:
+    adopted, other = snapshot(0xA, A.tag, original="cafe" + "0" * 60), snapshot(0xB, A.tag)
+    found = sort_out(A, [adopted, other], adopted=True)
+    assert by_id(found, "cafe0000") == adopted.id
+    assert by_id(found, other.id[:8]) == other.id[:8]
+    assert by_id(found, "beef") == "beef"  # another plan's perhaps: restic will know
+    assert by_id(found, "latest") == other.id
+    assert by_id(sort_out(A, [], adopted=True), "latest") is None
+    both = sort_out(A, [adopted, snapshot(0xC, A.tag, original="cafe" + "1" * 60)], adopted=True)
+    assert by_id(both, "cafe") == "cafe"  # ambiguous
+
+
 @given(st.text(min_size=1), st.text(min_size=1))
 def test_a_tag_is_its_plans_alone_and_survives_restics_commas(one: str, other: str) -> None:
     tag = identity_tag(one)
@@ -162,6 +175,8 @@ def test_a_listing_is_read_also_behind_other_words() -> None:
         )
     ]  # fmt: skip
     assert read_listing(b"[]") == []
+    sized = json.dumps([entry(summary={"total_bytes_processed": 7}), entry(summary={"total_bytes_processed": "7"})])
+    assert [one.size for one in read_listing(sized.encode())] == [7, None]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from rmactors.agent.restic_steps import Outcome
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.settings import AgentFile, Keep
 from rmactors.vocabulary import JobKind
 
 from .jobs import Jobs
@@ -103,6 +103,18 @@ async def test_latest_of_a_plan_without_snapshots_says_so(repository: ResticRepo
     assert (end.verdict.status, end.verdict.reason) == ("failed", "nothing_done")
     assert end.verdict.error == "plan home has no snapshot of host nas in this repository"
     assert restores.folders() == []
+
+
+async def test_the_id_that_a_snapshot_had_before_it_was_adopted_still_restores_it(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    restores = Restores(repository, "restic")
+    restores.agent_file = repository.agent_file(host="nas", plan={"keep": Keep(last=9)})
+    repository.restic("backup", "--host", "nas", str(repository.source))
+    (former,) = (file.name for file in (repository.path / "snapshots").iterdir())
+    assert (await restores.do("forget")).stats["snapshots_adopted"] == 1
+    end = await restores.do("restore", snapshot=former[:8])
+    assert (end.verdict.status, end.stats["files_restored"]) == ("succeeded", 3)
 
 
 async def test_a_snapshot_that_does_not_exist_leaves_no_folder(restores: Restores) -> None:

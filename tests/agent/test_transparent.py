@@ -126,6 +126,15 @@ def test_a_script_without_its_first_line_is_run_by_a_shell(quiet: StateDir, tmp_
     assert wrapped[1].endswith(b"plain a b\n")
 
 
+@pytest.mark.parametrize("most", [6, 10])
+def test_where_there_is_no_room_to_wrap_it_the_command_runs_unreported(quiet: StateDir, most: int) -> None:
+    done = in_shell(f"ulimit -n {most}; " + shlex.join(exec_command(quiet, ["sh", "-c", "echo ran; exit 5"])))
+    assert (done.returncode, done.stdout) == (5, b"ran\n")
+    assert b"this run is not reported" in done.stderr
+    gone = in_shell(f"ulimit -n {most}; " + shlex.join(exec_command(quiet, ["/nonexistent"])))
+    assert gone.returncode == 127
+
+
 def test_arguments_that_are_no_text_arrive_as_they_are(quiet: StateDir) -> None:
     alone, wrapped = both(quiet, "{}", ["printf", "%s|", "\udcff\udcfe", "", "a\nb", "-n", "--"])
     assert alone == wrapped
@@ -181,7 +190,10 @@ def test_much_output_to_a_full_disk_ends_nothing(quiet: StateDir, stream: int) -
 def test_a_reader_that_has_enough_ends_the_command_as_without_exec(quiet: StateDir) -> None:
     alone, wrapped = both(quiet, "{} | head -n 1; echo ${{PIPESTATUS[0]}}", ["yes"])
     assert alone == wrapped == (0, b"y\n141\n", b"")
-    assert (end_of(quiet).reason, end_of(quiet).error) == ("terminated", "ended by SIGPIPE")
+    assert (end_of(quiet).reason, end_of(quiet).error) == (
+        "terminated",
+        "ended by SIGPIPE, which nobody here asked for",
+    )
 
 
 def test_a_journal_that_goes_away_ends_nothing(quiet: StateDir) -> None:
@@ -239,7 +251,7 @@ async def test_a_signal_from_somebody_else_terminates_also_at_a_terminal(quiet: 
     end = end_of(quiet)
     assert code == -number
     assert (end.status, end.reason) == ("failed", "terminated")
-    assert end.error == f"ended by {signal.Signals(number).name}"
+    assert end.error == f"ended by {signal.Signals(number).name}, sent to `exec`"
 
 
 SLEEPS = 'import signal; signal.signal(2, signal.SIG_DFL); print("ready", flush=True); signal.pause()'
@@ -256,7 +268,12 @@ def test_a_time_limit_around_exec_terminates_every_run(quiet: StateDir) -> None:
     done = in_shell(line)
     end = end_of(quiet)
     assert done.returncode == 124
-    assert (end.status, end.reason, end.error, end.exit_code) == ("failed", "terminated", "ended by SIGTERM", 143)
+    assert (end.status, end.reason, end.error, end.exit_code) == (
+        "failed",
+        "terminated",
+        "ended by SIGTERM, sent to `exec`",
+        143,
+    )
 
 
 @pytest.mark.parametrize("number", [signal.SIGALRM, signal.SIGXCPU, signal.SIGUSR1, signal.SIGRTMIN + 3])

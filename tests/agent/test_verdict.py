@@ -233,6 +233,9 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
          "failed", "error", "There were 1 errors"),
         # files whose data was missing in the repository are stored again: all is there
         ("backup", 3, SUMMARY, UNREAD.replace("open /x: permission denied", AGAIN), "succeeded", "ok", None),
+        ("backup", 3, SAVED, f"error: /x: {AGAIN}\n{AT_LEAST_ONE}", "succeeded", "ok", None),
+        ("backup", 3, SAVED, f"error: /x: {AGAIN}\nerror: open /y: permission denied\n{AT_LEAST_ONE}", "partial",
+         "partial", "1 file could not be read: open /y: permission denied"),
         # a stack trace, in the message and on stderr
         ("backup", 1, "", json_lines(f"={EMPTY_CONFIG}\n{GO_TRACE}"), "failed", "corrupt",
          f"the repository is damaged: {EMPTY_CONFIG}"),
@@ -380,3 +383,42 @@ def test_a_stack_trace_of_any_length_leaves_the_words_before_it() -> None:
     assert verdict.error == "it broke: here"
     crash = judge_any(2, digest("", "fatal error: out of memory\n\n" + GO_DUMP * 50))
     assert crash.error == "fatal error: out of memory"
+
+
+def test_a_signal_behind_the_snapshot_ends_no_backup() -> None:
+    """On a slow link restic is still removing its lock."""
+    for code in (-9, -15, 130, 1):
+        stopped = judge("backup", code, digest(SUMMARY, SIGTERM), stopped="cancelled")
+        assert stopped.status == judge("backup", code, digest(SUMMARY, SIGTERM)).status == "succeeded"
+    assert judge("backup", 1, digest(SUMMARY, "Fatal: boom\n")).status == "failed"
+
+
+def test_without_json_too_a_backup_says_that_nothing_changed() -> None:
+    assert judge("backup", 0, digest("skipped creating snapshot\n")).warning == (
+        "nothing changed: no new snapshot was needed"
+    )
+    assert judge("backup", 0, digest("snapshot b65f96f4 saved\n")).warning is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'Ignoring "13e8": failed to load snapshot 13e8: LoadRaw(<snapshot/13e8>): invalid data returned',
+        "could not load snapshot a651ad70: load <snapshot/a651ad7055>: invalid data returned",
+    ],
+)
+def test_damage_that_restic_passes_over_is_a_warning(line: str) -> None:
+    """forget and snapshots end with 0 beside a damaged snapshot file."""
+    verdict = judge("forget", 0, digest("[]\n", f"{line}\n"))
+    assert (verdict.status, verdict.error) == ("succeeded", None)
+    assert verdict.warning is not None
+    assert verdict.warning.startswith("restic met damage in the repository, let a check look at it: ")
+
+
+def test_an_index_that_could_not_be_fetched_is_no_damage() -> None:
+    """0.14's check says the same last word for both."""
+    down = "error: error loading index ab: load <index/ab>: connection refused\nFatal: LoadIndex returned errors\n"
+    assert judge("check", 1, digest("", down)).reason == "error"
+    assert (
+        judge("check", 1, digest("", down.replace("connection refused", "invalid data returned"))).reason == "corrupt"
+    )

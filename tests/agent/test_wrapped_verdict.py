@@ -8,7 +8,8 @@ import pytest
 
 from rmactors.agent.command_line import program_of
 from rmactors.agent.restic_output import OutputParser, Stream
-from rmactors.agent.wrapped_verdict import Heard, Judgement, Sent, judge_wrapped
+from rmactors.agent.verdict import Verdict
+from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
 from rmactors.vocabulary import JobKind
 
 CTRL_C = Sent(signal.SIGINT, at_terminal=True)
@@ -36,7 +37,7 @@ BROKEN = exit_error(1, "Fatal: unable to save snapshot: connection reset")
 SOME = exit_error(3, "Warning: at least one source file could not be read")
 
 
-def judged(line: str, code: int, said: str = "", sent: Sent | None = None, kind: JobKind = "backup") -> Judgement:
+def judged(line: str, code: int, said: str = "", sent: Sent | None = None, kind: JobKind = "backup") -> Verdict:
     heard = Heard()
     streams: tuple[Stream, ...] = ("stdout", "stderr")
     for stream, text in zip(streams, (said, ""), strict=True):
@@ -55,23 +56,37 @@ def judged(line: str, code: int, said: str = "", sent: Sent | None = None, kind:
         (RESTIC, 130, CTRL_C, "cancelled", "cancelled", "interrupted at the terminal"),
         (RESTIC, 1, CTRL_C, "cancelled", "cancelled", "interrupted at the terminal"),  # 0.18.0
         # everything else that ends a run is a failure: timeout, systemd, earlyoom, kill
-        ("sleep 30", -15, TERM, "failed", "terminated", "ended by SIGTERM"),
-        ("sleep 30", -1, HUP, "failed", "terminated", "ended by SIGHUP"),
-        ("sleep 30", -2, INT, "failed", "terminated", "ended by SIGINT"),
-        (RESTIC, -15, TERM, "failed", "terminated", "ended by SIGTERM"),  # 0.14
-        (RESTIC, 130, TERM, "failed", "terminated", "ended by SIGTERM"),  # 0.19.1 says 130 whichever it was
-        (SCRIPT, 1, TERM, "failed", "terminated", "ended by SIGTERM with exit code 1"),
+        ("sleep 30", -15, TERM, "failed", "terminated", "ended by SIGTERM, sent to `exec`"),
+        ("sleep 30", -1, HUP, "failed", "terminated", "ended by SIGHUP, sent to `exec`"),
+        ("sleep 30", -2, INT, "failed", "terminated", "ended by SIGINT, sent to `exec`"),
+        (RESTIC, -15, TERM, "failed", "terminated", "ended by SIGTERM, sent to `exec`"),  # 0.14
+        (
+            RESTIC,
+            130,
+            TERM,
+            "failed",
+            "terminated",
+            "ended by SIGTERM, sent to `exec`",
+        ),  # 0.19.1 says 130 whichever it was
+        (SCRIPT, 1, TERM, "failed", "terminated", "ended by SIGTERM, sent to `exec`; exit code 1"),
         # without a word to exec: straight to the command, or to a child of a shell
-        ("sleep 30", -15, None, "failed", "terminated", "ended by SIGTERM"),
-        ("sleep 30", -2, None, "failed", "terminated", "ended by SIGINT"),
-        (RESTIC, 130, None, "failed", "terminated", "ended by SIGINT"),
-        (SCRIPT, 130, None, "failed", "terminated", "ended by SIGINT"),
-        (SCRIPT, 143, None, "failed", "terminated", "ended by SIGTERM"),
-        (SCRIPT, 137, None, "failed", "terminated", "ended by SIGKILL (out of memory?)"),
-        (SCRIPT, 139, None, "failed", "terminated", "ended by SIGSEGV"),
-        (SCRIPT, 141, None, "failed", "terminated", "ended by SIGPIPE"),
-        ("sleep 30", -9, None, "failed", "terminated", "ended by SIGKILL (out of memory?)"),
-        ("sleep 30", -40, None, "failed", "terminated", "ended by signal 40"),
+        ("sleep 30", -15, None, "failed", "terminated", "ended by SIGTERM, which nobody here asked for"),
+        ("sleep 30", -2, None, "failed", "terminated", "ended by SIGINT, which nobody here asked for"),
+        (RESTIC, 130, None, "failed", "terminated", "ended by SIGINT, which nobody here asked for"),
+        (SCRIPT, 130, None, "failed", "terminated", "ended by SIGINT, which nobody here asked for"),
+        (SCRIPT, 143, None, "failed", "terminated", "ended by SIGTERM, which nobody here asked for"),
+        (SCRIPT, 137, None, "failed", "terminated", "ended by SIGKILL, which nobody here asked for (out of memory?)"),
+        (SCRIPT, 139, None, "failed", "terminated", "ended by SIGSEGV, which nobody here asked for"),
+        (SCRIPT, 141, None, "failed", "terminated", "ended by SIGPIPE, which nobody here asked for"),
+        (
+            "sleep 30",
+            -9,
+            None,
+            "failed",
+            "terminated",
+            "ended by SIGKILL, which nobody here asked for (out of memory?)",
+        ),
+        ("sleep 30", -40, None, "failed", "terminated", "ended by signal 40, which nobody here asked for"),
         # codes over 128 that no signal stands behind
         (SCRIPT, 128, None, "failed", "error", "exit code 128"),
         (SCRIPT, 255, None, "failed", "error", "exit code 255"),
@@ -86,17 +101,17 @@ def judged(line: str, code: int, said: str = "", sent: Sent | None = None, kind:
 def test_an_end_by_a_signal(
     line: str, code: int, sent: Sent | None, status: str, reason: str, error: str | None
 ) -> None:
-    verdict = judged(line, code, sent=sent).verdict
+    verdict = judged(line, code, sent=sent)
     assert (verdict.status, verdict.reason, verdict.error) == (status, reason, error)
 
 
 def test_what_a_command_said_before_it_was_ended_stays() -> None:
-    verdict = judged(RESTIC, 1, exit_error(1, "Fatal: unable to save snapshot: context canceled"), TERM).verdict
-    assert verdict.error == "ended by SIGTERM with exit code 1: unable to save snapshot: context canceled"
+    verdict = judged(RESTIC, 1, exit_error(1, "Fatal: unable to save snapshot: context canceled"), TERM)
+    assert verdict.error == "ended by SIGTERM, sent to `exec`; exit code 1: unable to save snapshot: context canceled"
 
 
 def test_a_backup_that_had_made_its_snapshot_is_partial_whatever_was_sent() -> None:
-    verdict = judged(RESTIC, 3, UNREAD + SUMMARY + SOME, TERM).verdict
+    verdict = judged(RESTIC, 3, UNREAD + SUMMARY + SOME, TERM)
     assert (verdict.status, verdict.reason) == ("partial", "partial")
 
 
@@ -106,10 +121,10 @@ def test_a_backup_that_had_made_its_snapshot_is_partial_whatever_was_sent() -> N
 )
 def test_restic_says_itself_which_signal_it_got(code: int, word: str, name: str) -> None:
     said = f"\x1b[2Ksignal {word} received, cleaning up\n" + exit_error(1, "Fatal: unable to save snapshot: canceled")
-    verdict = judged(RESTIC, code, said).verdict
+    verdict = judged(RESTIC, code, said)
     assert (verdict.status, verdict.reason) == ("failed", "terminated")
     assert f"ended by {name}" in (verdict.error or "")
-    assert judged(SCRIPT, 1, said).verdict.reason == "error", "a script may have dealt with it"
+    assert judged(SCRIPT, 1, said).reason == "error", "a script may have dealt with it"
 
 
 @pytest.mark.parametrize(
@@ -125,22 +140,23 @@ def test_restic_says_itself_which_signal_it_got(code: int, word: str, name: str)
         # one that fails tells nothing of backups either
         ("restic backup -n /x", 12, PASSWORD, "backup",
          "a dry run: nothing was changed; it ended with exit code 12: wrong password or no key found"),
-        ("restic backup -n /x", -15, "", "backup", "a dry run: nothing was changed; it ended with exit code 143"),
+        ("restic backup -n /x", -15, "", "backup", "a dry run: nothing was changed; it ended with exit code 143: "
+         "ended by SIGTERM, which nobody here asked for"),
     ],
 )  # fmt: skip
 def test_a_dry_run_is_skipped(line: str, code: int, said: str, kind: JobKind, error: str) -> None:
-    verdict = judged(line, code, said, kind=kind).verdict
+    verdict = judged(line, code, said, kind=kind)
     assert (verdict.status, verdict.reason, verdict.error) == ("skipped", "skipped", error)
 
 
 def test_a_script_that_rehearses_and_then_backs_up_has_backed_up() -> None:
-    assert judged(SCRIPT, 0, DRY + SUMMARY).verdict.status == "succeeded"
-    assert judged(SCRIPT, 0, WOULD + "snapshot 8c793959 saved\n").verdict.status == "succeeded"
+    assert judged(SCRIPT, 0, DRY + SUMMARY).status == "succeeded"
+    assert judged(SCRIPT, 0, WOULD + "snapshot 8c793959 saved\n").status == "succeeded"
 
 
 @pytest.mark.parametrize("code", [3, 10, 11, 12])
 def test_codes_of_restics_mean_nothing_from_another_program(code: int) -> None:
-    verdict = judged("rsync -a /srv/restic nas:/", code).verdict
+    verdict = judged("rsync -a /srv/restic nas:/", code)
     assert (verdict.status, verdict.reason, verdict.error) == ("failed", "error", f"exit code {code}")
 
 
@@ -173,13 +189,13 @@ def test_codes_of_restics_mean_nothing_from_another_program(code: int) -> None:
 )
 def test_a_restic_inside_of_a_script_adds_reasons(code: int, said: str, status: str, reason: str, warned: bool) -> None:
     found = judged(SCRIPT, code, said)
-    assert (found.verdict.status, found.verdict.reason) == (status, reason)
+    assert (found.status, found.reason) == (status, reason)
     assert (found.warning is not None) is warned
 
 
 def test_a_check_inside_of_a_script_that_fails_is_warned_of() -> None:
     found = judged(SCRIPT, 0, BROKEN, kind="check")
-    assert found.verdict.status == "succeeded"
+    assert found.status == "succeeded"
     assert found.warning == (
         "a restic in this command failed (exit code 1), and the command ended with 0: "
         "unable to save snapshot: connection reset"
@@ -187,5 +203,5 @@ def test_a_check_inside_of_a_script_that_fails_is_warned_of() -> None:
 
 
 def test_restic_itself_is_judged_by_its_codes() -> None:
-    verdict = judged("sudo -u backup restic_0.18 backup /x", 12, "").verdict
+    verdict = judged("sudo -u backup restic_0.18 backup /x", 12, "")
     assert (verdict.status, verdict.reason) == ("failed", "wrong_password")

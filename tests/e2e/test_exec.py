@@ -33,7 +33,11 @@ async def test_a_run_that_a_time_limit_ends_every_night_is_alerted_and_a_good_on
 ) -> None:
     host_id = await away(agent.enroll)
     job = await run(agent, host_id, "timeout", "-s", "TERM", "0.2", "sh", "-c", "kill -TERM $$")
-    assert (job["status"], job["reason"], job["error"]) == ("failed", "terminated", "ended by SIGTERM")
+    assert (job["status"], job["reason"], job["error"]) == (
+        "failed",
+        "terminated",
+        "ended by SIGTERM, which nobody here asked for",
+    )
     assert await alerts(agent, host_id) == [("backup_failed", "open")]
     dry = await run(agent, host_id, *agent.restic_command, "backup", "-vn", str(agent.source))
     assert (dry["status"], dry["reason"], dry["exit_code"]) == ("skipped", "skipped", 0)

@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from tests.cheap_key import make_cheap
 from tests.restic_rest_server import Asked, RestServer, rest_server
 from tests.restics import number, restics
 
@@ -278,7 +279,7 @@ ROWS = [
     # locks
     Row("another restic holds the repository", "check", bad("locked", "repository locked by pid "), held),
     Row("a lock whose process is no more is removed", "prune", ok(), held_by_the_dead),
-    Row("an unlock that leaves a lock in use says so", "unlock", ok("1 lock of pid "), held),
+    Row("an unlock that leaves a lock in use says so", "unlock", ok("the repository is still locked by pid "), held),
     # an existing repository is neither missing nor damaged; init raises no alert
     Row("init where a repository is", "init", bad("error", "a repository exists there already", alert=False)),
     # damage, wherever it is met
@@ -364,6 +365,8 @@ class Versions:
         variables = {**os.environ, "RESTIC_REPOSITORY": str(self.folder / "made"), "RESTIC_PASSWORD": "correct horse"}
         for arguments in (["init"], ["backup", "--host", self.agent.name, str(home)]):
             subprocess.run([self.restic, "--no-cache", *arguments], env=variables, check=True, capture_output=True)
+            if arguments == ["init"]:
+                make_cheap(self.folder / "made", "correct horse")
         for empty in list((self.folder / "made" / "data").iterdir()):
             if not any(empty.iterdir()):  # 256 of them, which restic makes where it needs them
                 empty.rmdir()

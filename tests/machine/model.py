@@ -4,107 +4,14 @@ Written from the description of the product, not from the code: it keeps everyth
 of it again each time, where the code keeps a few numbers. Times in microseconds.
 """
 
-import json
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Literal
 
-from rmactors.clock import HOUR, MINUTE, SECOND
+from rmactors.clock import HOUR, MINUTE
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import CreateSilence, SaveSchedule
-
-LEAST_GRACE = 300 * SECOND
-CRONS = {"0 3 * * *": (24 * HOUR, 3 * HOUR), "0 * * * *": (HOUR, 0), "*/30 * * * *": (30 * MINUTE, 0)}
-"""Expression → (interval, offset), all in UTC."""
-FAILURES = {"backup": "backup_failed", "forget": "forget_failed", "prune": "prune_failed", "check": "check_failed"}
-LASTING = ("agent_offline", "stale_schedule")
-Key = tuple[str, str, str]
-"""(host, kind of alert, subject)"""
-
-
-@dataclass(eq=False)
-class Channel:
-    """What it takes: events, of hosts with a tag (None: of all), only critical ones; reminders every `remind`."""
-
-    events: tuple[str, ...]
-    tag: str | None = None
-    critical_only: bool = False
-    remind: int = 0
-
-
-@dataclass(eq=False)
-class Alert:
-    """`told` is what each channel is sent, in order, `answered` how many of those arrived or never will.
-
-    `held` channels have not been told of the raise.
-    """
-
-    key: Key
-    raised_at: int
-    seen_at: int
-    occurrences: int = 1
-    acknowledged_by: str | None = None
-    resolved_by: str | None = None
-    timeline: list[str] = field(default_factory=list)
-    told: dict[str, list[str]] = field(default_factory=dict)
-    told_at: dict[str, int] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
-    answered: Counter[str] = field(default_factory=Counter)
-    never_arrived: Counter[str] = field(default_factory=Counter)
-    """How many of the raises told to a channel."""
-    known_partial: bool = False
-    """The worst that people were told of, or acknowledged, was a partial run."""
-
-
-@dataclass
-class End:
-    """One outcome. `good` None: it says nothing. `plan` is what it was about, as far as that is known."""
-
-    job: str
-    good: bool | None
-    at: int
-    spool: str | None = None
-    seq: int | None = None
-    lost: bool = False
-    plan: str | None = None
-    partial: bool = False
-
-    def is_newer_than(self, other: "End") -> bool:
-        if self.spool is not None and self.spool == other.spool:
-            return (self.seq or 0) > (other.seq or 0)
-        return self.at >= other.at
-
-
-@dataclass
-class Schedule:
-    """As it was saved last, and every run of it: (slot it was for, start)."""
-
-    saved: SaveSchedule
-    runs: list[tuple[int | None, int]] = field(default_factory=list)
-    deleted: bool = False
-    last_good_at: int | None = None
-
-    @property
-    def plan(self) -> str | None:
-        found: str | None = json.loads(self.saved.params).get("plan")
-        return found
-
-    def grace(self) -> int:
-        interval, _ = CRONS[self.saved.cron]
-        return max(round(self.saved.grace_seconds * SECOND), LEAST_GRACE, min(interval // 10, 6 * HOUR))
-
-    def missed(self, now: int) -> bool:
-        """Whether the newest slot whose grace is over had no run."""
-        interval, offset = CRONS[self.saved.cron]
-        slot = (now - self.grace() - 1 - offset) // interval * interval + offset
-        ran = any(start >= slot - MINUTE if of is None else of >= slot for of, start in self.runs)
-        return slot > self.saved.anchor_at and not ran
-
-    def slot_of(self, claimed: int | None, now: int) -> int | None:
-        """The slot that a run says it is for, if it is one and no later than the next."""
-        interval, offset = CRONS[self.saved.cron]
-        true = claimed is not None and (claimed - offset) % interval == 0 and claimed - interval <= now
-        return claimed if true else None
+from tests.machine.things import FAILURES, LASTING, Alert, Channel, End, Key, Schedule
 
 
 @dataclass
@@ -126,6 +33,10 @@ class Model:
     gone: set[str] = field(default_factory=set)
     plans: dict[str, list[str]] = field(default_factory=dict)
     """Those of each host, as it said."""
+    sizes: dict[Key, list[int]] = field(default_factory=dict)
+    """How many files the backups held that looked well."""
+    doubted: dict[Key, int] = field(default_factory=dict)
+    """How many the newest held that looked wrong."""
     goods: dict[tuple[str, str, str], list[End]] = field(default_factory=dict)
     """(host, kind of alert, plan) → every good end of that plan, in the order in which they came."""
 
@@ -156,7 +67,11 @@ class Model:
             report.job_id, good, report.finished_at, report.spool_id, report.seq, plan=self._plan_of(report),
             partial=report.status == "partial",
         )  # fmt: skip
-        self._happened(report, end, report.received_at)
+        self._mark_good(report, end)
+        if report.kind in FAILURES:
+            self._happened(report, FAILURES[report.kind], end, report.received_at)
+        if (report.kind, report.status) == ("backup", "succeeded") and report.files_total is not None:
+            self._measured(report, end, report.files_total)
         return True
 
     def lose(self, loss: LostJob) -> bool:
@@ -164,16 +79,20 @@ class Model:
         if self.jobs.get(loss.job_id) != "running":
             return False
         self.jobs[loss.job_id] = "lost"
-        self._happened(loss, End(loss.job_id, False, loss.at, lost=True, plan=self._plan_of(loss)), loss.at)
+        if loss.kind not in FAILURES:
+            return True
+        self._happened(
+            loss, FAILURES[loss.kind], End(loss.job_id, False, loss.at, lost=True, plan=self._plan_of(loss)), loss.at
+        )
         return True
 
-    def key_of(self, job: EndReport | LostJob) -> Key | None:
-        """What alert a job is about; None where no rule is about it."""
+    def key_of(self, job: EndReport | LostJob, kind: str) -> Key | None:
+        """What alert of that kind a job is about; None where its schedule is gone."""
         schedule = self._schedule_of(job)
-        if job.kind not in FAILURES or (schedule is not None and schedule.deleted):
+        if schedule is not None and schedule.deleted:
             return None
         subject = schedule.saved.schedule_id if schedule is not None else f"plan:{job.plan}" if job.plan else ""
-        return job.host_id, FAILURES[job.kind], subject
+        return job.host_id, kind, subject
 
     def _schedule_of(self, job: StartReport | EndReport | LostJob) -> Schedule | None:
         """One of another host counts as none."""
@@ -199,13 +118,10 @@ class Model:
         newest = self._newest(key)
         return newest is not None and newest.plan == plan
 
-    def _happened(self, job: EndReport | LostJob, end: End, now: int) -> None:
+    def _happened(self, job: EndReport | LostJob, kind: str, end: End, now: int) -> None:
         """A job ended or was lost: what it means for each subject that it is about."""
-        self._mark_good(job, end)
-        if job.kind not in FAILURES:
-            return
-        host, kind = job.host_id, FAILURES[job.kind]
-        of_schedule, own = self._schedule_of(job) is not None, self.key_of(job)
+        host = job.host_id
+        of_schedule, own = self._schedule_of(job) is not None, self.key_of(job, kind)
         unclaimed = not of_schedule and own is not None and self.open(own) is None
         others: list[Key] = []
         for key in self._about(host, kind, end):
@@ -255,6 +171,24 @@ class Model:
 
     def _is_end_of_loss(self, key: Key, end: End) -> bool:
         return not end.lost and end.job in self.given_up.get(key, ())
+
+    def _measured(self, report: EndReport, end: End, files: int) -> None:
+        """A backup succeeded: whether it holds about what those before it did."""
+        own = self.key_of(report, "backup_suspicious")
+        measure = (report.host_id, "backup_suspicious", f"plan:{end.plan}") if end.plan else own
+        if measure is None:
+            return
+        sizes = self.sizes.get(measure, [])[-7:]
+        usual = round(median(sizes)) if len(sizes) >= 3 else None
+        wrong = (files == 0 and usual != 0) or (usual is not None and files * 10 < usual)
+        known = [before for before in self.ends.get(measure, ()) if before is not None and before.good is not None]
+        goods = [before for before in known if before.good]
+        newest = any(all(end.is_newer_than(before) for before in self._newest_of(of)) for of in (known, goods))
+        if wrong:
+            self.doubted[measure] = files
+        elif newest:
+            self.sizes.setdefault(measure, []).append(files)
+        self._happened(report, "backup_suspicious", replace(end, good=not wrong), report.received_at)
 
     # ---- one subject
 
@@ -365,6 +299,10 @@ class Model:
 
     def resolve(self, alert: Alert, by: str, now: int) -> None:
         if alert.resolved_by is None:
+            newest = self._newest(alert.key)
+            measure = (*alert.key[:2], f"plan:{newest.plan}") if newest is not None and newest.plan else alert.key
+            if alert.key[1] == "backup_suspicious" and by != "beside" and measure in self.doubted:
+                self.sizes[measure] = [self.doubted.pop(measure)] * 3
             self._resolve(alert, by, now)
             if alert.key[1] in LASTING:
                 self.quiet.add(alert.key)

@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 
-from tests.machine.model import LASTING, Alert, Key, Model
+from tests.machine.model import Model
+from tests.machine.things import LASTING, Alert, Key
 from tests.store.ledger import Ledger
 
 

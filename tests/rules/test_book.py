@@ -259,7 +259,15 @@ def test_a_schedule_without_a_missed_slot_is_looked_at_again() -> None:
     verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
     assert verdict.writes == ()
     assert not verdict.changed
+    assert again is not None
     assert again > NOON
+
+
+def test_a_schedule_without_slots_is_not_looked_at_again() -> None:
+    interval = replace(book().schedules["s"].slots, cron=None, every_hours=24.0)
+    given = book(slots=interval)
+    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert (verdict.writes, again) == ((), None)
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,15 @@ def test_a_good_end_that_comes_late_counts_by_when_it_was() -> None:
     assert resolutions(given, end(at=NOON + 2 * DAY, received=NOON + 3 * DAY)) == ["Nightly has a good backup again."]
 
 
+def test_a_host_whose_clock_is_behind_has_its_good_ends_later_than_it_says() -> None:
+    given = book()
+    given.clock_offset = -40 * MINUTE
+    assert look(given, NOON + HOUR + 1)[1] == NOON + HOUR + 40 * MINUTE + 1
+    given = book(last_good_at=None, created_at=NOON)  # when it was made is known by the server's clock
+    given.clock_offset = -40 * MINUTE
+    assert look(given, NOON)[1] == NOON + 26 * HOUR + 1
+
+
 def test_a_good_end_before_the_limit_has_passed_begins_it_anew() -> None:
     given = book()
     writes = decide(given, end(at=NOON), "fresh", 300.0).writes

@@ -214,6 +214,7 @@ def test_a_deleted_schedule_raises_nothing_and_its_alert_ends() -> None:
     deleted = decide(book, Change(DeleteSchedule("nightly", NOON, AUDIT), no_reply), "x", FLOOR)
     assert [write.alert_id for write in deleted.writes if isinstance(write, ResolveAlert)] == ["a"]
     assert told(book, backup(0, 2), "b") == []
+    assert told(book, backup(0, 3, plan=None), "b") == []
 
 
 def test_resolving_what_nothing_is_known_of_any_more_makes_no_measure() -> None:

@@ -45,6 +45,8 @@ def perimeter(**changes: str) -> Perimeter:
         ({"listen": "localhost:8080"}, "127.0.0.1:8080", True),
         ({"listen": "[FD00:0::5]:8080"}, "[fd00::5]:8080", True),  # however it was written
         ({"base_url": "http://[fd00:0::5]"}, "[fd00::5]", True),
+        ({"base_url": "https://faß.example"}, "xn--fa-hia.example", True),  # as browsers send it
+        ({"base_url": "https://faß.example"}, "fass.example", False),
     ],
 )
 def test_a_host_name_is_known_or_not(settings: dict[str, str], host: str, known: bool) -> None:
@@ -82,6 +84,12 @@ def test_a_form_sent_to_any_address_of_ours_is_no_cross_site_request(listen: str
     assert every.is_cross_site(None, "http://localhost:8080", "localhost:8080") is False
     assert every.is_cross_site(None, "http://192.168.1.6:8080", "192.168.1.5:8080") is True
     assert every.is_cross_site(None, "http://*:8080", "192.168.1.5:8080") is True
+
+
+def test_a_name_in_unicode_is_that_of_its_ascii_form() -> None:
+    ours = perimeter(base_url="https://faß.example")
+    assert ours.is_cross_site(None, "https://xn--fa-hia.example", "xn--fa-hia.example") is False
+    assert ours.is_cross_site(None, "https://fass.example", "xn--fa-hia.example") is True
 
 
 def test_behind_a_proxy_the_origin_is_that_of_the_base_url() -> None:

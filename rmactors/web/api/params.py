@@ -9,30 +9,21 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from rmactors.channels.base import FieldError
+from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, as the rest of a sentence; None where nothing is."""
 
-MOST_PARTS: Final = 256
-"""restic divides a repository's data into no more parts for `--read-data-subset`."""
 MOST_PATHS: Final = 100
-_PERCENT: Final = re.compile(r"[0-9]{1,3}(\.[0-9]{1,3})?%")
-_PART: Final = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{4,64}")
 
 
-def subset_problem(value: Any) -> str | None:
-    """Of `read_data_subset`: `1/5` or `2.5%`."""
-    if not isinstance(value, str):
-        return "must be text, such as 1/5 or 10%"
-    if _PERCENT.fullmatch(value):
-        return None if 0 < float(value[:-1]) <= 100 else "must be more than 0% and at most 100%"
-    part = _PART.fullmatch(value)
-    if part is None:
-        return "must be a part such as 1/5 or a share such as 10%"
-    if not 1 <= int(part[1]) <= int(part[2]) <= MOST_PARTS:
-        return f"must be part n of m, written n/m, with n from 1 to m and m at most {MOST_PARTS}"
+def _subset_problem(value: Any) -> str | None:
+    try:
+        check_subset(value)
+    except ValueError as error:
+        return str(error)
     return None
 
 
@@ -79,7 +70,7 @@ _ON_REPOSITORY: Final[Mapping[str, Check]] = {"plan": _plan_problem, "repository
 _TAKES: Final[Mapping[JobKind, Mapping[str, Check]]] = {
     "backup": _ON_PLAN,
     "forget": {**_ON_PLAN, "prune": _flag_problem},
-    "check": {**_ON_REPOSITORY, "read_data": _flag_problem, "read_data_subset": subset_problem},
+    "check": {**_ON_REPOSITORY, "read_data": _flag_problem, "read_data_subset": _subset_problem},
     "restore": {**_ON_PLAN, "snapshot": _snapshot_problem, "include": _paths_problem, "target": _path_problem},
     "diff": {**_ON_PLAN, "from": _id_problem, "to": _id_problem},
     "prune": _ON_REPOSITORY, "init": _ON_REPOSITORY, "unlock": _ON_REPOSITORY, "snapshots": _ON_REPOSITORY,

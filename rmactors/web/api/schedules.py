@@ -11,7 +11,6 @@ from rmactors.messages.requests import Change
 from rmactors.messages.writes import Audit, DeleteSchedule, SaveSchedule
 from rmactors.store.queries import schedules as queries
 from rmactors.store.queries.schedules import ScheduleRow
-from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.web.access import audit, is_id, route, services
 from rmactors.web.api import hosts, shapes
@@ -228,11 +227,6 @@ def check_params(params: dict[str, Any]) -> None:
         raise invalid_field("/params", f"must be at most {MOST_PARAMS_BYTES} bytes")
     if not isinstance(params.get("plan", ""), str):
         raise invalid_field("/params/plan", "must be the name of a plan")
-    if params.get("read_data_subset") is not None:
-        try:
-            check_subset(params["read_data_subset"])
-        except ValueError as error:
-            raise invalid_field("/params/read_data_subset", str(error)) from None
 
 
 async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_agent: bool = True) -> None:

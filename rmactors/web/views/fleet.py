@@ -131,11 +131,14 @@ def dashboard(found: Fleet, lines: tuple[HostLine, ...], moment: Moment) -> Dash
     )
 
 
+_ABOUT_BACKUPS: Final = ("backup_failed", "backup_overdue", "backup_suspicious", "stale_schedule")
+
+
 def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
     """How things are. `kinds` counts open alerts by kind."""
     if host_count == 0:
         return _("Let's watch your first host")
-    backups = sum(kinds.get(kind, 0) for kind in ("backup_failed", "backup_overdue", "stale_schedule"))
+    backups = sum(kinds.get(kind, 0) for kind in _ABOUT_BACKUPS)
     silent = kinds.get("agent_offline", 0)
     total = sum(kinds.values())
     if total == 0:
