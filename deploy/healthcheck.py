@@ -9,7 +9,7 @@ import urllib.request
 
 def main() -> int:
     host, _, port = os.environ.get("RM_LISTEN", "127.0.0.1:8080").rpartition(":")
-    host = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - nothing is bound
+    host = {"0.0.0.0": "127.0.0.1", "*": "127.0.0.1", "": "127.0.0.1", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - nothing is bound
     scheme = "https" if os.environ.get("RM_TLS_CERT_FILE") else "http"
     # It asks itself: the certificate is for another name, and nobody is in between.
     mine = ssl._create_unverified_context()  # noqa: S323

@@ -7,6 +7,7 @@
     │   ├─ fleet ─ host:…        one for each enrolled host
     │   ├─ ticker                time, as messages
     │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
+    │   ├─ zones                 sees that time zone data was updated
     │   ├─ janitor               removes what is older than it is kept
     │   ├─ lag                   how late the event loop is, for /metrics
     │   ├─ keepalive             tells the service manager that all is well (where there is one)
@@ -40,7 +41,7 @@ import msgspec
 import trio
 
 from rmactors import PRODUCT, __version__, clock, data_dir, logs
-from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web
+from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules, store, watchdog, web, zone_watch
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
 from rmactors.addresses import parse_networks
@@ -54,6 +55,8 @@ from rmactors.channels.request import USER_AGENT, HttpRequest
 from rmactors.channels.tls import TrustError
 from rmactors.clock import seconds
 from rmactors.data_dir import DataDirTaken
+from rmactors.health import Health
+from rmactors.health import health as health_of
 from rmactors.mailbox import Mailbox, Outlet, ask
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.requests import Request, Tick
@@ -73,7 +76,7 @@ from rmactors.systemd.notify import Notifier, keep_alive
 from rmactors.web.app import create_app
 from rmactors.web.auth.setup import make_setup_token, token_file
 from rmactors.web.security import Perimeter
-from rmactors.web.services import Health, Services
+from rmactors.web.services import Services
 
 _log = logging.getLogger(__name__)
 
@@ -92,7 +95,6 @@ CLOSE_SECONDS = 3.0
 FLUSH_SECONDS = 5.0
 PULSE_SECONDS = 10.0
 PULSE_AGAIN_SECONDS = 1.0
-STORE_OVERDUE = 30.0
 
 
 class StartError(Exception):
@@ -172,7 +174,11 @@ async def _tree(server: Server, box: SecretBox) -> None:
         return channel_of(_spec(facts, box))
 
     def health() -> Health:
-        return _health(settings, store_state, rules_state, standing)
+        now = trio.current_time()
+        return health_of(
+            store_state.failing, now - store_state.committed_at, now - rules_state.ticked_at, settings.tick_seconds,
+            standing.down,
+        )  # fmt: skip
 
     sources = Sources(
         reader, {"store": to_store, "rules": to_rules}, lambda: list(directory.mailboxes.values()),
@@ -193,7 +199,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
         settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds,
         started + settings.restart_grace_seconds,
     )  # fmt: skip
-    host_ports = host.HostPorts(to_rules, to_store, reader, live.progress, signs.note)
+    host_ports = host.HostPorts(to_rules, to_store, reader, live.progress, signs.note, signs.note_clock)
     timing = rules.Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
     delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
     flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)
@@ -210,6 +216,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
         ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
         ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds)),
         ("pulse", CLOCK_BUDGET, lambda: _pulse(to_store, store_state)),
+        ("zones", CLOCK_BUDGET, lambda: zone_watch.run(to_rules)),
         ("lag", CLOCK_BUDGET, meters.measure_lag),
         ("janitor", CLOCK_BUDGET, lambda: janitor.run(to_store, reader, _periods(settings))),
     ]
@@ -250,7 +257,7 @@ async def _tick(to_rules: Outlet[Tick], every: float) -> None:
     """A tick is dropped where the last one still waits: the next says the same."""
     while True:
         await trio.sleep(every)
-        to_rules.offer(Tick(clock.now()))
+        to_rules.put_once(Tick(clock.now()))
 
 
 async def _pulse(to_store: Outlet[Commit], state: store.StoreState) -> None:
@@ -391,25 +398,6 @@ def _preview(settings: Settings, spec: ChannelSpec, notice: Notice) -> Preview:
     return preview(spec, notice, settings.public_url)
 
 
-def _health(
-    settings: Settings, store_state: store.StoreState, rules_state: rules.RulesState, standing: Standing
-) -> Health:
-    now = trio.current_time()
-    checks = {"store": "ok", "rules": "ok", "delivery": "ok"}
-    if store_state.failing is not None:
-        checks["store"] = f"cannot commit: {store_state.failing}"
-    elif now - store_state.committed_at > STORE_OVERDUE:
-        checks["store"] = f"no commit for {now - store_state.committed_at:.0f} s"
-    if now - rules_state.ticked_at > 3 * settings.tick_seconds + 5:
-        checks["rules"] = f"no tick for {now - rules_state.ticked_at:.0f} s"
-    for name, why in standing.down.items():
-        part = (
-            "store" if name in ("store", "pulse") else "delivery" if name.startswith(("post", "delivery:")) else "rules"
-        )
-        checks[part] = why
-    return Health(checks)
-
-
 # ---- the process
 
 
@@ -473,9 +461,8 @@ async def _say_ready(server: Server) -> None:
         f"{PRODUCT} {__version__}: pages on {settings.public_url}, agents on {settings.public_agent_url}",
         version=__version__, url=settings.public_url, agent_url=settings.public_agent_url, data_dir=settings.data_dir,
     )  # fmt: skip
-    if not settings.cookie_secure:
-        text = "RM_COOKIE_SECURE is false: anyone on the network path can take over a session."
-        _say(settings, "server.insecure", text, logging.WARNING)
+    for text in settings.warnings:
+        _say(settings, "server.insecure" if "COOKIE" in text else "server.settings", text, logging.WARNING)
     if server.setup_token is None:
         return
     if settings.log_format == "json":  # programs collect and keep what they read: no token there

@@ -253,12 +253,12 @@ class Queue:
 
     def _standing_for(self, head: Item) -> Item | None:
         """What is queued behind a head and makes it needless: a resolution that can tell the raise as well; for a
-        reminder, word that somebody looks after it or that it is over."""
+        reminder, word that somebody looks after it, that it got worse or that it is over."""
         match head.event:
             case "alert.raised":
                 wanted = {"alert.resolved"} if self.takes_resolved else set()
             case "alert.reminder":
-                wanted = {"alert.acknowledged", "alert.resolved"}
+                wanted = {"alert.acknowledged", "alert.resolved", "alert.raised"}
             case _:
                 wanted = set()
         return next((item for item in self._lanes[head.alert_id] if item.event in wanted), None)

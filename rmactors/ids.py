@@ -1,5 +1,6 @@
 """ULIDs: made by whoever asks for a write, so that the same write can be repeated with the same id."""
 
+import hashlib
 import re
 
 from ulid import ULID
@@ -10,6 +11,11 @@ _SHAPE = re.compile(r"[0-9A-Za-z]{26}")
 def new() -> str:
     """A fresh ULID. Unique, but never an order: two of one millisecond sort at random."""
     return str(ULID())
+
+
+def derived(*parts: str) -> str:
+    """The id of what these texts name: always the same one, so that it is written once however often it is told."""
+    return str(ULID(hashlib.sha256("\0".join(parts).encode()).digest()[:16]))
 
 
 def looks_valid(text: str) -> bool:

@@ -1,4 +1,5 @@
-"""When a host that says nothing is silent. Pure: times come in, all on one clock that never jumps."""
+"""When a host that says nothing is silent, and whether its clock was set. Pure: times come in, those of silence all on
+one clock that never jumps."""
 
 from dataclasses import dataclass, replace
 
@@ -61,3 +62,32 @@ class Watch:
         """The silence that was told did not get to disk."""
         self._told = False
         self._liveness = replace(self._liveness, not_before=not_before)
+
+
+CLOCK_SET = 5.0
+"""Seconds by which a clock has to differ from what is known: the way of a frame is no change."""
+
+
+class HostsClock:
+    """How far a host's clock is from the server's, in seconds, and whether that has changed.
+
+    One frame may have been held up somewhere, and a pile of them comes in at once after that. So a clock counts as set
+    when two heartbeats in a row say the same that is new.
+    """
+
+    def __init__(self) -> None:
+        self._known: float | None = None
+        self._heard: float | None = None
+
+    def said_in_hello(self, offset: float | None) -> None:
+        """Counts at once: schedules are judged by it from now on."""
+        self._known, self._heard = offset, None
+
+    def has_changed(self, offset: float) -> bool:
+        """What a heartbeat says. True where it is known to be so from here on."""
+        before, self._heard = self._heard, offset
+        new = self._known is None or abs(offset - self._known) > CLOCK_SET
+        if not new or before is None or abs(offset - before) > CLOCK_SET:
+            return False
+        self._known = offset
+        return True

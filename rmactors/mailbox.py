@@ -1,8 +1,8 @@
 """A bounded queue into one actor.
 
 Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
-`offer` drops and counts, `answer` always goes in: what comes back was asked for, so it is bounded by what
-was asked. Because answers never wait, two actors that ask each other cannot stand still.
+`offer` drops and counts, `put_once` lets one of a kind wait, `answer` always goes in: what comes back was asked for,
+so it is bounded by what was asked. Because answers never wait, two actors that ask each other cannot stand still.
 """
 
 from collections import deque
@@ -24,6 +24,8 @@ class Outlet(Protocol[S]):
     async def send(self, item: S) -> None: ...
 
     def offer(self, item: S) -> bool: ...
+
+    def put_once(self, item: S) -> bool: ...
 
     def answer(self, item: S) -> None: ...
 
@@ -55,6 +57,16 @@ class Mailbox(Generic[T]):
         """Put `item` in unless the mailbox is full; then count it as dropped and return False."""
         if len(self._items) >= self.capacity:
             self.dropped += 1
+            return False
+        self._put(item)
+        return True
+
+    def put_once(self, item: T) -> bool:
+        """Put `item` in unless one of its type waits already: for what says the same as the one before it, a tick say.
+
+        One goes into a full mailbox too: behind a crowd that never ends, it would else never come to its turn.
+        """
+        if any(type(waiting) is type(item) for waiting in self._items):
             return False
         self._put(item)
         return True

@@ -22,12 +22,13 @@ def of_parcel(parcel: Parcel, base_url: str) -> Notice:
         kind = "multiple"
         message = _together(group)
     elif parcel.carried and parcel.carried[0][0].event == "alert.raised":
-        message = _both(json.loads(parcel.carried[0][0].body), body)
+        raises = [json.loads(item.body) for item, _ in parcel.carried if item.event == "alert.raised"]
+        message = _both(raises, body)
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notice(
         main.id, event, main.alert_id, severity, kind, body["subject"], main.host_id, body["host_name"], message,
         body["raised_at"], body["occurred_at"], f"{base_url}/alerts/{main.alert_id}", body["actor"], body["note"],
-        group,
+        group, body.get("again", False),
     )  # fmt: skip
 
 
@@ -40,10 +41,10 @@ def _together(group: tuple[GroupMember, ...]) -> str:
     return f"{len(group)} alerts:\n{lines}"
 
 
-def _both(raised: dict[str, Any], resolved: dict[str, Any]) -> str:
-    """A raise that was not told in time, and its end, in one message."""
+def _both(raises: list[dict[str, Any]], resolved: dict[str, Any]) -> str:
+    """A raise that was not told in time, and its end, in one message. Where it got worse meanwhile, as it was then."""
+    raised = {**raises[-1], "occurred_at": raises[0]["occurred_at"]}
     end = "" if resolved["message"] == raised["message"] else f" {resolved['message']}"
-    return (
-        f"Raised {day_and_time(raised['occurred_at'])}, resolved {day_and_time(resolved['occurred_at'])}: "
-        f"{raised['message']}{end}"
-    )
+    zone = resolved.get("zone", "UTC")
+    began, ended = (day_and_time(body["occurred_at"], zone) for body in (raised, resolved))
+    return f"Raised {began}, resolved {ended}: {raised['message']}{end}"

@@ -4,7 +4,7 @@ import difflib
 import ipaddress
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,8 @@ def _setting(default: Any, help: str, *, secret: bool = False) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Durations are seconds, of `…_days` days, and may be fractions. Addresses are `host:port`, IPv6 in brackets."""
+    """Durations are seconds, of `…_days` days, and may be fractions. Addresses are `host:port`, IPv6 in brackets,
+    `*:port` for all of them."""
 
     listen: str = _setting("127.0.0.1:8080", "address of pages, API and /healthz")
     agent_listen: str = _setting("127.0.0.1:8081", "address of the agents' WebSocket")
@@ -72,11 +73,16 @@ class Settings:
     @property
     def public_url(self) -> str:
         """`base_url` or what follows from `listen`, without a slash at the end."""
-        return (self.base_url or f"{'https' if self.tls else 'http'}://{self.listen}").rstrip("/")
+        return (self.base_url or f"{'https' if self.tls else 'http'}://{own_address(self.listen)}").rstrip("/")
 
     @property
     def public_agent_url(self) -> str:
-        return (self.agent_url or f"{'wss' if self.tls else 'ws'}://{self.agent_listen}").rstrip("/")
+        return (self.agent_url or f"{'wss' if self.tls else 'ws'}://{own_address(self.agent_listen)}").rstrip("/")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What works only in part as it is set, and what to do. Sentences."""
+        return list(_doubts(self))
 
     @property
     def database(self) -> Path:
@@ -87,13 +93,67 @@ class Settings:
         return Path(self.secret_key_file) if self.secret_key_file else Path(self.data_dir) / "secret.key"
 
 
+ALL_ADDRESSES = "*"
+"""As the host of an address to listen on: every address of this machine, IPv4 and IPv6."""
+_ON_THIS_MACHINE = {ALL_ADDRESSES: "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where to reach it
+
+
 def split_address(text: str) -> tuple[str, int]:
-    """`host:port` or `[v6]:port` as its parts. Raises ValueError."""
+    """`host:port` or `[v6]:port` as its parts; `*:port` and `:port` give `ALL_ADDRESSES`. Raises ValueError."""
     host, separator, port = text.rpartition(":")
-    host = host.removeprefix("[").removesuffix("]")
-    if not separator or not host or not port.isdigit() or int(port) > 65535:
+    if not separator or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise ValueError(f"{text!r} is not host:port")
+    if host in ("", ALL_ADDRESSES):
+        return ALL_ADDRESSES, int(port)
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            ipaddress.IPv6Address(host[1:-1])
+        except ValueError:
+            raise ValueError(f"{text!r}: only an IPv6 address stands in brackets") from None
+        return host[1:-1], int(port)
+    if any(character in host for character in "/@?#[] "):
+        raise ValueError(f"{text!r} is not host:port")
+    if ":" in host:
+        raise ValueError(f"{text!r}: an IPv6 address stands in brackets, as in [{host}]:{port}")
+    if "*" in host:
+        raise ValueError(f"{text!r}: * stands for all addresses, and only alone, as in *:{port}")
     return host, int(port)
+
+
+def own_address(text: str) -> str:
+    """`host:port` at which this machine reaches what listens on `text`: a loopback address where that is all."""
+    host, port = split_address(text)
+    host = _ON_THIS_MACHINE.get(host, host)
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def is_loopback_name(name: str) -> bool:
+    """Whether browsers take this host name for their own machine, and so for secure."""
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return name.lower() == "localhost" or name.lower().endswith(".localhost")
+
+
+def _doubts(settings: Settings) -> Iterator[str]:
+    host, port = split_address(settings.listen)
+    elsewhere = not is_loopback_name(host)
+    public = urlsplit(settings.public_url)
+    plain = public.scheme == "http" and not settings.tls
+    if not settings.cookie_secure:
+        yield "RM_COOKIE_SECURE is false: anyone on the network path can take over a session."
+    elif plain and (elsewhere or not is_loopback_name(public.hostname or "")):
+        yield (
+            "Signing in from other machines will not work: the pages are served over plain HTTP, and browsers drop the"
+            " session cookie there. Set RM_TLS_CERT_FILE and RM_TLS_KEY_FILE, or put a proxy that speaks TLS in front"
+            " and its https:// address into RM_BASE_URL. On a network that you trust, RM_COOKIE_SECURE=false works too."
+        )
+    if host in _ON_THIS_MACHINE and not settings.base_url:
+        yield (
+            f"RM_BASE_URL is not set: links in messages lead to {settings.public_url}, which works on this machine"
+            f" alone, and the pages answer to addresses only, not to names. Set it to the address that people use,"
+            f" such as {public.scheme}://backup.example:{port}."
+        )
 
 
 def load(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ, file: str | None = None) -> Settings:
@@ -205,11 +265,39 @@ def _check(settings: Settings) -> None:
         ("agent_url", {"ws", "wss"}),
         ("watchdog_url", {"http", "https"}),
     ):
-        text = getattr(settings, name)
-        if text and (urlsplit(text).scheme not in schemes or not urlsplit(text).hostname):
-            raise SettingsError(f"{name} must be a URL that begins with {' or '.join(sorted(schemes))}")
+        if text := getattr(settings, name):
+            _check_url(name, text, schemes)
+    if settings.base_url:
+        _check_base_url(settings.base_url)
     for network in filter(None, (part.strip() for part in settings.trusted_proxies.split(","))):
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError as error:
             raise SettingsError(f"trusted_proxies: {error}") from None
+
+
+def _check_url(name: str, text: str, schemes: set[str]) -> None:
+    try:
+        parts = urlsplit(text)
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a port or an IPv6 address that is none
+        usable = False
+    if not usable or any(character.isspace() for character in text):
+        raise SettingsError(f"{name} must be a URL that begins with {' or '.join(sorted(schemes))}")
+
+
+def _check_base_url(text: str) -> None:
+    """The pages know no path before theirs: their links, cookies and Origin checks would all miss it."""
+    parts = urlsplit(text)
+    root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    for what, found in (
+        ("a path", parts.path not in ("", "/")),
+        ("a query", "?" in text),
+        ("a fragment", "#" in text),
+        ("a user name", "@" in parts.netloc),
+    ):
+        if found:
+            raise SettingsError(
+                f"base_url must not have {what}: the pages are always at the root of their host. Give them a host name"
+                f" or a port of their own, and set it to {root}"
+            )

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from rmactors import clock
 from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
@@ -58,7 +58,11 @@ class Plan(Struct, frozen=True):
 
 
 class Hello(Frame, tag="hello", frozen=True):
-    """First frame of a connection. `spooled` is how many unacked reports follow at once."""
+    """First frame of a connection. `spooled` is how many unacked reports follow at once.
+
+    `restic` None: there is none that can be used, and `restic_problem` may say why; left out: who says hello has not
+    looked. `tzdata_version` is that of the time zone data by which schedules run.
+    """
 
     protocol: ProtocolRange
     instance_id: Name
@@ -70,7 +74,9 @@ class Hello(Frame, tag="hello", frozen=True):
     arch: Name = ""
     timezone: Name = ""
     utc_now: Time | None = None
-    restic: ResticInfo | None = None
+    restic: ResticInfo | UnsetType | None = UNSET
+    restic_problem: str | None = None
+    tzdata_version: Name | None = None
     plans: list[Plan] = []
     running_jobs: list[Id] = []
     spooled: Annotated[int, Meta(ge=0)] = 0
@@ -150,19 +156,24 @@ Report = JobStarted | JobFinished
 
 
 class ScheduleInfo(Struct, frozen=True):
-    """A schedule as an agent keeps it. Durations in seconds."""
+    """A schedule as an agent keeps it. Durations in seconds; what is left out is as the API has it.
+
+    `cron` is empty where one of the last two is given in its place: an agent that does not know them runs nothing.
+    """
 
     id: str
     name: str
     kind: JobKind
-    cron: str
-    timezone: str
-    enabled: bool
-    mode: Literal["agent", "external"]
-    grace_seconds: float
-    max_runtime_seconds: float
-    on_partial: Literal["alert", "ok"]
-    params: dict[str, Any]
+    cron: str = ""
+    timezone: str = "UTC"
+    enabled: bool = True
+    mode: Literal["agent", "external"] = "agent"
+    grace_seconds: float = 0.0
+    max_runtime_seconds: float = 86_400.0
+    on_partial: Literal["alert", "ok"] = "alert"
+    params: dict[str, Any] = {}
+    on_calendar: str | None = None
+    every_hours: float | None = None
 
 
 class Enrolled(Frame, tag="enrolled", frozen=True):
@@ -193,14 +204,16 @@ class Ack(Frame, tag="ack", frozen=True, omit_defaults=True):
 
 
 class RunJob(Frame, tag="run_job", frozen=True):
-    job_id: str
+    """What may be left out has a default: another server need not write it."""
+
+    job_id: Id
     kind: JobKind
-    schedule_id: str | None
-    params: dict[str, Any]
+    schedule_id: str | None = None
+    params: dict[str, Any] = {}
 
 
 class CancelJob(Frame, tag="cancel_job", frozen=True):
-    job_id: str
+    job_id: Id
 
 
 class Error(Frame, tag="error", frozen=True, omit_defaults=True):

@@ -41,4 +41,10 @@ ALTER TABLE hosts ADD COLUMN clock_offset_seconds DOUBLE PRECISION;  -- the host
 ALTER TABLE hosts ADD COLUMN tzdata_version TEXT;                    -- like 2026f
 ALTER TABLE hosts ADD COLUMN restic_problem TEXT;                    -- why its restic cannot be used; NULL: it can
 
+ALTER TABLE alerts ADD COLUMN known_partial BIGINT NOT NULL DEFAULT 0 CHECK (known_partial IN (0, 1));
+-- 1: people know of nothing worse than a partial run, so a failed one is news to them
+UPDATE alerts SET known_partial = 1
+  WHERE resolved = 0 AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = alerts.job_id AND jobs.status = 'partial');
+
+ALTER TABLE tracks ADD COLUMN good TEXT;           -- JSON: the newest good end, whatever came since
 ALTER TABLE tracks ADD COLUMN usual TEXT;          -- JSON: files and bytes of the last good backups

@@ -11,6 +11,14 @@ def test_fresh_ids_differ_and_have_the_shape_of_one() -> None:
     assert all(ids.looks_valid(id) for id in made)
 
 
+def test_an_id_that_is_derived_is_the_same_every_time() -> None:
+    assert ids.derived("host", "a") == ids.derived("host", "a")
+    assert (
+        len({ids.derived("host", "a"), ids.derived("host", "b"), ids.derived("hosta"), ids.derived("hos", "ta")}) == 4
+    )
+    assert ids.looks_valid(ids.derived("host", "a"))
+
+
 @pytest.mark.parametrize(
     ("text", "valid"),
     [

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmactors.liveness import Liveness, Watch
+from rmactors.liveness import HostsClock, Liveness, Watch
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,29 @@ def test_a_sign_of_life_does_not_shorten_the_grace_after_a_start() -> None:
     over = watch(not_before=2000.0)
     over.sign(100.0)
     assert over.deadline() == 2000.0
+
+
+def test_a_clock_that_was_set_is_heard_of_by_two_heartbeats_that_agree() -> None:
+    its = HostsClock()
+    its.said_in_hello(91.0)
+    assert [its.has_changed(offset) for offset in (91.2, 90.8, 0.1, 0.0, 0.1)] == [False, False, False, True, False]
+
+
+def test_heartbeats_that_were_held_up_and_come_in_at_once_are_no_change() -> None:
+    its = HostsClock()
+    its.said_in_hello(0.0)
+    assert not any(its.has_changed(offset) for offset in (-90.0, -60.0, -30.0, 0.0, -80.0, 0.0))
+
+
+def test_after_a_hello_without_the_time_heartbeats_tell_it() -> None:
+    its = HostsClock()
+    its.said_in_hello(None)
+    assert [its.has_changed(offset) for offset in (0.0, 0.0, 0.0)] == [False, True, False]
+
+
+def test_a_hello_counts_at_once_and_what_was_heard_before_it_does_not() -> None:
+    its = HostsClock()
+    its.said_in_hello(91.0)
+    assert not its.has_changed(0.0)
+    its.said_in_hello(91.0)
+    assert [its.has_changed(offset) for offset in (0.0, 0.0)] == [False, True]

@@ -4,7 +4,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from rmactors.app import _tick
 from rmactors.mailbox import Mailbox, Signal, ask
+from rmactors.messages.requests import Tick
 from rmactors.messages.writes import Committed, Failed, Reply
 
 
@@ -60,6 +62,28 @@ async def test_an_offer_to_a_full_box_is_dropped_and_counted() -> None:
     assert not box.offer(3)
     assert box.dropped == 2
     assert await box.receive() == 1
+
+
+async def test_one_of_a_kind_waits_and_goes_into_a_full_box_too() -> None:
+    box: Mailbox[object] = Mailbox("box", 2)
+    assert box.put_once(1)
+    assert not box.put_once(2), "one that says the same waits already"
+    await box.send("a")
+    assert box.put_once(3.0), "a full box holds back what comes in crowds, not the one of its kind"
+    assert box.take(10) == [1, "a", 3.0]
+    assert box.put_once(2)
+    assert box.dropped == 0
+
+
+async def test_ticks_do_not_pile_up_before_rules_that_are_busy(autojump_clock: trio.testing.MockClock) -> None:
+    to_rules: Mailbox[Tick] = Mailbox("rules", 1024)
+    with trio.move_on_after(600):
+        await _tick(to_rules, 60)
+    assert len(to_rules) == 1
+    to_rules.take(1)
+    with trio.move_on_after(61):
+        await _tick(to_rules, 60)
+    assert len(to_rules) == 1
 
 
 async def test_an_answer_always_goes_in() -> None:

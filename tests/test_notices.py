@@ -46,6 +46,32 @@ def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
     )
 
 
+def test_times_of_an_alert_about_a_schedule_are_in_its_zone() -> None:
+    raised = item(1, message="It failed.", zone="Europe/Berlin")
+    resolved = item(2, "alert.resolved", actor="rule", message="It is well again.", zone="Europe/Berlin")
+    notice = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    assert notice.message == (
+        "Raised Monday 2026-11-23 13:01 CET, resolved Monday 2026-11-23 13:02 CET: It failed. It is well again."
+    )
+
+
+def test_a_resolution_that_stands_for_a_raise_that_got_worse_tells_it_as_it_was_then() -> None:
+    raised, acknowledged = item(1, message="Partly."), item(2, "alert.acknowledged", message="Partly.")
+    worse = item(3, message="This got worse. It failed.", again=True)
+    resolved = item(7, "alert.resolved", actor="rule", message="It is well again.")
+    carried = tuple((before, "superseded") for before in (raised, acknowledged, worse))
+    notice = of_parcel(Parcel(resolved, carried), "http://x")  # type: ignore[arg-type]
+    assert notice.message == (
+        "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:07 UTC:"
+        " This got worse. It failed. It is well again."
+    )
+
+
+def test_a_raise_says_whether_its_channel_was_told_one_before() -> None:
+    assert not of_parcel(Parcel(item(1)), "http://x").again
+    assert of_parcel(Parcel(item(3, again=True)), "http://x").again
+
+
 def test_an_acknowledgement_that_stands_for_a_reminder_tells_what_it_always_tells() -> None:
     reminder, acknowledged = item(1, "alert.reminder"), item(2, "alert.acknowledged", message="It failed.")
     assert of_parcel(Parcel(acknowledged, ((reminder, "superseded"),)), "http://x").message == "It failed."

@@ -1,5 +1,6 @@
 """What an agent says, in the server's terms."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -58,18 +59,44 @@ def test_times_from_the_future_are_those_of_the_receipt() -> None:
     report = reports.end("host", ahead, None, NOW)
     assert (report.started_at, report.finished_at) == (NOW, NOW)
     start = wire.JobStarted(1, JOB, "backup", moment("2030-01-01T00:00:00Z"))
-    assert reports.start("host", start, NOW).started_at == NOW
+    report_of_start = reports.start("host", start, NOW)
+    assert report_of_start.started_at == NOW
+    assert report_of_start.said_start == report.said_start == clock.from_rfc3339("2030-01-01T00:00:00Z")
 
 
 def test_a_start_after_the_end_is_the_end() -> None:
     report = reports.end("host", finished(started_at=moment("2026-11-23T11:00:00Z")), None, NOW)
     assert report.started_at == report.finished_at
+    assert report.said_start is None
 
 
 @pytest.mark.parametrize("stats", [b"[]", b"null", b"3", b'"x"'])
 def test_stats_must_be_an_object(stats: bytes) -> None:
     with pytest.raises(reports.BadStats, match="object"):
         reports.end("host", finished(stats=Raw(stats)), None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("stats", "files", "data"),
+    [
+        (b'{"files_total": 12, "bytes_total": 3400}', 12, 3400),
+        (b'{"files_total": 0, "bytes_total": 0}', 0, 0),
+        (b'{"files_total": 12}', 12, None),
+        (b'{"files_new": 12, "nested": {"files_total": 3}}', None, None),
+        (b"{}", None, None),
+        # whatever else an agent may say is none of the two numbers
+        (b'{"files_total": "12", "bytes_total": null}', None, None),
+        (b'{"files_total": true, "bytes_total": 1.5}', None, None),
+        (b'{"files_total": -1, "bytes_total": [1]}', None, None),
+        (b'{"files_total": 9223372036854775807, "bytes_total": 9223372036854775808}', 9223372036854775807, None),
+        (b'{"files_total": 1' + b"0" * 400 + b', "bytes_total": 1e400}', None, None),
+        (b'{"files_total": 1, "files_total": 2}', 2, None),
+        (b'{"files_total": 1, "bytes_total"', None, None),
+    ],
+)
+def test_what_a_backup_holds_is_read_from_its_stats(stats: bytes, files: int | None, data: int | None) -> None:
+    report = reports.end("host", finished(stats=Raw(stats)), None, NOW)
+    assert (report.files_total, report.bytes_total) == (files, data)
 
 
 def test_the_ends_of_the_calendar_are_times_too() -> None:
@@ -96,3 +123,57 @@ def test_a_hello_of_a_command_that_only_reports_is_no_sign_of_life() -> None:
     hello = reports.hello("host", wire.Hello(wire.ProtocolRange(1, 1), "instance", "report"), NOW)
     assert hello.report_only
     assert (hello.restic_version, hello.plans) == (None, "[]")
+    assert not hello.restic_told, "it has not looked"
+
+
+@pytest.mark.parametrize(
+    ("said", "offset"),
+    [
+        (None, None),
+        ("2026-11-23T12:01:31Z", 91.0),
+        ("2026-11-23T12:01:31.04+00:00", 91.0),
+        ("2026-11-23T12:50:00+01:00", -600.0),
+        ("2026-11-23T11:59:59.96Z", 0.0),
+        ("0001-01-01T00:00:00Z", -63931032000.0),
+    ],
+)
+def test_a_hello_tells_how_far_the_hosts_clock_is_from_ours(said: str | None, offset: float | None) -> None:
+    frame = wire.Hello(wire.ProtocolRange(1, 1), "instance", utc_now=moment(said) if said else None)
+    assert reports.hello("host", frame, NOW).clock_offset_seconds == offset
+
+
+def test_a_hello_says_that_restic_cannot_be_used_and_why() -> None:
+    frame = wire.Hello(
+        wire.ProtocolRange(1, 1), "instance", restic=None, restic_problem="é" * 3000, tzdata_version="2026f"
+    )
+    hello = reports.hello("host", frame, NOW)
+    assert (hello.restic_told, hello.restic_version, hello.tzdata_version) == (True, None, "2026f")
+    assert hello.restic_problem == "é" * 1999 + "…"
+
+
+def test_a_long_version_is_cut() -> None:
+    frame = wire.Hello(wire.ProtocolRange(1, 1), "instance", restic=wire.ResticInfo("0" * 1000), restic_problem="old")
+    hello = reports.hello("host", frame, NOW)
+    assert (hello.restic_version, hello.restic_problem) == ("0" * 200, "old")
+
+
+@pytest.mark.parametrize(
+    ("stats", "warning", "unknown"),
+    [
+        ('{"n": 1}', None, None),
+        ('{"warning": "a restic in this command failed"}', "a restic in this command failed", None),
+        ('{"warning": "w", "unknown_schedule": "nihgtly"}', "w", "nihgtly"),
+        ('{"unknown_schedule": "nihgtly"}',
+         "there is no schedule 'nihgtly' on this host; counted without one", "nihgtly"),
+        # whatever an agent sends
+        ('{"warning": 3, "unknown_schedule": null}', None, None),
+        ('{"warning": "  "}', None, None),
+        ('{"warning": "a\\nb\\u0007"}', "a\ufffdb\ufffd", None),
+        ('{"n": "\\"warning\\"", "warning"', None, None),
+        (json.dumps({"unknown_schedule": "x" * 300, "warning": "y" * 300}), "y" * 200, "x" * 200),
+        ('{"a": ' + "[" * 100_000 + ', "warning": ""', None, None),
+    ],
+)  # fmt: skip
+def test_what_an_operator_should_see_stands_in_the_stats(stats: str, warning: str | None, unknown: str | None) -> None:
+    report = reports.end("host", finished(stats=Raw(stats.encode())), "spool", NOW)
+    assert (report.warning, report.unknown_schedule) == (warning, unknown)

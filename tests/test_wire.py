@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import UNSET
 
 from rmactors import clock, wire
 from rmactors.wire import Unreadable
@@ -113,6 +114,22 @@ def test_times_on_the_wire_end_in_z() -> None:
     assert sent.endswith(b'Z"}')
 
 
+@pytest.mark.parametrize(
+    ("told", "means"),
+    [
+        ("", UNSET),  # it has not looked
+        (', "restic": null', None),
+        (', "restic": {"version": "0.19.1"}', wire.ResticInfo("0.19.1")),
+    ],
+)
+def test_no_restic_and_not_a_word_about_restic_are_not_the_same(told: str, means: object) -> None:
+    text = f'{{"type": "hello", "protocol": {{"min": 1, "max": 1}}, "instance_id": "i"{told}}}'
+    hello = wire.decode_from_agent(text)
+    assert isinstance(hello, wire.Hello)
+    assert hello.restic == means
+    assert wire.decode_from_agent(wire.encode(hello)) == hello
+
+
 def test_a_schedule_of_a_kind_from_the_future_is_left_out_and_the_others_stay() -> None:
     known = wire.ScheduleInfo("s", "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
     sent = json.loads(wire.encode(wire.Schedules(3, [known, known])))
@@ -125,3 +142,23 @@ def test_a_schedule_of_a_kind_from_the_future_is_left_out_and_the_others_stay() 
 )
 def test_what_a_newer_server_says_is_passed_over(text: str) -> None:
     assert wire.decode_from_server(text) is None
+
+
+@pytest.mark.parametrize("given", [{}, {"schedule_id": None}, {"params": {"plan": "home"}}])
+def test_an_order_may_leave_out_whatever_is_optional(given: dict[str, Any]) -> None:
+    order = wire.decode_from_server(json.dumps({"type": "run_job", "job_id": JOB, "kind": "backup", **given}))
+    assert order == wire.RunJob(JOB, "backup", None, given.get("params", {}))
+
+
+def test_a_schedule_may_leave_out_what_has_a_default() -> None:
+    told = {"id": JOB, "name": "nightly", "kind": "backup", "cron": "0 3 * * *"}
+    heard = wire.decode_from_server(json.dumps({"type": "schedules", "schedules_rev": 3, "schedules": [told]}))
+    assert isinstance(heard, wire.Schedules)
+    (info,) = heard.schedules
+    assert (info.timezone, info.enabled, info.mode, info.params) == ("UTC", True, "agent", {})
+    assert (info.grace_seconds, info.max_runtime_seconds, info.on_partial) == (0, 86_400, "alert")
+
+
+@pytest.mark.parametrize("order", ["run_job", "cancel_job"])
+def test_an_order_for_what_is_no_job_id_is_passed_over(order: str) -> None:
+    assert wire.decode_from_server(json.dumps({"type": order, "job_id": "../../etc", "kind": "backup"})) is None

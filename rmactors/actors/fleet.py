@@ -48,20 +48,29 @@ class Directory:
 
 
 class Signs:
-    """Newest signs of life, kept in memory and flushed together: one write each would cost more than they are worth."""
+    """Newest signs of life, and clocks that have changed, kept in memory and flushed together: one write each would
+    cost more than they are worth."""
 
     def __init__(self) -> None:
         self._fresh: dict[str, int] = {}
+        self._clocks: dict[str, float] = {}
 
     def note(self, host_id: str, at: int) -> None:
         self._fresh[host_id] = at
 
-    def take(self) -> dict[str, int]:
-        fresh, self._fresh = self._fresh, {}
-        return fresh
+    def note_clock(self, host_id: str, offset_seconds: float) -> None:
+        self._clocks[host_id] = offset_seconds
 
-    def put_back(self, signs: dict[str, int]) -> None:
-        self._fresh = {**signs, **self._fresh}
+    def take(self) -> RecordSigns | None:
+        """What is new since the last time; None where nothing is."""
+        fresh, self._fresh = self._fresh, {}
+        clocks, self._clocks = self._clocks, {}
+        return RecordSigns(tuple(fresh.items()), tuple(clocks.items())) if fresh or clocks else None
+
+    def put_back(self, signs: RecordSigns) -> None:
+        """They did not get to disk. What came since is newer."""
+        self._fresh = {**dict(signs.signs), **self._fresh}
+        self._clocks = {**dict(signs.clock_offsets), **self._clocks}
 
 
 async def run(
@@ -125,7 +134,7 @@ async def _host(
         last_sign = trio.current_time() - silent_for
         await host.run(mine, jobs, directory.mailbox_of(mine.id), ports, settings, last_sign)
 
-    await supervise(f"host:{facts.name}", once, HOST_BUDGET, standing)
+    await supervise(f"host:{facts.id}", once, HOST_BUDGET, standing)
     running.discard(facts.id)
     directory.mailboxes.pop(facts.id, None)
 
@@ -134,10 +143,10 @@ async def _flush(signs: Signs, to_store: Outlet[Commit], every: float) -> None:
     while True:
         await trio.sleep(every)
         fresh = signs.take()
-        if fresh:
-            await to_store.send(Commit((RecordSigns(tuple(fresh.items())),), partial(_flushed, signs, fresh)))
+        if fresh is not None:
+            await to_store.send(Commit((fresh,), partial(_flushed, signs, fresh)))
 
 
-def _flushed(signs: Signs, flushed: dict[str, int], answer: Answer) -> None:
+def _flushed(signs: Signs, flushed: RecordSigns, answer: Answer) -> None:
     if isinstance(answer, Failed):
         signs.put_back(flushed)

@@ -19,11 +19,20 @@ from rmactors import clock, ids, logs, reports, wire
 from rmactors.clock import SECOND
 from rmactors.errands import Errands
 from rmactors.links import Greeted, Links
-from rmactors.liveness import Watch
+from rmactors.liveness import HostsClock, Watch
 from rmactors.mailbox import Mailbox, Outlet
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import LostJob
-from rmactors.messages.requests import HostGone, HostReturned, HostWentSilent, JudgeEnd, JudgeLoss, JudgeStart, Request
+from rmactors.messages.requests import (
+    HostClock,
+    HostGone,
+    HostReturned,
+    HostWentSilent,
+    JudgeEnd,
+    JudgeLoss,
+    JudgeStart,
+    Request,
+)
 from rmactors.messages.writes import (
     Answer,
     Commit,
@@ -83,13 +92,15 @@ class HostSettings:
 
 @dataclass(frozen=True, slots=True)
 class HostPorts:
-    """Whom a host actor talks to. `sign_of_life` notes (host, time) for the next flush."""
+    """Whom a host actor talks to. `sign_of_life` notes (host, time), `clock_changed` (host, offset in seconds) for the
+    next flush."""
 
     to_rules: Outlet[Request]
     to_store: Outlet[Commit]
     reader: Reader
     progress: Callable[[wire.JobProgress], None]
     sign_of_life: Callable[[str, int], None]
+    clock_changed: Callable[[str, float], None]
 
 
 async def run(
@@ -139,6 +150,7 @@ class _Host:
         self._last_seen_at = facts.last_seen_at or 0
         self._links = Links()
         self._jobs = JobsUnderWay(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
+        self._clock = HostsClock()
         self._sent_rev: int | None = None
         self._errands = Errands()
         self._retry_at = float("inf")
@@ -201,7 +213,7 @@ class _Host:
             case wire.Hello():
                 await self._hello(link, frame, at)
             case wire.Heartbeat():
-                pass
+                await self._tell_clock(greeted, reports.clock_offset(frame.utc_now, at))
             case wire.JobStarted() | wire.JobFinished():
                 assert greeted is not None
                 await self._report(greeted, frame, at)
@@ -222,6 +234,12 @@ class _Host:
         if self._watch.sign(trio.current_time()):  # silent too long for us, and not long enough to be cut off
             await self._ports.to_rules.send(HostReturned(self._id, at))
 
+    async def _tell_clock(self, greeted: Greeted | None, offset: float | None) -> None:
+        """A heartbeat says the time too: the clock may have been set since the hello."""
+        if offset is not None and greeted is self._links.agent and self._clock.has_changed(offset):
+            self._ports.clock_changed(self._id, offset)
+            await self._ports.to_rules.send(HostClock(self._id, offset))
+
     # ---- hello and goodbye
 
     async def _hello(self, link: Link, hello: wire.Hello, at: int) -> None:
@@ -237,8 +255,13 @@ class _Host:
             if isinstance(answer, Failed):  # nobody would know that this host was here: let it say so again
                 link.close(wire.CLOSE_GOING_AWAY, "the server cannot write")
 
-        await self._ports.to_store.send(Commit((reports.hello(self._id, hello, at),), reply))
-        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent))
+        record = reports.hello(self._id, hello, at)
+        await self._ports.to_store.send(Commit((record,), reply))
+        if greeted.as_agent or record.clock_offset_seconds is not None:
+            self._clock.said_in_hello(record.clock_offset_seconds)
+            await self._ports.to_rules.send(HostClock(self._id, record.clock_offset_seconds))
+        plans = tuple(plan.name for plan in hello.plans) if greeted.as_agent else None
+        await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent, plans=plans))
         desk = await self._read(load_desk, "what waits for")
         if desk is None:
             link.close(wire.CLOSE_GOING_AWAY, "the database cannot be read")
@@ -301,6 +324,8 @@ class _Host:
                 await self._refuse(greeted.link, problem, at)
                 return
             await self._ports.to_rules.send(request)
+            if isinstance(request, JudgeEnd) and (name := request.report.unknown_schedule) is not None:
+                await self._note_unknown_schedule(name, at)
         await self._count(greeted, at)
 
     def _set_out(self, step: Step, frame: wire.Report, greeted: Greeted, waiter: Waiter, at: int) -> Request:
@@ -362,6 +387,12 @@ class _Host:
         """A report that can never be taken: the agent drops it, an operator sees it on the host's page."""
         link.send(wire.Ack(seq, refused=code, detail=detail))
         await self._note(code, f"A report was refused: {detail}", at)
+
+    async def _note_unknown_schedule(self, name: str, at: int) -> None:
+        """Once for each name, not for each run: its id is made of it."""
+        detail = f"`exec --schedule {name}`: runs under this name count for no schedule. Is it mistyped, or deleted?"
+        note = NoteOnHost(ids.derived(self._id, "unknown_schedule", name), self._id, at, "unknown_schedule", detail)
+        await self._ports.to_store.send(Commit((note,), no_reply))
 
     async def _note(self, code: str, detail: str, at: int) -> None:
         await self._ports.to_store.send(Commit((NoteOnHost(ids.new(), self._id, at, code, detail),), no_reply))

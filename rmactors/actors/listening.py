@@ -4,12 +4,12 @@ from dataclasses import dataclass, field
 
 import trio
 
-from rmactors.settings import split_address
+from rmactors.settings import ALL_ADDRESSES, split_address
 
 
 @dataclass(slots=True)
 class Port:
-    """One address to listen on, `host:port`. The first `take` gives what `open` opened, a later one opens anew."""
+    """What to listen on, as in the settings. The first `take` gives what `open` opened, a later one opens again."""
 
     address: str
     backlog: int
@@ -18,7 +18,8 @@ class Port:
     async def open(self) -> None:
         """Raises OSError where the address is taken or is not of this machine."""
         host, port = split_address(self.address)
-        self._opened = await trio.open_tcp_listeners(port, host=host, backlog=self.backlog)
+        every = None if host == ALL_ADDRESSES else host  # None: one listener for IPv4, one for IPv6
+        self._opened = await trio.open_tcp_listeners(port, host=every, backlog=self.backlog)
 
     async def take(self) -> list[trio.SocketListener]:
         """Listeners that belong to the caller from now on. Raises OSError."""

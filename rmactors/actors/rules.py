@@ -25,6 +25,7 @@ from rmactors.mailbox import Mailbox, Outlet
 from rmactors.messages.requests import (
     Acknowledge,
     Change,
+    HostClock,
     HostGone,
     HostReturned,
     HostWentSilent,
@@ -34,6 +35,7 @@ from rmactors.messages.requests import (
     Request,
     Resolve,
     Tick,
+    ZonesChanged,
 )
 from rmactors.messages.writes import (
     Answer,
@@ -55,7 +57,10 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
-from rmactors.rules.book import Book, Decidable, Schedule, decide, look
+from rmactors.rules import overdue
+from rmactors.rules.book import Decidable, decide, look
+from rmactors.rules.clocks import believed
+from rmactors.rules.host import Book, Schedule
 from rmactors.rules.operators import plain
 from rmactors.rules.track import Key
 from rmactors.store.memory import load_rules
@@ -68,6 +73,8 @@ TRIES = 5
 
 
 Presence = Literal["away", "online", "reports_only"]
+Question = Literal["slot", "age"]
+"""What is looked at when a schedule is due: whether a slot of it was missed, or its newest good backup is too old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,7 @@ class _Desk:
     present_since: int = 0
     in_flight: int = 0
     broken: bool = False
+    ended: list[str] = field(default_factory=list)  # alerts whose resolution is under way
     waiting: list[tuple[Decidable, int]] = field(default_factory=list)
 
 
@@ -156,8 +164,8 @@ class _Rules:
         self._desks: dict[str, _Desk] = {}
         self._alerts: dict[str, str] = {}  # open alert → host
         self._schedules: dict[str, str] = {}  # schedule → host
-        self._due: list[tuple[int, str]] = []  # heap of (when, schedule)
-        self._due_at: dict[str, int] = {}  # schedule → its one valid entry in the heap
+        self._due: list[tuple[int, str, Question]] = []  # heap of (when, schedule, what to look at)
+        self._due_at: dict[tuple[str, Question], int] = {}  # → its one valid entry in the heap
         self._returns: list[HostReturned] = []  # not on disk: nobody waits for an answer, so they are decided again
 
     async def load(self) -> None:
@@ -189,6 +197,11 @@ class _Rules:
                 await self._tick(message)
             case HostReturned() | HostGone():
                 await self._presence(message)
+            case HostClock():
+                await self._clock(message)
+            case ZonesChanged():
+                for desk in self._desks.values():
+                    self._watch_all(desk)
             case Acknowledge() | Resolve():
                 host_id = self._alerts.get(message.alert_id)
                 if host_id is None:  # not open as far as is known: the store knows what became of it
@@ -220,7 +233,7 @@ class _Rules:
         if desk is None:
             _reply_of(request)(Refused("not_found", "there is no such host"))
             return
-        if isinstance(request, Change) and desk.in_flight:
+        if desk.in_flight and (isinstance(request, Change) or self._is_ending(desk, request)):
             desk.broken = True
         if desk.broken:
             desk.waiting.append((request, tries))
@@ -235,6 +248,11 @@ class _Rules:
         await self._commit(desk, verdict.writes, request, tries, changed=verdict.changed)
         if isinstance(request, Change):
             desk.broken = True  # what follows is decided when this is on disk, or is known not to be
+
+    @staticmethod
+    def _is_ending(desk: _Desk, request: Decidable) -> bool:
+        """Asked about an alert whose resolution is not on disk yet: should that fail, the alert is open after all."""
+        return isinstance(request, Acknowledge | Resolve) and desk.book.key_of(request.alert_id) is None
 
     async def _commit(
         self, desk: _Desk, writes: tuple[Write, ...], request: Request, tries: int, *, changed: bool
@@ -266,7 +284,9 @@ class _Rules:
                 _reply_of(message.request)(message.answer)
             case Stale():
                 desk.broken = True
-                if message.tries < TRIES and not isinstance(message.request, Tick | HostGone):
+                if message.tries < TRIES and not isinstance(
+                    message.request, Tick | HostGone | HostClock | ZonesChanged
+                ):
                     desk.waiting.append((message.request, message.tries + 1))
                 else:
                     self._failed(message.request, Failed(message.answer.detail))
@@ -275,8 +295,15 @@ class _Rules:
                 self._failed(message.request, message.answer)
             case _:
                 assert_never(message.answer)
-        if desk.broken and not desk.in_flight:
-            await self._reload(desk)
+        if not desk.in_flight:
+            self._forget_ended(desk)
+            if desk.broken:
+                await self._reload(desk)
+
+    def _forget_ended(self, desk: _Desk) -> None:
+        for alert_id in desk.ended:
+            self._alerts.pop(alert_id, None)
+        desk.ended.clear()
 
     def _failed(self, request: Request, answer: Failed) -> None:
         """It is not on disk. Who asked asks again, but for a host's return, which is told once."""
@@ -301,6 +328,7 @@ class _Rules:
         if host_id in found:
             fresh = self._open_book(found[host_id])
             fresh.presence, fresh.present_since = desk.presence, desk.present_since
+            fresh.book.clock_offset = desk.book.clock_offset  # a new one gets to disk by another way, later
             self._watch_all(fresh)
         else:
             self._state.presence.pop(host_id, None)
@@ -325,30 +353,36 @@ class _Rules:
             if desk is not None and desk.presence == "online":
                 await self._decide(returned.host_id, returned)
         while self._due and self._due[0][0] <= tick.at:
-            when, schedule_id = heapq.heappop(self._due)
-            if self._due_at.get(schedule_id) == when:
-                del self._due_at[schedule_id]
-                await self._look(schedule_id, tick)
+            when, schedule_id, question = heapq.heappop(self._due)
+            if self._due_at.get((schedule_id, question)) == when:
+                del self._due_at[schedule_id, question]
+                await self._look(schedule_id, question, tick)
 
-    async def _look(self, schedule_id: str, tick: Tick) -> None:
-        """A slot of this schedule may have been missed."""
+    async def _look(self, schedule_id: str, question: Question, tick: Tick) -> None:
+        """A slot of this schedule may have been missed, or its newest good backup may be too old."""
         desk = self._desks.get(self._schedules.get(schedule_id, ""))
         schedule = desk.book.schedules.get(schedule_id) if desk is not None else None
-        if desk is None or schedule is None or schedule.deleted or not schedule.enabled or desk.presence == "away":
+        if desk is None or schedule is None or schedule.deleted or not schedule.enabled:
+            return
+        if question == "slot" and desk.presence == "away":
             return
         if desk.broken:
-            self._push(tick.at + 1, schedule_id)
+            self._push(tick.at + 1, schedule_id, question)
             if not desk.in_flight:  # it could not be read again when it broke
                 await self._reload(desk)
             return
-        back_since = desk.present_since if desk.presence == "online" else 0
-        verdict, again = look(
-            desk.book, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
-        )
+        if question == "age":
+            verdict, again = overdue.look(desk.book, schedule, tick.at, ids.new())
+        else:
+            back_since = desk.present_since if desk.presence == "online" else 0
+            verdict, again = look(
+                desk.book, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
+            )
         if verdict.writes:
             _log.debug("host %s: %s", desk.book.host_id, verdict.why)
             await self._commit(desk, verdict.writes, tick, TRIES, changed=True)
-        self._push(again, schedule_id)
+        if again is not None:
+            self._push(again, schedule_id, question)
 
     async def _presence(self, message: HostReturned | HostGone) -> None:
         desk = self._desks.get(message.host_id)
@@ -366,6 +400,13 @@ class _Rules:
         desk.book.has_said_hello = True
         self._be(desk, "online", message.at)
         await self._decide(message.host_id, message)
+
+    async def _clock(self, message: HostClock) -> None:
+        desk = self._desks.get(message.host_id) or await self._find(message.host_id)
+        offset = believed(message.offset_seconds)
+        if desk is not None and desk.book.clock_offset != offset:
+            desk.book.clock_offset = offset
+            self._watch_all(desk)
 
     def _be(self, desk: _Desk, presence: Presence, since: int) -> None:
         desk.presence, desk.present_since = presence, since
@@ -385,8 +426,9 @@ class _Rules:
         for key, track in book.tracks.items():
             if track.alert is not None:
                 self._alerts[track.alert.id] = key.host_id
-        for schedule_id in book.schedules:
-            self._schedules[schedule_id] = book.host_id
+        for schedule in book.schedules.values():
+            self._schedules[schedule.id] = book.host_id
+            self._watch_age(schedule)
         if book.has_reported and not book.has_said_hello:
             desk.presence = "reports_only"
             self._watch_all(desk)
@@ -407,10 +449,11 @@ class _Rules:
                 case RaiseAlert():
                     self._alerts[write.alert_id] = desk.book.host_id
                 case ResolveAlert():
-                    self._alerts.pop(write.alert_id, None)
+                    desk.ended.append(write.alert_id)
                 case SaveSchedule():
                     self._schedules[write.schedule_id] = desk.book.host_id
                     self._watch(desk, desk.book.schedules[write.schedule_id])
+                    self._watch_age(desk.book.schedules[write.schedule_id])
                 case _:
                     pass
 
@@ -423,11 +466,23 @@ class _Rules:
         if schedule.enabled and not schedule.deleted and desk.presence != "away":
             patience = seconds(max(schedule.slots.grace_seconds, self._timing.stale_grace_seconds))
             since = max(desk.present_since, schedule.slots.anchor_at)
-            self._push(max(since + patience, self._timing.started_at + self._timing.restart_grace), schedule.id)
+            self._push(self._after_start(since + patience), schedule.id, "slot")
 
-    def _push(self, when: int, schedule_id: str) -> None:
-        self._due_at[schedule_id] = when
-        heapq.heappush(self._due, (when, schedule_id))
+    def _watch_age(self, schedule: Schedule) -> None:
+        """Look at a schedule when its newest good backup is too old, wherever its host is then."""
+        due = overdue.due_at(schedule)
+        if due is not None:
+            due = self._after_start(due)
+            if due < self._due_at.get((schedule.id, "age"), due + 1):  # an earlier look finds out when the next is due
+                self._push(due, schedule.id, "age")
+
+    def _after_start(self, when: int) -> int:
+        """After a start of the server, what hosts have to tell comes first."""
+        return max(when, self._timing.started_at + self._timing.restart_grace)
+
+    def _push(self, when: int, schedule_id: str, question: Question) -> None:
+        self._due_at[schedule_id, question] = when
+        heapq.heappush(self._due, (when, schedule_id, question))
 
 
 def _give_up(waiting: list[tuple[Decidable, int]]) -> None:
@@ -437,7 +492,7 @@ def _give_up(waiting: list[tuple[Decidable, int]]) -> None:
 
 def _reply_of(request: Request) -> Reply:
     match request:
-        case HostReturned() | HostGone() | Tick():
+        case HostReturned() | HostGone() | HostClock() | Tick() | ZonesChanged():
             return no_reply
         case _:
             return request.reply

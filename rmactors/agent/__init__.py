@@ -2,7 +2,8 @@
 
     enrolment   trades a token for the host's credential
     daemon      `run_agent`: the tree of tasks of a running agent
-    wrapping    `run_exec`: wraps a command that something else starts
+    wrapping    `run_exec`: wraps a command that something else starts, and reports it
+    wrapped     that command's process;  `signals`, `inheritance` what is handed on to it
 
     state       files of the state dir, except the spool
     spool       unacked reports, on disk; `outbox` is its face for tasks
@@ -10,7 +11,10 @@
     schedules   pure: which slots are due;      `timetable` waits for them
     settings    agent.toml;                     `requests` what the server may ask of it
     workshop    jobs, one at a time per repository;  `restic_job`, `process` run one
-    restic_output, verdict   pure: what restic said, and what that means
+    environment, locks   a cache that restic can write; whose lock it is that was left in a repository
+    restic_output, digest, verdict   pure: what restic said, what matters of it, and what that means
+    command_line, wrapped_verdict   pure: who it is that `exec` runs, and how that ended
+    loglines    pure: what a job wrote, and which lines are kept
 
 Base install only: nothing in here imports the server or its dependencies.
 """

@@ -8,17 +8,17 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import process, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
+from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.link import welcomed
 from rmactors.agent.process import Stop
-from rmactors.agent.restic_job import environment_for
 from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
-from rmactors.agent.verdict import Digest, judge
-from rmactors.findings import Finding
+from rmactors.agent.verdict import Digest, cause_of, judge
+from rmactors.findings import Finding, zone_data
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0
@@ -35,18 +35,20 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
-        version = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
-        if version is not None:
-            yield Finding(True, f"{agent_file.restic} is version {version}")
+        restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
+        version = restic.version
+        if restic.problem is not None:
+            yield Finding(False if agent_file.plans else None, restic.problem)
         else:
-            yield Finding(False if agent_file.plans else None, f"no restic: {agent_file.restic} cannot be run")
+            yield Finding(True, f"{agent_file.restic} is version {version}")
         for name, repository in agent_file.repositories.items():
             for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
                 yield finding
             if version is not None:
-                yield await _repository(name, repository, agent_file)
+                yield await _repository(name, repository, agent_file, str(state_dir / "cache"))
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
+    yield zone_data(zones.ours().data)
     yield await _server(StateDir(state_dir), timings or Timings())
 
 
@@ -78,17 +80,20 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
     return []
 
 
-async def _repository(name: str, repository: Repository, agent_file: AgentFile) -> Finding:
-    """Open it with its password, without a lock."""
+async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
+    """Open it with its password, without a lock. A backend that does not answer is told at once: restic would try for
+    a quarter of an hour."""
     digest, stop = Digest(speaks_restic=True), Stop()
     parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
     def hear(stream: Stream, data: bytes) -> None:
         for item in parsers[stream].feed(data):
             digest.take(item)
+        if digest.cause is not None:
+            stop.ask("cancelled")
 
     try:
-        environment = environment_for(repository, os.environ)
+        environment = environment_for(repository, os.environ, spare_cache)
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -96,11 +101,18 @@ async def _repository(name: str, repository: Repository, agent_file: AgentFile) 
                 stop.ask("timeout")
 
             nursery.start_soon(watch)
-            command = [agent_file.restic, "--no-lock", "cat", "config"]
+            flags = ["-o" + option for option in repository.options]
+            flags += [] if has_cache(environment) else ["--no-cache"]
+            command = [agent_file.restic, *flags, "--no-lock", "cat", "config"]
             code = await process.run(command, environment, hear, stop, _GRACE_SECONDS)
             nursery.cancel_scope.cancel()
     except (AgentFileError, OSError) as error:
         return Finding(False, f"repository {name}: {error}")
+    for parser in parsers.values():
+        for item in parser.finish():
+            digest.take(item)
+    if code != 0 and (cause := cause_of(digest)) is not None:
+        return Finding(False, f"repository {name}: {cause}")
     verdict = judge("snapshots", code, digest, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
     if verdict.status == "succeeded":
         return Finding(True, f"repository {name} opens with its password")

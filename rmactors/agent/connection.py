@@ -19,6 +19,7 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
 
 from rmactors import PRODUCT, __version__, wire
+from rmactors.idn import url_to_ascii
 from rmactors.trust import verifying_context
 
 CLOSE_SECONDS: Final = 2.0
@@ -67,7 +68,7 @@ def agent_url(text: str) -> str:
     """
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     try:
-        parts = urlsplit(text.strip())
+        parts = urlsplit(url_to_ascii(text.strip()))
         port = parts.port
     except ValueError as error:
         raise BadServerUrl(f"{text!r} is not a URL: {error}") from None

@@ -4,6 +4,8 @@ agent nursery
 ├─ workshop    jobs, one at a time per repository
 ├─ timetable   schedules, also while the server is away  → workshop
 ├─ bell        a byte from `exec` or `enroll`            → outbox
+├─ zones       time zone data that was updated           → timetable, link
+├─ restic      a restic that was installed or updated    → link
 ├─ orphans     jobs whose process was killed             → outbox
 └─ link        the server: hello, reports, heartbeats, orders → workshop, timetable
 """
@@ -11,12 +13,13 @@ agent nursery
 import logging
 import os
 import stat
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__, ids, wire, zones
 from rmactors.agent import this_host
 from rmactors.agent.connection import Timings
 from rmactors.agent.link import Ears, Link
@@ -25,12 +28,15 @@ from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import StateDir
+from rmactors.agent.this_host import Restic
 from rmactors.agent.timetable import Timetable
 from rmactors.agent.workshop import Workshop
 
 log = logging.getLogger(__name__)
 
 ORPHANS_SECONDS: Final = 60.0
+LOOK_SECONDS: Final = 3600.0
+"""So often the agent looks whether its machine was updated."""
 
 
 async def run_agent(
@@ -51,13 +57,19 @@ async def run_agent(
     with state.held():
         async with open_outbox(state) as outbox:
             feed = LiveFeed()
-            workshop = Workshop(agent_file, outbox, feed)
+            workshop = Workshop(agent_file, outbox, feed, spare_cache=str(state.path / "cache"))
             timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
-            restic = await trio.to_thread.run_sync(this_host.restic_version, agent_file.restic)
             instance_id = ids.new()
+            restic_told: list[Restic] = []  # what the newest hello said, or the next one will
+
+            async def look() -> None:
+                restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)]
 
             async def make_hello() -> wire.Hello:
+                (restic,) = restic_told
+                running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
+                spooled = await outbox.count()
                 return wire.Hello(
                     protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
                     instance_id=instance_id,
@@ -68,10 +80,12 @@ async def run_agent(
                     arch=this_host.arch(),
                     timezone=this_host.timezone(),
                     utc_now=wire.utc_now(),
-                    restic=wire.ResticInfo(restic) if restic else None,
+                    restic=wire.ResticInfo(restic.version) if restic.version else None,
+                    restic_problem=restic.problem,
+                    tzdata_version=zones.version() or None,
                     plans=agent_file.wire_plans(),
-                    running_jobs=list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()])),
-                    spooled=await outbox.count(),
+                    running_jobs=running,
+                    spooled=spooled,
                 )
 
             async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
@@ -79,13 +93,23 @@ async def run_agent(
                 await timetable.hear(host_id, told)
 
             ears = Ears(schedules=hear_schedules, order=workshop.hear)
-            link = Link(state, outbox, feed, make_hello, ears, timings or Timings())
+            link = Link(state, outbox, feed, look, make_hello, ears, timings or Timings())
+
+            def zones_changed() -> None:
+                timetable.look_again()
+                link.say_hello_again("the time zone data was updated")
+
+            def restic_changed() -> None:
+                link.say_hello_again("restic is another than before")
+
             await outbox.report_orphans()
             async with trio.open_nursery() as nursery:
                 await nursery.start(workshop.run, name="workshop")
                 await nursery.start(timetable.run, name="timetable")
                 nursery.start_soon(_listen_to_the_bell, state, outbox, name="bell")
                 nursery.start_soon(_look_for_orphans, outbox, name="orphans")
+                nursery.start_soon(watch_zones, zones_changed, name="zones")
+                nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
                 nursery.start_soon(link.run, name="link")
                 log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
                 task_status.started()
@@ -99,6 +123,28 @@ async def _look_for_orphans(outbox: Outbox) -> None:
             await outbox.report_orphans()
         except SpoolError as error:
             log.error("looking for orphaned jobs: %s", error)
+
+
+async def watch_zones(
+    tell: Callable[[], None], every: float = LOOK_SECONDS, refresh: Callable[[], bool] = zones.refresh
+) -> None:
+    """Systems and packages are updated while the agent runs: look at their time zone data now and then."""
+    while True:
+        await trio.sleep(every)
+        if await trio.to_thread.run_sync(refresh):
+            log.info("new time zone data: version %s", zones.version() or "unknown")
+            tell()
+
+
+async def watch_restic(
+    restic: str, told: Sequence[Restic], tell: Callable[[], None], every: float = LOOK_SECONDS
+) -> None:
+    """Tell when restic is another than the one in `told` (empty as long as no hello was said)."""
+    while True:
+        await trio.sleep(every)
+        found = await trio.to_thread.run_sync(this_host.look_at_restic, restic)
+        if told and found != told[-1]:
+            tell()
 
 
 async def _listen_to_the_bell(state: StateDir, outbox: Outbox) -> None:

@@ -55,14 +55,28 @@ class Delivery:
                 await self._outbox.pending(self._newest, WINDOW - len(self._sent)) if len(self._sent) < WINDOW else []
             )
             for report in batch:
+                if report.ends is not None:  # before it: once its ack is here, the log has arrived as well
+                    await self._send_log(report.ends)
                 await self._connection.send(report.frame)
                 self._sent[report.seq] = trio.current_time()
                 self._newest = report.seq
-            if self._acked or batch:
+            if self._acked or batch or await self._sent_loose_logs():
                 continue
             if stop_when_empty and not self._sent:
                 return
             await self._wait(news)
+
+    async def _send_log(self, job_id: str) -> None:
+        for frame in await self._outbox.log_of(job_id):
+            await self._connection.send(frame)
+
+    async def _sent_loose_logs(self) -> bool:
+        """Logs that came into the spool as the end of their job had left it already."""
+        loose = await self._outbox.loose_logs()
+        for job_id in loose:
+            await self._send_log(job_id)
+            await self._outbox.drop_logs(job_id)
+        return bool(loose)
 
     async def _forget_acked(self) -> None:
         if self._acked:

@@ -44,13 +44,18 @@ class Ears:
 
 
 class Link:
-    """Keeps this host in touch with its server."""
+    """Keeps this host in touch with its server.
+
+    `look` is called before each try to connect, for what takes its time: `make_hello` has to be quick, since a server
+    does not wait long for a hello.
+    """
 
     def __init__(
         self,
         state: StateDir,
         outbox: Outbox,
         feed: LiveFeed,
+        look: Callable[[], Awaitable[None]],
         make_hello: Callable[[], Awaitable[wire.Hello]],
         ears: Ears,
         timings: Timings,
@@ -58,10 +63,21 @@ class Link:
         self._state = state
         self._outbox = outbox
         self._feed = feed
+        self._look = look
         self._make_hello = make_hello
         self._ears = ears
         self._timings = timings
         self._welcomed_at: float | None = None
+        self._stale = trio.Event()
+        self._why_stale = ""
+
+    def say_hello_again(self, why: str) -> None:
+        """What this host said of itself is not so any more: it comes back, and says it anew. `why` is for the log.
+
+        A second hello on the same connection would not do: reports are on their way, and it counts those that follow.
+        """
+        self._why_stale = why
+        self._stale.set()
 
     async def run(self) -> None:
         """Connect, and connect again, until cancelled."""
@@ -99,7 +115,9 @@ class Link:
                     continue
 
     async def _once(self, credential: Credential) -> None:
+        await self._look()
         async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
+            self._stale = trio.Event()
             await connection.send(await self._make_hello())
             welcome = await welcomed(connection, self._timings)
             self._welcomed_at = trio.current_time()
@@ -113,6 +131,7 @@ class Link:
                     nursery.start_soon(self._heartbeats, connection, min(max(0.05, welcome.heartbeat_seconds), 3600.0))
                     nursery.start_soon(delivery.forever)
                     nursery.start_soon(self._stream, connection)
+                    nursery.start_soon(self._leave_when_stale)
                     await self._read(connection, delivery, welcome.host_id)
             finally:
                 self._feed.close()
@@ -140,6 +159,10 @@ class Link:
             await connection.send(wire.Heartbeat(utc_now=wire.utc_now()))
             await connection.prove_alive()
             self._outbox.look()  # should a bell ever go unheard, reports wait no longer than this
+
+    async def _leave_when_stale(self) -> None:
+        await self._stale.wait()
+        raise LinkDown(self._why_stale)
 
     async def _stream(self, connection: Connection) -> None:
         while True:

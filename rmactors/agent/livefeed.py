@@ -9,12 +9,10 @@ from typing import Final
 import trio
 
 from rmactors import wire
+from rmactors.agent.loglines import LINES_A_FRAME
 
 LINES_HELD: Final = 400
 """Per job, between two sends a second apart. More than that nobody reads; the oldest go."""
-LINES_A_FRAME: Final = 200
-"""Of at most `LONGEST_LINE` characters each: keeps a frame under the limit whatever they are."""
-LONGEST_LINE: Final = 1_000
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ Owns the open spool of this process. Must not know about connections.
 """
 
 import logging
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -50,6 +50,22 @@ class Outbox:
     async def ack(self, seqs: Iterable[int]) -> None:
         gone = list(seqs)
         await self._in_thread(lambda: self._spool.ack(gone))
+
+    async def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
+        """What a job wrote, to travel with its end. Dropped where the disk has little room: reports come first."""
+        await self._in_thread(lambda: self._spool.keep_log(job_id, frames))
+
+    async def log_of(self, job_id: str) -> list[str]:
+        """The frames of a kept log, as JSON text."""
+        return await self._in_thread(lambda: self._spool.log_of(job_id))
+
+    async def loose_logs(self) -> list[str]:
+        """Jobs whose log is here still, and whose end is not."""
+        return await self._in_thread(self._spool.loose_logs)
+
+    async def drop_logs(self, job_id: str | None = None) -> None:
+        """The log of that job, or every log."""
+        await self._in_thread(lambda: self._spool.drop_logs(job_id))
 
     async def running(self) -> list[str]:
         """Jobs of this host that have begun, and whose process will tell their end: this one's and every `exec`'s."""

@@ -45,20 +45,24 @@ async def run(
     hear: Callable[[Stream, bytes], None],
     stop: Stop,
     grace_seconds: float,
+    started: Callable[[int], None] | None = None,
 ) -> int:
-    """Run `command` with stdin closed; its exit code, negative for a signal. `hear` gets its output as it comes.
+    """Run `command` with stdin closed; its exit code, negative for a signal. `hear` gets its output as it comes,
+    `started` its process number.
 
     `stop` sends SIGINT, after the grace SIGTERM to the whole session, then SIGKILL. Cancellation does the same and
     waits for it. Raises OSError where it cannot be started.
     """
     process, streams, lifeline = _start(command, environment, grace_seconds)
+    if started is not None:
+        started(process.pid)
     try:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(_stop_when_asked, process, stop, grace_seconds)
             async with trio.open_nursery() as pumps:
                 for name, stream in streams.items():
                     pumps.start_soon(_pump, stream, name, hear)
-                await _wait(process)
+                await wait_for(process)
                 await _kill_the_rest(process)
                 pumps.cancel_scope.deadline = trio.current_time() + _STRAGGLERS_SECONDS
             nursery.cancel_scope.cancel()
@@ -67,7 +71,7 @@ async def run(
             with trio.CancelScope(shield=True):
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end, process, grace_seconds)
-                    await _wait(process)
+                    await wait_for(process)
                     nursery.cancel_scope.cancel()
         with trio.CancelScope(shield=True):
             await _kill_the_rest(process)
@@ -121,7 +125,7 @@ async def _pump(source: trio.lowlevel.FdStream, name: Stream, hear: Callable[[St
         hear(name, bytes(data))
 
 
-async def _wait(process: subprocess.Popen[bytes]) -> None:
+async def wait_for(process: subprocess.Popen[bytes]) -> None:
     """Until the process has ended, and been reaped."""
     try:
         pidfd = os.pidfd_open(process.pid)

@@ -13,12 +13,14 @@ from typing import Annotated, Any, Final, TypeVar, assert_never
 import msgspec
 from msgspec import Meta, Struct, field
 
+from rmactors.agent.own_snapshots import Identity, identity_of
+from rmactors.agent.restore_patterns import pattern, plain
 from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 
 Snapshot = Annotated[str, Meta(pattern="^(latest|[0-9a-f]{4,64})$")]
 SnapshotId = Annotated[str, Meta(pattern="^[0-9a-f]{4,64}$")]
-Subset = Annotated[str, Meta(pattern=r"^(\d{1,4}/\d{1,4}|\d{1,3}(\.\d{1,3})?%)$")]
 InsidePath = Annotated[str, Meta(pattern=r"^/[^\x00-\x1f]*$", max_length=4096)]
 SNAPSHOTS_LISTED: Final = 50
 
@@ -45,7 +47,7 @@ class _Check(Struct, frozen=True, forbid_unknown_fields=True):
     plan: str | None = None
     repository: str | None = None
     read_data: bool = False
-    read_data_subset: Subset | None = None
+    read_data_subset: str | None = None
 
 
 class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
@@ -64,8 +66,10 @@ class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
 class Work:
     """What to do, ready to run.
 
-    `arguments` follow `restic`. `plan` is None where only a repository was named. `restore_into` is a folder to
-    make first. `rotation` names the counter and the number of parts of a check that reads the data in turn.
+    `arguments` follow `restic`. `plan` and `identity` are None where only a repository was named. `restore_into` is a
+    folder to make first; `snapshot` (an id or `latest`) and `include` are what a restore puts there. `prune_after`
+    says that forget is to prune what it left. `rotation` names the counter and the number of parts of a check that
+    reads the data in turn.
     """
 
     kind: JobKind
@@ -75,7 +79,11 @@ class Work:
     arguments: tuple[str, ...]
     sources: tuple[str, ...] = ()
     plan: Plan | None = None
+    identity: Identity | None = None
     restore_into: str | None = None
+    snapshot: str = "latest"
+    include: tuple[str, ...] = ()
+    prune_after: bool = False
     rotation: tuple[str, int] | None = None
 
 
@@ -99,14 +107,17 @@ def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             return _restore(agent_file, _read(_Restore, params), job_id, host)
         case "diff":
             request = _read(_Diff, params)
-            return _on_plan(agent_file, kind, request.plan, ("diff", "--json", request.older, request.newer))
+            compared = ("diff", "--json", "--no-lock", request.older, request.newer)
+            return _on_plan(agent_file, kind, request.plan, compared)
         case "snapshots":
             named = _read(_OnRepository, params)
-            arguments = ("snapshots", "--json", "--latest", str(SNAPSHOTS_LISTED))
-            return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
+            listed = ("snapshots", "--json", "--no-lock", "--latest", str(SNAPSHOTS_LISTED))
+            work = _on_repository(agent_file, kind, named.plan, named.repository, listed)
+            return replace(work, identity=identity_of(agent_file, work.plan_name, host) if work.plan_name else None)
         case "init" | "unlock" | "prune":
             named = _read(_OnRepository, params)
-            return _on_repository(agent_file, kind, named.plan, named.repository, (kind,))
+            arguments = ("init", "--json") if kind == "init" else (kind,)
+            return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
         case _:
             assert_never(kind)
 
@@ -120,10 +131,12 @@ def _backup(agent_file: AgentFile, request: _OnPlan, host: str) -> Work:
     flags += [f"--exclude-file={plan.exclude_file}"] if plan.exclude_file else []
     flags += ["--one-file-system"] if plan.one_file_system else []
     flags += ["--exclude-caches"] if plan.exclude_caches else []
-    flags += [f"--tag={tag}" for tag in plan.tags]
+    identity = identity_of(agent_file, name, host)
+    flags += [f"--tag={tag}" for tag in (identity.tag, *plan.tags)]
     return Work(
         "backup", name, plan.repository, agent_file.repositories[plan.repository],
         (*flags, "--", *plan.sources), sources=tuple(plan.sources), plan=plan,
+        identity=identity,
     )  # fmt: skip
 
 
@@ -133,29 +146,36 @@ def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
         raise Refused(f"plan {name!r} has no `keep` in agent.toml: forget would not know what to keep")
     if not plan.sources:
         raise Refused(f"plan {name!r} has no sources: forget would not know which snapshots are its own")
-    # Only this host's snapshots of exactly these sources: others in the same repository have plans of their own.
-    flags = ["forget", "--json", "--host", host, *(f"--path={source}" for source in plan.sources)]
+    identity = identity_of(agent_file, name, host)
+    # One group of all that is the plan's: by restic's own grouping the snapshots of former sources would never go.
+    flags = ["forget", "--json", *identity.selection, "--group-by", ""]
     for unit in ("last", "hourly", "daily", "weekly", "monthly", "yearly"):
         if count := getattr(plan.keep, unit):
             flags += [f"--keep-{unit}", str(count)]
     flags += ["--keep-within", plan.keep.within] if plan.keep.within else []
-    if plan.prune_after_forget if request.prune is None else request.prune:
-        if "prune" not in agent_file.allow:
-            raise Refused("prune is not allowed on this host")
-        flags.append("--prune")
-    return Work("forget", name, plan.repository, agent_file.repositories[plan.repository], tuple(flags), plan=plan)
+    prune = plan.prune_after_forget if request.prune is None else request.prune
+    if prune and "prune" not in agent_file.allow:
+        raise Refused("prune is not allowed on this host")
+    return Work(
+        "forget", name, plan.repository, agent_file.repositories[plan.repository], tuple(flags), plan=plan,
+        identity=identity, prune_after=prune,
+    )  # fmt: skip
 
 
 def _check(agent_file: AgentFile, request: _Check) -> Work:
-    flags = ["check", "--json"]
+    flags = ["check"]  # no --json: with it, 0.17 and later show neither where they are nor what they do
     if request.read_data and request.read_data_subset:
         raise Refused("params: give read_data or read_data_subset, not both")
     if request.read_data:
         flags.append("--read-data")
-    if request.read_data_subset:
+    if request.read_data_subset is not None:
+        try:
+            check_subset(request.read_data_subset)
+        except ValueError as error:
+            raise Refused(f"params.read_data_subset: {request.read_data_subset[:20]!r} {error}") from None
         flags.append(f"--read-data-subset={request.read_data_subset}")
     work = _on_repository(agent_file, "check", request.plan, request.repository, tuple(flags))
-    if len(flags) == 2 and work.plan is not None and work.plan.check_parts:
+    if len(flags) == 1 and work.plan is not None and work.plan.check_parts:
         return replace(work, rotation=(f"check:{work.repository_name}", work.plan.check_parts))
     return work
 
@@ -168,12 +188,13 @@ def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -
             f"repositories.{plan.repository} has no `restore_to` in agent.toml: there is no place to restore to"
         )
     into = os.path.join(repository.restore_to, job_id)
-    flags = ["restore", "--json", "--target", into]
-    if request.snapshot == "latest":
-        flags += ["--host", host, *(f"--path={source}" for source in plan.sources)]
-    flags += [f"--include={path}" for path in request.include]
+    flags = ["restore", "--json", "--no-lock", "--target", into]
+    if not any(plain(path) == "/" for path in request.include):  # all of it
+        flags += [f"--include={pattern(path)}" for path in request.include]
     return Work(
-        "restore", name, plan.repository, repository, (*flags, request.snapshot), plan=plan, restore_into=into
+        "restore", name, plan.repository, repository, tuple(flags), plan=plan,
+        identity=identity_of(agent_file, name, host), restore_into=into, snapshot=request.snapshot,
+        include=tuple(request.include),
     )  # fmt: skip
 
 

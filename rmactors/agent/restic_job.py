@@ -6,51 +6,43 @@ workshop's affair.
 
 import logging
 import os
-import pwd
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from dataclasses import replace
+from typing import Any, Final, assert_never
 
 import trio
 
 from rmactors import wire
-from rmactors.agent import process, this_host
-from rmactors.agent.livefeed import LONGEST_LINE, LiveFeed
+from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
+from rmactors.agent.environment import environment_for, has_cache
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers, explained, is_dead
+from rmactors.agent.loglines import LONGEST_LINE, said
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
-from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, OutputParser, Progress, Stream, Summary, Text
-from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of
+from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
+from rmactors.agent.restic_steps import Counters, Outcome, Run
+from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import Digest, Verdict, judge
+from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
+from rmactors.vocabulary import JobKind
 
 log = logging.getLogger(__name__)
 
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
-_MOST_LISTED: Final = 100
+_RETRIES_LOCKS: Final = (0, 16)
+"""The first restic that has --retry-lock."""
+_CAUSES_TOLD: Final = 20
+_LONGEST_ANSWER: Final = 64 << 20
+"""Bytes: some ten thousand snapshots."""
 _CLEAR_UP_SECONDS: Final = 60.0
 _LAST_CLEAR_UP_SECONDS: Final = 15.0
 """Of a service manager's patience, which the grace for restic has used some of already."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How the job ended. `exit_code` is restic's, None where it never ran."""
-
-    verdict: Verdict
-    exit_code: int | None
-    stats: dict[str, Any]
-
-
-STOPPED: Final = Outcome(Verdict("cancelled", "cancelled", "the agent was stopped"), None, {})
-
-
-class Counters(Protocol):
-    """Named numbers on disk."""
-
-    async def number(self, name: str) -> int: ...
-
-    async def count_on(self, name: str) -> None: ...
+STOPPED: Final = Outcome(Verdict("failed", "terminated", "the agent was stopped"), None, {})
+"""No operator asked for that: an agent that is restarted in every slot would else be silent for ever."""
 
 
 class ResticJob:
@@ -72,12 +64,17 @@ class ResticJob:
         self._stop = stop
         self._counters = counters
         self._lines = 0
+        self._told_causes: set[str] = set()
+        self._pid: int | None = None
         self.max_runtime_seconds: float | None = None
+        self.spare_cache: str | None = None
+        """A folder for restic's cache where its own place cannot be written."""
+        self.leftovers = Leftovers()
 
     async def run(self) -> Outcome:
         """Never raises for what restic, the repository or the sources do."""
         try:
-            environment = environment_for(self._work.repository, os.environ)
+            environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
         hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
@@ -110,7 +107,25 @@ class ResticJob:
             except OSError as error:
                 words = f"cannot make {self._work.restore_into}: {error.strerror}"
                 return Outcome(Verdict("failed", "error", words), None, {})
-        return await self._with_locks(environment, missing)
+        return await self._steps(_OnRepository(self, environment, missing))
+
+    async def _steps(self, restic: "_OnRepository") -> Outcome:
+        match self._work.kind:
+            case "forget":
+                return await forgetting.forget(restic, self._work, self._counters)
+            case "restore":
+                return await restoring.restore(restic, self._work, self._counters)
+            case "unlock":
+                return await unlocking.unlock(restic)
+            case "snapshots":
+                return await listing.snapshots(restic, self._work, self._counters)
+            case "backup" | "prune" | "check" | "init" | "diff":
+                run = await restic.run(self._work.kind, *await self._arguments())
+                if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
+                    await self._turn_is_over(self._work.rotation[0])
+                return run.outcome(self._numbers(run.digest))
+            case _:
+                assert_never(self._work.kind)
 
     async def _look_at_sources(self) -> list[str] | None:
         """Which of them are missing. None where the job was stopped first: a dead network mount never answers."""
@@ -131,39 +146,80 @@ class ResticJob:
         ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
         return Outcome(ended, None, {})
 
-    async def _with_locks(self, environment: Mapping[str, str], missing: Sequence[str]) -> Outcome:
+    async def with_locks(
+        self, kind: JobKind, arguments: Sequence[str], environment: Mapping[str, str], missing: Sequence[str]
+    ) -> Run:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
-        arguments = await self._arguments()
+        version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
+        unlock_failed: str | None = None
+        waiting: tuple[str, ...] = ()
         while True:
-            code, digest = await self._restic(arguments, environment)
-            verdict = judge(
-                self._work.kind, code, digest,
-                stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds,
-            )  # fmt: skip
+            code, digest = await self._restic((*waiting, *arguments), environment)
+            verdict = self._judged(kind, code, digest, missing)
+            self._remember_end(code, verdict, digest)
             if self._stop.reason is not None and code != 0:
                 await self._clear_up(environment)
-            if verdict.reason != "locked" or self._work.kind == "unlock":
+            if verdict.reason != "locked" or kind == "unlock":
                 break
             lock = digest.lock
-            if not unlocked and "unlock" in self._file.allow and lock and _is_dead(lock.host, lock.pid):
-                self._tell(f"{lock} is no more: removing its lock")
-                unlocked = True
-                await self._restic(("unlock",), environment)
-                continue
+            if lock is not None and is_dead(lock):
+                if not unlocked and "unlock" in self._file.allow:
+                    self.tell(f"{lock} is no more: removing its lock")
+                    unlocked = True
+                    unlock_failed = await self._unlock(environment)
+                    if unlock_failed is None:
+                        continue
+                elif unlocked:
+                    unlock_failed = "`restic unlock` left it"
+                # it does not go away by itself: waiting for it is in vain
+                whose = self.leftovers.whose(lock)
+                verdict = replace(verdict, error=explained(verdict.error or "", whose, unlock_failed))
+                break
             left = deadline - trio.current_time()
             if left <= 0:
                 break
-            self._tell(f"{verdict.error}; trying again")
+            self.tell(f"{verdict.error}; trying again")
+            if version is not None and version >= _RETRIES_LOCKS:
+                # restic waits itself, without another look at the password; in parts, so that a lock whose owner
+                # has died meanwhile is seen
+                waiting = ("--retry-lock", f"{max(1, round(min(left, _LONGEST_LOCK_PAUSE)))}s")
+                continue
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
-                return self._stopped(digest)
+                return Run(code, digest, self._stopped(digest).verdict)
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
-        if self._work.rotation is not None and verdict.reason in {"ok", "corrupt"}:
-            await self._turn_is_over(self._work.rotation[0])
-        return Outcome(verdict, code, self._numbers(digest))
+        return Run(code, digest, verdict)
+
+    async def answer(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Run:
+        """Run what only reads; its stdout is the answer."""
+        out = bytearray()
+        code, digest = await self._restic(arguments, environment, out)
+        verdict = self._judged("snapshots", code, digest, ())
+        if verdict.status == "succeeded" and len(out) >= _LONGEST_ANSWER:
+            verdict = Verdict("failed", "error", f"restic's answer to `{arguments[0]}` is longer than 64 MiB")
+        return Run(code, digest, verdict, bytes(out))
+
+    def _judged(self, kind: JobKind, code: int, digest: Digest, missing: Sequence[str]) -> Verdict:
+        return judge(
+            kind, code, digest, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
+        )
+
+    def _remember_end(self, code: int, verdict: Verdict, digest: Digest) -> None:
+        """Should the restic that just ended have left its lock, the next who meets that lock is to know whose it is."""
+        if self._pid is None or verdict.reason == "locked":
+            return
+        of = f"the {self._work.kind}{f' of {self._work.plan_name}' if self._work.plan_name else ''}"
+        at = wire.utc_now().strftime("%Y-%m-%d %H:%M UTC")
+        if digest.kept_lock is not None:
+            self.leftovers.remember(self._pid, f"{of} of {at}, whose key may not delete ({digest.kept_lock})")
+        elif verdict.status == "succeeded" and code != 0:
+            self.leftovers.remember(self._pid, f"{of} of {at}, which was ended behind its snapshot")
+        elif verdict.status in {"failed", "cancelled"}:
+            ended = "was cancelled" if verdict.status == "cancelled" else "failed"
+            self.leftovers.remember(self._pid, f"{of} that {ended} at {at} ({verdict.error})"[:400])
 
     async def _turn_is_over(self, name: str) -> None:
         """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
@@ -179,29 +235,46 @@ class ResticJob:
         """
         if "unlock" not in self._file.allow:
             return
-        stop = Stop()
+        await self._unlock(environment)
+
+    async def _unlock(self, environment: Mapping[str, str]) -> str | None:
+        """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
+        digest, stop = Digest(), Stop()
+        command = [self._file.restic, *self._flags(environment), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):
-            await self._command([self._file.restic, "unlock"], environment, Digest(), stop)
+            code = await self._command(command, environment, digest, stop, give_up=True)
+            return None if code == 0 else digest.failed or digest.cause or f"exit code {code}"
+        return "it took too long"
+
+    def _cache_flags(self, environment: Mapping[str, str]) -> list[str]:
+        return [] if has_cache(environment) else ["--no-cache"]
 
     async def _arguments(self) -> tuple[str, ...]:
-        repository, arguments = self._work.repository, list(self._work.arguments)
+        arguments = list(self._work.arguments)
         if self._work.rotation is not None:
             name, parts = self._work.rotation
             part = await self._counters.number(name) % parts + 1
             arguments.append(f"--read-data-subset={part}/{parts}")
-        flags: list[str] = []
+        return tuple(arguments)
+
+    def _flags(self, environment: Mapping[str, str]) -> tuple[str, ...]:
+        """Before every command on the repository."""
+        repository, flags = self._work.repository, self._cache_flags(environment)
         if repository.limit_upload:
             flags += ["--limit-upload", str(repository.limit_upload)]
         if repository.limit_download:
             flags += ["--limit-download", str(repository.limit_download)]
         for option in repository.options:
             flags += ["-o", option]
-        return (*flags, *arguments)
+        return tuple(flags)
 
-    async def _restic(self, arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[int, Digest]:
+    async def _restic(
+        self, arguments: Sequence[str], environment: Mapping[str, str], answer: bytearray | None = None
+    ) -> tuple[int, Digest]:
         digest, stopped = Digest(speaks_restic=True), True
         try:
-            code = await self._command([self._file.restic, *arguments], environment, digest)
+            command = [self._file.restic, *self._flags(environment), *arguments]
+            code = await self._command(command, environment, digest, answer=answer)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
             if stopped:  # the agent is being stopped, and restic has been
@@ -250,16 +323,35 @@ class ResticJob:
         return Verdict("failed", "error", f"the hook `{name}` failed: {words}")
 
     async def _command(
-        self, command: Sequence[str], environment: Mapping[str, str], digest: Digest, stop: Stop | None = None
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        digest: Digest,
+        stop: Stop | None = None,
+        *,
+        give_up: bool = False,
+        answer: bytearray | None = None,
     ) -> int:
+        """Run it. `give_up`: end it when the repository does not answer at once. `answer`: where stdout goes, up to a
+        bound, instead of into the log.
+        """
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
+        stop = stop or self._stop
 
         def hear(stream: Stream, data: bytes) -> None:
+            if answer is not None and stream == "stdout":
+                answer.extend(data[: _LONGEST_ANSWER - len(answer)])
+                return
             for item in parsers[stream].feed(data):
                 self._heard(item, digest)
+            if give_up and digest.cause is not None:
+                stop.ask("cancelled")
+
+        def started(pid: int) -> None:
+            self._pid = pid
 
         try:
-            code = await process.run(command, environment, hear, stop or self._stop, self._file.cancel_grace_seconds)
+            code = await process.run(command, environment, hear, stop, self._file.cancel_grace_seconds, started)
         except OSError as error:
             digest.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
             return 127
@@ -270,15 +362,8 @@ class ResticJob:
 
     def _heard(self, item: Item, digest: Digest) -> None:
         digest.take(item)
+        self._tell_cause(cause_of(digest))
         match item:
-            case Text():
-                self._line(item.stream, item.text)
-            case ItemTrouble():
-                self._line("stderr", item.message)
-            case ExitError(message=message) if message:
-                self._line("stderr", message.partition("\n")[0])
-            case Summary():
-                self._line("stdout", _in_a_line(item.numbers))
             case Progress():
                 self._feed.progress(
                     wire.JobProgress(
@@ -288,103 +373,52 @@ class ResticJob:
                     )
                 )  # fmt: skip
             case _:
-                pass
+                if (line := said(item)) is not None:
+                    self._line(line)
 
-    def _tell(self, text: str) -> None:
-        self._line("stderr", f"rmactors: {text}")
+    def _tell_cause(self, cause: str | None) -> None:
+        """restic may try for a quarter of an hour what cannot be: who looks at the job is told why, once."""
+        if cause is not None and cause not in self._told_causes and len(self._told_causes) < _CAUSES_TOLD:
+            self._told_causes.add(cause)
+            self.tell(f"{cause}; restic keeps trying, for up to 15 minutes")
 
-    def _line(self, stream: Stream, text: str) -> None:
-        self._feed.line(self._job_id, self._lines, wire.LogLine(stream, text[:LONGEST_LINE]))
+    def tell(self, text: str) -> None:
+        self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
+
+    def _line(self, line: wire.LogLine) -> None:
+        self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 
     def _numbers(self, digest: Digest) -> dict[str, Any]:
-        stats: dict[str, Any] = dict(digest.summary or {})
+        stats: dict[str, Any] = {**(digest.summary or {}), **digest.counts}
         if digest.troubles:
             stats["files_unread"] = digest.troubles
-        if self._work.restore_into is not None:
-            stats["restored_into"] = self._work.restore_into
-        listing = digest.listing
-        if self._work.kind == "snapshots" and isinstance(listing, list):
-            found = [one for one in listing if isinstance(one, dict)]
-            stats["snapshots_count"] = len(found)
-            stats["snapshots"] = [_snapshot(one) for one in found[-_MOST_LISTED:]]
-        if self._work.kind == "forget" and isinstance(listing, list):
-            groups = [group for group in listing if isinstance(group, dict)]
-            stats["snapshots_kept"] = sum(len(group.get("keep") or []) for group in groups)
-            stats["snapshots_removed"] = sum(len(group.get("remove") or []) for group in groups)
-        if self._work.kind == "diff" and isinstance(listing, dict):
-            stats["changed_files"] = listing.get("changed_files", 0)
+        compared = digest.listing
+        if self._work.kind == "diff" and isinstance(compared, dict):
+            stats["changed_files"] = compared.get("changed_files", 0)
             for side in ("added", "removed"):
-                if isinstance(listing.get(side), dict):
-                    stats[side] = {k: v for k, v in listing[side].items() if isinstance(v, int)}
+                if isinstance(compared.get(side), dict):
+                    stats[side] = {k: v for k, v in compared[side].items() if isinstance(v, int)}
         return stats
 
 
-def environment_for(repository: Repository, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What restic finds in its environment. The repository's address goes here too: it may hold a password, and
-    arguments can be read by every user. Raises AgentFileError.
-    """
-    found = {name: value for name, value in inherited.items() if not name.startswith(("RESTIC_", "RM_"))}
-    found.setdefault("HOME", pwd.getpwuid(os.geteuid()).pw_dir)  # a service has none, and restic's cache needs it
-    if repository.environment_file:
-        found |= environment_of(repository.environment_file)
-    found["RESTIC_REPOSITORY"] = repository.repository
-    found["RESTIC_PROGRESS_FPS"] = "1"
-    if repository.password_file:
-        found["RESTIC_PASSWORD_FILE"] = repository.password_file
-    if repository.password_command:
-        found["RESTIC_PASSWORD_COMMAND"] = repository.password_command
-    if repository.cache_dir:
-        found["RESTIC_CACHE_DIR"] = repository.cache_dir
-    return found
+class _OnRepository:
+    """restic on the job's repository, for a job of several steps."""
+
+    def __init__(self, job: ResticJob, environment: Mapping[str, str], missing: Sequence[str]) -> None:
+        self._job = job
+        self._environment = environment
+        self._missing = missing
+
+    async def run(self, kind: JobKind, *arguments: str) -> Run:
+        return await self._job.with_locks(kind, arguments, self._environment, self._missing)
+
+    async def ask(self, *arguments: str) -> Run:
+        return await self._job.answer(arguments, self._environment)
+
+    def tell(self, text: str) -> None:
+        self._job.tell(text)
 
 
 def _missing(sources: Sequence[str]) -> list[str]:
     return [source for source in sources if not os.path.lexists(source)]
-
-
-def _is_dead(host: str, pid: int) -> bool:
-    """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
-    if host != this_host.hostname():
-        return False
-    return not this_host.answers(pid)
-
-
-def _snapshot(found: Mapping[str, Any]) -> dict[str, Any]:
-    paths = found.get("paths")
-    return {
-        "id": str(found.get("short_id") or found.get("id") or "")[:64],
-        "time": str(found.get("time") or "")[:40],
-        "host": str(found.get("hostname") or "")[:200],
-        "paths": [str(path)[:120] for path in paths[:5]] if isinstance(paths, list) else [],
-    }
-
-
-def _in_a_line(numbers: Mapping[str, Any]) -> str:
-    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all; snapshot 82f6f905`."""
-    parts = []
-    files = [
-        f"{numbers[f'files_{what}']} {what}" for what in ("new", "changed", "unmodified") if f"files_{what}" in numbers
-    ]
-    if files:
-        parts.append(f"{', '.join(files)} files")
-    sizes = [
-        f"{_size(numbers[name])} {words}"
-        for name, words in (("bytes_total", "in all"), ("bytes_added", "added"), ("bytes_restored", "restored"))
-        if name in numbers
-    ]
-    if sizes:
-        parts.append(", ".join(sizes))
-    if "errors" in numbers:
-        parts.append(f"{numbers['errors']} errors")
-    if "snapshot_id" in numbers:
-        parts.append(f"snapshot {numbers['snapshot_id']}")
-    return "; ".join(parts) or "done"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -36,6 +36,20 @@ _NUMBERS: Final = {
 """restic's names in summaries, and ours."""
 
 
+MOST_SECONDS: Final = 366 * 86_400
+"""No job takes longer: restic 0.18.0 gives a negative duration where it saw no change and saved nothing."""
+_TRACE_PLACE: Final = re.compile(r"^\t\S+\.(go|s):\d+( \+0x[0-9a-f]+)?$")
+_BAR: Final = re.compile(r"^\[(?P<time>[\d:]+)\] +(?P<percent>\d+(?:\.\d+)?)% +\d+ / \d+ \S")
+"""`[0:03] 37.50%  3 / 8 packs`: how check and prune show where they are."""
+_PRUNED: Final = re.compile(
+    r"^(?P<what>to delete|total prune|remaining): +(?P<blobs>\d+) blobs / (?P<size>\d+(?:\.\d+)?) (?P<unit>[KMGT]?i?B)"
+)
+_UNUSED: Final = re.compile(r"^unused size after prune: (?P<size>\d+(?:\.\d+)?) (?P<unit>[KMGT]?i?B)")
+_PRUNE_NUMBERS: Final = {"total prune": "removed", "remaining": "remaining"}
+_UNITS: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
+_GLUED: Final = re.compile(r"(?<=[\w.)\]])(?=Fatal: )")
+"""0.14 forgets a line end: `…: exit status 255Fatal: unable to save snapshot`."""
+
 _CONTROL_SEQUENCE: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 """Colours and cursor movements of a terminal."""
 
@@ -65,6 +79,15 @@ class Summary:
     """The numbers at the end, under our names; `snapshot_id` among them where one was made."""
 
     numbers: dict[str, Any]
+    advice: tuple[str, ...] = ()
+    """Commands that restic suggests: `restic repair index`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Numbers out of plain text, under our names: what prune removed and what remains."""
+
+    numbers: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +101,7 @@ class ItemTrouble:
 
 @dataclass(frozen=True, slots=True)
 class ExitError:
-    """restic's own last word (0.18 and later). Its first line says it; others may tell more, or be a stack trace."""
+    """restic's own last word (0.17 and later). Its first line says it, others may tell more; without a stack trace."""
 
     code: int | None
     message: str
@@ -91,7 +114,7 @@ class Listing:
     value: Any
 
 
-Item = Text | Progress | Summary | ItemTrouble | ExitError | Listing
+Item = Text | Progress | Summary | Counts | ItemTrouble | ExitError | Listing
 
 
 class OutputParser:
@@ -127,48 +150,81 @@ class OutputParser:
         text = raw.decode("utf-8", "replace")
         stripped = text.strip()
         if stripped[:1] in ("{", "["):
-            item = _json_item(stripped)
-            if item is not None:
-                return [] if item is _NOTHING else [item]
+            items = _json_items(stripped)
+            if items is not None:
+                return items
         # A progress bar overwrites its line with \r: what a person would see is the last state.
         last = _CONTROL_SEQUENCE.sub("", text.rstrip("\r").rpartition("\r")[2])
         shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in last).rstrip()
-        return [Text(self._stream, shown)] if shown else []
+        return _plain_items(self._stream, shown) if shown else []
 
 
-_NOTHING: Final = Text("stdout", "")
-"""Read and of no interest."""
+def is_trace_place(text: str) -> bool:
+    """Whether a line says where in restic's source something happened, as stack traces do below each function."""
+    return _TRACE_PLACE.match(text) is not None
 
 
-def _json_item(line: str) -> Item | None:
-    """The line as an item; None where it is no JSON of restic's and so plain text."""
+def _plain_items(stream: Stream, text: str) -> list[Item]:
+    if bar := _BAR.match(text):
+        percent = float(bar["percent"])
+        progress = Progress(min(100.0, percent), 0, 0, 0, 0, None)  # it counts packs or snapshots, not files
+        return [progress, Text(stream, text)] if percent >= 100 else [progress]
+    if (pruned := _PRUNED.match(text)) and (name := _PRUNE_NUMBERS.get(pruned["what"])):
+        counts = {f"blobs_{name}": _int(int(pruned["blobs"])), f"bytes_{name}": _size(pruned)}
+        return [Counts(counts), Text(stream, text)]
+    if unused := _UNUSED.match(text):
+        return [Counts({"bytes_unused": _size(unused)}), Text(stream, text)]
+    return [Text(stream, part) for part in _GLUED.split(text)]
+
+
+def _size(found: re.Match[str]) -> int:
+    """Bytes of `488.333 KiB`, as restic rounds them."""
+    return round(float(found["size"]) * _UNITS.get(found["unit"], 1))
+
+
+def _json_items(line: str) -> list[Item] | None:
+    """What the line says; None where it is no JSON of restic's and so plain text."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return None
     if isinstance(found, list):
-        return Listing(found)
+        return [Listing(found)]
     if not isinstance(found, dict):
         return None
     match found.get("message_type"):
         case "status":
-            return _progress(found)
+            return [_progress(found)]
         case "summary":
-            return _summary(found)
+            return [_summary(found)]
+        case "error" if found.get("error") is None:
+            # check wraps all of stderr so, advice and retries that went well too: lines like any other
+            lines = str(found.get("message") or "").splitlines()
+            return [Text("stderr", line) for line in map(_text, lines) if line]
         case "error":
-            return _trouble(found)
+            return [_trouble(found)]
         case "exit_error":
             code = found.get("code")
-            lines = str(found.get("message") or "").splitlines()[:_LINES_OF_A_MESSAGE]
-            return ExitError(code if isinstance(code, int) else None, "\n".join(map(_text, lines)))
+            lines = _without_trace(str(found.get("message") or "").splitlines())[:_LINES_OF_A_MESSAGE]
+            return [ExitError(code if isinstance(code, int) else None, "\n".join(map(_text, lines)))]
         case "change":
-            return Text("stdout", f"{_text(found.get('modifier'))} {_text(found.get('path'))}")
-        case "verbose_status" | "initialized" | "statistics" | "version":
-            return Listing(found) if found["message_type"] == "statistics" else _NOTHING
+            return [Text("stdout", f"{_text(found.get('modifier'))} {_text(found.get('path'))}")]
+        case "initialized":
+            return [Text("stdout", f"created the repository {_text(found.get('id'))[:10]}")]
+        case "statistics":
+            return [Listing(found)]
         case None:
             return None
         case _:
-            return _NOTHING
+            return []
+
+
+def _without_trace(lines: list[str]) -> list[str]:
+    """The lines before the first that names a function whose place the next one names."""
+    for number, line in enumerate(lines):
+        if is_trace_place(line):
+            return lines[: max(number - 1, 0)]
+    return lines
 
 
 def _progress(found: dict[str, Any]) -> Progress:
@@ -186,15 +242,20 @@ def _summary(found: dict[str, Any]) -> Summary:
     numbers: dict[str, Any] = {}
     for theirs, ours in _NUMBERS.items():
         value = found.get(theirs)
-        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < math.inf:
             numbers[ours] = value
+    if numbers.get("duration_seconds", 0) > MOST_SECONDS:
+        del numbers["duration_seconds"]
     snapshot = found.get("snapshot_id")
     if isinstance(snapshot, str) and snapshot:
         numbers["snapshot_id"] = snapshot[:64]
+    if found.get("dry_run") is True:
+        numbers["dry_run"] = True
     broken = found.get("broken_packs")
     if isinstance(broken, list):
         numbers["broken_packs"] = len(broken)
-    return Summary(numbers)
+    asked = (("suggest_repair_index", "restic repair index"), ("suggest_prune", "restic prune"))
+    return Summary(numbers, tuple(command for name, command in asked if found.get(name) is True))
 
 
 def _trouble(found: dict[str, Any]) -> ItemTrouble:
@@ -209,7 +270,7 @@ def _trouble(found: dict[str, Any]) -> ItemTrouble:
             number = cause if isinstance(cause, int) else None
             message = f"{_text(error.get('Op')) or 'read'} {item}: {_errno(number) or _text(cause) or 'failed'}"
     else:
-        message = _text(error) or _text(found.get("message"))
+        message = _text(error)
     return ItemTrouble(message or "unknown error", item, _text(found.get("during")))
 
 
@@ -228,7 +289,7 @@ def _text(value: object) -> str:
 
 def _int(value: object) -> int:
     """As a number that fits 63 bits: some of restic's do not."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not -math.inf < value < math.inf:
         return 0
     return max(0, min(int(value), (1 << 63) - 1))
 

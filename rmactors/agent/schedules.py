@@ -1,6 +1,8 @@
 """Which scheduled runs are due. Pure: schedules, marks and the time come in, runs and the next look come out.
 
-A slot is taken once. However many slots passed while the host slept, one run catches up, for the newest of them.
+A slot is taken once. However many slots passed while the host slept, one run catches up, for the newest of them. A
+schedule that is given by an interval has no slots: it counts from the end of its last run, however that ended, so that
+what fails is tried again after the interval and not at once; a run that was asked for counts too.
 Only schedules of mode `agent` run here; `external` ones are run by others and only watched by the server.
 """
 
@@ -19,14 +21,22 @@ _FUTURE: Final = clock.DAY
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A run that should start now, for the slot at `slot` microseconds."""
+    """A run that should start now, for the slot at `slot` microseconds; None where the schedule has no slots."""
 
     schedule: ScheduleInfo
-    slot: int
+    slot: int | None
+    now: int = 0
+
+    @property
+    def mark(self) -> int:
+        """How far the schedule has come with this run."""
+        return self.now if self.slot is None else self.slot
 
 
 def definition(schedule: ScheduleInfo) -> str:
-    """What makes slots count anew when it changes."""
+    """What makes slots count anew when it changes. An interval does not: it counts from the last run all the same."""
+    if schedule.every_hours is not None:
+        return f"every|{schedule.mode}"
     return f"{schedule.cron}|{schedule.timezone}|{schedule.mode}|{int(schedule.enabled)}"
 
 
@@ -54,6 +64,13 @@ def due(
         mark = marks.get(schedule.id)
         if not schedule.enabled or schedule.mode != "agent" or mark is None:
             continue
+        if schedule.every_hours is not None:
+            at = mark.slot + interval(schedule.every_hours)
+            if now >= at:
+                runs.append(Due(schedule, None, now))
+                at = now + interval(schedule.every_hours)
+            next_look = at if next_look is None else min(next_look, at)
+            continue
         try:
             slot = cron.previous_fire(schedule.cron, schedule.timezone, now, mark.slot + 1)
             following = cron.next_fire(schedule.cron, schedule.timezone, now)
@@ -68,6 +85,11 @@ def due(
             look = (slot if slot is not None else following) + shift
         next_look = look if next_look is None else min(next_look, look)
     return runs, next_look
+
+
+def interval(hours: float) -> int:
+    """In microseconds, and never so short that the agent does nothing else."""
+    return max(round(hours * clock.HOUR), clock.SECOND)
 
 
 def jitter(schedule_id: str, salt: str, most: int) -> int:

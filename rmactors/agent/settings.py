@@ -15,12 +15,16 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from rmactors import wire
+from rmactors.subset import MOST_PARTS
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _BACKEND: Final = re.compile(r"[a-z0-9]+:")
 """As in `sftp:`; anything else is a path to restic."""
+
+PLAN_TAG: Final = "rmactors-plan:"
+"""What the tag begins with that the agent puts on each plan's snapshots. See own_snapshots."""
 
 Command = Annotated[list[str], Meta(min_length=1)]
 Count = Annotated[int, Meta(ge=0, le=100_000)]
@@ -93,7 +97,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     tags: list[Annotated[str, Meta(min_length=1, pattern="^[^,]+$")]] = []
     keep: Keep | None = None
     prune_after_forget: bool = False
-    check_parts: Annotated[int, Meta(ge=1, le=1000)] | None = None
+    check_parts: Annotated[int, Meta(ge=1, le=MOST_PARTS)] | None = None
     """Each check also reads one of this many parts of the data, in turn."""
     hooks: Hooks = Hooks()
 
@@ -212,11 +216,19 @@ def _check(agent_file: AgentFile) -> None:
                 raise AgentFileError(f"{key}.sources: {source!r} must be an absolute path")
         if plan.exclude_file is not None and not os.path.isabs(plan.exclude_file):
             raise AgentFileError(f"{key}.exclude_file: {plan.exclude_file!r} must be an absolute path")
-        if plan.keep is not None and plan.keep == Keep():
+        if reserved := next((tag for tag in plan.tags if tag.startswith(PLAN_TAG)), None):
+            words = f"the agent itself gives out tags that begin with {PLAN_TAG!r}"
+            raise AgentFileError(f"{key}.tags: {reserved!r}: {words}")
+        if plan.keep is not None and (plan.keep == Keep() or plan.keep == Keep(within=_nothing(plan.keep.within))):
             raise AgentFileError(f"{key}.keep: keeps nothing; give at least one of {', '.join(Keep.__struct_fields__)}")
         for hook in (plan.hooks.before, plan.hooks.after):
             if hook and not os.path.isabs(hook[0]):
                 raise AgentFileError(f"{key}.hooks: {hook[0]!r} must be an absolute path")
+
+
+def _nothing(within: str | None) -> str | None:
+    """The same, where it is a duration of nothing, like `0d`."""
+    return within if within is not None and not within.strip("0hdmy") else None
 
 
 _UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.+?)`(?: - at `\$\.?(?P<path>.*)`)?$")

@@ -8,7 +8,7 @@ until it is acked. Blocking: tasks use it through `outbox`. Must not know about 
 import logging
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 MOST_REPORTS: Final = 20_000
 """About 10 MiB: a host with fifty jobs a day is unheard for more than half a year."""
 MOST_JOBS: Final = 2_000
+MOST_LOG_BYTES: Final = 8 << 20
+"""Of all logs together; beyond it the oldest job's goes."""
+LEAST_ROOM_BYTES: Final = 16 << 20
+"""Free space below which no log is kept: what there is, is for reports."""
 _BUSY_SECONDS: Final = 15.0
 
 _TABLES: Final = """
@@ -41,6 +45,8 @@ CREATE TABLE IF NOT EXISTS unfinished (
 CREATE TABLE IF NOT EXISTS marks (
   schedule_id TEXT PRIMARY KEY, definition TEXT NOT NULL, slot INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS logs (n INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL, frame TEXT NOT NULL);
+CREATE INDEX IF NOT EXISTS logs_by_job ON logs (job_id);
 CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -51,10 +57,11 @@ class SpoolError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Spooled:
-    """One unacked report: its number and its frame as JSON text."""
+    """One unacked report: its number, its frame as JSON text, and the job whose end it is."""
 
     seq: int
     frame: str
+    ends: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,19 +154,69 @@ class Spool:
         """Unacked reports with a `seq` over `after`, oldest first."""
         with self._trouble():
             rows = self._db.execute(
-                "SELECT seq, frame FROM reports WHERE seq > ? ORDER BY seq LIMIT ?", (after, most)
+                "SELECT seq, frame, CASE event WHEN 'job_finished' THEN job_id END FROM reports"
+                " WHERE seq > ? ORDER BY seq LIMIT ?",
+                (after, most),
             ).fetchall()
-        return [Spooled(seq, frame) for seq, frame in rows]
+        return [Spooled(*row) for row in rows]
 
     def count(self) -> int:
         with self._trouble():
             (number,) = self._db.execute("SELECT count(*) FROM reports").fetchone()
         return int(number)
 
-    def ack(self, seqs: Iterable[int]) -> None:
-        """Forget reports that the server has, or will never take."""
+    def ack(self, seqs: Sequence[int]) -> None:
+        """Forget reports that the server has, or will never take, and the logs that went before them."""
         with self._transaction():
+            self._db.executemany(
+                "DELETE FROM logs WHERE job_id = (SELECT job_id FROM reports WHERE seq = ? AND event = 'job_finished')",
+                [(seq,) for seq in seqs],
+            )
             self._db.executemany("DELETE FROM reports WHERE seq = ?", [(seq,) for seq in seqs])
+
+    # ---- logs: what may be lost, and never at the cost of a report
+
+    def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
+        """Where there is room for it, beside the report of the job's end, which is added after it."""
+        if not frames:
+            return
+        with self._trouble():
+            found = os.statvfs(self.file)
+        if found.f_bavail * found.f_frsize < LEAST_ROOM_BYTES:
+            raise SpoolError(f"there is little room left beside {self.file}")
+        with self._transaction():
+            self._db.execute("DELETE FROM logs WHERE job_id = ?", (job_id,))
+            self._db.executemany(
+                "INSERT INTO logs (job_id, frame) VALUES (?, ?)", [(job_id, wire.encode(frame)) for frame in frames]
+            )
+            while self._log_bytes() > MOST_LOG_BYTES:
+                self._db.execute(
+                    "DELETE FROM logs WHERE job_id = (SELECT job_id FROM logs ORDER BY n LIMIT 1)",
+                )
+
+    def _log_bytes(self) -> int:
+        (size,) = self._db.execute("SELECT coalesce(sum(length(CAST(frame AS BLOB))), 0) FROM logs").fetchone()
+        return int(size)
+
+    def log_of(self, job_id: str) -> list[str]:
+        """The frames of a kept log, as JSON text."""
+        with self._trouble():
+            rows = self._db.execute("SELECT frame FROM logs WHERE job_id = ? ORDER BY n", (job_id,)).fetchall()
+        return [frame for (frame,) in rows]
+
+    def loose_logs(self) -> list[str]:
+        """Jobs whose log is here still, while their end is neither here nor to come."""
+        with self._trouble():
+            rows = self._db.execute(
+                "SELECT DISTINCT job_id FROM logs WHERE job_id NOT IN (SELECT job_id FROM reports)"
+                " AND job_id NOT IN (SELECT job_id FROM unfinished)"
+            ).fetchall()
+        return [job_id for (job_id,) in rows]
+
+    def drop_logs(self, job_id: str | None = None) -> None:
+        """The log of that job, or every log."""
+        with self._transaction():
+            self._db.execute("DELETE FROM logs WHERE ? IS NULL OR job_id = ?", (job_id, job_id))
 
     def knows(self, job_id: str) -> bool:
         """Whether this host has taken on that job, in this life or an earlier one."""

@@ -3,12 +3,19 @@
 import os
 import platform
 import re
+import shutil
 import subprocess
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
+OLDEST_RESTIC: Final = (0, 14)
+"""Older ones are not tried, and say much of what jobs read in other words."""
+VERSION_SECONDS: Final = 10.0
 _LONGEST: Final = 200
 _VERSION: Final = re.compile(r"^restic (\d+\.\d+\.\d+\S*)", re.MULTILINE)
+_NUMBER: Final = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
 
 def hostname() -> str:
@@ -72,14 +79,56 @@ def answers(pid: int) -> bool:
     return True
 
 
-def restic_version(restic: str = "restic") -> str | None:
-    """The version of the restic that jobs use; None where there is none. Blocks for some 50 ms, 10 s at most."""
+@dataclass(frozen=True, slots=True)
+class Restic:
+    """What `restic version` says. `problem` is why this restic cannot be used, a few words; None where it can."""
+
+    version: str | None
+    problem: str | None
+
+
+def look_at_restic(restic: str = "restic") -> Restic:
+    """The restic that jobs use. Blocks for some 50 ms, `VERSION_SECONDS` at most."""
     try:
         answer = subprocess.run(  # noqa: S603 - the path comes from the administrator's own file
-            [restic, "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=10, check=False, text=True,
-            errors="replace",
+            [restic, "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_SECONDS, check=False,
+            text=True, errors="replace",
         )  # fmt: skip
-    except (OSError, subprocess.TimeoutExpired):
-        return None
+    except FileNotFoundError:
+        return Restic(None, f"{restic}: command not found")
+    except OSError as error:
+        return Restic(None, f"{restic}: {(error.strerror or str(error)).lower()}")
+    except subprocess.TimeoutExpired:
+        return Restic(None, f"`{restic} version` does not answer within {VERSION_SECONDS:.0f} s")
     found = _VERSION.search(answer.stdout)
-    return found.group(1)[:_LONGEST] if found else None
+    if found is None:
+        said = [line.strip() for line in (answer.stderr + "\n" + answer.stdout).splitlines() if line.strip()]
+        why = f"exit code {answer.returncode}: {said[-1][:_LONGEST]}" if said else f"exit code {answer.returncode}"
+        return Restic(None, f"`{restic} version` says no version ({why})")
+    version = found.group(1)[:_LONGEST]
+    major, minor = (int(part) for part in version.split(".")[:2])
+    if (major, minor) < OLDEST_RESTIC:
+        oldest = ".".join(map(str, OLDEST_RESTIC))
+        return Restic(version, f"restic {version} is older than {oldest}: not supported")
+    return Restic(version, None)
+
+
+def restic_version(restic: str = "restic") -> str | None:
+    """The version of the restic that jobs use; None where there is none."""
+    return look_at_restic(restic).version
+
+
+def restic_number(restic: str = "restic") -> tuple[int, ...] | None:
+    """`0.18.0` as (0, 18, 0), which compares as versions do. Asks each program once; blocks like `restic_version`."""
+    path = shutil.which(restic)
+    try:
+        return _number(path, os.stat(path).st_mtime_ns) if path else None
+    except OSError:
+        return None
+
+
+@cache
+def _number(path: str, changed_at: int) -> tuple[int, ...] | None:
+    version = restic_version(path)
+    found = _NUMBER.match(version or "")
+    return tuple(map(int, found.groups())) if found else None

@@ -53,6 +53,10 @@ class Timetable:
             await self._reconcile()
             self._changed.set()
 
+    def look_again(self) -> None:
+        """What is due may be due at another time."""
+        self._changed.set()
+
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once it knows how far schedules have come: `hear` only after that."""
         self._marks = await self._read_marks()
@@ -62,14 +66,27 @@ class Timetable:
             self._changed = trio.Event()
             now = clock.now()
             runs, next_look = due(self._kept.schedules, self._marks, now, self._kept.host_id, self._jitter)
+            if any(run.slot is None for run in runs) and await self._learn_ends():
+                continue
             for run in runs:
                 self._marks[run.schedule.id] = replace(
-                    self._marks[run.schedule.id], definition=definition(run.schedule), slot=run.slot
+                    self._marks[run.schedule.id], definition=definition(run.schedule), slot=run.mark
                 )
                 await self._take(run)
             pause = _LONGEST_SLEEP if next_look is None else max(0.0, (next_look - clock.now()) / clock.SECOND)
             with trio.move_on_after(min(pause, _LONGEST_SLEEP)):
                 await self._changed.wait()
+
+    async def _learn_ends(self) -> bool:
+        """Intervals count from the end of a run, which the workshop has put into the spool: whether there are any."""
+        known = await self._read_marks()
+        newer = {
+            id: known[id]
+            for id, mark in self._marks.items()
+            if id in known and known[id].definition == mark.definition and known[id].slot > mark.slot
+        }
+        self._marks |= newer
+        return bool(newer)
 
     async def _read_marks(self) -> dict[str, Mark]:
         try:

@@ -1,115 +1,64 @@
 """How a run ended, in the product's words: status, reason, and a sentence for people. Pure.
 
 Judged by exit code first, then by restic's `exit_error`, then by what it printed. An unknown exit code is a failure.
+The table in docs/agent.md says the same for people; tests hold the two together.
 """
 
-import os
 import re
 import signal
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, Literal, assert_never
+from dataclasses import dataclass
+from typing import Final, Literal
 
-from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Listing, Progress, Summary, Text
+from rmactors.agent.digest import LONGEST_ERROR, Digest, Lock
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 
-LONGEST_ERROR: Final = 2_000
-_LAST_LINES: Final = 20
-_TROUBLES_KEPT: Final = 20
+__all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "cause_of", "judge", "judge_any", "terminated"]
 
-_LOCKED: Final = re.compile(
-    r"already locked(?P<exclusively> exclusively)? by PID (?P<pid>\d+) on (?P<host>\S+)(?: by (?P<user>\S+))?"
-)
-_LOCK_AGE: Final = re.compile(r"lock was created at .*\((?P<age>\S+) ago\)")
+_BACKEND: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
+    (re.compile(r"no space left on device|disk quota exceeded|507 Insufficient Storage|QuotaExceeded", re.IGNORECASE),
+     "error", "no space left"),
+    (re.compile(r"AWS Access Key Id|request signature we calculated|InvalidAccessKeyId|SignatureDoesNotMatch|"
+                r"ExpiredToken|provided token has expired"), "error", "the storage refuses this access key"),
+    (re.compile(r"Access Denied|AccessDenied"), "error", "the storage does not let this access key in"),
+    (re.compile(r"specified bucket does not exist|NoSuchBucket"), "no_repository", "there is no such bucket"),
+    (re.compile(r"difference between the request time|RequestTimeTooSkewed"), "error",
+     "the clocks of this host and of the storage differ"),
+    (re.compile(r"\(401\)|401 Unauthorized"), "error", "the server refuses the user or the password in the address"),
+)  # fmt: skip
+"""What a backend says, in restic's last words or in its retries, and what to make of it."""
 _BY_TEXT: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
+    (re.compile(r"config file already exists"), "error", "a repository exists there already"),
     (re.compile(r"wrong password or no key found"), "wrong_password", "wrong password"),
     (re.compile(r"all (?:target|source) (?:directories/)?(?:files|directories).* do not exist"), "no_source", ""),
+    *_BACKEND,
     (re.compile(r"unable to open config file|unable to open repository at|repository does not exist|"
                 r"Is there a repository at the following"), "no_repository", ""),
     (re.compile(r"already locked"), "locked", "repository locked"),
-    (re.compile(r"repository contains errors|(?:ciphertext|pack\S*) (?:verification failed|.*not found)|"
-                r"The repository is damaged|data corruption|hash does not match"), "corrupt", ""),
-    (re.compile(r"no space left on device"), "error", "no space left on device"),
+    (re.compile(r"repository contains errors"), "corrupt", ""),
 )  # fmt: skip
 _BY_CODE: Final[dict[int, Reason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
+_CANCELED: Final = "context canceled"
+_SHELLS_SIGNALS: Final = frozenset({129, 130, 131, 134, 135, 137, 139, 141, 143})
+"""128 + a signal's number: how shells, sudo, timeout and the like pass on that a signal ended the program."""
 _NOISE: Final = re.compile(
     r"^(using (temporary cache|parent)|create exclusive lock|load index|check (all packs|snapshots)|storage ID |"
-    r"the `unlock` command|lock was created|Save\(|List\(|Load\()|^\[\d+:\d\d\]"
+    r"the `unlock` command|lock was created|\w+\([^)]*\) (returned error|failed|operation successful)|"
+    r"signal \w+ received|repo already locked, waiting|unable to (open cache|refresh lock|create temporary directory)|"
+    r"(subprocess ssh|rclone): |Is there a repository at|The repository |Damaged pack files|restic repair |"
+    r"Run 'restic)|"
+    r"^\[\d+:\d\d\]"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Lock:
-    """Who holds the repository, as restic says."""
-
-    pid: int
-    host: str
-    age: str | None = None
-    exclusive: bool = False
-
-    def __str__(self) -> str:
-        return f"pid {self.pid} on {self.host}" + (f" since {self.age}" if self.age else "")
-
-
-@dataclass(slots=True)
-class Digest:
-    """What matters of an output, gathered item by item; bounded, however much is printed."""
-
-    summary: dict[str, Any] | None = None
-    troubles: int = 0
-    first_troubles: list[ItemTrouble] = field(default_factory=list)
-    exit_error: ExitError | None = None
-    missing: list[str] = field(default_factory=list)
-    last_stderr: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
-    last_stdout: deque[str] = field(default_factory=lambda: deque(maxlen=_LAST_LINES))
-    first_fatal: str | None = None
-    lock: Lock | None = None
-    listing: Any = None
-    speaks_restic: bool = False
-
-    def take(self, item: Item) -> None:
-        match item:
-            case Text(stream=stream, text=text):
-                (self.last_stderr if stream == "stderr" else self.last_stdout).append(text[:LONGEST_ERROR])
-                self._read_line(text)
-            case Progress():
-                self.speaks_restic = True
-            case Summary(numbers=numbers):
-                self.summary, self.speaks_restic = numbers, True
-            case ItemTrouble():
-                self.speaks_restic = True
-                if item.during in {"", "archival", "restore"}:
-                    self.troubles += 1
-                    if len(self.first_troubles) < _TROUBLES_KEPT:
-                        self.first_troubles.append(item)
-            case ExitError():
-                self.exit_error, self.speaks_restic = item, True
-                for line in item.message.splitlines():
-                    self._read_line(line)
-            case Listing(value=value):
-                self.listing = value
-            case _:
-                assert_never(item)
-
-    def _read_line(self, text: str) -> None:
-        if text.startswith("Fatal:") and self.first_fatal is None:
-            self.first_fatal = text[:LONGEST_ERROR]
-        if found := _LOCKED.search(text):
-            self.lock = Lock(int(found["pid"]), found["host"], exclusive=bool(found["exclusively"]))
-        elif (age := _LOCK_AGE.search(text)) and self.lock is not None:
-            self.lock = Lock(self.lock.pid, self.lock.host, _short(age["age"]), self.lock.exclusive)
-        elif text.endswith(" does not exist, skipping") and len(self.missing) < 20:
-            self.missing.append(text.removesuffix(" does not exist, skipping"))
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """How it ended. `error` is None where all is well."""
+    """How it ended. `error` is None where all is well; `warning` is what to know about a run that did its work."""
 
     status: JobEnd
     reason: Reason
     error: str | None
+    warning: str | None = None
 
 
 def judge(
@@ -121,93 +70,175 @@ def judge(
     missing_sources: Sequence[str] = (),
     seconds: float | None = None,
 ) -> Verdict:
-    """What restic's end means. `exit_code` is negative for a signal; `stopped` says that the agent stopped it and why.
+    """What restic's end means. `exit_code` is negative for a signal; `stopped` says that somebody here asked for it.
 
     `missing_sources` were not there before restic began: it hides them. `seconds` is how long a timeout was.
+    A signal that nobody here asked for makes it `terminated`.
     """
     missing = list(dict.fromkeys([*missing_sources, *digest.missing]))
     if exit_code == 0:  # it may have ended well just before it was to be stopped
-        if kind == "backup" and missing:
-            return Verdict("partial", "no_source", _missing(missing))
-        return Verdict("succeeded", "ok", None)
-    if stopped == "timeout":
-        return Verdict("failed", "timeout", f"stopped: it ran longer than {_duration(seconds or 0)}")
-    if stopped == "cancelled" or exit_code == 130 or exit_code == -2:
-        return Verdict("cancelled", "cancelled", "cancelled" if stopped else "interrupted")
+        return _done(kind, digest, missing)
+    by_signal = exit_code < 0 or exit_code in _SHELLS_SIGNALS or digest.signalled is not None
+    if kind == "backup" and digest.made_a_snapshot and exit_code != 3 and (by_signal or stopped or digest.kept_lock):
+        return _done(kind, digest, missing)  # the snapshot is there: what was ended is how restic removes its lock
     if exit_code == 3 and kind == "backup":
-        if digest.summary is None and missing:
-            return Verdict("failed", "no_source", _missing(missing))
-        if missing and digest.troubles == sum(trouble.item in missing for trouble in digest.first_troubles):
-            return Verdict("partial", "no_source", _missing(missing))  # and nothing else
-        return Verdict("partial", "partial", _unread(digest))
+        return _done(kind, digest, missing, unread=True)
+    if stopped == "timeout":
+        return Verdict(
+            "failed", "timeout", _with_cause(f"stopped: it ran longer than {_duration(seconds or 0)}", digest)
+        )
+    if stopped == "cancelled":
+        return Verdict("cancelled", "cancelled", _with_cause("cancelled", digest))
+    if digest.crash is None and by_signal:
+        return terminated(exit_code, digest)
+    if digest.crash is not None:
+        return Verdict("failed", "error", digest.crash[:LONGEST_ERROR])
     if exit_code in _BY_CODE:
         reason = _BY_CODE[exit_code]
-        return Verdict("failed", reason, _explain(reason, digest))
-    if exit_code < 0 or exit_code in {137, 143}:
-        number = -exit_code if exit_code < 0 else exit_code - 128
-        hint = " (out of memory?)" if number == 9 else ""
-        return Verdict("failed", "error", f"killed by {_signal(number)}{hint}")
-    reason = _by_text(digest)
-    if kind == "check" and reason == "error" and digest.troubles:
-        reason = "corrupt"
+        return Verdict("failed", reason, _explain(reason, digest, exit_code))
+    reason = _by_text(kind, digest)
     return Verdict("failed", reason, _explain(reason, digest, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest, *, interrupted: bool = False) -> Verdict:
+def judge_any(exit_code: int, digest: Digest) -> Verdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
         if digest.troubles:  # a wrapper that hides restic's exit code 3
             return Verdict("partial", "partial", _unread(digest))
         return Verdict("succeeded", "ok", None)
-    if interrupted or exit_code in {130, -2}:
-        return Verdict("cancelled", "cancelled", "interrupted")
-    if exit_code < 0:
-        return Verdict("failed", "error", f"killed by {_signal(-exit_code)}")
-    words = _last_words(digest) or f"exit code {exit_code}"
+    if exit_code < 0 or exit_code in _SHELLS_SIGNALS:
+        return terminated(exit_code, digest)
+    words = digest.crash or _last_words(digest) or f"exit code {exit_code}"
     return Verdict("failed", "error", words[:LONGEST_ERROR])
 
 
-def names_restic(command: Sequence[str]) -> bool:
-    """Whether a command line is restic's own, also behind nice, sudo and the like."""
-    return any(os.path.basename(word) == "restic" for word in command)
+def terminated(exit_code: int, digest: Digest) -> Verdict:
+    """Ended by a signal, negative or as shells say it, that nobody here asked for."""
+    number = -exit_code if exit_code < 0 else exit_code - 128 if exit_code in _SHELLS_SIGNALS else None
+    if digest.signalled:  # restic says which one it got; its exit code is the same for all, in 0.18.0 even 1
+        name = {"interrupt": "SIGINT", "terminated": "SIGTERM"}.get(digest.signalled, digest.signalled)
+    else:
+        name = _signal(number or 0)
+    hint = " (out of memory?)" if number == signal.SIGKILL else ""
+    return Verdict("failed", "terminated", _with_cause(f"ended by {name}, which nobody here asked for{hint}", digest))
 
 
-def _by_text(digest: Digest) -> Reason:
+def cause_of(digest: Digest) -> str | None:
+    """What keeps restic trying, for people; None where nothing does."""
+    return None if digest.cause is None else _of_a_backend("", digest) or digest.cause
+
+
+def _done(kind: JobKind, digest: Digest, missing: Sequence[str], *, unread: bool = False) -> Verdict:
+    """It did its work; of a backup, perhaps not all of it. `unread` is restic's exit code 3."""
+    if kind == "backup":
+        others = bool(digest.plain_troubles) or digest.troubles > sum(
+            trouble.item in missing for trouble in digest.first_troubles
+        )
+        if missing and not (unread and others):
+            return Verdict("partial", "no_source", _missing(missing), _warning(kind, digest))
+        if unread and (others or not digest.stored_again):
+            return Verdict("partial", "partial", _unread(digest), _warning(kind, digest))
+    return Verdict("succeeded", "ok", None, _warning(kind, digest))
+
+
+def _warning(kind: JobKind, digest: Digest) -> str | None:
+    """What the operator should know although the work is done. It goes into `stats`: at most 200 characters."""
+    if digest.stored_again:
+        files = f"{digest.stored_again} file{'s' if digest.stored_again > 1 else ''}"
+        return f"data of {files} was missing in the repository and is stored again: let a check look for more"
+    if digest.kept_lock is not None:
+        why = digest.kept_lock if len(digest.kept_lock) <= 50 else digest.kept_lock[:49] + "…"
+        return (
+            f"its lock could not be removed ({why}): forget, prune and check will say locked until `restic unlock` "
+            "with a key that may delete"
+        )
+    if kind == "check" and digest.advice:
+        return f"check suggests: {'; '.join(digest.advice)}"[:200]
+    if kind != "check" and digest.damage:
+        return f"restic met damage in the repository, let a check look at it: {digest.damage[0]}"[:200]
+    without = digest.summary is not None and "snapshot_id" not in digest.summary and not digest.saved
+    if kind == "backup" and (digest.unchanged or without):
+        return "nothing changed: no new snapshot was needed"
+    return None
+
+
+def _by_text(kind: JobKind, digest: Digest) -> Reason:
     text = _all_text(digest)
     for pattern, reason, _ in _BY_TEXT:
         if pattern.search(text):
             return reason
+    if digest.damage:
+        return "corrupt"
+    if digest.cause is not None and _CANCELED in text:
+        return next((reason for pattern, reason, _ in _BACKEND if pattern.search(digest.cause)), "error")
     return "error"
 
 
-def _explain(reason: Reason, digest: Digest, exit_code: int | None = None) -> str:
+def _explain(reason: Reason, digest: Digest, exit_code: int) -> str:
     """One sentence: our words where they say more than restic's, else restic's own."""
-    text = _all_text(digest)
     said = _last_words(digest)
     match reason:
         case "wrong_password":
             words = "wrong password"
         case "locked":
             words = f"repository locked by {digest.lock}" if digest.lock else "repository locked"
-        case "no_repository":
-            words = f"no repository there, or not reachable: {_without_prefix(said)}" if said else "no repository there"
         case "no_source":
             words = _missing(digest.missing) if digest.missing else "none of the sources exists"
         case "corrupt":
-            details = [t.message for t in digest.first_troubles] or [
-                line for line in digest.last_stderr if not line.startswith("Fatal:") and not _NOISE.search(line)
-            ]
-            words = "the repository is damaged" + (f": {'; '.join(details[:3])}" if details else "")
+            words = _damaged(said, digest)
         case _:
-            words = said
-            for pattern, _, better in _BY_TEXT:
-                if better and pattern.search(text):
-                    words = f"{better}: {_without_prefix(said)}" if better not in said else _without_prefix(said)
-    return (words or f"exit code {exit_code}")[:LONGEST_ERROR]
+            words = _of_a_backend(said, digest) or said
+            if reason == "no_repository" and words == said:
+                words = f"no repository there, or not reachable: {said}" if said else "no repository there"
+                if digest.helper and digest.helper not in words:
+                    words = f"{words} ({digest.helper})"
+            if reason == "error" and digest.failed and digest.failed not in words:
+                words = f"{words}: {digest.failed}" if words else digest.failed
+    return (_tried(words, digest) or f"exit code {exit_code}")[:LONGEST_ERROR]
+
+
+def _damaged(said: str, digest: Digest) -> str:
+    """restic's sentence, what it found, and what it says to run."""
+    details = list(dict.fromkeys(_without_prefix(line).removeprefix("error: ") for line in digest.damage))
+    if not details:
+        details = [line for line in digest.last_stderr if not line.startswith("Fatal:") and not _NOISE.search(line)]
+    own = [] if not said or "contains errors" in said or any(said in one or one in said for one in details) else [said]
+    shown = "; ".join([*own, *details[:3]])
+    words = f"the repository is damaged{': ' if shown else ''}{shown}"
+    return f"{words}. To run: {', then '.join(digest.advice)}" if digest.advice else words
+
+
+def _of_a_backend(said: str, digest: Digest) -> str | None:
+    """Our words for what the storage says, and for a repository that is there already."""
+    for source in (said, digest.cause or "", digest.failed or ""):
+        for pattern, _, better in _BY_TEXT:
+            if better and pattern.search(source):
+                return _without_prefix(source) if better in source else f"{better}: {source}"
+    return None
+
+
+def _tried(words: str, digest: Digest) -> str:
+    """With what restic tried again and again, where it did: its last words are then of its own giving up."""
+    if digest.cause is None:
+        return words
+    tried = f"tried for {_about(digest.tried_seconds)}"
+    if digest.cause in words:
+        return f"{words}, {tried}"
+    return f"{digest.cause}, {tried}" if not words or _CANCELED in words else f"{words}; {digest.cause}, {tried}"
+
+
+def _with_cause(words: str, digest: Digest) -> str:
+    """Of a run that was ended from outside: what it was trying until then."""
+    cause = cause_of(digest)
+    return words if cause is None else f"{words}; {cause}, tried for {_about(digest.tried_seconds)}"[:LONGEST_ERROR]
 
 
 def _all_text(digest: Digest) -> str:
-    parts = [digest.exit_error.message if digest.exit_error else "", digest.first_fatal or "", *digest.last_stderr]
+    """restic's last words and what stands around them, without what it tried again or gave up on its way."""
+    lines = [line for line in digest.last_stderr if not _NOISE.search(line) or line.startswith("Is there")]
+    parts = [digest.exit_error.message if digest.exit_error else "", digest.first_fatal or "", *lines]
+    if digest.cause is not None and any(_CANCELED in part or "unable to " in part for part in parts):
+        parts.append(digest.cause)
     return "\n".join(parts)
 
 
@@ -219,18 +250,23 @@ def _last_words(digest: Digest) -> str:
     for line in reversed(digest.last_stderr):
         if not _NOISE.search(line):
             return line
-    return digest.last_stderr[-1] if digest.last_stderr else ""
+    return digest.helper or (digest.last_stderr[-1] if digest.last_stderr else "")
 
 
 def _without_prefix(text: str) -> str:
-    return text.removeprefix("Fatal:").strip()
+    """Without restic's `Fatal:`, of which there may be several, inside as well."""
+    while text.startswith("Fatal:"):
+        text = text.removeprefix("Fatal:").strip()
+    return text.replace(": Fatal: ", ": ").strip()
 
 
 def _unread(digest: Digest) -> str:
-    count = max(digest.troubles, 1)
+    plain = digest.plain_troubles
+    count = max(digest.troubles, len(plain), 1)
     head = f"{count} file{'s' if count > 1 else ''} could not be read"
-    if digest.first_troubles:
-        return f"{head}: {digest.first_troubles[0].message}"[:LONGEST_ERROR]
+    if digest.first_troubles or plain:
+        first = digest.first_troubles[0].message if digest.first_troubles else plain[0]
+        return f"{head}: {first}"[:LONGEST_ERROR]
     return head if digest.troubles else "some files could not be read"
 
 
@@ -243,7 +279,12 @@ def _signal(number: int) -> str:
     try:
         return signal.Signals(number).name
     except ValueError:
-        return f"signal {number}"
+        return f"signal {number}" if number else "a signal"
+
+
+def _about(seconds: float) -> str:
+    """Roughly: what restic tried is known from the pauses that it made."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _duration(seconds: float) -> str:
@@ -251,8 +292,3 @@ def _duration(seconds: float) -> str:
         if seconds >= unit:
             return f"{seconds / unit:g} {name}"
     return f"{seconds:g} s"
-
-
-def _short(age: str) -> str:
-    """Go's `1h2m3.456s` without the fraction."""
-    return re.sub(r"\.\d+(?=s)", "", age)

@@ -7,7 +7,7 @@ restart   what was taken on and not started is asked for again, by the server or
 """
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -16,10 +16,12 @@ import trio
 from rmactors import clock, ids, wire
 from rmactors.agent import this_host
 from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Refused, Work, work_for
-from rmactors.agent.restic_job import STOPPED, Outcome, ResticJob
+from rmactors.agent.restic_job import STOPPED, ResticJob
+from rmactors.agent.restic_steps import Outcome
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, SpoolError
@@ -39,7 +41,10 @@ _LAST_WORDS_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A job to do. `slot` is the schedule's slot in microseconds, where it comes from one."""
+    """A job to do. `slot` is the schedule's slot in microseconds, where it comes from one.
+
+    `mark` is how far its schedule has come with it; with `counts_from_end`, as far as its end.
+    """
 
     job_id: str
     kind: JobKind
@@ -48,18 +53,23 @@ class Request:
     slot: int | None = None
     max_runtime_seconds: float = DEFAULT_MAX_RUNTIME_SECONDS
     mark: Mark | None = None
+    counts_from_end: bool = False
 
 
 class Workshop:
     """Does the jobs of one agent. `run` it in a nursery; the rest may be called any time after it started."""
 
-    def __init__(self, agent_file: AgentFile, outbox: Outbox, feed: LiveFeed) -> None:
+    def __init__(
+        self, agent_file: AgentFile, outbox: Outbox, feed: LiveFeed, *, spare_cache: str | None = None
+    ) -> None:
         self._file = agent_file
         self._outbox = outbox
         self._feed = feed
         self._active: dict[str, tuple[Request, Stop]] = {}
         self._turns: dict[str, trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
+        self._spare_cache = spare_cache
+        self._leftovers = Leftovers()
         self.schedules: dict[str, ScheduleInfo] = {}
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
@@ -81,10 +91,13 @@ class Workshop:
                     log.info("job %s is known already", order.job_id)
                     return
                 schedule = self.schedules.get(order.schedule_id or "")
+                mark = None
+                if schedule is not None and schedule.every_hours is not None:
+                    mark = Mark(schedule.id, definition(schedule), clock.now())
                 self._start(
                     Request(
                         order.job_id, order.kind, order.params, order.schedule_id,
-                        max_runtime_seconds=_longest(schedule),
+                        max_runtime_seconds=_longest(schedule), mark=mark, counts_from_end=mark is not None,
                     )
                 )  # fmt: skip
             case wire.CancelJob(job_id=job_id):
@@ -94,11 +107,17 @@ class Workshop:
                 self._active[job_id][1].ask("cancelled")
 
     async def take(self, due: Due) -> None:
-        """A scheduled run. Where the one before has not ended yet, this one is skipped, and that is reported."""
+        """A scheduled run. Where the one before has not ended yet, a slot is skipped, and that is reported;
+        an interval counts from the end of that one."""
         schedule = due.schedule
-        mark = Mark(schedule.id, definition(schedule), due.slot)
-        request = Request(ids.new(), schedule.kind, schedule.params, schedule.id, due.slot, _longest(schedule), mark)
+        mark = Mark(schedule.id, definition(schedule), due.mark)
+        request = Request(
+            ids.new(), schedule.kind, schedule.params, schedule.id, due.slot, _longest(schedule), mark,
+            counts_from_end=due.slot is None,
+        )  # fmt: skip
         if any(other.schedule_id == schedule.id for other, _ in self._active.values()):
+            if due.slot is None:
+                return
             now = wire.utc_now()
             verdict = Verdict("skipped", "skipped", "the run before has not ended")
             assert self._nursery is not None  # not waited for: the disk may be full, other schedules are not to wait
@@ -143,6 +162,7 @@ class Workshop:
         log.info("a job begins", extra=said)
         await self._report_start(request, work, started_at)
         job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox)
+        job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
         job.max_runtime_seconds = request.max_runtime_seconds
         outcome = STOPPED
         try:
@@ -188,9 +208,12 @@ class Workshop:
             plan=plan[:200] if isinstance(plan, str) else None, schedule_id=request.schedule_id,
             scheduled_for=_time(request.slot), stats=stats_of(outcome.stats, seconds),
         )  # fmt: skip
+        mark = request.mark
+        if mark is not None and request.counts_from_end:
+            mark = replace(mark, slot=clock.now())
         while True:
             try:
-                await self._outbox.add(report, request.mark)
+                await self._outbox.add(report, mark)
                 return
             except SpoolError as error:
                 log.error("the end of a job cannot be written yet: %s", error, extra=_said("job.unreported", request))

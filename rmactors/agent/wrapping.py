@@ -1,52 +1,41 @@
 """`rmactors agent exec`: runs the command that a cron job or timer already runs, and tells how it ended.
 
-Owns the wrapped process and the two reports about it. Whatever goes wrong with reporting, the command runs, its
-output passes through byte for byte as it comes, and its exit code is the one that is returned.
+Owns the two reports about the run, and its log; `wrapped` owns the process. Whatever goes wrong with reporting, the
+command runs, its output passes through byte for byte as it comes, and its exit code is the one that is returned.
 """
 
 import json
 import os
 import resource
-import select
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 import trio
 
-from rmactors import __version__, ids, wire
-from rmactors.agent import this_host
+from rmactors import __version__, ids, wire, zones
+from rmactors.agent import started_by, this_host
 from rmactors.agent.connection import LinkDown, Timings
+from rmactors.agent.inheritance import Inheritance
 from rmactors.agent.link import report_once
 from rmactors.agent.outbox import Outbox, open_outbox
-from rmactors.agent.restic_output import OutputParser, Stream
+from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
-from rmactors.agent.verdict import Digest, Verdict, judge, judge_any, names_restic
+from rmactors.agent.verdict import Verdict
+from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
 from rmactors.vocabulary import JobKind
 
-_FORWARDED: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2)
-_FROM_A_TERMINAL: Final = {signal.SIGINT, signal.SIGQUIT}
-_CHUNK: Final = 1 << 16
-_STRAGGLERS_SECONDS: Final = 5.0
-"""How long output is passed on after the command has ended, where a child of its own still holds the pipes."""
 MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
 """Bytes."""
+LONGEST_TEXT: Final = 200
+"""Characters of a text in the stats."""
 _SHORT_SECONDS: Final = 2.0
 """A command that is over sooner gets one connection for its start and its end."""
-
-
-@dataclass(frozen=True, slots=True)
-class Fds:
-    """Where the command's output goes: file descriptors."""
-
-    stdout: int = 1
-    stderr: int = 2
 
 
 def _say(text: str) -> None:
@@ -68,119 +57,43 @@ async def run_exec(
     forward_signals: bool = True,
     say: Callable[[str], None] = _say,
     fds: Fds | None = None,
+    inheritance: Inheritance | None = None,
 ) -> int:
     """Run `command` and report it as a job of `kind`. Returns its exit code, negative for a signal that ended it.
 
     127 and 126 as shells have it where it cannot be started. `forward_signals` needs the main thread. Reports go to
-    the spool in `state_dir`; where no agent runs there, delivery is tried for `deliver_seconds`.
-    Raises nothing about reporting: that is said through `say`.
+    the spool in `state_dir`; where no agent runs there, delivery is tried for `deliver_seconds`. `inheritance` is what
+    the command gets beside stdin, stdout and stderr. Raises nothing about reporting: that is said through `say`;
+    CannotWrap where the command was not started because this process is at a limit of the system.
     """
+    signals = Signals() if forward_signals else None
+    wrapped = Wrapped(command, fds or Fds(), inheritance or Inheritance(), signals)
+    reporter = _Reporter(StateDir(state_dir), kind, plan, schedule, timings or Timings(), deliver_seconds, say)
+    ended = False
+    failed: CannotWrap | None = None
+
+    def hear(arrived: Arrived) -> None:
+        if ended:
+            reporter.hurry()
+        else:
+            wrapped.hear(arrived)
+
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
-        reporter = _Reporter(StateDir(state_dir), kind, plan, schedule, timings or Timings(), deliver_seconds, say)
+        if signals is not None:
+            await nursery.start(signals.run, hear)
         nursery.start_soon(reporter.begin, stack)
-        wrapped = _Wrapped(command, fds or Fds())
-        code = await wrapped.run(forward_signals)
-        verdict = wrapped.verdict(kind, code)
-        await reporter.end(code, verdict, wrapped.digest.summary or {})
-        nursery.cancel_scope.cancel()
-    return code
-
-
-class _Wrapped:
-    """The command: its output on its way through, and what it says of itself."""
-
-    def __init__(self, command: Sequence[str], fds: Fds) -> None:
-        self._command = list(command)
-        self._fds = fds
-        self._interrupted = False
-        self.digest = Digest(speaks_restic=names_restic(command))
-
-    def verdict(self, kind: JobKind, code: int) -> Verdict:
-        if not names_restic(self._command) and not (self.digest.speaks_restic and code not in {0, 1, 2}):
-            return judge_any(code, self.digest, interrupted=self._interrupted)
-        return judge(kind, code, self.digest, stopped="cancelled" if self._interrupted else None)
-
-    async def run(self, forward_signals: bool) -> int:
-        async with trio.open_nursery() as nursery:
-            if forward_signals:
-                await nursery.start(self._forward)
-            try:
-                self._process: trio.Process = await trio.lowlevel.open_process(
-                    self._command, stdin=None, stdout=-1, stderr=-1
-                )
-            except OSError as error:
-                code = 127 if isinstance(error, FileNotFoundError) else 126
-                words = "command not found" if code == 127 else (error.strerror or str(error)).lower()
-                name = os.fsencode(self._command[0]).decode("utf-8", "replace")
-                await self._pass_on("stderr", f"rmactors: {name}: {words}\n".encode())
-                self.digest.last_stderr.append(f"{name}: {words}")
-                nursery.cancel_scope.cancel()
-                return code
-            async with trio.open_nursery() as pumps:
-                assert self._process.stdout is not None
-                assert self._process.stderr is not None
-                pumps.start_soon(self._pump, "stdout", self._process.stdout)
-                pumps.start_soon(self._pump, "stderr", self._process.stderr)
-                code = await self._process.wait()
-                pumps.cancel_scope.deadline = trio.current_time() + _STRAGGLERS_SECONDS
-            nursery.cancel_scope.cancel()
-        return code
-
-    async def _pump(self, stream: Stream, source: trio.abc.ReceiveStream) -> None:
-        parser = OutputParser(stream)
-        async with source:
-            while data := await source.receive_some(_CHUNK):
-                with trio.CancelScope(shield=True):  # what was read is passed on, however slow the reader
-                    passed = await self._pass_on(stream, bytes(data))
-                for item in parser.feed(bytes(data)):
-                    self.digest.take(item)
-                if not passed:
-                    break  # nobody reads any more: closing the pipe tells the command, as it would have been told
-        for item in parser.finish():
-            self.digest.take(item)
-
-    async def _pass_on(self, stream: Stream, data: bytes) -> bool:
-        fd = self._fds.stdout if stream == "stdout" else self._fds.stderr
-
-        return await trio.to_thread.run_sync(_write_all, fd, data)
-
-    async def _forward(self, task_status: trio.TaskStatus[None]) -> None:
-        """Hand on what is sent to this process. A terminal sends Ctrl-C to the command itself as well."""
-        wanted = [number for number in _FORWARDED if signal.getsignal(number) is not signal.SIG_IGN]
-        with trio.open_signal_receiver(*wanted) as signals:
-            task_status.started()
-            async for number in signals:
-                if number in {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}:
-                    self._interrupted = True
-                if hasattr(self, "_process") and not (number in _FROM_A_TERMINAL and _in_foreground()):
-                    self._process.send_signal(number)
-
-
-def _write_all(fd: int, data: bytes) -> bool:
-    """All of it, waiting where the descriptor is non-blocking (it is shared, so it stays so). False: nobody reads."""
-    rest = memoryview(data)
-    while rest:
         try:
-            rest = rest[os.write(fd, rest) :]
-        except BlockingIOError:
-            select.select([], [fd], [])
-        except OSError:
-            return False
-    return True
-
-
-def _in_foreground() -> bool:
-    """Whether the terminal's own signals reach the command without help."""
-    try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
-    except OSError:
-        return False
-    try:
-        return os.tcgetpgrp(terminal) == os.getpgrp()
-    except OSError:
-        return False
-    finally:
-        os.close(terminal)
+            code = await wrapped.run()
+            if signals is not None:
+                await signals.catch_up(hear)
+            ended = True
+            await reporter.end(code, wrapped.judge(kind, code), wrapped)
+        except CannotWrap as error:
+            failed = error
+        nursery.cancel_scope.cancel()
+    if failed is not None:
+        raise failed
+    return code
 
 
 class _Reporter:
@@ -211,7 +124,10 @@ class _Reporter:
         self._outbox: Outbox | None = None
         self._begun = trio.Event()
         self._asking = trio.CancelScope(deadline=trio.current_time() + seconds)
+        self._delivering = trio.CancelScope()
         self._enrolled = True
+        self._warnings: list[str] = []
+        self._unknown_schedule: str | None = None
 
     async def begin(self, stack: AsyncExitStack) -> None:
         """Put the start into the spool, and deliver it while the command runs, where no agent does."""
@@ -238,14 +154,15 @@ class _Reporter:
         except Exception as error:
             self._excuse(error)
 
-    async def end(self, code: int, verdict: Verdict, stats: dict[str, Any]) -> None:
+    async def end(self, code: int, verdict: Verdict, wrapped: Wrapped) -> None:
         """Put the end into the spool and see to its delivery."""
         finished_at = max(wire.utc_now(), self._started_at)
-        deadline = trio.current_time() + self._seconds
-        self._asking.deadline = min(self._asking.deadline, deadline)
+        self._delivering.deadline = trio.current_time() + self._seconds
+        self._asking.deadline = min(self._asking.deadline, self._delivering.deadline)
         await self._begun.wait()
         if self._outbox is None:
             return
+        stats = self._stats(wrapped.heard.digest.summary or {}, verdict.warning)
         report = wire.JobFinished(
             seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan, schedule_id=self._schedule_id,
             status=verdict.status, reason=verdict.reason, error=verdict.error, exit_code=as_shells_say(code),
@@ -253,13 +170,39 @@ class _Reporter:
             stats=stats_of(stats, trio.current_time() - self._started),
         )  # fmt: skip
         try:
-            await self._outbox.add(report)
+            await self._keep_log(list(wrapped.lines.frames(self._job_id)))
+            try:
+                await self._outbox.add(report)
+            except SpoolError:
+                await self._outbox.drop_logs()  # to make room
+                await self._outbox.add(report)
             if self._agent_delivers():
                 return
-            with trio.CancelScope(deadline=deadline):
+            with self._delivering:
                 await self._deliver()
         except Exception as error:
             self._excuse(error)
+
+    def hurry(self) -> None:
+        """Somebody wants this process to end: what is not delivered stays in the spool for the next who tries."""
+        self._asking.cancel()
+        self._delivering.cancel()
+
+    def _stats(self, numbers: Mapping[str, Any], warning: str | None) -> dict[str, Any]:
+        stats: dict[str, Any] = {**numbers, **started_by.systemd()}
+        if self._unknown_schedule is not None:
+            stats["unknown_schedule"] = self._unknown_schedule
+        if warnings := [*self._warnings, *([warning] if warning else [])]:
+            stats["warning"] = "; ".join(warnings)[:LONGEST_TEXT]
+        return stats
+
+    async def _keep_log(self, frames: Sequence[wire.JobLog]) -> None:
+        """The report is worth more than the log, and does not wait for it."""
+        assert self._outbox is not None
+        try:
+            await self._outbox.keep_log(self._job_id, frames)
+        except SpoolError as error:
+            self._say(f"the output is not kept for the server: {error}")
 
     def _excuse(self, error: Exception) -> None:
         """Nothing about reporting may touch the command, a bug of ours included: it is said, and that is all."""
@@ -302,6 +245,7 @@ class _Reporter:
             arch=this_host.arch(),
             timezone=this_host.timezone(),
             utc_now=wire.utc_now(),
+            tzdata_version=zones.version() or None,
             running_jobs=await self._outbox.running(),
             spooled=await self._outbox.count(),
         )
@@ -322,7 +266,11 @@ class _Reporter:
                     asked = f", and the server could not be asked: {down.reason}"
             self._schedule_id = self._look_up()
         if self._schedule_id is None:
+            name = self._schedule.encode("utf-8", "replace").decode()[:LONGEST_TEXT]
             self._say(f"no schedule {self._schedule!r} is known for this host{asked}; reported without one")
+            self._warnings.append(f"no schedule {name!r} is known for this host{asked}; counted without one")
+            if not asked and self._enrolled:
+                self._unknown_schedule = name
 
     def _look_up(self) -> str | None:
         for info in self._state.schedules().schedules:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import httpx
 
 from rmactors.channels.hostnames import ascii_host
+from rmactors.idn import url_to_ascii
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def parse_endpoint(text: str) -> Endpoint:
     if any(character.isspace() for character in text):
         raise ValueError("The URL must not contain spaces.")
     try:
-        url = httpx.URL(text)
+        url = httpx.URL(url_to_ascii(text))
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError) as error:
         raise ValueError(f"This is not a URL: {str(error).rstrip('.')}.") from None

@@ -4,19 +4,20 @@ import re
 from typing import Final
 
 from rmactors.channels.egress import literal_address
+from rmactors.idn import to_ascii
 
 _LABEL: Final = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _NAME: Final = re.compile(rf"(?=.{{1,254}}$){_LABEL}(\.{_LABEL})*\.?")
 
 
 def ascii_host(host: str) -> str:
-    """A host name in ASCII (IDNA), or an address literal without brackets. Raises ValueError, saying what is wrong."""
+    """A host name in ASCII (IDNA 2008), or an address literal without brackets. Raises ValueError, a sentence."""
     text = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     if literal_address(text) is not None:
         return text
     try:
-        name = text if text.isascii() else text.encode("idna").decode("ascii")
-    except UnicodeError:
+        name = to_ascii(text)
+    except ValueError:
         name = ""
     if not _NAME.fullmatch(name):
         raise ValueError(f"{host[:100]!r} is not a host name.")

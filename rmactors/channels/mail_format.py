@@ -47,7 +47,7 @@ def render(notice: Notice, config: Mapping[str, Any], base_url: str) -> Mail:
     mail["Subject"] = subject(notice)
     mail["Date"] = format_datetime(clock.to_datetime(notice.occurred_at).replace(microsecond=0))
     thread = f"<{notice.alert_id}@{host}>"
-    if notice.event in _OPENS_THREAD:
+    if notice.event in _OPENS_THREAD and not notice.again:
         mail["Message-ID"] = thread
     else:
         mail["Message-ID"] = f"<{notice.alert_id}.{notice.delivery_id}@{host}>"

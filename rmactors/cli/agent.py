@@ -147,12 +147,28 @@ def exec(
     \b
     rmactors agent exec --kind backup -- restic backup /home
     """
+    from rmactors.agent import inheritance
+
+    given = inheritance.look()
+    _open_standard_streams()
     import trio
 
+    from rmactors.agent.wrapped import CannotWrap
     from rmactors.agent.wrapping import leave_like, run_exec
 
-    _open_standard_streams()
-    leave_like(trio.run(lambda: run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan)))
+    async def main() -> int:
+        return await run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan, inheritance=given)
+
+    try:
+        code = trio.run(main)
+    except (CannotWrap, OSError) as error:
+        click.echo(f"rmactors: this run is not reported, there is no room to wrap it: {error}", err=True)
+        try:
+            inheritance.become(command, given)
+        except OSError as refused:
+            click.echo(f"rmactors: {command[0]}: {refused.strerror}", err=True)
+            code = 127 if isinstance(refused, FileNotFoundError) else 126
+    leave_like(code)
 
 
 @agent.command()

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from rmactors import clock, data_dir
+from rmactors import clock, data_dir, zones
 from rmactors.cli.options import settings_options
 from rmactors.doctor import configuration, database, machine, ports
-from rmactors.findings import Finding, verdict
+from rmactors.findings import Finding, verdict, zone_data
 from rmactors.settings import Settings, unknown_variables
 
 
@@ -43,6 +43,7 @@ def _look(settings: Settings, *, full: bool) -> Iterator[Finding]:
     for trouble in unknown_variables(os.environ):
         yield Finding(False, trouble)
     yield from configuration.look(settings, now)
+    yield zone_data(zones.ours().data)
     yield machine.data_dir(settings)
     if not Path(settings.data_dir).is_dir():
         yield from ports.look(settings, server_runs=False)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,7 @@ _LOOK_SECONDS = 1.0
 
 @click.group()
 def jobs() -> None:
-    """Jobs: list, show, log, run, cancel. Speaks to a server's API."""
+    """Jobs: list, show, log, run, snapshots, cancel. Speaks to a server's API."""
 
 
 @remote_command(jobs, "list")
@@ -50,27 +51,73 @@ def log(remote: Remote, job_id: str) -> None:
         click.echo(json.dumps(list(lines), indent=2))
         return
     for line in lines:
-        click.echo(plain(line["text"]), err=line["stream"] == "stderr")
+        if line["stream"] == "gap":
+            click.echo(f"[{plain(line['text'])}]", err=True)
+        else:
+            click.echo(plain(line["text"]), err=line["stream"] == "stderr")
 
 
 @remote_command(jobs, "run")
 @click.argument("host")
 @click.argument("kind", type=click.Choice(JOB_KINDS))
 @click.option("--plan", help="Of the host's agent.toml; may be left out where it has one alone.")
-@click.option("--schedule", "schedule_id", help="Id of the schedule that the run counts for.")
+@click.option("--repository", help="Instead of a plan: for check, prune, init, unlock, snapshots.")
+@click.option("--snapshot", help="restore: an id, or latest, which is the default.")
+@click.option("--include", multiple=True, metavar="PATH", help="restore: this path alone; may be given many times.")
+@click.option("--target", metavar="FOLDER", help="restore: where to, on the host, if its agent takes a target.")
+@click.option("--from", "from", metavar="ID", help="diff: the older snapshot.")
+@click.option("--to", metavar="ID", help="diff: the newer snapshot.")
+@click.option("--prune/--no-prune", default=None, help="forget: prune after it, or not, whatever the plan says.")
+@click.option("--read-data", is_flag=True, default=None, help="check: read all of the data, too.")
+@click.option("--read-data-subset", metavar="N/M|P%", help="check: read a part of the data, such as 1/5 or 10%.")
+@click.option("--schedule", "schedule_id", help="Id of the schedule that the run counts for, and whose plan it takes.")
 @click.option("--wait", is_flag=True, help="Until it has ended; the exit code is 1 unless it succeeded.")
-def run(remote: Remote, host: str, kind: str, plan: str | None, schedule_id: str | None, wait: bool) -> None:
-    """Run a job on a host (name or id); queued while the host is away."""
-    body: dict[str, Any] = {"kind": kind, "params": {"plan": plan} if plan else {}}
+def run(remote: Remote, host: str, kind: str, schedule_id: str | None, wait: bool, **params: Any) -> None:
+    """Run a job on a host (name or id); queued while the host is away.
+
+    What KIND does not take is refused by the server, which says what it takes.
+    """
+    body: dict[str, Any] = {"kind": kind, "params": _given(params)}
     if schedule_id:
         body["schedule_id"] = schedule_id
     job = remote.api.call("POST", f"/api/hosts/{remote.host_id(host)}/jobs", body)
-    while wait and job["status"] in ("queued", "running"):
+    if wait:
+        job = _ended(remote, job)
+    remote.show(job, views.job)
+    if wait:
+        _must_have_succeeded(job)
+
+
+@remote_command(jobs, "snapshots")
+@click.argument("host")
+@click.option("--plan", help="Of the host's agent.toml; may be left out where it has one alone.")
+@click.option("--repository", help="Instead of a plan: all of a repository's snapshots, whoever made them.")
+def snapshots(remote: Remote, host: str, **params: Any) -> None:
+    """Ask a host (name or id) for its snapshots now, and list them, the newest first."""
+    body = {"kind": "snapshots", "params": _given(params)}
+    job = _ended(remote, remote.api.call("POST", f"/api/hosts/{remote.host_id(host)}/jobs", body))
+    _must_have_succeeded(job)
+    remote.rows(views.newest_first(job["stats"].get("snapshots")), views.SNAPSHOTS, None)
+
+
+def _given(params: Mapping[str, Any]) -> dict[str, Any]:
+    """What was said on the command line, as the API takes it."""
+    told = {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+    return {name: value for name, value in told.items() if value not in (None, [])}
+
+
+def _ended(remote: Remote, job: dict[str, Any]) -> dict[str, Any]:
+    """The job when it has ended."""
+    while job["status"] in ("queued", "running"):
         time.sleep(_LOOK_SECONDS)
         job = remote.api.call("GET", f"/api/jobs/{job['id']}")
-    remote.show(job, views.job)
-    if wait and job["status"] != "succeeded":
-        raise Refused(f"the job is {job['status']}")
+    return job
+
+
+def _must_have_succeeded(job: Mapping[str, Any]) -> None:
+    if job["status"] != "succeeded":
+        words = {"failed": "failed", "partial": "could not read everything"}.get(job["status"], f"was {job['status']}")
+        raise Refused(f"the job {words}{': ' + plain(job['error']) if job['error'] else ''}")
 
 
 @remote_command(jobs, "cancel")

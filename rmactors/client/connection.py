@@ -6,6 +6,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from rmactors.idn import url_to_ascii
 from rmactors.trust import verifying_context
 
 PAGE = 200
@@ -33,7 +34,7 @@ class Api:
 
     def __init__(self, base_url: str, token: str) -> None:
         """Raises ValueError where `base_url` is not one of http or https."""
-        parts = urlsplit(base_url)
+        parts = urlsplit(url_to_ascii(base_url))
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
             raise ValueError(f"{base_url!r} is not the URL of a server: write one like https://backup.example.org")
         self._prefix = parts.path.rstrip("/")

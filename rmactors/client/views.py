@@ -29,6 +29,13 @@ def at(text: str | None) -> str:
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
+def _when(schedule: Item) -> str:
+    """How a schedule says when it runs."""
+    if schedule.get("every_hours") is not None:
+        return f"every {schedule['every_hours']:g} h"
+    return schedule["cron"] or f"OnCalendar={schedule.get('on_calendar')}"
+
+
 def age(text: str | None, now: datetime) -> str:
     """How long ago that was, in one unit."""
     if not text:
@@ -38,6 +45,32 @@ def age(text: str | None, now: datetime) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:.0f}{unit}"
     return f"{seconds:.0f}s"
+
+
+def _time(value: Any) -> str:
+    """As `at`, of what an agent said: it may be no time."""
+    try:
+        return at(value)
+    except (ValueError, TypeError, OverflowError):
+        return "-"
+
+
+def _size(value: Any) -> str:
+    """Bytes as `18.2 GB`; `-` where they are not known."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1e21:
+        return "-"
+    count = float(value)
+    for unit in ("B", "kB", "MB", "GB", "TB", "PB"):
+        if count < 999.5:
+            return f"{count:.1f} {unit}" if unit != "B" and count < 100 else f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.0f} EB"
+
+
+def newest_first(snapshots: Any) -> list[Item]:
+    """The list of snapshots in a job's numbers, which has the newest last; empty where there is none."""
+    found = snapshots if isinstance(snapshots, list) else []
+    return [each for each in reversed(found) if isinstance(each, dict)]
 
 
 def _word(value: Any) -> str:
@@ -66,10 +99,17 @@ ATTEMPTS: Final = Columns(
     ),
 )  # fmt: skip
 SCHEDULES: Final = Columns(
-    ("ID", "NAME", "KIND", "CRON", "ZONE", "ENABLED", "NEXT", "LAST OUTCOME"),
+    ("ID", "NAME", "KIND", "WHEN", "ZONE", "ENABLED", "NEXT", "LAST OUTCOME"),
     lambda s: (
-        s["id"], s["name"], s["kind"], s["cron"], s["timezone"], "yes" if s["enabled"] else "no", at(s["next_fire_at"]),
+        s["id"], s["name"], s["kind"], _when(s), s["timezone"], "yes" if s["enabled"] else "no", at(s["next_fire_at"]),
         _word(s["last_outcome"]),
+    ),
+)  # fmt: skip
+SNAPSHOTS: Final = Columns(
+    ("TIME", "ID", "PLAN", "HOST", "SIZE", "PATHS"),
+    lambda s: (
+        _time(s.get("time")), _word(s.get("id")), _word(s.get("plan")), _word(s.get("host")), _size(s.get("size")),
+        ", ".join(str(path) for path in s.get("paths") or []),
     ),
 )  # fmt: skip
 TIMELINE: Final = Columns(
@@ -127,12 +167,21 @@ def _by(what: str, a: Item) -> list[tuple[str, str]]:
     return [(what, f"{at(a[f'{what}_at'])} by {a[f'{what}_by']}{note}")]
 
 
+def _offset(seconds: float | None) -> str:
+    """A host's clock beside the server's; what is too little to matter is left out."""
+    if seconds is None or abs(seconds) < 2:
+        return ""
+    return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the server's"
+
+
 def host(h: Item, columns: int | None) -> str:
     """One host, its plans, schedules, and the last job of each kind."""
     told = [
         ("name", h["name"]), ("id", h["id"]), ("status", h["status"]), ("last seen", at(h["last_seen_at"])),
         ("enrolled", at(h["enrolled_at"])), ("hostname", h["hostname"]), ("system", f"{h['os']} {h['arch']}"),
-        ("agent", _word(h["agent_version"])), ("restic", _word(h["restic_version"])), ("tags", " ".join(h["tags"])),
+        ("agent", _word(h["agent_version"])), ("restic", h.get("restic_problem") or _word(h["restic_version"])),
+        ("clock", _offset(h.get("clock_offset_seconds"))), ("time zone data", h.get("tzdata_version") or ""),
+        ("tags", " ".join(h["tags"])),
         ("plans", ", ".join(plan["name"] for plan in h["plans"])),
     ]  # fmt: skip
     parts = [sheet(told)]
@@ -153,9 +202,14 @@ def job(j: Item, columns: int | None) -> str:
         ("exit code", "" if j["exit_code"] is None else str(j["exit_code"])), ("queued", at(j["queued_at"])),
         ("started", at(j["started_at"])), ("finished", at(j["finished_at"])),
         ("params", json.dumps(j["params"]) if j["params"] else ""),
-        *((name.replace("_", " "), str(value)) for name, value in j["stats"].items()),
+        *((name.replace("_", " "), _stat(value)) for name, value in j["stats"].items() if name != "snapshots"),
     ]  # fmt: skip
-    return sheet(told)
+    found = newest_first(j["stats"].get("snapshots"))
+    return f"{sheet(told)}\n\n{SNAPSHOTS.table(found, columns)}" if found else sheet(told)
+
+
+def _stat(value: Any) -> str:
+    return json.dumps(value) if isinstance(value, list | dict) else str(value)
 
 
 def channel(c: Item, columns: int | None) -> str:

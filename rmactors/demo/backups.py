@@ -12,7 +12,8 @@ from typing import Protocol
 
 import trio
 
-from rmactors.agent.wrapping import Fds, run_exec
+from rmactors.agent.wrapped import Fds
+from rmactors.agent.wrapping import run_exec
 
 PLAN_OK = "documents"
 PLAN_BAD = "photos"

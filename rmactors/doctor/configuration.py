@@ -22,8 +22,8 @@ def look(settings: Settings, now: int) -> Iterator[Finding]:
         yield Finding(False, str(error))
     if settings.tls:
         yield _certificate(settings, now)
-    elif not settings.cookie_secure:
-        yield Finding(None, "RM_COOKIE_SECURE is false: anyone on the network path can take over a session")
+    for text in settings.warnings:
+        yield Finding(None, text.rstrip("."))
 
 
 def _certificate(settings: Settings, now: int) -> Finding:

@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from rmactors import __version__
+from rmactors import __version__, zones
 from rmactors.clock import MINUTE
 from rmactors.doctor.machine import clock_finding
 from rmactors.findings import Finding
@@ -53,6 +53,8 @@ def _look(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -
     yield _secrets(db, settings)
     yield from _queue(state, now)
     yield from _agents(state)
+    yield from _zone_data(state, zones.version())
+    yield from _clocks(state)
     if not state.users:
         yield Finding(None, "there is no user yet: `rmactors admin create-user`, or /setup in a browser")
 
@@ -101,5 +103,30 @@ def _agents(state: Condition) -> Iterator[Finding]:
     if own or not others:
         yield Finding(True, f"{many('%(n)s agent has', '%(n)s agents have', own)} this version, {__version__}")
     for version, names in sorted(others.items()):
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        yield Finding(None, f"version {version or 'unknown'} on {', '.join(names[:_NAMED])}{more}")
+        yield Finding(None, f"version {version or 'unknown'} on {_some(names)}")
+
+
+def _zone_data(state: Condition, ours: str) -> Iterator[Finding]:
+    """Where a host's is another than ours (at the host's last hello): one of us is wrong about some zones."""
+    for theirs, names in sorted(state.zone_data.items()):
+        if ours and zones.age(theirs) < zones.age(ours):
+            yield Finding(
+                None, f"time zone data {theirs} on {_some(names)} is older than here ({ours}): update tzdata there"
+            )
+        elif ours and zones.age(theirs) > zones.age(ours):
+            yield Finding(
+                None, f"time zone data {theirs} on {_some(names)} is newer than here ({ours}): update tzdata here"
+            )
+
+
+def _clocks(state: Condition) -> Iterator[Finding]:
+    for name, offset in state.wrong_clocks[:_NAMED]:
+        side = "ahead of" if offset > 0 else "behind"
+        yield Finding(None, f"the clock of {name} is {abs(offset):,.0f} s {side} this server's: let NTP keep it right")
+    if len(state.wrong_clocks) > _NAMED:
+        yield Finding(None, f"{len(state.wrong_clocks) - _NAMED} more hosts have clocks that are wrong")
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

@@ -9,7 +9,7 @@ from typing import Any
 
 from rmactors import wire
 from rmactors.findings import Finding
-from rmactors.settings import Settings, split_address
+from rmactors.settings import ALL_ADDRESSES, Settings, own_address, split_address
 
 _SECONDS = 5.0
 
@@ -43,10 +43,14 @@ def _bind_trouble(address: str) -> str | None:
     """Why nothing can listen there now; None where it could."""
     host, port = split_address(address)
     try:
-        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
+        every = None if host == ALL_ADDRESSES else host
+        found = socket.getaddrinfo(every, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        for family, kind, _, _, where in found if every is None else found[:1]:
+            with socket.socket(family, kind) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind(where)
     except OSError as error:
         return error.strerror or str(error)
     return None
@@ -69,8 +73,7 @@ def _agents(settings: Settings, address: str) -> Iterator[Finding]:
 
 
 def _get(settings: Settings, address: str, path: str) -> tuple[int, bytes]:
-    host, port = split_address(address)
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - where it listens on all
+    host, port = split_address(own_address(address))
     if settings.tls:  # whom we ask is known by its address; whose certificate it shows is not the question here
         context = ssl.create_default_context()
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -23,6 +23,7 @@ class Notice:
 
     `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
     `kind` is a kind of alert, `multiple` for a group, `test` for a test. `host_id` is empty for a test.
+    `again`: a raise of an alert whose raise this channel was told before, because it got worse.
     """
 
     delivery_id: str
@@ -40,6 +41,7 @@ class Notice:
     actor: str | None = None
     note: str | None = None
     group: tuple[GroupMember, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,11 +40,23 @@ class JudgeLoss:
 
 @dataclass(frozen=True, slots=True)
 class HostReturned:
-    """A host said hello, as an agent or only to deliver reports; or is heard again after it was told to be silent."""
+    """A host said hello, as an agent or only to deliver reports; or is heard again after it was told to be silent.
+
+    `plans` are the names of those that its agent has; None where it did not say.
+    """
 
     host_id: str
     at: int
     report_only: bool = False
+    plans: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostClock:
+    """How far a host's clock is from the server's: its time minus ours, in seconds; None where it does not say."""
+
+    host_id: str
+    offset_seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +114,12 @@ class Tick:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class ZonesChanged:
+    """The time zone data is newer: what is due next may be due at another time."""
+
+
 Request = (
     JudgeStart | JudgeEnd | JudgeLoss | HostReturned | HostWentSilent | HostGone | Acknowledge | Resolve | Change | Tick
-)
+    | ZonesChanged | HostClock
+)  # fmt: skip

@@ -103,7 +103,11 @@ class EnrollHost:
 
 @dataclass(frozen=True, slots=True)
 class RecordHello:
-    """What an agent said of itself. With `report_only` it is no sign of life."""
+    """What an agent said of itself. With `report_only` it is no sign of life.
+
+    `clock_offset_seconds` is the host's clock minus the server's, None where the host did not say the time.
+    `restic_told` False: it has not looked for restic, what is known stays.
+    """
 
     host_id: str
     at: int
@@ -115,13 +119,19 @@ class RecordHello:
     timezone: str
     restic_version: str | None
     plans: str
+    clock_offset_seconds: float | None = None
+    tzdata_version: str | None = None
+    restic_problem: str | None = None
+    restic_told: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class RecordSigns:
-    """Newest sign of life of many hosts: (host id, microseconds)."""
+    """Newest sign of life of many hosts: (host id, microseconds). Of those whose clocks have changed, (host id,
+    the host's clock minus the server's, in seconds)."""
 
     signs: tuple[tuple[str, int], ...]
+    clock_offsets: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,13 +243,16 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class SaveSchedule:
-    """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count."""
+    """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count.
+
+    Exactly one of `cron`, `on_calendar` and `every_hours` is given.
+    """
 
     schedule_id: str
     host_id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str | None
     timezone: str
     enabled: bool
     mode: ScheduleMode
@@ -250,6 +263,9 @@ class SaveSchedule:
     at: int
     anchor_at: int
     audit: Audit
+    on_calendar: str | None = None
+    every_hours: float | None = None
+    max_age_hours: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +280,10 @@ class DeleteSchedule:
 
 @dataclass(frozen=True, slots=True)
 class RaiseAlert:
-    """Expects no unresolved alert for (host, kind, subject). Queues a notice for every channel that takes it."""
+    """Expects no unresolved alert for (host, kind, subject). Queues a notice for every channel that takes it.
+
+    `known_partial`: it tells of nothing worse than a partial run.
+    """
 
     alert_id: str
     host_id: str
@@ -272,6 +291,19 @@ class RaiseAlert:
     subject: str
     severity: Severity
     message: str
+    at: int
+    job_id: str | None = None
+    known_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorsenAlert:
+    """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues a raise once more
+    for every channel that takes it. `notice` is the message as those are told it."""
+
+    alert_id: str
+    message: str
+    notice: str
     at: int
     job_id: str | None = None
 
@@ -289,13 +321,15 @@ class TouchAlert:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeAlert:
-    """Expects the alert unresolved and not acknowledged."""
+    """Expects the alert unresolved and not acknowledged. `known_partial`: what whoever acknowledges it knows of is no
+    worse than a partial run; None where the rules do not say."""
 
     alert_id: str
     at: int
     by: str
     note: str | None
     audit: Audit | None
+    known_partial: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +353,7 @@ class TouchConditions:
 
 @dataclass(frozen=True, slots=True)
 class SaveTrack:
-    """What the rules remember of (host, kind of alert, subject). `head` is JSON or None.
+    """What the rules remember of (host, kind of alert, subject). `head`, `good` and `usual` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
     """
@@ -329,8 +363,10 @@ class SaveTrack:
     subject: str
     version: int
     head: str | None
+    good: str | None
     last_good_at: int | None
     quiet: bool
+    usual: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -355,6 +391,14 @@ class MarkRun:
     slot_at: int | None
     run_at: int | None
     known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class MarkGood:
+    """A run of the schedule, or of its plan, had a good end at `at`. An older one than is known changes nothing."""
+
+    schedule_id: str
+    at: int
 
 
 # ---- silences
@@ -532,6 +576,7 @@ Write = (
     | SaveSchedule
     | DeleteSchedule
     | RaiseAlert
+    | WorsenAlert
     | TouchAlert
     | AcknowledgeAlert
     | ResolveAlert
@@ -539,6 +584,7 @@ Write = (
     | SaveTrack
     | ExpectTrack
     | MarkRun
+    | MarkGood
     | Pulse
     | CreateSilence
     | DeleteSilence

@@ -4,19 +4,22 @@ from dataclasses import replace
 
 from rmactors.messages.requests import Acknowledge, Resolve
 from rmactors.messages.writes import AcknowledgeAlert, Audit, ResolveAlert
-from rmactors.rules.track import Decision, Key, Track, remember
+from rmactors.rules.track import Decision, Key, Track, expect, remember
 
-LASTING = frozenset({"agent_offline", "stale_schedule"})
+LASTING = frozenset({"agent_offline", "stale_schedule", "backup_overdue"})
 """Kinds whose condition still holds while their alert is open."""
 
 
-def acknowledge(track: Track, by: str, note: str | None, now: int, audit: Audit) -> Decision:
-    """Keeps the open alert open and says who looks after it. Once acknowledged, it stays so."""
+def acknowledge(key: Key, track: Track, by: str, note: str | None, now: int, audit: Audit) -> Decision:
+    """Keeps the open alert open and says who looks after it. Once acknowledged, it stays so until it gets worse than
+    it is now."""
     assert track.alert is not None
-    write = AcknowledgeAlert(track.alert.id, now, by, note, audit)
+    partial = track.head is not None and track.head.partial
+    write = AcknowledgeAlert(track.alert.id, now, by, note, audit, partial)
     if track.alert.acknowledged:  # perhaps not on disk yet: the store says
-        return Decision(track, (write,), "acknowledged already")
-    return Decision(replace(track, alert=replace(track.alert, acknowledged=True)), (write,), "acknowledged")
+        return Decision(track, (expect(key, track), write), "acknowledged already")
+    alert = replace(track.alert, acknowledged=True, known_partial=partial)
+    return Decision(replace(track, alert=alert), (expect(key, track), write), "acknowledged")
 
 
 def resolve(key: Key, track: Track, by: str, note: str | None, now: int, audit: Audit) -> Decision:

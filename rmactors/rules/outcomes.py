@@ -7,11 +7,13 @@ already changes nothing but its job. A loss is the server's guess; when the real
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, Write
+from rmactors.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert, Write
 from rmactors.rules import wording
-from rmactors.rules.track import Decision, Head, Key, OpenAlert, Track, Verdict, expect, remember
+from rmactors.rules.track import Decision, Doubt, Head, Key, OpenAlert, Track, Verdict, expect, remember
 from rmactors.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
 
+CAUSE_KEPT = 300
+"""Characters of why a run failed that are remembered for later messages."""
 LOSSES_KEPT = 8
 """Losses of one subject in a row whose real ends may still come: a host seldom runs more of the same at once."""
 
@@ -20,7 +22,9 @@ LOSSES_KEPT = 8
 class Outcome:
     """The end of one job, as far as its rule cares. `at` is when it ended, `now` when it is judged.
 
-    `label` is the name people know it by: its schedule's or its plan's, empty for neither.
+    `doubt`: it succeeded, and looks wrong; that is for the rule about sizes alone.
+    `label` is the name people know it by: its schedule's or its plan's, empty for neither. `zone` is its schedule's,
+    for the times in messages.
     """
 
     job_id: str
@@ -36,12 +40,18 @@ class Outcome:
     spool_id: str | None = None
     seq: int | None = None
     lost: bool = False
+    plan: str | None = None
+    zone: str = "UTC"
+    doubt: Doubt | None = None
 
 
-def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
-    """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised."""
+def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
+    """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised; None: another alert
+    tells of it already, so none is."""
+    before = track
+    track = _with_good(track, outcome)
     head = track.head
-    if head is not None and not outcome.lost and outcome.job_id in _losses(head):
+    if head is not None and is_end_of_loss(head, outcome):
         replaces = _replace_loss if head.job_id == outcome.job_id else _replace_earlier_loss
         return replaces(key, track, head, outcome)
     verdict = verdict_of(outcome)
@@ -49,26 +59,38 @@ def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
         return Decision(track, (expect(key, track),), f"{outcome.status} neither raises nor resolves")
     if head is not None and not is_newer(outcome, head):
         beneath = _beneath(head, _head_of(outcome, verdict), outcome)
-        if beneath == head:
+        if beneath == head and track is before:
             return Decision(track, (expect(key, track),), "older than the outcome that counts")
         after, saved = remember(key, track, head=beneath)
-        return Decision(after, (saved,), "older than a loss: counts should that be none")
+        why = "older than a loss: counts should that be none" if beneath != head else "older, and a good one to know of"
+        return Decision(after, (saved,), why)
     return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id)
+
+
+def is_end_of_loss(head: Head | None, outcome: Outcome) -> bool:
+    """Whether `outcome` is the real end of a job that was given up, and whose loss still matters here."""
+    return not outcome.lost and outcome.job_id in _losses(head)
 
 
 def verdict_of(outcome: Outcome) -> Verdict | None:
     """Good, bad, or None where it says nothing about the backup."""
+    if outcome.doubt is not None:
+        return "bad"
     match outcome.status:
-        case "succeeded":
-            return "good"
-        case "partial":
-            return "good" if outcome.on_partial == "ok" else "bad"
+        case "succeeded" | "partial":
+            return "good" if good_enough(outcome.status, outcome.reason, outcome.on_partial) else "bad"
         case "failed":
             return "bad"
         case "cancelled" | "skipped":
             return None
         case _:
             assert_never(outcome.status)
+
+
+def good_enough(status: JobEnd, reason: Reason, on_partial: OnPartial) -> bool:
+    """Whether an end is a good one. Files that could not be read may be left to the schedule to say; a source that
+    was not there may not."""
+    return status == "succeeded" or (status == "partial" and on_partial == "ok" and reason != "no_source")
 
 
 def is_newer(outcome: Outcome, head: Head) -> bool:
@@ -80,36 +102,54 @@ def is_newer(outcome: Outcome, head: Head) -> bool:
     return outcome.at >= head.at
 
 
+def _with_good(track: Track, outcome: Outcome) -> Track:
+    """The track, and the newest good end that it knows from now on."""
+    if verdict_of(outcome) != "good" or (track.good is not None and not is_newer(outcome, track.good)):
+        return track
+    return replace(track, good=_head_of(outcome, "good"), last_good_at=outcome.at)
+
+
 def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
-    after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"), last_good_at=outcome.at)
+    after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"))
     if track.alert is None:
         return Decision(after, (saved,), "good, and nothing was open")
-    resolved = ResolveAlert(
-        track.alert.id, outcome.now, "rule", None, wording.recovered(outcome.kind, outcome.label, outcome.status)
-    )
+    text = _recovered(key, outcome)
+    resolved = ResolveAlert(track.alert.id, outcome.now, "rule", None, text)
     return Decision(after, (saved, resolved), "good: resolves")
 
 
-def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str) -> Decision:
+def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
     message = _message(track, outcome)
     if track.alert is not None:
         head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
+        if track.head is not None and _hides_cause(outcome):
+            head = replace(head, cause=track.head.cause, cause_at=track.head.cause_at)
+        if track.alert.known_partial and outcome.status != "partial":
+            known = replace(track.alert, known_partial=False, acknowledged=False)
+            after, saved = remember(key, track, head=_flat(head), alert=known)
+            notice = wording.worse(message)
+            worsened = WorsenAlert(track.alert.id, message, notice, outcome.now, outcome.job_id)
+            return Decision(after, (saved, worsened), "worse than people know: told again")
         after, saved = remember(key, track, head=_flat(head))
-        return Decision(
-            after, (saved, TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)), "bad again: touches"
-        )
+        touched = TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)
+        return Decision(after, (saved, touched), "bad again: touches")
+    if fresh_id is None:
+        head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
+        after, saved = remember(key, track, head=_flat(head))
+        return Decision(after, (saved,), "bad: another alert about its plan tells of it")
     head = replace(_head_of(outcome, "bad"), raised=outcome.lost, before=track.head if outcome.lost else None)
     raised = RaiseAlert(
-        fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id
-    )
-    after, saved = remember(key, track, alert=OpenAlert(fresh_id, raised.severity, outcome.now), head=_flat(head))
+        fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
+        head.partial,
+    )  # fmt: skip
+    alert = OpenAlert(fresh_id, raised.severity, outcome.now, known_partial=head.partial)
+    after, saved = remember(key, track, alert=alert, head=_flat(head))
     return Decision(after, (saved, raised), "bad: raises")
 
 
 def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decision:
     """The real end of a job that was given up: as if the loss had never been, except for what people were told."""
     head, counts = _in_place_of(loss, outcome)
-    last_good_at = outcome.at if counts and verdict_of(outcome) == "good" else track.last_good_at
     alert = track.alert
     writes: tuple[Write, ...] = ()
     why = "the real end takes the place of the loss"
@@ -118,11 +158,11 @@ def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decis
             writes = (TouchAlert(alert.id, _message(track, outcome), outcome.now, False, outcome.job_id),)
             why += ", a failure: no new occurrence"
     elif alert is not None:
-        text = wording.recovered(outcome.kind, outcome.label, outcome.status)
+        text = _recovered(key, outcome)
         writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
         alert = None
         why += ": resolves"
-    after, saved = remember(key, track, alert=alert, head=head, last_good_at=last_good_at)
+    after, saved = remember(key, track, alert=alert, head=head)
     return Decision(after, (saved, *writes), why)
 
 
@@ -182,7 +222,13 @@ def _losses(head: Head | None) -> set[str]:
 
 
 def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
-    return Head(outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost)
+    cause = None
+    if verdict == "bad" and outcome.doubt is None and not _hides_cause(outcome):
+        cause = wording.why(outcome.reason, outcome.error, outcome.exit_code)[:CAUSE_KEPT]
+    return Head(
+        outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan,
+        partial=outcome.status == "partial", cause=cause, cause_at=outcome.at if cause else None,
+    )  # fmt: skip
 
 
 def _flat(head: Head, most: int = LOSSES_KEPT) -> Head:
@@ -192,13 +238,30 @@ def _flat(head: Head, most: int = LOSSES_KEPT) -> Head:
     return replace(head, before=_flat(head.before, most - 1) if most else None)
 
 
+def _hides_cause(outcome: Outcome) -> bool:
+    """A lock is often only what a run that broke down left behind: why that one did is worth more."""
+    return outcome.reason == "locked"
+
+
+def _recovered(key: Key, outcome: Outcome) -> str:
+    if key.kind == "backup_suspicious":
+        return wording.as_usual(outcome.label)
+    return wording.recovered(outcome.kind, outcome.label, outcome.status)
+
+
+def _few(doubt: Doubt) -> int:
+    number = doubt.size.files if doubt.what == "files" else doubt.size.bytes
+    assert number is not None
+    return number
+
+
 def _message(track: Track, outcome: Outcome) -> str:
+    if outcome.doubt is not None:
+        return wording.suspicious(outcome.label, outcome.doubt.what, _few(outcome.doubt), outcome.doubt.usual)
+    began, head = None, track.head
+    if head is not None and head.job_id != outcome.job_id and track.alert is not None and _hides_cause(outcome):
+        began = (head.cause_at, head.cause) if head.cause_at and head.cause else None
     return wording.failed(
-        outcome.kind,
-        outcome.label,
-        outcome.status,
-        outcome.reason,
-        outcome.error,
-        outcome.exit_code,
-        track.last_good_at,
-    )
+        outcome.kind, outcome.label, outcome.status, outcome.reason, outcome.error, outcome.exit_code,
+        track.last_good_at, outcome.zone, began,
+    )  # fmt: skip

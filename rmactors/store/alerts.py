@@ -10,6 +10,7 @@ from rmactors.messages.writes import (
     SaveTrack,
     TouchAlert,
     TouchConditions,
+    WorsenAlert,
 )
 from rmactors.store import audit, outbox
 from rmactors.store.transaction import DuplicateWrite, RefusedWrite, StaleWrite, Transaction, handles
@@ -24,11 +25,11 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
         raise RefusedWrite("not_found", "the host was deleted")
     raised = tx.changed(
         "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, job_id, pos,"
-        " created_at, last_seen_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?) ON CONFLICT DO NOTHING",
+        " created_at, last_seen_at, known_partial)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
             write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message,
-            write.job_id, write.at, write.at,
+            write.job_id, write.at, write.at, int(write.known_partial),
         ),
     )  # fmt: skip
     if not raised:
@@ -44,6 +45,26 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     tx.wake.tell(
         "info", "alert.raised", alert_id=write.alert_id, host_id=write.host_id, host=host["name"], kind=write.kind,
         severity=write.severity, subject=write.subject, job_id=write.job_id,
+    )  # fmt: skip
+    tx.wake.topics.add("alerts")
+
+
+@handles(WorsenAlert)
+def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
+    rows = tx.rows(
+        "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + 1,"
+        " job_id = coalesce(?, job_id), known_partial = 0, acknowledged_at = NULL, acknowledged_by = NULL,"
+        " acknowledged_note = NULL, pos = pos + 1 WHERE id = ? AND resolved_at IS NULL RETURNING *",
+        (write.message, write.at, write.job_id, write.alert_id),
+    )
+    if not rows:
+        raise StaleWrite("the alert is resolved")
+    row = rows[0]
+    outbox.add_event(tx, write.alert_id, row["pos"], write.at, "worsened", by="rule", message=write.message)
+    outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at)
+    tx.wake.tell(
+        "info", "alert.worsened", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
+        kind=row["kind"], severity=row["severity"], subject=row["subject"], job_id=write.job_id,
     )  # fmt: skip
     tx.wake.topics.add("alerts")
 
@@ -66,9 +87,16 @@ def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
     row = _unresolved(
         tx,
         write.alert_id,
-        "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ?, acknowledged_note = ?, pos = pos + 1"
+        "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ?, acknowledged_note = ?,"
+        " known_partial = coalesce(?, known_partial), pos = pos + 1"
         " WHERE id = ? AND resolved_at IS NULL AND acknowledged_at IS NULL RETURNING *",
-        (write.at, write.by, write.note, write.alert_id),
+        (
+            write.at,
+            write.by,
+            write.note,
+            int(write.known_partial) if write.known_partial is not None else None,
+            write.alert_id,
+        ),
     )
     if row is None:
         raise DuplicateWrite
@@ -108,7 +136,8 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
 @handles(TouchConditions)
 def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
     touched = tx.changed(
-        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL AND kind IN ('agent_offline', 'stale_schedule')"
+        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL"
+        " AND kind IN ('agent_offline', 'stale_schedule', 'backup_overdue')"
         " AND last_seen_at < ?",
         (write.at, write.at),
     )
@@ -118,18 +147,18 @@ def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
 
 @handles(SaveTrack)
 def save_track(tx: Transaction, write: SaveTrack) -> None:
-    what = (write.head, write.last_good_at, int(write.quiet))
+    what = (write.head, write.good, write.last_good_at, int(write.quiet), write.usual)
     key = (write.host_id, write.kind, write.subject)
     if write.version == 1:
         saved = tx.changed(
-            "INSERT INTO tracks (host_id, kind, subject, version, head, last_good_at, quiet) VALUES"
-            " (?, ?, ?, 1, ?, ?, ?)"
+            "INSERT INTO tracks (host_id, kind, subject, version, head, good, last_good_at, quiet, usual)"
+            " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)"
             " ON CONFLICT (host_id, kind, subject) DO NOTHING",
             (*key, *what),
         )
     else:
         saved = tx.changed(
-            "UPDATE tracks SET version = ?, head = ?, last_good_at = ?, quiet = ?"
+            "UPDATE tracks SET version = ?, head = ?, good = ?, last_good_at = ?, quiet = ?, usual = ?"
             " WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
             (write.version, *what, *key, write.version - 1),
         )

@@ -78,23 +78,31 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> str:
 
 @handles(RecordHello)
 def record_hello(tx: Transaction, write: RecordHello) -> None:
-    about = (write.agent_version, write.restic_version, write.timezone)
-    if write.report_only:
+    if write.report_only:  # from whoever only reports, what is left out is not known
         tx.execute(
-            "UPDATE hosts SET agent_version = ?, restic_version = coalesce(?, restic_version), timezone = ?,"
+            "UPDATE hosts SET agent_version = ?, timezone = coalesce(nullif(?, ''), timezone),"
+            " clock_offset_seconds = coalesce(?, clock_offset_seconds), tzdata_version = coalesce(?, tzdata_version),"
             " first_report_at = coalesce(first_report_at, ?) WHERE id = ?",
-            (*about, write.at, write.host_id),
-        )
-    else:
-        tx.execute(
-            "UPDATE hosts SET agent_version = ?, restic_version = coalesce(?, restic_version),"
-            " timezone = ?, hostname = ?,"
-            " os = ?, arch = ?, plans = ?, first_hello_at = coalesce(first_hello_at, ?), last_hello_at = ?,"
-            " last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?",
             (
-                *about, write.hostname, write.os, write.arch, write.plans, write.at, write.at, write.at, write.host_id,
+                write.agent_version, write.timezone, write.clock_offset_seconds, write.tzdata_version, write.at,
+                write.host_id,
             ),
         )  # fmt: skip
+    else:
+        tx.execute(
+            "UPDATE hosts SET agent_version = ?, timezone = ?, clock_offset_seconds = ?, tzdata_version = ?,"
+            " hostname = ?, os = ?, arch = ?, plans = ?, first_hello_at = coalesce(first_hello_at, ?),"
+            " last_hello_at = ?, last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?",
+            (
+                write.agent_version, write.timezone, write.clock_offset_seconds, write.tzdata_version,
+                write.hostname, write.os, write.arch, write.plans, write.at, write.at, write.at, write.host_id,
+            ),
+        )  # fmt: skip
+    if write.restic_told:
+        tx.execute(
+            "UPDATE hosts SET restic_version = ?, restic_problem = ? WHERE id = ?",
+            (write.restic_version, write.restic_problem, write.host_id),
+        )
     tx.wake.topics.add("hosts")
 
 
@@ -105,6 +113,9 @@ def record_signs(tx: Transaction, write: RecordSigns) -> None:
             "UPDATE hosts SET last_seen_at = ? WHERE id = ? AND (last_seen_at IS NULL OR last_seen_at < ?)",
             (at, host_id, at),
         )
+    for host_id, offset in write.clock_offsets:
+        tx.execute("UPDATE hosts SET clock_offset_seconds = ? WHERE id = ?", (offset, host_id))
+        tx.wake.topics.add("hosts")
 
 
 @handles(NoteOnHost)

@@ -7,8 +7,9 @@ from rmactors.messages.writes import CancelJob, QueueJob, SaveEnd, SaveLogLines,
 from rmactors.store import audit
 from rmactors.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
-LOG_LINES_KEPT = 20_000
-"""Lines kept of one job. What a runaway hook writes beyond them is not worth the disk."""
+HEAD_KEPT, TAIL_KEPT = 2_000, 18_000
+"""Lines kept of one job, from its beginning and from its end: what a runaway hook writes between is not worth the disk,
+and how a job ended stands in its last lines."""
 
 
 @handles(SaveStart)
@@ -87,12 +88,16 @@ def save_log_lines(tx: Transaction, write: SaveLogLines) -> None:
     if known is None:
         return
     for line, stream, text in write.lines:
-        if line < LOG_LINES_KEPT:
-            tx.execute(
-                "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT"
-                " (job_id, line) DO NOTHING",
-                (write.job_id, line, stream, text),
-            )
+        tx.execute(
+            "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT"
+            " (job_id, line) DO NOTHING",
+            (write.job_id, line, stream, text),
+        )
+    tx.execute(
+        "DELETE FROM job_logs WHERE job_id = ? AND line >= ?"
+        " AND line <= (SELECT max(l.line) FROM job_logs l WHERE l.job_id = ?) - ?",
+        (write.job_id, HEAD_KEPT, write.job_id, TAIL_KEPT),
+    )
     tx.wake.topics.add(f"job:{write.job_id}")
 
 

@@ -2,14 +2,16 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rmactors import wire
 from rmactors.dispatch import Item
 from rmactors.errands import Errand
-from rmactors.rules.book import Book, Schedule
+from rmactors.rules.clocks import believed
+from rmactors.rules.host import Book, Schedule, plan_named
+from rmactors.rules.overdue import limit_hours
 from rmactors.rules.slots import Slots
-from rmactors.rules.track import Key, OpenAlert, Track, head_from_json
+from rmactors.rules.track import Key, OpenAlert, Track, head_from_json, usual_from_json
 from rmactors.under_way import RunningJob
 from rmactors.vocabulary import ChannelKind, Priority
 
@@ -20,27 +22,37 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
     """What the rules remember of every host, or of one (empty where it was deleted)."""
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
-        row["id"]: Book(row["id"], row["first_hello_at"] is not None, row["first_report_at"] is not None)
+        row["id"]: Book(
+            row["id"],
+            row["first_hello_at"] is not None,
+            row["first_report_at"] is not None,
+            plans=tuple(plan["name"] for plan in json.loads(row["plans"])),
+            clock_offset=believed(row["clock_offset_seconds"]),
+        )
         for row in connection.execute(f"SELECT * FROM hosts WHERE deleted_at IS NULL {only}", parameters)  # noqa: S608
     }
     for row in connection.execute(
         f"SELECT tracks.* FROM tracks JOIN hosts ON hosts.id = tracks.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
         parameters,
     ):
-        key = Key(row["host_id"], row["kind"], row["subject"])
+        key, head = Key(row["host_id"], row["kind"], row["subject"]), head_from_json(row["head"])
+        good = head_from_json(row["good"]) or (head if head is not None and head.verdict == "good" else None)
         hosts[key.host_id].tracks[key] = Track(
-            None, head_from_json(row["head"]), row["last_good_at"], bool(row["quiet"]), row["version"]
+            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"], usual_from_json(row["usual"])
         )
     for row in connection.execute(
         "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608
-        " alerts.acknowledged_at FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
+        " alerts.acknowledged_at, alerts.known_partial FROM alerts JOIN hosts ON hosts.id = alerts.host_id"
         f" WHERE alerts.resolved_at IS NULL AND hosts.deleted_at IS NULL {only}",
         parameters,
     ):
         key = Key(row["host_id"], row["kind"], row["subject"])
         track = hosts[key.host_id].tracks.get(key, Track())
-        alert = OpenAlert(row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None)
-        hosts[key.host_id].tracks[key] = Track(alert, track.head, track.last_good_at, track.quiet, track.version)
+        alert = OpenAlert(
+            row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None,
+            bool(row["known_partial"]),
+        )  # fmt: skip
+        hosts[key.host_id].tracks[key] = replace(track, alert=alert)
     for row in connection.execute(
         "SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id"  # noqa: S608
         f" WHERE hosts.deleted_at IS NULL {only}",
@@ -60,8 +72,17 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
                 row["grace_seconds"],
                 row["last_slot_at"],
                 row["last_run_at"],
+                row["on_calendar"],
+                row["every_hours"],
+                external=row["mode"] == "external",
             ),
+            row["kind"],
+            row["mode"] == "agent",
+            plan_named(row["params"]),
+            row["last_good_at"],
             deleted=row["deleted_at"] is not None,
+            created_at=row["created_at"],
+            limit_hours=limit_hours(row["kind"], row["max_age_hours"], row["every_hours"]),
         )
     return hosts
 
@@ -121,8 +142,9 @@ def load_desk(connection: sqlite3.Connection, host_id: str) -> HostDesk:
         return HostDesk(None, 0, [], [])
     schedules = [
         wire.ScheduleInfo(
-            row["id"], row["name"], row["kind"], row["cron"], row["timezone"], bool(row["enabled"]), row["mode"],
+            row["id"], row["name"], row["kind"], row["cron"] or "", row["timezone"], bool(row["enabled"]), row["mode"],
             row["grace_seconds"], row["max_runtime_seconds"], row["on_partial"], json.loads(row["params"]),
+            row["on_calendar"], row["every_hours"],
         )
         for row in connection.execute(
             "SELECT * FROM schedules WHERE host_id = ? AND deleted_at IS NULL ORDER BY id", (host_id,)

@@ -67,6 +67,17 @@ def announce(
         _queue(tx, channel, alert, event, pos, at, actor, note)
 
 
+def announce_again(tx: Transaction, alert: Alert, pos: int, at: int) -> None:
+    """Queue or hold back a raise once more: the alert got worse. It takes the place of one that is held back still."""
+    tx.execute("DELETE FROM held WHERE alert_id = ?", (alert.id,))
+    announce(tx, alert, "alert.raised", pos, at)
+    tags = _tags(tx, alert.host_id)
+    if silence_of(tx, alert, tags, at) is None:
+        for channel in _channels(tx):
+            if channel.remind and channel.filter.takes("alert.raised", alert.severity, tags):
+                _tell(tx, channel, alert.id, at)
+
+
 def add_event(
     tx: Transaction,
     alert_id: str,
@@ -177,7 +188,8 @@ def _wants_more(tx: Transaction, channel: _Channel, alert: Alert, event: Event, 
     if held is not None:
         if event == "alert.resolved":
             tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
-        return False
+        if not _was_told(tx, channel.id, alert.id):  # else what is held back is that it got worse
+            return False
     if silence_of(tx, alert, tags, at) is None:
         return True
     return event == "alert.resolved" and _was_told(tx, channel.id, alert.id)
@@ -236,6 +248,11 @@ def _queue(
         "actor": actor,
         "note": note,
     }
+    zone = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
+    if zone is not None:
+        body["zone"] = zone["timezone"]
+    if event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id):
+        body["again"] = True
     seq = tx.row(
         "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,)
     )

@@ -1,6 +1,6 @@
-"""Schedules, and which of their slots had a run."""
+"""Schedules, which of their slots had a run, and when the newest good end was."""
 
-from rmactors.messages.writes import DeleteSchedule, MarkRun, SaveSchedule
+from rmactors.messages.writes import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.store import audit
 from rmactors.store.transaction import RefusedWrite, StaleWrite, Transaction, handles
 
@@ -10,18 +10,23 @@ def save_schedule(tx: Transaction, write: SaveSchedule) -> None:
     if tx.row("SELECT 1 FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,)) is None:
         raise RefusedWrite("not_found", "there is no such host")
     saved = tx.changed(
-        "INSERT INTO schedules (id, host_id, name, kind, cron, timezone, enabled, mode, grace_seconds,"
-        " max_runtime_seconds, on_partial, params, created_at, anchor_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, kind = excluded.kind, cron = excluded.cron,"
+        "INSERT INTO schedules (id, host_id, name, kind, cron, on_calendar, every_hours, timezone, enabled, mode,"
+        " grace_seconds, max_runtime_seconds, max_age_hours, on_partial, params, created_at, anchor_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, cron = excluded.cron,"
+        " on_calendar = excluded.on_calendar, every_hours = excluded.every_hours,"
+        " max_age_hours = excluded.max_age_hours,"
+        # what was good was good of the other kind
+        " last_good_at = CASE WHEN schedules.kind = excluded.kind THEN schedules.last_good_at ELSE NULL END,"
+        " kind = excluded.kind,"
         " timezone = excluded.timezone, enabled = excluded.enabled, mode = excluded.mode,"
         " grace_seconds = excluded.grace_seconds, max_runtime_seconds = excluded.max_runtime_seconds,"
         " on_partial = excluded.on_partial, params = excluded.params, anchor_at = excluded.anchor_at"
         " WHERE schedules.deleted_at IS NULL AND schedules.host_id = excluded.host_id",
         (
-            write.schedule_id, write.host_id, write.name, write.kind, write.cron, write.timezone, int(write.enabled),
-            write.mode, write.grace_seconds, write.max_runtime_seconds, write.on_partial, write.params, write.at,
-            write.anchor_at,
+            write.schedule_id, write.host_id, write.name, write.kind, write.cron, write.on_calendar, write.every_hours,
+            write.timezone, int(write.enabled), write.mode, write.grace_seconds, write.max_runtime_seconds,
+            write.max_age_hours, write.on_partial, write.params, write.at, write.anchor_at,
         ),
     )  # fmt: skip
     if not saved:
@@ -54,6 +59,14 @@ def mark_run(tx: Transaction, write: MarkRun) -> None:
         "UPDATE schedules SET last_slot_at = max(coalesce(last_slot_at, 0), coalesce(?, 0)),"
         " last_run_at = max(coalesce(last_run_at, 0), coalesce(?, 0)) WHERE id = ?",
         (write.slot_at, write.run_at, write.schedule_id),
+    )
+
+
+@handles(MarkGood)
+def mark_good(tx: Transaction, write: MarkGood) -> None:
+    tx.execute(
+        "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE id = ?",
+        (write.at, write.schedule_id),
     )
 
 

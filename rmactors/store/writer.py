@@ -60,6 +60,22 @@ class Writer:
             return [Failed(str(error))] * len(batch), Wakeups()
         return answers, wakeups
 
+    def prove(self) -> str | None:
+        """Put one changed row on the disk, and nothing else. None where it is there, else what the database said.
+
+        That a transaction ended well says little: one that changes no page writes nothing, and so ends well on a full
+        disk and on a file system that takes no writes.
+        """
+        try:
+            self._connection.execute(
+                "INSERT INTO facts (name, value) VALUES ('proof', '1')"
+                " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS INTEGER) + 1 AS TEXT)"
+            )
+        except sqlite3.Error as error:
+            self._roll_back()
+            return str(error)
+        return None
+
     def _one(self, writes: tuple[object, ...], wakeups: Wakeups) -> Answer:
         transaction = Transaction(self._connection, self._cache)
         execute = self._connection.execute

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
 from rmactors import addresses
-from rmactors.settings import Settings, split_address
+from rmactors.idn import to_ascii
+from rmactors.settings import ALL_ADDRESSES, Settings, is_loopback_name, split_address
 
 CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -37,8 +38,8 @@ class Perimeter:
         self._proxies = addresses.parse_networks(settings.trusted_proxies)
         listen, _ = split_address(settings.listen)
         address = addresses.parse(listen)
-        self._any_literal = address is not None and address.is_unspecified
-        names = {(self._base.hostname or "").lower(), listen.lower()}
+        self._any_literal = listen == ALL_ADDRESSES or (address is not None and address.is_unspecified)
+        names = {_normal(self._base.hostname or ""), *([] if listen == ALL_ADDRESSES else [_normal(listen)])}
         if self._any_literal or listen.lower() == "localhost" or (address is not None and address.is_loopback):
             names |= _LOOPBACK_NAMES
         self._names = frozenset(names)
@@ -54,12 +55,12 @@ class Perimeter:
     def knows_host(self, host: str) -> bool:
         """Whether a `Host` header is one of ours: else a name that was rebound to our address (DNS rebinding).
 
-        Where the server listens on every address, any literal address is ours: only names can be rebound.
+        Where the server listens on all addresses, any literal address is ours: only names can be rebound.
         """
         name = _hostname(host)
         if name is None:
             return False
-        return name in self._names or (self._any_literal and addresses.parse(name) is not None)
+        return _normal(name) in self._names or (self._any_literal and addresses.parse(name) is not None)
 
     def is_cross_site(self, sec_fetch_site: str | None, origin: str | None, host: str) -> bool:
         """Whether a browser says that another site caused this request.
@@ -71,6 +72,17 @@ class Perimeter:
         if origin is None:
             return False
         return not self._is_own_origin(origin, host)
+
+    def is_plain(self, host: str, forwarded_proto: str | None, peer: str) -> bool:
+        """Whether the browser came over plain HTTP to an address at which it keeps no Secure cookie: to another
+        machine. Browsers make an exception for loopback addresses and names.
+        """
+        name = _hostname(host)
+        if name is None or is_loopback_name(name):
+            return False
+        if forwarded_proto and self.is_proxy(peer):
+            return forwarded_proto.partition(",")[0].strip().lower() != "https"
+        return self._scheme_of(name) != "https"
 
     def client_address(self, peer: str, forwarded_for: str | None) -> str:
         """The address to remember and to throttle: the peer, or what our own proxies say of the one before them."""
@@ -84,6 +96,10 @@ class Perimeter:
             return False
         return bool(parts.netloc) and self._is_own_origin(f"{parts.scheme}://{parts.netloc}", host)
 
+    def _scheme_of(self, name: str) -> str:
+        """How a browser reaches us by this name: by the base URL's own as that says, else at our port."""
+        return self._base.scheme if _normal(name) == _normal(self._base.hostname or "") else self._own_scheme
+
     def _is_own_origin(self, origin: str, host: str) -> bool:
         try:
             parts = urlsplit(origin)
@@ -92,7 +108,7 @@ class Perimeter:
             return False
         if not name or not self.knows_host(parts.netloc):
             return False
-        if parts.scheme != (self._base.scheme if name == self._base.hostname else self._own_scheme):
+        if parts.scheme != self._scheme_of(name):
             return False
         return parts.netloc.lower() == host.lower() or _origin(parts) == _origin(self._base)
 
@@ -118,5 +134,16 @@ def _hostname(host: str) -> str | None:
     return parts.hostname
 
 
-def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _normal(name: str) -> str:
+    """One spelling for each name: an address can be written in several ways, and a name in Unicode."""
+    address = addresses.parse(name)
+    if address is not None:
+        return str(address)
+    try:
+        return to_ascii(name).lower()
+    except ValueError:
+        return name.lower()
+
+
+def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
+    return parts.scheme, _normal(parts.hostname or ""), parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -8,6 +8,7 @@ from typing import Protocol
 import trio
 
 from rmactors.channels.base import ChannelSpec, Preview
+from rmactors.health import Health
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.requests import Request
 from rmactors.messages.writes import Answer, Reply
@@ -27,17 +28,6 @@ class AskRules(Protocol):
     async def __call__(self, request: Callable[[Reply], Request]) -> Answer:
         """Ask for something that touches alerts: `ask_rules(lambda reply: Acknowledge(…, reply))`."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """`checks` maps `store`, `rules`, `delivery` to `ok` or to what is wrong."""
-
-    checks: dict[str, str]
-
-    @property
-    def ok(self) -> bool:
-        return all(state == "ok" for state in self.checks.values())
 
 
 @dataclass(frozen=True, slots=True)

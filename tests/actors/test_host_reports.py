@@ -102,3 +102,33 @@ async def test_log_lines_wait_for_the_start_of_their_job(works: Works, mock_cloc
     assert works.ledger.rows("SELECT line, stream, text FROM job_logs ORDER BY line") == [
         (0, "stdout", "one"), (1, "stderr", "two"), (2, "stdout", "three"),
     ]  # fmt: skip
+
+
+async def test_an_unknown_schedule_is_noted_once_for_each_name(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello()
+    for name in ("nihgtly", "nihgtly", "weekyl", "nihgtly"):
+        await here.ends(ids.new(), stats=Raw(b'{"unknown_schedule": "%s"}' % name.encode()))
+    await until(lambda: len(here.acked()) == 4)
+    await works.settle()
+    noted = works.ledger.rows("SELECT code, detail FROM host_notes ORDER BY detail")
+    assert [code for code, _ in noted] == ["unknown_schedule"] * 2
+    assert ["nihgtly" in noted[0][1], "weekyl" in noted[1][1]] == [True, True]
+    warnings = works.ledger.rows("SELECT DISTINCT warning FROM jobs ORDER BY warning")
+    assert warnings == [
+        ("there is no schedule 'nihgtly' on this host; counted without one",),
+        ("there is no schedule 'weekyl' on this host; counted without one",),
+    ]
+
+
+async def test_the_log_of_a_job_that_has_ended_is_kept(works: Works, mock_clock: MockClock) -> None:
+    host, job = enrolled(works), ids.new()
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello()
+    await here.ends(job)
+    await until(lambda: len(here.acked()) == 1)
+    await here.says(wire.JobLog(job, 0, [wire.LogLine("stdout", "one")]))
+    await until(lambda: works.ledger.value("SELECT count(*) FROM job_logs") == 1)

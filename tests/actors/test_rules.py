@@ -4,11 +4,14 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import pytest
 import trio
 
-from rmactors import clock, ids
+from rmactors import clock, ids, zones
+from rmactors.actors import zone_watch
 from rmactors.actors.rules import Timing
 from rmactors.clock import DAY, HOUR, MINUTE
+from rmactors.mailbox import Mailbox
 from rmactors.messages.reports import LostJob
 from rmactors.messages.requests import (
     Acknowledge,
@@ -21,6 +24,7 @@ from rmactors.messages.requests import (
     JudgeStart,
     Resolve,
     Tick,
+    ZonesChanged,
 )
 from rmactors.messages.writes import (
     Answer,
@@ -36,6 +40,7 @@ from rmactors.messages.writes import (
 )
 from tests.actors.works import Works, open_works, until
 from tests.store.ledger import NOON, audit, end, start
+from tests.zone_folders import folder
 
 THREE = NOON - 9 * HOUR
 
@@ -109,7 +114,7 @@ async def test_while_nothing_can_be_committed_nothing_is_acked_and_what_comes_ag
         assert works.store_state.failing is not None
     assert works.ledger.value("SELECT count(*) FROM alerts") == 0
     assert isinstance(await works.end(end(host, "job1", status="failed")), Committed)
-    assert works.store_state.failing is None
+    await until(lambda: works.store_state.failing is None)  # it is proved after the answer
     assert works.ledger.outbox() == [("raised", "queued")]
     assert works.ledger.value("SELECT occurrences FROM alerts") == 1
 
@@ -311,6 +316,38 @@ async def test_a_host_that_only_reports_is_judged_by_its_slots_alone(works: Work
     await works.to_rules.send(Tick(NOON))
     await works.settle()
     assert stale(works) == [(schedule, False)]
+
+
+async def test_new_time_zone_data_moves_the_next_look_at_a_schedule(
+    works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder(tmp_path / "zoneinfo", "2025b", America__Vancouver="America/Los_Angeles")
+    monkeypatch.setattr(zones, "_ours", zones.Zones(lambda: [path]))
+    host = works.ledger.host()
+    at_one = {"cron": "0 1 * * *", "timezone": "America/Vancouver", "anchor_at": THREE}
+    schedule = works.ledger.schedule(host, **at_one)
+    await works.to_rules.send(HostReturned(host, THREE))
+    await works.to_rules.send(Tick(THREE + 3 * HOUR))  # due at nine, late from 11:24 on, by the old data
+    await works.settle()
+    folder(path, "2026f", America__Vancouver="America/Phoenix")  # at eight by the new
+    assert zones.refresh()
+    for at in (THREE + 7 * HOUR, THREE + round(7.4 * HOUR), THREE + round(7.4 * HOUR) + MINUTE):
+        await works.to_rules.send(ZonesChanged())
+        await works.to_rules.send(Tick(at))
+        await works.settle()
+        assert stale(works) == ([(schedule, False)] if at > THREE + 7.4 * HOUR else [])
+
+
+async def test_an_update_of_the_files_reaches_the_rules(tmp_path: Path) -> None:
+    path = folder(tmp_path / "zoneinfo", "2025b", Japan="Asia/Tokyo")
+    found, to_rules = zones.Zones(lambda: [path]), Mailbox[ZonesChanged]("rules", 4)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: zone_watch.run(to_rules, every=0.001, refresh=found.refresh))
+        await trio.testing.wait_all_tasks_blocked()
+        folder(path, "2026f", Japan="Asia/Tokyo")
+        assert await to_rules.receive() == ZonesChanged()
+        nursery.cancel_scope.cancel()
+    assert found.version == "2026f"
 
 
 async def test_after_a_server_start_nothing_is_late_before_the_restart_grace(tmp_path: Path) -> None:

@@ -225,7 +225,9 @@ def settings(**changes: Any) -> host.HostSettings:
 
 def start_fleet(works: Works, flush_seconds: float = 1000.0, **changes: Any) -> None:
     """Run a host actor for every host in the database."""
-    ports = host.HostPorts(works.to_rules, works.to_store, works.reader, lambda _: None, works.signs.note)
+    ports = host.HostPorts(
+        works.to_rules, works.to_store, works.reader, lambda _: None, works.signs.note, works.signs.note_clock
+    )
     works.nursery.start_soon(
         fleet.run, works.directory, works.signs, ports, settings(**changes), flush_seconds, works.standing
     )

@@ -10,6 +10,7 @@ import pytest
 
 from rmactors.agent.connection import Timings
 from rmactors.agent.state import Credential, StateDir
+from tests.cheap_key import make_cheap
 
 from .repositories import ResticRepository
 from .server_double import ServerDouble, serving
@@ -63,6 +64,7 @@ def empty_repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "pass").write_text("secret\n")
     variables = {"RESTIC_REPOSITORY": str(folder / "repo"), "RESTIC_PASSWORD_FILE": str(folder / "pass")}
     subprocess.run(["restic", "--no-cache", "init"], env={**os.environ, **variables}, check=True, capture_output=True)
+    make_cheap(folder / "repo", "secret")
     return folder / "repo"
 
 

@@ -59,6 +59,7 @@ async def test_check_finds_all_well(
     words = done.stdout.decode()
     assert "the server may start here: backup" in words
     assert re.search(r"restic is version \d", words)
+    assert re.search(r"time zone data: \d{4}[a-z]+, ", words)
     assert "repository main opens with its password" in words
     assert "knows this host as nas" in words
     assert not repository.locks()

@@ -72,7 +72,7 @@ async def test_after_runs_also_where_the_agent_is_stopped_in_mid_backup(
         await server.run_job("backup")
         await eventually(repository.locks)
         nursery.cancel_scope.cancel()
-    assert (tmp_path / "told").read_text() == "before home \nafter home cancelled\n"
+    assert (tmp_path / "told").read_text() == "before home \nafter home failed\n"
     assert repository.locks() == []
 
 

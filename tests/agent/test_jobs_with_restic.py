@@ -132,6 +132,21 @@ async def test_snapshots_are_listed(server: ServerDouble, enrolled: StateDir, re
     assert stats(end)["snapshots_count"] == 1
 
 
+async def test_snapshots_are_listed_with_their_size_where_restic_knows_it(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, each_restic: str
+) -> None:
+    (repository.source / "large.txt").write_text("x" * 5000)
+    agent_file = repository.agent_file(restic=each_restic)
+    assert (await outcome(server, enrolled, agent_file, "backup")).status == "succeeded"
+    end = await outcome(server, enrolled, agent_file, "snapshots")
+    [one] = stats(end)["snapshots"]
+    assert one["paths"] == [str(repository.source)]
+    if "0.14" in each_restic:
+        assert "size" not in one
+    else:
+        assert one["size"] >= 5000
+
+
 async def test_two_snapshots_are_compared(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository
 ) -> None:
@@ -258,7 +273,7 @@ async def test_stopping_the_agent_stops_restic_and_keeps_the_end(
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))
         end = await server.an_end(job_id)
         nursery.cancel_scope.cancel()
-    assert (end.status, end.error) == ("cancelled", "the agent was stopped")
+    assert (end.status, end.reason, end.error) == ("failed", "terminated", "the agent was stopped")
 
 
 async def test_what_is_not_allowed_is_refused(
@@ -326,7 +341,7 @@ async def test_an_unreadable_file_makes_a_partial_backup_for_who_is_not_root(
     ]  # fmt: skip
     sink = os.open(os.devnull, os.O_WRONLY)
     try:
-        from rmactors.agent.wrapping import Fds
+        from rmactors.agent.wrapped import Fds
 
         code = await run_exec(
             command, "backup", state.path, forward_signals=False, say=lambda text: None, fds=Fds(sink, sink)

@@ -6,18 +6,21 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import trio
 
-from rmactors import ids, wire
+from rmactors import ids, wire, zones
+from rmactors.agent import daemon
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.pauses import Pauses
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import AlreadyRunning, Credential, NotEnrolled, StateDir
+from tests.zone_folders import folder
 
 from .conftest import FAST
 from .faulty_wire import between
@@ -73,6 +76,78 @@ async def test_hello_says_what_the_host_is_and_how_much_follows(server: ServerDo
     assert hello.spool_id
     assert hello.timezone
     assert hello.utc_now is not None
+    assert hello.tzdata_version == zones.version() != ""
+
+
+async def test_each_hello_says_what_restic_is_now_and_a_change_is_told(
+    server: ServerDouble, enrolled: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An administrator installs restic, and updates it, while the agent runs."""
+    monkeypatch.setattr(daemon, "watch_restic", partial(daemon.watch_restic, every=0.05))
+    restic = tmp_path / "restic"
+
+    def install(version: str) -> None:
+        (tmp_path / "new").write_text(f"#!/bin/sh\necho restic {version} compiled with go\n")
+        (tmp_path / "new").chmod(0o755)
+        (tmp_path / "new").rename(restic)
+
+    def heard() -> list[tuple[object, str | None]]:
+        return [(s.hello.restic, s.hello.restic_problem) for s in server.sessions if s.hello is not None]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(AgentFile(allow=[], restic=str(restic)), enrolled.path, timings=FAST))
+        await eventually(lambda: heard() == [(None, f"{restic}: command not found")])
+        install("0.11.0")
+        await eventually(lambda: len(heard()) == 2)
+        install("0.19.1")
+        await eventually(lambda: len(heard()) == 3)
+        nursery.cancel_scope.cancel()
+    assert heard()[1:] == [
+        (wire.ResticInfo("0.11.0"), "restic 0.11.0 is older than 0.14: not supported"),
+        (wire.ResticInfo("0.19.1"), None),
+    ]
+
+
+async def test_a_restic_that_hangs_keeps_no_server_waiting_for_the_hello(
+    server: ServerDouble, enrolled: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at before there is a connection."""
+    os.mkfifo(tmp_path / "gate")
+    restic = tmp_path / "restic"
+    restic.write_text(f"#!/bin/sh\nread line < {tmp_path}/gate\necho restic 0.19.1 compiled with go\n")
+    restic.chmod(0o755)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(AgentFile(allow=[], restic=str(restic)), enrolled.path, timings=FAST))
+        await trio.to_thread.run_sync(open_and_close, tmp_path / "gate", server)
+        session = await server.an_agent()
+        nursery.cancel_scope.cancel()
+    assert session.hello is not None
+    assert session.hello.restic == wire.ResticInfo("0.19.1")
+
+
+def open_and_close(gate: Path, server: ServerDouble) -> None:
+    """Opening waits until restic reads."""
+    with gate.open("w") as open_gate:
+        assert server.sessions == []
+        open_gate.write("go on\n")
+
+
+async def test_new_time_zone_data_is_told_to_the_server(
+    server: ServerDouble, enrolled: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = folder(tmp_path / "zoneinfo", "2025b", Japan="Asia/Tokyo")
+    monkeypatch.setattr(zones, "_ours", zones.Zones(lambda: [path]))
+    monkeypatch.setattr(daemon, "watch_zones", partial(daemon.watch_zones, every=0.02))
+
+    def heard() -> list[str | None]:
+        return [s.hello.tzdata_version for s in server.sessions if s.hello is not None]
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(agent(enrolled))
+        await eventually(lambda: heard() == ["2025b"])
+        folder(path, "2026f", Japan="Asia/Tokyo")
+        await eventually(lambda: heard() == ["2025b", "2026f"])
+        nursery.cancel_scope.cancel()
 
 
 async def test_what_was_spooled_arrives_in_order_and_is_deleted_on_ack(

@@ -31,16 +31,17 @@ def work(kind: JobKind, params: dict[str, Any], agent_file: AgentFile = FILE) ->
 def test_a_backup_is_the_plans_sources_and_nothing_of_the_servers() -> None:
     found = work("backup", {"plan": "home"})
     assert found.arguments == (
-        "backup", "--json", "--host", "nas", "--exclude=*.cache", "--exclude=--dry-run", "--tag=t", "--", "/home",
-        "/etc",
+        "backup", "--json", "--host", "nas", "--exclude=*.cache", "--exclude=--dry-run",
+        "--tag=rmactors-plan:home", "--tag=t", "--", "/home", "/etc",
     )  # fmt: skip
 
 
-def test_forget_is_bound_to_this_host_and_these_sources() -> None:
+def test_forget_is_bound_to_this_host_and_the_plans_own_tag_whatever_the_paths() -> None:
     found = work("forget", {"plan": "home", "prune": True})
     assert found.arguments == (
-        "forget", "--json", "--host", "nas", "--path=/home", "--path=/etc", "--keep-daily", "7", "--prune",
+        "forget", "--json", "--host", "nas", "--tag", "rmactors-plan:home", "--group-by", "", "--keep-daily", "7",
     )  # fmt: skip
+    assert found.prune_after
 
 
 def test_check_reads_the_data_in_turn_unless_told_what_to_read() -> None:
@@ -53,9 +54,44 @@ def test_check_reads_the_data_in_turn_unless_told_what_to_read() -> None:
 def test_a_restore_lands_in_a_folder_of_its_own_below_the_one_in_the_file() -> None:
     found = work("restore", {"plan": "home", "snapshot": "0123abcd", "include": ["/home/me"]})
     assert found.restore_into == "/restored/" + "J" * 26
+    assert (found.snapshot, found.include) == ("0123abcd", ("/home/me",))
     assert found.arguments == (
-        "restore", "--json", "--target", "/restored/" + "J" * 26, "--include=/home/me", "0123abcd",
+        "restore", "--json", "--no-lock", "--target", "/restored/" + "J" * 26, "--include=/home/me",
     )  # fmt: skip
+
+
+def test_a_restore_of_everything_that_is_named_so_needs_no_pattern() -> None:
+    assert not [word for word in work("restore", {"plan": "home", "include": ["/", "/x"]}).arguments if "incl" in word]
+
+
+@pytest.mark.parametrize(
+    ("path", "becomes"),
+    [
+        ("/x/film [1080p].nfo", r"/x/film \[1080p\].nfo"),
+        ("/x/a*b?", r"/x/a\*b\?"),
+        ("/x/back\\slash", r"/x/back\\slash"),
+        ("/x//y/../z/", "/x/z"),
+        ("/x/**/y", r"/x/\*\*/y"),
+        ("//x", "/x"),
+    ],
+)
+def test_a_named_file_is_no_pattern(path: str, becomes: str) -> None:
+    assert f"--include={becomes}" in work("restore", {"plan": "home", "include": [path]}).arguments
+
+
+def test_what_only_reads_takes_no_lock() -> None:
+    for kind, params in (
+        ("snapshots", {"plan": "home"}), ("snapshots", {"repository": "main"}), ("restore", {"plan": "home"}),
+        ("diff", {"plan": "home", "from": "0123", "to": "4567"}),
+    ):  # fmt: skip
+        assert "--no-lock" in work(kind, params).arguments  # type: ignore[arg-type]
+
+
+def test_snapshots_are_the_plans_or_where_a_repository_is_named_all() -> None:
+    named = work("snapshots", {"plan": "home"}).identity
+    assert named is not None
+    assert named.selection == ("--host", "nas", "--tag", "rmactors-plan:home")
+    assert work("snapshots", {"repository": "main"}).identity is None
 
 
 def test_the_only_plan_need_not_be_named() -> None:
@@ -80,6 +116,18 @@ def test_the_only_plan_need_not_be_named() -> None:
         ("diff", {"plan": "home", "from": "0123", "to": "--x"}, "params"),
         ("diff", {"plan": "home"}, "missing `from`"),
         ("check", {"plan": "home", "read_data_subset": "1/5 --x"}, "params"),
+        (
+            "check",
+            {"plan": "home", "read_data_subset": "3/2"},
+            "read_data_subset: '3/2' must be n/m",
+        ),
+        ("check", {"plan": "home", "read_data_subset": "0/5"}, "'0/5' must be n/m"),
+        ("check", {"plan": "home", "read_data_subset": "1/257"}, "m at most 256"),
+        ("check", {"plan": "home", "read_data_subset": "0%"}, "must be above 0%"),
+        ("check", {"plan": "home", "read_data_subset": "0.0%"}, "must be above 0%"),
+        ("check", {"plan": "home", "read_data_subset": "150%"}, "at most 100%"),
+        ("check", {"plan": "home", "read_data_subset": "100.1%"}, "at most 100%"),
+        ("check", {"plan": "home", "read_data_subset": "half"}, "'half' must be n/m, like 1/5, or a percentage"),
         ("check", {"plan": "home", "repository": "main"}, "not both"),
         ("prune", {"repository": "nope"}, "no repository 'nope'"),
     ],

@@ -2,8 +2,10 @@
 
 from datetime import UTC, datetime
 
+import msgspec
+
 from rmactors import clock
-from rmactors.agent.schedules import definition, due, jitter, reconcile
+from rmactors.agent.schedules import definition, due, interval, jitter, reconcile
 from rmactors.agent.spool import Mark
 
 from .server_double import schedule
@@ -79,3 +81,49 @@ def test_jitter_delays_always_by_the_same_and_less_than_a_tenth_of_the_interval(
     _, look = due([minutely], marked(minutely, "2026-11-24T03:00"), slot, "host", 600)
     assert look is not None
     assert 0 <= look - at("2026-11-24T03:01") <= 6 * clock.SECOND
+
+
+# ---- intervals
+
+
+DAILY = schedule("laptop", cron="", every_hours=24.0)
+
+
+def test_an_interval_counts_from_the_end_of_the_last_run_and_has_no_slot() -> None:
+    marks = marked(DAILY, "2026-11-23T08:10")
+    assert due([DAILY], marks, at("2026-11-24T08:09"), "host", 15) == ([], at("2026-11-24T08:10"))
+    now = at("2026-11-24T08:10")
+    (run,), look = due([DAILY], marks, now, "host", 15)
+    assert (run.slot, run.mark, look) == (None, now, now + clock.DAY)
+
+
+def test_after_a_week_asleep_an_interval_runs_once() -> None:
+    now = at("2026-11-30T09:00")
+    runs, _ = due([DAILY], marked(DAILY, "2026-11-23T08:10"), now, "", 0)
+    assert [run.mark for run in runs] == [now]
+    assert due([DAILY], marked(DAILY, "2026-11-30T09:00"), now, "", 0)[0] == []
+
+
+def test_a_new_interval_counts_from_now_on_and_a_changed_one_from_the_last_run() -> None:
+    now = at("2026-11-24T12:00")
+    fresh, _ = reconcile([DAILY], {}, now)
+    assert [mark.slot for mark in fresh] == [now]
+    for changes in ({"every_hours": 12.0}, {"enabled": False}):
+        changed = msgspec.structs.replace(DAILY, **changes)
+        assert reconcile([changed], marked(DAILY, "2026-11-23T08:10"), now) == ([], [])
+    nightly = msgspec.structs.replace(DAILY, every_hours=None, cron="0 3 * * *")
+    assert [mark.slot for mark in reconcile([nightly], marked(DAILY, "2026-11-23T08:10"), now)[0]] == [now]
+
+
+def test_what_others_start_and_what_this_version_does_not_know_never_runs_here() -> None:
+    now = at("2026-11-24T12:00")
+    for changes in ({"mode": "external"}, {"enabled": False}, {"every_hours": None}):
+        info = msgspec.structs.replace(DAILY, **changes)  # the last: by something that a later version knows
+        assert due([info], marked(info, "2020-01-01T00:00"), now, "", 0) == ([], None)
+    info = schedule(cron="", on_calendar="daily")
+    assert due([info], marked(info, "2020-01-01T00:00"), now, "", 0) == ([], None)
+
+
+def test_an_interval_of_nothing_leaves_the_agent_time_to_breathe() -> None:
+    assert interval(1e-300) == clock.SECOND
+    assert interval(1.5) == 90 * clock.MINUTE

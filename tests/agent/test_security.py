@@ -17,7 +17,7 @@ from trio_websocket import serve_websocket
 
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.enrolment import EnrolmentFailed, enroll
-from rmactors.agent.restic_job import environment_for
+from rmactors.agent.environment import environment_for
 from rmactors.agent.settings import AgentFile, Repository
 from rmactors.agent.state import StateDir
 

@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import pytest
 import trio
 
-from rmactors import clock, wire
-from rmactors.agent.daemon import run_agent
+from rmactors import clock, wire, zones
+from rmactors.agent.daemon import run_agent, watch_zones
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import Credential, KeptSchedules, StateDir
 from rmactors.agent.timetable import Timetable
+from tests.zone_folders import folder
 
 from .conftest import FAST
 from .repositories import ResticRepository
@@ -89,6 +91,36 @@ async def test_an_external_schedule_is_only_watched(state: StateDir) -> None:
     assert taken == []
 
 
+async def test_new_time_zone_data_is_seen_while_the_agent_runs(
+    state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slot of this hour by the new data lay in the future by the old."""
+    path = folder(tmp_path / "zoneinfo", "2025b", America__Vancouver="America/Los_Angeles")
+    monkeypatch.setattr(zones, "_ours", zones.Zones(lambda: [path]))
+    daily = schedule(cron="0 3 * * *", timezone="America/Vancouver")
+    clock_now = clock.from_rfc3339("2026-11-20T10:30:00Z")
+    monkeypatch.setattr(clock, "now", lambda: clock_now)
+    state.save_schedules(KeptSchedules("H" * 26, 1, (daily,)))
+    mark(state, daily, clock_now - 12 * clock.HOUR)
+    taken: list[Due] = []
+
+    async def take(due: Due) -> None:
+        taken.append(due)
+
+    spool = Spool(state.spool_file)
+    timetable = Timetable(state, Outbox(spool), take, 0.0)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(timetable.run)
+        nursery.start_soon(lambda: watch_zones(timetable.look_again, every=0.001))
+        await trio.testing.wait_all_tasks_blocked()
+        assert taken == []
+        folder(path, "2026f", America__Vancouver="America/Phoenix")
+        await eventually(lambda: bool(taken))
+        nursery.cancel_scope.cancel()
+    spool.close()
+    assert [due.slot for due in taken] == [clock.from_rfc3339("2026-11-20T10:00:00Z")]
+
+
 async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path
 ) -> None:
@@ -114,6 +146,67 @@ async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
     spool.close()
     ends = [report for report in reports(enrolled) if isinstance(report, wire.JobFinished)]
     assert sorted((end.status, end.reason) for end in ends) == [("skipped", "skipped"), ("succeeded", "ok")]
+
+
+async def test_an_interval_counts_from_the_end_of_a_run_also_of_one_that_was_asked_for(
+    enrolled: StateDir, repository: ResticRepository, tmp_path: Path
+) -> None:
+    from rmactors.agent.livefeed import LiveFeed
+    from rmactors.agent.settings import Hooks
+    from rmactors.agent.workshop import Workshop
+
+    gate, hook = tmp_path / "gate", tmp_path / "hook"
+    hook.write_text(f"#!/bin/sh\nwhile [ ! -e {gate} ]; do sleep 0.02; done\n")
+    hook.chmod(0o755)
+    laptop = schedule("laptop", cron="", every_hours=24.0, params={"plan": "home"})
+    enrolled.save_schedules(KeptSchedules("H" * 26, 1, (laptop,)))
+    mark(enrolled, laptop, YESTERDAY - clock.MINUTE)
+    spool = Spool(enrolled.spool_file)
+    outbox = Outbox(spool)
+    workshop = Workshop(repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])}), outbox, LiveFeed())
+    workshop.schedules = {laptop.id: laptop}
+    async with trio.open_nursery() as nursery:
+        await nursery.start(workshop.run)
+        await nursery.start(Timetable(enrolled, outbox, workshop.take, 0.0).run)
+        await eventually(lambda: bool(workshop.taken_on()))
+        await workshop.take(Due(laptop, None, clock.now()))  # it has not ended: no second one, and no word about it
+        before = clock.now()
+        gate.touch()
+        await eventually(lambda: not workshop.taken_on())
+        ended = (await outbox.marks())[laptop.id].slot
+        assert ended >= before
+        await workshop.hear(wire.RunJob("J" * 26, "backup", laptop.id, {"plan": "home"}))
+        await eventually(lambda: len(reports(enrolled)) == 4 and not workshop.taken_on())
+        assert (await outbox.marks())[laptop.id].slot > ended
+        nursery.cancel_scope.cancel()
+    spool.close()
+    told = reports(enrolled)
+    assert [report.scheduled_for for report in told] == [None] * 4
+    ends = [(report.status, report.schedule_id) for report in told if isinstance(report, wire.JobFinished)]
+    assert ends == [("succeeded", laptop.id)] * 2
+
+
+async def test_when_an_interval_seems_over_the_end_that_is_in_the_spool_counts(state: StateDir) -> None:
+    laptop = schedule("laptop", cron="", every_hours=24.0)
+    state.save_schedules(KeptSchedules("H" * 26, 1, (laptop,)))
+    mark(state, laptop, YESTERDAY)
+    taken: list[Due] = []
+
+    async def take(due: Due) -> None:
+        taken.append(due)
+
+    spool = Spool(state.spool_file)
+    timetable = Timetable(state, Outbox(spool), take, 0.0)
+    timetable._marks = await Outbox(spool).marks()
+    mark(state, laptop, clock.now())  # a run ended that the timetable was not told of
+    assert await timetable._learn_ends()
+    assert not await timetable._learn_ends()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(timetable.run)
+        await trio.testing.wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
+    spool.close()
+    assert taken == []
 
 
 async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_once_and_in_order(

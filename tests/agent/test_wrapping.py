@@ -61,6 +61,9 @@ async def test_output_stdin_and_exit_code_pass_through_and_the_server_is_told(
     assert (end.status, end.reason, end.exit_code, end.error) == ("failed", "error", 7, "last words")
     assert start.job_id == end.job_id
     assert [s.hello.purpose for s in server.sessions if s.hello] == ["report"]
+    assert [s.hello.restic for s in server.sessions if s.hello] == [msgspec.UNSET], (
+        "it does not know, and does not say `null`"
+    )
     assert spooled(enrolled) == []
 
 
@@ -136,14 +139,22 @@ async def test_a_signal_reaches_the_command_and_its_end_is_passed_on(server: Ser
     assert await process.wait() == 41
     await process.stdout.aclose()
     (end,) = server.ends()
-    assert (end.status, end.reason) == ("cancelled", "cancelled")
+    assert (end.status, end.reason, end.error) == (
+        "failed",
+        "terminated",
+        "ended by SIGTERM, sent to `exec`; exit code 41",
+    )
 
 
 async def test_death_by_a_signal_is_death_by_that_signal(server: ServerDouble, enrolled: StateDir) -> None:
     done = await execute(enrolled, ["sh", "-c", "kill -KILL $$"])
     assert done.returncode == -signal.SIGKILL
     (end,) = server.ends()
-    assert (end.status, end.exit_code, end.error) == ("failed", 137, "killed by SIGKILL")
+    assert (end.status, end.exit_code, end.error) == (
+        "failed",
+        137,
+        "ended by SIGKILL, which nobody here asked for (out of memory?)",
+    )
 
 
 async def test_with_the_server_away_nothing_changes_and_the_outcome_waits(state: StateDir) -> None:
@@ -252,7 +263,8 @@ async def test_what_was_kept_is_delivered_by_the_next_run_in_order(state: StateD
 
 @pytest.mark.parametrize("gone", [1, 2])
 async def test_a_reader_that_goes_away_is_not_waited_for(state: StateDir, gone: int) -> None:
-    from rmactors.agent.wrapping import Fds, run_exec
+    from rmactors.agent.wrapped import Fds
+    from rmactors.agent.wrapping import run_exec
 
     reading, writing = os.pipe()
     os.close(reading)

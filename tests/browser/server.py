@@ -113,7 +113,8 @@ def environment(settings: Settings) -> dict[str, str]:
     """For commands that belong to this server."""
     ours = {
         "RM_LISTEN": settings.listen, "RM_AGENT_LISTEN": settings.agent_listen, "RM_DATA_DIR": settings.data_dir,
-        "RM_BASE_URL": settings.base_url, "RM_COOKIE_SECURE": "false", "RM_OUTBOUND_ALLOW": settings.outbound_allow,
+        "RM_BASE_URL": settings.base_url, "RM_COOKIE_SECURE": str(settings.cookie_secure),
+        "RM_OUTBOUND_ALLOW": settings.outbound_allow,
     }  # fmt: skip
     return {**{name: value for name, value in os.environ.items() if not name.startswith("RM_")}, **ours}
 

@@ -47,6 +47,35 @@ def test_a_schedule_is_made_corrected_run_and_deleted(site: Site, visit: Visit, 
 
 
 @SCRIPT
+def test_a_schedule_says_when_in_one_of_three_ways(site: Site, visit: Visit, script: bool) -> None:
+    visitor = visit("operator", script=script)
+    page = visitor.open(f"/hosts/{site.past.hosts['nas1']}/schedules/new")
+    name = f"Laptop {'with' if script else 'without'}"
+    page.get_by_label("Name", exact=True).fill(name)
+    expect(page.get_by_label("OnCalendar=")).to_be_hidden()
+    page.get_by_label("As a systemd timer says it").check()
+    expect(page.get_by_label("When (cron)")).to_be_hidden()
+    page.get_by_label("OnCalendar=").fill("weekly")
+    if script:
+        expect(page.locator("#cron-words")).to_contain_text("OnCalendar=weekly")
+        expect(page.locator("#cron-words time")).to_have_count(5)
+    page.get_by_role("button", name="Save schedule").click()
+    expect(page.locator("#e-on_calendar")).to_contain_text("mode external")
+    visitor.console.clear()
+    page.get_by_label("Every so many hours").check()
+    page.get_by_label("Hours", exact=True).fill("24")
+    if script:
+        expect(page.locator("#cron-words")).to_contain_text("Every 24 hours")
+    page.get_by_label("Oldest good backup, hours").fill("50")
+    page.get_by_role("button", name="Save schedule").click()
+    row = page.get_by_role("row", name=name)
+    expect(row).to_contain_text("Every 24 hours · no older than 2 d 2 h")
+    row.get_by_role("link", name=name).first.click()
+    expect(page.get_by_label("Every so many hours")).to_be_checked()
+    expect(page.get_by_label("Hours", exact=True)).to_have_value("24")
+
+
+@SCRIPT
 def test_a_host_is_renamed_given_a_new_credential_and_deleted(site: Site, visit: Visit, script: bool) -> None:
     visitor = visit("admin", script=script)
     page = visitor.open(f"/hosts/{site.past.hosts['new-box' if script else 'web-01']}")

@@ -55,6 +55,7 @@ def test_a_raise_is_exactly_this() -> None:
         (ACKNOWLEDGEMENT, "[restic-manager] [warning] nas1: backup_failed (acknowledged)"),
         (RESOLUTION, "[restic-manager] [warning] nas1: backup_failed (resolved)"),
         (REMINDER, "[restic-manager] [warning] nas1: backup_failed"),
+        (replace(REMINDER, event="alert.raised", again=True), "[restic-manager] [warning] nas1: backup_failed"),
     ],
 )
 def test_later_mails_have_an_id_of_their_own_and_point_to_the_raise(notice: Notice, subject: str) -> None:

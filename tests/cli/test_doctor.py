@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rmactors import clock, data_dir
+from rmactors import clock, data_dir, zones
 from rmactors.cli.main import main
 from rmactors.clock import MINUTE
 from rmactors.messages.writes import Pulse
@@ -77,6 +77,37 @@ def test_of_a_healthy_one_nothing_is_a_fault(patient: Patient) -> None:
     assert [text for text in said if text.endswith("is free")] == [
         f"{patient.ports['RM_LISTEN']} (pages) is free", f"{patient.ports['RM_AGENT_LISTEN']} (agents) is free",
     ]  # fmt: skip
+
+
+def test_hosts_whose_clocks_or_time_zone_data_are_not_ours_are_named(patient: Patient) -> None:
+    for name, version, offset in [
+        ("old", "1999a", None), ("new", "2999a", 91.0), ("same", zones.version(), -29.0), ("silent", None, -600.0),
+    ]:  # fmt: skip
+        host_id = patient.ledger.host(name)
+        patient.sql(
+            "UPDATE hosts SET tzdata_version = ?, clock_offset_seconds = ? WHERE id = ?", version, offset, host_id
+        )
+    code, found = patient.doctor()
+    assert code == 0
+    notes = [text for result, text in found if result == "note"]
+    ours = zones.version()
+    assert f"time zone data 1999a on old is older than here ({ours}): update tzdata there" in notes
+    assert f"time zone data 2999a on new is newer than here ({ours}): update tzdata here" in notes
+    assert [text for text in notes if text.startswith("the clock of")] == [
+        "the clock of new is 91 s ahead of this server's: let NTP keep it right",
+        "the clock of silent is 600 s behind this server's: let NTP keep it right",
+    ]
+    assert not any("on same" in text for text in notes)
+    assert any(text.startswith(f"time zone data: {ours}, ") for _, text in found)
+
+
+def test_many_wrong_clocks_are_counted(patient: Patient) -> None:
+    for number in range(7):
+        patient.ledger.host(f"nas{number}")
+    patient.sql("UPDATE hosts SET clock_offset_seconds = 3600")
+    _, found = patient.doctor()
+    assert sum(text.startswith("the clock of nas") for _, text in found) == 5
+    assert ("note", "2 more hosts have clocks that are wrong") in found
 
 
 def test_a_key_that_others_can_read(patient: Patient) -> None:

@@ -12,6 +12,22 @@ from tests.dispatch.queues import AGAIN, NEVER, OK, end, grouped, item, names, p
 # ---- one message for a raise and its end
 
 
+def test_a_resolution_tells_a_raise_that_got_worse_as_well() -> None:
+    waiting = queue()
+    waiting.add([item(1), item(2, event="alert.acknowledged"), item(3), item(4, event="alert.resolved")])
+    assert [names(parcel) for parcel in pick_all(waiting, 0)] == [["d4", "d1", "d2", "d3"]]
+
+
+def test_a_raise_that_got_worse_is_told_after_what_was_queued_before() -> None:
+    waiting = queue()
+    waiting.add([item(1), item(2, event="alert.acknowledged"), item(3)])
+    for name in ("d1", "d2", "d3"):
+        parcel = waiting.pick(0)
+        assert parcel is not None
+        assert names(parcel) == [name]
+        end(waiting, parcel, OK, 0)
+
+
 def test_a_resolution_that_is_queued_already_tells_the_raise_as_well() -> None:
     waiting = queue()
     waiting.add([item(1), item(2, event="alert.acknowledged"), item(3, event="alert.reminder")])
@@ -25,8 +41,8 @@ def test_a_resolution_that_is_queued_already_tells_the_raise_as_well() -> None:
     assert len(waiting) == 0
 
 
-@pytest.mark.parametrize("end_of_it", ["alert.acknowledged", "alert.resolved"])
-def test_a_reminder_is_needless_where_word_waits_behind_it_that_somebody_looks_after_it(end_of_it: str) -> None:
+@pytest.mark.parametrize("end_of_it", ["alert.acknowledged", "alert.resolved", "alert.raised"])
+def test_a_reminder_is_needless_where_news_of_its_alert_waits_behind_it(end_of_it: str) -> None:
     waiting = queue(takes_resolved=False)
     waiting.add([item(1), item(2, event="alert.reminder"), item(3, event=end_of_it)])
     end(waiting, waiting.pick(0), OK, 0)

@@ -2,8 +2,10 @@
 
 import resource
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, closing, contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -13,7 +15,7 @@ from rmactors.agent.connection import Timings
 from rmactors.simulate.agent import SimulatedAgent
 
 from .agents import ended, enroll_host
-from .harness import Server, away, eventually
+from .harness import Server, away, eventually, running_server
 from .sink import Sink
 
 
@@ -41,6 +43,15 @@ Trouble = Callable[[Server], AbstractContextManager[None]]
 
 def health(server: Server) -> httpx.Response:
     return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=10)
+
+
+def watched(server: Server, times: int) -> set[int]:
+    """What /healthz answered, asked so often."""
+    found = set()
+    for _ in range(times):
+        found.add(health(server).status_code)
+        time.sleep(0.05)
+    return found
 
 
 @asynccontextmanager
@@ -79,6 +90,7 @@ async def test_nothing_is_acked_that_is_not_on_disk_and_nothing_is_lost(
             )
             said = (await away(lambda: health(server))).json()
             assert said["checks"]["store"] != "ok"
+            assert said["checks"]["rules"] == "ok", "what is down is the store"
             assert len(agent.spool) == 1, "an ack without a commit is a broken promise"
             assert len(sink.requests) == 1
         with trio.fail_after(30):
@@ -89,3 +101,15 @@ async def test_nothing_is_acked_that_is_not_on_disk_and_nothing_is_lost(
     server.must_live()
     alerts = await away(lambda: server.all_items("/api/alerts"))
     assert {(alert["subject"], alert["occurrences"]) for alert in alerts} == {("plan:before", 1), ("plan:meanwhile", 1)}
+
+
+@pytest.mark.parametrize("trouble", [locked, no_room])
+def test_a_fault_is_seen_without_traffic_for_as_long_as_it_lasts_and_then_seen_to_be_over(
+    tmp_path: Path, trouble: Trouble
+) -> None:
+    # The rules' ticks commit what changes nothing: that ends well on a full disk too.
+    with running_server(tmp_path / "server", tick_seconds=0.2) as server:
+        with trouble(server):
+            eventually(lambda: health(server).status_code == 503, 60, lambda: f"still well: {health(server).text}")
+            assert watched(server, 60) == {503}, "it is not well for a moment either, while nothing can be committed"
+        eventually(lambda: health(server).status_code == 200, 60, lambda: health(server).text)

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from rmactors import wire
+from rmactors import ids, wire
 from rmactors.cli.main import main
 from rmactors.simulate.agent import SimulatedAgent
 
@@ -117,6 +117,103 @@ async def test_the_exit_code_of_a_job_that_was_waited_for_says_how_it_went(
         agent._on_job = end
         done = await typed(shared_server, "jobs", "run", credential.name, "backup", "--wait", "--json", code=code)
     assert json.loads(done.stdout)["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("words", "params"),
+    [
+        (
+            ("restore", "--plan", "home", "--snapshot", "0123abcd", "--include", "/a b", "--include", "/c"),
+            {"plan": "home", "snapshot": "0123abcd", "include": ["/a b", "/c"]},
+        ),
+        (("restore", "--plan", "home", "--target", "/srv/back"), {"plan": "home", "target": "/srv/back"}),
+        (("restore",), {}),
+        (("check", "--plan", "home", "--read-data-subset", "2/5"), {"plan": "home", "read_data_subset": "2/5"}),
+        (("check", "--repository", "main", "--read-data"), {"repository": "main", "read_data": True}),
+        (("forget", "--prune"), {"prune": True}),
+        (("forget", "--no-prune"), {"prune": False}),
+        (("diff", "--from", "0123", "--to", "4567"), {"from": "0123", "to": "4567"}),
+        (("prune", "--repository", "main"), {"repository": "main"}),
+    ],
+)
+async def test_a_job_is_told_what_its_kind_takes(
+    shared_server: Server, words: tuple[str, ...], params: dict[str, Any]
+) -> None:
+    credential = await enroll_host(shared_server, f"told-{ids.new()}")
+    job = await found(shared_server, "jobs", "run", credential.name, *words)
+    assert (job["kind"], job["params"]) == (words[0], params)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("check", "--read-data-subset", "3/2"), "n from 1 to m"),
+        (("check", "--read-data-subset", "150%"), "at most 100%"),
+        (("backup", "--snapshot", "0123abcd"), "is no parameter of backup, which takes plan"),
+        (("restore", "--include", "relative"), "absolute path"),
+        (("check", "--plan", "a", "--repository", "b"), "together"),
+        (("diff", "--from", "0123"), "is required"),
+    ],
+)
+async def test_what_a_kind_of_job_does_not_take_is_said(
+    shared_server: Server, words: tuple[str, ...], said: str
+) -> None:
+    credential = await enroll_host(shared_server, f"refused-{ids.new()}")
+    assert said in (await typed(shared_server, "jobs", "run", credential.name, *words, code=1)).stderr
+
+
+SNAPSHOTS = {
+    "snapshots_count": 2,
+    "snapshots": [
+        {"id": "aaaa1111", "time": "2026-11-22T12:00:00Z", "host": "nas1", "plan": "home", "paths": ["/home", "/etc"]},
+        {
+            "id": "bbbb2222",
+            "time": "2026-11-23T10:00:00Z",
+            "host": "nas1",
+            "paths": ["/srv\x1b[2J"],
+            "size": 18200000000,
+        },
+    ],
+}
+
+
+async def test_snapshots_are_listed_readably(shared_server: Server) -> None:
+    credential = await enroll_host(shared_server, f"snapshots-{ids.new()}")
+    async with simulated(shared_server, credential) as [agent]:
+
+        def end(job: wire.RunJob) -> None:
+            assert job.kind == "snapshots"
+            done = ended("home", "succeeded")
+            stats = msgspec.Raw(json.dumps(SNAPSHOTS).encode())
+            agent.report(
+                lambda seq: msgspec.structs.replace(done(seq), job_id=job.job_id, kind="snapshots", stats=stats)
+            )
+
+        agent._on_job = end
+        host = credential.name
+        listed = (await typed(shared_server, "jobs", "snapshots", host, "--plan", "home", TZ="UTC")).stdout.splitlines()
+        ran = (await typed(shared_server, "jobs", "run", host, "snapshots", "--wait", TZ="UTC")).stdout
+        as_json = await found(shared_server, "jobs", "snapshots", host)
+    assert listed[0].split() == ["TIME", "ID", "PLAN", "HOST", "SIZE", "PATHS"]
+    assert listed[1].split()[2:] == ["bbbb2222", "-", "nas1", "18.2", "GB", "/srv\N{REPLACEMENT CHARACTER}[2J"]
+    assert listed[2].split()[2:] == ["aaaa1111", "home", "nas1", "-", "/home,", "/etc"]
+    assert "{'id'" not in ran
+    assert '"id"' not in ran
+    assert all(line in ran.splitlines() for line in listed)
+    assert [each["id"] for each in as_json] == ["bbbb2222", "aaaa1111"]
+
+
+async def test_a_job_that_went_wrong_says_so_in_words(shared_server: Server) -> None:
+    credential = await enroll_host(shared_server, f"wrong-{ids.new()}")
+    async with simulated(shared_server, credential) as [agent]:
+
+        def end(job: wire.RunJob) -> None:
+            failed = ended("home", "failed", error="Fatal: wrong password or no key found")
+            agent.report(lambda seq: msgspec.structs.replace(failed(seq), job_id=job.job_id, kind="snapshots"))
+
+        agent._on_job = end
+        done = await typed(shared_server, "jobs", "snapshots", credential.name, code=1)
+    assert "Error: the job failed: Fatal: wrong password or no key found" in done.stderr
 
 
 async def test_a_channel_is_tested_and_its_attempts_are_read(shared_server: Server, sink: Sink) -> None:

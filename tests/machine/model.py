@@ -4,95 +4,14 @@ Written from the description of the product, not from the code: it keeps everyth
 of it again each time, where the code keeps a few numbers. Times in microseconds.
 """
 
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from statistics import median
 from typing import Literal
 
-from rmactors.clock import HOUR, MINUTE, SECOND
+from rmactors.clock import HOUR, MINUTE
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import CreateSilence, SaveSchedule
-
-LEAST_GRACE = 300 * SECOND
-CRONS = {"0 3 * * *": (24 * HOUR, 3 * HOUR), "0 * * * *": (HOUR, 0), "*/30 * * * *": (30 * MINUTE, 0)}
-"""Expression → (interval, offset), all in UTC."""
-FAILURES = {"backup": "backup_failed", "forget": "forget_failed", "prune": "prune_failed", "check": "check_failed"}
-LASTING = ("agent_offline", "stale_schedule")
-Key = tuple[str, str, str]
-"""(host, kind of alert, subject)"""
-
-
-@dataclass(eq=False)
-class Channel:
-    """What it takes: events, of hosts with a tag (None: of all), only critical ones; reminders every `remind`."""
-
-    events: tuple[str, ...]
-    tag: str | None = None
-    critical_only: bool = False
-    remind: int = 0
-
-
-@dataclass(eq=False)
-class Alert:
-    """`told` is what each channel is sent, in order, `answered` how many of those arrived or never will.
-
-    `held` channels have not been told of the raise.
-    """
-
-    key: Key
-    raised_at: int
-    seen_at: int
-    occurrences: int = 1
-    acknowledged_by: str | None = None
-    resolved_by: str | None = None
-    timeline: list[str] = field(default_factory=list)
-    told: dict[str, list[str]] = field(default_factory=dict)
-    told_at: dict[str, int] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
-    answered: Counter[str] = field(default_factory=Counter)
-    never_arrived: set[str] = field(default_factory=set)
-
-
-@dataclass
-class End:
-    """One outcome. `good` None: it says nothing."""
-
-    job: str
-    good: bool | None
-    at: int
-    spool: str | None = None
-    seq: int | None = None
-    lost: bool = False
-
-    def is_newer_than(self, other: "End") -> bool:
-        if self.spool is not None and self.spool == other.spool:
-            return (self.seq or 0) > (other.seq or 0)
-        return self.at >= other.at
-
-
-@dataclass
-class Schedule:
-    """As it was saved last, and every run of it: (slot it was for, start)."""
-
-    saved: SaveSchedule
-    runs: list[tuple[int | None, int]] = field(default_factory=list)
-    deleted: bool = False
-
-    def grace(self) -> int:
-        interval, _ = CRONS[self.saved.cron]
-        return max(round(self.saved.grace_seconds * SECOND), LEAST_GRACE, min(interval // 10, 6 * HOUR))
-
-    def missed(self, now: int) -> bool:
-        """Whether the newest slot whose grace is over had no run."""
-        interval, offset = CRONS[self.saved.cron]
-        slot = (now - self.grace() - 1 - offset) // interval * interval + offset
-        ran = any(start >= slot - MINUTE if of is None else of >= slot for of, start in self.runs)
-        return slot > self.saved.anchor_at and not ran
-
-    def slot_of(self, claimed: int | None, now: int) -> int | None:
-        """The slot that a run says it is for, if it is one and no later than the next."""
-        interval, offset = CRONS[self.saved.cron]
-        true = claimed is not None and (claimed - offset) % interval == 0 and claimed - interval <= now
-        return claimed if true else None
+from tests.machine.things import FAILURES, LASTING, Alert, Channel, End, Key, Schedule
 
 
 @dataclass
@@ -112,6 +31,14 @@ class Model:
     """Losses whose real end takes their place: nothing but losses has counted since."""
     quiet: set[Key] = field(default_factory=set)
     gone: set[str] = field(default_factory=set)
+    plans: dict[str, list[str]] = field(default_factory=dict)
+    """Those of each host, as it said."""
+    sizes: dict[Key, list[int]] = field(default_factory=dict)
+    """How many files the backups held that looked well."""
+    doubted: dict[Key, int] = field(default_factory=dict)
+    """How many the newest held that looked wrong."""
+    goods: dict[tuple[str, str, str], list[End]] = field(default_factory=dict)
+    """(host, kind of alert, plan) → every good end of that plan, in the order in which they came."""
 
     def open(self, key: Key) -> Alert | None:
         return next((alert for alert in self.alerts if alert.key == key and alert.resolved_by is None), None)
@@ -133,25 +60,18 @@ class Model:
             return False
         self.jobs[report.job_id] = "ended"
         self._ran(report)
-        key = self.key_of(report)
-        if key is None:
-            return True
         schedule = self._schedule_of(report)
-        partial_is_good = schedule is not None and schedule.saved.on_partial == "ok"
+        partial_is_good = schedule is not None and not schedule.deleted and schedule.saved.on_partial == "ok"
         good = {"succeeded": True, "partial": partial_is_good, "failed": False}.get(report.status)
-        end = End(report.job_id, good, report.finished_at, report.spool_id, report.seq)
-        given_up = self.given_up.get(key, set())
-        if report.job_id not in given_up:
-            self._outcome(key, end, report.received_at)
-            return True
-        places = [place for place, known in enumerate(self.ends[key]) if known is not None and known.job == end.job]
-        self.ends[key][places[-1]] = end
-        given_up.remove(report.job_id)
-        if self._newest(key) is end:
-            given_up.clear()
-        alert = self.open(key)
-        if alert is not None and not self._is_wrong(key):
-            self._resolve(alert, "rule", report.received_at)
+        end = End(
+            report.job_id, good, report.finished_at, report.spool_id, report.seq, plan=self._plan_of(report),
+            partial=report.status == "partial",
+        )  # fmt: skip
+        self._mark_good(report, end)
+        if report.kind in FAILURES:
+            self._happened(report, FAILURES[report.kind], end, report.received_at)
+        if (report.kind, report.status) == ("backup", "succeeded") and report.files_total is not None:
+            self._measured(report, end, report.files_total)
         return True
 
     def lose(self, loss: LostJob) -> bool:
@@ -159,25 +79,123 @@ class Model:
         if self.jobs.get(loss.job_id) != "running":
             return False
         self.jobs[loss.job_id] = "lost"
-        key = self.key_of(loss)
-        if key is not None:
-            self._outcome(key, End(loss.job_id, False, loss.at, lost=True), loss.at)
+        if loss.kind not in FAILURES:
+            return True
+        self._happened(
+            loss, FAILURES[loss.kind], End(loss.job_id, False, loss.at, lost=True, plan=self._plan_of(loss)), loss.at
+        )
         return True
 
-    def key_of(self, job: EndReport | LostJob) -> Key | None:
-        """What alert a job is about; None where no rule is about it."""
+    def key_of(self, job: EndReport | LostJob, kind: str) -> Key | None:
+        """What alert of that kind a job is about; None where its schedule is gone."""
         schedule = self._schedule_of(job)
-        if job.kind not in FAILURES or (schedule is not None and schedule.deleted):
+        if schedule is not None and schedule.deleted:
             return None
         subject = schedule.saved.schedule_id if schedule is not None else f"plan:{job.plan}" if job.plan else ""
-        return job.host_id, FAILURES[job.kind], subject
+        return job.host_id, kind, subject
 
     def _schedule_of(self, job: StartReport | EndReport | LostJob) -> Schedule | None:
         """One of another host counts as none."""
         schedule = self.schedules.get(job.schedule_id or "")
         return schedule if schedule is not None and schedule.saved.host_id == job.host_id else None
 
-    def _outcome(self, key: Key, end: End, now: int) -> None:
+    # ---- the same backup
+
+    def _plan_of(self, job: EndReport | LostJob) -> str | None:
+        schedule = self._schedule_of(job)
+        return job.plan or (schedule.plan if schedule is not None and not schedule.deleted else None)
+
+    def _runs(self, schedule: Schedule, plan: str) -> bool:
+        """Whether that is the schedule's plan: as it says, or the only one there is, or what it ran last."""
+        host = schedule.saved.host_id
+        if schedule.plan is not None:
+            return schedule.plan == plan
+        return (schedule.saved.mode == "agent" and self.plans.get(host) == [plan]) or self._ran_last(
+            (host, FAILURES[schedule.saved.kind], schedule.saved.schedule_id), plan
+        )
+
+    def _ran_last(self, key: Key, plan: str) -> bool:
+        newest = self._newest(key)
+        return newest is not None and newest.plan == plan
+
+    def _happened(self, job: EndReport | LostJob, kind: str, end: End, now: int) -> None:
+        """A job ended or was lost: what it means for each subject that it is about."""
+        host = job.host_id
+        of_schedule, own = self._schedule_of(job) is not None, self.key_of(job, kind)
+        unclaimed = not of_schedule and own is not None and self.open(own) is None
+        others: list[Key] = []
+        for key in self._about(host, kind, end):
+            schedule = self.schedules.get(key[2])
+            differs = schedule is not None and end.partial and end.good != (schedule.saved.on_partial == "ok")
+            joins = unclaimed and self.open(key) is not None
+            known = schedule is None or key in self.ends
+            wanted = {None: False, True: known, False: joins}[end.good] and not differs
+            if key != own and (wanted or self._is_end_of_loss(key, end)):
+                others.append(key)
+        is_told = not of_schedule and any(self.open(key) for key in others)
+        if own is not None:
+            if end.good is False and not any(known and known.good is not None for known in self.ends.get(own, ())):
+                before = self.goods.get((host, kind, end.plan or ""), []) if of_schedule else []
+                if all(end.is_newer_than(good) for good in self._newest_of(before)):
+                    self.ends[own] = [*self.ends.get(own, ()), *before]
+                    self._outcome(own, end, now, not is_told)
+            else:
+                self._outcome(own, end, now, not is_told)
+        for key in others:
+            self._outcome(key, end, now, False)
+        if end.good and end.plan:
+            self.goods.setdefault((host, kind, end.plan), []).append(end)
+
+    def _about(self, host: str, kind: str, end: End) -> list[Key]:
+        """Every subject that an outcome may be about, beside its own."""
+        found = [key for key in self.given_up if key[:2] == (host, kind) and self._is_end_of_loss(key, end)]
+        if end.plan is not None:
+            found.append((host, kind, f"plan:{end.plan}"))
+            found += [
+                (host, kind, schedule_id)
+                for schedule_id, schedule in self.schedules.items()
+                if schedule.saved.host_id == host and not schedule.deleted
+                and (self._runs(schedule, end.plan) or self._ran_last((host, kind, schedule_id), end.plan))
+            ]  # fmt: skip
+        return list(dict.fromkeys(found))
+
+    def _mark_good(self, job: EndReport | LostJob, end: End) -> None:
+        own = self._schedule_of(job)
+        for schedule in self.schedules.values():
+            served = schedule is own or (
+                schedule.saved.host_id == job.host_id and end.plan is not None and self._runs(schedule, end.plan)
+            )
+            fits = schedule.saved.kind == job.kind and not schedule.deleted
+            if end.good and served and fits and (not end.partial or schedule.saved.on_partial == "ok"):
+                schedule.last_good_at = max(schedule.last_good_at or 0, end.at)
+
+    def _is_end_of_loss(self, key: Key, end: End) -> bool:
+        return not end.lost and end.job in self.given_up.get(key, ())
+
+    def _measured(self, report: EndReport, end: End, files: int) -> None:
+        """A backup succeeded: whether it holds about what those before it did."""
+        own = self.key_of(report, "backup_suspicious")
+        measure = (report.host_id, "backup_suspicious", f"plan:{end.plan}") if end.plan else own
+        if measure is None:
+            return
+        sizes = self.sizes.get(measure, [])[-7:]
+        usual = round(median(sizes)) if len(sizes) >= 3 else None
+        wrong = (files == 0 and usual != 0) or (usual is not None and files * 10 < usual)
+        known = [before for before in self.ends.get(measure, ()) if before is not None and before.good is not None]
+        goods = [before for before in known if before.good]
+        newest = any(all(end.is_newer_than(before) for before in self._newest_of(of)) for of in (known, goods))
+        if wrong:
+            self.doubted[measure] = files
+        elif newest:
+            self.sizes.setdefault(measure, []).append(files)
+        self._happened(report, "backup_suspicious", replace(end, good=not wrong), report.received_at)
+
+    # ---- one subject
+
+    def _outcome(self, key: Key, end: End, now: int, may_raise: bool) -> None:
+        if self._is_end_of_loss(key, end):
+            self._in_place_of_loss(key, end, now)
+            return
         before = self._newest(key)
         self.ends.setdefault(key, []).append(end)
         counts = end.good is not None and (before is None or end.is_newer_than(before))
@@ -192,8 +210,29 @@ class Model:
             self._resolve(alert, "rule", now)
         elif not end.good and alert is not None:
             alert.occurrences += 1
-        elif not end.good:
-            self._raise(key, now)
+            if alert.known_partial and not end.partial:
+                self._worsen(alert, now)
+        elif not end.good and may_raise:
+            self._raise(key, now, end.partial)
+
+    def _in_place_of_loss(self, key: Key, end: End, now: int) -> None:
+        places = [place for place, known in enumerate(self.ends[key]) if known is not None and known.job == end.job]
+        self.ends[key][places[-1]] = end
+        self.given_up[key].remove(end.job)
+        if self._newest(key) is end:
+            self.given_up[key].clear()
+        alert = self.open(key)
+        if alert is not None and not self._is_wrong(key):
+            self._resolve(alert, "rule", now)
+
+    @staticmethod
+    def _newest_of(ends: list[End]) -> list[End]:
+        """The newest, if there is one."""
+        newest: list[End] = []
+        for end in ends:
+            if not newest or end.is_newer_than(newest[0]):
+                newest = [end]
+        return newest
 
     def _newest(self, key: Key) -> End | None:
         newest = None
@@ -253,11 +292,17 @@ class Model:
         if alert.acknowledged_by is None:
             self._release(alert, now)
             alert.acknowledged_by = by
+            newest = self._newest(alert.key)
+            alert.known_partial = newest is not None and newest.partial
             alert.timeline.append("acknowledged")
             self._tell(alert, "alert.acknowledged", now)
 
     def resolve(self, alert: Alert, by: str, now: int) -> None:
         if alert.resolved_by is None:
+            newest = self._newest(alert.key)
+            measure = (*alert.key[:2], f"plan:{newest.plan}") if newest is not None and newest.plan else alert.key
+            if alert.key[1] == "backup_suspicious" and by != "beside" and measure in self.doubted:
+                self.sizes[measure] = [self.doubted.pop(measure)] * 3
             self._resolve(alert, by, now)
             if alert.key[1] in LASTING:
                 self.quiet.add(alert.key)
@@ -291,10 +336,19 @@ class Model:
 
     # ---- alerts
 
-    def _raise(self, key: Key, now: int) -> None:
-        alert = Alert(key, now, now, timeline=["raised"])
+    def _raise(self, key: Key, now: int, partial: bool = False) -> None:
+        alert = Alert(key, now, now, timeline=["raised"], known_partial=partial)
         self.alerts.append(alert)
         self._tell(alert, "alert.raised", now)
+
+    def _worsen(self, alert: Alert, now: int) -> None:
+        """Nobody looks after it any more, and whoever would hear of a new alert hears of this one again."""
+        alert.known_partial, alert.acknowledged_by = False, None
+        alert.timeline.append("worsened")
+        alert.held.clear()
+        self._tell(alert, "alert.raised", now)
+        if not self._is_silenced(alert, now):
+            alert.told_at.update({name: now for name in self.channels if self._takes(name, "alert.raised", alert)})
 
     def _resolve(self, alert: Alert, by: str, now: int) -> None:
         self._release(alert, now)
@@ -312,8 +366,10 @@ class Model:
             alert.timeline.append("silenced")
             return
         for name in takers:
-            got_raise = "alert.raised" in alert.told.get(name, ()) and name not in alert.never_arrived
-            if name not in alert.held and (not silent or (event == "alert.resolved" and got_raise)):
+            got_raise = alert.told.get(name, []).count("alert.raised") > alert.never_arrived[name]
+            if name in alert.held and not got_raise:
+                continue
+            if not silent or (event == "alert.resolved" and got_raise):
                 alert.told.setdefault(name, []).append(event)
 
     def release(self, now: int) -> None:

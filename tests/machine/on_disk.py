@@ -2,7 +2,8 @@
 
 from collections import Counter, defaultdict
 
-from tests.machine.model import LASTING, Alert, Key, Model
+from tests.machine.model import Model
+from tests.machine.things import LASTING, Alert, Key
 from tests.store.ledger import Ledger
 
 
@@ -26,6 +27,8 @@ def compare(ledger: Ledger, model: Model, channels: dict[str, str]) -> None:
     _compare_alerts(ledger, alerts)
     _compare_notices(ledger, alerts, {channel_id: name for name, channel_id in channels.items()})
     _compare_jobs(ledger, model)
+    last_good = dict(ledger.rows("SELECT id, last_good_at FROM schedules"))
+    assert last_good == {of: schedule.last_good_at for of, schedule in model.schedules.items()}
 
 
 def _compare_alerts(ledger: Ledger, alerts: dict[str, Alert]) -> None:

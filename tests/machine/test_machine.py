@@ -3,6 +3,7 @@
 Hypothesis makes up what happens and shortens what goes wrong. `make machine` plays far more than the tests do.
 """
 
+import json
 import logging
 import shutil
 from collections import defaultdict
@@ -48,8 +49,9 @@ from rmactors.messages.writes import (
 )
 from rmactors.vocabulary import LIFECYCLE_EVENTS
 from tests.machine.engine import Engine
-from tests.machine.model import CRONS, LASTING, Alert, Channel, Model
+from tests.machine.model import Model
 from tests.machine.on_disk import alerts_by_id, compare
+from tests.machine.things import CRONS, LASTING, Alert, Channel
 from tests.store.ledger import NOON, audit
 
 CHANNELS = {
@@ -96,7 +98,7 @@ class Machine(RuleBasedStateMachine):
         self.seqs = defaultdict[str, int](int)
         self.wrong: list[object] = []  # answers that the model would not have given
         self.answers: list[list[Answer]] = []  # of whoever still lives
-        self.to_clear: set[str] = set()  # hosts whose return is not on disk
+        self.to_clear: dict[str, int] = {}  # hosts whose return is not on disk, and when it was
         self.hello(2)
         for host in self.hosts[:2]:
             self.save_schedule(0, "0 * * * *", True, "alert", 0, host=host)
@@ -119,9 +121,19 @@ class Machine(RuleBasedStateMachine):
         host=pick, kind=st.sampled_from(["backup", "backup", "backup", "check", "restore"]), subject=pick, slot=pick,
         status=st.sampled_from(["succeeded", "failed", "failed", "partial", "cancelled", "skipped"]),
         ago=st.integers(0, 5), spool=st.sampled_from(["one", "two", None]), job=pick,
+        files=st.sampled_from([None, 100, 100, 120, 9, 0]),
     )  # fmt: skip
     def a_run_ends(
-        self, host: int, kind: Any, subject: int, slot: int, status: Any, ago: int, spool: str | None, job: int
+        self,
+        host: int,
+        kind: Any,
+        subject: int,
+        slot: int,
+        status: Any,
+        ago: int,
+        spool: str | None,
+        job: int,
+        files: int | None,
     ) -> None:
         about = self._about(host, kind, subject, slot, job)
         at = self.now - ago * 7 * MINUTE
@@ -132,6 +144,7 @@ class Machine(RuleBasedStateMachine):
         report = EndReport(
             about.host_id, about.job_id, about.kind, about.plan, about.schedule_id, about.scheduled_for, status,
             "error", None, 1, min(about.started_at, at), at, "{}", spool, seq, self.now,
+            files_total=files,
         )  # fmt: skip
         self._report(report)
 
@@ -153,23 +166,23 @@ class Machine(RuleBasedStateMachine):
             report.host_id, report.job_id, report.kind, report.plan, report.schedule_id, report.started_at, self.now,
             "its agent came back without it",
         )  # fmt: skip
-        key = self.model.key_of(loss)
-        if key is None or len(self.model.given_up.get(key, ())) < LOSSES:
+        if all(len(given_up) < LOSSES for given_up in self.model.given_up.values()):
             self._ask(
                 partial(JudgeLoss, loss), taken=lambda: self.model.lose(loss), known=lambda: not self.model.lose(loss),
                 refused=lambda: loss.host_id in self.model.gone,
             )  # fmt: skip
 
-    @rule(host=pick)
-    def hello(self, host: int) -> None:
+    @rule(host=pick, plans=st.sampled_from([(), ("home",), ("home",), ("home", "music")]))
+    def hello(self, host: int, plans: tuple[str, ...] = ()) -> None:
         host_id = one(self.hosts, host)
         if host_id in self.model.gone:
             return
         only_reports = host_id == self.hosts[2]
         self.engine.settle()
-        about = ("0.1", "nas.lan", "linux", "x86_64", "UTC", "0.14.0", "[]")
+        said = json.dumps([{"name": name} for name in plans])
+        about = ("0.1", "nas.lan", "linux", "x86_64", "UTC", "0.14.0", said)
         self.engine.ledger.commit(RecordHello(host_id, self.now, only_reports, *about))
-        self._hello(host_id, only_reports)
+        self._hello(host_id, only_reports, plans)
         self.engine.settle()
 
     @rule()
@@ -181,16 +194,17 @@ class Machine(RuleBasedStateMachine):
         with self.engine.ledger.locked():
             self.engine.say(HostReturned(host_id, self.now))
             if self.engine.under_way:
-                self.to_clear.add(host_id)
+                self.to_clear.setdefault(host_id, self.now)
                 self.engine.write()
         self.model.online[host_id] = self.now
 
-    def _hello(self, host_id: str, only_reports: bool) -> None:
-        self.engine.say(HostReturned(host_id, self.now, only_reports))
+    def _hello(self, host_id: str, only_reports: bool, plans: tuple[str, ...]) -> None:
+        self.engine.say(HostReturned(host_id, self.now, only_reports, None if only_reports else plans))
         if only_reports:
             self.model.online[host_id] = 0
         else:
             self.model.online[host_id] = self.now
+            self.model.plans[host_id] = list(plans)
             self.model.clear((host_id, "agent_offline", ""), self.now)
 
     @rule(host=st.integers(0, 1))
@@ -276,9 +290,19 @@ class Machine(RuleBasedStateMachine):
     @rule(
         which=pick, cron=st.sampled_from(list(CRONS)), enabled=st.sampled_from([True, True, False]),
         on_partial=st.sampled_from(["alert", "ok"]), grace=st.sampled_from([0, 1800, 90_000]),
+        params=st.sampled_from(["{}", '{"plan": "home"}', '{"plan": "music"}']),
+        mode=st.sampled_from(["agent", "agent", "external"]),
     )  # fmt: skip
     def save_schedule(
-        self, which: int, cron: str, enabled: bool, on_partial: Any, grace: int, host: str | None = None
+        self,
+        which: int,
+        cron: str,
+        enabled: bool,
+        on_partial: Any,
+        grace: int,
+        params: str = "{}",
+        mode: Any = "agent",
+        host: str | None = None,
     ) -> None:
         known = [of for of, schedule in self.model.schedules.items() if not schedule.deleted]
         schedule_id = ids.new()
@@ -288,7 +312,7 @@ class Machine(RuleBasedStateMachine):
             schedule_id = one(known, which)
             host = self.model.schedules[schedule_id].saved.host_id
         write = SaveSchedule(
-            schedule_id, host, "Nightly", "backup", cron, "UTC", enabled, "agent", grace, 3600.0, on_partial, "{}",
+            schedule_id, host, "Nightly", "backup", cron, "UTC", enabled, mode, grace, 3600.0, on_partial, params,
             self.now, self.now, audit(),
         )  # fmt: skip
         self._change(write, lambda: self.model.save_schedule(write), refused=lambda: self._is_deleted(schedule_id))
@@ -341,9 +365,9 @@ class Machine(RuleBasedStateMachine):
         self.engine.say(Tick(self.now))
         self.engine.settle()
         self.model.tick(self.now)
-        for host_id in self.to_clear:
-            if host_id in self.model.online:
-                self.model.clear((host_id, "agent_offline", ""), self.now)
+        for host_id, at in self.to_clear.items():
+            if host_id in self.model.online:  # told as of then: a silence that began since does not hold it back
+                self.model.clear((host_id, "agent_offline", ""), at)
         self.to_clear.clear()
 
     @rule(most=st.integers(1, 4), fails=st.sampled_from([False, False, True]))
@@ -381,7 +405,7 @@ class Machine(RuleBasedStateMachine):
             alert = self._alerts()[alert_id]
             alert.answered[name] += 1
             if verdict == "dead" and event == "alert.raised":
-                alert.never_arrived.add(name)
+                alert.never_arrived[name] += 1
 
     # ---- what must be so
 
@@ -409,7 +433,7 @@ class Machine(RuleBasedStateMachine):
             return one(begun, job)
         host_id = one(self.hosts, host)
         schedule_id = one([None, None, None, *self.model.schedules], subject)
-        plan = one([None, "home"], subject // 7)
+        plan = one([None, "home", "home", "music"], subject // 7)
         scheduled_for = one([None, 0, -HOUR, HOUR, 77], slot)
         if scheduled_for is not None:
             scheduled_for += self.now // HOUR * HOUR

@@ -24,6 +24,7 @@ from rmactors.messages.writes import (
     DeleteHost,
     DeleteSchedule,
     DeleteSilence,
+    ExpectTrack,
     MarkRun,
     RaiseAlert,
     ResolveAlert,
@@ -36,7 +37,8 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
-from rmactors.rules.book import Book, Decidable, Schedule, Verdict, decide, keep, look
+from rmactors.rules.book import Decidable, decide, look
+from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.slots import Slots
 from rmactors.rules.track import EMPTY, Decision, Key
 from rmactors.vocabulary import JobEnd, JobKind
@@ -50,7 +52,7 @@ FLOOR = 300.0
 def book(**changes: object) -> Book:
     """A host with a schedule `s`, daily at 03:00, known since a month."""
     slots = Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE, None)
-    schedule = Schedule("s", "host", "Nightly", True, "alert", 3600.0, slots)
+    schedule = Schedule("s", "host", "Nightly", True, "alert", 3600.0, slots, "backup")
     return Book("host", True, False, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
 
 
@@ -257,7 +259,15 @@ def test_a_schedule_without_a_missed_slot_is_looked_at_again() -> None:
     verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
     assert verdict.writes == ()
     assert not verdict.changed
+    assert again is not None
     assert again > NOON
+
+
+def test_a_schedule_without_slots_is_not_looked_at_again() -> None:
+    interval = replace(book().schedules["s"].slots, cron=None, every_hours=24.0)
+    given = book(slots=interval)
+    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert (verdict.writes, again) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +318,10 @@ def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
     given = book()
     tell(given, end(), "alert")
     acknowledged = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
-    assert acknowledged.writes == (AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT),)
+    assert acknowledged.writes == (
+        ExpectTrack("host", "backup_failed", "s", 1),
+        AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT, False),
+    )
     twice = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
     assert twice.writes == acknowledged.writes  # the store says whether the first is on disk
     assert not twice.changed
@@ -425,3 +438,15 @@ def test_an_empty_track_takes_no_room() -> None:
     key = Key("host", "agent_offline", "")
     assert not keep(given, key, Decision(EMPTY, (), "nothing")).changed
     assert key not in given.tracks
+
+
+def test_what_the_agent_warns_of_stands_on_the_job_beside_our_own_warning() -> None:
+    request = end("succeeded")
+    warned = JudgeEnd(replace(request.report, warning="a restic in this command failed"), no_reply)
+    saved = only(tell(book(), warned).writes, SaveEnd)
+    assert isinstance(saved, SaveEnd)
+    assert saved.warning == "a restic in this command failed"
+    foreign = JudgeEnd(replace(warned.report, schedule_id="other"), no_reply)
+    both = only(tell(book(), foreign).writes, SaveEnd)
+    assert isinstance(both, SaveEnd)
+    assert both.warning == "schedule other is not one of this host's; counted as none; a restic in this command failed"

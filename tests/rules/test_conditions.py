@@ -20,7 +20,7 @@ def tell(key: Key, track: Track, step: str, fresh: str) -> Decision:
         case "clear":
             return conditions.clear(key, track, "it is over", 6)
         case "acknowledge":
-            return operators.acknowledge(track, "anna", "on it", 7, AUDIT)
+            return operators.acknowledge(key, track, "anna", "on it", 7, AUDIT)
         case _:
             return operators.resolve(key, track, "anna", "fixed", 8, AUDIT)
 
@@ -64,9 +64,9 @@ def test_a_story(key: Key, story: list[str], does: list[str]) -> None:
 def test_being_quiet_is_written_down() -> None:
     raised = conditions.hold(OFFLINE, EMPTY, "silent", 5, "a")
     resolved = operators.resolve(OFFLINE, raised.track, "anna", None, 6, AUDIT)
-    assert SaveTrack("host", "agent_offline", "", 2, None, None, True) in resolved.writes
+    assert SaveTrack("host", "agent_offline", "", 2, None, None, None, True) in resolved.writes
     cleared = conditions.clear(OFFLINE, resolved.track, "back", 7)
-    assert cleared.writes == (SaveTrack("host", "agent_offline", "", 3, None, None, False),)
+    assert cleared.writes == (SaveTrack("host", "agent_offline", "", 3, None, None, None, False),)
 
 
 def test_a_resolution_by_hand_is_an_operators_and_by_a_rule_is_the_rules() -> None:
@@ -83,7 +83,7 @@ def test_a_failure_resolved_by_hand_is_not_kept_quiet(kind: AlertKind) -> None:
     decision = operators.resolve(key, track, "anna", None, 6, AUDIT)
     assert not decision.track.quiet
     # It still counts a version on, so that what is decided next on a resolved alert fails if this one does.
-    assert SaveTrack("host", kind, "s", 4, None, None, False) in decision.writes
+    assert SaveTrack("host", kind, "s", 4, None, None, None, False) in decision.writes
 
 
 def test_a_request_about_an_alert_unknown_here_is_left_to_the_store() -> None:

@@ -5,16 +5,24 @@ A story is a list of what happened to one subject, in the order in which it was 
 an operator's. `A@5` is job A, ended in minute 5.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from rmactors.clock import MINUTE
-from rmactors.messages.writes import Audit, RaiseAlert, ResolveAlert, SaveTrack, TouchAlert
+from rmactors.messages.writes import (
+    AcknowledgeAlert,
+    Audit,
+    RaiseAlert,
+    ResolveAlert,
+    SaveTrack,
+    TouchAlert,
+    WorsenAlert,
+)
 from rmactors.rules import operators
-from rmactors.rules.outcomes import LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
-from rmactors.rules.track import EMPTY, Decision, Head, Key, Track, head_from_json
-from rmactors.vocabulary import JobEnd, OnPartial
+from rmactors.rules.outcomes import CAUSE_KEPT, LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
+from rmactors.rules.track import EMPTY, Decision, Head, Key, Track, head_from_json, head_to_json
+from rmactors.vocabulary import JobEnd, OnPartial, Reason
 
 KEY = Key("host", "backup_failed", "sched")
 AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")
@@ -55,7 +63,7 @@ class Subject:
         if step == "resolve":
             decision = operators.resolve(KEY, self.track, "anna", None, 0, AUDIT)
         elif step == "acknowledge":
-            decision = operators.acknowledge(self.track, "anna", None, 0, AUDIT)
+            decision = operators.acknowledge(KEY, self.track, "anna", None, 0, AUDIT)
         else:
             word, _, rest = step.partition(" ")
             job, _, place = rest.partition("@")
@@ -76,6 +84,12 @@ class Subject:
                 case TouchAlert():
                     self.occurrences[write.alert_id] += int(write.again)
                     did = "touches" if write.again else "corrects"
+                case WorsenAlert():
+                    assert write.notice == f"This got worse. {write.message}"
+                    assert decision.track.alert is not None
+                    assert not decision.track.alert.acknowledged
+                    self.occurrences[write.alert_id] += 1
+                    did = "worsens"
                 case ResolveAlert():
                     self.resolved[write.alert_id] = write.by
                     did = "resolves"
@@ -193,6 +207,53 @@ def test_a_story(story: list[str], does: list[str]) -> None:
 @pytest.mark.parametrize(
     ("story", "does"),
     [
+        # partial and then failed or lost is news, acknowledged or not, and is told once
+        (["partial A@1", "bad B@2", "bad C@3"], ["raises", "worsens", "touches"]),
+        (["partial A@1", "acknowledge", "bad B@2", "bad C@3"], ["raises", "nothing", "worsens", "touches"]),
+        (["partial A@1", "acknowledge", "partial B@2", "lost C@3"], ["raises", "nothing", "touches", "worsens"]),
+        (["partial A@1", "bad B@2", "good C@3", "partial D@4", "bad E@5"],
+         ["raises", "worsens", "resolves", "raises", "worsens"]),
+        # failed and lost are equally bad, and partial is no worse than either
+        (["bad A@1", "lost B@2", "bad C@3"], ["raises", "touches", "touches"]),
+        (["bad A@1", "acknowledge", "partial B@2"], ["raises", "nothing", "touches"]),
+        # it goes up and down: people know the worst already
+        (["bad A@1", "partial B@2", "bad C@3"], ["raises", "touches", "touches"]),
+        (["partial A@1", "bad B@2", "acknowledge", "partial C@3", "bad D@4"],
+         ["raises", "worsens", "nothing", "touches", "touches"]),
+        # but who acknowledges it while it is partial has acknowledged no more than that
+        (["bad A@1", "partial B@2", "acknowledge", "bad C@3"], ["raises", "touches", "nothing", "worsens"]),
+        (["partial A@1", "bad B@2", "partial C@3", "acknowledge", "bad D@4", "bad E@5"],
+         ["raises", "worsens", "touches", "nothing", "worsens", "touches"]),
+        # acknowledging it twice changes nothing
+        (["bad A@1", "acknowledge", "partial B@2", "acknowledge", "bad C@3"],
+         ["raises", "nothing", "touches", "nothing", "touches"]),
+        # what is older than the partial run makes nothing worse
+        (["partial A@5", "bad B@3"], ["raises", "nothing"]),
+        # the real end of a loss corrects it, and takes back nothing that was told
+        (["partial A@1", "lost B@5", "bad B@4", "bad C@6"], ["raises", "worsens", "corrects", "touches"]),
+        (["partial A@1", "lost B@5", "partial B@4", "bad C@6"], ["raises", "worsens", "corrects", "touches"]),
+        (["lost A@5", "partial A@4", "bad B@6"], ["raises", "corrects", "touches"]),
+        (["lost A@5", "partial A@4", "acknowledge", "bad B@6"], ["raises", "corrects", "nothing", "worsens"]),
+    ],
+)  # fmt: skip
+def test_a_story_that_gets_worse(story: list[str], does: list[str]) -> None:
+    subject = Subject()
+    assert [subject.tell(step) for step in story] == does
+
+
+def test_what_is_known_of_an_alert_is_written_with_it() -> None:
+    for word, partial in (("partial", True), ("bad", False), ("lost", False)):
+        raised = judge(KEY, EMPTY, outcome(word, "A", 1), "fresh")
+        (write,) = [write for write in raised.writes if isinstance(write, RaiseAlert)]
+        assert write.known_partial is partial
+        acknowledged = operators.acknowledge(KEY, raised.track, "anna", None, 0, AUDIT).writes[-1]
+        assert isinstance(acknowledged, AcknowledgeAlert)
+        assert acknowledged.known_partial is partial
+
+
+@pytest.mark.parametrize(
+    ("story", "does"),
+    [
         (["partial A@1"], ["nothing"]),
         (["bad A@1", "partial B@2"], ["raises", "resolves"]),
         (["lost A@5", "partial A@3"], ["raises", "resolves"]),
@@ -263,6 +324,54 @@ def test_a_failure_says_when_the_last_good_one_was() -> None:
 def test_verdicts(status: JobEnd, on_partial: OnPartial, verdict: str | None) -> None:
     word = {status: word for word, status in STATUS.items() if word != "lost"}[status]
     assert verdict_of(outcome(word, "A", 1, on_partial=on_partial)) == verdict
+
+
+def told(track: Track, job: str, minute: int, reason: Reason, error: str | None = None) -> tuple[Track, str]:
+    what = replace(outcome("bad", job, minute), reason=reason, error=error, zone="Europe/Berlin")
+    decision = judge(KEY, track, what, "fresh")
+    (message,) = [write.message for write in decision.writes if isinstance(write, RaiseAlert | TouchAlert)]
+    return decision.track, message
+
+
+def test_a_lock_that_follows_a_failure_keeps_telling_of_that_failure() -> None:
+    track, _ = told(EMPTY, "A", 1, "error", "connection lost")
+    for job, minute in (("B", 60), ("C", 120)):
+        track, message = told(track, job, minute, "locked")
+        assert "the repository's lock. It began on Thursday 1970-01-01 01:01 CET: connection lost." in message
+    track, message = told(track, "D", 180, "wrong_password")
+    assert "wrong password" in message
+    assert "It began" not in message
+    track, message = told(track, "E", 240, "locked")
+    assert "It began on Thursday 1970-01-01 04:00 CET: wrong password." in message
+    assert head_from_json(head_to_json(track.head)) == track.head
+
+
+def test_a_lock_that_nothing_came_before_is_told_as_it_is() -> None:
+    track, message = told(EMPTY, "A", 1, "locked")
+    assert "It began" not in message
+    _, message = told(track, "B", 2, "locked")
+    assert "It began" not in message
+    after_good = judge(KEY, told(EMPTY, "A", 1, "error", "gone")[0], outcome("good", "B", 2), "x").track
+    _, message = told(after_good, "C", 3, "locked")
+    assert "It began" not in message
+
+
+def test_the_real_end_of_a_loss_does_not_begin_with_the_loss() -> None:
+    lost = judge(KEY, EMPTY, outcome("lost", "A", 5), "fresh").track
+    _, message = told(lost, "A", 4, "locked")
+    assert "It began" not in message
+
+
+def test_a_long_cause_is_cut() -> None:
+    track, _ = told(EMPTY, "A", 1, "error", "x" * 5000)
+    assert track.head is not None
+    assert track.head.cause == "x" * CAUSE_KEPT
+
+
+def test_a_missing_source_is_bad_even_where_partial_is_well() -> None:
+    missing = replace(outcome("partial", "A", 1, on_partial="ok"), reason="no_source")
+    assert verdict_of(missing) == "bad"
+    assert judge(KEY, EMPTY, missing, "fresh").why == "bad: raises"
 
 
 @pytest.mark.parametrize(

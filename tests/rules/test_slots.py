@@ -1,5 +1,6 @@
 """Whether a slot was missed: times are UTC, zones are what is tested. Europe/Berlin is UTC+1, in summer UTC+2."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -178,3 +179,85 @@ def test_a_run_for_the_newest_slot_is_always_enough(expr: str, now: int, early: 
     assert newest is not None
     assert missed(Slots(expr, "Europe/Berlin", 0, 0.0, newest, None), now, FLOOR) is None
     assert missed(Slots(expr, "Europe/Berlin", 0, 0.0, None, newest - early), now, FLOOR) is None
+
+
+# ---- systemd, and what it does not do
+
+
+def systemds(expr: str, zone: str, run: str, **changes: object) -> Slots:
+    """A schedule by cron that something on the host starts, last at `run`."""
+    given = Slots(expr, zone, at("2026-01-01"), 0.0, None, at(run), external=True)
+    return replace(given, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("given", "now", "expected"),
+    [
+        # Europe/Berlin, 25 October: systemd's hourly timer runs at 02:00 CEST (00:00Z) and then at 03:00 CET (02:00Z)
+        (systemds("0 * * * *", "Europe/Berlin", "2026-10-25T00:00:20"), "2026-10-25T01:59", None),
+        (systemds("0 * * * *", "Europe/Berlin", "2026-10-25T00:00:20"), "2026-10-25T02:05", None),
+        (systemds("0 * * * *", "Europe/Berlin", "2026-10-25T00:00:20"), "2026-10-25T02:07", "2026-10-25T02:00"),
+        # a true miss is seen in that night too
+        (systemds("0 * * * *", "Europe/Berlin", "2026-10-24T23:00:20"), "2026-10-25T00:07", "2026-10-25T00:00"),
+        (systemds("0 * * * *", "Europe/Berlin", "2026-10-24T23:00:20"), "2026-10-25T01:07", "2026-10-25T01:00"),
+        # finer ones: 02:45 CEST is the last before 03:00 CET
+        (systemds("*/15 * * * *", "Europe/Berlin", "2026-10-25T00:45:20"), "2026-10-25T01:55", None),
+        (systemds("*/15 * * * *", "Europe/Berlin", "2026-10-25T00:30:20"), "2026-10-25T01:55", "2026-10-25T01:45"),
+        (systemds("0 */2 * * *", "Europe/Berlin", "2026-10-25T00:00:20"), "2026-10-25T02:55", None),
+        # clocks go back by half an hour: 01:30 and 01:45 come twice, at 14:30Z and at 15:00Z
+        (systemds("*/15 * * * *", "Australia/Lord_Howe", "2026-04-04T14:45:20"), "2026-04-04T15:25", None),
+        (
+            systemds("*/15 * * * *", "Australia/Lord_Howe", "2026-04-04T14:30:20"),
+            "2026-04-04T15:25",
+            "2026-04-04T15:15",
+        ),
+        # the agent goes by cron's hours, both of them
+        (
+            systemds("0 * * * *", "Europe/Berlin", "2026-10-25T00:00:20", external=False),
+            "2026-10-25T01:59",
+            "2026-10-25T01:00",
+        ),
+        # as systemd writes it, there is no slot in the second hour
+        (
+            systemds("", "Europe/Berlin", "2026-10-25T00:00:20", cron=None, on_calendar="hourly"),
+            "2026-10-25T01:59",
+            None,
+        ),
+        (
+            systemds("", "Europe/Berlin", "2026-10-24T23:00:20", cron=None, on_calendar="hourly"),
+            "2026-10-25T01:59",
+            "2026-10-25T00:00",
+        ),
+        # and none in the hour that is missing
+        (
+            systemds("", "Europe/Berlin", "2026-03-28T01:30:20", cron=None, on_calendar="02:30"),
+            "2026-03-29T23:00",
+            None,
+        ),
+        # its weekly is on Monday, cron's @weekly on Sunday
+        (systemds("", "UTC", "2026-11-16T00:00:20", cron=None, on_calendar="weekly"), "2026-11-22T23:00", None),
+        (systemds("", "UTC", "2026-11-16T00:00:20", cron=None, on_calendar="weekly"), "2026-11-23T07:00", "2026-11-23"),
+        (systemds("@weekly", "UTC", "2026-11-16T00:00:20"), "2026-11-22T23:00", "2026-11-22"),
+    ],
+)
+def test_what_systemd_starts(given: Slots, now: str, expected: str | None) -> None:
+    assert missed(given, at(now), FLOOR) == (at(expected) if expected else None)
+
+
+def test_an_interval_has_no_slots_to_miss() -> None:
+    given = systemds("", "UTC", "2026-01-01", cron=None, every_hours=24.0)
+    now = at("2026-11-23T12:00")
+    assert missed(given, now, FLOOR) is None
+    assert look_again(given, now, FLOOR) is None
+    assert grace(given, now, FLOOR) == 300 * SECOND
+    assert mark(given, now - HOUR, now, now) == (None, now)
+
+
+def test_after_its_last_slot_a_schedule_is_looked_at_until_that_is_over_and_then_no_more() -> None:
+    given = systemds("", "UTC", "2025-12-31", cron=None, on_calendar="2026-11-23 03:00", grace_seconds=3600.0)
+    slot = at("2026-11-23T03:00")
+    assert look_again(given, slot + MINUTE, FLOOR) == slot + HOUR + 1
+    assert missed(given, slot + HOUR + 1, FLOOR) == slot
+    assert look_again(given, slot + DAY, FLOOR) is None
+    assert mark(given, slot, slot, slot + MINUTE) == (slot, None)
+    assert mark(given, slot + HOUR, slot, slot + MINUTE) == (None, slot)

@@ -1,5 +1,7 @@
 """What people read. Whole sentences, so that a change of one word is seen here."""
 
+from typing import Literal
+
 import pytest
 
 from rmactors import clock
@@ -45,6 +47,28 @@ def test_a_failure(
     assert wording.failed(kind, label, status, reason, error, code, last) == says
 
 
+def test_times_are_in_the_zone_of_the_schedule_with_its_name() -> None:
+    said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "Europe/Berlin")
+    assert said == "Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET."
+    said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "America/Los_Angeles")
+    assert said.endswith("Last good one: Friday 2026-11-20 19:00 PST.")
+    said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "No/Where")
+    assert said.endswith("Last good one: Saturday 2026-11-21 03:00 UTC.")  # still true, and better than nothing
+    assert wording.stale("Home", SATURDAY, SATURDAY - clock.DAY, "Asia/Kolkata") == (
+        "Home should have run on Saturday 2026-11-21 08:30 IST and did not start."
+        " Last run: Friday 2026-11-20 08:30 IST."
+    )
+
+
+def test_a_lock_is_told_with_what_came_before_it() -> None:
+    began = (SATURDAY, "connection lost.")
+    said = wording.failed("backup", "Nightly", "failed", "locked", None, 11, None, "Europe/Berlin", began)
+    assert said == (
+        "Nightly was not backed up: another restic holds the repository's lock."
+        " It began on Saturday 2026-11-21 04:00 CET: connection lost. No good one is known."
+    )
+
+
 @pytest.mark.parametrize(
     ("kind", "label", "status", "says"),
     [
@@ -75,3 +99,20 @@ def test_conditions() -> None:
     assert wording.stale("Home", SATURDAY, SATURDAY - clock.DAY).endswith("Last run: Friday 2026-11-20 03:00 UTC.")
     assert wording.running_again("Home") == "Home has started again."
     assert wording.not_expected("Home", "disabled") == "Home is not expected any more: the schedule was disabled."
+
+
+@pytest.mark.parametrize(
+    ("label", "what", "number", "usual", "says"),
+    [
+        ("Nightly", "files", 0, None, "Nightly was backed up, but with 0 files: is"),
+        ("Nightly", "files", 1, 12_345, "Nightly was backed up, but with 1 file (usually about 12,300): is"),
+        ("", "files", 42, 999, "This host was backed up, but with 42 files (usually about 999): is"),
+        ("x", "bytes", 1, 1000, "x was backed up, but with 1 byte (usually about 1000 bytes): is"),
+        ("x", "bytes", 1023, 5_000_000, "x was backed up, but with 1023 bytes (usually about 4.8 MiB): is"),
+        ("x", "bytes", 3_650_722_201, 10**15, "x was backed up, but with 3.4 GiB (usually about 909.5 TiB): is"),
+        ("x", "bytes", 0, 10**17, "x was backed up, but with 0 bytes (usually about 90,949.5 TiB): is"),
+    ],
+)
+def test_a_backup_that_looks_wrong(label: str, what: Literal["files", "bytes"], number: int, usual: int | None,
+                                   says: str) -> None:  # fmt: skip
+    assert wording.suspicious(label, what, number, usual).startswith(says)

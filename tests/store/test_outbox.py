@@ -5,9 +5,19 @@ from typing import Any
 
 import pytest
 
+from rmactors import ids
 from rmactors.clock import HOUR
 from rmactors.messages.notices import Attempt
-from rmactors.messages.writes import Committed, DeleteSilence, Duplicate, QueueReminders, ReleaseHeld
+from rmactors.messages.writes import (
+    Answer,
+    Committed,
+    DeleteSilence,
+    Duplicate,
+    QueueReminders,
+    ReleaseHeld,
+    Stale,
+    WorsenAlert,
+)
 from rmactors.store.memory import load_channels, load_due
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 
@@ -49,6 +59,13 @@ def test_a_notice_carries_all_that_it_tells(ledger: Ledger) -> None:
         "raised_at": NOON, "occurred_at": NOON, "actor": None, "note": None,
     }  # fmt: skip
     assert acknowledged == {**raised, "occurred_at": minute(2), "actor": "anna", "note": "on it"}
+
+
+def test_a_notice_about_a_schedule_carries_its_zone(ledger: Ledger) -> None:
+    ledger.channel()
+    host = ledger.host()
+    ledger.raise_(host, ledger.schedule(host, timezone="Europe/Berlin"))
+    assert json.loads(ledger.value("SELECT body FROM deliveries"))["zone"] == "Europe/Berlin"
 
 
 def test_a_resolution_tells_why_it_is_over(ledger: Ledger) -> None:
@@ -98,6 +115,91 @@ def test_each_channel_has_an_order_of_its_own(ledger: Ledger) -> None:
             (2,),
             (3,),
         ]
+
+
+# ---- getting worse
+
+
+def worsen(ledger: Ledger, alert_id: str, at: int = NOON) -> Answer:
+    return ledger.apply(WorsenAlert(alert_id, "It failed.", "This got worse. It failed.", at, "job"))
+
+
+def test_what_gets_worse_is_told_once_more_and_nobody_looks_after_it_any_more(ledger: Ledger) -> None:
+    ledger.channel()
+    alert = ledger.raise_(ledger.host(), message="Partly.", known_partial=True)
+    ledger.acknowledge(alert, note="on it")
+    assert isinstance(worsen(ledger, alert, minute(3)), Committed)
+    assert ledger.outbox() == [("raised", "queued"), ("acknowledged", "queued"), ("raised", "queued")]
+    assert ledger.rows("SELECT seq, pos FROM deliveries ORDER BY seq") == [(1, 1), (2, 2), (3, 3)]
+    assert ledger.timeline(alert) == ["raised", "acknowledged", "worsened"]
+    row = ledger.row("SELECT * FROM alerts")
+    assert (row["message"], row["occurrences"], row["last_seen_at"], row["job_id"]) == (
+        "It failed.",
+        2,
+        minute(3),
+        "job",
+    )
+    assert (row["acknowledged_at"], row["acknowledged_by"], row["acknowledged_note"]) == (None, None, None)
+    assert (row["known_partial"], row["created_at"], row["resolved"]) == (0, NOON, 0)
+    told = json.loads(ledger.value("SELECT body FROM deliveries WHERE seq = 3"))
+    assert (told["message"], told["raised_at"], told["occurred_at"]) == ("This got worse. It failed.", NOON, minute(3))
+    assert told["again"] is True
+    ledger.acknowledge(alert, minute(4))  # and can be acknowledged again
+    assert ledger.timeline(alert)[-1] == "acknowledged"
+
+
+def test_what_is_resolved_cannot_get_worse(ledger: Ledger) -> None:
+    alert = ledger.raise_(ledger.host())
+    ledger.resolve(alert)
+    assert isinstance(worsen(ledger, alert), Stale)
+    assert isinstance(worsen(ledger, ids.new()), Stale)
+
+
+def test_a_silence_holds_back_that_it_got_worse_and_the_end_is_told_all_the_same(ledger: Ledger) -> None:
+    ledger.channel()
+    told, resolved = ledger.raise_(ledger.host("a")), ledger.raise_(ledger.host("b"))
+    ledger.acknowledge(told)
+    ledger.silence(ends_at=minute(10))
+    for alert in (told, resolved):
+        worsen(ledger, alert, minute(5))
+    ledger.resolve(resolved, minute(6))  # its raise was told before the silence
+    assert [event for event, _ in ledger.outbox()] == ["raised", "raised", "acknowledged", "resolved"]
+    ledger.commit(ReleaseHeld(minute(9)))
+    ledger.commit(ReleaseHeld(minute(11)))
+    ledger.commit(ReleaseHeld(minute(12)))
+    assert [event for event, _ in ledger.outbox()] == ["raised", "raised", "acknowledged", "resolved", "raised"]
+    assert ledger.timeline(told) == ["raised", "acknowledged", "worsened", "silenced", "unsilenced"]
+    assert ledger.value("SELECT count(*) FROM held") == 0
+    body = json.loads(ledger.value("SELECT body FROM deliveries ORDER BY seq DESC LIMIT 1"))
+    assert (body["message"], body["again"]) == ("It failed.", True)
+
+
+def test_what_a_silence_held_back_from_the_start_is_told_once_as_it_is_then(ledger: Ledger) -> None:
+    ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    inside, after = ledger.raise_(ledger.host("a")), ledger.raise_(ledger.host("b"))
+    ledger.acknowledge(inside, minute(1))  # else nothing of it would ever be told
+    worsen(ledger, inside, minute(5))
+    worsen(ledger, after, minute(11))  # the silence is over, and the tick that tells what it held has not come
+    ledger.commit(ReleaseHeld(minute(12)))
+    assert ledger.outbox() == [("raised", "queued"), ("raised", "queued")]
+    assert ledger.timeline(inside) == ["raised", "silenced", "acknowledged", "worsened", "silenced", "unsilenced"]
+    assert ledger.timeline(after) == ["raised", "silenced", "worsened"]
+    bodies = [json.loads(body) for (body,) in ledger.rows("SELECT body FROM deliveries ORDER BY seq")]
+    assert all("again" not in body for body in bodies)  # neither channel had heard of it
+
+
+def test_reminders_begin_anew_when_it_gets_worse(ledger: Ledger) -> None:
+    ledger.channel(remind_hours=1.0)
+    ledger.channel(remind_hours=1.0, events=("alert.reminder",))
+    alert = ledger.raise_(ledger.host())
+    ledger.acknowledge(alert)
+    worsen(ledger, alert, minute(90))
+    ledger.commit(QueueReminders(minute(100)))
+    reminders = "SELECT count(*) FROM deliveries WHERE event = 'alert.reminder'"
+    assert ledger.value(reminders) == 1  # for the channel that was not told that it got worse
+    ledger.commit(QueueReminders(minute(151)))
+    assert ledger.value(reminders) == 2
 
 
 # ---- silences

@@ -73,7 +73,7 @@ def test_the_database_itself_allows_one_unresolved_alert_a_key(ledger: Ledger) -
     first = ledger.raise_(host)
     copy = (
         "INSERT INTO alerts SELECT ?, host_id, host_name, kind, subject, severity, message, 1, NULL, 1, created_at,"
-        " last_seen_at, NULL, NULL, NULL, resolved_at, NULL, NULL, resolved FROM alerts WHERE id = ?"
+        " last_seen_at, NULL, NULL, NULL, resolved_at, NULL, NULL, resolved, 0 FROM alerts WHERE id = ?"
     )
     try:
         ledger.connection.execute(copy, (ids.new(), first))
@@ -114,6 +114,22 @@ def test_a_locked_database_fails_the_batch_and_is_over_with_the_lock(tmp_path: P
     other.execute("ROLLBACK")
     answers, _ = impatient.apply([(Pulse(NOON),)])
     assert answers == [Committed((None,))]
+    impatient.close()
+    other.close()
+
+
+def test_a_proof_is_a_changed_row_on_the_disk(tmp_path: Path, ledger: Ledger) -> None:
+    log = ledger.path.with_name(f"{ledger.path.name}-wal")
+    for _ in range(3):
+        before = log.stat().st_size
+        assert ledger.writer.prove() is None
+        assert log.stat().st_size > before, "nothing was written"
+    other = sqlite3.connect(ledger.path, isolation_level=None)
+    impatient = Writer(connect(ledger.path, busy_seconds=0.01))
+    other.execute("BEGIN IMMEDIATE")
+    assert impatient.prove() == "database is locked"
+    other.execute("ROLLBACK")
+    assert impatient.prove() is None
     impatient.close()
     other.close()
 

@@ -82,6 +82,11 @@ def test_nothing_wrong_and_no_matches_are_two_things() -> None:
 
 EVENTS = [
     (TimelineEntry(NOW, "raised", message="2 packs are missing"), "Raised  | 2 packs are missing"),
+    (
+        TimelineEntry(NOW, "worsened", by="rule", message="2 packs are missing"),
+        "Got worse and was told again | 2 packs are missing",
+    ),
+    (TimelineEntry(NOW, "worsened", by="rule", message=ROW.message), "Got worse and was told again | "),
     (TimelineEntry(NOW, "acknowledged", by="dana", note="on it"), "Acknowledged by dana | “on it”"),
     (TimelineEntry(NOW, "resolved", by="rule"), "Resolved on its own | "),
     (TimelineEntry(NOW, "silenced", channel_name="ops"), "Silenced towards ops | "),

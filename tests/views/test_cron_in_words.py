@@ -5,6 +5,7 @@ import pytest
 from rmactors import clock
 from rmactors.web.views import schedules
 from rmactors.web.views.times import Moment
+from rmactors.when import When
 
 
 @pytest.mark.parametrize(
@@ -37,11 +38,11 @@ def test_common_expressions_read_as_sentences(expression: str, text: str) -> Non
 
 def test_the_next_fires_are_shown_in_the_viewers_zone() -> None:
     moment = Moment(clock.from_rfc3339("2026-11-23T12:00:00Z"))
-    fires = schedules.next_fires("0 2 * * *", "Europe/Berlin", moment, 2)
+    fires = schedules.next_fires(When("0 2 * * *", None, None, "Europe/Berlin"), moment, 2)
     assert [fire.words for fire in fires] == ["Tue 24 Nov, 01:00", "Wed 25 Nov, 01:00"]
 
 
 def test_an_expression_that_cannot_be_read_has_no_fires() -> None:
     moment = Moment(0)
-    assert schedules.next_fires("0 0 31 2 *", "UTC", moment) == []
-    assert schedules.next_fire("0 2 * * *", "Middle/Earth", 0) is None
+    assert schedules.next_fires(When("0 0 31 2 *", None, None, "UTC"), moment) == []
+    assert schedules.next_run(When("0 2 * * *", None, None, "Middle/Earth"), 0, 0) is None

@@ -53,6 +53,7 @@ SCHEDULE = ScheduleRow(
         ({}, 43, 41, "Nothing needs attention"),
         ({"backup_failed": 1}, 43, 41, "1 backup needs attention"),
         ({"backup_failed": 1, "stale_schedule": 1}, 43, 41, "2 backups need attention"),
+        ({"backup_overdue": 1, "backup_suspicious": 1}, 43, 41, "2 backups need attention"),
         ({"agent_offline": 2}, 43, 41, "2 hosts are silent"),
         ({"agent_offline": 1, "check_failed": 2}, 43, 41, "3 things need attention"),
     ],
@@ -89,9 +90,9 @@ def test_a_failed_job_says_why_and_a_good_one_what_it_did() -> None:
     names = ({"nas1".ljust(26, "0"): "nas1"}, {"S" * 26: "Nightly"})
     failed = jobs.line(job("failed", "wrong_password"), *names, MOMENT)
     assert (failed.what, failed.why, failed.took) == ("Nightly", "Wrong password", "41 s")
-    page = jobs.job_page(job("succeeded", "ok"), *names, MOMENT)
+    page = jobs.job_page(job("succeeded", "ok"), *names, MOMENT, "agent")
     assert (page.title, page.lede) == ("Nightly", "18.2 GB · 3 new files · 41 s")
-    assert jobs.job_page(job("queued"), *names, MOMENT).may_cancel
+    assert jobs.job_page(job("queued"), *names, MOMENT, "agent").may_cancel
     assert not page.may_cancel
 
 
@@ -122,7 +123,7 @@ def test_neighbouring_lines_of_one_stream_are_one_piece() -> None:
 def test_statistics_survive_whatever_an_agent_sends() -> None:
     assert stats.read("[1, 2") == {}
     assert stats.read("[1]") == {}
-    assert stats.facts(json.dumps({"data_added": 2**70, "snapshot_id": "ab12", "odd": None, "flag": True})) == [
+    assert stats.facts(json.dumps({"data_added": 2**70, "snapshot_id": "ab12", "odd": None, "list": [1]})) == [
         ("Added to the repository", "more than 1000 EB"),
         ("Snapshot", "ab12"),
     ]

@@ -1,11 +1,12 @@
 """Times, durations, sizes and states as people read them."""
 
+from typing import get_args
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from rmactors import clock
-from rmactors.vocabulary import JOB_STATUSES, SEVERITIES
+from rmactors.vocabulary import ALERT_KINDS, JOB_STATUSES, SEVERITIES, Reason
 from rmactors.web.views import measures, words
 from rmactors.web.views.times import Moment, duration, rough, zone_named
 
@@ -73,6 +74,13 @@ def test_every_state_has_a_tone_and_a_word() -> None:
     states = [words.job_status(status) for status in JOB_STATUSES] + [words.severity(name) for name in SEVERITIES]
     assert all(state.tone and state.word for state in states)
     assert words.host_status("offline", "6 h").word == "Offline · 6 h"
+
+
+def test_every_kind_of_alert_and_every_reason_has_words() -> None:
+    for kind in ALERT_KINDS:
+        assert words.alert_name(kind) != kind
+    for code in get_args(Reason):
+        assert words.reason(code) != code
 
 
 def test_a_reason_is_the_end_of_a_sentence_and_a_good_end_has_none() -> None:

@@ -1,13 +1,14 @@
 """Hosts, schedules, jobs and silences as programs see them."""
 
+from html import unescape
 from typing import Any
 
 import pytest
 
-from rmactors import clock, ids, tokens
+from rmactors import clock, ids, tokens, zones
 from rmactors.messages.reports import EndReport
 from rmactors.messages.writes import RaiseAlert, RecordHello, SaveEnd, SaveLogLines
-from tests.web.conftest import Site
+from tests.web.conftest import Site, reply
 
 SCHEDULE = {"name": "nightly", "kind": "backup", "cron": "30 2 * * *"}
 
@@ -56,11 +57,33 @@ async def test_a_host_has_the_keys_of_the_contract(site: Site) -> None:
     shown = await site.get(f"/api/hosts/{host_id}")
     assert set(shown) == {
         "id", "name", "os", "arch", "hostname", "tags", "status", "last_seen_at", "enrolled_at", "agent_version",
-        "restic_version", "plans", "schedules", "last_jobs",
+        "restic_version", "restic_problem", "clock_offset_seconds", "tzdata_version", "plans", "schedules", "last_jobs",
     }  # fmt: skip
     assert shown["last_jobs"]["backup"]["id"] == newest
     assert shown["last_jobs"]["backup"]["reason"] == "locked"
     assert (await site.get("/api/hosts"))["items"] == [shown]
+
+
+async def test_a_hosts_clock_data_and_restic_are_in_the_api_and_on_its_page(site: Site) -> None:
+    host_id = await site.enroll()
+    unknown = await site.get(f"/api/hosts/{host_id}")
+    assert [unknown[key] for key in ("clock_offset_seconds", "tzdata_version", "restic_problem")] == [None] * 3
+    hello = RecordHello(
+        host_id, site.clock(), False, "0.1", "h", "linux", "x86_64", "UTC", None, '[{"name": "home"}]',
+        91.0, "1999a", "restic: command not found",
+    )  # fmt: skip
+    await site.commit(hello)
+    schedule = {"name": "Nightly", "kind": "backup", "cron": "0 3 * * *", "timezone": "America/Vancouver"}
+    await site.post(f"/api/hosts/{host_id}/schedules", schedule)
+    shown = await site.get(f"/api/hosts/{host_id}")
+    assert (shown["clock_offset_seconds"], shown["tzdata_version"]) == (91.0, "1999a")
+    assert (shown["restic_version"], shown["restic_problem"]) == (None, "restic: command not found")
+    await site.user()
+    page = await reply(await (await site.log_in()).get(f"/hosts/{host_id}"))
+    text = unescape(page.text)
+    assert "Its clock is 91 s ahead of the server's." in text
+    assert f"Its time zone data, 1999a, is older than the server's, {zones.version()}" in text
+    assert "The agent cannot use restic: restic: command not found." in text
 
 
 async def test_a_host_is_online_then_offline(site: Site) -> None:
@@ -116,8 +139,9 @@ async def test_a_schedule_has_the_defaults_of_the_contract(site: Site) -> None:
     shown = await site.post(f"/api/hosts/{host_id}/schedules", SCHEDULE, role="operator")
     assert shown == {
         "id": shown["id"], "host_id": host_id, **SCHEDULE, "timezone": "UTC", "enabled": True, "mode": "agent",
-        "grace_seconds": 0, "max_runtime_seconds": 86400, "on_partial": "alert", "params": {},
-        "next_fire_at": shown["next_fire_at"], "last_outcome": None,
+        "grace_seconds": 0, "max_runtime_seconds": 86400, "on_partial": "alert", "params": {}, "on_calendar": None,
+        "every_hours": None, "max_age_hours": None, "policy_id": None, "next_fire_at": shown["next_fire_at"],
+        "last_outcome": None,
     }  # fmt: skip
     assert shown["next_fire_at"].endswith("T02:30:00.000Z")
     assert (await site.get(f"/api/hosts/{host_id}/schedules"))["items"] == [shown]
@@ -142,6 +166,9 @@ async def test_a_schedule_has_the_defaults_of_the_contract(site: Site) -> None:
         ({"on_partial": None}, "/on_partial"),
         ({"params": []}, "/params"),
         ({"params": {"plan": 5}}, "/params/plan"),
+        ({"kind": "check", "params": {"read_data_subset": "3/2"}}, "/params/read_data_subset"),
+        ({"kind": "check", "params": {"read_data_subset": "0%"}}, "/params/read_data_subset"),
+        ({"kind": "check", "params": {"read_data_subset": "150%"}}, "/params/read_data_subset"),
         ({"params": {"x": "y" * 20_000}}, "/params"),
         ({"enabled": 1}, "/enabled"),
         ({"colour": "red"}, "/colour"),
@@ -249,6 +276,50 @@ async def test_a_log_is_read_in_pages_from_its_first_line(site: Site) -> None:
     rest = await site.get(f"/api/jobs/{job_id}/log?limit=3&cursor={first['next_cursor']}")
     assert [item["line"] for item in first["items"] + rest["items"]] == [0, 1, 2, 3, 4]
     assert rest["next_cursor"] is None
+
+
+async def test_what_is_missing_of_a_log_is_said_once_wherever_a_page_ends(site: Site) -> None:
+    host_id = await site.enroll()
+    job_id = await ended(site, host_id)
+    numbers = [2, 3, 7, 8, 100]
+    await site.commit(SaveLogLines(host_id, job_id, tuple((n, "stdout", f"line {n}") for n in numbers)))
+    for limit in range(1, 10):
+        items: list[dict[str, object]] = []
+        cursor = ""
+        while cursor is not None:
+            page = await site.get(f"/api/jobs/{job_id}/log?limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+            assert len(page["items"]) <= limit
+            items += page["items"]
+            cursor = page["next_cursor"]
+        assert [item["text"] for item in items] == [
+            "2 lines left out", "line 2", "line 3", "3 lines left out", "line 7", "line 8", "91 lines left out",
+            "line 100",
+        ]  # fmt: skip
+        assert items[3] == {"line": None, "stream": "gap", "text": "3 lines left out"}
+
+
+async def test_a_long_log_keeps_its_head_and_its_tail(site: Site) -> None:
+    host_id = await site.enroll()
+    job_id = await ended(site, host_id)
+    for start in range(0, 25_000, 5_000):
+        lines = tuple((n, "stdout", f"line {n}") for n in range(start, start + 5_000))
+        await site.commit(SaveLogLines(host_id, job_id, lines))
+    first = await site.get(f"/api/jobs/{job_id}/log?limit=200")
+    assert first["items"][0]["text"] == "line 0"
+    cursor = first["next_cursor"]
+    for _ in range(9):
+        cursor = (page := await site.get(f"/api/jobs/{job_id}/log?limit=200&cursor={cursor}"))["next_cursor"]
+    assert page["items"][-1]["line"] == 1_999
+    behind = await site.get(f"/api/jobs/{job_id}/log?limit=200&cursor={cursor}")
+    assert behind["items"][:2] == [
+        {"line": None, "stream": "gap", "text": "5000 lines left out"},
+        {"line": 7_000, "stream": "stdout", "text": "line 7000"},
+    ]
+    await site.user()
+    client = await site.log_in()
+    page_text = await (await client.get(f"/jobs/{job_id}?all=1")).get_data(as_text=True)
+    assert '<pre class="gap">5000 lines left out</pre>' in page_text
+    assert "line 24999" in page_text
 
 
 async def test_a_job_is_called_off_once_it_is_not_over(site: Site) -> None:

@@ -163,6 +163,11 @@ async def test_a_test_send_is_one_attempt_also_on_a_disabled_channel_and_is_in_t
     assert (notice.event, notice.severity, notice.kind, notice.host_name, notice.host_id) == (
         "alert.test", "info", "test", "restic-manager", "",
     )  # fmt: skip
+    public_url = site.services.settings.public_url
+    assert notice.link == f"{public_url}/settings/notifications/{channel_id}/edit", "no alert is there to be shown"
+    await site.user()
+    browser = await site.log_in()
+    assert (await browser.get(notice.link.removeprefix(public_url))).status_code == 200
     first = (await site.get(f"/api/notifications/{channel_id}"))["last_fired_at"]
     assert first == result["fired_at"]
 

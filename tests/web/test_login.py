@@ -2,6 +2,7 @@
 
 import base64
 import re
+from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -343,3 +344,48 @@ async def test_an_api_token_has_no_sessions_and_no_password(site: Site) -> None:
     assert (await site.get("/api/sessions"))["items"] == []
     answer = await site.api("POST", "/api/account/password", {"current": "x", "new": "y"})
     assert answer.status == 403
+
+
+async def test_over_plain_http_the_login_page_says_that_the_cookie_will_be_dropped(tmp_path: Path) -> None:
+    settings = settings_for(tmp_path, cookie_secure=True, listen="0.0.0.0:8080", base_url="http://nas.lan:8080")
+    async with open_site(settings) as site:
+        await site.user()
+        lan = {"Host": "nas.lan:8080"}
+        browser = site.browser()
+        before = await (await browser.get("/login", headers=lan)).get_data(as_text=True)
+        assert "Signing in does not work over plain HTTP" in before
+        assert "RM_COOKIE_SECURE=false" in before
+        assert "Your password was right" not in before
+        answer = await browser.post("/login", form=form(), headers=lan)
+        assert answer.status_code == 303
+        came_back = await site.browser().get(
+            "/login", headers=lan | {"Cookie": "rm-signed-in=1"}
+        )  # all that a browser keeps
+        assert "Your password was right" in await came_back.get_data(as_text=True)
+        assert [c.split("=")[0] for c in answer.headers.getlist("Set-Cookie")] == ["__Host-rm", "rm-signed-in"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "headers"),
+    [
+        ({"cookie_secure": False, "listen": "0.0.0.0:8080"}, {"Host": "192.168.1.5:8080"}),
+        ({"cookie_secure": True}, {"Host": "localhost"}),  # browsers take their own machine for secure
+        ({"cookie_secure": True}, {"Host": "127.0.0.1:8080"}),
+        ({"cookie_secure": True, "base_url": "https://rm.example"}, {"Host": "rm.example"}),  # behind a proxy
+        (
+            {"cookie_secure": True, "listen": "0.0.0.0:8080", "trusted_proxies": "0.0.0.0/0"},
+            {"Host": "192.168.1.5", "X-Forwarded-Proto": "https"},
+        ),
+    ],
+)
+async def test_where_the_cookie_is_kept_the_login_page_has_nothing_to_say(
+    tmp_path: Path, settings: dict[str, object], headers: dict[str, str]
+) -> None:
+    async with open_site(settings_for(tmp_path, **settings)) as site:
+        await site.user()
+        scope = {"client": ("192.0.2.9", 1)}
+        answer = await site.browser().get("/login", headers=headers, scope_base=scope)
+        assert answer.status_code == 200
+        assert "plain HTTP" not in await answer.get_data(as_text=True)
+        signed_in = await site.browser().post("/login", form=form(), headers=headers, scope_base=scope)
+        assert len(signed_in.headers.getlist("Set-Cookie")) == 1

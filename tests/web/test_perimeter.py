@@ -33,6 +33,20 @@ def perimeter(**changes: str) -> Perimeter:
         ({"listen": "0.0.0.0:8080", "base_url": "http://nas.lan:8080"}, "nas.lan:8080", True),
         ({"listen": "192.168.1.5:8080"}, "192.168.1.5:8080", True),
         ({"listen": "192.168.1.5:8080"}, "localhost", False),
+        ({"listen": "*:8080"}, "192.168.1.5:8080", True),
+        ({"listen": "*:8080"}, "[fd00::5]:8080", True),
+        ({"listen": "*:8080"}, "localhost:8080", True),
+        ({"listen": "*:8080"}, "127.0.0.1:8080", True),
+        ({"listen": "*:8080"}, "nas.lan:8080", False),
+        ({"listen": "*:8080"}, "*:8080", False),
+        ({"listen": ":8080"}, "192.168.1.5:8080", True),
+        ({"listen": "[::]:8080"}, "[fd00::5]:8080", True),
+        ({"listen": "[::]:8080"}, "[::1]:8080", True),
+        ({"listen": "localhost:8080"}, "127.0.0.1:8080", True),
+        ({"listen": "[FD00:0::5]:8080"}, "[fd00::5]:8080", True),  # however it was written
+        ({"base_url": "http://[fd00:0::5]"}, "[fd00::5]", True),
+        ({"base_url": "https://faß.example"}, "xn--fa-hia.example", True),  # as browsers send it
+        ({"base_url": "https://faß.example"}, "fass.example", False),
     ],
 )
 def test_a_host_name_is_known_or_not(settings: dict[str, str], host: str, known: bool) -> None:
@@ -60,6 +74,22 @@ def test_a_host_name_is_known_or_not(settings: dict[str, str], host: str, known:
 )
 def test_a_request_is_cross_site_or_not(fetch_site: str | None, origin: str | None, cross: bool) -> None:
     assert perimeter().is_cross_site(fetch_site, origin, "localhost:8080") is cross
+
+
+@pytest.mark.parametrize("listen", ["*:8080", ":8080", "0.0.0.0:8080"])
+def test_a_form_sent_to_any_address_of_ours_is_no_cross_site_request(listen: str) -> None:
+    every = perimeter(listen=listen)
+    assert every.is_cross_site(None, "http://192.168.1.5:8080", "192.168.1.5:8080") is False
+    assert every.is_cross_site(None, "http://[fd00::5]:8080", "[fd00::5]:8080") is False
+    assert every.is_cross_site(None, "http://localhost:8080", "localhost:8080") is False
+    assert every.is_cross_site(None, "http://192.168.1.6:8080", "192.168.1.5:8080") is True
+    assert every.is_cross_site(None, "http://*:8080", "192.168.1.5:8080") is True
+
+
+def test_a_name_in_unicode_is_that_of_its_ascii_form() -> None:
+    ours = perimeter(base_url="https://faß.example")
+    assert ours.is_cross_site(None, "https://xn--fa-hia.example", "xn--fa-hia.example") is False
+    assert ours.is_cross_site(None, "https://fass.example", "xn--fa-hia.example") is True
 
 
 def test_behind_a_proxy_the_origin_is_that_of_the_base_url() -> None:

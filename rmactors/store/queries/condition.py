@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rmactors.disk import room
+from rmactors.rules.clocks import FAR_SECONDS
 from rmactors.store.memory import oldest_unsent
 from rmactors.store.migrations import missing
 from rmactors.store.queries.figures import Queued, queues, space
@@ -15,7 +16,8 @@ class Condition:
     """Times in microseconds, sizes in bytes.
 
     `newest_at` is when the server last wrote its pulse; `dead_open` counts dead notifications of unresolved alerts.
-    `agents` maps a version to the names of its hosts.
+    `agents` and `zone_data` map a version to the names of its hosts. `wrong_clocks` are names of hosts and how many
+    seconds theirs are ahead of the server's.
     """
 
     queues: list[Queued]
@@ -25,6 +27,8 @@ class Condition:
     users: int
     enabled_channels: int
     agents: dict[str, list[str]]
+    zone_data: dict[str, list[str]]
+    wrong_clocks: list[tuple[str, float]]
     size: int
     free: int
     log_size: int
@@ -49,6 +53,16 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
         "SELECT agent_version, name FROM hosts WHERE deleted_at IS NULL AND first_hello_at IS NOT NULL ORDER BY name"
     ):
         agents.setdefault(version, []).append(name)
+    zone_data: dict[str, list[str]] = {}
+    for version, name in db.execute(
+        "SELECT tzdata_version, name FROM hosts WHERE deleted_at IS NULL AND tzdata_version IS NOT NULL ORDER BY name"
+    ):
+        zone_data.setdefault(version, []).append(name)
+    clocks = db.execute(
+        "SELECT name, clock_offset_seconds FROM hosts WHERE deleted_at IS NULL AND abs(clock_offset_seconds) >= ?"
+        " ORDER BY name",
+        (FAR_SECONDS,),
+    ).fetchall()
     (dead,) = db.execute(
         "SELECT count(*) FROM deliveries JOIN alerts ON alerts.id = alert_id AND resolved = 0 WHERE state = 'dead'"
     ).fetchone()
@@ -64,6 +78,8 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
         users=users,
         enabled_channels=enabled,
         agents=agents,
+        zone_data=zone_data,
+        wrong_clocks=[(name, offset) for name, offset in clocks],
         size=size,
         free=free,
         log_size=room(database).log,

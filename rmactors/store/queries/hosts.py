@@ -16,7 +16,10 @@ from rmactors.vocabulary import HostStatus
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """A host that is not deleted. `tags` and `plans` are JSON lists as text."""
+    """A host that is not deleted. `tags` and `plans` are JSON lists as text.
+
+    `clock_offset_seconds` is its clock minus the server's.
+    """
 
     id: str
     name: str
@@ -34,6 +37,9 @@ class HostRow:
     last_hello_at: int | None
     first_report_at: int | None
     last_seen_at: int | None
+    clock_offset_seconds: float | None = None
+    tzdata_version: str | None = None
+    restic_problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,9 @@ class JobRow:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    line: int
+    """A line that a job wrote. Where some are missing, one with stream `gap` and no number says how many."""
+
+    line: int | None
     stream: str
     text: str
 
@@ -72,14 +74,32 @@ def jobs(
 
 
 def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogLine]:
-    """What a job wrote, from the first line on."""
+    """What a job wrote, from the first line on, with a gap wherever numbers are missing."""
     (last,) = after or (-1,)
     rows = db.execute(
         "SELECT line, stream, text FROM job_logs WHERE job_id = ? AND line > ? ORDER BY line LIMIT ?",
         (job_id, last, limit + 1),
     ).fetchall()
-    items = read(LogLine, rows[:limit])
-    return Page(items, (items[-1].line,) if len(rows) > limit else None)
+    lines = read(LogLine, rows)
+    items = with_gaps(lines, last)
+    if len(items) <= limit:
+        return Page(items, None)
+    shown, following = items[:limit], items[limit]
+    # A page that ends with a gap is followed by one that begins with a line, and does not say it again.
+    return Page(shown, (following.line - 1 if following.line is not None else shown[-1].line,))
+
+
+def with_gaps(lines: list[LogLine], last: int | None) -> list[LogLine]:
+    """The lines in order and, between them, how many are missing. `last` is the number of the line before the first;
+    None where nobody knows."""
+    items: list[LogLine] = []
+    for entry in lines:
+        assert entry.line is not None
+        if last is not None and entry.line > last + 1:
+            items.append(LogLine(None, "gap", f"{entry.line - last - 1} lines left out"))
+        items.append(entry)
+        last = entry.line
+    return items
 
 
 def last_jobs(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, dict[str, JobRow]]:

@@ -12,7 +12,9 @@ from rmactors.store.queries import jobs
 from rmactors.store.queries.hosts import HostRow
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.rows import columns, placeholders, read
-from rmactors.vocabulary import SEVERITY_OF, JobKind, JobStatus
+from rmactors.store.queries.schedules import counted_from
+from rmactors.vocabulary import SEVERITY_OF, JobKind, JobStatus, ScheduleMode
+from rmactors.when import When
 
 _CRITICAL_KINDS = [kind for kind, severity in SEVERITY_OF.items() if severity == "critical"]
 
@@ -69,16 +71,30 @@ class ListedHost(NamedTuple):
 
 
 class ListedSchedule(NamedTuple):
-    """As much of a schedule as a strip and the next slot need."""
+    """As much of a schedule as a strip and the next run need."""
 
     id: str
     host_id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str | None
+    on_calendar: str | None
+    every_hours: float | None
     timezone: str
     enabled: int
+    mode: ScheduleMode
+    created_at: int
     anchor_at: int
+    last_run_at: int | None
+    last_good_at: int | None
+
+    @property
+    def when(self) -> When:
+        return When(self.cron, self.on_calendar, self.every_hours, self.timezone)
+
+    @property
+    def counted_from(self) -> int:
+        return counted_from(self.mode, self.created_at, self.last_run_at, self.last_good_at)
 
 
 class ListedJob(NamedTuple):
@@ -253,7 +269,8 @@ def tail(db: sqlite3.Connection, job_id: str, lines: int) -> tuple[list[jobs.Log
     rows = db.execute(
         "SELECT line, stream, text FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?", (job_id, lines + 1)
     ).fetchall()
-    return read(jobs.LogLine, rows[:lines][::-1]), len(rows) > lines
+    cut = len(rows) > lines
+    return jobs.with_gaps(read(jobs.LogLine, rows[:lines][::-1]), None if cut else -1), cut
 
 
 def subject_of(db: sqlite3.Connection, job_id: str) -> str:

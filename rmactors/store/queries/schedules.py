@@ -8,17 +8,19 @@ from typing import Any
 
 from rmactors.store.queries.rows import Page, columns, placeholders, read
 from rmactors.vocabulary import JobKind, OnPartial, ScheduleMode
+from rmactors.when import When
 
 
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
-    """A schedule. Durations in seconds, `params` a JSON object as text."""
+    """A schedule, with one of `cron`, `on_calendar` and `every_hours`. Durations in seconds, `params` a JSON object as
+    text."""
 
     id: str
     host_id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str | None
     timezone: str
     enabled: int
     mode: ScheduleMode
@@ -30,6 +32,24 @@ class ScheduleRow:
     anchor_at: int
     last_run_at: int | None
     last_outcome: str | None
+    on_calendar: str | None = None
+    every_hours: float | None = None
+    max_age_hours: float | None = None
+    last_good_at: int | None = None
+
+    @property
+    def when(self) -> When:
+        return When(self.cron, self.on_calendar, self.every_hours, self.timezone)
+
+    @property
+    def counted_from(self) -> int:
+        return counted_from(self.mode, self.created_at, self.last_run_at, self.last_good_at)
+
+
+def counted_from(mode: ScheduleMode, created_at: int, last_run_at: int | None, last_good_at: int | None) -> int:
+    """From when an interval counts: the newest good end, or any run where the agent keeps it; else when it was made."""
+    newest = max(last_good_at or 0, (last_run_at or 0) if mode == "agent" else 0)
+    return newest or created_at
 
 
 _OUTCOME = (

@@ -14,7 +14,7 @@ blueprint = Blueprint("health", __name__)
 
 
 class HealthReport(msgspec.Struct):
-    """`checks` maps `store`, `rules` and `delivery` to `ok` or to what is wrong."""
+    """`checks` maps `store`, `rules` and `delivery` to `ok` or to what is wrong; whatever else is down is named too."""
 
     status: Literal["ok", "failing"]
     version: str

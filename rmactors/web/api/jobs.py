@@ -28,7 +28,7 @@ from rmactors.web.api.bodies import (
     no_body,
     one_of,
 )
-from rmactors.web.api.schedules import check_params
+from rmactors.web.api.schedules import check_job, check_params
 from rmactors.web.problems import invalid_field, not_found, settled
 
 blueprint = Blueprint("api_jobs", __name__)
@@ -102,7 +102,8 @@ async def cancel_job(job_id: str) -> Response:
 
 async def queue(host_id: str, body: JobBody) -> str:
     """The new job's id; for pages as well. Raises Problem 404 or 422."""
-    check_params(body.params)
+    params = body.params
+    check_params(params)
     if body.schedule_id is not None:
         schedule = (
             await services().reader.run(schedule_queries.schedule, body.schedule_id)
@@ -111,11 +112,14 @@ async def queue(host_id: str, body: JobBody) -> str:
         )
         if schedule is None or schedule.host_id != host_id:
             raise invalid_field("/schedule_id", "is no schedule of this host")
+        if not params and schedule.kind == body.kind:  # a run of the schedule does what the schedule says
+            params = msgspec.json.decode(schedule.params)
+    await check_job(host_id, body.kind, params)
     job_id, at = ids.new(), services().now()
     record = audit("job.queue", "job", job_id, f"{body.kind} on {host_id}")
-    params = msgspec.json.encode(body.params).decode()
+    asked = msgspec.json.encode(params).decode()
     settled(
-        await services().ask_store(QueueJob(job_id, host_id, body.kind, body.schedule_id, params, at, record)), "host"
+        await services().ask_store(QueueJob(job_id, host_id, body.kind, body.schedule_id, asked, at, record)), "host"
     )
     return job_id
 

@@ -209,7 +209,8 @@ async def remove(channel_id: str) -> None:
 async def try_now(row: ChannelRow) -> tuple[Attempt, int]:
     """One attempt at a channel and when it was made, in the log as well. Raises Problem where it cannot be logged."""
     at = services().now()
-    notice = sample("alert.test", "test", "This is a test: the channel works.", at)
+    link = f"{services().settings.public_url}/settings/notifications/{row.id}/edit"  # there is no alert to show
+    notice = sample("alert.test", "test", "This is a test: the channel works.", at, link)
     attempt = await services().try_channel(spec_of(row), notice)
     detail = "delivered" if attempt.verdict == "delivered" else "failed"
     record = audit("channel.test", "channel", row.id, detail)
@@ -222,7 +223,8 @@ def preview_of(body: ChannelBody) -> PreviewAnswer:
     """What a sample alert would send on such a channel; for pages as well."""
     spec = ChannelSpec(ids.new(), body.kind, body.name, body.config, body.default_priority)
     message = "Backup of plan home failed: the repository is locked by another process."
-    notice = sample("alert.raised", "backup_failed", message, services().now())
+    link = f"{services().settings.public_url}/alerts/{ids.new()}"
+    notice = sample("alert.raised", "backup_failed", message, services().now(), link)
     found = services().preview(spec, notice)
     if found.mail is not None:
         return PreviewAnswer(mail=found.mail)
@@ -230,13 +232,12 @@ def preview_of(body: ChannelBody) -> PreviewAnswer:
     return PreviewAnswer(request=PreviewRequest(**found.request))
 
 
-def sample(event: Event, kind: str, message: str, at: int) -> Notice:
+def sample(event: Event, kind: str, message: str, at: int, link: str) -> Notice:
     """A notice about nothing that happened."""
     alert_id, is_test = ids.new(), event == "alert.test"
     return Notice(
         ids.new(), event, alert_id, "info" if is_test else "warning", kind, "" if is_test else "plan:home",
-        "" if is_test else ids.new(), "restic-manager" if is_test else "nas1", message, at, at,
-        f"{services().settings.public_url}/alerts/{alert_id}",
+        "" if is_test else ids.new(), "restic-manager" if is_test else "nas1", message, at, at, link,
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import msgspec
 from msgspec import Meta, Raw, Struct
 
-from rmactors import clock, cron
+from rmactors import clock
 from rmactors.store.queries.accounts import AuditRow, SessionRow, TokenRow, UserRow
 from rmactors.store.queries.alerts import AlertRow, AlertStatus, Counts, TimelineEntry
 from rmactors.store.queries.channels import ChannelHealth, DeliveryRow, LogRow
@@ -64,7 +64,7 @@ class TimelineItem(Struct, omit_defaults=True):
 
     at: Time
     event: Literal[
-        "raised", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
+        "raised", "worsened", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
         "delivered", "attempt_failed", "superseded", "dead",
     ]  # fmt: skip
     by: str | None = None
@@ -116,8 +116,8 @@ class Job(Struct):
 
 
 class LogLine(Struct):
-    line: int
-    stream: Literal["stdout", "stderr"]
+    line: int | None
+    stream: Literal["stdout", "stderr", "gap"]
     text: str
 
 
@@ -126,14 +126,18 @@ class Schedule(Struct):
     host_id: str
     name: str
     kind: JobKind
-    cron: str
+    cron: str | None
+    on_calendar: str | None
+    every_hours: float | None
     timezone: str
     enabled: bool
     mode: ScheduleMode
     grace_seconds: float
     max_runtime_seconds: float
+    max_age_hours: float | None
     on_partial: OnPartial
     params: JsonObject
+    policy_id: str | None
     next_fire_at: Time | None
     last_outcome: str | None
 
@@ -150,6 +154,9 @@ class Host(Struct):
     enrolled_at: Time
     agent_version: str
     restic_version: str | None
+    restic_problem: str | None
+    clock_offset_seconds: float | None
+    tzdata_version: str | None
     plans: list[JsonObject]
     schedules: list[Schedule]
     last_jobs: dict[str, Job]
@@ -304,8 +311,9 @@ def log_line(row: LogLineRow) -> LogLine:
 
 
 def schedule(row: ScheduleRow, now: int) -> Schedule:
-    next_fire_at = clock.to_rfc3339(cron.next_fire(row.cron, row.timezone, now)) if row.enabled else None
-    return shaped(Schedule, row, params=json_object(row.params), next_fire_at=next_fire_at)
+    next_run = row.when.next_run(now, row.counted_from) if row.enabled else None
+    next_fire_at = clock.to_rfc3339(next_run) if next_run is not None else None
+    return shaped(Schedule, row, params=json_object(row.params), policy_id=None, next_fire_at=next_fire_at)
 
 
 def host(view: HostView, now: int, offline_after_seconds: float) -> Host:

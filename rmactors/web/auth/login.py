@@ -1,7 +1,7 @@
 """`/login`, the second factor on a page of its own, `/logout`, and showing the password again.
 
-Templates and what they get: `login.html` (`next`, `username`, `error`), `second_factor.html` (`next`, `error`),
-`reauthenticate.html` (`next`, `error`). `error` is a sentence or None; a refused form comes back with 422, or
+Templates and what they get: `login.html` (`next`, `username`, `error`, `notice`), `second_factor.html` (`next`,
+`error`), `reauthenticate.html` (`next`, `error`). `error` is a sentence or None; a refused form comes back with 422, or
 429 where there were too many tries.
 """
 
@@ -14,7 +14,7 @@ from rmactors.messages.writes import Refused
 from rmactors.store.queries import accounts as queries
 from rmactors.web.access import actor, actor_or_none, audit, authenticate, current_session, route, services, state
 from rmactors.web.auth import second_factor, totp
-from rmactors.web.auth.sessions import close_session, forget_cookie, open_session
+from rmactors.web.auth.sessions import close_session, forget_cookie, open_session, sign_in_notice
 from rmactors.web.problems import Problem, settled
 from rmactors.web.security import safe_next
 
@@ -140,6 +140,8 @@ async def reauthenticate() -> Response:
 
 
 async def _page(template: str, status: int, problem: Problem | None = None, **context: object) -> Response:
+    if template == "login.html":
+        context["notice"] = sign_in_notice()
     response = Response(await render_template(template, **context), status, content_type="text/html; charset=utf-8")
     if problem is not None:
         response.headers.update(problem.headers)

@@ -6,10 +6,22 @@ from rmactors import clock, ids, tokens
 from rmactors.messages.accounts import CloseSession, OpenSession, SweepSessions
 from rmactors.messages.writes import Audit
 from rmactors.store.queries.accounts import Login, SignedIn
-from rmactors.web.access import SESSION_IDLE, SESSION_LIFETIME, client_address, cookie_name, current_session, services
+from rmactors.web.access import (
+    SESSION_IDLE,
+    SESSION_LIFETIME,
+    client_address,
+    cookie_name,
+    current_session,
+    host_header,
+    services,
+    state,
+)
 from rmactors.web.problems import settled
+from rmactors.web.views.texts import _
 
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
+_SIGNED_IN = "rm-signed-in"
+"""A cookie for a minute, on the login page alone, with nothing secret in it: that somebody has just signed in here."""
 
 
 async def open_session(
@@ -46,6 +58,31 @@ async def open_session(
         httponly=True,
         samesite="Lax",
     )
+    if _cookie_is_dropped():  # one that comes back all the same: see `sign_in_notice`
+        response.set_cookie(_SIGNED_IN, "1", max_age=60, path="/login", httponly=True, samesite="Lax")
+
+
+def sign_in_notice() -> str:
+    """Why signing in here will not work, and just now did not; else empty.
+
+    A Secure cookie is not kept by a browser that came over plain HTTP, and the next page sends it back to the login
+    page. Only for who is not signed in.
+    """
+    if not _cookie_is_dropped():
+        return ""
+    tried = _SIGNED_IN in request.cookies
+    before = _("Your password was right, but your browser did not keep the session.") + " " if tried else ""
+    return before + _(
+        "Signing in does not work over plain HTTP at this address: the session cookie is for HTTPS only, and browsers"
+        " drop it. Open this page over HTTPS (RM_TLS_CERT_FILE, or a proxy that speaks TLS). On a network that you"
+        " trust, the server can be started with RM_COOKIE_SECURE=false instead."
+    )
+
+
+def _cookie_is_dropped() -> bool:
+    forwarded = request.headers.get("X-Forwarded-Proto")
+    plain = state().perimeter.is_plain(host_header(), forwarded, request.remote_addr or "")
+    return plain and services().settings.cookie_secure
 
 
 async def close_session(session: SignedIn) -> None:
@@ -56,7 +93,8 @@ async def close_session(session: SignedIn) -> None:
 
 
 def forget_cookie(response: Response) -> None:
-    """Have the browser drop the cookie."""
+    """Have the browser drop the cookies."""
+    response.delete_cookie(_SIGNED_IN, path="/login", httponly=True, samesite="Lax")
     response.delete_cookie(
         cookie_name(), path="/", secure=services().settings.cookie_secure, httponly=True, samesite="Lax"
     )

@@ -18,7 +18,7 @@ from rmactors.store.offline import commit_here
 from rmactors.store.queries import accounts as queries
 from rmactors.web.access import client_address, route, services, state
 from rmactors.web.auth import names
-from rmactors.web.auth.sessions import open_session
+from rmactors.web.auth.sessions import open_session, sign_in_notice
 from rmactors.web.problems import settled
 
 VALID_FOR = 24 * clock.HOUR
@@ -96,7 +96,9 @@ async def set_up() -> Response:
 
 
 async def _form(setup_token: str, username: str, errors: dict[str, str], status: int) -> Response:
-    html = await render_template("setup.html", setup_token=setup_token, username=username, errors=errors)
+    html = await render_template(
+        "setup.html", setup_token=setup_token, username=username, errors=errors, notice=sign_in_notice()
+    )
     return Response(html, status, content_type="text/html; charset=utf-8")
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from quart import Blueprint, Response, request
 
-from rmactors import clock
+from rmactors import clock, zones
 from rmactors.store.queries import hosts as host_queries
 from rmactors.store.queries import jobs as job_queries
 from rmactors.store.queries import pages as queries
@@ -111,7 +111,7 @@ async def run_now(host_id: str) -> Response:
     try:
         job_id = await job_acts.queue(found.host.id, _job_body(form, chosen))
     except Problem as problem:
-        return await _host_page(found, {"run": field_errors(problem).get("form", problem.detail)}, status=422)
+        return await _host_page(found, {"run": " ".join(field_errors(problem).values())}, status=422)
     return go(f"/jobs/{job_id}")
 
 
@@ -128,7 +128,7 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
     points = await read(queries.sizes, host_id, "backup", plot_of) if plot_of is not None else []
     names = await read(queries.schedule_names, [job.schedule_id for job in recent.items if job.schedule_id])
     last_good, silence = points[-1].at if points else None, services().settings.offline_after_seconds
-    view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence)
+    view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence, zones.version())
     lines = [jobs.line(job, {host_id: found.host.name}, names, now) for job in recent.items]
     return await page(
         "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,

@@ -4,6 +4,7 @@ from quart import Blueprint, Response, request
 
 from rmactors.store.queries import jobs as job_queries
 from rmactors.store.queries import pages as queries
+from rmactors.store.queries import schedules as schedule_queries
 from rmactors.store.queries.jobs import JobRow
 from rmactors.vocabulary import JOB_KINDS, JOB_STATUSES
 from rmactors.web.access import actor, is_id, route, services
@@ -50,6 +51,8 @@ async def job_detail(job_id: str) -> Response:
     everything = request.args.get("all") == "1"
     said, cut = await read(queries.tail, row.id, 200_000 if everything else _TAIL)
     hosts, schedules = await _names([row])
+    schedule = await read(schedule_queries.schedule, row.schedule_id) if row.schedule_id else None
+    mode = schedule.mode if schedule is not None else None
     now = moment()
     points = (
         await read(queries.sizes, row.host_id, "backup", await read(queries.subject_of, row.id))
@@ -58,7 +61,7 @@ async def job_detail(job_id: str) -> Response:
     )
     return await page(
         "job.html", "jobs", fragments={"job-detail": "jobs/detail.html"},
-        job=views.job_page(row, hosts, schedules, now), log=views.log_text(said), cut=cut,
+        job=views.job_page(row, hosts, schedules, now, mode), log=views.log_text(said), cut=cut,
         plot=views.plot(points, now),
         progress=views.progress(services().progress(row.id)) if row.status == "running" else None,
         may_act=actor().may("operator"),

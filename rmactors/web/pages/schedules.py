@@ -1,4 +1,4 @@
-"""Schedules of a host: making, changing and deleting one, with its cron expression in plain words."""
+"""Schedules of a host: making, changing and deleting one, with when it runs in plain words."""
 
 import json
 from collections.abc import Mapping
@@ -13,6 +13,7 @@ from rmactors.web.access import route
 from rmactors.web.api import hosts as host_acts
 from rmactors.web.api import schedules as acts
 from rmactors.web.api.bodies import convert
+from rmactors.web.api.params import plan_names
 from rmactors.web.api.schedules import ScheduleBody, ScheduleChange
 from rmactors.web.pages.rendering import field_errors, fragment, go, moment, page
 from rmactors.web.problems import Problem
@@ -23,15 +24,18 @@ from rmactors.web.views.texts import _
 blueprint = Blueprint("schedules", __name__)
 
 _NEW = {
-    "name": "", "kind": "backup", "cron": "0 2 * * *", "timezone": "UTC", "enabled": "1", "mode": "agent",
-    "grace_minutes": "0", "max_runtime_hours": "24", "on_partial": "alert", "plan": "", "params": "{}",
+    "name": "", "kind": "backup", "way": "cron", "cron": "0 2 * * *", "on_calendar": "", "every_hours": "",
+    "timezone": "UTC", "enabled": "1", "mode": "agent", "grace_minutes": "0", "max_runtime_hours": "24",
+    "max_age_hours": "", "on_partial": "alert", "plan": "", "params": "{}",
 }  # fmt: skip
 
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator")
 async def new_schedule(host_id: str) -> Response:
     host = (await host_acts.require(host_id)).host
-    return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC"}, {}, None)
+    plans = plan_names(host.plans)
+    only = plans[0] if len(plans) == 1 else ""
+    return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC", "plan": only}, {}, None)
 
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator", methods=["POST"])
@@ -47,11 +51,9 @@ async def create_schedule(host_id: str) -> Response:
 
 @route(blueprint, "/schedules/preview", role="operator")
 async def preview() -> Response:
-    """A cron expression in words and its next five fires: the part below the field."""
+    """When it runs in words, and its next five fires: the part below the fields."""
     given = request.args
-    return await fragment(
-        "schedules/words.html", cron=views.explained(given.get("cron", ""), given.get("timezone", ""), moment())
-    )
+    return await fragment("schedules/words.html", cron=views.explained_when(given.get("way", "cron"), given, moment()))
 
 
 @route(blueprint, "/schedules/<schedule_id>", role="operator")
@@ -85,8 +87,11 @@ async def delete_schedule(schedule_id: str) -> Response:
 async def _form(
     host_id: str, typed: Mapping[str, str], errors: dict[str, str], row: ScheduleRow | None, *, status: int = 200
 ) -> Response:
-    host, cron = (await host_acts.require(host_id)).host, views.explained(typed["cron"], typed["timezone"], moment())
-    plans = [str(plan.get("name", "")) for plan in json.loads(host.plans) if isinstance(plan, dict)]
+    host = (await host_acts.require(host_id)).host
+    cron = views.explained_when(typed["way"], typed, moment())
+    plans = plan_names(host.plans)
+    of_params = [text for name, text in errors.items() if name.startswith("params.") and name != "params.plan"]
+    errors = {**errors, **({"params": "; ".join(of_params)} if of_params else {})}
     return await page(
         "schedule.html", "hosts", status=status, host=host, typed=typed, errors=errors, plans=plans,
         schedule_id=row.id if row is not None else None, schedule_name=row.name if row is not None else "",
@@ -107,15 +112,23 @@ def _body(form: Mapping[str, str]) -> dict[str, Any]:
     return {
         "name": (form.get("name") or "").strip(),
         "kind": form.get("kind", ""),
-        "cron": (form.get("cron") or "").strip(),
+        **_way(form),
         "timezone": (form.get("timezone") or "UTC").strip(),
         "enabled": form.get("enabled") == "1",
         "mode": form.get("mode", "agent"),
         "grace_seconds": _number(form.get("grace_minutes", ""), 60),
         "max_runtime_seconds": _number(form.get("max_runtime_hours", ""), 3600),
+        "max_age_hours": _number(form["max_age_hours"], 1) if form.get("max_age_hours", "").strip() else None,
         "on_partial": form.get("on_partial", "alert"),
         "params": params,
     }
+
+
+def _way(form: Mapping[str, str]) -> dict[str, Any]:
+    """The way that was chosen to say when it runs; what stands in the others' fields does not count."""
+    way = form.get("way", "cron")
+    text = (form.get(way) or "").strip()
+    return {name: (_number(text, 1) if name == "every_hours" else text) if name == way else None for name in acts.WAYS}
 
 
 def _number(text: str, unit: int) -> float | str:
@@ -126,14 +139,21 @@ def _number(text: str, unit: int) -> float | str:
 
 
 def _typed(form: Mapping[str, str]) -> dict[str, str]:
-    return {**{name: form.get(name, "") for name in _NEW}, "enabled": form.get("enabled", "")}
+    return {**{name: form.get(name, "") for name in _NEW}, "way": form.get("way", "cron")}
 
 
 def _stored(row: ScheduleRow) -> dict[str, str]:
     params = json.loads(row.params)
+    way = next(name for name in acts.WAYS if getattr(row, name) is not None)
     return {
-        "name": row.name, "kind": row.kind, "cron": row.cron, "timezone": row.timezone,
-        "enabled": "1" if row.enabled else "", "mode": row.mode, "grace_minutes": f"{row.grace_seconds / 60:g}",
-        "max_runtime_hours": f"{row.max_runtime_seconds / 3600:g}", "on_partial": row.on_partial,
+        "name": row.name, "kind": row.kind, "way": way, "cron": row.cron or "", "on_calendar": row.on_calendar or "",
+        "every_hours": _hours(row.every_hours), "timezone": row.timezone, "enabled": "1" if row.enabled else "",
+        "mode": row.mode, "grace_minutes": f"{row.grace_seconds / 60:g}",
+        "max_runtime_hours": _hours(row.max_runtime_seconds / 3600), "max_age_hours": _hours(row.max_age_hours),
+        "on_partial": row.on_partial,
         "plan": str(params.get("plan", "")), "params": row.params,
     }  # fmt: skip
+
+
+def _hours(hours: float | None) -> str:
+    return "" if hours is None else f"{hours:.10g}"

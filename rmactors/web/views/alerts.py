@@ -249,6 +249,11 @@ def _entry(entry: TimelineEntry, row: AlertRow, moment: Moment) -> Entry:
         case "raised":
             changed = entry.message if entry.message != row.message else ""  # the heading has it
             return Entry(at, words.severity(row.severity).tone, _("Raised"), "", changed or "", None)
+        case "worsened":
+            changed = entry.message if entry.message != row.message else ""
+            return Entry(
+                at, words.severity(row.severity).tone, _("Got worse"), _("and was told again"), changed or "", None
+            )
         case "acknowledged":
             return Entry(at, "info", _("Acknowledged"), _by(entry.by), note, None)
         case "resolved":

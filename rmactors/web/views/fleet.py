@@ -90,24 +90,24 @@ def strips_of(
     for subject in sorted(by_subject):
         if not subject or subject.startswith("plan:"):  # else a schedule's
             name = subject.removeprefix("plan:") or _("backups")
-            days = strips.days(shown, by_subject[subject], frozenset(), moment.now, moment.now)
-            found.append(strips.strip(name, days))
+            past = strips.past(shown, by_subject[subject], frozenset(), moment.now, moment.now)
+            found.append(strips.strip(name, past))
     return found
 
 
 def strip_of(schedule: Scheduled, runs: str, shown: Window, moment: Moment) -> Strip:
     """One schedule's."""
-    due = strips.expected_days(shown, schedule.cron, schedule.timezone) if schedule.enabled else frozenset()
-    return strips.strip(schedule.name, strips.days(shown, runs, due, schedule.anchor_at, moment.now))
+    due = strips.expected_days(shown, schedule.when) if schedule.enabled else frozenset()
+    return strips.strip(schedule.name, strips.past(shown, runs, due, schedule.anchor_at, moment.now))
 
 
 def next_due(theirs: Sequence[Scheduled], moment: Moment, *, backups_only: bool) -> tuple[int, Scheduled] | None:
-    """The next slot among enabled schedules."""
+    """The next run among enabled schedules."""
     found: list[tuple[int, Scheduled]] = []
     for schedule in theirs:
         if not schedule.enabled or (backups_only and schedule.kind != "backup"):
             continue
-        at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now)
+        at = schedules.next_run(schedule.when, moment.now, schedule.counted_from)
         if at is not None:
             found.append((at, schedule))
     return min(found, key=lambda pair: pair[0], default=None)
@@ -131,11 +131,14 @@ def dashboard(found: Fleet, lines: tuple[HostLine, ...], moment: Moment) -> Dash
     )
 
 
+_ABOUT_BACKUPS: Final = ("backup_failed", "backup_overdue", "backup_suspicious", "stale_schedule")
+
+
 def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
     """How things are. `kinds` counts open alerts by kind."""
     if host_count == 0:
         return _("Let's watch your first host")
-    backups = kinds.get("backup_failed", 0) + kinds.get("stale_schedule", 0)
+    backups = sum(kinds.get(kind, 0) for kind in _ABOUT_BACKUPS)
     silent = kinds.get("agent_offline", 0)
     total = sum(kinds.values())
     if total == 0:

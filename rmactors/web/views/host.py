@@ -10,7 +10,7 @@ from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.pages import Fleet, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JobStatus
-from rmactors.web.views import fleet, jobs, schedules, words
+from rmactors.web.views import fleet, host_health, jobs, schedules, words
 from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.strips import Strip, Window
 from rmactors.web.views.texts import _, many
@@ -54,9 +54,10 @@ class ScheduleLine:
     kind_name: str
     enabled: bool
     in_words: str
-    cron: str
-    timezone: str
+    written: str
+    limit: str
     mode: str
+    by_agent: bool
     next_due: Time | None
     outcome: State | None
     strip: Strip
@@ -78,7 +79,7 @@ class PlanLine:
 
 @dataclass(frozen=True, slots=True)
 class HostPage:
-    """`facts` are (name, value)."""
+    """`facts` are (name, value), `warnings` sentences about the host itself."""
 
     id: str
     name: str
@@ -91,6 +92,7 @@ class HostPage:
     schedules: tuple[ScheduleLine, ...]
     loose_strips: tuple[Strip, ...]
     notes: tuple[Note, ...]
+    warnings: tuple[str, ...]
     kinds: tuple[tuple[str, str], ...]
 
 
@@ -98,6 +100,7 @@ _NOTES = {
     "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
     "foreign_job": _("A report about another host's job was refused."),
     "bad_report": _("A report that could not be understood was refused."),
+    "unknown_schedule": _("A run named a schedule that this host does not have."),
     "unknown_kind": _("A report about a kind of job that this server does not know was refused."),
 }
 
@@ -135,8 +138,9 @@ def host_page(
     shown: Window,
     moment: Moment,
     offline_after_seconds: float,
+    tzdata: str,
 ) -> HostPage:
-    """`last_good` is when a backup of it last ended well, or in part."""
+    """`last_good` is when a backup of it last ended well, or in part; `tzdata` the version of the server's data."""
     row = view.host
     plans = _plans(row)
     known = {schedule.name for schedule in view.schedules}
@@ -147,7 +151,7 @@ def host_page(
         state=fleet.state(view, running, moment, offline_after_seconds),
         lede=_lede(view, last_good, moment),
         alerts=many("%(n)s open alert", "%(n)s open alerts", open_alerts) if open_alerts else "",
-        facts=tuple((name, value) for name, value in _facts(row, moment) if value),
+        facts=tuple((name, value) for name, value in _facts(row, moment, tzdata) if value),
         plans=plans,
         schedules=tuple(schedule_line(schedule, runs, shown, moment) for schedule in view.schedules),
         loose_strips=tuple(
@@ -159,22 +163,24 @@ def host_page(
             Note(moment.ago(note.at), _NOTES.get(note.code, note.code.replace("_", " ").capitalize()), note.detail)
             for note in notes
         ),
+        warnings=host_health.warnings(view, tzdata),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
     )
 
 
 def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Window, moment: Moment) -> ScheduleLine:
     theirs = next((run.runs for run in runs if run.subject == schedule.id), "")
-    at = schedules.next_fire(schedule.cron, schedule.timezone, moment.now) if schedule.enabled else None
+    at = schedules.next_run(schedule.when, moment.now, schedule.counted_from) if schedule.enabled else None
     outcome = cast("JobStatus | None", schedule.last_outcome)
     return ScheduleLine(
         id=schedule.id,
         name=schedule.name,
         kind_name=words.kind_name(schedule.kind),
         enabled=bool(schedule.enabled),
-        in_words=schedules.in_words(schedule.cron),
-        cron=schedule.cron,
-        timezone=schedule.timezone,
+        in_words=schedules.in_few_words(schedule.when),
+        written=schedules.written(schedule.when),
+        limit=schedules.limit(schedule.max_age_hours),
+        by_agent=schedule.mode == "agent",
         mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
@@ -210,13 +216,15 @@ def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
     return text
 
 
-def _facts(row: HostRow, moment: Moment) -> list[tuple[str, Time | str]]:
+def _facts(row: HostRow, moment: Moment, tzdata: str) -> list[tuple[str, Time | str]]:
     return [
         (_("Host name"), row.hostname),
         (_("System"), " · ".join(filter(None, (row.os, row.arch)))),
         (_("Agent"), row.agent_version),
-        (_("restic"), row.restic_version or _("not found")),
+        (_("restic"), host_health.restic_fact(row)),
         (_("Time zone"), row.timezone or ""),
+        (_("Time zone data"), host_health.data_fact(row, tzdata)),
+        (_("Clock"), host_health.clock_fact(row)),
         (_("Last sign of life"), moment.ago(row.last_seen_at) if row.last_seen_at is not None else ""),
         (_("Enrolled"), moment.ago(row.enrolled_at)),
         (_("Id"), row.id),

@@ -7,9 +7,10 @@ from typing import Final
 from rmactors import clock
 from rmactors.store.queries.jobs import JobRow, LogLine
 from rmactors.store.queries.pages import SizePoint
-from rmactors.vocabulary import JobKind
-from rmactors.web.views import stats, times, words
+from rmactors.vocabulary import JobKind, ScheduleMode
+from rmactors.web.views import snapshots, stats, times, words
 from rmactors.web.views.measures import size
+from rmactors.web.views.snapshots import Snapshots
 from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time
 from rmactors.web.views.words import State
@@ -51,6 +52,7 @@ class JobPage:
     cancel_asked: bool
     running: bool
     again: tuple[tuple[str, str], ...]
+    snapshots: Snapshots | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,10 @@ def what(row: JobRow, schedules: Mapping[str, str]) -> str:
     return row.plan or ""
 
 
-def job_page(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], moment: Moment) -> JobPage:
+def job_page(
+    row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], moment: Moment, mode: ScheduleMode | None
+) -> JobPage:
+    """`mode` is that of the job's schedule; None where it has none, or none any more."""
     found = line(row, hosts, schedules, moment)
     facts: list[tuple[str, Time | str]] = []
     for name, at in (
@@ -130,7 +135,8 @@ def job_page(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str]
         may_cancel=found.unfinished and row.cancel_requested_at is None,
         cancel_asked=found.unfinished and row.cancel_requested_at is not None,
         running=row.status == "running",
-        again=_again(row) if not found.unfinished else (),
+        again=_again(row, mode) if not found.unfinished else (),
+        snapshots=snapshots.snapshots(row.stats, moment) if row.kind == "snapshots" else None,
     )
 
 
@@ -181,11 +187,19 @@ def log_text(lines: Sequence[LogLine]) -> tuple[tuple[str, str], ...]:
     return tuple((stream, "\n".join(texts)) for stream, texts in found)
 
 
-def _again(row: JobRow) -> tuple[tuple[str, str], ...]:
-    """By its schedule, while there is one, else by kind and plan. Nothing for what needs more, such as a restore."""
-    if row.kind not in REPEATABLE:
+def _again(row: JobRow, mode: ScheduleMode | None) -> tuple[tuple[str, str], ...]:
+    """By its schedule, while there is one, else by kind and plan. Nothing for what needs more, such as a restore.
+
+    Nor for what something else started and `exec` reported: the agent does not know that command, and its refusal
+    would take the place of what went wrong.
+    """
+    if row.kind not in REPEATABLE or (row.queued_at is None and mode != "agent"):
         return ()
-    return (("schedule", row.schedule_id or ""), ("kind", row.kind), ("plan", row.plan or ""))
+    return (
+        ("schedule", row.schedule_id or "" if mode == "agent" else ""),
+        ("kind", row.kind),
+        ("plan", row.plan or ""),
+    )
 
 
 def _state(row: JobRow) -> State:

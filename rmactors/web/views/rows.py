@@ -5,6 +5,7 @@ from typing import Protocol
 
 from rmactors.store.queries.hosts import Heard
 from rmactors.vocabulary import JobKind, JobStatus
+from rmactors.when import When
 
 
 class Timed(Protocol):
@@ -37,9 +38,9 @@ class Scheduled(Protocol):
     @property
     def kind(self) -> JobKind: ...
     @property
-    def cron(self) -> str: ...
+    def when(self) -> When: ...
     @property
-    def timezone(self) -> str: ...
+    def counted_from(self) -> int: ...
     @property
     def enabled(self) -> int: ...
     @property

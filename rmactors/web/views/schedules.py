@@ -1,16 +1,19 @@
-"""Cron expressions in plain words, and when they fire next. Pure."""
+"""When schedules run, in plain words, and when they do next. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Final
 
-from rmactors import cron
+from rmactors import cron, on_calendar
 from rmactors.web.views import words
 from rmactors.web.views.texts import _, later
-from rmactors.web.views.times import Moment, Time
+from rmactors.web.views.times import Moment, Time, duration
+from rmactors.when import When
 
 _MOST_KEPT: Final = 4096
-_fires: Final[dict[tuple[str, str], tuple[int, int]]] = {}
-"""(expression, zone) → (asked for, found): the answer holds until it has come. Fleets share few expressions."""
+_fires: Final[dict[When, tuple[int, int]]] = {}
+"""→ (asked for, found): the answer holds until it has come. Fleets share few expressions."""
 _DAYS: Final = (
     later("Sunday"), later("Monday"), later("Tuesday"), later("Wednesday"), later("Thursday"), later("Friday"),
     later("Saturday"), later("Sunday"),
@@ -24,23 +27,50 @@ _MONTHS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A cron expression for whoever types one: `error` is a sentence, else empty."""
+    """What was typed, for who types it: `error` is a sentence, else empty. Without slots there are no fires."""
 
     words: str
-    zone: str
     fires: tuple[Time, ...]
     error: str = ""
 
 
 def explained(expression: str, zone: str, moment: Moment) -> Explained:
-    """In words, with its next five fires."""
-    zone = zone.strip() or "UTC"
+    """A cron expression in words, with its next five fires."""
+    return explained_when("cron", {"cron": expression, "timezone": zone}, moment)
+
+
+def explained_when(way: str, typed: Mapping[str, str], moment: Moment) -> Explained:
+    """Whichever way was chosen, in words, with the next five fires. `typed` is what stands in each field."""
+    zone = typed.get("timezone", "").strip() or "UTC"
     try:
         cron.check_zone(zone)
-        cron.check(expression, zone)
+        when = _when(way, {name: text.strip() for name, text in typed.items()}, zone, moment)
     except ValueError as error:
-        return Explained("", zone, (), words.sentence(str(error)) + ".")
-    return Explained(in_words(expression), zone, tuple(next_fires(expression, zone, moment)))
+        return Explained("", (), words.sentence(str(error)) + ".")
+    return Explained(in_few_words(when), tuple(next_fires(when, moment)))
+
+
+def _when(way: str, typed: Mapping[str, str], zone: str, moment: Moment) -> When:
+    """Raises ValueError."""
+    if way == "every_hours":
+        hours = number(typed.get("every_hours", ""))
+        if hours is None or not hours > 0:
+            raise ValueError(_("how many hours? For example 24"))
+        return When(None, None, hours, zone)
+    if way == "on_calendar":
+        on_calendar.check(typed.get("on_calendar", ""), zone, moment.now)
+        return When(None, typed.get("on_calendar", ""), None, zone)
+    cron.check(typed.get("cron", ""), zone)
+    return When(typed.get("cron", ""), None, None, zone)
+
+
+def number(text: str) -> float | None:
+    """What was typed as a number, with a comma or a point; None where it is none."""
+    try:
+        found = float(text.strip().replace(",", "."))
+    except ValueError:
+        return None
+    return found if isfinite(found) else None
 
 
 def in_words(expression: str) -> str:
@@ -59,31 +89,56 @@ def in_words(expression: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def next_fires(expression: str, zone: str, moment: Moment, count: int = 5) -> list[Time]:
+def in_few_words(when: When) -> str:
+    """`Every day at 02:30, Europe/Berlin`, `OnCalendar=Mon..Fri 02:30, UTC`, `Every 24 hours`."""
+    if when.every_hours is not None:
+        if when.every_hours == 1:
+            return _("Every hour")
+        return _("Every %s hours") % f"{when.every_hours:g}"
+    if when.on_calendar is not None:
+        return f"OnCalendar={when.on_calendar}, {when.timezone}"
+    return f"{in_words(when.cron or '')}, {when.timezone}"
+
+
+def written(when: When) -> str:
+    """As it was given, to hover over."""
+    return " · ".join(filter(None, (when.cron or when.on_calendar, when.timezone if when.has_slots else "")))
+
+
+def limit(max_age_hours: float | None) -> str:
+    """`No older than 26 h`; empty where that is not judged."""
+    return _("no older than %s") % duration(max_age_hours * 3600) if max_age_hours is not None else ""
+
+
+def next_fires(when: When, moment: Moment, count: int = 5) -> list[Time]:
     """The next fires in the viewer's zone. Empty where the expression cannot be read here."""
     found: list[Time] = []
-    after = moment.now
+    after: int | None = moment.now
     try:
-        for _n in range(count):
-            after = cron.next_fire(expression, zone, after)
-            found.append(moment.slot(after))
+        while len(found) < count and after is not None:
+            after = when.next_fire(after)
+            if after is not None:
+                found.append(moment.slot(after))
     except ValueError:
         return found
     return found
 
 
-def next_fire(expression: str, zone: str, after: int) -> int | None:
-    """None where the expression cannot be read here (a zone that this machine does not know)."""
-    known = _fires.get((expression, zone))
-    if known is not None and known[0] <= after < known[1]:
+def next_run(when: When, now: int, counted_from: int) -> int | None:
+    """None where there is none, or the expression cannot be read here (a zone that this machine does not know)."""
+    if not when.has_slots:
+        return when.next_run(now, counted_from)
+    known = _fires.get(when)
+    if known is not None and known[0] <= now < known[1]:
         return known[1]
     try:
-        fire = cron.next_fire(expression, zone, after)
+        fire = when.next_fire(now)
     except ValueError:
         return None
-    if len(_fires) >= _MOST_KEPT:
-        _fires.clear()
-    _fires[expression, zone] = (after, fire)
+    if fire is not None:
+        if len(_fires) >= _MOST_KEPT:
+            _fires.clear()
+        _fires[when] = (now, fire)
     return fire
 
 

@@ -1,13 +1,75 @@
 """What a job's statistics say, whichever restic wrote them. Pure."""
 
 import json
+import math
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from rmactors.web.views import times
 from rmactors.web.views.measures import number, size
 from rmactors.web.views.rows import Timed
-from rmactors.web.views.texts import _, many
+from rmactors.web.views.texts import _, later, many
+
+LABELS: Final[Mapping[str, str]] = {
+    # What the agent sends.
+    "files_new": later("New files"),
+    "files_changed": later("Changed files"),
+    "files_unmodified": later("Unchanged files"),
+    "files_total": later("Files in all"),
+    "files_unread": later("Files that could not be read"),
+    "files_restored": later("Files restored"),
+    "folders_restored": later("Folders restored"),
+    "dirs_new": later("New folders"),
+    "dirs_changed": later("Changed folders"),
+    "dirs_unmodified": later("Unchanged folders"),
+    "bytes_total": later("Size"),
+    "bytes_added": later("Added to the repository"),
+    "bytes_stored": later("Added, compressed"),
+    "bytes_restored": later("Restored"),
+    "bytes_removed": later("Freed"),
+    "bytes_freed": later("Freed"),
+    "bytes_remaining": later("Repository after it"),
+    "bytes_unused": later("Unused after it"),
+    "blobs_removed": later("Blobs removed"),
+    "blobs_remaining": later("Blobs after it"),
+    "snapshot_id": later("Snapshot"),
+    "snapshots_count": later("Snapshots"),
+    "snapshots_kept": later("Snapshots kept"),
+    "snapshots_removed": later("Snapshots removed"),
+    "snapshots_adopted": later("Older snapshots taken over"),
+    "locks_removed": later("Locks removed"),
+    "locks_left": later("Locks left"),
+    "broken_packs": later("Broken packs"),
+    "errors": later("Errors"),
+    "changed_files": later("Changed files"),
+    "added": later("Added"),
+    "removed": later("Removed"),
+    "restored_into": later("Restored into"),
+    "dry_run": later("Dry run"),
+    "systemd_unit": later("systemd unit"),
+    "systemd_timer": later("systemd timer"),
+    "duration_seconds": later("Running time"),
+    # What an agent of before, or a command that is wrapped, sends in restic's own names.
+    "total_files_processed": later("Files in all"),
+    "total_bytes_processed": later("Size"),
+    "total_files": later("Files in all"),
+    "total_bytes": later("Size"),
+    "total_duration": later("Running time"),
+    "data_added": later("Added to the repository"),
+    "data_added_packed": later("Added, compressed"),
+    "num_errors": later("Errors"),
+    "files": later("Files"),
+    "dirs": later("Folders"),
+    "others": later("Other entries"),
+    "data_blobs": later("Blobs of data"),
+    "tree_blobs": later("Blobs of folders"),
+    "bytes": later("Size"),
+}
+_ELSEWHERE: Final = frozenset({"warning", "unknown_schedule", "snapshots"})
+"""Has a place of its own on a job's page."""
+_LONGEST: Final = 10.0 * 365 * 86_400
+"""Seconds. restic 0.18 says -9223372036.85 where it skipped a backup."""
 
 
 def read(stats: str) -> dict[str, Any]:
@@ -49,36 +111,37 @@ def held(stats: str) -> float | None:
 
 
 def facts(stats: str) -> list[tuple[str, str]]:
-    """(name, value) of every number and short text, in words."""
-    known = {
-        "files_new": _("New files"),
-        "files_changed": _("Changed files"),
-        "files_unmodified": _("Unchanged files"),
-        "total_files_processed": _("Files in all"),
-        "dirs_new": _("New directories"),
-        "dirs_changed": _("Changed directories"),
-        "dirs_unmodified": _("Unchanged directories"),
-        "data_added": _("Added to the repository"),
-        "data_added_packed": _("Added, compressed"),
-        "total_bytes_processed": _("Size"),
-        "snapshot_id": _("Snapshot"),
-        "total_duration": _("Restic's own time"),
-    }
+    """(name, value) of all that is a number or a short text, in words. Lists have a place of their own."""
     found = []
     for name, value in read(stats).items():
-        if isinstance(value, bool) or not isinstance(value, int | float | str) or name.startswith("message"):
+        if name in _ELSEWHERE or name.startswith("message"):
             continue
-        label = known.get(name, name.replace("_", " ").capitalize())
-        if isinstance(value, str):
-            text = value[:200]
-        elif "duration" in name or name.endswith("seconds"):
-            text = times.duration(float(value))
-        elif "bytes" in name or name.startswith("data_") or name.endswith("size"):
-            text = size(value)
-        else:
-            text = number(value)
-        found.append((label, text))
-    return found
+        if isinstance(value, dict):  # a side of restic's diff
+            found += [(f"{label(name)}: {label(part).lower()}", _value(part, n)) for part, n in value.items()]
+        elif isinstance(value, bool | int | float | str):
+            found.append((label(name), _value(name, value)))
+    return [(name, text) for name, text in found if text]
+
+
+def label(name: str) -> str:
+    """What a number is called: the agent's names, those of restic's own summaries, and any other made readable."""
+    known = LABELS.get(name)
+    return _(known) if known is not None else " ".join(name.replace("_", " ").split()).capitalize()
+
+
+def _value(name: str, value: Any) -> str:
+    """In its unit, which its name tells."""
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, str):
+        return value[:200]
+    if not isinstance(value, int | float) or not -math.inf < value < math.inf:
+        return ""
+    if "duration" in name or name.endswith("seconds"):
+        return times.duration(float(value)) if 0 <= value < _LONGEST else ""
+    if value >= 0 and ("bytes" in name or name.startswith("data_") or name.endswith("size")):
+        return size(value)
+    return number(value)
 
 
 def amount(stats: dict[str, Any], *names: str) -> float | None:

@@ -1,30 +1,33 @@
 """The 30-day strip: what became of each day of a schedule, as SVG paths and as a sentence. Pure.
 
 One path for each kind of day, so that five hundred strips stay a small page. Days differ in shape as well as in
-colour: a partial day is lower, a failed one taller, a missed one hollow, one on which nothing was due a speck.
+colour: a partial day is lower, a failed one taller, one that was put right is cut in two, a missed one is hollow, one
+on which nothing was due a speck.
 """
 
-import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from itertools import pairwise
 from typing import Final, Literal, get_args
 
-from rmactors import clock, cron
+from rmactors import clock
 from rmactors.store.queries.pages import Days
-from rmactors.web.views.texts import _
+from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment
+from rmactors.when import When
 
-Day = Literal["good", "partial", "failed", "running", "missed", "none"]
+Day = Literal["good", "recovered", "partial", "failed", "running", "missed", "none"]
+"""`recovered`: something went wrong, and a later run of the same day was good."""
 DAYS: Final = 30
 _STEP: Final = 7
 HEIGHT: Final = 22
 WIDTH: Final = _STEP * DAYS - 2
 _STROKES: Final[Mapping[Day, str]] = {
     "good": "M{x}.5 3v16",
+    "recovered": "M{x}.5 0v4M{x}.5 7v12",
     "partial": "M{x}.5 9v10",
     "failed": "M{x}.5 0v22",
     "running": "M{x}.5 3v16",
@@ -35,7 +38,8 @@ _OF_STATUS: Final[Mapping[str, Day]] = {
     "succeeded": "good", "partial": "partial", "failed": "failed", "running": "running",
 }  # fmt: skip
 """What is queued, was skipped or called off is no run of a day."""
-_RUN: Final = re.compile(r"(\d+)([a-z]+)")
+_RUNS: Final[tuple[Day, ...]] = ("good", "partial", "failed", "running")
+"""What a run can be, in the order in which words count them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +69,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Strip:
-    """`name` and `title` say whose it is; `paths` are (class, path data); `words` is the text alternative."""
+    """`name` says whose it is; `paths` are (class, path data); `words` is the text alternative."""
 
     name: str
     paths: tuple[tuple[Day, str], ...]
@@ -83,48 +87,73 @@ def window(moment: Moment) -> Window:
     return Window(first, starts)
 
 
-def days(shown: Window, runs: str, expected: frozenset[int], counts_from: int, now: int) -> tuple[Day, ...]:
-    """What became of each day: its newest run tells; without one, whether something was due since `counts_from`.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What became of each day, and how many runs there were of each kind in `_RUNS`."""
+
+    days: tuple[Day, ...]
+    runs: tuple[int, ...]
+
+
+def past(shown: Window, runs: str, expected: frozenset[int], counts_from: int, now: int) -> Past:
+    """A day is as bad as its worst run that was not made good by a later one of that day; without a run, it tells
+    whether something was due since `counts_from`.
 
     `runs` as in `queries.pages.SubjectRuns`. Today is not missed before it is over: a late run may still come, and
     alerts are what is quick about that.
     """
     first, over = bisect_left(shown.starts, counts_from), bisect_right(shown.starts, now) - 1
-    return _days(len(shown.starts) - 1, runs, expected, first, over)
+    return _past(len(shown.starts) - 1, runs, expected, first, over)
 
 
 @lru_cache(maxsize=4096)
-def _days(count: int, runs: str, expected: frozenset[int], first: int, over: int) -> tuple[Day, ...]:
+def _past(count: int, runs: str, expected: frozenset[int], first: int, over: int) -> Past:
     found: list[Day] = ["missed" if n in expected and first <= n < over else "none" for n in range(count)]
-    for number, status in _RUN.findall(runs):
-        day = int(number)
-        if found[day] != "running":  # one that goes on tells more than one that has ended
-            found[day] = _OF_STATUS.get(status, found[day])
-    return tuple(found)
+    counts = dict.fromkeys(_RUNS, 0)
+    for text in runs.split(",") if runs else ():
+        day, what = _run(text)
+        if what is None:
+            continue
+        counts[what] += 1
+        before = found[day]
+        if before == "running":  # one that goes on tells more than those that have ended
+            continue
+        if what == "good":
+            found[day] = "recovered" if before in ("failed", "partial", "recovered") else "good"
+        elif what != "partial" or before != "failed":  # some of the files are not what the failed run was to save
+            found[day] = what
+    return Past(tuple(found), tuple(counts.values()))
 
 
-def expected_days(shown: Window, expression: str, zone: str) -> frozenset[int]:
+@lru_cache(maxsize=1024)
+def _run(text: str) -> tuple[int, Day | None]:
+    """`12failed` as its parts; None where it is no run of a day. An hourly fleet has few texts, very often."""
+    status = text.lstrip("0123456789")
+    return int(text[: len(text) - len(status)]), _OF_STATUS.get(status)
+
+
+def expected_days(shown: Window, when: When) -> frozenset[int]:
     """The days on which a schedule fires. Kept: fleets share few expressions, and the days change once a day."""
-    return _expected(shown, expression, zone)
+    return _expected(shown, when)
 
 
 @lru_cache(maxsize=4096)
-def _expected(shown: Window, expression: str, zone: str) -> frozenset[int]:
+def _expected(shown: Window, when: When) -> frozenset[int]:
     found: set[int] = set()
     for n in range(len(shown.starts) - 1):
         try:
-            fire = cron.next_fire(expression, zone, shown.starts[n] - 1)
+            fire = when.next_fire(shown.starts[n] - 1)
         except ValueError:  # a zone that this machine no longer knows
             return frozenset()
-        if fire < shown.starts[n + 1]:
+        if fire is not None and fire < shown.starts[n + 1]:
             found.add(n)
     return frozenset(found)
 
 
 @lru_cache(maxsize=4096)
-def strip(name: str, of_days: tuple[Day, ...]) -> Strip:
-    """The days as shapes and as words."""
-    return Strip(name, _paths(of_days), in_words(name, of_days), of_days)
+def strip(name: str, of: Past) -> Strip:
+    """The days as shapes, and what ran in them as words."""
+    return Strip(name, _paths(of.days), in_words(name, of), of.days)
 
 
 @lru_cache(maxsize=4096)
@@ -135,26 +164,32 @@ def _paths(of_days: tuple[Day, ...]) -> tuple[tuple[Day, str], ...]:
     return tuple((kind, "".join(data[kind])) for kind in get_args(Day) if kind in data)
 
 
-def in_words(name: str, of_days: Sequence[Day]) -> str:
-    """`home, last 30 days: 27 good, 1 partial, 2 failed`"""
+def in_words(name: str, of: Past) -> str:
+    """`home, last 30 days: 718 good, 12 failed, 2 days without a run that was due`: runs are counted, and days
+    without one.
+    """
     return _("%(name)s, last %(days)d days: %(parts)s") % {
-        "name": name, "days": len(of_days), "parts": _counted(tuple(of_days)),
+        "name": name, "days": len(of.days), "parts": _counted(of),
     }  # fmt: skip
 
 
 @lru_cache(maxsize=4096)
-def _counted(of_days: tuple[Day, ...]) -> str:
-    names = {
-        "good": _("good"), "partial": _("partial"), "failed": _("failed"), "running": _("running"),
-        "missed": _("did not run"), "none": _("with nothing due"),
-    }  # fmt: skip
-    return ", ".join(f"{n} {names[kind]}" for kind in get_args(Day) if (n := of_days.count(kind)))
+def _counted(of: Past) -> str:
+    words = {"good": _("good"), "partial": _("partial"), "failed": _("failed"), "running": _("running")}
+    parts = [f"{n} {words[kind]}" for kind, n in zip(_RUNS, of.runs, strict=True) if n]
+    if n := of.days.count("recovered"):
+        parts.append(many("%(n)s day put right by a later run", "%(n)s days put right by a later run", n))
+    if n := of.days.count("missed"):
+        parts.append(many("did not run on %(n)s day", "did not run on %(n)s days", n))
+    if n := of.days.count("none"):
+        parts.append(many("%(n)s day with nothing due", "%(n)s days with nothing due", n))
+    return ", ".join(parts)
 
 
 def legend() -> tuple[tuple[Day, str, str], ...]:
     """(class, path, word) for each kind of day."""
     names: tuple[tuple[Day, str], ...] = (
-        ("good", _("good")), ("partial", _("partial")), ("failed", _("failed")), ("missed", _("did not run")),
-        ("running", _("running")), ("none", _("nothing due")),
+        ("good", _("good")), ("recovered", _("failed, then good")), ("partial", _("partial")),
+        ("failed", _("failed")), ("missed", _("did not run")), ("running", _("running")), ("none", _("nothing due")),
     )  # fmt: skip
     return tuple((day, _STROKES[day].format(x=2, l=0), word) for day, word in names)

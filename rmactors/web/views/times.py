@@ -6,9 +6,8 @@ A `Moment` is the present instant and the zone of whoever looks. Pure: it is mad
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-from rmactors import clock
+from rmactors import clock, zones
 from rmactors.web.views.texts import _
 
 
@@ -26,8 +25,8 @@ def zone_named(name: str | None) -> tzinfo:
     if not name:
         return UTC
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
+        return zones.zone(name)
+    except ValueError:
         return UTC
 
 

@@ -89,6 +89,8 @@ _REASONS: Final = {
     "skipped": later("it was skipped"),
     "refused": later("the agent does not allow it"),
     "error": later("restic reported an error"),
+    "terminated": later("it was stopped from outside, by a signal"),
+    "nothing_done": later("nothing was done"),
 }
 _KIND_NAMES: Final = {
     "backup": later("Backup"),
@@ -109,6 +111,8 @@ _ALERT_NAMES: Final = {
     "check_failed": later("Check failed"),
     "stale_schedule": later("Did not run"),
     "agent_offline": later("Host silent"),
+    "backup_overdue": later("Backup overdue"),
+    "backup_suspicious": later("Backup looks wrong"),
 }
 
 

@@ -1,0 +1,62 @@
+"""What a job that takes several steps needs of restic, and what each step comes back with.
+
+A job like forget is more than one call of restic: it looks before, acts, and looks again at what was really done. The
+steps live in modules of their own; `restic_job` runs restic for them.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rmactors.agent.verdict import Digest, Verdict
+from rmactors.vocabulary import JobKind
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How the job ended. `exit_code` is restic's, None where it never ran."""
+
+    verdict: Verdict
+    exit_code: int | None
+    stats: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One call of restic and its end. `answer` is its whole stdout where that was asked for, else empty."""
+
+    code: int
+    digest: Digest
+    verdict: Verdict
+    answer: bytes = b""
+
+    def outcome(self, stats: dict[str, Any] | None = None) -> Outcome:
+        return outcome(self.verdict, self.code, stats or {})
+
+
+def outcome(verdict: Verdict, code: int | None, stats: dict[str, Any]) -> Outcome:
+    """With the verdict's warning among the numbers, where there is one."""
+    return Outcome(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
+
+
+class Restic(Protocol):
+    """restic on the job's repository. Both calls end early, with a verdict that says so, when the job is stopped."""
+
+    async def run(self, kind: JobKind, *arguments: str) -> Run:
+        """Shown in the job's log. Waits for a repository that another restic has locked."""
+        ...
+
+    async def ask(self, *arguments: str) -> Run:
+        """Reads, without a lock of its own. The answer comes back and is not shown."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """A line of the agent's own in the job's log."""
+        ...
+
+
+class Counters(Protocol):
+    """Named numbers on disk. Both raise SpoolError."""
+
+    async def number(self, name: str) -> int: ...
+
+    async def count_on(self, name: str) -> None: ...

@@ -1,0 +1,100 @@
+"""restore, up to the count of what really lies in its folder. restic ends with 0 also where it found nothing."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import trio
+
+from rmactors.agent.listing import listed
+from rmactors.agent.own_snapshots import by_id
+from rmactors.agent.requests import Work
+from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
+from rmactors.agent.restore_patterns import plain
+from rmactors.agent.verdict import LONGEST_ERROR, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What lies below the folder: `files` is everything but folders, `size` their bytes; `missing` was named, and is
+    not there."""
+
+    files: int
+    folders: int
+    size: int
+    missing: tuple[str, ...]
+
+
+async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
+    """Restore into the work's folder, which is there and empty; where nothing comes, it is gone afterwards."""
+    assert work.restore_into is not None
+    assert work.identity is not None
+    found = await listed(restic, work.identity, counters)
+    if isinstance(found, Run):
+        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
+        return found.outcome()
+    snapshot = by_id(found, work.snapshot)
+    if snapshot is None:
+        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
+        words = f"plan {work.identity.plan} has no snapshot of host {work.identity.host} in this repository"
+        return Outcome(Verdict("failed", "nothing_done", words), None, {"files_restored": 0})
+    done = await restic.run("restore", *work.arguments, snapshot)
+    there = await trio.to_thread.run_sync(look, work.restore_into, work.include)
+    stats: dict[str, Any] = {name: value for name, value in (done.digest.summary or {}).items() if name == "errors"}
+    stats |= {"snapshot_id": snapshot, "files_restored": there.files, "folders_restored": there.folders}
+    stats |= {"bytes_restored": there.size}
+    if done.digest.troubles:
+        stats["files_unread"] = done.digest.troubles
+    if there.files:
+        stats["restored_into"] = work.restore_into
+    else:
+        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
+    return outcome(judge_restore(done.verdict, work.include, there), done.code, stats)
+
+
+def look(folder: str, include: Sequence[str]) -> Restored:
+    """What was restored there. What cannot be looked at counts as not there."""
+    files = folders = size = 0
+    waiting = [folder]
+    while waiting:
+        try:
+            with os.scandir(waiting.pop()) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        folders += 1
+                        waiting.append(entry.path)
+                        continue
+                    files += 1
+                    if entry.is_file(follow_symlinks=False):
+                        size += entry.stat(follow_symlinks=False).st_size
+        except OSError:
+            continue
+    missing = [path for path in include if not os.path.lexists(folder + plain(path))]
+    return Restored(files, folders, size, tuple(missing))
+
+
+def judge_restore(verdict: Verdict, include: Sequence[str], there: Restored) -> Verdict:
+    """`verdict` is restic's end, `include` what was named, `there` what has come of it."""
+    if verdict.status != "succeeded":
+        return verdict
+    names = ", ".join(there.missing[:5]) + (f" and {len(there.missing) - 5} more" if len(there.missing) > 5 else "")
+    if there.files == 0:
+        if there.missing:
+            words = f"nothing in the snapshot matches {names}"
+        else:
+            words = f"the snapshot holds no files{' there' if include else ''}, only folders"
+        return Verdict("failed", "nothing_done", words[:LONGEST_ERROR])
+    if there.missing:
+        words = f"nothing in the snapshot matches {names}; what was found is restored"
+        return Verdict("partial", "partial", words[:LONGEST_ERROR])
+    return verdict
+
+
+def _remove_empty(folder: str) -> None:
+    """The folder and those below it, as far as nothing but folders lies in them."""
+    for at, _, _ in os.walk(folder, topdown=False):
+        try:
+            os.rmdir(at)
+        except OSError:
+            continue

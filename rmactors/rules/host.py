@@ -1,0 +1,83 @@
+"""One host as the rules remember it: its tracks and its schedules."""
+
+import json
+from dataclasses import dataclass, field
+
+from rmactors.messages.writes import Write
+from rmactors.rules.slots import Slots
+from rmactors.rules.track import EMPTY, Decision, Key, Track
+from rmactors.vocabulary import JobKind, OnPartial
+
+
+@dataclass(slots=True)
+class Schedule:
+    """A schedule as the rules use it. A deleted one is kept by name: late reports of it raise nothing.
+
+    `by_agent`: the agent keeps it, not a cron job or timer of the host's own. `plan` is the one that it names, None
+    where it leaves that to the host. `last_good_at` is when the newest good end was, of its own runs or its plan's;
+    `limit_hours` is how old that may get, None where it may get as old as it likes.
+    """
+
+    id: str
+    host_id: str
+    name: str
+    enabled: bool
+    on_partial: OnPartial
+    max_runtime_seconds: float
+    slots: Slots
+    kind: JobKind
+    by_agent: bool = True
+    plan: str | None = None
+    last_good_at: int | None = None
+    deleted: bool = False
+    created_at: int = 0
+    limit_hours: float | None = None
+
+
+@dataclass(slots=True)
+class Book:
+    """All that the rules remember of one host. `plans` are the names of those that its agent has.
+
+    `clock_offset` is the host's clock minus the server's in microseconds, as far as the rules follow it.
+    """
+
+    host_id: str
+    has_said_hello: bool
+    has_reported: bool
+    tracks: dict[Key, Track] = field(default_factory=dict)
+    schedules: dict[str, Schedule] = field(default_factory=dict)
+    plans: tuple[str, ...] = ()
+    clock_offset: int = 0
+
+    def track(self, key: Key) -> Track:
+        return self.tracks.get(key, EMPTY)
+
+    def key_of(self, alert_id: str) -> Key | None:
+        """The key of an open alert of this host; None where it has no such alert."""
+        about = (key for key, track in self.tracks.items() if track.alert is not None and track.alert.id == alert_id)
+        return next(about, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a request leads to: the writes, whether the book changed, and why (for the log)."""
+
+    writes: tuple[Write, ...]
+    changed: bool
+    why: str
+
+
+def keep(book: Book, key: Key, decision: Decision) -> Verdict:
+    """Remember what was decided about one key."""
+    before = book.track(key)
+    if decision.track == EMPTY:
+        book.tracks.pop(key, None)
+    else:
+        book.tracks[key] = decision.track
+    return Verdict(decision.writes, decision.track is not before, f"{key.kind} {key.subject}: {decision.why}")
+
+
+def plan_named(params: str) -> str | None:
+    """The plan that a schedule's `params` (a JSON object) name; None where they leave it out."""
+    named = json.loads(params).get("plan")
+    return named if isinstance(named, str) and named else None

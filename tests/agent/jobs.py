@@ -1,0 +1,46 @@
+"""One job with real restic, from what the server asks to how it ended, without a server."""
+
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from rmactors import ids, wire
+from rmactors.agent import this_host
+from rmactors.agent.livefeed import LiveFeed
+from rmactors.agent.locks import Leftovers
+from rmactors.agent.outbox import open_outbox
+from rmactors.agent.process import Stop
+from rmactors.agent.requests import work_for
+from rmactors.agent.restic_job import ResticJob
+from rmactors.agent.restic_steps import Outcome
+from rmactors.agent.settings import AgentFile
+from rmactors.agent.state import StateDir
+from rmactors.vocabulary import JobKind
+
+
+class Jobs:
+    """Does jobs one after the other, on a state dir of its own. `said` are the log lines of the last one."""
+
+    def __init__(
+        self, agent_file: AgentFile, state: Path, seconds: float = 240.0, *, spare_cache: str | None = None
+    ) -> None:
+        self.agent_file = agent_file
+        self.said: list[str] = []
+        self._state = StateDir(state)
+        self._seconds = seconds
+        self._spare_cache = spare_cache
+        self._leftovers = Leftovers()
+
+    async def do(self, kind: JobKind, stop: Stop | None = None, **params: Any) -> Outcome:
+        feed, job_id = LiveFeed(), ids.new()
+        feed.open()
+        work = work_for(self.agent_file, kind, params, job_id, this_host.hostname())
+        async with open_outbox(self._state) as outbox:
+            job = ResticJob(job_id, work, self.agent_file, feed, stop or Stop(), outbox)
+            job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
+            with trio.fail_after(self._seconds):
+                outcome = await job.run()
+        frames = [frame for frame in feed.take() if isinstance(frame, wire.JobLog)]
+        self.said = [line.text for frame in frames for line in frame.lines]
+        return outcome

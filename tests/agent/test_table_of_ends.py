@@ -1,0 +1,121 @@
+"""The table in docs/agent.md, *What each end means*, and the code say the same: one example for each of its rows."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from rmactors.agent.forgetting import judge_forget
+from rmactors.agent.restic_job import STOPPED
+from rmactors.agent.restic_steps import Run
+from rmactors.agent.restoring import Restored, judge_restore
+from rmactors.agent.verdict import Verdict, judge
+from rmactors.rules.outcomes import Outcome, verdict_of
+from rmactors.vocabulary import FAILURE_ALERT, JobKind
+
+from .test_verdict import (
+    AGAIN,
+    DAMAGED_INDEX,
+    DOWN,
+    EXISTS,
+    GO_DUMP,
+    LOCKED,
+    NO_REPOSITORY,
+    SUMMARY,
+    UNREAD,
+    digest,
+    json_lines,
+)
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "agent.md"
+ROW: Final = re.compile(
+    r"^\| (?P<what>[^|]+) \| [^|]+ \| `(?P<status>\w+)` \| `(?P<reason>\w+)` \| (?P<alert>[^|]+) \| (?P<words>[^|]*)\|$"
+)
+
+
+def bucket(words: str) -> str:
+    return f"Stat(<config/>) returned error, retrying after 14m2s: Stat: {words}\n" + json_lines(
+        f"=Fatal: unable to open config file: Stat: {words}"
+    )
+
+
+UNABLE = digest("[]", "unable to remove snapshot/a8eb1f3f7a from the repository\n")
+REFUSED = Run(0, UNABLE, judge("forget", 0, UNABLE))
+GONE = "/photos does not exist, skipping\n"
+EXAMPLES: dict[str, tuple[JobKind, Callable[[], Verdict]]] = {
+    "all was done": ("backup", lambda: judge("backup", 0, digest(SUMMARY))),
+    "nothing had changed (`--skip-if-unchanged`)": (
+        "backup", lambda: judge("backup", 0, digest('{"message_type":"summary"}\n'))),
+    "all was done, but restic could not remove its own lock": (
+        "backup", lambda: judge("backup", 0, digest(SUMMARY, "Remove(<lock/a97>) failed: 403 Forbidden\n"))),
+    "data that was missing in the repository was stored again": (
+        "backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD.replace("open /x: permission denied", AGAIN)))),
+    "all was done, and restic passed over a damaged file of the repository": (
+        "forget",
+        lambda: judge("forget", 0, digest("", 'Ignoring "1": LoadRaw(<snapshot/1>): invalid data returned\n')),
+    ),
+    "the snapshot was made, and restic was ended by a signal behind it": (
+        "backup",
+        lambda: judge("backup", -15, digest(SUMMARY)),
+    ),
+    "some of the sources are missing": ("backup", lambda: judge("backup", 3, digest(SUMMARY, GONE))),
+    "files could not be read": ("backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD * 2))),
+    "all sources are missing": (
+        "backup", lambda: judge("backup", 1, digest("", "Fatal: all source directories/files do not exist\n"))),
+    "a forget that removed nothing although `keep` says so: append-only, or a key that may not delete": (
+        "forget", lambda: judge_forget(REFUSED, gone=0, left=2)),
+    "a forget that could remove only some": ("forget", lambda: judge_forget(REFUSED, gone=1, left=1)),
+    "a restore of what is not in the snapshot": ("restore", lambda: judge_restore(
+        judge("restore", 0, digest()), ["/x/nope"], Restored(0, 0, 0, ("/x/nope",)))),
+    "a restore of several paths, of which some are not there": ("restore", lambda: judge_restore(
+        judge("restore", 0, digest()), ["/x/a", "/x/nope"], Restored(1, 1, 9, ("/x/nope",)))),
+    "wrong password": ("backup", lambda: judge("backup", 12, digest("", "Fatal: wrong password or no key found\n"))),
+    "no repository there, or not reachable": ("backup", lambda: judge("backup", 10, digest("", NO_REPOSITORY))),
+    "the bucket does not exist": (
+        "backup", lambda: judge("backup", 1, digest("", bucket("The specified bucket does not exist")))),
+    "another restic holds the repository": ("prune", lambda: judge("prune", 11, digest("", LOCKED))),
+    "restic finds damage: `check`, or any other job that meets it": (
+        "check", lambda: judge("check", 1, digest("", json_lines(*DAMAGED_INDEX)))),
+    "a repository exists already where `init` is to make one": (
+        "init", lambda: judge("init", 1, digest("", EXISTS[0][0]))),
+    "no space left": ("backup", lambda: judge("backup", 1, digest("", json_lines(
+        "=Fatal: unexpected HTTP response (507): 507 Insufficient Storage")))),
+    "the storage refuses the access key, or the clocks differ": (
+        "backup", lambda: judge("backup", 1, digest("", bucket("The AWS Access Key Id you provided does not exist")))),
+    "restic breaks down, as without memory": (
+        "backup", lambda: judge("backup", 2, digest("", f"fatal error: out of memory\n\n{GO_DUMP}"))),
+    "anything else": ("backup", lambda: judge("backup", 99, digest())),
+    "somebody else sent a signal (an administrator, earlyoom, systemd)": (
+        "backup", lambda: judge("backup", -15, digest("", DOWN))),
+    "killed, as when the system has no memory left": ("backup", lambda: judge("backup", 137, digest())),
+    "the agent was stopped meanwhile": ("backup", lambda: STOPPED.verdict),
+    "it ran longer than it may": (
+        "backup", lambda: judge("backup", 130, digest(), stopped="timeout", seconds=6 * 3600)),
+    "an operator called it off, or Ctrl-C at a terminal": (
+        "backup", lambda: judge("backup", 130, digest(), stopped="cancelled")),
+}  # fmt: skip
+
+
+def rows() -> dict[str, re.Match[str]]:
+    section = PAGE.read_text().partition("### What each end means")[2].partition("\n### ")[0]
+    return {found["what"]: found for line in section.splitlines() if (found := ROW.match(line))}
+
+
+def test_every_row_has_an_example_and_every_example_a_row() -> None:
+    assert list(rows()) == list(EXAMPLES)
+
+
+@pytest.mark.parametrize("what", EXAMPLES)
+def test_an_example_ends_as_its_row_says(what: str) -> None:
+    row, (kind, example) = rows()[what], EXAMPLES[what]
+    verdict = example()
+    assert (verdict.status, verdict.reason) == (row["status"], row["reason"])
+    outcome = Outcome("j", kind, "home", verdict.status, verdict.reason, verdict.error, None, "alert", 1, 1)
+    raises = kind in FAILURE_ALERT and verdict_of(outcome) == "bad"
+    assert raises == row["alert"].startswith("yes")
+    said = verdict.error or verdict.warning or ""
+    for words in re.findall(r"\*([^*]+)\*", row["words"]):
+        for part in words.rstrip(".").split("…"):
+            assert part.strip(" :,)") in said, said

@@ -1,0 +1,226 @@
+"""Backups that succeeded and look wrong: one row a case."""
+
+from dataclasses import replace
+
+import pytest
+
+from rmactors import clock
+from rmactors.clock import DAY, HOUR
+from rmactors.messages.reports import EndReport
+from rmactors.messages.requests import Change, JudgeEnd, Resolve
+from rmactors.messages.writes import Audit, DeleteSchedule, RaiseAlert, ResolveAlert, SaveTrack, TouchAlert, no_reply
+from rmactors.rules.book import Decidable, decide
+from rmactors.rules.host import Book, Schedule
+from rmactors.rules.slots import Slots
+from rmactors.rules.suspicious import KEPT, doubt
+from rmactors.rules.track import Doubt, Key, Size, Usual, usual_from_json, usual_to_json
+from rmactors.vocabulary import JobEnd, JobKind
+
+NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
+FLOOR = 300.0
+AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
+
+
+def usual(*sizes: tuple[int | None, int | None]) -> Usual:
+    return Usual(tuple(Size(*size) for size in sizes))
+
+
+MANY = (1000, 10_000)
+
+
+@pytest.mark.parametrize(
+    ("known", "files", "data", "why"),
+    [
+        # nothing at all is always wrong, the first time too
+        ([], 0, 0, ("files", None)),
+        ([MANY], 0, 0, ("files", None)),
+        ([MANY] * 3, 0, 0, ("files", 1000)),
+        # unless that is what is usual
+        ([(0, 0)] * 3, 0, 0, None),
+        ([(0, 0), (0, 0), (0, 0), MANY, MANY, MANY, MANY], 0, 0, ("files", 1000)),
+        # less than a tenth of the usual files or bytes; a tenth is enough
+        ([MANY] * 3, 99, 10_000, ("files", 1000)),
+        ([MANY] * 3, 100, 1000, None),
+        ([MANY] * 3, 1000, 999, ("bytes", 10_000)),
+        ([MANY] * 3, 1000, 0, ("bytes", 10_000)),
+        ([MANY] * 3, 99, 999, ("files", 1000)),
+        ([MANY] * 3, 1_000_000, 10**15, None),  # more is never wrong
+        # of at least three
+        ([MANY] * 2, 1, 1, None),
+        ([], 1, 0, None),
+        # of the median: one that was very large or small does not matter
+        ([MANY, MANY, (10**9, 10**15)], 100, 1000, None),
+        ([(10, 10), (20, 20), (1000, 1000), (2000, 2000)], 51, 51, None),
+        ([(10, 10), (20, 20), (1000, 1000), (2000, 2000)], 50, 51, ("files", 510)),
+        # what a report does not say is not judged, and counts in no measure
+        ([MANY] * 3, None, 5, ("bytes", 10_000)),
+        ([MANY] * 3, None, 5000, None),
+        ([MANY] * 3, 5, None, ("files", 1000)),
+        ([(None, 10_000)] * 3, 1, 10_000, None),
+        ([(None, 10_000)] * 3 + [MANY] * 2, 1, 10_000, None),
+    ],
+)
+def test_what_looks_wrong(
+    known: list[tuple[int | None, int | None]], files: int | None, data: int | None, why: tuple[str, int | None] | None
+) -> None:
+    found = doubt(usual(*known), Size(files, data))
+    assert found == (Doubt(Size(files, data), *why) if why is not None else None)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("known", [None, Usual(), usual(MANY, (None, 3)), Usual((Size(1, 2),), Size(0, None))])
+def test_what_is_usual_is_read_as_it_was_written(known: Usual | None) -> None:
+    assert usual_from_json(usual_to_json(known)) == known
+
+
+# ---- stories of one host
+
+
+def schedule(name: str, plan: str | None = None) -> Schedule:
+    slots = Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, NOON - 9 * HOUR)
+    return Schedule(name, "host", name.title(), True, "alert", 3600.0, slots, "backup", plan=plan)
+
+
+def a_book() -> Book:
+    known = [schedule("nightly", "data"), schedule("noon", "data"), schedule("music", "music")]
+    return Book("host", True, False, schedules={of.id: of for of in known}, plans=("data", "music"))
+
+
+def backup(files: int | None, hour: int, of: str | None = "nightly", plan: str | None = "data", data: int | None = None,
+           status: JobEnd = "succeeded", kind: JobKind = "backup") -> JudgeEnd:  # fmt: skip
+    if data is None and files is not None:
+        data = files * 10
+    report = EndReport(
+        "host", f"{hour} {of} {plan} {files}", kind, plan, of, None, status, "ok", None, 0, NOON + hour * HOUR,
+        NOON + hour * HOUR, "{}", None, None, NOON + hour * HOUR, files_total=files, bytes_total=data,
+    )  # fmt: skip
+    return JudgeEnd(report, no_reply)
+
+
+def told(book: Book, step: Decidable | str, fresh: str) -> list[str]:
+    """What a step does to alerts about sizes: `raises nightly`, and so on. `resolve SUBJECT` is an operator's."""
+    subjects = {
+        track.alert.id: key.subject for key, track in book.tracks.items()
+        if track.alert is not None and key.kind == "backup_suspicious"
+    }  # fmt: skip
+    if isinstance(step, str):
+        alert = next(id for id, of in subjects.items() if of == step.removeprefix("resolve "))
+        step = Resolve(alert, "anna", None, NOON, AUDIT, no_reply)
+    versions = {key: track.version for key, track in book.tracks.items()}
+    verdict = decide(book, step, fresh, FLOOR)
+    did = []
+    for write in verdict.writes:
+        match write:
+            case RaiseAlert(kind="backup_suspicious"):
+                did.append(f"raises {write.subject}")
+            case TouchAlert() if write.alert_id in subjects:
+                did.append(f"touches {subjects[write.alert_id]}")
+            case ResolveAlert() if write.alert_id in subjects:
+                did.append(f"resolves {subjects[write.alert_id]}")
+            case SaveTrack():
+                key = Key(write.host_id, write.kind, write.subject)
+                assert write.version == versions.get(key, 0) + 1, "each version once, in order"
+                versions[key] = write.version
+    assert versions == {key: track.version for key, track in book.tracks.items()}, "all that is remembered is written"
+    return did
+
+
+THREE: list[Decidable | str] = [backup(1000, hour) for hour in (1, 2, 3)]
+QUIET: list[list[str]] = [[], [], []]
+
+
+@pytest.mark.parametrize(
+    ("story", "does"),
+    [
+        ([backup(0, 1)], [["raises nightly"]]),  # the very first
+        ([*THREE, backup(0, 4), backup(0, 5), backup(900, 6)],
+         [*QUIET, ["raises nightly"], ["touches nightly"], ["resolves nightly"]]),
+        # it does not enter the measure
+        ([*THREE, *[backup(5, hour) for hour in range(4, 20)]],
+         [*QUIET, ["raises nightly"], *[["touches nightly"]] * 15]),
+        # unless it is meant: then it is the measure at once
+        ([*THREE, backup(5, 4), "resolve nightly", backup(5, 5), backup(0, 6)],
+         [*QUIET, ["raises nightly"], ["resolves nightly"], [], ["raises nightly"]]),
+        ([backup(0, 4), "resolve nightly", backup(0, 5), backup(1000, 6), backup(0, 7)],
+         [["raises nightly"], ["resolves nightly"], [], [], []]),
+        # whoever runs the plan, its backups have one measure
+        ([*THREE, backup(5, 4, None)], [*QUIET, ["raises plan:data"]]),
+        ([*THREE, backup(5, 4, "noon", None)], [*QUIET, ["raises noon"]]),
+        ([*THREE, backup(5, 4, "noon"), backup(1000, 5)], [*QUIET, ["raises noon"], ["resolves noon"]]),
+        ([*THREE, backup(5, 4), backup(5, 5, None), "resolve nightly", backup(5, 6, "noon")],
+         [*QUIET, ["raises nightly"], ["touches nightly"], ["resolves nightly"], []]),
+        # another plan has its own
+        ([*THREE, backup(5, 4, "music", "music"), backup(5, 5), backup(1000, 6, "music", "music")],
+         [*QUIET, [], ["raises nightly"], []]),
+        ([*[backup(1000, hour, None, None) for hour in (1, 2, 3)], backup(5, 4, None, None), "resolve "],
+         [*QUIET, ["raises "], ["resolves "]]),
+        # only backups that succeeded and say what they hold
+        ([*THREE, backup(0, 4, status="partial"), backup(0, 5, status="failed"), backup(0, 6, kind="check")],
+         [*QUIET, [], [], []]),
+        ([*THREE, backup(None, 4)], [*QUIET, []]),
+        ([*THREE, backup(0, 4), backup(None, 5), backup(0, 6, status="failed")],
+         [*QUIET, ["raises nightly"], [], []]),
+        # in the order in which they happened: what is older than a good one raises nothing and is no measure
+        ([*THREE, backup(0, 0)], [*QUIET, []]),
+        ([*THREE, *[backup(5000, 0)] * 5, backup(110, 4)], [*QUIET, *[[]] * 5, []]),
+        ([*THREE, backup(0, 9), backup(1000, 8), backup(1000, 10)],
+         [*QUIET, ["raises nightly"], [], ["resolves nightly"]]),
+    ],
+)  # fmt: skip
+def test_a_story(story: list[Decidable | str], does: list[list[str]]) -> None:
+    book = a_book()
+    assert [told(book, step, f"alert {number}") for number, step in enumerate(story)] == does
+
+
+def test_only_so_many_are_the_measure() -> None:
+    book = a_book()
+    for hour in range(KEPT + 5):
+        told(book, backup(1000 + hour, hour), "none")
+    known = book.track(Key("host", "backup_suspicious", "plan:data")).usual
+    assert known == usual(*[(1000 + hour, 10_000 + 10 * hour) for hour in range(5, KEPT + 5)])
+
+
+def test_it_is_a_warning_that_says_how_much_is_usual_and_what_to_do() -> None:
+    book = a_book()
+    for hour in (1, 2, 3):
+        told(book, backup(12_345, hour), "none")
+    writes = decide(book, backup(0, 4), "fresh", FLOOR).writes
+    (raised,) = [write for write in writes if isinstance(write, RaiseAlert)]
+    assert (raised.severity, raised.job_id) == ("warning", "4 nightly data 0")
+    assert raised.message == (
+        "Nightly was backed up, but with 0 files (usually about 12,300): is the source mounted and complete?"
+        " If it is meant to be so, resolve this alert: later backups are then compared with this one."
+    )
+    writes = decide(book, backup(12_345, 5, data=99), "none", FLOOR).writes
+    (touched,) = [write for write in writes if isinstance(write, TouchAlert)]
+    assert touched.message.startswith("Nightly was backed up, but with 99 bytes (usually about 120.1 KiB): is")
+    writes = decide(book, backup(12_000, 6), "none", FLOOR).writes
+    (resolved,) = [write for write in writes if isinstance(write, ResolveAlert)]
+    assert resolved.message == "Nightly: the newest backup holds about what it usually does."
+
+
+def test_it_is_a_good_end_all_the_same() -> None:
+    book = a_book()
+    failed = decide(book, backup(0, 1, status="failed"), "failure", FLOOR).writes
+    assert [write.kind for write in failed if isinstance(write, RaiseAlert)] == ["backup_failed"]
+    writes = decide(book, backup(0, 2), "doubt", FLOOR).writes
+    assert [write.alert_id for write in writes if isinstance(write, ResolveAlert)] == ["failure"]
+    assert [write.alert_id for write in writes if isinstance(write, RaiseAlert)] == ["doubt"]
+    assert book.schedules["nightly"].last_good_at == NOON + 2 * HOUR
+
+
+def test_a_deleted_schedule_raises_nothing_and_its_alert_ends() -> None:
+    book = a_book()
+    told(book, backup(0, 1), "a")
+    deleted = decide(book, Change(DeleteSchedule("nightly", NOON, AUDIT), no_reply), "x", FLOOR)
+    assert [write.alert_id for write in deleted.writes if isinstance(write, ResolveAlert)] == ["a"]
+    assert told(book, backup(0, 2), "b") == []
+    assert told(book, backup(0, 3, plan=None), "b") == []
+
+
+def test_resolving_what_nothing_is_known_of_any_more_makes_no_measure() -> None:
+    book = a_book()
+    told(book, backup(0, 1), "a")
+    of_plan = Key("host", "backup_suspicious", "plan:data")
+    book.tracks[of_plan] = replace(book.track(of_plan), usual=None)
+    assert told(book, "resolve nightly", "x") == ["resolves nightly"]
+    assert book.track(of_plan).usual is None
