@@ -38,7 +38,7 @@ async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
     before = await listed(restic, work.identity, counters)
     if isinstance(before, Run):
         return before.outcome(stats)
-    done = await restic.run("forget", *work.arguments)
+    done = await restic.run("forget", *work.arguments, answer=True)  # a line of many megabytes, where there are many
     if done.verdict.status == "cancelled" or done.verdict.reason == "timeout":
         return done.outcome(stats)  # nothing more can be asked: the job is stopped
     after = await listed(restic, work.identity, counters)
@@ -49,7 +49,7 @@ async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
         return Outcome(Verdict("failed", after.verdict.reason, words), after.code, stats)
     gone = {one.id for one in before.own} - {one.id for one in after.own}
     stats |= {"snapshots_kept": len(after.own), "snapshots_removed": len(gone)}
-    policy = removal(done.digest.listing)
+    policy = removal(done.answer)
     left = len(policy - gone) if policy is not None else 0
     verdict = judge_forget(done, gone=len(gone), left=left)
     if verdict.status != "succeeded" or not work.prune_after or not gone:
