@@ -80,7 +80,8 @@ def judge(
         return _done(kind, digest, missing)
     by_signal = exit_code < 0 or exit_code in _SHELLS_SIGNALS or digest.signalled is not None
     if kind == "backup" and digest.made_a_snapshot and exit_code != 3 and (by_signal or stopped or digest.kept_lock):
-        return _done(kind, digest, missing)  # the snapshot is there: what was ended is how restic removes its lock
+        # the snapshot is there: what was ended is how restic removes its lock
+        return _done(kind, digest, missing, unread=bool(digest.troubles or digest.plain_troubles))
     if exit_code == 3 and kind == "backup":
         return _done(kind, digest, missing, unread=True)
     if stopped == "timeout":

@@ -391,6 +391,7 @@ def test_a_signal_behind_the_snapshot_ends_no_backup() -> None:
         stopped = judge("backup", code, digest(SUMMARY, SIGTERM), stopped="cancelled")
         assert stopped.status == judge("backup", code, digest(SUMMARY, SIGTERM)).status == "succeeded"
     assert judge("backup", 1, digest(SUMMARY, "Fatal: boom\n")).status == "failed"
+    assert judge("backup", -9, digest(SUMMARY, UNREAD)).reason == "partial", "not all of it was read"
 
 
 def test_without_json_too_a_backup_says_that_nothing_changed() -> None:
