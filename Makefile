@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel clean
+.PHONY: demo test test-ahead check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -15,6 +15,14 @@ demo: $(VENV)/installed-server
 test: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
 	$(BIN)/python -m pytest $(ARGS)
+
+# The tests with the calendar clock DAYS ahead, or at a moment: make test-ahead AT='2027-12-31 23:59:30' ARGS=tests/rules.
+# tests/ahead/plugin.py says what cannot be moved, and why.
+DAYS ?= 40
+AHEAD = $$(( $(if $(AT),$$(date -d '$(AT)' +%s) - $$(date +%s),$(DAYS) * 86400) ))
+test-ahead: $(VENV)/installed-dev $(VENV)/tools/calendar.so
+	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
+	AHEAD_SECONDS=$(AHEAD) LD_PRELOAD=$(abspath $(VENV))/tools/calendar.so $(BIN)/python -m pytest -p tests.ahead.plugin $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
@@ -83,9 +91,14 @@ $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 	$(BIN)/pip install --quiet --group dev --editable '.[server]'
 	@touch $@ $(VENV)/installed-server
 
+$(VENV)/tools/calendar.so: tests/ahead/calendar.c | $(VENV)/bin/pip
+	@$(MAKE) --no-print-directory debian-cc
+	@mkdir -p $(@D)
+	cc -O2 -Wall -Wextra -shared -fPIC -o $@ $< -ldl
+
 # ---- Debian packages
 
-.PHONY: debian-venv debian-restic debian-restics debian-chromium debian-curl debian-systemd debian-tools apt-lists
+.PHONY: debian-venv debian-restic debian-restics debian-chromium debian-curl debian-cc debian-systemd debian-tools apt-lists
 
 # $(call debian,COMMAND,PACKAGES): installs the packages where there is no such command.
 define debian
@@ -106,6 +119,10 @@ debian-chromium: apt-lists
 
 debian-curl: apt-lists
 	$(call debian,curl,curl)
+
+debian-cc:
+	@command -v cc >/dev/null || [ -z "$(APT)" ] || apt-get update -q >/dev/null
+	$(call debian,cc,gcc libc6-dev)
 
 debian-systemd: apt-lists # for systemd-analyze; where systemd does not run, installing it starts nothing
 	$(call debian,systemd-analyze,systemd)

@@ -11,7 +11,8 @@
     schedules   pure: which slots are due;      `timetable` waits for them
     settings    agent.toml;                     `requests` what the server may ask of it
     workshop    jobs, one at a time per repository;  `restic_job`, `process` run one
-    restic_output, verdict   pure: what restic said, and what that means
+    environment, locks   a cache that restic can write; whose lock it is that was left in a repository
+    restic_output, digest, verdict   pure: what restic said, what matters of it, and what that means
     command_line, wrapped_verdict   pure: who it is that `exec` runs, and how that ended
     loglines    pure: what a job wrote, and which lines are kept
 

@@ -61,11 +61,13 @@ async def run_agent(
             timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
             instance_id = ids.new()
-            told: list[Restic] = []  # what the newest hello said of it
+            restic_told: list[Restic] = []  # what the newest hello said, or the next one will
+
+            async def look() -> None:
+                restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)]
 
             async def make_hello() -> wire.Hello:
-                restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
-                told[:] = [restic]
+                (restic,) = restic_told
                 running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
                 spooled = await outbox.count()
                 return wire.Hello(
@@ -91,7 +93,7 @@ async def run_agent(
                 await timetable.hear(host_id, told)
 
             ears = Ears(schedules=hear_schedules, order=workshop.hear)
-            link = Link(state, outbox, feed, make_hello, ears, timings or Timings())
+            link = Link(state, outbox, feed, look, make_hello, ears, timings or Timings())
 
             def zones_changed() -> None:
                 timetable.look_again()
@@ -107,7 +109,7 @@ async def run_agent(
                 nursery.start_soon(_listen_to_the_bell, state, outbox, name="bell")
                 nursery.start_soon(_look_for_orphans, outbox, name="orphans")
                 nursery.start_soon(watch_zones, zones_changed, name="zones")
-                nursery.start_soon(watch_restic, agent_file.restic, told, restic_changed, name="restic")
+                nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
                 nursery.start_soon(link.run, name="link")
                 log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
                 task_status.started()

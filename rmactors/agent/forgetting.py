@@ -38,7 +38,7 @@ async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
     before = await listed(restic, work.identity, counters)
     if isinstance(before, Run):
         return before.outcome(stats)
-    done = await restic.run("forget", *work.arguments)
+    done = await restic.run("forget", *work.arguments, answer=True)  # a line of many megabytes, where there are many
     if done.verdict.status == "cancelled" or done.verdict.reason == "timeout":
         return done.outcome(stats)  # nothing more can be asked: the job is stopped
     after = await listed(restic, work.identity, counters)
@@ -49,9 +49,9 @@ async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
         return Outcome(Verdict("failed", after.verdict.reason, words), after.code, stats)
     gone = {one.id for one in before.own} - {one.id for one in after.own}
     stats |= {"snapshots_kept": len(after.own), "snapshots_removed": len(gone)}
-    policy = removal(done.digest.listing)
+    policy = removal(done.answer)
     left = len(policy - gone) if policy is not None else 0
-    verdict = _verdict(done, len(gone), left)
+    verdict = judge_forget(done, gone=len(gone), left=left)
     if verdict.status != "succeeded" or not work.prune_after or not gone:
         return outcome(verdict, done.code, stats)
     pruned = await restic.run("prune", "prune")
@@ -118,7 +118,7 @@ def _parts(snapshots: Sequence[Snapshot]) -> list[Sequence[Snapshot]]:
     return [part for part in (snapshots[:1], *(rest[i : i + _AT_ONCE] for i in range(0, len(rest), _AT_ONCE))) if part]
 
 
-def _verdict(done: Run, gone: int, left: int) -> Verdict:
+def judge_forget(done: Run, *, gone: int, left: int) -> Verdict:
     """`gone` snapshots are no more, `left` are still there although the policy says that they go."""
     if not left:
         if done.verdict.status != "succeeded" and not gone and _refusal(done.digest):

@@ -44,13 +44,18 @@ class Ears:
 
 
 class Link:
-    """Keeps this host in touch with its server."""
+    """Keeps this host in touch with its server.
+
+    `look` is called before each try to connect, for what takes its time: `make_hello` has to be quick, since a server
+    does not wait long for a hello.
+    """
 
     def __init__(
         self,
         state: StateDir,
         outbox: Outbox,
         feed: LiveFeed,
+        look: Callable[[], Awaitable[None]],
         make_hello: Callable[[], Awaitable[wire.Hello]],
         ears: Ears,
         timings: Timings,
@@ -58,6 +63,7 @@ class Link:
         self._state = state
         self._outbox = outbox
         self._feed = feed
+        self._look = look
         self._make_hello = make_hello
         self._ears = ears
         self._timings = timings
@@ -109,6 +115,7 @@ class Link:
                     continue
 
     async def _once(self, credential: Credential) -> None:
+        await self._look()
         async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
             self._stale = trio.Event()
             await connection.send(await self._make_hello())

@@ -157,17 +157,22 @@ def by_id(found: Sorted, wanted: str) -> str | None:
     return former.pop() if len(former) == 1 and not any(one.id.startswith(wanted) for one in found.own) else wanted
 
 
-def removal(listing: Any) -> frozenset[str] | None:
+def removal(answer: bytes) -> frozenset[str] | None:
     """The ids that `forget --json` lists as removed: what the policy says, not what was done. None without a list."""
-    if not isinstance(listing, list):
-        return None
-    groups = [group for group in listing if isinstance(group, Mapping)]
-    return frozenset(
-        str(one["id"])
-        for group in groups
-        for one in group.get("remove") or ()
-        if isinstance(one, Mapping) and one.get("id")
-    )
+    for line in answer.splitlines():
+        if line.startswith(b"["):
+            try:
+                groups = json.loads(line)
+            except ValueError:
+                return None
+            return frozenset(
+                str(one["id"])
+                for group in groups
+                if isinstance(group, Mapping)
+                for one in group.get("remove") or ()
+                if isinstance(one, Mapping) and one.get("id")
+            )
+    return None
 
 
 def _is_copy(copy: Snapshot, of: Snapshot, tag: str) -> bool:

@@ -147,7 +147,12 @@ class ResticJob:
         return Outcome(ended, None, {})
 
     async def with_locks(
-        self, kind: JobKind, arguments: Sequence[str], environment: Mapping[str, str], missing: Sequence[str]
+        self,
+        kind: JobKind,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        missing: Sequence[str],
+        answer: bytearray | None = None,
     ) -> Run:
         """Run; where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
         version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
@@ -156,7 +161,7 @@ class ResticJob:
         unlock_failed: str | None = None
         waiting: tuple[str, ...] = ()
         while True:
-            code, digest = await self._restic((*waiting, *arguments), environment)
+            code, digest = await self._restic((*waiting, *arguments), environment, answer)
             verdict = self._judged(kind, code, digest, missing)
             self._remember_end(code, verdict, digest)
             if self._stop.reason is not None and code != 0:
@@ -191,7 +196,7 @@ class ResticJob:
             if self._stop.reason is not None:
                 return Run(code, digest, self._stopped(digest).verdict)
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
-        return Run(code, digest, verdict)
+        return Run(code, digest, verdict, bytes(answer or b""))
 
     async def answer(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Run:
         """Run what only reads; its stdout is the answer."""
@@ -410,8 +415,9 @@ class _OnRepository:
         self._environment = environment
         self._missing = missing
 
-    async def run(self, kind: JobKind, *arguments: str) -> Run:
-        return await self._job.with_locks(kind, arguments, self._environment, self._missing)
+    async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
+        out = bytearray() if answer else None
+        return await self._job.with_locks(kind, arguments, self._environment, self._missing, out)
 
     async def ask(self, *arguments: str) -> Run:
         return await self._job.answer(arguments, self._environment)

@@ -44,6 +44,7 @@ _BAR: Final = re.compile(r"^\[(?P<time>[\d:]+)\] +(?P<percent>\d+(?:\.\d+)?)% +\
 _PRUNED: Final = re.compile(
     r"^(?P<what>to delete|total prune|remaining): +(?P<blobs>\d+) blobs / (?P<size>\d+(?:\.\d+)?) (?P<unit>[KMGT]?i?B)"
 )
+_UNUSED: Final = re.compile(r"^unused size after prune: (?P<size>\d+(?:\.\d+)?) (?P<unit>[KMGT]?i?B)")
 _PRUNE_NUMBERS: Final = {"total prune": "removed", "remaining": "remaining"}
 _UNITS: Final = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _GLUED: Final = re.compile(r"(?<=[\w.)\]])(?=Fatal: )")
@@ -169,9 +170,16 @@ def _plain_items(stream: Stream, text: str) -> list[Item]:
         progress = Progress(min(100.0, percent), 0, 0, 0, 0, None)  # it counts packs or snapshots, not files
         return [progress, Text(stream, text)] if percent >= 100 else [progress]
     if (pruned := _PRUNED.match(text)) and (name := _PRUNE_NUMBERS.get(pruned["what"])):
-        size = round(float(pruned["size"]) * _UNITS.get(pruned["unit"], 1))
-        return [Counts({f"blobs_{name}": _int(int(pruned["blobs"])), f"bytes_{name}": size}), Text(stream, text)]
+        counts = {f"blobs_{name}": _int(int(pruned["blobs"])), f"bytes_{name}": _size(pruned)}
+        return [Counts(counts), Text(stream, text)]
+    if unused := _UNUSED.match(text):
+        return [Counts({"bytes_unused": _size(unused)}), Text(stream, text)]
     return [Text(stream, part) for part in _GLUED.split(text)]
+
+
+def _size(found: re.Match[str]) -> int:
+    """Bytes of `488.333 KiB`, as restic rounds them."""
+    return round(float(found["size"]) * _UNITS.get(found["unit"], 1))
 
 
 def _json_items(line: str) -> list[Item] | None:

@@ -41,8 +41,10 @@ def outcome(verdict: Verdict, code: int | None, stats: dict[str, Any]) -> Outcom
 class Restic(Protocol):
     """restic on the job's repository. Both calls end early, with a verdict that says so, when the job is stopped."""
 
-    async def run(self, kind: JobKind, *arguments: str) -> Run:
-        """Shown in the job's log. Waits for a repository that another restic has locked."""
+    async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
+        """Shown in the job's log, but for stdout where that is the answer. Waits for a repository that another restic
+        has locked.
+        """
         ...
 
     async def ask(self, *arguments: str) -> Run:

@@ -50,7 +50,7 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
         stats["restored_into"] = work.restore_into
     else:
         await trio.to_thread.run_sync(_remove_empty, work.restore_into)
-    return outcome(_verdict(done.verdict, work.include, there), done.code, stats)
+    return outcome(judge_restore(done.verdict, work.include, there), done.code, stats)
 
 
 def look(folder: str, include: Sequence[str]) -> Restored:
@@ -74,7 +74,8 @@ def look(folder: str, include: Sequence[str]) -> Restored:
     return Restored(files, folders, size, tuple(missing))
 
 
-def _verdict(verdict: Verdict, include: Sequence[str], there: Restored) -> Verdict:
+def judge_restore(verdict: Verdict, include: Sequence[str], there: Restored) -> Verdict:
+    """`verdict` is restic's end, `include` what was named, `there` what has come of it."""
     if verdict.status != "succeeded":
         return verdict
     names = ", ".join(there.missing[:5]) + (f" and {len(there.missing) - 5} more" if len(there.missing) > 5 else "")

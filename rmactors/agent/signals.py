@@ -22,6 +22,8 @@ _NAMED: Final = (
     "SIGIO", "SIGPWR", "SIGSTKFLT",
 )  # fmt: skip
 _SI_KERNEL: Final = 0x80
+_TURNS: Final = 5
+"""Of trio's loop, in which a signal gets from its handler to the task that hears it."""
 _RECORD: Final = 128
 """Bytes of a `signalfd_siginfo`."""
 
@@ -71,9 +73,23 @@ class Signals:
     async def _read(self, hear: Callable[[Arrived], None]) -> None:
         while True:
             await trio.lowlevel.wait_readable(self._fd)
-            record = os.read(self._fd, _RECORD)
+            self._read_now(hear)
+
+    def _read_now(self, hear: Callable[[Arrived], None]) -> None:
+        while True:
+            try:
+                record = os.read(self._fd, _RECORD)
+            except BlockingIOError:
+                return
             number, _errno, code = struct.unpack_from("=IiI", record)
             hear(Arrived(number, by_key=code == _SI_KERNEL))
+
+    async def catch_up(self, hear: Callable[[Arrived], None]) -> None:
+        """Pass on what has come already: a key ends the command too, and its end may be noticed first."""
+        if self._fd >= 0:
+            self._read_now(hear)
+        for _ in range(_TURNS):
+            await trio.lowlevel.checkpoint()
 
     @contextmanager
     def let_through(self) -> Iterator[None]:

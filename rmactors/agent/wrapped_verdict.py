@@ -73,10 +73,9 @@ def judge_wrapped(kind: JobKind, exit_code: int, heard: Heard, program: Program,
         return _dry_run(exit_code, heard)
     if exit_code == _TIMEOUT_SAYS and program.time_limit is not None:
         return Verdict("failed", "timeout", f"stopped by `timeout`: it ran longer than {program.time_limit}")
-    if exit_code != 0 and sent is not None:  # with 0, the command has seen to it, whatever was sent
-        at_its_end = kind == "backup" and exit_code == 3 and program.is_restic and heard.saved
-        if not at_its_end:
-            return _stopped(exit_code, heard, sent)
+    made = kind == "backup" and program.is_restic and heard.digest.made_a_snapshot
+    if exit_code != 0 and sent is not None and not made:  # with 0, the command has seen to it, whatever was sent
+        return _stopped(exit_code, heard, sent)
     if program.is_restic:
         return judge(kind, exit_code, heard.digest)
     return _command(kind, exit_code, heard)

@@ -84,6 +84,8 @@ async def run_exec(
         nursery.start_soon(reporter.begin, stack)
         try:
             code = await wrapped.run()
+            if signals is not None:
+                await signals.catch_up(hear)
             ended = True
             await reporter.end(code, wrapped.judge(kind, code), wrapped)
         except CannotWrap as error:

@@ -54,7 +54,7 @@ class Canned:
         self.asked: list[str] = []
         self.stopped = False
 
-    async def run(self, kind: JobKind, *arguments: str) -> Run:
+    async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
         self.asked.append(arguments[0])
         return self._ended(kind, *self._end)
 
@@ -73,7 +73,8 @@ class Canned:
         for parser, text in ((OutputParser("stdout"), out), (OutputParser("stderr"), err)):
             for item in [*parser.feed(text.encode()), *parser.finish()]:
                 digest.take(item)
-        return Run(code, digest, judge(kind, code, digest, stopped="cancelled" if self.stopped else None))
+        verdict = judge(kind, code, digest, stopped="cancelled" if self.stopped else None)
+        return Run(code, digest, verdict, out.encode())
 
 
 def listed(number: int) -> dict[str, Any]:
@@ -83,8 +84,9 @@ def listed(number: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def says_removed(*numbers: int) -> str:
-    return json.dumps([{"keep": [], "remove": [listed(number) for number in numbers]}]) + "\n"
+def says_removed(*numbers: int, padding: int = 0) -> str:
+    reasons = ["x" * padding]
+    return json.dumps([{"keep": [], "remove": [listed(number) for number in numbers], "reasons": reasons}]) + "\n"
 
 
 async def ended(restic: Canned) -> tuple[str, str, str, dict[str, Any]]:
@@ -134,6 +136,11 @@ async def test_some_that_stay_make_it_partial_with_both_numbers_and_nothing_is_p
     assert error.startswith("1 snapshot removed, 1 could not be: ")
     assert stats["snapshots_removed"] == 1
     assert "prune" not in restic.asked
+
+
+async def test_a_policy_over_thousands_of_snapshots_is_read_to_its_end() -> None:
+    restic = Canned([[1, 2], [1, 2]], 0, says_removed(1, padding=5 << 20), "unable to remove snapshot/01\n")
+    assert (await ended(restic))[:2] == ("failed", "nothing_done")
 
 
 @pytest.mark.parametrize("looks", [[None], [[1, 2]]])

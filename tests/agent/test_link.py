@@ -108,6 +108,30 @@ async def test_each_hello_says_what_restic_is_now_and_a_change_is_told(
     ]
 
 
+async def test_a_restic_that_hangs_keeps_no_server_waiting_for_the_hello(
+    server: ServerDouble, enrolled: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is looked at before there is a connection."""
+    os.mkfifo(tmp_path / "gate")
+    restic = tmp_path / "restic"
+    restic.write_text(f"#!/bin/sh\nread line < {tmp_path}/gate\necho restic 0.19.1 compiled with go\n")
+    restic.chmod(0o755)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: run_agent(AgentFile(allow=[], restic=str(restic)), enrolled.path, timings=FAST))
+        await trio.to_thread.run_sync(open_and_close, tmp_path / "gate", server)
+        session = await server.an_agent()
+        nursery.cancel_scope.cancel()
+    assert session.hello is not None
+    assert session.hello.restic == wire.ResticInfo("0.19.1")
+
+
+def open_and_close(gate: Path, server: ServerDouble) -> None:
+    """Opening waits until restic reads."""
+    with gate.open("w") as open_gate:
+        assert server.sessions == []
+        open_gate.write("go on\n")
+
+
 async def test_new_time_zone_data_is_told_to_the_server(
     server: ServerDouble, enrolled: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

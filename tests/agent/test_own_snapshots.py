@@ -200,11 +200,11 @@ def test_what_is_no_listing_is_not_taken_for_an_empty_one(answer: bytes) -> None
 
 
 def test_what_restic_says_it_removes_is_read_from_all_groups() -> None:
-    assert removal([{"remove": [{"id": "a"}, {"id": "b"}]}, {"remove": None}, {"remove": [{"id": "c"}, 7]}, 3]) == {
-        "a", "b", "c",
-    }  # fmt: skip
-    assert removal([]) == frozenset()
-    assert removal(None) is None
+    groups = [{"remove": [{"id": "a"}, {"id": "b"}]}, {"remove": None}, {"remove": [{"id": "c"}, 7]}, 3]
+    assert removal(b"some words\n" + json.dumps(groups).encode()) == {"a", "b", "c"}
+    assert removal(b"[]\n") == frozenset()
+    for nothing in (b"", b"null\n", b"[{"):
+        assert removal(nothing) is None
 
 
 def test_a_tag_of_the_agents_own_kind_and_a_policy_of_nothing_are_refused_in_the_file() -> None:

@@ -117,6 +117,8 @@ def test_what_prune_removed_and_what_remains_are_numbers() -> None:
         Counts({"blobs_removed": 1, "bytes_removed": 500_053}), Text("stdout", line),
     ]  # fmt: skip
     assert items(b"remaining:            10 blobs / 0 B\n")[0] == Counts({"blobs_remaining": 10, "bytes_remaining": 0})
+    unused = items(b"unused size after prune: 1.500 KiB (0.10% of remaining size)\n")
+    assert unused[0] == Counts({"bytes_unused": 1536})
     assert one("to delete:             5 blobs / 1.162 KiB") == Text(
         "stdout", "to delete:             5 blobs / 1.162 KiB"
     )

@@ -7,7 +7,10 @@ from typing import Final
 
 import pytest
 
+from rmactors.agent.forgetting import judge_forget
 from rmactors.agent.restic_job import STOPPED
+from rmactors.agent.restic_steps import Run
+from rmactors.agent.restoring import Restored, judge_restore
 from rmactors.agent.verdict import Verdict, judge
 from rmactors.rules.outcomes import Outcome, verdict_of
 from rmactors.vocabulary import FAILURE_ALERT, JobKind
@@ -38,6 +41,8 @@ def bucket(words: str) -> str:
     )
 
 
+UNABLE = digest("[]", "unable to remove snapshot/a8eb1f3f7a from the repository\n")
+REFUSED = Run(0, UNABLE, judge("forget", 0, UNABLE))
 GONE = "/photos does not exist, skipping\n"
 EXAMPLES: dict[str, tuple[JobKind, Callable[[], Verdict]]] = {
     "all was done": ("backup", lambda: judge("backup", 0, digest(SUMMARY))),
@@ -59,6 +64,13 @@ EXAMPLES: dict[str, tuple[JobKind, Callable[[], Verdict]]] = {
     "files could not be read": ("backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD * 2))),
     "all sources are missing": (
         "backup", lambda: judge("backup", 1, digest("", "Fatal: all source directories/files do not exist\n"))),
+    "a forget that removed nothing although `keep` says so: append-only, or a key that may not delete": (
+        "forget", lambda: judge_forget(REFUSED, gone=0, left=2)),
+    "a forget that could remove only some": ("forget", lambda: judge_forget(REFUSED, gone=1, left=1)),
+    "a restore of what is not in the snapshot": ("restore", lambda: judge_restore(
+        judge("restore", 0, digest()), ["/x/nope"], Restored(0, 0, 0, ("/x/nope",)))),
+    "a restore of several paths, of which some are not there": ("restore", lambda: judge_restore(
+        judge("restore", 0, digest()), ["/x/a", "/x/nope"], Restored(1, 1, 9, ("/x/nope",)))),
     "wrong password": ("backup", lambda: judge("backup", 12, digest("", "Fatal: wrong password or no key found\n"))),
     "no repository there, or not reachable": ("backup", lambda: judge("backup", 10, digest("", NO_REPOSITORY))),
     "the bucket does not exist": (

@@ -263,17 +263,22 @@ async def test_ctrl_c_that_the_command_deals_with_is_a_success(quiet: StateDir) 
     assert end_of(quiet).status == "succeeded"
 
 
-def test_a_time_limit_around_exec_terminates_every_run(quiet: StateDir) -> None:
-    line = f"timeout -s TERM 5 {shlex.join(exec_command(quiet, ['sleep', '600']))}"
-    done = in_shell(line)
-    end = end_of(quiet)
-    assert done.returncode == 124
-    assert (end.status, end.reason, end.error, end.exit_code) == (
-        "failed",
-        "terminated",
-        "ended by SIGTERM, sent to `exec`",
-        143,
+async def test_a_time_limit_around_exec_terminates_every_run(quiet: StateDir) -> None:
+    """As timeout(1) and systemd do it: the signal comes to `exec`, and to all that it has started."""
+    process = await trio.lowlevel.open_process(
+        exec_command(quiet, [sys.executable, "-c", SLEEPS]), stdout=subprocess.PIPE, cwd=ROOT, process_group=0
     )
+    assert process.stdout is not None
+    seen = b""
+    while not seen.endswith(b"ready\n"):
+        seen += await process.stdout.receive_some()
+    os.kill(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
+    assert await process.wait() == -signal.SIGTERM
+    await process.stdout.aclose()
+    end = end_of(quiet)
+    assert (end.status, end.reason, end.exit_code) == ("failed", "terminated", 143)
+    assert end.error == "ended by SIGTERM, sent to `exec`"
 
 
 @pytest.mark.parametrize("number", [signal.SIGALRM, signal.SIGXCPU, signal.SIGUSR1, signal.SIGRTMIN + 3])

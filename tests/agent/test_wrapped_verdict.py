@@ -110,9 +110,12 @@ def test_what_a_command_said_before_it_was_ended_stays() -> None:
     assert verdict.error == "ended by SIGTERM, sent to `exec`; exit code 1: unable to save snapshot: context canceled"
 
 
-def test_a_backup_that_had_made_its_snapshot_is_partial_whatever_was_sent() -> None:
-    verdict = judged(RESTIC, 3, UNREAD + SUMMARY + SOME, TERM)
-    assert (verdict.status, verdict.reason) == ("partial", "partial")
+@pytest.mark.parametrize(
+    ("code", "said", "status"),
+    [(3, UNREAD + SUMMARY + SOME, "partial"), (130, SUMMARY, "succeeded"), (1, "", "failed")],
+)
+def test_a_backup_whose_snapshot_is_made_is_judged_by_it_whatever_was_sent(code: int, said: str, status: str) -> None:
+    assert judged(RESTIC, code, said, TERM).status == status
 
 
 @pytest.mark.parametrize(

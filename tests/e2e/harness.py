@@ -22,8 +22,8 @@ import trio
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "rmactors"]
-STARTS_WITHIN = 30.0
-"""Seconds. A start takes under one; machines that run seven other things at once take longer."""
+STARTS_WITHIN = 120.0
+"""Seconds. A start takes under one; a machine with twenty others waiting for its two processors took over 30."""
 
 
 class ServerDied(AssertionError):

@@ -286,7 +286,7 @@ ROWS = [
     Row("an empty config", "backup", bad("corrupt", "config file has zero size"), empty_config),
     Row("a damaged config", "backup", bad("corrupt", "is damaged: ciphertext verification failed"), flipped("config")),
     Row("a damaged key", "backup", bad("corrupt", "invalid data returned"), flipped("keys"),
-        before=bad("corrupt", "Unmarshal: invalid character")),
+        before=bad("corrupt", "Unmarshal: ")),
     Row("a damaged index", "backup", bad("corrupt", "invalid data returned"), flipped("index")),
     Row("a check of a damaged index says what to run", "check", bad("corrupt", "To run: restic repair index"),
         flipped("index"), before=bad("corrupt", "error loading index")),

@@ -1,13 +1,14 @@
 """Hosts, schedules, jobs and silences as programs see them."""
 
+from html import unescape
 from typing import Any
 
 import pytest
 
-from rmactors import clock, ids, tokens
+from rmactors import clock, ids, tokens, zones
 from rmactors.messages.reports import EndReport
 from rmactors.messages.writes import RaiseAlert, RecordHello, SaveEnd, SaveLogLines
-from tests.web.conftest import Site
+from tests.web.conftest import Site, reply
 
 SCHEDULE = {"name": "nightly", "kind": "backup", "cron": "30 2 * * *"}
 
@@ -61,6 +62,28 @@ async def test_a_host_has_the_keys_of_the_contract(site: Site) -> None:
     assert shown["last_jobs"]["backup"]["id"] == newest
     assert shown["last_jobs"]["backup"]["reason"] == "locked"
     assert (await site.get("/api/hosts"))["items"] == [shown]
+
+
+async def test_a_hosts_clock_data_and_restic_are_in_the_api_and_on_its_page(site: Site) -> None:
+    host_id = await site.enroll()
+    unknown = await site.get(f"/api/hosts/{host_id}")
+    assert [unknown[key] for key in ("clock_offset_seconds", "tzdata_version", "restic_problem")] == [None] * 3
+    hello = RecordHello(
+        host_id, site.clock(), False, "0.1", "h", "linux", "x86_64", "UTC", None, '[{"name": "home"}]',
+        91.0, "1999a", "restic: command not found",
+    )  # fmt: skip
+    await site.commit(hello)
+    schedule = {"name": "Nightly", "kind": "backup", "cron": "0 3 * * *", "timezone": "America/Vancouver"}
+    await site.post(f"/api/hosts/{host_id}/schedules", schedule)
+    shown = await site.get(f"/api/hosts/{host_id}")
+    assert (shown["clock_offset_seconds"], shown["tzdata_version"]) == (91.0, "1999a")
+    assert (shown["restic_version"], shown["restic_problem"]) == (None, "restic: command not found")
+    await site.user()
+    page = await reply(await (await site.log_in()).get(f"/hosts/{host_id}"))
+    text = unescape(page.text)
+    assert "Its clock is 91 s ahead of the server's." in text
+    assert f"Its time zone data, 1999a, is older than the server's, {zones.version()}" in text
+    assert "The agent cannot use restic: restic: command not found." in text
 
 
 async def test_a_host_is_online_then_offline(site: Site) -> None:

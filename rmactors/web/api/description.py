@@ -62,7 +62,8 @@ async def openapi() -> Response:
     """This description."""
     made: bytes | None = current_app.extensions.get("rmactors.openapi")
     if made is None:
-        app: Quart = getattr(current_app, "_get_current_object", lambda: current_app)()  # a proxy, where quart has one
+        # The application itself: what makes the description holds on to it, which it cannot to a proxy.
+        app = getattr(current_app, "_get_current_object", lambda: current_app)()
         made = msgspec.json.encode(describe(app))
         current_app.extensions["rmactors.openapi"] = made
     return Response(made, content_type="application/json")
