@@ -113,19 +113,26 @@ def _text(value: object) -> str | None:
 
 
 class _Sizes(Struct):
-    """As they come: a number may be too large for us, or none."""
+    """As they come: a number may be too large for us, or none. Our agent's names go before restic's own."""
 
     files_total: object = None
     bytes_total: object = None
+    total_files_processed: object = None
+    total_bytes_processed: object = None
 
 
 def sizes(stats: str) -> tuple[int | None, int | None]:
-    """(files, bytes) that a backup holds, where its stats say so in whole numbers that can be kept."""
+    """(files, bytes) that a backup holds, where its stats say so in whole numbers that can be kept.
+
+    A program that speaks the protocol may send what restic prints: those names are read as well.
+    """
     try:
         found = msgspec.json.decode(stats, type=_Sizes)
     except (msgspec.DecodeError, RecursionError):
         return None, None
-    return _count(found.files_total), _count(found.bytes_total)
+    files = found.files_total if found.files_total is not None else found.total_files_processed
+    data = found.bytes_total if found.bytes_total is not None else found.total_bytes_processed
+    return _count(files), _count(data)
 
 
 def _count(value: object) -> int | None:

@@ -82,6 +82,8 @@ def test_stats_must_be_an_object(stats: bytes) -> None:
         (b'{"files_total": 12, "bytes_total": 3400}', 12, 3400),
         (b'{"files_total": 0, "bytes_total": 0}', 0, 0),
         (b'{"files_total": 12}', 12, None),
+        (b'{"total_files_processed": 12, "total_bytes_processed": 3400}', 12, 3400),
+        (b'{"files_total": 0, "total_files_processed": 12, "bytes_total": null, "total_bytes_processed": 5}', 0, 5),
         (b'{"files_new": 12, "nested": {"files_total": 3}}', None, None),
         (b"{}", None, None),
         # whatever else an agent may say is none of the two numbers

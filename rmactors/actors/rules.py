@@ -45,6 +45,7 @@ from rmactors.messages.writes import (
     DeleteSchedule,
     Duplicate,
     Failed,
+    MarkGood,
     QueueReminders,
     RaiseAlert,
     Refused,
@@ -450,6 +451,8 @@ class _Rules:
                     self._alerts[write.alert_id] = desk.book.host_id
                 case ResolveAlert():
                     desk.ended.append(write.alert_id)
+                case MarkGood():  # what was raised may be over, and the next look be planned for the hourly message
+                    self._watch_age(desk.book.schedules[write.schedule_id])
                 case SaveSchedule():
                     self._schedules[write.schedule_id] = desk.book.host_id
                     self._watch(desk, desk.book.schedules[write.schedule_id])

@@ -58,6 +58,29 @@ async def test_a_host_that_was_never_heard_is_judged_and_a_good_end_resolves_it(
     assert overdue(works) == [(schedule, True), (schedule, False)]
 
 
+async def test_a_limit_under_an_hour_is_kept_again_right_after_a_good_end(works: Works) -> None:
+    host = works.ledger.host()
+    schedule = await made(works, host, max_age_hours=0.1)
+    await tick(works, NOON + 7 * MINUTE)
+    assert overdue(works) == [(schedule, False)]
+    await works.end(end(host, "job1", schedule_id=schedule, at=NOON + 8 * MINUTE))
+    await tick(works, NOON + 14 * MINUTE)
+    assert overdue(works) == [(schedule, True)]
+    await tick(works, NOON + 15 * MINUTE)
+    assert overdue(works) == [(schedule, True), (schedule, False)]
+
+
+async def test_a_good_end_that_comes_late_is_too_old_as_soon_as_the_limit_says(works: Works) -> None:
+    host = works.ledger.host()
+    schedule = await made(works, host, max_age_hours=26.0)
+    await tick(works, NOON + 26 * HOUR + MINUTE)
+    await works.end(end(host, "job1", schedule_id=schedule, at=NOON + 20 * MINUTE))
+    await tick(works, NOON + 26 * HOUR + 19 * MINUTE)
+    assert overdue(works) == [(schedule, True)]
+    await tick(works, NOON + 26 * HOUR + 21 * MINUTE)
+    assert overdue(works) == [(schedule, True), (schedule, False)]
+
+
 async def test_neither_silence_nor_failures_nor_runs_that_go_on_hide_it(works: Works) -> None:
     host = works.ledger.host()
     schedule = await made(works, host, max_age_hours=26.0)
