@@ -298,6 +298,20 @@ async def test_what_is_missing_of_a_log_is_said_once_wherever_a_page_ends(site: 
         assert items[3] == {"line": None, "stream": "gap", "text": "3 lines left out"}
 
 
+async def test_a_log_may_be_numbered_from_one(site: Site) -> None:
+    host_id = await site.enroll()
+    job_id = await ended(site, host_id)
+    await site.commit(SaveLogLines(host_id, job_id, tuple((n, "stdout", f"line {n}") for n in (1, 2, 3))))
+    for limit in (1, 2, 3, 4):
+        page = await site.get(f"/api/jobs/{job_id}/log?limit={limit}")
+        assert [item["line"] for item in page["items"]] == [1, 2, 3][:limit]
+    await site.user()
+    client = await site.log_in()
+    page_text = await (await client.get(f"/jobs/{job_id}")).get_data(as_text=True)
+    assert "line 1" in page_text
+    assert "left out" not in page_text
+
+
 async def test_a_long_log_keeps_its_head_and_its_tail(site: Site) -> None:
     host_id = await site.enroll()
     job_id = await ended(site, host_id)

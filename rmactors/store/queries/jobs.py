@@ -4,7 +4,7 @@
 
 import sqlite3
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from rmactors.store.queries.rows import Page, columns, placeholders, read
 from rmactors.vocabulary import JOB_KINDS, JobKind, JobStatus
@@ -73,9 +73,13 @@ def jobs(
     return Page(items, (items[-1].sort_at, items[-1].id) if len(rows) > limit else None)
 
 
+BEFORE_THE_FIRST: Final = -1
+"""The number that stands before a log's first line."""
+
+
 def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogLine]:
     """What a job wrote, from the first line on, with a gap wherever numbers are missing."""
-    (last,) = after or (-1,)
+    (last,) = after or (BEFORE_THE_FIRST,)
     rows = db.execute(
         "SELECT line, stream, text FROM job_logs WHERE job_id = ? AND line > ? ORDER BY line LIMIT ?",
         (job_id, last, limit + 1),
@@ -91,8 +95,10 @@ def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any,
 
 def with_gaps(lines: list[LogLine], last: int | None) -> list[LogLine]:
     """The lines in order and, between them, how many are missing. `last` is the number of the line before the first;
-    None where nobody knows."""
+    None where nobody knows. A log whose first line has the number 1 is complete: an agent may count from there."""
     items: list[LogLine] = []
+    if last == BEFORE_THE_FIRST and lines and lines[0].line == 1:
+        last = 0
     for entry in lines:
         assert entry.line is not None
         if last is not None and entry.line > last + 1:

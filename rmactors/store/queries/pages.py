@@ -270,7 +270,7 @@ def tail(db: sqlite3.Connection, job_id: str, lines: int) -> tuple[list[jobs.Log
         "SELECT line, stream, text FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?", (job_id, lines + 1)
     ).fetchall()
     cut = len(rows) > lines
-    return jobs.with_gaps(read(jobs.LogLine, rows[:lines][::-1]), None if cut else -1), cut
+    return jobs.with_gaps(read(jobs.LogLine, rows[:lines][::-1]), None if cut else jobs.BEFORE_THE_FIRST), cut
 
 
 def subject_of(db: sqlite3.Connection, job_id: str) -> str:
