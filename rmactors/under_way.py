@@ -15,6 +15,8 @@ from rmactors.vocabulary import JobKind
 
 LINES_HELD = 2_000
 """Log lines kept while the start of their job is on its way to disk; more are dropped, as lines may be."""
+EARLY_CHARACTERS = 1 << 20
+"""Of lines that come before anything else is known of their job, so much text is kept in memory."""
 OVERDUE = "it has not ended within its longest run time"
 UNKNOWN = "its agent came back and does not know of it"
 
@@ -74,6 +76,7 @@ class JobsUnderWay:
         self._running = {job.id: job for job in running}
         self._passages: dict[Step, Passage] = {}
         self._account: _Account | None = None
+        self._early: tuple[str, list[Line]] = ("", [])
 
     def runs(self, job_id: str) -> bool:
         return job_id in self._running
@@ -94,7 +97,7 @@ class JobsUnderWay:
 
     def began(self, report: StartReport, waiter: Waiter) -> None:
         """The report of a start sets out."""
-        self._passages[Step(report.job_id, "start")] = Passage([waiter])
+        self._passages[Step(report.job_id, "start")] = Passage([waiter], self._early_lines(report.job_id))
         job = RunningJob(
             report.job_id, report.kind, report.plan, report.schedule_id, report.started_at,
             report.started_at + self._longest,
@@ -103,7 +106,7 @@ class JobsUnderWay:
 
     def ended(self, report: EndReport, waiter: Waiter) -> None:
         """The report of an end sets out. The job runs until it is on disk."""
-        self._passages[Step(report.job_id, "end")] = Passage([waiter])
+        self._passages[Step(report.job_id, "end")] = Passage([waiter], self._early_lines(report.job_id))
 
     def settle(self, step: Step, answer: Answer) -> Passage | None:
         """The end of a way, and what waited for it. None where nothing was on it: it set out before a restart."""
@@ -139,12 +142,38 @@ class JobsUnderWay:
             self._running.pop(job_id, None)
 
     def hold(self, job_id: str, lines: list[Line]) -> bool:
-        """Keep log lines until the start of their job is on disk. False where they need not wait."""
-        starting = self._passages.get(Step(job_id, "start"))
-        if starting is None:
-            return False
-        starting.lines += lines[: max(0, LINES_HELD - len(starting.lines))]
-        return True
+        """Keep log lines until what tells of their job is on disk. False where they may be written down at once.
+
+        Of a job that nothing was heard of, they may come before its start or end, as from `exec`: the newest such lines
+        are written down at once, for a job that is on disk after all, and kept for a report that follows.
+        """
+        telling = self._passages.get(Step(job_id, "start"))
+        if telling is None and not self.runs(job_id):
+            telling = self._passages.get(Step(job_id, "end"))
+        if telling is not None:
+            telling.lines += lines[: max(0, LINES_HELD - len(telling.lines))]
+            return True
+        if not self.runs(job_id):
+            self._keep_early(job_id, lines)
+        return False
+
+    def _keep_early(self, job_id: str, lines: list[Line]) -> None:
+        kept = self._early_lines(job_id)
+        room = EARLY_CHARACTERS - sum(len(text) for _, _, text in kept)
+        for line in lines[: LINES_HELD - len(kept)]:
+            room -= len(line[2])
+            if room < 0:
+                break
+            kept.append(line)
+        self._early = job_id, kept
+
+    def _early_lines(self, job_id: str) -> list[Line]:
+        """Takes what came early of that job."""
+        early_id, lines = self._early
+        if early_id != job_id:
+            return []
+        self._early = "", []
+        return lines
 
     # ---- jobs that are overdue
 

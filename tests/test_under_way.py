@@ -8,7 +8,7 @@ from rmactors.clock import DAY, HOUR
 from rmactors.messages.links import Link
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
-from rmactors.under_way import LINES_HELD, OVERDUE, UNKNOWN, JobsUnderWay, Line, RunningJob, Step
+from rmactors.under_way import EARLY_CHARACTERS, LINES_HELD, OVERDUE, UNKNOWN, JobsUnderWay, Line, RunningJob, Step
 
 NO_LONGER_THAN = DAY
 COMMITTED, DUPLICATE, REFUSED = Committed((3 * HOUR,)), Duplicate(), Refused("foreign_job", "another host's")
@@ -146,7 +146,6 @@ def test_a_job_has_begun_for_its_agent_while_it_runs_or_its_start_is_on_its_way(
 
 def test_log_lines_wait_for_the_start_of_their_job_and_for_nothing_else() -> None:
     known = jobs(runs("another"))
-    assert not known.hold("job", LINES)
     known.began(start(), (link(), 1))
     known.ended(end("another"), (link(), 2))
     assert not known.hold("another", LINES)
@@ -156,6 +155,33 @@ def test_log_lines_wait_for_the_start_of_their_job_and_for_nothing_else() -> Non
     assert passage is not None
     assert passage.lines == LINES
     assert not known.hold("job", LINES)
+
+
+@pytest.mark.parametrize("first", ["start", "end"])
+def test_lines_that_come_before_anything_else_of_their_job_wait_for_what_tells_of_it(first: str) -> None:
+    known = jobs()
+    assert not known.hold("job", LINES[:1])
+    assert not known.hold("job", LINES[1:])
+    if first == "start":
+        known.began(start(), (link(), 1))
+    else:
+        known.ended(end(), (link(), 1))
+    assert known.hold("job", [(2, "stdout", "three")])
+    passage = known.settle(START if first == "start" else END, COMMITTED)
+    assert passage is not None
+    assert passage.lines == [*LINES, (2, "stdout", "three")]
+
+
+def test_early_lines_are_kept_of_the_newest_job_alone_and_only_so_many() -> None:
+    known = jobs()
+    known.hold("another", LINES)
+    for number in range(3):
+        known.hold("job", [(number, "stdout", "x" * (EARLY_CHARACTERS // 2))])
+    for job_id, numbers in (("another", []), ("job", [0, 1])):
+        known.ended(end(job_id), (link(), 1))
+        passage = known.settle(Step(job_id, "end"), COMMITTED)
+        assert passage is not None
+        assert [number for number, _, _ in passage.lines] == numbers
 
 
 def test_only_so_many_log_lines_are_held() -> None:

@@ -104,6 +104,23 @@ async def test_log_lines_wait_for_the_start_of_their_job(works: Works, mock_cloc
     ]  # fmt: skip
 
 
+async def test_log_lines_may_come_before_and_right_behind_the_only_report_of_their_job(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host, job = enrolled(works), ids.new()
+    start_fleet(works)
+    here = agent(works, host)
+    await here.hello()
+    await here.says(wire.JobLog(job, 0, [wire.LogLine("stdout", "one")]))
+    await works.settle()
+    await here.ends(job)
+    await here.says(wire.JobLog(job, 1, [wire.LogLine("stdout", "two")]))
+    await until(lambda: bool(here.acked()))
+    await here.says(wire.JobLog(job, 2, [wire.LogLine("stdout", "three")]))
+    await until(lambda: works.ledger.value("SELECT count(*) FROM job_logs") == 3)
+    assert [text for (text,) in works.ledger.rows("SELECT text FROM job_logs ORDER BY line")] == ["one", "two", "three"]
+
+
 async def test_an_unknown_schedule_is_noted_once_for_each_name(works: Works, mock_clock: MockClock) -> None:
     host = enrolled(works)
     start_fleet(works)
