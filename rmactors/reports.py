@@ -1,6 +1,7 @@
 """What an agent says of itself and of its jobs, in the server's terms. Pure."""
 
 import json
+import re
 from datetime import datetime
 from typing import Final
 
@@ -16,6 +17,7 @@ TEXT: Final = 2_000
 """Longest name and longest text that is kept of what an agent says."""
 LONGEST_REMARK = 200
 """Characters of a text in stats."""
+_LEFT_OUT: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class BadStats(ValueError):
@@ -110,6 +112,21 @@ def _text(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return None
     return "".join(c if c.isprintable() else "\ufffd" for c in value.strip()[:LONGEST_REMARK])
+
+
+def log_lines(frame: wire.JobLog) -> list[tuple[int, str, str]]:
+    """(number, stream, text) of each line. A gap passes over the numbers of the lines that it says are missing, one
+    where it does not say how many."""
+    found: list[tuple[int, str, str]] = []
+    number = frame.first_line
+    for line in frame.lines:
+        if line.stream == "gap":
+            missing = _LEFT_OUT.match(line.text)
+            number += int(missing[0]) if missing else 1
+        else:
+            found.append((number, line.stream, line.text))
+            number += 1
+    return found
 
 
 class _Sizes(Struct):

@@ -109,7 +109,9 @@ class JobProgress(Frame, tag="job_progress", frozen=True):
 
 
 class LogLine(Struct, frozen=True):
-    stream: Literal["stdout", "stderr"]
+    """`gap`: no line, but the words `<n> lines left out` where so many are missing."""
+
+    stream: Literal["stdout", "stderr", "gap"]
     text: str
 
 

@@ -179,3 +179,16 @@ def test_a_long_version_is_cut() -> None:
 def test_what_an_operator_should_see_stands_in_the_stats(stats: str, warning: str | None, unknown: str | None) -> None:
     report = reports.end("host", finished(stats=Raw(stats.encode())), "spool", NOW)
     assert (report.warning, report.unknown_schedule) == (warning, unknown)
+
+
+@pytest.mark.parametrize(
+    ("text", "behind"), [("10 lines left out", 15), ("0 lines left out", 5), ("some are missing", 6), ("", 6)]
+)
+def test_a_gap_in_log_lines_passes_over_the_numbers_of_what_is_missing(text: str, behind: int) -> None:
+    head, tail = wire.LogLine("stdout", "head"), wire.LogLine("stderr", "tail")
+    frame = wire.JobLog("job", 4, [head, wire.LogLine("gap", text), tail, tail])
+    assert reports.log_lines(frame) == [
+        (4, "stdout", "head"),
+        (behind, "stderr", "tail"),
+        (behind + 1, "stderr", "tail"),
+    ]

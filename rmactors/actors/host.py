@@ -411,7 +411,7 @@ class _Host:
     # ---- log lines
 
     def _lines(self, frame: wire.JobLog) -> None:
-        lines: list[Line] = [(frame.first_line + n, line.stream, line.text) for n, line in enumerate(frame.lines)]
+        lines = reports.log_lines(frame)
         if not self._jobs.hold(frame.job_id, lines):
             self._save_lines(frame.job_id, lines)
 
