@@ -79,7 +79,7 @@ def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at
         clock.from_datetime(frame.scheduled_for) if frame.scheduled_for else None,
         frame.status,
         frame.reason,
-        frame.error,
+        _cut(frame.error),
         frame.exit_code,
         min(said, finished_at),
         finished_at,

@@ -192,3 +192,11 @@ def test_a_gap_in_log_lines_passes_over_the_numbers_of_what_is_missing(text: str
         (behind, "stderr", "tail"),
         (behind + 1, "stderr", "tail"),
     ]
+
+
+def test_a_long_error_is_cut_and_says_so() -> None:
+    def kept(error: str) -> str | None:
+        return reports.end("host", finished(error=error), None, NOW).error
+
+    assert kept("e" * reports.TEXT) == "e" * reports.TEXT
+    assert kept("e" * (reports.TEXT + 1)) == "e" * (reports.TEXT - 1) + "…"
