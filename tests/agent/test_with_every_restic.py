@@ -18,7 +18,7 @@ from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import Repository
 from rmactors.agent.verdict import Digest, Verdict, judge
 from tests.restic_rest_server import rest_server
-from tests.restics import number, restics
+from tests.restics import number, restics, version_of
 
 from .jobs import Jobs
 from .repositories import ResticRepository, holding_a_lock, leave_a_lock
@@ -56,9 +56,7 @@ def both(restic: str, repository: ResticRepository, *arguments: str) -> list[Ver
 
 
 def test_a_version_is_known_by_its_numbers(each_restic: str) -> None:
-    assert this_host.restic_number(each_restic) == number(Path(each_restic).parent.name) or each_restic.startswith(
-        "/usr"
-    )
+    assert this_host.restic_number(each_restic) == version_of(each_restic)
     assert this_host.restic_number("/nonexistent/restic") is None
 
 
