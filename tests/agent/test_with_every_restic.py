@@ -42,12 +42,6 @@ def heard(restic: str, repository: ResticRepository, *arguments: str) -> tuple[i
     return done.returncode, digest
 
 
-def version_of(restic: str) -> tuple[int, ...]:
-    found = this_host.restic_number(restic)
-    assert found is not None
-    return found
-
-
 def both(restic: str, repository: ResticRepository, *arguments: str) -> list[Verdict]:
     """The verdicts on a backup without and with --json."""
     plain = heard(restic, repository, "backup", *arguments)
