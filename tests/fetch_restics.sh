@@ -3,8 +3,8 @@
 # Nothing is installed, and nothing of this machine's apt changes: lists and cache lie in a folder that is removed
 # at the end. The packages come from the mirror that apt uses here already. What cannot be fetched is said and left out.
 set -u
-into=$1
-mkdir -p "$into"
+mkdir -p "$1"
+into=$(cd "$1" && pwd) # apt-get is told folders while another one is the current one
 work=$(mktemp -d "$into.XXXXXX") # beside it: programs can be run there, which is not so in every /tmp
 trap 'rm -rf "$work"' EXIT
 

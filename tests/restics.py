@@ -34,6 +34,11 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
+def version_of(path: str) -> tuple[int, ...]:
+    """The version of a restic that `restics` found, as numbers. Its path does not tell: one of them is installed."""
+    return next(number(version) for version, found in restics().items() if found == path)
+
+
 def header() -> str:
     """Which versions the restic cases run against, for the head of the test run."""
     missing = [version for version in EXPECTED if version not in restics()]
