@@ -223,6 +223,10 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
          "Fatal: pack size does not match calculated size from index\n", "failed", "corrupt",
          "the repository is damaged: pack f6e916dc: calculated size 9 does not match real size 1; "
          "pack size does not match calculated size from index. To run: restic repair index"),
+        # 0.18.0: its last words are the ones without a cause
+        ("prune", 1, "", "cached file <data/ba> is too short\nmain.load\n\t/m.go:1\n"
+         "ReadFull(<data/ba>)\nmain.load\n\t/m.go:2\n", "failed", "corrupt",
+         "the repository is damaged: ReadFull(<data/ba>); cached file <data/ba> is too short"),
         ("restore", 1, "", "Load(<data/ba>, 9, 0) failed: file is too short\n"
          + restore_error("ReadFull(<data/ba>): file is too short") + json_lines("=Fatal: There were 2 errors\n"),
          "failed", "corrupt",
@@ -414,6 +418,14 @@ def test_damage_that_restic_passes_over_is_a_warning(line: str) -> None:
     assert (verdict.status, verdict.error) == ("succeeded", None)
     assert verdict.warning is not None
     assert verdict.warning.startswith("restic met damage in the repository, let a check look at it: ")
+
+
+def test_a_backup_that_meets_a_tree_which_no_index_has_is_partial_with_a_warning() -> None:
+    trouble = {"message": "/: tree ba is not known; the repository could be damaged, run `repair index`"}
+    said = json.dumps({"message_type": "error", "error": trouble, "during": "archival", "item": "/x"})
+    verdict = judge("backup", 3, digest("", f"{said}\n"))
+    assert (verdict.status, verdict.reason) == ("partial", "partial")
+    assert (verdict.warning or "").startswith("restic met damage in the repository")
 
 
 def test_an_index_that_could_not_be_fetched_is_no_damage() -> None:
