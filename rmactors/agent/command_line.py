@@ -156,6 +156,15 @@ def _takes_the_next(prefix: _Prefix, word: str) -> bool:
 
 _LETTERS_WITH_VALUE: Final = "rpoeHgldwmyitE"
 """restic's short options that take a value, over all its commands."""
+_NAMES_WITH_VALUE: Final = re.compile(
+    r"i?(?:exclude|include)(?:-file)?|(?:ex|in)clude-xattr|exclude-(?:if-present|larger-than)|files-from(?:-raw|-verbatim)?|"
+    r"keep-(?:last|tag|(?:within-)?(?:hourly|daily|weekly|monthly|yearly)|within)|(?:from-)?password-(?:command|file)|"
+    r"(?:from-)?repo(?:sitory-file)?|(?:from-)?key-hint|limit-(?:down|up)load|new-(?:host|time)|add|cacert|cache-dir|"
+    r"compression|group-by|host|http-user-agent|max-repack-size|max-unused|option|overwrite|pack-size|parent|path|"
+    r"read-concurrency|remove|repack-smaller-than|retry-lock|set|stdin-filename|stuck-request-timeout|tag|target|time|"
+    r"tls-client-cert|unsafe-recover-no-free-space"
+)
+"""Likewise the long ones, of the commands that know a dry run."""
 _TRUE: Final = {"1", "t", "T", "true", "TRUE", "True"}
 
 
@@ -171,6 +180,7 @@ def _asks_for_a_dry_run(arguments: Sequence[str]) -> bool:
             name, given, value = word[2:].partition("=")
             if name == "dry-run":
                 asked = not given or value in _TRUE
+            skip = not given and _NAMES_WITH_VALUE.fullmatch(name) is not None
         elif word.startswith("-"):
             for place, letter in enumerate(word[1:], start=1):
                 rest = word[place + 1 :]

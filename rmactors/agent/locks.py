@@ -3,13 +3,15 @@
 Owns the memory of this agent's own restics that ended badly, so that a lock met the morning after is known as theirs.
 """
 
+import re
 from collections import OrderedDict
 from typing import Final
 
 from rmactors.agent import this_host
-from rmactors.agent.digest import Lock
+from rmactors.agent.digest import Digest, Lock
 
 _REMEMBERED: Final = 200
+_NEVER_OPENED: Final = re.compile(r"unable to open (?:config file|repository).*: context canceled")
 
 
 class Leftovers:
@@ -33,6 +35,12 @@ class Leftovers:
 def is_dead(lock: Lock) -> bool:
     """Whether a lock's owner was on this host and is no more. restic's `unlock` looks for itself as well."""
     return lock.host == this_host.hostname() and not this_host.answers(lock.pid)
+
+
+def may_have_left_one(digest: Digest) -> bool:
+    """Of a restic that was stopped: not where it says that it had not even opened the repository."""
+    said = (digest.exit_error.message if digest.exit_error else "", digest.first_fatal or "")
+    return not any(_NEVER_OPENED.search(words) for words in said)
 
 
 def explained(words: str, left_by: str | None, unlock_failed: str | None) -> str:

@@ -16,7 +16,7 @@ from rmactors import wire
 from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.locks import Leftovers, explained, is_dead
+from rmactors.agent.locks import Leftovers, explained, is_dead, may_have_left_one
 from rmactors.agent.loglines import LONGEST_LINE, said
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
@@ -38,7 +38,7 @@ _LONGEST_ANSWER: Final = 64 << 20
 """Bytes: some ten thousand snapshots."""
 _CLEAR_UP_SECONDS: Final = 60.0
 _LAST_CLEAR_UP_SECONDS: Final = 15.0
-"""Of a service manager's patience, which the grace for restic has used some of already."""
+"""Behind a stop. Of a service manager's patience, which the grace for restic has used some of already."""
 
 
 STOPPED: Final = Outcome(Verdict("failed", "terminated", "the agent was stopped"), None, {})
@@ -164,8 +164,9 @@ class ResticJob:
             code, digest = await self._restic((*waiting, *arguments), environment, answer)
             verdict = self._judged(kind, code, digest, missing)
             self._remember_end(code, verdict, digest)
-            if self._stop.reason is not None and code != 0:
-                await self._clear_up(environment)
+            if self._stop.reason is not None and code != 0 and may_have_left_one(digest):
+                with trio.move_on_after(_LAST_CLEAR_UP_SECONDS):  # who called it off waits for this
+                    await self._clear_up(environment)
             if verdict.reason != "locked" or kind == "unlock":
                 break
             lock = digest.lock

@@ -247,10 +247,10 @@ def _summary(found: dict[str, Any]) -> Summary:
     if numbers.get("duration_seconds", 0) > MOST_SECONDS:
         del numbers["duration_seconds"]
     snapshot = found.get("snapshot_id")
-    if isinstance(snapshot, str) and snapshot:
-        numbers["snapshot_id"] = snapshot[:64]
-    if found.get("dry_run") is True:
+    if found.get("dry_run") is True:  # the snapshot that it names is not there
         numbers["dry_run"] = True
+    elif isinstance(snapshot, str) and snapshot:
+        numbers["snapshot_id"] = snapshot[:64]
     broken = found.get("broken_packs")
     if isinstance(broken, list):
         numbers["broken_packs"] = len(broken)

@@ -35,10 +35,12 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"unable to open config file|unable to open repository at|repository does not exist|"
                 r"Is there a repository at the following"), "no_repository", ""),
     (re.compile(r"already locked"), "locked", "repository locked"),
+    (re.compile(r"failed to remove one or more snapshots"), "nothing_done", ""),
     (re.compile(r"repository contains errors"), "corrupt", ""),
 )  # fmt: skip
 _BY_CODE: Final[dict[int, Reason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
 _CANCELED: Final = "context canceled"
+_NOT_REMOVED: Final = re.compile(r"unable to remove <?snapshot/")
 _SHELLS_SIGNALS: Final = frozenset({129, 130, 131, 134, 135, 137, 139, 141, 143})
 """128 + a signal's number: how shells, sudo, timeout and the like pass on that a signal ended the program."""
 _NOISE: Final = re.compile(
@@ -139,6 +141,9 @@ def _done(kind: JobKind, digest: Digest, missing: Sequence[str], *, unread: bool
             return Verdict("partial", "no_source", _missing(missing), _warning(kind, digest))
         if unread and (others or not digest.stored_again):
             return Verdict("partial", "partial", _unread(digest), _warning(kind, digest))
+    if kind == "forget" and any(_NOT_REMOVED.match(line) for line in digest.last_stderr):  # 0.18 ends with 0
+        words = f"snapshots that should go could not be removed: {digest.failed or 'restic does not say why'}"
+        return Verdict("failed", "nothing_done", words[:LONGEST_ERROR])
     return Verdict("succeeded", "ok", None, _warning(kind, digest))
 
 
@@ -193,7 +198,7 @@ def _explain(reason: Reason, digest: Digest, exit_code: int) -> str:
                 words = f"no repository there, or not reachable: {said}" if said else "no repository there"
                 if digest.helper and digest.helper not in words:
                     words = f"{words} ({digest.helper})"
-            if reason == "error" and digest.failed and digest.failed not in words:
+            if reason in {"error", "nothing_done"} and digest.failed and digest.failed not in words:
                 words = f"{words}: {digest.failed}" if words else digest.failed
     return (_tried(words, digest) or f"exit code {exit_code}")[:LONGEST_ERROR]
 

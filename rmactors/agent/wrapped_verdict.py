@@ -69,7 +69,7 @@ class Heard:
 
 def judge_wrapped(kind: JobKind, exit_code: int, heard: Heard, program: Program, sent: Sent | None) -> Verdict:
     """`exit_code` is negative for a signal that ended the command."""
-    if program.is_dry_run or (heard.rehearsed and not heard.saved):
+    if _was_a_dry_run(exit_code, heard, program):
         return _dry_run(exit_code, heard)
     if exit_code == _TIMEOUT_SAYS and program.time_limit is not None:
         return Verdict("failed", "timeout", f"stopped by `timeout`: it ran longer than {program.time_limit}")
@@ -79,6 +79,17 @@ def judge_wrapped(kind: JobKind, exit_code: int, heard: Heard, program: Program,
     if program.is_restic:
         return judge(kind, exit_code, heard.digest)
     return _command(kind, exit_code, heard)
+
+
+def _was_a_dry_run(exit_code: int, heard: Heard, program: Program) -> bool:
+    """A script that rehearses first is judged by what comes behind, be it a backup or a failure."""
+    if heard.saved:  # whatever its flags look like
+        return False
+    if program.is_restic:
+        return program.is_dry_run or heard.rehearsed
+    # 3 may be the dry run's own: files that it could not read
+    failed_behind = exit_code not in {0, 3} or (heard.last_error is not None and heard.last_error.code != 3)
+    return heard.rehearsed and not failed_behind
 
 
 def _dry_run(exit_code: int, heard: Heard) -> Verdict:

@@ -223,6 +223,10 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
          "Fatal: pack size does not match calculated size from index\n", "failed", "corrupt",
          "the repository is damaged: pack f6e916dc: calculated size 9 does not match real size 1; "
          "pack size does not match calculated size from index. To run: restic repair index"),
+        # 0.18.0: its last words are the ones without a cause
+        ("prune", 1, "", "cached file <data/ba> is too short\nmain.load\n\t/m.go:1\n"
+         "ReadFull(<data/ba>)\nmain.load\n\t/m.go:2\n", "failed", "corrupt",
+         "the repository is damaged: ReadFull(<data/ba>); cached file <data/ba> is too short"),
         ("restore", 1, "", "Load(<data/ba>, 9, 0) failed: file is too short\n"
          + restore_error("ReadFull(<data/ba>): file is too short") + json_lines("=Fatal: There were 2 errors\n"),
          "failed", "corrupt",
@@ -242,7 +246,7 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
         ("backup", 1, "", f"{EMPTY_CONFIG}\n{GO_TRACE}\n", "failed", "corrupt",
          f"the repository is damaged: {EMPTY_CONFIG}"),
         ("forget", 3, "", f"Remove(<snapshot/ab>) failed: unexpected HTTP response (403): 403 Forbidden\n"
-         f"failed to remove one or more snapshots\n{GO_TRACE}\n", "failed", "error",
+         f"failed to remove one or more snapshots\n{GO_TRACE}\n", "failed", "nothing_done",
          "failed to remove one or more snapshots: unexpected HTTP response (403): 403 Forbidden"),
         ("backup", 1, "", f"unable to open cache: mkdir /c: permission denied\nmkdir /c: permission denied\n"
          f"{GO_TRACE}\n", "failed", "error", "mkdir /c: permission denied"),
@@ -414,6 +418,26 @@ def test_damage_that_restic_passes_over_is_a_warning(line: str) -> None:
     assert (verdict.status, verdict.error) == ("succeeded", None)
     assert verdict.warning is not None
     assert verdict.warning.startswith("restic met damage in the repository, let a check look at it: ")
+
+
+def test_a_forget_whose_snapshots_stay_has_done_nothing_whatever_its_exit_code() -> None:
+    """0.18 and 0.19 on an append-only server."""
+    said = (
+        "Remove(<snapshot/ab>) failed: unexpected HTTP response (403): 403 Forbidden\n"
+        "unable to remove snapshot/ab12 from the repository\n"
+    )
+    newer = json_lines("=failed to remove one or more snapshots\nmain.init\n\t/m.go:1")
+    for verdict in (judge("forget", 0, digest("[]\n", said)), judge("forget", 3, digest("[]\n", said + newer))):
+        assert (verdict.status, verdict.reason) == ("failed", "nothing_done")
+        assert "403" in (verdict.error or "")
+
+
+def test_a_backup_that_meets_a_tree_which_no_index_has_is_partial_with_a_warning() -> None:
+    trouble = {"message": "/: tree ba is not known; the repository could be damaged, run `repair index`"}
+    said = json.dumps({"message_type": "error", "error": trouble, "during": "archival", "item": "/x"})
+    verdict = judge("backup", 3, digest("", f"{said}\n"))
+    assert (verdict.status, verdict.reason) == ("partial", "partial")
+    assert (verdict.warning or "").startswith("restic met damage in the repository")
 
 
 def test_an_index_that_could_not_be_fetched_is_no_damage() -> None:

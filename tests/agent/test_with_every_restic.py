@@ -2,10 +2,11 @@
 
 import http.server
 import os
+import socket
 import subprocess
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -188,6 +189,38 @@ async def test_what_restic_keeps_trying_stands_in_the_jobs_log_and_in_its_end(
     told = [line for line in jobs.said if line.startswith("rmactors: ") and "restic keeps trying" in line]
     assert len(told) == len(set(told)) >= 1
     assert "500" in told[0]
+
+
+@pytest.mark.parametrize("version", [version for version in restics() if number(version) >= (0, 17)])
+async def test_a_job_whose_server_never_answers_is_called_off_without_another_call(
+    version: str, repository: ResticRepository, tmp_path: Path
+) -> None:
+    """What has not even opened the repository has no lock to clear up: restic would wait for that server again."""
+    asked: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.setblocking(False)
+
+        def another() -> bool:
+            with suppress(BlockingIOError):
+                asked.append(silent.accept()[0])
+            return bool(asked)
+
+        address = {"repository": f"rest:http://127.0.0.1:{silent.getsockname()[1]}/"}
+        jobs = Jobs(repository.agent_file(restic=restics()[version], repository=address), tmp_path / "state")
+        stop, ends = Stop(), []
+        async with trio.open_nursery() as nursery:
+
+            async def backup() -> None:
+                ends.append(await jobs.do("backup", stop))
+
+            nursery.start_soon(backup)
+            await eventually(another, 120)
+            stop.ask("cancelled")
+        another()
+    for one in asked:
+        one.close()
+    assert ends[0].verdict.status == "cancelled"
+    assert len(asked) == 1
 
 
 async def findings(restic: str, repository: ResticRepository, address: str, folder: Path) -> str:

@@ -140,6 +140,7 @@ def test_restic_says_itself_which_signal_it_got(code: int, word: str, name: str)
         # inside of a script, by what restic says
         (SCRIPT, 0, DRY, "backup", "a dry run: nothing was changed"),
         (SCRIPT, 0, WOULD, "backup", "a dry run: nothing was changed"),
+        (SCRIPT, 3, WOULD, "backup", "a dry run: nothing was changed; it ended with exit code 3"),
         # one that fails tells nothing of backups either
         ("restic backup -n /x", 12, PASSWORD, "backup",
          "a dry run: nothing was changed; it ended with exit code 12: wrong password or no key found"),
@@ -155,6 +156,26 @@ def test_a_dry_run_is_skipped(line: str, code: int, said: str, kind: JobKind, er
 def test_a_script_that_rehearses_and_then_backs_up_has_backed_up() -> None:
     assert judged(SCRIPT, 0, DRY + SUMMARY).status == "succeeded"
     assert judged(SCRIPT, 0, WOULD + "snapshot 8c793959 saved\n").status == "succeeded"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "status", "reason"),
+    [
+        (1, WOULD, "failed", "error"),
+        (12, DRY + PASSWORD, "failed", "wrong_password"),
+        (0, DRY + PASSWORD, "partial", "wrong_password"),
+        (-9, DRY, "failed", "terminated"),
+    ],
+)
+def test_a_script_that_fails_behind_its_rehearsal_has_failed(code: int, said: str, status: str, reason: str) -> None:
+    verdict = judged(SCRIPT, code, said)
+    assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_a_restic_that_has_saved_a_snapshot_was_no_dry_run_whatever_its_flags_look_like() -> None:
+    line = "restic backup --flag-of-tomorrow -n /x"
+    assert judged(line, 0, SUMMARY).status == "succeeded"
+    assert judged(line, 0, "snapshot 8c793959 saved\n").status == "succeeded"
 
 
 @pytest.mark.parametrize("code", [3, 10, 11, 12])
