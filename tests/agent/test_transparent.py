@@ -217,24 +217,34 @@ def test_a_journal_that_goes_away_ends_nothing(quiet: StateDir) -> None:
 WAITS = "echo ready; while :; do sleep 0.05; done"
 
 
+PATIENCE = 120.0
+"""Seconds until a test gives up on a command."""
+
+
 async def at_a_terminal(command: Sequence[str], keys: bytes = b"", number: int | None = None) -> int:
     """Run as the foreground of a terminal of its own; once it says `ready`, press keys or send a signal to it alone."""
     pid, terminal = pty.fork()
     if pid == 0:  # pragma: no cover - the child
         os.chdir(ROOT)
         os.execv(command[0], list(command))
+    ended = False
     try:
-        seen = b""
-        while b"ready" not in seen:
-            await trio.lowlevel.wait_readable(terminal)
-            seen += os.read(terminal, 4096)
-        if keys:
-            os.write(terminal, keys)
-        if number is not None:
-            os.kill(pid, number)
-        return os.waitstatus_to_exitcode((await trio.to_thread.run_sync(os.waitpid, pid, 0))[1])
+        with trio.fail_after(PATIENCE):
+            seen = b""
+            while b"ready" not in seen:
+                await trio.lowlevel.wait_readable(terminal)
+                seen += os.read(terminal, 4096)
+            if keys:
+                os.write(terminal, keys)
+            if number is not None:
+                os.kill(pid, number)
+            _, status = await trio.to_thread.run_sync(os.waitpid, pid, 0, abandon_on_cancel=True)
+            ended = True
+            return os.waitstatus_to_exitcode(status)
     finally:
         os.close(terminal)
+        if not ended:
+            os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.parametrize(("key", "number"), [(b"\x03", signal.SIGINT), (b"\x1c", signal.SIGQUIT)])
