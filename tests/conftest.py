@@ -7,11 +7,12 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.restics import header, restics
+from tests.restics import EXPECTED, header, restics
 
 PATIENCE_MS = 30_000
 """Until a test gives up on what it expects of a page."""
@@ -37,13 +38,19 @@ def pytest_report_header() -> str:
     return header()
 
 
+def _with(version: str) -> Any:
+    """That restic. One that nobody had seen when the cases were written is tried, and its failures stop nobody."""
+    unseen = pytest.mark.xfail(reason=f"restic {version} was not seen yet: see what is different")
+    return pytest.param(restics()[version], id=version, marks=() if version in EXPECTED else unseen)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """A test that asks for `each_restic` (the path of a restic) runs once for each version that is there."""
     if "each_restic" in metafunc.fixturenames:
         versions = restics()
         if not versions and os.environ.get("CI") == "true":
             pytest.fail("no restic is installed, and CI=true does not skip: apt-get install restic")
-        metafunc.parametrize("each_restic", list(versions.values()), ids=list(versions), scope="session")
+        metafunc.parametrize("each_restic", [_with(version) for version in versions], scope="session")
 
 
 @pytest.fixture(scope="session")
