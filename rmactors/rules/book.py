@@ -30,7 +30,7 @@ from rmactors.messages.writes import (
 from rmactors.rules import clocks, conditions, operators, overdue, runs, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep, plan_named
 from rmactors.rules.slots import Slots
-from rmactors.rules.track import Key
+from rmactors.rules.track import EMPTY, Key
 
 Decidable = JudgeStart | JudgeEnd | JudgeLoss | HostWentSilent | HostReturned | Acknowledge | Resolve | Change
 
@@ -154,7 +154,8 @@ def _delete_schedule(book: Book, write: DeleteSchedule) -> Verdict:
 def _end_all(book: Book, keys: Iterable[Key], note: str, at: int) -> list[Write]:
     writes: list[Write] = []
     for key in keys:
-        alert = book.tracks.pop(key).alert
+        alert = book.track(key).alert
+        book.put(key, EMPTY)
         if alert is not None:
             writes.append(ResolveAlert(alert.id, at, "rule", note))
     return writes

@@ -1,6 +1,7 @@
 """One host as the rules remember it: its tracks and its schedules."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rmactors.messages.writes import Write
@@ -48,6 +49,24 @@ class Book:
     schedules: dict[str, Schedule] = field(default_factory=dict)
     plans: tuple[str, ...] = ()
     clock_offset: int = 0
+    _losses: dict[Key, None] | None = field(default=None, compare=False, repr=False)
+
+    def losses(self) -> Iterable[Key]:
+        """The keys whose newest outcome is a loss: few, where a host may have hundreds of keys."""
+        if self._losses is None:
+            self._losses = {key: None for key, track in self.tracks.items() if _is_loss(track)}
+        return self._losses
+
+    def put(self, key: Key, track: Track) -> None:
+        """Remember the track from now on."""
+        if track == EMPTY:
+            self.tracks.pop(key, None)
+        else:
+            self.tracks[key] = track
+        if self._losses is not None and _is_loss(track):
+            self._losses[key] = None
+        elif self._losses is not None:
+            self._losses.pop(key, None)
 
     def track(self, key: Key) -> Track:
         return self.tracks.get(key, EMPTY)
@@ -70,11 +89,12 @@ class Verdict:
 def keep(book: Book, key: Key, decision: Decision) -> Verdict:
     """Remember what was decided about one key."""
     before = book.track(key)
-    if decision.track == EMPTY:
-        book.tracks.pop(key, None)
-    else:
-        book.tracks[key] = decision.track
+    book.put(key, decision.track)
     return Verdict(decision.writes, decision.track is not before, f"{key.kind} {key.subject}: {decision.why}")
+
+
+def _is_loss(track: Track) -> bool:
+    return track.head is not None and track.head.lost
 
 
 def plan_named(params: str) -> str | None:

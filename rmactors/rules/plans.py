@@ -97,7 +97,7 @@ def _judge_own(book: Book, own: Key, outcome: Outcome, fresh_id: str | None) -> 
 def _related(book: Book, own: Key, outcome: Outcome) -> list[Key]:
     """The other keys that may be about the same plan: its own, those of the schedules that run it, and those whose
     newest outcome was of it. And wherever its loss went, if it was lost before."""
-    keys = [key for key, track in book.tracks.items() if key.kind == own.kind and is_end_of_loss(track.head, outcome)]
+    keys = [key for key in book.losses() if key.kind == own.kind and is_end_of_loss(book.track(key).head, outcome)]
     if outcome.plan is not None:
         keys.append(_key_of_plan(own, outcome.plan))
         for schedule in book.schedules.values():

@@ -48,7 +48,7 @@ def judge(book: Book, own: Key, outcome: Outcome, size: Size, fresh_id: str) -> 
     found = doubt(usual, size)
     if found is None:
         # It is written down with what is decided about it. An older one, which decides nothing, does not enter.
-        book.tracks[of_measure] = replace(measure, usual=Usual((*usual.sizes, size)[-KEPT:]))
+        book.put(of_measure, replace(measure, usual=Usual((*usual.sizes, size)[-KEPT:])))
     verdict = plans.judge(book, key, replace(outcome, doubt=found), fresh_id)
     after = book.track(of_measure)
     if found is None:

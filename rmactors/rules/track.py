@@ -1,8 +1,10 @@
 """What the rules remember of one (host, kind of alert, subject)."""
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 from rmactors.messages.writes import ExpectTrack, SaveTrack, Write
 from rmactors.vocabulary import AlertKind, Severity
@@ -124,7 +126,7 @@ def expect(key: Key, track: Track) -> ExpectTrack:
 
 
 def head_to_json(head: Head | None) -> str | None:
-    return json.dumps(asdict(head)) if head is not None else None
+    return msgspec.json.encode(head).decode() if head is not None else None
 
 
 def head_from_json(text: str | None) -> Head | None:
