@@ -114,8 +114,11 @@ debian-restic: apt-lists
 debian-restics: | $(VENV)/bin/pip
 	@[ -n "$$(find $(VENV)/tools/restics -maxdepth 0 -mtime -1 2>/dev/null)" ] || bash tests/fetch_restics.sh $(VENV)/tools/restics
 
-debian-chromium: apt-lists
+debian-chromium: apt-lists # libatomic1 is for the node that Playwright brings along; a small Debian 12 lacks it
 	$(call debian,chromium,chromium fonts-dejavu-core)
+	@ldconfig -p 2>/dev/null | grep -q 'libatomic\.so\.1' || [ -z "$(APT)" ] || \
+	{ get() { DEBIAN_FRONTEND=noninteractive apt-get install -y -q libatomic1 >/dev/null 2>&1; }; get || { apt-get update -q >/dev/null; get; }; } || \
+	echo "Playwright needs libatomic.so.1. Type: sudo apt-get install libatomic1" >&2
 
 debian-curl: apt-lists
 	$(call debian,curl,curl)
