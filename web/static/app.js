@@ -160,10 +160,30 @@ setInterval(() => {
 
 let kept = null;
 let late = false; // an update was put off
+let pressed = null; // what a pointer or the space bar holds down
+let swapOwed = false; // an update came under it
+
+// A press and its release make a click only where both find the same element: no part is replaced in between.
+function press(event) { pressed = event.target; }
+function release() {
+  pressed = null;
+  if (!swapOwed) return;
+  swapOwed = false;
+  setTimeout(announceAll); // the click comes first
+}
+addEventListener("pointerdown", press, true);
+addEventListener("keydown", (event) => { if (event.key === " ") press(event); }, true);
+addEventListener("keyup", (event) => { if (event.key === " ") release(); }, true);
+["pointerup", "pointercancel", "blur"].forEach((end) => addEventListener(end, release));
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const target = event.detail.target;
   if (!target.matches("[data-live]")) return;
+  if (pressed && target.contains(pressed)) {
+    event.detail.shouldSwap = false;
+    swapOwed = true;
+    return;
+  }
   const active = document.activeElement;
   kept = {
     open: [...target.querySelectorAll("details[open][id]")].map((each) => each.id),
