@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.restics import EXPECTED, header, restics
 
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 """Until a test gives up on what it expects of a page."""
 expect.set_options(timeout=PATIENCE_MS)
 

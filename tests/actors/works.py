@@ -86,7 +86,7 @@ async def works_idle() -> None:
     await trio.testing.wait_all_tasks_blocked(0.02)
 
 
-async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 40.0) -> None:
+async def until(so: Callable[[], object], why: Callable[[], str] = str, seconds: float = 120.0) -> None:
     """Wait until something is so, for at most that many seconds of real time, whatever clock the test has."""
     end = time.monotonic() + seconds
     while not so():

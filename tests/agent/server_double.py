@@ -17,7 +17,7 @@ from rmactors import ids, wire
 T = TypeVar("T")
 
 
-async def eventually(look: Callable[[], T], seconds: float = 40.0) -> T:
+async def eventually(look: Callable[[], T], seconds: float = 120.0) -> T:
     """What `look` gives as soon as it gives something true."""
     with trio.move_on_after(seconds):
         while not (found := look()):  # noqa: ASYNC110 - files and processes set no events

@@ -200,7 +200,7 @@ class TestSlowReceivers:
         head = b"HTTP/1.1 " + status + b"\r\nContent-Length: 1000\r\n\r\n"
         attempt, took = await self.once(sends(head, *[b"x"] * 1000, pause=0.01), system_trust)
         assert (attempt.verdict, attempt.status_code) == (verdict, int(status[:3]))
-        assert took < 5, "the body would have dripped for ten seconds"
+        assert took < 10, "it waited for the whole body, which drips for ten seconds and more"
 
     async def test_one_that_accepts_and_reads_nothing_is_given_up(self, system_trust: ssl.SSLContext) -> None:
         with socket.socket() as listener:

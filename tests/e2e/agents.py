@@ -75,7 +75,7 @@ class RawLink:
                 pass
         await self.connection.send_message(message)
 
-    async def receive(self, seconds: float = 40.0) -> dict[str, Any]:
+    async def receive(self, seconds: float = 120.0) -> dict[str, Any]:
         """The next frame. Raises ConnectionClosed, trio.TooSlowError."""
         with trio.fail_after(seconds):
             found: dict[str, Any] = json.loads(await self.connection.get_message())
@@ -88,7 +88,7 @@ class RawLink:
         assert welcome["type"] == "welcome", welcome
         return welcome
 
-    async def close_code(self, seconds: float = 40.0) -> int:
+    async def close_code(self, seconds: float = 120.0) -> int:
         """Read on until the server has closed, and say with what."""
         with trio.fail_after(seconds):
             try:
@@ -260,16 +260,16 @@ sources = [{json.dumps(str(self.source))}]
             self.process.kill()
             self.process.wait()
 
-    def run_backup(self, host_id: str, seconds: float = 40.0) -> dict[str, Any]:
+    def run_backup(self, host_id: str, seconds: float = 120.0) -> dict[str, Any]:
         """Ask the server for a backup of the plan, and wait until the agent has reported its end."""
         return self.run_job(host_id, "backup", {"plan": "home"}, seconds)
 
-    def run_job(self, host_id: str, kind: str, params: dict[str, Any], seconds: float = 40.0) -> dict[str, Any]:
+    def run_job(self, host_id: str, kind: str, params: dict[str, Any], seconds: float = 120.0) -> dict[str, Any]:
         """Ask the server for a job, and wait until the agent has reported its end."""
         job = self.server.ask("POST", f"/api/hosts/{host_id}/jobs", {"kind": kind, "params": params})
         return self.until_ended(job, seconds)
 
-    def until_ended(self, job: dict[str, Any], seconds: float = 40.0) -> dict[str, Any]:
+    def until_ended(self, job: dict[str, Any], seconds: float = 120.0) -> dict[str, Any]:
         began = time.monotonic()
         while job["status"] in ("queued", "running"):
             assert time.monotonic() - began < seconds, f"{job}\n{self.log_file.read_text()[-4000:]}"

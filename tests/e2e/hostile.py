@@ -106,7 +106,7 @@ async def read_all(stream: trio.SocketStream, seconds: float) -> bytes | None:
     return None
 
 
-async def pour(stream: trio.SocketStream, data: bytes, seconds: float = 40.0) -> bool:
+async def pour(stream: trio.SocketStream, data: bytes, seconds: float = 120.0) -> bool:
     """Send it all. False where the server closed first. Raises trio.TooSlowError."""
     with trio.fail_after(seconds):
         try:

@@ -90,7 +90,7 @@ class Sink:
         """What was answered with a 2xx, in the order of arrival."""
         return [request for request in self.requests if request.told and path in (None, request.path)]
 
-    async def until(self, condition: Callable[["Sink"], bool], seconds: float = 40.0) -> None:
+    async def until(self, condition: Callable[["Sink"], bool], seconds: float = 120.0) -> None:
         """Wait until the condition holds of what has arrived. Raises AssertionError with what is there instead."""
         with trio.move_on_after(seconds):
             while not condition(self):
@@ -99,7 +99,7 @@ class Sink:
         seen = "\n".join(f"  {r.path} {r.status} {r.raw[:300]!r}" for r in self.requests[-20:])
         raise AssertionError(f"not so within {seconds} s; the last of {len(self.requests)} requests:\n{seen}")
 
-    async def until_told(self, count: int, seconds: float = 40.0) -> list[Request]:
+    async def until_told(self, count: int, seconds: float = 120.0) -> list[Request]:
         """Wait until that many requests were answered with a 2xx, and give them."""
         await self.until(lambda sink: len(sink.told()) >= count, seconds)
         return self.told()

@@ -33,7 +33,7 @@ def health(server: Server, channel_id: str) -> dict[str, Any]:
     return found
 
 
-async def until(server: Server, channel_id: str, so: Callable[[dict[str, Any]], bool], seconds: float = 40.0) -> None:
+async def until(server: Server, channel_id: str, so: Callable[[dict[str, Any]], bool], seconds: float = 120.0) -> None:
     """Wait until something is so of a channel's health."""
     await away(
         lambda: eventually(

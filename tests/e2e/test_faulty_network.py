@@ -90,7 +90,7 @@ class Host:
         found = self.server.all_items(f"/api/alerts?status=all&kind={kind}&host_id={self.host_id}")
         return found[::-1]
 
-    async def until(self, holds: Any, what: str, seconds: float = 40.0) -> None:
+    async def until(self, holds: Any, what: str, seconds: float = 120.0) -> None:
         await away(lambda: eventually(holds, seconds, lambda: f"{what}: {self.status()}, {self.left()} left"))
 
     async def is_well(self) -> None:

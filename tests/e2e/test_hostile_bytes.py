@@ -425,7 +425,7 @@ async def test_headers_must_be_complete_within_fifteen_seconds_of_connecting(bes
             assert (await client.get("/api/hosts")).status_code == 200
     assert len(took) == 162
     assert {name for name, _ in took} == {"silent", "slow", "idle", "slow again"}
-    assert max(seconds for _, seconds in took) < HEADERS_SECONDS + 10
+    assert max(seconds for _, seconds in took) < HEADERS_SECONDS + 30
 
 
 # ---- the end

@@ -68,7 +68,7 @@ async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: 
         await away(server.start)
 
         # The old token, the old credential, the old queue: all goes on.
-        await sink.until(lambda sink: len(sink.told("/waits")) >= 5, 20)
+        await sink.until(lambda sink: len(sink.told("/waits")) >= 5, 120)
         told = sink.told("/waits")
         assert {request.body["subject"] for request in told} == {f"plan:{plan}" for plan in plans}
         assert {request.body["alert_id"] for request in told} == {alert["id"] for alert in alerts}
@@ -79,7 +79,7 @@ async def test_a_restored_backup_delivers_what_was_queued(server: Server, sink: 
 
         agent.report(ended("p0", "succeeded"))
         for path in ("/waits", "/told"):
-            await sink.until(lambda sink, path=path: len(sink.told(path)) >= 6, 20)  # type: ignore[misc]
+            await sink.until(lambda sink, path=path: len(sink.told(path)) >= 6, 120)  # type: ignore[misc]
         await agent.settled()
     assert sink.told("/waits")[-1].body["event"] == "alert.resolved"
     assert len(sink.told("/told")) == 6, "what was told before the backup is not told again"
