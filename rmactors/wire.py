@@ -5,6 +5,7 @@ Source of the names: `docs/protocol.md`.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
@@ -27,7 +28,8 @@ CLOSE_REPLACED: Final = 4001
 CLOSE_PROTOCOL: Final = 4002
 CLOSE_REVOKED: Final = 4003
 
-Id = Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")]
+_ULID: Final = r"\A[0-9A-HJKMNP-TV-Z]{26}\Z"
+Id = Annotated[str, Meta(pattern=_ULID)]
 Seq = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Time = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(max_length=200)]
@@ -92,7 +94,7 @@ class JobStarted(Frame, tag="job_started", frozen=True):
     kind: JobKind
     started_at: Time
     plan: Name | None = None
-    schedule_id: Name | None = None
+    schedule_id: Id | None = None
     scheduled_for: Time | None = None
 
 
@@ -136,7 +138,7 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
     exit_code: ExitCode | None = None
     error: str | None = None
     plan: Name | None = None
-    schedule_id: Name | None = None
+    schedule_id: Id | None = None
     scheduled_for: Time | None = None
     stats: Raw = Raw(b"{}")
 
@@ -249,8 +251,8 @@ def utc_now() -> datetime:
 class Unreadable:
     """Why a frame from an agent was not taken.
 
-    `seq` is there where the frame was a report: it is refused by an ack, the connection lives on.
-    Without it, `unknown_type` lives on and `bad_message` closes the connection.
+    `seq` is there where the frame was a report: it is refused by an ack, the connection lives on. There `bad_message`
+    says that something else stands in an id's place. Without `seq`, it closes the connection, and `unknown_type` not.
     """
 
     code: Literal["bad_message", "unknown_type", "bad_report", "unknown_kind"]
@@ -307,10 +309,20 @@ def _diagnose(text: str, detail: str) -> Unreadable:
     if seq is None or not kind.startswith("job_"):
         return Unreadable("bad_message", detail)
     job_id = found.get("job_id")
-    code: Literal["bad_report", "unknown_kind"] = "bad_report"
-    if isinstance(found.get("kind"), str) and found["kind"] not in JOB_KINDS:
+    code: Literal["bad_message", "bad_report", "unknown_kind"] = "bad_report"
+    if any(name in found and not _may_stand(found[name]) for name in _IDS_OF_REPORTS):
+        code = "bad_message"
+    elif isinstance(found.get("kind"), str) and found["kind"] not in JOB_KINDS:
         code, detail = "unknown_kind", f"unknown job kind {found['kind'][:60]!r}"
     return Unreadable(code, detail, seq, job_id[:64] if isinstance(job_id, str) else None)
+
+
+_IDS_OF_REPORTS: Final = ("job_id", "schedule_id")
+
+
+def _may_stand(value: object) -> bool:
+    """Whether this is an id, or is none."""
+    return value is None or (isinstance(value, str) and re.search(_ULID, value) is not None)
 
 
 def _without_nul(text: str) -> str:

@@ -60,9 +60,15 @@ def test_what_is_no_message_says_why(text: str, reason: Unreadable) -> None:
     [
         ({"kind": "dance"}, "unknown_kind", 7, JOB),
         ({"status": "great"}, "bad_report", 7, JOB),
-        ({"job_id": "x"}, "bad_report", 7, "x"),
-        ({"job_id": "x" * 100}, "bad_report", 7, "x" * 64),
-        ({"job_id": 5}, "bad_report", 7, None),
+        # ids are ULIDs, and nothing else is one
+        ({"job_id": "x"}, "bad_message", 7, "x"),
+        ({"job_id": "x" * 100}, "bad_message", 7, "x" * 64),
+        ({"job_id": 5}, "bad_message", 7, None),
+        ({"job_id": JOB.lower()}, "bad_message", 7, JOB.lower()),
+        ({"job_id": JOB + "\n"}, "bad_message", 7, JOB + "\n"),
+        ({"job_id": "I" * 26}, "bad_message", 7, "I" * 26),
+        ({"schedule_id": "nightly"}, "bad_message", 7, JOB),
+        ({"schedule_id": JOB + "\n", "kind": "dance"}, "bad_message", 7, JOB),
         ({"finished_at": "2026-11-23T03:05:00"}, "bad_report", 7, JOB),  # which moment?
         ({"seq": -1}, "bad_report", -1, JOB),
         # without a number nobody can be told that it is refused
@@ -83,6 +89,20 @@ def test_a_wrong_field_of_what_is_no_report_is_a_bad_message() -> None:
     reason = wire.decode_from_agent('{"type": "heartbeat", "utc_now": 5, "seq": 3}')
     assert isinstance(reason, Unreadable)
     assert (reason.code, reason.seq) == ("bad_message", None)
+
+
+@pytest.mark.parametrize("bad", [JOB + "\n", "/etc/" + "A" * 21, "../" + "A" * 23, JOB.lower(), JOB[:-1], "", "I" * 26])
+def test_only_a_ulid_is_an_id_on_the_wire(bad: str) -> None:
+    for frame in (
+        {"type": "hello", "protocol": {"min": 1, "max": 1}, "instance_id": "i", "running_jobs": [bad]},
+        {"type": "job_progress", "job_id": bad},
+        {"type": "job_log", "job_id": bad, "first_line": 0, "lines": []},
+    ):
+        reason = wire.decode_from_agent(json.dumps(frame))
+        assert isinstance(reason, Unreadable)
+        assert (reason.code, reason.seq) == ("bad_message", None)
+    for order in ({"type": "run_job", "job_id": bad, "kind": "check"}, {"type": "cancel_job", "job_id": bad}):
+        assert wire.decode_from_server(json.dumps(order)) is None
 
 
 def test_nul_becomes_a_replacement_character_wherever_it_stands() -> None:
