@@ -3,20 +3,18 @@
 import json
 import re
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
-import msgspec
-from msgspec import UNSET, Struct
+from msgspec import UNSET
 
-from rmactors import clock, wire
+from rmactors import clock, job_stats, wire
 from rmactors.messages.reports import EndReport, StartReport
 from rmactors.messages.writes import RecordHello
 
-NAME: Final = 200
-TEXT: Final = 2_000
-"""Longest name and longest text that is kept of what an agent says."""
-LONGEST_REMARK = 200
-"""Characters of a text in stats."""
+EARLIEST: Final = 0
+LATEST: Final = clock.from_rfc3339("2100-01-01T00:00:00Z")
+"""Times before and after these are these: what is outside of them is no time of a job, and no page could show it in
+every zone."""
 _LEFT_OUT: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -37,25 +35,25 @@ def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
     ]
     return RecordHello(
         host_id, at, frame.purpose == "report", frame.agent_version, frame.hostname, frame.os, frame.arch,
-        frame.timezone, frame.restic.version[:NAME] if frame.restic else None, json.dumps(plans),
-        clock_offset(frame.utc_now, at), frame.tzdata_version, _cut(frame.restic_problem), frame.restic is not UNSET,
+        frame.timezone, frame.restic.version if frame.restic else None, json.dumps(plans),
+        clock_offset(frame.utc_now, at), frame.tzdata_version, frame.restic_problem, frame.restic is not UNSET,
     )  # fmt: skip
 
 
-def _cut(text: str | None) -> str | None:
-    return text if text is None or len(text) <= TEXT else text[: TEXT - 1] + "…"
+def _time(said: datetime) -> int:
+    return min(max(clock.from_datetime(said), EARLIEST), LATEST)
 
 
 def start(host_id: str, frame: wire.JobStarted, received_at: int) -> StartReport:
     """Times from the future are clamped to `received_at`."""
-    said = clock.from_datetime(frame.started_at)
+    said = _time(frame.started_at)
     return StartReport(
         host_id,
         frame.job_id,
         frame.kind,
         frame.plan,
         frame.schedule_id,
-        clock.from_datetime(frame.scheduled_for) if frame.scheduled_for else None,
+        _time(frame.scheduled_for) if frame.scheduled_for else None,
         min(said, received_at),
         received_at,
         said if said > received_at else None,
@@ -64,54 +62,48 @@ def start(host_id: str, frame: wire.JobStarted, received_at: int) -> StartReport
 
 def end(host_id: str, frame: wire.JobFinished, spool_id: str | None, received_at: int) -> EndReport:
     """Times from the future are clamped to `received_at`; a start after the end is the end. Raises BadStats."""
-    stats = bytes(frame.stats).decode()
-    if not stats.lstrip().startswith("{"):
+    raw = bytes(frame.stats)
+    if not raw.lstrip().startswith(b"{"):
         raise BadStats("`stats` must be an object")
-    warning, unknown_schedule = _remarks(stats)
-    finished_at = min(clock.from_datetime(frame.finished_at), received_at)
-    said = clock.from_datetime(frame.started_at)
+    stats = job_stats.fit(raw, frame.kind)
+    warning, unknown_schedule = _remarks(stats.values)
+    warning = "; ".join(each for each in (warning, stats.warning) if each) or None
+    finished_at = min(_time(frame.finished_at), received_at)
+    said = _time(frame.started_at)
     return EndReport(
         host_id,
         frame.job_id,
         frame.kind,
         frame.plan,
         frame.schedule_id,
-        clock.from_datetime(frame.scheduled_for) if frame.scheduled_for else None,
+        _time(frame.scheduled_for) if frame.scheduled_for else None,
         frame.status,
         frame.reason,
-        _cut(frame.error),
+        frame.error,
         frame.exit_code,
         min(said, finished_at),
         finished_at,
-        stats,
+        stats.text,
         spool_id,
         frame.seq if spool_id is not None else None,
         received_at,
         warning,
         unknown_schedule,
-        *sizes(stats),
+        *sizes(stats.values),
         said if said > received_at else None,
     )
 
 
-def _remarks(stats: str) -> tuple[str | None, str | None]:
-    """`warning` and `unknown_schedule` of a job's stats. Read only where they may be there: most have neither."""
-    if '"warning"' not in stats and '"unknown_schedule"' not in stats:
-        return None, None
-    try:
-        found = json.loads(stats)
-    except (ValueError, RecursionError):
-        return None, None
-    warning, name = _text(found.get("warning")), _text(found.get("unknown_schedule"))
+def _remarks(stats: dict[str, Any]) -> tuple[str | None, str | None]:
+    """`warning` and `unknown_schedule` of a job's stats."""
+    warning, name = _text(stats.get("warning")), _text(stats.get("unknown_schedule"))
     if name is not None and warning is None:
         warning = f"there is no schedule {name!r} on this host; counted without one"
     return warning, name
 
 
 def _text(value: object) -> str | None:
-    if not isinstance(value, str) or not value.strip():
-        return None
-    return "".join(c if c.isprintable() else "\ufffd" for c in value.strip()[:LONGEST_REMARK])
+    return (value.strip() or None) if isinstance(value, str) else None
 
 
 def log_lines(frame: wire.JobLog) -> list[tuple[int, str, str]]:
@@ -129,27 +121,16 @@ def log_lines(frame: wire.JobLog) -> list[tuple[int, str, str]]:
     return found
 
 
-class _Sizes(Struct):
-    """As they come: a number may be too large for us, or none. Our agent's names go before restic's own."""
-
-    files_total: object = None
-    bytes_total: object = None
-    total_files_processed: object = None
-    total_bytes_processed: object = None
-
-
-def sizes(stats: str) -> tuple[int | None, int | None]:
+def sizes(stats: dict[str, Any]) -> tuple[int | None, int | None]:
     """(files, bytes) that a backup holds, where its stats say so in whole numbers that can be kept.
 
-    A program that speaks the protocol may send what restic prints: those names are read as well.
+    Our agent's names go before restic's own: a program that speaks the protocol may send what restic prints.
     """
-    try:
-        found = msgspec.json.decode(stats, type=_Sizes)
-    except (msgspec.DecodeError, RecursionError):
-        return None, None
-    files = found.files_total if found.files_total is not None else found.total_files_processed
-    data = found.bytes_total if found.bytes_total is not None else found.total_bytes_processed
-    return _count(files), _count(data)
+    files, data = stats.get("files_total"), stats.get("bytes_total")
+    return (
+        _count(files if files is not None else stats.get("total_files_processed")),
+        _count(data if data is not None else stats.get("total_bytes_processed")),
+    )
 
 
 def _count(value: object) -> int | None:

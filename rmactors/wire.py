@@ -5,14 +5,15 @@ Source of the names: `docs/protocol.md`.
 """
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
-from rmactors import clock
+from rmactors import bounds, clock
 from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
 
 PROTOCOL: Final = 1
@@ -27,10 +28,13 @@ CLOSE_REPLACED: Final = 4001
 CLOSE_PROTOCOL: Final = 4002
 CLOSE_REVOKED: Final = 4003
 
-Id = Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")]
+_ULID: Final = r"\A[0-9A-HJKMNP-TV-Z]{26}\Z"
+Id = Annotated[str, Meta(pattern=_ULID)]
 Seq = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Time = Annotated[datetime, Meta(tz=True)]
-Name = Annotated[str, Meta(max_length=200)]
+Name = Annotated[str, Meta(extra={"fit": bounds.name})]
+"""One line; what is longer than 200 characters is cut, so that nothing else of the frame is lost."""
+Count = Annotated[int, Meta(extra={"fit": bounds.count})]
 ExitCode = Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
 
 
@@ -38,23 +42,26 @@ class Frame(Struct, tag_field="type", frozen=True, omit_defaults=False):
     """A message with a `type`. Unknown fields are ignored, so that either end can be newer."""
 
 
-# ---- agent → server
+# ---- agent → server: what is too long or too large is brought within bounds once it is decoded, see `bounds`
+
+
+Version = Annotated[int, Meta(ge=0, le=1 << 31)]
 
 
 class ProtocolRange(Struct, frozen=True):
-    min: int
-    max: int
+    min: Version
+    max: Version
 
 
 class ResticInfo(Struct, frozen=True):
-    version: str
+    version: Name
 
 
 class Plan(Struct, frozen=True):
     name: Name
-    kind_hint: str | None = None
+    kind_hint: Name | None = None
     repository: str = ""
-    sources: list[str] = []
+    sources: Annotated[list[str], Meta(extra={"most": 100})] = []
 
 
 class Hello(Frame, tag="hello", frozen=True):
@@ -77,9 +84,9 @@ class Hello(Frame, tag="hello", frozen=True):
     restic: ResticInfo | UnsetType | None = UNSET
     restic_problem: str | None = None
     tzdata_version: Name | None = None
-    plans: list[Plan] = []
-    running_jobs: list[Id] = []
-    spooled: Annotated[int, Meta(ge=0)] = 0
+    plans: Annotated[list[Plan], Meta(extra={"most": 200})] = []
+    running_jobs: Annotated[list[Id], Meta(extra={"most": 10_000})] = []
+    spooled: Annotated[int, Meta(ge=0, extra={"fit": bounds.count})] = 0
 
 
 class Heartbeat(Frame, tag="heartbeat", frozen=True):
@@ -92,7 +99,7 @@ class JobStarted(Frame, tag="job_started", frozen=True):
     kind: JobKind
     started_at: Time
     plan: Name | None = None
-    schedule_id: Name | None = None
+    schedule_id: Id | None = None
     scheduled_for: Time | None = None
 
 
@@ -100,19 +107,19 @@ class JobProgress(Frame, tag="job_progress", frozen=True):
     """Droppable, at most one a second."""
 
     job_id: Id
-    percent: float = 0.0
-    files_done: int = 0
-    files_total: int = 0
-    bytes_done: int = 0
-    bytes_total: int = 0
-    eta_seconds: float | None = None
+    percent: Annotated[float, Meta(extra={"fit": bounds.percent})] = 0.0
+    files_done: Count = 0
+    files_total: Count = 0
+    bytes_done: Count = 0
+    bytes_total: Count = 0
+    eta_seconds: Annotated[float, Meta(extra={"fit": bounds.duration})] | None = None
 
 
 class LogLine(Struct, frozen=True):
     """`gap`: no line, but the words `<n> lines left out` where so many are missing."""
 
     stream: Literal["stdout", "stderr", "gap"]
-    text: str
+    text: Annotated[str, Meta(extra={"fit": bounds.line})]
 
 
 class JobLog(Frame, tag="job_log", frozen=True):
@@ -120,11 +127,11 @@ class JobLog(Frame, tag="job_log", frozen=True):
 
     job_id: Id
     first_line: Annotated[int, Meta(ge=0, le=(1 << 53))]
-    lines: list[LogLine]
+    lines: Annotated[list[LogLine], Meta(extra={"most": 200})]
 
 
 class JobFinished(Frame, tag="job_finished", frozen=True):
-    """`stats` stays the raw JSON object that the agent sent: numbers in it may exceed 64 bits."""
+    """`stats` is the JSON object that the agent sent, raw: `job_stats` judges it, in whatever it does not fit."""
 
     seq: Seq
     job_id: Id
@@ -136,15 +143,15 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
     exit_code: ExitCode | None = None
     error: str | None = None
     plan: Name | None = None
-    schedule_id: Name | None = None
+    schedule_id: Id | None = None
     scheduled_for: Time | None = None
-    stats: Raw = Raw(b"{}")
+    stats: Annotated[Raw, Meta(extra={"judged": True})] = Raw(b"{}")
 
 
 class Enroll(Frame, tag="enroll", frozen=True):
     """The only frame under an enrolment token."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name: Annotated[str, Meta(min_length=1, max_length=100, extra={"fit": bounds.name})]
     hostname: Name
     os: Name
     arch: Name
@@ -249,8 +256,8 @@ def utc_now() -> datetime:
 class Unreadable:
     """Why a frame from an agent was not taken.
 
-    `seq` is there where the frame was a report: it is refused by an ack, the connection lives on.
-    Without it, `unknown_type` lives on and `bad_message` closes the connection.
+    `seq` is there where the frame was a report: it is refused by an ack, the connection lives on. There `bad_message`
+    says that something else stands in an id's place. Without `seq`, it closes the connection, and `unknown_type` not.
     """
 
     code: Literal["bad_message", "unknown_type", "bad_report", "unknown_kind"]
@@ -260,13 +267,14 @@ class Unreadable:
 
 
 def decode_from_agent(text: str) -> FromAgent | Unreadable:
-    """One text frame as a value, or the reason why it is none. Never raises."""
-    if "\\u0000" in text:  # no NUL past this point: databases and mail headers disagree about it
-        text = _without_nul(text)
+    """One text frame as a value within its bounds, or the reason why it is none. Never raises."""
     try:
-        return _agent_decoder.decode(text)
+        frame = _agent_decoder.decode(text)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        return _diagnose(text, str(error))
+        whole = _without_halves(text)
+        return _diagnose(text, str(error)) if whole == text else decode_from_agent(whole)
+    fitted: FromAgent = _FITTERS[type(frame)](frame)
+    return fitted
 
 
 def decode_from_server(text: str) -> FromServer | None:
@@ -287,11 +295,12 @@ def decode_from_server(text: str) -> FromServer | None:
 
 
 _KNOWN_TYPES: Final = {"hello", "heartbeat", "job_started", "job_progress", "job_log", "job_finished", "enroll"}
+_FITTERS: Final[dict[type, Any]] = {kind: bounds.fitter(kind) for kind in get_args(FromAgent)}
 
 
 def _diagnose(text: str, detail: str) -> Unreadable:
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_int=_integer)
     except (ValueError, RecursionError):
         return Unreadable("bad_message", "the frame is not JSON")
     if not isinstance(found, dict):
@@ -307,25 +316,33 @@ def _diagnose(text: str, detail: str) -> Unreadable:
     if seq is None or not kind.startswith("job_"):
         return Unreadable("bad_message", detail)
     job_id = found.get("job_id")
-    code: Literal["bad_report", "unknown_kind"] = "bad_report"
-    if isinstance(found.get("kind"), str) and found["kind"] not in JOB_KINDS:
+    code: Literal["bad_message", "bad_report", "unknown_kind"] = "bad_report"
+    if any(name in found and not _may_stand(found[name]) for name in _IDS_OF_REPORTS):
+        code = "bad_message"
+    elif isinstance(found.get("kind"), str) and found["kind"] not in JOB_KINDS:
         code, detail = "unknown_kind", f"unknown job kind {found['kind'][:60]!r}"
     return Unreadable(code, detail, seq, job_id[:64] if isinstance(job_id, str) else None)
 
 
-def _without_nul(text: str) -> str:
-    """The same JSON with NUL characters inside strings replaced by U+FFFD."""
+_IDS_OF_REPORTS: Final = ("job_id", "schedule_id")
 
-    def clean(value: Any) -> Any:
-        if isinstance(value, str):
-            return value.replace("\0", "\ufffd")
-        if isinstance(value, list):
-            return [clean(item) for item in value]
-        if isinstance(value, dict):
-            return {clean(key): clean(item) for key, item in value.items()}
-        return value
 
-    try:
-        return json.dumps(clean(json.loads(text)))
-    except (ValueError, RecursionError):
-        return text
+def _integer(digits: str) -> int | None:
+    """None for one that Python would rather not read."""
+    return int(digits) if len(digits) <= 1000 else None
+
+
+def _may_stand(value: object) -> bool:
+    """Whether this is an id, or is none."""
+    return value is None or (isinstance(value, str) and re.search(_ULID, value) is not None)
+
+
+_HALVES: Final = re.compile(
+    r"""(?P<pass>\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})|\\u[dD][89a-fA-F][0-9a-fA-F]{2}"""
+)
+
+
+def _without_halves(text: str) -> str:
+    """The same JSON with U+FFFD for each half of a pair that stands alone. A half is no character; the rest of what
+    was said counts."""
+    return _HALVES.sub(lambda found: found["pass"] or r"\ufffd", text)

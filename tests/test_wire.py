@@ -28,7 +28,7 @@ def test_a_report_is_a_value() -> None:
     assert isinstance(frame, wire.JobFinished)
     assert (frame.seq, frame.job_id, frame.status) == (7, JOB, "failed")
     assert frame.finished_at == datetime(2026, 11, 23, 3, 5, tzinfo=UTC)
-    assert bytes(frame.stats) == b'{"bytes": 1180591620717411303424}', "numbers of any size pass"
+    assert bytes(frame.stats) == b'{"bytes": 1180591620717411303424}', "judged later, whatever it is"
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_a_report_is_a_value() -> None:
         ('{"type": "song", "seq": 3}', Unreadable("unknown_type", "unknown type 'song'", 3)),
         ('{"type": "song", "seq": true}', Unreadable("unknown_type", "unknown type 'song'")),
         ('{"type": "song", "seq": 9223372036854775808}', Unreadable("unknown_type", "unknown type 'song'")),
-        # a type that is known, with NUL in it and in what else it says: one reason, no crash
-        ('{"type": "so\\u0000ng", "a": ["\\u0000", 1]}', Unreadable("unknown_type", "unknown type 'so\ufffdng'")),
+        # with NUL in it and in what else it says: one reason, no crash
+        ('{"type": "so\\u0000ng", "a": ["\\u0000", 1]}', Unreadable("unknown_type", r"unknown type 'so\x00ng'")),
         ('{"type": "\\u0000', Unreadable("bad_message", "the frame is not JSON")),
     ],
 )
@@ -60,9 +60,15 @@ def test_what_is_no_message_says_why(text: str, reason: Unreadable) -> None:
     [
         ({"kind": "dance"}, "unknown_kind", 7, JOB),
         ({"status": "great"}, "bad_report", 7, JOB),
-        ({"job_id": "x"}, "bad_report", 7, "x"),
-        ({"job_id": "x" * 100}, "bad_report", 7, "x" * 64),
-        ({"job_id": 5}, "bad_report", 7, None),
+        # ids are ULIDs, and nothing else is one
+        ({"job_id": "x"}, "bad_message", 7, "x"),
+        ({"job_id": "x" * 100}, "bad_message", 7, "x" * 64),
+        ({"job_id": 5}, "bad_message", 7, None),
+        ({"job_id": JOB.lower()}, "bad_message", 7, JOB.lower()),
+        ({"job_id": JOB + "\n"}, "bad_message", 7, JOB + "\n"),
+        ({"job_id": "I" * 26}, "bad_message", 7, "I" * 26),
+        ({"schedule_id": "nightly"}, "bad_message", 7, JOB),
+        ({"schedule_id": JOB + "\n", "kind": "dance"}, "bad_message", 7, JOB),
         ({"finished_at": "2026-11-23T03:05:00"}, "bad_report", 7, JOB),  # which moment?
         ({"seq": -1}, "bad_report", -1, JOB),
         # without a number nobody can be told that it is refused
@@ -79,16 +85,108 @@ def test_a_report_that_cannot_be_taken_is_named(
     assert reason.detail
 
 
+def test_a_number_that_nobody_can_read_hides_no_report() -> None:
+    text = json.dumps({**END, "status": "great"})[:-1] + ', "stats": {"n": ' + "1" * 5000 + "}}"
+    reason = wire.decode_from_agent(text)
+    assert isinstance(reason, Unreadable)
+    assert (reason.code, reason.seq) == ("bad_report", 7)
+
+
 def test_a_wrong_field_of_what_is_no_report_is_a_bad_message() -> None:
     reason = wire.decode_from_agent('{"type": "heartbeat", "utc_now": 5, "seq": 3}')
     assert isinstance(reason, Unreadable)
     assert (reason.code, reason.seq) == ("bad_message", None)
 
 
-def test_nul_becomes_a_replacement_character_wherever_it_stands() -> None:
-    frame = decoded(error="a\0b", plan="\0")
-    assert isinstance(frame, wire.JobFinished)
-    assert (frame.error, frame.plan) == ("a\ufffdb", "\ufffd")
+@pytest.mark.parametrize("bad", [JOB + "\n", "/etc/" + "A" * 21, "../" + "A" * 23, JOB.lower(), JOB[:-1], "", "I" * 26])
+def test_only_a_ulid_is_an_id_on_the_wire(bad: str) -> None:
+    for frame in (
+        {"type": "hello", "protocol": {"min": 1, "max": 1}, "instance_id": "i", "running_jobs": [bad]},
+        {"type": "job_progress", "job_id": bad},
+        {"type": "job_log", "job_id": bad, "first_line": 0, "lines": []},
+    ):
+        reason = wire.decode_from_agent(json.dumps(frame))
+        assert isinstance(reason, Unreadable)
+        assert (reason.code, reason.seq) == ("bad_message", None)
+    for order in ({"type": "run_job", "job_id": bad, "kind": "check"}, {"type": "cancel_job", "job_id": bad}):
+        assert wire.decode_from_server(json.dumps(order)) is None
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("a\0b", "a\ufffdb"),
+        ("a\x1b[31mb\x9b", "a\ufffd[31mb\ufffd"),
+        ("one\r\ntwo\rthree\tfour", "one\ntwo\nthree\tfour"),
+        ("half \udc80 and \ud83d alone, \U0001f4a5 whole", "half \ufffd and \ufffd alone, \U0001f4a5 whole"),
+        ("evil\u202etxt", "evil\ufffdtxt"),
+        ("e" * 2000, "e" * 2000),
+        ("e" * 2001, "e" * 1999 + "…"),
+        ("\n" * 900_000, "\n" * 1999 + "…"),
+        ("a\\ud800 as it is written", "a\\ud800 as it is written"),
+    ],
+)
+def test_a_text_is_cut_and_cleaned_once_it_is_decoded(sent: str, kept: str) -> None:
+    frame = wire.decode_from_agent(json.dumps({**END, "error": sent})[:-1] + ', "stats": {"n": ' + "1" * 5000 + "}}")
+    assert isinstance(frame, wire.JobFinished), "what else is in the frame changes nothing about that"
+    assert frame.error == kept
+
+
+def test_a_name_is_one_line_and_a_long_one_loses_no_report() -> None:
+    frame = decoded(plan="a\n\0\tb", error=None)
+    assert frame.plan == "a\ufffd\ufffd\ufffdb"
+    assert decoded(plan="p" * 201).plan == "p" * 199 + "…"
+    assert decoded(plan="näs ☃").plan == "näs ☃"
+
+
+def test_a_line_of_a_log_keeps_its_tabs_and_loses_its_colours() -> None:
+    lines = ["a\tb", "\x1b[1;31mred\x1b[0m", "\x1b]0;title\x07", "end\r\n", "x" * 1001]
+    frame = wire.decode_from_agent(
+        json.dumps(
+            {
+                "type": "job_log", "job_id": JOB, "first_line": 0,
+                "lines": [{"stream": "stdout", "text": line} for line in lines] * 50,
+            }
+        )
+    )  # fmt: skip
+    assert isinstance(frame, wire.JobLog)
+    assert [line.text for line in frame.lines[:5]] == ["a\tb", "red", "\ufffd]0;title\ufffd", "end", "x" * 999 + "…"]
+    assert len(frame.lines) == 200
+
+
+def test_progress_is_within_what_can_be_shown() -> None:
+    huge = 10**400
+    frame = wire.decode_from_agent(
+        json.dumps(
+            {
+                "type": "job_progress", "job_id": JOB, "percent": -3.5, "files_done": -7, "bytes_total": huge,
+                "bytes_done": huge, "eta_seconds": 1e300,
+            }
+        )
+    )  # fmt: skip
+    highest = (1 << 63) - 1
+    assert frame == wire.JobProgress(JOB, 0.0, 0, 0, highest, highest, 315_360_000.0)
+    for number in ("1e999", "-1e999", "NaN", "Infinity", "1" * 5000):
+        text = f'{{"type": "job_progress", "job_id": "{JOB}", "percent": {number}}}'
+        assert isinstance(wire.decode_from_agent(text), Unreadable)
+
+
+def test_a_hello_says_no_more_than_is_kept() -> None:
+    plan = {"name": "p" * 300, "kind_hint": "\0", "repository": "r" * 3000, "sources": ["/s"] * 300}
+    frame = wire.decode_from_agent(
+        json.dumps(
+            {
+                "type": "hello", "protocol": {"min": 1, "max": 1}, "instance_id": "i", "agent_version": "v" * 400,
+                "restic": {"version": "0" * 400}, "restic_problem": "é" * 3000, "plans": [plan] * 300,
+            }
+        )
+    )  # fmt: skip
+    assert isinstance(frame, wire.Hello)
+    assert isinstance(frame.restic, wire.ResticInfo)
+    assert (frame.agent_version, frame.restic.version) == ("v" * 199 + "…", "0" * 199 + "…")
+    assert frame.restic_problem == "é" * 1999 + "…"
+    assert len(frame.plans) == 200
+    assert frame.plans[0] == wire.Plan("p" * 199 + "…", "\ufffd", "r" * 1999 + "…", ["/s"] * 100)
 
 
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))

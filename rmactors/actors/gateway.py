@@ -289,7 +289,7 @@ class _Gateway:
             if isinstance(text, bytes):
                 return connection.close(wire.CLOSE_BINARY, "text frames only")
             frame = wire.decode_from_agent(text)
-            if isinstance(frame, wire.Unreadable) and frame.code in ("bad_message", "unknown_type"):
+            if isinstance(frame, wire.Unreadable) and (frame.code == "unknown_type" or frame.seq is None):
                 connection.send(wire.Error(frame.code, frame.detail))
                 if frame.code == "bad_message":
                     return connection.close(wire.CLOSE_BAD_MESSAGE, frame.code)

@@ -309,6 +309,8 @@ REFUSED = {
     "a time that is none": finished(finished_at="yesterday"),
     "a time without a zone": finished(finished_at="2026-01-01T00:00:00"),
     "a job id that is none": finished(job_id="../../etc/passwd"),
+    "a job id with a newline behind it": finished(job_id=ids.new() + "\n"),
+    "a schedule id that is none": finished(schedule_id="nightly"),
     "stats that are no object": finished(stats=[1, 2, 3]),
     "an exit code as text": finished(exit_code="one"),
 }

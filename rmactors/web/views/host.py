@@ -99,6 +99,7 @@ class HostPage:
 _NOTES = {
     "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
     "foreign_job": _("A report about another host's job was refused."),
+    "bad_message": _("A report that names something else than an id was refused."),
     "bad_report": _("A report that could not be understood was refused."),
     "unknown_schedule": _("A run named a schedule that this host does not have."),
     "unknown_kind": _("A report about a kind of job that this server does not know was refused."),
