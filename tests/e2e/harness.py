@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "rmactors"]
 STARTS_WITHIN = 120.0
 """Seconds. A start takes under one; a machine with twenty others waiting for its two processors took over 30."""
+STOP_SECONDS = 20.0
+"""A stop takes under five on a machine that is not busy. Where one peer can hold it up, it takes thirty or more."""
 
 
 class ServerDied(AssertionError):

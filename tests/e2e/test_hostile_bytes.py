@@ -18,7 +18,7 @@ from rmactors.simulate.agent import Credential
 from rmactors.strangers import PER_ADDRESS
 
 from .agents import enroll_host, hello, raw_link
-from .harness import Server, away
+from .harness import STOP_SECONDS, Server, away
 from .hostile import (
     GROWTH_MIB,
     attack,
@@ -431,7 +431,7 @@ async def test_headers_must_be_complete_within_fifteen_seconds_of_connecting(bes
 # ---- the end
 
 
-async def test_sigterm_is_obeyed_in_five_seconds_under_all_of_it(server: Server) -> None:
+async def test_sigterm_is_obeyed_under_all_of_it(server: Server) -> None:
     credential = await enroll_host(server, "hostile")
     token = server.token
     unread = frame(json.dumps({"type": "from_the_future"}).encode()) * 20_000
@@ -452,5 +452,5 @@ async def test_sigterm_is_obeyed_in_five_seconds_under_all_of_it(server: Server)
                 nursery.start_soon(partial(gathered.join, port, data, receive_buffer=4096))
         code, took = await away(server.stop)
     assert code == 0, server.log[-4000:]
-    assert took < 5
+    assert took < STOP_SECONDS
     assert "Traceback" not in server.log, server.log[-4000:]
