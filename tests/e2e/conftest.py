@@ -44,7 +44,7 @@ async def besieged(shared_server: Server) -> AsyncIterator[Server]:
         return resident_mib(shared_server) - before
 
     await away(
-        lambda: eventually(lambda: grown() < GROWTH_MIB, 20, lambda: f"the server has grown by {grown():.0f} MiB")
+        lambda: eventually(lambda: grown() < GROWTH_MIB, 120, lambda: f"the server has grown by {grown():.0f} MiB")
     )
 
 
