@@ -65,6 +65,8 @@ class _Account:
     """Jobs that run as far as the agent knows."""
     owed: set[str] = field(default_factory=set)
     """Jobs that run as far as is known here alone, to be given up once the spooled reports are in."""
+    came_in: set[Step | int] = field(default_factory=set)
+    """Spooled reports that have come in, while others are to come: one that is sent again counts once."""
 
 
 class JobsUnderWay:
@@ -208,11 +210,19 @@ class JobsUnderWay:
         self._account.owed = self._running.keys() - self._account.known
         return self.give_up_owed(at)
 
-    def spooled_came_in(self, at: int) -> list[LostJob]:
-        """One of the spooled reports has come in. Losses that set out now: after the last, what is owed still."""
-        if self._account is None or not self._account.spooled:
+    def spooled_came_in(self, report: Step | int, at: int) -> list[LostJob]:
+        """One of the spooled reports has come in: what it tells, or its `seq` where it cannot be taken.
+
+        Losses that set out now: after the last, what is owed still. Agents send again what is not acked for a while, so
+        each report counts once.
+        """
+        account = self._account
+        if account is None or not account.spooled or report in account.came_in:
             return []
-        self._account.spooled -= 1
+        account.came_in.add(report)
+        account.spooled -= 1
+        if not account.spooled:
+            account.came_in.clear()
         return self.give_up_owed(at)
 
     def give_up_owed(self, at: int) -> list[LostJob]:

@@ -230,7 +230,7 @@ def test_no_job_is_overdue_while_spooled_reports_are_to_come_in_unless_their_age
     known.agent_came(1, ["job"])
     assert known.first_deadline() is None
     assert known.give_up_overdue(HOUR) == []
-    known.spooled_came_in(HOUR)
+    known.spooled_came_in(END, HOUR)
     assert known.first_deadline() == HOUR
     known.agent_came(1, ["job"])
     known.agent_left()
@@ -301,10 +301,28 @@ def test_it_is_given_up_only_after_the_last_of_the_spooled_reports() -> None:
     known = jobs(runs("a"), runs("b"))
     known.agent_came(2, [])
     assert known.reckon(HOUR) == []
-    assert known.spooled_came_in(HOUR) == []
+    assert known.spooled_came_in(Step("x", "start"), HOUR) == []
     assert known.give_up_owed(HOUR) == []
-    assert lost(known.spooled_came_in(HOUR)) == {("a", UNKNOWN), ("b", UNKNOWN)}
-    assert known.spooled_came_in(HOUR) == []  # no spooled one
+    assert lost(known.spooled_came_in(Step("x", "end"), HOUR)) == {("a", UNKNOWN), ("b", UNKNOWN)}
+    assert known.spooled_came_in(Step("y", "end"), HOUR) == []  # no spooled one
+
+
+@pytest.mark.parametrize("again", [Step("x", "end"), 7], ids=["taken", "refused"])
+def test_a_spooled_report_that_is_sent_again_counts_once(again: Step | int) -> None:
+    known = jobs(runs("a"))
+    known.agent_came(2, [])
+    known.reckon(HOUR)
+    for _ in range(3):
+        assert known.spooled_came_in(again, HOUR) == []
+    assert lost(known.spooled_came_in(Step("y", "end"), HOUR)) == {("a", UNKNOWN)}
+
+
+def test_a_spooled_report_counts_again_on_a_new_connection() -> None:
+    known = jobs(runs("a"))
+    for _ in range(2):
+        known.agent_came(2, [])
+        known.reckon(HOUR)
+        assert known.spooled_came_in(END, HOUR) == []
 
 
 def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
@@ -313,9 +331,9 @@ def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
     known.reckon(HOUR)
     known.ended(end("on disk"), (link(), 1))
     known.settle(Step("on disk", "end"), COMMITTED)
-    known.spooled_came_in(HOUR)
+    known.spooled_came_in(Step("on disk", "end"), HOUR)
     known.ended(end("on its way"), (link(), 2))
-    assert lost(known.spooled_came_in(HOUR)) == {("lost", UNKNOWN)}
+    assert lost(known.spooled_came_in(Step("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
 
 
 def test_what_an_agent_owed_counts_no_more_once_it_has_left_or_another_came() -> None:
@@ -323,7 +341,7 @@ def test_what_an_agent_owed_counts_no_more_once_it_has_left_or_another_came() ->
     known.agent_came(1, [])
     known.reckon(HOUR)
     known.agent_left()
-    assert known.spooled_came_in(HOUR) == []
+    assert known.spooled_came_in(END, HOUR) == []
     assert known.give_up_owed(HOUR) == []
     known.agent_came(1, [])
     known.reckon(HOUR)

@@ -326,7 +326,7 @@ class _Host:
             await self._ports.to_rules.send(request)
             if isinstance(request, JudgeEnd) and (name := request.report.unknown_schedule) is not None:
                 await self._note_unknown_schedule(name, at)
-        await self._count(greeted, at)
+        await self._count(greeted, step, at)
 
     def _set_out(self, step: Step, frame: wire.Report, greeted: Greeted, waiter: Waiter, at: int) -> Request:
         if isinstance(frame, wire.JobFinished):
@@ -381,7 +381,7 @@ class _Host:
             link.close(wire.CLOSE_GOING_AWAY, "say hello again")
             return
         await self._refuse_as(link, problem.seq, problem.code, problem.detail, at)
-        await self._count(greeted, at)
+        await self._count(greeted, problem.seq, at)
 
     async def _refuse_as(self, link: Link, seq: int, code: str, detail: str, at: int) -> None:
         """A report that can never be taken: the agent drops it, an operator sees it on the host's page."""
@@ -399,10 +399,10 @@ class _Host:
 
     # ---- lost jobs
 
-    async def _count(self, greeted: Greeted, at: int) -> None:
+    async def _count(self, greeted: Greeted, report: Step | int, at: int) -> None:
         """A report has come in; it may be one of those that the agent had spooled."""
         if greeted is self._links.agent:
-            await self._lose(self._jobs.spooled_came_in(at))
+            await self._lose(self._jobs.spooled_came_in(report, at))
 
     async def _lose(self, losses: list[LostJob]) -> None:
         for loss in losses:

@@ -51,6 +51,23 @@ async def test_a_spooled_report_that_is_under_way_already_counts_as_in(works: Wo
     assert works.ledger.value("SELECT id FROM jobs WHERE reason = 'lost'") == lost
 
 
+async def test_a_job_is_not_lost_because_other_spooled_reports_were_sent_again(works: Works) -> None:
+    host, ended = enrolled(works), ids.new()
+    works.ledger.commit(running(host, ended))
+    start_fleet(works)
+    here = agent(works, host)
+    others = [ids.new() for _ in range(3)]
+    await here.hello(spooled=len(others) + 1)
+    for _ in range(2):  # no ack reached the agent in time
+        for seq, job in enumerate(others, 1):
+            await here.ends(job, "succeeded", seq=seq)
+    await works.settle()
+    await here.ends(ended, "succeeded", seq=len(others) + 1)
+    await until(lambda: works.ledger.value("SELECT status FROM jobs WHERE id = ?", ended) == "succeeded")
+    await works.settle()
+    assert works.ledger.value("SELECT count(*) FROM alerts") == 0
+
+
 def _heard(here: Agent, **changes: object) -> Heard:
     hello = wire.Hello(protocol=wire.ProtocolRange(1, 1), instance_id=here.instance, spool_id="spool", **changes)  # type: ignore[arg-type]
     return Heard(here.link, hello, clock.now())
