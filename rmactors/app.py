@@ -30,6 +30,7 @@ import signal
 import sqlite3
 import ssl
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -45,6 +46,7 @@ from rmactors.actors import delivery, fleet, gateway, host, janitor, post, rules
 from rmactors.actors.listening import Port
 from rmactors.actors.live import Live
 from rmactors.addresses import parse_networks
+from rmactors.awake import LEAST_GAP, Awake, Moment
 from rmactors.channels.answers import judge_http
 from rmactors.channels.base import Channel, ChannelSpec, Preview
 from rmactors.channels.egress import OutboundPolicy, PolicyError
@@ -133,6 +135,11 @@ async def _tree(server: Server, box: SecretBox) -> None:
     await _open_ports(agent_port, web_port)
     reader = Reader(settings.database)
     started_at, started = clock.now(), trio.current_time()
+    patience = min(settings.offline_alert_seconds, settings.stale_grace_seconds)
+    awake = Awake(settings.restart_grace_seconds, patience, _moment())
+
+    def not_before() -> float:
+        return awake.not_before(_moment())
 
     # ---- mailboxes, and what actors leave for each other
     to_store: Mailbox[Commit] = Mailbox("store", STORE_MAILBOX)
@@ -196,10 +203,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
 
     # ---- actors
     host_settings = host.HostSettings(
-        settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds,
-        started + settings.restart_grace_seconds,
+        settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
     )  # fmt: skip
-    host_ports = host.HostPorts(to_rules, to_store, reader, live.progress, signs.note, signs.note_clock)
+    host_ports = host.HostPorts(to_rules, to_store, reader, live.progress, signs.note, signs.note_clock, not_before)
     timing = rules.Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
     delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
     flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)
@@ -214,7 +220,8 @@ async def _tree(server: Server, box: SecretBox) -> None:
         ),
         ("rules", RULES_BUDGET, lambda: rules.run(to_rules, to_store, reader, timing, rules_state)),
         ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
-        ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds)),
+        ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds, not_before)),
+        ("awake", CLOCK_BUDGET, lambda: _stay_awake(not_before)),
         ("pulse", CLOCK_BUDGET, lambda: _pulse(to_store, store_state)),
         ("zones", CLOCK_BUDGET, lambda: zone_watch.run(to_rules)),
         ("lag", CLOCK_BUDGET, meters.measure_lag),
@@ -223,7 +230,8 @@ async def _tree(server: Server, box: SecretBox) -> None:
     edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
         ("gateway", EDGE_BUDGET, lambda: gateway.run(
             gateway.GatewaySettings(agent_port, inbound_tls, settings.offline_after_seconds, proxies),
-            gateway.GatewayPorts(directory.mailbox_of, to_store, reader), gateway_state, closing, listening.one,
+            gateway.GatewayPorts(directory.mailbox_of, to_store, reader, not_before), gateway_state, closing,
+            listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
             web.WebSettings(web_port, inbound_tls, Perimeter(settings).headers, proxies),
@@ -253,11 +261,22 @@ async def _tree(server: Server, box: SecretBox) -> None:
     reader.close()
 
 
-async def _tick(to_rules: Outlet[Tick], every: float) -> None:
+async def _tick(to_rules: Outlet[Tick], every: float, not_before: Callable[[], float]) -> None:
     """A tick is dropped where the last one still waits: the next says the same."""
     while True:
         await trio.sleep(every)
-        to_rules.put_once(Tick(clock.now()))
+        to_rules.put_once(Tick(clock.now(), judges=trio.current_time() >= not_before()))
+
+
+def _moment() -> Moment:
+    return Moment(trio.current_time(), time.time(), time.process_time())
+
+
+async def _stay_awake(not_before: Callable[[], float]) -> None:
+    """Notices that this process was stopped, or its machine suspended."""
+    while True:
+        await trio.sleep(LEAST_GAP / 2)
+        not_before()
 
 
 async def _pulse(to_store: Outlet[Commit], state: store.StoreState) -> None:

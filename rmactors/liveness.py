@@ -55,6 +55,11 @@ class Watch:
         self._told = self._told or falls
         return falls
 
+    def hold_back(self, not_before: float) -> None:
+        """Nobody is judged before this."""
+        self._not_before = not_before
+        self._liveness = replace(self._liveness, not_before=max(self._liveness.not_before, not_before))
+
     def _has_to_tell(self) -> bool:
         return self._watched and not self._told
 

@@ -102,3 +102,15 @@ def test_a_hello_counts_at_once_and_what_was_heard_before_it_does_not() -> None:
     assert not its.has_changed(0.0)
     its.said_in_hello(91.0)
     assert [its.has_changed(offset) for offset in (0.0, 0.0)] == [False, True]
+
+
+def test_nobody_is_judged_before_a_pause_of_the_server_is_over_however_late_the_sign() -> None:
+    over = watch()
+    over.hold_back(1120.0)
+    assert over.deadline() == 1120.0
+    assert over.falls_silent(1000.0) is False
+    assert over.sign(1001.0) is False
+    assert over.deadline() == 1901.0
+    over.tell_again(5000.0)
+    over.hold_back(1120.0)
+    assert over.deadline() == 5000.0

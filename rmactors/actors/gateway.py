@@ -57,11 +57,12 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class GatewayPorts:
-    """`mailbox_of` gives the mailbox of a host's actor, started or about to be."""
+    """`mailbox_of` gives the mailbox of a host's actor, started or about to be. `not_before` as in `HostPorts`."""
 
     mailbox_of: Callable[[str], Outlet[FromLink]]
     to_store: Outlet[Commit]
     reader: Reader
+    not_before: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -283,6 +284,8 @@ class _Gateway:
             with trio.move_on_after(self._settings.silence):
                 text = await connection.socket.get_message()
             if text is None:
+                if trio.current_time() < self._ports.not_before():
+                    continue  # this server was away: what was said meanwhile is still to be read
                 return connection.close(wire.CLOSE_GOING_AWAY, "nothing heard for too long")
             if connection.is_closing():  # revoked or replaced: what it says does not count any more
                 return None

@@ -82,18 +82,17 @@ HostInbox = FromLink | Look | Judged | SilenceJudged
 
 @dataclass(frozen=True, slots=True)
 class HostSettings:
-    """Durations in seconds; `not_before` on trio's clock: nobody is judged silent or late before."""
+    """Durations in seconds."""
 
     heartbeat: float
     offline_alert: float
     stale_grace: float
-    not_before: float
 
 
 @dataclass(frozen=True, slots=True)
 class HostPorts:
     """Whom a host actor talks to. `sign_of_life` notes (host, time), `clock_changed` (host, offset in seconds) for the
-    next flush."""
+    next flush. `not_before` tells on trio's clock from when on hosts are judged silent or late; it may move."""
 
     to_rules: Outlet[Request]
     to_store: Outlet[Commit]
@@ -101,6 +100,7 @@ class HostPorts:
     progress: Callable[[wire.JobProgress], None]
     sign_of_life: Callable[[str, int], None]
     clock_changed: Callable[[str, float], None]
+    not_before: Callable[[], float]
 
 
 async def run(
@@ -144,8 +144,9 @@ class _Host:
         self._inbox = inbox
         self._ports = ports
         self._settings = settings
+        self._not_before = ports.not_before()
         self._watch = Watch(
-            settings.offline_alert, settings.not_before, last_sign, watched=facts.first_hello_at is not None
+            settings.offline_alert, self._not_before, last_sign, watched=facts.first_hello_at is not None
         )
         self._last_seen_at = facts.last_seen_at or 0
         self._links = Links()
@@ -163,17 +164,19 @@ class _Host:
         overdue_at = self._jobs.first_deadline()
         if overdue_at is not None:
             late = trio.current_time() + (overdue_at - clock.now()) / SECOND
-            candidates.append(max(late, self._settings.not_before))
+            candidates.append(max(late, self._not_before))
         return min(candidates)
 
     async def deadline(self) -> None:
         self._retry_at = float("inf")
+        self._not_before = self._ports.not_before()
+        self._watch.hold_back(self._not_before)
         if self._watch.falls_silent(trio.current_time()):
             await self._ports.to_rules.send(
                 HostWentSilent(self._id, self._last_seen_at, clock.now(), self._reply_silence)
             )
         at = clock.now()
-        if trio.current_time() >= self._settings.not_before:
+        if trio.current_time() >= self._not_before:
             await self._lose(self._jobs.give_up_overdue(at))
         await self._lose(self._jobs.give_up_owed(at))
 

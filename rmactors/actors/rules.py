@@ -353,7 +353,7 @@ class _Rules:
             desk = self._desks.get(returned.host_id)
             if desk is not None and desk.presence == "online":
                 await self._decide(returned.host_id, returned)
-        while self._due and self._due[0][0] <= tick.at:
+        while tick.judges and self._due and self._due[0][0] <= tick.at:
             when, schedule_id, question = heapq.heappop(self._due)
             if self._due_at.get((schedule_id, question)) == when:
                 del self._due_at[schedule_id, question]

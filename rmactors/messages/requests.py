@@ -111,7 +111,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
+    """`judges`: not in the grace after a start or a pause of the server, when nobody is judged late."""
+
     at: int
+    judges: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,8 @@ async def test_an_old_start_whose_end_was_spooled_right_behind_it_is_no_lost_job
 async def test_no_job_is_lost_before_the_restart_grace(works: Works, mock_clock: MockClock) -> None:
     host, job = enrolled(works), ids.new()
     works.ledger.commit(running(host, job, for_seconds=-3600))
-    start_fleet(works, not_before=trio.current_time() + 120)
+    judged = trio.current_time() + 120
+    start_fleet(works, not_before=lambda: judged)
     await works.settle()
     assert works.ledger.rows("SELECT reason FROM jobs") == [(None,)]
     mock_clock.jump(121)

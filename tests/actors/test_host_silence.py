@@ -52,7 +52,8 @@ async def test_after_a_server_start_only_hosts_that_stay_away_are_raised(works: 
     back, away = enrolled(works, name="back"), enrolled(works, name="away")
     long_ago = clock.now() - clock.HOUR
     works.ledger.connection.execute("UPDATE hosts SET last_seen_at = ?", (long_ago,))
-    start_fleet(works, not_before=trio.current_time() + 120)
+    judged = trio.current_time() + 120
+    start_fleet(works, not_before=lambda: judged)
     await works.settle()
     await agent(works, back).hello()
     mock_clock.jump(119)
@@ -61,6 +62,26 @@ async def test_after_a_server_start_only_hosts_that_stay_away_are_raised(works: 
     mock_clock.jump(2)
     await until(lambda: works.ledger.rows("SELECT host_id FROM alerts") == [(away,)])
     assert works.ledger.value("SELECT message FROM alerts").startswith("Nothing heard from this host since")
+
+
+async def test_after_a_pause_of_the_server_only_hosts_that_stay_away_are_raised(
+    works: Works, mock_clock: MockClock
+) -> None:
+    """The pause is longer than any host may be silent, and what hosts said in it is read only after its end."""
+    here, away = enrolled(works, name="here"), enrolled(works, name="away")
+    judged = [trio.current_time()]
+    start_fleet(works, not_before=lambda: judged[0])
+    agents = [agent(works, host) for host in (here, away)]
+    for each in agents:
+        await each.hello()
+    await works.settle()
+    judged[0] = trio.current_time() + 1000 + 120
+    mock_clock.jump(1000)
+    await works.settle()
+    assert works.ledger.value("SELECT count(*) FROM alerts") == 0
+    await agents[0].says(wire.Heartbeat())
+    mock_clock.jump(121)
+    await until(lambda: works.ledger.rows("SELECT host_id FROM alerts") == [(away,)])
 
 
 async def test_a_host_that_was_never_here_is_never_silent(works: Works, mock_clock: MockClock) -> None:

@@ -219,15 +219,18 @@ def ago(seconds: float) -> Any:
 
 
 def settings(**changes: Any) -> host.HostSettings:
-    given = {"heartbeat": 30.0, "offline_alert": 900.0, "stale_grace": 300.0, "not_before": 0.0, **changes}
+    given = {"heartbeat": 30.0, "offline_alert": 900.0, "stale_grace": 300.0, **changes}
     return host.HostSettings(**given)
 
 
-def start_fleet(works: Works, flush_seconds: float = 1000.0, **changes: Any) -> None:
+def start_fleet(
+    works: Works, flush_seconds: float = 1000.0, not_before: Callable[[], float] = lambda: 0.0, **changes: Any
+) -> None:
     """Run a host actor for every host in the database."""
     ports = host.HostPorts(
-        works.to_rules, works.to_store, works.reader, lambda _: None, works.signs.note, works.signs.note_clock
-    )
+        works.to_rules, works.to_store, works.reader, lambda _: None, works.signs.note, works.signs.note_clock,
+        not_before,
+    )  # fmt: skip
     works.nursery.start_soon(
         fleet.run, works.directory, works.signs, ports, settings(**changes), flush_seconds, works.standing
     )

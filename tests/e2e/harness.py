@@ -160,7 +160,7 @@ class Server:
     def client(self, **options: Any) -> httpx.AsyncClient:
         """An HTTP client that speaks as that token, proxies of the environment ignored."""
         headers = {"Authorization": f"Bearer {self.token}"}
-        shared: dict[str, Any] = {"trust_env": False, "timeout": 20, "verify": self.verify}
+        shared: dict[str, Any] = {"trust_env": False, "timeout": 60, "verify": self.verify}
         return httpx.AsyncClient(base_url=self.url, headers=headers, **(shared | options))
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
@@ -170,7 +170,7 @@ class Server:
             f"{self.url}{path}",
             json=body,
             headers={"Authorization": f"Bearer {self.token}"},
-            timeout=20,
+            timeout=60,
             trust_env=False,
             verify=self.verify,
         )

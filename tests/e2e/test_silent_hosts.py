@@ -1,12 +1,17 @@
 """A host that falls silent is told of once, and so is its return; a server that was away accuses nobody. In seconds."""
 
+import signal
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import trio
+from msgspec.structs import replace
 
-from .agents import enroll_host, raw_link, simulated
+from rmactors import wire
+
+from .agents import ended, enroll_host, raw_link, simulated
 from .harness import Server, away, eventually, running_server
 from .sink import Sink
 
@@ -20,6 +25,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
         offline_alert_seconds=1.6,
         tick_seconds=0.2,
         restart_grace_seconds=2,
+        stale_grace_seconds=1,
     ) as running:
         yield running
 
@@ -73,6 +79,34 @@ async def test_a_server_that_was_away_raises_nothing_about_hosts_that_return(ser
         assert agent.connections == 2
         await trio.sleep(0.8)  # a few ticks more
     assert [request.body["host_name"] for request in sink.requests] == ["gone"]
+
+
+async def test_a_server_that_was_stopped_raises_nothing_about_hosts_that_went_on(server: Server, sink: Sink) -> None:
+    """Stopped for longer than a host may be silent, while a slot passes whose run is reported in time."""
+    await away(lambda: server.webhook(sink.url()))
+    staying, gone = await enroll_host(server, "staying"), await enroll_host(server, "gone")
+    async with simulated(server, staying) as [agent]:
+        async with simulated(server, gone):
+            await until_online(server, staying.host_id)
+            await until_online(server, gone.host_id)
+            assert server.process is not None
+            slot = (wire.utc_now() + timedelta(seconds=6)).replace(microsecond=0)
+            schedule = await away(lambda: server.ask(
+                "POST", f"/api/hosts/{staying.host_id}/schedules",
+                {"name": "once", "kind": "backup", "mode": "external", "on_calendar": f"{slot:%Y-%m-%d %H:%M:%S} UTC"},
+            ))  # fmt: skip
+            server.process.send_signal(signal.SIGSTOP)
+            assert wire.utc_now() < slot, "the machine is too slow for this test"
+            of_plan = ended("once", "succeeded", at=slot)
+            agent.report(lambda seq: replace(of_plan(seq), schedule_id=schedule["id"], scheduled_for=slot))
+            late = slot + timedelta(seconds=2)
+            await trio.sleep((late - wire.utc_now()).total_seconds())  # the server's grace has passed: real time it is
+            server.process.send_signal(signal.SIGCONT)
+            await agent.settled()
+        [raised] = await sink.until_told(1)
+        assert (raised.body["kind"], raised.body["host_name"]) == ("agent_offline", "gone")
+        alerts = await away(lambda: server.all_items("/api/alerts?status=all"))
+    assert [(alert["kind"], alert["host_name"]) for alert in alerts] == [("agent_offline", "gone")]
 
 
 async def test_a_link_that_comes_and_goes_makes_no_storm(server: Server, sink: Sink) -> None:
