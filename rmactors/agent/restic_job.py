@@ -101,12 +101,6 @@ class ResticJob:
         if missing and len(missing) == len(self._work.sources):
             words = "none of the sources exists: " + ", ".join(missing[:5])
             return Outcome(Verdict("failed", "no_source", words), None, {})
-        if self._work.restore_into is not None:
-            try:
-                os.makedirs(self._work.restore_into, mode=0o700)
-            except OSError as error:
-                words = f"cannot make {self._work.restore_into}: {error.strerror}"
-                return Outcome(Verdict("failed", "error", words), None, {})
         return await self._steps(_OnRepository(self, environment, missing))
 
     async def _steps(self, restic: "_OnRepository") -> Outcome:
@@ -120,7 +114,10 @@ class ResticJob:
             case "snapshots":
                 return await listing.snapshots(restic, self._work, self._counters)
             case "backup" | "prune" | "check" | "init" | "diff":
-                run = await restic.run(self._work.kind, *await self._arguments())
+                compared = await listing.named(restic, self._work, *self._work.compared) if self._work.compared else []
+                if isinstance(compared, Run):
+                    return compared.outcome()
+                run = await restic.run(self._work.kind, *await self._arguments(), *compared)
                 if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
                     await self._turn_is_over(self._work.rotation[0])
                 return run.outcome(self._numbers(run.digest))

@@ -45,7 +45,7 @@ class Keep(Struct, frozen=True, forbid_unknown_fields=True):
     weekly: Count = 0
     monthly: Count = 0
     yearly: Count = 0
-    within: Annotated[str, Meta(pattern=r"^(\d+[hdmy])+$")] | None = None
+    within: Annotated[str, Meta(pattern=r"\A(\d+[hdmy])+\Z")] | None = None
 
 
 class Hooks(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +72,8 @@ class Repository(Struct, frozen=True, forbid_unknown_fields=True):
     """restic's extended options (`-o`), like `sftp.connections=2`."""
     restore_to: str | None = None
     """The folder under which restores land, each in one of its own. Without it there are none."""
+    snapshots_of_other_hosts: bool = False
+    """Whether a restore or a diff may name a snapshot that another host made."""
 
     @property
     def folder(self) -> str | None:
@@ -94,7 +96,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     exclude_file: str | None = None
     one_file_system: bool = False
     exclude_caches: bool = False
-    tags: list[Annotated[str, Meta(min_length=1, pattern="^[^,]+$")]] = []
+    tags: list[Annotated[str, Meta(min_length=1, pattern=r"\A[^,]+\Z")]] = []
     keep: Keep | None = None
     prune_after_forget: bool = False
     check_parts: Annotated[int, Meta(ge=1, le=MOST_PARTS)] | None = None
