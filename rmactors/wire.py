@@ -375,7 +375,7 @@ def _misfit(text: str, detail: str) -> str:
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return "a message that is no frame"
     known = {name for name in _SERVER_TYPES if name == kind}
-    return f"a `{known.pop()}` that does not fit ({_field_of(detail)})" if known else "a frame of an unknown type"
+    return f"a frame `{known.pop()}` that does not fit ({_field_of(detail)})" if known else "a frame of an unknown type"
 
 
 def _field_of(detail: str) -> str:

@@ -292,4 +292,4 @@ def test_what_is_passed_over_is_said_in_one_plain_line_without_the_servers_words
     fault = heard.fault or ""
     assert fault.isprintable()
     assert len(fault) < 200
-    assert not fault or fault in allowed or fault.startswith(("a `", "left out, does not fit: schedule "))
+    assert not fault or fault in allowed or fault.startswith(("a frame `", "left out, does not fit: schedule "))

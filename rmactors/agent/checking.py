@@ -13,6 +13,7 @@ from rmactors.agent import process, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.link import welcomed
+from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
@@ -83,7 +84,7 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
     """Open it with its password, without a lock. A backend that does not answer is told at once: restic would try for
     a quarter of an hour."""
-    digest, stop = Digest(speaks_restic=True), Stop()
+    digest, stop, mask = Digest(speaks_restic=True), Stop(), Mask(repository.repository)
     parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
     def hear(stream: Stream, data: bytes) -> None:
@@ -112,11 +113,11 @@ async def _repository(name: str, repository: Repository, agent_file: AgentFile, 
         for item in parser.finish():
             digest.take(item)
     if code != 0 and (cause := cause_of(digest)) is not None:
-        return Finding(False, f"repository {name}: {cause}")
+        return Finding(False, f"repository {name}: {mask(cause)}")
     verdict = judge("snapshots", code, digest, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
     if verdict.status == "succeeded":
         return Finding(True, f"repository {name} opens with its password")
-    return Finding(False, f"repository {name}: {verdict.error}")
+    return Finding(False, f"repository {name}: {mask(verdict.error or '')}")
 
 
 def _plan(name: str, plan: Plan, agent_file: AgentFile) -> Finding:

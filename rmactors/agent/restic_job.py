@@ -18,6 +18,7 @@ from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.locks import Leftovers, explained, is_dead, may_have_left_one
 from rmactors.agent.loglines import LONGEST_LINE, said
+from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
@@ -63,6 +64,7 @@ class ResticJob:
         self._feed = feed
         self._stop = stop
         self._counters = counters
+        self._mask = Mask(work.repository.repository)
         self._lines = 0
         self._told_causes: set[str] = set()
         self._pid: int | None = None
@@ -73,6 +75,15 @@ class ResticJob:
 
     async def run(self) -> Outcome:
         """Never raises for what restic, the repository or the sources do."""
+        ended = await self._run()
+        verdict, stats = ended.verdict, ended.stats
+        if verdict.error is not None:
+            verdict = replace(verdict, error=self._mask(verdict.error))
+        if isinstance(stats.get("warning"), str):
+            stats = {**stats, "warning": self._mask(stats["warning"])}
+        return replace(ended, verdict=verdict, stats=stats)
+
+    async def _run(self) -> Outcome:
         try:
             environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
@@ -389,6 +400,7 @@ class ResticJob:
         self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
 
     def _line(self, line: wire.LogLine) -> None:
+        line = wire.LogLine(line.stream, self._mask(line.text))
         self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 

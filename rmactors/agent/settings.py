@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from rmactors import wire
+from rmactors.agent.masking import shown
 from rmactors.subset import MOST_PARTS
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
@@ -123,7 +124,7 @@ class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     def wire_plans(self) -> list[wire.Plan]:
         """The plans as the server is told of them: no password, no excludes."""
         return [
-            wire.Plan(name=name, repository=_shown(self.repositories[plan.repository].repository), sources=plan.sources)
+            wire.Plan(name=name, repository=shown(self.repositories[plan.repository].repository), sources=plan.sources)
             for name, plan in self.plans.items()
         ]
 
@@ -202,7 +203,7 @@ def _check(agent_file: AgentFile) -> None:
             raise AgentFileError(f"{key}: needs password_file, password_command or environment_file")
         if repository.folder is not None and not os.path.isabs(repository.folder):
             words = "must be an absolute path, or begin with a backend like `sftp:`"
-            raise AgentFileError(f"{key}.repository: {repository.repository!r} {words}")
+            raise AgentFileError(f"{key}.repository: {shown(repository.repository)!r} {words}")
         for field_name in ("password_file", "environment_file", "cache_dir", "restore_to"):
             value = getattr(repository, field_name)
             if value is not None and not os.path.isabs(value):
@@ -272,8 +273,3 @@ def _fields_at(path: str) -> tuple[str, ...]:
     if path.startswith("plans"):
         return Plan.__struct_fields__
     return AgentFile.__struct_fields__
-
-
-def _shown(repository: str) -> str:
-    """A repository's address without a password in it."""
-    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", repository)
