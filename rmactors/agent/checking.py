@@ -9,7 +9,7 @@ from typing import Final
 import trio
 
 from rmactors import __version__, ids, wire, zones
-from rmactors.agent import process, this_host
+from rmactors.agent import process, programs, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.link import welcomed
@@ -36,12 +36,17 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
-        restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
-        version = restic.version
-        if restic.problem is not None:
-            yield Finding(False if agent_file.plans else None, restic.problem)
-        else:
-            yield Finding(True, f"{agent_file.restic} is version {version}")
+        troubles = programs.troubles_of(agent_file)
+        for words in troubles:
+            yield Finding(False, words)
+        version = None
+        if not troubles:  # else nothing is run
+            restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
+            version = restic.version
+            if restic.problem is not None:
+                yield Finding(False if agent_file.plans else None, restic.problem)
+            else:
+                yield Finding(True, f"{agent_file.restic} is version {version}")
         for name, repository in agent_file.repositories.items():
             for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
                 yield finding

@@ -13,7 +13,7 @@ from typing import Any, Final, assert_never
 import trio
 
 from rmactors import wire
-from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
+from rmactors.agent import forgetting, listing, process, programs, restoring, this_host, unlocking
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.locks import Leftovers, explained, is_dead, may_have_left_one
@@ -88,6 +88,8 @@ class ResticJob:
             environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
+        if trouble := await trio.to_thread.run_sync(self._distrusted):
+            return Outcome(Verdict("failed", "refused", f"nothing was run: {trouble}"), None, {})
         hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
         if hooks is None:
             return await self._between_hooks(environment)
@@ -104,6 +106,15 @@ class ResticJob:
         if trouble is not None and outcome.verdict.status == "succeeded":
             return Outcome(trouble, outcome.exit_code, outcome.stats)
         return outcome
+
+    def _distrusted(self) -> str | None:
+        """Why something that this job would run is not to be trusted: it may have been changed since the start."""
+        work = self._work
+        return (
+            programs.trouble_of_restic(self._file.restic)
+            or programs.trouble_of_repository(work.repository_name, work.repository)
+            or (programs.trouble_of_hooks(work.plan_name or "", work.plan) if work.plan is not None else None)
+        )
 
     async def _between_hooks(self, environment: Mapping[str, str]) -> Outcome:
         missing = await self._look_at_sources()  # behind `before`, which may have mounted or written them

@@ -13,6 +13,7 @@ from rmactors.agent.own_snapshots import by_id
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
 from rmactors.agent.restore_patterns import plain
+from rmactors.agent.tampering import trouble_with
 from rmactors.agent.verdict import LONGEST_ERROR, Verdict
 
 
@@ -43,6 +44,9 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
         if isinstance(ours, Run):
             return Outcome(ours.verdict, None, {"files_restored": 0})
         (snapshot,) = ours
+    above = os.path.dirname(work.restore_into)
+    if trouble := await trio.to_thread.run_sync(_distrusted, above):
+        return Outcome(Verdict("failed", "refused", trouble), None, {"files_restored": 0})
     try:
         await trio.to_thread.run_sync(make_folder, work.restore_into)
     except OSError as error:
@@ -60,6 +64,11 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
     else:
         await trio.to_thread.run_sync(_remove_empty, work.restore_into)
     return outcome(judge_restore(done.verdict, work.include, there), done.code, stats)
+
+
+def _distrusted(above: str) -> str | None:
+    """Whoever can replace the new folder by a link while restic begins decides where its files land."""
+    return trouble_with(above, of="restore_to", decides="where a restore lands")
 
 
 def make_folder(folder: str) -> None:

@@ -16,6 +16,7 @@ from msgspec import Meta, Struct, field
 
 from rmactors import wire
 from rmactors.agent.masking import shown
+from rmactors.agent.tampering import trouble_with
 from rmactors.subset import MOST_PARTS
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
@@ -134,7 +135,9 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(file: Path) -> AgentFile:
-    """The agent's file. Raises AgentFileError."""
+    """The agent's file. Raises AgentFileError, also where somebody else could have written what stands in it."""
+    if trouble := trouble_with(file):
+        raise AgentFileError(trouble)
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:

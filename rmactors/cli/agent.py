@@ -110,6 +110,7 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
     import trio
 
     from rmactors import logs
+    from rmactors.agent import programs
     from rmactors.agent.daemon import run_agent
     from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
     from rmactors.agent.spool import SpoolError
@@ -121,6 +122,8 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
 
     async def main() -> None:
         agent_file = load_or_empty(file, asked_for=asked_for)
+        if troubles := programs.troubles_of(agent_file):
+            raise AgentFileError(f"{file}: {troubles[0]}")
         if not agent_file.plans:
             logging.getLogger("rmactors.agent").info("no plans in %s: only what `exec` wraps is reported", file)
         async with trio.open_nursery() as nursery:
@@ -219,7 +222,7 @@ def install(
     config: Path | None, state_dir: Path | None, unit_dir: Path | None, only_print: bool, yes: bool, start: bool
 ) -> None:
     """Show a systemd unit for `agent run`, and write it after a yes."""
-    from rmactors.agent import unit
+    from rmactors.agent import programs, unit
     from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
 
     file = (config or default_file()).absolute()
@@ -227,6 +230,8 @@ def install(
         agent_file = load_or_empty(file, asked_for=_named(config))
     except AgentFileError as error:
         raise _Failed(error) from None
+    if trouble := next(iter([*units.troubles(), *programs.troubles_of(agent_file)]), None):
+        raise _Failed(trouble)
     _say_where_not_enrolled(_state(state_dir))
     text = unit.render(units.own_command(), file, _state(state_dir).absolute(), agent_file)
     units.install(unit.NAME, text, unit_dir, only_print=only_print, yes=yes, start=start)
