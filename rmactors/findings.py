@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rmactors.plain import plain
 from rmactors.zones import Data
 
 
@@ -16,7 +17,7 @@ class Finding:
 
     @property
     def line(self) -> str:
-        return f"{_MARKS[self.ok]}  {self.text}"
+        return f"{_MARKS[self.ok]}  {plain(self.text)}"  # restic's words may be in it, or those of a server
 
 
 _MARKS: Final = {True: "ok   ", False: "FAULT", None: "note "}

@@ -16,6 +16,8 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
+from rmactors.plain import plain
+
 LogFormat = Literal["text", "json"]
 FORMATS: Final[tuple[str, ...]] = get_args(LogFormat)
 Level = Literal["debug", "info", "warning", "error"]
@@ -36,6 +38,19 @@ def set_up(level: str, how: str) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("rmactors").setLevel(_NUMBERS[level])
     logging.getLogger("trio-websocket").setLevel(logging.ERROR)
+
+
+def for_people() -> None:
+    """For a command that somebody typed: warnings on stderr, each one plain line. Words of a server may be in them."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_ForPeople())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logging.getLogger("trio-websocket").setLevel(logging.ERROR)
+
+
+class _ForPeople(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return f"rmactors: {plain(record.getMessage())}"
 
 
 def fields(event: str, **values: object) -> dict[str, Any]:
@@ -91,7 +106,8 @@ def _json(line: _Line) -> str:
     whole["traceback"] = line.traceback
     found = {name: value for name, value in whole.items() if value not in (None, "")}
     try:
-        return _encode(found).decode()
+        text = _encode(found).decode()
+        return text if text.isprintable() else json.dumps(found, default=str)  # a terminal would obey some characters
     except UnicodeEncodeError:  # half a character, as names of files have
         return json.dumps(found, default=str)
 

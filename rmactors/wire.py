@@ -6,6 +6,7 @@ Source of the names: `docs/protocol.md`.
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, get_args
@@ -14,6 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from rmactors import bounds, clock
+from rmactors.plain import excerpt
 from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
 
 PROTOCOL: Final = 1
@@ -28,8 +30,9 @@ CLOSE_REPLACED: Final = 4001
 CLOSE_PROTOCOL: Final = 4002
 CLOSE_REVOKED: Final = 4003
 
-_ULID: Final = r"\A[0-9A-HJKMNP-TV-Z]{26}\Z"
-Id = Annotated[str, Meta(pattern=_ULID)]
+ID_PATTERN: Final = r"\A[0-9A-HJKMNP-TV-Z]{26}\Z"
+
+Id = Annotated[str, Meta(pattern=ID_PATTERN)]
 Seq = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Time = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(extra={"fit": bounds.name})]
@@ -161,7 +164,32 @@ class Enroll(Frame, tag="enroll", frozen=True):
 FromAgent = Hello | Heartbeat | JobStarted | JobProgress | JobLog | JobFinished | Enroll
 Report = JobStarted | JobFinished
 
-# ---- server → agent
+# ---- server → agent: a server may have been taken over, so no field can say more than what it is for
+
+MOST_SCHEDULES: Final = 500
+LONGEST_DETAIL: Final = 2_000
+_YEAR: Final = 366 * 86_400
+
+Code = Annotated[str, Meta(pattern=r"\A[a-z0-9_]{1,64}\Z")]
+Token = Annotated[str, Meta(pattern=r"\A[!-~]{1,500}\Z")]
+Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+Seconds = Annotated[float, Meta(ge=0, le=_YEAR)]
+Times = Annotated[str, Meta(pattern=r"\A[!-~\s]{0,1000}\Z")]
+"""A cron or calendar expression: whether it is one, whoever computes with it says."""
+ZoneName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_+/-]{1,100}\Z")]
+Text = Annotated[str, Meta(max_length=4096)]
+Title = Annotated[str, Meta(max_length=200)]
+ParamName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_-]{1,64}\Z")]
+Param = (
+    bool
+    | Annotated[int, Meta(ge=-(1 << 53), le=1 << 53)]
+    | Annotated[float, Meta(ge=-1e15, le=1e15)]
+    | Text
+    | Annotated[list[Text], Meta(max_length=200)]
+    | None
+)
+Params = Annotated[dict[ParamName, Param], Meta(max_length=20)]
+"""Which of them a kind of job knows, and what each may be, stands in `agent/requests.py`; the others are refused."""
 
 
 class ScheduleInfo(Struct, frozen=True):
@@ -170,45 +198,48 @@ class ScheduleInfo(Struct, frozen=True):
     `cron` is empty where one of the last two is given in its place: an agent that does not know them runs nothing.
     """
 
-    id: str
-    name: str
+    id: Id
+    name: Title
     kind: JobKind
-    cron: str = ""
-    timezone: str = "UTC"
+    cron: Times = ""
+    timezone: ZoneName = "UTC"
     enabled: bool = True
     mode: Literal["agent", "external"] = "agent"
-    grace_seconds: float = 0.0
-    max_runtime_seconds: float = 86_400.0
+    grace_seconds: Seconds = 0.0
+    max_runtime_seconds: Seconds = 86_400.0
     on_partial: Literal["alert", "ok"] = "alert"
-    params: dict[str, Any] = {}
-    on_calendar: str | None = None
-    every_hours: float | None = None
+    params: Params = {}
+    on_calendar: Times | None = None
+    every_hours: Annotated[float, Meta(gt=0, le=87_600)] | None = None
+
+
+ScheduleInfos = Annotated[list[ScheduleInfo], Meta(max_length=MOST_SCHEDULES)]
 
 
 class Enrolled(Frame, tag="enrolled", frozen=True):
-    host_id: str
-    agent_token: str
+    host_id: Id
+    agent_token: Token
 
 
 class Welcome(Frame, tag="welcome", frozen=True):
-    protocol: int
-    host_id: str
+    protocol: Number
+    host_id: Id
     server_now: Time
-    heartbeat_seconds: float
-    schedules_rev: int
-    schedules: list[ScheduleInfo]
+    heartbeat_seconds: Annotated[float, Meta(gt=0, le=_YEAR)]
+    schedules_rev: Number
+    schedules: ScheduleInfos
 
 
 class Schedules(Frame, tag="schedules", frozen=True):
-    schedules_rev: int
-    schedules: list[ScheduleInfo]
+    schedules_rev: Number
+    schedules: ScheduleInfos
 
 
 class Ack(Frame, tag="ack", frozen=True, omit_defaults=True):
     """Sent only after the outcome and all that follows from it is on disk, or when it can never be taken."""
 
-    seq: int
-    refused: str | None = None
+    seq: Seq
+    refused: Code | None = None
     detail: str | None = None
 
 
@@ -217,8 +248,8 @@ class RunJob(Frame, tag="run_job", frozen=True):
 
     job_id: Id
     kind: JobKind
-    schedule_id: str | None = None
-    params: dict[str, Any] = {}
+    schedule_id: Id | None = None
+    params: Params = {}
 
 
 class CancelJob(Frame, tag="cancel_job", frozen=True):
@@ -226,7 +257,7 @@ class CancelJob(Frame, tag="cancel_job", frozen=True):
 
 
 class Error(Frame, tag="error", frozen=True, omit_defaults=True):
-    code: str
+    code: Code
     detail: str
     supported: ProtocolRange | None = None
 
@@ -236,6 +267,7 @@ FromServer = Enrolled | Welcome | Schedules | Ack | RunJob | CancelJob | Error
 _encoder = msgspec.json.Encoder()
 _agent_decoder: msgspec.json.Decoder[FromAgent] = msgspec.json.Decoder(FromAgent)
 _server_decoder: msgspec.json.Decoder[FromServer] = msgspec.json.Decoder(FromServer)
+_schedule_decoder = msgspec.json.Decoder(ScheduleInfo)
 
 
 def encode(frame: Frame) -> str:
@@ -277,23 +309,90 @@ def decode_from_agent(text: str) -> FromAgent | Unreadable:
     return fitted
 
 
-def decode_from_server(text: str) -> FromServer | None:
-    """One text frame as a value; None for what this version does not know.
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What a server said. `frame` is None where nothing of it can be taken; `fault` is what was passed over, in one
+    plain line that repeats nothing of the server's.
+    """
 
-    Schedules of a kind that a newer server knows and this version does not are left out, not the others with them.
+    frame: FromServer | None
+    fault: str | None = None
+
+
+def hear_from_server(text: str) -> Heard:
+    """One text frame as a value. Never raises.
+
+    A schedule that does not fit is left out, not the others with it: a newer server may know more kinds. Words that
+    are meant for people come out in one line, shortened, without control characters.
     """
     try:
-        return _server_decoder.decode(text)
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        pass
+        return Heard(_worded(_server_decoder.decode(text)))
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        fault = _misfit(text, str(error))
     try:
-        found = json.loads(text)
-        found["schedules"] = [schedule for schedule in found["schedules"] if schedule["kind"] in JOB_KINDS]
-        return _server_decoder.decode(json.dumps(found))
-    except (msgspec.DecodeError, ValueError, TypeError, LookupError, RecursionError):
-        return None
+        fitting, left_out = _without_misfits(text)
+        return Heard(_worded(_server_decoder.decode(fitting)), left_out)
+    except (msgspec.DecodeError, UnicodeError, RecursionError, LookupError):
+        return Heard(None, fault)
 
 
+def decode_from_server(text: str) -> FromServer | None:
+    """One text frame as a value; None for what this version does not know. As `hear_from_server`."""
+    return hear_from_server(text).frame
+
+
+def fitting_schedules(listed: Sequence[Raw]) -> tuple[list[ScheduleInfo], str | None]:
+    """Those that are schedules as this version knows them, and what was left out in one plain line."""
+    found, misfits = [], []
+    for number, raw in enumerate(listed[:MOST_SCHEDULES], 1):
+        try:
+            found.append(_schedule_decoder.decode(raw))
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            misfits.append(f"schedule {number} ({_field_of(str(error))})")
+    if len(listed) > MOST_SCHEDULES:
+        misfits.append(f"all beyond the {MOST_SCHEDULES}th")
+    return found, f"left out, does not fit: {', '.join(misfits[:5])}{' …' * (len(misfits) > 5)}" if misfits else None
+
+
+def _worded(frame: FromServer) -> FromServer:
+    """What is for people, fit to be shown to them."""
+    if isinstance(frame, Ack | Error) and frame.detail:
+        return msgspec.structs.replace(frame, detail=excerpt(frame.detail, LONGEST_DETAIL))
+    return frame
+
+
+def _without_misfits(text: str) -> tuple[bytes, str | None]:
+    parts = msgspec.json.decode(text, type=dict[str, Raw])
+    found, left_out = fitting_schedules(msgspec.json.decode(parts["schedules"], type=list[Raw]))
+    parts["schedules"] = Raw(_encoder.encode(found))
+    return _encoder.encode(parts), left_out
+
+
+class _Typed(Struct):
+    type: str
+
+
+_FIELD: Final = re.compile(r"(?:\$\.|field `)([a-z_]{1,40})\b")
+
+
+def _misfit(text: str, detail: str) -> str:
+    """Why a frame is not taken. Its own words are not repeated: only names that this version knows."""
+    try:
+        kind = msgspec.json.decode(text, type=_Typed).type
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return "a message that is no frame"
+    known = {name for name in _SERVER_TYPES if name == kind}
+    return f"a frame `{known.pop()}` that does not fit ({_field_of(detail)})" if known else "a frame of an unknown type"
+
+
+def _field_of(detail: str) -> str:
+    """The field that msgspec's message is about, as far as that is one of ours."""
+    named = _FIELD.findall(detail)
+    return named[-1] if named and named[-1] in _SERVER_FIELDS else "its form"
+
+
+_SERVER_TYPES: Final = {str(frame.__struct_config__.tag) for frame in get_args(FromServer)}
+_SERVER_FIELDS: Final = {name for of in (*get_args(FromServer), ScheduleInfo) for name in of.__struct_fields__}
 _KNOWN_TYPES: Final = {"hello", "heartbeat", "job_started", "job_progress", "job_log", "job_finished", "enroll"}
 _FITTERS: Final[dict[type, Any]] = {kind: bounds.fitter(kind) for kind in get_args(FromAgent)}
 
@@ -334,7 +433,7 @@ def _integer(digits: str) -> int | None:
 
 def _may_stand(value: object) -> bool:
     """Whether this is an id, or is none."""
-    return value is None or (isinstance(value, str) and re.search(_ULID, value) is not None)
+    return value is None or (isinstance(value, str) and re.search(ID_PATTERN, value) is not None)
 
 
 _HALVES: Final = re.compile(

@@ -196,9 +196,9 @@ def test_nothing_that_an_agent_sends_raises(text: str) -> None:
 
 
 def test_what_the_server_says_comes_back_as_it_was() -> None:
-    schedule = wire.ScheduleInfo("s", "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
+    schedule = wire.ScheduleInfo(JOB, "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
     for frame in (
-        wire.Welcome(1, "host", wire.time_of(clock.from_rfc3339("2026-11-23T03:00:00Z")), 30.0, 4, [schedule]),
+        wire.Welcome(1, JOB, wire.time_of(clock.from_rfc3339("2026-11-23T03:00:00Z")), 30.0, 4, [schedule]),
         wire.Ack(7),
         wire.Ack(7, refused="foreign_job", detail="no"),
         wire.RunJob(JOB, "check", None, {"plan": "home"}),
@@ -229,7 +229,7 @@ def test_no_restic_and_not_a_word_about_restic_are_not_the_same(told: str, means
 
 
 def test_a_schedule_of_a_kind_from_the_future_is_left_out_and_the_others_stay() -> None:
-    known = wire.ScheduleInfo("s", "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
+    known = wire.ScheduleInfo(JOB, "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
     sent = json.loads(wire.encode(wire.Schedules(3, [known, known])))
     sent["schedules"][0]["kind"] = "dance"
     assert wire.decode_from_server(json.dumps(sent)) == wire.Schedules(3, [known])
@@ -260,3 +260,134 @@ def test_a_schedule_may_leave_out_what_has_a_default() -> None:
 @pytest.mark.parametrize("order", ["run_job", "cancel_job"])
 def test_an_order_for_what_is_no_job_id_is_passed_over(order: str) -> None:
     assert wire.decode_from_server(json.dumps({"type": order, "job_id": "../../etc", "kind": "backup"})) is None
+
+
+# ---- a server that was taken over
+
+SCHEDULE = {"id": JOB, "name": "nightly", "kind": "backup", "cron": "0 3 * * *"}
+WELCOME = {
+    "type": "welcome", "protocol": 1, "host_id": JOB, "server_now": "2026-11-23T03:00:00Z", "heartbeat_seconds": 30,
+    "schedules_rev": 4, "schedules": [SCHEDULE],
+}  # fmt: skip
+ORDER = {"type": "run_job", "job_id": JOB, "kind": "backup"}
+NO_IDS = [
+    "", "/", "..", "/etc/cron.d", "../../etc", f"{JOB}\n", f"\n{JOB}", f" {JOB}", JOB.lower(), f"{JOB}/", f"{JOB}X",
+    "O" * 26, "../" + JOB[3:], JOB[:-1] + "\0", "٠" * 26, 5, None, [JOB], {"id": JOB},
+]  # fmt: skip
+NUMBERS = [-1, -1e300, "1", None, [], 10**400, 1 << 63, "∞"]
+
+
+@pytest.mark.parametrize("given", NO_IDS)
+def test_nothing_but_an_id_stands_where_an_id_belongs(given: Any) -> None:
+    for frame in (
+        {**ORDER, "job_id": given}, {"type": "cancel_job", "job_id": given}, {**WELCOME, "host_id": given},
+        {"type": "enrolled", "host_id": given, "agent_token": "t"},
+    ):  # fmt: skip
+        heard = wire.hear_from_server(json.dumps(frame))
+        assert heard.frame is None, frame
+        assert heard.fault
+    order = wire.decode_from_server(json.dumps({**ORDER, "schedule_id": given}))
+    assert order == (wire.RunJob(JOB, "backup") if given is None else None)
+    assert schedules_of({**SCHEDULE, "id": given}) == []
+
+
+@pytest.mark.parametrize("given", NUMBERS)
+@pytest.mark.parametrize("field", ["protocol", "heartbeat_seconds", "schedules_rev"])
+def test_a_number_that_cannot_be_meant_is_passed_over(field: str, given: Any) -> None:
+    if field == "heartbeat_seconds" and given == 1 << 63:
+        given = 0
+    assert wire.decode_from_server(json.dumps({**WELCOME, field: given})) is None
+
+
+@pytest.mark.parametrize("text", ["1e999", "-1e999", "NaN", "Infinity", "9" * 5000])
+@pytest.mark.parametrize("field", ["heartbeat_seconds", "schedules_rev"])
+def test_what_is_no_finite_number_is_passed_over(field: str, text: str) -> None:
+    sent = json.dumps({**WELCOME, field: 777}).replace("777", text)
+    assert wire.decode_from_server(sent) is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"name": "n" * 201}, {"name": 5}, {"kind": "dance"}, {"kind": "backup\n"}, {"cron": "0 3 * * *\x1b[31m"},
+        {"cron": "*" * 1001}, {"timezone": "../../etc/shadow"}, {"timezone": "UTC\n"}, {"timezone": ""},
+        {"enabled": "yes"}, {"mode": "both"}, {"grace_seconds": -1}, {"grace_seconds": 1e300},
+        {"max_runtime_seconds": -1}, {"max_runtime_seconds": 10**400}, {"on_partial": "x"}, {"params": []},
+        {"params": {"plan": {"deep": {"er": 1}}}}, {"params": {"x" * 65: 1}}, {"params": {"a b": 1}},
+        {"params": {"plan": "x" * 5000}}, {"params": {str(n): n for n in range(21)}}, {"params": {"n": 10**30}},
+        {"params": {"include": ["/x"] * 201}}, {"params": {"include": [["/x"]]}}, {"on_calendar": "daily\0"},
+        {"every_hours": 0}, {"every_hours": -5}, {"every_hours": 1e300},
+    ],
+)  # fmt: skip
+def test_a_schedule_that_does_not_fit_is_left_out_alone(wrong: dict[str, Any]) -> None:
+    good = {**SCHEDULE, "name": "good"}
+    heard = wire.hear_from_server(json.dumps({**WELCOME, "schedules": [good, {**SCHEDULE, **wrong}, good]}))
+    assert isinstance(heard.frame, wire.Welcome)
+    assert [schedule.name for schedule in heard.frame.schedules] == ["good", "good"]
+    assert (heard.fault or "").startswith("left out, does not fit: schedule 2 (")
+    assert "params" not in wrong or wire.decode_from_server(json.dumps({**ORDER, **wrong})) is None
+
+
+def test_no_more_schedules_are_taken_than_a_host_can_have() -> None:
+    many = json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": [SCHEDULE] * (wire.MOST_SCHEDULES + 2)})
+    heard = wire.hear_from_server(many)
+    assert isinstance(heard.frame, wire.Schedules)
+    assert len(heard.frame.schedules) == wire.MOST_SCHEDULES
+    assert heard.fault == "left out, does not fit: all beyond the 500th"
+
+
+@pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Evil: 1", "ü", "x" * 501])
+def test_a_credential_is_one_that_a_header_can_carry(token: str) -> None:
+    assert wire.decode_from_server(json.dumps({"type": "enrolled", "host_id": JOB, "agent_token": token})) is None
+
+
+def test_words_for_people_are_one_plain_short_line() -> None:
+    detail = "\x1b]0;owned\x07no\nsecond line " + "x" * 5000
+    for frame in (
+        {"type": "error", "code": "name_taken", "detail": detail},
+        {"type": "ack", "seq": 1, "refused": "bad_report", "detail": detail},
+        # twice the same key, so that the way by which schedules are sorted out is the one that decodes it
+        {"type": "error", "code": "x", "detail": detail, "supported": None, "schedules": []},
+    ):
+        heard = wire.decode_from_server(json.dumps(frame))
+        assert isinstance(heard, wire.Ack | wire.Error)
+        assert heard.detail is not None
+        assert heard.detail.startswith("�]0;owned�no second line x")
+        assert len(heard.detail) == wire.LONGEST_DETAIL
+    again = '{"type":"ack","seq":"x","seq":1,"detail":"\\u001b","schedules":[]}'
+    assert wire.decode_from_server(again) == wire.Ack(1, None, "�")
+    for code in ("", "Name taken", "x" * 65, "a\n", "\x1b[31m"):
+        assert wire.decode_from_server(json.dumps({"type": "error", "code": code, "detail": ""})) is None
+
+
+def schedules_of(*schedules: dict[str, Any]) -> list[wire.ScheduleInfo]:
+    sent = json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": schedules})
+    heard = wire.decode_from_server(sent)
+    assert isinstance(heard, wire.Schedules)
+    return heard.schedules
+
+
+anything = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=5,
+)
+
+
+@given(
+    st.sampled_from([WELCOME, ORDER, {"type": "error", "code": "x", "detail": ""}, {"type": "ack", "seq": 1}]),
+    st.sampled_from(
+        ["type", "job_id", "kind", "schedule_id", "params", "schedules", "seq", "code", "host_id", "x\x1b"]
+    ),
+    anything,
+)
+def test_what_is_passed_over_is_said_in_one_plain_line_without_the_servers_words(
+    frame: dict[str, Any], field: str, value: Any
+) -> None:
+    heard = wire.hear_from_server(json.dumps({**frame, field: value}))
+    assert heard.frame is not None or heard.fault
+    allowed = {"a message that is no frame", "a frame of an unknown type"}
+    fault = heard.fault or ""
+    assert fault.isprintable()
+    assert len(fault) < 200
+    assert not fault or fault in allowed or fault.startswith(("a frame `", "left out, does not fit: schedule "))

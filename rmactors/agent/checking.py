@@ -9,10 +9,11 @@ from typing import Final
 import trio
 
 from rmactors import __version__, ids, wire, zones
-from rmactors.agent import process, this_host
+from rmactors.agent import process, programs, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.link import welcomed
+from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
@@ -35,12 +36,17 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
-        restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
-        version = restic.version
-        if restic.problem is not None:
-            yield Finding(False if agent_file.plans else None, restic.problem)
-        else:
-            yield Finding(True, f"{agent_file.restic} is version {version}")
+        troubles = programs.troubles_of(agent_file)
+        for words in troubles:
+            yield Finding(False, words)
+        version = None
+        if not troubles:  # else nothing is run
+            restic = await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)
+            version = restic.version
+            if restic.problem is not None:
+                yield Finding(False if agent_file.plans else None, restic.problem)
+            else:
+                yield Finding(True, f"{agent_file.restic} is version {version}")
         for name, repository in agent_file.repositories.items():
             for finding in [*_secrets(name, repository), *_places(name, repository, agent_file)]:
                 yield finding
@@ -83,7 +89,7 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
     """Open it with its password, without a lock. A backend that does not answer is told at once: restic would try for
     a quarter of an hour."""
-    digest, stop = Digest(speaks_restic=True), Stop()
+    digest, stop, mask = Digest(speaks_restic=True), Stop(), Mask(repository.repository)
     parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
     def hear(stream: Stream, data: bytes) -> None:
@@ -112,11 +118,11 @@ async def _repository(name: str, repository: Repository, agent_file: AgentFile, 
         for item in parser.finish():
             digest.take(item)
     if code != 0 and (cause := cause_of(digest)) is not None:
-        return Finding(False, f"repository {name}: {cause}")
+        return Finding(False, f"repository {name}: {mask(cause)}")
     verdict = judge("snapshots", code, digest, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
     if verdict.status == "succeeded":
         return Finding(True, f"repository {name} opens with its password")
-    return Finding(False, f"repository {name}: {verdict.error}")
+    return Finding(False, f"repository {name}: {mask(verdict.error or '')}")
 
 
 def _plan(name: str, plan: Plan, agent_file: AgentFile) -> Finding:

@@ -5,6 +5,7 @@ a connection ended; here each send has a deadline and each end has a reason. Mus
 """
 
 import ipaddress
+import logging
 import math
 import os
 import ssl
@@ -20,21 +21,26 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 
 from rmactors import PRODUCT, __version__, wire
 from rmactors.idn import url_to_ascii
+from rmactors.plain import excerpt
 from rmactors.trust import verifying_context
 
+log = logging.getLogger(__name__)
+
 CLOSE_SECONDS: Final = 2.0
+LONGEST_REASON: Final = 500
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
 
 
 class LinkDown(Exception):
     """A connection could not be made or has ended. Not raised for an end that this side asked for.
 
-    `status` is the HTTP status that refused the upgrade, `code` the WebSocket close code, where there was one.
+    The reason is one plain line, whoever chose its words. `status` is the HTTP status that refused the upgrade, `code`
+    the WebSocket close code, where there was one.
     """
 
     def __init__(self, reason: str, *, status: int | None = None, code: int | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
+        self.reason = excerpt(reason, LONGEST_REASON)
+        super().__init__(self.reason)
         self.status = status
         self.code = code
 
@@ -119,12 +125,15 @@ class Connection:
             raise _ended(closed) from None
 
     async def receive(self) -> wire.FromServer | None:
-        """The next frame; None for one that this version does not know. Waits as long as it takes."""
+        """The next frame; None for one that cannot be taken, which is logged. Waits as long as it takes."""
         try:
             message = await self._socket.get_message()
         except ConnectionClosed as closed:
             raise _ended(closed) from None
-        return wire.decode_from_server(message) if isinstance(message, str) else None
+        heard = wire.hear_from_server(message) if isinstance(message, str) else wire.Heard(None, "a binary message")
+        if heard.fault is not None:
+            log.warning("of what the server sent, this was passed over: %s", heard.fault)
+        return heard.frame
 
     async def prove_alive(self) -> None:
         """Ask for a pong: a connection whose other end is gone looks open for a quarter of an hour."""

@@ -148,8 +148,10 @@ class Link:
                     await self._ears.order(frame)
                 case wire.Error():
                     log.warning("the server says: %s (%s)", frame.detail, frame.code)
-                case wire.Enrolled() | None:
-                    log.warning("the server sent something that this agent does not know; ignored")
+                case wire.Enrolled():
+                    log.warning("the server sent an answer to an enrolment that nobody asked for; ignored")
+                case None:
+                    pass  # logged where it was read
                 case _:
                     assert_never(frame)
 

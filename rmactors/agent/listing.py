@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, Final
 
-from rmactors.agent.own_snapshots import Identity, Snapshot, Sorted, plan_of, read_listing, sort_out
+from rmactors.agent.own_snapshots import Identity, NotOurs, Snapshot, Sorted, plan_of, read_listing, sort_out, whose
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import Verdict
+from rmactors.agent.verdict import Digest, Verdict
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +37,18 @@ async def listed(restic: Restic, identity: Identity, counters: Counters) -> Sort
             return answer
         found += answer
     return sort_out(identity, found, adopted=adopted)
+
+
+async def named(restic: Restic, work: Work, *wanted: str) -> list[str] | Run:
+    """The full ids of snapshots that the server named. A Run where one of them is not there, or is of another host."""
+    answer = await _ask(restic, "snapshots", "--json", "--no-lock", *wanted)
+    if isinstance(answer, Run):
+        return answer
+    others = work.repository.snapshots_of_other_hosts
+    try:
+        return [whose(answer, one, work.host, anybodys=others) for one in wanted]
+    except NotOurs as error:
+        return Run(0, Digest(), Verdict("failed", "refused", str(error)))
 
 
 async def adoption_is_over(identity: Identity, counters: Counters) -> bool:

@@ -15,8 +15,13 @@ from urllib.parse import quote, unquote
 
 from rmactors.agent.restore_patterns import plain
 from rmactors.agent.settings import PLAN_TAG, AgentFile
+from rmactors.plain import excerpt
 
 _HEX: Final = frozenset("0123456789abcdef")
+
+
+class NotOurs(Exception):
+    """The snapshot that was named is not there, or not this host's. The message is a sentence for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +160,25 @@ def by_id(found: Sorted, wanted: str) -> str | None:
         return None if latest is None else latest.id
     former = {one.id for one in found.own if (one.original or "").startswith(wanted)}
     return former.pop() if len(former) == 1 and not any(one.id.startswith(wanted) for one in found.own) else wanted
+
+
+def whose(answer: Iterable[Snapshot], wanted: str, host: str, *, anybodys: bool) -> str:
+    """The full id of the snapshot that restic found for `wanted`. Raises NotOurs, whose words are for the operator.
+
+    restic itself passes over `--host` where it is given an id. `anybodys`: this host's file allows those of others.
+    """
+    matching = {one.id: one for one in answer if one.id.startswith(wanted)}
+    if not matching:
+        raise NotOurs(f"there is no snapshot {wanted} in this repository")
+    if len(matching) > 1:
+        raise NotOurs(f"several snapshots begin with {wanted}: give more of the id")
+    (found,) = matching.values()
+    if found.host != host and not anybodys:
+        raise NotOurs(
+            f"snapshot {wanted} was made by host {excerpt(found.host, 100)}, not by {host}; agent.toml can allow "
+            "that with `snapshots_of_other_hosts = true` at the repository"
+        )
+    return found.id
 
 
 def removal(answer: bytes) -> frozenset[str] | None:

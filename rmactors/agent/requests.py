@@ -6,6 +6,7 @@ names a repository's password or a place to write to.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, TypeVar, assert_never
@@ -13,45 +14,53 @@ from typing import Annotated, Any, Final, TypeVar, assert_never
 import msgspec
 from msgspec import Meta, Struct, field
 
+from rmactors import wire
 from rmactors.agent.own_snapshots import Identity, identity_of
 from rmactors.agent.restore_patterns import pattern, plain
 from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.plain import excerpt
 from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 
-Snapshot = Annotated[str, Meta(pattern="^(latest|[0-9a-f]{4,64})$")]
-SnapshotId = Annotated[str, Meta(pattern="^[0-9a-f]{4,64}$")]
-InsidePath = Annotated[str, Meta(pattern=r"^/[^\x00-\x1f]*$", max_length=4096)]
+Snapshot = Annotated[str, Meta(pattern=r"\A(latest|[0-9a-f]{4,64})\Z")]
+SnapshotId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{4,64}\Z")]
+InsidePath = Annotated[str, Meta(pattern=r"\A/[^\x00-\x1f\x7f]*\Z", max_length=4096)]
+Named = Annotated[str, Meta(max_length=200)]
 SNAPSHOTS_LISTED: Final = 50
+_LONGEST_REFUSAL: Final = 500
+_JOB_ID: Final = re.compile(wire.ID_PATTERN)
 
 
 class Refused(Exception):
-    """This host does not do that. The message says what would have to change."""
+    """This host does not do that. The message says what would have to change, in one plain line."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(excerpt(words, _LONGEST_REFUSAL))
 
 
 class _OnPlan(Struct, frozen=True, forbid_unknown_fields=True):
-    plan: str | None = None
+    plan: Named | None = None
 
 
 class _OnRepository(Struct, frozen=True, forbid_unknown_fields=True):
-    plan: str | None = None
-    repository: str | None = None
+    plan: Named | None = None
+    repository: Named | None = None
 
 
 class _Forget(Struct, frozen=True, forbid_unknown_fields=True):
-    plan: str | None = None
+    plan: Named | None = None
     prune: bool | None = None
 
 
 class _Check(Struct, frozen=True, forbid_unknown_fields=True):
-    plan: str | None = None
-    repository: str | None = None
+    plan: Named | None = None
+    repository: Named | None = None
     read_data: bool = False
-    read_data_subset: str | None = None
+    read_data_subset: Named | None = None
 
 
 class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
-    plan: str | None = None
+    plan: Named | None = None
     snapshot: Snapshot = "latest"
     include: Annotated[list[InsidePath], Meta(max_length=100)] = []
 
@@ -59,7 +68,7 @@ class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
 class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
     older: SnapshotId = field(name="from")
     newer: SnapshotId = field(name="to")
-    plan: str | None = None
+    plan: Named | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +76,10 @@ class Work:
     """What to do, ready to run.
 
     `arguments` follow `restic`. `plan` and `identity` are None where only a repository was named. `restore_into` is a
-    folder to make first; `snapshot` (an id or `latest`) and `include` are what a restore puts there. `prune_after`
-    says that forget is to prune what it left. `rotation` names the counter and the number of parts of a check that
-    reads the data in turn.
+    folder to make first; `snapshot` (an id or `latest`) and `include` are what a restore puts there. `compared` are
+    ids of snapshots that follow the arguments, once restic has said whose they are. `host` is this host's name there.
+    `prune_after` says that forget is to prune what it left. `rotation` names the counter and the number of parts of a
+    check that reads the data in turn.
     """
 
     kind: JobKind
@@ -83,6 +93,8 @@ class Work:
     restore_into: str | None = None
     snapshot: str = "latest"
     include: tuple[str, ...] = ()
+    compared: tuple[str, ...] = ()
+    host: str = ""
     prune_after: bool = False
     rotation: tuple[str, int] | None = None
 
@@ -107,8 +119,8 @@ def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             return _restore(agent_file, _read(_Restore, params), job_id, host)
         case "diff":
             request = _read(_Diff, params)
-            compared = ("diff", "--json", "--no-lock", request.older, request.newer)
-            return _on_plan(agent_file, kind, request.plan, compared)
+            work = _on_plan(agent_file, kind, request.plan, ("diff", "--json", "--no-lock"))
+            return replace(work, compared=(request.older, request.newer), host=host)
         case "snapshots":
             named = _read(_OnRepository, params)
             listed = ("snapshots", "--json", "--no-lock", "--latest", str(SNAPSHOTS_LISTED))
@@ -188,13 +200,15 @@ def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -
             f"repositories.{plan.repository} has no `restore_to` in agent.toml: there is no place to restore to"
         )
     into = os.path.join(repository.restore_to, job_id)
+    if not _JOB_ID.match(job_id) or os.path.dirname(os.path.normpath(into)) != os.path.normpath(repository.restore_to):
+        raise Refused("the job's id is none: it would not name a folder below `restore_to`")
     flags = ["restore", "--json", "--no-lock", "--target", into]
     if not any(plain(path) == "/" for path in request.include):  # all of it
         flags += [f"--include={pattern(path)}" for path in request.include]
     return Work(
         "restore", name, plan.repository, repository, tuple(flags), plan=plan,
         identity=identity_of(agent_file, name, host), restore_into=into, snapshot=request.snapshot,
-        include=tuple(request.include),
+        include=tuple(request.include), host=host,
     )  # fmt: skip
 
 

@@ -13,11 +13,12 @@ from typing import Any, Final, assert_never
 import trio
 
 from rmactors import wire
-from rmactors.agent import forgetting, listing, process, restoring, this_host, unlocking
+from rmactors.agent import forgetting, listing, process, programs, restoring, this_host, unlocking
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.locks import Leftovers, explained, is_dead, may_have_left_one
 from rmactors.agent.loglines import LONGEST_LINE, said
+from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
@@ -63,6 +64,7 @@ class ResticJob:
         self._feed = feed
         self._stop = stop
         self._counters = counters
+        self._mask = Mask(work.repository.repository)
         self._lines = 0
         self._told_causes: set[str] = set()
         self._pid: int | None = None
@@ -73,10 +75,21 @@ class ResticJob:
 
     async def run(self) -> Outcome:
         """Never raises for what restic, the repository or the sources do."""
+        ended = await self._run()
+        verdict, stats = ended.verdict, ended.stats
+        if verdict.error is not None:
+            verdict = replace(verdict, error=self._mask(verdict.error))
+        if isinstance(stats.get("warning"), str):
+            stats = {**stats, "warning": self._mask(stats["warning"])}
+        return replace(ended, verdict=verdict, stats=stats)
+
+    async def _run(self) -> Outcome:
         try:
             environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
+        if trouble := await trio.to_thread.run_sync(self._distrusted):
+            return Outcome(Verdict("failed", "refused", f"nothing was run: {trouble}"), None, {})
         hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
         if hooks is None:
             return await self._between_hooks(environment)
@@ -94,6 +107,15 @@ class ResticJob:
             return Outcome(trouble, outcome.exit_code, outcome.stats)
         return outcome
 
+    def _distrusted(self) -> str | None:
+        """Why something that this job would run is not to be trusted: it may have been changed since the start."""
+        work = self._work
+        return (
+            programs.trouble_of_restic(self._file.restic)
+            or programs.trouble_of_repository(work.repository_name, work.repository)
+            or (programs.trouble_of_hooks(work.plan_name or "", work.plan) if work.plan is not None else None)
+        )
+
     async def _between_hooks(self, environment: Mapping[str, str]) -> Outcome:
         missing = await self._look_at_sources()  # behind `before`, which may have mounted or written them
         if missing is None:
@@ -101,12 +123,6 @@ class ResticJob:
         if missing and len(missing) == len(self._work.sources):
             words = "none of the sources exists: " + ", ".join(missing[:5])
             return Outcome(Verdict("failed", "no_source", words), None, {})
-        if self._work.restore_into is not None:
-            try:
-                os.makedirs(self._work.restore_into, mode=0o700)
-            except OSError as error:
-                words = f"cannot make {self._work.restore_into}: {error.strerror}"
-                return Outcome(Verdict("failed", "error", words), None, {})
         return await self._steps(_OnRepository(self, environment, missing))
 
     async def _steps(self, restic: "_OnRepository") -> Outcome:
@@ -120,7 +136,10 @@ class ResticJob:
             case "snapshots":
                 return await listing.snapshots(restic, self._work, self._counters)
             case "backup" | "prune" | "check" | "init" | "diff":
-                run = await restic.run(self._work.kind, *await self._arguments())
+                compared = await listing.named(restic, self._work, *self._work.compared) if self._work.compared else []
+                if isinstance(compared, Run):
+                    return compared.outcome()
+                run = await restic.run(self._work.kind, *await self._arguments(), *compared)
                 if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
                     await self._turn_is_over(self._work.rotation[0])
                 return run.outcome(self._numbers(run.digest))
@@ -392,6 +411,7 @@ class ResticJob:
         self._line(wire.LogLine("stderr", f"rmactors: {text}"[:LONGEST_LINE]))
 
     def _line(self, line: wire.LogLine) -> None:
+        line = wire.LogLine(line.stream, self._mask(line.text))
         self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 

@@ -2,16 +2,18 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import trio
 
-from rmactors.agent.listing import listed
+from rmactors.agent.listing import listed, named
 from rmactors.agent.own_snapshots import by_id
 from rmactors.agent.requests import Work
 from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
 from rmactors.agent.restore_patterns import plain
+from rmactors.agent.tampering import trouble_with
 from rmactors.agent.verdict import LONGEST_ERROR, Verdict
 
 
@@ -27,18 +29,29 @@ class Restored:
 
 
 async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
-    """Restore into the work's folder, which is there and empty; where nothing comes, it is gone afterwards."""
+    """Restore into the work's folder, which is made for it; where nothing comes, it is gone afterwards."""
     assert work.restore_into is not None
     assert work.identity is not None
     found = await listed(restic, work.identity, counters)
     if isinstance(found, Run):
-        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
         return found.outcome()
     snapshot = by_id(found, work.snapshot)
     if snapshot is None:
-        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
         words = f"plan {work.identity.plan} has no snapshot of host {work.identity.host} in this repository"
         return Outcome(Verdict("failed", "nothing_done", words), None, {"files_restored": 0})
+    if snapshot not in {one.id for one in (*found.own, *found.adoptable)}:
+        ours = await named(restic, work, snapshot)
+        if isinstance(ours, Run):
+            return Outcome(ours.verdict, None, {"files_restored": 0})
+        (snapshot,) = ours
+    above = os.path.dirname(work.restore_into)
+    if trouble := await trio.to_thread.run_sync(_distrusted, above):
+        return Outcome(Verdict("failed", "refused", trouble), None, {"files_restored": 0})
+    try:
+        await trio.to_thread.run_sync(make_folder, work.restore_into)
+    except OSError as error:
+        words = f"cannot make {work.restore_into}: {error.strerror or error}"
+        return Outcome(Verdict("failed", "error", words), None, {})
     done = await restic.run("restore", *work.arguments, snapshot)
     there = await trio.to_thread.run_sync(look, work.restore_into, work.include)
     stats: dict[str, Any] = {name: value for name, value in (done.digest.summary or {}).items() if name == "errors"}
@@ -51,6 +64,23 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
     else:
         await trio.to_thread.run_sync(_remove_empty, work.restore_into)
     return outcome(judge_restore(done.verdict, work.include, there), done.code, stats)
+
+
+def _distrusted(above: str) -> str | None:
+    """Whoever can replace the new folder by a link while restic begins decides where its files land."""
+    return trouble_with(above, of="restore_to", decides="where a restore lands")
+
+
+def make_folder(folder: str) -> None:
+    """One new folder, for its owner alone; the one above it as well, where that is the only one that is missing.
+
+    Raises OSError where anything of that name is there already, also a link that leads nowhere: nothing is ever
+    restored over what somebody has.
+    """
+    above = os.path.dirname(folder)
+    with suppress(FileExistsError):
+        os.mkdir(above, 0o700)
+    os.mkdir(folder, 0o700)
 
 
 def look(folder: str, include: Sequence[str]) -> Restored:
@@ -70,8 +100,18 @@ def look(folder: str, include: Sequence[str]) -> Restored:
                         size += entry.stat(follow_symlinks=False).st_size
         except OSError:
             continue
-    missing = [path for path in include if not os.path.lexists(folder + plain(path))]
+    missing = [path for path in include if not _is_below(folder, plain(path))]
     return Restored(files, folders, size, tuple(missing))
+
+
+def _is_below(folder: str, path: str) -> bool:
+    """Whether `path` was restored. What lies behind a restored link does not count: that leads out of the folder."""
+    at = folder
+    for name in filter(None, path.split("/")):
+        if os.path.islink(at):
+            return False
+        at = os.path.join(at, name)
+    return os.path.lexists(at)
 
 
 def judge_restore(verdict: Verdict, include: Sequence[str], there: Restored) -> Verdict:

@@ -15,6 +15,8 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from rmactors import wire
+from rmactors.agent.masking import shown
+from rmactors.agent.tampering import trouble_with
 from rmactors.subset import MOST_PARTS
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
@@ -45,7 +47,7 @@ class Keep(Struct, frozen=True, forbid_unknown_fields=True):
     weekly: Count = 0
     monthly: Count = 0
     yearly: Count = 0
-    within: Annotated[str, Meta(pattern=r"^(\d+[hdmy])+$")] | None = None
+    within: Annotated[str, Meta(pattern=r"\A(\d+[hdmy])+\Z")] | None = None
 
 
 class Hooks(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,6 +74,8 @@ class Repository(Struct, frozen=True, forbid_unknown_fields=True):
     """restic's extended options (`-o`), like `sftp.connections=2`."""
     restore_to: str | None = None
     """The folder under which restores land, each in one of its own. Without it there are none."""
+    snapshots_of_other_hosts: bool = False
+    """Whether a restore or a diff may name a snapshot that another host made."""
 
     @property
     def folder(self) -> str | None:
@@ -94,7 +98,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
     exclude_file: str | None = None
     one_file_system: bool = False
     exclude_caches: bool = False
-    tags: list[Annotated[str, Meta(min_length=1, pattern="^[^,]+$")]] = []
+    tags: list[Annotated[str, Meta(min_length=1, pattern=r"\A[^,]+\Z")]] = []
     keep: Keep | None = None
     prune_after_forget: bool = False
     check_parts: Annotated[int, Meta(ge=1, le=MOST_PARTS)] | None = None
@@ -121,7 +125,7 @@ class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     def wire_plans(self) -> list[wire.Plan]:
         """The plans as the server is told of them: no password, no excludes."""
         return [
-            wire.Plan(name=name, repository=_shown(self.repositories[plan.repository].repository), sources=plan.sources)
+            wire.Plan(name=name, repository=shown(self.repositories[plan.repository].repository), sources=plan.sources)
             for name, plan in self.plans.items()
         ]
 
@@ -131,7 +135,9 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(file: Path) -> AgentFile:
-    """The agent's file. Raises AgentFileError."""
+    """The agent's file. Raises AgentFileError, also where somebody else could have written what stands in it."""
+    if trouble := trouble_with(file):
+        raise AgentFileError(trouble)
     try:
         text = file.read_text()
     except (OSError, UnicodeDecodeError) as error:
@@ -200,7 +206,7 @@ def _check(agent_file: AgentFile) -> None:
             raise AgentFileError(f"{key}: needs password_file, password_command or environment_file")
         if repository.folder is not None and not os.path.isabs(repository.folder):
             words = "must be an absolute path, or begin with a backend like `sftp:`"
-            raise AgentFileError(f"{key}.repository: {repository.repository!r} {words}")
+            raise AgentFileError(f"{key}.repository: {shown(repository.repository)!r} {words}")
         for field_name in ("password_file", "environment_file", "cache_dir", "restore_to"):
             value = getattr(repository, field_name)
             if value is not None and not os.path.isabs(value):
@@ -270,8 +276,3 @@ def _fields_at(path: str) -> tuple[str, ...]:
     if path.startswith("plans"):
         return Plan.__struct_fields__
     return AgentFile.__struct_fields__
-
-
-def _shown(repository: str) -> str:
-    """A repository's address without a password in it."""
-    return re.sub(r"(://[^/:@]*):[^/@]*@", r"\1:***@", repository)

@@ -51,6 +51,14 @@ class KeptSchedules(msgspec.Struct, frozen=True):
     schedules: tuple[wire.ScheduleInfo, ...] = ()
 
 
+class _OnDisk(msgspec.Struct):
+    """The same as read, before anything in it is believed."""
+
+    host_id: str = ""
+    schedules_rev: int = 0
+    schedules: list[msgspec.Raw] = []
+
+
 def default_dir(environ: Mapping[str, str] = os.environ) -> Path:
     """`RM_AGENT_STATE_DIR`, or the system's place for root, or the XDG state dir for others."""
     if chosen := environ.get("RM_AGENT_STATE_DIR"):
@@ -104,9 +112,13 @@ class StateDir:
         self._write("credential.json", msgspec.json.encode(credential))
 
     def schedules(self) -> KeptSchedules:
-        """The schedules as kept; none where nothing was kept yet or the file is damaged (the server has them)."""
+        """The schedules as kept; none where nothing was kept yet or the file is damaged (the server has them).
+
+        One that this version would not take from a server is left out alone.
+        """
         try:
-            return msgspec.json.decode((self.path / "schedules.json").read_bytes(), type=KeptSchedules)
+            kept = msgspec.json.decode((self.path / "schedules.json").read_bytes(), type=_OnDisk)
+            return KeptSchedules(kept.host_id, kept.schedules_rev, tuple(wire.fitting_schedules(kept.schedules)[0]))
         except (FileNotFoundError, msgspec.DecodeError):
             return KeptSchedules()
         except OSError as error:

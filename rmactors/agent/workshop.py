@@ -34,6 +34,8 @@ from rmactors.wire import ScheduleInfo
 log = logging.getLogger(__name__)
 
 DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
+MOST_JOBS: Final = 1_000
+"""Taken on at a time: beyond it the server is to order again, which it does whenever the agent comes back."""
 _DISK_PAUSE: Final = 10.0
 _LAST_WORDS_SECONDS: Final = 60.0
 """How long an end is tried to be written where the disk is full and the agent may be about to stop."""
@@ -90,6 +92,9 @@ class Workshop:
                 if order.job_id in self._active or await self._outbox.knows(order.job_id):
                     log.info("job %s is known already", order.job_id)
                     return
+                if len(self._active) >= MOST_JOBS:
+                    log.warning("job %s is not taken on: %d are, and have not ended", order.job_id, MOST_JOBS)
+                    return
                 schedule = self.schedules.get(order.schedule_id or "")
                 mark = None
                 if schedule is not None and schedule.every_hours is not None:
@@ -144,7 +149,9 @@ class Workshop:
         except Refused as refused:
             log.warning("refused: %s", refused, extra=_said("job.refused", request))
             outcome = Outcome(Verdict("failed", "refused", str(refused)), None, {})
-            await self._report_end(request, request.params.get("plan"), asked_at, outcome, 0.0)
+            named = request.params.get("plan")
+            plan = named[:200] if isinstance(named, str) else None
+            await self._report_end(request, plan, asked_at, outcome, 0.0)
             return
         turn = self._turns.setdefault(work.repository.place, trio.Lock())
         if not await _its_turn(turn, stop):
@@ -205,7 +212,7 @@ class Workshop:
             seq=0, job_id=request.job_id, kind=request.kind, status=verdict.status, reason=verdict.reason,
             started_at=started_at, finished_at=max(wire.utc_now(), started_at),
             exit_code=None if outcome.exit_code is None else as_shells_say(outcome.exit_code), error=verdict.error,
-            plan=plan[:200] if isinstance(plan, str) else None, schedule_id=request.schedule_id,
+            plan=plan, schedule_id=request.schedule_id,
             scheduled_for=_time(request.slot), stats=stats_of(outcome.stats, seconds),
         )  # fmt: skip
         mark = request.mark

@@ -22,12 +22,14 @@ from rmactors.agent import started_by, this_host
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.inheritance import Inheritance
 from rmactors.agent.link import report_once
+from rmactors.agent.masking import masked
 from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
+from rmactors.plain import plain
 from rmactors.vocabulary import JobKind
 
 MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
@@ -40,7 +42,7 @@ _SHORT_SECONDS: Final = 2.0
 
 def _say(text: str) -> None:
     try:
-        os.write(2, f"rmactors: {text}\n".encode("utf-8", "replace"))
+        os.write(2, f"rmactors: {plain(text)}\n".encode("utf-8", "replace"))
     except OSError:
         pass  # there is nobody to tell
 
@@ -165,8 +167,8 @@ class _Reporter:
         stats = self._stats(wrapped.heard.digest.summary or {}, verdict.warning)
         report = wire.JobFinished(
             seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan, schedule_id=self._schedule_id,
-            status=verdict.status, reason=verdict.reason, error=verdict.error, exit_code=as_shells_say(code),
-            started_at=self._started_at, finished_at=finished_at,
+            status=verdict.status, reason=verdict.reason, error=verdict.error and masked(verdict.error),
+            exit_code=as_shells_say(code), started_at=self._started_at, finished_at=finished_at,
             stats=stats_of(stats, trio.current_time() - self._started),
         )  # fmt: skip
         try:
@@ -192,7 +194,7 @@ class _Reporter:
         stats: dict[str, Any] = {**numbers, **started_by.systemd()}
         if self._unknown_schedule is not None:
             stats["unknown_schedule"] = self._unknown_schedule
-        if warnings := [*self._warnings, *([warning] if warning else [])]:
+        if warnings := [*self._warnings, *([masked(warning)] if warning else [])]:
             stats["warning"] = "; ".join(warnings)[:LONGEST_TEXT]
         return stats
 

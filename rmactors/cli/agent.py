@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from rmactors.cli import units
+from rmactors.plain import plain
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 
@@ -20,6 +21,13 @@ def _open_standard_streams() -> None:
             os.fstat(fd)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free: this one
+
+
+class _Failed(click.ClickException):
+    """The sentence is one plain line: words of a server may be in it."""
+
+    def __init__(self, words: object) -> None:
+        super().__init__(plain(str(words)))
 
 
 def _state_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,26 +72,29 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
     """Trade an enrolment token for this host's credential."""
     import trio
 
+    from rmactors import logs
     from rmactors.agent.connection import BadServerUrl, is_loopback
     from rmactors.agent.enrolment import EnrolmentFailed, enroll
     from rmactors.agent.state import StateError
 
+    logs.for_people()
     where = _state(state_dir)
     try:
         token = token_file.read()
     except UnicodeDecodeError:
-        raise click.ClickException(f"{token_file.name} has no token in it: it is not text") from None
+        raise _Failed(f"{token_file.name} has no token in it: it is not text") from None
 
     async def main() -> None:
         credential = await enroll(server, token, where, name=name, ca_file=ca_file)
         if credential.server_url.startswith("ws:") and not is_loopback(credential.server_url):
             click.echo("warning: this connection is not encrypted; anyone on the way can read the credential", err=True)
-        click.echo(f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}")
+        said = f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}"
+        click.echo(plain(said))
 
     try:
         trio.run(main)
     except (EnrolmentFailed, BadServerUrl, StateError) as error:
-        raise click.ClickException(str(error)) from None
+        raise _Failed(error) from None
 
 
 @agent.command()
@@ -99,6 +110,7 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
     import trio
 
     from rmactors import logs
+    from rmactors.agent import programs
     from rmactors.agent.daemon import run_agent
     from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
     from rmactors.agent.spool import SpoolError
@@ -110,6 +122,8 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
 
     async def main() -> None:
         agent_file = load_or_empty(file, asked_for=asked_for)
+        if troubles := programs.troubles_of(agent_file):
+            raise AgentFileError(f"{file}: {troubles[0]}")
         if not agent_file.plans:
             logging.getLogger("rmactors.agent").info("no plans in %s: only what `exec` wraps is reported", file)
         async with trio.open_nursery() as nursery:
@@ -130,7 +144,7 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        raise click.ClickException(str(error)) from None
+        raise _Failed(error) from None
 
 
 @agent.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
@@ -153,8 +167,11 @@ def exec(
     _open_standard_streams()
     import trio
 
+    from rmactors import logs
     from rmactors.agent.wrapped import CannotWrap
     from rmactors.agent.wrapping import leave_like, run_exec
+
+    logs.for_people()
 
     async def main() -> int:
         return await run_exec(command, kind, _state(state_dir), schedule=schedule, plan=plan, inheritance=given)
@@ -178,10 +195,12 @@ def check(config: Path | None, state_dir: Path | None) -> None:
     """Try the agent's file, restic, each repository and the server, and say what was found."""
     import trio
 
+    from rmactors import logs
     from rmactors.agent.checking import check
     from rmactors.agent.settings import default_file
     from rmactors.findings import Finding, verdict
 
+    logs.for_people()
     asked_for = _named(config)
     found: list[Finding] = []
 
@@ -203,14 +222,16 @@ def install(
     config: Path | None, state_dir: Path | None, unit_dir: Path | None, only_print: bool, yes: bool, start: bool
 ) -> None:
     """Show a systemd unit for `agent run`, and write it after a yes."""
-    from rmactors.agent import unit
+    from rmactors.agent import programs, unit
     from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
 
     file = (config or default_file()).absolute()
     try:
         agent_file = load_or_empty(file, asked_for=_named(config))
     except AgentFileError as error:
-        raise click.ClickException(str(error)) from None
+        raise _Failed(error) from None
+    if trouble := next(iter([*units.troubles(), *programs.troubles_of(agent_file)]), None):
+        raise _Failed(trouble)
     _say_where_not_enrolled(_state(state_dir))
     text = unit.render(units.own_command(), file, _state(state_dir).absolute(), agent_file)
     units.install(unit.NAME, text, unit_dir, only_print=only_print, yes=yes, start=start)
@@ -222,7 +243,7 @@ def _say_where_not_enrolled(where: Path) -> None:
     try:
         StateDir(where).credential()
     except StateError as error:
-        click.echo(f"note: {error}", err=True)
+        click.echo(plain(f"note: {error}"), err=True)
 
 
 @agent.command()

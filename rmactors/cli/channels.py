@@ -57,4 +57,4 @@ def retry(remote: Remote, delivery_ids: tuple[str, ...]) -> None:
     """Send notifications that were given up again; their ids are in `log` and on the alert."""
     for delivery_id in delivery_ids:
         done = remote.api.call("POST", f"/api/deliveries/{segment(delivery_id)}/retry")
-        click.echo(json.dumps(done) if remote.as_json else f"{done['id']} is due again")
+        click.echo(json.dumps(done) if remote.as_json else f"{plain(done['id'])} is due again")

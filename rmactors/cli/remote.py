@@ -21,25 +21,33 @@ from rmactors.agent.connection import is_loopback
 from rmactors.client.connection import Api, ApiError, Unreachable
 from rmactors.client.views import Columns
 from rmactors.ids import looks_valid
+from rmactors.plain import plain
 
 SERVER = "http://127.0.0.1:8080"
 SHOWN = 100
 """Rows of a list that is longer, unless told otherwise."""
 
 
-class Refused(click.ClickException):
+class _Said(click.ClickException):
+    """One plain line: most of it are the server's words."""
+
+    def __init__(self, words: str) -> None:
+        super().__init__(plain(words))
+
+
+class Refused(_Said):
     """The server refused, or what was asked for went badly."""
 
     exit_code = 1
 
 
-class NotReached(click.ClickException):
+class NotReached(_Said):
     """No server there."""
 
     exit_code = 3
 
 
-class NotAllowed(click.ClickException):
+class NotAllowed(_Said):
     """The token is not taken, or may not do this."""
 
     exit_code = 4

@@ -78,6 +78,19 @@ def own_command() -> list[str]:
     return [sys.executable, "-m", "rmactors"]
 
 
+def troubles() -> list[str]:
+    """Why what systemd would start as root is not to be trusted: below a folder of somebody else, say."""
+    import rmactors
+    from rmactors.agent.tampering import trouble_with
+
+    started = (own_command()[0], sys.executable, rmactors.__file__)
+    remedy = (
+        "install it where only root can write: python3 -m venv /opt/rmactors && /opt/rmactors/bin/pip install rmactors"
+    )
+    found = [trouble_with(path, decides="what root runs", remedy=remedy) for path in started]
+    return [words for words in found if words is not None]
+
+
 def out_of_reach(*paths: Path) -> Path | None:
     """The first directory on the way to one of these that keeps users other than its owner out."""
     for path in paths:

@@ -6,15 +6,11 @@ What comes from hosts is not trusted: characters that a terminal would obey are 
 import unicodedata
 from collections.abc import Sequence
 
+from rmactors.plain import plain as plain
+
 GAP = "  "
-_MARK = "\N{REPLACEMENT CHARACTER}"
 _LEAST = 8
 """A column that is cut keeps at least this many characters."""
-
-
-def plain(text: str) -> str:
-    """The text in one line, without anything that moves a cursor or changes its direction."""
-    return "".join(" " if c in "\n\r\t" else _MARK if unicodedata.category(c)[0] == "C" else c for c in text)
 
 
 def width(text: str) -> int:

@@ -6,12 +6,14 @@ from typing import Any
 import pytest
 
 from rmactors.agent.restic_steps import Outcome
+from rmactors.agent.restoring import look, make_folder
 from rmactors.agent.settings import AgentFile, Keep
 from rmactors.vocabulary import JobKind
 
 from .jobs import Jobs
 from .repositories import ResticRepository
 
+JOB = "J" * 26
 ODD = ("film [1080p].nfo", "a*b", "a?c", r"back\slash", "film 1", "[", "ü", "sp ace ", "-dash", "$HOME", "!no")
 """File names with characters that mean something in patterns, beside such that these patterns would match."""
 
@@ -148,3 +150,62 @@ async def test_a_restore_takes_no_lock_and_leaves_none(restores: Restores) -> No
 
 def _size(path: Path) -> int:
     return path.stat().st_size
+
+
+async def test_a_snapshot_of_another_host_is_restored_and_compared_only_where_the_file_allows_it(
+    restores: Restores,
+) -> None:
+    """Whoever has taken over one of the hosts that share a repository can write snapshots of whatever it likes."""
+    restores.repository.restic("backup", "--host", "other", "--tag", "rmactors-plan:home", str(restores.source))
+    (foreign,) = (file.name for file in (restores.repository.path / "snapshots").iterdir())
+    await restores.do("backup")
+    (own,) = {file.name for file in (restores.repository.path / "snapshots").iterdir()} - {foreign}
+    ends = [await restores.do("restore", snapshot=foreign), await restores.do("diff", **{"from": own, "to": foreign})]
+    for end in ends:
+        assert (end.verdict.status, end.verdict.reason) == ("failed", "refused")
+        assert end.verdict.error == (
+            f"snapshot {foreign} was made by host other, not by nas; agent.toml can allow that with "
+            "`snapshots_of_other_hosts = true` at the repository"
+        )
+    assert restores.folders() == []
+    end = await restores.do("restore", snapshot=own[:10])
+    assert (end.verdict.status, end.stats["snapshot_id"]) == ("succeeded", own)
+    restores.agent_file = restores.repository.agent_file(
+        restic=restores.agent_file.restic, host="nas", repository={"snapshots_of_other_hosts": True}
+    )
+    assert (await restores.do("restore", snapshot=foreign[:8])).verdict.status == "succeeded"
+    assert (await restores.do("diff", **{"from": own[:8], "to": foreign[:8]})).verdict.status == "succeeded"
+
+
+@pytest.mark.parametrize("there", ["folder", "file", "link to a folder", "link to nowhere"])
+def test_a_restore_never_lands_in_what_is_there_already(there: str, tmp_path: Path) -> None:
+    target, elsewhere = tmp_path / "restored" / JOB, tmp_path / "elsewhere"
+    target.parent.mkdir()
+    match there:
+        case "folder":
+            target.mkdir()
+        case "file":
+            target.write_text("precious")
+        case "link to a folder":
+            elsewhere.mkdir()
+            target.symlink_to(elsewhere)
+        case _:
+            target.symlink_to(elsewhere)
+    with pytest.raises(FileExistsError):
+        make_folder(str(target))
+    assert not elsewhere.exists() or not list(elsewhere.iterdir())
+
+
+def test_the_folder_of_a_restore_is_its_owners_and_only_one_above_it_is_made(tmp_path: Path) -> None:
+    make_folder(str(tmp_path / "restored" / JOB))
+    assert (tmp_path / "restored" / JOB).stat().st_mode & 0o777 == 0o700
+    with pytest.raises(FileNotFoundError):
+        make_folder(str(tmp_path / "no" / "such" / JOB))
+
+
+def test_what_lies_behind_a_restored_link_was_not_restored(tmp_path: Path) -> None:
+    """Else a server could ask by way of a link which files there are on the host."""
+    (tmp_path / "out").symlink_to("/")
+    (tmp_path / "etc").mkdir()
+    found = look(str(tmp_path), ["/out", "/out/etc/passwd", "/etc", "/etc/passwd"])
+    assert found.missing == ("/out/etc/passwd", "/etc/passwd")
