@@ -205,7 +205,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
     host_settings = host.HostSettings(
         settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
     )  # fmt: skip
-    host_ports = host.HostPorts(to_rules, to_store, reader, live.progress, signs.note, signs.note_clock, not_before)
+    host_ports = host.HostPorts(
+        to_rules, to_store, reader, live.progress, signs.note, signs.note_clock, not_before, meters.count
+    )
     timing = rules.Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
     delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
     flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)

@@ -3,11 +3,12 @@
 Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
 `offer` drops and counts, `put_once` lets one of a kind wait, `answer` always goes in: what comes back was asked for,
 so it is bounded by what was asked. Because answers never wait, two actors that ask each other cannot stand still.
+What may be dropped can be put `aside`: it waits in a lane of its own, so that nothing else is ever behind it.
 """
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import trio
 
@@ -25,25 +26,37 @@ class Outlet(Protocol[S]):
 
     def offer(self, item: S) -> bool: ...
 
+    def put_aside(self, item: S) -> bool: ...
+
     def put_once(self, item: S) -> bool: ...
 
     def answer(self, item: S) -> None: ...
 
 
+def _all(_: object) -> bool:
+    return True
+
+
 class Mailbox(Generic[T]):
-    """A queue of at most `capacity` messages, answers not counted. One receiver, any number of senders."""
+    """A queue of at most `capacity` messages, answers not counted. One receiver, any number of senders.
 
-    __slots__ = ("_items", "_receiver", "_senders", "capacity", "dropped", "name")
+    `beside` is another mailbox of the same receiver, who waits for both: see `receive_first`.
+    """
 
-    def __init__(self, name: str, capacity: int) -> None:
+    __slots__ = ("_aside", "_items", "_receiver", "_senders", "aside", "capacity", "dropped", "name")
+
+    def __init__(self, name: str, capacity: int, *, aside: int = 256, beside: "Mailbox[Any] | None" = None) -> None:
         self.name = name
         self.capacity = capacity
+        self.aside = aside
         self.dropped = 0
         self._items: deque[T] = deque()
+        self._aside: deque[T] = deque()
         self._senders = trio.lowlevel.ParkingLot()
-        self._receiver = trio.lowlevel.ParkingLot()
+        self._receiver: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot() if beside is None else beside._receiver
 
     def __len__(self) -> int:
+        """How many messages wait, those aside not counted."""
         return len(self._items)
 
     async def send(self, item: T) -> None:
@@ -59,6 +72,16 @@ class Mailbox(Generic[T]):
             self.dropped += 1
             return False
         self._put(item)
+        return True
+
+    def put_aside(self, item: T) -> bool:
+        """Put `item` into the lane of what may be dropped, unless `aside` messages wait there; then count it as dropped
+        and return False. The receiver takes from it with `take_aside`."""
+        if len(self._aside) >= self.aside:
+            self.dropped += 1
+            return False
+        self._aside.append(item)
+        self._receiver.unpark()
         return True
 
     def put_once(self, item: T) -> bool:
@@ -87,9 +110,26 @@ class Mailbox(Generic[T]):
         """Take what is there, at least one and at most `most` messages, oldest first."""
         return [await self.receive(), *self.take(most - 1)]
 
-    def take(self, most: int) -> list[T]:
-        """Take what is there without waiting, at most `most` messages, oldest first."""
-        return [self._take() for _ in range(min(most, len(self._items)))]
+    async def wait(self) -> None:
+        """Wait until there is something to take, in order or aside."""
+        await trio.lowlevel.checkpoint()
+        while not self._items and not self._aside:
+            await self._receiver.park()
+
+    def take(self, most: int, fits: Callable[[T], bool] = _all) -> list[T]:
+        """Take what is there without waiting, oldest first: at most `most` messages, and none from the first on that
+        does not fit."""
+        taken: list[T] = []
+        while self._items and len(taken) < most and fits(self._items[0]):
+            taken.append(self._take())
+        return taken
+
+    def take_aside(self, most: int, fits: Callable[[T], bool] = _all) -> list[T]:
+        """The same, of what was put aside."""
+        taken: list[T] = []
+        while self._aside and len(taken) < most and fits(self._aside[0]):
+            taken.append(self._aside.popleft())
+        return taken
 
     def _put(self, item: T) -> None:
         self._items.append(item)
@@ -100,6 +140,16 @@ class Mailbox(Generic[T]):
         if len(self._items) < self.capacity:
             self._senders.unpark()
         return item
+
+
+async def receive_first(first: Mailbox[T], *others: Mailbox[T]) -> T:
+    """The oldest message of the first of these mailboxes that has one, waiting for one. They are beside each other."""
+    await trio.lowlevel.checkpoint()
+    while True:
+        for box in (first, *others):
+            if box._items:
+                return box._take()
+        await first._receiver.park()
 
 
 async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:

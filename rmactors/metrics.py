@@ -42,6 +42,11 @@ _COUNTED = {
     "report": ("rmactors_reports", "Reports of ended jobs, committed.", ("kind", "result")),
     "attempt": ("rmactors_notification_attempts", "Attempts to notify, tests included.", ("channel_kind", "result")),
     "alert": ("rmactors_alerts_raised", "Alerts raised.", ("kind", "severity")),
+    "left_out": (
+        "rmactors_left_out",
+        "What hosts sent beyond their budget, or faster than the disk: not kept. Reports never are.",
+        ("what",),
+    ),
     "pruned": ("rmactors_pruned", "Rows removed because they were older than their kind is kept.", ("what",)),
 }
 

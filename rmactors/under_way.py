@@ -4,6 +4,7 @@ What a report says counts from its arrival on, and is taken back where it does n
 and come in.
 """
 
+import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, assert_never
@@ -17,6 +18,8 @@ LINES_HELD = 2_000
 """Log lines kept while the start of their job is on its way to disk; more are dropped, as lines may be."""
 EARLY_CHARACTERS = 1 << 20
 """Of lines that come before anything else is known of their job, so much text is kept in memory."""
+WAITERS = 100
+"""Who waits for one step. Our agent is one; who is not told an ack sends again, and is told then."""
 OVERDUE = "it has not ended within its longest run time"
 UNKNOWN = "its agent came back and does not know of it"
 
@@ -26,11 +29,15 @@ Line = tuple[int, str, str]
 """Number, stream, text."""
 
 
+Event = Literal["start", "end", "loss"]
+EVENTS: tuple[Event, ...] = ("start", "end", "loss")
+
+
 class Step(NamedTuple):
     """What befell a job; it is on its way to disk once at a time."""
 
     job_id: str
-    event: Literal["start", "end", "loss"]
+    event: Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +83,18 @@ class JobsUnderWay:
         self._host_id = host_id
         self._longest = longest
         self._running = {job.id: job for job in running}
+        self._deadlines: list[tuple[int, str]] = []
+        """A heap. Entries that are not true any more stay until they come first."""
+        self._watched: set[tuple[int, str]] = set()
+        for job in self._running.values():
+            self._watch(job)
         self._passages: dict[Step, Passage] = {}
         self._account: _Account | None = None
         self._early: tuple[str, list[Line]] = ("", [])
+
+    def __len__(self) -> int:
+        """How many steps are on their way to disk."""
+        return len(self._passages)
 
     def runs(self, job_id: str) -> bool:
         return job_id in self._running
@@ -94,7 +110,8 @@ class JobsUnderWay:
         passage = self._passages.get(step)
         if passage is None:
             return False
-        passage.waiting.append(waiter)
+        if len(passage.waiting) < WAITERS:
+            passage.waiting.append(waiter)
         return True
 
     def began(self, report: StartReport, waiter: Waiter) -> None:
@@ -128,7 +145,18 @@ class JobsUnderWay:
                     self._restore(passage.given_up)
             case _:
                 assert_never(answer)
+        if step.job_id in self._running:
+            self._watch(self._running[step.job_id])
         return passage
+
+    def _watch(self, job: RunningJob) -> None:
+        entry = (job.deadline_at, job.id)
+        if entry not in self._watched:
+            self._watched.add(entry)
+            heapq.heappush(self._deadlines, entry)
+
+    def _unwatch_first(self) -> None:
+        self._watched.discard(heapq.heappop(self._deadlines))
 
     def _on_disk(self, step: Step, answer: Committed | Duplicate) -> None:
         job = self._running.get(step.job_id)
@@ -181,19 +209,33 @@ class JobsUnderWay:
 
     def first_deadline(self) -> int | None:
         """When the first job is overdue; None where none can be, as things stand."""
-        return min((job.deadline_at for job in self._quiet()), default=None)
+        return None if self._is_owed_reports() or self._first() is None else self._deadlines[0][0]
 
     def give_up_overdue(self, at: int) -> list[LostJob]:
         """Losses that set out now: of jobs that have run for too long."""
-        return self._give_up([job for job in self._quiet() if job.deadline_at <= at], at, OVERDUE)
+        overdue: list[RunningJob] = []
+        while not self._is_owed_reports() and (job := self._first()) is not None and job.deadline_at <= at:
+            self._unwatch_first()
+            overdue.append(job)
+        return self._give_up(overdue, at, OVERDUE)
 
-    def _quiet(self) -> list[RunningJob]:
-        """Jobs of which no report is on its way and none may follow: what was spooled for days tells of old starts, and
-        their ends are right behind."""
-        if self._account is not None and self._account.spooled:
-            return []
-        moving = {step.job_id for step in self._passages}
-        return [job for job in self._running.values() if job.id not in moving]
+    def _is_owed_reports(self) -> bool:
+        """What was spooled for days tells of old starts, and their ends are right behind."""
+        return self._account is not None and self._account.spooled > 0
+
+    def _first(self) -> RunningJob | None:
+        """The job with the first deadline of those of which no report is on its way: one whose report is, comes back
+        here when that has arrived. Costs the same with ten jobs and with ten thousand."""
+        while self._deadlines:
+            deadline, job_id = self._deadlines[0]
+            job = self._running.get(job_id)
+            if job is not None and job.deadline_at == deadline and not self._moves(job_id):
+                return job
+            self._unwatch_first()
+        return None
+
+    def _moves(self, job_id: str) -> bool:
+        return any(Step(job_id, event) in self._passages for event in EVENTS)
 
     # ---- jobs that their agent does not know
 

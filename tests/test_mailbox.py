@@ -5,7 +5,7 @@ import trio
 from trio.testing import wait_all_tasks_blocked
 
 from rmactors.app import _tick
-from rmactors.mailbox import Mailbox, Signal, ask
+from rmactors.mailbox import Mailbox, Signal, ask, receive_first
 from rmactors.messages.requests import Tick
 from rmactors.messages.writes import Committed, Failed, Reply
 
@@ -198,3 +198,57 @@ async def test_a_signal_set_often_wakes_once() -> None:
         await wait_all_tasks_blocked()
         assert woken == 2
         nursery.cancel_scope.cancel()
+
+
+async def test_what_is_put_aside_waits_apart_and_is_dropped_where_there_is_no_room() -> None:
+    box: Mailbox[int] = Mailbox("box", 1, aside=2)
+    assert [box.put_aside(number) for number in (10, 11, 12)] == [True, True, False]
+    assert (len(box), box.dropped) == (0, 1)
+    await box.send(1)  # does not wait: what is aside takes no room
+    assert box.take(5) == [1]
+    assert box.take_aside(1) == [10]
+    assert box.take_aside(5, lambda number: number < 11) == []
+    assert box.take_aside(5) == [11]
+
+
+async def test_who_waits_is_woken_by_either(autojump_clock: trio.testing.MockClock) -> None:
+    box: Mailbox[int] = Mailbox("box", 1)
+    woken = 0
+
+    async def wait() -> None:
+        nonlocal woken
+        for _ in range(2):
+            await box.wait()
+            woken += len(box.take(1) + box.take_aside(1))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        box.put_aside(1)
+        await trio.sleep(1)
+        assert woken == 1
+        box.answer(2)
+    assert woken == 2
+
+
+async def test_of_mailboxes_beside_each_other_the_first_comes_first() -> None:
+    frames: Mailbox[int] = Mailbox("frames", 4)
+    answers: Mailbox[int] = Mailbox("answers", 0, beside=frames)
+    frames.answer(1)
+    answers.answer(2)
+    assert await receive_first(answers, frames) == 2
+    with trio.move_on_after(0.01) as waiting:
+        await receive_first(answers)
+    assert waiting.cancelled_caught, "only the answers were asked for"
+    assert await receive_first(answers, frames) == 1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(frames.send, 3)
+        assert await receive_first(answers, frames) == 3
+
+
+async def test_only_what_fits_is_taken() -> None:
+    box: Mailbox[int] = Mailbox("box", 9)
+    for number in (1, 2, 30, 4):
+        await box.send(number)
+    assert box.take(9, lambda number: number < 10) == [1, 2]
+    assert box.take(9) == [30, 4]

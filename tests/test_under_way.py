@@ -8,7 +8,17 @@ from rmactors.clock import DAY, HOUR
 from rmactors.messages.links import Link
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
-from rmactors.under_way import EARLY_CHARACTERS, LINES_HELD, OVERDUE, UNKNOWN, JobsUnderWay, Line, RunningJob, Step
+from rmactors.under_way import (
+    EARLY_CHARACTERS,
+    LINES_HELD,
+    OVERDUE,
+    UNKNOWN,
+    WAITERS,
+    JobsUnderWay,
+    Line,
+    RunningJob,
+    Step,
+)
 
 NO_LONGER_THAN = DAY
 COMMITTED, DUPLICATE, REFUSED = Committed((3 * HOUR,)), Duplicate(), Refused("foreign_job", "another host's")
@@ -194,6 +204,18 @@ def test_only_so_many_log_lines_are_held() -> None:
     assert [number for number, _, _ in passage.lines] == list(range(LINES_HELD))
 
 
+def test_only_so_many_wait_for_one_step_the_others_ask_again() -> None:
+    known = jobs()
+    known.ended(end(), (link(), 0))
+    assert len(known) == 1
+    for seq in range(1, 2 * WAITERS):
+        assert known.again(END, (link(), seq))
+    passage = known.settle(END, COMMITTED)
+    assert passage is not None
+    assert [seq for _, seq in passage.waiting] == list(range(WAITERS))
+    assert len(known) == 0
+
+
 # ---- overdue jobs
 
 
@@ -208,6 +230,17 @@ def test_a_job_is_overdue_at_its_deadline_and_given_up_once() -> None:
     assert known.give_up_overdue(HOUR - 1) == []
     assert known.give_up_overdue(HOUR) == [LostJob("host", "b", "backup", "home", None, 0, HOUR, OVERDUE)]
     assert known.give_up_overdue(HOUR) == []
+    assert known.first_deadline() == 2 * HOUR
+
+
+def test_a_job_whose_reports_are_refused_again_and_again_is_overdue_once() -> None:
+    known = jobs(runs(deadline_at=HOUR), runs("other", deadline_at=2 * HOUR))
+    for _ in range(3):
+        known.ended(end(), (link(), 1))
+        assert known.first_deadline() == 2 * HOUR
+        known.settle(END, REFUSED)
+        assert known.first_deadline() == HOUR
+    assert lost(known.give_up_overdue(HOUR)) == {("job", OVERDUE)}
     assert known.first_deadline() == 2 * HOUR
 
 

@@ -15,6 +15,7 @@ import trio
 from rmactors import clock
 from rmactors.actors import host
 from rmactors.clock import SECOND
+from rmactors.host_inbox import HostInbox, Look
 from rmactors.mailbox import Mailbox, Outlet, Signal
 from rmactors.messages.requests import HostGone
 from rmactors.messages.writes import Answer, Commit, Failed, RecordSigns
@@ -32,11 +33,11 @@ HOST_BUDGET = Budget(restarts=5, seconds=60)
 class Directory:
     """Where to find a host's actor. The mailbox is made by whoever asks first, the actor follows."""
 
-    mailboxes: dict[str, Mailbox[host.HostInbox]] = field(default_factory=dict)
+    mailboxes: dict[str, Mailbox[HostInbox]] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
     signal: Signal = field(default_factory=Signal)
 
-    def mailbox_of(self, host_id: str) -> Mailbox[host.HostInbox]:
+    def mailbox_of(self, host_id: str) -> Mailbox[HostInbox]:
         if host_id not in self.mailboxes:
             self.mailboxes[host_id] = Mailbox(f"host:{host_id}", HOST_MAILBOX)
         return self.mailboxes[host_id]
@@ -99,7 +100,7 @@ async def run(
             await directory.signal.wait()
             changed, directory.changed = directory.changed, set()
             for host_id in changed & running:
-                directory.mailbox_of(host_id).answer(host.Look())
+                directory.mailbox_of(host_id).answer(Look())
             if unknown := changed - running:
                 for found in await ports.reader.run(load_hosts, unknown):
                     if found.id not in running:

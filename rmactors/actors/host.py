@@ -15,13 +15,17 @@ from typing import TypeVar, assert_never
 
 import trio
 
-from rmactors import clock, ids, logs, reports, wire
+from rmactors import clock, logs, reports, wire
+from rmactors.budgets import PROGRESS, REPORTS, Bucket
 from rmactors.clock import SECOND
 from rmactors.errands import Errands
+from rmactors.host_inbox import HostInbox, Judged, LinesWritten, Look, SilenceJudged
+from rmactors.host_notes import Notes
 from rmactors.links import Greeted, Links
 from rmactors.liveness import HostsClock, Watch
-from rmactors.mailbox import Mailbox, Outlet
-from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
+from rmactors.log_lines import LogLines
+from rmactors.mailbox import Mailbox, Outlet, receive_first
+from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import LostJob
 from rmactors.messages.requests import (
     HostClock,
@@ -42,13 +46,12 @@ from rmactors.messages.writes import (
     NoteOnHost,
     Refused,
     Reply,
-    SaveLogLines,
     Stale,
     no_reply,
 )
 from rmactors.store.memory import HostDesk, HostFacts, load_desk, load_running
 from rmactors.store.reader import Reader
-from rmactors.under_way import JobsUnderWay, Line, RunningJob, Step, Waiter
+from rmactors.under_way import JobsUnderWay, RunningJob, Step, Waiter
 
 R = TypeVar("R")
 
@@ -57,27 +60,6 @@ _log = logging.getLogger(__name__)
 RETRY_SECONDS = 5.0
 """After a commit that failed, what only this actor knows is said again."""
 DEFAULT_MAX_RUNTIME = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Something changed in the store that concerns this host."""
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The rules' answer to a report: what became of it."""
-
-    step: Step
-    answer: Answer
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceJudged:
-    answer: Answer
-
-
-HostInbox = FromLink | Look | Judged | SilenceJudged
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +74,8 @@ class HostSettings:
 @dataclass(frozen=True, slots=True)
 class HostPorts:
     """Whom a host actor talks to. `sign_of_life` notes (host, time), `clock_changed` (host, offset in seconds) for the
-    next flush. `not_before` tells on trio's clock from when on hosts are judged silent or late; it may move."""
+    next flush. `not_before` tells on trio's clock from when on hosts are judged silent or late; it may move. `count`
+    takes what was left out, for `/metrics`: ("left_out", what) → number."""
 
     to_rules: Outlet[Request]
     to_store: Outlet[Commit]
@@ -101,6 +84,7 @@ class HostPorts:
     sign_of_life: Callable[[str, int], None]
     clock_changed: Callable[[str, float], None]
     not_before: Callable[[], float]
+    count: Callable[[dict[tuple[str, ...], int]], None] = lambda _: None
 
 
 async def run(
@@ -111,13 +95,18 @@ async def run(
     settings: HostSettings,
     last_sign: float,
 ) -> None:
-    """Watch over one host until it is deleted. `last_sign` on trio's clock."""
-    actor = _Host(facts, running, inbox, ports, settings, last_sign)
+    """Watch over one host until it is deleted. `last_sign` on trio's clock.
+
+    While as many of its reports as may be are on their way to disk, only their answers are looked at.
+    """
+    answers: Mailbox[HostInbox] = Mailbox("answers", 0, beside=inbox)
+    actor = _Host(facts, running, answers, ports, settings, last_sign)
     try:
         while not actor.gone:
             message = None
+            boxes = (answers,) if actor.is_full() else (answers, inbox)
             with trio.move_on_at(actor.next_deadline()):
-                message = await inbox.receive()
+                message = await receive_first(*boxes)
             if message is None:
                 await actor.deadline()
             else:
@@ -133,7 +122,7 @@ class _Host:
         self,
         facts: HostFacts,
         running: list[RunningJob],
-        inbox: Mailbox[HostInbox],
+        answers: Mailbox[HostInbox],
         ports: HostPorts,
         settings: HostSettings,
         last_sign: float,
@@ -141,7 +130,7 @@ class _Host:
         self.gone = False
         self._id, self._name = facts.id, facts.name
         self._token_hash = facts.token_hash
-        self._inbox = inbox
+        self._answers = answers
         self._ports = ports
         self._settings = settings
         self._not_before = ports.not_before()
@@ -152,6 +141,9 @@ class _Host:
         self._links = Links()
         self._jobs = JobsUnderWay(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
         self._clock = HostsClock()
+        self._notes = Notes(facts.id)
+        self._log = LogLines(facts.id, ports.to_store.put_aside, lambda: answers.answer(LinesWritten()), ports.count)
+        self._progress = Bucket(*PROGRESS)
         self._sent_rev: int | None = None
         self._errands = Errands()
         self._retry_at = float("inf")
@@ -181,9 +173,13 @@ class _Host:
         await self._lose(self._jobs.give_up_owed(at))
 
     def _reply_silence(self, answer: Answer) -> None:
-        self._inbox.answer(SilenceJudged(answer))
+        self._answers.answer(SilenceJudged(answer))
 
     # ---- messages
+
+    def is_full(self) -> bool:
+        """Whether what is under way has to arrive first."""
+        return len(self._jobs) >= REPORTS
 
     async def take(self, message: HostInbox) -> None:
         match message:
@@ -198,6 +194,8 @@ class _Host:
             case SilenceJudged():
                 if isinstance(message.answer, Failed):
                     self._watch.tell_again(trio.current_time() + RETRY_SECONDS)
+            case LinesWritten():
+                self._log.go_on()
             case Look():
                 await self._look()
             case _:
@@ -221,10 +219,14 @@ class _Host:
                 assert greeted is not None
                 await self._report(greeted, frame, at)
             case wire.JobProgress():
-                if self._jobs.runs(frame.job_id):
+                if not self._jobs.runs(frame.job_id):
+                    return
+                if self._progress.take(1, trio.current_time()):
                     self._ports.progress(frame)
+                else:
+                    await self._left_out("progress", 1, at)
             case wire.JobLog():
-                self._lines(frame)
+                await self._lines(frame, at)
             case wire.Enroll():
                 link.send(wire.Error("bad_message", "this host is enrolled already"))
                 link.close(wire.CLOSE_BAD_MESSAGE, "bad_message")
@@ -284,11 +286,7 @@ class _Host:
         """A newer connection of the same host wins."""
         follows = self._links.take_over(greeted)
         if follows.cloned:
-            detail = (
-                "An agent that another one had replaced came back. Two machines seem to use the same credential: "
-                "was the host cloned? Rotate its token and enrol the copy under a name of its own."
-            )
-            await self._note("cloned_agent", detail, at)
+            await self._note(self._notes.cloned(at, trio.current_time()))
         if follows.replaced is not None:
             follows.replaced.close(wire.CLOSE_REPLACED, "replaced by a newer connection")
 
@@ -328,7 +326,7 @@ class _Host:
                 return
             await self._ports.to_rules.send(request)
             if isinstance(request, JudgeEnd) and (name := request.report.unknown_schedule) is not None:
-                await self._note_unknown_schedule(name, at)
+                await self._note(self._notes.unknown_schedule(name, at, trio.current_time()))
         await self._count(greeted, step, at)
 
     def _set_out(self, step: Step, frame: wire.Report, greeted: Greeted, waiter: Waiter, at: int) -> Request:
@@ -342,7 +340,7 @@ class _Host:
 
     def _reply_to(self, step: Step) -> Reply:
         def reply(answer: Answer) -> None:
-            self._inbox.answer(Judged(step, answer))
+            self._answers.answer(Judged(step, answer))
 
         return reply
 
@@ -358,8 +356,8 @@ class _Host:
                     self._errands.forget(step.job_id)
                 elif step.event == "start" and isinstance(answer, Duplicate):
                     await self._look_whether_it_runs(step.job_id)
-                if passage.lines:
-                    self._save_lines(step.job_id, passage.lines)
+                ends = step.event == "end"
+                self._log.save(step.job_id, passage.lines + (self._log.last_of(step.job_id) if ends else []))
             case Refused(code=code, detail=detail):
                 for link, seq in passage.waiting:
                     await self._refuse_as(link, seq, code, detail, clock.now())
@@ -389,16 +387,20 @@ class _Host:
     async def _refuse_as(self, link: Link, seq: int, code: str, detail: str, at: int) -> None:
         """A report that can never be taken: the agent drops it, an operator sees it on the host's page."""
         link.send(wire.Ack(seq, refused=code, detail=detail))
-        await self._note(code, f"A report was refused: {detail}", at)
+        note = self._notes.refused(code, detail, at, trio.current_time())
+        if note is None:
+            await self._left_out("notes", 1, at)
+        await self._note(note)
 
-    async def _note_unknown_schedule(self, name: str, at: int) -> None:
-        """Once for each name, not for each run: its id is made of it."""
-        detail = f"`exec --schedule {name}`: runs under this name count for no schedule. Is it mistyped, or deleted?"
-        note = NoteOnHost(ids.derived(self._id, "unknown_schedule", name), self._id, at, "unknown_schedule", detail)
-        await self._ports.to_store.send(Commit((note,), no_reply))
+    async def _note(self, note: NoteOnHost | None) -> None:
+        if note is not None:
+            await self._ports.to_store.send(Commit((note,), no_reply))
 
-    async def _note(self, code: str, detail: str, at: int) -> None:
-        await self._ports.to_store.send(Commit((NoteOnHost(ids.new(), self._id, at, code, detail),), no_reply))
+    async def _left_out(self, what: str, number: int, at: int) -> None:
+        """Beyond the host's budget: counted, and told once a day."""
+        if number:
+            self._ports.count({("left_out", what): number})
+            await self._note(self._notes.too_much(at))
 
     # ---- lost jobs
 
@@ -413,13 +415,13 @@ class _Host:
 
     # ---- log lines
 
-    def _lines(self, frame: wire.JobLog) -> None:
-        lines = reports.log_lines(frame)
+    async def _lines(self, frame: wire.JobLog, at: int) -> None:
+        """What is beyond the budget is seen as a gap in their numbers."""
+        said = reports.log_lines(frame)
+        lines = self._log.admit(frame.job_id, said, trio.current_time())
+        await self._left_out("log_lines", len(said) - len(lines), at)
         if not self._jobs.hold(frame.job_id, lines):
-            self._save_lines(frame.job_id, lines)
-
-    def _save_lines(self, job_id: str, lines: list[Line]) -> None:
-        self._ports.to_store.offer(Commit((SaveLogLines(self._id, job_id, tuple(lines)),), no_reply))
+            self._log.save(frame.job_id, lines)
 
     # ---- what waits in the store
 

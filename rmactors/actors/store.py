@@ -1,7 +1,8 @@
 """The store actor.
 
 Owns      the one connection that writes.
-Receives  `Commit`; each gets exactly one answer, after its transaction is on disk or is known not to be.
+Receives  `Commit`; each gets exactly one answer, after its transaction is on disk or is known not to be. Log lines come
+          in a lane of their own, of which each transaction takes a little.
 Sends     wake-ups, after the commit, to whoever has something new to look at (they coalesce and never wait).
 Restart   starts with an empty cache; requests in its mailbox are still there.
 """
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import trio
 
+from rmactors import batches
 from rmactors.logs import fields
 from rmactors.mailbox import Mailbox
 from rmactors.messages.writes import Commit, Failed
@@ -21,8 +23,7 @@ from rmactors.store.writer import Writer
 
 _log = logging.getLogger(__name__)
 
-BATCH = 256
-"""Commits that share one transaction: past this, a batch costs more in latency than it saves in fsyncs."""
+BATCH = batches.REQUESTS
 LINGER_FROM = 8
 LINGER_SECONDS = 0.002
 """Under load, waiting a moment for more requests nearly halves the CPU of each; alone, a request never waits."""
@@ -59,11 +60,15 @@ async def run(
     writer = await trio.to_thread.run_sync(open_writer)
     try:
         while True:
-            batch = await inbox.receive_many(BATCH)
+            await inbox.wait()
+            room = batches.for_requests()
+            batch = inbox.take(BATCH, room.takes)
             try:
                 if LINGER_FROM <= len(batch) < BATCH:
                     await trio.sleep(LINGER_SECONDS)
-                    batch += inbox.take(BATCH - len(batch))
+                    batch += inbox.take(BATCH - len(batch), room.takes)
+                # Log lines have waited apart: no report is behind them, and they never take more than their share.
+                batch += inbox.take_aside(BATCH, batches.for_log_lines().takes)
                 began = time.perf_counter()
                 answers, wakeups = await trio.to_thread.run_sync(
                     writer.apply, [commit.writes for commit in batch], limiter=one_thread

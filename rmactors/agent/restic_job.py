@@ -88,8 +88,8 @@ class ResticJob:
             environment = environment_for(self._work.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
             return Outcome(Verdict("failed", "error", str(error)), None, {})
-        if trouble := await trio.to_thread.run_sync(self._distrusted):
-            return Outcome(Verdict("failed", "refused", f"nothing was run: {trouble}"), None, {})
+        if distrust := await trio.to_thread.run_sync(self._distrusted):
+            return Outcome(Verdict("failed", "refused", f"nothing was run: {distrust}"), None, {})
         hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
         if hooks is None:
             return await self._between_hooks(environment)

@@ -87,18 +87,40 @@ def save_log_lines(tx: Transaction, write: SaveLogLines) -> None:
     known = _known(tx, write.host_id, write.job_id)
     if known is None:
         return
-    for line, stream, text in write.lines:
-        tx.execute(
-            "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT"
-            " (job_id, line) DO NOTHING",
-            (write.job_id, line, stream, text),
-        )
+    fresh = _fresh(tx, write)
+    if not fresh:
+        return
+    tx.executemany(
+        "INSERT INTO job_logs (job_id, line, stream, text) VALUES (?, ?, ?, ?) ON CONFLICT (job_id, line) DO NOTHING",
+        [(write.job_id, line, stream, text) for line, stream, text in fresh],
+    )
     tx.execute(
         "DELETE FROM job_logs WHERE job_id = ? AND line >= ?"
         " AND line <= (SELECT max(l.line) FROM job_logs l WHERE l.job_id = ?) - ?",
         (write.job_id, HEAD_KEPT, write.job_id, TAIL_KEPT),
     )
     tx.wake.topics.add(f"job:{write.job_id}")
+
+
+def _fresh(tx: Transaction, write: SaveLogLines) -> list[tuple[int, str, str]]:
+    """The lines that are not there yet and would be kept: the same ones again cost a look, not an insert each."""
+    if not write.lines:
+        return []
+    numbers = [line for line, _, _ in write.lines]
+    first, last = min(numbers), max(numbers)
+    (known,) = tx.execute("SELECT max(line) FROM job_logs WHERE job_id = ?", (write.job_id,)).fetchone()
+    newest = last if known is None else max(known, last)
+    there: set[int] = set()
+    if known is not None and first <= known and last - first < 2 * len(numbers):  # else a look costs as much
+        found = tx.rows(
+            "SELECT line FROM job_logs WHERE job_id = ? AND line BETWEEN ? AND ?", (write.job_id, first, last)
+        )
+        there = {row["line"] for row in found}
+    return [
+        entry
+        for entry in write.lines
+        if entry[0] not in there and (entry[0] < HEAD_KEPT or entry[0] > newest - TAIL_KEPT)
+    ]
 
 
 @handles(QueueJob)

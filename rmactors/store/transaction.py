@@ -80,10 +80,11 @@ class Wakeups:
 class Transaction:
     """One savepoint of the open transaction."""
 
-    __slots__ = ("_cache", "execute", "wake")
+    __slots__ = ("_cache", "execute", "executemany", "wake")
 
     def __init__(self, connection: sqlite3.Connection, cache: dict[str, Any]) -> None:
         self.execute: Callable[..., sqlite3.Cursor] = connection.execute
+        self.executemany: Callable[..., sqlite3.Cursor] = connection.executemany
         self.wake = Wakeups()
         self._cache = cache
 

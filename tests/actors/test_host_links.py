@@ -3,7 +3,7 @@
 from trio.testing import MockClock
 
 from rmactors import clock, ids, wire
-from rmactors.actors.host import Look
+from rmactors.host_inbox import Look
 from rmactors.messages.writes import CancelJob, DeleteHost, QueueJob, RotateHostToken
 from tests.actors.works import Works, agent, enrolled, start_fleet, until
 from tests.store.ledger import audit

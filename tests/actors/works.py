@@ -4,6 +4,7 @@ Time in messages is what tests say. Commits fail because another connection hold
 """
 
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ import trio
 
 from rmactors import clock, wire
 from rmactors.actors import fleet, host, post, rules, store
+from rmactors.host_inbox import HostInbox
 from rmactors.mailbox import Mailbox, ask
 from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.reports import EndReport, StartReport
@@ -46,6 +48,8 @@ class Works:
     signs: fleet.Signs = field(default_factory=fleet.Signs)
     counter: post.Counter = field(default_factory=post.Counter)
     woken: Wakeups = field(default_factory=Wakeups)
+    progress: list[wire.JobProgress] = field(default_factory=list)
+    left_out: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def wake(self, woken: Wakeups) -> None:
         self.woken.merge(woken)
@@ -140,7 +144,7 @@ async def open_works(path: Path, timing: rules.Timing | None = None) -> AsyncIte
 class Agent:
     """The other end of a link to one host's actor."""
 
-    box: Mailbox[host.HostInbox]
+    box: Mailbox[HostInbox]
     number: int
     instance: str = "instance"
     got: list[wire.FromServer] = field(default_factory=list)
@@ -224,12 +228,13 @@ def settings(**changes: Any) -> host.HostSettings:
 
 
 def start_fleet(
-    works: Works, flush_seconds: float = 1000.0, not_before: Callable[[], float] = lambda: 0.0, **changes: Any
-) -> None:
-    """Run a host actor for every host in the database."""
+    works: Works, flush_seconds: float = 1000.0, to_rules: Mailbox[Any] | None = None,
+    not_before: Callable[[], float] = lambda: 0.0, **changes: Any,
+) -> None:  # fmt: skip
+    """Run a host actor for every host in the database; `to_rules` is another mailbox than that of the rules."""
     ports = host.HostPorts(
-        works.to_rules, works.to_store, works.reader, lambda _: None, works.signs.note, works.signs.note_clock,
-        not_before,
+        works.to_rules if to_rules is None else to_rules, works.to_store, works.reader, works.progress.append,
+        works.signs.note, works.signs.note_clock, not_before, works.left_out.update,
     )  # fmt: skip
     works.nursery.start_soon(
         fleet.run, works.directory, works.signs, ports, settings(**changes), flush_seconds, works.standing

@@ -85,6 +85,40 @@ def test_the_database_itself_allows_one_unresolved_alert_a_key(ledger: Ledger) -
     assert ledger.value("SELECT count(*) FROM alerts") == 2
 
 
+def test_log_lines_that_are_there_already_are_not_written_again(ledger: Ledger) -> None:
+    host, job = ledger.host(), ids.new()
+    ledger.commit(save_start(start(host, job)))
+    lines = SaveLogLines(host, job, tuple((n, "stdout", f"line {n}") for n in range(200)))
+    ledger.commit(lines)
+    before = ledger.connection.total_changes
+    for _ in range(3):
+        answers, woken = ledger.writer.apply([(lines,)])
+        assert [type(answer) for answer in answers] == [Committed]
+        assert woken.topics == set(), "nobody who looks at the job has anything new to see"
+    assert ledger.connection.total_changes == before
+    ledger.commit(SaveLogLines(host, job, ((5, "stdout", "again"), (7_000, "stdout", "far"), (300, "stdout", "near"))))
+    assert ledger.value("SELECT count(*) FROM job_logs") == 202
+    assert ledger.value("SELECT text FROM job_logs WHERE line = 5") == "line 5"
+
+
+def test_log_lines_that_would_go_at_once_are_not_written(ledger: Ledger) -> None:
+    """Those between the head and the tail that are kept of a long log."""
+    host, job = ledger.host(), ids.new()
+    ledger.commit(save_start(start(host, job)))
+    ledger.commit(SaveLogLines(host, job, ((1_000_000, "stdout", "the newest"),)))
+    before = ledger.connection.total_changes
+    ledger.commit(SaveLogLines(host, job, tuple((n, "stdout", "x") for n in range(500_000, 500_200))))
+    ledger.commit(SaveLogLines(host, job, ()))
+    assert ledger.connection.total_changes == before
+    ledger.commit(SaveLogLines(host, job, tuple((n, "stdout", "x") for n in (0, 1_999, 2_000, 982_000, 982_001))))
+    assert [line for (line,) in ledger.rows("SELECT line FROM job_logs ORDER BY line")] == [
+        0,
+        1_999,
+        982_001,
+        1_000_000,
+    ]
+
+
 def test_a_full_disk_fails_the_whole_batch_and_is_over_when_there_is_space(ledger: Ledger) -> None:
     host, _ = ledger.host(), ledger.channel()
     pages = ledger.value("PRAGMA page_count")
