@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rmactors"
 
 PURE = (
-    "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
-    "cron", "on_calendar", "when", "wire", "vocabulary", "clock", "ids", "health", "subset", "idn",
+    "rules", "messages", "dispatch", "backlog", "notices", "routing", "liveness", "links", "under_way", "errands",
+    "reports", "cron", "on_calendar", "when", "wire", "vocabulary", "clock", "ids", "health", "subset", "idn",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""
@@ -105,7 +105,7 @@ def test_a_pure_module_leads_to_nothing_that_touches_the_world(module: str) -> N
 
 
 @pytest.mark.parametrize(
-    "module", under("rules", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands")
+    "module", under("rules", "dispatch", "backlog", "notices", "routing", "liveness", "links", "under_way", "errands")
 )
 def test_a_pure_module_reads_no_clock(module: str) -> None:
     called = {
