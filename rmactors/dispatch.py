@@ -1,7 +1,9 @@
 """What a channel sends next, and when: order, turns, the breaker and the pauses. Pure; a channel's whole policy.
 
-One unfinished send per alert, in the order of its deliveries. While the channel is failing, one probe at a time goes
-out, taking turns among the waiting alerts, so that one message that the receiver never likes cannot hold up the rest.
+One unfinished send per alert, in the order of its deliveries. Hosts take turns, so that one with a thousand alerts does
+not hold up another one's only alert; what belongs to no host has one turn among them. While the channel is failing, one
+probe at a time goes out, taking turns among the hosts and among the waiting alerts of each, so that one message that
+the receiver never likes cannot hold up the rest.
 """
 
 import heapq
@@ -25,7 +27,7 @@ OPENED_BY_ITSELF = 1
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One queued delivery. `body` is JSON, times are microseconds."""
+    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty where it is about no host."""
 
     id: str
     alert_id: str
@@ -96,7 +98,8 @@ class Queue:
     quiet_until: int = 0
     _lanes: dict[str, deque[Item]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
-    _ready: list[tuple[int, int, str]] = field(default_factory=list)  # (attempts, seq, alert)
+    _ready: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # host → heap of (attempts, seq, alert)
+    _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
     _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
     _opened: dict[str, int] = field(default_factory=dict)  # item → how often it opened the breaker
@@ -128,11 +131,13 @@ class Queue:
             _, seq, alert_id = heapq.heappop(self._later)
             head = self._head(alert_id, seq)
             if head is not None:
-                heapq.heappush(self._ready, (head.attempts, seq, alert_id))
-        while self._ready:
-            attempts, seq, alert_id = heapq.heappop(self._ready)
-            head = self._head(alert_id, seq)
-            if head is not None and head.attempts == attempts:  # else it was tried as one of a group since
+                self._make_ready(head)
+        while self._turns:
+            host_id = self._turns.popleft()
+            head = self._next_of(host_id)
+            if host_id in self._ready:
+                self._turns.append(host_id)
+            if head is not None:
                 parcel = self._pack(head)
                 self._busy.update(item.alert_id for item in parcel.items)
                 return parcel
@@ -140,9 +145,9 @@ class Queue:
 
     def next_at(self) -> int | None:
         """When `pick` may have something that it has not now, if nothing else happens."""
-        if not (self._ready or self._later) or not self._has_room():
+        if not (self._turns or self._later) or not self._has_room():
             return None
-        return max(self._closed_until(), 0 if self._ready else self._later[0][0])
+        return max(self._closed_until(), 0 if self._turns else self._later[0][0])
 
     def settle(self, parcel: Parcel, result: Attempt, now: int) -> Settlement:
         """An attempt ended. The parcel's alerts stay busy until its end is on disk: then `release`."""
@@ -219,6 +224,26 @@ class Queue:
         if head.grouped:
             self._groups.setdefault(head.host_id, set()).add(head.alert_id)
 
+    def _make_ready(self, head: Item) -> None:
+        """It may go when it is its host's turn, after what was tried less often."""
+        if head.host_id not in self._ready:
+            self._ready[head.host_id] = []
+            self._turns.append(head.host_id)
+        heapq.heappush(self._ready[head.host_id], (head.attempts, head.seq, head.alert_id))
+
+    def _next_of(self, host_id: str) -> Item | None:
+        """What of this host goes next; None where nothing of it may go after all. It is ready no more."""
+        heap = self._ready[host_id]
+        found = None
+        while heap and found is None:
+            attempts, seq, alert_id = heapq.heappop(heap)
+            head = self._head(alert_id, seq)
+            if head is not None and head.attempts == attempts:  # else it was tried as one of a group since
+                found = head
+        if not heap:
+            del self._ready[host_id]
+        return found
+
     def _head(self, alert_id: str, seq: int) -> Item | None:
         """The alert's head, where that heap entry still speaks of it and it may go."""
         lane = self._lanes.get(alert_id)
@@ -284,7 +309,7 @@ class Queue:
             if head is None:
                 continue
             if head.attempts and self._opened.get(head.id, 0) <= OPENED_BY_ITSELF:
-                heapq.heappush(self._ready, (head.attempts, head.seq, head.alert_id))
+                self._make_ready(head)
             else:
                 rest.append(entry)
         heapq.heapify(rest)

@@ -18,20 +18,22 @@ from functools import partial
 import trio
 
 from rmactors import clock, ids, notices
+from rmactors.backlog import Backlog
 from rmactors.channels.base import Channel
 from rmactors.clock import SECOND
-from rmactors.dispatch import Item, Parcel, Queue, Settlement, settled_with
+from rmactors.dispatch import CONCURRENT, Item, Parcel, Queue, Settlement, settled_with
 from rmactors.logs import fields
 from rmactors.mailbox import Outlet, Signal, ask
 from rmactors.messages.notices import Attempt
 from rmactors.messages.writes import Answer, Commit, Failed, Reply, SettleAttempt
-from rmactors.store.memory import ChannelFacts, load_due
+from rmactors.store.memory import ChannelFacts, load_due, load_places
 from rmactors.store.reader import Reader
 
 _log = logging.getLogger(__name__)
 
 WINDOW = 5_000
-"""Queued deliveries kept in memory; the rest of a longer queue waits in the store."""
+"""Queued deliveries kept in memory, and read from the store at once. The rest of a longer queue waits in the store;
+hosts share the memory, see `backlog`."""
 AGAIN_SECONDS = 1.0
 """Pause after the store could not be read or written."""
 
@@ -92,28 +94,35 @@ class _Delivery:
             random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since,
             probe_at=facts.not_before or 0,
         )  # fmt: skip
-        self._seen = 0
+        self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
 
     async def sweep(self) -> None:
-        """Take from the store what is new, as far as there is room."""
-        if not self._poke.sweep and not (self._more and len(self._queue) < WINDOW // 2):
-            return
-        room = WINDOW - len(self._queue)
-        if room <= 0:
-            return
-        self._poke.sweep = False
+        """Take from the store what is new, a page of it, and what there is room for again."""
+        if self._poke.sweep or self._more:
+            self._poke.sweep = False
+            found = await self._read(load_due, self._backlog.seen, WINDOW)
+            if found is None:
+                return
+            self._more = len(found) == WINDOW
+            self._queue.add(self._backlog.found(found))
+        wanted = self._backlog.wanted()
+        if wanted:
+            places = sorted(place for of_host in wanted.values() for place in of_host)
+            found = await self._read(load_places, places)
+            if found is not None:
+                self._backlog.read(wanted, found)
+                self._queue.add(found)
+
+    async def _read(self, query: Callable[..., list[Item]], *about: object) -> list[Item] | None:
+        """Deliveries of this channel; None where the store cannot be read: then another sweep is due."""
         try:
-            found = await self._ports.reader.run(load_due, self._facts.id, self._seen, room)
+            return await self._ports.reader.run(query, self._facts.id, *about)
         except sqlite3.Error as error:
             said = fields("delivery.unreadable", channel_id=self._facts.id, channel=self._facts.name)
             _log.warning("the queue cannot be read: %s", error, extra=said)
             self._poke.sweep = True
-            return
-        self._more = len(found) == room
-        if found:
-            self._seen = found[-1].seq
-            self._queue.add(found)
+            return None
 
     def due(self) -> list[Callable[[], Awaitable[None]]]:
         """What is to be sent or given up now, each as a task to start."""
@@ -127,6 +136,8 @@ class _Delivery:
         """Seconds to wait for a poke."""
         if self._poke.sweep:
             return AGAIN_SECONDS
+        if self._more:
+            return 0.0
         at = self._queue.next_at()
         return float("inf") if at is None else max(0.0, (at - clock.now()) / SECOND)
 
@@ -151,10 +162,11 @@ class _Delivery:
     async def _end(self, parcel: Parcel, settlement: Settlement) -> None:
         """Put the end of an attempt on disk, however long that takes: only then may its alert's next message go."""
         ended = () if settlement.result.verdict == "retry" else settled_with(parcel, settlement.result)
+        ends = {item.id for item in ended}
         write = SettleAttempt(
             ids.new(), parcel.main.id, self._facts.id, parcel.main.alert_id, parcel.main.event,
             parcel.main.attempts + 1, settlement.result, clock.now(), settlement.due_at,
-            tuple((item.id, end) for item, end in parcel.carried if item in ended),
+            tuple((item.id, end) for item, end in parcel.carried if item.id in ends),
         )  # fmt: skip
 
         def request(reply: Reply) -> Commit:
@@ -166,4 +178,6 @@ class _Delivery:
             if isinstance(answer, Failed):
                 await trio.sleep(AGAIN_SECONDS)
         self._queue.release(parcel, settlement)
+        for item in ended:
+            self._backlog.ended(item.host_id)
         self._poke.signal.set()

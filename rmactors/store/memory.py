@@ -233,17 +233,25 @@ def _last_tried_due_at(connection: sqlite3.Connection, channel_id: str) -> int |
 
 def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Item]:
     """Queued deliveries of a channel past `after_seq`, in order, at most `most`."""
-    return [
-        Item(
-            row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
-            row["created_at"], row["due_at"], bool(row["grouped"]),
-            tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),
-        )
-        for row in connection.execute(
-            "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' AND seq > ? ORDER BY seq LIMIT ?",
-            (channel_id, after_seq, most),
-        )
-    ]  # fmt: skip
+    rows = connection.execute(
+        "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' AND seq > ? ORDER BY seq LIMIT ?",
+        (channel_id, after_seq, most),
+    )
+    return [_item(row) for row in rows]
+
+
+def load_places(connection: sqlite3.Connection, channel_id: str, places: list[int]) -> list[Item]:
+    """Of a channel's deliveries with these `seq` those that are queued, in the order of `places`."""
+    query = "SELECT * FROM deliveries WHERE channel_id = ? AND seq = ? AND state = 'queued'"
+    return [_item(row) for place in places for row in connection.execute(query, (channel_id, place))]
+
+
+def _item(row: sqlite3.Row) -> Item:
+    return Item(
+        row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
+        row["created_at"], row["due_at"], bool(row["grouped"]),
+        tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),
+    )  # fmt: skip
 
 
 def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
