@@ -211,7 +211,7 @@ async def _guard() -> ResponseReturnValue | None:
     if request.method not in SAFE_METHODS:
         if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):
             raise Problem(403, "This request comes from another site.", "cross-site")
-        if rule.fresh and not _is_fresh():
+        if rule.fresh and not is_fresh():
             return await _prove_first()
         await request.get_data(cache=True, parse_form_data=False)  # 413 here, before anything looks at it
     return None
@@ -284,7 +284,8 @@ def cookie_name() -> str:
     return "__Host-rm" if services().settings.cookie_secure else "rm"
 
 
-def _is_fresh() -> bool:
+def is_fresh() -> bool:
+    """Whether whoever is signed in may do what is delicate: a token, or a session soon after its password was shown."""
     who = actor()
     return who.kind == "token" or services().now() - who.proved_at <= PROOF_LASTS
 

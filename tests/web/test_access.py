@@ -138,6 +138,8 @@ PROVEN = {
     ("POST", "/api/enrollment-tokens"), ("POST", "/hosts/new"),
     ("POST", "/api/hosts/{id}/rotate-token"), ("POST", "/hosts/{id}/rotate-token"),
     ("POST", "/settings/authentication/second-factor"),
+    ("POST", "/api/notifications"), ("PUT", "/api/notifications/{id}"),
+    ("POST", "/settings/notifications/new"), ("POST", "/settings/notifications/{id}/edit"),
 }  # fmt: skip
 """What a session may do only soon after its password was shown, besides every deletion."""
 

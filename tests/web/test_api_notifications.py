@@ -97,17 +97,17 @@ async def test_a_put_replaces_all_but_secrets_and_null_clears_one(site: Site) ->
     channel_id = (await site.post("/api/notifications", {**WEBHOOK, "min_severity": "critical", "host_tags": ["a"]}))[
         "id"
     ]
-    config = {"url": "https://hooks.example.org/y", "bearer_token": SET}
+    config = {"url": "https://hooks.example.org/x", "bearer_token": SET}
     body = {"kind": "webhook", "name": "other", "config": config}
     shown = (await site.api("PUT", f"/api/notifications/{channel_id}", body)).json
     assert (shown["name"], shown["min_severity"], shown["host_tags"]) == ("other", "info", [])
     assert stored(site, channel_id) == {
-        "url": "https://hooks.example.org/y", "bearer_token": "very-secret-1", "signing_secret": "very-secret-2",
+        "url": "https://hooks.example.org/x", "bearer_token": "very-secret-1", "signing_secret": "very-secret-2",
     }  # fmt: skip
     cleared = {**body, "config": {**config, "signing_secret": None, "bearer_token": "new"}}
     shown = (await site.api("PUT", f"/api/notifications/{channel_id}", cleared)).json
-    assert shown["config"] == {"url": "https://hooks.example.org/y", "bearer_token": SET}
-    assert stored(site, channel_id) == {"url": "https://hooks.example.org/y", "bearer_token": "new"}
+    assert shown["config"] == {"url": "https://hooks.example.org/x", "bearer_token": SET}
+    assert stored(site, channel_id) == {"url": "https://hooks.example.org/x", "bearer_token": "new"}
 
 
 async def test_the_kind_cannot_change(site: Site) -> None:

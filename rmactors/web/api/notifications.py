@@ -9,7 +9,7 @@ from quart import Blueprint, Response, render_template
 
 from rmactors import clock, ids
 from rmactors.channels.base import ChannelSpec, FieldError
-from rmactors.channels.config import masked, merge_secrets
+from rmactors.channels.config import masked, merge_secrets, secrets_led_elsewhere, told_changes, told_destination
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.writes import DeleteChannel, LogTest, SaveChannel
 from rmactors.store.queries import channels as queries
@@ -92,8 +92,8 @@ async def list_channels() -> Response:
 
 
 @route(
-    blueprint, "/api/notifications", role="admin", methods=["POST"], body=ChannelBody, answer=shapes.Channel,
-    status=201,
+    blueprint, "/api/notifications", role="admin", methods=["POST"], fresh=True, body=ChannelBody,
+    answer=shapes.Channel, status=201,
 )  # fmt: skip
 async def create_channel() -> Response:
     """A new channel; it hears of what happens from now on."""
@@ -109,11 +109,14 @@ async def show_channel(channel_id: str) -> Response:
 
 
 @route(
-    blueprint, "/api/notifications/<channel_id>", role="admin", methods=["PUT"], body=ChannelBody,
+    blueprint, "/api/notifications/<channel_id>", role="admin", methods=["PUT"], fresh=True, body=ChannelBody,
     answer=shapes.Channel,
 )  # fmt: skip
 async def replace_channel(channel_id: str) -> Response:
-    """Replaces all but the secrets that are left out. `kind` cannot change."""
+    """Replaces all but the secrets that are left out. `kind` cannot change.
+
+    Where what decides about their receiver changes (`url`, `host` …), each secret is given again or cleared: else 422.
+    """
     raw = await json_body()
     row, _ = await require(channel_id)
     await save(row, checked(raw, row))
@@ -151,7 +154,8 @@ async def test_channel(channel_id: str) -> Response:
 
 @route(blueprint, "/api/notifications/preview", role="admin", methods=["POST"], body=ChannelBody, answer=PreviewAnswer)
 async def preview_channel() -> Response:
-    """What a sample alert would send. With the `id` of a channel, its stored secrets stand for those left out."""
+    """What a sample alert would send. With the `id` of a channel, its stored secrets stand for those left out: where
+    they would be kept."""
     raw = await json_body()
     channel_id = raw.get("id") if isinstance(raw, dict) else None
     row = (await require(channel_id))[0] if isinstance(channel_id, str) else None
@@ -178,7 +182,9 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
         errors.append(FieldError("/kind", "cannot change; make a new channel"))
     elif kind is not None and config is not None:
         if row is not None:
-            config = merge_secrets(open_config(row), config)
+            before = open_config(row)
+            errors += secrets_led_elsewhere(row.kind, before, config)
+            config = merge_secrets(before, config)
         errors += config_errors(kind, values.get("name", ""), config)
         if not errors:
             values["config"] = stored_form(kind, config)
@@ -191,13 +197,38 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
     """Make a channel, or replace what `row` says; gives its id. For pages as well. Raises Problem 404 or 409."""
     channel_id, at = row.id if row is not None else ids.new(), services().now()
     action = "channel.create" if row is None else "channel.update"
+    told = _new(body) if row is None else _changes(row, body)
     write = SaveChannel(
         channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
         body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
-        body.remind_hours, at, row is None, audit(action, "channel", channel_id, body.name),
+        body.remind_hours, at, row is None, audit(action, "channel", channel_id, told),
     )  # fmt: skip
     settled(await services().ask_store(write), "channel")
     return channel_id
+
+
+def _new(body: ChannelBody) -> str:
+    """What the audit trail says of a new channel."""
+    return f"{body.name}: {body.kind} to {told_destination(body.kind, body.config)}"
+
+
+def _changes(row: ChannelRow, body: ChannelBody) -> str:
+    """What the audit trail says of a change: the names of what is different, of hosts also old and new."""
+    before = {
+        "name": row.name, "enabled": bool(row.enabled), "default_priority": row.default_priority,
+        "min_severity": row.min_severity, "events": sorted(json.loads(row.events)),
+        "host_tags": sorted(json.loads(row.host_tags)), "group_seconds": row.group_seconds,
+        "remind_hours": row.remind_hours,
+    }  # fmt: skip
+    after = {name: getattr(body, name) for name in before} | {
+        "events": sorted(set(body.events)), "host_tags": sorted(set(body.host_tags)),
+    }  # fmt: skip
+    told = [name for name in before if name not in ("name", "enabled") and before[name] != after[name]]
+    if before["enabled"] != after["enabled"]:
+        told.insert(0, "enabled" if body.enabled else "disabled")
+    if row.name != body.name:
+        told.insert(0, f"name {row.name} → {body.name}")
+    return f"{row.name}: {', '.join(told_changes(row.kind, open_config(row), body.config) + told) or 'nothing changed'}"
 
 
 async def remove(channel_id: str) -> None:

@@ -8,7 +8,7 @@ from rmactors.channels.config import masked
 from rmactors.store.queries import channels as channel_queries
 from rmactors.store.queries.channels import ChannelRow
 from rmactors.vocabulary import CHANNEL_KINDS, ChannelKind
-from rmactors.web.access import actor, is_htmx, route, services
+from rmactors.web.access import actor, is_fresh, is_htmx, route, services
 from rmactors.web.api import notifications as acts
 from rmactors.web.api.notifications import PreviewAnswer, TestResult
 from rmactors.web.channel_config import open_config
@@ -46,7 +46,7 @@ async def new_channel() -> Response:
     return await _form(views.new_form(kind), {}, None)
 
 
-@route(blueprint, "/settings/notifications/new", role="admin", methods=["POST"])
+@route(blueprint, "/settings/notifications/new", role="admin", methods=["POST"], fresh=True)
 async def create_channel() -> Response:
     """Also the preview, where the form asks for it."""
     form = await request.form
@@ -81,7 +81,7 @@ async def edit_channel(channel_id: str) -> Response:
     return await _form(views.stored_form(row, config), {}, row, told=told)
 
 
-@route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"])
+@route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
 async def change_channel(channel_id: str) -> Response:
     row, _health = await acts.require(channel_id)
     form = await request.form
@@ -146,7 +146,7 @@ async def _form(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=views.KINDS,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
-        tab="notifications",
+        tab="notifications", password_first=not is_fresh(),
     )  # fmt: skip
 
 
