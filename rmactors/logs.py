@@ -91,16 +91,18 @@ def _json(line: _Line) -> str:
     whole["traceback"] = line.traceback
     found = {name: value for name, value in whole.items() if value not in (None, "")}
     try:
-        return _encode(found).decode()
+        text = _encode(found).decode()
     except UnicodeEncodeError:  # half a character, as names of files have
         return json.dumps(found, default=str)
+    # JSON allows what a terminal obeys, and what turns the direction of reading: somebody will look at the file.
+    return text if text.isprintable() else _escaped(text)
 
 
 def _text(line: _Line) -> str:
     """For people. Whatever came from outside stays on its line; a traceback follows on lines of its own."""
     told = "".join(f" {name}={_word(value)}" for name, value in line.values.items() if value not in (None, ""))
     text = f"{line.at} {line.level.upper()} {line.logger}: {_one_line(line.message)}{told}"
-    return f"{text}\n{line.traceback}" if line.traceback else text
+    return "\n".join([text, *map(_one_line, line.traceback.split("\n"))]) if line.traceback else text
 
 
 def _word(value: object) -> str:
@@ -110,3 +112,8 @@ def _word(value: object) -> str:
 
 def _one_line(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _escaped(text: str) -> str:
+    """JSON as before, with `\\u…` for what is not printable: only texts of it can hold such characters."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "rmactors"
 PURE = (
     "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
     "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health", "subset",
-    "idn",
+    "idn", "plain_text",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""

@@ -1,0 +1,23 @@
+"""Words of others, made fit for a terminal, a mail or a log: nothing in them moves a cursor or reorders a line. Pure.
+
+What is not printable is shown as a mark: control characters, and those that turn the direction of reading or that
+nobody sees. Whitespace of every kind becomes a plain space.
+"""
+
+from typing import Final
+
+MARK: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+def one_line(text: str) -> str:
+    """The text in one line, as long as before."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else " " if c.isspace() else MARK for c in text)
+
+
+def lines(text: str) -> str:
+    """The text with its lines kept, each ended by a line feed but the last."""
+    if text.isprintable():
+        return text
+    return "\n".join(map(one_line, text.splitlines()))

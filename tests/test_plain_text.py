@@ -1,0 +1,38 @@
+"""Words of others, as a terminal, a mail or a log may have them."""
+
+import sys
+import unicodedata
+
+import pytest
+
+from rmactors.plain_text import MARK, lines, one_line
+
+OBEYED = [
+    "\x1b", "\x07", "\x00", "\x08", "\x7f", "\x9b", "\x9d", "\u061c", "\u200e", "\u200f", "\u202a", "\u202d", "\u202e",
+    "\u2066", "\u2069", "\u200b", "\u2060", "\ufeff", "\u00ad", "\U000e0041", "\ud800", "\ufff9",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("evil", OBEYED)
+def test_what_a_terminal_obeys_or_nobody_sees_is_a_mark(evil: str) -> None:
+    assert one_line(f"a{evil}b") == lines(f"a{evil}b") == f"a{MARK}b"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r", "\r\n", "\v", "\f", "\x1c", "\x85", "\u2028", "\u2029"])
+def test_a_line_ends_in_one_way(end: str) -> None:
+    assert one_line(f"a{end}b") == "a" + " " * len(end) + "b"
+    assert lines(f"a{end}b{end}") == "a\nb"
+
+
+def test_every_character_there_is_comes_out_printable_and_in_its_place() -> None:
+    every = [chr(number) for number in range(sys.maxunicode + 1)]
+    shown = one_line("".join(every))
+    assert shown.isprintable()
+    assert len(shown) == len(every)
+    changed = {unicodedata.category(c) for c, now in zip(every, shown, strict=True) if c != now}
+    assert changed == {"Cc", "Cf", "Cs", "Co", "Cn", "Zs", "Zl", "Zp"}
+
+
+def test_what_people_write_stays() -> None:
+    for text in ["", "größe – “x”", "バックアップ", "e\N{COMBINING ACUTE ACCENT}", "שלום", "Пароль\nневерен", "  a  "]:
+        assert lines(text) == text
