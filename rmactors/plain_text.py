@@ -4,9 +4,20 @@ What is not printable is shown as a mark: control characters, and those that tur
 nobody sees. Whitespace of every kind becomes a plain space.
 """
 
+import unicodedata
 from typing import Final
 
 MARK: Final = "\N{REPLACEMENT CHARACTER}"
+
+
+_REORDERING: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def steers(text: str) -> bool:
+    """Whether anything in it ends a line, is obeyed by a terminal or reverses the order of reading: no name does."""
+    if text.isprintable():
+        return False
+    return any(sign in _REORDERING or unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
 
 
 def one_line(text: str) -> str:

@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from rmactors.plain_text import MARK, lines, one_line
+from rmactors.plain_text import MARK, lines, one_line, steers
 
 OBEYED = [
     "\x1b", "\x07", "\x00", "\x08", "\x7f", "\x9b", "\x9d", "\u061c", "\u200e", "\u200f", "\u202a", "\u202d", "\u202e",
@@ -36,3 +36,17 @@ def test_every_character_there_is_comes_out_printable_and_in_its_place() -> None
 def test_what_people_write_stays() -> None:
     for text in ["", "größe – “x”", "バックアップ", "e\N{COMBINING ACUTE ACCENT}", "שלום", "Пароль\nневерен", "  a  "]:
         assert lines(text) == text
+
+
+@pytest.mark.parametrize(
+    "evil", ["\n", "\r", "\t", "\x00", "\x1b", "\x7f", "\x9b", "\u2028", "\u202e", "\u2069", "\ud800"]
+)
+def test_what_steers_is_found_anywhere(evil: str) -> None:
+    assert steers(evil)
+    assert steers(f"nightly{evil}")
+    assert steers(f"{evil}größe")
+
+
+def test_names_in_all_scripts_steer_nothing() -> None:
+    for name in ["", "nightly", "größe – ü", "a\u00a0b", "می\u200cخواهم", "👩\u200d💻", "שלום"]:
+        assert not steers(name)
