@@ -4,20 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 from rmactors.zones import Data
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the answer. `ok` is None for what is worth knowing and no fault."""
+    """One line of the answer. `ok` is None for what is worth knowing and no fault.
+
+    `text` may hold words of others: of a host, or of whatever answers on a port.
+    """
 
     ok: bool | None
     text: str
 
     @property
     def line(self) -> str:
-        return f"{_MARKS[self.ok]}  {plain(self.text)}"  # restic's words may be in it, or those of a server
+        return f"{_MARKS[self.ok]}  {one_line(self.text)}"
 
 
 _MARKS: Final = {True: "ok   ", False: "FAULT", None: "note "}

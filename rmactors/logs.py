@@ -16,7 +16,7 @@ from typing import Any, Final, Literal, NamedTuple, get_args
 
 import msgspec
 
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 
 LogFormat = Literal["text", "json"]
 FORMATS: Final[tuple[str, ...]] = get_args(LogFormat)
@@ -50,7 +50,7 @@ def for_people() -> None:
 
 class _ForPeople(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        return f"rmactors: {plain(record.getMessage())}"
+        return f"rmactors: {one_line(record.getMessage())}"
 
 
 def fields(event: str, **values: object) -> dict[str, Any]:
@@ -107,16 +107,17 @@ def _json(line: _Line) -> str:
     found = {name: value for name, value in whole.items() if value not in (None, "")}
     try:
         text = _encode(found).decode()
-        return text if text.isprintable() else json.dumps(found, default=str)  # a terminal would obey some characters
     except UnicodeEncodeError:  # half a character, as names of files have
         return json.dumps(found, default=str)
+    # JSON allows what a terminal obeys, and what turns the direction of reading: somebody will look at the file.
+    return text if text.isprintable() else _escaped(text)
 
 
 def _text(line: _Line) -> str:
     """For people. Whatever came from outside stays on its line; a traceback follows on lines of its own."""
     told = "".join(f" {name}={_word(value)}" for name, value in line.values.items() if value not in (None, ""))
     text = f"{line.at} {line.level.upper()} {line.logger}: {_one_line(line.message)}{told}"
-    return f"{text}\n{line.traceback}" if line.traceback else text
+    return "\n".join([text, *map(_one_line, line.traceback.split("\n"))]) if line.traceback else text
 
 
 def _word(value: object) -> str:
@@ -126,3 +127,8 @@ def _word(value: object) -> str:
 
 def _one_line(text: str) -> str:
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def _escaped(text: str) -> str:
+    """JSON as before, with `\\u…` for what is not printable: only texts of it can hold such characters."""
+    return "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)

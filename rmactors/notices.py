@@ -37,8 +37,13 @@ def _member(alert_id: str, body: dict[str, Any]) -> GroupMember:
 
 
 def _together(group: tuple[GroupMember, ...]) -> str:
-    lines = "\n".join(f"- [{member.severity}] {member.kind}: {member.message}" for member in group)
-    return f"{len(group)} alerts:\n{lines}"
+    told = "\n".join(f"- [{member.severity}] {member.kind}: {_indented(member.message)}" for member in group)
+    return f"{len(group)} alerts:\n{told}"
+
+
+def _indented(message: str) -> str:
+    """A message with several lines, of which none but the first stands where one of a group does."""
+    return "\n  ".join(message.splitlines())
 
 
 def _both(raises: list[dict[str, Any]], resolved: dict[str, Any]) -> str:

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
 from rmactors import bounds, clock
-from rmactors.plain import excerpt
+from rmactors.plain_text import excerpt
 from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
 
 PROTOCOL: Final = 1

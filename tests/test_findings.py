@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.findings import zone_data
+from rmactors.findings import Finding, zone_data
 from rmactors.zones import Data
 
 SYSTEM, PACKAGE = Path("/usr/share/zoneinfo"), Path("/venv/lib/python3.11/site-packages/tzdata/zoneinfo")
@@ -32,3 +32,8 @@ SYSTEM, PACKAGE = Path("/usr/share/zoneinfo"), Path("/venv/lib/python3.11/site-p
 def test_the_data_that_is_used_is_named_and_an_old_system_noted(found: list[Data], ok: bool | None, says: str) -> None:
     finding = zone_data(found)
     assert (finding.ok, finding.text) == (ok, says)
+
+
+def test_a_finding_is_one_line_whatever_it_quotes() -> None:
+    line = Finding(False, "the server is not well: \x1b]0;t\x07\nok   all is well\u202e").line
+    assert line == "FAULT  the server is not well: \ufffd]0;t\ufffd ok   all is well\ufffd"

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "rmactors"
 PURE = (
     "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
     "awake", "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health",
-    "subset", "idn", "plain", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
+    "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
     "backlog",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}

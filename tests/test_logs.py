@@ -52,6 +52,23 @@ def test_text_from_outside_makes_no_line_of_its_own(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("how", FORMATS)
+@pytest.mark.parametrize("evil", ["\x1b]0;t\x07", "\x7f", "\x9b31m", "\u202e", "\u2028", "\U000e0041"])
+def test_nothing_that_a_terminal_obeys_is_in_a_line(monkeypatch: pytest.MonkeyPatch, how: str, evil: str) -> None:
+    written = lines(monkeypatch, how)
+    log, said = logging.getLogger("rmactors.x"), fields("agent.connected", host=evil)
+    try:
+        raise ValueError(evil)
+    except ValueError:
+        log.exception("it %s", evil, extra=said)
+    logs.tell(log, [("info", "alert.raised", {"host": evil})])
+    text = written.getvalue()
+    assert all(line.isprintable() for line in text.split("\n"))
+    if how == "json":
+        first, second = map(json.loads, text.splitlines())
+        assert (first["message"], first["host"], second["host"]) == (f"it {evil}", evil, evil)
+
+
+@pytest.mark.parametrize("how", FORMATS)
 def test_a_traceback_is_kept(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     written = lines(monkeypatch, how)
     try:

@@ -97,3 +97,12 @@ def test_a_group_names_each_alert_and_takes_the_highest_severity() -> None:
         GroupMember("b", "critical", "check_failed", "plan:x", "Damaged."),
     )
     assert notice.message == "2 alerts:\n- [warning] backup_failed: message 1\n- [critical] check_failed: Damaged."
+
+
+def test_no_line_of_an_alert_stands_where_another_alert_of_the_group_would() -> None:
+    second = item(2, alert="b", message="Damaged.\n- [critical] forged: x\r\n\nend")
+    notice = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
+    assert notice.message.splitlines()[1:] == [
+        "- [warning] backup_failed: message 1", "- [warning] backup_failed: Damaged.",
+        "  - [critical] forged: x", "  ", "  end",
+    ]  # fmt: skip

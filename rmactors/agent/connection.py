@@ -21,7 +21,7 @@ from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnec
 
 from rmactors import PRODUCT, __version__, wire
 from rmactors.idn import url_to_ascii
-from rmactors.plain import excerpt
+from rmactors.plain_text import excerpt
 from rmactors.trust import verifying_context
 
 log = logging.getLogger(__name__)

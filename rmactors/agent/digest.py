@@ -36,13 +36,13 @@ _RETRY: Final = re.compile(
 _RECOVERED: Final = re.compile(r"^(?P<operation>\w+\([^)]*\)) operation successful after \d+ retries")
 _FAILED: Final = re.compile(r"^(?P<operation>\w+\([^)]*\)) failed: (?P<cause>.*)")
 _SIGNAL: Final = re.compile(r"^signal (?P<name>interrupt|terminated|\w+) received, cleaning up")
-_SAVED: Final = re.compile(r"^snapshot [0-9a-f]{8,64} saved$")
-_FUNCTION: Final = re.compile(r"^[\w./@\-]+\.[\w.*()\[\]{}\-]*(\(.*\))?$|^created by \S+( in goroutine \d+)?$")
+_SAVED: Final = re.compile(r"^snapshot [0-9a-f]{8,64} saved\Z")
+_FUNCTION: Final = re.compile(r"^[\w./@\-]+\.[\w.*()\[\]{}\-]*(\(.*\))?\Z|^created by \S+( in goroutine \d+)?\Z")
 """A line of a stack trace that names a function; the next one names its place."""
 _CRASH: Final = re.compile(r"^(fatal error: |panic: |runtime/cgo: |SIG[A-Z]+: |unexpected fault address)")
 _DUMP: Final = re.compile(
-    r"^(\s|goroutine \d|runtime\b|created by |\[signal |stack: |PC=|(0x)?[0-9a-f]{16}:|r?[\w]{2,6} +0x[0-9a-f]+$|"
-    r"\S+\(.*\)$|SIG[A-Z]+: |\.\.\.|exit status \d+$|fatal error: |panic: )"
+    r"^(\s|goroutine \d|runtime\b|created by |\[signal |stack: |PC=|(0x)?[0-9a-f]{16}:|r?[\w]{2,6} +0x[0-9a-f]+\Z|"
+    r"\S+\(.*\)\Z|SIG[A-Z]+: |\.\.\.|exit status \d+\Z|fatal error: |panic: )"
 )
 _DAMAGE: Final = re.compile(
     r"invalid data returned|ciphertext verification failed|is damaged: |config file has zero size|"

@@ -18,7 +18,7 @@ from rmactors import wire
 from rmactors.agent.own_snapshots import Identity, identity_of
 from rmactors.agent.restore_patterns import pattern, plain
 from rmactors.agent.settings import AgentFile, Plan, Repository
-from rmactors.plain import excerpt
+from rmactors.plain_text import excerpt
 from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 

@@ -38,7 +38,7 @@ _NUMBERS: Final = {
 
 MOST_SECONDS: Final = 366 * 86_400
 """No job takes longer: restic 0.18.0 gives a negative duration where it saw no change and saved nothing."""
-_TRACE_PLACE: Final = re.compile(r"^\t\S+\.(go|s):\d+( \+0x[0-9a-f]+)?$")
+_TRACE_PLACE: Final = re.compile(r"^\t\S+\.(go|s):\d+( \+0x[0-9a-f]+)?\Z")
 _BAR: Final = re.compile(r"^\[(?P<time>[\d:]+)\] +(?P<percent>\d+(?:\.\d+)?)% +\d+ / \d+ \S")
 """`[0:03] 37.50%  3 / 8 packs`: how check and prune show where they are."""
 _PRUNED: Final = re.compile(

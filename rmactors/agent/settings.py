@@ -237,8 +237,8 @@ def _nothing(within: str | None) -> str | None:
     return within if within is not None and not within.strip("0hdmy") else None
 
 
-_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.+?)`(?: - at `\$\.?(?P<path>.*)`)?$")
-_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?$", re.DOTALL)
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<field>.+?)`(?: - at `\$\.?(?P<path>.*)`)?\Z")
+_AT: Final = re.compile(r"^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*)`)?\Z", re.DOTALL)
 
 
 def _convert(found: object, form: type[S], at: str) -> S:

@@ -16,7 +16,7 @@ from rmactors.agent.restic_output import ExitError, Item, Summary, Text
 from rmactors.agent.verdict import Verdict, cause_of, judge, judge_any
 from rmactors.vocabulary import JobKind, Reason
 
-_SAVED: Final = re.compile(r"^(snapshot [0-9a-f]{8,64} saved|skipped creating snapshot)$")
+_SAVED: Final = re.compile(r"^(snapshot [0-9a-f]{8,64} saved|skipped creating snapshot)\Z")
 _WOULD: Final = re.compile(r"^Would add to the repo")
 _BY_CODE: Final[dict[int, Reason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
 _TIMEOUT_SAYS: Final = 124

@@ -29,7 +29,7 @@ from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 from rmactors.vocabulary import JobKind
 
 MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
@@ -42,7 +42,7 @@ _SHORT_SECONDS: Final = 2.0
 
 def _say(text: str) -> None:
     try:
-        os.write(2, f"rmactors: {plain(text)}\n".encode("utf-8", "replace"))
+        os.write(2, f"rmactors: {one_line(text)}\n".encode("utf-8", "replace"))
     except OSError:
         pass  # there is nobody to tell
 

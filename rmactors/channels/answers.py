@@ -86,7 +86,7 @@ def _body_words(answer: HttpAnswer) -> str:
             return str(found[name])
     text = answer.body.decode(errors="replace")
     if "html" in answer.headers.get("content-type", ""):
-        text = re.sub(r"<(style|script)\b.*?(</\1>|$)|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+        text = re.sub(r"<(style|script)\b.*?(</\1>|\Z)|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
     return text.strip()
 
 

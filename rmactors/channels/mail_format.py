@@ -4,12 +4,14 @@ All mails about one alert form one thread: the raise has the alert's own Message
 its own and points to the raise. Both are the same on every retry, so that a mail server can drop a repetition.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email import policy
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Final
+from unicodedata import east_asian_width, normalize
 from urllib.parse import urlsplit
 
 from rmactors import PRODUCT, clock
@@ -17,11 +19,15 @@ from rmactors.channels.addresses import needs_smtputf8, parse_address, parse_add
 from rmactors.channels.hostnames import ascii_host, bracketed
 from rmactors.channels.request import one_line
 from rmactors.messages.notices import Notice
+from rmactors.plain_text import lines
 from rmactors.vocabulary import Event
 
 MAX_SUBJECT_CHARACTERS: Final = 200
 _LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
 _SUFFIX: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
+_FACTS: Final = ("raisedat", "severity", "host", "kind", "link", "by", "note")
+"""The names before the facts, as `_names_a_fact` compares them."""
+_NAMED: Final = re.compile(r"(.{1,40}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
 _OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.test")
 
 
@@ -77,7 +83,10 @@ def subject(notice: Notice) -> str:
 
 
 def text(notice: Notice) -> str:
-    """The mail's text: the message, then the facts about it, a line each."""
+    """The mail's text: the message, then the facts about it, a line each.
+
+    There are words of a host in the message. A line of it that looks like one of the facts is marked as quoted.
+    """
     facts = [
         ("Raised at", clock.to_rfc3339(notice.raised_at)),
         ("Severity", notice.severity),
@@ -87,9 +96,37 @@ def text(notice: Notice) -> str:
     ]
     if notice.event in _SUFFIX:
         facts += [("By", notice.actor or ""), ("Note", notice.note or "")]
-    lines = [f"{name}: {one_line(value)}" for name, value in facts if value]
-    message = "\n".join(notice.message.replace("\0", "").splitlines())
-    return f"{message}\n\n" + "\n".join(lines) + "\n"
+    stated = [f"{name}: {one_line(value)}" for name, value in facts if value]
+    return f"{quoted(notice)}\n\n" + "\n".join(stated) + "\n"
+
+
+def quoted(notice: Notice) -> str:
+    """The message, printable, with `> ` before each line that could be taken for one of the facts below it."""
+    found = []
+    for number, line in enumerate(lines(notice.message).split("\n")):
+        ours = number == 0 or (notice.group and line.startswith("- ["))  # it may begin with a name that a host chose
+        doubtful = _names_a_fact(line) if ours else bool(_name(line))
+        found.append(f"> {line}" if doubtful else line)
+    return "\n".join(found)
+
+
+def _name(line: str) -> str:
+    """What stands before the first colon, or what looks like one, near the beginning; empty where nothing does."""
+    found = _NAMED.match(normalize("NFKC", line))
+    return found[1] if found is not None else ""
+
+
+def _names_a_fact(line: str) -> bool:
+    """Whether the line begins as a fact does, in these letters or in others of that width, which may look like them."""
+    name = "".join(filter(str.isalnum, _name(line).casefold()))
+    return any(
+        len(name) == len(fact) and all(n == f or _looks_like_any(n) for n, f in zip(name, fact, strict=True))
+        for fact in _FACTS
+    )
+
+
+def _looks_like_any(letter: str) -> bool:
+    return not letter.isascii() and east_asian_width(letter) not in "WF"
 
 
 def thread_host(base_url: str) -> str:

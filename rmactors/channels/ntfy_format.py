@@ -8,6 +8,7 @@ from urllib.parse import quote
 from rmactors.channels.config import DEFAULT_NTFY_SERVER
 from rmactors.channels.request import USER_AGENT, HttpRequest, one_line
 from rmactors.messages.notices import Notice
+from rmactors.plain_text import lines
 from rmactors.vocabulary import Event, Priority
 
 MAX_BODY_BYTES: Final = 4096
@@ -31,7 +32,7 @@ def render(notice: Notice, config: Mapping[str, Any], default_priority: Priority
     ]
     if token := config.get("access_token"):
         headers.append(("Authorization", f"Bearer {token.strip()}"))
-    return HttpRequest(topic_url(config), tuple(headers), shortened(notice.message, MAX_BODY_BYTES))
+    return HttpRequest(topic_url(config), tuple(headers), shortened(lines(notice.message), MAX_BODY_BYTES))
 
 
 def topic_url(config: Mapping[str, Any]) -> str:

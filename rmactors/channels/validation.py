@@ -11,6 +11,7 @@ from rmactors.channels.egress import OutboundPolicy, literal_address
 from rmactors.channels.endpoint import parse_endpoint
 from rmactors.channels.hostnames import ascii_host
 from rmactors.channels.webhook_format import signing_key
+from rmactors.plain_text import steers
 from rmactors.vocabulary import CHANNEL_KINDS
 
 _MAX_TEXT: Final = 8192
@@ -55,7 +56,7 @@ def _name_errors(name: object) -> list[FieldError]:
         return [FieldError("/name", "The name must be text.")]
     if not name.strip() or len(name) > 100:
         return [FieldError("/name", "The name must have 1 to 100 characters.")]
-    detail = _text_error(name)
+    detail = _text_error(name) or ("The name must not contain control characters." if steers(name) else None)
     return [FieldError("/name", detail)] if detail else []
 
 

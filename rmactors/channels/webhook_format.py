@@ -8,6 +8,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
@@ -16,12 +17,16 @@ from rmactors import clock
 from rmactors.channels.config import MASK
 from rmactors.channels.request import USER_AGENT, HttpRequest
 from rmactors.messages.notices import Notice
+from rmactors.plain_text import lines
 
 _TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
 
 
 def body(notice: Notice) -> bytes:
-    """The JSON body, UTF-8, without line breaks."""
+    """The JSON body, UTF-8, without line breaks.
+
+    Sentences are printable: most receivers hand them on to people. Names and ids are as the API has them.
+    """
     found: dict[str, Any] = {
         "event": notice.event,
         "alert_id": notice.alert_id,
@@ -29,7 +34,7 @@ def body(notice: Notice) -> bytes:
         "kind": notice.kind,
         "host_id": notice.host_id,
         "host_name": notice.host_name,
-        "message": notice.message,
+        "message": lines(notice.message),
         "raised_at": clock.to_rfc3339(notice.raised_at),
         "link": notice.link,
         "subject": notice.subject,
@@ -38,9 +43,10 @@ def body(notice: Notice) -> bytes:
     }
     if notice.event in _TELLS_WHO:
         found["actor"] = notice.actor
-        found["note"] = notice.note
+        found["note"] = notice.note and lines(notice.note)
     if notice.group:
-        found["group"] = notice.group  # dataclasses, in the order of their fields
+        members = [replace(member, message=lines(member.message)) for member in notice.group]
+        found["group"] = members  # dataclasses, in the order of their fields
     return msgspec.json.encode(found)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from rmactors.cli import units
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 
@@ -27,7 +27,7 @@ class _Failed(click.ClickException):
     """The sentence is one plain line: words of a server may be in it."""
 
     def __init__(self, words: object) -> None:
-        super().__init__(plain(str(words)))
+        super().__init__(one_line(str(words)))
 
 
 def _state_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,7 +89,7 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
         if credential.server_url.startswith("ws:") and not is_loopback(credential.server_url):
             click.echo("warning: this connection is not encrypted; anyone on the way can read the credential", err=True)
         said = f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}"
-        click.echo(plain(said))
+        click.echo(one_line(said))
 
     try:
         trio.run(main)
@@ -243,7 +243,7 @@ def _say_where_not_enrolled(where: Path) -> None:
     try:
         StateDir(where).credential()
     except StateError as error:
-        click.echo(plain(f"note: {error}"), err=True)
+        click.echo(one_line(f"note: {error}"), err=True)
 
 
 @agent.command()

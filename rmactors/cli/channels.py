@@ -7,7 +7,7 @@ import click
 from rmactors.cli.remote import Refused, Remote, listing, remote_command
 from rmactors.client import views
 from rmactors.client.connection import segment
-from rmactors.client.tables import plain
+from rmactors.plain_text import one_line
 
 
 @click.group()
@@ -38,9 +38,9 @@ def test(remote: Remote, channel: str) -> None:
     if remote.as_json:
         click.echo(json.dumps(result, indent=2))
     elif result["ok"]:
-        click.echo(f"delivered ({status}{result['latency_ms']:.0f} ms)")
+        click.echo(one_line(f"delivered ({status}{result['latency_ms']:.0f} ms)"))
     if not result["ok"]:
-        raise Refused(f"not delivered: {plain(result['error'] or 'no reason given')}")
+        raise Refused(f"not delivered: {result['error'] or 'no reason given'}")
 
 
 @remote_command(channels, "log")
@@ -57,4 +57,4 @@ def retry(remote: Remote, delivery_ids: tuple[str, ...]) -> None:
     """Send notifications that were given up again; their ids are in `log` and on the alert."""
     for delivery_id in delivery_ids:
         done = remote.api.call("POST", f"/api/deliveries/{segment(delivery_id)}/retry")
-        click.echo(json.dumps(done) if remote.as_json else f"{plain(done['id'])} is due again")
+        click.echo(json.dumps(done) if remote.as_json else one_line(f"{done['id']} is due again"))

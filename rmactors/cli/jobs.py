@@ -11,7 +11,7 @@ import click
 from rmactors.cli.remote import Refused, Remote, listing, remote_command
 from rmactors.client import views
 from rmactors.client.connection import segment
-from rmactors.client.tables import plain
+from rmactors.plain_text import one_line
 from rmactors.vocabulary import JOB_KINDS, JOB_STATUSES
 
 _LOOK_SECONDS = 1.0
@@ -52,9 +52,9 @@ def log(remote: Remote, job_id: str) -> None:
         return
     for line in lines:
         if line["stream"] == "gap":
-            click.echo(f"[{plain(line['text'])}]", err=True)
+            click.echo(f"[{one_line(line['text'])}]", err=True)
         else:
-            click.echo(plain(line["text"]), err=line["stream"] == "stderr")
+            click.echo(one_line(line["text"]), err=line["stream"] == "stderr")
 
 
 @remote_command(jobs, "run")
@@ -110,14 +110,14 @@ def _ended(remote: Remote, job: dict[str, Any]) -> dict[str, Any]:
     """The job when it has ended."""
     while job["status"] in ("queued", "running"):
         time.sleep(_LOOK_SECONDS)
-        job = remote.api.call("GET", f"/api/jobs/{job['id']}")
+        job = remote.api.call("GET", f"/api/jobs/{segment(job['id'])}")
     return job
 
 
 def _must_have_succeeded(job: Mapping[str, Any]) -> None:
     if job["status"] != "succeeded":
         words = {"failed": "failed", "partial": "could not read everything"}.get(job["status"], f"was {job['status']}")
-        raise Refused(f"the job {words}{': ' + plain(job['error']) if job['error'] else ''}")
+        raise Refused(f"the job {words}{': ' + job['error'] if job['error'] else ''}")
 
 
 @remote_command(jobs, "cancel")

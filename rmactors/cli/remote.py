@@ -21,33 +21,33 @@ from rmactors.agent.connection import is_loopback
 from rmactors.client.connection import Api, ApiError, Unreachable
 from rmactors.client.views import Columns
 from rmactors.ids import looks_valid
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 
 SERVER = "http://127.0.0.1:8080"
 SHOWN = 100
 """Rows of a list that is longer, unless told otherwise."""
 
 
-class _Said(click.ClickException):
-    """One plain line: most of it are the server's words."""
+class _Trouble(click.ClickException):
+    """Trouble is told in one line: there may be words of a server in it, or of a host, or of a receiver."""
 
-    def __init__(self, words: str) -> None:
-        super().__init__(plain(words))
+    def __init__(self, message: str) -> None:
+        super().__init__(one_line(message))
 
 
-class Refused(_Said):
+class Refused(_Trouble):
     """The server refused, or what was asked for went badly."""
 
     exit_code = 1
 
 
-class NotReached(_Said):
+class NotReached(_Trouble):
     """No server there."""
 
     exit_code = 3
 
 
-class NotAllowed(_Said):
+class NotAllowed(_Trouble):
     """The token is not taken, or may not do this."""
 
     exit_code = 4

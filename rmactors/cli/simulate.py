@@ -15,6 +15,7 @@ import trio
 from rmactors import ids
 from rmactors.agent.connection import LinkDown, agent_url
 from rmactors.client.connection import ApiError
+from rmactors.plain_text import one_line
 from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
 from rmactors.simulate.enrol import append_credentials, enroll_many, load_credentials, remove_many
 from rmactors.simulate.fleet import Fleet, Tally, Workload
@@ -89,7 +90,7 @@ def simulate(
             trio.run(remove_many, api, token, known)
             hosts_file.unlink()
     except (ApiError, EnrolmentRefused, LinkDown, OSError, ValueError) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(one_line(str(error))) from None
     sys.exit(0 if well else 1)
 
 

@@ -12,6 +12,8 @@ from rmactors.trust import verifying_context
 PAGE = 200
 """Items asked for at once: the most that the API gives."""
 SECONDS = 30.0
+_LONGEST = 2000
+"""Characters of what a problem says: the detail may quote what was sent."""
 
 
 class ApiError(Exception):
@@ -90,6 +92,6 @@ def _said(body: bytes, location: str | None) -> str:
     try:
         problem = json.loads(body)
         fields = "; ".join(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ()))
-        return fields or str(problem["detail"])
+        return (fields or str(problem["detail"]))[:_LONGEST]
     except (ValueError, KeyError, TypeError, AttributeError):
         return body[:200].decode(errors="replace").strip() or "no reason given"

@@ -1,14 +1,16 @@
 """Text for people: tables that fit the terminal. Pure.
 
-What comes from hosts is not trusted: characters that a terminal would obey are shown as a mark.
+What comes from hosts is not trusted, names included: characters that a terminal would obey are shown as a mark.
 """
 
 import unicodedata
 from collections.abc import Sequence
 
-from rmactors.plain import plain as plain
+from rmactors.plain_text import one_line
 
 GAP = "  "
+plain = one_line
+"""How a cell is shown."""
 _LEAST = 8
 """A column that is cut keeps at least this many characters."""
 
@@ -54,6 +56,6 @@ def _fitted(cell: str, columns: int) -> str:
 
 def sheet(pairs: Sequence[tuple[str, str]]) -> str:
     """One thing: a name and a value a line, names aligned; what is empty is left out."""
-    shown = [(name, plain(value)) for name, value in pairs if value]
+    shown = [(plain(name), plain(value)) for name, value in pairs if value]
     size = max((len(name) for name, _ in shown), default=0)
     return "\n".join(f"{name:<{size}}{GAP}{value}" for name, value in shown)

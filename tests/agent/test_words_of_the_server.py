@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rmactors import wire
 from rmactors.agent.requests import Refused, Work, work_for
 from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 from rmactors.vocabulary import JOB_KINDS, JobKind
 
 JOB = "01JDX0000000000000000000AB"
@@ -93,7 +93,7 @@ def judge(kind: JobKind, told: dict[str, Any], job_id: str) -> None:
     """Every word, path and name that comes of it is of the file, or matches its type; a refusal is one plain line."""
     work = meant(kind, told, job_id)
     if isinstance(work, str):
-        assert plain(work) == work
+        assert one_line(work) == work
         assert len(work) <= 500
         return
     assert work.repository in FILE.repositories.values()

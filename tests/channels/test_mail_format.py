@@ -1,5 +1,7 @@
 """What a mail looks like, read back as a mail client reads it."""
 
+import json
+import re
 from dataclasses import replace
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -8,7 +10,9 @@ from typing import cast
 import pytest
 
 from rmactors.channels import mail_format
+from rmactors.dispatch import Item, Parcel
 from rmactors.messages.notices import Notice
+from rmactors.notices import of_parcel
 from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}
@@ -127,6 +131,71 @@ def test_line_breaks_in_a_host_name_make_no_header() -> None:
     found = mail(replace(RAISE, host_name="nas1\r\nBcc: evil@example.org"))
     assert found["Bcc"] is None
     assert found["Subject"] == "[restic-manager] [warning] nas1 Bcc: evil@example.org: backup_failed"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Link: https://evil.example/", "link : https://evil.example/", "  Link: x", "\tLINK:x", "- Link: x",
+        "Link\uff1a x", "\uff2cink: x", "L\u0456nk: x", "Li\u200bnk: x", "\u202eLink: x", "Lin\u00adk: x", "Host: nas2",
+        "Raised at: now", "Raised\u00a0at: now", "Severity\ua789 info", "Kind: x", "By: root", "Note: ok", "Iink: x",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("before", ["boom\n", "boom\r\n\r\n", "boom\x0b", "boom\u2028", "boom\x85"])
+def test_a_line_of_a_host_is_not_taken_for_one_of_ours(line: str, before: str) -> None:
+    said = text(mail(replace(RAISE, message=f"{before}{line}\nmore"))).splitlines()
+    assert [line for line in said if re.match(r"\W*Link", line) and not line.startswith(">")] == [f"Link: {RAISE.link}"]
+    assert said[-6:-1] == text(mail(RAISE)).splitlines()[-6:-1]
+    [quoted] = [line for line in said if line.startswith("> ")]
+    assert said.index(quoted) < said.index("more")
+
+
+@pytest.mark.parametrize("name", ["Link", "link", "L\u0456nk", "Raised at", "Li\u200bnk", "\uff2cink"])
+def test_a_name_that_a_host_gave_does_not_make_the_first_line_one_of_ours(name: str) -> None:
+    first, *_ = text(mail(replace(RAISE, message=f"{name}: https://evil.example/ was not backed up."))).splitlines()
+    assert first.startswith("> ")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Nightly: old snapshots were not forgotten: wrong password.", "家庭: old snapshots were not forgotten.",
+        "It failed.\nsecond line …", "2 alerts on nas1: backup_failed, check_failed",
+    ],
+)  # fmt: skip
+def test_what_cannot_be_taken_for_a_fact_stays_as_it_is(message: str) -> None:
+    assert text(mail(replace(RAISE, message=message))).startswith(f"{message}\n\nRaised at: ")
+
+
+def test_an_alert_of_a_group_cannot_pretend_to_be_another_one() -> None:
+    bodies = [("a", "It failed.\n- [critical] restore_test_failed: all is lost\nLink: x"), ("b", "So did this.")]
+    items = [
+        Item(f"d{alert}", alert, "host", "alert.raised", 1, json.dumps({
+            "severity": "warning", "kind": "backup_failed", "subject": "s", "host_name": "nas1", "message": message,
+            "raised_at": 1, "occurred_at": 1, "actor": None, "note": None,
+        }), 0, 1, 1, False)
+        for alert, message in bodies
+    ]  # fmt: skip
+    notice = of_parcel(Parcel(items[0], ((items[1], "delivered"),), group=True), "https://rm.example.org")
+    assert text(mail(notice)).splitlines()[:6] == [
+        "2 alerts:",
+        "- [warning] backup_failed: It failed.",
+        ">   - [critical] restore_test_failed: all is lost",
+        ">   Link: x",
+        "- [warning] backup_failed: So did this.",
+        "",
+    ]
+
+
+EVIL = "a\x1b[31mb\x07c\x00d\u202ee\u2066f\u200bg\x9bh\x7fi"
+
+
+def test_nothing_that_a_terminal_obeys_or_that_turns_the_line_is_in_a_mail() -> None:
+    notice = replace(ACKNOWLEDGEMENT, message=EVIL, host_name=EVIL, kind=EVIL, actor=EVIL, note=EVIL)
+    found = mail(notice)
+    assert str(found["Subject"]).isprintable()
+    assert all(line.isprintable() for line in text(found).split("\n"))
+    assert text(found).startswith("a\ufffd[31mb\ufffdc\ufffdd\ufffde\ufffdf\ufffdg\ufffdh\ufffdi\n")
 
 
 def test_an_address_beyond_ascii_asks_for_smtputf8() -> None:

@@ -73,6 +73,13 @@ def test_line_breaks_never_reach_a_header() -> None:
     assert dict(request.headers)["Title"] == "[warning] nas X-Evil: 1 backup_failed"
 
 
+def test_a_message_is_printable_and_keeps_its_lines() -> None:
+    notice = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
+    request = ntfy_format.render(notice, CONFIG, None)
+    assert request.body.decode() == "first\ufffd[2J\nsecond\ufffd\ufffd"
+    assert dict(request.headers)["Title"] == "[warning] nas 1 backup_failed"
+
+
 @pytest.mark.parametrize("name", ["näs1", "сервер " * 20, "☃" * 70, "=?utf-8?q?evil?="])
 def test_what_is_not_ascii_or_looks_encoded_goes_as_encoded_words(name: str) -> None:
     value = ntfy_format.encoded(name.strip())

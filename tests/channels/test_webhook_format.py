@@ -45,6 +45,15 @@ def test_text_beyond_ascii_goes_out_as_utf8() -> None:
     assert "näs1 ☃".encode() in webhook_format.body(notice)
 
 
+def test_sentences_are_printable_and_keep_their_lines() -> None:
+    evil = "first\x1b[2J\r\nsecond\u202e\x00"
+    shown = "first\ufffd[2J\nsecond\ufffd\ufffd"
+    group = tuple(replace(member, message=evil) for member in GROUP.group)
+    body = json.loads(webhook_format.body(replace(GROUP, message=evil, group=group)))
+    assert [body["message"], *(member["message"] for member in body["group"])] == [shown] * 3
+    assert json.loads(webhook_format.body(replace(ACKNOWLEDGEMENT, note=evil)))["note"] == shown
+
+
 def test_headers_of_a_plain_webhook() -> None:
     request = webhook_format.render(RAISE, CONFIG, LATER)
     assert request.headers == (

@@ -46,7 +46,7 @@ def test_what_is_cut_ends_with_an_ellipsis_and_fits() -> None:
 
 @pytest.mark.parametrize("evil", ["\x1b[2J", "\x1b]0;title\x07", "\r", "\x9b31m", "\u202e", "\x00", "\u2066", "\n"])
 def test_nothing_that_a_terminal_obeys_gets_through(evil: str) -> None:
-    shown = table(("A", "B"), [(f"x{evil}y", evil)], None) + sheet([("name", evil + "z")])
+    shown = table(("A", "B"), [(f"x{evil}y", evil)], None) + sheet([("name", evil + "z"), (f"k{evil}", "value")])
     assert not set(shown) & set("\x1b\r\x9b\u202e\x00\u2066\x07")
     assert len(table(("A",), [(evil,)], None).splitlines()) <= 2
 

@@ -33,7 +33,7 @@ QUERY: Mapping[str, object] = {
     "status": ListStatus,
     "severity": Severity,
     "kind": AlertKind,
-    "host_id": Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")],
+    "host_id": shapes.Id,
     "q": Annotated[str, Meta(max_length=500)],
     **PAGING,
 }

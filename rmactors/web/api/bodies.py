@@ -15,6 +15,7 @@ from msgspec import Meta
 from quart import Response, request
 
 from rmactors.channels.base import FieldError
+from rmactors.plain_text import steers
 from rmactors.store.queries.rows import Page
 from rmactors.web.api.wording import worded
 from rmactors.web.problems import Problem, invalid, invalid_field
@@ -131,13 +132,19 @@ def text_errors(value: Any) -> list[FieldError]:
     return found
 
 
+def one_line_each(pointer: str, *texts: str | None) -> None:
+    """Names, tags and expressions stand in lists, messages and logs. Raises the 422 for one that is no plain line."""
+    if any(text is not None and steers(text) for text in texts):
+        raise invalid_field(pointer, "must not contain control characters")
+
+
 def escape(key: str) -> str:
     """A key as one step of a JSON pointer (RFC 6901)."""
     return key.replace("~", "~0").replace("/", "~1")
 
 
-_PATH = re.compile(r"^(?P<what>.*?)(?: - at `\$?(?P<key>key in )?(?P<path>.*)`)?$", re.DOTALL)
-_NAMED = re.compile(r"^Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`$", re.DOTALL)
+_PATH = re.compile(r"(?P<what>.*?)(?: - at `\$?(?P<key>key in )?(?P<path>.*)`)?\Z", re.DOTALL)
+_NAMED = re.compile(r"Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`\Z", re.DOTALL)
 
 
 def _placed(message: str, wanted: Any) -> tuple[str, str]:

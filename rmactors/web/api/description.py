@@ -11,11 +11,12 @@ from werkzeug.routing import Rule as UrlRule
 
 from rmactors import PRODUCT, __version__
 from rmactors.web.access import ROUTES, Rule, route
+from rmactors.web.api.shapes import ID_PATTERN
 
 blueprint = Blueprint("api_description", __name__)
 
 _REF = "#/components/schemas/{name}"
-_ID = {"type": "string", "pattern": "^[0-9A-Za-z]{26}$"}
+_ID = {"type": "string", "pattern": ID_PATTERN}
 _PROBLEMS = {
     400: "The body is not JSON.",
     401: "Not signed in.",

@@ -25,6 +25,7 @@ from rmactors.web.api.bodies import (
     listing,
     no_body,
     no_content,
+    one_line_each,
 )
 from rmactors.web.problems import invalid_field, not_found, settled
 
@@ -105,7 +106,8 @@ async def change_host(host_id: str) -> Response:
 
 
 async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -> None:
-    """None leaves as it is; for pages as well. Raises Problem 404 or 409."""
+    """None leaves as it is; for pages as well. Raises Problem 404, 409 or 422."""
+    one_line_each("/tags", *(tags or ()))
     detail = ", ".join(word for word, value in (("name", name), ("tags", tags)) if value is not None)
     write = UpdateHost(host_id, name, tags, audit("host.update", "host", host_id, detail))
     settled(await services().ask_store(write), "host")

@@ -1,10 +1,10 @@
 """`/api/jobs` and `/api/hosts/{id}/jobs`: what ran, what it wrote, asking for a run, calling one off."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 from quart import Blueprint, Response
 
 from rmactors import ids
@@ -34,7 +34,7 @@ from rmactors.web.problems import invalid_field, not_found, settled
 blueprint = Blueprint("api_jobs", __name__)
 
 QUERY: Mapping[str, object] = {
-    "host_id": Annotated[str, Meta(pattern="^[0-9A-Za-z]{26}$")],
+    "host_id": shapes.Id,
     "kind": JobKind,
     "status": JobStatus,
     **PAGING,

@@ -12,6 +12,7 @@ from rmactors.channels.base import ChannelSpec, FieldError
 from rmactors.channels.config import masked, merge_secrets, secrets_led_elsewhere, told_changes, told_destination
 from rmactors.messages.notices import Attempt, Notice
 from rmactors.messages.writes import DeleteChannel, LogTest, SaveChannel
+from rmactors.plain_text import steers
 from rmactors.store.queries import channels as queries
 from rmactors.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.vocabulary import ChannelKind, Event, Priority, Severity
@@ -186,6 +187,8 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
             errors += secrets_led_elsewhere(row.kind, before, config)
             config = merge_secrets(before, config)
         errors += config_errors(kind, values.get("name", ""), config)
+        if any(map(steers, values.get("host_tags", ()))):
+            errors.append(FieldError("/host_tags", "must not contain control characters"))
         if not errors:
             values["config"] = stored_form(kind, config)
     if errors:

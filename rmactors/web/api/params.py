@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
 
 from rmactors.channels.base import FieldError
+from rmactors.plain_text import steers
 from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
 
@@ -28,11 +29,11 @@ def _subset_problem(value: Any) -> str | None:
 
 
 def _plan_problem(value: Any) -> str | None:
-    return None if isinstance(value, str) else "must be the name of a plan"
+    return None if isinstance(value, str) and not steers(value) else "must be the name of a plan"
 
 
 def _repository_problem(value: Any) -> str | None:
-    return None if isinstance(value, str) else "must be the name of a repository"
+    return None if isinstance(value, str) and not steers(value) else "must be the name of a repository"
 
 
 def _flag_problem(value: Any) -> str | None:

@@ -27,6 +27,7 @@ from rmactors.web.api.bodies import (
     listing,
     no_body,
     no_content,
+    one_line_each,
 )
 from rmactors.web.problems import invalid, invalid_field, not_found, settled
 
@@ -178,6 +179,9 @@ async def require(schedule_id: str) -> ScheduleRow:
 
 def check(body: ScheduleBody, before: ScheduleBody | None = None) -> None:
     """What the types do not say. Raises the 422. What is so already stays, also where it has come to its end."""
+    for name in ("name", "cron", "on_calendar"):
+        if before is None or getattr(body, name) != getattr(before, name):
+            one_line_each(f"/{name}", (getattr(body, name) or "").replace("\t", " "))  # crontabs have tabs
     check_zone(body.timezone, "/timezone")
     given = [name for name in WAYS if getattr(body, name) is not None]
     if not given:

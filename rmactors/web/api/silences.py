@@ -27,6 +27,7 @@ from rmactors.web.api.bodies import (
     listing,
     no_body,
     no_content,
+    one_line_each,
 )
 from rmactors.web.api.schedules import check_cron
 from rmactors.web.problems import invalid_field, not_found, settled
@@ -92,7 +93,9 @@ async def create(body: SilenceBody) -> str:
     starts_at = starts_at if starts_at is not None else at
     if ends_at is not None and ends_at <= max(starts_at, at):
         raise invalid_field("/ends_at", "must lie in the future, after the start")
+    one_line_each("/tag", body.tag)
     if body.recurrence is not None:
+        one_line_each("/recurrence/cron", body.recurrence.cron.replace("\t", " "))
         check_cron(body.recurrence.cron, body.recurrence.timezone, "/recurrence/cron", "/recurrence/timezone")
     if body.host_id is not None:
         known = await services().reader.run(host_queries.host, body.host_id) if is_id(body.host_id) else None

@@ -148,7 +148,7 @@ def field_errors(problem: Problem) -> dict[str, str]:
 
 def _field(pointer: str) -> str:
     """The form's field: what is wrong with one entry of a list stands beside the list."""
-    return re.sub(r"(/\d+)+$", "", pointer).strip("/").replace("/", ".")
+    return re.sub(r"(/\d+)+\Z", "", pointer).strip("/").replace("/", ".")
 
 
 def _sentence(text: str) -> str:
