@@ -83,9 +83,12 @@ def test_whatever_is_ordered_restic_gets_words_of_the_file_or_what_a_type_allows
 @given(st.sampled_from(JOB_KINDS), params)
 def test_a_schedule_says_no_more_than_an_order(kind: str, given_params: dict[str, Any]) -> None:
     schedule = {"id": JOB, "name": "x", "kind": kind, "cron": "@daily", "params": given_params}
-    heard = wire.decode_from_server(json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": [schedule]}))
-    assert isinstance(heard, wire.Schedules)
-    for told in heard.schedules:
+    heard = wire.hear_from_server(json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": [schedule]}))
+    if heard.frame is None:  # Python writes numbers that JSON does not have
+        assert heard.fault
+        return
+    assert isinstance(heard.frame, wire.Schedules)
+    for told in heard.frame.schedules:
         judge(told.kind, told.params, JOB)
 
 

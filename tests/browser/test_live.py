@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, Route, expect
 from tests.browser.conftest import Site, Visit, Visitor
 
 SPARE_ALERTS = 5
-SOON = 10_000
+SOON = 20_000
 """Milliseconds: on a slow machine too, long before a page would ask by itself."""
 
 
@@ -133,6 +133,15 @@ def update(page: Page, answer: str) -> None:
     with page.expect_response(answer):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
     expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+
+
+def test_the_keyboard_stays_where_it_is_while_the_page_updates(site: Site, visit: Visit) -> None:
+    page = visit("operator").open("/alerts")
+    wait_until_listening(page)
+    button = page.locator(f"#alert-{site.past.alerts['check']}").get_by_role("button", name="Resolve")
+    button.focus()
+    update(page, "**/alerts")
+    expect(button).to_be_focused()
 
 
 def test_a_link_is_followed_although_its_page_updates_while_it_is_pressed(site: Site, visit: Visit) -> None:

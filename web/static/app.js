@@ -158,10 +158,24 @@ setInterval(() => {
 
 // ---- what is typed and ticked survives an update -------------------------------------------------------------
 
+const FOCUSABLE = "a[href], button, input, select, textarea, summary";
 let kept = null;
 let late = false; // an update was put off
 let pressed = null; // what a pointer or the space bar holds down
 let swapOwed = false; // an update came under it
+
+// Where the keyboard is: by its own id, or by its place in the nearest part that has one.
+function placeOf(element) {
+  const around = element.closest("[id]");
+  return { around: around.id, at: around === element ? -1 : [...around.querySelectorAll(FOCUSABLE)].indexOf(element), like: lookOf(element) };
+}
+function lookOf(element) { return `${element.tagName} ${element.name ?? ""} ${element.textContent.trim()}`; }
+function elementAt(place) {
+  const around = document.getElementById(place.around);
+  if (!around || place.at < 0) return around;
+  const found = around.querySelectorAll(FOCUSABLE)[place.at];
+  return found && lookOf(found) === place.like ? found : null;
+}
 
 // A press and its release make a click only where both find the same element: no part is replaced in between.
 function press(event) { pressed = event.target; }
@@ -191,7 +205,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     typed: [...target.querySelectorAll("input[type=text][id], input[type=search][id], textarea[id]")]
       .filter((each) => each.value !== each.defaultValue)
       .map((each) => [each.id, each.value]),
-    focus: active && target.contains(active) ? active.id : "",
+    focus: active && target.contains(active) ? placeOf(active) : null,
     caret: active && target.contains(active) ? active.selectionStart : null,
     current: target.querySelector(".current")?.id,
     bottom: [...target.querySelectorAll("[data-follow]")].every((each) => each.scrollHeight - each.scrollTop - each.clientHeight < 40),
@@ -207,7 +221,7 @@ document.addEventListener("htmx:afterSwap", () => {
   was.ticked.forEach((id) => { const box = document.getElementById(id); if (box) box.checked = true; });
   was.typed.forEach(([id, value]) => { const field = document.getElementById(id); if (field) field.value = value; });
   if (was.current) document.getElementById(was.current)?.classList.add("current");
-  const focus = was.focus && document.getElementById(was.focus);
+  const focus = was.focus && elementAt(was.focus);
   if (focus) {
     focus.focus({ preventScroll: true });
     if (was.caret !== null && focus.setSelectionRange && /^(text|search)$|textarea/.test(focus.type)) focus.setSelectionRange(was.caret, was.caret);
