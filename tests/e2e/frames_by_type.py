@@ -13,7 +13,8 @@ from msgspec import inspect
 from rmactors import ids, wire
 
 JOBS: Final = tuple(ids.new() for _ in range(12))
-"""The jobs that frames speak of: few, so that one frame meets what another has left."""
+"""Jobs that run, of which progress and lines of logs tell. Each report is of a job of its own: one ends only once."""
+OF_RUNNING_JOBS: Final = {"job_progress", "job_log"}
 NOW: Final = '"2026-11-28T12:00:00Z"'
 
 TEXTS: Final = (
@@ -78,7 +79,7 @@ def one_odd_field() -> Iterator[str]:
         for field, kind in fields.items():
             for value in _odd_values(kind):
                 number += 1
-                job = JOBS[number % len(JOBS)]
+                job = JOBS[number % len(JOBS)] if tag in OF_RUNNING_JOBS else ids.new()
                 whole = {name: plain(each) for name, each in fields.items()}
                 whole |= {"seq": str(number)} if "seq" in fields else {}
                 whole |= {"job_id": json.dumps(job)} if "job_id" in fields else {}
@@ -162,5 +163,7 @@ def any_frame() -> st.SearchStrategy[str]:
     for _name, tag, fields in frames():
         values: dict[str, Any] = {"type": st.just(json.dumps(tag))}
         values |= {name: any_value(kind) for name, kind in fields.items()}
+        if "job_id" in fields and tag not in OF_RUNNING_JOBS:
+            values["job_id"] = st.builds(ids.new).map(json.dumps)
         kinds.append(st.fixed_dictionaries(values).map(_object))
     return st.one_of(*kinds)
