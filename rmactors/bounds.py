@@ -39,13 +39,13 @@ def name(value: str) -> str:
     return cut(_NOT_IN_NAMES.sub(_INSTEAD, value[: NAME + 1]), NAME)
 
 
-def text(value: str) -> str:
+def text(value: str, most: int = TEXT) -> str:
     """At most 2,000 characters, in lines."""
-    if len(value) <= TEXT and value.isprintable():
+    if len(value) <= most and value.isprintable():
         return value
     if "\r" in value:
         value = value.replace("\r\n", "\n").replace("\r", "\n")
-    return cut(_NOT_IN_TEXTS.sub(_INSTEAD, value[: TEXT + 1]), TEXT)
+    return cut(_NOT_IN_TEXTS.sub(_INSTEAD, value[: most + 1]), most)
 
 
 def line(value: str) -> str:

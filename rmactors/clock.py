@@ -25,9 +25,14 @@ def seconds(value: float) -> int:
     return round(value * SECOND)
 
 
+_FIRST = (datetime(1000, 1, 2, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+_LAST = (datetime(9999, 12, 30, tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
 def to_datetime(micros: int) -> datetime:
-    """Microseconds as an aware UTC datetime."""
-    return _EPOCH + timedelta(microseconds=micros)
+    """Microseconds as an aware UTC datetime. Beyond what has a date in every zone, it is the first or the last of them:
+    a time that nobody can show must not be the end of a page."""
+    return _EPOCH + timedelta(microseconds=_FIRST if micros < _FIRST else _LAST if micros > _LAST else micros)
 
 
 def from_datetime(value: datetime) -> int:
@@ -39,7 +44,8 @@ def from_datetime(value: datetime) -> int:
 
 def to_rfc3339(micros: int) -> str:
     """Microseconds as RFC 3339 in UTC with `Z`, with milliseconds: `2026-11-23T03:00:12.345Z`."""
-    return to_datetime(micros).strftime("%Y-%m-%dT%H:%M:%S.") + f"{micros // 1000 % 1000:03d}Z"
+    at = to_datetime(micros)
+    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
 
 
 def from_rfc3339(text: str) -> int:

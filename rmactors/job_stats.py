@@ -5,7 +5,7 @@ two sides of a comparison, which become flat.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
@@ -23,7 +23,7 @@ PATHS: Final = 10
 """Snapshots that are kept of a list, the newest, and paths of each."""
 REMARKS: Final = frozenset({"warning", "unknown_schedule"})
 """Words to the operator, which are cut where others are left out."""
-_SIDES: Final = ("added", "removed")
+SIDES: Final = ("added", "removed")
 _NAMED: Final = 3
 
 Value = bool | int | float | str | None
@@ -48,10 +48,11 @@ class Snapshot(msgspec.Struct, omit_defaults=True):
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """`values` are numbers, yes or no, and texts by name (and `snapshots`, where it was a list of those); `left_out`
-    are the names of what did not fit."""
+    are the names of what did not fit. `as_sent`: nothing of it was changed."""
 
     values: dict[str, Any]
     left_out: tuple[str, ...] = ()
+    as_sent: bool = field(default=False, compare=False)
 
     @property
     def text(self) -> str:
@@ -80,7 +81,7 @@ def fit(text: str | bytes, kind: str | None = None) -> Fitted:
             return Fitted({}, ("all of them",))
     else:
         if len(found) <= KEYS and all(map(_fits_as_it_is, found, found.values())):
-            return Fitted(found)
+            return Fitted(found, as_sent=True)
     values: dict[str, Any] = {}
     left_out: list[str] = []
     for name, value in found.items():
@@ -124,8 +125,8 @@ def _fit_raw(name: str, raw: bytes, kind: str | None) -> dict[str, Any] | None:
     """Of an object that has something strange in it, this value by itself. None for what does not fit."""
     try:
         if name == "snapshots" and kind in (None, "snapshots") and raw[:1] == b"[":
-            return {name: [_snapshot(each) for each in _list.decode(raw)[-SNAPSHOTS:]]}
-        if name in _SIDES and kind in (None, "diff") and raw[:1] == b"{":
+            return {name: [msgspec.to_builtins(_snapshot(each)) for each in _list.decode(raw)[-SNAPSHOTS:]]}
+        if name in SIDES and kind in (None, "diff") and raw[:1] == b"{":
             side = {f"{name}_{part}": _fit("", value) for part, value in _side.decode(raw).items()}
             return {part: value for part, value in side.items() if value is not None}
         plain = _one.decode(raw)

@@ -3,9 +3,12 @@
 from typing import Literal
 
 from rmactors import clock
+from rmactors.bounds import cut
 from rmactors.vocabulary import JobEnd, JobKind, Reason
 from rmactors.zones import zone as zone_of
 
+_BEGAN = 300
+"""Characters of why failures began: the error that is told besides has 2,000 of its own."""
 _NOT_DONE: dict[JobKind, str] = {
     "backup": "was not backed up",
     "forget": "old snapshots were not forgotten",
@@ -70,7 +73,7 @@ def failed(
     """
     name = label or _NAMELESS.get(kind, "This host")
     what = "was only partly backed up" if (kind, status) == ("backup", "partial") else _NOT_DONE[kind]
-    first = f" It began on {day_and_time(began[0], zone)}: {_ended(began[1])}" if began is not None else ""
+    first = f" It began on {day_and_time(began[0], zone)}: {_ended(cut(began[1], _BEGAN))}" if began is not None else ""
     last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
     return f"{name}{':' if kind == 'forget' else ''} {what}: {_ended(why(reason, error, exit_code))}{first} {last}"
 

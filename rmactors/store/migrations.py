@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rmactors import clock
 from rmactors.files import folder
+from rmactors.store import cleaning
 
 
 class MigrationError(Exception):
@@ -24,6 +25,7 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
             f"the database has migration {unknown[-1]:04d}, which this version does not know: it was written by a newer"
             " version. Install that version again, or restore a backup made before the upgrade."
         )
+    cleaning.register(connection)
     applied = []
     for path in waiting:
         number = int(path.name[:4])

@@ -1,5 +1,6 @@
 """Forward-only migrations on real files."""
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from rmactors import reports
+from rmactors.files import folder
 from rmactors.store.migrations import MigrationError, migrate, statements
 from rmactors.store.writer import LOG_BYTES, connect
 
@@ -102,3 +105,92 @@ def test_the_log_beside_the_database_is_cut_back_after_a_reader_held_it(
         connection.execute("INSERT INTO facts VALUES (?, 'small')", (f"f{number}",))
     assert log.stat().st_size <= limit
     reader.close()
+
+
+def without_limits(tmp_path: Path, connection: sqlite3.Connection) -> None:
+    """The schema as it was before there were any, with a host and what hangs on it."""
+    old = tmp_path / "old"
+    old.mkdir()
+    for path in sorted(folder("schema").glob("000[1-4]_*.sql")):
+        (old / path.name).write_bytes(path.read_bytes())
+    migrate(connection, old)
+    connection.execute(
+        "INSERT INTO hosts (id, name, name_key, hostname, os, arch, agent_version, restic_version, plans, enrolled_at)"
+        " VALUES ('H', 'nas', 'nas', 'n' || char(0), 'o', 'a', ?, ?, ?, 0)",
+        ("v" * 900, "0.18.0", json.dumps([{"name": "p" * 300, "sources": ["/s"] * 300}, 7] * 300)),
+    )
+
+
+def test_what_was_stored_before_there_were_limits_is_brought_within_them(
+    tmp_path: Path, connection: sqlite3.Connection
+) -> None:
+    without_limits(tmp_path, connection)
+    odd = '{"files_new": 3, "total_bytes_processed": ' + "1" * 401 + ', "n": 1e999, "long": ' + "2" * 5000 + "}"
+    job = (
+        "INSERT INTO jobs (id, host_id, kind, plan, subject, status, error, stats, warning, scheduled_for, started_at,"
+        " sort_at) VALUES (?, 'H', 'backup', ?, 'plan:' || ?, 'failed', ?, ?, ?, ?, 7, 7)"
+    )
+    connection.execute(job, ("odd", "a\0b", "a\0b", "e" * 900_000, odd, None, 9 * 10**18))
+    fine = ("fine", "home", "home", "one\ntwo\tthree", '{"n": 1, "m":  2.5}', "as it was", None)
+    connection.execute(job, fine)
+    alert = (
+        "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, pos, created_at, last_seen_at)"
+        " VALUES (?, 'H', 'nas', 'backup_failed', ?, 'warning', ?, 1, 0, 0)"
+    )
+    connection.execute(alert, ("A", "plan:a\0b", "m\0" + "m" * 900_000))
+    connection.execute(alert, ("B", "plan:home", "home was not backed up: no"))
+    connection.execute(
+        "INSERT INTO alert_events (alert_id, pos, at, event, message) VALUES ('A', 1, 0, 'raised', ?)", ("a\0",)
+    )
+    connection.execute("INSERT INTO host_notes VALUES ('N', 'H', 0, 'bad_report', ?)", ("x\x1b[2J",))
+    connection.execute(
+        "INSERT INTO tracks (host_id, kind, subject, version, head) VALUES ('H', 'backup_failed', ?, 1, ?)",
+        (
+            "plan:a\0b",
+            json.dumps({"error": "e\0", "before": None}),
+        ),
+    )
+    before = tuple(connection.execute("SELECT * FROM jobs WHERE id = 'fine'").fetchone())
+
+    assert "0005_limits.sql" in migrate(connection)
+
+    found = connection.execute("SELECT * FROM jobs WHERE id = 'odd'").fetchone()
+    assert (found["plan"], found["subject"], found["error"]) == ("a\ufffdb", "plan:a\ufffdb", "e" * 1999 + "…")
+    assert found["stats"] == '{"files_new":3}'
+    assert found["warning"] == "left out of the job's statistics: total_bytes_processed, n, long"
+    assert found["scheduled_for"] == reports.LATEST
+    assert tuple(connection.execute("SELECT * FROM jobs WHERE id = 'fine'").fetchone()) == before
+    raised = connection.execute("SELECT subject, message FROM alerts ORDER BY id").fetchall()
+    assert raised[0]["subject"] == found["subject"], "it is the same plan still"
+    assert raised[0]["message"] == "m\ufffd" + "m" * 2997 + "…"
+    assert tuple(raised[1]) == ("plan:home", "home was not backed up: no")
+    track = connection.execute("SELECT subject, head FROM tracks").fetchone()
+    assert (track["subject"], json.loads(track["head"])) == (found["subject"], {"error": "e\ufffd", "before": None})
+    assert connection.execute("SELECT message FROM alert_events").fetchone()[0] == "a\ufffd"
+    assert connection.execute("SELECT detail FROM host_notes").fetchone()[0] == "x\ufffd[2J"
+    host = connection.execute("SELECT hostname, agent_version, plans FROM hosts").fetchone()
+    assert (host["hostname"], host["agent_version"]) == ("n\ufffd", "v" * 199 + "…")
+    plans = json.loads(host["plans"])
+    assert len(plans) == 100, "of the first 200 entries, those that are plans"
+    assert (plans[0]["name"], len(plans[0]["sources"])) == ("p" * 199 + "…", 100)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[", "{}", "[" * 100_000, "1" * 5000, '[{"sources": 7, "name": 5}]', "x" * (2 << 20)]
+)
+def test_no_stored_text_stops_the_server_from_being_brought_up(
+    tmp_path: Path, connection: sqlite3.Connection, text: str
+) -> None:
+    without_limits(tmp_path, connection)
+    connection.execute("UPDATE hosts SET plans = ?", (text,))
+    connection.execute(
+        "INSERT INTO jobs (id, host_id, kind, subject, status, stats, sort_at)"
+        " VALUES ('j', 'H', 'x', '', 'failed', ?, 1)",
+        (text,),
+    )
+    connection.execute(
+        "INSERT INTO tracks (host_id, kind, subject, version, head) VALUES ('H', 'x', '', 1, ?)", (text,)
+    )
+    assert "0005_limits.sql" in migrate(connection)
+    assert isinstance(json.loads(connection.execute("SELECT plans FROM hosts").fetchone()[0]), list)
+    assert isinstance(json.loads(connection.execute("SELECT stats FROM jobs").fetchone()[0]), dict)

@@ -123,8 +123,10 @@ def test_neighbouring_lines_of_one_stream_are_one_piece() -> None:
 def test_statistics_survive_whatever_an_agent_sends() -> None:
     assert stats.read("[1, 2") == {}
     assert stats.read("[1]") == {}
-    assert stats.facts(json.dumps({"data_added": 2**70, "snapshot_id": "ab12", "odd": None, "list": [1]})) == [
-        ("Added to the repository", "more than 1000 EB"),
+    assert stats.facts(
+        json.dumps({"data_added": 2**62, "huge": 2**70, "snapshot_id": "ab12", "odd": None, "list": [1]})
+    ) == [
+        ("Added to the repository", "5 EB"),
         ("Snapshot", "ab12"),
     ]
 

@@ -71,7 +71,8 @@ def test_every_name_that_an_agent_sends_has_a_label() -> None:
         ({"added": {"files": 3, "bytes": 1000}}, ("Added: size", "1.0 kB")),
         ({"some_new_number": 7}, ("Some new number", "7")),  # of an agent that is newer than the server
         ({"Restic__speed_bytes": 1000}, ("Restic speed bytes", "1.0 kB")),
-        ({"files_new": 2**65}, ("New files", f"{2**65:,}")),
+        ({"files_new": 2**63}, ("New files", f"{2**63:,}")),
+        ({"added_files": 3}, ("Added: files", "3")),
     ],
 )
 def test_numbers_have_a_name_and_a_unit(given: dict[str, object], shown: tuple[str, str]) -> None:
@@ -89,6 +90,8 @@ def test_numbers_have_a_name_and_a_unit(given: dict[str, object], shown: tuple[s
         {"snapshots": [{"id": "0123"}]},
         {"message_type": "summary"},
         {"list": [1, 2]},
+        {"bytes_total": 10**400},
+        {"deep": {"er": 1}},
     ],
 )
 def test_what_says_nothing_there_is_not_shown(given: dict[str, object]) -> None:

@@ -73,6 +73,8 @@ def jobs(
     return Page(items, (items[-1].sort_at, items[-1].id) if len(rows) > limit else None)
 
 
+TEXT: Final = "substr(text, 1, 1000)"
+"""Of a line as it is shown: older ones may be longer than any that is taken now."""
 BEFORE_THE_FIRST: Final = -1
 """The number that stands before a log's first line."""
 
@@ -81,7 +83,7 @@ def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any,
     """What a job wrote, from the first line on, with a gap wherever numbers are missing."""
     (last,) = after or (BEFORE_THE_FIRST,)
     rows = db.execute(
-        "SELECT line, stream, text FROM job_logs WHERE job_id = ? AND line > ? ORDER BY line LIMIT ?",
+        f"SELECT line, stream, {TEXT} FROM job_logs WHERE job_id = ? AND line > ? ORDER BY line LIMIT ?",
         (job_id, last, limit + 1),
     ).fetchall()
     lines = read(LogLine, rows)

@@ -264,13 +264,20 @@ def sizes(db: sqlite3.Connection, host_id: str, kind: str, subject: str, limit: 
     return read(SizePoint, rows.fetchall()[::-1])
 
 
-def tail(db: sqlite3.Connection, job_id: str, lines: int) -> tuple[list[jobs.LogLine], bool]:
-    """The last lines of a job's output, and whether there are more before them."""
-    rows = db.execute(
-        "SELECT line, stream, text FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?", (job_id, lines + 1)
-    ).fetchall()
-    cut = len(rows) > lines
-    return jobs.with_gaps(read(jobs.LogLine, rows[:lines][::-1]), None if cut else jobs.BEFORE_THE_FIRST), cut
+def tail(db: sqlite3.Connection, job_id: str, lines: int, most: int) -> tuple[list[jobs.LogLine], bool]:
+    """The last lines of a job's output, as many as fit into `most` bytes, and whether there are more before them."""
+    found: list[jobs.LogLine] = []
+    cut = False
+    for line, stream, text in db.execute(
+        f"SELECT line, stream, {jobs.TEXT} FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?",
+        (job_id, lines + 1),
+    ):
+        most -= len(text.encode()) + 1
+        if len(found) == lines or most < 0:
+            cut = True
+            break
+        found.append(jobs.LogLine(line, stream, text))
+    return jobs.with_gaps(found[::-1], None if cut else jobs.BEFORE_THE_FIRST), cut
 
 
 def subject_of(db: sqlite3.Connection, job_id: str) -> str:
@@ -281,7 +288,7 @@ def subject_of(db: sqlite3.Connection, job_id: str) -> str:
 
 def tags_in_use(db: sqlite3.Connection) -> list[str]:
     """For choosing, by name."""
-    rows = db.execute("SELECT tags FROM hosts WHERE deleted_at IS NULL AND tags <> '[]'")
+    rows = db.execute("SELECT tags FROM hosts WHERE deleted_at IS NULL AND tags <> '[]' AND json_valid(tags)")
     return sorted({tag for row in rows for tag in json.loads(row[0])})
 
 

@@ -17,10 +17,10 @@ from rmactors.web.api.bodies import (
     arguments,
     convert,
     cursor_of,
-    cursor_text,
     json_body,
     json_response,
     limit_of,
+    listing,
     one_of,
 )
 from rmactors.web.problems import invalid_field, not_found, settled
@@ -69,11 +69,8 @@ async def list_alerts() -> Response:
     wanted, limit, after = alert_filter(given), limit_of(given), cursor_of(given, (int, int, str))
     page, counts = await services().reader.run(queries.listed, wanted, services().now(), limit, after)
     url = services().settings.public_url
-    return json_response(
-        shapes.AlertListing(
-            [shapes.alert(row, url) for row in page.items], cursor_text(page.after), shapes.alert_counts(counts)
-        )
-    )
+    found = listing(page, lambda row: shapes.alert(row, url))
+    return json_response(shapes.AlertListing(found.items, found.next_cursor, shapes.alert_counts(counts)))
 
 
 @route(blueprint, "/api/alerts/<alert_id>", role="viewer", answer=shapes.AlertWithTimeline)

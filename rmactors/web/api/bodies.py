@@ -8,7 +8,7 @@ import base64
 import binascii
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -17,6 +17,7 @@ from quart import Response, request
 from rmactors.channels.base import FieldError
 from rmactors.plain_text import steers
 from rmactors.store.queries.rows import Page
+from rmactors.web import rows
 from rmactors.web.api.wording import worded
 from rmactors.web.problems import Problem, invalid, invalid_field
 
@@ -216,5 +217,6 @@ def cursor_text(after: tuple[Any, ...] | None) -> str | None:
 
 
 def listing(page: Page[R], shape: Callable[[R], T]) -> Listing[T]:
-    """A page of rows as the API shows it."""
-    return Listing([shape(row) for row in page.items], cursor_text(page.after))
+    """A page of rows as the API shows it. One that cannot be shown has a `problem` instead of what is wrong with it."""
+    items: list[T | dict[str, Any]] = rows.each(page.items, shape, rows.item)
+    return Listing(cast("list[T]", items), cursor_text(page.after))

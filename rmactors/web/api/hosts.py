@@ -81,10 +81,10 @@ async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
 
 @route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=PAGING)
 async def list_hosts() -> Response:
-    """By name."""
+    """By name. A host with long plans has the first of them here, and all of them by itself."""
     given = arguments(*PAGING)
     page = await services().reader.run(queries.host_views, limit_of(given), cursor_of(given, (str, str)))
-    return json_response(listing(page, _shape))
+    return json_response(listing(page, lambda view: _shape(view, whole=False)))
 
 
 @route(blueprint, "/api/hosts/<host_id>", role="viewer", answer=shapes.Host)
@@ -159,5 +159,5 @@ async def require(host_id: str) -> HostView:
     return found
 
 
-def _shape(view: HostView) -> shapes.Host:
-    return shapes.host(view, services().now(), services().settings.offline_after_seconds)
+def _shape(view: HostView, *, whole: bool = True) -> shapes.Host:
+    return shapes.host(view, services().now(), services().settings.offline_after_seconds, whole=whole)

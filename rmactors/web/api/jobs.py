@@ -65,7 +65,7 @@ async def queue_job(host_id: str) -> Response:
     query=QUERY,
 )  # fmt: skip
 async def list_jobs() -> Response:
-    """Newest first."""
+    """Newest first. A job with long statistics has the first of them here, and all of them by itself."""
     given = arguments(*QUERY)
     host_id = given.get("host_id")
     if host_id is not None and not is_id(host_id):
@@ -73,7 +73,7 @@ async def list_jobs() -> Response:
     kind, status = one_of(given, "kind", JOB_KINDS), one_of(given, "status", JOB_STATUSES)
     limit, after = limit_of(given), cursor_of(given, (int, str))
     page = await services().reader.run(queries.jobs, limit, after, host_id, kind, status)
-    return json_response(listing(page, shapes.job))
+    return json_response(listing(page, shapes.listed_job))
 
 
 @route(blueprint, "/api/jobs/<job_id>", role="viewer", answer=shapes.Job)

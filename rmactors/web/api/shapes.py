@@ -29,6 +29,7 @@ from rmactors.vocabulary import (
     ScheduleMode,
     Severity,
 )
+from rmactors.web.api.what_was_sent import first_plans, first_statistics, is_object, json_list, statistics
 
 S = TypeVar("S", bound=Struct)
 
@@ -306,7 +307,12 @@ def alert_counts(counts: Counts) -> AlertCounts:
 
 
 def job(row: JobRow) -> Job:
-    return shaped(Job, row, params=json_object(row.params), stats=json_object(row.stats))
+    return shaped(Job, row, params=json_object(row.params), stats=statistics(row.stats))
+
+
+def listed_job(row: JobRow) -> Job:
+    """Of long statistics, the first."""
+    return shaped(Job, row, params=json_object(row.params), stats=first_statistics(row.stats))
 
 
 def log_line(row: LogLineRow) -> LogLine:
@@ -319,15 +325,16 @@ def schedule(row: ScheduleRow, now: int) -> Schedule:
     return shaped(Schedule, row, params=json_object(row.params), policy_id=None, next_fire_at=next_fire_at)
 
 
-def host(view: HostView, now: int, offline_after_seconds: float) -> Host:
+def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool = True) -> Host:
+    """With `whole` False as a list has it: of long plans and statistics, the first."""
     return shaped(
         Host,
         view.host,
         tags=msgspec.json.decode(view.host.tags),
-        plans=msgspec.json.decode(view.host.plans),
+        plans=json_list(view.host.plans) if whole else first_plans(view.host.plans),
         status=status_of(view.host, now, offline_after_seconds),
         schedules=[schedule(row, now) for row in view.schedules],
-        last_jobs={kind: job(row) for kind, row in view.last_jobs.items()},
+        last_jobs={kind: (job if whole else listed_job)(row) for kind, row in view.last_jobs.items()},
     )
 
 
@@ -365,8 +372,8 @@ def session(row: SessionRow, current: str) -> Session:
 
 
 def json_object(text: str) -> Any:
-    """A stored JSON object, passed on byte for byte: numbers in it may exceed 64 bits."""
-    return Raw(text.encode())
+    """A stored JSON object of an operator's, passed on byte for byte; empty where it is none."""
+    return Raw(text.encode() if text == "{}" or is_object(text) else b"{}")
 
 
 def time(at: int | None) -> str | None:

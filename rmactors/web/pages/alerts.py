@@ -46,7 +46,7 @@ async def alert_detail(alert_id: str) -> Response:
     now = moment()
     entries = await services().reader.run(alert_queries.timeline, row.id)
     job = await services().reader.run(job_queries.job, row.job_id) if row.job_id is not None else None
-    tail = await services().reader.run(queries.tail, job.id, 30) if job is not None else ([], False)
+    tail = await services().reader.run(queries.tail, job.id, 30, 16 << 10) if job is not None else ([], False)
     return await page(
         "alert.html", "alerts", fragments={"alert-detail": "alerts/detail.html"}, alert=views.line(row, now),
         timeline=views.timeline(entries, row, now), job=job, said=tail[0], may_act=actor().may("operator"),

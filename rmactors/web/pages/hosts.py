@@ -12,6 +12,7 @@ from rmactors.store.queries import pages as queries
 from rmactors.store.queries.hosts import HostView
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JOB_KINDS, JobKind
+from rmactors.web import rows
 from rmactors.web.access import actor, route, services
 from rmactors.web.api import hosts as acts
 from rmactors.web.api import jobs as job_acts
@@ -57,9 +58,9 @@ async def arrived() -> Response:
     """Hosts that were enrolled since `since` (microseconds): the part of the page that watches."""
     since = request.args.get("since", "")
     at = int(since) if since.isdigit() and len(since) < 18 else services().now()
-    rows = await services().reader.run(queries.enrolled_since, at)
+    enrolled = await services().reader.run(queries.enrolled_since, at)
     now, silence = moment(), services().settings.offline_after_seconds
-    return await fragment("hosts/arrived.html", since=at, arrived=host.arrivals(rows, now, silence))
+    return await fragment("hosts/arrived.html", since=at, arrived=host.arrivals(enrolled, now, silence))
 
 
 @route(blueprint, "/hosts/<host_id>", role="viewer")
@@ -129,7 +130,9 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
     names = await read(queries.schedule_names, [job.schedule_id for job in recent.items if job.schedule_id])
     last_good, silence = points[-1].at if points else None, services().settings.offline_after_seconds
     view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence, zones.version())
-    lines = [jobs.line(job, {host_id: found.host.name}, names, now) for job in recent.items]
+    lines = rows.each(
+        recent.items, lambda job: jobs.line(job, {host_id: found.host.name}, names, now), rows.line(jobs.JobLine)
+    )
     return await page(
         "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,
         plot=jobs.plot(points, now), legend=strips.legend(), errors=errors, token=token,

@@ -7,6 +7,7 @@ from rmactors.store.queries import pages as queries
 from rmactors.store.queries import schedules as schedule_queries
 from rmactors.store.queries.jobs import JobRow
 from rmactors.vocabulary import JOB_KINDS, JOB_STATUSES
+from rmactors.web import rows
 from rmactors.web.access import actor, is_id, route, services
 from rmactors.web.api import jobs as acts
 from rmactors.web.api.bodies import cursor_text
@@ -18,7 +19,9 @@ from rmactors.web.views import words
 blueprint = Blueprint("jobs", __name__)
 
 _PAGE = 100
-_TAIL = 1000
+_TAIL, _TAIL_BYTES = 1000, 128 << 10
+_MOST, _MOST_BYTES = 30_000, 1 << 20
+"""Lines of a log on a page, and as many with `all=1`: as many as fit into so many bytes. The API has the rest."""
 
 
 @route(blueprint, "/jobs", role="viewer")
@@ -34,7 +37,7 @@ async def job_list() -> Response:
     now = moment()
     return await page(
         "jobs.html", "jobs", fragments={"job-list": "jobs/list.html"},
-        jobs=[views.line(job, hosts, schedules, now) for job in found.items],
+        jobs=rows.each(found.items, lambda job: views.line(job, hosts, schedules, now), rows.line(views.JobLine)),
         more=more_href(cursor_text(found.after)),
         chosen={"host": host or "", "kind": kind or "", "status": status or ""},
         hosts=await read(queries.host_names),
@@ -45,11 +48,12 @@ async def job_list() -> Response:
 
 @route(blueprint, "/jobs/<job_id>", role="viewer")
 async def job_detail(job_id: str) -> Response:
-    """The last thousand lines of its output; `all=1` for all of them."""
+    """The last lines of its output, at most a thousand; `all=1` for as many as a page holds."""
     row = await acts.require(job_id)
     read = services().reader.run
     everything = request.args.get("all") == "1"
-    said, cut = await read(queries.tail, row.id, 200_000 if everything else _TAIL)
+    lines, room = (_MOST, _MOST_BYTES) if everything else (_TAIL, _TAIL_BYTES)
+    said, cut = await read(queries.tail, row.id, lines, room)
     hosts, schedules = await _names([row])
     schedule = await read(schedule_queries.schedule, row.schedule_id) if row.schedule_id else None
     mode = schedule.mode if schedule is not None else None
@@ -61,7 +65,7 @@ async def job_detail(job_id: str) -> Response:
     )
     return await page(
         "job.html", "jobs", fragments={"job-detail": "jobs/detail.html"},
-        job=views.job_page(row, hosts, schedules, now, mode), log=views.log_text(said), cut=cut,
+        job=views.job_page(row, hosts, schedules, now, mode), log=views.log_text(said), cut=cut, everything=everything,
         plot=views.plot(points, now),
         progress=views.progress(services().progress(row.id)) if row.status == "running" else None,
         may_act=actor().may("operator"),
@@ -75,8 +79,8 @@ async def cancel_job(job_id: str) -> Response:
     return await back(f"/jobs/{row.id}")
 
 
-async def _names(rows: list[JobRow]) -> tuple[dict[str, str], dict[str, str]]:
+async def _names(jobs: list[JobRow]) -> tuple[dict[str, str], dict[str, str]]:
     read = services().reader.run
-    hosts = await read(queries.names_of, sorted({row.host_id for row in rows}))
-    schedules = await read(queries.schedule_names, sorted({row.schedule_id for row in rows if row.schedule_id}))
+    hosts = await read(queries.names_of, sorted({row.host_id for row in jobs}))
+    schedules = await read(queries.schedule_names, sorted({row.schedule_id for row in jobs if row.schedule_id}))
     return hosts, schedules

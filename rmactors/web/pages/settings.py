@@ -8,6 +8,7 @@ from rmactors.channels.config import masked
 from rmactors.store.queries import channels as channel_queries
 from rmactors.store.queries.channels import ChannelRow
 from rmactors.vocabulary import CHANNEL_KINDS, ChannelKind
+from rmactors.web import rows
 from rmactors.web.access import actor, is_fresh, is_htmx, route, services
 from rmactors.web.api import notifications as acts
 from rmactors.web.api.notifications import PreviewAnswer, TestResult
@@ -32,7 +33,9 @@ async def settings() -> Response:
 async def channel_list() -> Response:
     found = await services().reader.run(channel_queries.channels, _SHOWN)
     now = moment()
-    lines = [views.line(row, health, masked(open_config(row)), now) for row, health in found.items]
+    lines = rows.each(
+        found.items, lambda pair: views.line(*pair, masked(open_config(pair[0])), now), rows.line(views.ChannelLine)
+    )
     return await page(
         "settings/notifications.html", "settings", fragments={"channel-list": "settings/channel_list.html"},
         channels=lines, kinds=views.KINDS, tab="notifications", may_change=actor().may("admin"),

@@ -6,8 +6,10 @@ from typing import Any, Final, Literal
 from urllib.parse import urlencode
 
 from rmactors import clock
+from rmactors.bounds import cut
 from rmactors.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
 from rmactors.vocabulary import ALERT_KINDS, SEVERITIES
+from rmactors.web import rows as guard
 from rmactors.web.views import words
 from rmactors.web.views.measures import milliseconds, number
 from rmactors.web.views.texts import _, many
@@ -169,14 +171,26 @@ def alert_list(
         q=wanted.q or "",
         status=wanted.status,
         narrowed=narrowed,
-        lines=tuple(line(row, moment) for row in rows),
+        lines=tuple(guard.each(rows, lambda row: listed_line(row, moment), guard.line(AlertLine))),
         empty=None if rows else _empty(wanted.status, narrowed),
         next_href=f"/alerts?{query}{'&' if query else ''}cursor={cursor}" if cursor else None,
     )
 
 
-def line(row: AlertRow, moment: Moment) -> AlertLine:
+LISTED: Final = 500
+"""Characters of a message and of a note in the list; the alert's page has all of them."""
+
+
+def listed_line(row: AlertRow, moment: Moment) -> AlertLine:
     """One alert as the list shows it."""
+    whole = line(row, moment)
+    if max(len(whole.message), len(whole.note)) <= LISTED:
+        return whole
+    return replace(whole, message=cut(whole.message, LISTED), note=cut(whole.note, LISTED))
+
+
+def line(row: AlertRow, moment: Moment) -> AlertLine:
+    """One alert with all that is said of it."""
     unresolved = row.resolved_at is None
     acknowledged = resolved = note = ""
     if row.acknowledged_at is not None and unresolved:
@@ -225,7 +239,7 @@ def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed:
 
 def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) -> list[Entry]:
     """Transitions and attempts as sentences, oldest first, and what is so now at the end."""
-    found = [_entry(entry, row, moment) for entry in entries]
+    found = guard.each(entries, lambda entry: _entry(entry, row, moment), guard.line(Entry))
     if row.resolved_at is None:
         still = moment.now - row.last_seen_at <= STILL_HAPPENING
         seen = _("last seen %s") % moment.ago(row.last_seen_at).words

@@ -11,13 +11,17 @@ from rmactors import clock
 from rmactors.store.queries.hosts import status_of
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.pages import AlertCount, Fleet, SubjectRuns
+from rmactors.web import rows as guard
 from rmactors.web.views import schedules, stats, strips, words
+from rmactors.web.views.measures import within
 from rmactors.web.views.rows import Ended, Scheduled, Watched
 from rmactors.web.views.strips import Strip, Window
 from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time, rough
 from rmactors.web.views.words import State, Tone
 
+_MOST_LOOSE: Final = 20
+"""Strips of plans without a schedule: a host may invent as many as it likes."""
 _NOTHING_KNOWN: Final[Mapping[str, float]] = MappingProxyType({})
 
 
@@ -64,17 +68,20 @@ def host_lines(
     for count in found.alerts:
         counts.setdefault(count.host_id, []).append(count)
     return tuple(
-        _line(
-            view,
-            runs.get(view.host.id, []),
-            counts.get(view.host.id, []),
-            found.running.get(view.host.id),
-            shown,
-            moment,
-            offline_after_seconds,
-            percents,
+        guard.each(
+            found.hosts,
+            lambda view: _line(
+                view,
+                runs.get(view.host.id, []),
+                counts.get(view.host.id, []),
+                found.running.get(view.host.id),
+                shown,
+                moment,
+                offline_after_seconds,
+                percents,
+            ),
+            guard.line(HostLine),
         )
-        for view in found.hosts
     )
 
 
@@ -84,14 +91,14 @@ def strips_of(
     """One for each schedule; of what runs without a schedule, one for each plan that was backed up."""
     found = []
     by_subject = {run.subject: run.runs for run in runs}
+    loose = sorted(subject for subject in by_subject if not subject or subject.startswith("plan:"))  # else a schedule's
     backups = [schedule for schedule in view.schedules if schedule.kind == "backup"]
     for schedule in view.schedules if all_kinds or not backups else backups:
         found.append(strip_of(schedule, by_subject.get(schedule.id, ""), shown, moment))
-    for subject in sorted(by_subject):
-        if not subject or subject.startswith("plan:"):  # else a schedule's
-            name = subject.removeprefix("plan:") or _("backups")
-            past = strips.past(shown, by_subject[subject], frozenset(), moment.now, moment.now)
-            found.append(strips.strip(name, past))
+    for subject in loose[:_MOST_LOOSE]:
+        name = subject.removeprefix("plan:") or _("backups")
+        past = strips.past(shown, by_subject[subject], frozenset(), moment.now, moment.now)
+        found.append(strips.strip(name, past))
     return found
 
 
@@ -161,14 +168,10 @@ def _lede(found: Fleet, moment: Moment) -> str:
         "done": found.backed_up,
         "all": many("%(n)s host", "%(n)s hosts", found.host_count),
     }
-    soonest = min(
-        (
-            (due[0], view.host.name)
-            for view in found.hosts
-            if (due := next_due(view.schedules, moment, backups_only=True))
-        ),
-        default=None,
+    dues = guard.each(
+        found.hosts, lambda view: next_due(view.schedules, moment, backups_only=True), lambda _unshowable: None
     )
+    soonest = min(((due[0], view.host.name) for due, view in zip(dues, found.hosts, strict=True) if due), default=None)
     if soonest is not None:
         text += " " + _("Next: %(host)s, %(when)s.") % {"host": soonest[1], "when": moment.until(soonest[0]).words}
     return text
@@ -219,7 +222,7 @@ def state(
     if running is not None and status in {"online", "reports_only"}:
         far = ""
         if running.id in percents:
-            far = f" · {int(percents[running.id])} %"
+            far = f" · {int(within(percents[running.id], 100) or 0)} %"
         elif running.started_at:
             far = f" · {rough((moment.now - running.started_at) / clock.SECOND)}"
         return State("info", words.doing(running.kind) + far, pulse=True)

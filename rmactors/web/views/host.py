@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
+from rmactors.bounds import NAME, cut
 from rmactors.store.queries.hosts import HostNote, HostRow, HostView, status_of
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.pages import Fleet, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JobStatus
+from rmactors.web import rows as guard
 from rmactors.web.views import fleet, host_health, jobs, schedules, words
 from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.strips import Strip, Window
@@ -96,6 +98,7 @@ class HostPage:
     kinds: tuple[tuple[str, str], ...]
 
 
+_MOST_PLANS, _LONGEST_SOURCES = 200, 500
 _NOTES = {
     "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
     "foreign_job": _("A report about another host's job was refused."),
@@ -154,7 +157,9 @@ def host_page(
         alerts=many("%(n)s open alert", "%(n)s open alerts", open_alerts) if open_alerts else "",
         facts=tuple((name, value) for name, value in _facts(row, moment, tzdata) if value),
         plans=plans,
-        schedules=tuple(schedule_line(schedule, runs, shown, moment) for schedule in view.schedules),
+        schedules=tuple(
+            guard.each(view.schedules, lambda each: schedule_line(each, runs, shown, moment), guard.line(ScheduleLine))
+        ),
         loose_strips=tuple(
             strip
             for strip in fleet.strips_of(view, runs, shown, moment, all_kinds=True)[len(view.schedules) :]
@@ -233,13 +238,17 @@ def _facts(row: HostRow, moment: Moment, tzdata: str) -> list[tuple[str, Time | 
 
 
 def _plans(row: HostRow) -> tuple[PlanLine, ...]:
-    found = json.loads(row.plans)
+    """At most 200, each cut to what a page can hold; the API has all of it."""
+    try:
+        found = json.loads(row.plans)
+    except ValueError:
+        return ()
     return tuple(
         PlanLine(
-            str(plan.get("name", "")),
-            str(plan.get("repository", "")),
-            ", ".join(str(source) for source in plan.get("sources") or []),
+            cut(str(plan.get("name", "")), NAME),
+            cut(str(plan.get("repository", "")), NAME),
+            cut(", ".join(str(source) for source in plan.get("sources") or []), _LONGEST_SOURCES),
         )
-        for plan in found
+        for plan in found[:_MOST_PLANS]
         if isinstance(plan, dict)
     )

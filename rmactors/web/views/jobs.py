@@ -9,7 +9,7 @@ from rmactors.store.queries.jobs import JobRow, LogLine
 from rmactors.store.queries.pages import SizePoint
 from rmactors.vocabulary import JobKind, ScheduleMode
 from rmactors.web.views import snapshots, stats, times, words
-from rmactors.web.views.measures import size
+from rmactors.web.views.measures import size, within
 from rmactors.web.views.snapshots import Snapshots
 from rmactors.web.views.texts import _, many
 from rmactors.web.views.times import Moment, Time
@@ -144,14 +144,15 @@ def progress(frame: JobProgress | None) -> Progress | None:
     """What an agent last said of a running job."""
     if frame is None:
         return None
-    parts = [f"{int(frame.percent)} %"]
-    if frame.bytes_total > 0:
+    percent = int(max(within(frame.percent, 100) or 0, 0))
+    parts = [f"{percent} %"]
+    if (within(frame.bytes_total) or 0) > 0:
         parts.append(_("%(done)s of %(all)s") % {"done": size(frame.bytes_done), "all": size(frame.bytes_total)})
-    if frame.files_total > 0:
-        parts.append(many("%(n)s file", "%(n)s files", frame.files_done))
-    if frame.eta_seconds is not None and frame.eta_seconds > 0:
+    if (within(frame.files_total) or 0) > 0:
+        parts.append(many("%(n)s file", "%(n)s files", int(within(frame.files_done) or 0)))
+    if (within(frame.eta_seconds) or 0) > 0:
         parts.append(_("%s left") % times.rough(frame.eta_seconds))
-    return Progress(min(100, max(0, int(frame.percent))), " · ".join(parts))
+    return Progress(percent, " · ".join(parts))
 
 
 def plot(points: Sequence[SizePoint], moment: Moment) -> Plot | None:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rmactors.store.queries.accounts import AuditRow, SessionRow, TokenRow, UserRow
+from rmactors.web import rows as guard
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment, Time
 from rmactors.web.views.words import State
@@ -112,11 +113,12 @@ def device(user_agent: str) -> str:
 
 
 def audit_lines(rows: Sequence[AuditRow], moment: Moment) -> list[AuditLine]:
-    return [
-        AuditLine(
-            moment.clock_time(row.at), row.actor, row.action, " ".join(filter(None, (row.target_kind, row.target_id))),
-            State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()), row.address,
-            row.detail,
-        )
-        for row in rows
-    ]  # fmt: skip
+    return guard.each(rows, lambda row: _audit_line(row, moment), guard.line(AuditLine))
+
+
+def _audit_line(row: AuditRow, moment: Moment) -> AuditLine:
+    return AuditLine(
+        moment.clock_time(row.at), row.actor, row.action, " ".join(filter(None, (row.target_kind, row.target_id))),
+        State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()), row.address,
+        row.detail,
+    )  # fmt: skip

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from rmactors import clock, cron
 from rmactors.store.queries.silences import SilenceRow
+from rmactors.web import rows as guard
 from rmactors.web.views import schedules, words
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment, duration
@@ -26,7 +27,7 @@ class SilenceLine:
 
 
 def lines(rows: Sequence[SilenceRow], hosts: Mapping[str, str], moment: Moment) -> list[SilenceLine]:
-    return [line(row, hosts, moment) for row in rows]
+    return guard.each(rows, lambda row: line(row, hosts, moment), guard.line(SilenceLine))
 
 
 def line(row: SilenceRow, hosts: Mapping[str, str], moment: Moment) -> SilenceLine:

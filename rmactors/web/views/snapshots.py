@@ -1,5 +1,6 @@
 """The snapshots that a job of kind `snapshots` found, as a table. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,7 +46,7 @@ def snapshots(text: str, moment: Moment) -> Snapshots | None:
     return Snapshots(lines, older, any(line.size for line in lines))
 
 
-def _line(entry: dict[str, Any], moment: Moment) -> SnapshotLine:
+def _line(entry: Mapping[str, Any], moment: Moment) -> SnapshotLine:
     paths = entry.get("paths")
     bytes_ = stats.amount(entry, "size", "bytes", "total_bytes_processed")
     return SnapshotLine(

@@ -1,13 +1,12 @@
 """What a job's statistics say, whichever restic wrote them. Pure."""
 
-import json
-import math
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any, Final
 
+from rmactors import job_stats
 from rmactors.web.views import times
-from rmactors.web.views.measures import number, size
+from rmactors.web.views.measures import number, size, within
 from rmactors.web.views.rows import Timed
 from rmactors.web.views.texts import _, later, many
 
@@ -72,13 +71,10 @@ _LONGEST: Final = 10.0 * 365 * 86_400
 """Seconds. restic 0.18 says -9223372036.85 where it skipped a backup."""
 
 
-def read(stats: str) -> dict[str, Any]:
-    """The agent's object; empty where it is none."""
-    try:
-        found = json.loads(stats)
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+@lru_cache(maxsize=4096)
+def read(stats: str) -> Mapping[str, Any]:
+    """The agent's object as it would be taken now, whenever it was stored; empty where it is none."""
+    return job_stats.fit(stats).values
 
 
 def summary(job: Timed) -> str:
@@ -116,9 +112,10 @@ def facts(stats: str) -> list[tuple[str, str]]:
     for name, value in read(stats).items():
         if name in _ELSEWHERE or name.startswith("message"):
             continue
-        if isinstance(value, dict):  # a side of restic's diff
-            found += [(f"{label(name)}: {label(part).lower()}", _value(part, n)) for part, n in value.items()]
-        elif isinstance(value, bool | int | float | str):
+        side, _between, part = name.partition("_")
+        if side in job_stats.SIDES and part:  # of restic's diff
+            found.append((f"{label(side)}: {label(part).lower()}", _value(part, value)))
+        else:
             found.append((label(name), _value(name, value)))
     return [(name, text) for name, text in found if text]
 
@@ -135,19 +132,19 @@ def _value(name: str, value: Any) -> str:
         return _("yes") if value else _("no")
     if isinstance(value, str):
         return value[:200]
-    if not isinstance(value, int | float) or not -math.inf < value < math.inf:
+    if not isinstance(value, int | float):
         return ""
     if "duration" in name or name.endswith("seconds"):
-        return times.duration(float(value)) if 0 <= value < _LONGEST else ""
+        return times.duration(value) if 0 <= value < _LONGEST else ""
     if value >= 0 and ("bytes" in name or name.startswith("data_") or name.endswith("size")):
         return size(value)
     return number(value)
 
 
-def amount(stats: dict[str, Any], *names: str) -> float | None:
-    """The first of these that is a number; restic's can exceed 64 bits."""
+def amount(stats: Mapping[str, Any], *names: str) -> float | None:
+    """The first of these that is a number, and none below 0."""
     for name in names:
-        value = stats.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf"):
+        value = within(stats.get(name))
+        if value is not None and value >= 0:
             return float(value)
     return None

@@ -6,9 +6,14 @@ A `Moment` is the present instant and the zone of whoever looks. Pure: it is mad
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
+from typing import Final
 
 from rmactors import clock, zones
+from rmactors.web.views.measures import within
 from rmactors.web.views.texts import _
+
+_LONGEST: Final = 1_000_000 * 86_400
+"""Seconds. Whoever says more has no clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +35,13 @@ def zone_named(name: str | None) -> tzinfo:
         return UTC
 
 
-def duration(seconds: float) -> str:
-    """`41 s`, `4 min 10 s`, `1 h 20 min`, `3 d 4 h`: two units at most, rounded down."""
-    whole = max(0, int(seconds))
-    if 0 < seconds < 1:
+def duration(seconds: object) -> str:
+    """`41 s`, `4 min 10 s`, `1 h 20 min`, `3 d 4 h`: two units at most, rounded down. Empty for what is no number."""
+    found = within(seconds, _LONGEST)
+    if found is None:
+        return ""
+    whole = max(0, int(found))
+    if 0 < found < 1:
         return _("under a second")
     days, rest = divmod(whole, 86400)
     hours, rest = divmod(rest, 3600)
@@ -43,9 +51,12 @@ def duration(seconds: float) -> str:
     return " ".join(f"{n} {unit}" for i, (n, unit) in enumerate(parts[first : first + 2]) if n or i == 0)
 
 
-def rough(seconds: float) -> str:
-    """One unit, rounded down: `22 s`, `14 min`, `6 h`, `2 d`."""
-    whole = max(0, int(seconds))
+def rough(seconds: object) -> str:
+    """One unit, rounded down: `22 s`, `14 min`, `6 h`, `2 d`. Empty for what is no number."""
+    found = within(seconds, _LONGEST)
+    if found is None:
+        return ""
+    whole = max(0, int(found))
     for size, unit in ((86400, _("d")), (3600, _("h")), (60, _("min"))):
         if whole >= size:
             return f"{whole // size} {unit}"
