@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rmactors.agent import programs
+from rmactors.agent import programs, this_host
 from rmactors.agent.settings import AgentFile, AgentFileError, Hooks, Plan, Repository, load
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import StateDir
@@ -128,6 +128,16 @@ def test_everything_that_is_run_is_looked_at(tmp_path: Path) -> None:
     fine = agent_file(hook=["/usr/bin/touch", bad], password_command="sh -c 'cat /x'", options=["sftp.connections=2"])
     assert programs.troubles_of(fine) == [], "what a hook works on is not what it is"
     assert programs.troubles_of(agent_file(password_command="'unfinished")) == []
+
+
+def test_a_host_that_only_reports_what_others_run_is_not_held_up_by_its_restic(tmp_path: Path) -> None:
+    """The server is told why, and nothing is run: not even `restic version`."""
+    restic = str(make(tmp_path / "restic", 0o777, f"#!/bin/sh\ntouch {tmp_path}/ran\necho restic 0.18.0\n"))
+    assert programs.troubles_of(AgentFile(restic=restic)) == []
+    found = this_host.look_at_restic(restic)
+    assert found.version is None
+    assert f"{restic} can be written by everybody" in (found.problem or "")
+    assert not (tmp_path / "ran").exists()
 
 
 CONFIG = '[repositories.main]\nrepository = "/srv/x"\npassword_file = "/p"\n[plans.home]\nrepository = "main"\n'
