@@ -16,6 +16,7 @@ from rmactors.agent.link import welcomed
 from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
+from rmactors.agent.restoring import distrusted
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
 from rmactors.agent.verdict import Digest, cause_of, judge
@@ -83,6 +84,8 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
     into = repository.restore_to
     if "restore" in agent_file.allow and into and not os.path.isdir(into):
         return [Finding(None, f"repository {name}: {into} is not there yet: make it before the first restore")]
+    if "restore" in agent_file.allow and into and (trouble := distrusted(into)):
+        return [Finding(False, f"repository {name}: {trouble}")]
     return []
 
 

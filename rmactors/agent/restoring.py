@@ -45,7 +45,7 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
             return Outcome(ours.verdict, None, {"files_restored": 0})
         (snapshot,) = ours
     above = os.path.dirname(work.restore_into)
-    if trouble := await trio.to_thread.run_sync(_distrusted, above):
+    if trouble := await trio.to_thread.run_sync(distrusted, above):
         return Outcome(Verdict("failed", "refused", trouble), None, {"files_restored": 0})
     try:
         await trio.to_thread.run_sync(make_folder, work.restore_into)
@@ -66,7 +66,7 @@ async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
     return outcome(judge_restore(done.verdict, work.include, there), done.code, stats)
 
 
-def _distrusted(above: str) -> str | None:
+def distrusted(above: str) -> str | None:
     """Whoever can replace the new folder by a link while restic begins decides where its files land."""
     return trouble_with(above, of="restore_to", decides="where a restore lands")
 

@@ -10,6 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from rmactors.agent.tampering import trouble_with
+
 OLDEST_RESTIC: Final = (0, 14)
 """Older ones are not tried, and say much of what jobs read in other words."""
 VERSION_SECONDS: Final = 10.0
@@ -88,7 +90,11 @@ class Restic:
 
 
 def look_at_restic(restic: str = "restic") -> Restic:
-    """The restic that jobs use. Blocks for some 50 ms, `VERSION_SECONDS` at most."""
+    """The restic that jobs use. Blocks for some 50 ms, `VERSION_SECONDS` at most. One that others can change is
+    not run.
+    """
+    if (path := shutil.which(restic)) is not None and (trouble := trouble_with(path)):
+        return Restic(None, trouble)
     try:
         answer = subprocess.run(  # noqa: S603 - the path comes from the administrator's own file
             [restic, "version"], stdin=subprocess.DEVNULL, capture_output=True, timeout=VERSION_SECONDS, check=False,

@@ -52,6 +52,12 @@ def _state(chosen: Path | None) -> Path:
     return chosen or default_dir()
 
 
+def _asked_for() -> str:
+    """The token, typed where nobody sees it: neither the screen nor the shell's history keeps it."""
+    token: str = click.prompt("Enrolment token", hide_input=True, err=True)
+    return token
+
+
 def _named(config: Path | None) -> bool:
     """Whether somebody named the agent's file, so that it must be there."""
     return config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
@@ -64,7 +70,12 @@ def agent() -> None:
 
 @agent.command()
 @click.option("--server", required=True, help="URL of the server's agents' port, like https://backup.example.org:8081.")
-@click.option("--token-file", required=True, type=click.File(), help="File with the enrolment token; `-` for stdin.")
+@click.option(
+    "--token-file",
+    required=True,
+    type=click.File(),
+    help="File with the enrolment token. `-`: stdin, and at a terminal it is asked for.",
+)
 @click.option("--name", help="The host's name on the server.  [this machine's host name]")
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust this CA alone.")
 @_state_option
@@ -80,7 +91,7 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
     logs.for_people()
     where = _state(state_dir)
     try:
-        token = token_file.read()
+        token = _asked_for() if token_file.isatty() else token_file.read()
     except UnicodeDecodeError:
         raise _Failed(f"{token_file.name} has no token in it: it is not text") from None
 

@@ -8,6 +8,8 @@ import h11
 import msgspec
 import trio
 
+from rmactors.plain import plain
+
 _READ = 65_536
 _MARKS = {"alert.raised": ("!", "red"), "alert.acknowledged": ("·", "yellow"), "alert.resolved": ("✓", "green")}
 
@@ -52,10 +54,9 @@ class Sink:
     def _take(self, body: bytes) -> None:
         notification = msgspec.json.decode(body, type=dict[str, Any])
         mark, colour = _MARKS.get(notification["event"], ("·", "cyan"))
-        click.secho(
-            f"  {mark} {notification['event']}: [{notification['severity']}] {notification['host_name']}", fg=colour
-        )
-        click.echo(f"    {notification['message']}")
+        head = f"{mark} {notification['event']}: [{notification['severity']}] {notification['host_name']}"
+        click.secho(f"  {plain(head)}", fg=colour)
+        click.echo(f"    {plain(str(notification['message']))}")
         self.arrived.append(notification)
         self.news.set()
         self.news = trio.Event()

@@ -3,6 +3,7 @@ its connection or makes a new one, and does an honest job afterwards.
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -162,3 +163,24 @@ async def test_a_welcome_that_does_not_fit_is_waited_out_for_one_that_does(
         await session.socket.send_message(json.dumps(FRAMES[1]))
         assert (await honest_job(double)).status == "succeeded"
         assert len(double.sessions) == 1
+
+
+async def test_a_restore_for_what_is_no_id_touches_nothing_and_the_next_one_lands_where_it_should(
+    tmp_path: Path, repository: ResticRepository
+) -> None:
+    """Ids that are a path, lead out, or end in a folder that is there."""
+    theirs = tmp_path / "restored" / "theirs"
+    theirs.mkdir(parents=True)
+    (theirs / "precious").write_text("x")
+    async with serving(ServerDouble()) as double, an_agent_process(double, tmp_path, repository) as log:
+        assert (await honest_job(double)).status == "succeeded"
+        session, before = await newest(double), set(os.listdir(tmp_path))
+        for job_id in (f"{tmp_path}/foreign", "../beside", f"{ids.new()}/../theirs/.", "theirs", f"{ids.new()}\n"):
+            order = {"type": "run_job", "job_id": job_id, "kind": "restore", "params": {"plan": "home"}}
+            await session.socket.send_message(json.dumps(order))
+        job_id = await double.run_job("restore", {"plan": "home"})
+        assert (await double.an_end(job_id)).status == "succeeded"
+        assert log.read_text().count("passed over: a frame `run_job` that does not fit (job_id)") == 5
+    assert set(os.listdir(tmp_path)) == before
+    assert set(os.listdir(tmp_path / "restored")) == {job_id, "theirs"}
+    assert os.listdir(theirs) == ["precious"]

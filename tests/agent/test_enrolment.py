@@ -1,6 +1,9 @@
 """Enrolment as an administrator sees it: the command, what it prints, how it ends, what it leaves on disk."""
 
 import json
+import os
+import pty
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,8 @@ from rmactors.cli.main import main
 
 from .conftest import FAST
 from .server_double import ServerDouble
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 async def test_a_token_becomes_a_credential_that_only_its_owner_can_read(server: ServerDouble, tmp_path: Path) -> None:
@@ -106,6 +111,46 @@ def test_the_command_fails_with_a_sentence(tmp_path: Path) -> None:
     assert done.exit_code == 1
     assert done.output.startswith("Error: cannot reach 127.0.0.1:1")
     assert "enroll-1" not in done.output
+
+
+async def test_the_token_is_read_from_a_pipe(server: ServerDouble, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "rmactors", "agent", "enroll", "--server", server.url, "--token-file", "-"]
+    done = await trio.run_process(
+        [*command, "--state-dir", str(tmp_path / "state")], stdin=b"enroll-1\n", capture_stdout=True, cwd=ROOT
+    )
+    assert b"enrolled as " in done.stdout
+    assert StateDir(tmp_path / "state").credential().token == "agent-1"
+
+
+async def test_at_a_terminal_the_token_is_asked_for_and_not_shown(server: ServerDouble, tmp_path: Path) -> None:
+    """The page's command holds no token: what is typed there stands in no history, no process list and no file."""
+    outer, inner = pty.openpty()
+    command = [sys.executable, "-m", "rmactors", "agent", "enroll", "--server", server.url, "--token-file", "-"]
+    process = await trio.lowlevel.open_process(
+        [*command, "--state-dir", str(tmp_path / "state")], stdin=inner, stdout=inner, stderr=inner, cwd=ROOT,
+        start_new_session=True,
+    )  # fmt: skip
+    os.close(inner)
+    said, prompt = b"", b"Enrolment token: "  # the space comes once nothing is shown any more
+    try:
+        with trio.fail_after(60):
+            while True:
+                await trio.lowlevel.wait_readable(outer)
+                try:
+                    heard = os.read(outer, 4096)
+                except OSError:  # the other end was closed
+                    break
+                asked = prompt in said + heard and prompt not in said
+                said += heard
+                if asked:
+                    os.write(outer, b"enroll-1\n")
+            assert await process.wait() == 0, said
+    finally:
+        process.kill()
+        os.close(outer)
+    assert b"enrolled as " in said
+    assert b"enroll-1" not in said
+    assert StateDir(tmp_path / "state").credential().token == "agent-1"
 
 
 def test_the_state_dir_is_where_the_environment_or_the_user_says(tmp_path: Path) -> None:

@@ -48,6 +48,7 @@ def test_an_empty_file_allows_nothing_that_destroys() -> None:
         (("daily = 7, weekly = 5, monthly = 12", ""), "plans.home.keep: keeps nothing"),
         (('password_file = "/etc/rmactors/main.pass"', ""), "repositories.main: needs password_file, password_command"),
         (('password_file = "/', 'password_command = "pass x"\npassword_file = "/'), "not both"),
+        (("daily = 7", 'within = "1y\\n"'), "plans.home.keep.within: expected `str` matching"),
         (("[plans.home]", '[plans."ho me"]'), "plans: 'ho me' must be letters"),
         (('repository = "/srv/restic"', ""), "repositories.main: misses"),
         (('"/srv/restic"', '"srv/restic"'), "repositories.main.repository: 'srv/restic' must be an absolute"),

@@ -1,5 +1,6 @@
 """Root trusts `agent.toml`: it is not read, and nothing that it names is run, where somebody else could change that."""
 
+import grp
 import os
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rmactors.agent import programs
+from rmactors.agent import programs, this_host
 from rmactors.agent.settings import AgentFile, AgentFileError, Hooks, Plan, Repository, load
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import StateDir
@@ -91,7 +92,7 @@ def test_a_group_counts_where_somebody_else_is_in_it(tmp_path: Path) -> None:
     file = make(tmp_path / "agent.toml", 0o664)
     assert trouble_with(file) is None, "root's own group"
     os.chown(file, 0, NOBODY)
-    assert "can be written by the group nogroup" in (trouble_with(file) or "")
+    assert f"can be written by the group {grp.getgrgid(NOBODY).gr_name}" in (trouble_with(file) or "")
     os.chown(file, 0, 4_000_000_000)
     assert "can be written by the group 4000000000" in (trouble_with(file) or ""), "nobody knows who is in it"
 
@@ -127,6 +128,16 @@ def test_everything_that_is_run_is_looked_at(tmp_path: Path) -> None:
     fine = agent_file(hook=["/usr/bin/touch", bad], password_command="sh -c 'cat /x'", options=["sftp.connections=2"])
     assert programs.troubles_of(fine) == [], "what a hook works on is not what it is"
     assert programs.troubles_of(agent_file(password_command="'unfinished")) == []
+
+
+def test_a_host_that_only_reports_what_others_run_is_not_held_up_by_its_restic(tmp_path: Path) -> None:
+    """The server is told why, and nothing is run: not even `restic version`."""
+    restic = str(make(tmp_path / "restic", 0o777, f"#!/bin/sh\ntouch {tmp_path}/ran\necho restic 0.18.0\n"))
+    assert programs.troubles_of(AgentFile(restic=restic)) == []
+    found = this_host.look_at_restic(restic)
+    assert found.version is None
+    assert f"{restic} can be written by everybody" in (found.problem or "")
+    assert not (tmp_path / "ran").exists()
 
 
 CONFIG = '[repositories.main]\nrepository = "/srv/x"\npassword_file = "/p"\n[plans.home]\nrepository = "main"\n'

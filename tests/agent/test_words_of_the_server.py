@@ -4,6 +4,7 @@ import json
 import os
 import re
 import string
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from rmactors.agent.requests import Refused, Work, work_for
 from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
 from rmactors.plain_text import one_line
 from rmactors.vocabulary import JOB_KINDS, JobKind
+
+from .jobs import Jobs
 
 JOB = "01JDX0000000000000000000AB"
 FILE = AgentFile(
@@ -133,3 +136,46 @@ def test_a_refusal_of_a_parameter_with_an_endless_name_still_fits_a_report() -> 
     with pytest.raises(Refused) as refused:
         work_for(FILE, "backup", {"plan": "home", "x" * 1_000_000: 1}, JOB, "nas")
     assert len(str(refused.value)) == 500
+
+
+async def test_what_programs_really_get_is_of_the_file_or_of_a_type(tmp_path: Path) -> None:
+    """The same for whole jobs: a restic and a hook that write down their arguments and their environment."""
+    spy = tmp_path / "spy"
+    spy.write_text(f'#!/bin/sh\nprintf "%s\\0" "$@" > {tmp_path}/argv.$$\nenv -0 > {tmp_path}/env.$$\necho "[]"\n')
+    spy.chmod(0o755)
+    (tmp_path / "home").mkdir()
+    hooks = Hooks(before=[str(spy), "hook"])
+    plan = Plan("main", [str(tmp_path / "home")], hooks=hooks, keep=Keep(daily=7))
+    repository = Repository(
+        str(tmp_path / "repo"), password_command="/bin/cat /p", restore_to=str(tmp_path / "restored")
+    )
+    jobs = Jobs(AgentFile(list(JOB_KINDS), {"main": repository}, {"home": plan}, str(spy), "nas"), tmp_path / "state")
+    await jobs.do("backup")
+    await jobs.do("check", read_data_subset="1/5")
+    await jobs.do("restore", snapshot="0123abcd", include=["/etc"])
+    await jobs.do("diff", **{"from": "0123abcd", "to": "cafe0123"})
+    words = written(tmp_path, "argv.*")
+    ours = OURS | {
+        "version",
+        "hook",
+        "--no-cache",
+        "0123abcd",
+        "cafe0123",
+        "--read-data-subset=1/5",
+        str(tmp_path / "home"),
+    }
+    assert words <= ours
+    assert {"hook", "0123abcd", "--read-data-subset=1/5"} <= words
+    variables = written(tmp_path, "env.*") - {f"{name}={value}" for name, value in os.environ.items()}
+    named = dict(variable.partition("=")[::2] for variable in variables if variable)
+    assert ID.fullmatch(named.pop("RM_JOB_ID"))
+    by_the_shell = {"PWD", "OLDPWD", "SHLVL", "_", "HOME"}
+    assert {name: value for name, value in named.items() if name not in by_the_shell} == {
+        "RM_JOB_KIND": "backup", "RM_PLAN": "home", "RESTIC_REPOSITORY": str(tmp_path / "repo"),
+        "RESTIC_PASSWORD_COMMAND": "/bin/cat /p", "RESTIC_PROGRESS_FPS": "1",
+    }  # fmt: skip
+
+
+def written(folder: Path, names: str) -> set[str]:
+    """What stands in those files, between NULs."""
+    return {word for file in folder.glob(names) for word in file.read_text().split("\0")}

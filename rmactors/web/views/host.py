@@ -33,8 +33,10 @@ class HostList:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """What to type on the new host. Both hold the token: they are shown once and kept nowhere."""
+    """What to type on the new host. The token is shown once and kept nowhere; no command holds it, since shells
+    remember what is typed."""
 
+    token: str
     enroll: str
     run: str
     expires: Time
@@ -119,11 +121,9 @@ def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
 
 def enrolment(token: str, agent_url: str, expires: Time) -> Enrolment:
     """The commands to copy."""
-    enroll = (
-        f"(umask 077; echo {token} > /tmp/rmactors-token) && rmactors agent enroll --server {agent_url}"
-        " --token-file /tmp/rmactors-token && rm /tmp/rmactors-token"
+    return Enrolment(
+        token, f"rmactors agent enroll --server {agent_url} --token-file -", "rmactors agent install", expires
     )
-    return Enrolment(enroll, "rmactors agent install", expires)
 
 
 def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: float) -> tuple[Arrival, ...]:
