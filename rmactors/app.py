@@ -93,6 +93,9 @@ FLEET_BUDGET = Budget(restarts=3, seconds=60)
 EDGE_BUDGET = Budget(restarts=5, seconds=60)
 CLOCK_BUDGET = Budget(restarts=3, seconds=60)
 
+FILES_KEPT = 256
+"""Open files that are never for agents' connections; where few are allowed, half of them."""
+
 CLOSE_SECONDS = 3.0
 FLUSH_SECONDS = 5.0
 PULSE_SECONDS = 10.0
@@ -154,6 +157,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
     def wake(wakeups: Wakeups) -> None:
         """After a commit: who has something to look at."""
         directory.wake(wakeups.hosts)
+        gateway_state.wake(wakeups.hosts)
         counter.wake(wakeups.channels, wakeups.channel_list)
         live.publish(wakeups.topics)
         meters.count(wakeups.counts)
@@ -231,7 +235,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
     ]
     edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
         ("gateway", EDGE_BUDGET, lambda: gateway.run(
-            gateway.GatewaySettings(agent_port, inbound_tls, settings.offline_after_seconds, proxies),
+            gateway.GatewaySettings(
+                agent_port, inbound_tls, settings.offline_after_seconds, proxies, _files_for_agents(),
+            ),
             gateway.GatewayPorts(directory.mailbox_of, to_store, reader, not_before), gateway_state, closing,
             listening.one,
         )),
@@ -373,6 +379,12 @@ def _take_all_files() -> None:
     """As many open files as the system allows: each agent is one, and the usual soft limit is 1,024."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _files_for_agents() -> int:
+    """How many connections the agents' port may have: the other files are for pages, notifications, the database."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(files // 2, files - FILES_KEPT) if files != resource.RLIM_INFINITY else 1 << 30
 
 
 def _tune() -> None:

@@ -26,6 +26,7 @@ FRAMES: Final = (2_000.0, 4_000.0)
 """Frames a second of all connections of a host: one that returns after a week has some thousand reports, once."""
 FRAME_BYTES: Final = (float(4 << 20), float(16 << 20))
 """A mebibyte of JSON takes about 10 ms to read, of the one core that everybody shares."""
+LONGEST_WAIT: Final = 10.0
 HELLOS: Final = (2.0, 100.0)
 """Each is a commit. Each run of `exec` says one; fifty may begin or end together."""
 
@@ -50,8 +51,9 @@ class Bucket:
         return True
 
     def owe(self, amount: float, now: float) -> float:
-        """Take so much, there or not. Seconds to wait until it has come in."""
-        self._level = self._fill(now) - amount
+        """Take so much, there or not. Seconds to wait until it has come in; never longer than `LONGEST_WAIT`: what
+        many did who have left since is not paid for by who comes next."""
+        self._level = max(self._fill(now) - amount, -self.rate * LONGEST_WAIT)
         return max(0.0, -self._level / self.rate)
 
     def _fill(self, now: float) -> float:

@@ -6,53 +6,54 @@ Sends     `Heard`, `HeardUnreadable`, `LinkClosed` to host actors; enrolments to
 Restart   all connections close; agents come back.
 
 No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that
-has not signed in is counted by its address, one that showed a wrong token for a while longer.
+has not said hello is counted by its address, one that showed a wrong token for a while longer. One host's connections
+are few, and together read at a pace: what it sends beyond that waits with it.
 """
 
 import logging
+import sqlite3
 import ssl
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
 from typing import cast
 
 import trio
 import trio_websocket
 
-from rmactors import clock, ids, tokens, wire
+from rmactors import clock, wire
 from rmactors.actors.listening import Port
 from rmactors.addresses import Network, client_address
-from rmactors.host_names import host_name_problem
+from rmactors.budgets import Bucket, Pace
+from rmactors.enrolling import NAMES_PER_TOKEN, enroll
 from rmactors.logs import fields
-from rmactors.mailbox import Outlet, ask
+from rmactors.mailbox import Outlet, Signal
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
-from rmactors.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
+from rmactors.messages.writes import Commit
+from rmactors.places import Places
 from rmactors.store.memory import Credential, find_credential
 from rmactors.store.reader import Reader
 from rmactors.strangers import Stranger, Strangers
+from rmactors.websockets import CLOSE_SECONDS, HELLO_SECONDS, Connection, Reading, reject, token_digest
 
 _log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 15.0
 """TLS and request headers must be complete within this, counted from the connection."""
-SEND_SECONDS = 15.0
-CLOSE_SECONDS = 2.0
-OUTBOX_FRAMES = 10_000
-"""Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
-ENROLL_SECONDS = 60.0
-NAMES_PER_ENROLMENT = 20
-"""How many names one connection under an enrolment token may try: each costs a commit."""
+MESSAGES_AHEAD = 4
+"""Frames of a connection that are read before it is their turn: each may have a mebibyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `Strangers`."""
+    """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `Strangers`. `most`
+    connections are open at once: the rest of the open files is for pages, notifications and the database."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
     silence: float
     proxies: tuple[Network, ...] = ()
+    most: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +68,17 @@ class GatewayPorts:
 
 @dataclass(slots=True)
 class GatewayState:
-    """What `/metrics` reads."""
+    """What `/metrics` reads, and which hosts have changed."""
 
     agents: int = 0
+    changed: set[str] = field(default_factory=set)
+    signal: Signal = field(default_factory=Signal)
+
+    def wake(self, host_ids: set[str]) -> None:
+        """The credential of these hosts may be another one."""
+        if host_ids:
+            self.changed |= host_ids
+            self.signal.set()
 
 
 async def run(
@@ -86,11 +95,16 @@ async def run(
         async with trio.open_nursery() as accepting:
             for listener in listeners:
                 accepting.start_soon(gateway.accept, listener, connections)
+            accepting.start_soon(gateway.end_revoked)
             listening()
             await closing.wait()
             accepting.cancel_scope.cancel()
         connections.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
         gateway.say_goodbye()
+
+
+StillGood = Callable[[], Awaitable[bool]]
+"""Asks the database whether a connection's credential is what it was."""
 
 
 class _Gateway:
@@ -100,8 +114,16 @@ class _Gateway:
         self._state = state
         self._strangers = Strangers(settings.proxies)
         self._handshakes: set[trio.CancelScope] = set()
-        self._connections: dict[int, _Connection] = {}
+        self._connections: dict[int, Connection] = {}
         self._numbers = 0
+        self._open = 0
+        self._places = Places()
+        self._left = trio.lowlevel.ParkingLot()
+        """Who waits for a place of a silent connection."""
+        self._still_good: dict[int, StillGood] = {}
+        """Of connections without a hello."""
+        self._paces: dict[str, Pace] = {}
+        self._names: dict[str, Bucket] = {}
 
     async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
         await trio.serve_listeners(self._contain, [listener], handler_nursery=connections)
@@ -119,15 +141,17 @@ class _Gateway:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        stranger = self._strangers.admit(address, trio.current_time())
+        stranger = self._strangers.admit(address, trio.current_time()) if self._open < self._settings.most else None
         if stranger is None:
             await trio.aclose_forcefully(stream)
             return
+        self._open += 1
         try:
             await self._serve(stream, address, stranger)
         except Exception as error:
             _log.debug("connection from %s ended: %r", address, error)
         finally:
+            self._open -= 1
             stranger.leave()
             await trio.aclose_forcefully(stream)
 
@@ -139,9 +163,9 @@ class _Gateway:
                 if self._settings.ssl_context is not None:
                     stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
-                reading = cast(trio.Nursery, _Reading(nursery, ended=scope.cancel))
+                reading = cast(trio.Nursery, Reading(nursery, ended=scope.cancel))
                 request = await trio_websocket.wrap_server_stream(
-                    reading, stream, message_queue_size=16, max_message_size=wire.MAX_FRAME_BYTES
+                    reading, stream, message_queue_size=MESSAGES_AHEAD, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
                 await self._welcome(request, address, stranger)
@@ -160,138 +184,138 @@ class _Gateway:
     async def _welcome(self, request: trio_websocket.WebSocketRequest, address: str, stranger: Stranger) -> None:
         headers = {name.lower(): value for name, value in request.headers}
         if request.path.partition("?")[0] != wire.PATH:
-            return await _reject(request, 404, "not found")
+            return await reject(request, 404, "not found")
         if b"origin" in headers:
-            return await _reject(request, 403, "this port is for agents, not for browsers")
-        digest = _digest(headers.get(b"authorization", b""))
+            return await reject(request, 403, "this port is for agents, not for browsers")
+        digest = token_digest(headers.get(b"authorization", b""))
         credential = await self._credential(digest)
         if credential is None:
             stranger.leave_late(trio.current_time())
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
-            return await _reject(request, 401, "the token is wrong, used, expired or revoked")
-        with trio.fail_after(HANDSHAKE_SECONDS):
-            socket = await request.accept()
+            return await reject(request, 401, "the token is wrong, used, expired or revoked")
         forwarded_for = headers.get(b"x-forwarded-for", b"").decode("latin-1")
         address = client_address(address, forwarded_for, self._settings.proxies)
-        if credential.enrollment_id is not None:
-            return await self._enroll(socket, credential.enrollment_id, address)
-        assert credential.host_id is not None
-        stranger.leave()
+        owner = credential.host_id or credential.enrollment_id
+        assert owner is not None
+        self._numbers += 1
+        number = self._numbers
+        async with self._silent(owner, number) as scope:
+            if scope is None:
+                return await reject(request, 503, "too many connections with this token")
+            with trio.fail_after(HANDSHAKE_SECONDS):
+                socket = await request.accept()
+            if credential.enrollment_id is not None:
+                names = self._names.setdefault(owner, Bucket(*NAMES_PER_TOKEN))
+                return await enroll(socket, owner, address, names, self._ports.to_store)
 
-        async def still_good() -> bool:
-            return await self._credential(digest) == credential
+            async def still_good() -> bool:
+                return await self._credential(digest) == credential
 
-        return await self._talk(socket, credential.host_id, address, still_good)
+            return await self._talk(socket, owner, number, address, still_good, stranger)
+
+    @asynccontextmanager
+    async def _silent(self, owner: str, number: int) -> AsyncIterator[trio.CancelScope | None]:
+        """A place for a connection that has not said hello; None where too many wait for one."""
+        if not self._places.queue(owner):
+            yield None
+            return
+        try:
+            while (seconds := self._places.must_wait(owner, trio.current_time())) > 0:
+                with trio.move_on_after(seconds):  # until somebody said hello, left, or had his time for it
+                    await self._left.park()
+        finally:
+            self._places.unqueue(owner)
+        with trio.CancelScope() as scope:
+
+            def make_room() -> None:
+                connection = self._connections.get(number)
+                if connection is None:
+                    scope.cancel()
+                else:
+                    connection.close(wire.CLOSE_BAD_MESSAGE, "too many connections without a hello")
+
+            self._places.enter(owner, number, make_room, trio.current_time())
+            try:
+                yield scope
+            finally:
+                self._places.leave(owner, number)
+                self._left.unpark_all()
 
     async def _credential(self, digest: str | None) -> Credential | None:
         return await self._ports.reader.run(find_credential, digest, clock.now()) if digest is not None else None
 
-    # ---- enrolment
-
-    async def _enroll(self, socket: trio_websocket.WebSocketConnection, enrollment_id: str, address: str) -> None:
-        with trio.move_on_after(ENROLL_SECONDS):
-            for _ in range(NAMES_PER_ENROLMENT):
-                text = await socket.get_message()
-                if isinstance(text, bytes):
-                    return await socket.aclose(wire.CLOSE_BINARY, "text frames only")
-                frame = wire.decode_from_agent(text)
-                if not isinstance(frame, wire.Enroll):
-                    detail = (
-                        frame.detail
-                        if isinstance(frame, wire.Unreadable)
-                        else "under an enrolment token, only `enroll`"
-                    )
-                    code = frame.code if isinstance(frame, wire.Unreadable) else "bad_message"
-                    await socket.send_message(wire.encode(wire.Error(code, detail)))
-                    if code == "unknown_type":
-                        continue
-                    return await socket.aclose(wire.CLOSE_BAD_MESSAGE, "bad_message")
-                name = frame.name.strip() or frame.hostname or "host"
-                if problem := host_name_problem(name):
-                    await socket.send_message(wire.encode(wire.Error("bad_name", f"a host's name {problem}")))
-                    continue
-                token = tokens.make(tokens.HOST)
-                answer = await self._ask_enroll(frame, name, enrollment_id, tokens.digest(token), address)
-                match answer:
-                    case Committed(values=(str() as host_id,)):
-                        await socket.send_message(wire.encode(wire.Enrolled(host_id, token)))
-                        return await socket.aclose(1000)
-                    case Refused(code="name_taken", detail=detail):
-                        await socket.send_message(wire.encode(wire.Error("name_taken", detail)))
-                    case Refused(code=refused, detail=detail):
-                        await socket.send_message(wire.encode(wire.Error(refused, detail)))
-                        return await socket.aclose(wire.CLOSE_REVOKED, refused)
-                    case _:
-                        await socket.send_message(
-                            wire.encode(wire.Error("try_again", "the server cannot write just now"))
-                        )
-                        return await socket.aclose(wire.CLOSE_GOING_AWAY, "try again")
-            await socket.aclose(wire.CLOSE_BAD_MESSAGE, "too many names tried")
-        return None
-
-    async def _ask_enroll(
-        self, frame: wire.Enroll, name: str, enrollment_id: str, token_hash: str, address: str
-    ) -> object:
-        write = EnrollHost(
-            enrollment_id, ids.new(), name, frame.hostname, frame.os, frame.arch, frame.agent_version, token_hash,
-            clock.now(), address,
-        )  # fmt: skip
-
-        def request(reply: Reply) -> Commit:
-            return Commit((write,), reply)
-
-        return await ask(self._ports.to_store.send, request)
-
     # ---- a host's connection
+
+    async def end_revoked(self) -> None:
+        """Connections without a hello, whose host's credential has changed: its actor has not heard of them."""
+        while True:
+            await self._state.signal.wait()
+            changed, self._state.changed = self._state.changed, set()
+            for number in [number for host_id in changed for number in self._places.silent_of(host_id)]:
+                connection, still_good = self._connections.get(number), self._still_good.get(number)
+                try:
+                    if connection is not None and still_good is not None and not await still_good():
+                        connection.close(wire.CLOSE_REVOKED, "revoked")
+                except sqlite3.Error as error:  # it is asked for again at the hello
+                    _log.warning("cannot read a credential again: %s", error)
 
     async def _talk(
         self,
         socket: trio_websocket.WebSocketConnection,
         host_id: str,
+        number: int,
         address: str,
-        still_good: Callable[[], Awaitable[bool]],
+        still_good: StillGood,
+        stranger: Stranger,
     ) -> None:
         mailbox = self._ports.mailbox_of(host_id)
-        self._numbers += 1
-        number = self._numbers
         async with trio.open_nursery() as nursery:
-            connection = _Connection(socket, nursery.cancel_scope)
+            connection = Connection(socket, nursery.cancel_scope)
             link = Link(number, address, connection.send, connection.close)
-            self._connections[number] = connection
+            self._connections[number], self._still_good[number] = connection, still_good
             self._state.agents += 1
             nursery.start_soon(connection.write)
             try:
-                await self._listen(connection, link, mailbox, still_good)
+                await self._listen(connection, host_id, link, mailbox, still_good, stranger)
                 connection.close(1000, "")
             except trio_websocket.ConnectionClosed:
                 nursery.cancel_scope.cancel()
             finally:
                 self._state.agents -= 1
-                del self._connections[number]
+                del self._connections[number], self._still_good[number]
                 mailbox.answer(LinkClosed(link, clock.now()))
 
     async def _listen(
         self,
-        connection: "_Connection",
+        connection: Connection,
+        host_id: str,
         link: Link,
         mailbox: Outlet[FromLink],
-        still_good: Callable[[], Awaitable[bool]],
+        still_good: StillGood,
+        stranger: Stranger,
     ) -> None:
         """Pass on what comes until the connection is to be closed."""
         greeted = False
+        pace = self._paces.setdefault(host_id, Pace())
+        hello_by = trio.current_time() + HELLO_SECONDS
         while not connection.is_closing():
             text = None
-            with trio.move_on_after(self._settings.silence):
+            with trio.move_on_at(trio.current_time() + self._settings.silence if greeted else hello_by):
                 text = await connection.socket.get_message()
-            if text is None:
+            if text is None and greeted:
                 if trio.current_time() < self._ports.not_before():
                     continue  # this server was away: what was said meanwhile is still to be read
                 return connection.close(wire.CLOSE_GOING_AWAY, "nothing heard for too long")
+            if text is None:
+                return connection.close(wire.CLOSE_BAD_MESSAGE, "no hello")
+            if seconds := pace.frame(len(text), trio.current_time()):  # of all its host's connections together
+                await trio.sleep(seconds)
             if connection.is_closing():  # revoked or replaced: what it says does not count any more
                 return None
             if isinstance(text, bytes):
                 return connection.close(wire.CLOSE_BINARY, "text frames only")
             frame = wire.decode_from_agent(text)
+            self._places.heard(host_id, link.number)
             if isinstance(frame, wire.Unreadable) and (frame.code == "unknown_type" or frame.seq is None):
                 connection.send(wire.Error(frame.code, frame.detail))
                 if frame.code == "bad_message":
@@ -307,91 +331,24 @@ class _Gateway:
                 ours = wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL)
                 connection.send(wire.Error("protocol_unsupported", "no common version of the protocol", ours))
                 return connection.close(wire.CLOSE_PROTOCOL, "protocol_unsupported")
-            elif not greeted and not await still_good():
-                # Revoked between upgrade and hello: the host's actor closes only the links that it has heard of.
-                return connection.close(wire.CLOSE_REVOKED, "revoked")
             else:
+                if isinstance(frame, wire.Hello):
+                    await self._greet(connection, host_id, link.number, frame, pace)
+                if not greeted and not await still_good():
+                    # Revoked between upgrade and hello: the host's actor closes only the links that it has heard of.
+                    return connection.close(wire.CLOSE_REVOKED, "revoked")
                 greeted = True
+                stranger.leave()
                 await mailbox.send(Heard(link, frame, clock.now()))
         return None
 
+    async def _greet(self, connection: Connection, host_id: str, number: int, hello: wire.Hello, pace: Pace) -> None:
+        """It is silent no more. Where its host has said hello too often, it waits."""
 
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    """What trio-websocket needs of a nursery: to start its reader. Says when that has ended.
+        def make_room() -> None:
+            connection.close(wire.CLOSE_GOING_AWAY, "too many connections of this host")
 
-    Without it, the library waits on for the request of a peer that has left, whose place among the strangers would stay
-    taken until the deadline.
-    """
-
-    nursery: trio.Nursery
-    ended: Callable[[], None]
-
-    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
-        self.nursery.start_soon(self._run, read)
-
-    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
-        await read()
-        self.ended()
-
-
-class _Connection:
-    """The sending half of one connection: a queue that never waits, and a task that empties it."""
-
-    def __init__(self, socket: trio_websocket.WebSocketConnection, scope: trio.CancelScope) -> None:
-        self.socket = socket
-        self.closing: tuple[int, str] | None = None
-        self._scope = scope
-        self._outbox: deque[wire.FromServer] = deque()
-        self._something = trio.Event()
-
-    def send(self, frame: wire.FromServer) -> None:
-        if self.closing is not None:
-            return
-        if len(self._outbox) >= OUTBOX_FRAMES:
-            self._scope.cancel()  # it takes nothing: what it misses is sent again after its next hello
-            return
-        self._outbox.append(frame)
-        self._something.set()
-
-    def is_closing(self) -> bool:
-        return self.closing is not None
-
-    def close(self, code: int, reason: str) -> None:
-        if self.closing is None:
-            self.closing = (code, reason)
-            self._something.set()
-
-    async def write(self) -> None:
-        """Send what is queued; after a closing, say goodbye and end the connection."""
-        try:
-            while True:
-                await self._something.wait()
-                self._something = trio.Event()
-                while self._outbox:
-                    with trio.fail_after(SEND_SECONDS):
-                        await self.socket.send_message(wire.encode(self._outbox.popleft()))
-                if self.closing is not None:
-                    with trio.move_on_after(CLOSE_SECONDS):
-                        await self.socket.aclose(*self.closing)
-                    break
-        except (trio_websocket.ConnectionClosed, trio.TooSlowError):
-            pass  # it left, or reads nothing: nothing more can be said to it
-        self._scope.cancel()
-
-
-def _digest(authorization: bytes) -> str | None:
-    """What a bearer token is found by; None where the header holds none."""
-    scheme, _, token = authorization.partition(b" ")
-    if scheme.lower() != b"bearer" or not token.strip():
-        return None
-    return tokens.digest(token.strip().decode("latin-1"))
-
-
-async def _reject(request: trio_websocket.WebSocketRequest, status: int, why: str) -> None:
-    body = why.encode() + b"\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
-    if status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
-    with trio.move_on_after(HANDSHAKE_SECONDS):
-        await request.reject(status, extra_headers=headers, body=body)
+        self._places.greet(host_id, number, hello.purpose, make_room)
+        self._left.unpark_all()
+        if seconds := pace.hello(trio.current_time()):
+            await trio.sleep(seconds)

@@ -15,7 +15,7 @@ from typing import Any
 import trio
 
 from rmactors import clock, wire
-from rmactors.actors import fleet, host, post, rules, store
+from rmactors.actors import fleet, gateway, host, post, rules, store
 from rmactors.host_inbox import HostInbox
 from rmactors.mailbox import Mailbox, ask
 from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
@@ -47,6 +47,7 @@ class Works:
     directory: fleet.Directory = field(default_factory=fleet.Directory)
     signs: fleet.Signs = field(default_factory=fleet.Signs)
     counter: post.Counter = field(default_factory=post.Counter)
+    gateway_state: gateway.GatewayState = field(default_factory=gateway.GatewayState)
     woken: Wakeups = field(default_factory=Wakeups)
     progress: list[wire.JobProgress] = field(default_factory=list)
     left_out: Counter[tuple[str, ...]] = field(default_factory=Counter)
@@ -54,6 +55,7 @@ class Works:
     def wake(self, woken: Wakeups) -> None:
         self.woken.merge(woken)
         self.directory.wake(woken.hosts)
+        self.gateway_state.wake(woken.hosts)
         self.counter.wake(woken.channels, woken.channel_list)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:

@@ -1,0 +1,283 @@
+"""The agents' port with real sockets on a clock that tests turn: who has to go, who may stay, who has to wait.
+
+Rules, store and host actors are the real ones where the answer comes from them.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import trio
+import trio_websocket
+from trio.testing import MockClock, wait_all_tasks_blocked
+
+from rmactors import clock, ids, tokens, wire
+from rmactors.actors import gateway
+from rmactors.actors.listening import Port
+from rmactors.budgets import FRAME_BYTES
+from rmactors.mailbox import Mailbox
+from rmactors.messages.links import FromLink, Heard
+from rmactors.messages.writes import CreateEnrollmentToken, DeleteHost, RotateHostToken
+from rmactors.places import PATIENCE, SILENT
+from rmactors.strangers import PER_ADDRESS
+from rmactors.websockets import HELLO_SECONDS
+from tests.actors.works import Works, enrolled, start_fleet, until
+from tests.e2e.agents import hello
+from tests.e2e.hostile import read_all, upgrade
+from tests.store.ledger import audit
+
+Socket = trio_websocket.WebSocketConnection
+
+
+@dataclass
+class Peer:
+    """The other end of one connection: what came, and how it was closed."""
+
+    socket: Socket
+    got: list[dict[str, Any]] = field(default_factory=list)
+    closed: int | None = None
+
+    async def listen(self) -> None:
+        try:
+            while True:
+                self.got.append(json.loads(await self.socket.get_message()))
+        except trio_websocket.ConnectionClosed as closed:
+            self.closed = closed.reason.code if closed.reason else 0
+
+    async def say(self, frame: wire.Frame | dict[str, Any]) -> None:
+        await self.socket.send_message(json.dumps(frame) if isinstance(frame, dict) else wire.encode(frame))
+
+    async def welcomed(self, **fields: Any) -> None:
+        await self.say(hello(**fields))
+        await until(lambda: any(frame["type"] == "welcome" for frame in self.got), lambda: f"{self.got} {self.closed}")
+
+    async def until_closed(self) -> int:
+        await until(lambda: self.closed is not None, lambda: str(self.got))
+        assert self.closed is not None
+        return self.closed
+
+
+@dataclass
+class Gate:
+    """A gateway that listens, and those who connect to it."""
+
+    works: Works
+    port: int
+    nursery: trio.Nursery
+    streams: list[trio.SocketStream] = field(default_factory=list)
+
+    def token(self, host_id: str) -> str:
+        """A credential of this host."""
+        token = tokens.make(tokens.HOST)
+        self.works.ledger.commit(RotateHostToken(host_id, tokens.digest(token), audit()))
+        return token
+
+    def enrollment_token(self) -> str:
+        token, at = tokens.make(tokens.HOST), clock.now()
+        self.works.ledger.commit(CreateEnrollmentToken(ids.new(), tokens.digest(token), at, at + clock.HOUR, audit()))
+        return token
+
+    async def open(self) -> trio.SocketStream:
+        """A bare connection, closed at the end."""
+        self.streams.append(await trio.open_tcp_stream("127.0.0.1", self.port))
+        return self.streams[-1]
+
+    async def connect(self, token: str) -> Peer:
+        headers = [(b"Authorization", b"Bearer " + token.encode())]
+        socket = await trio_websocket.wrap_client_stream(
+            self.nursery, await self.open(), "127.0.0.1", wire.PATH, extra_headers=headers
+        )
+        peer = Peer(socket)
+        self.nursery.start_soon(peer.listen)
+        return peer
+
+    async def connect_mutely(self, token: str) -> None:
+        """One that never says anything again, at little cost."""
+        stream = await self.open()
+        await stream.send_all(upgrade(token))
+        assert (await stream.receive_some(4096)).startswith(b"HTTP/1.1 101 ")
+
+
+@asynccontextmanager
+async def gate(
+    works: Works, mailbox_of: Callable[[str], Mailbox[Any]] | None = None, **changes: Any
+) -> AsyncIterator[Gate]:
+    port = Port("127.0.0.1:0", 256)
+    await port.open()
+    [listener] = port._opened
+    number: int = listener.socket.getsockname()[1]
+    ports = gateway.GatewayPorts(mailbox_of or works.directory.mailbox_of, works.to_store, works.reader, lambda: 0.0)
+    settings = gateway.GatewaySettings(port, None, 100_000.0, **changes)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(gateway.run, settings, ports, works.gateway_state, trio.Event(), lambda: None)
+        opened = Gate(works, number, nursery)
+        try:
+            yield opened
+        finally:
+            nursery.cancel_scope.cancel()
+            for stream in opened.streams:
+                stream.socket.close()
+
+
+async def test_who_says_no_hello_is_closed_and_who_did_is_not(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    async with gate(works) as door:
+        token = door.token(host)
+        start_fleet(works)
+        good = await door.connect(token)
+        await good.welcomed()
+        silent, chatty, nameless = [
+            await door.connect(token), await door.connect(token), await door.connect(door.enrollment_token())
+        ]  # fmt: skip
+        await chatty.say({"type": "something_newer"})
+        await until(lambda: bool(chatty.got))
+        mock_clock.jump(HELLO_SECONDS + 0.1)
+        assert [await peer.until_closed() for peer in (silent, chatty, nameless)] == [1008] * 3
+        await good.say(wire.Heartbeat())
+        await wait_all_tasks_blocked(0.01)
+        assert good.closed is None
+
+
+async def test_of_too_many_without_a_hello_the_oldest_goes_once_it_had_its_moment(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host = enrolled(works)
+    async with gate(works) as door:
+        token = door.token(host)
+        start_fleet(works)
+        mock_clock.rate = 0
+        silent = [await door.connect(token) for _ in range(SILENT)]
+        late: list[Peer] = []
+
+        async def one_more() -> None:
+            late.append(await door.connect(token))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one_more)
+            await wait_all_tasks_blocked(0.02)
+            assert not late, "each has a moment for its hello"
+            mock_clock.jump(PATIENCE + 0.1)
+        mock_clock.rate = 1.0
+        assert await silent[0].until_closed() == 1008
+        for number, peer in enumerate([*silent[1:], *late]):
+            await peer.welcomed(purpose="report", instance_id=f"run {number}")
+            assert peer.closed is None
+
+
+async def test_fifty_runs_of_exec_report_at_once(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    peers: list[Peer] = []
+    async with gate(works) as door:
+        token = door.token(host)
+        start_fleet(works)
+        mock_clock.rate = 0.05  # a busy machine must not make them slow
+
+        async def report() -> None:
+            peer = await door.connect(token)
+            await peer.welcomed(purpose="report", instance_id=ids.new())
+            peers.append(peer)
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(50):
+                nursery.start_soon(report)
+        assert len(peers) == 50
+        assert {peer.closed for peer in peers} == {None}
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+async def test_a_credential_that_ends_closes_those_without_a_hello_as_well(
+    works: Works, mock_clock: MockClock, deleted: bool
+) -> None:
+    host = enrolled(works)
+    async with gate(works) as door:
+        token, other = door.token(host), door.token(enrolled(works, name="another"))
+        start_fleet(works)
+        silent, neighbour = [await door.connect(token) for _ in range(3)], await door.connect(other)
+        await wait_all_tasks_blocked(0.01)
+        ends = DeleteHost(host, clock.now(), audit()) if deleted else RotateHostToken(host, "another", audit())
+        await works.commit(ends)
+        assert [await peer.until_closed() for peer in silent] == [wire.CLOSE_REVOKED] * 3
+        assert neighbour.closed is None
+        await neighbour.welcomed()
+
+
+async def test_a_connection_counts_as_a_strangers_until_its_hello(works: Works, mock_clock: MockClock) -> None:
+    """With a good token as well: else one credential would have room for as many sockets as it likes."""
+    async with gate(works) as door:
+        tokens_ = [door.token(enrolled(works, name=f"host {n}")) for n in range(PER_ADDRESS // SILENT)]
+        start_fleet(works)
+        one = await door.connect(tokens_[0])
+        for number in range(1, PER_ADDRESS):
+            await door.connect_mutely(tokens_[number // SILENT])
+        assert await said_to_a_stranger(door) == b""
+        await one.welcomed(purpose="report")
+        assert (await said_to_a_stranger(door)).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_where_few_files_may_be_open_agents_connections_are_not_all_of_them(
+    works: Works, mock_clock: MockClock
+) -> None:
+    async with gate(works, most=2) as door:
+        token = door.token(enrolled(works))
+        start_fleet(works)
+        first, second = await door.connect(token), await door.connect(token)
+        await first.welcomed()
+        assert await said_to_a_stranger(door) == b""
+        await second.socket.aclose()
+        while await said_to_a_stranger(door) == b"":
+            await wait_all_tasks_blocked(0.01)
+        third = await door.connect(token)
+        await third.welcomed(purpose="report")
+
+
+async def test_what_a_host_sends_too_fast_waits_with_it_and_is_not_lost(works: Works, mock_clock: MockClock) -> None:
+    """Two of its connections together; another host's is read at once."""
+    noisy_box: Mailbox[FromLink] = Mailbox("noisy", 1_000)
+    quiet_box: Mailbox[FromLink] = Mailbox("quiet", 1_000)
+    noisy, quiet = enrolled(works), enrolled(works, name="quiet")
+    async with gate(works, {noisy: noisy_box, quiet: quiet_box}.__getitem__) as door:
+        token = door.token(noisy)
+        first, second, other = (
+            await door.connect(token),
+            await door.connect(token),
+            await door.connect(door.token(quiet)),
+        )
+        for peer in (first, second, other):
+            await peer.say(hello())
+        await until(lambda: (len(noisy_box), len(quiet_box)) == (2, 1))
+        mock_clock.rate = 0
+        large = {"type": "heartbeat", "padding": "x" * 1_000_000}
+        sent = int(FRAME_BYTES[1]) // 1_000_000 + 6
+        async with trio.open_nursery() as nursery:
+
+            async def send(peer: Peer) -> None:
+                for _ in range(sent // 2):
+                    await peer.say(large)
+
+            nursery.start_soon(send, first)
+            nursery.start_soon(send, second)
+            await wait_all_tasks_blocked(0.05)
+            await other.say(wire.Heartbeat())
+            await until(lambda: len(heartbeats(quiet_box)) == 1)
+            assert len(heartbeats(noisy_box)) <= sent - 4
+            mock_clock.rate = 100.0
+        await until(lambda: len(heartbeats(noisy_box)) == sent // 2 * 2)
+
+
+def heartbeats(box: Mailbox[FromLink]) -> list[FromLink]:
+    return [item for item in box._items if isinstance(item, Heard) and isinstance(item.frame, wire.Heartbeat)]
+
+
+async def said_to_a_stranger(door: Gate) -> bytes:
+    """What somebody with a wrong token is answered; nothing where he finds no room."""
+    async with await trio.open_tcp_stream("127.0.0.1", door.port) as stream:
+        try:
+            await stream.send_all(upgrade("rma_wrong"))
+            answer = await read_all(stream, 30)
+        except trio.BrokenResourceError:
+            answer = b""
+    assert answer is not None, "it was left open"
+    return answer
