@@ -224,7 +224,11 @@ async def _tree(server: Server, box: SecretBox) -> None:
             STORE_BUDGET,
             lambda: store.run(to_store, lambda: Writer(connect(settings.database)), wake, store_state),
         ),
-        ("rules", RULES_BUDGET, lambda: rules.run(to_rules, to_store, reader, timing, rules_state)),
+        (
+            "rules",
+            RULES_BUDGET,
+            lambda: rules.run(to_rules, to_store, reader, timing, rules_state, settings.max_open_alerts_per_host),
+        ),
         ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
         ("ticker", CLOCK_BUDGET, lambda: _tick(to_rules, settings.tick_seconds, not_before)),
         ("awake", CLOCK_BUDGET, lambda: _stay_awake(not_before)),

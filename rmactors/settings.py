@@ -57,6 +57,7 @@ class Settings:
     stale_grace_seconds: float = _setting(300.0, "smallest grace for a missed schedule")
     restart_grace_seconds: float = _setting(120.0, "after a start, nobody is judged silent or late before this")
     retry_max_seconds: float = _setting(86400.0, "how long a notification is retried before it is dead")
+    max_open_alerts_per_host: int = _setting(1000, "open alerts of a host; beyond, one counts the others; 0: no bound")
     retain_job_logs_days: float = _setting(30.0, "days that the output of jobs is kept")
     retain_jobs_days: float = _setting(400.0, "days that ended jobs are kept")
     retain_alerts_days: float = _setting(400.0, "days that resolved alerts are kept")
@@ -232,6 +233,11 @@ def _typed(setting: Field[Any], value: Any, source: str) -> Any:
             if word in {"false", "no", "off", "0"}:
                 return False
             raise SettingsError(f"{source}: {setting.name} must be true or false, not {value!r}")
+        case int():
+            text = str(value).strip()
+            if isinstance(value, bool) or not (text.isascii() and text.isdigit() and len(text) < 10):
+                raise SettingsError(f"{source}: {setting.name} must be a whole number, 0 or more, not {value!r}")
+            return int(text)
         case float():
             unit = "days" if setting.name.endswith("_days") else "seconds"
             try:

@@ -11,7 +11,7 @@ Reason = Literal[
 ]  # fmt: skip
 AlertKind = Literal[
     "backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline",
-    "backup_overdue", "backup_suspicious",
+    "backup_overdue", "backup_suspicious", "too_many_alerts",
 ]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
@@ -45,6 +45,7 @@ SEVERITY_OF: Final[dict[AlertKind, Severity]] = {
     "agent_offline": "warning",
     "backup_overdue": "critical",
     "backup_suspicious": "warning",
+    "too_many_alerts": "warning",
 }
 FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
     "backup": "backup_failed",

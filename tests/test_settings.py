@@ -92,3 +92,19 @@ def test_what_works_only_in_part_is_said(settings: dict[str, object], said: list
     assert len(found) == len(said)
     for text, part in zip(found, said, strict=True):
         assert part in text
+
+
+@pytest.mark.parametrize(("value", "number"), [("0", 0), (" 25 ", 25), (7, 7), ("1000000", 1_000_000)])
+def test_a_bound_is_a_whole_number_and_0_is_none(value: object, number: int) -> None:
+    assert load({"max_open_alerts_per_host": value}, {}).max_open_alerts_per_host == number
+    assert load({}, {"RM_MAX_OPEN_ALERTS_PER_HOST": str(value)}).max_open_alerts_per_host == number
+
+
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "1e3", "many", "²", "9" * 40, 2.0, True, [5]])
+def test_what_is_no_whole_number_is_no_bound(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"max_open_alerts_per_host must be a whole number, 0 or more"):
+        load({"max_open_alerts_per_host": value}, {})
+
+
+def test_the_bound_of_open_alerts_is_a_thousand_unless_said_otherwise() -> None:
+    assert Settings().max_open_alerts_per_host == 1000

@@ -129,10 +129,11 @@ async def run(
     reader: Reader,
     timing: Timing,
     state: RulesState,
+    most_open: int = 0,
 ) -> None:
-    """Judge what comes."""
+    """Judge what comes. `most_open` is the bound of open alerts of a host; 0: none."""
     state.generation += 1
-    actor = _Rules(inbox, to_store, reader, timing, state)
+    actor = _Rules(inbox, to_store, reader, timing, state, most_open)
     await actor.load()
     state.ticked_at = trio.current_time()
     try:
@@ -156,12 +157,14 @@ class _Rules:
         reader: Reader,
         timing: Timing,
         state: RulesState,
+        most_open: int,
     ) -> None:
         self._inbox = inbox
         self._to_store = to_store
         self._reader = reader
         self._timing = timing
         self._state = state
+        self._most_open = most_open
         self._desks: dict[str, _Desk] = {}
         self._alerts: dict[str, str] = {}  # open alert → host
         self._schedules: dict[str, str] = {}  # schedule → host
@@ -422,6 +425,7 @@ class _Rules:
     # ---- books
 
     def _open_book(self, book: Book) -> _Desk:
+        book.most_open = self._most_open
         desk = _Desk(book)
         self._desks[book.host_id] = desk
         for key, track in book.tracks.items():

@@ -381,6 +381,26 @@ class ExpectTrack:
 
 
 @dataclass(frozen=True, slots=True)
+class ForgetTrack:
+    """Removes what the rules remember of (host, kind of alert, subject). Expects that version of it on disk."""
+
+    host_id: str
+    kind: AlertKind
+    subject: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectOpen:
+    """Changes nothing. Expects that the host's open alerts, `too_many_alerts` aside, are `most` or more (`reached`), or
+    fewer."""
+
+    host_id: str
+    most: int
+    reached: bool
+
+
+@dataclass(frozen=True, slots=True)
 class MarkRun:
     """A run of a schedule began: for the slot `slot_at`, or at `run_at` without naming one.
 
@@ -583,6 +603,8 @@ Write = (
     | TouchConditions
     | SaveTrack
     | ExpectTrack
+    | ExpectOpen
+    | ForgetTrack
     | MarkRun
     | MarkGood
     | Pulse

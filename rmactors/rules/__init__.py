@@ -3,6 +3,7 @@
 `track`       what is remembered of one (host, kind of alert, subject), and its form on disk
 `outcomes`    the four `…_failed` rules: what a job's end does
 `conditions`  `agent_offline` and `stale_schedule`: what holds until it clears
+`crowd`       `too_many_alerts`: a host with more open alerts than people can read
 `operators`   what an acknowledgement or a resolution by hand does
 `book`        one host: which of these a request concerns, and the writes that follow
 `slots`       whether a schedule's slot was missed, and when to look again

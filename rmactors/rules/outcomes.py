@@ -45,9 +45,9 @@ class Outcome:
     doubt: Doubt | None = None
 
 
-def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
+def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None, held_back_by: str | None = None) -> Decision:
     """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised; None: another alert
-    tells of it already, so none is."""
+    tells of it already, so none is. `held_back_by` is that one, where there are too many."""
     before = track
     track = _with_good(track, outcome)
     head = track.head
@@ -64,7 +64,7 @@ def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Dec
         after, saved = remember(key, track, head=beneath)
         why = "older than a loss: counts should that be none" if beneath != head else "older, and a good one to know of"
         return Decision(after, (saved,), why)
-    return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id)
+    return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id, held_back_by)
 
 
 def is_end_of_loss(head: Head | None, outcome: Outcome) -> bool:
@@ -118,7 +118,7 @@ def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
     return Decision(after, (saved, resolved), "good: resolves")
 
 
-def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Decision:
+def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None, held_back_by: str | None) -> Decision:
     message = _message(track, outcome)
     if track.alert is not None:
         head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
@@ -134,9 +134,10 @@ def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None) -> Deci
         touched = TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)
         return Decision(after, (saved, touched), "bad again: touches")
     if fresh_id is None:
-        head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
+        before = track.head if outcome.lost else None
+        head = replace(_head_of(outcome, "bad"), before=before, told_by=held_back_by)
         after, saved = remember(key, track, head=_flat(head))
-        return Decision(after, (saved,), "bad: another alert about its plan tells of it")
+        return Decision(after, (saved,), "bad: another alert tells of it")
     head = replace(_head_of(outcome, "bad"), raised=outcome.lost, before=track.head if outcome.lost else None)
     raised = RaiseAlert(
         fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
@@ -173,7 +174,7 @@ def _replace_earlier_loss(key: Key, track: Track, head: Head, outcome: Outcome) 
     if verdict == "good" and is_newer(outcome, head):
         return _good(key, track, outcome)
     if verdict == "bad" and is_newer(outcome, head):
-        after, saved = remember(key, track, head=_head_of(outcome, "bad"))
+        after, saved = remember(key, track, head=replace(_head_of(outcome, "bad"), told_by=head.told_by))
         why = "the real end of an earlier loss is the newest: no new occurrence"
         if track.alert is None:
             return Decision(after, (saved,), why)
@@ -197,7 +198,7 @@ def _in_place_of(loss: Head, outcome: Outcome) -> tuple[Head | None, bool]:
     verdict = verdict_of(outcome)
     if verdict is None:
         return loss.before, False
-    end = _head_of(outcome, verdict)
+    end = replace(_head_of(outcome, verdict), told_by=loss.told_by if verdict == "bad" else None)
     if loss.before is None or is_newer(outcome, loss.before):
         return end, True
     return _beneath(loss.before, end, outcome), False

@@ -13,10 +13,10 @@ from dataclasses import replace
 
 from rmactors.messages.reports import EndReport
 from rmactors.messages.writes import MarkGood, Write
-from rmactors.rules import outcomes
+from rmactors.rules import crowd, outcomes
 from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.outcomes import Outcome, good_enough, is_end_of_loss, verdict_of
-from rmactors.rules.track import Decision, Key, expect
+from rmactors.rules.track import Decision, Key, Track, expect
 from rmactors.vocabulary import FAILURE_ALERT
 
 
@@ -66,30 +66,44 @@ def judge(book: Book, own: Key, outcome: Outcome, fresh_id: str) -> Verdict:
     others = [other for other in _related(book, own, outcome) if _concerns(book, own, other, outcome)]
     joins = own.subject not in book.schedules and any(book.track(other).alert is not None for other in others)
     built_on = _built_on(book, own, others, outcome)
+    teller = None if joins else crowd.teller(book, own, fresh_id)
+    keys, was = [own, *others], book.track(own)
+    were_held = [key in book.held_back() for key in keys]
     verdicts = []
     if not _is_deleted(book, own):
-        verdicts.append(_judge_own(book, own, outcome, None if joins else fresh_id))
+        verdicts.append(_judge_own(book, own, outcome, None if joins or teller else fresh_id, teller))
+    held_back = teller is not None and _is_held_back(was, book.track(own), outcome, teller)
+    counted_on = crowd.counted_on(book, verdicts[0].writes if verdicts else (), held_back)
     for other in others:
         schedule = book.schedules.get(other.subject)
         label, zone = (schedule.name, schedule.slots.timezone) if schedule is not None else (outcome.plan or "", "UTC")
         seen = replace(outcome, label=label, zone=zone)
         verdicts.append(keep(book, other, outcomes.judge(other, book.track(other), seen, None)))
+    changed = were_held != [key in book.held_back() for key in keys]
+    verdicts.append(crowd.told(book, held_back, changed, outcome.now, fresh_id))
     return Verdict(
-        tuple(write for verdict in verdicts for write in verdict.writes) + built_on,
+        counted_on + tuple(write for verdict in verdicts for write in verdict.writes) + built_on,
         any(verdict.changed for verdict in verdicts),
-        "; ".join(verdict.why for verdict in verdicts) or "its schedule is deleted",
+        "; ".join(verdict.why for verdict in verdicts if verdict.why) or "its schedule is deleted",
     )
 
 
-def _judge_own(book: Book, own: Key, outcome: Outcome, fresh_id: str | None) -> Verdict:
+def _is_held_back(before: Track, after: Track, outcome: Outcome, teller: str) -> bool:
+    """Whether this outcome is a failure that raised nothing, because of too many alerts; not one in a loss's place."""
+    if after is before or after.alert is not None or after.head is None or is_end_of_loss(before.head, outcome):
+        return False
+    return after.head.job_id == outcome.job_id and after.head.told_by == teller
+
+
+def _judge_own(book: Book, own: Key, outcome: Outcome, fresh_id: str | None, held_back_by: str | None) -> Verdict:
     """For its own subject. Where nothing is known of a schedule yet, the newest good end of its plan is."""
     track = book.track(own)
     of_plan = _key_of_plan(own, outcome.plan) if outcome.plan is not None else own
     known = book.track(of_plan)
     if of_plan == own or known.good is None or track.head or track.alert or verdict_of(outcome) != "bad":
-        return keep(book, own, outcomes.judge(own, track, outcome, fresh_id))
+        return keep(book, own, outcomes.judge(own, track, outcome, fresh_id, held_back_by))
     seeded = replace(track, head=known.good, good=known.good, last_good_at=known.good.at)
-    decision = outcomes.judge(own, seeded, outcome, fresh_id)
+    decision = outcomes.judge(own, seeded, outcome, fresh_id, held_back_by)
     after = track if decision.track is seeded else decision.track
     return keep(book, own, Decision(after, (*decision.writes, expect(of_plan, known)), decision.why))
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from rmactors.clock import seconds
 from rmactors.messages.reports import EndReport, LostJob, StartReport
 from rmactors.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.rules import clocks, conditions, overdue, plans, slots, suspicious, wording
+from rmactors.rules import clocks, conditions, crowd, overdue, plans, slots, suspicious, wording
 from rmactors.rules.host import Book, Schedule, Verdict, keep
 from rmactors.rules.outcomes import Outcome
 from rmactors.rules.track import Key, Size
@@ -51,9 +51,10 @@ def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Ver
     judged = plans.judge(book, key, outcome, fresh_id)
     writes, changed = (*writes, *judged.writes), changed or judged.changed
     if (report.kind, report.status) != ("backup", "succeeded") or size == Size(None, None):
-        return Verdict(writes, changed, judged.why)
+        return Verdict((*writes, *crowd.forget(book)), changed, judged.why)
     measured = suspicious.judge(book, key, outcome, size, fresh_id)
-    return Verdict((*writes, *measured.writes), changed or measured.changed, f"{judged.why}; {measured.why}")
+    writes, changed = (*writes, *measured.writes), changed or measured.changed
+    return Verdict((*writes, *crowd.forget(book)), changed, f"{judged.why}; {measured.why}")
 
 
 def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:

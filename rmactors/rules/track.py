@@ -40,6 +40,7 @@ class Head:
     raised the alert, and `before` is the outcome that counted until then, which may be a loss as well.
     `plan` is the one that it was about, as far as it is known; `partial`: some of it was done.
     `cause` is why the failures began, and `cause_at` when; None where that is not known.
+    `told_by` is the `too_many_alerts` that tells of it, where its host had too many alerts for one of its own.
     """
 
     job_id: str
@@ -54,6 +55,7 @@ class Head:
     partial: bool = False
     cause: str | None = None
     cause_at: int | None = None
+    told_by: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from typing import Literal
 
 from rmactors import clock
 from rmactors.bounds import cut
-from rmactors.vocabulary import JobEnd, JobKind, Reason
+from rmactors.vocabulary import AlertKind, JobEnd, JobKind, Reason
 from rmactors.zones import zone as zone_of
 
 _BEGAN = 300
@@ -36,6 +36,13 @@ _NAMELESS: dict[JobKind, str] = {
     "forget": "This host",
     "prune": "A repository",
     "check": "A repository",
+}
+_HELD_BACK: dict[AlertKind, str] = {
+    "backup_failed": "backup",
+    "forget_failed": "forget",
+    "prune_failed": "prune",
+    "check_failed": "check",
+    "backup_suspicious": "a backup that looks wrong",
 }
 _REASONS: dict[Reason, str] = {
     "ok": "",
@@ -114,6 +121,22 @@ def as_usual(label: str) -> str:
     return f"{label or 'This host'}: the newest backup holds about what it usually does."
 
 
+def held_back(number: int, most: int, newest: list[tuple[AlertKind, str]]) -> str:
+    """`500 more failures of this host have no alert of their own, because too many of its alerts are open (1,000 at
+    most). The newest: backup of home, check of photos. …`"""
+    more = "failure of this host has no alert of its" if number == 1 else "failures of this host have no alert of their"
+    names = ", ".join(f"{_HELD_BACK.get(kind, kind)}{' of ' + _short(plan) if plan else ''}" for kind, plan in newest)
+    limit = f" ({most:,} at most)" if most else ""
+    return (
+        f"{number:,} more {more} own, because too many of its alerts are open{limit}. The newest: {names}."
+        " Does something on this host make up names of plans? Resolve what is over: what fails again then has its own."
+    )
+
+
+def no_more_held_back() -> str:
+    return "Every failure that had no alert of its own is over, or has one by now."
+
+
 def silent(since: int) -> str:
     return f"Nothing heard from this host since {day_and_time(since)}."
 
@@ -169,6 +192,10 @@ def length(micros: int) -> str:
     if seconds >= 7200:
         return _units((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"))
     return _units((seconds // 60, "minute")) if seconds >= 120 else _units((seconds, "second"))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:59]}…"
 
 
 def _rounded(number: int) -> int:

@@ -4,7 +4,9 @@ import sqlite3
 
 from rmactors.messages.writes import (
     AcknowledgeAlert,
+    ExpectOpen,
     ExpectTrack,
+    ForgetTrack,
     RaiseAlert,
     ResolveAlert,
     SaveTrack,
@@ -174,6 +176,29 @@ def expect_track(tx: Transaction, write: ExpectTrack) -> None:
     )
     if (found["version"] if found is not None else 0) != write.version:
         raise StaleWrite(_MOVED_ON)
+
+
+@handles(ForgetTrack)
+def forget_track(tx: Transaction, write: ForgetTrack) -> None:
+    gone = tx.changed(
+        "DELETE FROM tracks WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
+        (write.host_id, write.kind, write.subject, write.version),
+    )
+    if not gone:
+        raise StaleWrite(_MOVED_ON)
+
+
+@handles(ExpectOpen)
+def expect_open(tx: Transaction, write: ExpectOpen) -> None:
+    found = tx.row(
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS some)"
+        " - (SELECT count(*) FROM alerts WHERE host_id = ? AND kind = 'too_many_alerts' AND resolved_at IS NULL)"
+        " AS number",
+        (write.host_id, write.most + 1, write.host_id),
+    )
+    assert found is not None
+    if (found["number"] >= write.most) != write.reached:
+        raise StaleWrite("the host has more or fewer open alerts by now")
 
 
 def _unresolved(tx: Transaction, alert_id: str, update: str, parameters: tuple[object, ...]) -> sqlite3.Row | None:

@@ -70,12 +70,13 @@ class _Reader(Reader):
 class Engine:
     """`say` gives the rules a message, `write` puts on disk what they sent."""
 
-    def __init__(self, path: Path, started_at: int = 0, restart_grace: int = 0) -> None:
+    def __init__(self, path: Path, started_at: int = 0, restart_grace: int = 0, most_open: int = 0) -> None:
         self.ledger = Ledger(path)
         self.ledger.connection.execute("PRAGMA busy_timeout = 0")  # who waits for a lock here waits for ever
         self.ledger.connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power
         self._reader = _Reader(path)
         self.state = rules.RulesState()
+        self.most_open = most_open
         self._start(started_at, restart_grace)
 
     def close(self) -> None:
@@ -131,7 +132,9 @@ class Engine:
         self._go_on()
 
     def _run(self) -> Any:
-        return rules.run(self._inbox, self._to_store, self._reader, self._timing, self.state)  # type: ignore[arg-type]
+        return rules.run(
+            self._inbox, self._to_store, self._reader, self._timing, self.state, self.most_open,  # type: ignore[arg-type]
+        )  # fmt: skip
 
     def _go_on(self) -> None:
         """Until the actor waits for a message. Any other wait is a checkpoint of trio's, which is over at once."""

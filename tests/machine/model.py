@@ -16,10 +16,14 @@ from tests.machine.things import FAILURES, LASTING, Alert, Channel, End, Key, Sc
 
 @dataclass
 class Model:
-    """`tags` of every host; `online` has since when a host is here, 0 for one that only ever sends reports."""
+    """`tags` of every host; `online` has since when a host is here, 0 for one that only ever sends reports.
+
+    `most_open`: with so many open alerts of a host, what it makes up raises no other; 0: no bound.
+    """
 
     tags: dict[str, tuple[str, ...]]
     channels: dict[str, Channel]
+    most_open: int = 0
     online: dict[str, int] = field(default_factory=dict)
     alerts: list[Alert] = field(default_factory=list)
     schedules: dict[str, Schedule] = field(default_factory=dict)
@@ -121,6 +125,7 @@ class Model:
     def _happened(self, job: EndReport | LostJob, kind: str, end: End, now: int) -> None:
         """A job ended or was lost: what it means for each subject that it is about."""
         host = job.host_id
+        held_before = self._held_back(host)
         of_schedule, own = self._schedule_of(job) is not None, self.key_of(job, kind)
         unclaimed = not of_schedule and own is not None and self.open(own) is None
         others: list[Key] = []
@@ -143,6 +148,7 @@ class Model:
                 self._outcome(own, end, now, not is_told)
         for key in others:
             self._outcome(key, end, now, False)
+        self._count_held_back(host, held_before, now)
         if end.good and end.plan:
             self.goods.setdefault((host, kind, end.plan), []).append(end)
 
@@ -193,6 +199,7 @@ class Model:
     # ---- one subject
 
     def _outcome(self, key: Key, end: End, now: int, may_raise: bool) -> None:
+        end = replace(end)
         if self._is_end_of_loss(key, end):
             self._in_place_of_loss(key, end, now)
             return
@@ -212,11 +219,15 @@ class Model:
             alert.occurrences += 1
             if alert.known_partial and not end.partial:
                 self._worsen(alert, now)
-        elif not end.good and may_raise:
+        elif not end.good and may_raise and not self._is_crowded(key):
             self._raise(key, now, end.partial)
+        elif not end.good and may_raise:
+            end.told_by = self._hold_back(key[0], now)
 
     def _in_place_of_loss(self, key: Key, end: End, now: int) -> None:
         places = [place for place, known in enumerate(self.ends[key]) if known is not None and known.job == end.job]
+        loss = self.ends[key][places[-1]]
+        end.told_by = loss.told_by if loss is not None else None
         self.ends[key][places[-1]] = end
         self.given_up[key].remove(end.job)
         if self._newest(key) is end:
@@ -250,6 +261,34 @@ class Model:
             elif end.good is not None and (newest is None or end.is_newer_than(newest)):
                 newest, wrong = end, not end.good
         return wrong
+
+    # ---- too many alerts
+
+    def _is_crowded(self, key: Key) -> bool:
+        """Whether its host has too many open alerts for one about what it made up itself."""
+        others = [alert for alert in self.alerts if alert.key[0] == key[0] and alert.resolved_by is None]
+        number = sum(alert.key[1] != "too_many_alerts" for alert in others)
+        return bool(self.most_open) and key[2] not in self.schedules and number >= self.most_open
+
+    def _hold_back(self, host: str, now: int) -> Alert:
+        told = self.open((host, "too_many_alerts", ""))
+        if told is not None:
+            told.occurrences += 1
+            return told
+        return self._raise((host, "too_many_alerts", ""), now)
+
+    def _held_back(self, host: str) -> set[Key]:
+        """What is wrong and has no alert of its own, but the one that there are too many."""
+        told = self.open((host, "too_many_alerts", ""))
+        newest = {key: self._newest(key) for key in self.ends if key[0] == host and self.open(key) is None}
+        return {key for key, end in newest.items() if told and end is not None and not end.good and end.told_by is told}
+
+    def _count_held_back(self, host: str, before: set[Key], now: int) -> None:
+        told, held = self.open((host, "too_many_alerts", "")), self._held_back(host)
+        if told is not None:
+            told.counts = len(held)
+            if before and not held:
+                self._resolve(told, "rule", now)
 
     # ---- conditions
 
@@ -336,10 +375,11 @@ class Model:
 
     # ---- alerts
 
-    def _raise(self, key: Key, now: int, partial: bool = False) -> None:
+    def _raise(self, key: Key, now: int, partial: bool = False) -> Alert:
         alert = Alert(key, now, now, timeline=["raised"], known_partial=partial)
         self.alerts.append(alert)
         self._tell(alert, "alert.raised", now)
+        return alert
 
     def _worsen(self, alert: Alert, now: int) -> None:
         """Nobody looks after it any more, and whoever would hear of a new alert hears of this one again."""

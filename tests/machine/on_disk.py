@@ -38,6 +38,8 @@ def _compare_alerts(ledger: Ledger, alerts: dict[str, Alert]) -> None:
         assert got == (alert.occurrences, alert.acknowledged_by, alert.resolved_by, alert.raised_at), alert
         if alert.key[1] in LASTING:
             assert row["last_seen_at"] >= alert.seen_at
+        if alert.counts and alert.resolved_by is None:
+            assert row["message"].startswith(f"{alert.counts} more failure"), (row["message"], alert)
         assert ledger.timeline(row["id"]) == alert.timeline, alert
 
 

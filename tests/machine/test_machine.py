@@ -15,7 +15,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rmactors import ids
 from rmactors.clock import DAY, HOUR, MINUTE
@@ -104,6 +111,11 @@ class Machine(RuleBasedStateMachine):
             self.save_schedule(0, "0 * * * *", True, "alert", 0, host=host)
         self.save_schedule(0, "0 3 * * *", True, "ok", 0, host=self.hosts[2])
         self.engine.settle()
+
+    @initialize(most=st.sampled_from([0, 0, 1, 3]))
+    def so_many_alerts_of_a_host_may_be_open(self, most: int) -> None:
+        self.engine.most_open = self.model.most_open = most
+        self.engine.crash_rules()
 
     def teardown(self) -> None:
         try:
@@ -386,8 +398,11 @@ class Machine(RuleBasedStateMachine):
     def the_rules_crash(self) -> None:
         self.engine.crash_rules()
 
-    @rule()
-    def the_server_is_killed(self) -> None:
+    @rule(most=st.sampled_from([None, None, None, 0, 1, 3]))
+    def the_server_is_killed(self, most: int | None) -> None:
+        """And is started again, perhaps with another bound."""
+        if most is not None:
+            self.engine.most_open = self.model.most_open = most
         self.engine.kill()
         self.answers.clear()
         self.to_clear.clear()

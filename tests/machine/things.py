@@ -48,6 +48,8 @@ class Alert:
     """How many of the raises told to a channel."""
     known_partial: bool = False
     """The worst that people were told of, or acknowledged, was a partial run."""
+    counts: int | None = None
+    """How many others it speaks for, where it says that there are too many."""
 
 
 @dataclass
@@ -62,6 +64,8 @@ class End:
     lost: bool = False
     plan: str | None = None
     partial: bool = False
+    told_by: Alert | None = None
+    """A failure that raised nothing, because of too many alerts: the one that tells of it."""
 
     def is_newer_than(self, other: "End") -> bool:
         if self.spool is not None and self.spool == other.spool:

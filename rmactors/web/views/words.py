@@ -113,6 +113,7 @@ _ALERT_NAMES: Final = {
     "agent_offline": later("Host silent"),
     "backup_overdue": later("Backup overdue"),
     "backup_suspicious": later("Backup looks wrong"),
+    "too_many_alerts": later("Too many alerts"),
 }
 
 
