@@ -6,7 +6,8 @@ Sends     `Heard`, `HeardUnreadable`, `LinkClosed` to host actors; enrolments to
 Restart   all connections close; agents come back.
 
 No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that
-has not signed in is counted by its address, one that showed a wrong token for a while longer.
+has not signed in is counted by its address (behind a trusted proxy by what that says), one that showed a wrong token
+for a while longer.
 """
 
 import logging
@@ -22,7 +23,7 @@ import trio_websocket
 
 from rmactors import clock, ids, tokens, wire
 from rmactors.actors.listening import Port
-from rmactors.addresses import Network, client_address
+from rmactors.addresses import Network, client_address, one_list
 from rmactors.host_names import host_name_problem
 from rmactors.logs import fields
 from rmactors.mailbox import Outlet, ask
@@ -36,6 +37,8 @@ _log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 15.0
 """TLS and request headers must be complete within this, counted from the connection."""
+PROXY_HANDSHAKE_SECONDS = 5.0
+"""The same for a trusted proxy, which has the headers before it connects."""
 SEND_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
 OUTBOX_FRAMES = 10_000
@@ -119,23 +122,21 @@ class _Gateway:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        stranger = self._strangers.admit(address, trio.current_time())
-        if stranger is None:
-            await trio.aclose_forcefully(stream)
-            return
-        try:
-            await self._serve(stream, address, stranger)
-        except Exception as error:
-            _log.debug("connection from %s ended: %r", address, error)
-        finally:
-            stranger.leave()
-            await trio.aclose_forcefully(stream)
+        with trio.CancelScope() as scope:
+            stranger = self._strangers.admit(address, scope.cancel)
+            try:
+                await self._serve(stream, address, stranger)
+            except Exception as error:
+                _log.debug("connection from %s ended: %r", address, error)
+            finally:
+                stranger.leave()
+                await trio.aclose_forcefully(stream)
 
     async def _serve(self, tcp: trio.SocketStream, address: str, stranger: Stranger) -> None:
         stream: trio.abc.Stream = tcp
         async with trio.open_nursery() as nursery:
             request = None
-            with self._handshake() as scope:
+            with self._handshake(by_proxy=self._strangers.is_proxy(address)) as scope:
                 if self._settings.ssl_context is not None:
                     stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
@@ -148,40 +149,49 @@ class _Gateway:
             nursery.cancel_scope.cancel()
 
     @contextmanager
-    def _handshake(self) -> Iterator[trio.CancelScope]:
+    def _handshake(self, *, by_proxy: bool) -> Iterator[trio.CancelScope]:
         """Left at the deadline, or when the server stops."""
-        with trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_SECONDS) as scope:
+        seconds = PROXY_HANDSHAKE_SECONDS if by_proxy else HANDSHAKE_SECONDS
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
             self._handshakes.add(scope)
             try:
                 yield scope
             finally:
                 self._handshakes.discard(scope)
 
-    async def _welcome(self, request: trio_websocket.WebSocketRequest, address: str, stranger: Stranger) -> None:
+    async def _welcome(self, request: trio_websocket.WebSocketRequest, peer: str, stranger: Stranger) -> None:
         headers = {name.lower(): value for name, value in request.headers}
+        forwarded = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"x-forwarded-for"]
+        address = client_address(peer, one_list(forwarded), self._settings.proxies)
+        has_room = stranger.comes_from(address, trio.current_time())
         if request.path.partition("?")[0] != wire.PATH:
             return await _reject(request, 404, "not found")
         if b"origin" in headers:
             return await _reject(request, 403, "this port is for agents, not for browsers")
         digest = _digest(headers.get(b"authorization", b""))
-        credential = await self._credential(digest)
+        credential = await self._credential(digest) if has_room or stranger.is_kept_back() else None
         if credential is None:
+            if not has_room:
+                return await self._turn_away(request, peer)
             stranger.leave_late(trio.current_time())
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
             return await _reject(request, 401, "the token is wrong, used, expired or revoked")
         with trio.fail_after(HANDSHAKE_SECONDS):
             socket = await request.accept()
-        forwarded_for = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-        address = client_address(address, forwarded_for, self._settings.proxies)
         if credential.enrollment_id is not None:
             return await self._enroll(socket, credential.enrollment_id, address)
         assert credential.host_id is not None
-        stranger.leave()
+        stranger.has_signed_in()
 
         async def still_good() -> bool:
             return await self._credential(digest) == credential
 
         return await self._talk(socket, credential.host_id, address, still_good)
+
+    async def _turn_away(self, request: trio_websocket.WebSocketRequest, peer: str) -> None:
+        """Its address has too many strangers. A proxy gets an answer: without one it may take the server for dead."""
+        if self._strangers.is_proxy(peer):
+            await _reject(request, 429, "too many connections from this address", (b"retry-after", b"5"))
 
     async def _credential(self, digest: str | None) -> Credential | None:
         return await self._ports.reader.run(find_credential, digest, clock.now()) if digest is not None else None
@@ -388,9 +398,9 @@ def _digest(authorization: bytes) -> str | None:
     return tokens.digest(token.strip().decode("latin-1"))
 
 
-async def _reject(request: trio_websocket.WebSocketRequest, status: int, why: str) -> None:
+async def _reject(request: trio_websocket.WebSocketRequest, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     body = why.encode() + b"\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     with trio.move_on_after(HANDSHAKE_SECONDS):
