@@ -3,8 +3,11 @@
 The proxy is reached by TLS from 127.0.0.2, so that the server can tell it (127.0.0.1) from who is behind it.
 """
 
+import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +22,14 @@ from tests.e2e.agents import ended, enroll_host, raw_link, simulated
 from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually, free_port, running_server
 
 PASSWORD = "a long enough password"
+UPGRADE = {
+    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+}  # fmt: skip
 CLIENT = "127.0.0.2"
+STRANGER = "127.0.0.3"
+LIMIT = 30
+"""Requests at once from one address that nginx lets through here; `deploy/` has more."""
 
 
 @dataclass(frozen=True)
@@ -30,10 +40,29 @@ class Site:
     url: str
     agents_url: str
     authority: Authority
+    is_nginx: bool
 
-    def browser(self, **headers: str) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(verify=self.authority.trusting(), local_address=CLIENT)
-        return httpx.AsyncClient(base_url=self.url, transport=transport, headers=headers, timeout=20)
+    def browser(self, *, address: str = CLIENT, **headers: str) -> httpx.AsyncClient:
+        transport = httpx.AsyncHTTPTransport(verify=self.authority.trusting(), local_address=address)
+        return httpx.AsyncClient(base_url=self.url, transport=transport, headers=headers, timeout=60)
+
+    async def shows(self, token: str, address: str) -> int:
+        """What the agents' name answers to an upgrade with this token."""
+        transport = httpx.AsyncHTTPTransport(verify=self.authority.trusting(), local_address=address)
+        headers = {**UPGRADE, "Authorization": f"Bearer {token}"}
+        async with (
+            httpx.AsyncClient(base_url=self.agents_url, transport=transport, timeout=60) as client,
+            client.stream("GET", "/ws/agent", headers=headers) as answer,
+        ):
+            return answer.status_code
+
+    async def raw(self, address: str, data: bytes) -> trio.SSLStream[trio.SocketStream]:
+        """A connection to the pages' name on which this has been sent."""
+        port = int(self.url.rpartition(":")[2])
+        tcp = await trio.open_tcp_stream("127.0.0.1", port, local_address=address)
+        stream = trio.SSLStream(tcp, self.authority.trusting(), server_hostname="localhost", https_compatible=True)
+        await stream.send_all(data)
+        return stream
 
     async def sign_in(self, browser: httpx.AsyncClient) -> httpx.Response:
         """As a browser does: with the origin that the proxy's address is to it."""
@@ -60,13 +89,14 @@ def nginx(folder: Path, server: Server, pages: int, agents: int, certificate: Pa
         ("443 ssl http2;\n    server_name backup.example.org", f"{pages} ssl http2;\n    server_name localhost"),
         ("443 ssl http2;\n    server_name agents.example.org", f"{agents} ssl http2;\n    server_name localhost"),
     )  # fmt: skip
+    site = replaced(site, ("limit_conn rmactors_pages 500", f"limit_conn rmactors_pages {LIMIT}"))
     (folder / "site.conf").write_text(site)
     temporary = "".join(
         f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     )
     (folder / "nginx.conf").write_text(
         f"daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; user root;\n"
-        f"events {{ worker_connections 256; }}\nhttp {{ access_log off; {temporary} include {folder}/site.conf; }}\n"
+        f"events {{ worker_connections 1024; }}\nhttp {{ access_log off; {temporary} include {folder}/site.conf; }}\n"
     )
     return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
 
@@ -75,6 +105,7 @@ def caddy(folder: Path, server: Server, pages: int, agents: int, certificate: Pa
     binary = program("caddy")
     site = replaced(
         (DEPLOY / "caddy" / "Caddyfile").read_text(),
+        ("\n{\n\tservers {", "\n{\n\tadmin off\n\tauto_https off\n\tservers {"),
         ("}:8080", f"}}:{server.port}"),
         ("}:8081", f"}}:{server.agent_port}"),
         ("\n{$RM_DOMAIN:backup.example.org} {", f"\nhttps://localhost:{pages} {{\n\ttls {certificate} {certificate}"),
@@ -83,7 +114,7 @@ def caddy(folder: Path, server: Server, pages: int, agents: int, certificate: Pa
             f"\nhttps://localhost:{agents} {{\n\ttls {certificate} {certificate}",
         ),
     )
-    (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
+    (folder / "Caddyfile").write_text(site)
     return [binary, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
 
 
@@ -94,6 +125,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     pages, agents = free_port(), free_port()
     url, agents_url = f"https://localhost:{pages}", f"https://localhost:{agents}"
     settings = {"base_url": url, "agent_url": agents_url.replace("http", "ws"), "trusted_proxies": "127.0.0.1/32"}
+    settings["log_format"] = "json"
     with running_server(folder / "server", cookie_secure="true", **settings) as server:
         server.admin("create-user", "--username", "ann", "--role", "admin", RM_PASSWORD=PASSWORD)
         command = request.param(folder, server, pages, agents, folder / "here.pem")
@@ -106,7 +138,7 @@ def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
                     return False
 
             eventually(answers, 60, lambda: output.read_text()[-4000:])
-            yield Site(server, url, agents_url, authority)
+            yield Site(server, url, agents_url, authority, request.param is nginx)
 
 
 async def test_a_browser_signs_in_through_the_proxy_and_is_known_by_its_own_address(site: Site) -> None:
@@ -247,11 +279,55 @@ async def test_the_agents_port_shows_nothing_else_through_the_proxy(site: Site) 
     context = site.authority.trusting()
     async with httpx.AsyncClient(base_url=site.agents_url, verify=context, trust_env=False) as client:
         assert (await client.get("/login")).status_code == 404
-        answer = await client.get(
-            "/ws/agent",
-            headers={
-                "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Authorization": "Bearer wrong",
-            },
-        )  # fmt: skip
-        assert answer.status_code == 401
+    assert await site.shows("wrong", CLIENT) == 401
+
+
+# ---- a stranger who means it ill
+
+
+async def test_wrong_tokens_are_noted_with_the_address_before_the_proxy_and_keep_nobody_else_out(site: Site) -> None:
+    host = await enroll_host(site.server, f"beside-{site.url[-5:]}")
+    answers: list[int] = []
+
+    async def guess() -> None:
+        answers.append(await site.shows("rmh_wrong", STRANGER))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(30):
+            nursery.start_soon(guess)
+        assert await site.shows(host.token, CLIENT) == 101
+    assert set(answers) == {401}
+    lines = [json.loads(line) for line in site.server.log.splitlines() if '"agent.refused"' in line]
+    told = Counter(line["address"] for line in lines)
+    assert told[STRANGER] == 30
+    assert told["127.0.0.1"] == 0, "the proxy itself"
+
+
+async def test_slow_bodies_keep_nobody_else_out(site: Site) -> None:
+    """nginx holds them back, Caddy passes them on: both are asked to by `deploy/`."""
+    name = site.url.removeprefix("https://")
+    slow = f"POST /login HTTP/1.1\r\nHost: {name}\r\nContent-Length: 100\r\n\r\nu".encode()
+    async with site.browser() as browser, AsyncExitStack() as open_ones:
+        await site.sign_in(browser)
+        for _ in range(LIMIT - 10):
+            open_ones.push_async_callback(trio.aclose_forcefully, await site.raw(STRANGER, slow))
+        assert (await browser.get("/alerts")).status_code == 200
+        async with site.browser(address="127.0.0.4") as somebody:
+            assert (await somebody.get("/login")).status_code == 200
+
+
+async def test_nginx_bounds_the_requests_of_one_address(site: Site) -> None:
+    """Caddy has no such limit; behind it, the server's own is the only one."""
+    name = site.url.removeprefix("https://")
+    listen = f"GET /events HTTP/1.1\r\nHost: {name}\r\nAuthorization: Bearer {site.server.token}\r\n\r\n".encode()
+    heads: list[bytes] = []
+    async with AsyncExitStack() as open_ones:
+        for _ in range(LIMIT + 1):
+            stream = await site.raw("127.0.0.5", listen)
+            open_ones.push_async_callback(trio.aclose_forcefully, stream)
+            with trio.fail_after(60):
+                heads.append(bytes(await stream.receive_some(65536)).split(b"\r\n")[0])
+        async with site.browser() as somebody:
+            assert (await somebody.get("/login")).status_code == 200
+    refused = sum(b" 429 " in head for head in heads)
+    assert refused == (1 if site.is_nginx else 0), heads
