@@ -1,14 +1,11 @@
-"""`deploy/nginx` and `deploy/caddy` as they are, before both ports of a real server: only names and files differ.
-
-The proxy is reached by TLS from 127.0.0.2, so that the server can tell it (127.0.0.1) from who is behind it.
-"""
+"""Browsers and agents behind the proxies of `deploy/`, honest ones and others."""
 
 import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -16,129 +13,19 @@ import pytest
 import trio
 from playwright.sync_api import Browser, expect
 
-from tests.channels.certificates import Authority, make_authority
-from tests.deploy.tools import DEPLOY, program, running
+from tests.deploy.proxies import CLIENT, PASSWORD, STRANGER, Site, caddy, nginx, running_site
+from tests.deploy.tools import running
 from tests.e2e.agents import ended, enroll_host, raw_link, simulated
-from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually, free_port, running_server
+from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually
 
-PASSWORD = "a long enough password"
-UPGRADE = {
-    "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
-}  # fmt: skip
-CLIENT = "127.0.0.2"
-STRANGER = "127.0.0.3"
 LIMIT = 30
-"""Requests at once from one address that nginx lets through here; `deploy/` has more."""
+"""Requests at once from one address that nginx lets through here: fewer than `deploy/` has."""
 
 
-@dataclass(frozen=True)
-class Site:
-    """A server behind a proxy. `url` and `agents_url` are the proxy's."""
-
-    server: Server
-    url: str
-    agents_url: str
-    authority: Authority
-    is_nginx: bool
-
-    def browser(self, *, address: str = CLIENT, **headers: str) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(verify=self.authority.trusting(), local_address=address)
-        return httpx.AsyncClient(base_url=self.url, transport=transport, headers=headers, timeout=60)
-
-    async def shows(self, token: str, address: str) -> int:
-        """What the agents' name answers to an upgrade with this token."""
-        transport = httpx.AsyncHTTPTransport(verify=self.authority.trusting(), local_address=address)
-        headers = {**UPGRADE, "Authorization": f"Bearer {token}"}
-        async with (
-            httpx.AsyncClient(base_url=self.agents_url, transport=transport, timeout=60) as client,
-            client.stream("GET", "/ws/agent", headers=headers) as answer,
-        ):
-            return answer.status_code
-
-    async def raw(self, address: str, data: bytes) -> trio.SSLStream[trio.SocketStream]:
-        """A connection to the pages' name on which this has been sent."""
-        port = int(self.url.rpartition(":")[2])
-        tcp = await trio.open_tcp_stream("127.0.0.1", port, local_address=address)
-        stream = trio.SSLStream(tcp, self.authority.trusting(), server_hostname="localhost", https_compatible=True)
-        await stream.send_all(data)
-        return stream
-
-    async def sign_in(self, browser: httpx.AsyncClient) -> httpx.Response:
-        """As a browser does: with the origin that the proxy's address is to it."""
-        form = {"username": "ann", "password": PASSWORD, "next": "/alerts"}
-        return await browser.post("/login", data=form, headers={"Origin": self.url})
-
-
-def replaced(text: str, *pairs: tuple[str, object]) -> str:
-    """What an administrator would change. Each must be there to be changed."""
-    for old, new in pairs:
-        assert old in text, old
-        text = text.replace(old, str(new))
-    return text
-
-
-def nginx(folder: Path, server: Server, pages: int, agents: int, certificate: Path) -> list[str]:
-    binary = program("nginx")
-    site = replaced(
-        (DEPLOY / "nginx" / "rmactors.conf").read_text(),
-        ("/etc/ssl/backup.example.org.pem", certificate),
-        ("/etc/ssl/private/backup.example.org.key", certificate),
-        ("127.0.0.1:8080", f"127.0.0.1:{server.port}"),
-        ("127.0.0.1:8081", f"127.0.0.1:{server.agent_port}"),
-        ("443 ssl http2;\n    server_name backup.example.org", f"{pages} ssl http2;\n    server_name localhost"),
-        ("443 ssl http2;\n    server_name agents.example.org", f"{agents} ssl http2;\n    server_name localhost"),
-    )  # fmt: skip
-    site = replaced(site, ("limit_conn rmactors_pages 500", f"limit_conn rmactors_pages {LIMIT}"))
-    (folder / "site.conf").write_text(site)
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; user root;\n"
-        f"events {{ worker_connections 1024; }}\nhttp {{ access_log off; {temporary} include {folder}/site.conf; }}\n"
-    )
-    return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-
-
-def caddy(folder: Path, server: Server, pages: int, agents: int, certificate: Path) -> list[str]:
-    binary = program("caddy")
-    site = replaced(
-        (DEPLOY / "caddy" / "Caddyfile").read_text(),
-        ("\n{\n\tservers {", "\n{\n\tadmin off\n\tauto_https off\n\tservers {"),
-        ("}:8080", f"}}:{server.port}"),
-        ("}:8081", f"}}:{server.agent_port}"),
-        ("\n{$RM_DOMAIN:backup.example.org} {", f"\nhttps://localhost:{pages} {{\n\ttls {certificate} {certificate}"),
-        (
-            "\n{$RM_AGENTS_DOMAIN:agents.example.org} {",
-            f"\nhttps://localhost:{agents} {{\n\ttls {certificate} {certificate}",
-        ),
-    )
-    (folder / "Caddyfile").write_text(site)
-    return [binary, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-
-
-@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=[partial(nginx, at_once=LIMIT), caddy], ids=["nginx", "caddy"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("proxy")
-    authority = make_authority(folder)
-    pages, agents = free_port(), free_port()
-    url, agents_url = f"https://localhost:{pages}", f"https://localhost:{agents}"
-    settings = {"base_url": url, "agent_url": agents_url.replace("http", "ws"), "trusted_proxies": "127.0.0.1/32"}
-    settings["log_format"] = "json"
-    with running_server(folder / "server", cookie_secure="true", **settings) as server:
-        server.admin("create-user", "--username", "ann", "--role", "admin", RM_PASSWORD=PASSWORD)
-        command = request.param(folder, server, pages, agents, folder / "here.pem")
-        with running(command, folder, {"HOME": str(folder), "XDG_DATA_HOME": str(folder)}) as output:
-
-            def answers() -> bool:
-                try:
-                    return httpx.get(f"{url}/healthz", verify=authority.trusting(), trust_env=False).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            eventually(answers, 60, lambda: output.read_text()[-4000:])
-            yield Site(server, url, agents_url, authority, request.param is nginx)
+    with running_site(request.param, tmp_path_factory.mktemp("proxy")) as behind:
+        yield behind
 
 
 async def test_a_browser_signs_in_through_the_proxy_and_is_known_by_its_own_address(site: Site) -> None:
