@@ -34,7 +34,11 @@ def is_within(text: str, networks: Iterable[Network]) -> bool:
 
 
 def client_address(peer: str, forwarded_for: str | None, proxies: Iterable[Network]) -> str:
-    """Who is behind `peer`: itself, or what our own proxies say (`X-Forwarded-For`) of the one before them."""
+    """Who is behind `peer`: itself, or what our own proxies say of the one before them.
+
+    `forwarded_for` is all of `X-Forwarded-For`, its lines joined by `one_list`. It is read from its end: there each
+    proxy adds whom it saw, and before that stands what a client may have made up.
+    """
     proxies = tuple(proxies)
     if not forwarded_for or not is_within(peer, proxies):
         return peer
@@ -46,6 +50,17 @@ def client_address(peer: str, forwarded_for: str | None, proxies: Iterable[Netwo
             return hop
         peer = hop
     return peer
+
+
+def one_list(lines: Iterable[str]) -> str:
+    """A header that holds a list, wherever that is cut into lines (RFC 9110, 5.3): some proxies add a line of their
+    own, others to the line that is there."""
+    return ", ".join(lines)
+
+
+def said_last(text: str | None) -> str:
+    """What the nearest proxy says in a list to which each may add (`X-Forwarded-Host`, `-Proto`): its last item."""
+    return (text or "").rpartition(",")[2].strip()
 
 
 def _without_port(text: str) -> str:

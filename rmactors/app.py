@@ -77,6 +77,7 @@ from rmactors.supervision import Budget, OverBudgetError, Standing, supervise
 from rmactors.systemd.notify import Notifier, keep_alive
 from rmactors.web.app import create_app
 from rmactors.web.auth.setup import make_setup_token, token_file
+from rmactors.web.known import Known
 from rmactors.web.security import Perimeter
 from rmactors.web.services import Services
 
@@ -246,7 +247,7 @@ async def _tree(server: Server, box: SecretBox) -> None:
             listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
-            web.WebSettings(web_port, inbound_tls, Perimeter(settings).headers, proxies),
+            web.WebSettings(web_port, inbound_tls, Perimeter(settings).headers, Known(services), proxies),
             create_app(services, metrics=metrics), closing, live.close, listening.one,
         )),
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),

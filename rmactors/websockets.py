@@ -90,9 +90,9 @@ def token_digest(authorization: bytes) -> str | None:
     return tokens.digest(token.strip().decode("latin-1"))
 
 
-async def reject(request: trio_websocket.WebSocketRequest, status: int, why: str) -> None:
+async def reject(request: trio_websocket.WebSocketRequest, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     body = why.encode() + b"\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode())]
+    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     with trio.move_on_after(REJECT_SECONDS):

@@ -6,8 +6,9 @@ Sends     `Heard`, `HeardUnreadable`, `LinkClosed` to host actors; enrolments to
 Restart   all connections close; agents come back.
 
 No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that
-has not said hello is counted by its address, one that showed a wrong token for a while longer. One host's connections
-are few, and together read at a pace: what it sends beyond that waits with it.
+has not said hello is counted by its address (behind a trusted proxy by what that says), one that showed a wrong token
+for a while longer. One host's connections are few, and together read at a pace: what it sends beyond that waits with
+it.
 """
 
 import logging
@@ -23,7 +24,7 @@ import trio_websocket
 
 from rmactors import clock, wire
 from rmactors.actors.listening import Port
-from rmactors.addresses import Network, client_address
+from rmactors.addresses import Network, client_address, one_list
 from rmactors.budgets import Bucket, Pace
 from rmactors.enrolling import NAMES_PER_TOKEN, enroll
 from rmactors.logs import fields
@@ -40,6 +41,8 @@ _log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 15.0
 """TLS and request headers must be complete within this, counted from the connection."""
+PROXY_HANDSHAKE_SECONDS = 5.0
+"""The same for a trusted proxy, which has the headers before it connects."""
 MESSAGES_AHEAD = 4
 """Frames of a connection that are read before it is their turn: each may have a mebibyte."""
 
@@ -141,25 +144,26 @@ class _Gateway:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        stranger = self._strangers.admit(address, trio.current_time()) if self._open < self._settings.most else None
-        if stranger is None:
+        if self._open >= self._settings.most:
             await trio.aclose_forcefully(stream)
             return
         self._open += 1
-        try:
-            await self._serve(stream, address, stranger)
-        except Exception as error:
-            _log.debug("connection from %s ended: %r", address, error)
-        finally:
-            self._open -= 1
-            stranger.leave()
-            await trio.aclose_forcefully(stream)
+        with trio.CancelScope() as scope:
+            stranger = self._strangers.admit(address, scope.cancel)
+            try:
+                await self._serve(stream, address, stranger)
+            except Exception as error:
+                _log.debug("connection from %s ended: %r", address, error)
+            finally:
+                self._open -= 1
+                stranger.leave()
+                await trio.aclose_forcefully(stream)
 
     async def _serve(self, tcp: trio.SocketStream, address: str, stranger: Stranger) -> None:
         stream: trio.abc.Stream = tcp
         async with trio.open_nursery() as nursery:
             request = None
-            with self._handshake() as scope:
+            with self._handshake(by_proxy=self._strangers.is_proxy(address)) as scope:
                 if self._settings.ssl_context is not None:
                     stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
@@ -172,29 +176,33 @@ class _Gateway:
             nursery.cancel_scope.cancel()
 
     @contextmanager
-    def _handshake(self) -> Iterator[trio.CancelScope]:
+    def _handshake(self, *, by_proxy: bool) -> Iterator[trio.CancelScope]:
         """Left at the deadline, or when the server stops."""
-        with trio.CancelScope(deadline=trio.current_time() + HANDSHAKE_SECONDS) as scope:
+        seconds = PROXY_HANDSHAKE_SECONDS if by_proxy else HANDSHAKE_SECONDS
+        with trio.CancelScope(deadline=trio.current_time() + seconds) as scope:
             self._handshakes.add(scope)
             try:
                 yield scope
             finally:
                 self._handshakes.discard(scope)
 
-    async def _welcome(self, request: trio_websocket.WebSocketRequest, address: str, stranger: Stranger) -> None:
+    async def _welcome(self, request: trio_websocket.WebSocketRequest, peer: str, stranger: Stranger) -> None:
         headers = {name.lower(): value for name, value in request.headers}
+        forwarded = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"x-forwarded-for"]
+        address = client_address(peer, one_list(forwarded), self._settings.proxies)
+        has_room = stranger.comes_from(address, trio.current_time())
         if request.path.partition("?")[0] != wire.PATH:
             return await reject(request, 404, "not found")
         if b"origin" in headers:
             return await reject(request, 403, "this port is for agents, not for browsers")
         digest = token_digest(headers.get(b"authorization", b""))
-        credential = await self._credential(digest)
+        credential = await self._credential(digest) if has_room or stranger.is_kept_back() else None
         if credential is None:
+            if not has_room:
+                return await self._turn_away(request, peer)
             stranger.leave_late(trio.current_time())
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
             return await reject(request, 401, "the token is wrong, used, expired or revoked")
-        forwarded_for = headers.get(b"x-forwarded-for", b"").decode("latin-1")
-        address = client_address(address, forwarded_for, self._settings.proxies)
         owner = credential.host_id or credential.enrollment_id
         assert owner is not None
         self._numbers += 1
@@ -240,6 +248,11 @@ class _Gateway:
             finally:
                 self._places.leave(owner, number)
                 self._left.unpark_all()
+
+    async def _turn_away(self, request: trio_websocket.WebSocketRequest, peer: str) -> None:
+        """Its address has too many strangers. A proxy gets an answer: without one it may take the server for dead."""
+        if self._strangers.is_proxy(peer):
+            await reject(request, 429, "too many connections from this address", (b"retry-after", b"5"))
 
     async def _credential(self, digest: str | None) -> Credential | None:
         return await self._ports.reader.run(find_credential, digest, clock.now()) if digest is not None else None
@@ -338,7 +351,7 @@ class _Gateway:
                     # Revoked between upgrade and hello: the host's actor closes only the links that it has heard of.
                     return connection.close(wire.CLOSE_REVOKED, "revoked")
                 greeted = True
-                stranger.leave()
+                stranger.has_signed_in()
                 await mailbox.send(Heard(link, frame, clock.now()))
         return None
 

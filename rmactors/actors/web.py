@@ -6,7 +6,8 @@ Restart   the listener opens again; browsers reconnect.
 
 The connection is our own and the protocol is hypercorn's, because hypercorn's connection lets one stray byte after an
 upgrade end the whole nursery, waits for ever for a peer that stops reading, and takes HTTP/2 from whoever asks. Here an
-exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken.
+exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken. Strangers are
+counted by request: those that come on a proxy's connection, one after the other, may be of many clients.
 """
 
 import logging
@@ -32,13 +33,15 @@ from hypercorn.typing import ConnectionState
 from quart_trio import QuartTrio
 
 from rmactors.actors.listening import Port
-from rmactors.addresses import Network
+from rmactors.addresses import Network, client_address, one_list
 from rmactors.strangers import Stranger, Strangers
 
 _log = logging.getLogger(__name__)
 
 HEADERS_SECONDS = 15.0
 """TLS and complete request headers must be there by then, counted from the connection or from the last answer."""
+PROXY_HEADERS_SECONDS = 5.0
+"""The same for a trusted proxy's first request: it has the headers before it connects."""
 SEND_SECONDS = 30.0
 LINGER_SECONDS = 2.0
 """After an answer that ends a connection: as long as what the peer still sends is read and thrown away, so that it
@@ -50,16 +53,19 @@ CLOSE_SECONDS = 2.0
 RECEIVE_BYTES = 65_536
 
 _Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
+_Headers = Sequence[tuple[bytes, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class WebSettings:
     """`headers` go onto answers that the application never sees: to what is no HTTP. `proxies` are the networks of
-    `RM_TRUSTED_PROXIES`."""
+    `RM_TRUSTED_PROXIES`. `knows` says whether the headers of a request (names in lower case) hold a credential that is
+    good."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
     headers: Mapping[str, str]
+    knows: Callable[[_Headers], Awaitable[bool]]
     proxies: tuple[Network, ...] = ()
 
 
@@ -157,7 +163,7 @@ class _Door:
         shield: _Shield,
     ) -> None:
         self._app, self._config, self._context = app, config, context
-        self._ssl_context = settings.ssl_context
+        self._ssl_context, self._knows = settings.ssl_context, settings.knows
         self._error_headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
         self._shield = shield
         self._strangers = Strangers(settings.proxies)
@@ -170,17 +176,20 @@ class _Door:
         except OSError:  # gone before it was looked at
             await trio.aclose_forcefully(stream)
             return
-        stranger = self._strangers.admit(client[0], trio.current_time())
-        if stranger is None:
-            await trio.aclose_forcefully(stream)
-            return
-        try:
-            await self._talk(stream, client, server, stranger)
-        except Exception as error:
-            _log.debug("connection from %s ended: %r", client[0], error)
-        finally:
-            stranger.leave()
-            await trio.aclose_forcefully(stream)
+        with trio.CancelScope() as scope:
+
+            def give_up() -> None:
+                scope.cancel()
+                stream.socket.close()  # also for what is shielded: nothing more can be sent
+
+            stranger = self._strangers.admit(client[0], give_up)
+            try:
+                await self._talk(stream, client, server, stranger)
+            except Exception as error:
+                _log.debug("connection from %s ended: %r", client[0], error)
+            finally:
+                stranger.leave()
+                await trio.aclose_forcefully(stream)
 
     def hurry(self) -> None:
         """End every connection on which no request is under way, and the others as soon as they have their answer."""
@@ -190,15 +199,16 @@ class _Door:
     async def _talk(
         self, tcp: trio.SocketStream, client: tuple[str, int], server: tuple[str, int], stranger: Stranger
     ) -> None:
-        headers_until = trio.current_time() + HEADERS_SECONDS
+        by_proxy = self._strangers.is_proxy(client[0])
+        headers_until = trio.current_time() + (PROXY_HEADERS_SECONDS if by_proxy else HEADERS_SECONDS)
         stream: _Stream = tcp
         if self._ssl_context is not None:
             stream = trio.SSLStream(tcp, self._ssl_context, server_side=True, https_compatible=True)
             with trio.fail_at(headers_until):
                 await stream.do_handshake()
-        connection = _Connection(stream, headers_until, self._shield)
+        connection = _Connection(stream, headers_until, self._shield, stranger)
         # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in.
-        state = ConnectionState({"signed_in": stranger.leave})
+        state = ConnectionState({"signed_in": stranger.has_signed_in})
         self._connections.add(connection)
         try:
             with connection.scope:
@@ -208,15 +218,25 @@ class _Door:
                         server, connection.send,
                     )  # fmt: skip
                     protocol.error_headers = self._error_headers
+                    protocol.may_enter = partial(self._may_enter, client[0], stranger)
                     await connection.run(protocol)
         finally:
             self._connections.discard(connection)
+
+    async def _may_enter(self, peer: str, stranger: Stranger, headers: _Headers) -> bool:
+        """Whether a request is looked at: not where its address has too many strangers and it is of one more."""
+        forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
+        address = client_address(peer, one_list(forwarded), self._strangers.proxies)
+        if stranger.comes_from(address, trio.current_time()):
+            return True
+        return stranger.is_kept_back() and await self._knows(headers)
 
 
 class _Http1(H11Protocol):
     """Hypercorn's HTTP/1.1 without its ways into HTTP/2 and WebSockets: an offer to upgrade is not taken up."""
 
-    error_headers: Sequence[tuple[bytes, bytes]] = ()
+    error_headers: _Headers = ()
+    may_enter: Callable[[_Headers], Awaitable[bool]]
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.http_version not in (b"1.0", b"1.1"):
@@ -227,6 +247,10 @@ class _Http1(H11Protocol):
             await self._send_error_response(400)
             await self.send(Closed())
             return
+        if not await self.may_enter(list(request.headers)):
+            await self._send_error_response(429)
+            await self.send(Closed())
+            return
         headers = [(name, value) for name, value in request.headers if name != b"upgrade"]
         plain = h11.Request(
             method=request.method, headers=headers, target=request.target, http_version=request.http_version
@@ -234,7 +258,7 @@ class _Http1(H11Protocol):
         await super()._create_stream(plain)
 
     async def _send_error_response(self, status_code: int) -> None:
-        """To what is no HTTP: without a body, with the headers that every answer has."""
+        """To what is no HTTP, or one too many: without a body, with the headers that every answer has."""
         headers = [(b"content-length", b"0"), (b"connection", b"close"), *self.error_headers]
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.EndOfMessage())
@@ -246,9 +270,10 @@ class _Connection:
     `scope` is around all of it, requests included.
     """
 
-    def __init__(self, stream: _Stream, headers_until: float, shield: _Shield) -> None:
+    def __init__(self, stream: _Stream, headers_until: float, shield: _Shield, stranger: Stranger) -> None:
         self.scope = trio.CancelScope()
         self._stream = stream
+        self._stranger = stranger
         self._shield = shield
         self._sending = trio.Lock()
         self._protocol: H11Protocol | None = None
@@ -292,6 +317,8 @@ class _Connection:
                 await self._protocol.handle(Closed())
             case Updated():
                 self._idle = event.idle
+                if event.idle:
+                    self._stranger.waits()
                 self._reading.deadline = trio.current_time() + HEADERS_SECONDS if event.idle else inf
             case Closed():
                 await self._say_end()
@@ -305,6 +332,7 @@ class _Connection:
             if not data:
                 return
             if not self._over:
+                self._stranger.takes(len(data))
                 await protocol.handle(RawData(bytes(data)))
 
     async def _say_end(self) -> None:

@@ -8,7 +8,7 @@ import h11
 import msgspec
 import trio
 
-from rmactors.plain import plain
+from rmactors.plain_text import one_line
 
 _READ = 65_536
 _MARKS = {"alert.raised": ("!", "red"), "alert.acknowledged": ("·", "yellow"), "alert.resolved": ("✓", "green")}
@@ -55,8 +55,8 @@ class Sink:
         notification = msgspec.json.decode(body, type=dict[str, Any])
         mark, colour = _MARKS.get(notification["event"], ("·", "cyan"))
         head = f"{mark} {notification['event']}: [{notification['severity']}] {notification['host_name']}"
-        click.secho(f"  {plain(head)}", fg=colour)
-        click.echo(f"    {plain(str(notification['message']))}")
+        click.secho(f"  {one_line(head)}", fg=colour)
+        click.echo(f"    {one_line(str(notification['message']))}")
         self.arrived.append(notification)
         self.news.set()
         self.news = trio.Event()

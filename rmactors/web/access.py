@@ -17,8 +17,10 @@ from quart import Blueprint, Quart, Response, current_app, g, render_template, r
 from quart.typing import ResponseReturnValue
 
 from rmactors import clock, ids, tokens
+from rmactors.addresses import one_list, said_last
 from rmactors.messages.accounts import TouchApiToken, TouchSession
 from rmactors.messages.writes import Audit
+from rmactors.settings import Settings
 from rmactors.store.queries import accounts as queries
 from rmactors.vocabulary import ROLES, Role
 from rmactors.web import problems
@@ -28,6 +30,7 @@ from rmactors.web.services import Services
 
 if TYPE_CHECKING:
     from rmactors.web.auth.doors import Doors
+    from rmactors.web.sizes import SizedRequest
 
 Need = Literal["public", "signed_in", "viewer", "operator", "admin"]
 View = Callable[..., Awaitable[ResponseReturnValue]]
@@ -161,15 +164,19 @@ def actor_or_none() -> Actor | None:
 
 def client_address() -> str:
     """Where the request comes from, as far as our own proxies can tell."""
-    return state().perimeter.client_address(request.remote_addr or "", request.headers.get("X-Forwarded-For"))
+    return state().perimeter.client_address(request.remote_addr or "", forwarded("For"))
+
+
+def forwarded(what: str) -> str:
+    """All of `X-Forwarded-<what>`, however many lines it has. Only a trusted proxy is to be believed."""
+    return one_list(request.headers.getlist(f"X-Forwarded-{what}"))
 
 
 def host_header() -> str:
-    """The host name that the client asked for; a trusted proxy may tell another than `Host`."""
-    forwarded = request.headers.get("X-Forwarded-Host")
-    if forwarded and state().perimeter.is_proxy(request.remote_addr or ""):
-        return forwarded.partition(",")[0].strip()
-    return request.headers.get("Host", "")
+    """The host name that the client asked for; a trusted proxy may tell another than `Host`. What a client says itself
+    stands before what a proxy adds."""
+    told = said_last(forwarded("Host")) if state().perimeter.is_proxy(request.remote_addr or "") else ""
+    return told or request.headers.get("Host", "")
 
 
 def audit(action: str, target_kind: str, target_id: str, detail: str = "", result: str = "ok") -> Audit:
@@ -208,6 +215,7 @@ async def _guard() -> ResponseReturnValue | None:
             return await _sign_in_first()
         if rule.need != "signed_in" and not who.may(rule.need):
             raise Problem(403, f"This takes the role {rule.need}; you have {who.role}.", "forbidden")
+    cast("SizedRequest", request).take_body(public=rule.need == "public")
     if request.method not in SAFE_METHODS:
         if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):
             raise Problem(403, "This request comes from another site.", "cross-site")
@@ -234,8 +242,7 @@ async def authenticate() -> None:
     g.actor = None
     header = request.headers.get("Authorization")
     if header is not None:
-        scheme, _, token = header.partition(" ")
-        g.actor = await _by_token(token.strip()) if scheme.lower() == "bearer" else None
+        g.actor = await _by_token(header)
         _tell_the_port()
         return
     session = await current_session()
@@ -256,24 +263,39 @@ def _tell_the_port() -> None:
 
 async def current_session() -> queries.SignedIn | None:
     """The live session of the cookie, also one that still owes its second factor."""
-    cookie = request.cookies.get(cookie_name())
-    if not cookie or len(cookie) > 100:
-        return None
-    found = await services().reader.run(queries.signed_in, tokens.digest(cookie))
+    found = await live_session(services(), request.cookies.get(cookie_name()))
     now = services().now()
-    if found is None or now >= found.expires_at or now - found.last_seen_at > SESSION_IDLE:
-        return None
-    if now - found.last_seen_at > _TOUCH_EVERY:
+    if found is not None and now - found.last_seen_at > _TOUCH_EVERY:
         await services().ask_store(TouchSession(found.session_id, now))
     return found
 
 
-async def _by_token(token: str) -> Actor | None:
-    if not token.startswith(tokens.API) or len(token) > 100:
+async def live_session(known_to: Services, cookie: str | None) -> queries.SignedIn | None:
+    """The session of a cookie that is good still. Outside of a request too."""
+    if not cookie or len(cookie) > 100:
         return None
-    found = await services().reader.run(queries.token_in_use, tokens.digest(token))
-    now = services().now()
-    if found is None or (found.expires_at is not None and now >= found.expires_at):
+    found = await known_to.reader.run(queries.signed_in, tokens.digest(cookie))
+    now = known_to.now()
+    if found is None or now >= found.expires_at or now - found.last_seen_at > SESSION_IDLE:
+        return None
+    return found
+
+
+async def live_token(known_to: Services, header: str) -> queries.TokenInUse | None:
+    """The API token in an `Authorization` header, where it is good still. Outside of a request too."""
+    scheme, _, token = header.partition(" ")
+    token = token.strip()
+    if scheme.lower() != "bearer" or not token.startswith(tokens.API) or len(token) > 100:
+        return None
+    found = await known_to.reader.run(queries.token_in_use, tokens.digest(token))
+    if found is None or (found.expires_at is not None and known_to.now() >= found.expires_at):
+        return None
+    return found
+
+
+async def _by_token(header: str) -> Actor | None:
+    found, now = await live_token(services(), header), services().now()
+    if found is None:
         return None
     if found.last_used_at is None or now - found.last_used_at > _TOUCH_EVERY:
         await services().ask_store(TouchApiToken(found.id, now))
@@ -281,7 +303,11 @@ async def _by_token(token: str) -> Actor | None:
 
 
 def cookie_name() -> str:
-    return "__Host-rm" if services().settings.cookie_secure else "rm"
+    return name_of_cookie(services().settings)
+
+
+def name_of_cookie(settings: Settings) -> str:
+    return "__Host-rm" if settings.cookie_secure else "rm"
 
 
 def is_fresh() -> bool:

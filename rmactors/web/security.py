@@ -80,8 +80,8 @@ class Perimeter:
         name = _hostname(host)
         if name is None or is_loopback_name(name):
             return False
-        if forwarded_proto and self.is_proxy(peer):
-            return forwarded_proto.partition(",")[0].strip().lower() != "https"
+        if self.is_proxy(peer) and (scheme := addresses.said_last(forwarded_proto)):
+            return scheme.lower() != "https"
         return self._scheme_of(name) != "https"
 
     def client_address(self, peer: str, forwarded_for: str | None) -> str:

@@ -1,6 +1,9 @@
 """How large the body of a request may be: little where anybody may send one, so that strangers cannot fill the memory
 with bodies that never end. Counted while the bytes come in, with a length and without one.
 
+None of it is taken in before the guard has found the route and who asks: a limit that went by the path as it is written
+would be one for `/login` and another for `//login`, which is the same route.
+
 Quart 0.22 counts by itself. 0.23 takes in a whole chunked body before it looks at the limit, so that an endless one
 fills the memory and gets no answer: here it ends as soon as it is too large, and Quart answers 413.
 """
@@ -13,21 +16,28 @@ from quart.wrappers import Request
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
 
-from rmactors.web.access import MAX_BODY_BYTES, ROUTES
+from rmactors.web.access import MAX_BODY_BYTES
 
 PUBLIC_BODY_BYTES = 1 << 16
+PUBLIC_BODY_SECONDS = 10
+"""All of it must be there by then, else 408: what people type comes in one piece."""
 
 
 class SizedRequest(TrioRequest):
-    """A request whose body is bounded by where it goes to."""
+    """A request whose body waits outside until `take_body` has said how much of it is wanted."""
 
-    def __init__(
-        self, method: str, scheme: str, path: str, *others: Any, max_content_length: int | None = None, **more: Any
-    ) -> None:
-        if any(rule.need == "public" and rule.path == path for rule in ROUTES.values()):
-            max_content_length = min(PUBLIC_BODY_BYTES, max_content_length or PUBLIC_BODY_BYTES)
-        super().__init__(method, scheme, path, *others, max_content_length=max_content_length, **more)
+    def __init__(self, *args: Any, max_content_length: int | None = None, **more: Any) -> None:
+        super().__init__(*args, max_content_length=max_content_length, **more)
         self.max_content_length = max_content_length
+        self.may_come = trio.Event()
+
+    def take_body(self, *, public: bool) -> None:
+        """Let the body come in: up to the application's limit; on public routes less of it, and in a shorter time."""
+        if public:
+            self.max_content_length = min(PUBLIC_BODY_BYTES, self.max_content_length or PUBLIC_BODY_BYTES)
+            self.body_timeout = PUBLIC_BODY_SECONDS
+            self.body = self.body_class(self.content_length, self.max_content_length)
+        self.may_come.set()
 
 
 class SizedConnection(TrioASGIHTTPConnection):
@@ -36,6 +46,8 @@ class SizedConnection(TrioASGIHTTPConnection):
     async def handle_messages(  # type: ignore[override] # quart-trio's own parameters
         self, nursery: trio.Nursery, request: Request, receive: ASGIReceiveCallable
     ) -> None:
+        assert isinstance(request, SizedRequest)
+        await request.may_come.wait()
         limit = request.max_content_length
         await super().handle_messages(nursery, request, cut_off(receive, MAX_BODY_BYTES if limit is None else limit))
 

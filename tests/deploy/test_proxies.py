@@ -1,11 +1,11 @@
-"""`deploy/nginx` and `deploy/caddy` as they are, before both ports of a real server: only names and files differ.
+"""Browsers and agents behind the proxies of `deploy/`, honest ones and others."""
 
-The proxy is reached by TLS from 127.0.0.2, so that the server can tell it (127.0.0.1) from who is behind it.
-"""
-
+import json
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -13,100 +13,19 @@ import pytest
 import trio
 from playwright.sync_api import Browser, expect
 
-from tests.channels.certificates import Authority, make_authority
-from tests.deploy.tools import DEPLOY, program, running
+from tests.deploy.proxies import CLIENT, PASSWORD, STRANGER, Site, caddy, nginx, running_site
+from tests.deploy.tools import running
 from tests.e2e.agents import ended, enroll_host, raw_link, simulated
-from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually, free_port, running_server
+from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually
 
-PASSWORD = "a long enough password"
-CLIENT = "127.0.0.2"
-
-
-@dataclass(frozen=True)
-class Site:
-    """A server behind a proxy. `url` and `agents_url` are the proxy's."""
-
-    server: Server
-    url: str
-    agents_url: str
-    authority: Authority
-
-    def browser(self, **headers: str) -> httpx.AsyncClient:
-        transport = httpx.AsyncHTTPTransport(verify=self.authority.trusting(), local_address=CLIENT)
-        return httpx.AsyncClient(base_url=self.url, transport=transport, headers=headers, timeout=20)
-
-    async def sign_in(self, browser: httpx.AsyncClient) -> httpx.Response:
-        """As a browser does: with the origin that the proxy's address is to it."""
-        form = {"username": "ann", "password": PASSWORD, "next": "/alerts"}
-        return await browser.post("/login", data=form, headers={"Origin": self.url})
+LIMIT = 30
+"""Requests at once from one address that nginx lets through here: fewer than `deploy/` has."""
 
 
-def replaced(text: str, *pairs: tuple[str, object]) -> str:
-    """What an administrator would change. Each must be there to be changed."""
-    for old, new in pairs:
-        assert old in text, old
-        text = text.replace(old, str(new))
-    return text
-
-
-def nginx(folder: Path, server: Server, pages: int, agents: int, certificate: Path) -> list[str]:
-    binary = program("nginx")
-    site = replaced(
-        (DEPLOY / "nginx" / "rmactors.conf").read_text(),
-        ("/etc/ssl/backup.example.org.pem", certificate),
-        ("/etc/ssl/private/backup.example.org.key", certificate),
-        ("127.0.0.1:8080", f"127.0.0.1:{server.port}"),
-        ("127.0.0.1:8081", f"127.0.0.1:{server.agent_port}"),
-        ("443 ssl http2;\n    server_name backup.example.org", f"{pages} ssl http2;\n    server_name localhost"),
-        ("443 ssl http2;\n    server_name agents.example.org", f"{agents} ssl http2;\n    server_name localhost"),
-    )  # fmt: skip
-    (folder / "site.conf").write_text(site)
-    temporary = "".join(
-        f"{kind}_temp_path {folder}/{kind};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    )
-    (folder / "nginx.conf").write_text(
-        f"daemon off; pid {folder}/pid; error_log stderr; worker_processes 1; user root;\n"
-        f"events {{ worker_connections 256; }}\nhttp {{ access_log off; {temporary} include {folder}/site.conf; }}\n"
-    )
-    return [binary, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
-
-
-def caddy(folder: Path, server: Server, pages: int, agents: int, certificate: Path) -> list[str]:
-    binary = program("caddy")
-    site = replaced(
-        (DEPLOY / "caddy" / "Caddyfile").read_text(),
-        ("}:8080", f"}}:{server.port}"),
-        ("}:8081", f"}}:{server.agent_port}"),
-        ("\n{$RM_DOMAIN:backup.example.org} {", f"\nhttps://localhost:{pages} {{\n\ttls {certificate} {certificate}"),
-        (
-            "\n{$RM_AGENTS_DOMAIN:agents.example.org} {",
-            f"\nhttps://localhost:{agents} {{\n\ttls {certificate} {certificate}",
-        ),
-    )
-    (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
-    return [binary, "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
-
-
-@pytest.fixture(scope="module", params=[nginx, caddy], ids=["nginx", "caddy"])
+@pytest.fixture(scope="module", params=[partial(nginx, at_once=LIMIT), caddy], ids=["nginx", "caddy"])
 def site(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    folder = tmp_path_factory.mktemp("proxy")
-    authority = make_authority(folder)
-    pages, agents = free_port(), free_port()
-    url, agents_url = f"https://localhost:{pages}", f"https://localhost:{agents}"
-    settings = {"base_url": url, "agent_url": agents_url.replace("http", "ws"), "trusted_proxies": "127.0.0.1/32"}
-    with running_server(folder / "server", cookie_secure="true", **settings) as server:
-        server.admin("create-user", "--username", "ann", "--role", "admin", RM_PASSWORD=PASSWORD)
-        command = request.param(folder, server, pages, agents, folder / "here.pem")
-        with running(command, folder, {"HOME": str(folder), "XDG_DATA_HOME": str(folder)}) as output:
-
-            def answers() -> bool:
-                try:
-                    return httpx.get(f"{url}/healthz", verify=authority.trusting(), trust_env=False).status_code == 200
-                except httpx.TransportError:
-                    return False
-
-            eventually(answers, 60, lambda: output.read_text()[-4000:])
-            yield Site(server, url, agents_url, authority)
+    with running_site(request.param, tmp_path_factory.mktemp("proxy")) as behind:
+        yield behind
 
 
 async def test_a_browser_signs_in_through_the_proxy_and_is_known_by_its_own_address(site: Site) -> None:
@@ -247,11 +166,55 @@ async def test_the_agents_port_shows_nothing_else_through_the_proxy(site: Site) 
     context = site.authority.trusting()
     async with httpx.AsyncClient(base_url=site.agents_url, verify=context, trust_env=False) as client:
         assert (await client.get("/login")).status_code == 404
-        answer = await client.get(
-            "/ws/agent",
-            headers={
-                "Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
-                "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Authorization": "Bearer wrong",
-            },
-        )  # fmt: skip
-        assert answer.status_code == 401
+    assert await site.shows("wrong", CLIENT) == 401
+
+
+# ---- a stranger who means it ill
+
+
+async def test_wrong_tokens_are_noted_with_the_address_before_the_proxy_and_keep_nobody_else_out(site: Site) -> None:
+    host = await enroll_host(site.server, f"beside-{site.url[-5:]}")
+    answers: list[int] = []
+
+    async def guess() -> None:
+        answers.append(await site.shows("rmh_wrong", STRANGER))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(30):
+            nursery.start_soon(guess)
+        assert await site.shows(host.token, CLIENT) == 101
+    assert set(answers) == {401}
+    lines = [json.loads(line) for line in site.server.log.splitlines() if '"agent.refused"' in line]
+    told = Counter(line["address"] for line in lines)
+    assert told[STRANGER] == 30
+    assert told["127.0.0.1"] == 0, "the proxy itself"
+
+
+async def test_slow_bodies_keep_nobody_else_out(site: Site) -> None:
+    """nginx holds them back, Caddy passes them on: both are asked to by `deploy/`."""
+    name = site.url.removeprefix("https://")
+    slow = f"POST /login HTTP/1.1\r\nHost: {name}\r\nContent-Length: 100\r\n\r\nu".encode()
+    async with site.browser() as browser, AsyncExitStack() as open_ones:
+        await site.sign_in(browser)
+        for _ in range(LIMIT - 10):
+            open_ones.push_async_callback(trio.aclose_forcefully, await site.raw(STRANGER, slow))
+        assert (await browser.get("/alerts")).status_code == 200
+        async with site.browser(address="127.0.0.4") as somebody:
+            assert (await somebody.get("/login")).status_code == 200
+
+
+async def test_nginx_bounds_the_requests_of_one_address(site: Site) -> None:
+    """Caddy has no such limit; behind it, the server's own is the only one."""
+    name = site.url.removeprefix("https://")
+    listen = f"GET /events HTTP/1.1\r\nHost: {name}\r\nAuthorization: Bearer {site.server.token}\r\n\r\n".encode()
+    heads: list[bytes] = []
+    async with AsyncExitStack() as open_ones:
+        for _ in range(LIMIT + 1):
+            stream = await site.raw("127.0.0.5", listen)
+            open_ones.push_async_callback(trio.aclose_forcefully, stream)
+            with trio.fail_after(60):
+                heads.append(bytes(await stream.receive_some(65536)).split(b"\r\n")[0])
+        async with site.browser() as somebody:
+            assert (await somebody.get("/login")).status_code == 200
+    refused = sum(b" 429 " in head for head in heads)
+    assert refused == (1 if site.is_nginx else 0), heads

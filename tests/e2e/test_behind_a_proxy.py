@@ -4,7 +4,6 @@ Logins go out all at once: while they are checked one after the other, a slow ma
 """
 
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import httpx
 import pytest
@@ -19,12 +18,13 @@ PASSWORD = "a long enough phrase"
 
 
 async def log_in_at_once(server: Server, forwarded: Sequence[str]) -> list[httpx.Response]:
-    """A wrong login for each `X-Forwarded-For`, every one on another account."""
+    """A wrong login for each `X-Forwarded-For`, every one on another account. `|` stands for a new line of it."""
     answers = []
 
     async def one(client: httpx.AsyncClient, address: str) -> None:
         form = {"username": f"nobody-{ids.new()}", "password": PASSWORD}
-        answers.append(await client.post("/login", data=form, headers={"X-Forwarded-For": address}))
+        headers = [("X-Forwarded-For", line) for line in address.split("|")]
+        answers.append(await client.post("/login", data=form, headers=headers))
 
     client = httpx.AsyncClient(base_url=server.url, trust_env=False, timeout=60)
     async with client, trio.open_nursery() as nursery:
@@ -33,9 +33,11 @@ async def log_in_at_once(server: Server, forwarded: Sequence[str]) -> list[httpx
     return answers
 
 
-@pytest.fixture
-def behind(tmp_path: Path) -> Iterator[Server]:
-    with running_server(tmp_path / "server", trusted_proxies="127.0.0.0/8,10.0.0.0/8") as running:
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Every test has addresses of its own: what they count as stays."""
+    folder = tmp_path_factory.mktemp("behind")
+    with running_server(folder / "server", trusted_proxies="127.0.0.0/8,10.0.0.0/8") as running:
         running.admin("create-user", "--username", "anna", "--role", "admin", RM_PASSWORD=PASSWORD)
         yield running
 
@@ -54,9 +56,31 @@ async def test_a_trusted_proxy_names_whom_to_throttle_and_a_client_cannot(behind
     assert sorted(answer.status_code for answer in answers) == [422] * 11 + [429] * 2
 
 
+async def test_a_line_of_its_own_that_a_client_forges_does_not_hide_it(behind: Server) -> None:
+    """HAProxy's `option forwardfor` adds a line after that of the client."""
+    answers = await log_in_at_once(behind, [f"203.0.113.{n}|192.0.2.4" for n in range(13)])
+    assert sorted(answer.status_code for answer in answers) == [422] * 10 + [429] * 3
+
+
+@pytest.mark.parametrize(
+    ("lines", "status"),
+    [
+        (["{own}, rebound.example"], 421), (["{own}", "rebound.example"], 421), (["rebound.example, {own}"], 200),
+        (["rebound.example", "{own}"], 200), (["{own}"], 200), (["rebound.example"], 421), ([], 200),
+    ],
+)  # fmt: skip
+async def test_the_host_that_counts_is_the_one_that_the_nearest_proxy_names(
+    behind: Server, lines: list[str], status: int
+) -> None:
+    own = behind.url.removeprefix("http://")
+    headers = [("X-Forwarded-Host", line.format(own=own)) for line in lines]
+    async with httpx.AsyncClient(base_url=behind.url, trust_env=False, timeout=20) as client:
+        assert (await client.get("/login", headers=headers)).status_code == status
+
+
 async def test_a_trusted_proxy_names_whom_the_audit_shows(behind: Server) -> None:
     def browser() -> httpx.Response:
-        form, headers = {"username": "anna", "password": PASSWORD}, {"X-Forwarded-For": "192.0.2.2"}
+        form, headers = {"username": "anna", "password": PASSWORD}, {"X-Forwarded-For": "192.0.2.5"}
         return httpx.post(f"{behind.url}/login", data=form, headers=headers, trust_env=False, timeout=20)
 
     assert (await away(browser)).status_code == 303
@@ -68,5 +92,5 @@ async def test_a_trusted_proxy_names_whom_the_audit_shows(behind: Server) -> Non
         assert (await link.receive())["type"] == "enrolled"
     audit = await away(lambda: behind.all_items("/api/audit"))
     addresses = {(row["action"], row["actor"]): row["address"] for row in audit}
-    assert addresses["user.login", "anna"] == "192.0.2.2"
+    assert addresses["user.login", "anna"] == "192.0.2.5"
     assert addresses["host.enroll", name] == "192.0.2.3"

@@ -12,6 +12,7 @@ from rmactors.web.access import (
     client_address,
     cookie_name,
     current_session,
+    forwarded,
     host_header,
     services,
     state,
@@ -80,8 +81,7 @@ def sign_in_notice() -> str:
 
 
 def _cookie_is_dropped() -> bool:
-    forwarded = request.headers.get("X-Forwarded-Proto")
-    plain = state().perimeter.is_plain(host_header(), forwarded, request.remote_addr or "")
+    plain = state().perimeter.is_plain(host_header(), forwarded("Proto"), request.remote_addr or "")
     return plain and services().settings.cookie_secure
 
 
