@@ -14,7 +14,7 @@ import click
 from rmactors import clock, ids, tokens
 from rmactors.cli.options import config_option, settings_of
 from rmactors.messages.accounts import CreateApiToken, CreateUser
-from rmactors.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Refused
+from rmactors.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Maker, Refused
 from rmactors.settings import Settings
 from rmactors.store.migrations import MigrationError
 from rmactors.store.offline import commit_here
@@ -24,6 +24,7 @@ from rmactors.web.auth.passwords import Passwords, weakness
 from rmactors.web.auth.setup import token_file
 
 _ROLE = click.Choice(ROLES)
+_ACTOR = "rmactors admin"
 _MOST_DAYS = 36_500.0
 _MOST_MINUTES = 7 * 24 * 60.0
 
@@ -71,7 +72,8 @@ def create_api_token(settings: Settings, name: str, role: Role, expires_days: fl
     expires_at = at + clock.seconds(expires_days * 86_400) if expires_days is not None else None
     audit = _audit(at, "token.create", "token", token_id, f"{name} as {role}")
     prefix = token[: tokens.SHOWN_PREFIX_LENGTH]
-    _commit(settings, CreateApiToken(token_id, name, role, prefix, tokens.digest(token), at, expires_at, audit))
+    digest, by = tokens.digest(token), Maker(_ACTOR)
+    _commit(settings, CreateApiToken(token_id, name, role, prefix, digest, at, expires_at, audit, by))
     click.echo(token)
 
 
@@ -83,7 +85,8 @@ def create_enrollment_token(settings: Settings, ttl_minutes: float) -> None:
     token, token_id, at = tokens.make(tokens.ENROLLMENT), ids.new(), clock.now()
     audit = _audit(at, "enrollment_token.create", "enrollment_token", token_id)
     expires_at = at + clock.seconds(ttl_minutes * 60)
-    _commit(settings, CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, audit))
+    prefix, by = token[: tokens.SHOWN_PREFIX_LENGTH], Maker(_ACTOR)
+    _commit(settings, CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, audit, prefix, by))
     click.echo(token)
 
 
@@ -102,7 +105,7 @@ def _password(file: str | None) -> str:
 
 
 def _audit(at: int, action: str, kind: str, target_id: str, detail: str = "") -> Audit:
-    return Audit(at, "rmactors admin", "system", action, kind, target_id, detail=detail)
+    return Audit(at, _ACTOR, "system", action, kind, target_id, detail=detail)
 
 
 def _commit(settings: Settings, write: object) -> None:

@@ -1,12 +1,14 @@
 """Writes about users, their sessions, and tokens. Hashes only: no password and no token passes through here.
 
 Refusals: `not_found`, `username_taken`, `last_admin` (nobody could administer any more), `spent` (a one-time
-secret was used, has expired or was never there), `wrong` (it changed since it was looked at).
+secret was used, has expired or was never there), `wrong` (it changed since it was looked at), `too_early` (wait first;
+the detail is microseconds).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
-from rmactors.messages.writes import Audit
+from rmactors.messages.writes import Audit, Maker
 from rmactors.vocabulary import Role
 
 
@@ -47,7 +49,9 @@ class CreateUser:
 class UpdateUser:
     """None leaves as it is. Whatever is changed ends the user's sessions, except `keep_session`.
 
-    Refused `not_found`, `username_taken`, `last_admin`.
+    A weaker role weakens the API tokens that the user made, and ends their unused enrolment tokens where they are no
+    admin any more. `end_tokens` ends all that they made. A new password forgets wrong codes. Value: how many tokens
+    were ended or weakened. Refused `not_found`, `username_taken`, `last_admin`.
     """
 
     user_id: str
@@ -57,14 +61,16 @@ class UpdateUser:
     password_hash: str | None
     audit: Audit
     keep_session: str | None = None
+    end_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteUser:
-    """Refused `not_found`, `last_admin`."""
+    """`end_tokens` ends the API and enrolment tokens that they made. Refused `not_found`, `last_admin`."""
 
     user_id: str
     audit: Audit
+    end_tokens: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +94,7 @@ class SetTimezone:
 class SetSecondFactor:
     """Turns the second factor on or off: `secret` is encrypted, None is off. Old recovery codes die with it.
 
-    `step` is the time step of the code that proved the secret.
+    `step` is the time step of the code that proved the secret. Ends the user's sessions, except `keep_session`.
     """
 
     user_id: str
@@ -96,11 +102,49 @@ class SetSecondFactor:
     step: int
     recovery_hashes: tuple[str, ...]
     audit: Audit
+    keep_session: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TryCode:
+    """A code is about to be looked at, in a session that owes it. Counts as wrong until it is spent.
+
+    Refused `too_early` while the pause lasts, `ended` where the session has had all its tries or is gone.
+    Value: `Tries`.
+    """
+
+    user_id: str
+    session_id: str
+    kind: Literal["totp", "recovery"]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """How many codes of this kind the user had in a row, and the session of any kind, this one included."""
+
+    in_a_row: int
+    in_session: int
+
+
+@dataclass(frozen=True, slots=True)
+class CodeWasWrong:
+    """The code that was tried is none. `ends_session`: its session ends. `alarm` tells administrators of so many in a
+    row, by a row of the trail of its own."""
+
+    user_id: str
+    kind: Literal["totp", "recovery"]
+    ends_session: str | None
+    at: int
+    audit: Audit
+    alarm: Audit | None
+    in_a_row: int
 
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """A code of the second factor is good once. Refused `spent` where this step or a later one was used."""
+    """A code of the second factor is good once, and ends the row of wrong ones. Refused `spent` where this step or a
+    later one was used."""
 
     user_id: str
     step: int
@@ -108,7 +152,7 @@ class SpendCode:
 
 @dataclass(frozen=True, slots=True)
 class SpendRecoveryCode:
-    """Refused `spent` where there is no such unused code."""
+    """Ends the row of wrong ones. Refused `spent` where there is no such unused code."""
 
     user_id: str
     code_hash: str
@@ -144,12 +188,17 @@ class TouchSession:
 
 
 @dataclass(frozen=True, slots=True)
-class ProveSession:
-    """The password was shown again."""
+class RenewSession:
+    """The session goes on under another id and another secret: who knew the old ones has nothing any more.
+
+    `proved_at` moves where the password was shown. Refused `not_found`.
+    """
 
     session_id: str
-    at: int
-    audit: Audit
+    new_id: str
+    token_hash: str
+    proved_at: int | None
+    audit: Audit | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +220,8 @@ class SweepSessions:
 
 @dataclass(frozen=True, slots=True)
 class CreateApiToken:
+    """Refused `not_found` where the token that makes it has gone or ended, or has less to give by now."""
+
     token_id: str
     name: str
     role: Role
@@ -179,6 +230,7 @@ class CreateApiToken:
     at: int
     expires_at: int | None
     audit: Audit
+    maker: Maker | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +241,7 @@ class TouchApiToken:
 
 @dataclass(frozen=True, slots=True)
 class DeleteApiToken:
-    """Refused `not_found`."""
+    """With all that was made with it. Value: how many API tokens ended. Refused `not_found`."""
 
     token_id: str
     audit: Audit
@@ -204,11 +256,13 @@ AccountWrite = (
     | RehashPassword
     | SetTimezone
     | SetSecondFactor
+    | TryCode
+    | CodeWasWrong
     | SpendCode
     | SpendRecoveryCode
     | OpenSession
     | TouchSession
-    | ProveSession
+    | RenewSession
     | CloseSession
     | SweepSessions
     | CreateApiToken

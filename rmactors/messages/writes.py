@@ -73,15 +73,36 @@ class Audit:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who made a token. `name` is shown; `owner_id` is the user behind it, `parent_id` the API token that made it."""
+
+    name: str
+    owner_id: str | None = None
+    parent_id: str | None = None
+
+
 # ---- hosts
 
 
 @dataclass(frozen=True, slots=True)
 class CreateEnrollmentToken:
+    """`prefix` is its readable beginning. Refused `not_found` where the API token that makes it has ended."""
+
     id: str
     token_hash: str
     at: int
     expires_at: int
+    audit: Audit
+    prefix: str = ""
+    maker: Maker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEnrollmentToken:
+    """Refused `not_found`."""
+
+    id: str
     audit: Audit
 
 
@@ -566,7 +587,7 @@ class Prune:
 
 @dataclass(frozen=True, slots=True)
 class AppendAudit:
-    """An audit row for what changes nothing else: a failed login."""
+    """An audit row for what changes nothing else: a failed login, a refused role."""
 
     audit: Audit
 
@@ -580,6 +601,7 @@ class Pulse:
 
 Write = (
     CreateEnrollmentToken
+    | DeleteEnrollmentToken
     | EnrollHost
     | RecordHello
     | RecordSigns

@@ -1,27 +1,23 @@
-"""Users, sessions, API tokens and the setup token: how their writes change the tables."""
+"""Users, their second factor, sessions and the setup token: how their writes change the tables."""
+
+from dataclasses import replace
 
 from rmactors.messages.accounts import (
     CloseSession,
-    CreateApiToken,
     CreateFirstUser,
     CreateSetupToken,
     CreateUser,
-    DeleteApiToken,
     DeleteUser,
     OpenSession,
-    ProveSession,
     RehashPassword,
-    SetSecondFactor,
+    RenewSession,
     SetTimezone,
-    SpendCode,
-    SpendRecoveryCode,
     SweepSessions,
-    TouchApiToken,
     TouchSession,
     UpdateUser,
 )
-from rmactors.store import audit
-from rmactors.store.secret_rows import require_live_key
+from rmactors.messages.writes import Audit
+from rmactors.store import audit, made_tokens
 from rmactors.store.transaction import RefusedWrite, Transaction, handles
 from rmactors.vocabulary import Role
 
@@ -59,8 +55,8 @@ def create_user(tx: Transaction, write: CreateUser) -> None:
 
 
 @handles(UpdateUser)
-def update_user(tx: Transaction, write: UpdateUser) -> None:
-    _require_user(tx, write.user_id)
+def update_user(tx: Transaction, write: UpdateUser) -> int:
+    require_user(tx, write.user_id)
     if write.username is not None:
         _require_free_name(tx, write.username, write.user_id)
         tx.execute(
@@ -76,16 +72,21 @@ def update_user(tx: Transaction, write: UpdateUser) -> None:
     if write.role is not None or write.disabled is not None:
         _require_an_admin(tx)
     tx.execute("DELETE FROM sessions WHERE user_id = ? AND id <> ?", (write.user_id, write.keep_session or ""))
-    audit.append(tx, write.audit)
+    if write.password_hash is not None:  # whoever tried codes knew the old one
+        tx.execute("DELETE FROM code_tries WHERE user_id = ?", (write.user_id,))
+    ended = made_tokens.end_all_of(tx, write.user_id) if write.end_tokens else 0
+    weakened = made_tokens.weaken_all_of(tx, write.user_id, write.role) if write.role is not None else 0
+    _append(tx, write.audit, ended, weakened)
     tx.wake.topics.add("users")
+    return ended + weakened
 
 
 @handles(DeleteUser)
 def delete_user(tx: Transaction, write: DeleteUser) -> None:
-    _require_user(tx, write.user_id)
+    require_user(tx, write.user_id)
     tx.execute("DELETE FROM users WHERE id = ?", (write.user_id,))
     _require_an_admin(tx)
-    audit.append(tx, write.audit)
+    _append(tx, write.audit, made_tokens.end_all_of(tx, write.user_id) if write.end_tokens else 0)
     tx.wake.topics.add("users")
 
 
@@ -99,7 +100,7 @@ def rehash_password(tx: Transaction, write: RehashPassword) -> None:
 
 @handles(SetTimezone)
 def set_timezone(tx: Transaction, write: SetTimezone) -> None:
-    _require_user(tx, write.user_id)
+    require_user(tx, write.user_id)
     tx.execute("UPDATE users SET timezone = ? WHERE id = ?", (write.timezone, write.user_id))
 
 
@@ -111,9 +112,18 @@ def _insert_user(tx: Transaction, user_id: str, username: str, password_hash: st
     tx.wake.topics.add("users")
 
 
-def _require_user(tx: Transaction, user_id: str) -> None:
+def require_user(tx: Transaction, user_id: str) -> None:
     if tx.row("SELECT 1 FROM users WHERE id = ?", (user_id,)) is None:
         raise RefusedWrite("not_found", "there is no such user")
+
+
+def _append(tx: Transaction, row: Audit, ended: int, weakened: int = 0) -> None:
+    """The row, with what became of the tokens that the user made."""
+    told = [row.detail] if row.detail else []
+    told += [
+        f"{number} of their tokens {what}" for number, what in ((ended, "ended"), (weakened, "weakened")) if number
+    ]
+    audit.append(tx, replace(row, detail=", ".join(told)))
 
 
 def _require_free_name(tx: Transaction, username: str, user_id: str) -> None:
@@ -124,44 +134,6 @@ def _require_free_name(tx: Transaction, username: str, user_id: str) -> None:
 def _require_an_admin(tx: Transaction) -> None:
     if tx.row("SELECT 1 FROM users WHERE role = 'admin' AND disabled = 0 LIMIT 1") is None:
         raise RefusedWrite("last_admin", "this is the last admin who can sign in; make another one first")
-
-
-# ---- the second factor
-
-
-@handles(SetSecondFactor)
-def set_second_factor(tx: Transaction, write: SetSecondFactor) -> None:
-    _require_user(tx, write.user_id)
-    require_live_key(tx, write.secret)
-    tx.execute(
-        "UPDATE users SET totp_secret = ?, totp_last_step = ? WHERE id = ?",
-        (write.secret, write.step if write.secret is not None else None, write.user_id),
-    )
-    tx.execute("DELETE FROM recovery_codes WHERE user_id = ?", (write.user_id,))
-    for code_hash in write.recovery_hashes:
-        tx.execute("INSERT INTO recovery_codes (user_id, code_hash) VALUES (?, ?)", (write.user_id, code_hash))
-    audit.append(tx, write.audit)
-
-
-@handles(SpendCode)
-def spend_code(tx: Transaction, write: SpendCode) -> None:
-    spent = tx.changed(
-        "UPDATE users SET totp_last_step = ? WHERE id = ? AND totp_secret IS NOT NULL"
-        " AND (totp_last_step IS NULL OR totp_last_step < ?)",
-        (write.step, write.user_id, write.step),
-    )
-    if not spent:
-        raise RefusedWrite("spent", "this code was used already; wait for the next one")
-
-
-@handles(SpendRecoveryCode)
-def spend_recovery_code(tx: Transaction, write: SpendRecoveryCode) -> None:
-    spent = tx.changed(
-        "UPDATE recovery_codes SET used_at = ? WHERE user_id = ? AND code_hash = ? AND used_at IS NULL",
-        (write.at, write.user_id, write.code_hash),
-    )
-    if not spent:
-        raise RefusedWrite("spent", "this is no unused recovery code")
 
 
 # ---- sessions
@@ -194,9 +166,13 @@ def touch_session(tx: Transaction, write: TouchSession) -> None:
     )
 
 
-@handles(ProveSession)
-def prove_session(tx: Transaction, write: ProveSession) -> None:
-    if not tx.changed("UPDATE sessions SET proved_at = ? WHERE id = ?", (write.at, write.session_id)):
+@handles(RenewSession)
+def renew_session(tx: Transaction, write: RenewSession) -> None:
+    renewed = tx.changed(
+        "UPDATE sessions SET id = ?, token_hash = ?, proved_at = coalesce(?, proved_at) WHERE id = ?",
+        (write.new_id, write.token_hash, write.proved_at, write.session_id),
+    )
+    if not renewed:
         raise RefusedWrite("not_found", "this session has ended")
     audit.append(tx, write.audit)
 
@@ -211,30 +187,3 @@ def close_session(tx: Transaction, write: CloseSession) -> None:
 @handles(SweepSessions)
 def sweep_sessions(tx: Transaction, write: SweepSessions) -> None:
     tx.execute("DELETE FROM sessions WHERE expires_at <= ? OR last_seen_at < ?", (write.at, write.idle_before))
-
-
-# ---- API tokens
-
-
-@handles(CreateApiToken)
-def create_api_token(tx: Transaction, write: CreateApiToken) -> None:
-    tx.execute(
-        "INSERT INTO api_tokens (id, name, role, prefix, token_hash, created_at, expires_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?)",
-        (write.token_id, write.name, write.role, write.prefix, write.token_hash, write.at, write.expires_at),
-    )
-    audit.append(tx, write.audit)
-    tx.wake.topics.add("users")
-
-
-@handles(TouchApiToken)
-def touch_api_token(tx: Transaction, write: TouchApiToken) -> None:
-    tx.execute("UPDATE api_tokens SET last_used_at = ? WHERE id = ?", (write.at, write.token_id))
-
-
-@handles(DeleteApiToken)
-def delete_api_token(tx: Transaction, write: DeleteApiToken) -> None:
-    if not tx.changed("DELETE FROM api_tokens WHERE id = ?", (write.token_id,)):
-        raise RefusedWrite("not_found", "there is no such token")
-    audit.append(tx, write.audit)
-    tx.wake.topics.add("users")

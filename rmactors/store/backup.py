@@ -15,9 +15,12 @@ from pathlib import Path
 
 from rmactors import __version__, secrets
 from rmactors.disk import sync
-from rmactors.store import secret_rows
+from rmactors.messages.writes import Audit
+from rmactors.store import audit, secret_rows
 from rmactors.store.integrity import damage
 from rmactors.store.reader import connect_read_only
+from rmactors.store.transaction import Transaction
+from rmactors.store.writer import connect
 
 
 class BackupError(Exception):
@@ -36,7 +39,8 @@ class Facts:
 def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
     """Copy the database to `target`, with the keys of `key_file` where one is given. Returns the size in bytes.
 
-    What was at `target` is replaced only once the copy is whole, checked and on disk. Raises BackupError,
+    What was at `target` is replaced only once the copy is whole, checked and on disk. That keys leave is in the audit
+    trail before there is such a file: where it cannot be written down, there is none. Raises BackupError,
     SecretError, sqlite3.Error, OSError.
     """
     if not database.exists():
@@ -59,12 +63,28 @@ def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
                 secret_rows.check_rows(copy, secrets.SecretBox(key_file))
         sync(part)
         size = part.stat().st_size
+        if keys:
+            _record(database, target, at)
         os.rename(part, target)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
     sync(target.absolute().parent)
     return size
+
+
+def _record(database: Path, target: Path, at: int) -> None:
+    detail = f"with the key, into {str(target.absolute())[:500]}"
+    row = Audit(at, "rmactors backup", "system", "database.backup", "database", "", detail=detail)
+    try:
+        with closing(connect(database, busy_seconds=30)) as db:
+            db.execute("BEGIN IMMEDIATE")
+            audit.append(Transaction(db, {}), row)
+            db.execute("COMMIT")
+    except sqlite3.Error as error:
+        raise BackupError(
+            f"that the key leaves cannot be written into the audit trail ({error}); one without the key can"
+        ) from None
 
 
 def _snapshot(source: sqlite3.Connection, key_file: Path | None) -> list[bytes]:

@@ -5,6 +5,7 @@ import json
 from rmactors.messages.writes import (
     Audit,
     CreateEnrollmentToken,
+    DeleteEnrollmentToken,
     DeleteHost,
     EnrollHost,
     NoteOnHost,
@@ -14,7 +15,7 @@ from rmactors.messages.writes import (
     RotateHostToken,
     UpdateHost,
 )
-from rmactors.store import audit
+from rmactors.store import audit, made_tokens
 from rmactors.store.transaction import RefusedWrite, Transaction, handles
 
 NOTES_KEPT = 100
@@ -23,10 +24,19 @@ NOTES_KEPT = 100
 
 @handles(CreateEnrollmentToken)
 def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> None:
+    made_by = made_tokens.require_maker(tx, write.maker, write.at, write.expires_at, "admin")
     tx.execute(
-        "INSERT INTO enrollment_tokens (id, token_hash, created_at, expires_at) VALUES (?, ?, ?, ?)",
-        (write.id, write.token_hash, write.at, write.expires_at),
+        "INSERT INTO enrollment_tokens (id, token_hash, created_at, expires_at, prefix, created_by, owner_id,"
+        " parent_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (write.id, write.token_hash, write.at, write.expires_at, write.prefix, *made_by),
     )
+    audit.append(tx, write.audit)
+
+
+@handles(DeleteEnrollmentToken)
+def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> None:
+    if not tx.changed("DELETE FROM enrollment_tokens WHERE id = ?", (write.id,)):
+        raise RefusedWrite("not_found", "there is no such enrolment token")
     audit.append(tx, write.audit)
 
 

@@ -12,13 +12,28 @@ from typing import Any
 from rmactors.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
 
 # Imported for their handlers.
-from rmactors.store import accounts, alerts, audit, channels, hosts, jobs, outbox, retention, schedules, silences
+from rmactors.store import (
+    accounts,
+    alerts,
+    audit,
+    channels,
+    hosts,
+    jobs,
+    made_tokens,
+    outbox,
+    retention,
+    schedules,
+    second_factors,
+    silences,
+)
 from rmactors.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 
 _log = logging.getLogger(__name__)
 LOG_BYTES = 64 << 20
 """What the write-ahead log keeps of the disk after a reader has held it back: four times what it takes as a rule."""
-HANDLED_IN = (accounts, alerts, audit, channels, hosts, jobs, outbox, retention, schedules, silences)
+HANDLED_IN = (
+    accounts, alerts, audit, channels, hosts, jobs, made_tokens, outbox, retention, schedules, second_factors, silences,
+)  # fmt: skip
 
 
 def connect(database: Path, *, busy_seconds: float = 5.0) -> sqlite3.Connection:

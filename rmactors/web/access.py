@@ -19,7 +19,7 @@ from quart.typing import ResponseReturnValue
 from rmactors import clock, ids, tokens
 from rmactors.addresses import one_list, said_last
 from rmactors.messages.accounts import TouchApiToken, TouchSession
-from rmactors.messages.writes import Audit
+from rmactors.messages.writes import AppendAudit, Audit, Maker
 from rmactors.settings import Settings
 from rmactors.store.queries import accounts as queries
 from rmactors.vocabulary import ROLES, Role
@@ -110,7 +110,8 @@ def route(
 class Actor:
     """Whoever is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
 
-    The last four are of users only: a token has neither sessions nor a password.
+    `owner_id` is the user themselves or the one behind a token, where that is known; `ends_at` when a token does. The
+    others are of users only: a token has neither sessions nor a password.
     """
 
     kind: Literal["user", "token"]
@@ -120,6 +121,8 @@ class Actor:
     session_id: str = ""
     proved_at: int = 0
     timezone: str | None = None
+    owner_id: str | None = None
+    ends_at: int | None = None
 
     def may(self, role: Role) -> bool:
         """Whether this role or a stronger one is theirs."""
@@ -185,6 +188,19 @@ def audit(action: str, target_kind: str, target_id: str, detail: str = "", resul
     return Audit(services().now(), who.name, who.kind, action, target_kind, target_id, client_address(), result, detail)
 
 
+def refusal(action: str, target_kind: str, target_id: str, detail: str = "") -> Audit:
+    """An audit row about what was refused to whoever asks, also to nobody we know. The store bounds how many."""
+    who = actor_or_none()
+    name, kind = (who.name, who.kind) if who is not None else ("unknown", "user")
+    return Audit(services().now(), name, kind, action, target_kind, target_id, client_address(), "failed", detail)
+
+
+def maker() -> Maker:
+    """Whoever is signed in as the maker of a token."""
+    who = actor()
+    return Maker(who.name, who.owner_id, who.id if who.kind == "token" else None)
+
+
 def is_htmx() -> bool:
     return request.headers.get("HX-Request") == "true"
 
@@ -214,15 +230,27 @@ async def _guard() -> ResponseReturnValue | None:
         if who is None:
             return await _sign_in_first()
         if rule.need != "signed_in" and not who.may(rule.need):
+            await _note(refusal("access.refuse", "route", _named(rule), f"takes {rule.need}, has {who.role}"))
             raise Problem(403, f"This takes the role {rule.need}; you have {who.role}.", "forbidden")
     cast("SizedRequest", request).take_body(public=rule.need == "public")
     if request.method not in SAFE_METHODS:
         if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):
+            if actor_or_none() is not None:
+                await _note(refusal("access.refuse", "route", _named(rule), "comes from another site"))
             raise Problem(403, "This request comes from another site.", "cross-site")
         if rule.fresh and not is_fresh():
             return await _prove_first()
         await request.get_data(cache=True, parse_form_data=False)  # 413 here, before anything looks at it
     return None
+
+
+def _named(rule: Rule) -> str:
+    return f"{request.method} {rule.path}" if request.url_rule is not None else request.method
+
+
+async def _note(row: Audit) -> None:
+    """Keep an audit row; a store that cannot is no reason to answer otherwise."""
+    await services().ask_store(AppendAudit(row))
 
 
 def _rule() -> Rule:
@@ -249,7 +277,7 @@ async def authenticate() -> None:
     if session is not None and session.second_factor:
         g.actor = Actor(
             "user", session.user_id, session.username, session.role, session.session_id, session.proved_at,
-            session.timezone,
+            session.timezone, session.user_id,
         )  # fmt: skip
         _tell_the_port()
 
@@ -283,23 +311,36 @@ async def live_session(known_to: Services, cookie: str | None) -> queries.Signed
 
 async def live_token(known_to: Services, header: str) -> queries.TokenInUse | None:
     """The API token in an `Authorization` header, where it is good still. Outside of a request too."""
+    found = await _token(known_to, header)
+    return None if found is None or _has_expired(found, known_to.now()) else found
+
+
+async def _token(known_to: Services, header: str) -> queries.TokenInUse | None:
     scheme, _, token = header.partition(" ")
     token = token.strip()
     if scheme.lower() != "bearer" or not token.startswith(tokens.API) or len(token) > 100:
         return None
-    found = await known_to.reader.run(queries.token_in_use, tokens.digest(token))
-    if found is None or (found.expires_at is not None and known_to.now() >= found.expires_at):
-        return None
-    return found
+    return await known_to.reader.run(queries.token_in_use, tokens.digest(token))
+
+
+def _has_expired(token: queries.TokenInUse, now: int) -> bool:
+    return token.expires_at is not None and now >= token.expires_at
 
 
 async def _by_token(header: str) -> Actor | None:
-    found, now = await live_token(services(), header), services().now()
-    if found is None:
+    found, now = await _token(services(), header), services().now()
+    if found is None or _has_expired(found, now):
+        # What was sent is not kept, not even its beginning: people paste all kinds of secrets.
+        name, token_id, why = ("unknown", "", "no such token") if found is None else (
+            f"token:{found.name}", found.id, "has expired",
+        )  # fmt: skip
+        await _note(Audit(now, name, "token", "token.use", "token", token_id, client_address(), "failed", why))
         return None
     if found.last_used_at is None or now - found.last_used_at > _TOUCH_EVERY:
         await services().ask_store(TouchApiToken(found.id, now))
-    return Actor("token", found.id, f"token:{found.name}", found.role)
+    return Actor(
+        "token", found.id, f"token:{found.name}", found.role, owner_id=found.owner_id, ends_at=found.expires_at
+    )
 
 
 def cookie_name() -> str:

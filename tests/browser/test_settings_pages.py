@@ -126,6 +126,39 @@ def test_a_user_is_made_changed_and_deleted(site: Site, visit: Visit, script: bo
 
 
 @SCRIPT
+def test_a_stored_secret_does_not_follow_a_channel_to_another_place(site: Site, visit: Visit, script: bool) -> None:
+    visitor = visit("admin", script=script)
+    name = f"moving {'with' if script else 'without'} script"
+    config = {"url": "https://hooks.example.org/x", "bearer_token": "very-secret-token"}
+    channel = {"kind": "webhook", "name": name, "config": config}
+    made = visitor.context.request.post("/api/notifications", data=channel, headers={"Sec-Fetch-Site": "same-origin"})
+    page = visitor.open(f"/settings/notifications/{made.json()['id']}/edit")
+    page.get_by_label("URL").fill("https://elsewhere.example.org/x")
+    if script:
+        expect(page.locator("#preview")).to_contain_text("must be given again")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("[id='e-config.bearer_token']")).to_contain_text("must be given again")
+    expect(page.get_by_label("URL")).to_have_value("https://elsewhere.example.org/x")
+    visitor.console.clear()  # the 422s
+    page.get_by_label("Bearer token", exact=True).fill("another-secret-token")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator(".told.ok")).to_be_visible()
+
+
+@SCRIPT
+def test_an_enrolment_token_is_listed_and_revoked(site: Site, visit: Visit, script: bool) -> None:
+    page = visit("admin", script=script).open("/hosts/new")
+    page.get_by_role("button", name="Make an enrolment token").click()
+    waiting = page.get_by_role("row", name="Waits for a host")
+    expect(waiting.first).to_contain_text("made by admin")
+    if script:
+        assert Axe().run(page).violations_count == 0
+    page.get_by_role("button", name=re.compile("^Revoke rme_")).first.click()
+    page.wait_for_url("**/hosts/new")
+    expect(waiting).to_have_count(0)
+
+
+@SCRIPT
 def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit, script: bool) -> None:
     page = visit("admin", script=script).open("/settings/users")
     page.locator("#token-name").fill("ci")
@@ -141,8 +174,9 @@ def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit, script
 def test_a_second_factor_is_set_up_asked_for_and_turned_off(
     site: Site, visit: Visit, browser: Browser, script: bool
 ) -> None:
-    """Each in a browser of its own: a code counts once."""
-    who = "operator" if script else "viewer"
+    """Each by a user of its own: a code counts once, and other sessions of who turns it on end."""
+    who = "two-factors" if script else "two-factors-without-script"
+    server.make_user(site.server.settings, who, "operator")
     visitor = visit(who, script=script)
     page = visitor.open("/settings/authentication")
     page.get_by_role("button", name="Set it up").click()

@@ -141,6 +141,21 @@ def test_the_key_is_in_the_file_only_where_that_was_asked_for(house: House, empt
     assert encoded not in empty.database.read_bytes(), "the key left the database for its file"
 
 
+def test_that_the_key_left_is_in_the_trail_or_it_does_not_leave(house: House, tmp_path: Path) -> None:
+    told = "SELECT actor, actor_kind, result, detail FROM audit WHERE action = 'database.backup'"
+    house.run("backup", tmp_path / "without")
+    assert rows(house.database, told) == []
+    house.run("backup", tmp_path / "with", "--with-key")
+    row = ("rmactors backup", "system", "ok", f"with the key, into {tmp_path / 'with'}")
+    assert rows(house.database, told) == [row]
+    with closing(sqlite3.connect(house.database)) as db, db:
+        db.execute("CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no room'); END")
+    said = house.run("backup", tmp_path / "second", "--with-key", code=1).output
+    assert "no room" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "with", "without"]
+    house.run("backup", tmp_path / "second")
+
+
 def test_a_restored_database_is_the_one_that_was_copied(house: House, empty: House, tmp_path: Path) -> None:
     house.run("backup", tmp_path / "copy", "--with-key")
     said = empty.run("restore", tmp_path / "copy").output

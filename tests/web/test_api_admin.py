@@ -77,7 +77,7 @@ async def test_the_last_admin_stays(site: Site) -> None:
 async def test_a_token_is_shown_once_and_works_until_it_is_revoked(site: Site) -> None:
     made = await site.post("/api/tokens", {"name": "ci", "role": "viewer", "expires_days": 0.5})
     token = made.pop("token")
-    assert set(made) == {"id", "name", "role", "prefix", "created_at", "expires_at", "last_used_at"}
+    assert set(made) == {"id", "name", "role", "prefix", "created_at", "expires_at", "last_used_at", "created_by"}
     assert token.startswith(made["prefix"])
     headers = {"Authorization": f"bearer {token}"}
     assert (await site.browser().get("/api/alerts", headers=headers)).status_code == 200

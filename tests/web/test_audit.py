@@ -79,7 +79,8 @@ ACTS: dict[str, Act] = {
 }
 ELSEWHERE = {
     "alert.acknowledge", "alert.resolve", "delivery.retry", "key.rotate",
-    "enrollment_token.create", "host.enroll", "session.delete",
+    "enrollment_token.create", "enrollment_token.delete", "host.enroll", "session.delete", "access.refuse",
+    "token.use", "setup_token.use", "database.backup", "user.code_guessing",
     "user.login", "user.logout", "user.reauthenticate", "user.second_factor", "user.second_factor_on",
     "user.second_factor_off", "user.password",
 }  # fmt: skip

@@ -33,6 +33,7 @@ class TokenInUse:
     role: Role
     expires_at: int | None
     last_used_at: int | None
+    owner_id: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,29 @@ class TokenRow:
     created_at: int
     expires_at: int | None
     last_used_at: int | None
+    created_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentTokenRow:
+    """Without the token. `used_at`: it let a host in."""
+
+    id: str
+    prefix: str
+    created_at: int
+    expires_at: int
+    created_by: str | None
+    used_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class CodeAlarm:
+    """Somebody who has a user's password tried many codes: `tried` in a row, when it was told last."""
+
+    user_id: str
+    username: str
+    tried: int
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +123,12 @@ class AuditRow:
 
 
 _LOGIN = f"SELECT {columns(Login)} FROM users"
+_AUDIT = (
+    "SELECT audit.id, n, at, actor, actor_kind, audit.action, target_kind, target_id, result, audit.address,"
+    " coalesce(left_out || ' more in the same hour, counted only', detail) AS detail"
+    " FROM audit LEFT JOIN refusals ON refusals.audit_id = audit.id"
+)
+"""The row that stands for refusals which have none of their own says how many they are."""
 
 
 def any_user(db: sqlite3.Connection) -> bool:
@@ -213,9 +243,32 @@ def audit(
     """Newest first; `action` and `actor` narrow it down where given."""
     (before,) = after or (1 << 62,)
     rows = db.execute(
-        f"SELECT {columns(AuditRow)} FROM audit WHERE n < ? AND (? = '' OR action = ?) AND (? = '' OR actor = ?)"
-        " ORDER BY n DESC LIMIT ?",
+        f"{_AUDIT} WHERE n < ? AND (? = '' OR audit.action = ?) AND (? = '' OR actor = ?) ORDER BY n DESC LIMIT ?",
         (before, action, action, actor, actor, limit + 1),
     ).fetchall()
     items = read(AuditRow, rows[:limit])
     return Page(items, (items[-1].n,) if len(rows) > limit else None)
+
+
+def enrollment_tokens(
+    db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None
+) -> Page[EnrollmentTokenRow]:
+    """Newest first, used and expired ones too, until a day after their end."""
+    at, token_id = after or (1 << 62, "")
+    rows = db.execute(
+        f"SELECT {columns(EnrollmentTokenRow)} FROM enrollment_tokens WHERE (created_at, id) < (?, ?)"
+        " ORDER BY created_at DESC, id DESC LIMIT ?",
+        (at, token_id, limit + 1),
+    ).fetchall()
+    items = read(EnrollmentTokenRow, rows[:limit])
+    return Page(items, (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
+
+
+def code_alarms(db: sqlite3.Connection, since: int) -> list[CodeAlarm]:
+    """Users whose second factor was tried often since then, the newest first."""
+    rows = db.execute(
+        "SELECT user_id, username, max(alarmed), max(alarmed_at) FROM code_tries JOIN users ON users.id = user_id"
+        " WHERE alarmed_at >= ? GROUP BY user_id, username ORDER BY max(alarmed_at) DESC LIMIT 10",
+        (since,),
+    ).fetchall()
+    return [CodeAlarm(*row) for row in rows]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rmactors.store.queries import jobs
+from rmactors.store.queries.accounts import CodeAlarm, code_alarms
 from rmactors.store.queries.hosts import HostRow
 from rmactors.store.queries.jobs import JobRow
 from rmactors.store.queries.rows import columns, placeholders, read
@@ -147,6 +148,11 @@ def open_alerts(db: sqlite3.Connection) -> OpenAlerts:
         _CRITICAL_KINDS,
     ).fetchone()
     return OpenAlerts(*row)
+
+
+def around_a_page(db: sqlite3.Connection, since: int) -> tuple[OpenAlerts, list[CodeAlarm]]:
+    """What stands on every page: open alerts, and whose second factor was tried often since then."""
+    return open_alerts(db), code_alarms(db, since)
 
 
 def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:

@@ -21,6 +21,7 @@ from rmactors.web.api.bodies import (
     no_body,
     no_content,
 )
+from rmactors.web.auth.sessions import renew_session
 from rmactors.web.problems import Problem, invalid_field, not_found, settled
 
 blueprint = Blueprint("api_account", __name__)
@@ -85,7 +86,7 @@ async def end_session(session_id: str) -> None:
 
 
 async def change_password(who: Actor, current: str, new: str) -> None:
-    """For pages as well. Raises Problem 422 or 429."""
+    """Other sessions end, this one gets another id. For pages as well. Raises Problem 422 or 429."""
     doors = state().doors
     if problem := await doors.weakness(new, who.name):
         raise invalid_field("/new", problem)
@@ -95,6 +96,5 @@ async def change_password(who: Actor, current: str, new: str) -> None:
         raise invalid_field("/current", "This is not your password.")
     password_hash = await doors.hash(new)
     record = audit("user.password", "user", who.id)
-    settled(
-        await services().ask_store(UpdateUser(who.id, None, None, None, password_hash, record, who.session_id)), "user"
-    )
+    change = UpdateUser(who.id, None, None, None, password_hash, record, who.session_id)
+    await renew_session(change, proved=True)

@@ -8,10 +8,17 @@ from quart import Blueprint, Response
 from rmactors import clock, ids, tokens
 from rmactors.host_names import host_name_problem
 from rmactors.messages.requests import Change
-from rmactors.messages.writes import CreateEnrollmentToken, DeleteHost, RotateHostToken, UpdateHost
+from rmactors.messages.writes import (
+    CreateEnrollmentToken,
+    DeleteEnrollmentToken,
+    DeleteHost,
+    RotateHostToken,
+    UpdateHost,
+)
+from rmactors.store.queries import accounts as account_queries
 from rmactors.store.queries import hosts as queries
 from rmactors.store.queries.hosts import HostView
-from rmactors.web.access import audit, is_id, route, services
+from rmactors.web.access import actor, audit, is_id, maker, route, services
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
     PAGING,
@@ -70,13 +77,45 @@ async def create_enrollment_token() -> Response:
     return json_response(EnrollmentToken(token, clock.to_rfc3339(expires_at)), 201)
 
 
+@route(
+    blueprint, "/api/enrollment-tokens", role="admin", answer=Listing[shapes.EnrollmentTokenEntry], query=PAGING
+)  # fmt: skip
+async def list_enrollment_tokens() -> Response:
+    """Newest first, without the tokens; used and expired ones until a day after their end."""
+    given = arguments(*PAGING)
+    page = await services().reader.run(account_queries.enrollment_tokens, limit_of(given), cursor_of(given, (int, str)))
+    return json_response(listing(page, shapes.enrollment_token))
+
+
+@route(
+    blueprint, "/api/enrollment-tokens/<token_id>", role="admin", methods=["DELETE"], fresh=True, status=204
+)  # fmt: skip
+async def delete_enrollment_token(token_id: str) -> Response:
+    """It lets nobody in any more. A host that it let in stays."""
+    await no_body()
+    await revoke_enrollment_token(token_id)
+    return no_content()
+
+
 async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
-    """(token, when it expires); for pages as well."""
-    token, token_id, at = tokens.make(tokens.ENROLLMENT), ids.new(), services().now()
+    """(token, when it expires: no later than the API token that makes it); for pages as well."""
+    token, token_id, at, ends_at = tokens.make(tokens.ENROLLMENT), ids.new(), services().now(), actor().ends_at
     expires_at = at + clock.seconds(ttl_minutes * 60)
+    if ends_at is not None:
+        expires_at = min(expires_at, ends_at)
     record = audit("enrollment_token.create", "enrollment_token", token_id)
-    settled(await services().ask_store(CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, record)))
+    prefix = token[: tokens.SHOWN_PREFIX_LENGTH]
+    write = CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, record, prefix, maker())
+    settled(await services().ask_store(write), "token")
     return token, expires_at
+
+
+async def revoke_enrollment_token(token_id: str) -> None:
+    """For pages as well. Raises Problem 404."""
+    if not is_id(token_id):
+        raise not_found("enrolment token")
+    record = audit("enrollment_token.delete", "enrollment_token", token_id)
+    settled(await services().ask_store(DeleteEnrollmentToken(token_id, record)), "enrolment token")
 
 
 @route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=PAGING)

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Raw, Struct
 
 from rmactors import clock
-from rmactors.store.queries.accounts import AuditRow, SessionRow, TokenRow, UserRow
+from rmactors.store.queries.accounts import AuditRow, EnrollmentTokenRow, SessionRow, TokenRow, UserRow
 from rmactors.store.queries.alerts import AlertRow, AlertStatus, Counts, TimelineEntry
 from rmactors.store.queries.channels import ChannelHealth, DeliveryRow, LogRow
 from rmactors.store.queries.hosts import HostView, status_of
@@ -259,12 +259,24 @@ class Token(Struct):
     created_at: Time
     expires_at: Time | None
     last_used_at: Time | None
+    created_by: str | None
 
 
 class NewToken(Token):
     """With the token itself, this once."""
 
     token: str
+
+
+class EnrollmentTokenEntry(Struct):
+    """An enrolment token without the token; `used_at` where it let a host in."""
+
+    id: str
+    prefix: str
+    created_at: Time
+    expires_at: Time
+    created_by: str | None
+    used_at: Time | None
 
 
 class AuditEntry(Struct):
@@ -361,6 +373,10 @@ def user(row: UserRow) -> User:
 
 def token(row: TokenRow) -> Token:
     return shaped(Token, row)
+
+
+def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:
+    return shaped(EnrollmentTokenEntry, row)
 
 
 def audit_entry(row: AuditRow) -> AuditEntry:

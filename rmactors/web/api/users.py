@@ -1,6 +1,6 @@
 """`/api/users`, `/api/tokens` and `/api/audit`: for admins."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from quart import Blueprint, Response
@@ -10,7 +10,7 @@ from rmactors.messages.accounts import CreateApiToken, CreateUser, DeleteApiToke
 from rmactors.store.queries import accounts as queries
 from rmactors.store.queries.accounts import UserRow
 from rmactors.vocabulary import Role
-from rmactors.web.access import actor, audit, is_id, route, services, state
+from rmactors.web.access import actor, audit, is_id, maker, route, services, state
 from rmactors.web.api import shapes
 from rmactors.web.api.bodies import (
     PAGING,
@@ -24,8 +24,10 @@ from rmactors.web.api.bodies import (
     listing,
     no_body,
     no_content,
+    one_of,
 )
 from rmactors.web.auth.names import username_problem
+from rmactors.web.auth.sessions import renew_session
 from rmactors.web.problems import invalid_field, not_found, settled
 
 blueprint = Blueprint("api_users", __name__)
@@ -50,6 +52,10 @@ class TokenBody(Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     role: Role
     expires_days: Annotated[float, Meta(gt=0, le=36_500)] | None = None
+
+
+_TOKENS = {"tokens": Literal["end", "keep"]}
+"""What becomes of the tokens that somebody made who is deleted or disabled."""
 
 
 # ---- users
@@ -81,23 +87,30 @@ async def show_user(user_id: str) -> Response:
 
 @route(
     blueprint, "/api/users/<user_id>", role="admin", methods=["PATCH"], fresh=True, body=UserChange,
-    answer=shapes.User,
+    answer=shapes.User, query=_TOKENS,
 )  # fmt: skip
 async def change_user(user_id: str) -> Response:
-    """What is left out stays. Ends the user's sessions; 409 for the last admin."""
-    raw = await json_body()
+    """What is left out stays. Ends the user's sessions; 409 for the last admin.
+
+    A weaker role weakens the API tokens that they made, for good. Disabling ends these and their unused enrolment
+    tokens, unless `tokens` is `keep`.
+    """
+    raw, end_tokens = await json_body(), _end_tokens()
     row = await require(user_id)
     body = convert(raw, UserChange, read_only=("id", "created_at", "last_login_at"))
-    await change(row, body)
+    await change(row, body, end_tokens=end_tokens)
     return json_response(shapes.user(await require(user_id)))
 
 
-@route(blueprint, "/api/users/<user_id>", role="admin", methods=["DELETE"], fresh=True, status=204)
+@route(
+    blueprint, "/api/users/<user_id>", role="admin", methods=["DELETE"], fresh=True, status=204, query=_TOKENS,
+)  # fmt: skip
 async def delete_user(user_id: str) -> Response:
-    """409 for the last admin."""
+    """409 for the last admin. The API tokens that they made and their unused enrolment tokens end with them, unless
+    `tokens` is `keep`."""
     await no_body()
-    await require(user_id)
-    await remove(user_id)
+    end_tokens = _end_tokens()
+    await remove(await require(user_id), end_tokens=end_tokens)
     return no_content()
 
 
@@ -112,8 +125,13 @@ async def create(username: str, password: str, role: Role) -> str:
     return user_id
 
 
-async def change(row: UserRow, body: UserChange) -> None:
-    """For pages as well. Raises Problem 404, 409 or 422."""
+def _end_tokens() -> bool:
+    """What the query says of a user's tokens; they end unless it says `keep`. Raises the 422."""
+    return one_of(arguments(*_TOKENS), "tokens", ("end", "keep")) != "keep"
+
+
+async def change(row: UserRow, body: UserChange, *, end_tokens: bool = True) -> None:
+    """`end_tokens` counts where they become disabled. For pages as well. Raises Problem 404, 409 or 422."""
     username = body.username if not isinstance(body.username, UnsetType) and body.username != row.username else None
     if username is not None:
         _check_name(username)
@@ -124,20 +142,30 @@ async def change(row: UserRow, body: UserChange) -> None:
     disabled = None
     if not isinstance(body.disabled, UnsetType) and body.disabled != bool(row.disabled):
         disabled = body.disabled
-    said = [("username", username), ("password", password_hash), ("role", role), ("disabled", disabled)]
-    changed = [name for name, value in said if value is not None]
-    if not changed:
+    told = [f"username {row.username} → {username}"] if username is not None else []
+    told += ["password"] if password_hash is not None else []
+    told += [f"role {row.role} → {role}"] if role is not None else []
+    told += [f"disabled {_yes(bool(row.disabled))} → {_yes(disabled)}"] if disabled is not None else []
+    if not told:
         return
     who = actor()
-    record = audit("user.update", "user", row.id, ", ".join(changed))
-    keep = who.session_id if who.id == row.id else None
-    write = UpdateUser(row.id, username, role, disabled, password_hash, record, keep)
+    record = audit("user.update", "user", row.id, f"{row.username}: {', '.join(told)}")
+    own = who.session_id if who.id == row.id else None
+    write = UpdateUser(row.id, username, role, disabled, password_hash, record, own, end_tokens and disabled is True)
+    if own is not None:
+        await renew_session(write, proved=False)
+    else:
+        settled(await services().ask_store(write), "user")
+
+
+async def remove(row: UserRow, *, end_tokens: bool = True) -> None:
+    """For pages as well. Raises Problem 404 or 409."""
+    write = DeleteUser(row.id, audit("user.delete", "user", row.id, row.username), end_tokens)
     settled(await services().ask_store(write), "user")
 
 
-async def remove(user_id: str) -> None:
-    """For pages as well. Raises Problem 404 or 409."""
-    settled(await services().ask_store(DeleteUser(user_id, audit("user.delete", "user", user_id))), "user")
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
 
 
 async def require(user_id: str) -> UserRow:
@@ -175,8 +203,11 @@ async def list_tokens() -> Response:
     status=201,
 )  # fmt: skip
 async def create_token() -> Response:
-    """The token itself is in this answer and nowhere else."""
-    read_only = ("id", "prefix", "created_at", "expires_at", "last_used_at")
+    """The token itself is in this answer and nowhere else.
+
+    One that a token makes may no more than that one, lasts no longer, and ends when that one is revoked.
+    """
+    read_only = ("id", "prefix", "created_at", "expires_at", "last_used_at", "created_by")
     body = convert(await json_body(), TokenBody, read_only=read_only)
     token_id, token = await new_token(body)
     row = await services().reader.run(queries.token, token_id)
@@ -187,7 +218,7 @@ async def create_token() -> Response:
 
 @route(blueprint, "/api/tokens/<token_id>", role="admin", methods=["DELETE"], fresh=True, status=204)
 async def delete_token(token_id: str) -> Response:
-    """It opens nothing any more."""
+    """It opens nothing any more, and what was made with it ends too."""
     await no_body()
     await revoke(token_id)
     return no_content()
@@ -197,8 +228,13 @@ async def new_token(body: TokenBody) -> tuple[str, str]:
     """(id, token); for pages as well. Raises Problem 422."""
     if problem := username_problem(body.name):
         raise invalid_field("/name", problem)
+    who = actor()
+    if not who.may(body.role):
+        raise invalid_field("/role", f"must not be more than your own, {who.role}")
     token, token_id, at = tokens.make(tokens.API), ids.new(), services().now()
-    expires_at = at + clock.seconds(body.expires_days * 86_400) if body.expires_days is not None else None
+    expires_at = at + clock.seconds(body.expires_days * 86_400) if body.expires_days is not None else who.ends_at
+    if expires_at is not None and who.ends_at is not None and expires_at > who.ends_at:
+        raise invalid_field("/expires_days", "must not be after the end of the token that makes it")
     record = audit("token.create", "token", token_id, f"{body.name} as {body.role}")
     write = CreateApiToken(
         token_id,
@@ -209,6 +245,7 @@ async def new_token(body: TokenBody) -> tuple[str, str]:
         at,
         expires_at,
         record,
+        maker(),
     )
     settled(await services().ask_store(write), "token")
     return token_id, token

@@ -9,17 +9,24 @@ from urllib.parse import quote
 
 from quart import Blueprint, Response, render_template, request
 
-from rmactors.messages.accounts import ProveSession, SpendCode, SpendRecoveryCode
-from rmactors.messages.writes import Refused
+from rmactors.messages.accounts import SpendCode, SpendRecoveryCode
 from rmactors.store.queries import accounts as queries
 from rmactors.web.access import actor, actor_or_none, audit, authenticate, current_session, route, services, state
-from rmactors.web.auth import second_factor, totp
-from rmactors.web.auth.sessions import close_session, forget_cookie, open_session, sign_in_notice
-from rmactors.web.problems import Problem, settled
+from rmactors.web.auth import code_tries, second_factor, totp
+from rmactors.web.auth.sessions import (
+    Factor,
+    close_session,
+    forget_cookie,
+    open_session,
+    renew_session,
+    sign_in_notice,
+)
+from rmactors.web.problems import Problem
 from rmactors.web.security import safe_next
 
 blueprint = Blueprint("login", __name__)
 _WRONG = "Wrong user name or password."
+_TOO_MANY_CODES = "Too many wrong codes. Sign in again with your password."
 
 
 @route(blueprint, "/login", role="public")
@@ -78,23 +85,42 @@ async def give_second_factor() -> Response:
         return _to(f"/login?next={quote(target, safe='/')}")
     if session.second_factor:
         return _to(target)
+    kind = code_tries.kind_of(typed)
     try:
         state().doors.knock_from_here()
         state().doors.knock(f"second-factor:{login.id}")
+        tries = await code_tries.take(login, session, kind)
+    except code_tries.SignInEnded:
+        return await _sign_in_again(login.username, target)
     except Problem as problem:
+        if problem.status != 429:
+            raise
         return await _page("second_factor.html", 429, problem, next=target, error=problem.detail)
     at = services().now()
-    step = totp.matching_step(second_factor.secret_of(login), typed, at)
-    spend = SpendCode(login.id, step) if step else SpendRecoveryCode(login.id, totp.recovery_digest(typed), at)
+    step = totp.matching_step(second_factor.secret_of(login), typed, at) if kind == "totp" else None
     response = _to(target)
-    try:
-        await open_session(login, response, second_factor=True, writes=(spend,))
-    except Problem as problem:
-        if problem.slug != "spent":
-            raise
-        await state().doors.note_failure(login, "user.second_factor")
-        error = "This code was used already; wait for the next one." if step else "This code is not right."
-        return await _page("second_factor.html", 422, next=target, error=error)
+    error = "This code is not right."
+    if step is not None or kind == "recovery":
+        spend = SpendCode(login.id, step) if step else SpendRecoveryCode(login.id, totp.recovery_digest(typed), at)
+        factor: Factor = "totp" if step else "recovery code"
+        try:
+            await open_session(login, response, second_factor=True, factor=factor, writes=(spend,))
+        except Problem as problem:
+            if problem.slug != "spent":
+                raise
+            error = "This code was used already; wait for the next one." if step else error
+        else:
+            return response
+    await code_tries.note_wrong(login, session, kind, tries)
+    if code_tries.was_the_last(tries):
+        return await _sign_in_again(login.username, target)
+    return await _page("second_factor.html", 422, next=target, error=error)
+
+
+async def _sign_in_again(username: str, target: str) -> Response:
+    """After too many wrong codes, the password is asked for again."""
+    response = await _page("login.html", 422, next=target, username=username, error=_TOO_MANY_CODES)
+    forget_cookie(response)
     return response
 
 
@@ -116,7 +142,10 @@ async def reauthenticate_form() -> Response:
 
 @route(blueprint, "/reauthenticate", role="signed_in", methods=["POST"])
 async def reauthenticate() -> Response:
-    """Takes the password again (form `password`, `next`); the session may then do what is delicate for a while."""
+    """Takes the password again (form `password`, `next`); the session may then do what is delicate for a while.
+
+    It goes on under another id.
+    """
     form = await request.form
     target, who, doors = safe_next(form.get("next")), actor(), state().doors
     if who.kind == "token":
@@ -131,11 +160,7 @@ async def reauthenticate() -> Response:
         return await _page("reauthenticate.html", 429, problem, next=target, error=problem.detail)
     if login is None:
         return await _page("reauthenticate.html", 422, next=target, error="This is not your password.")
-    proof = ProveSession(who.session_id, services().now(), audit("user.reauthenticate", "user", who.id))
-    answer = await services().ask_store(proof)
-    if isinstance(answer, Refused):
-        return _to("/login")
-    settled(answer)
+    await renew_session(proved=True, audit=audit("user.reauthenticate", "user", who.id))
     return _to(target)
 
 

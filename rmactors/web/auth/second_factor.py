@@ -14,7 +14,8 @@ from rmactors.secrets import SecretError
 from rmactors.store.queries.accounts import Login
 from rmactors.web.access import Actor, audit, services
 from rmactors.web.auth import totp
-from rmactors.web.problems import Problem, invalid_field, settled, unavailable
+from rmactors.web.auth.sessions import renew_session
+from rmactors.web.problems import Problem, invalid_field, unavailable
 
 _log = logging.getLogger(__name__)
 
@@ -53,30 +54,31 @@ def offer_again(who: Actor, sealed: str) -> Offer:
 async def turn_on(who: Actor, sealed: str, typed: str) -> tuple[str, ...]:
     """Put the offered secret in force when `typed` is its code; gives the recovery codes, which are shown once.
 
-    Raises the 422 for a wrong code.
+    Other sessions end, this one gets another id. Raises the 422 for a wrong code.
     """
     secret = _unsealed(who, sealed)
     step = totp.matching_step(secret, typed, services().now())
     if step is None:
         raise invalid_field("/code", "This code is not right. Check the clock of your device and use its newest code.")
     codes = totp.new_recovery_codes()
-    answer = await services().ask_store(
+    await renew_session(
         SetSecondFactor(
             who.id,
             services().box.seal(secret, f"totp:{who.id}"),
             step,
             tuple(totp.recovery_digest(code) for code in codes),
             audit("user.second_factor_on", "user", who.id),
-        )
+            who.session_id,
+        ),
+        proved=False,
     )
-    settled(answer, "user")
     return codes
 
 
 async def turn_off(who: Actor) -> None:
-    """No second factor any more; the recovery codes die with it."""
-    off = SetSecondFactor(who.id, None, 0, (), audit("user.second_factor_off", "user", who.id))
-    settled(await services().ask_store(off), "user")
+    """No second factor any more; the recovery codes die with it. Other sessions end, this one gets another id."""
+    off = SetSecondFactor(who.id, None, 0, (), audit("user.second_factor_off", "user", who.id), who.session_id)
+    await renew_session(off, proved=False)
 
 
 def _offer(who: Actor, secret: bytes) -> Offer:

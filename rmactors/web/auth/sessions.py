@@ -1,14 +1,19 @@
 """Opening and ending sessions: a new id at every sign-in, only its digest stored, a cookie that scripts cannot read."""
 
-from quart import Response, request
+from dataclasses import replace
+from typing import Literal
+
+from quart import Response, after_this_request, g, request
+from quart.typing import ResponseTypes
 
 from rmactors import clock, ids, tokens
-from rmactors.messages.accounts import CloseSession, OpenSession, SweepSessions
+from rmactors.messages.accounts import CloseSession, OpenSession, RenewSession, SweepSessions
 from rmactors.messages.writes import Audit
 from rmactors.store.queries.accounts import Login, SignedIn
 from rmactors.web.access import (
     SESSION_IDLE,
     SESSION_LIFETIME,
+    actor,
     client_address,
     cookie_name,
     current_session,
@@ -17,28 +22,37 @@ from rmactors.web.access import (
     services,
     state,
 )
-from rmactors.web.problems import settled
+from rmactors.web.problems import Problem, settled
 from rmactors.web.views.texts import _
 
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
+Factor = Literal["password", "totp", "recovery code"]
 _SIGNED_IN = "rm-signed-in"
 """A cookie for a minute, on the login page alone, with nothing secret in it: that somebody has just signed in here."""
 
 
 async def open_session(
-    login: Login, response: Response, *, second_factor: bool, writes: tuple[object, ...] = ()
+    login: Login,
+    response: Response,
+    *,
+    second_factor: bool,
+    factor: Factor = "password",
+    writes: tuple[object, ...] = (),
 ) -> None:
     """Sign `login` in and put the cookie into `response`. The browser's earlier session ends.
 
-    With `second_factor` False the session is good for nothing but giving the second factor. `writes` are
-    committed together with the session. Raises Problem where that fails.
+    With `second_factor` False the session is good for nothing but giving the second factor. `factor` is the last one
+    that was shown, for the audit trail. `writes` are committed together with the session. Raises Problem where that
+    fails.
     """
     at = services().now()
     earlier = await current_session()
     token = tokens.make(tokens.SESSION)
     lifetime = SESSION_LIFETIME if second_factor else OWES_SECOND_FACTOR_FOR
     audit = (
-        Audit(at, login.username, "user", "user.login", "user", login.id, client_address()) if second_factor else None
+        Audit(at, login.username, "user", "user.login", "user", login.id, client_address(), detail=factor)
+        if second_factor
+        else None
     )
     answer = await services().ask_store(
         *writes,
@@ -50,6 +64,36 @@ async def open_session(
         ),
     )  # fmt: skip
     settled(answer, "session")
+    _set_cookie(response, token, lifetime)
+    if _cookie_is_dropped():  # one that comes back all the same: see `sign_in_notice`
+        response.set_cookie(_SIGNED_IN, "1", max_age=60, path="/login", httponly=True, samesite="Lax")
+
+
+async def renew_session(*writes: object, proved: bool, audit: Audit | None = None) -> tuple[object, ...]:
+    """Go on under another id and another cookie, which goes out with the answer to the request at hand.
+
+    For whenever a session becomes worth more, or what protects the account changes: whoever learned the old cookie has
+    nothing any more. `writes` are committed first, in the same transaction; gives their values. They name the session
+    by its present id. `proved`: the password was shown just now. Raises Problem where nothing was committed.
+    """
+    session = await current_session()
+    if session is None:  # ended in the meantime
+        raise Problem(401, "Sign in first.", "unauthorized")
+    at, token, new_id = services().now(), tokens.make(tokens.SESSION), ids.new()
+    proved_at = at if proved else None
+    renewal = RenewSession(session.session_id, new_id, tokens.digest(token), proved_at, audit)
+    values = settled(await services().ask_store(*writes, renewal), "session")
+
+    @after_this_request
+    def hand_out(response: ResponseTypes) -> ResponseTypes:
+        _set_cookie(response, token, session.expires_at - at)
+        return response
+
+    g.actor = replace(actor(), session_id=new_id, proved_at=proved_at or session.proved_at)
+    return values
+
+
+def _set_cookie(response: ResponseTypes, token: str, lifetime: int) -> None:
     response.set_cookie(
         cookie_name(),
         token,
@@ -59,8 +103,6 @@ async def open_session(
         httponly=True,
         samesite="Lax",
     )
-    if _cookie_is_dropped():  # one that comes back all the same: see `sign_in_notice`
-        response.set_cookie(_SIGNED_IN, "1", max_age=60, path="/login", httponly=True, samesite="Lax")
 
 
 def sign_in_notice() -> str:

@@ -12,11 +12,11 @@ from quart import Blueprint, Response, render_template, request
 
 from rmactors import clock, ids, tokens
 from rmactors.messages.accounts import CreateFirstUser, CreateSetupToken
-from rmactors.messages.writes import Audit, Committed, Refused
+from rmactors.messages.writes import AppendAudit, Audit, Committed, Refused
 from rmactors.settings import Settings
 from rmactors.store.offline import commit_here
 from rmactors.store.queries import accounts as queries
-from rmactors.web.access import client_address, route, services, state
+from rmactors.web.access import client_address, refusal, route, services, state
 from rmactors.web.auth import names
 from rmactors.web.auth.sessions import open_session, sign_in_notice
 from rmactors.web.problems import settled
@@ -82,6 +82,8 @@ async def set_up() -> Response:
         CreateFirstUser(tokens.digest(token.strip()), user_id, username, password_hash, at, audit)
     )
     if isinstance(answer, Refused):
+        wrong = refusal("setup_token.use", "setup_token", "", "wrong, used or expired")
+        await services().ask_store(AppendAudit(wrong))
         return await _form(
             token, username, {"setup_token": f"{answer.detail.capitalize()}. A restart prints a new one."}, 422
         )

@@ -1,8 +1,5 @@
 """`/audit`: who did what, with filters, and as a file. For administrators."""
 
-import csv
-import io
-
 from quart import Blueprint, Response, request
 
 from rmactors import clock
@@ -11,7 +8,7 @@ from rmactors.web.access import route, services
 from rmactors.web.api.bodies import cursor_text
 from rmactors.web.pages.lists import cursor, more_href
 from rmactors.web.pages.rendering import in_thread, moment, page
-from rmactors.web.views import people
+from rmactors.web.views import people, sheets
 
 blueprint = Blueprint("audit", __name__)
 
@@ -37,28 +34,19 @@ async def export() -> Response:
     found = await services().reader.run(queries.audit, _EXPORTED, None, action, who)
 
     def write() -> str:
-        out = io.StringIO()
-        table = csv.writer(out)
-        table.writerow(_COLUMNS)
-        for row in found.items:
-            table.writerow(
-                _plain(text)
-                for text in (
-                    clock.to_rfc3339(row.at), row.actor, row.actor_kind, row.action, row.target_kind, row.target_id,
-                    row.result, row.address, row.detail,
-                )
-            )  # fmt: skip
-        return out.getvalue()
+        rows = (
+            (
+                clock.to_rfc3339(row.at), row.actor, row.actor_kind, row.action, row.target_kind, row.target_id,
+                row.result, row.address, row.detail,
+            )
+            for row in found.items
+        )  # fmt: skip
+        return sheets.table(_COLUMNS, rows)
 
     return Response(
         await in_thread(write), content_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": 'attachment; filename="audit.csv"'},
     )  # fmt: skip
-
-
-def _plain(text: str) -> str:
-    """Spreadsheets run what begins like a formula."""
-    return f"'{text}" if text[:1] in {"=", "+", "-", "@", "\t"} else text
 
 
 def _wanted() -> tuple[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from quart import Blueprint, Response, request
 
 from rmactors import clock, zones
+from rmactors.store.queries import accounts as account_queries
 from rmactors.store.queries import hosts as host_queries
 from rmactors.store.queries import jobs as job_queries
 from rmactors.store.queries import pages as queries
@@ -19,12 +20,13 @@ from rmactors.web.api import jobs as job_acts
 from rmactors.web.api.jobs import JobBody
 from rmactors.web.pages.rendering import field_errors, fragment, go, in_thread, known_progress, moment, page
 from rmactors.web.problems import Problem
-from rmactors.web.views import fleet, host, jobs, strips
+from rmactors.web.views import fleet, host, jobs, people, strips
 from rmactors.web.views.texts import _
 
 blueprint = Blueprint("hosts", __name__)
 
 _SHOWN = 500
+_TOKENS_SHOWN = 100
 
 
 @route(blueprint, "/hosts", role="viewer")
@@ -41,7 +43,8 @@ async def host_list() -> Response:
 
 @route(blueprint, "/hosts/new", role="admin")
 async def new_host() -> Response:
-    return await page("host_new.html", "hosts", command=None, error="", seen=None)
+    """Also which enrolment tokens there are."""
+    return await page("host_new.html", "hosts", command=None, error="", seen=None, tokens=await _enrollment_tokens())
 
 
 @route(blueprint, "/hosts/new", role="admin", methods=["POST"], fresh=True)
@@ -50,7 +53,20 @@ async def make_enrollment_token() -> Response:
     now = moment()
     token, expires_at = await acts.new_enrollment_token(acts.DEFAULT_TTL_MINUTES)
     command = host.enrolment(token, services().settings.public_agent_url, now.until(expires_at))
-    return await page("host_new.html", "hosts", command=command, since=now.now, arrived=())
+    tokens = await _enrollment_tokens()
+    return await page("host_new.html", "hosts", command=command, since=now.now, arrived=(), tokens=tokens)
+
+
+@route(blueprint, "/hosts/new/tokens/<token_id>/delete", role="admin", methods=["POST"], fresh=True)
+async def delete_enrollment_token(token_id: str) -> Response:
+    """It lets nobody in any more."""
+    await acts.revoke_enrollment_token(token_id)
+    return go("/hosts/new")
+
+
+async def _enrollment_tokens() -> list[people.EnrollmentLine]:
+    found = await services().reader.run(account_queries.enrollment_tokens, _TOKENS_SHOWN)
+    return people.enrollment_lines(found.items, moment())
 
 
 @route(blueprint, "/hosts/arrived", role="viewer")

@@ -13,13 +13,13 @@ import trio
 from quart import Blueprint, Quart, Response, current_app, request
 from quart.blueprints import BlueprintSetupState
 
-from rmactors import PRODUCT, __version__
+from rmactors import PRODUCT, __version__, clock
 from rmactors.store.queries import pages as queries
 from rmactors.store.queries.jobs import JobRow
 from rmactors.web.access import actor, is_htmx, route, services, way_back
 from rmactors.web.problems import Problem
 from rmactors.web.security import safe_next
-from rmactors.web.views import texts
+from rmactors.web.views import people, texts
 from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.shell import TABS, Section, Shell
 from rmactors.web.views.storage import storage
@@ -30,6 +30,8 @@ T = TypeVar("T")
 blueprint = Blueprint("shell", __name__)
 _LIMITER: Final = trio.CapacityLimiter(2)
 """Pages rendered at once: rendering is the processor's work, more threads would not make it faster."""
+_ALARM_STANDS: Final = 7 * clock.DAY
+"""How long pages tell of codes that were tried, unless the password changes sooner."""
 _ROWS_KEPT: Final = 2048
 """About 1 KiB each."""
 
@@ -82,9 +84,11 @@ async def page(
     wanted = request.headers.get("HX-Target", "") if is_htmx() else ""
     if fragments and wanted in fragments:
         return await fragment(fragments[wanted], status=status, **context)
-    counted = await services().reader.run(queries.open_alerts)
+    now = moment()
+    counted, tried = await services().reader.run(queries.around_a_page, now.now - _ALARM_STANDS)
     shell = Shell(counted.open, counted.critical)
-    return _html(await render(template, section=section, shell=shell, **context), status)
+    alarms = people.alarms(tried, actor().may("admin"), actor().id, now)
+    return _html(await render(template, section=section, shell=shell, alarms=alarms, **context), status)
 
 
 async def fragment(template: str, *, status: int = 200, **context: Any) -> Response:

@@ -35,14 +35,17 @@ async def create_user() -> Response:
 
 @route(blueprint, "/settings/users/<user_id>", role="admin", methods=["POST"], fresh=True)
 async def change_user(user_id: str) -> Response:
-    """Role, password, disabled (form `role`, `password`, `disabled`); any change ends the user's sessions."""
+    """Role, password, disabled (form `role`, `password`, `disabled`); any change ends the user's sessions.
+
+    Disabling ends the tokens that they made (form `end_tokens`).
+    """
     row = await acts.require(user_id)
     form = await request.form
     change = UserChange(role=_role(form.get("role")), disabled=form.get("disabled") == "1")
     if password := form.get("password"):
         change.password = password
     try:
-        await acts.change(row, change)
+        await acts.change(row, change, end_tokens=form.get("end_tokens") == "1")
     except Problem as problem:
         return await _page({f"{row.id}.{name}": text for name, text in field_errors(problem).items()}, status=422)
     return go("/settings/users")
@@ -50,13 +53,13 @@ async def change_user(user_id: str) -> Response:
 
 @route(blueprint, "/settings/users/<user_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_user(user_id: str) -> Response:
-    """With the name typed (form `confirm`)."""
+    """With the name typed (form `confirm`); the tokens that they made end with them (form `end_tokens`)."""
     row = await acts.require(user_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != row.username:
         return await _page({f"{row.id}.confirm": _("This is not the user's name.")}, status=422)
     try:
-        await acts.remove(row.id)
+        await acts.remove(row, end_tokens=form.get("end_tokens") == "1")
     except Problem as problem:
         return await _page({f"{row.id}.form": problem.detail}, status=field_status(problem))
     return go("/settings/users")

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rmactors.store.queries.accounts import AuditRow, SessionRow, TokenRow, UserRow
+from rmactors.store.queries.accounts import AuditRow, CodeAlarm, EnrollmentTokenRow, SessionRow, TokenRow, UserRow
 from rmactors.web import rows as guard
 from rmactors.web.views.texts import _
 from rmactors.web.views.times import Moment, Time
@@ -34,6 +34,29 @@ class TokenLine:
     expires: Time | None
     last_used: Time | None
     expired: bool
+    created_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollmentLine:
+    """An enrolment token. `ended` where it lets nobody in any more."""
+
+    id: str
+    prefix: str
+    created_by: str
+    created: Time
+    expires: Time
+    state: State
+    ended: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What stands on every page of those who may do something about it."""
+
+    username: str
+    tried: int
+    at: Time
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +100,35 @@ def token_lines(rows: Sequence[TokenRow], moment: Moment) -> list[TokenLine]:
             expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
         used = moment.ago(row.last_used_at) if row.last_used_at is not None else None
         found.append(
-            TokenLine(row.id, row.name, row.role, row.prefix, moment.ago(row.created_at), expires, used, expired)
-        )
+            TokenLine(
+                row.id, row.name, row.role, row.prefix, moment.ago(row.created_at), expires, used, expired,
+                row.created_by or "",
+            )
+        )  # fmt: skip
     return found
+
+
+def enrollment_lines(rows: Sequence[EnrollmentTokenRow], moment: Moment) -> list[EnrollmentLine]:
+    found = []
+    for row in rows:
+        expired = row.expires_at <= moment.now
+        if row.used_at is not None:
+            state = State("ok", _("Used"))
+        else:
+            state = State("off", _("Expired")) if expired else State("warn", _("Waits for a host"))
+        expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
+        found.append(
+            EnrollmentLine(
+                row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,
+                expired or row.used_at is not None,
+            )
+        )  # fmt: skip
+    return found
+
+
+def alarms(rows: Sequence[CodeAlarm], may_see_all: bool, me: str, moment: Moment) -> list[Alarm]:
+    """Whose second factor was tried often: administrators see everybody's, others their own."""
+    return [Alarm(row.username, row.tried, moment.ago(row.at)) for row in rows if may_see_all or row.user_id == me]
 
 
 def session_lines(rows: Sequence[SessionRow], mine: str, moment: Moment) -> list[SessionLine]:
