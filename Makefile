@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test test-ahead check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel clean
+.PHONY: demo test test-ahead check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel lock clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -72,6 +72,22 @@ screenshots: $(VENV)/installed-dev
 
 wheel: $(VENV)/installed-dev
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir dist .
+	cd dist && sha256sum *.whl > SHA256SUMS
+
+# What image and hosts install, each package by version and digest, for every Python and machine we support. What is in
+# the files stays at its version while pyproject.toml allows it; to take what is new: make lock ARGS=--upgrade
+LOCKED := deploy/locks
+COMPILE = cd $(LOCKED) && $(abspath $(VENV))/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command 'make lock' --no-annotate --no-emit-index-url --no-emit-find-links $(ARGS)
+lock:
+	$(PYTHON) -m venv --clear $(VENV)/lock
+	$(VENV)/lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
+	$(COMPILE) ../../pyproject.toml --output-file agent.txt
+	$(COMPILE) ../../pyproject.toml --extra server --output-file server.txt
+	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $(VENV)/lock/build.in
+	echo setuptools >> $(VENV)/lock/build.in # for oncalendar, which comes as source alone
+	$(COMPILE) $(abspath $(VENV))/lock/build.in --output-file build.txt
+	rm -r $(VENV)/lock
 
 clean:
 	rm -rf $(VENV) dist build

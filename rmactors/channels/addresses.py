@@ -13,7 +13,7 @@ from rmactors.channels.hostnames import ascii_host
 def parse_addresses(text: str) -> tuple[Address, ...]:
     """One or more addresses, comma separated, each with or without a name: `Ops <ops@example.org>, a@b.example`.
 
-    Domains come out in ASCII (IDNA). Raises ValueError, its message a sentence for whoever typed them.
+    Domains come out in ASCII (IDNA). Raises ValueError, its message a sentence for the person who typed them.
     """
     if re.search(r"[\x00-\x1f\x7f]", text):
         raise ValueError("An address must not contain line breaks or control characters.")

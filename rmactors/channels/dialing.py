@@ -65,7 +65,7 @@ class Dialer:
 
     async def _addresses(self) -> list[str]:
         address = literal_address(self._host)
-        if address is not None:  # nobody is asked
+        if address is not None:  # no name to resolve
             return [address]
         return await trio.to_thread.run_sync(
             self._resolve, self._host, self._port, abandon_on_cancel=True, limiter=self._resolvers

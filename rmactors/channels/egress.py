@@ -1,6 +1,6 @@
 """Where notifications may go (`RM_OUTBOUND_ALLOW`), as a pure decision about one address.
 
-Whoever connects resolves the name, asks here about each address it got, and connects to exactly that address:
+The connecting side resolves the name, asks here about each address it got, and connects to exactly that address:
 `channels.http_client` and `channels.mail_session`. So a name that resolves differently the second time
 (DNS rebinding) gains nothing. No sockets in here.
 """
@@ -26,7 +26,7 @@ _NEVER: Final[tuple[tuple[Network, str], ...]] = (
     (ip_network("224.0.0.0/4"), "multicast"),
     (ip_network("255.255.255.255/32"), "broadcast"),
     (ip_network("ff00::/8"), "multicast"),
-    # Metadata services that are not link-local: they hand credentials to whoever asks from the machine.
+    # Metadata services that are not link-local: they give credentials to any process on the machine.
     (ip_network("100.100.100.200/32"), "metadata"),
     (ip_network("168.63.129.16/32"), "metadata"),
     (ip_network("192.0.0.192/32"), "metadata"),

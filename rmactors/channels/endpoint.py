@@ -28,7 +28,7 @@ class Endpoint:
 
 
 def parse_endpoint(text: str) -> Endpoint:
-    """The parts of an http or https URL. Raises ValueError, its message a sentence for whoever typed the URL."""
+    """The parts of an http or https URL. Raises ValueError, its message a sentence for the person who typed the URL."""
     if any(character.isspace() for character in text):
         raise ValueError("The URL must not contain spaces.")
     try:

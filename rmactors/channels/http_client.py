@@ -47,7 +47,7 @@ class HttpEndpoint:
         secrets: Sequence[str] = (),
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
-        """`now` gives microseconds; `secrets` are kept out of what is told of the receiver's answers."""
+        """`now` gives microseconds; `secrets` are removed from what is shown of the receiver's answers."""
         self._target = endpoint.target.encode()
         self._host_header = (b"Host", endpoint.authority.encode())
         self._dialer = Dialer(endpoint.host, endpoint.port, policy, ssl_context if endpoint.tls else None)

@@ -1,6 +1,6 @@
 """One conversation with a mail server: smtplib, blocking, in a thread of its own. `smtp` is trio's side of it.
 
-Each step's socket timeout is the time left; for a server that drips, whoever waits calls `abort` at the deadline.
+Each step's socket timeout is the time left; for a server that drips, the waiting side calls `abort` at the deadline.
 No credential is sent before TLS where TLS is asked for: smtplib ends the conversation where STARTTLS is not
 offered, is refused, or its certificate does not hold.
 """

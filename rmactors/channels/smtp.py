@@ -21,7 +21,7 @@ DEADLINE_SECONDS: Final = 10.0
 _MAX_ERROR: Final = 1000
 """Longer than an HTTP receiver gets: it may have to name many recipients."""
 _THREADS: Final = 4
-"""Conversations of one channel at once. Its own limit, so that a slow server holds up no other channel. Whoever waits
+"""Conversations of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits
 for a turn is not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
 
 

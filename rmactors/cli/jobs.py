@@ -91,7 +91,7 @@ def run(remote: Remote, host: str, kind: str, schedule_id: str | None, wait: boo
 @remote_command(jobs, "snapshots")
 @click.argument("host")
 @click.option("--plan", help="Of the host's agent.toml; may be left out where it has one alone.")
-@click.option("--repository", help="Instead of a plan: all of a repository's snapshots, whoever made them.")
+@click.option("--repository", help="Instead of a plan: all of a repository's snapshots, by any host or tool.")
 def snapshots(remote: Remote, host: str, **params: Any) -> None:
     """Ask a host (name or id) for its snapshots now, and list them, the newest first."""
     body = {"kind": "snapshots", "params": _given(params)}

@@ -29,7 +29,7 @@ SHOWN = 100
 
 
 class _Trouble(click.ClickException):
-    """Trouble is told in one line: there may be words of a server in it, or of a host, or of a receiver."""
+    """An error in one line: it may quote a server, a host or a receiver."""
 
     def __init__(self, message: str) -> None:
         super().__init__(one_line(message))
@@ -97,7 +97,7 @@ class Remote:
 
 
 def columns() -> int | None:
-    """The terminal's width; None where nobody looks, so that nothing is cut."""
+    """The terminal's width; None where output is not a terminal, so that nothing is cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 

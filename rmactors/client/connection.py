@@ -1,4 +1,4 @@
-"""One connection to a server's API under one token, blocking. Owns how trouble on it is told."""
+"""One connection to a server's API under one token, blocking. Owns how its errors are worded."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ class ApiError(Exception):
 
 
 class Unreachable(ApiError):
-    """Nobody answered, or not in HTTP: whether the request was carried out is not known."""
+    """No answer, or none in HTTP: whether the request was carried out is not known."""
 
     def __init__(self, message: str) -> None:
         super().__init__(message, 0)

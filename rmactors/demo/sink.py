@@ -1,4 +1,4 @@
-"""A webhook receiver: prints each notification as it arrives, and keeps it for whoever waits."""
+"""A webhook receiver: prints each notification as it arrives, and keeps it for those who wait."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +16,7 @@ _MARKS = {"alert.raised": ("!", "red"), "alert.acknowledged": ("·", "yellow"), 
 
 @dataclass(slots=True)
 class Sink:
-    """What has arrived so far, and an event that is set anew with each arrival."""
+    """What has arrived so far, and an event that is set again at each arrival."""
 
     arrived: list[dict[str, Any]] = field(default_factory=list)
     news: trio.Event = field(default_factory=trio.Event)

@@ -1,4 +1,4 @@
-"""What the machine gives: time, room on the disk, a data dir and a key that nobody else can read."""
+"""What the machine gives: time, room on the disk, a data dir and a key that no other user can read."""
 
 import ctypes
 import os

@@ -35,7 +35,7 @@ class EnrolmentRefused(Exception):
 
 
 async def enroll(url: str, token: str, name: str) -> Credential:
-    """Trade an enrolment token for a host's credential. Raises EnrolmentRefused, and LinkDown where nobody answers."""
+    """Trade an enrolment token for a host's credential. Raises EnrolmentRefused, LinkDown where none answers."""
     frame = wire.Enroll(name=name, hostname=name, os="linux", arch="x86_64", agent_version=__version__)
     try:
         async with dial(url, token, None, Timings()) as connection:

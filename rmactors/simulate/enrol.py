@@ -31,7 +31,7 @@ def load_credentials(file: Path) -> list[Credential]:
 
 
 def append_credentials(file: Path, credentials: Iterable[Credential]) -> None:
-    """Keep them, readable by nobody else."""
+    """Write them to a file that only its owner can read."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "w") as stream:
         for item in credentials:

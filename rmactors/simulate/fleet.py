@@ -1,7 +1,7 @@
 """A simulated fleet: who reports what and when, and what the server makes of it.
 
 It owns the workload and the figures. A run of a backup is a `job_started` and a `job_finished`; which host, which
-plan and how it ends are drawn anew each time. Jobs that the server asks for are run the same way.
+plan and how it ends are drawn again for each run. Jobs that the server asks for are run the same way.
 """
 
 import random
@@ -54,14 +54,14 @@ class Tally:
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 
 
-def _nobody(host_id: str, plan: str, outcome: str) -> None:
+def _ignored(host_id: str, plan: str, outcome: str) -> None:
     """For callers who keep no account of the outcomes."""
 
 
 class Fleet:
     """Runs until cancelled. `window` is what happened since it was last taken away.
 
-    `on_outcome` is told the host id, the plan and the status of each backup, in the order in which a host reports.
+    `on_outcome` gets the host id, the plan and the status of each backup, in the order in which a host reports.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class Fleet:
         workload: Workload,
         *,
         dice: random.Random | None = None,
-        on_outcome: Callable[[str, str, str], None] = _nobody,
+        on_outcome: Callable[[str, str, str], None] = _ignored,
     ) -> None:
         self.workload = workload
         self._on_outcome = on_outcome
@@ -175,7 +175,7 @@ class Fleet:
                 tally.refused[ack.refused] += 1
                 continue
             tally.acked += 1
-            if took is not None and tally is self.window:  # the total would grow for ever
+            if took is not None and tally is self.window:  # the total would grow without bound
                 tally.milliseconds.append(took)
 
 

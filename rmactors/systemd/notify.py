@@ -18,7 +18,7 @@ STATUS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """`address` as in `NOTIFY_SOCKET`; `watchdog` in seconds. None where nobody wants to know."""
+    """`address` as in `NOTIFY_SOCKET`; `watchdog` in seconds. None where the service manager does not ask for it."""
 
     address: str | None = None
     watchdog: float | None = None
@@ -33,7 +33,7 @@ class Notifier:
         return cls(address, int(microseconds) / 1e6 if wanted else None)
 
     def tell(self, *assignments: str) -> None:
-        """Send `READY=1` and the like. Never waits and never raises: a service does not end because nobody listens."""
+        """Send `READY=1` and the like. Never waits and never raises: a service goes on without it."""
         if self.address is None:
             return
         to = "\0" + self.address[1:] if self.address.startswith("@") else self.address

@@ -11,7 +11,7 @@ NAME: Final = "rmactors-server.service"
 DATA_DIR: Final = STATE_ROOT / "rmactors"
 ENVIRONMENT_FILE: Final = Path("/etc/rmactors/server.env")
 WATCHDOG_SECONDS: Final = 180
-"""As long as the process or a part of it may be stuck before it is started anew: longer than any moment's trouble,
+"""As long as the process or a part of it may be stuck before it is restarted: longer than any moment's trouble,
 shorter than anybody would sleep on it."""
 
 
@@ -51,7 +51,7 @@ Type=notify
 ExecStart={start}
 Environment={quoted(f"RM_DATA_DIR={data_dir}")}
 EnvironmentFile=-{ENVIRONMENT_FILE}
-# What is stuck for so long is started anew. A full disk is no reason: that would not mend it.
+# Restarted when stuck for so long. Not for a full disk: a restart would not mend that.
 WatchdogSec={WATCHDOG_SECONDS}
 # The first start after an upgrade may change a large database.
 TimeoutStartSec=900

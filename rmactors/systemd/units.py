@@ -25,7 +25,7 @@ RestrictRealtime=yes
 LockPersonality=yes
 SystemCallArchitectures=native
 """
-"""What neither of the two services needs, whoever it runs as."""
+"""What neither of the two services needs, as any user."""
 
 
 def quoted(text: str) -> str:
