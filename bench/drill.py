@@ -1,6 +1,7 @@
 """The crash drill: a real server is killed again and again while agents report and the receiver misbehaves.
 
     python -m bench.drill [--rounds 200] [--seed N]
+    python -m bench.drill --hostile                 # another one: see `hostile_drill`
 
 Protocol-true agents with spools report failures and successes, an operator acknowledges, two webhook channels
 lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
@@ -21,6 +22,7 @@ import click
 import httpx
 import trio
 
+from bench import hostile_drill
 from bench.reckoning import Account, AfterKill, look_after_kill, reckon
 from rmactors import wire
 from rmactors.simulate.agent import Credential, SimulatedAgent
@@ -197,8 +199,13 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
 @click.option("--rounds", default=200, show_default=True, help="How often the server is killed.")
 @click.option("--agents", default=6, show_default=True)
 @click.option("--seed", type=int, help="Of the dice; random if left out. The operating system adds its own.")
-def main(rounds: int, agents: int, seed: int | None) -> None:
+@click.option("--hostile", is_flag=True, help="Instead: one host does its worst beside honest ones.")
+@click.option("--hosts", default=50, show_default=True, help="Honest hosts, with --hostile.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long, with --hostile.")
+def main(rounds: int, agents: int, seed: int | None, hostile: bool, hosts: int, seconds: float) -> None:
     """Kill a server at random instants, and account for every notification."""
+    if hostile:
+        sys.exit(hostile_drill.main(hosts, seconds))
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
 

@@ -40,7 +40,7 @@ _log = logging.getLogger(__name__)
 
 HANDSHAKE_SECONDS = 15.0
 """TLS and request headers must be complete within this, counted from the connection."""
-MESSAGES_AHEAD = 4
+MESSAGES_AHEAD = 2
 """Frames of a connection that are read before it is their turn: each may have a mebibyte."""
 
 
