@@ -2,6 +2,7 @@
 
     python -m bench.drill [--rounds 200] [--seed N]
     python -m bench.drill --stranger                # another one: see `stranger_drill`
+    python -m bench.drill --hostile                 # another one: see `hostile_drill`
 
 Protocol-true agents with spools report failures and successes, an operator acknowledges, two webhook channels
 lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
@@ -22,7 +23,7 @@ import click
 import httpx
 import trio
 
-from bench import stranger_drill
+from bench import hostile_drill, stranger_drill
 from bench.reckoning import Account, AfterKill, look_after_kill, reckon
 from rmactors import wire
 from rmactors.simulate.agent import Credential, SimulatedAgent
@@ -200,10 +201,17 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
 @click.option("--agents", default=6, show_default=True)
 @click.option("--seed", type=int, help="Of the dice; random if left out. The operating system adds its own.")
 @click.option("--stranger", is_flag=True, help="Instead: a stranger's flood through nginx and Caddy.")
-def main(rounds: int, agents: int, seed: int | None, stranger: bool) -> None:
+@click.option("--hostile", is_flag=True, help="Instead: one host does its worst beside honest ones.")
+@click.option("--hosts", default=50, show_default=True, help="Honest hosts, with --hostile.")
+@click.option("--seconds", default=60.0, show_default=True, help="How long, with --hostile.")
+def main(
+    rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, seconds: float
+) -> None:
     """Kill a server at random instants, and account for every notification."""
     if stranger:
         sys.exit(stranger_drill.run())
+    if hostile:
+        sys.exit(hostile_drill.main(hosts, seconds))
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
 

@@ -6,6 +6,7 @@ client library costs this process as much per report as the server spends on it,
 
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Literal
 
 import trio
 
@@ -23,7 +24,9 @@ def text_frame(payload: str) -> bytes:
     data = payload.encode()
     if len(data) < 126:
         return bytes((0x81, 0x80 | len(data), 0, 0, 0, 0)) + data
-    return b"\x81\xfe" + len(data).to_bytes(2, "big") + bytes(4) + data
+    if len(data) < 65536:
+        return b"\x81\xfe" + len(data).to_bytes(2, "big") + bytes(4) + data
+    return b"\x81\xff" + len(data).to_bytes(8, "big") + bytes(4) + data
 
 
 def report_frame(seq: int, plan: str, *, failed: bool = True, kind: JobKind = "backup") -> bytes:
@@ -54,7 +57,9 @@ class RawSocket:
         self._buffer = bytearray()
 
     @classmethod
-    async def connect(cls, port: int, credential: Credential) -> "RawSocket":
+    async def connect(
+        cls, port: int, credential: Credential, purpose: Literal["agent", "report"] = "agent"
+    ) -> "RawSocket":
         stream = await trio.open_tcp_stream("127.0.0.1", port)
         request = (
             f"GET {wire.PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -69,7 +74,7 @@ class RawSocket:
             raise Refused(bytes(link._buffer[:end]).decode("latin-1"))
         del link._buffer[: end + 4]
         hello = wire.Hello(
-            wire.ProtocolRange(1, 1), ids.new(), spool_id=ids.new(), hostname=credential.name, os="linux", arch="x86_64"
+            wire.ProtocolRange(1, 1), ids.new(), purpose, ids.new(), hostname=credential.name, os="linux", arch="x86_64"
         )
         await stream.send_all(text_frame(wire.encode(hello)))
         while not any(b'"welcome"' in payload for payload in link._payloads()):

@@ -27,8 +27,8 @@ FRAMES: Final = (2_000.0, 4_000.0)
 FRAME_BYTES: Final = (float(4 << 20), float(16 << 20))
 """A mebibyte of JSON takes about 10 ms to read, of the one core that everybody shares."""
 LONGEST_WAIT: Final = 10.0
-HELLOS: Final = (2.0, 100.0)
-"""Each is a commit. Each run of `exec` says one; fifty may begin or end together."""
+HELLOS: Final = (10.0, 300.0)
+"""Each is a commit. Each run of `exec` says one; some hundred may begin or end together."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """How much one host may send: buckets, and how long its connections wait."""
 
-from rmactors.budgets import FRAME_BYTES, FRAMES, HELLOS, Bucket, Pace
+from rmactors.budgets import FRAME_BYTES, FRAMES, HELLOS, LONGEST_WAIT, Bucket, Pace
 
 
 def test_a_bucket_gives_what_is_in_it_and_then_as_much_as_comes_in() -> None:
@@ -32,6 +32,12 @@ def test_who_owes_waits_until_it_has_come_in_and_those_behind_him_wait_longer() 
     assert bucket.owe(0, 1.0) == 0.0
 
 
+def test_nobody_waits_for_ever_for_what_others_took_who_have_left() -> None:
+    bucket = Bucket(2.0, 4.0)
+    assert bucket.owe(1_000_000, 0.0) == LONGEST_WAIT
+    assert bucket.owe(1, 0.0) == LONGEST_WAIT
+
+
 def test_a_host_is_slowed_by_the_number_of_its_frames_by_their_size_and_by_its_hellos() -> None:
     many, large, greeting = Pace(), Pace(), Pace()
     assert {many.frame(10, 0.0) for _ in range(int(FRAMES[1]))} == {0.0}
@@ -39,5 +45,5 @@ def test_a_host_is_slowed_by_the_number_of_its_frames_by_their_size_and_by_its_h
     assert {large.frame(1 << 20, 0.0) for _ in range(int(FRAME_BYTES[1]) >> 20)} == {0.0}
     assert large.frame(1 << 20, 0.0) == 0.25
     assert {greeting.hello(0.0) for _ in range(int(HELLOS[1]))} == {0.0}
-    assert greeting.hello(0.0) == 0.5
+    assert greeting.hello(0.0) == 1 / HELLOS[0]
     assert greeting.frame(10, 0.0) == 0.0

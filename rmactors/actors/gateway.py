@@ -43,7 +43,7 @@ HANDSHAKE_SECONDS = 15.0
 """TLS and request headers must be complete within this, counted from the connection."""
 PROXY_HANDSHAKE_SECONDS = 5.0
 """The same for a trusted proxy, which has the headers before it connects."""
-MESSAGES_AHEAD = 4
+MESSAGES_AHEAD = 2
 """Frames of a connection that are read before it is their turn: each may have a mebibyte."""
 
 
