@@ -247,7 +247,9 @@ async def _tree(server: Server, box: SecretBox) -> None:
             listening.one,
         )),
         ("web", EDGE_BUDGET, lambda: web.run(
-            web.WebSettings(web_port, inbound_tls, Perimeter(settings).headers, Known(services), proxies),
+            web.WebSettings(
+                web_port, inbound_tls, Perimeter(settings).headers, Known(services), proxies, _files_for_agents(),
+            ),
             create_app(services, metrics=metrics), closing, live.close, listening.one,
         )),
         ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),

@@ -34,14 +34,22 @@ BODY_AT_MOST = 1 << 17
 PENALTY_SECONDS = 5.0
 """As long as a wrong credential counts after its connection has ended: 40 tries a second for an address."""
 
+
+def places(most: int) -> int:
+    """How many may wait, and as many be counted, where that many files may be open for the connections of two ports."""
+    return min(IN_ALL, max(most // 4, 100))
+
+
 _Stage = Literal["waiting", "counted", "refused", "kept back", "signed in", "gone"]
 
 
 @dataclass(slots=True)
 class Strangers:
-    """`proxies` are the networks of `RM_TRUSTED_PROXIES`. Times are seconds of any clock that never goes back."""
+    """`proxies` are the networks of `RM_TRUSTED_PROXIES`, `in_all` is for a port that may have fewer files open. Times
+    are seconds of any clock that never goes back."""
 
     proxies: tuple[Network, ...] = ()
+    in_all: int = IN_ALL
     _waiting: "_Line" = field(default_factory=lambda: _Line())
     _counted: "_Line" = field(default_factory=lambda: _Line())
     _kept_back: "Counter[str]" = field(default_factory=Counter)
@@ -69,19 +77,19 @@ class Strangers:
         self._waiting.join(stranger, stranger._peer)
         if not stranger._by_proxy and self._waiting.of(stranger._peer) > PER_ADDRESS:
             self._waiting.oldest(stranger._peer).give_up()
-        elif len(self._waiting) > IN_ALL:
+        elif len(self._waiting) > self.in_all:
             self._waiting.oldest().give_up()
 
     def _has_room(self, address: str, now: float) -> bool:
         while self._penalties and self._penalties[0][0] <= now:
             _less(self._penalised, self._penalties.popleft()[1])
         key = throttle_key(address)
-        limit = IN_ALL if self.is_proxy(address) else PER_ADDRESS
+        limit = self.in_all if self.is_proxy(address) else PER_ADDRESS
         return self._counted.of(key) + self._penalised[key] < limit
 
     def _count(self, stranger: "Stranger") -> None:
         self._counted.join(stranger, stranger._key)
-        if len(self._counted) > IN_ALL:
+        if len(self._counted) > self.in_all:
             self._counted.oldest().give_up()
 
     def _weigh(self, stranger: "Stranger", size: int) -> None:

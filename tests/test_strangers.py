@@ -16,6 +16,7 @@ from rmactors.strangers import (
     PER_ADDRESS,
     Stranger,
     Strangers,
+    places,
 )
 
 PROXY = "10.0.0.1"
@@ -125,6 +126,18 @@ def test_waiting_takes_no_place_of_those_whose_request_has_come() -> None:
     for _ in range(PER_ADDRESS):
         port.connects(ONE)
     assert len(port.fill(ONE, ONE)) == PER_ADDRESS
+
+
+def test_where_few_files_may_be_open_there_are_fewer_places_in_all() -> None:
+    assert [places(most) for most in (1_000_000, 4_000, 10)] == [IN_ALL, 1_000, 100]
+    port = Port()
+    port.strangers.in_all = 3
+    for n in range(4):
+        assert port.asks(PROXY, f"198.51.100.{n}") is not None
+    for n in range(4):
+        port.connects(f"198.51.100.{n}")
+    assert port.ended == [0, 4]
+    assert len(port.strangers) == 6
 
 
 # ---- one request after the other

@@ -34,7 +34,7 @@ from rmactors.messages.writes import Commit
 from rmactors.places import Places
 from rmactors.store.memory import Credential, find_credential
 from rmactors.store.reader import Reader
-from rmactors.strangers import Stranger, Strangers
+from rmactors.strangers import Stranger, Strangers, places
 from rmactors.websockets import CLOSE_SECONDS, HELLO_SECONDS, Connection, Reading, reject, token_digest
 
 _log = logging.getLogger(__name__)
@@ -115,7 +115,7 @@ class _Gateway:
         self._settings = settings
         self._ports = ports
         self._state = state
-        self._strangers = Strangers(settings.proxies)
+        self._strangers = Strangers(settings.proxies, places(settings.most))
         self._handshakes: set[trio.CancelScope] = set()
         self._connections: dict[int, Connection] = {}
         self._numbers = 0

@@ -34,7 +34,7 @@ from quart_trio import QuartTrio
 
 from rmactors.actors.listening import Port
 from rmactors.addresses import Network, client_address, one_list
-from rmactors.strangers import Stranger, Strangers
+from rmactors.strangers import Stranger, Strangers, places
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +60,14 @@ _Headers = Sequence[tuple[bytes, bytes]]
 class WebSettings:
     """`headers` go onto answers that the application never sees: to what is no HTTP. `proxies` are the networks of
     `RM_TRUSTED_PROXIES`. `knows` says whether the headers of a request (names in lower case) hold a credential that is
-    good."""
+    good. `most` connections may be open on both ports together."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
     headers: Mapping[str, str]
     knows: Callable[[_Headers], Awaitable[bool]]
     proxies: tuple[Network, ...] = ()
+    most: int = 1 << 30
 
 
 async def run(
@@ -166,7 +167,7 @@ class _Door:
         self._ssl_context, self._knows = settings.ssl_context, settings.knows
         self._error_headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
         self._shield = shield
-        self._strangers = Strangers(settings.proxies)
+        self._strangers = Strangers(settings.proxies, places(settings.most))
         self._connections: set[_Connection] = set()
 
     async def serve(self, stream: trio.SocketStream) -> None:
@@ -260,6 +261,8 @@ class _Http1(H11Protocol):
     async def _send_error_response(self, status_code: int) -> None:
         """To what is no HTTP, or one too many: without a body, with the headers that every answer has."""
         headers = [(b"content-length", b"0"), (b"connection", b"close"), *self.error_headers]
+        if status_code == 429:
+            headers.append((b"retry-after", b"5"))
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.EndOfMessage())
 
