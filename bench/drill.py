@@ -204,9 +204,7 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
 @click.option("--hostile", is_flag=True, help="Instead: one host does its worst beside honest ones.")
 @click.option("--hosts", default=50, show_default=True, help="Honest hosts, with --hostile.")
 @click.option("--seconds", default=60.0, show_default=True, help="How long, with --hostile.")
-def main(
-    rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, seconds: float
-) -> None:
+def main(rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, seconds: float) -> None:
     """Kill a server at random instants, and account for every notification."""
     if stranger:
         sys.exit(stranger_drill.run())
