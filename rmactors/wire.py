@@ -400,7 +400,9 @@ _FITTERS: Final[dict[type, Any]] = {kind: bounds.fitter(kind) for kind in get_ar
 def _diagnose(text: str, detail: str) -> Unreadable:
     try:
         found = json.loads(text, parse_int=_integer)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        return _too_deep(text)
+    except ValueError:
         return Unreadable("bad_message", "the frame is not JSON")
     if not isinstance(found, dict):
         return Unreadable("bad_message", "the frame is not a JSON object")
@@ -424,6 +426,20 @@ def _diagnose(text: str, detail: str) -> Unreadable:
 
 
 _IDS_OF_REPORTS: Final = ("job_id", "schedule_id")
+
+
+_FIRST_SEQ: Final = re.compile(r'\s*\{[^{}\[\]]*"seq"\s*:\s*([0-9]{1,18})\s*[,}]')
+_FIRST_TYPE: Final = re.compile(r'\s*\{[^{}\[\]]*"type"\s*:\s*"job_')
+
+
+def _too_deep(text: str) -> Unreadable:
+    """A frame that nobody can read whole. Where it says before all that is nested that it is a report, and which, it is
+    refused as one."""
+    detail = "the frame is nested too deeply"
+    seq = _FIRST_SEQ.match(text)
+    if seq is None or _FIRST_TYPE.match(text) is None:
+        return Unreadable("bad_message", detail)
+    return Unreadable("bad_report", detail, int(seq[1]))
 
 
 def _integer(digits: str) -> int | None:

@@ -37,7 +37,16 @@ def test_a_report_is_a_value() -> None:
         # what is no message
         ("", Unreadable("bad_message", "the frame is not JSON")),
         ("{", Unreadable("bad_message", "the frame is not JSON")),
-        ("[" * 100_000, Unreadable("bad_message", "the frame is not JSON")),
+        ("[" * 100_000, Unreadable("bad_message", "the frame is nested too deeply")),
+        (
+            '{"type": "job_finished", "error": "\\"seq\\": 1,", "seq": 7, "stats": ' + "[" * 100_000,
+            Unreadable("bad_report", "the frame is nested too deeply", 7),
+        ),
+        (
+            '{"seq": 7, "type": "hello", "plans": ' + "[" * 100_000,
+            Unreadable("bad_message", "the frame is nested too deeply"),
+        ),
+        ('{"stats": ' + "[" * 100_000 + ', "seq": 7', Unreadable("bad_message", "the frame is nested too deeply")),
         ("[1]", Unreadable("bad_message", "the frame is not a JSON object")),
         ("{}", Unreadable("bad_message", "the frame has no `type`")),
         ('{"type": 3}', Unreadable("bad_message", "the frame has no `type`")),
