@@ -112,7 +112,7 @@ class Machine(RuleBasedStateMachine):
         self.save_schedule(0, "0 3 * * *", True, "ok", 0, host=self.hosts[2])
         self.engine.settle()
 
-    @initialize(most=st.sampled_from([0, 0, 1, 3]))
+    @initialize(most=st.sampled_from([0, 1, 1, 3]))
     def so_many_alerts_of_a_host_may_be_open(self, most: int) -> None:
         self.engine.most_open = self.model.most_open = most
         self.engine.crash_rules()
@@ -159,6 +159,19 @@ class Machine(RuleBasedStateMachine):
             files_total=files,
         )  # fmt: skip
         self._report(report)
+
+    @rule(
+        host=pick, number=st.integers(1, 5), status=st.sampled_from(["failed", "failed", "partial", "succeeded"]),
+        backwards=st.booleans(),
+    )  # fmt: skip
+    def runs_of_plans_that_a_host_makes_up_end(self, host: int, number: int, status: Any, backwards: bool) -> None:
+        host_id, at = one(self.hosts, host), self.now
+        for n in range(5, 5 - number, -1) if backwards else range(number):
+            report = EndReport(
+                host_id, ids.new(), "backup", f"made up {n}", None, None, status, "error", None, 1, at, at, "{}", None,
+                None, at,
+            )  # fmt: skip
+            self._report(report)
 
     @rule(host=pick, kind=st.sampled_from(["backup", "backup", "check"]), subject=pick, slot=pick)
     def a_run_begins(self, host: int, kind: Any, subject: int, slot: int) -> None:
