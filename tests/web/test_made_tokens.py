@@ -110,6 +110,26 @@ async def test_tokens_end_with_their_maker_unless_they_are_kept(site: Site, how:
     assert ("3 of their tokens ended" in row["detail"]) is not lives
 
 
+async def test_tokens_that_were_kept_can_be_ended_later(site: Site) -> None:
+    user_id, browser = await bert(site)
+    first, path = await made_by(site, browser), f"/api/users/{user_id}"
+    assert (await site.api("PATCH", f"{path}?tokens=keep", {"disabled": True})).status == 200
+    assert (await site.api("PATCH", path, {"disabled": True})).status == 200
+    assert await works(site, first["token"])
+    assert (await site.api("PATCH", f"{path}?tokens=end", {})).status == 200
+    assert not await works(site, first["token"])
+    [row] = site.sql("SELECT detail FROM audit WHERE action = 'user.update' ORDER BY n DESC LIMIT 1")
+    assert row["detail"] == "bert, 1 of their tokens ended"
+
+
+async def test_on_the_page_a_change_of_another_kind_ends_no_token(site: Site) -> None:
+    user_id, browser = await bert(site)
+    first, boss = await made_by(site, browser), await site.log_in("boss")
+    form = {"role": "admin", "password": "another good phrase", "end_tokens": "1"}
+    assert (await boss.post(f"/settings/users/{user_id}", form=form)).status_code == 303
+    assert await works(site, first["token"])
+
+
 async def test_any_other_word_is_a_422_and_changes_nothing(site: Site) -> None:
     user_id, browser = await bert(site)
     first = await made_by(site, browser)

@@ -93,7 +93,7 @@ async def change_user(user_id: str) -> Response:
     """What is left out stays. Ends the user's sessions; 409 for the last admin.
 
     A weaker role weakens the API tokens that they made, for good. Disabling ends these and their unused enrolment
-    tokens, unless `tokens` is `keep`.
+    tokens, unless `tokens` is `keep`; `end` ends them whatever changes.
     """
     raw, end_tokens = await json_body(), _end_tokens()
     row = await require(user_id)
@@ -110,7 +110,7 @@ async def delete_user(user_id: str) -> Response:
     `tokens` is `keep`."""
     await no_body()
     end_tokens = _end_tokens()
-    await remove(await require(user_id), end_tokens=end_tokens)
+    await remove(await require(user_id), end_tokens=end_tokens is not False)
     return no_content()
 
 
@@ -125,13 +125,14 @@ async def create(username: str, password: str, role: Role) -> str:
     return user_id
 
 
-def _end_tokens() -> bool:
-    """What the query says of a user's tokens; they end unless it says `keep`. Raises the 422."""
-    return one_of(arguments(*_TOKENS), "tokens", ("end", "keep")) != "keep"
+def _end_tokens() -> bool | None:
+    """What the query says of a user's tokens; None where it says nothing. Raises the 422."""
+    word = one_of(arguments(*_TOKENS), "tokens", ("end", "keep"))
+    return word == "end" if word is not None else None
 
 
-async def change(row: UserRow, body: UserChange, *, end_tokens: bool = True) -> None:
-    """`end_tokens` counts where they become disabled. For pages as well. Raises Problem 404, 409 or 422."""
+async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = None) -> None:
+    """`end_tokens` None: where they become disabled. For pages as well. Raises Problem 404, 409 or 422."""
     username = body.username if not isinstance(body.username, UnsetType) and body.username != row.username else None
     if username is not None:
         _check_name(username)
@@ -146,12 +147,13 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool = True) -> 
     told += ["password"] if password_hash is not None else []
     told += [f"role {row.role} → {role}"] if role is not None else []
     told += [f"disabled {_yes(bool(row.disabled))} → {_yes(disabled)}"] if disabled is not None else []
-    if not told:
+    ends = disabled is True if end_tokens is None else end_tokens
+    if not told and not ends:
         return
     who = actor()
-    record = audit("user.update", "user", row.id, f"{row.username}: {', '.join(told)}")
+    record = audit("user.update", "user", row.id, ": ".join(filter(None, (row.username, ", ".join(told)))))
     own = who.session_id if who.id == row.id else None
-    write = UpdateUser(row.id, username, role, disabled, password_hash, record, own, end_tokens and disabled is True)
+    write = UpdateUser(row.id, username, role, disabled, password_hash, record, own, ends)
     if own is not None:
         await renew_session(write, proved=False)
     else:

@@ -45,7 +45,7 @@ async def change_user(user_id: str) -> Response:
     if password := form.get("password"):
         change.password = password
     try:
-        await acts.change(row, change, end_tokens=form.get("end_tokens") == "1")
+        await acts.change(row, change, end_tokens=None if form.get("end_tokens") == "1" else False)
     except Problem as problem:
         return await _page({f"{row.id}.{name}": text for name, text in field_errors(problem).items()}, status=422)
     return go("/settings/users")
