@@ -68,6 +68,8 @@ def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int 
         newest = max(fires_between(expr, zone, start, at_micros), default=not_before - 1)
         return newest if newest >= not_before else None
     micros = _micros(found)
+    if micros > at_micros:  # asked about a time before the calendar begins
+        raise ValueError(f"cron expression {expr!r} never fires")
     return micros if micros >= not_before else None
 
 
@@ -168,7 +170,7 @@ def _fields(expr: str) -> str:
 
 def _in_words(expr: str, text: str, detail: str) -> str:
     day = text.split()[2]
-    if detail == "Bad day-of-month" and day.isdigit() and 1 <= int(day) <= 31:
+    if detail == "Bad day-of-month" and day.isdecimal() and 1 <= int(day) <= 31:
         return f"cron expression {expr!r} never fires: none of its months has a day {int(day)}"
     return f"cron expression {expr!r}: {detail[:1].lower()}{detail[1:].replace('-', ' ')}"
 

@@ -87,3 +87,17 @@ def test_every_kind_of_call_is_read() -> None:
 @pytest.mark.parametrize("module", list(modules()))
 def test_no_pattern_lets_a_line_feed_follow_its_end(module: str) -> None:
     assert [text for _, text, flags in patterns(parsed(module)) if ends_loosely(text, flags)] == []
+
+
+@pytest.mark.parametrize("module", list(modules()))
+def test_what_is_made_a_number_is_asked_for_what_a_number_takes(module: str) -> None:
+    """`int` takes no `²`, which `isdigit` does: it is `isdecimal`, or together with `isascii`."""
+    with_ascii = [ast.unparse(node) for node in ast.walk(parsed(module)) if isinstance(node, ast.BoolOp)]
+    asked = [
+        ast.unparse(node)
+        for node in ast.walk(parsed(module))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("isdigit", "isnumeric")
+    ]
+    assert [call for call in asked if not any(call in text and "isascii" in text for text in with_ascii)] == []

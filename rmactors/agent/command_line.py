@@ -134,7 +134,7 @@ def _behind(prefix: _Prefix, words: tuple[str, ...]) -> tuple[str, ...] | None:
             at += 1
         at += 1
     if _name(words[0]) == "chrt":  # its priority may be left out where the policy knows none
-        at += at < len(words) and words[at].isdigit()
+        at += at < len(words) and words[at].isdecimal()
     at += prefix.words
     if at < len(words) and words[at] == "--" and prefix.words:
         at += 1

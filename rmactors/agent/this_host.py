@@ -66,7 +66,7 @@ def process_identity(pid: int | None = None) -> str | None:
 def is_running(identity: str) -> bool:
     """Whether the process with that identity still runs."""
     number, _, _ = identity.partition(":")
-    found = process_identity(int(number)) if number.isdigit() else None
+    found = process_identity(int(number)) if number.isdecimal() else None
     return found is not None and (found == identity or found.endswith(":unknown"))
 
 

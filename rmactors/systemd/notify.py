@@ -29,7 +29,7 @@ class Notifier:
         address = environ.get("NOTIFY_SOCKET") or None
         microseconds = environ.get("WATCHDOG_USEC", "")
         meant = environ.get("WATCHDOG_PID") in (None, "", str(os.getpid()))
-        wanted = meant and microseconds.isdigit() and int(microseconds) > 0
+        wanted = meant and microseconds.isdecimal() and int(microseconds) > 0
         return cls(address, int(microseconds) / 1e6 if wanted else None)
 
     def tell(self, *assignments: str) -> None:

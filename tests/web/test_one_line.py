@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -83,3 +84,18 @@ async def test_what_is_stored_since_before_this_rule_can_still_be_changed_elsewh
     site.sql("UPDATE schedules SET name = 'old' || char(10), cron = '0 3 * * *' || char(10)")
     changed = await site.api("PATCH", f"/api/schedules/{schedule_id}", {"grace_seconds": 60})
     assert (changed.status, changed.json["grace_seconds"]) == (200, 60)
+
+
+async def test_a_number_in_an_address_that_is_none_breaks_no_page(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    for number in ["²", "³¹", "1²", "٣", "\uff11", "-1", "1e3", "9" * 400, "x", ""]:
+        typed = quote(number)
+        for path in (
+            f"/hosts/arrived?since={typed}",
+            *(f"/schedules/preview?timezone=UTC&cron={typed.join(parts)}" for parts in (
+                ("", "+3+*+*+*"), ("0+", "+*+*+*"), ("0+3+", "+*+*"), ("0+3+*+", "+*"), ("*/", "+*+*+*+*"),
+            )),
+        ):  # fmt: skip
+            assert (await browser.get(path)).status_code == 200, path
+        assert (await site.api("GET", f"/api/hosts?limit={typed}")).status in (200, 422)

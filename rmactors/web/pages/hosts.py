@@ -73,7 +73,7 @@ async def _enrollment_tokens() -> list[people.EnrollmentLine]:
 async def arrived() -> Response:
     """Hosts that were enrolled since `since` (microseconds): the part of the page that watches."""
     since = request.args.get("since", "")
-    at = int(since) if since.isdigit() and len(since) < 18 else services().now()
+    at = int(since) if since.isdecimal() and len(since) < 18 else services().now()
     enrolled = await services().reader.run(queries.enrolled_since, at)
     now, silence = moment(), services().settings.offline_after_seconds
     return await fragment("hosts/arrived.html", since=at, arrived=host.arrivals(enrolled, now, silence))

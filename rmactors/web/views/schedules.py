@@ -145,29 +145,29 @@ def next_run(when: When, now: int, counted_from: int) -> int | None:
 def _time_of_day(minute: str, hour: str) -> str | None:
     if minute == "*" and hour == "*":
         return _("every minute")
-    if minute.startswith("*/") and minute[2:].isdigit() and hour == "*":
+    if minute.startswith("*/") and minute[2:].isdecimal() and hour == "*":
         return _("every %s minutes") % minute[2:]
-    if not minute.isdigit():
+    if not minute.isdecimal():
         return None
     if hour == "*":
         return _("every hour, on the hour") if int(minute) == 0 else _("every hour at minute %s") % int(minute)
-    if hour.startswith("*/") and hour[2:].isdigit():
+    if hour.startswith("*/") and hour[2:].isdecimal():
         start = "" if int(minute) == 0 else _(" at minute %s") % int(minute)
         return _("every %s hours") % hour[2:] + start
     hours = hour.split(",")
-    if not all(part.isdigit() for part in hours):
+    if not all(part.isdecimal() for part in hours):
         return None
     times = [f"{int(part):02d}:{int(minute):02d}" for part in hours]
     return _("at %s") % _listed(times)
 
 
 def _which_days(day: str, month: str, weekday: str) -> str | None:
-    if month != "*" and not month.isdigit():
+    if month != "*" and not month.isdecimal():
         return None
     in_month = "" if month == "*" else _(" of %s") % _(_MONTHS[int(month)])
     if day == "*" and weekday == "*":
         return _("every day") if month == "*" else _("every day in %s") % _(_MONTHS[int(month)])
-    if day != "*" and weekday == "*" and all(part.isdigit() for part in day.split(",")):
+    if day != "*" and weekday == "*" and all(part.isdecimal() for part in day.split(",")):
         days = _listed([_ordinal(int(part)) for part in day.split(",")])
         return _("on the %s") % days + (in_month or _(" of each month"))
     if day == "*" and month == "*":
@@ -186,7 +186,7 @@ def _weekdays(weekday: str) -> str | None:
 
 
 def _weekday(text: str) -> int | None:
-    if text.isdigit() and int(text) <= 7:
+    if text.isdecimal() and int(text) <= 7:
         return int(text)
     return _SHORT_DAYS.get(text.upper())
 
