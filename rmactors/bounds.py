@@ -63,6 +63,11 @@ def printable(value: str, most: int) -> str:
     return "".join(c if c.isprintable() else _INSTEAD for c in value[:most])
 
 
+def as_it_is(value: str) -> str:
+    """Of what is judged elsewhere."""
+    return value
+
+
 def cut(value: str, most: int) -> str:
     return value if len(value) <= most else value[: most - 1] + "…"
 

@@ -1,6 +1,6 @@
 """What a host may be called, whether it says so itself or an administrator does. Pure."""
 
-from rmactors.plain_text import steers
+from rmactors.plain_text import MARK, steers
 
 _LONGEST = 100
 
@@ -11,6 +11,6 @@ def host_name_problem(name: str) -> str | None:
         return f"must have 1 to {_LONGEST} characters"
     if name != name.strip():
         return "must not begin or end with spaces"
-    if steers(name):
+    if steers(name) or MARK in name:  # that stands where there was one
         return "must not contain control characters"
     return None

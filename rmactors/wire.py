@@ -152,9 +152,9 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
 
 
 class Enroll(Frame, tag="enroll", frozen=True):
-    """The only frame under an enrolment token."""
+    """The only frame under an enrolment token. Its `name` is not changed but, where it will not do, refused."""
 
-    name: Annotated[str, Meta(min_length=1, max_length=100, extra={"fit": bounds.name})]
+    name: Annotated[str, Meta(min_length=1, max_length=100, extra={"fit": bounds.as_it_is})]
     hostname: Name
     os: Name
     arch: Name

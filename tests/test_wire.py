@@ -141,6 +141,20 @@ def test_a_text_is_cut_and_cleaned_once_it_is_decoded(sent: str, kept: str) -> N
     assert frame.error == kept
 
 
+def test_a_name_under_which_a_host_wants_to_enrol_is_left_to_who_judges_it() -> None:
+    asked = {
+        "type": "enroll",
+        "name": "na\0s\x1b",
+        "hostname": "h\0",
+        "os": "o",
+        "arch": "a",
+        "agent_version": "v" * 300,
+    }
+    frame = wire.decode_from_agent(json.dumps(asked))
+    assert isinstance(frame, wire.Enroll)
+    assert (frame.name, frame.hostname, frame.agent_version) == ("na\0s\x1b", "h\ufffd", "v" * 199 + "…")
+
+
 def test_a_name_is_one_line_and_a_long_one_loses_no_report() -> None:
     frame = decoded(plan="a\n\0\tb", error=None)
     assert frame.plan == "a\ufffd\ufffd\ufffdb"
