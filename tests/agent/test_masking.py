@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.agent.masking import Mask, masked, shown
@@ -46,6 +46,7 @@ def test_an_address_is_told_without_its_password(address: str, told: str) -> Non
 words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=4).filter(lambda p: p.strip("*@"))
 
 
+@settings(deadline=None)
 @given(words)
 def test_no_password_is_told_whatever_it_is(password: str) -> None:
     address = f"rest:http://me:{password}@nas.example/repo"
