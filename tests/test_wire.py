@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import UNSET
 
@@ -212,6 +212,7 @@ def test_a_hello_says_no_more_than_is_kept() -> None:
     assert frame.plans[0] == wire.Plan("p" * 199 + "…", "\ufffd", "r" * 1999 + "…", ["/s"] * 100)
 
 
+@settings(deadline=None)
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_nothing_that_an_agent_sends_raises(text: str) -> None:
     assert isinstance(wire.decode_from_agent(text), Unreadable)
@@ -397,6 +398,7 @@ anything = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     st.sampled_from([WELCOME, ORDER, {"type": "error", "code": "x", "detail": ""}, {"type": "ack", "seq": 1}]),
     st.sampled_from(

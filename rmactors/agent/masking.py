@@ -14,7 +14,8 @@ _SHORTEST: Final = 4
 """A password with fewer characters is hidden where it stands in an address, and not wherever its letters are."""
 _URL: Final = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s\"'<>]+)")
 _AUTHORITY: Final = re.compile(r"[^/?#]*")
-_PORT: Final = re.compile(r"(?:\[[^\]]*\]|[^:@\[\]]*)(?::\d*)?")
+_PLACE: Final = re.compile(r"(?:\[[^\]]*\]|[^:@\[\]/?#]*)(?::\d{0,5})?(?:/|$)")
+"""A host, perhaps a port, and then the path: an `@` in that is no sign of a password."""
 _NO_URL: Final = re.compile(r"(?P<head>[a-z0-9]+:[^/:@\s]*):(?P<secret>[^/\s]*)@")
 """`sftp:user:password@host`: no form that restic knows, and so no reason to tell it."""
 _NAMED: Final = re.compile(r"(?i)(\b\w*(?:pass|secret|token|key)\w*=)[^,:&/\s\"']+")
@@ -63,7 +64,7 @@ def _without_password(rest: str) -> str:
     """What stands behind `://`."""
     authority = _AUTHORITY.match(rest)
     assert authority is not None
-    if "@" not in rest or ("@" not in authority[0] and _PORT.fullmatch(authority[0])):
+    if "@" not in rest or ("@" not in authority[0] and _PLACE.match(rest)):
         return rest  # an `@` in the path alone
     userinfo, _, place = rest.rpartition("@")
     user, given, _ = userinfo.partition(":")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rmactors import wire
@@ -68,6 +68,7 @@ params = st.fixed_dictionaries(
 )  # fmt: skip
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(job_ids | st.just(JOB), st.sampled_from([*JOB_KINDS, "format"]), params)
 def test_whatever_is_ordered_restic_gets_words_of_the_file_or_what_a_type_allows(
     job_id: str, kind: str, given_params: dict[str, Any]
@@ -83,6 +84,7 @@ def test_whatever_is_ordered_restic_gets_words_of_the_file_or_what_a_type_allows
     judge(heard.frame.kind, heard.frame.params, heard.frame.job_id)
 
 
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(JOB_KINDS), params)
 def test_a_schedule_says_no_more_than_an_order(kind: str, given_params: dict[str, Any]) -> None:
     schedule = {"id": JOB, "name": "x", "kind": kind, "cron": "@daily", "params": given_params}
