@@ -213,6 +213,17 @@ def test_places_are_kept_back_for_who_shows_a_credential() -> None:
     assert len(port.strangers) == PER_ADDRESS + KEPT_BACK - 1, "whose address is full already gets no penalty"
 
 
+def test_who_is_turned_away_leaves_the_place_that_was_kept_back() -> None:
+    port = Port()
+    port.fill(ONE, ONE)
+    for _ in range(KEPT_BACK + 1):
+        stranger = port.connects(ONE)
+        assert not stranger.comes_from(ONE, 0.0)
+        assert stranger.is_kept_back()
+        stranger.waits()  # until it has read its answer
+    assert len(port.strangers) == PER_ADDRESS + KEPT_BACK + 1
+
+
 def test_a_place_is_kept_back_only_for_who_was_refused() -> None:
     port = Port()
     ended = port.connects(ONE)

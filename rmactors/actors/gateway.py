@@ -199,6 +199,7 @@ class _Gateway:
         credential = await self._credential(digest) if has_room or stranger.is_kept_back() else None
         if credential is None:
             if not has_room:
+                stranger.waits()  # for its end: the place that is kept back is free for the next
                 return await self._turn_away(request, peer)
             stranger.leave_late(trio.current_time())
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))

@@ -230,7 +230,10 @@ class _Door:
         address = client_address(peer, one_list(forwarded), self._strangers.proxies)
         if stranger.comes_from(address, trio.current_time()):
             return True
-        return stranger.is_kept_back() and await self._knows(headers)
+        if stranger.is_kept_back() and await self._knows(headers):
+            return True
+        stranger.waits()  # for its end: the place that is kept back is free for the next
+        return False
 
 
 class _Http1(H11Protocol):

@@ -118,11 +118,17 @@ def problem_response(problem: Problem) -> Response:
 async def page_error(problem: Problem) -> Response:
     """The problem as a page (template `error.html` with `status`, `title`, `detail`)."""
     title = _title(problem.status)
+    plain = f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{escape(problem.detail)}</p>"
     try:
-        html = await render_template("error.html", status=problem.status, title=title, detail=problem.detail)
+        # A body that did not come is what strangers send many of: that answer costs little.
+        html = (
+            plain
+            if problem.status == 408
+            else await render_template("error.html", status=problem.status, title=title, detail=problem.detail)
+        )
     except Exception:  # the page around the message may need what is just failing, the database say
         _log.exception("the error page cannot be made")
-        html = f"<!doctype html><title>{title}</title><h1>{title}</h1><p>{escape(problem.detail)}</p>"
+        html = plain
     response = Response(html, problem.status, content_type="text/html; charset=utf-8")
     response.headers.update(problem.headers)
     return response
