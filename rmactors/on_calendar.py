@@ -75,11 +75,8 @@ def _forwards(expr: str, zone: str, after_micros: int) -> Iterator[int]:
 
 
 def _from(text: str, where: tzinfo, after_micros: int) -> Iterator[int]:
-    try:
-        for fire in BaseIterator(text, clock.to_datetime(after_micros).astimezone(where)):
-            yield clock.from_datetime(fire.astimezone(UTC))
-    except OverflowError:  # at the end of the calendar
-        return
+    for fire in BaseIterator(text, clock.to_datetime(after_micros).astimezone(where)):
+        yield clock.from_datetime(fire.astimezone(UTC))
 
 
 @lru_cache(maxsize=4096)
