@@ -28,8 +28,12 @@ FLAGS = [
 
 
 def pytest_configure() -> None:
-    """A shell starts what runs in the background with Ctrl-C ignored, and all that the tests start would inherit it."""
-    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGQUIT, signal.SIG_DFL)):
+    """A shell starts what runs in the background with Ctrl-C ignored, `nohup` with SIGHUP, and all that the tests start
+    would inherit it."""
+    usual_of = {
+        signal.SIGINT: signal.default_int_handler, signal.SIGQUIT: signal.SIG_DFL, signal.SIGHUP: signal.SIG_DFL,
+    }  # fmt: skip
+    for number, usual in usual_of.items():
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
 
