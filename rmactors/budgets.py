@@ -7,9 +7,9 @@ waits. Each budget is (so many a second, so many at once).
 from dataclasses import dataclass, field
 from typing import Final
 
-REPORTS: Final = 64
+REPORTS: Final = 32
 """Reports of a host on their way to disk at once. The next frame is looked at when one has arrived, so that those of a
-host that has thousands do not stand before everybody else's: a quarter of a batch."""
+host that has thousands do not stand before everybody else's: an eighth of a batch."""
 LINES_A_FRAME: Final = 200
 LINE_CHARACTERS: Final = 1_000
 """What an agent of ours puts into one `job_log`; more is cut."""
@@ -22,10 +22,11 @@ PROGRESS: Final = (20.0, 100.0)
 """A job tells its progress once a second, and a host hardly runs twenty at once."""
 NOTES: Final = (0.1, 30.0)
 """Notes for the host's page, which shows the newest 100."""
-FRAMES: Final = (2_000.0, 4_000.0)
-"""Frames a second of all connections of a host: one that returns after a week has some thousand reports, once."""
-FRAME_BYTES: Final = (float(4 << 20), float(16 << 20))
-"""A mebibyte of JSON takes about 10 ms to read, of the one core that everybody shares."""
+FRAMES: Final = (500.0, 4_000.0)
+"""Frames of all connections of a host: one that returns after a week has some thousand reports, once. A report costs up
+to a millisecond of the one core that everybody shares."""
+FRAME_BYTES: Final = (float(1 << 20), float(16 << 20))
+"""A mebibyte of JSON takes 10 ms and more of it to read."""
 LONGEST_WAIT: Final = 10.0
 HELLOS: Final = (10.0, 300.0)
 """Each is a commit. Each run of `exec` says one; some hundred may begin or end together."""

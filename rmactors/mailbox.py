@@ -43,13 +43,14 @@ class Mailbox(Generic[T]):
     `beside` is another mailbox of the same receiver, who waits for both: see `receive_first`.
     """
 
-    __slots__ = ("_aside", "_items", "_receiver", "_senders", "aside", "capacity", "dropped", "name")
+    __slots__ = ("_aside", "_items", "_receiver", "_senders", "_stretch", "aside", "capacity", "dropped", "name")
 
     def __init__(self, name: str, capacity: int, *, aside: int = 256, beside: "Mailbox[Any] | None" = None) -> None:
         self.name = name
         self.capacity = capacity
         self.aside = aside
         self.dropped = 0
+        self._stretch = 0
         self._items: deque[T] = deque()
         self._aside: deque[T] = deque()
         self._senders = trio.lowlevel.ParkingLot()
@@ -98,9 +99,12 @@ class Mailbox(Generic[T]):
         """Put in an answer to something that the receiver asked. Never waits, never drops."""
         self._put(item)
 
-    async def receive(self) -> T:
-        """Take the oldest message, waiting for one."""
-        if self._items:
+    async def receive(self, at_a_stretch: int = 1) -> T:
+        """Take the oldest message, waiting for one. Others run after so many that were there already."""
+        self._stretch = (self._stretch + 1) % at_a_stretch
+        if not self._items or self._stretch:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
             await trio.lowlevel.checkpoint()  # a busy actor still lets others run
         while not self._items:
             await self._receiver.park()

@@ -78,11 +78,11 @@ async def test_one_of_a_kind_waits_and_goes_into_a_full_box_too() -> None:
 async def test_ticks_do_not_pile_up_before_rules_that_are_busy(autojump_clock: trio.testing.MockClock) -> None:
     to_rules: Mailbox[Tick] = Mailbox("rules", 1024)
     with trio.move_on_after(600):
-        await _tick(to_rules, 60)
+        await _tick(to_rules, 60, lambda: 0.0)
     assert len(to_rules) == 1
     to_rules.take(1)
     with trio.move_on_after(61):
-        await _tick(to_rules, 60)
+        await _tick(to_rules, 60, lambda: 0.0)
     assert len(to_rules) == 1
 
 

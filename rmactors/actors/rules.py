@@ -69,6 +69,9 @@ from rmactors.store.reader import Reader
 
 _log = logging.getLogger(__name__)
 
+AT_A_STRETCH = 16
+"""Messages judged before others run. All reports come through here: with one in each turn of everybody, a host with
+many busy connections would make those turns long, and all reports slow."""
 TRIES = 5
 """Decisions made anew on stale state before the asker is told to come back later."""
 
@@ -138,7 +141,7 @@ async def run(
     state.ticked_at = trio.current_time()
     try:
         while True:
-            message = await inbox.receive()
+            message = await inbox.receive(AT_A_STRETCH)
             try:
                 await actor.take(message)
             except Exception:
