@@ -166,19 +166,20 @@ class HostileHost:
     async def _silent_sockets(self) -> None:
         """Connections that say nothing, as many as there is room for, kept open as long as the server lets them."""
         streams: list[trio.SocketStream] = []
-        while not self._has_enough("connections without a hello"):
-            try:
-                stream = await trio.open_tcp_stream("127.0.0.1", self._port)
-                streams.append(stream)
-                await stream.send_all(upgrade(self._credential.token))
-                self.sent["connections without a hello"] += 1
-            except (OSError, trio.BrokenResourceError):
-                pass
-            if len(streams) > 500:
-                await trio.aclose_forcefully(streams.pop(0))
-            await trio.sleep(0.005)
-        for stream in streams:
-            await trio.aclose_forcefully(stream)
+        try:
+            while not self._has_enough("connections without a hello"):
+                try:
+                    streams.append(await trio.open_tcp_stream("127.0.0.1", self._port))
+                    await streams[-1].send_all(upgrade(self._credential.token))
+                    self.sent["connections without a hello"] += 1
+                except (OSError, trio.BrokenResourceError):
+                    pass
+                if len(streams) > 500:
+                    streams.pop(0).socket.close()
+                await trio.sleep(0.005)
+        finally:
+            for stream in streams:
+                stream.socket.close()
 
 
 def main() -> None:

@@ -60,26 +60,39 @@ class RawSocket:
     async def connect(
         cls, port: int, credential: Credential, purpose: Literal["agent", "report"] = "agent"
     ) -> "RawSocket":
-        stream = await trio.open_tcp_stream("127.0.0.1", port)
+        link = cls(await trio.open_tcp_stream("127.0.0.1", port), credential)
+        try:
+            await link._begin(port, purpose)
+        except BaseException:
+            await link.aclose()
+            raise
+        return link
+
+    async def _begin(self, port: int, purpose: Literal["agent", "report"]) -> None:
+        """Raises Refused, and what a broken connection raises."""
         request = (
             f"GET {wire.PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-            f"Authorization: Bearer {credential.token}\r\n\r\n"
+            f"Authorization: Bearer {self.credential.token}\r\n\r\n"
         )
-        await stream.send_all(request.encode())
-        link = cls(stream, credential)
-        while (end := link._buffer.find(b"\r\n\r\n")) < 0:
-            await link._read()
-        if b" 101 " not in link._buffer[:20]:
-            raise Refused(bytes(link._buffer[:end]).decode("latin-1"))
-        del link._buffer[: end + 4]
+        await self._stream.send_all(request.encode())
+        while (end := self._buffer.find(b"\r\n\r\n")) < 0:
+            await self._read()
+        if b" 101 " not in self._buffer[:20]:
+            raise Refused(bytes(self._buffer[:end]).decode("latin-1"))
+        del self._buffer[: end + 4]
         hello = wire.Hello(
-            wire.ProtocolRange(1, 1), ids.new(), purpose, ids.new(), hostname=credential.name, os="linux", arch="x86_64"
+            wire.ProtocolRange(1, 1),
+            ids.new(),
+            purpose,
+            ids.new(),
+            hostname=self.credential.name,
+            os="linux",
+            arch="x86_64",
         )
-        await stream.send_all(text_frame(wire.encode(hello)))
-        while not any(b'"welcome"' in payload for payload in link._payloads()):
-            await link._read()
-        return link
+        await self._stream.send_all(text_frame(wire.encode(hello)))
+        while not any(b'"welcome"' in payload for payload in self._payloads()):
+            await self._read()
 
     def report(self, plan: str, *, failed: bool = True, kind: JobKind = "backup") -> bytes:
         frame = report_frame(self.next_seq, plan, failed=failed, kind=kind)
