@@ -36,7 +36,7 @@ class _Inbox:
     def __init__(self) -> None:
         self.items: deque[Request | rules.Answered] = deque()
 
-    async def receive(self) -> Request | rules.Answered:
+    async def receive(self, at_a_stretch: int = 1) -> Request | rules.Answered:
         while not self.items:
             await _wait()
         return self.items.popleft()
