@@ -260,6 +260,9 @@ class _Stopping:
     def in_transaction(self) -> bool:
         return self._db.in_transaction
 
+    def executemany(self, sql: str, parameters: list[tuple[object, ...]]) -> sqlite3.Cursor:
+        return self._db.executemany(sql, parameters)
+
     def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
         self._updates += sql.startswith("UPDATE")
         at = {

@@ -14,7 +14,7 @@ _SHORTEST: Final = 4
 """A password with fewer characters is hidden where it stands in an address, and not wherever its letters are."""
 _URL: Final = re.compile(r"(?P<head>[A-Za-z][A-Za-z0-9+.-]*://)(?P<rest>[^\s\"'<>]+)")
 _AUTHORITY: Final = re.compile(r"[^/?#]*")
-_PLACE: Final = re.compile(r"(?:\[[^\]]*\]|[^:@\[\]/?#]*)(?::\d{0,5})?(?:/|$)")
+_PLACE: Final = re.compile(r"(?:\[[^\]]*\]|[^:@\[\]/?#]*)(?::\d{0,5})?(?:/|\Z)")
 """A host, perhaps a port, and then the path: an `@` in that is no sign of a password."""
 _NO_URL: Final = re.compile(r"(?P<head>[a-z0-9]+:[^/:@\s]*):(?P<secret>[^/\s]*)@")
 """`sftp:user:password@host`: no form that restic knows, and so no reason to tell it."""
