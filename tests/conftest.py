@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.restics import EXPECTED, header, restics
@@ -17,6 +18,9 @@ from tests.restics import EXPECTED, header, restics
 PATIENCE_MS = 60_000
 """Until a test gives up on what it expects of a page."""
 expect.set_options(timeout=PATIENCE_MS)
+
+settings.register_profile("no matter how busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("no matter how busy")
 
 CHROMIUM = "/usr/bin/chromium"
 LAN_NAME = "nas.lan"

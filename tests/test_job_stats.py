@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors import job_stats
@@ -105,6 +105,7 @@ values = st.recursive(
 )
 
 
+@settings(max_examples=40)  # each takes a while to make
 @given(st.dictionaries(st.text(), values), st.sampled_from([None, "backup", "diff", "snapshots"]))
 def test_what_is_kept_is_flat_whatever_was_sent(sent: dict[str, Any], kind: str | None) -> None:
     found = fit(json.dumps(sent), kind)
