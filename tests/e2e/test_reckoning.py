@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from bench.reckoning import Account, Episode, episodes_of, look_after_kill, reckon
+from rmactors.store.migrations import migrate
+from rmactors.store.writer import connect
 
-from .harness import ROOT
 from .sink import Request
 
 ALERT, CHANNEL, HOST = "alert-1", "ops", "host-1"
@@ -39,9 +40,9 @@ def told(event: str, delivery_id: str) -> Request:
 def database(tmp_path: Path) -> Path:
     """One alert, raised and resolved, both deliveries delivered."""
     path = tmp_path / "rm.db"
+    with closing(connect(path)) as connection:
+        migrate(connection)
     with closing(sqlite3.connect(path)) as connection, connection:
-        for migration in sorted((ROOT / "schema").glob("*.sql")):
-            connection.executescript(migration.read_text())
         connection.execute(
             "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, pos, created_at,"
             " last_seen_at, resolved_at, resolved_by, resolved)"
