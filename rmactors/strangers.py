@@ -164,11 +164,15 @@ class Stranger:
         self._all._leave(self)
         self._stage = "gone"
 
-    def leave_late(self, now: float) -> None:
-        """It showed a wrong credential: its place stays taken for a while."""
+    def was_wrong(self, now: float) -> None:
+        """It showed a wrong credential, which takes a place for a while, whatever becomes of the connection."""
         if self._stage == "counted":
             self._all._penalties.append((now + PENALTY_SECONDS, self._key))
             self._all._penalised[self._key] += 1
+
+    def leave_late(self, now: float) -> None:
+        """It showed a wrong credential, and ends: its place stays taken for a while."""
+        self.was_wrong(now)
         self.leave()
 
     def give_up(self) -> None:

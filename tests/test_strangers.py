@@ -193,6 +193,19 @@ def test_a_wrong_credential_keeps_its_place_for_a_while() -> None:
     assert len(port.fill(PROXY, ONE, 100.0 + PENALTY_SECONDS)) == PER_ADDRESS
 
 
+def test_a_wrong_credential_counts_for_a_while_although_its_connection_goes_on() -> None:
+    port = Port()
+    stranger = port.asks(PROXY, ONE)
+    assert stranger is not None
+    for _ in range(PER_ADDRESS):
+        assert stranger.comes_from(ONE, 100.0)
+        stranger.was_wrong(100.0)
+        stranger.waits()
+    assert not stranger.comes_from(ONE, 100.0 + PENALTY_SECONDS - 0.1)
+    stranger.waits()
+    assert stranger.comes_from(ONE, 100.0 + PENALTY_SECONDS)
+
+
 def test_places_are_kept_back_for_who_shows_a_credential() -> None:
     port = Port()
     port.fill(PROXY, ONE)
@@ -284,7 +297,7 @@ def test_a_body_that_is_done_weighs_nothing(end: Callable[[Stranger], None]) -> 
 
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["connects", "asks", "kept", "signs in", "answered", "ends", "wrong", "body"]),
+        st.sampled_from(["connects", "asks", "kept", "signs in", "answered", "ends", "wrong", "goes on", "body"]),
         st.integers(0, 3),
         st.sampled_from([PROXY, ONE, OTHER]),
     ),
@@ -311,6 +324,8 @@ def test_whatever_happens_all_places_are_free_when_all_have_ended(steps: list[tu
                 stranger.waits()
             case "ends":
                 stranger.leave()
+            case "goes on":
+                stranger.was_wrong(now)
             case "wrong":
                 stranger.leave_late(now)
             case _:

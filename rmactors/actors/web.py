@@ -208,8 +208,11 @@ class _Door:
             with trio.fail_at(headers_until):
                 await stream.do_handshake()
         connection = _Connection(stream, headers_until, self._shield, stranger)
-        # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in.
-        state = ConnectionState({"signed_in": stranger.has_signed_in})
+        # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in, or showed a token
+        # that is none.
+        state = ConnectionState(
+            {"signed_in": stranger.has_signed_in, "was_wrong": lambda: stranger.was_wrong(trio.current_time())}
+        )
         self._connections.add(connection)
         try:
             with connection.scope:

@@ -271,7 +271,7 @@ async def authenticate() -> None:
     header = request.headers.get("Authorization")
     if header is not None:
         g.actor = await _by_token(header)
-        _tell_the_port()
+        _tell_the_port("signed_in" if g.actor is not None else "was_wrong")
         return
     session = await current_session()
     if session is not None and session.second_factor:
@@ -279,14 +279,15 @@ async def authenticate() -> None:
             "user", session.user_id, session.username, session.role, session.session_id, session.proved_at,
             session.timezone, session.user_id,
         )  # fmt: skip
-        _tell_the_port()
+        _tell_the_port("signed_in")
 
 
-def _tell_the_port() -> None:
-    """Whoever has signed in does not count among the strangers of their address any more."""
-    signed_in = request.scope.get("state", {}).get("signed_in")
-    if g.actor is not None and signed_in is not None:
-        signed_in()
+def _tell_the_port(what: Literal["signed_in", "was_wrong"]) -> None:
+    """Whoever has signed in does not count among the strangers of their address any more; a token that is none, which
+    costs a row to count it, counts for a while."""
+    tell = request.scope.get("state", {}).get(what)
+    if tell is not None:
+        tell()
 
 
 async def current_session() -> queries.SignedIn | None:

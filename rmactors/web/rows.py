@@ -47,7 +47,7 @@ def line(kind: type[T]) -> Callable[[object], T]:
             given[name] = _blank(hint, getattr(row, name, None))
         if State not in hints.values():
             texts = [name for name, hint in hints.items() if hint is str and name not in ("id", "tone")]
-            given[next(iter(texts))] = _cannot()
+            given[next(iter(texts))] = cannot()
         return kind(**given)
 
     return stand_in
@@ -56,7 +56,7 @@ def line(kind: type[T]) -> Callable[[object], T]:
 def item(row: object) -> dict[str, Any]:
     """As one object of the API: what of it is plain, empty where it is not, and `problem`."""
     row = _itself(row)
-    given: dict[str, Any] = {"problem": _cannot()}
+    given: dict[str, Any] = {"problem": cannot()}
     for name in _names(row):
         value = getattr(row, name, None)
         if isinstance(value, str) and value[:1] in ("{", "["):
@@ -70,7 +70,7 @@ def item(row: object) -> dict[str, Any]:
     return given
 
 
-def _cannot() -> str:
+def cannot() -> str:
     return _("Cannot be shown")
 
 
@@ -86,7 +86,7 @@ def _blank(hint: Any, value: object) -> Any:
         case _ if hint is int:
             return 0
         case _ if hint is State:
-            return State("off", _cannot())
+            return State("off", cannot())
         case _ if hint is Time:
             return Time("", "", "")
         case _ if typing.get_origin(hint) is tuple:

@@ -144,6 +144,28 @@ def test_the_keyboard_stays_where_it_is_while_the_page_updates(site: Site, visit
     expect(button).to_be_focused()
 
 
+def test_what_is_chosen_to_run_outlives_an_update(site: Site, visit: Visit) -> None:
+    path = f"/hosts/{site.past.hosts['nas1']}"
+    page = visit("operator").open(path)
+    wait_until_listening(page)
+    page.get_by_label("What").select_option("prune")
+    update(page, f"**{path}")
+    expect(page.get_by_label("What")).to_have_value("prune")
+
+
+def test_a_menu_of_the_browser_does_not_stop_updates(site: Site, visit: Visit) -> None:
+    """It takes the release of the button for itself."""
+    alert_id = site.past.spare.pop()
+    page = visit("viewer").open("/alerts")
+    wait_until_listening(page)
+    line = page.locator(f"#alert-{alert_id}")
+    line.hover()
+    page.mouse.down(button="right")
+    done = visit("operator").context.request.post(f"/alerts/{alert_id}/resolve", max_redirects=0)
+    assert done.status == 303
+    expect(line).to_have_count(0, timeout=SOON)
+
+
 def test_a_link_is_followed_although_its_page_updates_while_it_is_pressed(site: Site, visit: Visit) -> None:
     page = visit("operator").open(f"/hosts/{site.past.hosts['nas1']}")
     wait_until_listening(page)

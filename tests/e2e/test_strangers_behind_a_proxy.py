@@ -150,6 +150,30 @@ async def test_requests_on_one_connection_of_a_proxy_take_a_place_each_while_the
             assert (await shared.get("/api/hosts?limit=1", headers=token)).status_code == 200
 
 
+async def test_wrong_tokens_on_one_connection_take_a_place_each_for_a_while(behind: Server) -> None:
+    """Each is a row that counts it: nobody has the store do more of that than so many in a second."""
+    async with httpx.AsyncClient(base_url=behind.url, trust_env=False, timeout=60) as proxy:
+
+        async def status_of(address: str, token: str) -> int:
+            headers = {"X-Forwarded-For": address, "Authorization": f"Bearer {token}"}
+            return (await proxy.get("/api/hosts?limit=1", headers=headers)).status_code
+
+        answers: list[int] = []
+
+        async def lane() -> None:
+            while 429 not in answers:
+                assert len(answers) < 20 * PER_ADDRESS, "they are all looked at"
+                answers.append(await status_of("203.0.113.10", "rma_wrong"))
+
+        async with trio.open_nursery() as nursery:
+            for _ in range(10):
+                nursery.start_soon(lane)
+        assert set(answers) == {401, 429}
+        assert len(answers) >= PER_ADDRESS
+        assert await status_of("203.0.113.10", behind.token) == 200, "a good token has a place that is kept back"
+        assert await status_of(OTHER, "rma_wrong") == 401
+
+
 async def test_a_body_of_a_stranger_that_does_not_come_is_answered_and_ends(behind: Server) -> None:
     async with await connect(behind.port) as stream:
         await pour(stream, slow_body(behind, "203.0.113.6"))

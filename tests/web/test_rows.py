@@ -105,6 +105,36 @@ async def test_a_row_that_nobody_thought_of_takes_no_page_away(site: Site, caplo
     assert len(logged) == len(set(logged)), "once, not at every look"
 
 
+IN_LISTS_OF_ADMINS = (
+    "UPDATE users SET last_login_at = 'never' WHERE username = 'odd'",
+    "UPDATE users SET created_at = x'ff' WHERE username = 'odder'",
+    "UPDATE api_tokens SET last_used_at = 'never' WHERE name = 'the viewer'",
+    "UPDATE api_tokens SET expires_at = '' WHERE name = 'the operator'",
+    "UPDATE enrollment_tokens SET expires_at = 'soon'",
+    "UPDATE audit SET at = 'then' WHERE n = 1",
+    "UPDATE audit SET actor = x'ff00', detail = 7 WHERE n = 2",
+    "UPDATE hosts SET tags = '7', plans = '{' WHERE name = 'odd'",
+    "UPDATE hosts SET tags = '[7, null, \"fine\"]', plans = '{\"name\": 1}' WHERE name = 'odder'",
+)
+
+
+async def test_accounts_tokens_the_trail_and_forms_survive_an_odd_row(site: Site) -> None:
+    await site.user()
+    hosts = [await site.enroll(name) for name in ("odd", "odder")]
+    for name in ("odd", "odder"):
+        await site.user(name)
+    await site.post("/api/enrollment-tokens", {}, role="admin")
+    browser = await site.log_in()
+    forms = [path for host_id in hosts for path in (f"/hosts/{host_id}/schedules/new", f"/hosts/{host_id}")]
+    for change in IN_LISTS_OF_ADMINS:
+        site.sql(change)
+        found = await texts(site, browser, "/settings/users", "/hosts/new", "/api/users", "/api/enrollment-tokens")
+        for path in forms if "tags = '7'" not in change else forms[::2]:
+            assert (await browser.get(path)).status_code == 200, (change, path)
+    assert "Cannot be shown" in found["/settings/users"]
+    assert "Cannot be shown" in found["/audit.csv"]
+
+
 async def test_a_job_page_shows_as_much_of_a_log_as_a_page_holds(site: Site) -> None:
     await site.user()
     host_id = await site.enroll()

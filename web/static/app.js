@@ -178,7 +178,8 @@ function elementAt(place) {
 }
 
 // A press and its release make a click only where both find the same element: no part is replaced in between.
-function press(event) { pressed = event.target; }
+// Menus of the browser, a select's too, take the release for themselves: what opens one is not waited for.
+function press(event) { pressed = event.button === 2 || event.target.closest?.("select") ? null : event.target; }
 function release() {
   pressed = null;
   if (!swapOwed) return;
@@ -188,7 +189,7 @@ function release() {
 addEventListener("pointerdown", press, true);
 addEventListener("keydown", (event) => { if (event.key === " ") press(event); }, true);
 addEventListener("keyup", (event) => { if (event.key === " ") release(); }, true);
-["pointerup", "pointercancel", "blur"].forEach((end) => addEventListener(end, release));
+["pointerup", "pointercancel", "contextmenu", "blur"].forEach((end) => addEventListener(end, release));
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   const target = event.detail.target;
@@ -205,6 +206,9 @@ document.addEventListener("htmx:beforeSwap", (event) => {
     typed: [...target.querySelectorAll("input[type=text][id], input[type=search][id], textarea[id]")]
       .filter((each) => each.value !== each.defaultValue)
       .map((each) => [each.id, each.value]),
+    chosen: [...target.querySelectorAll("select[id]")]
+      .filter((each) => each.value !== (each.querySelector("option[selected]") ?? each.options[0])?.value)
+      .map((each) => [each.id, each.value]),
     focus: active && target.contains(active) ? placeOf(active) : null,
     caret: active && target.contains(active) ? active.selectionStart : null,
     current: target.querySelector(".current")?.id,
@@ -220,6 +224,10 @@ document.addEventListener("htmx:afterSwap", () => {
   was.open.forEach((id) => document.getElementById(id)?.setAttribute("open", ""));
   was.ticked.forEach((id) => { const box = document.getElementById(id); if (box) box.checked = true; });
   was.typed.forEach(([id, value]) => { const field = document.getElementById(id); if (field) field.value = value; });
+  was.chosen.forEach(([id, value]) => {
+    const option = [...document.getElementById(id)?.options ?? []].find((each) => each.value === value);
+    if (option) option.selected = true;
+  });
   if (was.current) document.getElementById(was.current)?.classList.add("current");
   const focus = was.focus && elementAt(was.focus);
   if (focus) {

@@ -295,7 +295,7 @@ def subject_of(db: sqlite3.Connection, job_id: str) -> str:
 def tags_in_use(db: sqlite3.Connection) -> list[str]:
     """For choosing, by name."""
     rows = db.execute("SELECT tags FROM hosts WHERE deleted_at IS NULL AND tags <> '[]' AND json_valid(tags)")
-    return sorted({tag for row in rows for tag in json.loads(row[0])})
+    return sorted({str(tag) for row in rows if isinstance(tags := json.loads(row[0]), list) for tag in tags})
 
 
 def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]:

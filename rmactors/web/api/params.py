@@ -3,7 +3,6 @@
 The agent has the last word (`agent/requests.py`): it knows its file, and may know more kinds of parameters or fewer.
 """
 
-import json
 import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final
@@ -12,6 +11,7 @@ from rmactors.channels.base import FieldError
 from rmactors.plain_text import steers
 from rmactors.subset import check_subset
 from rmactors.vocabulary import JobKind
+from rmactors.web.api.what_was_sent import json_list
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, as the rest of a sentence; None where nothing is."""
@@ -108,5 +108,4 @@ def plan_missing(params: Mapping[str, Any], plans: Collection[str]) -> FieldErro
 
 def plan_names(plans: str) -> tuple[str, ...]:
     """Names of the plans that a host said it has. `plans` is its JSON list as text."""
-    found = json.loads(plans)
-    return tuple(str(plan["name"]) for plan in found if isinstance(plan, dict) and plan.get("name"))
+    return tuple(str(plan["name"]) for plan in json_list(plans) if isinstance(plan, dict) and plan.get("name"))

@@ -4,6 +4,7 @@ from quart import Blueprint, Response, request
 
 from rmactors import clock
 from rmactors.store.queries import accounts as queries
+from rmactors.web import rows
 from rmactors.web.access import route, services
 from rmactors.web.api.bodies import cursor_text
 from rmactors.web.pages.lists import cursor, more_href
@@ -33,15 +34,17 @@ async def export() -> Response:
     action, who = _wanted()
     found = await services().reader.run(queries.audit, _EXPORTED, None, action, who)
 
-    def write() -> str:
-        rows = (
-            (
-                clock.to_rfc3339(row.at), row.actor, row.actor_kind, row.action, row.target_kind, row.target_id,
-                row.result, row.address, row.detail,
-            )
-            for row in found.items
+    def cells(row: queries.AuditRow) -> list[str]:
+        said = (
+            row.actor, row.actor_kind, row.action, row.target_kind, row.target_id, row.result, row.address, row.detail,
         )  # fmt: skip
-        return sheets.table(_COLUMNS, rows)
+        return [clock.to_rfc3339(row.at), *map(str, said)]
+
+    def instead(row: queries.AuditRow) -> list[str]:
+        return [*[""] * (len(_COLUMNS) - 1), f"{rows.cannot()}: {row.id}"]
+
+    def write() -> str:
+        return sheets.table(_COLUMNS, rows.each(found.items, cells, instead))
 
     return Response(
         await in_thread(write), content_type="text/csv; charset=utf-8",

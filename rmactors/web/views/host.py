@@ -1,6 +1,5 @@
 """One host: what it is, what it runs and when, what an operator should look at. Pure."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -12,6 +11,7 @@ from rmactors.store.queries.pages import Fleet, SubjectRuns
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.vocabulary import JobStatus
 from rmactors.web import rows as guard
+from rmactors.web.api.what_was_sent import json_list
 from rmactors.web.views import fleet, host_health, jobs, schedules, words
 from rmactors.web.views.fleet import HostLine
 from rmactors.web.views.strips import Strip, Window
@@ -239,16 +239,12 @@ def _facts(row: HostRow, moment: Moment, tzdata: str) -> list[tuple[str, Time | 
 
 def _plans(row: HostRow) -> tuple[PlanLine, ...]:
     """At most 200, each cut to what a page can hold; the API has all of it."""
-    try:
-        found = json.loads(row.plans)
-    except ValueError:
-        return ()
     return tuple(
         PlanLine(
             cut(str(plan.get("name", "")), NAME),
             cut(str(plan.get("repository", "")), NAME),
             cut(", ".join(str(source) for source in plan.get("sources") or []), _LONGEST_SOURCES),
         )
-        for plan in found[:_MOST_PLANS]
+        for plan in json_list(row.plans)[:_MOST_PLANS]
         if isinstance(plan, dict)
     )

@@ -81,49 +81,48 @@ class AuditLine:
 
 
 def user_lines(rows: Sequence[UserRow], me: str, moment: Moment) -> list[UserLine]:
-    return [
-        UserLine(
-            row.id, row.username, row.role, State("off", _("Disabled")) if row.disabled else State("ok", _("Active")),
-            bool(row.disabled), moment.ago(row.last_login_at) if row.last_login_at is not None else None,
-            moment.ago(row.created_at), row.id == me,
-        )
-        for row in rows
-    ]  # fmt: skip
+    return guard.each(rows, lambda row: _user_line(row, me, moment), guard.line(UserLine))
+
+
+def _user_line(row: UserRow, me: str, moment: Moment) -> UserLine:
+    return UserLine(
+        row.id, row.username, row.role, State("off", _("Disabled")) if row.disabled else State("ok", _("Active")),
+        bool(row.disabled), moment.ago(row.last_login_at) if row.last_login_at is not None else None,
+        moment.ago(row.created_at), row.id == me,
+    )  # fmt: skip
 
 
 def token_lines(rows: Sequence[TokenRow], moment: Moment) -> list[TokenLine]:
-    found = []
-    for row in rows:
-        expired = row.expires_at is not None and row.expires_at <= moment.now
-        expires = None
-        if row.expires_at is not None:
-            expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
-        used = moment.ago(row.last_used_at) if row.last_used_at is not None else None
-        found.append(
-            TokenLine(
-                row.id, row.name, row.role, row.prefix, moment.ago(row.created_at), expires, used, expired,
-                row.created_by or "",
-            )
-        )  # fmt: skip
-    return found
+    return guard.each(rows, lambda row: _token_line(row, moment), guard.line(TokenLine))
+
+
+def _token_line(row: TokenRow, moment: Moment) -> TokenLine:
+    expired = row.expires_at is not None and row.expires_at <= moment.now
+    expires = None
+    if row.expires_at is not None:
+        expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
+    used = moment.ago(row.last_used_at) if row.last_used_at is not None else None
+    return TokenLine(
+        row.id, row.name, row.role, row.prefix, moment.ago(row.created_at), expires, used, expired,
+        row.created_by or "",
+    )  # fmt: skip
 
 
 def enrollment_lines(rows: Sequence[EnrollmentTokenRow], moment: Moment) -> list[EnrollmentLine]:
-    found = []
-    for row in rows:
-        expired = row.expires_at <= moment.now
-        if row.used_at is not None:
-            state = State("ok", _("Used"))
-        else:
-            state = State("off", _("Expired")) if expired else State("warn", _("Waits for a host"))
-        expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
-        found.append(
-            EnrollmentLine(
-                row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,
-                expired or row.used_at is not None,
-            )
-        )  # fmt: skip
-    return found
+    return guard.each(rows, lambda row: _enrollment_line(row, moment), guard.line(EnrollmentLine))
+
+
+def _enrollment_line(row: EnrollmentTokenRow, moment: Moment) -> EnrollmentLine:
+    expired = row.expires_at <= moment.now
+    if row.used_at is not None:
+        state = State("ok", _("Used"))
+    else:
+        state = State("off", _("Expired")) if expired else State("warn", _("Waits for a host"))
+    expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
+    return EnrollmentLine(
+        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,
+        expired or row.used_at is not None,
+    )  # fmt: skip
 
 
 def alarms(rows: Sequence[CodeAlarm], may_see_all: bool, me: str, moment: Moment) -> list[Alarm]:
@@ -167,7 +166,8 @@ def audit_lines(rows: Sequence[AuditRow], moment: Moment) -> list[AuditLine]:
 
 def _audit_line(row: AuditRow, moment: Moment) -> AuditLine:
     return AuditLine(
-        moment.clock_time(row.at), row.actor, row.action, " ".join(filter(None, (row.target_kind, row.target_id))),
+        moment.clock_time(row.at), str(row.actor), str(row.action),
+        " ".join(filter(None, (row.target_kind, row.target_id))),
         State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()), row.address,
         row.detail,
     )  # fmt: skip
