@@ -8,9 +8,12 @@ _TRIES: Final = 10
 _PAUSE_SECONDS: Final = 0.02
 
 
-def take(descriptor: int) -> bool:
-    """Take the lock, to be held until the file is closed. False where another process has it, and keeps it."""
-    for patience in range(_TRIES, -1, -1):
+def take(descriptor: int, tries: int = _TRIES) -> bool:
+    """Take the lock, to be held until the file is closed. False where another process has it, and keeps it.
+
+    Blocks for a moment where somebody has it; not at all with `tries` 0.
+    """
+    for patience in range(tries, -1, -1):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return True

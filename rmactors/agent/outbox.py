@@ -47,6 +47,10 @@ class Outbox:
     async def count(self) -> int:
         return await self._in_thread(self._spool.count)
 
+    async def holds(self, job_id: str) -> bool:
+        """Whether something about that job is still to be delivered."""
+        return await self._in_thread(lambda: self._spool.holds(job_id))
+
     async def ack(self, seqs: Iterable[int]) -> None:
         gone = list(seqs)
         await self._in_thread(lambda: self._spool.ack(gone))

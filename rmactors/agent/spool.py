@@ -165,6 +165,15 @@ class Spool:
             (number,) = self._db.execute("SELECT count(*) FROM reports").fetchone()
         return int(number)
 
+    def holds(self, job_id: str) -> bool:
+        """Whether a report of that job, or its log, is unacked."""
+        with self._trouble():
+            found = self._db.execute(
+                "SELECT 1 FROM reports WHERE job_id = ?1 UNION ALL SELECT 1 FROM logs WHERE job_id = ?1 LIMIT 1",
+                (job_id,),
+            ).fetchone()
+        return found is not None
+
     def ack(self, seqs: Sequence[int]) -> None:
         """Forget reports that the server has, or will never take, and the logs that went before them."""
         with self._transaction():

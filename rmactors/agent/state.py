@@ -7,17 +7,21 @@ Must not talk to anybody.
 import errno
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 import msgspec
+import trio
 
 from rmactors import locks, wire
 
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
+_FIRST_TURN_PAUSE: Final = 0.05
+_LONGEST_TURN_PAUSE: Final = 0.4
+"""Seconds between looks whether it is one's turn: hundreds may wait, and each look costs next to nothing."""
 
 
 class StateError(Exception):
@@ -130,7 +134,7 @@ class StateDir:
     @contextmanager
     def held(self) -> Iterator[None]:
         """Be the one running agent of this state dir. Raises AlreadyRunning."""
-        handle = self._open_lock()
+        handle = self._open_lock("agent.lock")
         try:
             if not locks.take(handle):
                 raise AlreadyRunning(f"another agent runs on {self.path}")
@@ -140,9 +144,29 @@ class StateDir:
 
     def agent_runs(self) -> bool:
         """Whether an agent runs on this state dir now."""
-        handle = self._open_lock()
+        handle = self._open_lock("agent.lock")
         try:
             return locks.is_taken(handle)
+        finally:
+            os.close(handle)
+
+    @asynccontextmanager
+    async def turn(self, seconds: float, is_needless: Callable[[], Awaitable[bool]]) -> AsyncIterator[bool]:
+        """Deliver what is in the spool, as the only run of `exec` that does. Waits while another one does, but no
+        longer than so many seconds: that one may hang. False where it `is_needless` by then: the other one took along
+        what was to be delivered.
+        """
+        try:
+            handle = self._open_lock("deliver.lock")
+        except StateError:  # on a full disk say; what is in the spool is worth more than the turn
+            yield True
+            return
+        try:
+            until, pause = trio.current_time() + seconds, _FIRST_TURN_PAUSE
+            while not locks.take(handle, tries=0) and trio.current_time() < until:
+                await trio.sleep(pause)
+                pause = min(2 * pause, _LONGEST_TURN_PAUSE)
+            yield not await is_needless()
         finally:
             os.close(handle)
 
@@ -161,11 +185,11 @@ class StateDir:
         finally:
             os.close(bell)
 
-    def _open_lock(self) -> int:
+    def _open_lock(self, name: str) -> int:
         try:
-            return os.open(self.path / "agent.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(f"cannot open {self.path / 'agent.lock'}: {error.strerror}") from None
+            raise StateError(f"cannot open {self.path / name}: {error.strerror}") from None
 
     def _write(self, name: str, content: bytes) -> None:
         """The file is the old one or the new one, whatever happens, and the new one once this returns."""

@@ -26,7 +26,9 @@ def trouble_with(
     `of` says what the file is, `decides` what whoever can change it decides; `remedy` is said in place of a command.
     """
     user = os.geteuid()
-    name = os.path.join(os.getcwd(), path)
+    name = os.fspath(path)
+    if not os.path.isabs(name):  # else nothing is asked of the working folder, which may be gone
+        name = os.path.join(os.getcwd(), name)
     for place, found in _way_to(name):
         if found.st_uid not in {0, user} and not _is_unmapped(found.st_uid):
             what, against = f"belongs to {_name_of(found.st_uid)}", f"chown {_name_of(user)}"

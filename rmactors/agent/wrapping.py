@@ -226,13 +226,25 @@ class _Reporter:
         return False
 
     async def _deliver(self) -> None:
-        """Try once; what cannot be delivered now stays in the spool for the next who tries."""
+        """Try once; what cannot be delivered now stays in the spool for the next who tries.
+
+        Of runs that end together one delivers at a time, and for all: each would send the reports of all the others,
+        and be one connection more of this host, which may have few.
+        """
         if not self._enrolled or self._outbox is None:
             return
-        try:
-            await report_once(self._state, self._outbox, await self._hello(), self._timings, self._keep)
-        except LinkDown:
-            return
+        async with self._state.turn(self._seconds / 2, self._is_delivered) as is_due:
+            if not is_due:
+                return
+            try:
+                await report_once(self._state, self._outbox, await self._hello(), self._timings, self._keep)
+            except LinkDown:
+                return
+
+    async def _is_delivered(self) -> bool:
+        """Whether somebody else has taken along what this run has to tell."""
+        assert self._outbox is not None
+        return not await self._outbox.holds(self._job_id)
 
     async def _hello(self) -> wire.Hello:
         assert self._outbox is not None

@@ -71,6 +71,15 @@ def test_a_link_is_as_good_as_what_it_leads_to_and_the_folder_that_it_lies_in(tm
     assert trouble_with(tmp_path / "loop") is None
 
 
+def test_where_the_agent_was_started_may_be_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, in a folder that somebody has tidied away since."""
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert trouble_with(make(tmp_path / "agent.toml")) is None
+    assert trouble_with(sys.executable) is None
+
+
 @as_root
 def test_a_file_or_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None:
     file = make(tmp_path / "theirs" / "agent.toml")

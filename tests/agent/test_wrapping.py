@@ -246,6 +246,39 @@ async def test_two_at_once_share_the_spool(state: StateDir) -> None:
     assert sorted(r.exit_code or 0 for r in reports if isinstance(r, wire.JobFinished)) == [0, 1, 2, 3]
 
 
+async def test_of_many_that_end_at_once_one_delivers_for_all(server: ServerDouble, enrolled: StateDir) -> None:
+    """Each would have brought the reports of all others too: of 300 runs, 180,000, and a server takes in only so much
+    of one host."""
+    from rmactors.agent.wrapping import run_exec
+
+    async def one() -> None:
+        code = await run_exec(["true"], "backup", enrolled.path, deliver_seconds=120.0, forward_signals=False)
+        assert code == 0
+
+    with trio.fail_after(120):
+        async with trio.open_nursery() as nursery:
+            for _ in range(30):
+                nursery.start_soon(one)
+    assert spooled(enrolled) == []
+    assert len({end.job_id for end in server.ends()}) == 30
+    assert len(server.received) == 60, "none twice"
+    assert len(server.sessions) <= 30
+
+
+async def test_a_run_that_hangs_while_it_delivers_holds_up_no_other(server: ServerDouble, enrolled: StateDir) -> None:
+    from rmactors.agent.wrapping import run_exec
+
+    async def never() -> bool:
+        return False
+
+    with trio.fail_after(60):
+        async with enrolled.turn(0.0, never) as is_due:
+            assert is_due
+            code = await run_exec(["true"], "backup", enrolled.path, deliver_seconds=0.5, forward_signals=False)
+    assert code == 0
+    assert len(server.ends()) == 1
+
+
 async def test_what_was_kept_is_delivered_by_the_next_run_in_order(state: StateDir) -> None:
     from rmactors.agent.state import Credential
 
