@@ -135,6 +135,21 @@ async def test_accounts_tokens_the_trail_and_forms_survive_an_odd_row(site: Site
     assert "Cannot be shown" in found["/audit.csv"]
 
 
+async def test_a_schedule_whose_zone_is_gone_from_this_machine_can_be_read_and_changed(site: Site) -> None:
+    await site.user()
+    host_id = await site.enroll()
+    made = await site.post(f"/api/hosts/{host_id}/schedules", SCHEDULE)
+    site.sql("UPDATE schedules SET timezone = 'US/Gone'")
+    path = f"/api/schedules/{made['id']}"
+    assert (await site.get(path))["next_fire_at"] is None
+    assert [each["timezone"] for each in (await site.get(f"/api/hosts/{host_id}"))["schedules"]] == ["US/Gone"]
+    assert "problem" not in (await site.get("/api/hosts"))["items"][0]
+    assert (await (await site.log_in()).get(f"/hosts/{host_id}")).status_code == 200
+    changed = await site.api("PATCH", path, {"timezone": "UTC"}, role="operator")
+    assert changed.status == 200
+    assert (await site.get(path))["next_fire_at"] is not None
+
+
 async def test_a_job_page_shows_as_much_of_a_log_as_a_page_holds(site: Site) -> None:
     await site.user()
     host_id = await site.enroll()

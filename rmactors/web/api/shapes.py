@@ -30,6 +30,7 @@ from rmactors.vocabulary import (
     Severity,
 )
 from rmactors.web.api.what_was_sent import first_plans, first_statistics, is_object, json_list, statistics
+from rmactors.web.views.schedules import next_run
 
 S = TypeVar("S", bound=Struct)
 
@@ -332,8 +333,9 @@ def log_line(row: LogLineRow) -> LogLine:
 
 
 def schedule(row: ScheduleRow, now: int) -> Schedule:
-    next_run = row.when.next_run(now, row.counted_from) if row.enabled else None
-    next_fire_at = clock.to_rfc3339(next_run) if next_run is not None else None
+    """Also where this machine does not know its zone any more: then nobody knows when it is due."""
+    due = next_run(row.when, now, row.counted_from) if row.enabled else None
+    next_fire_at = clock.to_rfc3339(due) if due is not None else None
     return shaped(Schedule, row, params=json_object(row.params), policy_id=None, next_fire_at=next_fire_at)
 
 
