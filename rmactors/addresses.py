@@ -4,17 +4,22 @@ No name is resolved here.
 """
 
 import ipaddress
+import re
 from collections.abc import Iterable
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_ZONE = re.compile(r"[A-Za-z0-9._:@-]{0,15}")
 
 
 def parse(text: str) -> Address | None:
-    """The address, an IPv4 one in IPv6 clothes as itself; None for anything else."""
+    """The address, an IPv4 one in IPv6 clothes as itself; None for anything else, such as a zone (`fe80::1%eth0`) that
+    is no name of an interface: Python takes any text for one, however long."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
+        return None
+    if not _ZONE.fullmatch(text.partition("%")[2]):
         return None
     if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
         return found.ipv4_mapped

@@ -66,3 +66,10 @@ def test_an_address_is_in_a_network_in_either_spelling(text: str, inside: bool) 
 )  # fmt: skip
 def test_an_address_counts_as_whoever_has_it(text: str, key: str) -> None:
     assert throttle_key(text) == key
+
+
+@pytest.mark.parametrize("zone", ["\x1b[31m", "x" * 16, "et\nh0", "a b", "é"])
+def test_a_zone_is_the_name_of_an_interface(zone: str) -> None:
+    proxies = parse_networks("10.0.0.0/8")
+    assert client_address("10.0.0.1", f"fe80::1%{zone}", proxies) == "10.0.0.1"
+    assert client_address("10.0.0.1", "fe80::1%eth0.5", proxies) == "fe80::1%eth0.5"
