@@ -31,7 +31,9 @@ def trouble_with(
         name = os.path.join(os.getcwd(), name)
     for place, found in _way_to(name):
         if found.st_uid not in {0, user} and not _is_unmapped(found.st_uid):
-            what, against = f"belongs to {_name_of(found.st_uid)}", f"chown {_name_of(user)}"
+            what, against = f"belongs to {_name_of(found.st_uid)}", f"chown -h {_name_of(user)}"
+            if stat.S_ISDIR(found.st_mode) and place != name:  # a home say, which has to stay its owner's
+                remedy = remedy or f"put it where only {_name_of(user)} can write"
         elif not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)) or _is_sticky_folder(found):
             continue
         elif found.st_mode & stat.S_IWOTH:

@@ -1,7 +1,7 @@
 """What agents sent before it was judged where it comes in, judged once more: functions for the SQL of migrations.
 
 They stay for as long as a migration names them. Each gives back what it got where that fits, so that `x <> kept_x(x)`
-finds the rows to change.
+finds the rows to change; and what is no text, since a function that raises would keep the server from starting.
 """
 
 import json
@@ -47,12 +47,16 @@ def _subject(value: str) -> str:
     return "plan:" + bounds.name(value[5:]) if value.startswith("plan:") else value
 
 
-def _stats(value: str, kind: str) -> str:
+def _stats(value: Any, kind: str) -> Any:
+    if not isinstance(value, str):
+        return value
     found = job_stats.fit(value, kind)
     return value if found.as_sent else found.text
 
 
-def _warning(value: str, kind: str, warning: str | None) -> str | None:
+def _warning(value: Any, kind: str, warning: Any) -> Any:
+    if not isinstance(value, str) or not isinstance(warning, str | None):
+        return warning
     return "; ".join(each for each in (warning, job_stats.fit(value, kind).warning) if each) or None
 
 

@@ -85,14 +85,18 @@ def test_a_file_or_folder_of_another_user_is_not_trusted(tmp_path: Path) -> None
     file = make(tmp_path / "theirs" / "agent.toml")
     os.chown(file, NOBODY, NOBODY)
     assert f"{file} belongs to nobody" in (trouble_with(file) or "")
-    assert (trouble_with(file) or "").endswith(f"chown root {file}")
+    assert (trouble_with(file) or "").endswith(f"chown -h root {file}")
     os.chown(file, 0, 0)
     os.chown(file.parent, NOBODY, NOBODY)
-    assert f"{file.parent}, on the way to it, belongs to nobody" in (trouble_with(file) or "")
+    trouble = trouble_with(file) or ""
+    assert f"{file.parent}, on the way to it, belongs to nobody" in trouble
+    assert trouble.endswith(": put it where only root can write"), "a home that is root's is its owner's no more"
     link = tmp_path / "link"
     link.symlink_to(make(tmp_path / "mine"))
     os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
     assert f"{link} belongs to nobody" in (trouble_with(link) or "")
+    subprocess.run((trouble_with(link) or "").rpartition(": ")[2].split(), check=True)
+    assert trouble_with(link) is None, "what is to be typed is about the link"
 
 
 @as_root

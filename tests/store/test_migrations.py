@@ -10,6 +10,7 @@ import pytest
 
 from rmactors import reports
 from rmactors.files import folder
+from rmactors.store import cleaning
 from rmactors.store.migrations import MigrationError, migrate, statements
 from rmactors.store.writer import LOG_BYTES, connect
 
@@ -194,3 +195,16 @@ def test_no_stored_text_stops_the_server_from_being_brought_up(
     assert "0005_limits.sql" in migrate(connection)
     assert isinstance(json.loads(connection.execute("SELECT plans FROM hosts").fetchone()[0]), list)
     assert isinstance(json.loads(connection.execute("SELECT stats FROM jobs").fetchone()[0]), dict)
+
+
+def test_what_is_no_text_stays_as_it_is_and_stops_no_upgrade() -> None:
+    """Somebody's own script may have put it there."""
+    connection = sqlite3.connect(":memory:")
+    cleaning.register(connection)
+    for value in (b"\xff", 5, 1.5, None):
+        for function in ("kept_name", "kept_text", "kept_message", "kept_subject", "kept_plans", "kept_json"):
+            assert connection.execute(f"SELECT {function}(?)", (value,)).fetchone() == (value,)
+        assert connection.execute("SELECT kept_stats(?, 'backup')", (value,)).fetchone() == (value,)
+        assert connection.execute("SELECT stats_warning('{}', 'backup', ?)", (value,)).fetchone() == (value,)
+        assert connection.execute("SELECT stats_warning(?, 'backup', 'w')", (value,)).fetchone() == ("w",)
+    connection.close()
