@@ -21,10 +21,11 @@ from .test_wrapping import exec_command
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = AgentFile(allow=[])
+SCHEDULE = ids.new()
 
 
 def started(job_id: str | None = None) -> wire.JobStarted:
-    return wire.JobStarted(0, job_id or ids.new(), "backup", wire.utc_now(), plan="home", schedule_id="s")
+    return wire.JobStarted(0, job_id or ids.new(), "backup", wire.utc_now(), plan="home", schedule_id=SCHEDULE)
 
 
 async def test_a_wrapped_run_is_in_the_hello_for_as_long_as_it_runs(server: ServerDouble, enrolled: StateDir) -> None:
@@ -84,7 +85,7 @@ async def test_of_several_that_notice_one_tells(state: StateDir) -> None:
     frames = [wire.decode_from_agent(spooled.frame) for spooled in spool.pending(0, 10)]
     spool.close()
     (end,) = [frame for frame in frames if isinstance(frame, wire.JobFinished)]
-    assert (end.job_id, end.reason, end.schedule_id) == (report.job_id, "lost", "s")
+    assert (end.job_id, end.reason, end.schedule_id) == (report.job_id, "lost", SCHEDULE)
 
 
 async def test_a_job_that_has_ended_is_nobodys_orphan(state: StateDir) -> None:

@@ -8,7 +8,8 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Site, Visit, Visitor
 
-SPARE_ALERTS = 5
+IN_MOTION = ".htmx-swapping, .htmx-settling, .htmx-request"
+SPARE_ALERTS = 10
 SOON = 20_000
 """Milliseconds: on a slow machine too, long before a page would ask by itself."""
 
@@ -26,6 +27,13 @@ def streams(visitor: Visitor) -> list[str]:
 
 def wait_until_listening(page: Page) -> None:
     expect(page.locator("html[data-listens=true]")).to_have_count(1)
+
+
+def wait_until_at_rest(page: Page) -> None:
+    """What it fetches when its stream opens is over, also what it asks for once more after the pause."""
+    wait_until_listening(page)
+    page.wait_for_timeout(600)
+    expect(page.locator(IN_MOTION)).to_have_count(0)
 
 
 def resolve(page: Page, alert_id: str) -> None:
@@ -93,8 +101,7 @@ def test_a_change_while_a_part_is_being_fetched_is_not_lost(site: Site, visit: V
     alert_id = site.past.spare.pop()
     acting = visit("operator")
     page = visit("viewer").open("/alerts")
-    wait_until_listening(page)
-    page.wait_for_timeout(600)  # what it fetches when its stream opens is over
+    wait_until_at_rest(page)
 
     def answer_with_what_was_so_before(route: Route) -> None:
         before = route.fetch()
@@ -118,10 +125,10 @@ def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: V
     line.get_by_text("Note").click()
     line.get_by_label("Note").fill("half a sen")
     page.locator(f"#select-{alert_id}").check()
-    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+    expect(page.locator(IN_MOTION)).to_have_count(0)
     with page.expect_response("**/alerts"):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
-    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+    expect(page.locator(IN_MOTION)).to_have_count(0)
     expect(line).to_have_class(re.compile("current"))
     expect(line.get_by_label("Note")).to_have_value("half a sen")
     expect(page.locator(f"#select-{alert_id}")).to_be_checked()
@@ -129,10 +136,10 @@ def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: V
 
 def update(page: Page, answer: str) -> None:
     """The live part is fetched; returns when htmx has done with it what it will do."""
-    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+    expect(page.locator(IN_MOTION)).to_have_count(0)
     with page.expect_response(answer):
         page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
-    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+    expect(page.locator(IN_MOTION)).to_have_count(0)
 
 
 def test_the_keyboard_stays_where_it_is_while_the_page_updates(site: Site, visit: Visit) -> None:
@@ -225,7 +232,7 @@ def test_where_tabs_cannot_elect_one_a_page_asks_every_fifteen_seconds(site: Sit
 def test_a_hidden_tab_keeps_its_badge_and_catches_up_when_it_is_looked_at(site: Site, visit: Visit) -> None:
     alert_id = site.past.spare.pop()
     page = visit("viewer").open("/alerts")
-    wait_until_listening(page)
+    wait_until_at_rest(page)
     count = int(page.locator("#badge").get_attribute("data-open") or "")
     look_away(page, hidden=True)
     done = visit("operator").context.request.post(f"/alerts/{alert_id}/resolve", max_redirects=0)
