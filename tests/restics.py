@@ -4,14 +4,20 @@
 is the only one, and the header of the test run says so.
 """
 
+import atexit
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from rmactors.agent.tampering import trouble_with
+
+INSTALLED_SAFELY: Final = trouble_with(sys.executable) is None
+"""Whether nobody else can change what these tests run: a checkout may belong to another user."""
 FETCHED: Final = Path(sys.prefix) / "tools" / "restics"
 EXPECTED: Final = ("0.14.0", "0.18.0", "0.19.1")
 """What Debian 12, Debian 13 and Debian sid had when the cases were written."""
@@ -22,11 +28,29 @@ def restics() -> dict[str, str]:
     """The path of each restic by its version, oldest first."""
     found: dict[str, str] = {}
     installed = shutil.which("restic")
-    for path in [*map(str, sorted(FETCHED.glob("*/restic"))), *([installed] if installed else [])]:
+    for path in [*map(_trusted, sorted(FETCHED.glob("*/restic"))), *([installed] if installed else [])]:
         said = subprocess.run([path, "version"], capture_output=True, text=True, timeout=30).stdout
         if version := re.match(r"restic (\d+\.\d+\.\d+)", said):
             found.setdefault(version[1], path)
     return dict(sorted(found.items(), key=lambda item: number(item[0])))
+
+
+def _trusted(path: Path) -> str:
+    """Its path, or that of a copy: an agent runs no restic that others could change, and a checkout may belong to
+    another user than the one who runs the tests."""
+    if trouble_with(path) is None:
+        return str(path)
+    own = Path(_own_folder(), path.parent.name, path.name)
+    own.parent.mkdir()
+    shutil.copy(path, own)
+    return str(own)
+
+
+@cache
+def _own_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="restics-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def number(version: str) -> tuple[int, ...]:
