@@ -336,11 +336,6 @@ def hear_from_server(text: str) -> Heard:
         return Heard(None, fault)
 
 
-def decode_from_server(text: str) -> FromServer | None:
-    """One text frame as a value; None for what this version does not know. As `hear_from_server`."""
-    return hear_from_server(text).frame
-
-
 def fitting_schedules(listed: Sequence[Raw]) -> tuple[list[ScheduleInfo], str | None]:
     """Those that are schedules as this version knows them, and what was left out in one plain line."""
     found, misfits = [], []

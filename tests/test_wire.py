@@ -19,6 +19,11 @@ END = {
 }  # fmt: skip
 
 
+def frame_of(text: str) -> wire.FromServer | None:
+    """What an agent takes of it."""
+    return wire.hear_from_server(text).frame
+
+
 def decoded(**changes: Any) -> Any:
     return wire.decode_from_agent(json.dumps({**END, **changes}))
 
@@ -118,7 +123,7 @@ def test_only_a_ulid_is_an_id_on_the_wire(bad: str) -> None:
         assert isinstance(reason, Unreadable)
         assert (reason.code, reason.seq) == ("bad_message", None)
     for order in ({"type": "run_job", "job_id": bad, "kind": "check"}, {"type": "cancel_job", "job_id": bad}):
-        assert wire.decode_from_server(json.dumps(order)) is None
+        assert frame_of(json.dumps(order)) is None
 
 
 @pytest.mark.parametrize(
@@ -216,7 +221,7 @@ def test_a_hello_says_no_more_than_is_kept() -> None:
 @given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
 def test_nothing_that_an_agent_sends_raises(text: str) -> None:
     assert isinstance(wire.decode_from_agent(text), Unreadable)
-    assert wire.decode_from_server(text) is None
+    assert frame_of(text) is None
 
 
 def test_what_the_server_says_comes_back_as_it_was() -> None:
@@ -228,7 +233,7 @@ def test_what_the_server_says_comes_back_as_it_was() -> None:
         wire.RunJob(JOB, "check", None, {"plan": "home"}),
         wire.Error("protocol_unsupported", "1 only", wire.ProtocolRange(1, 1)),
     ):
-        assert wire.decode_from_server(wire.encode(frame)) == frame
+        assert frame_of(wire.encode(frame)) == frame
 
 
 def test_times_on_the_wire_end_in_z() -> None:
@@ -256,25 +261,25 @@ def test_a_schedule_of_a_kind_from_the_future_is_left_out_and_the_others_stay() 
     known = wire.ScheduleInfo(JOB, "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
     sent = json.loads(wire.encode(wire.Schedules(3, [known, known])))
     sent["schedules"][0]["kind"] = "dance"
-    assert wire.decode_from_server(json.dumps(sent)) == wire.Schedules(3, [known])
+    assert frame_of(json.dumps(sent)) == wire.Schedules(3, [known])
 
 
 @pytest.mark.parametrize(
     "text", ["", "[]", '{"type": "song"}', '{"type": "schedules", "schedules": [1]}', "[" * 100_000]
 )
 def test_what_a_newer_server_says_is_passed_over(text: str) -> None:
-    assert wire.decode_from_server(text) is None
+    assert frame_of(text) is None
 
 
 @pytest.mark.parametrize("given", [{}, {"schedule_id": None}, {"params": {"plan": "home"}}])
 def test_an_order_may_leave_out_whatever_is_optional(given: dict[str, Any]) -> None:
-    order = wire.decode_from_server(json.dumps({"type": "run_job", "job_id": JOB, "kind": "backup", **given}))
+    order = frame_of(json.dumps({"type": "run_job", "job_id": JOB, "kind": "backup", **given}))
     assert order == wire.RunJob(JOB, "backup", None, given.get("params", {}))
 
 
 def test_a_schedule_may_leave_out_what_has_a_default() -> None:
     told = {"id": JOB, "name": "nightly", "kind": "backup", "cron": "0 3 * * *"}
-    heard = wire.decode_from_server(json.dumps({"type": "schedules", "schedules_rev": 3, "schedules": [told]}))
+    heard = frame_of(json.dumps({"type": "schedules", "schedules_rev": 3, "schedules": [told]}))
     assert isinstance(heard, wire.Schedules)
     (info,) = heard.schedules
     assert (info.timezone, info.enabled, info.mode, info.params) == ("UTC", True, "agent", {})
@@ -283,7 +288,7 @@ def test_a_schedule_may_leave_out_what_has_a_default() -> None:
 
 @pytest.mark.parametrize("order", ["run_job", "cancel_job"])
 def test_an_order_for_what_is_no_job_id_is_passed_over(order: str) -> None:
-    assert wire.decode_from_server(json.dumps({"type": order, "job_id": "../../etc", "kind": "backup"})) is None
+    assert frame_of(json.dumps({"type": order, "job_id": "../../etc", "kind": "backup"})) is None
 
 
 # ---- a server that was taken over
@@ -310,7 +315,7 @@ def test_nothing_but_an_id_stands_where_an_id_belongs(given: Any) -> None:
         heard = wire.hear_from_server(json.dumps(frame))
         assert heard.frame is None, frame
         assert heard.fault
-    order = wire.decode_from_server(json.dumps({**ORDER, "schedule_id": given}))
+    order = frame_of(json.dumps({**ORDER, "schedule_id": given}))
     assert order == (wire.RunJob(JOB, "backup") if given is None else None)
     assert schedules_of({**SCHEDULE, "id": given}) == []
 
@@ -320,14 +325,14 @@ def test_nothing_but_an_id_stands_where_an_id_belongs(given: Any) -> None:
 def test_a_number_that_cannot_be_meant_is_passed_over(field: str, given: Any) -> None:
     if field == "heartbeat_seconds" and given == 1 << 63:
         given = 0
-    assert wire.decode_from_server(json.dumps({**WELCOME, field: given})) is None
+    assert frame_of(json.dumps({**WELCOME, field: given})) is None
 
 
 @pytest.mark.parametrize("text", ["1e999", "-1e999", "NaN", "Infinity", "9" * 5000])
 @pytest.mark.parametrize("field", ["heartbeat_seconds", "schedules_rev"])
 def test_what_is_no_finite_number_is_passed_over(field: str, text: str) -> None:
     sent = json.dumps({**WELCOME, field: 777}).replace("777", text)
-    assert wire.decode_from_server(sent) is None
+    assert frame_of(sent) is None
 
 
 @pytest.mark.parametrize(
@@ -349,7 +354,7 @@ def test_a_schedule_that_does_not_fit_is_left_out_alone(wrong: dict[str, Any]) -
     assert isinstance(heard.frame, wire.Welcome)
     assert [schedule.name for schedule in heard.frame.schedules] == ["good", "good"]
     assert (heard.fault or "").startswith("left out, does not fit: schedule 2 (")
-    assert "params" not in wrong or wire.decode_from_server(json.dumps({**ORDER, **wrong})) is None
+    assert "params" not in wrong or frame_of(json.dumps({**ORDER, **wrong})) is None
 
 
 def test_no_more_schedules_are_taken_than_a_host_can_have() -> None:
@@ -362,7 +367,7 @@ def test_no_more_schedules_are_taken_than_a_host_can_have() -> None:
 
 @pytest.mark.parametrize("token", ["", "a b", "a\r\nX-Evil: 1", "ü", "x" * 501])
 def test_a_credential_is_one_that_a_header_can_carry(token: str) -> None:
-    assert wire.decode_from_server(json.dumps({"type": "enrolled", "host_id": JOB, "agent_token": token})) is None
+    assert frame_of(json.dumps({"type": "enrolled", "host_id": JOB, "agent_token": token})) is None
 
 
 def test_words_for_people_are_one_plain_short_line() -> None:
@@ -373,20 +378,20 @@ def test_words_for_people_are_one_plain_short_line() -> None:
         # twice the same key, so that the way by which schedules are sorted out is the one that decodes it
         {"type": "error", "code": "x", "detail": detail, "supported": None, "schedules": []},
     ):
-        heard = wire.decode_from_server(json.dumps(frame))
+        heard = frame_of(json.dumps(frame))
         assert isinstance(heard, wire.Ack | wire.Error)
         assert heard.detail is not None
         assert heard.detail.startswith("�]0;owned�no second line x")
         assert len(heard.detail) == wire.LONGEST_DETAIL
     again = '{"type":"ack","seq":"x","seq":1,"detail":"\\u001b","schedules":[]}'
-    assert wire.decode_from_server(again) == wire.Ack(1, None, "�")
+    assert frame_of(again) == wire.Ack(1, None, "�")
     for code in ("", "Name taken", "x" * 65, "a\n", "\x1b[31m"):
-        assert wire.decode_from_server(json.dumps({"type": "error", "code": code, "detail": ""})) is None
+        assert frame_of(json.dumps({"type": "error", "code": code, "detail": ""})) is None
 
 
 def schedules_of(*schedules: dict[str, Any]) -> list[wire.ScheduleInfo]:
     sent = json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": schedules})
-    heard = wire.decode_from_server(sent)
+    heard = frame_of(sent)
     assert isinstance(heard, wire.Schedules)
     return heard.schedules
 
