@@ -32,7 +32,7 @@ NOTIFICATION_MS = 2_000.0
 FAILS_EACH = 5
 """Of so many reports of an honest host one is of a failure, under a plan of its own: a new alert."""
 LAST_SECONDS = 20.0
-"""How long is waited for notifications at the end. Those that have not come then count as taking for ever."""
+"""How long the drill waits for notifications at the end. Those still missing count as slower than any limit."""
 
 
 @dataclass(slots=True)

@@ -1,4 +1,4 @@
-"""The statistics that come with the end of a job: a flat object of numbers and short texts, whoever sent what. Pure.
+"""The statistics that come with the end of a job: a flat object of numbers and short texts, whatever was sent. Pure.
 
 Two lists that the server has a place for are taken as what they are: the snapshots of a job that lists them, and the
 two sides of a comparison, which become flat.

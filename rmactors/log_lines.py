@@ -23,8 +23,8 @@ JOBS_REMEMBERED: Final = 100
 class LogLines:
     """Of one host.
 
-    `put_aside` hands a commit to the store, or is False where it takes no more. When one is done, `written` is called,
-    upon which whoever has this calls `go_on`. `count` is told of lines that found no room although they were within the
+    `put_aside` hands a commit to the store, or is False where it takes no more. When one is done, `written` is called;
+    then the owner calls `go_on`. `count` is told of lines that found no room although they were within the
     budget: ("left_out", "log_lines") → number.
     """
 

@@ -1,4 +1,4 @@
-"""Which connections of one credential may stay. Pure: the time is handed in, and whoever has to go is closed by a call.
+"""Which connections of one credential may stay. Pure: the time is handed in, and so is how to close one.
 
 A connection is silent until it says hello. So many silent ones of a credential may be there; who comes then waits a
 moment, for each needs only as long as its hello travels, and after that the oldest silent one goes. Those that said
@@ -17,7 +17,7 @@ PATIENCE: Final = 1.0
 WAITING: Final = 100
 """Connections of a credential that wait for a place among the silent ones; one more is refused."""
 GREETED: Final[dict["Purpose", int]] = {"agent": 8, "report": 64}
-"""Of agents the newest replaces the others; of reporters, whoever still has something to report was heard just now."""
+"""Of agents the newest replaces the others; a reporter that still has something to report was heard just now."""
 
 Close = Callable[[], None]
 Purpose = Literal["agent", "report"]

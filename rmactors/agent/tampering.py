@@ -1,7 +1,7 @@
 """Who else could change a file that the agent relies on. Reads owners and modes, and changes nothing.
 
-The agent's file names commands, and the agent is mostly root: whoever can write that file, a hook, the restic or a
-folder above one of them is root as well. So they must belong to root or to the user who runs the agent, and nobody
+The agent's file names commands, and the agent mostly runs as root: a user who can write that file, a hook, the restic
+or a folder above one of them is root as well. So they must belong to root or to the user who runs the agent, and nobody
 else may be able to write them. A group that has no other member is nobody else: many systems give each user a group
 of its own and let it write.
 """
