@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
-from quart import Blueprint, Quart, Response, current_app, g, render_template, request
+from quart import Blueprint, Quart, Response, current_app, g, request
 from quart.typing import ResponseReturnValue
 
 from rmactors import clock, ids, tokens
@@ -136,6 +136,8 @@ class WebState:
     services: Services
     perimeter: Perimeter
     doors: "Doors"
+    prove_first: Callable[[], Awaitable[Response | None]]
+    """See `auth/proof.py`."""
     metrics: Callable[[], Awaitable[bytes]]
     keep_alive_seconds: float
 
@@ -238,8 +240,8 @@ async def _guard() -> ResponseReturnValue | None:
             if actor_or_none() is not None:
                 await _note(refusal("access.refuse", "route", _named(rule), "comes from another site"))
             raise Problem(403, "This request comes from another site.", "cross-site")
-        if rule.fresh and not is_fresh():
-            return await _prove_first()
+        if rule.fresh and not is_fresh() and (refused := await state().prove_first()) is not None:
+            return refused
         await request.get_data(cache=True, parse_form_data=False)  # 413 here, before anything looks at it
     return None
 
@@ -370,18 +372,6 @@ async def _sign_in_first() -> Response:
     if to_login:
         return Response("", 401, to_login)
     return Response("", 303, {"Location": target})
-
-
-async def _prove_first() -> Response:
-    """403: the session has to show its password again. Pages get the form for it."""
-    to_form = {"HX-Redirect": f"/reauthenticate?next={quote(way_back(), safe='/')}"} if is_htmx() else {}
-    if problems.for_program():
-        problem = Problem(403, "Show your password again first.", "reauthentication-required", headers=to_form)
-        return problems.problem_response(problem)
-    if to_form:
-        return Response("", 403, to_form)
-    html = await render_template("reauthenticate.html", next=way_back(), error=None)
-    return Response(html, 403, content_type="text/html; charset=utf-8")
 
 
 def way_back() -> str:

@@ -14,7 +14,7 @@ from werkzeug.routing import MapAdapter
 from rmactors import PRODUCT, __version__
 from rmactors.files import folder
 from rmactors.web import access, api, pages, problems
-from rmactors.web.auth import login, setup
+from rmactors.web.auth import login, proof, setup
 from rmactors.web.auth.doors import Doors
 from rmactors.web.auth.passwords import Passwords
 from rmactors.web.security import Perimeter
@@ -68,7 +68,9 @@ def create_app(
     app.config["BODY_TIMEOUT"] = 30
     app.config["RESPONSE_TIMEOUT"] = 60
     doors = Doors(passwords or Passwords())
-    app.extensions["rmactors"] = access.WebState(services, perimeter, doors, metrics, keep_alive_seconds)
+    app.extensions["rmactors"] = access.WebState(
+        services, perimeter, doors, proof.prove_first, metrics, keep_alive_seconds
+    )
     problems.install(app)
     access.install(app)
     for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):

@@ -15,6 +15,7 @@ from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent
 from quart.wrappers import Request
 from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
+from werkzeug.datastructures import MultiDict
 
 from rmactors.web.access import MAX_BODY_BYTES
 
@@ -24,12 +25,19 @@ PUBLIC_BODY_SECONDS = 10
 
 
 class SizedRequest(TrioRequest):
-    """A request whose body waits outside until `take_body` has said how much of it is wanted."""
+    """A request whose body waits outside until `take_body` has said how much of it is wanted. Its form may be one that
+    is carried on."""
 
     def __init__(self, *args: Any, max_content_length: int | None = None, **more: Any) -> None:
         super().__init__(*args, max_content_length=max_content_length, **more)
         self.max_content_length = max_content_length
         self.may_come = trio.Event()
+        self.carried_on: MultiDict[str, str] | None = None
+        """The form of an earlier request, which this one carries on; see `auth/proof.py`."""
+
+    @property
+    async def form(self) -> MultiDict[str, str]:
+        return self.carried_on if self.carried_on is not None else await super().form
 
     def take_body(self, *, public: bool) -> None:
         """Let the body come in: up to the application's limit; on public routes less of it, and in a shorter time."""

@@ -1,6 +1,5 @@
 """A stored secret goes where it was given to go: what a session may change of a channel, and what is told of it."""
 
-import re
 from typing import Any
 
 import pytest
@@ -139,7 +138,7 @@ async def test_making_and_changing_a_channel_wants_the_password_again_and_the_fo
     await site.user()
     browser, body = await site.log_in(), {"kind": "ntfy", "name": "n", "config": {"topic": "t"}}
     new, edit = "/settings/notifications/new?kind=ntfy", f"/settings/notifications/{made['id']}/edit"
-    assert "/reauthenticate" not in await page(browser, new) + await page(browser, edit)
+    assert "will ask for your password" not in await page(browser, new) + await page(browser, edit)
     site.clock.advance(access.PROOF_LASTS + clock.SECOND)
     for method, path in (("POST", "/api/notifications"), ("PUT", f"/api/notifications/{made['id']}")):
         answer = await browser.open(path, method=method, json=body)
@@ -147,8 +146,7 @@ async def test_making_and_changing_a_channel_wants_the_password_again_and_the_fo
         assert (await answer.get_json(force=True))["type"].endswith("reauthentication-required")
     for path in (new, edit):
         assert (await browser.post(path, form=typed("ntfy", {"topic": "t"}))).status_code == 403
-        [way] = re.findall(r'href="(/reauthenticate\?next=[^"]+)"', await page(browser, path))
-        assert way == f"/reauthenticate?next={path.replace('?', '%3F').replace('=', '%3D')}"
+        assert "will ask for your password" in await page(browser, path)
     assert len(site.sql("SELECT 1 FROM channels")) == 1
     assert stored(site, made["id"]) == FULL["ntfy"]
     assert (await site.api("POST", "/api/notifications", body)).status == 201

@@ -1,8 +1,7 @@
 """`/login`, the second factor on a page of its own, `/logout`, and showing the password again.
 
 Templates and what they get: `login.html` (`next`, `username`, `error`, `notice`), `second_factor.html` (`next`,
-`error`), `reauthenticate.html` (`next`, `error`). `error` is a sentence or None; a refused form comes back with 422, or
-429 where there were too many tries.
+`error`). `error` is a sentence or None; a refused form comes back with 422, or 429 where there were too many tries.
 """
 
 from urllib.parse import quote
@@ -11,14 +10,14 @@ from quart import Blueprint, Response, render_template, request
 
 from rmactors.messages.accounts import SpendCode, SpendRecoveryCode
 from rmactors.store.queries import accounts as queries
-from rmactors.web.access import actor, actor_or_none, audit, authenticate, current_session, route, services, state
+from rmactors.web.access import actor, actor_or_none, authenticate, current_session, route, services, state
 from rmactors.web.auth import code_tries, second_factor, totp
+from rmactors.web.auth.proof import ask_for_password, show_password
 from rmactors.web.auth.sessions import (
     Factor,
     close_session,
     forget_cookie,
     open_session,
-    renew_session,
     sign_in_notice,
 )
 from rmactors.web.problems import Problem
@@ -137,7 +136,7 @@ async def log_out() -> Response:
 
 @route(blueprint, "/reauthenticate", role="signed_in")
 async def reauthenticate_form() -> Response:
-    return await _page("reauthenticate.html", 200, next=safe_next(request.args.get("next")), error=None)
+    return await ask_for_password(safe_next(request.args.get("next")))
 
 
 @route(blueprint, "/reauthenticate", role="signed_in", methods=["POST"])
@@ -147,21 +146,11 @@ async def reauthenticate() -> Response:
     It goes on under another id.
     """
     form = await request.form
-    target, who, doors = safe_next(form.get("next")), actor(), state().doors
-    if who.kind == "token":
+    target = safe_next(form.get("next"))
+    if actor().kind == "token":
         return _to(target)
-    try:
-        doors.knock(f"proof:{who.id}")
-        found = await services().reader.run(queries.login_by_id, who.id)
-        login = await doors.try_password(found, form.get("password", ""), "user.reauthenticate")
-    except Problem as problem:
-        if problem.status != 429:
-            raise
-        return await _page("reauthenticate.html", 429, problem, next=target, error=problem.detail)
-    if login is None:
-        return await _page("reauthenticate.html", 422, next=target, error="This is not your password.")
-    await renew_session(proved=True, audit=audit("user.reauthenticate", "user", who.id))
-    return _to(target)
+    problem = await show_password(form.get("password", ""))
+    return _to(target) if problem is None else await ask_for_password(target, problem)
 
 
 async def _page(template: str, status: int, problem: Problem | None = None, **context: object) -> Response:
