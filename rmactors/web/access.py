@@ -10,7 +10,7 @@ not in `ROUTES` cannot be reached.
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Literal, TypeVar, cast
+from typing import Final, Literal, TypeVar, cast
 from urllib.parse import quote, urlsplit
 
 from quart import Blueprint, Quart, Response, current_app, g, request
@@ -24,19 +24,16 @@ from rmactors.settings import Settings
 from rmactors.store.queries import accounts as queries
 from rmactors.vocabulary import ROLES, Role
 from rmactors.web import problems
+from rmactors.web.auth.doors import Doors
 from rmactors.web.problems import Problem
 from rmactors.web.security import SAFE_METHODS, Perimeter, safe_next
 from rmactors.web.services import Services
-
-if TYPE_CHECKING:
-    from rmactors.web.auth.doors import Doors
-    from rmactors.web.sizes import SizedRequest
+from rmactors.web.sizes import SizedRequest
 
 Need = Literal["public", "signed_in", "viewer", "operator", "admin"]
 View = Callable[..., Awaitable[ResponseReturnValue]]
 V = TypeVar("V", bound=View)
 
-MAX_BODY_BYTES: Final = 1 << 20
 SESSION_LIFETIME: Final = 7 * clock.DAY
 SESSION_IDLE: Final = 12 * clock.HOUR
 PROOF_LASTS: Final = 10 * clock.MINUTE
@@ -135,7 +132,7 @@ class WebState:
 
     services: Services
     perimeter: Perimeter
-    doors: "Doors"
+    doors: Doors
     prove_first: Callable[[], Awaitable[Response | None]]
     """See `auth/proof.py`."""
     metrics: Callable[[], Awaitable[bytes]]
@@ -234,7 +231,7 @@ async def _guard() -> ResponseReturnValue | None:
         if rule.need != "signed_in" and not who.may(rule.need):
             await _note(refusal("access.refuse", "route", _named(rule), f"takes {rule.need}, has {who.role}"))
             raise Problem(403, f"This takes the role {rule.need}; you have {who.role}.", "forbidden")
-    cast("SizedRequest", request).take_body(public=rule.need == "public")
+    cast(SizedRequest, request).take_body(public=rule.need == "public")
     if request.method not in SAFE_METHODS:
         if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):
             if actor_or_none() is not None:

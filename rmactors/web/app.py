@@ -19,7 +19,7 @@ from rmactors.web.auth.doors import Doors
 from rmactors.web.auth.passwords import Passwords
 from rmactors.web.security import Perimeter
 from rmactors.web.services import Services
-from rmactors.web.sizes import SizedConnection, SizedRequest
+from rmactors.web.sizes import MAX_BODY_BYTES, SizedConnection, SizedRequest
 
 
 class Site(QuartTrio):
@@ -64,10 +64,10 @@ def create_app(
         static_url_path="/static",
     )  # fmt: skip
     perimeter = Perimeter(services.settings)
-    app.config["MAX_CONTENT_LENGTH"] = access.MAX_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30
     app.config["RESPONSE_TIMEOUT"] = 60
-    doors = Doors(passwords or Passwords())
+    doors = Doors(passwords or Passwords(), services, access.client_address)
     app.extensions["rmactors"] = access.WebState(
         services, perimeter, doors, proof.prove_first, metrics, keep_alive_seconds
     )

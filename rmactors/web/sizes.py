@@ -8,7 +8,7 @@ Quart 0.22 counts by itself. 0.23 takes in a whole chunked body before it looks 
 fills the memory and gets no answer: here it ends as soon as it is too large, and Quart answers 413.
 """
 
-from typing import Any
+from typing import Any, Final
 
 import trio
 from hypercorn.typing import ASGIReceiveCallable, ASGIReceiveEvent
@@ -17,8 +17,7 @@ from quart_trio.asgi import TrioASGIHTTPConnection
 from quart_trio.wrappers import TrioRequest
 from werkzeug.datastructures import MultiDict
 
-from rmactors.web.access import MAX_BODY_BYTES
-
+MAX_BODY_BYTES: Final = 1 << 20
 PUBLIC_BODY_BYTES = 1 << 16
 PUBLIC_BODY_SECONDS = 10
 """All of it must be there by then, else 408: what people type comes in one piece."""

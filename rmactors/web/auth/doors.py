@@ -1,5 +1,6 @@
 """The one place where a password is tried: throttles first, then argon2, then the audit of what failed."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from rmactors import clock
@@ -7,10 +8,10 @@ from rmactors.addresses import throttle_key
 from rmactors.messages.accounts import RehashPassword
 from rmactors.messages.writes import AppendAudit, Audit, Committed
 from rmactors.store.queries.accounts import Login
-from rmactors.web.access import client_address, services
 from rmactors.web.auth.passwords import LONGEST, Busy, Passwords
 from rmactors.web.auth.throttle import Throttle
 from rmactors.web.problems import Problem, too_many
+from rmactors.web.services import Services
 
 _BURST_PER_ADDRESS = 10
 _BURST_PER_ACCOUNT = 5
@@ -18,16 +19,21 @@ _THEN_ONE_PER_SECONDS = 12.0
 
 
 class Doors:
-    """Throttles and password hashes, shared by all routes that check a secret that people type."""
+    """Throttles and password hashes, shared by all routes that check a secret that people type.
 
-    def __init__(self, passwords: Passwords) -> None:
+    `client_address` gives the address of whoever makes the request at hand.
+    """
+
+    def __init__(self, passwords: Passwords, services: Services, client_address: Callable[[], str]) -> None:
         self.passwords = passwords
+        self._services = services
+        self._client_address = client_address
         self._by_address = Throttle(_BURST_PER_ADDRESS, _THEN_ONE_PER_SECONDS)
         self._by_account = Throttle(_BURST_PER_ACCOUNT, _THEN_ONE_PER_SECONDS)
 
     def knock_from_here(self) -> None:
         """One try from the client's address. Raises the 429."""
-        self._take(self._by_address, throttle_key(client_address()))
+        self._take(self._by_address, throttle_key(self._client_address()))
 
     def knock(self, account: str) -> None:
         """One try on an account (a case-folded name, or `<what>:<id>`). Raises the 429."""
@@ -45,7 +51,7 @@ class Doors:
             )
             if right and usable is not None and self.passwords.is_outdated(usable.password_hash):
                 newer = await self.passwords.hash(password)
-                answer = await services().ask_store(RehashPassword(usable.id, usable.password_hash, newer))
+                answer = await self._services.ask_store(RehashPassword(usable.id, usable.password_hash, newer))
                 if isinstance(answer, Committed):
                     usable = replace(usable, password_hash=newer)
         except Busy:
@@ -72,11 +78,11 @@ class Doors:
     async def note_failure(self, login: Login | None, action: str) -> None:
         """An audit row of a failed try. A name that nobody has is not kept: people type passwords into that field."""
         name, user_id = (login.username, login.id) if login is not None else ("unknown", "")
-        audit = Audit(services().now(), name, "user", action, "user", user_id, client_address(), "failed")
-        await services().ask_store(AppendAudit(audit))
+        audit = Audit(self._services.now(), name, "user", action, "user", user_id, self._client_address(), "failed")
+        await self._services.ask_store(AppendAudit(audit))
 
     def _take(self, throttle: Throttle, key: str) -> None:
-        wait = throttle.wait(key, services().now())
+        wait = throttle.wait(key, self._services.now())
         if wait:
             raise too_many("Too many tries. Wait a moment, then try again.", -(-wait // clock.SECOND))
 
