@@ -3,6 +3,7 @@
 A host that goes on doing wrong makes no flood of notes: past its budget they are left out.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from rmactors import ids
@@ -23,10 +24,11 @@ _TOO_MUCH: Final = (
 
 
 class Notes:
-    """Of one host. Each gives the note to write down, or None."""
+    """Of one host. Each gives the note to write down, or None. `new_id` makes the id of one."""
 
-    def __init__(self, host_id: str) -> None:
+    def __init__(self, host_id: str, new_id: Callable[[], str]) -> None:
         self._host_id = host_id
+        self._new_id = new_id
         self._budget = Bucket(*NOTES)
         self._told: set[str] = set()
 
@@ -49,7 +51,7 @@ class Notes:
     def _fresh(self, code: str, detail: str, at: int, now: float) -> NoteOnHost | None:
         if not self._budget.take(1, now):
             return None
-        return NoteOnHost(ids.new(), self._host_id, at, code, detail)
+        return NoteOnHost(self._new_id(), self._host_id, at, code, detail)
 
     def _once(self, code: str, what: str, detail: str, at: int) -> NoteOnHost | None:
         note_id = ids.derived(self._host_id, code, what)

@@ -1,12 +1,13 @@
 """What an operator is told on a host's page."""
 
+from rmactors import ids
 from rmactors.budgets import NOTES
 from rmactors.clock import DAY
 from rmactors.host_notes import NAMES_REMEMBERED, Notes
 
 
 def test_refused_reports_are_told_until_it_is_a_flood() -> None:
-    notes = Notes("host")
+    notes = Notes("host", ids.new)
     told = [notes.refused("bad_report", f"number {n}", 7, 0.0) for n in range(1_000)]
     assert [note is not None for note in told] == [True] * int(NOTES[1]) + [False] * (1_000 - int(NOTES[1]))
     first = told[0]
@@ -22,19 +23,19 @@ def test_refused_reports_are_told_until_it_is_a_flood() -> None:
 
 
 def test_too_much_is_told_once_a_day() -> None:
-    notes = Notes("host")
+    notes = Notes("host", ids.new)
     first = notes.too_much(DAY)
     assert first is not None
     assert first.code == "over_budget"
     assert notes.too_much(2 * DAY - 1) is None
     assert notes.too_much(2 * DAY) is not None
-    again = Notes("host").too_much(DAY)
+    again = Notes("host", ids.new).too_much(DAY)
     assert again is not None
     assert again.id == first.id, "told again after a restart, it is the same note"
 
 
 def test_a_schedule_that_nobody_knows_is_told_once_for_each_name_however_many_there_are() -> None:
-    notes = Notes("host")
+    notes = Notes("host", ids.new)
     assert notes.unknown_schedule("nightly", 1, 0.0) is not None
     assert notes.unknown_schedule("nightly", 2, 0.0) is None
     for number in range(NAMES_REMEMBERED):

@@ -15,7 +15,7 @@ from typing import TypeVar, assert_never
 
 import trio
 
-from rmactors import clock, logs, reports, wire
+from rmactors import clock, ids, logs, reports, wire
 from rmactors.budgets import PROGRESS, REPORTS, Bucket
 from rmactors.clock import SECOND
 from rmactors.errands import Errands
@@ -141,7 +141,7 @@ class _Host:
         self._links = Links()
         self._jobs = JobsUnderWay(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
         self._clock = HostsClock()
-        self._notes = Notes(facts.id)
+        self._notes = Notes(facts.id, ids.new)
         self._log = LogLines(facts.id, ports.to_store.put_aside, lambda: answers.answer(LinesWritten()), ports.count)
         self._progress = Bucket(*PROGRESS)
         self._sent_rev: int | None = None
