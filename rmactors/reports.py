@@ -27,6 +27,16 @@ def clock_offset(utc_now: datetime | None, at: int) -> float | None:
     return None if utc_now is None else round((clock.from_datetime(utc_now) - at) / clock.SECOND, 1)
 
 
+def _spool_trouble(frame: wire.Hello, at: int) -> tuple[str | None, int | None]:
+    """Why the host cannot keep its reports on disk, and since when by our clock: it says so by its own."""
+    if not frame.spool_problem:
+        return None, None
+    if frame.spool_problem_since is None or frame.utc_now is None:
+        return frame.spool_problem, at
+    lasted = clock.from_datetime(frame.utc_now) - clock.from_datetime(frame.spool_problem_since)
+    return frame.spool_problem, max(EARLIEST, at - max(0, lasted))
+
+
 def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
     """Of a plan, what is shown."""
     plans = [
@@ -37,6 +47,7 @@ def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
         host_id, at, frame.purpose == "report", frame.agent_version, frame.hostname, frame.os, frame.arch,
         frame.timezone, frame.restic.version if frame.restic else None, json.dumps(plans),
         clock_offset(frame.utc_now, at), frame.tzdata_version, frame.restic_problem, frame.restic is not UNSET,
+        *_spool_trouble(frame, at),
     )  # fmt: skip
 
 

@@ -71,7 +71,8 @@ class Hello(Frame, tag="hello", frozen=True):
     """First frame of a connection. `spooled` is how many unacked reports follow at once.
 
     `restic` None: there is none that can be used, and `restic_problem` may say why; left out: who says hello has not
-    looked. `tzdata_version` is that of the time zone data by which schedules run.
+    looked. `tzdata_version` is that of the time zone data by which schedules run. `spool_problem` is why reports cannot
+    be kept on disk there, and `spool_problem_since` the host's time from when on; without it they can.
     """
 
     protocol: ProtocolRange
@@ -87,6 +88,8 @@ class Hello(Frame, tag="hello", frozen=True):
     restic: ResticInfo | UnsetType | None = UNSET
     restic_problem: str | None = None
     tzdata_version: Name | None = None
+    spool_problem: str | None = None
+    spool_problem_since: Time | None = None
     plans: Annotated[list[Plan], Meta(extra={"most": 200})] = []
     running_jobs: Annotated[list[Id], Meta(extra={"most": 10_000})] = []
     spooled: Annotated[int, Meta(ge=0, extra={"fit": bounds.count})] = 0

@@ -6,7 +6,9 @@
     wrapped     that command's process;  `signals`, `inheritance` what is handed on to it
 
     state       files of the state dir, except the spool
-    spool       unacked reports, on disk; `outbox` is its face for tasks
+    spool       unacked reports, on disk; `outbox` is its face for tasks;  `spool_file` opens it
+    keeper      the spool, and memory for what a full disk does not take;  `disk_trouble` says why it does not
+    unwritten   what is in memory alone: delivered, and written again;  `pipes` what an `exec` hands over
     connection  one WebSocket, with deadlines;  `link` keeps one open
     schedules   pure: which slots are due;      `timetable` waits for them
     settings    agent.toml;                     `requests` what the server may ask of it

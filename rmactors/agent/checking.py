@@ -11,6 +11,7 @@ import trio
 from rmactors import __version__, ids, wire, zones
 from rmactors.agent import process, programs, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
+from rmactors.agent.disk_trouble import Cause, of_errno, probe
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.link import welcomed
 from rmactors.agent.masking import Mask
@@ -56,7 +57,10 @@ async def check(
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
     yield zone_data(zones.ours().data)
-    yield await _server(StateDir(state_dir), timings or Timings())
+    cause = await trio.to_thread.run_sync(_no_room_for_reports, StateDir(state_dir))
+    if cause is not None:
+        yield Finding(False, f"reports cannot be kept: {cause.words}; {cause.advice}")
+    yield await _server(StateDir(state_dir), cause, timings or Timings())
 
 
 def _of_file(file: Path, agent_file: AgentFile) -> Finding:
@@ -142,7 +146,13 @@ def _plan(name: str, plan: Plan, agent_file: AgentFile) -> Finding:
     return Finding(True, f"plan {name}: {', '.join(plan.sources)} → {plan.repository}")
 
 
-async def _server(state: StateDir, timings: Timings) -> Finding:
+def _no_room_for_reports(state: StateDir) -> Cause | None:
+    """Why nothing can be written into the state dir, where there is one. Leaves nothing there."""
+    number = probe(state.path) if state.path.exists() else 0
+    return of_errno(number, state.spool_file) if number else None
+
+
+async def _server(state: StateDir, cause: Cause | None, timings: Timings) -> Finding:
     try:
         credential = state.credential()
         async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
@@ -154,6 +164,7 @@ async def _server(state: StateDir, timings: Timings) -> Finding:
                     agent_version=__version__,
                     hostname=this_host.hostname(),
                     utc_now=wire.utc_now(),
+                    spool_problem=cause.words if cause is not None else None,
                 )
             )
             welcome = await welcomed(connection, timings)

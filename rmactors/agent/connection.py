@@ -61,6 +61,8 @@ class Timings:
     longest_pause: float = 60.0
     refused_pause: float = 300.0
     """After the server said that this credential or protocol will not do."""
+    mend: float = 10.0
+    """Between two tries to write into a spool that could not be written."""
 
 
 class BadServerUrl(ValueError):

@@ -4,6 +4,9 @@ agent nursery
 ├─ workshop    jobs, one at a time per repository
 ├─ timetable   schedules, also while the server is away  → workshop
 ├─ bell        a byte from `exec` or `enroll`            → outbox
+├─ handover    what an `exec` cannot write               → outbox
+├─ mender      a spool that cannot be written            → outbox, link
+├─ unwritten   the server: what is in memory alone
 ├─ zones       time zone data that was updated           → timetable, link
 ├─ restic      a restic that was installed or updated    → link
 ├─ orphans     jobs whose process was killed             → outbox
@@ -11,8 +14,6 @@ agent nursery
 """
 
 import logging
-import os
-import stat
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
@@ -20,13 +21,12 @@ from typing import Final
 import trio
 
 from rmactors import __version__, ids, wire, zones
-from rmactors.agent import this_host
+from rmactors.agent import introduction, pipes, this_host, unwritten
 from rmactors.agent.connection import Timings
 from rmactors.agent.link import Ears, Link
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.settings import AgentFile
-from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import StateDir
 from rmactors.agent.this_host import Restic
 from rmactors.agent.timetable import Timetable
@@ -48,11 +48,11 @@ async def run_agent(
 ) -> None:
     """Run the agent until cancelled; running jobs are then stopped and their ends kept in the spool.
 
-    Raises NotEnrolled, AlreadyRunning, StateError or SpoolError where it cannot even begin. `task_status` is told
-    once it runs (connected or not).
+    Raises NotEnrolled, AlreadyRunning or StateError where it cannot even begin; a state dir that is full or read-only
+    is no reason. `task_status` is told once it runs (connected or not).
     """
     state = StateDir(state_dir)
-    state.make()
+    state.reach()
     state.credential()
     with state.held():
         async with open_outbox(state) as outbox:
@@ -62,12 +62,16 @@ async def run_agent(
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
             instance_id = ids.new()
             restic_told: list[Restic] = []  # what the newest hello said, or the next one will
+            timings = timings or Timings()
+            announced = unwritten.Announced(timings.mend)
 
             async def look() -> None:
                 restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)]
 
             async def make_hello() -> wire.Hello:
                 (restic,) = restic_told
+                problem = outbox.problem
+                announced.said(problem is not None)
                 running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
                 spooled = await outbox.count()
                 return wire.Hello(
@@ -83,17 +87,22 @@ async def run_agent(
                     restic=wire.ResticInfo(restic.version) if restic.version else None,
                     restic_problem=restic.problem,
                     tzdata_version=zones.version() or None,
+                    spool_problem=problem.cause.words if problem is not None else None,
+                    spool_problem_since=problem.since if problem is not None else None,
                     plans=agent_file.wire_plans(),
                     running_jobs=running,
                     spooled=spooled,
                 )
+
+            async def reporters_hello() -> wire.Hello:
+                return await introduction.of_a_reporter(ids.new(), outbox, outbox.unwritten)
 
             async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
                 workshop.schedules = {schedule.id: schedule for schedule in told.schedules}
                 await timetable.hear(host_id, told)
 
             ears = Ears(schedules=hear_schedules, order=workshop.hear)
-            link = Link(state, outbox, feed, look, make_hello, ears, timings or Timings())
+            link = Link(state, outbox, feed, look, make_hello, ears, timings)
 
             def zones_changed() -> None:
                 timetable.look_again()
@@ -103,26 +112,30 @@ async def run_agent(
                 link.say_hello_again("restic is another than before")
 
             await outbox.report_orphans()
-            async with trio.open_nursery() as nursery:
-                await nursery.start(workshop.run, name="workshop")
-                await nursery.start(timetable.run, name="timetable")
-                nursery.start_soon(_listen_to_the_bell, state, outbox, name="bell")
-                nursery.start_soon(_look_for_orphans, outbox, name="orphans")
-                nursery.start_soon(watch_zones, zones_changed, name="zones")
-                nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
-                nursery.start_soon(link.run, name="link")
-                log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
-                task_status.started()
+            try:
+                async with trio.open_nursery() as nursery:
+                    await nursery.start(workshop.run, name="workshop")
+                    await nursery.start(timetable.run, name="timetable")
+                    nursery.start_soon(pipes.hear_the_bell, state, outbox, name="bell")
+                    nursery.start_soon(pipes.take_over, state, outbox, name="handover")
+                    mender = (outbox, announced, link.say_hello_again, timings.mend)
+                    nursery.start_soon(unwritten.mend, *mender, name="mender")
+                    nursery.start_soon(unwritten.deliver, state, outbox, reporters_hello, timings, name="unwritten")
+                    nursery.start_soon(_look_for_orphans, outbox, name="orphans")
+                    nursery.start_soon(watch_zones, zones_changed, name="zones")
+                    nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
+                    nursery.start_soon(link.run, name="link")
+                    log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
+                    task_status.started()
+            finally:
+                await unwritten.last_words(state, outbox, reporters_hello, timings)
 
 
 async def _look_for_orphans(outbox: Outbox) -> None:
     """An `exec` that was killed cannot tell so itself."""
     while True:
         await trio.sleep(ORPHANS_SECONDS)
-        try:
-            await outbox.report_orphans()
-        except SpoolError as error:
-            log.error("looking for orphaned jobs: %s", error)
+        await outbox.report_orphans()
 
 
 async def watch_zones(
@@ -145,30 +158,3 @@ async def watch_restic(
         found = await trio.to_thread.run_sync(this_host.look_at_restic, restic)
         if told and found != told[-1]:
             tell()
-
-
-async def _listen_to_the_bell(state: StateDir, outbox: Outbox) -> None:
-    """Look into the spool whenever somebody rings. Without a bell, the link's heartbeats make it look."""
-    try:
-        bell = _open_bell(state.bell_file)
-    except OSError as error:
-        log.warning("cannot listen on %s: %s", state.bell_file, error.strerror)
-        return
-    try:
-        while True:
-            await trio.lowlevel.wait_readable(bell)
-            os.read(bell, 4096)
-            outbox.look()
-    finally:
-        os.close(bell)
-
-
-def _open_bell(file: Path) -> int:
-    """The pipe, open for both ends so that it never ends."""
-    try:
-        os.mkfifo(file, 0o600)
-    except FileExistsError:
-        if not stat.S_ISFIFO(file.stat().st_mode):
-            file.unlink()
-            os.mkfifo(file, 0o600)
-    return os.open(file, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)

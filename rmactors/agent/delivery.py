@@ -11,7 +11,7 @@ import trio
 
 from rmactors import wire
 from rmactors.agent.connection import Connection
-from rmactors.agent.outbox import Outbox
+from rmactors.agent.outbox import Lane
 
 log = logging.getLogger(__name__)
 
@@ -20,11 +20,11 @@ WINDOW: Final = 64
 
 
 class Delivery:
-    """Sends what the outbox holds. `took` is told of acks by whoever reads the connection."""
+    """Sends what a lane of the outbox holds. `took` is told of acks by whoever reads the connection."""
 
-    def __init__(self, connection: Connection, outbox: Outbox, ack_seconds: float) -> None:
+    def __init__(self, connection: Connection, lane: Lane, ack_seconds: float) -> None:
         self._connection = connection
-        self._outbox = outbox
+        self._lane = lane
         self._ack_seconds = ack_seconds
         self._newest = 0
         self._sent: dict[int, float] = {}
@@ -39,21 +39,19 @@ class Delivery:
         self._woken.set()
 
     async def until_empty(self) -> None:
-        """Deliver, and return when nothing is left. Raises LinkDown, SpoolError."""
+        """Deliver, and return when nothing is left. Raises LinkDown."""
         await self._run(stop_when_empty=True)
 
     async def forever(self) -> None:
-        """Deliver what is there and what comes. Raises LinkDown, SpoolError."""
+        """Deliver what is there and what comes. Raises LinkDown."""
         await self._run(stop_when_empty=False)
 
     async def _run(self, *, stop_when_empty: bool) -> None:
         while True:
-            news, self._woken = self._outbox.news(), trio.Event()
+            news, self._woken = self._lane.news(), trio.Event()
             await self._forget_acked()
             self._rewind_when_overdue()
-            batch = (
-                await self._outbox.pending(self._newest, WINDOW - len(self._sent)) if len(self._sent) < WINDOW else []
-            )
+            batch = await self._lane.pending(self._newest, WINDOW - len(self._sent)) if len(self._sent) < WINDOW else []
             for report in batch:
                 if report.ends is not None:  # before it: once its ack is here, the log has arrived as well
                     await self._send_log(report.ends)
@@ -67,21 +65,21 @@ class Delivery:
             await self._wait(news)
 
     async def _send_log(self, job_id: str) -> None:
-        for frame in await self._outbox.log_of(job_id):
+        for frame in await self._lane.log_of(job_id):
             await self._connection.send(frame)
 
     async def _sent_loose_logs(self) -> bool:
         """Logs that came into the spool as the end of their job had left it already."""
-        loose = await self._outbox.loose_logs()
+        loose = await self._lane.loose_logs()
         for job_id in loose:
             await self._send_log(job_id)
-            await self._outbox.drop_logs(job_id)
+            await self._lane.drop_logs(job_id)
         return bool(loose)
 
     async def _forget_acked(self) -> None:
         if self._acked:
             acked, self._acked = self._acked, set()
-            await self._outbox.ack(acked)
+            await self._lane.ack(acked)
             for seq in acked:
                 self._sent.pop(seq, None)
 

@@ -17,7 +17,7 @@ from rmactors import wire
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
 from rmactors.agent.delivery import Delivery
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.outbox import Outbox
+from rmactors.agent.outbox import Lane, Outbox
 from rmactors.agent.pauses import Pauses
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import Credential, StateDir, StateError
@@ -194,17 +194,17 @@ async def welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
 
 
 async def report_once(
-    state: StateDir, outbox: Outbox, hello: wire.Hello, timings: Timings, tell: Callable[[wire.Welcome], None]
+    state: StateDir, lane: Lane, hello: wire.Hello, timings: Timings, tell: Callable[[wire.Welcome], None]
 ) -> None:
-    """Deliver what is in the outbox over a connection of its own (`purpose: report`), and leave.
+    """Deliver what is in one lane of an outbox over a connection of its own (`purpose: report`), and leave.
 
-    `tell` is told what the server's welcome says. Raises LinkDown, SpoolError, StateError.
+    `tell` is told what the server's welcome says. Raises LinkDown, StateError.
     """
     credential = state.credential()
     async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
         await connection.send(hello)
         tell(await welcomed(connection, timings))
-        delivery = Delivery(connection, outbox, timings.ack)
+        delivery = Delivery(connection, lane, timings.ack)
         async with trio.open_nursery() as nursery:
 
             async def read() -> None:

@@ -7,13 +7,14 @@ import logging
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import trio
 
 from rmactors import wire
 from rmactors.agent import this_host
-from rmactors.agent.spool import Mark, Spool, Spooled
+from rmactors.agent.keeper import Keeper, Problem
+from rmactors.agent.spool import Mark, Spooled
 from rmactors.agent.state import StateDir
 
 log = logging.getLogger(__name__)
@@ -21,85 +22,78 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class Outbox:
-    """Reports on their way out. Every method raises SpoolError where the disk fails."""
+class Source(Protocol):
+    """Reports under numbers of one spool, and the logs that go before their ends. Blocking."""
 
-    def __init__(self, spool: Spool) -> None:
-        self._spool = spool
+    @property
+    def spool_id(self) -> str: ...
+    def pending(self, after: int, most: int) -> list[Spooled]: ...
+    def count(self) -> int: ...
+    def holds(self, job_id: str) -> bool: ...
+    def ack(self, seqs: Sequence[int]) -> None: ...
+    def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None: ...
+    def log_of(self, job_id: str) -> list[str]: ...
+    def loose_logs(self) -> list[str]: ...
+    def drop_logs(self, job_id: str | None = None) -> None: ...
+
+
+class Calls:
+    """Calls that block, in a thread, one at a time. `after` runs behind each of them, whoever asked is cancelled or
+    not."""
+
+    def __init__(self, after: Callable[[], None]) -> None:
         self._limiter = trio.CapacityLimiter(1)
+        self._after = after
+
+    async def __call__(self, call: Callable[[], T]) -> T:
+        try:
+            return await trio.to_thread.run_sync(call, limiter=self._limiter)
+        finally:
+            self._after()
+
+
+class Lane:
+    """Reports on their way out, under the numbers of one spool: what one connection delivers."""
+
+    def __init__(self, source: Source, calls: Calls) -> None:
+        self._source = source
+        self._calls = calls
         self._news = trio.Event()
-        self._owner = this_host.process_identity()
-        self.spool_id = spool.spool_id
 
-    async def add(self, report: wire.Report, mark: Mark | None = None) -> int:
-        """On disk when this returns, even if the task that asked is cancelled meanwhile. Returns its `seq`.
-
-        This process answers for the end of a job whose start it adds.
-        """
-        with trio.CancelScope(shield=True):
-            seq = await self._in_thread(lambda: self._spool.add(report, mark, self._owner))
-        self.look()
-        return seq
+    @property
+    def spool_id(self) -> str:
+        return self._source.spool_id
 
     async def pending(self, after: int, most: int) -> list[Spooled]:
-        return await self._in_thread(lambda: self._spool.pending(after, most))
+        return await self._calls(lambda: self._source.pending(after, most))
 
     async def count(self) -> int:
-        return await self._in_thread(self._spool.count)
+        return await self._calls(self._source.count)
 
     async def holds(self, job_id: str) -> bool:
         """Whether something about that job is still to be delivered."""
-        return await self._in_thread(lambda: self._spool.holds(job_id))
+        return await self._calls(lambda: self._source.holds(job_id))
 
     async def ack(self, seqs: Iterable[int]) -> None:
         gone = list(seqs)
-        await self._in_thread(lambda: self._spool.ack(gone))
+        await self._calls(lambda: self._source.ack(gone))
 
     async def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
-        """What a job wrote, to travel with its end. Dropped where the disk has little room: reports come first."""
-        await self._in_thread(lambda: self._spool.keep_log(job_id, frames))
+        """What a job wrote, to travel with its end. Raises SpoolError where the disk has little room: reports come
+        first."""
+        await self._calls(lambda: self._source.keep_log(job_id, frames))
 
     async def log_of(self, job_id: str) -> list[str]:
         """The frames of a kept log, as JSON text."""
-        return await self._in_thread(lambda: self._spool.log_of(job_id))
+        return await self._calls(lambda: self._source.log_of(job_id))
 
     async def loose_logs(self) -> list[str]:
         """Jobs whose log is here still, and whose end is not."""
-        return await self._in_thread(self._spool.loose_logs)
+        return await self._calls(self._source.loose_logs)
 
     async def drop_logs(self, job_id: str | None = None) -> None:
         """The log of that job, or every log."""
-        await self._in_thread(lambda: self._spool.drop_logs(job_id))
-
-    async def running(self) -> list[str]:
-        """Jobs of this host that have begun, and whose process will tell their end: this one's and every `exec`'s."""
-        unfinished = await self._in_thread(self._spool.unfinished)
-        return [job.started.job_id for job in unfinished if this_host.is_running(job.owner)]
-
-    async def report_orphans(self) -> None:
-        """Tell the end of jobs whose process was killed, or went down with the machine: nobody else will."""
-        for job in await self._in_thread(self._spool.unfinished):
-            if not this_host.is_running(job.owner):
-                report = lost(job.started)
-                if await self._in_thread(partial(self._spool.add_lost, report)):
-                    log.warning("%s job %s: %s", report.kind, report.job_id, report.error)
-                    self.look()
-
-    async def knows(self, job_id: str) -> bool:
-        return await self._in_thread(lambda: self._spool.knows(job_id))
-
-    async def marks(self) -> dict[str, Mark]:
-        return await self._in_thread(self._spool.marks)
-
-    async def set_marks(self, marks: Iterable[Mark], forget: Iterable[str] = ()) -> None:
-        kept, gone = list(marks), list(forget)
-        await self._in_thread(lambda: self._spool.set_marks(kept, gone))
-
-    async def number(self, name: str) -> int:
-        return await self._in_thread(lambda: self._spool.number(name))
-
-    async def count_on(self, name: str) -> None:
-        await self._in_thread(lambda: self._spool.count_on(name))
+        await self._calls(lambda: self._source.drop_logs(job_id))
 
     def look(self) -> None:
         """Something may be new in the spool."""
@@ -110,8 +104,91 @@ class Outbox:
         """Set at the next `look`. Take it before looking, wait after: then nothing is missed."""
         return self._news
 
-    async def _in_thread(self, call: Callable[[], T]) -> T:
-        return await trio.to_thread.run_sync(call, limiter=self._limiter)
+
+class Outbox(Lane):
+    """What is in the spool file; and `unwritten`, what is in memory because the file cannot be written.
+
+    A full disk makes nothing fail here, but where a method says so: then there is a `problem`.
+    """
+
+    def __init__(self, keeper: Keeper) -> None:
+        super().__init__(keeper, Calls(self._see))
+        self._keeper = keeper
+        self._owner = this_host.process_identity()
+        self._seen = keeper.problem
+        self._turned = trio.Event()
+        self.unwritten = Lane(keeper.memory, self._calls)
+
+    @property
+    def problem(self) -> Problem | None:
+        """Why the spool cannot be written; None where it can."""
+        return self._keeper.problem
+
+    def turned(self) -> trio.Event:
+        """Set when there is a `problem`, or none any more. Take it before looking, wait after."""
+        return self._turned
+
+    async def add(self, report: wire.Report, mark: Mark | None = None, owner: str | None = None) -> bool:
+        """On disk when this returns, even if the task that asked is cancelled meanwhile; else it is `unwritten`, and
+        False is returned.
+
+        This process answers for the end of a job whose start it adds, unless another one is named as its `owner`.
+        """
+        with trio.CancelScope(shield=True):
+            written = await self._calls(lambda: self._keeper.add(report, mark, owner or self._owner))
+        (self if written else self.unwritten).look()
+        return written
+
+    async def mend(self) -> bool:
+        """Try to write what is unwritten. Whether all is on disk now."""
+        with trio.CancelScope(shield=True):
+            mended = await self._calls(self._keeper.mend)
+        if mended:
+            self.look()
+        return mended
+
+    async def running(self) -> list[str]:
+        """Jobs of this host that have begun, and whose process will tell their end: this one's and every `exec`'s. Also
+        those whose end is told by another connection than the one that delivers the file."""
+        unfinished = await self._calls(self._keeper.unfinished)
+        ended = [report.ends for report in await self.unwritten.pending(0, 1_000) if report.ends is not None]
+        return [job.started.job_id for job in unfinished if this_host.is_running(job.owner)] + ended
+
+    async def report_orphans(self) -> None:
+        """Tell the end of jobs whose process was killed, or went down with the machine: nobody else will."""
+        for job in await self._calls(self._keeper.unfinished):
+            if not this_host.is_running(job.owner):
+                report = lost(job.started)
+                if await self._calls(partial(self._keeper.add_lost, report)):
+                    log.warning("%s job %s: %s", report.kind, report.job_id, report.error)
+                    self.look()
+                    self.unwritten.look()
+
+    async def knows(self, job_id: str) -> bool:
+        """Whether this host has taken on that job, in this life or, as far as that can be read, an earlier one."""
+        return await self._calls(lambda: self._keeper.knows(job_id))
+
+    async def marks(self) -> dict[str, Mark]:
+        return await self._calls(self._keeper.marks)
+
+    async def set_marks(self, marks: Iterable[Mark], forget: Iterable[str] = ()) -> None:
+        """Raises SpoolError."""
+        kept, gone = list(marks), list(forget)
+        await self._calls(lambda: self._keeper.set_marks(kept, gone))
+
+    async def number(self, name: str) -> int:
+        """Raises SpoolError."""
+        return await self._calls(lambda: self._keeper.number(name))
+
+    async def count_on(self, name: str) -> None:
+        """Raises SpoolError."""
+        await self._calls(lambda: self._keeper.count_on(name))
+
+    def _see(self) -> None:
+        if (self._seen is None) != (self._keeper.problem is None):
+            self._turned.set()
+            self._turned = trio.Event()
+        self._seen = self._keeper.problem
 
 
 def lost(started: wire.JobStarted) -> wire.JobFinished:
@@ -133,10 +210,10 @@ def lost(started: wire.JobStarted) -> wire.JobFinished:
 
 @asynccontextmanager
 async def open_outbox(state: StateDir) -> AsyncIterator[Outbox]:
-    """The outbox of a state dir. Raises SpoolError, StateError."""
-    state.make()
-    spool = await trio.to_thread.run_sync(Spool, state.spool_file)
+    """The outbox of a state dir, also where that cannot be written. Raises StateError where there is none."""
+    state.reach()
+    keeper = await trio.to_thread.run_sync(Keeper, state.spool_file)
     try:
-        yield Outbox(spool)
+        yield Outbox(keeper)
     finally:
-        spool.close()
+        keeper.close()

@@ -16,7 +16,9 @@ from typing import Final
 
 import msgspec
 
-from rmactors import clock, ids, wire
+from rmactors import ids, wire
+from rmactors.agent import spool_file
+from rmactors.agent.disk_trouble import Cause, cause_of
 
 log = logging.getLogger(__name__)
 
@@ -27,32 +29,17 @@ MOST_LOG_BYTES: Final = 8 << 20
 """Of all logs together; beyond it the oldest job's goes."""
 LEAST_ROOM_BYTES: Final = 16 << 20
 """Free space below which no log is kept: what there is, is for reports."""
-_BUSY_SECONDS: Final = 15.0
-
-_TABLES: Final = """
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reports (
-  seq INTEGER PRIMARY KEY AUTOINCREMENT,
-  job_id TEXT NOT NULL,
-  event TEXT NOT NULL CHECK (event IN ('job_started', 'job_finished')),
-  frame TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS reports_by_job ON reports (job_id, event);
-CREATE TABLE IF NOT EXISTS jobs (n INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS unfinished (
-  job_id TEXT PRIMARY KEY, owner TEXT NOT NULL, started TEXT NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS marks (
-  schedule_id TEXT PRIMARY KEY, definition TEXT NOT NULL, slot INTEGER NOT NULL
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS logs (n INTEGER PRIMARY KEY AUTOINCREMENT, job_id TEXT NOT NULL, frame TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS logs_by_job ON logs (job_id);
-CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
-"""
 
 
 class SpoolError(Exception):
-    """The spool cannot be read or written: disk full, locked for long, no rights. The message says what."""
+    """The spool cannot be read or written: disk full, locked for long, no rights. The message says what.
+
+    `cause` says why, and what helps; None where only a log is not kept.
+    """
+
+    def __init__(self, message: str, cause: Cause | None = None) -> None:
+        super().__init__(message)
+        self.cause = cause
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +71,26 @@ class Mark:
 class Spool:
     """One open spool. Not for use by two threads at once. Every method raises SpoolError where the disk fails."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, opened: sqlite3.Connection | None = None) -> None:
+        """On disk, unless it was `opened` elsewhere."""
         self.file = file
         with self._trouble():
-            try:
-                self._db = _open(file)
-            except sqlite3.DatabaseError as error:
-                if isinstance(error, sqlite3.OperationalError):
-                    raise
-                aside = file.with_name(f"{file.name}.broken-{clock.now()}")
-                log.error("%s is damaged (%s): moved to %s, starting a new one", file, error, aside)
-                os.replace(file, aside)
-                for rest in ("-wal", "-shm"):
-                    file.with_name(file.name + rest).unlink(missing_ok=True)
-                self._db = _open(file)
+            self._db = spool_file.open_or_begin_anew(file) if opened is None else opened
+            self._in_memory = opened is not None
             self.spool_id = self._make_id()
+
+    @classmethod
+    def in_memory(cls) -> "Spool":
+        """An empty one that lasts as long as this process does, under an id of its own."""
+        return cls(Path(":memory:"), spool_file.open_in_memory())
+
+    @classmethod
+    def copy_of(cls, file: Path) -> "Spool":
+        """In memory, what is in a file that can be read and not be written. Its numbers are the file's: add nothing."""
+        try:
+            return cls(file, spool_file.copy_into_memory(file))
+        except (sqlite3.Error, OSError) as error:
+            raise SpoolError(f"cannot read {file}: {error}", cause_of(error, file)) from error
 
     def close(self) -> None:
         self._db.close()
@@ -138,6 +130,15 @@ class Spool:
         decoded = [(owner, wire.decode_from_agent(started)) for owner, started in rows]
         return [Unfinished(owner, started) for owner, started in decoded if isinstance(started, wire.JobStarted)]
 
+    def set_unfinished(self, jobs: Iterable[Unfinished], forget: Iterable[str] = ()) -> None:
+        """These began, and have not ended; of those to forget, the end is known elsewhere."""
+        with self._transaction():
+            self._db.executemany(
+                "INSERT INTO unfinished (job_id, owner, started) VALUES (?, ?, ?) ON CONFLICT (job_id) DO NOTHING",
+                [(job.started.job_id, job.owner, wire.encode(job.started)) for job in jobs],
+            )
+            self._db.executemany("DELETE FROM unfinished WHERE job_id = ?", [(gone,) for gone in forget])
+
     def _insert(self, report: wire.Report) -> int:
         row = self._db.execute(
             "INSERT INTO reports (job_id, event, frame) VALUES (?, ?, '')",
@@ -159,6 +160,11 @@ class Spool:
                 (after, most),
             ).fetchall()
         return [Spooled(*row) for row in rows]
+
+    def seqs(self) -> set[int]:
+        """The numbers of all unacked reports."""
+        with self._trouble():
+            return {seq for (seq,) in self._db.execute("SELECT seq FROM reports")}
 
     def count(self) -> int:
         with self._trouble():
@@ -189,10 +195,11 @@ class Spool:
         """Where there is room for it, beside the report of the job's end, which is added after it."""
         if not frames:
             return
-        with self._trouble():
-            found = os.statvfs(self.file)
-        if found.f_bavail * found.f_frsize < LEAST_ROOM_BYTES:
-            raise SpoolError(f"there is little room left beside {self.file}")
+        if not self._in_memory:
+            with self._trouble():
+                found = os.statvfs(self.file)
+            if found.f_bavail * found.f_frsize < LEAST_ROOM_BYTES:
+                raise SpoolError(f"there is little room left beside {self.file}")
         with self._transaction():
             self._db.execute("DELETE FROM logs WHERE job_id = ?", (job_id,))
             self._db.executemany(
@@ -258,6 +265,10 @@ class Spool:
                 (name,),
             )
 
+    def prove(self) -> None:
+        """Write something, to see whether that can be done."""
+        self.count_on("proved")
+
     def _make_id(self) -> str:
         with self._transaction():
             self._db.execute(
@@ -309,20 +320,5 @@ class Spool:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            raise SpoolError(f"cannot use {self.file}: {error}") from error
-
-
-def _open(file: Path) -> sqlite3.Connection:
-    os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # SQLite's own default is 0644
-    db = sqlite3.connect(file, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    try:
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA cache_size=-256")
-        # executescript would commit a transaction that another process waits for half-way: one by one instead
-        for statement in filter(str.strip, _TABLES.split(";")):
-            db.execute(statement)
-    except BaseException:
-        db.close()
-        raise
-    return db
+            cause = cause_of(error, self.file)
+            raise SpoolError(f"cannot use {self.file}: {cause.words}", cause) from error

@@ -17,8 +17,10 @@ import msgspec
 import trio
 
 from rmactors import locks, wire
+from rmactors.agent.disk_trouble import of_errno, probe
 
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
+_DISK_TAKES_NOTHING: Final = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _FIRST_TURN_PAUSE: Final = 0.05
 _LONGEST_TURN_PAUSE: Final = 0.4
 """Seconds between looks whether it is one's turn: hundreds may wait, and each look costs next to nothing."""
@@ -88,13 +90,26 @@ class StateDir:
         """A named pipe: a byte written into it makes the running agent look into the spool."""
         return self.path / "bell"
 
+    @property
+    def handover_file(self) -> Path:
+        """A named pipe into the memory of the running agent, for what an `exec` cannot write into the spool."""
+        return self.path / "handover"
+
     def make(self) -> None:
-        """Make the directory, for its owner alone."""
+        """Make the directory, for its owner alone, where something is to be written into it now."""
+        self.reach()
+        if (number := probe(self.path)) != 0:
+            cause = of_errno(number, self.path / "credential.json")
+            raise StateError(f"cannot write into the state dir {self.path}: {cause.words}; {cause.advice}")
+
+    def reach(self) -> None:
+        """Make the directory where there is none. One that is there may be full or read-only."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
-            raise StateError(f"cannot use the state dir {self.path}: {error.strerror}") from None
-        if not os.access(self.path, os.R_OK | os.W_OK | os.X_OK):
+            cause = of_errno(error.errno or 0, self.path)
+            raise StateError(f"cannot make the state dir {self.path}: {cause.words}; {cause.advice}") from None
+        if not os.access(self.path, os.R_OK | os.X_OK):
             raise StateError(
                 f"cannot use the state dir {self.path}: it belongs to another user; "
                 "run this as its owner, or set RM_AGENT_STATE_DIR"
@@ -157,8 +172,8 @@ class StateDir:
         what was to be delivered.
         """
         try:
-            handle = self._open_lock("deliver.lock")
-        except StateError:  # on a full disk say; what is in the spool is worth more than the turn
+            handle = os.open(self.path / "deliver.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # on a full disk say; what is in the spool is worth more than the turn
             yield True
             return
         try:
@@ -186,14 +201,23 @@ class StateDir:
             os.close(bell)
 
     def _open_lock(self, name: str) -> int:
+        """The file of that name, to be locked; where it cannot be made on a full or read-only disk, the directory: a
+        lock needs nothing written."""
         try:
             return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise StateError(f"cannot open {self.path / name}: {error.strerror}") from None
+            trouble = error
+        places = [self.path / name, self.path] if trouble.errno in _DISK_TAKES_NOTHING else []
+        for place in places:
+            try:
+                return os.open(place, os.O_RDONLY | os.O_CLOEXEC)
+            except OSError as error:
+                trouble = error
+        raise StateError(f"cannot open {self.path / name}: {trouble.strerror}")
 
     def _write(self, name: str, content: bytes) -> None:
         """The file is the old one or the new one, whatever happens, and the new one once this returns."""
-        self.make()
+        self.reach()
         temporary = None
         try:
             handle, temporary = tempfile.mkstemp(prefix=f".{name}.", dir=self.path)  # 0600
@@ -209,7 +233,8 @@ class StateDir:
             finally:
                 os.close(directory)
         except OSError as error:
-            raise StateError(f"cannot write {self.path / name}: {error.strerror}") from None
+            words = of_errno(error.errno or 0, self.path / name).words
+            raise StateError(f"cannot write {self.path / name}: {words}") from None
         finally:
             if temporary is not None:
                 Path(temporary).unlink(missing_ok=True)

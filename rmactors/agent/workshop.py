@@ -24,7 +24,7 @@ from rmactors.agent.restic_job import STOPPED, ResticJob
 from rmactors.agent.restic_steps import Outcome
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
-from rmactors.agent.spool import Mark, SpoolError
+from rmactors.agent.spool import Mark
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapping import as_shells_say, stats_of
 from rmactors.logs import fields
@@ -36,9 +36,8 @@ log = logging.getLogger(__name__)
 DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
 MOST_JOBS: Final = 1_000
 """Taken on at a time: beyond it the server is to order again, which it does whenever the agent comes back."""
-_DISK_PAUSE: Final = 10.0
 _LAST_WORDS_SECONDS: Final = 60.0
-"""How long an end is tried to be written where the disk is full and the agent may be about to stop."""
+"""How long an end is tried to be written where the disk is slow and the agent may be about to stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ class Workshop:
                 return
             now = wire.utc_now()
             verdict = Verdict("skipped", "skipped", "the run before has not ended")
-            assert self._nursery is not None  # not waited for: the disk may be full, other schedules are not to wait
+            assert self._nursery is not None  # not waited for: the disk may be slow, other schedules are not to wait
             self._nursery.start_soon(self._report_end, request, None, now, Outcome(verdict, None, {}), 0.0)
             return
         self._start(request)
@@ -196,11 +195,7 @@ class Workshop:
             seq=0, job_id=request.job_id, kind=request.kind, plan=work.plan_name, schedule_id=request.schedule_id,
             scheduled_for=_time(request.slot), started_at=started_at,
         )  # fmt: skip
-        try:
-            await self._outbox.add(report, request.mark)
-        except SpoolError as error:
-            # A backup is worth more than its report.
-            log.error("a job begins unreported: %s", error, extra=_said("job.unreported", request))
+        await self._outbox.add(report, request.mark)
 
     async def _report_end(
         self, request: Request, plan: str | None, started_at: datetime, outcome: Outcome, seconds: float
@@ -218,13 +213,7 @@ class Workshop:
         mark = request.mark
         if mark is not None and request.counts_from_end:
             mark = replace(mark, slot=clock.now())
-        while True:
-            try:
-                await self._outbox.add(report, mark)
-                return
-            except SpoolError as error:
-                log.error("the end of a job cannot be written yet: %s", error, extra=_said("job.unreported", request))
-            await trio.sleep(_DISK_PAUSE)
+        await self._outbox.add(report, mark)
 
 
 def _said(event: str, request: Request, **values: object) -> dict[str, Any]:

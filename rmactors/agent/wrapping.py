@@ -17,13 +17,13 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from rmactors import __version__, ids, wire, zones
-from rmactors.agent import started_by, this_host
+from rmactors import ids, wire
+from rmactors.agent import introduction, pipes, started_by, this_host
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.inheritance import Inheritance
 from rmactors.agent.link import report_once
 from rmactors.agent.masking import masked
-from rmactors.agent.outbox import Outbox, open_outbox
+from rmactors.agent.outbox import Lane, Outbox, open_outbox
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
@@ -36,6 +36,7 @@ MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
 """Bytes."""
 LONGEST_TEXT: Final = 200
 """Characters of a text in the stats."""
+_MOST_HANDED: Final = 1_000
 _SHORT_SECONDS: Final = 2.0
 """A command that is over sooner gets one connection for its start and its end."""
 
@@ -99,7 +100,10 @@ async def run_exec(
 
 
 class _Reporter:
-    """The start and the end of one job, into the spool and, where no agent runs, to the server."""
+    """The start and the end of one job, into the spool and, where no agent runs, to the server.
+
+    What cannot be written into the spool goes to the memory of a running agent, or to the server from here.
+    """
 
     def __init__(
         self,
@@ -128,6 +132,9 @@ class _Reporter:
         self._asking = trio.CancelScope(deadline=trio.current_time() + seconds)
         self._delivering = trio.CancelScope()
         self._enrolled = True
+        self._told: Sequence[wire.ScheduleInfo] = ()
+        self._why_untold = ""
+        self._trouble: Exception | None = None
         self._warnings: list[str] = []
         self._unknown_schedule: str | None = None
 
@@ -135,9 +142,10 @@ class _Reporter:
         """Put the start into the spool, and deliver it while the command runs, where no agent does."""
         try:
             try:
-                self._state.make()
+                self._state.reach()
                 self._outbox = await stack.enter_async_context(open_outbox(self._state))
-                await self._outbox.report_orphans()
+                if self._outbox.problem is None or not self._agent_runs():
+                    await self._outbox.report_orphans()
                 self._enrolled = self._is_enrolled()
                 await self._resolve_schedule()
                 await self._outbox.add(
@@ -148,13 +156,13 @@ class _Reporter:
                 )  # fmt: skip
             finally:
                 self._begun.set()
-            if self._agent_delivers():
+            if await self._agent_delivers():
                 return
             await trio.sleep(_SHORT_SECONDS)
             with trio.move_on_after(self._seconds):
                 await self._deliver()
         except Exception as error:
-            self._excuse(error)
+            self._trouble = error  # it matters where the end is not told either
 
     async def end(self, code: int, verdict: Verdict, wrapped: Wrapped) -> None:
         """Put the end into the spool and see to its delivery."""
@@ -163,6 +171,7 @@ class _Reporter:
         self._asking.deadline = min(self._asking.deadline, self._delivering.deadline)
         await self._begun.wait()
         if self._outbox is None:
+            self._excuse(self._trouble)
             return
         stats = self._stats(wrapped.heard.digest.summary or {}, verdict.warning)
         report = wire.JobFinished(
@@ -172,18 +181,16 @@ class _Reporter:
             stats=stats_of(stats, trio.current_time() - self._started),
         )  # fmt: skip
         try:
-            await self._keep_log(list(wrapped.lines.frames(self._job_id)))
-            try:
-                await self._outbox.add(report)
-            except SpoolError:
-                await self._outbox.drop_logs()  # to make room
-                await self._outbox.add(report)
-            if self._agent_delivers():
+            written = await self._keep(report, list(wrapped.lines.frames(self._job_id)))
+            if await self._agent_delivers():
                 return
             with self._delivering:
                 await self._deliver()
         except Exception as error:
             self._excuse(error)
+            return
+        if not written and await self._outbox.unwritten.holds(self._job_id):
+            self._excuse(None)
 
     def hurry(self) -> None:
         """Somebody wants this process to end: what is not delivered stays in the spool for the next who tries."""
@@ -198,83 +205,116 @@ class _Reporter:
             stats["warning"] = "; ".join(warnings)[:LONGEST_TEXT]
         return stats
 
-    async def _keep_log(self, frames: Sequence[wire.JobLog]) -> None:
-        """The report is worth more than the log, and does not wait for it."""
+    async def _keep(self, report: wire.JobFinished, frames: Sequence[wire.JobLog]) -> bool:
+        """The end and its log, in the spool or in memory: whether it is on disk. The report is worth more than the log,
+        and does not wait for it."""
         assert self._outbox is not None
+        unkept = None
         try:
             await self._outbox.keep_log(self._job_id, frames)
         except SpoolError as error:
-            self._say(f"the output is not kept for the server: {error}")
+            unkept = error
+        written = await self._outbox.add(report)
+        if unkept is not None and written:
+            self._say(f"the output is not kept for the server: {unkept}")
+        elif unkept is not None:
+            await self._outbox.unwritten.keep_log(self._job_id, frames)
+        return written
 
-    def _excuse(self, error: Exception) -> None:
+    def _excuse(self, error: Exception | None) -> None:
         """Nothing about reporting may touch the command, a bug of ours included: it is said, and that is all."""
-        expected = isinstance(error, StateError | SpoolError)
-        self._say(f"this run is not reported: {error if expected else repr(error)}")
+        problem = self._outbox.problem if self._outbox is not None else None
+        if error is not None and not isinstance(error, StateError | SpoolError):
+            self._say(f"this run is not reported: {error!r}")
+        elif problem is None:
+            self._say(f"this run is not reported: {error}")
+        else:
+            why = error or self._why_untold or "the server does not answer in time"
+            self._say(
+                f"this run is not reported: it cannot be kept, {problem.cause.words}; nor be sent, {why}."
+                f" What helps: {problem.cause.advice}"
+            )
 
     def _is_enrolled(self) -> bool:
+        assert self._outbox is not None
         try:
             self._state.credential()
         except NotEnrolled as error:
-            self._say(f"{error}; the outcome is kept in {self._state.path} until then")
+            self._why_untold = str(error)
+            if self._outbox.problem is None:
+                self._say(f"{error}; the outcome is kept in {self._state.path} until then")
             return False
         return True
 
-    def _agent_delivers(self) -> bool:
-        if self._state.agent_runs():
+    def _agent_runs(self) -> bool:
+        try:
+            return self._state.agent_runs()
+        except StateError:
+            return False
+
+    async def _agent_delivers(self) -> bool:
+        """Whether the running agent sees to everything: to what is in the spool, and to what it is handed over here."""
+        try:
+            if not self._state.agent_runs():
+                return False
             self._state.ring()
-            return True
-        return False
+        except StateError:
+            return False  # nobody could
+        assert self._outbox is not None
+        lane = self._outbox.unwritten
+        for report in await lane.pending(0, _MOST_HANDED):
+            if not pipes.hand_over(self._state, report.frame, this_host.process_identity()):
+                return False
+            await lane.ack([report.seq])
+        return True
 
     async def _deliver(self) -> None:
         """Try once; what cannot be delivered now stays in the spool for the next who tries.
 
         Of runs that end together one delivers at a time, and for all: each would send the reports of all the others,
-        and be one connection more of this host, which may have few.
+        and be one connection more of this host, which may have few. What is in memory is this run's own.
         """
         if not self._enrolled or self._outbox is None:
             return
+        if await self._outbox.unwritten.count() and not await self._delivers(self._outbox.unwritten):
+            return  # the spool's would fare no better
+        if self._agent_runs():
+            return
         async with self._state.turn(self._seconds / 2, self._is_delivered) as is_due:
-            if not is_due:
-                return
-            try:
-                await report_once(self._state, self._outbox, await self._hello(), self._timings, self._keep)
-            except LinkDown:
-                return
+            if is_due:
+                await self._delivers(self._outbox)
+
+    async def _delivers(self, lane: Lane) -> bool:
+        try:
+            await report_once(self._state, lane, await self._hello(lane), self._timings, self._hear)
+        except LinkDown as down:
+            self._why_untold = down.reason
+            return False
+        return True
 
     async def _is_delivered(self) -> bool:
         """Whether somebody else has taken along what this run has to tell."""
         assert self._outbox is not None
+        if self._outbox.problem is not None:
+            return not await self._outbox.count()
         return not await self._outbox.holds(self._job_id)
 
-    async def _hello(self) -> wire.Hello:
+    async def _hello(self, lane: Lane) -> wire.Hello:
         assert self._outbox is not None
-        return wire.Hello(
-            protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
-            instance_id=self._instance_id,
-            purpose="report",
-            spool_id=self._outbox.spool_id,
-            agent_version=__version__,
-            hostname=this_host.hostname(),
-            os=this_host.os_name(),
-            arch=this_host.arch(),
-            timezone=this_host.timezone(),
-            utc_now=wire.utc_now(),
-            tzdata_version=zones.version() or None,
-            running_jobs=await self._outbox.running(),
-            spooled=await self._outbox.count(),
-        )
+        return await introduction.of_a_reporter(self._instance_id, self._outbox, lane)
 
     async def _resolve_schedule(self) -> None:
         if self._schedule is None:
             return
         self._schedule_id = self._look_up()
         asked = ""
-        if self._schedule_id is None and self._enrolled and not self._state.agent_runs():
+        if self._schedule_id is None and self._enrolled and not self._agent_runs():
             asked = ", and the server could not be asked"
             with self._asking:
                 try:
                     assert self._outbox is not None
-                    await report_once(self._state, self._outbox, await self._hello(), self._timings, self._keep)
+                    hello = await self._hello(self._outbox)
+                    await report_once(self._state, self._outbox, hello, self._timings, self._hear)
                     asked = ""
                 except LinkDown as down:
                     asked = f", and the server could not be asked: {down.reason}"
@@ -287,14 +327,20 @@ class _Reporter:
                 self._unknown_schedule = name
 
     def _look_up(self) -> str | None:
-        for info in self._state.schedules().schedules:
+        for info in [*self._told, *self._state.schedules().schedules]:
             if self._schedule in (info.name, info.id):
                 return info.id
         return None
 
-    def _keep(self, welcome: wire.Welcome) -> None:
-        if not self._state.agent_runs():  # a running agent keeps them itself
-            self._state.save_schedules(KeptSchedules(welcome.host_id, welcome.schedules_rev, tuple(welcome.schedules)))
+    def _hear(self, welcome: wire.Welcome) -> None:
+        self._told = welcome.schedules
+        if self._agent_runs():  # it keeps them itself
+            return
+        try:
+            kept = KeptSchedules(welcome.host_id, welcome.schedules_rev, tuple(welcome.schedules))
+            self._state.save_schedules(kept)
+        except StateError:
+            pass  # for this run they are known
 
 
 def stats_of(numbers: dict[str, Any], seconds: float) -> msgspec.Raw:

@@ -174,13 +174,22 @@ def _offset(seconds: float | None) -> str:
     return f"{abs(seconds):.0f} s {'ahead of' if seconds > 0 else 'behind'} the server's"
 
 
+def _spool(h: Item) -> str:
+    """Why the host cannot keep its reports on disk; empty where it can."""
+    problem, since = h.get("spool_problem"), h.get("spool_problem_since")
+    if not problem:
+        return ""
+    return f"cannot be written{f' since {at(since)}' if since else ''}: {problem}"
+
+
 def host(h: Item, columns: int | None) -> str:
     """One host, its plans, schedules, and the last job of each kind."""
     told = [
         ("name", h["name"]), ("id", h["id"]), ("status", h["status"]), ("last seen", at(h["last_seen_at"])),
         ("enrolled", at(h["enrolled_at"])), ("hostname", h["hostname"]), ("system", f"{h['os']} {h['arch']}"),
         ("agent", _word(h["agent_version"])), ("restic", h.get("restic_problem") or _word(h["restic_version"])),
-        ("clock", _offset(h.get("clock_offset_seconds"))), ("time zone data", h.get("tzdata_version") or ""),
+        ("spool", _spool(h)), ("clock", _offset(h.get("clock_offset_seconds"))),
+        ("time zone data", h.get("tzdata_version") or ""),
         ("tags", " ".join(h["tags"])),
         ("plans", ", ".join(plan["name"] for plan in h["plans"])),
     ]  # fmt: skip

@@ -127,7 +127,8 @@ class RecordHello:
     """What an agent said of itself. With `report_only` it is no sign of life.
 
     `clock_offset_seconds` is the host's clock minus the server's, None where the host did not say the time.
-    `restic_told` False: it has not looked for restic, what is known stays.
+    `restic_told` False: it has not looked for restic, what is known stays. `spool_problem` is why it cannot keep
+    reports on disk, with the time from when on; None where it can.
     """
 
     host_id: str
@@ -144,6 +145,8 @@ class RecordHello:
     tzdata_version: str | None = None
     restic_problem: str | None = None
     restic_told: bool = True
+    spool_problem: str | None = None
+    spool_problem_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

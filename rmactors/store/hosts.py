@@ -113,6 +113,11 @@ def record_hello(tx: Transaction, write: RecordHello) -> None:
             "UPDATE hosts SET restic_version = ?, restic_problem = ? WHERE id = ?",
             (write.restic_version, write.restic_problem, write.host_id),
         )
+    tx.execute(  # several processes of a host may have the same trouble: it began with the first that had it
+        "UPDATE hosts SET spool_problem = ?, spool_problem_since ="
+        " CASE WHEN spool_problem IS NULL OR CAST(? AS TEXT) IS NULL THEN ? ELSE spool_problem_since END WHERE id = ?",
+        (write.spool_problem, write.spool_problem, write.spool_problem_since, write.host_id),
+    )
     tx.wake.topics.add("hosts")
 
 

@@ -16,7 +16,16 @@ from .repositories import ResticRepository
 from .server_double import ServerDouble, serving
 
 FAST = Timings(
-    connect=5, send=2, welcome=2, pong=1, ack=0.4, stable=60, first_pause=0.05, longest_pause=0.2, refused_pause=30
+    connect=5,
+    send=2,
+    welcome=2,
+    pong=1,
+    ack=0.4,
+    stable=60,
+    first_pause=0.05,
+    longest_pause=0.2,
+    refused_pause=30,
+    mend=0.1,
 )
 
 

@@ -7,6 +7,7 @@ import trio
 
 from rmactors import clock, wire, zones
 from rmactors.agent.daemon import run_agent, watch_zones
+from rmactors.agent.keeper import Keeper
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.schedules import Due, definition
 from rmactors.agent.settings import AgentFile
@@ -82,7 +83,7 @@ async def test_an_external_schedule_is_only_watched(state: StateDir) -> None:
     async def take(due: Due) -> None:
         taken.append(due)
 
-    spool = Spool(state.spool_file)
+    spool = Keeper(state.spool_file)
     async with trio.open_nursery() as nursery:
         await nursery.start(Timetable(state, Outbox(spool), take, 0.0).run)
         await trio.testing.wait_all_tasks_blocked()
@@ -107,7 +108,7 @@ async def test_new_time_zone_data_is_seen_while_the_agent_runs(
     async def take(due: Due) -> None:
         taken.append(due)
 
-    spool = Spool(state.spool_file)
+    spool = Keeper(state.spool_file)
     timetable = Timetable(state, Outbox(spool), take, 0.0)
     async with trio.open_nursery() as nursery:
         await nursery.start(timetable.run)
@@ -134,7 +135,7 @@ async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
     hook.chmod(0o755)
     agent_file = repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])})
     nightly = schedule()
-    spool = Spool(enrolled.spool_file)
+    spool = Keeper(enrolled.spool_file)
     workshop = Workshop(agent_file, Outbox(spool), LiveFeed())
     async with trio.open_nursery() as nursery:
         await nursery.start(workshop.run)
@@ -161,7 +162,7 @@ async def test_an_interval_counts_from_the_end_of_a_run_also_of_one_that_was_ask
     laptop = schedule("laptop", cron="", every_hours=24.0, params={"plan": "home"})
     enrolled.save_schedules(KeptSchedules("H" * 26, 1, (laptop,)))
     mark(enrolled, laptop, YESTERDAY - clock.MINUTE)
-    spool = Spool(enrolled.spool_file)
+    spool = Keeper(enrolled.spool_file)
     outbox = Outbox(spool)
     workshop = Workshop(repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])}), outbox, LiveFeed())
     workshop.schedules = {laptop.id: laptop}
@@ -195,7 +196,7 @@ async def test_when_an_interval_seems_over_the_end_that_is_in_the_spool_counts(s
     async def take(due: Due) -> None:
         taken.append(due)
 
-    spool = Spool(state.spool_file)
+    spool = Keeper(state.spool_file)
     timetable = Timetable(state, Outbox(spool), take, 0.0)
     timetable._marks = await Outbox(spool).marks()
     mark(state, laptop, clock.now())  # a run ended that the timetable was not told of

@@ -40,6 +40,8 @@ class HostRow:
     clock_offset_seconds: float | None = None
     tzdata_version: str | None = None
     restic_problem: str | None = None
+    spool_problem: str | None = None
+    spool_problem_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,6 +160,8 @@ class Host(Struct):
     agent_version: str
     restic_version: str | None
     restic_problem: str | None
+    spool_problem: str | None
+    spool_problem_since: Time | None
     clock_offset_seconds: float | None
     tzdata_version: str | None
     plans: list[JsonObject]

@@ -169,7 +169,7 @@ def host_page(
             Note(moment.ago(note.at), _NOTES.get(note.code, note.code.replace("_", " ").capitalize()), note.detail)
             for note in notes
         ),
-        warnings=host_health.warnings(view, tzdata),
+        warnings=(*host_health.warnings(view, tzdata), *host_health.spool(row, moment)),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
     )
 

@@ -11,7 +11,7 @@ from rmactors.rules import clocks
 from rmactors.store.queries.hosts import HostRow, HostView
 from rmactors.store.queries.schedules import ScheduleRow
 from rmactors.web.views.texts import _
-from rmactors.web.views.times import rough
+from rmactors.web.views.times import Moment, rough
 
 _COUNTED_SECONDS: Final = 600.0
 
@@ -44,6 +44,19 @@ def warnings(view: HostView, ours: str) -> tuple[str, ...]:
     row = view.host
     found = (_clock(row), _data(row, view.schedules, ours), _restic(row))
     return tuple(sentence for sentence in found if sentence)
+
+
+def spool(row: HostRow, moment: Moment) -> tuple[str, ...]:
+    """The same of its disk, where the agent cannot keep its reports on it."""
+    if row.spool_problem is None:
+        return ()
+    values = {"problem": row.spool_problem}
+    if row.spool_problem_since is None:
+        told = _("Its spool cannot be written: %(problem)s.") % values
+    else:
+        values["since"] = moment.exact(row.spool_problem_since)
+        told = _("Its spool cannot be written since %(since)s: %(problem)s.") % values
+    return (told + " " + _("It reports from memory: what is not told before its process ends is lost."),)
 
 
 def _clock(row: HostRow) -> str:
