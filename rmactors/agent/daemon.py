@@ -19,7 +19,7 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire, zones
+from rmactors import __version__, wire, zones
 from rmactors.agent import this_host
 from rmactors.agent.connection import Timings
 from rmactors.agent.link import Ears, Link
@@ -60,13 +60,12 @@ async def run_agent(
             workshop = Workshop(agent_file, outbox, feed, spare_cache=str(state.path / "cache"))
             timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
-            instance_id = ids.new()
             restic_told: list[Restic] = []  # what the newest hello said, or the next one will
 
             async def look() -> None:
                 restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)]
 
-            async def make_hello() -> wire.Hello:
+            async def make_hello(instance_id: str, connection: int) -> wire.Hello:
                 (restic,) = restic_told
                 running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
                 spooled = await outbox.count()
@@ -86,6 +85,7 @@ async def run_agent(
                     plans=agent_file.wire_plans(),
                     running_jobs=running,
                     spooled=spooled,
+                    connection=connection,
                 )
 
             async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
