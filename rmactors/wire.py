@@ -30,6 +30,9 @@ CLOSE_REPLACED: Final = 4001
 CLOSE_PROTOCOL: Final = 4002
 CLOSE_REVOKED: Final = 4003
 
+ANOTHER_INSTANCE: Final = "another_instance"
+"""Code of the `error` before CLOSE_REPLACED where the connection that won is another process's."""
+
 ID_PATTERN: Final = r"\A[0-9A-HJKMNP-TV-Z]{26}\Z"
 
 Id = Annotated[str, Meta(pattern=ID_PATTERN)]
@@ -72,7 +75,8 @@ class Hello(Frame, tag="hello", frozen=True):
 
     `restic` None: there is none that can be used, and `restic_problem` may say why; left out: who says hello has not
     looked. `tzdata_version` is that of the time zone data by which schedules run. `spool_problem` is why reports cannot
-    be kept on disk there, and `spool_problem_since` the host's time from when on; without it they can.
+    be kept on disk there, and `spool_problem_since` the host's time from when on; without it they can. `connection`
+    numbers the connections of an instance, upwards: a hello that was long on its way is known by it.
     """
 
     protocol: ProtocolRange
@@ -93,6 +97,7 @@ class Hello(Frame, tag="hello", frozen=True):
     plans: Annotated[list[Plan], Meta(extra={"most": 200})] = []
     running_jobs: Annotated[list[Id], Meta(extra={"most": 10_000})] = []
     spooled: Annotated[int, Meta(ge=0, extra={"fit": bounds.count})] = 0
+    connection: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)] | None = None
 
 
 class Heartbeat(Frame, tag="heartbeat", frozen=True):

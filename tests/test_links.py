@@ -2,8 +2,10 @@
 
 from typing import Literal
 
+import pytest
+
 from rmactors import wire
-from rmactors.links import REPLACED_KEPT, Greeted, Links
+from rmactors.links import COUNTED_KEPT, REPLACED_KEPT, Greeted, Links
 from rmactors.messages.links import Link
 
 
@@ -105,3 +107,79 @@ def test_the_agent_has_gone_when_its_own_link_has_closed() -> None:
     assert links.remove(links.agent)
     assert links.agent is None
     assert links.all() == []
+
+
+# ---- hellos that were long on their way
+
+Said = tuple[str, int | None]
+"""Instance and number of the connection."""
+
+
+def said(instance: str, connection: int | None, purpose: Literal["agent", "report"] = "agent") -> wire.Hello:
+    return wire.Hello(wire.ProtocolRange(1, 1), instance, purpose, connection=connection)
+
+
+def arrive(links: Links, *hellos: Said) -> list[str]:
+    """Hellos on links 1, 2, …: what becomes of each, and which link it replaces."""
+    became = []
+    for number, (instance, connection) in enumerate(hellos, 1):
+        hello = said(instance, connection)
+        if links.is_late(link(number), hello):
+            became.append("late")
+            continue
+        follows = links.take_over(links.greet(link(number), hello))
+        which = f" {follows.replaced.number}" if follows.replaced is not None else ""
+        words = " of another" * follows.of_another + ", a clone" * follows.cloned
+        became.append(f"replaces{which}{words}" if which else f"first{words}")
+    return became
+
+
+@pytest.mark.parametrize(
+    ("hellos", "became"),
+    [
+        # one after the other, as an agent connects
+        ([("a", 1), ("a", 2), ("a", 5)], ["first", "replaces 1", "replaces 2"]),
+        # the first two were held up, the third was not
+        ([("a", 3), ("a", 1), ("a", 2)], ["first", "late", "late"]),
+        ([("a", 3), ("a", 1), ("a", 4), ("a", 2)], ["first", "late", "replaces 1", "late"]),
+        # an agent that started anew counts anew, and what its predecessor said long ago is late
+        ([("a", 7), ("b", 1)], ["first", "replaces 1 of another"]),
+        ([("a", 7), ("b", 1), ("a", 6)], ["first", "replaces 1 of another", "late"]),
+        # clones count too, each by itself
+        ([("a", 1), ("b", 1), ("a", 2), ("b", 2)],
+         ["first", "replaces 1 of another", "replaces 2 of another, a clone", "replaces 3 of another, a clone"]),
+        # the same number again is no smaller one
+        ([("a", 2), ("a", 2)], ["first", "replaces 1"]),
+        # who does not count is never late, and hides nobody
+        ([("a", None), ("a", None)], ["first", "replaces 1"]),
+        ([("a", 2), ("a", None), ("a", 1), ("a", 3)], ["first", "replaces 1", "late", "replaces 2"]),
+    ],
+)  # fmt: skip
+def test_within_an_instance_the_younger_connection_wins_and_not_the_later_hello(
+    hellos: list[Said], became: list[str]
+) -> None:
+    assert arrive(Links(), *hellos) == became
+
+
+def test_a_hello_is_late_also_when_the_younger_connection_has_ended() -> None:
+    links = Links()
+    arrive(links, ("a", 2))
+    assert links.agent is not None
+    links.remove(links.agent)
+    assert links.is_late(link(9), said("a", 1))
+    assert links.all() == []
+
+
+def test_another_hello_on_a_link_is_never_late_nor_is_that_of_a_reporter() -> None:
+    links = Links()
+    arrive(links, ("a", 4))
+    assert not links.is_late(link(1), said("a", 3))
+    assert not links.is_late(link(2), said("a", 3, "report"))
+    assert links.is_late(link(2), said("a", 3))
+
+
+def test_only_the_instances_that_said_hello_last_are_counted() -> None:
+    links = Links()
+    arrive(links, ("forgotten", 2), ("kept", 2), *[(f"{n}", 2) for n in range(COUNTED_KEPT - 1)])
+    assert not links.is_late(link(100), said("forgotten", 1))
+    assert links.is_late(link(100), said("kept", 1))

@@ -248,6 +248,11 @@ class _Host:
     # ---- hello and goodbye
 
     async def _hello(self, link: Link, hello: wire.Hello, at: int) -> None:
+        if self._links.is_late(link, hello):  # nobody is at its other end: it says nothing about the host
+            said = logs.fields("agent.hello_late", host_id=self._id, host=self._name, link=link.number)
+            _log.debug("a hello came after that of a younger connection of the same agent", extra=said)
+            link.close(wire.CLOSE_REPLACED, "a younger connection of this agent said hello before")
+            return
         greeted = self._links.greet(link, hello)
         self._say("agent.connected", greeted)
         if greeted.as_agent:
@@ -287,6 +292,8 @@ class _Host:
         follows = self._links.take_over(greeted)
         if follows.cloned:
             await self._note(self._notes.cloned(at, trio.current_time()))
+        if follows.replaced is not None and follows.of_another:
+            follows.replaced.send(wire.Error(wire.ANOTHER_INSTANCE, "another agent uses this host's credential"))
         if follows.replaced is not None:
             follows.replaced.close(wire.CLOSE_REPLACED, "replaced by a newer connection")
 

@@ -60,7 +60,6 @@ async def run_agent(
             workshop = Workshop(agent_file, outbox, feed, spare_cache=str(state.path / "cache"))
             timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
             workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
-            instance_id = ids.new()
             restic_told: list[Restic] = []  # what the newest hello said, or the next one will
             timings = timings or Timings()
             announced = unwritten.Announced(timings.mend)
@@ -68,7 +67,7 @@ async def run_agent(
             async def look() -> None:
                 restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)]
 
-            async def make_hello() -> wire.Hello:
+            async def make_hello(instance_id: str, connection: int) -> wire.Hello:
                 (restic,) = restic_told
                 problem = outbox.problem
                 announced.said(problem is not None)
@@ -92,6 +91,7 @@ async def run_agent(
                     plans=agent_file.wire_plans(),
                     running_jobs=running,
                     spooled=spooled,
+                    connection=connection,
                 )
 
             async def reporters_hello() -> wire.Hello:

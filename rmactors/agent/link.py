@@ -13,7 +13,7 @@ from typing import assert_never
 
 import trio
 
-from rmactors import wire
+from rmactors import ids, wire
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
 from rmactors.agent.delivery import Delivery
 from rmactors.agent.livefeed import LiveFeed
@@ -25,13 +25,20 @@ from rmactors.logs import fields
 
 log = logging.getLogger(__name__)
 
-_REFUSING_CODES = {wire.CLOSE_REPLACED, wire.CLOSE_PROTOCOL, wire.CLOSE_REVOKED}
+_REFUSING_CODES = {wire.CLOSE_PROTOCOL, wire.CLOSE_REVOKED}
 _WORDS = {
-    wire.CLOSE_REPLACED: "another agent uses this host's credential and took its place: is this machine a clone? "
-    "Enroll it under a name of its own",
     wire.CLOSE_PROTOCOL: "the server and this agent have no protocol version in common: update the older one",
     wire.CLOSE_REVOKED: "the server revoked this host's credential: enroll it again",
 }
+
+
+class Displaced(LinkDown):
+    """Another process that uses this host's credential took its place. Not raised where the server only prefers another
+    connection of this process."""
+
+    def __init__(self) -> None:
+        words = "another agent uses this host's credential and took its place: is this machine a clone? "
+        super().__init__(f"{words}Enroll it under a name of its own", code=wire.CLOSE_REPLACED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,7 @@ class Link:
     """Keeps this host in touch with its server.
 
     `look` is called before each try to connect, for what takes its time: `make_hello` has to be quick, since a server
-    does not wait long for a hello.
+    does not wait long for a hello. It is given the instance and the number of the connection.
     """
 
     def __init__(
@@ -56,7 +63,7 @@ class Link:
         outbox: Outbox,
         feed: LiveFeed,
         look: Callable[[], Awaitable[None]],
-        make_hello: Callable[[], Awaitable[wire.Hello]],
+        make_hello: Callable[[str, int], Awaitable[wire.Hello]],
         ears: Ears,
         timings: Timings,
     ) -> None:
@@ -67,6 +74,8 @@ class Link:
         self._make_hello = make_hello
         self._ears = ears
         self._timings = timings
+        self._instance_id = ids.new()
+        self._connections = 0
         self._welcomed_at: float | None = None
         self._stale = trio.Event()
         self._why_stale = ""
@@ -90,8 +99,9 @@ class Link:
                 credential = self._state.credential()
                 await self._once(credential)
             except LinkDown as down:
-                refused = down.status == 401 or down.code in _REFUSING_CODES
+                refused = down.status == 401 or down.code in _REFUSING_CODES or isinstance(down, Displaced)
                 reason = _WORDS.get(down.code or 0, down.reason)
+                self._look_whether_copied(down)
             except (StateError, SpoolError) as error:
                 reason = str(error)
             except Exception:
@@ -102,6 +112,12 @@ class Link:
             pause = pauses.after_refusal() if refused else pauses.after(lived)
             log.log(logging.ERROR if refused else logging.WARNING, "%s; trying again in %.1f s", reason, pause)
             await self._sleep(pause, credential)
+
+    def _look_whether_copied(self, down: LinkDown) -> None:
+        """Where a younger connection of this instance is there, and this process has none, it runs twice: in a virtual
+        machine that was copied or set back while it ran. From now on it is another one."""
+        if down.code == wire.CLOSE_REPLACED and self._welcomed_at is None and not isinstance(down, Displaced):
+            self._instance_id = ids.new()
 
     async def _sleep(self, seconds: float, credential: Credential | None) -> None:
         """Sleep, but no longer than until the host has another credential: the bell rings when it gets one."""
@@ -118,7 +134,8 @@ class Link:
         await self._look()
         async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
             self._stale = trio.Event()
-            await connection.send(await self._make_hello())
+            self._connections += 1
+            await connection.send(await self._make_hello(self._instance_id, self._connections))
             welcome = await welcomed(connection, self._timings)
             self._welcomed_at = trio.current_time()
             said = fields("link.connected", host_id=credential.host_id, host=credential.name)
@@ -146,6 +163,8 @@ class Link:
                     await self._ears.schedules(host_id, frame)
                 case wire.RunJob() | wire.CancelJob():
                     await self._ears.order(frame)
+                case wire.Error(code=wire.ANOTHER_INSTANCE):
+                    raise Displaced
                 case wire.Error():
                     log.warning("the server says: %s (%s)", frame.detail, frame.code)
                 case wire.Enrolled():
@@ -183,6 +202,8 @@ async def welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
                 match await connection.receive():
                     case wire.Welcome() as welcome:
                         return welcome
+                    case wire.Error(code=wire.ANOTHER_INSTANCE):
+                        raise Displaced
                     case wire.Error() as error:
                         said = f"the server says: {error.detail} ({error.code})"
                         if error.code == "protocol_unsupported":

@@ -100,6 +100,7 @@ class SimulatedAgent:
         self.ended: str | None = None
         self.welcome: wire.Welcome | None = None
         self._instance = ids.new()
+        self._hellos = 0
         self._next_seq = 1
         self._running: dict[str, None] = {}
         self._known_jobs: set[str] = set()
@@ -195,6 +196,7 @@ class SimulatedAgent:
             self._work.set()
 
     def _hello(self) -> wire.Hello:
+        self._hellos += 1
         return wire.Hello(
             protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
             instance_id=self._instance,
@@ -208,6 +210,7 @@ class SimulatedAgent:
             restic=wire.ResticInfo("0.16.4"),
             running_jobs=list(self._running),
             spooled=len(self.spool),
+            connection=self._hellos,
         )
 
     def _take(self, frame: wire.FromServer | None) -> None:

@@ -1,5 +1,6 @@
 """Host actors: who is connected, and what is told to him: jobs and schedules. Real rules and store."""
 
+import pytest
 from trio.testing import MockClock
 
 from rmactors import clock, ids, wire
@@ -33,6 +34,53 @@ async def test_the_same_agent_that_comes_back_is_no_clone(works: Works, mock_clo
         await agent(works, host, number, "the one").hello()
     await works.settle()
     assert works.ledger.rows("SELECT code FROM host_notes") == []
+
+
+async def test_only_who_is_replaced_by_another_instance_is_told_so(works: Works, mock_clock: MockClock) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    first, again, copy = agent(works, host, 1), agent(works, host, 2), agent(works, host, 3, "copy")
+    await first.hello(connection=1)
+    await again.hello(connection=2)
+    await copy.hello(connection=1)
+    await until(lambda: again.closed is not None)
+    assert first.closed == again.closed == (wire.CLOSE_REPLACED, "replaced by a newer connection")
+    assert [each.all(wire.Error) for each in (first, again, copy)] == [
+        [], [wire.Error(wire.ANOTHER_INSTANCE, "another agent uses this host's credential")], [],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("the_younger_one", ["stays", "has gone"])
+async def test_a_late_hello_is_closed_and_changes_nothing(
+    works: Works, mock_clock: MockClock, the_younger_one: str
+) -> None:
+    host, running = enrolled(works), ids.new()
+    start_fleet(works)
+    younger, late = agent(works, host, 2), agent(works, host, 1)
+    await younger.hello(connection=2, running_jobs=[running], restic=wire.ResticInfo("0.19.1"), agent_version="2")
+    await younger.starts(running)
+    await until(lambda: bool(younger.acked()))
+    if the_younger_one == "has gone":
+        younger.hangs_up()
+        await works.settle()
+    host_row, presence = works.ledger.rows("SELECT * FROM hosts"), works.rules_state.presence[host]
+    await late.says(
+        wire.Hello(
+            wire.ProtocolRange(1, 1), late.instance, connection=1, restic=None, agent_version="1", spooled=3,
+            plans=[wire.Plan("old")],
+        )
+    )  # fmt: skip
+    await late.ends(running)  # it sends this again on the younger one
+    await until(lambda: late.closed is not None)
+    late.hangs_up()
+    await works.settle()
+    assert late.closed == (wire.CLOSE_REPLACED, "a younger connection of this agent said hello before")
+    assert late.got == []
+    assert younger.closed is None
+    assert works.ledger.rows("SELECT * FROM hosts") == host_row
+    assert works.ledger.rows("SELECT code FROM host_notes") == []
+    assert works.ledger.rows("SELECT status FROM jobs") == [("running",)]
+    assert works.rules_state.presence[host] == presence
 
 
 async def test_a_reporter_replaces_nobody_and_gets_no_jobs(works: Works, mock_clock: MockClock) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -13,7 +13,8 @@ import trio
 class FaultyWire:
     """`cut_after`: bytes towards the server after which both ends are dropped. `silent`: nothing passes any more,
     and nobody is told; `deaf`: nothing of the server's. `slowly`: seconds between single small pieces. `twice`: each
-    frame of the agent's arrives two times."""
+    frame of the agent's arrives two times. `until`: the next connection breaks once its hello was said, and
+    that arrives when this is set; those after it are well."""
 
     target: int
     port: int = 0
@@ -22,6 +23,9 @@ class FaultyWire:
     deaf: bool = False
     twice: bool = False
     slowly: float = 0.0
+    until: trio.Event | None = None
+    arrived_late: int = 0
+    """Connections whose hello arrived late, and which the server has closed since."""
     connections: int = 0
     repeated: int = 0
     """Frames that arrived two times."""
@@ -29,6 +33,9 @@ class FaultyWire:
     async def carry(self, client: trio.SocketStream) -> None:
         self.connections += 1
         server = await trio.open_tcp_stream("127.0.0.1", self.target)
+        if self.until is not None:
+            until, self.until, self.cut_after = self.until, None, math.inf
+            return await self._carry_late(client, server, until)
         passed = 0
 
         async def one_way(source: trio.SocketStream, sink: trio.SocketStream, counted: bool) -> None:
@@ -63,13 +70,31 @@ class FaultyWire:
             finally:  # closing ends in a checkpoint, where the test's own end arrives
                 await trio.aclose_forcefully(server)
 
+    async def _carry_late(self, client: trio.SocketStream, server: trio.SocketStream, until: trio.Event) -> None:
+        async with server:
+            async with client:
+                request = b""
+                while not request.endswith(b"\r\n\r\n"):
+                    request += bytes(await client.receive_some(1))
+                await server.send_all(request)
+                await client.send_all(bytes(await server.receive_some()))
+                frames, hello = Frames(upgraded=True), b""
+                while not frames.count:
+                    hello += frames.doubled(bytes(await client.receive_some()))
+            await until.wait()
+            with suppress(trio.BrokenResourceError):
+                await server.send_all(hello[: len(hello) // 2])
+                while await server.receive_some():
+                    pass
+        self.arrived_late += 1
+
 
 class Frames:
     """A client's side of a WebSocket connection, cut into frames: bytes in, the same with each frame twice out."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, upgraded: bool = False) -> None:
         self._rest = b""
-        self._upgraded = False
+        self._upgraded = upgraded
         self.count = 0
 
     def doubled(self, data: bytes) -> bytes:

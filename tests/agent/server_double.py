@@ -55,6 +55,8 @@ class ServerDouble:
     taken_names: set[str] = field(default_factory=set)
     heartbeat_seconds: float = 30.0
     welcoming: bool = True
+    preferring_another: bool = False
+    """Close each connection with 4001 in answer to its hello."""
     sessions: list[Session] = field(default_factory=list)
     received: list[wire.Report] = field(default_factory=list)
     port: int = 0
@@ -122,6 +124,8 @@ class ServerDouble:
                 self.tokens.discard(session.token)
                 await session.send(wire.Enrolled(self.host_id, "agent-1"))
                 await session.socket.aclose(1000)
+            case wire.Hello() if self.preferring_another:
+                await session.socket.aclose(wire.CLOSE_REPLACED, "a younger connection of this agent said hello before")
             case wire.Hello():
                 if self.welcoming:
                     await session.send(

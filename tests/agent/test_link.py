@@ -295,16 +295,58 @@ async def test_an_unknown_token_is_said_and_not_hammered(
     assert "agent-1" not in caplog.text
 
 
-async def test_an_agent_whose_place_was_taken_says_why(
+async def test_an_agent_whose_place_another_one_took_says_so_and_stays_away(
     server: ServerDouble, enrolled: StateDir, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with trio.open_nursery() as nursery:
         nursery.start_soon(agent(enrolled))
         session = await server.an_agent()
+        await session.send(wire.Error(wire.ANOTHER_INSTANCE, "another"))
         await session.socket.aclose(wire.CLOSE_REPLACED)
         await eventually(lambda: "is this machine a clone" in caplog.text)
         nursery.cancel_scope.cancel()
-    assert any(record.levelno == logging.ERROR for record in caplog.records)
+    [said] = [record for record in caplog.records if record.levelno == logging.ERROR]
+    assert FAST.refused_pause / 2 <= pause_in(said.getMessage())
+
+
+async def test_an_agent_whose_newer_connection_is_preferred_comes_back_as_after_a_break(
+    server: ServerDouble, enrolled: StateDir, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server of before, or a hello of its own that was long on its way."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(agent(enrolled))
+        for number in range(3):
+            await eventually(lambda number=number: len(server.sessions) > number)
+            await server.an_agent()
+            await server.sessions[-1].socket.aclose(wire.CLOSE_REPLACED, "replaced by a newer connection")
+        await eventually(lambda: len([s for s in server.sessions if s.hello is not None]) > 3)
+        nursery.cancel_scope.cancel()
+    assert "clone" not in caplog.text
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+    hellos = [s.hello for s in server.sessions if s.hello is not None]
+    assert [hello.connection for hello in hellos] == list(range(1, len(hellos) + 1))
+    assert len({hello.instance_id for hello in hellos}) == 1
+
+
+async def test_an_agent_that_runs_twice_in_a_copied_machine_becomes_another_instance(
+    server: ServerDouble, enrolled: StateDir
+) -> None:
+    """A virtual machine that was copied while it ran: the other copy has connected more often, so this one's hello
+    counts as late. Under the same instance nobody would ever see that there are two."""
+    server.preferring_another = True
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(agent(enrolled))
+        await eventually(lambda: len([s for s in server.sessions if s.hello is not None]) >= 2)
+        nursery.cancel_scope.cancel()
+    first, second = [s.hello for s in server.sessions if s.hello is not None][:2]
+    assert first is not None
+    assert second is not None
+    assert first.instance_id != second.instance_id
+
+
+def pause_in(message: str) -> float:
+    """Seconds until the next try, as the log says them."""
+    return float(message.rpartition("trying again in ")[2].removesuffix(" s"))
 
 
 async def test_frames_that_a_newer_server_sends_are_ignored(server: ServerDouble, enrolled: StateDir) -> None:

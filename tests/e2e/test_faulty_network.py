@@ -170,6 +170,24 @@ async def test_what_the_server_says_is_lost_and_so_everything_is_sent_again(serv
         await nas.is_well()
 
 
+async def test_a_hello_that_arrives_after_that_of_the_next_connection(
+    server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its agent has given it up; what was on its way arrives all the same."""
+    async with host(server, tmp_path, "late", PATIENT) as nas:
+        network, until = nas.network, trio.Event()
+        network.cut_after, network.until = 0, until
+        nas.fill(1)  # what it sends next is cut off, and the next hello is held up
+        await nas.until(lambda: nas.left() == 0, "not back")
+        assert network.connections == 3
+        until.set()
+        await nas.until(lambda: network.arrived_late == 1, "the late hello is not turned away")
+        nas.fill(2)
+        await nas.is_well()
+        assert network.connections == 3, "nobody lost a connection over it"
+    assert "clone" not in caplog.text
+
+
 async def test_slow(server: Server, tmp_path: Path) -> None:
     async with host(server, tmp_path, "slow", PATIENT) as nas:
         nas.network.slowly = 0.0005
