@@ -4,6 +4,9 @@ One unfinished send per alert, in the order of its deliveries. Hosts take turns,
 not hold up another one's only alert; what belongs to no host has one turn among them. While the channel is failing, one
 probe at a time goes out, taking turns among the hosts and among the waiting alerts of each, so that one message that
 the receiver never likes cannot hold up the rest.
+
+A receiver that has a message and takes its time to answer holds up nobody but that message's own alerts: it is set
+aside, and its place goes to the next one.
 """
 
 import heapq
@@ -17,6 +20,8 @@ from rmactors.messages.notices import Attempt
 
 CONCURRENT = 16
 """Sends under way at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
+ANSWERS_AWAITED = 32
+"""Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
 FIRST_MINUTES = 10 * MINUTE
 FIRST_CAP = 5.0
 LATER_CAP = 60.0
@@ -72,6 +77,10 @@ def settled_with(parcel: Parcel, result: Attempt) -> tuple[Item, ...]:
     return parcel.items if result.verdict == "delivered" or not parcel.group else (parcel.main,)
 
 
+def _alerts(parcel: Parcel) -> int:
+    return len({item.alert_id for item in parcel.items})
+
+
 def pause(failures: int, failing_for: int, jitter: Callable[[float, float], float]) -> int:
     """Microseconds until the next probe: from 1 s to 5 s in the first ten minutes, then to 60 s, with jitter."""
     cap = FIRST_CAP if failing_for < FIRST_MINUTES else LATER_CAP
@@ -98,6 +107,7 @@ class Queue:
     quiet_until: int = 0
     _lanes: dict[str, deque[Item]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
+    _aside: dict[str, int] = field(default_factory=dict)  # first item of a parcel set aside → how many alerts it has
     _ready: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # host → heap of (attempts, seq, alert)
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
@@ -113,6 +123,11 @@ class Queue:
     def sending(self) -> int:
         """Alerts with a send under way."""
         return len(self._busy)
+
+    @property
+    def places(self) -> int:
+        """How many of these keep others waiting: without what was set aside."""
+        return len(self._busy) - sum(self._aside.values())
 
     def add(self, items: Iterable[Item]) -> None:
         """Take more from the store, in order of `seq`."""
@@ -149,6 +164,10 @@ class Queue:
             return None
         return max(self._closed_until(), 0 if self._turns else self._later[0][0])
 
+    def set_aside(self, parcel: Parcel) -> None:
+        """The receiver has it all and takes its time to answer. Its alerts stay busy until `release`."""
+        self._aside[parcel.main.id] = _alerts(parcel)
+
     def settle(self, parcel: Parcel, result: Attempt, now: int) -> Settlement:
         """An attempt ended. The parcel's alerts stay busy until its end is on disk: then `release`."""
         if result.verdict != "retry":
@@ -160,7 +179,8 @@ class Queue:
             self.failures = 0
             self._opened[parcel.main.id] = self._opened.get(parcel.main.id, 0) + 1
         assert self.failing_since is not None
-        if not was_failing or len(self._busy) <= len(parcel.items):  # the others were sent before it was known
+        own = 0 if parcel.main.id in self._aside else _alerts(parcel)
+        if not was_failing or self.places <= own:  # the others were sent before it was known
             self.failures += 1
         end_of_time = parcel.main.created_at + self.retry_max
         if result.retry_at is not None:
@@ -178,6 +198,7 @@ class Queue:
 
     def release(self, parcel: Parcel, settlement: Settlement) -> None:
         """The end of the attempt is on disk."""
+        self._aside.pop(parcel.main.id, None)
         for item in parcel.items:
             self._busy.discard(item.alert_id)
         if settlement.result.verdict == "retry":
@@ -217,7 +238,8 @@ class Queue:
         return self.quiet_until if self.failing_since is None else max(self.quiet_until, self.probe_at)
 
     def _has_room(self) -> bool:
-        return len(self._busy) < (CONCURRENT if self.failing_since is None else 1)
+        most = CONCURRENT if self.failing_since is None else 1
+        return self.places < most and len(self._aside) < ANSWERS_AWAITED
 
     def _line_up(self, head: Item) -> None:
         heapq.heappush(self._later, (head.due_at, head.seq, head.alert_id))

@@ -5,14 +5,17 @@ Receives  a poke that something is queued; it sweeps the store, and once at its 
 Sends     the end of each attempt to the store.
 Restart   sweeps again. An attempt whose end was not on disk is made again: at least once.
 
+A receiver that has a message and takes minutes to answer is waited for in the background (`Awaited`), also by an actor
+that is to stop because its channel changed: the next one starts beside it and leaves that message's alerts alone.
+
 A message that cannot even be made or sent, because of a bug, is dead and says so: visible, and tried again by hand.
 """
 
 import logging
 import random
 import sqlite3
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from functools import partial
 
 import trio
@@ -49,12 +52,44 @@ class DeliveryPorts:
 
 
 @dataclass(slots=True)
+class Awaited:
+    """Alerts of one channel with a message that its receiver has and has not answered yet, and whose that is.
+
+    The actors of a channel that follow one another share it. `newest` is the one that sends what comes.
+    """
+
+    newest: "Poke"
+    of: dict[str, "Poke"] = field(default_factory=dict)
+
+    def elsewhere(self, alert_id: str, poke: "Poke") -> bool:
+        """Whether an actor other than this one waits."""
+        return self.of.get(alert_id, poke) is not poke
+
+    def free(self, alert_ids: Iterable[str]) -> None:
+        """The answers are there and on disk, or nobody waits for them any more."""
+        for alert_id in alert_ids:
+            self.of.pop(alert_id, None)
+        self.newest.signal.set()
+
+
+@dataclass(slots=True)
 class Poke:
-    """Wakes a delivery actor; `stopping` asks it to let what is under way finish and return."""
+    """Wakes a delivery actor; `stopping` asks it to let what is under way finish and return. `left`: it has done so,
+    but for answers that are awaited."""
 
     signal: Signal
     sweep: bool = True
     stopping: bool = False
+    left: trio.Event = field(default_factory=trio.Event)
+    awaited: Awaited = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.awaited = Awaited(self)
+
+    def follow(self, before: "Poke") -> None:
+        """It wakes the actor that comes after another one."""
+        self.awaited = before.awaited
+        self.awaited.newest = self
 
     def poke(self) -> None:
         self.sweep = True
@@ -79,7 +114,11 @@ async def run(facts: ChannelFacts, channel: Channel, poke: Poke, ports: Delivery
                     sends.start_soon(send)
                 with trio.move_on_after(actor.patience()):
                     await poke.signal.wait()
+            while actor.holds_up_others():
+                await poke.signal.wait()
+            poke.left.set()
     finally:
+        actor.forget_answers()
         with trio.move_on_after(1, shield=True):
             await channel.aclose()
 
@@ -96,6 +135,8 @@ class _Delivery:
         )  # fmt: skip
         self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
+        self._aside: list[Item] = []
+        """Of alerts with a message whose answer the actor before this one awaits, in their order."""
 
     async def sweep(self) -> None:
         """Take from the store what is new, a page of it, and what there is room for again."""
@@ -105,14 +146,38 @@ class _Delivery:
             if found is None:
                 return
             self._more = len(found) == WINDOW
-            self._queue.add(self._backlog.found(found))
+            self._take(self._backlog.found(found))
         wanted = self._backlog.wanted()
         if wanted:
             places = sorted(place for of_host in wanted.values() for place in of_host)
             found = await self._read(load_places, places)
             if found is not None:
                 self._backlog.read(wanted, found)
-                self._queue.add(found)
+                self._take(found)
+        await self._look_aside()
+
+    def _take(self, items: Iterable[Item]) -> None:
+        """These are to be sent; but what an earlier actor may have told, only when that is known."""
+        aside = {item.alert_id for item in self._aside}
+        for item in items:
+            if item.alert_id in aside or self._poke.awaited.elsewhere(item.alert_id, self._poke):
+                aside.add(item.alert_id)
+                self._aside.append(item)
+            else:
+                self._queue.add([item])
+
+    async def _look_aside(self) -> None:
+        """What was put aside and nobody waits for any more, as it is in the store now."""
+        free = [item for item in self._aside if not self._poke.awaited.elsewhere(item.alert_id, self._poke)]
+        found = await self._read(load_places, sorted(item.seq for item in free)) if free else None
+        if found is None:
+            return
+        known, queued = {item.id for item in free}, {item.id for item in found}
+        self._aside = [item for item in self._aside if item.id not in known]
+        for item in free:
+            if item.id not in queued:
+                self._backlog.ended(item.host_id)
+        self._queue.add(found)
 
     async def _read(self, query: Callable[..., list[Item]], *about: object) -> list[Item] | None:
         """Deliveries of this channel; None where the store cannot be read: then another sweep is due."""
@@ -141,10 +206,23 @@ class _Delivery:
         at = self._queue.next_at()
         return float("inf") if at is None else max(0.0, (at - clock.now()) / SECOND)
 
+    def holds_up_others(self) -> bool:
+        """Whether anything is under way but answers that are awaited."""
+        return self._queue.places > 0
+
+    def forget_answers(self) -> None:
+        """Nobody waits any more: what is not on disk is sent again, at least once."""
+        self._poke.awaited.free([alert_id for alert_id, poke in self._poke.awaited.of.items() if poke is self._poke])
+
     async def _send(self, parcel: Parcel) -> None:
+        def overdue() -> None:
+            self._queue.set_aside(parcel)
+            self._poke.awaited.of.update({item.alert_id: self._poke for item in parcel.items})
+            self._poke.signal.set()
+
         try:
             notice = notices.of_parcel(parcel, self._ports.base_url)
-            result = await self._channel.send(notice, parcel.main.recipients_left)
+            result = await self._channel.send(notice, parcel.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
             said = fields(
@@ -180,4 +258,5 @@ class _Delivery:
         self._queue.release(parcel, settlement)
         for item in ended:
             self._backlog.ended(item.host_id)
+        self._poke.awaited.free([item.alert_id for item in parcel.items])
         self._poke.signal.set()

@@ -6,7 +6,8 @@ Sends     pokes.
 Restart   all delivery actors start anew and sweep.
 
 A channel that changed gets a new actor when the sends under way of the old one have ended, so that nothing is
-lost or sent twice by the change. So does one that was disabled and enabled again at once.
+lost or sent twice by the change. So does one that was disabled and enabled again at once. Where the old one still
+awaits the answer of a slow receiver, that message's alerts alone wait for it.
 """
 
 import logging
@@ -56,7 +57,6 @@ class _Running:
 
     facts: ChannelFacts
     poke: delivery.Poke = field(default_factory=lambda: delivery.Poke(Signal()))
-    ended: trio.Event = field(default_factory=trio.Event)
     leaving: bool = False
 
     def leave(self) -> None:
@@ -78,13 +78,14 @@ async def run(
     async def one(facts: ChannelFacts, mine: _Running, before: _Running | None) -> None:
         if before is not None:
             before.leave()
-            await before.ended.wait()
+            mine.poke.follow(before.poke)
+            await before.poke.left.wait()
         try:
             # By id: names need not be unique, and /healthz shows this to anybody.
             name = f"delivery:{facts.id}"
             await supervise(name, lambda: deliver(name, facts, mine.poke), DELIVERY_BUDGET, standing)
         finally:
-            mine.ended.set()
+            mine.poke.left.set()
             if running.get(facts.id) is mine:
                 del running[facts.id]
 

@@ -3,6 +3,7 @@
 The retry loop, the breaker and the log are the delivery actor's; a channel makes exactly one attempt.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,10 +22,15 @@ class FieldError:
 class Channel(Protocol):
     """One endpoint. Made from a decrypted config; lives as long as the config does."""
 
-    async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
+    async def send(
+        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+    ) -> Attempt:
         """Make one attempt. Never raises for what a network or a receiver can do.
 
         `recipients` (smtp) limits the attempt to those who have not been told yet; empty means all.
+        `overdue` (smtp) is called, at most once, where the receiver has the whole message and has not answered at the
+        end of the time for an attempt: the attempt goes on for as long as such a receiver may take. Without it, the
+        attempt ends there.
         """
         ...
 

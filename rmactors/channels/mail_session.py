@@ -1,6 +1,7 @@
 """One conversation with a mail server: smtplib, blocking, in a thread of its own. `smtp` is trio's side of it.
 
 Each step's socket timeout is the time left; for a server that drips, the waiting side calls `abort` at the deadline.
+Once the server has the whole mail, only the waiting side ends the wait for its answer.
 No credential is sent before TLS where TLS is asked for: smtplib ends the conversation where STARTTLS is not
 offered, is refused, or its certificate does not hold.
 """
@@ -11,7 +12,7 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
 
@@ -21,8 +22,12 @@ from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
 from rmactors.channels.mail_format import Mail
 
 _GOODBYE_SECONDS: Final = 1.0
+_DEAD_LINK_SECONDS: Final = 40
+"""So long nothing of what was sent, or of what only asks whether anybody is there, is acknowledged: then the link is
+dead. Without it, one that died under the mail would look for minutes like a server that thinks about it."""
 _MAX_REPLY_BYTES: Final = 65536
 """Of one reply. smtplib takes lines without end."""
+_DOT: Final = b".\r\n"
 _ENDLESS: Final = "the server's reply does not come to an end"
 
 
@@ -73,6 +78,8 @@ class MailSession:
         self._aborted = False
         self.accepted: MailOutcome | None = None
         """Set as soon as the server has taken the mail, before the goodbye."""
+        self.handed_over = False
+        """Set just before the final dot is sent: from here on the server may have taken the mail."""
 
     def abort(self) -> None:
         """End the conversation: whatever the thread waits for fails at once."""
@@ -98,20 +105,26 @@ class MailSession:
             return MailOutcome(judge_smtp(error.smtp_code), error.smtp_code, f"{error.smtp_code} {said}", everyone)
         except smtplib.SMTPServerDisconnected as error:
             why = _ENDLESS if _ENDLESS in str(error) else "the server closed the connection"
-            return MailOutcome("retry", None, why, everyone)
+            return MailOutcome("retry", None, why + self._perhaps(), everyone)
         except smtplib.SMTPException as error:
             return MailOutcome("retry", None, self._missing(str(error)), everyone)
         except ssl.SSLError as error:
             return MailOutcome("retry", None, f"TLS with {self._server.host} failed: {tls_reason(error)}", everyone)
         except OSError as error:
-            return MailOutcome("retry", None, f"the connection failed: {os_reason(error)}", everyone)
+            return MailOutcome("retry", None, f"the connection failed: {os_reason(error)}{self._perhaps()}", everyone)
         finally:
             if (lifeline := self._let_go()) is not None:
                 lifeline.close()
 
+    def _perhaps(self) -> str:
+        return " when it had the whole mail, which may have arrived" if self.handed_over else ""
+
+    def _hand_over(self) -> None:
+        self.handed_over = True
+
     def _converse(self, mail: Mail, recipients: tuple[str, ...]) -> MailOutcome:
         server = self._server
-        smtp = _Smtp(self._connect(), server.host.rstrip("."), server.port, server.local_name)
+        smtp = _Smtp(self._connect(), server.host.rstrip("."), server.port, server.local_name, self._hand_over)
         try:
             smtp.ehlo_or_helo_if_needed()
             if server.encryption == "starttls":
@@ -147,6 +160,7 @@ class MailSession:
         try:
             self._hold(plain)
             plain.settimeout(self._seconds_left())
+            _tune(plain)
             if server.encryption != "tls":
                 return plain
             return self._tls.wrap_socket(plain, server_hostname=server.host.rstrip("."))
@@ -191,8 +205,12 @@ class _Unfit(Exception):
 class _Smtp(smtplib.SMTP):
     """smtplib on a connection that is there already. Raises SMTPConnectError where the greeting is a refusal."""
 
-    def __init__(self, connection: socket.socket, host: str, port: int, local_name: str) -> None:
+    def __init__(
+        self, connection: socket.socket, host: str, port: int, local_name: str, handed_over: Callable[[], None]
+    ) -> None:
+        """`handed_over` is called just before the final dot is sent."""
         self._connection = connection
+        self._handed_over = handed_over
         try:
             super().__init__(host, port, local_hostname=local_name)
         except BaseException:
@@ -201,6 +219,24 @@ class _Smtp(smtplib.SMTP):
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         return self._connection
+
+    def send(self, s: str | bytes) -> None:  # type: ignore[override]
+        """What smtplib calls for each command (text) and for the whole mail with its dot (bytes)."""
+        if self.sock is None or not isinstance(s, bytes) or not s.endswith(_DOT):
+            super().send(s)
+            return
+        super().send(s.removesuffix(_DOT))
+        self.sock.settimeout(None)  # whoever waits for the answer says how long
+        self._handed_over()  # before the server can know
+        super().send(_DOT)
+
+    def data(self, msg: bytes | str) -> tuple[int, bytes]:  # type: ignore[override]
+        """The mail and the answer to it."""
+        try:
+            return super().data(msg)
+        finally:
+            if self.sock is not None:
+                self.sock.settimeout(_GOODBYE_SECONDS)
 
     def getreply(self) -> tuple[int, bytes]:
         """One reply of the server. Raises SMTPServerDisconnected, also where it does not come to an end."""
@@ -278,6 +314,19 @@ def _reply(reply: tuple[int, bytes]) -> str:
 
 def _text(reply: bytes | str) -> str:
     return reply.decode(errors="replace") if isinstance(reply, bytes) else reply
+
+
+def _tune(connection: socket.socket) -> None:
+    """Send at once, and notice a dead link, as far as this system can."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the dot goes out apart
+    for name, value in (
+        ("TCP_KEEPIDLE", _DEAD_LINK_SECONDS // 2),
+        ("TCP_KEEPINTVL", _DEAD_LINK_SECONDS // 4),
+        ("TCP_USER_TIMEOUT", _DEAD_LINK_SECONDS * 1000),
+    ):
+        if (option := getattr(socket, name, None)) is not None:
+            connection.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 def _shut(connection: socket.socket) -> None:

@@ -3,6 +3,8 @@
 import base64
 import ssl
 import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 import trio
@@ -13,16 +15,22 @@ from rmactors.channels.base import ChannelSpec
 from rmactors.channels.config import secret_values
 from rmactors.channels.egress import OutboundPolicy, literal_address
 from rmactors.channels.hostnames import ascii_host
+from rmactors.channels.mail_format import Mail
 from rmactors.channels.mail_session import MailOutcome, MailServer, MailSession
 from rmactors.messages.notices import Attempt, Notice
 
 DEADLINE_SECONDS: Final = 10.0
-"""For everything: name, connection, TLS, sign-in, mail."""
+"""For everything up to the final dot: name, connection, TLS, sign-in, mail."""
+ANSWER_SECONDS: Final = 600.0
+"""For the answer to that dot (RFC 5321, 4.5.3.2.6): the server may be looking for viruses. Whoever gives up before it
+is there sends the mail twice."""
 _MAX_ERROR: Final = 1000
 """Longer than an HTTP receiver gets: it may have to name many recipients."""
-_THREADS: Final = 4
-"""Conversations of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits
-for a turn is not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
+_CONVERSATIONS: Final = 4
+"""Of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits for a turn is
+not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
+_THREADS: Final = 64
+"""Of one channel: conversations, and those that are overdue; `dispatch` has fewer of these under way."""
 
 
 class SmtpChannel:
@@ -35,6 +43,7 @@ class SmtpChannel:
         ssl_context: ssl.SSLContext,
         base_url: str,
         deadline_seconds: float = DEADLINE_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         config = spec.config
         self._config = config
@@ -42,7 +51,8 @@ class SmtpChannel:
         self._tls = ssl_context
         self._base_url = base_url
         self._deadline = deadline_seconds
-        self._turns = trio.Semaphore(_THREADS)
+        self._patience = answer_seconds
+        self._turns = trio.Semaphore(_CONVERSATIONS)
         self._threads = trio.CapacityLimiter(_THREADS)
         self._server = MailServer(
             host=ascii_host(config["host"]),
@@ -54,31 +64,69 @@ class SmtpChannel:
         )
         self._secrets = _forms(config.get("username") or "", secret_values("smtp", config))
 
-    async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
+    async def send(
+        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+    ) -> Attempt:
         """One attempt, to all recipients or to those given. Never raises for what network or server do."""
-        async with self._turns:
-            return await self._send(notice, recipients)
+        with ExitStack() as turn:
+            await self._turns.acquire()
+            turn.callback(self._turns.release)
 
-    async def _send(self, notice: Notice, recipients: tuple[str, ...]) -> Attempt:
+            def give_way() -> None:
+                assert overdue is not None
+                turn.close()
+                overdue()
+
+            return await self._send(notice, recipients, None if overdue is None else give_way)
+
+    async def _send(self, notice: Notice, recipients: tuple[str, ...], give_way: Callable[[], None] | None) -> Attempt:
         began = time.perf_counter()
         mail = mail_format.render(notice, self._config, self._base_url)
         # Those no longer in the config are not told; where none is left of them, all are.
         targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
         deadline = time.monotonic() + self._deadline
         session = MailSession(self._server, self._policy, self._tls, deadline)
-        outcome: MailOutcome | None = None
-        try:
-            with trio.move_on_after(self._deadline):
-                outcome = await trio.to_thread.run_sync(
+        outcome = await self._outcome(session, mail, targets, give_way)
+        # The socket's own timeout may come first, and then looks like a server that hung up.
+        hung_up = outcome is not None and outcome.verdict == "retry" and outcome.code is None
+        if outcome is None or (hung_up and not session.handed_over and time.monotonic() >= deadline):
+            outcome = session.accepted or MailOutcome("retry", None, self._silence(session, give_way), targets)
+        return self._attempt(outcome, targets != mail.recipients, (time.perf_counter() - began) * 1000)
+
+    async def _outcome(
+        self, session: MailSession, mail: Mail, targets: tuple[str, ...], give_way: Callable[[], None] | None
+    ) -> MailOutcome | None:
+        """How the conversation ended; None where it took too long."""
+        found: list[MailOutcome] = []
+        ended = trio.Event()
+
+        async def talk() -> None:
+            found.append(
+                await trio.to_thread.run_sync(
                     session.deliver, mail, targets, abandon_on_cancel=True, limiter=self._threads
                 )
+            )
+            ended.set()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(talk)
+                with trio.move_on_after(self._deadline):
+                    await ended.wait()
+                if not found and session.handed_over and give_way is not None:
+                    give_way()
+                    with trio.move_on_after(self._patience):
+                        await ended.wait()
+                nursery.cancel_scope.cancel()
         finally:
             session.abort()
-        # The socket's own timeout may come first, and then looks like a server that hung up.
-        if outcome is None or (outcome.verdict == "retry" and outcome.code is None and time.monotonic() >= deadline):
-            late = MailOutcome("retry", None, f"no answer within {self._deadline:g} s", targets)
-            outcome = session.accepted or late
-        return self._attempt(outcome, targets != mail.recipients, (time.perf_counter() - began) * 1000)
+        return found[0] if found else None
+
+    def _silence(self, session: MailSession, give_way: Callable[[], None] | None) -> str:
+        if not session.handed_over:
+            return f"no answer within {self._deadline:g} s"
+        seconds = self._deadline if give_way is None else self._deadline + self._patience
+        return f"the server has the whole mail, and no answer within {seconds:g} s: it may arrive"
 
     async def aclose(self) -> None:
         """Nothing is kept open between mails."""

@@ -30,8 +30,10 @@ class WebhookChannel:
         secrets = secret_values("webhook", spec.config)
         self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secrets, deadline_seconds)
 
-    async def send(self, notice: Notice, recipients: tuple[str, ...] = ()) -> Attempt:
-        """One attempt. `recipients` means nothing here."""
+    async def send(
+        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+    ) -> Attempt:
+        """One attempt. `recipients` and `overdue` mean nothing here."""
         return await self._endpoint.send(webhook_format.render(notice, self._config, self._now()), judge_http)
 
     async def aclose(self) -> None:

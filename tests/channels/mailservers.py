@@ -26,6 +26,13 @@ class Post:
     data_reply: str = "250 OK"
     accounts: dict[str, str] = field(default_factory=dict)
     port: int = 0
+    ponders: Callable[[bytes], bool] = lambda _: False
+    """Whether it takes a mail of this content and answers only after `answer`."""
+    pondered: list[Envelope] = field(default_factory=list)
+    """Mails it has, and has not answered or only after that."""
+    answer: Callable[[], None] = lambda: None
+    """Answer what it has been pondering, and ponder no more."""
+    done: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle_RCPT(
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
@@ -36,6 +43,9 @@ class Post:
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
+        if self.ponders(envelope.content or b""):
+            self.pondered.append(envelope)
+            await self.done.wait()
         if self.data_reply.startswith("250"):
             self.mails.append(envelope)
             secured = server.transport.get_extra_info("ssl_object")
@@ -77,6 +87,12 @@ def mail_server(
     post.port = listener.getsockname()[1]
     started = threading.Event()
     loop = asyncio.new_event_loop()
+
+    def answer() -> None:
+        post.ponders = lambda _: False
+        loop.call_soon_threadsafe(post.done.set)
+
+    post.answer = answer
     stop = asyncio.Event()
 
     async def serve() -> None:

@@ -6,18 +6,21 @@ import socket
 import ssl
 import threading
 import time
+from collections.abc import Callable, Iterator
 from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
 import trio
+from trio.testing import MockClock
 
 from rmactors.channels.egress import OutboundPolicy
 from rmactors.channels.registry import make_channel
-from rmactors.channels.smtp import SmtpChannel
+from rmactors.channels.smtp import DEADLINE_SECONDS, SmtpChannel
 from rmactors.messages.notices import Attempt
+from tests.actors.works import until
 from tests.channels.certificates import Authority
-from tests.channels.mailservers import dialogue, mail_server, scripted_server
+from tests.channels.mailservers import Post, dialogue, mail_server, scripted_server
 from tests.channels.notices import ALERT, RAISE, RESOLUTION, spec
 from tests.channels.receivers import receiving
 
@@ -399,6 +402,17 @@ class TestTroubleOnTheWay:
         assert [attempt.error for attempt in attempts] == ["no answer within 1 s"] * 4 + [None]
         assert attempts[-1].verdict == "delivered"
 
+    async def test_a_server_that_goes_away_with_the_mail_is_tried_again_and_that_is_said(
+        self, system_trust: ssl.SSLContext
+    ) -> None:
+        def takes_it_and_goes(connection: socket.socket, heard: list[bytes]) -> None:
+            takes_a_mail(connection, heard, b"")
+
+        with scripted_server(takes_it_and_goes) as (port, _):
+            attempt = await send(port, system_trust)
+        assert (attempt.verdict, attempt.status_code) == ("retry", None)
+        assert attempt.error == "the server closed the connection when it had the whole mail, which may have arrived"
+
     async def test_a_slow_server_delays_no_other_channel(self, system_trust: ssl.SSLContext) -> None:
         ended: list[str] = []
         with scripted_server(dialogue(b"")) as (hole, _), mail_server() as post:
@@ -429,16 +443,73 @@ class TestTroubleOnTheWay:
         assert talking() == 0
 
 
-def takes_a_mail(connection: socket.socket, heard: list[bytes]) -> None:
-    """A proper server up to the mail, which then hangs at the goodbye."""
+class TestWholeMails:
+    """The server has it all and thinks about it for longer than everything before may take. The clock jumps there."""
+
+    @pytest.fixture
+    def mock_clock(self) -> MockClock:
+        return MockClock(rate=1.0)
+
+    @pytest.fixture
+    def post(self) -> Iterator[Post]:
+        with mail_server() as post:
+            post.ponders = lambda _: True
+            yield post
+
+    async def sent(
+        self, post: Post, trust: ssl.SSLContext, clock: MockClock, overdue: Callable[[], None] | None, **config: Any
+    ) -> Attempt:
+        settings = {"host": "127.0.0.1", "port": post.port, "encryption": "none", "from": KIM, "to": MARIA, **config}
+        channel = SmtpChannel(spec("smtp", **settings), LOOPBACK, trust, BASE)
+        attempts: list[Attempt] = []
+
+        async def one() -> None:
+            attempts.append(await channel.send(RAISE, overdue=overdue))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(one)
+            await until(lambda: len(post.pondered) == 1)
+            clock.jump(DEADLINE_SECONDS)
+        return attempts[0]
+
+    @pytest.mark.parametrize("how", ["none", "starttls", "tls"])
+    async def test_its_answer_is_waited_for(self, how: str, authority: Authority, mock_clock: MockClock) -> None:
+        secured = {how: authority.server} if how != "none" else {}
+        with mail_server(**secured) as post:  # type: ignore[arg-type]
+            post.ponders, post.refuse = lambda _: True, {LI: "450 greylisted"}
+            attempt = await self.sent(
+                post, authority.trusting(), mock_clock, post.answer, encryption=how, to=f"{MARIA},{LI}"
+            )
+        assert (attempt.verdict, attempt.status_code, attempt.recipients_left) == ("retry", 450, (LI,))
+        assert [mail.rcpt_tos for mail in post.mails] == [[MARIA]]
+
+    @pytest.mark.parametrize(("reply", "verdict"), [("451 later", "retry"), ("554 a virus", "dead")])
+    async def test_a_late_refusal_is_one(
+        self, reply: str, verdict: str, post: Post, system_trust: ssl.SSLContext, mock_clock: MockClock
+    ) -> None:
+        post.data_reply = reply
+        attempt = await self.sent(post, system_trust, mock_clock, post.answer)
+        assert (attempt.verdict, attempt.error) == (verdict, reply)
+
+    async def test_a_test_send_does_not_wait_and_says_what_that_means(
+        self, post: Post, system_trust: ssl.SSLContext, mock_clock: MockClock
+    ) -> None:
+        attempt = await self.sent(post, system_trust, mock_clock, None)
+        await threads_gone()
+        assert (attempt.verdict, attempt.status_code) == ("retry", None)
+        assert attempt.error == "the server has the whole mail, and no answer within 10 s: it may arrive"
+
+
+def takes_a_mail(connection: socket.socket, heard: list[bytes], answer: bytes = b"250 queued\r\n") -> None:
+    """A proper server up to the mail, which then hangs at the goodbye, or goes away instead of an answer."""
     with connection.makefile("rb") as lines:
         for reply in (b"220 hi\r\n", b"250 mail\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
             connection.sendall(reply)
             heard.append(lines.readline())
         while lines.readline() != b".\r\n":
             pass
-        connection.sendall(b"250 queued\r\n")
-        while lines.readline():
+        connection.sendall(answer)
+        while answer and lines.readline():
             pass
 
 

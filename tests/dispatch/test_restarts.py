@@ -71,6 +71,8 @@ class World:
     def send(self) -> None:
         while (parcel := self.queue.pick(self.now)) is not None:
             self.under_way.append(parcel)
+            if self.chance.random() > 0.8:  # its receiver takes its time to answer
+                self.queue.set_aside(parcel)
 
     def end_one(self, word: str) -> None:
         parcel = self.under_way.pop(self.chance.randrange(len(self.under_way)))
