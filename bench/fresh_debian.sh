@@ -53,6 +53,7 @@ if [ ! -e "$root/made" ]; then
         tail -n 20 "$root.log" >&2
         exit 2
     fi
+    chmod 755 "$root" # it becomes `/`, which every user may enter; mktemp made it for one alone
     touch "$root/made"
 fi
 echo "Debian $suite in $root, made in $((SECONDS - began)) s"
