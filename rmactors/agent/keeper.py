@@ -171,8 +171,15 @@ class Keeper:
         return self._ask(Spool.marks, dict[str, Mark]()) | self.memory.marks()
 
     def set_marks(self, marks: Iterable[Mark], forget: Iterable[str] = ()) -> None:
-        """Raises SpoolError; whoever asks remembers them as well."""
-        self._writable().set_marks(marks, forget)
+        """As a spool's. What is to be forgotten while that cannot be written is so the next time that somebody asks."""
+        kept, gone = list(marks), list(forget)
+        if self.problem is None:
+            try:
+                self._writable().set_marks(kept, gone)
+                return
+            except SpoolError as error:
+                self._cannot(error)
+        self.memory.set_marks(kept, gone)
 
     def number(self, name: str) -> int:
         """Raises SpoolError where it cannot be read."""

@@ -183,6 +183,22 @@ def test_a_file_that_is_damaged_while_it_is_open_costs_no_report(state: StateDir
     assert [file.name for file in state.path.iterdir() if "broken" in file.name]
 
 
+def test_a_place_that_is_not_there_yet_is_used_once_it_is(tmp_path: Path) -> None:
+    keeper = Keeper(tmp_path / "no" / "spool.db")
+    assert keeper.problem is not None
+    before = keeper.spool_id
+    job = ids.new()
+    assert not keeper.add(started(job))
+    assert (keeper.pending(0, 64), keeper.count(), keeper.marks()) == ([], 0, {})
+    keeper.set_marks([Mark("s", "d", 7)])
+    (tmp_path / "no").mkdir()
+    assert keeper.mend()
+    assert keeper.spool_id != before, "the numbers are the file's now"
+    assert [report.ends for report in keeper.pending(0, 64)] == [None]
+    assert keeper.marks() == {"s": Mark("s", "d", 7)}
+    keeper.close()
+
+
 def test_counters_say_that_they_cannot_be_kept(keeper: Keeper) -> None:
     read_only(keeper)
     with pytest.raises(SpoolError):
