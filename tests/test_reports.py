@@ -153,6 +153,29 @@ def test_a_hello_says_that_restic_cannot_be_used_and_why() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "since", "kept"),
+    [
+        (None, None, None),
+        (None, "2026-11-28T11:00:00Z", None),
+        ("", None, None),
+        ("the disk is full", None, NOW),
+        ("the disk is full", "2026-11-28T11:00:00Z", NOW - clock.HOUR),  # by the host's clock, which says 12:00 now
+        ("the disk is full", "2026-11-28T13:00:00Z", NOW),  # the future
+        ("the disk is full", "0001-01-01T00:00:00Z", 0),
+    ],
+)
+def test_a_hello_says_that_reports_cannot_be_kept_and_since_when(
+    said: str | None, since: str | None, kept: int | None
+) -> None:
+    frame = wire.Hello(
+        wire.ProtocolRange(1, 1), "instance", utc_now=moment("2026-11-28T12:00:00Z"), spool_problem=said,
+        spool_problem_since=moment(since) if since else None,
+    )  # fmt: skip
+    hello = reports.hello("host", frame, NOW)
+    assert (hello.spool_problem, hello.spool_problem_since) == (said if kept is not None else None, kept)
+
+
+@pytest.mark.parametrize(
     ("stats", "warning", "unknown"),
     [
         ('{"n": 1}', None, None),

@@ -3,11 +3,13 @@
 Owns the file as this process has it open, a copy of it where it can only be read, and a spool in memory for what cannot
 be written. That one has an id of its own, so that no number under any id ever stands for two reports. Acks that cannot
 be written are remembered: what they are of is not sent again by this process. Blocking; for one thread at a time.
-Nothing here fails because of the disk, except where a method says so: `problem` tells instead.
+Nothing here fails because of the disk, except where a method says so: `problem` tells instead, and nothing is logged of
+it, since an `exec` that tells its run from memory has nothing to say.
 """
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -52,7 +54,7 @@ class Keeper:
             try:
                 self._copy = Spool.copy_of(file)
             except SpoolError as worse:
-                log.warning("what waits in the spool cannot be read either: %s", worse)
+                log.info("what waits in the spool cannot be read either: %s", worse)
         self.spool_id = self._source.spool_id if self._source is not None else ids.new()
 
     def close(self) -> None:
@@ -169,8 +171,15 @@ class Keeper:
         return self._ask(Spool.marks, dict[str, Mark]()) | self.memory.marks()
 
     def set_marks(self, marks: Iterable[Mark], forget: Iterable[str] = ()) -> None:
-        """Raises SpoolError; whoever asks remembers them as well."""
-        self._writable().set_marks(marks, forget)
+        """As a spool's. What is to be forgotten while that cannot be written is so the next time that somebody asks."""
+        kept, gone = list(marks), list(forget)
+        if self.problem is None:
+            try:
+                self._writable().set_marks(kept, gone)
+                return
+            except SpoolError as error:
+                self._cannot(error)
+        self.memory.set_marks(kept, gone)
 
     def number(self, name: str) -> int:
         """Raises SpoolError where it cannot be read."""
@@ -202,8 +211,6 @@ class Keeper:
         except SpoolError as error:
             self._cannot(error)
             return False
-        if self.problem is not None:
-            log.info("%s can be written again", self._file)
         self.problem = None
         return True
 
@@ -238,6 +245,8 @@ class Keeper:
         for spooled in self.memory.pending(0, MOST_REPORTS):
             report = wire.decode_from_agent(spooled.frame)
             assert isinstance(report, wire.JobStarted | wire.JobFinished)
+            if isinstance(report, wire.JobFinished):
+                self._write_log(disk, report.job_id)
             disk.add(report, owner=owners.get(report.job_id))
             self.memory.ack([spooled.seq])
         disk.set_unfinished(self.memory.unfinished(), forget=self._ended)
@@ -247,11 +256,14 @@ class Keeper:
         disk.set_marks(marks.values())
         self.memory.set_marks([], forget=marks)
 
+    def _write_log(self, disk: Spool, job_id: str) -> None:
+        frames = [wire.decode_from_agent(frame) for frame in self.memory.log_of(job_id)]
+        with suppress(SpoolError):  # there is little room: it is the report that matters
+            disk.keep_log(job_id, [frame for frame in frames if isinstance(frame, wire.JobLog)])
+
     def _cannot(self, error: SpoolError) -> None:
         cause = error.cause
         assert cause is not None
-        if self.problem is None:
-            log.error("%s; reports are kept in memory until it can be written: %s", error, cause.advice)
         self.problem = Problem(cause, wire.utc_now() if self.problem is None else self.problem.since)
         if cause.damaged and self._disk is not None:
             self._disk.close()

@@ -172,7 +172,6 @@ class Outbox(Lane):
         return await self._calls(self._keeper.marks)
 
     async def set_marks(self, marks: Iterable[Mark], forget: Iterable[str] = ()) -> None:
-        """Raises SpoolError."""
         kept, gone = list(marks), list(forget)
         await self._calls(lambda: self._keeper.set_marks(kept, gone))
 

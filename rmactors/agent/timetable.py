@@ -16,7 +16,7 @@ import trio
 from rmactors import clock, wire
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.schedules import Due, definition, due, reconcile
-from rmactors.agent.spool import Mark, SpoolError
+from rmactors.agent.spool import Mark
 from rmactors.agent.state import KeptSchedules, StateDir, StateError
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class Timetable:
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled. Started once it knows how far schedules have come: `hear` only after that."""
-        self._marks = await self._read_marks()
+        self._marks = await self._outbox.marks()
         await self._reconcile()
         task_status.started()
         while True:
@@ -79,7 +79,7 @@ class Timetable:
 
     async def _learn_ends(self) -> bool:
         """Intervals count from the end of a run, which the workshop has put into the spool: whether there are any."""
-        known = await self._read_marks()
+        known = await self._outbox.marks()
         newer = {
             id: known[id]
             for id, mark in self._marks.items()
@@ -88,13 +88,6 @@ class Timetable:
         self._marks |= newer
         return bool(newer)
 
-    async def _read_marks(self) -> dict[str, Mark]:
-        try:
-            return await self._outbox.marks()
-        except SpoolError as error:
-            log.error("how far schedules have come cannot be read: %s", error)
-            return {}
-
     async def _reconcile(self) -> None:
         fresh, gone = reconcile(self._kept.schedules, self._marks, clock.now())
         for mark in fresh:
@@ -102,7 +95,4 @@ class Timetable:
         for schedule_id in gone:
             del self._marks[schedule_id]
         if fresh or gone:
-            try:
-                await self._outbox.set_marks(fresh, gone)
-            except SpoolError as error:
-                log.error("how far schedules have come cannot be kept: %s", error)
+            await self._outbox.set_marks(fresh, gone)

@@ -54,10 +54,15 @@ class Announced:
 
 async def mend(outbox: Outbox, announced: Announced, say_hello_again: Callable[[str], None], every: float) -> None:
     """Until cancelled: write again what is not written, and have the server told of what has changed."""
-    spool_id = outbox.spool_id
+    spool_id, was_in_trouble = outbox.spool_id, False
     while True:
-        turned = outbox.turned()
-        in_trouble = outbox.problem is not None
+        turned, problem = outbox.turned(), outbox.problem
+        in_trouble = problem is not None
+        if problem is not None and not was_in_trouble:
+            log.error("reports are kept in memory alone: %s; %s", problem.cause.words, problem.cause.advice)
+        elif was_in_trouble and not in_trouble:
+            log.info("reports are written again")
+        was_in_trouble = in_trouble
         if outbox.spool_id != spool_id:  # what follows stands under other numbers
             spool_id = outbox.spool_id
             say_hello_again("the spool is another than before")

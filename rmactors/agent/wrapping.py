@@ -132,6 +132,7 @@ class _Reporter:
         self._asking = trio.CancelScope(deadline=trio.current_time() + seconds)
         self._delivering = trio.CancelScope()
         self._enrolled = True
+        self._turn = trio.Lock()
         self._told: Sequence[wire.ScheduleInfo] = ()
         self._why_untold = ""
         self._trouble: Exception | None = None
@@ -262,10 +263,11 @@ class _Reporter:
             return False  # nobody could
         assert self._outbox is not None
         lane = self._outbox.unwritten
-        for report in await lane.pending(0, _MOST_HANDED):
-            if not pipes.hand_over(self._state, report.frame, this_host.process_identity()):
-                return False
-            await lane.ack([report.seq])
+        async with self._turn:
+            for report in await lane.pending(0, _MOST_HANDED):
+                if not pipes.hand_over(self._state, report.frame, this_host.process_identity()):
+                    return False
+                await lane.ack([report.seq])
         return True
 
     async def _deliver(self) -> None:
@@ -276,8 +278,9 @@ class _Reporter:
         """
         if not self._enrolled or self._outbox is None:
             return
-        if await self._outbox.unwritten.count() and not await self._delivers(self._outbox.unwritten):
-            return  # the spool's would fare no better
+        async with self._turn:
+            if await self._outbox.unwritten.count() and not await self._delivers(self._outbox.unwritten):
+                return  # the spool's would fare no better
         if self._agent_runs():
             return
         async with self._state.turn(self._seconds / 2, self._is_delivered) as is_due:

@@ -135,3 +135,29 @@ async def test_no_restic_clears_the_version_and_not_a_word_leaves_it(works: Work
     await until(lambda: restic() == ("0.11.0", "restic 0.11.0 is older", None))
     await agent(works, host, 5).hello(restic=None)
     await until(lambda: restic() == (None, None, None))
+
+
+async def test_a_spool_that_cannot_be_written_is_known_until_a_hello_says_nothing_of_it(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+
+    def spool() -> tuple[Any, ...]:
+        (found,) = works.ledger.rows("SELECT spool_problem, spool_problem_since IS NOT NULL FROM hosts")
+        return found
+
+    def since() -> Any:
+        return works.ledger.rows("SELECT spool_problem_since FROM hosts")[0][0]
+
+    await agent(works, host, 1).hello()
+    await works.settle()
+    assert spool() == (None, 0)
+    await agent(works, host, 2).hello(spool_problem="the disk is full")
+    await until(lambda: spool() == ("the disk is full", 1))
+    first = since()
+    await agent(works, host, 3).hello(purpose="report", spool_problem="the file system is read-only")
+    await until(lambda: spool() == ("the file system is read-only", 1))
+    assert since() == first, "it began with the first"
+    await agent(works, host, 4).hello()
+    await until(lambda: spool() == (None, 0))

@@ -1,12 +1,17 @@
 """`exec` from the command to the pages: what a wrapped command's end raises, resolves and leaves to read."""
 
+import resource
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
 from .agents import AgentProcess
-from .harness import Server, away
+from .harness import COMMAND, ROOT, Server, away, eventually
 
 
 @pytest.fixture
@@ -75,3 +80,48 @@ async def test_a_mistyped_schedule_is_on_the_hosts_page_once(shared_server: Serv
     async with shared_server.client() as client:
         page = (await client.get(f"/hosts/{host_id}")).text
     assert page.count("exec --schedule nihgtly") == 1
+
+
+@contextmanager
+def no_room(agent: AgentProcess) -> Iterator[None]:
+    """No file of the agent's may grow: to SQLite, a disk that takes nothing more."""
+    soft, hard = resource.prlimit(agent.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (0, hard))
+    yield
+    resource.prlimit(agent.pid, resource.RLIMIT_FSIZE, (soft, hard))
+
+
+async def test_a_failure_on_a_full_disk_raises_its_alert_and_the_page_says_what_is_wrong(
+    shared_server: Server, agent: AgentProcess
+) -> None:
+    host_id = await away(agent.enroll)
+    await away(lambda: agent.start(host_id))
+    with no_room(agent):
+        words = [*COMMAND, "agent", "exec", "--kind", "backup", "--plan", "p", "--", "sh", "-c", "exit 1"]
+        done = await trio.run_process(
+            ["sh", "-c", f"ulimit -f 0; exec {shlex.join(words)}"], cwd=ROOT, env=agent.environment, check=False,
+            capture_stderr=True,
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (1, b"")
+
+        def told() -> list[tuple[str, str]]:
+            found = shared_server.all_items(f"/api/alerts?host_id={host_id}&status=all")
+            return [(alert["kind"], alert["subject"]) for alert in found]
+
+        def log() -> str:
+            return agent.log_file.read_text()[-4000:]
+
+        def problem() -> str | None:
+            found: str | None = shared_server.ask("GET", f"/api/hosts/{host_id}")["spool_problem"]
+            return found
+
+        await away(
+            lambda: eventually(
+                lambda: told() == [("backup_failed", "plan:p")], 120, lambda: agent.log_file.read_text()[-4000:]
+            )
+        )
+        await away(lambda: eventually(lambda: problem() is not None, 120, log))
+        async with shared_server.client() as client:
+            page = (await client.get(f"/hosts/{host_id}")).text
+        assert "Its spool cannot be written since" in page
+    assert agent.stop() == 0

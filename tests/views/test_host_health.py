@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from rmactors import clock
 from rmactors.store.queries.hosts import HostView
 from rmactors.web.views import host_health
+from rmactors.web.views.times import Moment
 from tests.views.test_fleet_views import SCHEDULE, host
 
 VANCOUVER = replace(SCHEDULE, timezone="America/Vancouver")
@@ -69,3 +71,13 @@ def test_a_restic_that_cannot_be_used_is_said_and_warned_of_where_there_are_plan
     assert host_health.warnings(planned, "2026f") == ("The agent cannot use restic: restic: command not found.",)
     assert host_health.restic_fact(view(restic_version=None).host) == "not found"
     assert host_health.restic_fact(view().host) == "0.14.0"
+
+
+def test_a_spool_that_cannot_be_written_is_said_with_the_time() -> None:
+    now = Moment(clock.from_rfc3339("2026-11-28T12:00:00Z"))
+    assert host_health.spool(host(), now) == ()
+    since = clock.from_rfc3339("2026-11-28T11:00:00Z")
+    (told,) = host_health.spool(replace(host(), spool_problem="the disk is full", spool_problem_since=since), now)
+    assert told.startswith("Its spool cannot be written since 2026-11-28 11:00:00 UTC: the disk is full.")
+    (told,) = host_health.spool(replace(host(), spool_problem="the disk is full"), now)
+    assert told.startswith("Its spool cannot be written: the disk is full.")

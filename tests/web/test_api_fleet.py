@@ -69,9 +69,11 @@ async def test_a_hosts_clock_data_and_restic_are_in_the_api_and_on_its_page(site
     host_id = await site.enroll()
     unknown = await site.get(f"/api/hosts/{host_id}")
     assert [unknown[key] for key in ("clock_offset_seconds", "tzdata_version", "restic_problem")] == [None] * 3
+    since = site.clock() - clock.HOUR
     hello = RecordHello(
         host_id, site.clock(), False, "0.1", "h", "linux", "x86_64", "UTC", None, '[{"name": "home"}]',
-        91.0, "1999a", "restic: command not found",
+        91.0, "1999a", "restic: command not found", spool_problem="the disk is full",
+        spool_problem_since=since,
     )  # fmt: skip
     await site.commit(hello)
     schedule = {"name": "Nightly", "kind": "backup", "cron": "0 3 * * *", "timezone": "America/Vancouver"}
@@ -79,10 +81,14 @@ async def test_a_hosts_clock_data_and_restic_are_in_the_api_and_on_its_page(site
     shown = await site.get(f"/api/hosts/{host_id}")
     assert (shown["clock_offset_seconds"], shown["tzdata_version"]) == (91.0, "1999a")
     assert (shown["restic_version"], shown["restic_problem"]) == (None, "restic: command not found")
+    assert shown["spool_problem"] == "the disk is full"
+    assert shown["spool_problem_since"] == clock.to_rfc3339(since)
     await site.user()
     page = await reply(await (await site.log_in()).get(f"/hosts/{host_id}"))
     text = unescape(page.text)
     assert "Its clock is 91 s ahead of the server's." in text
+    assert "Its spool cannot be written since " in text
+    assert "the disk is full" in text
     assert f"Its time zone data, 1999a, is older than the server's, {zones.version()}" in text
     assert "The agent cannot use restic: restic: command not found." in text
 
