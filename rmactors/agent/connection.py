@@ -47,6 +47,8 @@ class Timings:
     stable: float = 60.0
     """A connection that lived this long makes the next pause short again."""
     first_pause: float = 1.0
+    moderate_pause: float = 8.0
+    """The longest after connections that were short, and good as far as they went."""
     longest_pause: float = 60.0
     refused_pause: float = 300.0
     """After the server said that this credential or protocol will not do."""
@@ -195,7 +197,7 @@ class _Judged(trio.abc.Stream):
             verdict = self.answer.feed(data) if data else self.answer.ended()
             if verdict is not None:
                 raise verdict
-            if self.answer.switched:
+            if self.answer.rest:
                 return self.answer.rest
 
     async def _receive_head(self, max_bytes: int | None) -> bytes:
@@ -243,6 +245,7 @@ class _Reading:
         except Exception as error:  # what exactly depends on the bytes that came
             log.debug("trio-websocket cannot bear what came", exc_info=True)
             raise self._answer.no_websocket(str(error.__context__ or error) or type(error).__name__) from None
+        await trio.lowlevel.checkpoint()  # whoever waits for the upgrade hears first that there is one
         if not self.upgraded:
             raise self._answer.no_websocket("its answer does not fit what was asked")
 
