@@ -12,6 +12,7 @@ from rmactors import tokens, wire
 HELLO_SECONDS = 10.0
 """Within this after the upgrade, an agent has said hello, or whoever is to be enrolled has said a name."""
 SEND_SECONDS = 15.0
+MARK = (wire.MARK.lower().encode(), wire.MARK_OF_AGENTS.encode())
 CLOSE_SECONDS = 2.0
 REJECT_SECONDS = 15.0
 OUTBOX_FRAMES = 10_000
@@ -92,7 +93,7 @@ def token_digest(authorization: bytes) -> str | None:
 
 async def reject(request: trio_websocket.WebSocketRequest, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     body = why.encode() + b"\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
+    headers = [MARK, (b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     with trio.move_on_after(REJECT_SECONDS):

@@ -21,6 +21,11 @@ from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
 PROTOCOL: Final = 1
 MAX_FRAME_BYTES: Final = 1 << 20
 PATH: Final = "/ws/agent"
+MARK: Final = "X-Restic-Manager"
+"""Header of every HTTP answer of the server's, so that agents know it from one of a proxy in between."""
+MARK_OF_AGENTS: Final = "agents"
+MARK_OF_PAGES: Final = "pages"
+"""Its value, by port."""
 
 CLOSE_BAD_MESSAGE: Final = 1008
 CLOSE_GOING_AWAY: Final = 1001

@@ -35,7 +35,7 @@ from rmactors.places import Places
 from rmactors.store.memory import Credential, find_credential
 from rmactors.store.reader import Reader
 from rmactors.strangers import Stranger, Strangers, places
-from rmactors.websockets import CLOSE_SECONDS, HELLO_SECONDS, Connection, Reading, reject, token_digest
+from rmactors.websockets import CLOSE_SECONDS, HELLO_SECONDS, MARK, Connection, Reading, reject, token_digest
 
 _log = logging.getLogger(__name__)
 
@@ -212,7 +212,7 @@ class _Gateway:
             if scope is None:
                 return await reject(request, 503, "too many connections with this token")
             with trio.fail_after(HANDSHAKE_SECONDS):
-                socket = await request.accept()
+                socket = await request.accept(extra_headers=[MARK])
             if credential.enrollment_id is not None:
                 names = self._names.setdefault(owner, Bucket(*NAMES_PER_TOKEN))
                 return await enroll(socket, owner, address, names, self._ports.to_store)

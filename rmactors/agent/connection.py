@@ -9,7 +9,7 @@ import logging
 import math
 import os
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
@@ -17,32 +17,21 @@ from urllib.parse import urlsplit
 
 import trio
 import trio_websocket
-from trio_websocket import ConnectionClosed, ConnectionRejected, WebSocketConnection
+from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from rmactors import PRODUCT, __version__, wire
+from rmactors.agent.link_down import LinkDown as LinkDown
+from rmactors.agent.upgrade import Answer
 from rmactors.idn import url_to_ascii
-from rmactors.plain_text import excerpt
 from rmactors.trust import verifying_context
 
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS: Final = 2.0
-LONGEST_REASON: Final = 500
+_NO_FRAMES: Final = {1002, 1007}
+REFUSAL_SECONDS: Final = 2.0
+"""How long the rest of a refusal is waited for."""
 Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-
-
-class LinkDown(Exception):
-    """A connection could not be made or has ended. Not raised for an end that this side asked for.
-
-    The reason is one plain line, whoever chose its words. `status` is the HTTP status that refused the upgrade, `code`
-    the WebSocket close code, where there was one.
-    """
-
-    def __init__(self, reason: str, *, status: int | None = None, code: int | None = None) -> None:
-        self.reason = excerpt(reason, LONGEST_REASON)
-        super().__init__(self.reason)
-        self.status = status
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +47,8 @@ class Timings:
     stable: float = 60.0
     """A connection that lived this long makes the next pause short again."""
     first_pause: float = 1.0
+    moderate_pause: float = 8.0
+    """The longest after connections that were short, and good as far as they went."""
     longest_pause: float = 60.0
     refused_pause: float = 300.0
     """After the server said that this credential or protocol will not do."""
@@ -111,9 +102,10 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 class Connection:
     """An open WebSocket. All methods raise LinkDown when it ends or does not take part in time."""
 
-    def __init__(self, socket: WebSocketConnection, timings: Timings) -> None:
+    def __init__(self, socket: WebSocketConnection, timings: Timings, answer: Answer) -> None:
         self._socket = socket
         self._timings = timings
+        self._answer = answer
 
     async def send(self, frame: wire.Frame | str) -> None:
         """Send a frame, or its JSON text."""
@@ -124,14 +116,14 @@ class Connection:
         except trio.TooSlowError:
             raise LinkDown("the server takes nothing in") from None
         except ConnectionClosed as closed:
-            raise _ended(closed) from None
+            raise self._ended(closed) from None
 
     async def receive(self) -> wire.FromServer | None:
         """The next frame; None for one that cannot be taken, which is logged. Waits as long as it takes."""
         try:
             message = await self._socket.get_message()
         except ConnectionClosed as closed:
-            raise _ended(closed) from None
+            raise self._ended(closed) from None
         heard = wire.hear_from_server(message) if isinstance(message, str) else wire.Heard(None, "a binary message")
         if heard.fault is not None:
             log.warning("of what the server sent, this was passed over: %s", heard.fault)
@@ -145,7 +137,17 @@ class Connection:
         except trio.TooSlowError:
             raise LinkDown("the server does not answer") from None
         except ConnectionClosed as closed:
-            raise _ended(closed) from None
+            raise self._ended(closed) from None
+
+    def _ended(self, closed: ConnectionClosed) -> LinkDown:
+        if closed.reason is None:
+            return LinkDown("the connection was closed")
+        code, words = closed.reason.code, closed.reason.reason
+        if code == 1006:
+            return LinkDown("the connection broke", code=code)
+        if code in _NO_FRAMES:  # ours, mostly: trio-websocket closes so on what is no frame
+            return self._answer.no_websocket(f"{words or 'what comes are no frames'} ({code})")
+        return LinkDown(f"the server closed the connection ({code}{f', {words}' if words else ''})", code=code)
 
 
 @asynccontextmanager
@@ -161,13 +163,13 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
     ]
     try:
         with trio.fail_after(timings.connect):
-            stream = _Watched(await _open_stream(host, port, context))
+            stream = _Judged(await _open_stream(host, port, context), url)
         try:
             async with trio.open_nursery() as nursery:
                 with trio.fail_after(timings.connect):
                     socket = await _upgrade(nursery, stream, parts.netloc, parts.path, headers)
                 try:
-                    yield Connection(socket, timings)
+                    yield Connection(socket, timings, stream.answer)
                 finally:
                     # It waits for the peer's close. Where this task was cancelled, so was the reader that would see it.
                     cancelled = trio.current_effective_deadline() == -math.inf
@@ -180,25 +182,44 @@ async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> A
         raise _sentence(error, url) from None
 
 
-class _Watched(trio.abc.Stream):
-    """The stream below, and word of its end: trio-websocket waits for ever where it ends before the upgrade."""
+class _Judged(trio.abc.Stream):
+    """The stream below. Of what comes first, nothing reaches trio-websocket but the answer of something that switches
+    to WebSocket: it waits for ever, or fails in many ways, on anything else. Raises LinkDown in its place."""
 
-    def __init__(self, below: Stream) -> None:
+    def __init__(self, below: Stream, url: str) -> None:
         self._below = below
-        self.ended = trio.Event()
+        self._url = url
+        self.answer = Answer(_place(url))
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        if self.answer.switched:
+            return bytes(await self._below.receive_some(max_bytes))
+        while True:
+            data = await self._receive_head(max_bytes)
+            verdict = self.answer.feed(data) if data else self.answer.ended()
+            if verdict is not None:
+                raise verdict
+            if self.answer.rest:
+                return self.answer.rest
+
+    async def _receive_head(self, max_bytes: int | None) -> bytes:
+        """Empty where no more comes."""
+        data = b""
         try:
-            data = bytes(await self._below.receive_some(max_bytes))
-        except trio.BrokenResourceError:
-            self.ended.set()
-            raise
-        if not data:
-            self.ended.set()
+            with trio.move_on_after(REFUSAL_SECONDS if self.answer.has_head() else math.inf):
+                data = bytes(await self._below.receive_some(max_bytes))
+        except trio.BrokenResourceError as error:
+            if not self.answer.has_head():
+                raise _sentence(error, self._url) from None
         return data
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        await self._below.send_all(data)
+        try:
+            await self._below.send_all(data)
+        except trio.BrokenResourceError as error:
+            if self.answer.switched:
+                raise
+            raise _sentence(error, self._url) from None
 
     async def wait_send_all_might_not_block(self) -> None:
         await self._below.wait_send_all_might_not_block()
@@ -207,21 +228,38 @@ class _Watched(trio.abc.Stream):
         await self._below.aclose()
 
 
+class _Reading:
+    """What trio-websocket needs of a nursery: to start its reader. Gives each end of that a reason."""
+
+    def __init__(self, nursery: trio.Nursery, answer: Answer) -> None:
+        self._nursery = nursery
+        self._answer = answer
+        self.upgraded = False
+
+    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
+        self._nursery.start_soon(self._run, read)
+
+    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await read()
+        except LinkDown:
+            raise
+        except Exception as error:  # what exactly depends on the bytes that came
+            log.debug("trio-websocket cannot bear what came", exc_info=True)
+            raise self._answer.no_websocket(str(error.__context__ or error) or type(error).__name__) from None
+        await trio.lowlevel.checkpoint()  # whoever waits for the upgrade hears first that there is one
+        if not self.upgraded:
+            raise self._answer.no_websocket("its answer does not fit what was asked")
+
+
 async def _upgrade(
-    nursery: trio.Nursery, stream: _Watched, host: str, path: str, headers: list[tuple[bytes, bytes]]
+    nursery: trio.Nursery, stream: _Judged, host: str, path: str, headers: list[tuple[bytes, bytes]]
 ) -> WebSocketConnection:
-    async with trio.open_nursery() as watching:
-
-        async def watch() -> None:
-            await stream.ended.wait()
-            # A refusal is raised by the reader itself, with the status; this is for an end without a word.
-            raise LinkDown("the server hung up before the upgrade")
-
-        watching.start_soon(watch)
-        socket = await trio_websocket.wrap_client_stream(
-            nursery, cast(trio.SocketStream, stream), host, path, extra_headers=headers
-        )
-        watching.cancel_scope.cancel()
+    reading = _Reading(nursery, stream.answer)
+    socket = await trio_websocket.wrap_client_stream(
+        cast(trio.Nursery, reading), cast(trio.SocketStream, stream), host, path, extra_headers=headers
+    )
+    reading.upgraded = True
     return socket
 
 
@@ -249,13 +287,6 @@ def _sentence(error: BaseException, url: str) -> BaseException:
             return error
         return max(downs, key=lambda down: (down.status or 0, down.code or 0))  # the one that says most
     match error:
-        case ConnectionRejected(status_code=int(status)):
-            words = {
-                401: "the server does not know this token: it is wrong, used, expired or revoked",
-                403: "the server refuses the connection (HTTP 403)",
-                404: "there is no agents' WebSocket at this address (HTTP 404): is it the agents' port?",
-            }
-            return LinkDown(words.get(status, f"the server answers HTTP {status}"), status=status)
         case trio.TooSlowError():
             return LinkDown(f"no answer from {_place(url)}")
         case ssl.SSLCertVerificationError():
@@ -282,12 +313,3 @@ def _of_os(error: OSError) -> str:
 
 def _place(url: str) -> str:
     return urlsplit(url).netloc
-
-
-def _ended(closed: ConnectionClosed) -> LinkDown:
-    if closed.reason is None:
-        return LinkDown("the connection was closed")
-    code, words = closed.reason.code, closed.reason.reason
-    if code == 1006:
-        return LinkDown("the connection broke", code=code)
-    return LinkDown(f"the server closed the connection ({code}{f', {words}' if words else ''})", code=code)

@@ -77,6 +77,7 @@ class Link:
         self._instance_id = ids.new()
         self._connections = 0
         self._welcomed_at: float | None = None
+        self._acked = False
         self._stale = trio.Event()
         self._why_stale = ""
 
@@ -92,7 +93,7 @@ class Link:
         """Connect, and connect again, until cancelled."""
         pauses = Pauses(self._timings, random.uniform)
         while True:
-            self._welcomed_at = None
+            self._welcomed_at, self._acked = None, False
             credential: Credential | None = None
             refused = False
             try:
@@ -109,7 +110,7 @@ class Link:
                 log.exception("the link failed")
                 reason = "an internal error"
             lived = trio.current_time() - self._welcomed_at if self._welcomed_at is not None else 0.0
-            pause = pauses.after_refusal() if refused else pauses.after(lived)
+            pause = pauses.after_refusal() if refused else pauses.after(lived, acked=self._acked)
             log.log(logging.ERROR if refused else logging.WARNING, "%s; trying again in %.1f s", reason, pause)
             await self._sleep(pause, credential)
 
@@ -158,6 +159,7 @@ class Link:
             frame = await connection.receive()
             match frame:
                 case wire.Ack():
+                    self._acked = True
                     delivery.took(frame)
                 case wire.Welcome() | wire.Schedules():
                     await self._ears.schedules(host_id, frame)

@@ -7,7 +7,7 @@ configured proxy.
 from collections.abc import Mapping
 from urllib.parse import SplitResult, urlsplit
 
-from rmactors import addresses
+from rmactors import addresses, wire
 from rmactors.idn import to_ascii
 from rmactors.settings import ALL_ADDRESSES, Settings, is_loopback_name, split_address
 
@@ -25,6 +25,7 @@ _HEADERS = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
+    wire.MARK: wire.MARK_OF_PAGES,
 }
 _LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 

@@ -15,6 +15,7 @@ from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketReque
 from rmactors import ids, wire
 
 T = TypeVar("T")
+MARK = (wire.MARK.encode(), wire.MARK_OF_AGENTS.encode())
 
 
 async def eventually(look: Callable[[], T], seconds: float = 120.0) -> T:
@@ -93,10 +94,10 @@ class ServerDouble:
         headers = {name.lower(): value for name, value in request.headers}
         token = headers.get(b"authorization", b"").decode().removeprefix("Bearer ")
         if token not in self.tokens:
-            await request.reject(401)
+            await request.reject(401, extra_headers=[MARK])
             return
         if request.path != wire.PATH:
-            await request.reject(404)
+            await request.reject(404, extra_headers=[MARK])
             return
         socket = await request.accept()
         session = Session(socket, token)

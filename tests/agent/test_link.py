@@ -16,7 +16,6 @@ from rmactors import ids, wire, zones
 from rmactors.agent import daemon
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.pauses import Pauses
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import AlreadyRunning, Credential, NotEnrolled, StateDir
@@ -402,18 +401,3 @@ async def test_an_agent_killed_at_any_moment_loses_no_report(state: StateDir) ->
         process.terminate()
         assert await process.wait() == 0
     assert distinct(double) == expected(jobs)
-
-
-def test_pauses_grow_to_a_limit_and_only_a_stable_connection_resets_them() -> None:
-    limits: list[float] = []
-
-    def chance(low: float, high: float) -> float:
-        limits.append(high)
-        return high
-
-    pauses = Pauses(Timings(), chance)
-    for lived in (0, 0, 5, 59.9, 0, 0, 0, 0):
-        pauses.after(lived)
-    assert limits == [1, 2, 4, 8, 16, 32, 60, 60]
-    assert pauses.after(60.0) == 1
-    assert pauses.after_refusal() == 300

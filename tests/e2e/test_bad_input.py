@@ -84,6 +84,19 @@ class TestWhoMayConnect:
         status: int = rejection.value.status_code
         return status
 
+    async def test_every_answer_of_the_agents_port_says_whose_it_is(
+        self, shared_server: Server, host: Credential
+    ) -> None:
+        """So that an agent knows a 401 of the server's from one of a proxy in between."""
+        mark = (b"x-restic-manager", b"agents")
+        for token, path in (("nonsense", wire.PATH), ("", wire.PATH), (host.token, "/elsewhere")):
+            with pytest.raises(trio_websocket.ConnectionRejected) as rejection:
+                async with raw_link(shared_server, token, path=path):
+                    pass
+            assert mark in rejection.value.headers
+        async with raw_link(shared_server, host.token) as link:
+            assert mark in link.connection.handshake_headers
+
     async def test_an_unknown_token_is_401(self, shared_server: Server) -> None:
         assert await self.refused(shared_server, "rma_no-such-token") == 401
 

@@ -10,6 +10,8 @@ import pytest
 import trio
 import trio_websocket
 
+from rmactors import wire
+
 WELCOME = {
     "type": "welcome",
     "protocol": 1,
@@ -57,7 +59,7 @@ class Listener:
 
     async def answer(self, request: trio_websocket.WebSocketRequest) -> None:
         if self.status is not None:
-            await request.reject(self.status)
+            await request.reject(self.status, extra_headers=[(wire.MARK.encode(), wire.MARK_OF_AGENTS.encode())])
             return
         number = self.connections
         self.connections += 1

@@ -176,6 +176,7 @@ async def test_every_answer_carries_the_security_headers(site: Site, method: str
     assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["X-Frame-Options"] == "DENY"
+    assert answer.headers["X-Restic-Manager"] == "pages"
     assert answer.headers["Referrer-Policy"] == "same-origin"
     assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin"
     if not path.startswith("/static"):
