@@ -7,6 +7,9 @@ the receiver never likes cannot hold up the rest.
 
 A receiver that has a message and takes its time to answer holds up nobody but that message's own alerts: it is set
 aside, and its place goes to the next one.
+
+A refusal that may not be the receiver's own (`Attempt.in_doubt`) is a failure like any other, until it has been the
+answer for ten minutes: `refusals`.
 """
 
 import heapq
@@ -17,6 +20,7 @@ from typing import Literal
 
 from rmactors.clock import MINUTE, SECOND
 from rmactors.messages.notices import Attempt
+from rmactors.refusals import BELIEVED_AFTER, Refusals, one_more
 
 CONCURRENT = 16
 """Sends under way at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
@@ -45,6 +49,8 @@ class Item:
     due_at: int
     grouped: bool
     recipients_left: tuple[str, ...] = ()
+    refusals: Refusals | None = None
+    """In doubt, in a row, up to now. In memory alone: after a restart they begin anew, within the time for retries."""
 
 
 End = Literal["delivered", "superseded"]
@@ -65,10 +71,11 @@ class Parcel:
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What becomes of a parcel after an attempt. `due_at` is when it is tried again."""
+    """What becomes of a parcel after an attempt. `due_at` is when it is tried again, `at` when the attempt ended."""
 
     result: Attempt
     due_at: int | None
+    at: int = 0
 
 
 def settled_with(parcel: Parcel, result: Attempt) -> tuple[Item, ...]:
@@ -113,6 +120,7 @@ class Queue:
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
     _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
     _opened: dict[str, int] = field(default_factory=dict)  # item → how often it opened the breaker
+    _refusals: Refusals | None = None  # in a row, whichever message they were about
     _count: int = 0
     _looked_at: int = 0
 
@@ -170,6 +178,7 @@ class Queue:
 
     def settle(self, parcel: Parcel, result: Attempt, now: int) -> Settlement:
         """An attempt ended. The parcel's alerts stay busy until its end is on disk: then `release`."""
+        result = self._believed(parcel.main, result, now)
         if result.verdict != "retry":
             self._answered()
             return Settlement(result, None)
@@ -194,7 +203,9 @@ class Queue:
         if self._opened.get(parcel.main.id, 0) > OPENED_BY_ITSELF:
             # The receiver takes others: this one's pauses grow by itself.
             due_at = max(due_at, now + pause(parcel.main.attempts + 1, now - parcel.main.created_at, self.jitter))
-        return self._or_dead(Settlement(result, due_at), end_of_time, now)
+        if result.in_doubt:
+            due_at = max(due_at, one_more(parcel.main.refusals, now).next_at(now))
+        return self._or_dead(Settlement(result, due_at, now), end_of_time, now)
 
     def release(self, parcel: Parcel, settlement: Settlement) -> None:
         """The end of the attempt is on disk."""
@@ -233,6 +244,17 @@ class Queue:
         return late
 
     # ---- inside
+
+    def _believed(self, item: Item, result: Attempt, now: int) -> Attempt:
+        """The result, or a retry where it is a refusal that may not be the receiver's own."""
+        if not result.in_doubt:
+            self._refusals = None
+            return result
+        self._refusals = one_more(self._refusals, now)
+        there_since = item.created_at if item.attempts else max(item.created_at, item.due_at)
+        if one_more(item.refusals, now).believed(now) or self._refusals.believed(now, there_since):
+            return replace(result, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {result.error}")
+        return replace(result, verdict="retry")
 
     def _closed_until(self) -> int:
         return self.quiet_until if self.failing_since is None else max(self.quiet_until, self.probe_at)
@@ -318,6 +340,7 @@ class Queue:
             attempts=item.attempts + 1,
             due_at=settlement.due_at,
             recipients_left=settlement.result.recipients_left if own else item.recipients_left,
+            refusals=one_more(item.refusals, settlement.at) if settlement.result.in_doubt else None,
         )
 
     def _answered(self) -> None:

@@ -15,7 +15,7 @@ PURE = (
     "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
     "awake", "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health",
     "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
-    "backlog", "addresses", "strangers", "guesses",
+    "backlog", "addresses", "strangers", "guesses", "refusals",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""
@@ -107,7 +107,10 @@ def test_a_pure_module_leads_to_nothing_that_touches_the_world(module: str) -> N
 
 
 @pytest.mark.parametrize(
-    "module", under("rules", "dispatch", "backlog", "notices", "routing", "liveness", "links", "under_way", "errands")
+    "module",
+    under(
+        "rules", "dispatch", "backlog", "refusals", "notices", "routing", "liveness", "links", "under_way", "errands"
+    ),
 )
 def test_a_pure_module_reads_no_clock(module: str) -> None:
     called = {

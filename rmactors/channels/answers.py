@@ -17,6 +17,9 @@ from rmactors.channels.config import MASK
 Verdict = Literal["delivered", "retry", "dead"]
 
 MAX_WORDS: Final = 240
+_PERHAPS_ANOTHERS: Final = frozenset({*range(300, 400), 401, 403, 404, 405, 407, 421})
+"""What an ingress, a proxy, a filter or a captive portal may say in the receiver's place. Others, such as 400, 410, 413
+and 422, are about the message or meant for good."""
 NTFY_DAILY_QUOTA: Final = 42908
 _LONGEST_WAIT: Final = 366 * clock.DAY  # keeps nonsense out of the database; the retry limit comes long before
 
@@ -32,11 +35,12 @@ class HttpAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`error` is None where all is well; `retry_at` in microseconds."""
+    """`error` is None where all is well; `retry_at` in microseconds; `in_doubt` as in `Attempt`."""
 
     verdict: Verdict
     error: str | None = None
     retry_at: int | None = None
+    in_doubt: bool = False
 
 
 def judge_http(answer: HttpAnswer, at: int) -> Judgement:
@@ -45,15 +49,17 @@ def judge_http(answer: HttpAnswer, at: int) -> Judgement:
     if 200 <= status < 300:
         return Judgement("delivered")
     error = f"{status} {_phrase(status)}".rstrip()
+    in_doubt = status in _PERHAPS_ANOTHERS
     if 300 <= status < 400:
         where = answer.headers.get("location", "")
-        return Judgement("dead", f"{error}: redirects are not followed" + (f" (to {where})" if where else ""))
+        said = f"{error}: redirects are not followed" + (f" (to {where})" if where else "")
+        return Judgement("dead", said, in_doubt=in_doubt)
     if words := _body_words(answer):
         error = f"{error}: {words}"
     if status in (408, 425, 429) or not 400 <= status < 500:
         wait = _retry_after(answer.headers.get("retry-after"), at) if status in (429, 503) else None
         return Judgement("retry", error, wait)
-    return Judgement("dead", error)
+    return Judgement("dead", error, in_doubt=in_doubt)
 
 
 def judge_ntfy(answer: HttpAnswer, at: int) -> Judgement:

@@ -11,7 +11,13 @@ from typing import Final
 
 import trio
 
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy, literal_address
+from rmactors.channels.egress import (
+    ForbiddenAddress,
+    LeadsNowhere,
+    OutboundPolicy,
+    is_unspecified,
+    literal_address,
+)
 
 _NEXT_ADDRESS_SECONDS: Final = 0.25
 """Head start of an address before the next one is tried beside it (RFC 8305)."""
@@ -117,11 +123,15 @@ def resolve_name(host: str, port: int) -> list[str]:
 
 
 def allowed_addresses(addresses: Sequence[str], host: str, policy: OutboundPolicy) -> list[str]:
-    """Those that the policy allows. Raises ForbiddenAddress where it allows none."""
+    """Those that the policy allows. Raises ForbiddenAddress where it allows none, LeadsNowhere where a name server
+    may have put nobody's address in the place of the right one."""
     allowed = [address for address in addresses if policy.refusal(address, host) is None]
-    if not allowed:
-        raise ForbiddenAddress(policy.refusal(addresses[0], host))
-    return allowed
+    if allowed:
+        return allowed
+    for address in addresses:
+        if is_unspecified(address) and literal_address(host) is None:
+            raise LeadsNowhere(f"{policy.refusal(address, host)}: a name server that blocks a name answers so")
+    raise ForbiddenAddress(policy.refusal(addresses[0], host))
 
 
 def tls_reason(error: BaseException | None) -> str:

@@ -60,6 +60,10 @@ class ForbiddenAddress(Exception):
     """
 
 
+class LeadsNowhere(ForbiddenAddress):
+    """The name leads to the unspecified address alone (0.0.0.0, ::). So do name servers answer that block a name."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboundPolicy:
     """What the setting allows. Unspecified, link-local, metadata and multicast addresses never."""
@@ -118,6 +122,12 @@ class OutboundPolicy:
         """Raises ForbiddenAddress where `refusal` has a reason."""
         if (reason := self.refusal(address, host)) is not None:
             raise ForbiddenAddress(reason)
+
+
+def is_unspecified(address: str) -> bool:
+    """Whether this is nobody's address: 0.0.0.0 and what begins with 0, `::`, and IPv6 forms of these."""
+    found = ip_address(address)
+    return any(_never(target) == "unspecified" for target in (found, *_embedded(found)))
 
 
 def literal_address(host: str) -> str | None:

@@ -14,8 +14,8 @@ import h11
 import trio
 
 from rmactors.channels.answers import HttpAnswer, Judgement, words
-from rmactors.channels.dialing import ConnectFailed, Dialer
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.channels.dialing import ConnectFailed, Dialer, Resolve
+from rmactors.channels.egress import ForbiddenAddress, LeadsNowhere, OutboundPolicy
 from rmactors.channels.endpoint import Endpoint
 from rmactors.channels.request import HttpRequest
 from rmactors.messages.notices import Attempt
@@ -46,11 +46,12 @@ class HttpEndpoint:
         now: Callable[[], int],
         secrets: Sequence[str] = (),
         deadline_seconds: float = DEADLINE_SECONDS,
+        resolve: Resolve | None = None,
     ) -> None:
         """`now` gives microseconds; `secrets` are removed from what is shown of the receiver's answers."""
         self._target = endpoint.target.encode()
         self._host_header = (b"Host", endpoint.authority.encode())
-        self._dialer = Dialer(endpoint.host, endpoint.port, policy, ssl_context if endpoint.tls else None)
+        self._dialer = Dialer(endpoint.host, endpoint.port, policy, ssl_context if endpoint.tls else None, resolve)
         self._now = now
         self._secrets = secrets
         self._deadline = deadline_seconds
@@ -67,7 +68,7 @@ class HttpEndpoint:
             with trio.move_on_after(self._deadline):
                 await self._exchange(request, heard)
         except ForbiddenAddress as error:
-            judged = Judgement("dead", str(error))
+            judged = Judgement("dead", str(error), in_doubt=isinstance(error, LeadsNowhere))
         except (ConnectFailed, _Broken) as error:
             judged = Judgement("retry", str(error))
         except h11.LocalProtocolError:  # what it says may hold a secret
@@ -77,7 +78,9 @@ class HttpEndpoint:
             status, judged = heard[-1].status, judge(heard[-1], self._now())
         error_words = words(judged.error, self._secrets) if judged.error is not None else None
         latency_ms = (time.perf_counter() - began) * 1000
-        return Attempt(judged.verdict, status, round(latency_ms, 3), error_words, judged.retry_at)
+        return Attempt(
+            judged.verdict, status, round(latency_ms, 3), error_words, judged.retry_at, in_doubt=judged.in_doubt
+        )
 
     async def aclose(self) -> None:
         """Close idle connections now, those in use when they are done."""

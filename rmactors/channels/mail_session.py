@@ -18,7 +18,7 @@ from typing import BinaryIO, Final, Literal
 
 from rmactors.channels.answers import Verdict, judge_smtp
 from rmactors.channels.dialing import ConnectFailed, Resolve, allowed_addresses, os_reason, resolve_name, tls_reason
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.channels.egress import ForbiddenAddress, LeadsNowhere, OutboundPolicy
 from rmactors.channels.mail_format import Mail
 
 _GOODBYE_SECONDS: Final = 1.0
@@ -48,12 +48,13 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True)
 class MailOutcome:
-    """How it ended. `left`: the recipients that have not got it and may yet."""
+    """How it ended. `left`: the recipients that have not got it and may yet. `in_doubt` as in `Attempt`."""
 
     verdict: Verdict
     code: int | None
     error: str | None = None
     left: tuple[str, ...] = ()
+    in_doubt: bool = False
 
 
 class MailSession:
@@ -93,7 +94,7 @@ class MailSession:
         try:
             return self._converse(mail, everyone)
         except (ForbiddenAddress, _Unfit) as error:
-            return MailOutcome("dead", None, str(error), everyone)
+            return MailOutcome("dead", None, str(error), everyone, in_doubt=isinstance(error, LeadsNowhere))
         except ConnectFailed as error:
             return MailOutcome("retry", None, str(error), everyone)
         except smtplib.SMTPRecipientsRefused as error:

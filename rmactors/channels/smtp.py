@@ -135,7 +135,7 @@ class SmtpChannel:
         error = words(outcome.error, self._secrets, _MAX_ERROR) if outcome.error is not None else None
         everyone = mail_format.recipients(self._config)
         left = outcome.left if limited or outcome.left != everyone else ()
-        return Attempt(outcome.verdict, outcome.code, round(latency_ms, 3), error, None, left)
+        return Attempt(outcome.verdict, outcome.code, round(latency_ms, 3), error, None, left, outcome.in_doubt)
 
 
 def _ehlo_name(host: str) -> str:

@@ -54,6 +54,7 @@ class Attempt:
     error        the receiver's own words or what went wrong; None when all is well
     retry_at     microseconds; not to be tried before, as the receiver asked
     recipients_left  SMTP: those still to be told, where others have it already
+    in_doubt     the refusal may be another's than the receiver's: a proxy's, a name server's
     """
 
     verdict: Literal["delivered", "retry", "dead"]
@@ -62,3 +63,4 @@ class Attempt:
     error: str | None = None
     retry_at: int | None = None
     recipients_left: tuple[str, ...] = ()
+    in_doubt: bool = False

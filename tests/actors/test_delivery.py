@@ -211,6 +211,22 @@ async def test_what_was_refused_for_good_is_sent_again_by_hand_under_the_same_id
     assert [body["delivery_id"] for body in bodies(receiver)] == [delivery_id] * 2
 
 
+@pytest.mark.parametrize("refusal", ["404 Not Found", "401 Unauthorized", "302 Found"])
+async def test_one_refusal_that_may_be_a_proxys_costs_no_message(
+    refusal: str, office: Office, receiver: Receiver
+) -> None:
+    host, receiver.script = office.works.ledger.host(), replies(refusal, location="http://portal.example/")
+    await office.save(receiver.url())
+    await office.raise_(host, "a")
+    rows = office.works.ledger.rows
+    await until(lambda: rows("SELECT attempts, state FROM deliveries") == [(1, "queued")])
+    assert rows("SELECT last_error LIKE ? FROM deliveries", f"{refusal}%") == [(1,)]
+    receiver.script = FINE
+    await office.raise_(host, "b")
+    await office.until_states("delivered", "delivered")
+    assert rows("SELECT status_code, ok, dead FROM notification_log ORDER BY n LIMIT 1") == [(int(refusal[:3]), 0, 0)]
+
+
 async def test_a_message_that_cannot_be_made_is_dead_and_takes_no_other_along(
     office: Office, receiver: Receiver
 ) -> None:

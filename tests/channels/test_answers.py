@@ -31,6 +31,20 @@ def test_verdict_of_a_status(status: int, verdict: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("status", "in_doubt"),
+    [
+        (301, True), (302, True), (303, True), (307, True), (308, True),  # a captive portal, http to https
+        (401, True), (403, True), (404, True), (405, True), (407, True), (421, True),  # a proxy, an ingress
+        (400, False), (402, False), (409, False), (410, False), (413, False), (414, False), (422, False), (451, False),
+        (200, False), (408, False), (429, False), (500, False), (503, False),  # not dead at all
+    ],
+)  # fmt: skip
+def test_whose_refusal_it_is(status: int, in_doubt: bool) -> None:
+    assert judge_http(answer(status), NOW).in_doubt is in_doubt
+    assert judge_ntfy(answer(status), NOW).in_doubt is in_doubt
+
+
+@pytest.mark.parametrize(
     ("status", "value", "seconds"),
     [
         (429, "5", 5),

@@ -12,10 +12,14 @@ from collections.abc import Iterator
 import pytest
 import trio
 
+from rmactors.channels.answers import judge_http
 from rmactors.channels.dialing import ConnectFailed, Dialer
 from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.channels.endpoint import Endpoint
+from rmactors.channels.http_client import HttpEndpoint
 from rmactors.channels.mail_format import Mail
-from rmactors.channels.mail_session import MailServer, MailSession
+from rmactors.channels.mail_session import MailOutcome, MailServer, MailSession
+from rmactors.channels.request import HttpRequest
 
 POLICY = OutboundPolicy.parse("127.0.0.2")
 
@@ -82,6 +86,31 @@ async def test_a_name_that_leads_only_to_forbidden_places_is_refused(answer: str
     assert listeners.reached() == []
 
 
+@pytest.mark.parametrize(
+    ("host", "answer", "in_doubt"),
+    [
+        ("hooks.example", ["0.0.0.0"], True),
+        ("hooks.example", ["::", "0.0.0.0"], True),
+        ("hooks.example", ["169.254.169.254", "0.0.0.0"], True),
+        ("hooks.example", ["127.0.0.1"], False),
+        ("hooks.example", ["169.254.169.254"], False),
+        ("0.0.0.0", [], False),  # no name server said so
+        ("0", [], False),
+    ],
+)
+async def test_nobodys_address_may_be_the_answer_of_a_name_server_that_blocks_the_name(
+    host: str, answer: list[str], in_doubt: bool, listeners: Listeners, system_trust: ssl.SSLContext
+) -> None:
+    """It is never connected to. But tomorrow the name may lead to the receiver again."""
+    endpoint = Endpoint("http", host, listeners.port, host, "/")
+    hook = HttpEndpoint(endpoint, POLICY, system_trust, lambda: 0, resolve=NameServer(answer))
+    request = HttpRequest("http://hooks.example/", (), b"")
+    attempt = await hook.send(request, judge_http)
+    assert (attempt.verdict, attempt.status_code, attempt.in_doubt) == ("dead", None, in_doubt)
+    assert ("a name server that blocks a name answers so" in (attempt.error or "")) is in_doubt
+    assert listeners.reached() == []
+
+
 async def test_each_connection_is_judged_anew(listeners: Listeners) -> None:
     dialer = Dialer("hooks.example", listeners.port, POLICY, None, NameServer(["127.0.0.2"], ["127.0.0.1"]))
     await (await dialer.open()).aclose()
@@ -113,11 +142,10 @@ async def test_a_malformed_name_is_a_failure_not_a_crash() -> None:
         await Dialer("a" * 70 + ".example", 80, POLICY, None).open()
 
 
-def deliver(names: NameServer, port: int, trust: ssl.SSLContext) -> tuple[str, str]:
+def deliver(names: NameServer, port: int, trust: ssl.SSLContext) -> MailOutcome:
     server = MailServer("mail.example", port, "none", None, None, "rm.example.org")
     session = MailSession(server, POLICY, trust, time.monotonic() + 0.2, names)
-    outcome = session.deliver(Mail("a@b.example", ("c@d.example",), b"", False), ["c@d.example"])
-    return outcome.verdict, outcome.error or ""
+    return session.deliver(Mail("a@b.example", ("c@d.example",), b"", False), ["c@d.example"])
 
 
 def test_mail_goes_to_the_judged_address_alone_as_well(listeners: Listeners, system_trust: ssl.SSLContext) -> None:
@@ -128,7 +156,15 @@ def test_mail_goes_to_the_judged_address_alone_as_well(listeners: Listeners, sys
 
 
 def test_mail_to_a_forbidden_address_is_dead(listeners: Listeners, system_trust: ssl.SSLContext) -> None:
-    verdict, error = deliver(NameServer(["127.0.0.1"]), listeners.port, system_trust)
-    assert verdict == "dead"
-    assert "RM_OUTBOUND_ALLOW does not allow mail.example (127.0.0.1)" in error
+    outcome = deliver(NameServer(["127.0.0.1"]), listeners.port, system_trust)
+    assert (outcome.verdict, outcome.in_doubt) == ("dead", False)
+    assert "RM_OUTBOUND_ALLOW does not allow mail.example (127.0.0.1)" in (outcome.error or "")
+    assert listeners.reached() == []
+
+
+def test_mail_to_a_server_whose_name_is_blocked_may_go_out_later(
+    listeners: Listeners, system_trust: ssl.SSLContext
+) -> None:
+    outcome = deliver(NameServer(["0.0.0.0"]), listeners.port, system_trust)
+    assert (outcome.verdict, outcome.in_doubt, outcome.left) == ("dead", True, ("c@d.example",))
     assert listeners.reached() == []

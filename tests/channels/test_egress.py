@@ -4,7 +4,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy, PolicyError, literal_address
+from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy, PolicyError, is_unspecified, literal_address
 
 NEVER = [
     "0.0.0.0", "0.1.2.3", "::",  # unspecified
@@ -88,6 +88,17 @@ def test_nothing_is_allowed_by_an_empty_setting() -> None:
 def test_check_raises_with_the_reason() -> None:
     with pytest.raises(ForbiddenAddress, match=r"does not allow localhost \(127\.0\.0\.1\), which is loopback"):
         OutboundPolicy.parse("external").check("127.0.0.1", "localhost")
+
+
+@pytest.mark.parametrize(
+    ("address", "nobodys"),
+    [
+        ("0.0.0.0", True), ("0.1.2.3", True), ("::", True), ("::ffff:0.0.0.0", True), ("64:ff9b::", True),
+        ("127.0.0.1", False), ("::1", False), ("169.254.169.254", False), ("8.8.8.8", False), ("2606:4700::1", False),
+    ],
+)  # fmt: skip
+def test_which_addresses_are_nobodys(address: str, nobodys: bool) -> None:
+    assert is_unspecified(address) is nobodys
 
 
 @pytest.mark.parametrize(

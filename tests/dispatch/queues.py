@@ -9,6 +9,7 @@ from rmactors.messages.notices import Attempt
 OK = Attempt("delivered", 204, 1.0)
 AGAIN = Attempt("retry", 503, 1.0, "unavailable")
 NEVER = Attempt("dead", 400, 1.0, "bad request")
+PERHAPS = Attempt("dead", 404, 1.0, "not found", in_doubt=True)
 
 
 def longest(low: float, high: float) -> float:

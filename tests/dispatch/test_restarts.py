@@ -24,6 +24,7 @@ ANSWERS = {
     "later": Attempt("retry", 503, 1.0, "unavailable"),
     "wait": Attempt("retry", 429, 1.0, "too many", retry_at=7 * SECOND),
     "never": Attempt("dead", 400, 1.0, "no"),
+    "perhaps never": Attempt("dead", 404, 1.0, "not found", in_doubt=True),
 }
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rmactors.clock import SECOND
 from rmactors.dispatch import Parcel, settled_with
 from rmactors.messages.notices import Attempt
-from tests.dispatch.queues import AGAIN, NEVER, OK, item, pick_all, queue
+from tests.dispatch.queues import AGAIN, NEVER, OK, PERHAPS, item, pick_all, queue
 
 
 @dataclass
@@ -23,7 +23,8 @@ class Receiver:
         word = self.answers.pop(0) if self.answers else "ok"
         if word == "ok":
             self.got += [parcel.main.id] if not parcel.group else [each.id for each in parcel.items]
-        return {"ok": OK, "later": AGAIN, "no": NEVER, "wait": replace(AGAIN, retry_at=7 * SECOND)}[word]
+        quiet = replace(AGAIN, retry_at=7 * SECOND)
+        return {"ok": OK, "later": AGAIN, "no": NEVER, "perhaps": PERHAPS, "wait": quiet}[word]
 
 
 EVENTS = ["alert.raised", "alert.acknowledged", "alert.reminder", "alert.resolved"]
@@ -32,7 +33,7 @@ EVENTS = ["alert.raised", "alert.acknowledged", "alert.reminder", "alert.resolve
 @settings(max_examples=300, deadline=None)
 @given(
     lanes=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=25),
-    answers=st.lists(st.sampled_from(["ok", "later", "no", "wait"]), max_size=60),
+    answers=st.lists(st.sampled_from(["ok", "later", "no", "perhaps", "wait"]), max_size=60),
     takes_resolved=st.booleans(),
     shuffle=st.randoms(use_true_random=False),
 )

@@ -176,7 +176,7 @@ async def test_a_channels_health_follows_what_happens_to_it(server: Server, sink
         assert failing["last_error"].startswith("503 Service Unavailable")
         assert failing["oldest_queued_at"] <= failing["since"]
 
-        sink.feel("error", status=404)
+        sink.feel("error", status=410)
         await until(server, channel_id, lambda found: found["state"] == "dead")
         dead = await away(lambda: health(server, channel_id))
         assert (dead["queued"], dead["dead"], dead["oldest_queued_at"]) == (0, 1, None)
@@ -188,7 +188,7 @@ async def test_a_channels_health_follows_what_happens_to_it(server: Server, sink
 
     log = await away(lambda: server.all_items(f"/api/notifications/{channel_id}/log"))
     codes = [entry["status_code"] for entry in log]
-    assert (codes[0], codes[-1], set(codes)) == (200, 200, {200, 503, 404})
+    assert (codes[0], codes[-1], set(codes)) == (200, 200, {200, 503, 410})
     assert [entry["fired_at"] for entry in log] == sorted((entry["fired_at"] for entry in log), reverse=True)
 
 
@@ -225,15 +225,23 @@ async def test_what_is_dead_is_on_the_alert_and_on_the_channel_and_is_sent_again
         assert [entry["event"] for entry in shown["timeline"]] == ["raised", "dead", "delivered"]
 
 
-async def test_a_redirect_is_not_followed_and_kills_the_message(shared_server: Server, sink: Sink) -> None:
+async def test_a_redirect_is_not_followed_but_may_be_a_proxys_and_is_tried_again(
+    shared_server: Server, sink: Sink
+) -> None:
     server, moved = shared_server, replies("307 Temporary Redirect", location=sink.url())
     async with receiving(moved) as mover, host(server, "nas for a redirect") as agent:
         channel_id = await away(lambda: server.webhook(mover.url()))
         agent.report(ended("a"))
-        await until(server, channel_id, lambda found: found["dead"] == 1)
+        await until(server, channel_id, lambda found: found["state"] == "failing")
         found = await away(lambda: health(server, channel_id))
+        mover.script = replies("204 No Content")
+        agent.report(ended("b"))
+        await until(server, channel_id, lambda found: (found["state"], found["queued"], found["dead"]) == ("ok", 0, 0))
         await away(lambda: server.ask("DELETE", f"/api/notifications/{channel_id}"))
     assert found["last_error"] == f"307 Temporary Redirect: redirects are not followed (to {sink.url()})"
+    subjects = [json.loads(request.body)["subject"] for request in mover.requests]
+    assert subjects[0] == "plan:a"
+    assert sorted(subjects[-2:]) == ["plan:a", "plan:b"]
     assert sink.requests == []
 
 
