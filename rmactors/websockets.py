@@ -14,6 +14,7 @@ HELLO_SECONDS = 10.0
 SEND_SECONDS = 15.0
 CLOSE_SECONDS = 2.0
 REJECT_SECONDS = 15.0
+TEXT = (b"content-type", b"text/plain")
 OUTBOX_FRAMES = 10_000
 """Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
 
@@ -92,7 +93,7 @@ def token_digest(authorization: bytes) -> str | None:
 
 async def reject(request: trio_websocket.WebSocketRequest, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     body = why.encode() + b"\n"
-    headers = [(b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
+    headers = [TEXT, (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     with trio.move_on_after(REJECT_SECONDS):
