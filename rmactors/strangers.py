@@ -40,6 +40,11 @@ def places(most: int) -> int:
     return min(IN_ALL, max(most // 4, 100))
 
 
+def in_line(most: int) -> int:
+    """The same of those that are taken in and not looked at yet."""
+    return min(IN_ALL // 2, max(most // 16, 50))
+
+
 _Stage = Literal["waiting", "counted", "refused", "kept back", "signed in", "gone"]
 
 
@@ -67,6 +72,10 @@ class Strangers:
 
     def is_proxy(self, address: str) -> bool:
         return is_within(address, self.proxies)
+
+    def are_many(self) -> bool:
+        """Whether an address may have too many of them: so few places are taken else that none has."""
+        return len(self._counted) + len(self._penalties) >= PER_ADDRESS
 
     def __len__(self) -> int:
         """Places taken, penalties included."""

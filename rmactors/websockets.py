@@ -15,6 +15,7 @@ SEND_SECONDS = 15.0
 MARK = (wire.MARK.lower().encode(), wire.MARK_OF_AGENTS.encode())
 CLOSE_SECONDS = 2.0
 REJECT_SECONDS = 15.0
+TEXT = (b"content-type", b"text/plain")
 OUTBOX_FRAMES = 10_000
 """Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
 
@@ -93,7 +94,7 @@ def token_digest(authorization: bytes) -> str | None:
 
 async def reject(request: trio_websocket.WebSocketRequest, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     body = why.encode() + b"\n"
-    headers = [MARK, (b"content-type", b"text/plain"), (b"content-length", str(len(body)).encode()), *more]
+    headers = [MARK, TEXT, (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
     with trio.move_on_after(REJECT_SECONDS):

@@ -15,7 +15,7 @@ PURE = (
     "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
     "awake", "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health",
     "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
-    "backlog", "addresses", "strangers", "guesses", "refusals",
+    "backlog", "addresses", "strangers", "guesses", "refusals", "turns",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""
@@ -26,7 +26,7 @@ AGENT = (
 )  # fmt: skip
 PARENTS = {("rmactors.actors.fleet", "rmactors.actors.host"), ("rmactors.actors.post", "rmactors.actors.delivery")}
 SHARED_BY_ACTORS = {"rmactors.actors.listening"}
-"""No actor: a port, opened before the tree starts."""
+"""No actor: a port, opened before the tree starts, and those who come to it."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")
 
 

@@ -19,23 +19,26 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import cast
 
+import h11
 import trio
 import trio_websocket
 
 from rmactors import clock, wire
-from rmactors.actors.listening import Port
-from rmactors.addresses import Network, client_address, one_list
+from rmactors.actors.listening import Arrivals, Peer, Port
+from rmactors.addresses import Network
 from rmactors.budgets import Bucket, Pace
 from rmactors.enrolling import NAMES_PER_TOKEN, enroll
+from rmactors.first_bytes import Replayed, read_head, refusal
 from rmactors.logs import fields
 from rmactors.mailbox import Outlet, Signal
 from rmactors.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.messages.writes import Commit
 from rmactors.places import Places
+from rmactors.showing import Shown, is_for_agents, look_at
 from rmactors.store.memory import Credential, find_credential
 from rmactors.store.reader import Reader
-from rmactors.strangers import Stranger, Strangers, places
-from rmactors.websockets import CLOSE_SECONDS, HELLO_SECONDS, MARK, Connection, Reading, reject, token_digest
+from rmactors.strangers import Stranger, Strangers, in_line, places
+from rmactors.websockets import CLOSE_SECONDS, HELLO_SECONDS, MARK, TEXT, Connection, Reading, reject
 
 _log = logging.getLogger(__name__)
 
@@ -43,6 +46,9 @@ HANDSHAKE_SECONDS = 15.0
 """TLS and request headers must be complete within this, counted from the connection."""
 PROXY_HANDSHAKE_SECONDS = 5.0
 """The same for a trusted proxy, which has the headers before it connects."""
+TOO_MANY = "too many connections from this address"
+RETRY_AFTER = (b"retry-after", b"5")
+_TURNED_AWAY = refusal(429, [MARK, TEXT, RETRY_AFTER], TOO_MANY.encode() + b"\n")
 MESSAGES_AHEAD = 2
 """Frames of a connection that are read before it is their turn: each may have a mebibyte."""
 
@@ -96,8 +102,8 @@ async def run(
     gateway = _Gateway(settings, ports, state)
     async with trio.open_nursery() as connections:
         async with trio.open_nursery() as accepting:
-            for listener in listeners:
-                accepting.start_soon(gateway.accept, listener, connections)
+            arrivals = Arrivals(gateway.contain, connections, gateway.is_proxy, in_line(settings.most))
+            accepting.start_soon(arrivals.run, listeners)
             accepting.start_soon(gateway.end_revoked)
             listening()
             await closing.wait()
@@ -128,8 +134,8 @@ class _Gateway:
         self._paces: dict[str, Pace] = {}
         self._names: dict[str, Bucket] = {}
 
-    async def accept(self, listener: trio.SocketListener, connections: trio.Nursery) -> None:
-        await trio.serve_listeners(self._contain, [listener], handler_nursery=connections)
+    def is_proxy(self, address: str) -> bool:
+        return self._strangers.is_proxy(address)
 
     def say_goodbye(self) -> None:
         for handshake in self._handshakes:
@@ -137,16 +143,12 @@ class _Gateway:
         for connection in list(self._connections.values()):
             connection.close(wire.CLOSE_GOING_AWAY, "the server stops")
 
-    async def _contain(self, stream: trio.SocketStream) -> None:
+    async def contain(self, stream: trio.SocketStream, peer: Peer) -> None:
         """One connection. Whatever goes wrong in it stays in it."""
-        try:
-            address = str(stream.socket.getpeername()[0])
-        except OSError:  # gone before it was looked at
-            await trio.aclose_forcefully(stream)
-            return
         if self._open >= self._settings.most:
             await trio.aclose_forcefully(stream)
             return
+        address, _ = peer
         self._open += 1
         with trio.CancelScope() as scope:
             stranger = self._strangers.admit(address, scope.cancel)
@@ -162,17 +164,24 @@ class _Gateway:
     async def _serve(self, tcp: trio.SocketStream, address: str, stranger: Stranger) -> None:
         stream: trio.abc.Stream = tcp
         async with trio.open_nursery() as nursery:
-            request = None
+            request, shown = None, None
             with self._handshake(by_proxy=self._strangers.is_proxy(address)) as scope:
                 if self._settings.ssl_context is not None:
                     stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
                 reading = cast(trio.Nursery, Reading(nursery, ended=scope.cancel))
+                if self._strangers.are_many():
+                    head = await read_head(stream)
+                    stream = Replayed(stream, head.data)
+                    shown = await self._look_at(head.request, address, stranger)
+                    if shown is not None and shown.is_one_too_many():
+                        await self._turn_away(stream, address)
+                        return
                 request = await trio_websocket.wrap_server_stream(
                     reading, stream, message_queue_size=MESSAGES_AHEAD, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
-                await self._welcome(request, address, stranger)
+                await self._welcome(request, address, stranger, shown)
             nursery.cancel_scope.cancel()
 
     @contextmanager
@@ -186,21 +195,29 @@ class _Gateway:
             finally:
                 self._handshakes.discard(scope)
 
-    async def _welcome(self, request: trio_websocket.WebSocketRequest, peer: str, stranger: Stranger) -> None:
-        headers = {name.lower(): value for name, value in request.headers}
-        forwarded = [value.decode("latin-1") for name, value in request.headers if name.lower() == b"x-forwarded-for"]
-        address = client_address(peer, one_list(forwarded), self._settings.proxies)
-        has_room = stranger.comes_from(address, trio.current_time())
+    async def _look_at(self, request: h11.Request | None, peer: str, stranger: Stranger) -> Shown | None:
+        """What it shows, before anything is set up for it; None where that is to be told later what is wrong."""
+        if request is None or not is_for_agents(request.target.decode("latin-1"), request.headers):
+            return None
+        return await look_at(request.headers, peer, stranger, self._settings.proxies, self._credential)
+
+    async def _welcome(
+        self, request: trio_websocket.WebSocketRequest, peer: str, stranger: Stranger, shown: Shown | None
+    ) -> None:
+        headers = [(name.lower(), value) for name, value in request.headers]
         if request.path.partition("?")[0] != wire.PATH:
             return await reject(request, 404, "not found")
-        if b"origin" in headers:
+        if not is_for_agents(request.path, headers):
             return await reject(request, 403, "this port is for agents, not for browsers")
-        digest = token_digest(headers.get(b"authorization", b""))
-        credential = await self._credential(digest) if has_room or stranger.is_kept_back() else None
+        if shown is None:
+            shown = await look_at(headers, peer, stranger, self._settings.proxies, self._credential)
+        address, credential = shown.address, shown.credential
         if credential is None:
-            if not has_room:
+            if shown.is_one_too_many():
                 stranger.waits()  # for its end: the place that is kept back is free for the next
-                return await self._turn_away(request, peer)
+                if self._strangers.is_proxy(peer):
+                    await reject(request, 429, TOO_MANY, RETRY_AFTER)
+                return None
             stranger.leave_late(trio.current_time())
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
             return await reject(request, 401, "the token is wrong, used, expired or revoked")
@@ -218,7 +235,7 @@ class _Gateway:
                 return await enroll(socket, owner, address, names, self._ports.to_store)
 
             async def still_good() -> bool:
-                return await self._credential(digest) == credential
+                return await self._credential(shown.digest) == credential
 
             return await self._talk(socket, owner, number, address, still_good, stranger)
 
@@ -250,10 +267,10 @@ class _Gateway:
                 self._places.leave(owner, number)
                 self._left.unpark_all()
 
-    async def _turn_away(self, request: trio_websocket.WebSocketRequest, peer: str) -> None:
+    async def _turn_away(self, stream: trio.abc.Stream, peer: str) -> None:
         """Its address has too many strangers. A proxy gets an answer: without one it may take the server for dead."""
         if self._strangers.is_proxy(peer):
-            await reject(request, 429, "too many connections from this address", (b"retry-after", b"5"))
+            await stream.send_all(_TURNED_AWAY)
 
     async def _credential(self, digest: str | None) -> Credential | None:
         return await self._ports.reader.run(find_credential, digest, clock.now()) if digest is not None else None

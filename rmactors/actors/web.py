@@ -12,11 +12,9 @@ counted by request: those that come on a proxy's connection, one after the other
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from math import inf
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,7 +22,7 @@ import h11
 import trio
 from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.config import Config
-from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.events import Closed
 from hypercorn.protocol.h11 import H11Protocol
 from hypercorn.trio.lifespan import Lifespan
 from hypercorn.trio.task_group import TaskGroup
@@ -32,28 +30,18 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from quart_trio import QuartTrio
 
-from rmactors.actors.listening import Port
+from rmactors.actors.listening import Arrivals, Peer, Port
 from rmactors.addresses import Network, client_address, one_list
-from rmactors.strangers import Stranger, Strangers, places
+from rmactors.first_bytes import Headers, refusal
+from rmactors.http_connection import HEADERS_SECONDS, LINGER_SECONDS, SEND_SECONDS, Connection, Shield
+from rmactors.strangers import Stranger, Strangers, in_line, places
 
 _log = logging.getLogger(__name__)
 
-HEADERS_SECONDS = 15.0
-"""TLS and complete request headers must be there by then, counted from the connection or from the last answer."""
 PROXY_HEADERS_SECONDS = 5.0
-"""The same for a trusted proxy's first request: it has the headers before it connects."""
-SEND_SECONDS = 30.0
-LINGER_SECONDS = 2.0
-"""After an answer that ends a connection: as long as what the peer still sends is read and thrown away, so that it
-sees the answer and not a reset."""
-LINGER_HURRIED_SECONDS = 0.1
-AFTERWARDS_SECONDS = 30.0
-"""After a peer has gone: as long as its request may still take."""
+"""As `HEADERS_SECONDS`, for a trusted proxy's first request: it has the headers before it connects."""
 CLOSE_SECONDS = 2.0
-RECEIVE_BYTES = 65_536
-
-_Stream = trio.SocketStream | trio.SSLStream[trio.SocketStream]
-_Headers = Sequence[tuple[bytes, bytes]]
+RETRY_AFTER = (b"retry-after", b"5")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +53,7 @@ class WebSettings:
     port: Port
     ssl_context: ssl.SSLContext | None
     headers: Mapping[str, str]
-    knows: Callable[[_Headers], Awaitable[bool]]
+    knows: Callable[[Headers], Awaitable[bool]]
     proxies: tuple[Network, ...] = ()
     most: int = 1 << 30
 
@@ -79,7 +67,7 @@ async def run(
 ) -> None:
     """Serve until `closing` is set; then end event streams, let requests finish, and return."""
     config = _config()
-    shield = _Shield()
+    shield = Shield()
     wrapped = ASGIWrapper(_sends_whole(app, shield))
     context = WorkerContext(None)
     lifespan = Lifespan(wrapped, config, {})
@@ -89,8 +77,9 @@ async def run(
         await around.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as requests:
+            arrivals = Arrivals(door.serve, requests, door.is_proxy, in_line(settings.most))
             async with trio.open_nursery() as accepting:
-                accepting.start_soon(partial(trio.serve_listeners, door.serve, listeners, handler_nursery=requests))
+                accepting.start_soon(arrivals.run, listeners)
                 listening()
                 await closing.wait()
                 accepting.cancel_scope.cancel()
@@ -104,30 +93,7 @@ async def run(
         around.cancel_scope.cancel()
 
 
-class _Shield:
-    """Around what no cancelling should cut in two. Each has a deadline, which comes nearer when the server stops."""
-
-    def __init__(self) -> None:
-        self._latest = inf
-        self._scopes: set[trio.CancelScope] = set()
-
-    @contextmanager
-    def hold(self, seconds: float) -> Iterator[trio.CancelScope]:
-        deadline = min(trio.current_time() + seconds, self._latest)
-        with trio.CancelScope(deadline=deadline, shield=True) as scope:
-            self._scopes.add(scope)
-            try:
-                yield scope
-            finally:
-                self._scopes.discard(scope)
-
-    def end_by(self, latest: float) -> None:
-        self._latest = latest
-        for scope in self._scopes:
-            scope.deadline = min(scope.deadline, latest)
-
-
-def _sends_whole(app: QuartTrio, shield: _Shield) -> Callable[..., Awaitable[None]]:
+def _sends_whole(app: QuartTrio, shield: Shield) -> Callable[..., Awaitable[None]]:
     """The application, with sends that no cancelling cuts in two.
 
     Quart cancels a request the moment it is over, which is inside of its last send: what follows that in there, such as
@@ -161,22 +127,21 @@ class _Door:
         config: Config,
         context: WorkerContext,
         settings: WebSettings,
-        shield: _Shield,
+        shield: Shield,
     ) -> None:
         self._app, self._config, self._context = app, config, context
         self._ssl_context, self._knows = settings.ssl_context, settings.knows
         self._error_headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
+        self._too_many = refusal(429, [*self._error_headers, RETRY_AFTER])
         self._shield = shield
         self._strangers = Strangers(settings.proxies, places(settings.most))
-        self._connections: set[_Connection] = set()
+        self._connections: set[Connection] = set()
 
-    async def serve(self, stream: trio.SocketStream) -> None:
+    def is_proxy(self, address: str) -> bool:
+        return self._strangers.is_proxy(address)
+
+    async def serve(self, stream: trio.SocketStream, client: Peer) -> None:
         """One connection. Whatever goes wrong in it stays in it."""
-        try:
-            client, server = _address(stream.socket.getpeername()), _address(stream.socket.getsockname())
-        except OSError:  # gone before it was looked at
-            await trio.aclose_forcefully(stream)
-            return
         with trio.CancelScope() as scope:
 
             def give_up() -> None:
@@ -185,7 +150,7 @@ class _Door:
 
             stranger = self._strangers.admit(client[0], give_up)
             try:
-                await self._talk(stream, client, server, stranger)
+                await self._talk(stream, client, stranger)
             except Exception as error:
                 _log.debug("connection from %s ended: %r", client[0], error)
             finally:
@@ -197,24 +162,32 @@ class _Door:
         for connection in list(self._connections):
             connection.hurry()
 
-    async def _talk(
-        self, tcp: trio.SocketStream, client: tuple[str, int], server: tuple[str, int], stranger: Stranger
-    ) -> None:
+    async def _talk(self, tcp: trio.SocketStream, client: Peer, stranger: Stranger) -> None:
         by_proxy = self._strangers.is_proxy(client[0])
         headers_until = trio.current_time() + (PROXY_HEADERS_SECONDS if by_proxy else HEADERS_SECONDS)
-        stream: _Stream = tcp
+        stream: trio.abc.Stream = tcp
         if self._ssl_context is not None:
             stream = trio.SSLStream(tcp, self._ssl_context, server_side=True, https_compatible=True)
             with trio.fail_at(headers_until):
                 await stream.do_handshake()
-        connection = _Connection(stream, headers_until, self._shield, stranger)
+        connection = Connection(stream, headers_until, self._shield, stranger)
         # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in, or showed a token
         # that is none.
         state = ConnectionState(
             {"signed_in": stranger.has_signed_in, "was_wrong": lambda: stranger.was_wrong(trio.current_time())}
         )
+        server = _address(tcp.socket.getsockname())
         self._connections.add(connection)
         try:
+            may_enter = partial(self._may_enter, client[0], stranger)
+            heard = None
+            if self._strangers.are_many():  # what will be refused is so before anything is made for it
+                heard = await connection.hear()
+                if heard is None:
+                    return
+                if heard.request is not None and not await may_enter(heard.request.headers):
+                    await connection.turn_away(self._too_many)
+                    return
             with connection.scope:
                 async with TaskGroup() as requests:
                     protocol = _Http1(
@@ -222,12 +195,13 @@ class _Door:
                         server, connection.send,
                     )  # fmt: skip
                     protocol.error_headers = self._error_headers
-                    protocol.may_enter = partial(self._may_enter, client[0], stranger)
-                    await connection.run(protocol)
+                    protocol.may_enter = may_enter
+                    protocol.has_entered = heard is not None and heard.request is not None
+                    await connection.run(protocol, heard.data if heard is not None else b"")
         finally:
             self._connections.discard(connection)
 
-    async def _may_enter(self, peer: str, stranger: Stranger, headers: _Headers) -> bool:
+    async def _may_enter(self, peer: str, stranger: Stranger, headers: Headers) -> bool:
         """Whether a request is looked at: not where its address has too many strangers and it is of one more."""
         forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
         address = client_address(peer, one_list(forwarded), self._strangers.proxies)
@@ -240,10 +214,14 @@ class _Door:
 
 
 class _Http1(H11Protocol):
-    """Hypercorn's HTTP/1.1 without its ways into HTTP/2 and WebSockets: an offer to upgrade is not taken up."""
+    """Hypercorn's HTTP/1.1 without its ways into HTTP/2 and WebSockets: an offer to upgrade is not taken up.
 
-    error_headers: _Headers = ()
-    may_enter: Callable[[_Headers], Awaitable[bool]]
+    `has_entered`: the first request was let in before this was made.
+    """
+
+    error_headers: Headers = ()
+    may_enter: Callable[[Headers], Awaitable[bool]]
+    has_entered = False
 
     async def _check_protocol(self, event: h11.Request) -> None:
         if event.http_version not in (b"1.0", b"1.1"):
@@ -254,7 +232,8 @@ class _Http1(H11Protocol):
             await self._send_error_response(400)
             await self.send(Closed())
             return
-        if not await self.may_enter(list(request.headers)):
+        enters, self.has_entered = self.has_entered or await self.may_enter(request.headers), False
+        if not enters:
             await self._send_error_response(429)
             await self.send(Closed())
             return
@@ -268,93 +247,9 @@ class _Http1(H11Protocol):
         """To what is no HTTP, or one too many: without a body, with the headers that every answer has."""
         headers = [(b"content-length", b"0"), (b"connection", b"close"), *self.error_headers]
         if status_code == 429:
-            headers.append((b"retry-after", b"5"))
+            headers.append(RETRY_AFTER)
         await self._send_h11_event(h11.Response(status_code=status_code, headers=headers))
         await self._send_h11_event(h11.EndOfMessage())
-
-
-class _Connection:
-    """One browser's connection: bytes between a stream and the protocol, each wait with a deadline.
-
-    `scope` is around all of it, requests included.
-    """
-
-    def __init__(self, stream: _Stream, headers_until: float, shield: _Shield, stranger: Stranger) -> None:
-        self.scope = trio.CancelScope()
-        self._stream = stream
-        self._stranger = stranger
-        self._shield = shield
-        self._sending = trio.Lock()
-        self._protocol: H11Protocol | None = None
-        self._reading = trio.CancelScope(deadline=headers_until)
-        self._linger = LINGER_SECONDS
-        self._idle = True
-        self._over = False
-
-    async def run(self, protocol: H11Protocol) -> None:
-        """Until the peer leaves, is too slow, or has its last answer."""
-        self._protocol = protocol
-        await protocol.initiate()
-        with self._reading:
-            await self._read(protocol)
-        if self._idle or self._over:  # nothing is under way that should be heard of
-            self.scope.cancel()
-            return
-        self.scope.deadline = trio.current_time() + AFTERWARDS_SECONDS
-        await protocol.handle(Closed())
-
-    def hurry(self) -> None:
-        """The server stops: end now, or as soon as the answer under way is out."""
-        self._linger = LINGER_HURRIED_SECONDS
-        if self._idle or self._over:
-            self._reading.cancel()
-
-    async def send(self, event: Event) -> None:
-        """What the protocol has to say: bytes, whether a request is under way, that this was all."""
-        assert self._protocol is not None
-        match event:
-            case RawData():
-                async with self._sending:
-                    try:
-                        with self._shield.hold(SEND_SECONDS) as sending:
-                            await self._stream.send_all(event.data)
-                        if not sending.cancelled_caught:
-                            return
-                        await trio.aclose_forcefully(self._stream)
-                    except (trio.BrokenResourceError, trio.ClosedResourceError):
-                        pass
-                await self._protocol.handle(Closed())
-            case Updated():
-                self._idle = event.idle
-                if event.idle:
-                    self._stranger.waits()
-                self._reading.deadline = trio.current_time() + HEADERS_SECONDS if event.idle else inf
-            case Closed():
-                await self._say_end()
-
-    async def _read(self, protocol: H11Protocol) -> None:
-        while True:
-            try:
-                data = await self._stream.receive_some(RECEIVE_BYTES)
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                return
-            if not data:
-                return
-            if not self._over:
-                self._stranger.takes(len(data))
-                await protocol.handle(RawData(bytes(data)))
-
-    async def _say_end(self) -> None:
-        """No more will be sent. What still comes is read for a moment and thrown away."""
-        if self._over:
-            return
-        self._over = True
-        self._reading.deadline = trio.current_time() + self._linger
-        if isinstance(self._stream, trio.SocketStream):
-            try:
-                await self._stream.send_eof()
-            except (trio.BrokenResourceError, trio.ClosedResourceError):
-                self._reading.cancel()
 
 
 def _is_target(target: bytes) -> bool:

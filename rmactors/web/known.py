@@ -26,7 +26,9 @@ class Known:
         try:
             for header in lines(b"authorization")[:1]:
                 return await live_token(self._services, header) is not None
-            cookie = parse_cookie("; ".join(lines(b"cookie"))).get(name_of_cookie(self._services.settings))
+            if not (cookies := lines(b"cookie")):
+                return False
+            cookie = parse_cookie("; ".join(cookies)).get(name_of_cookie(self._services.settings))
             return await live_session(self._services, cookie) is not None
         except sqlite3.Error:  # the routes say so to whoever is let in
             return False

@@ -14,9 +14,10 @@ import trio
 import trio_websocket
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rmactors import clock, ids, tokens, wire
+from rmactors import clock, ids, strangers, tokens, wire
 from rmactors.actors import gateway
 from rmactors.actors.listening import Port
+from rmactors.addresses import parse_networks
 from rmactors.budgets import FRAME_BYTES
 from rmactors.mailbox import Mailbox
 from rmactors.messages.links import FromLink, Heard
@@ -215,6 +216,41 @@ async def test_a_connection_counts_as_a_strangers_until_its_hello(works: Works, 
         assert await said_to_a_stranger(door) == b""
         await one.welcomed(purpose="report")
         assert (await said_to_a_stranger(door)).startswith(b"HTTP/1.1 401 ")
+
+
+async def test_a_wrong_token_too_many_is_refused_before_a_web_socket_is_made_for_it(
+    works: Works, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a trusted proxy; a good token from the same address comes in."""
+    made: list[trio.abc.Stream] = []
+    wrap = trio_websocket.wrap_server_stream
+
+    async def counted(nursery: trio.Nursery, stream: trio.abc.Stream, **options: int) -> object:
+        made.append(stream)
+        return await wrap(nursery, stream, **options)
+
+    monkeypatch.setattr(trio_websocket, "wrap_server_stream", counted)
+    monkeypatch.setattr(strangers, "PER_ADDRESS", 5)
+    async with gate(works, proxies=parse_networks("127.0.0.1")) as door:
+        good = door.token(enrolled(works))
+
+        async def shows(token: str, address: str = "203.0.113.5", *more: bytes) -> tuple[str, bytes]:
+            stream = await door.open()
+            await stream.send_all(upgrade(token, b"X-Forwarded-For: " + address.encode(), *more))
+            answer = await read_all(stream, 60) if token != good else bytes(await stream.receive_some(4096))
+            assert answer is not None
+            return answer[9:12].decode(), answer
+
+        assert [(await shows("wrong"))[0] for _ in range(5)] == ["401"] * 5
+        made.clear()
+        for _ in range(5):
+            status, answer = await shows("wrong")
+            assert (status, b"Retry-After: 5" in answer.title()) == ("429", True)
+        assert made == []
+        assert (await shows(good))[0] == "101"
+        assert (await shows("wrong", "198.51.100.7"))[0] == "401"
+        assert (await shows(good, "203.0.113.5", b"Origin: http://x"))[0] == "403"
+        assert len(made) == 3
 
 
 async def test_where_few_files_may_be_open_agents_connections_are_not_all_of_them(
