@@ -66,7 +66,7 @@ LONG: Final = Shape(
     heartbeat=5, offline_after=25,
 )  # fmt: skip
 SHORT: Final = Shape(
-    processes=1, daemons=11, fault=(0.2, 2), between=(0, 0.2), job=1, exec_rest=2,
+    processes=1, daemons=11, fault=(0.2, 2), between=(0, 0.2), job=1, exec_rest=8,
     timings=Timings(connect=3, send=4, welcome=2, pong=2, ack=1, first_pause=0.05, longest_pause=0.1),
     heartbeat=0.5, offline_after=3, each=2,
 )  # fmt: skip
