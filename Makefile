@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-.PHONY: demo test test-ahead check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel lock clean
+.PHONY: demo test test-ahead test-busy check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel lock clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -23,6 +23,12 @@ AHEAD = $$(( $(if $(AT),$$(date -d '$(AT)' +%s) - $$(date +%s),$(DAYS) * 86400) 
 test-ahead: $(VENV)/installed-dev $(VENV)/tools/calendar.so
 	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
 	AHEAD_SECONDS=$(AHEAD) LD_PRELOAD=$(abspath $(VENV))/tools/calendar.so $(BIN)/python -m pytest -p tests.ahead.plugin $(ARGS)
+
+# The tests ROUNDS times in a row, beside one busy loop for each core; it stops at the first red round.
+ROUNDS ?= 3
+test-busy: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
+	@exec setpriv --pdeathsig TERM bash tests/busy.sh $(ROUNDS) $(BIN)/python -m pytest $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

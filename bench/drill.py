@@ -3,6 +3,7 @@
     python -m bench.drill [--rounds 200] [--seed N]
     python -m bench.drill --stranger                # another one: see `stranger_drill`
     python -m bench.drill --hostile                 # another one: see `hostile_drill`
+    python -m bench.drill --links                   # another one: see `links_drill`
 
 Protocol-true agents with spools report failures and successes, an operator acknowledges, two webhook channels
 lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
@@ -23,7 +24,7 @@ import click
 import httpx
 import trio
 
-from bench import hostile_drill, stranger_drill
+from bench import hostile_drill, links_drill, stranger_drill
 from bench.reckoning import Account, AfterKill, look_after_kill, reckon
 from rmactors import wire
 from rmactors.simulate.agent import Credential, SimulatedAgent
@@ -203,13 +204,20 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
 @click.option("--stranger", is_flag=True, help="Instead: a stranger's flood through nginx and Caddy.")
 @click.option("--hostile", is_flag=True, help="Instead: one host does its worst beside honest ones.")
 @click.option("--hosts", default=50, show_default=True, help="Honest hosts, with --hostile.")
-@click.option("--seconds", default=60.0, show_default=True, help="How long, with --hostile.")
-def main(rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, seconds: float) -> None:
+@click.option("--links", is_flag=True, help="Instead: agents behind links that fail in every way.")
+@click.option("--short", is_flag=True, help="With --links: each fault twice, and none for long.")
+@click.option("--seconds", type=float, help="How long: 60 with --hostile, 600 with --links, if left out.")
+def main(
+    rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, links: bool, short: bool,
+    seconds: float | None,
+) -> None:  # fmt: skip
     """Kill a server at random instants, and account for every notification."""
     if stranger:
         sys.exit(stranger_drill.run())
     if hostile:
-        sys.exit(hostile_drill.main(hosts, seconds))
+        sys.exit(hostile_drill.main(hosts, seconds or 60.0))
+    if links:
+        sys.exit(links_drill.main(seconds or 600.0, seed, short=short))
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
 

@@ -129,8 +129,10 @@ async def test_a_snapshot_that_does_not_exist_leaves_no_folder(restores: Restore
 async def test_a_restore_from_a_damaged_repository_counts_what_it_has_brought(restores: Restores) -> None:
     await restores.do("backup")
     packs = sorted((p for p in (restores.repository.path / "data").rglob("*") if p.is_file()), key=_size)
+    content = bytearray(packs[-1].read_bytes())
+    content[40:43] = b"\xff\xfe\xfd"  # 0.14 tries a pack that is too short for most of a minute
     packs[-1].chmod(0o600)
-    packs[-1].write_bytes(packs[-1].read_bytes()[:100])
+    packs[-1].write_bytes(content)
     end = await restores.do("restore")
     assert end.verdict.status == "failed"
     assert end.verdict.reason != "nothing_done"
