@@ -110,7 +110,10 @@ class Link:
                 log.exception("the link failed")
                 reason = "an internal error"
             lived = trio.current_time() - self._welcomed_at if self._welcomed_at is not None else 0.0
-            pause = pauses.after_refusal() if refused else pauses.after(lived, acked=self._acked)
+            if lived > 0 and self._stale.is_set():
+                pause = pauses.after_leaving()
+            else:
+                pause = pauses.after_refusal() if refused else pauses.after(lived, acked=self._acked)
             log.log(logging.ERROR if refused else logging.WARNING, "%s; trying again in %.1f s", reason, pause)
             await self._sleep(pause, credential)
 

@@ -32,6 +32,10 @@ class Pauses:
         self._limit = min(most, limit * 2)
         return self._chance(0.0, limit)
 
+    def after_leaving(self) -> float:
+        """Seconds to wait after a connection that this side ended, to say hello again: nothing is wrong with it."""
+        return self._chance(0.0, self._timings.first_pause)
+
     def after_refusal(self) -> float:
         """Seconds to wait after an answer that will be the same in a minute."""
         return self._chance(self._timings.refused_pause / 2, self._timings.refused_pause)

@@ -34,6 +34,7 @@ class Timetable:
         self._take = take
         self._jitter = jitter
         self._kept = state.schedules()
+        self._saved = True
         self._marks: dict[str, Mark] = {}
         self._changed = trio.Event()
 
@@ -44,14 +45,21 @@ class Timetable:
     async def hear(self, host_id: str, told: wire.Welcome | wire.Schedules) -> None:
         """New schedules, or the same again."""
         kept = KeptSchedules(host_id, told.schedules_rev, tuple(told.schedules))
+        if kept != self._kept or not self._saved:
+            self._save(kept)
         if kept != self._kept:
             self._kept = kept
-            try:
-                self._state.save_schedules(kept)
-            except StateError as error:
-                log.error("the schedules are in force but not kept: %s", error)
             await self._reconcile()
             self._changed.set()
+
+    def _save(self, kept: KeptSchedules) -> None:
+        """Where the disk takes nothing, once more when they are heard again: as soon as the agent says that it does."""
+        try:
+            self._state.save_schedules(kept)
+            self._saved = True
+        except StateError as error:
+            self._saved = False
+            log.error("the schedules are in force but not kept: %s", error)
 
     def look_again(self) -> None:
         """What is due may be due at another time."""

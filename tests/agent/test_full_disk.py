@@ -248,7 +248,8 @@ async def test_after_a_restart_in_between_it_is_sent_again_under_the_same_number
 async def test_an_agent_starts_on_such_a_disk_and_says_so(
     server: ServerDouble, disk: SmallDisk, on_disk: StateDir, trouble: Callable[[SmallDisk], None]
 ) -> None:
-    jobs = waiting(on_disk, 2)
+    jobs, nightly = waiting(on_disk, 2), schedule("nightly")
+    server.schedules = [nightly]
     trouble(disk)
     async with running(on_disk):
         session = await server.an_agent()
@@ -262,6 +263,7 @@ async def test_an_agent_starts_on_such_a_disk_and_says_so(
         disk.make_room() if trouble is SmallDisk.fill else disk.make_writable()
         await eventually(lambda: problems(server)[-1] is None)
         await eventually(lambda: spooled(on_disk) == [])
+        await eventually(lambda: on_disk.schedules().schedules == (nightly,))
     assert set(told(server)) == {*jobs, job}
     assert numbers_stand_for_one_report_each(server)
 

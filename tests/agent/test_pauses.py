@@ -62,3 +62,11 @@ def test_a_refusal_makes_no_other_pause_longer() -> None:
 def test_nothing_is_longer_than_the_longest() -> None:
     pauses = Pauses(Timings(first_pause=0.05, longest_pause=0.2), longest)
     assert [pauses.after(5.0) for _ in range(5)] == [0.05, 0.1, 0.2, 0.2, 0.2]
+
+
+def test_who_leaves_to_say_hello_again_is_back_at_once() -> None:
+    pauses = Pauses(Timings(), longest)
+    for lived, acked in OUTAGE:
+        pauses.after(lived, acked=acked)
+    assert pauses.after_leaving() == 1
+    assert pauses.after(0) == 60, "and nothing else has changed"
