@@ -19,6 +19,7 @@ from rmactors.agent.delivery import Delivery
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Lane, Outbox
 from rmactors.agent.pauses import Pauses
+from rmactors.agent.routes import Routes
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import Credential, StateDir, StateError
 from rmactors.logs import fields
@@ -76,6 +77,7 @@ class Link:
         self._timings = timings
         self._instance_id = ids.new()
         self._connections = 0
+        self._routes = Routes()
         self._welcomed_at: float | None = None
         self._acked = False
         self._stale = trio.Event()
@@ -133,11 +135,13 @@ class Link:
 
     async def _once(self, credential: Credential) -> None:
         await self._look()
-        async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
+        async with dial(
+            credential.server_url, credential.token, credential.ca_file, self._timings, routes=self._routes
+        ) as connection:
             self._stale = trio.Event()
             self._connections += 1
             await connection.send(await self._make_hello(self._instance_id, self._connections))
-            welcome = await welcomed(connection, self._timings)
+            welcome = await self._welcomed(connection)
             self._welcomed_at = trio.current_time()
             said = fields("link.connected", host_id=credential.host_id, host=credential.name)
             log.info("connected to %s", credential.server_url, extra=said)
@@ -153,6 +157,16 @@ class Link:
                     await self._read(connection, delivery, welcome.host_id)
             finally:
                 self._feed.close()
+
+    async def _welcomed(self, connection: Connection) -> wire.Welcome:
+        try:
+            welcome = await welcomed(connection, self._timings)
+        except LinkDown as down:
+            if down.code is None:  # nobody who speaks the protocol is there
+                self._routes.failed(connection.address, trio.current_time())
+            raise
+        self._routes.led_to_server(connection.address)
+        return welcome
 
     async def _read(self, connection: Connection, delivery: Delivery, host_id: str) -> None:
         while True:
