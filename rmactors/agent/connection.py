@@ -20,6 +20,7 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from rmactors import PRODUCT, __version__, wire
+from rmactors.agent.client_certificate import ClientCertificate, alert
 from rmactors.agent.link_down import LinkDown as LinkDown
 from rmactors.agent.routes import Address, Routes
 from rmactors.agent.tcp import connect, resolve
@@ -157,7 +158,13 @@ class Connection:
 
 @asynccontextmanager
 async def dial(
-    url: str, token: str, ca_file: str | None, timings: Timings, *, routes: Routes | None = None
+    url: str,
+    token: str,
+    ca_file: str | None,
+    timings: Timings,
+    *,
+    certificate: ClientCertificate | None = None,
+    routes: Routes | None = None,
 ) -> AsyncIterator[Connection]:
     """A connection to `url`, closed at the end of the block. Raises LinkDown with a sentence for people.
 
@@ -168,6 +175,8 @@ async def dial(
     secure = parts.scheme == "wss"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     context = trusting(ca_file) if secure else None
+    if certificate is not None and context is not None:
+        certificate.present(context)
     routes = routes or Routes()
     async with AsyncExitStack() as stack:
         connection, left = None, routes.order(await _resolved(url, host, port, timings), trio.current_time())
@@ -183,7 +192,7 @@ async def dial(
                     raise
                 routes.failed(address, trio.current_time())
                 if not left:
-                    raise
+                    raise (certificate.explained(down) if certificate is not None else down) from None
                 log.debug("%s at %s; trying the next address", down.reason, address.sockaddr[0])
         yield connection
 
@@ -343,14 +352,15 @@ def _sentence(error: BaseException, url: str) -> BaseException:
         downs = [e for e in serious if isinstance(e, LinkDown)]
         if not downs or len(downs) < len(serious):
             return error
-        return max(downs, key=lambda down: (down.status or 0, down.code or 0))  # the one that says most
+        # the one that says most: a kind of its own says more than the same code alone
+        return max(downs, key=lambda down: (down.status or 0, down.code or 0, type(down) is not LinkDown))
     match error:
         case trio.TooSlowError():
             return LinkDown(f"no answer from {_place(url)}")
         case ssl.SSLCertVerificationError():
             return LinkDown(f"the certificate of {_place(url)} cannot be verified: {error.verify_message}")
         case ssl.SSLError():
-            return LinkDown(f"TLS with {_place(url)} failed: {error.reason or error}")
+            return LinkDown(alert(error) or f"TLS with {_place(url)} failed: {error.reason or error}")
         case trio.BrokenResourceError():
             cause = error.__cause__
             if isinstance(cause, ssl.SSLError):
