@@ -60,7 +60,7 @@ async def check(
     cause = await trio.to_thread.run_sync(_no_room_for_reports, StateDir(state_dir))
     if cause is not None:
         yield Finding(False, f"reports cannot be kept: {cause.words}; {cause.advice}")
-    yield await _server(StateDir(state_dir), cause, timings or Timings())
+    yield await _server(StateDir(state_dir), agent_file, cause, timings or Timings())
 
 
 def _of_file(file: Path, agent_file: AgentFile) -> Finding:
@@ -152,10 +152,13 @@ def _no_room_for_reports(state: StateDir) -> Cause | None:
     return of_errno(number, state.spool_file) if number else None
 
 
-async def _server(state: StateDir, cause: Cause | None, timings: Timings) -> Finding:
+async def _server(state: StateDir, agent_file: AgentFile | None, cause: Cause | None, timings: Timings) -> Finding:
     try:
         credential = state.credential()
-        async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
+        certificate = (agent_file.certificate if agent_file is not None else None) or credential.certificate
+        async with dial(
+            credential.server_url, credential.token, credential.ca_file, timings, certificate=certificate
+        ) as connection:
             await connection.send(
                 wire.Hello(
                     protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),

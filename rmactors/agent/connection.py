@@ -9,8 +9,8 @@ import logging
 import math
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, cast
 from urllib.parse import urlsplit
@@ -20,7 +20,10 @@ import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from rmactors import PRODUCT, __version__, wire
+from rmactors.agent.client_certificate import ClientCertificate, alert
 from rmactors.agent.link_down import LinkDown as LinkDown
+from rmactors.agent.routes import Address, Routes
+from rmactors.agent.tcp import connect, resolve
 from rmactors.agent.upgrade import Answer
 from rmactors.idn import url_to_ascii
 from rmactors.trust import verifying_context
@@ -28,6 +31,8 @@ from rmactors.trust import verifying_context
 log = logging.getLogger(__name__)
 
 CLOSE_SECONDS: Final = 2.0
+SHARE: Final = 4
+"""Where a name has more addresses, one has this part of the time that the last one has."""
 _NO_FRAMES: Final = {1002, 1007}
 REFUSAL_SECONDS: Final = 2.0
 """How long the rest of a refusal is waited for."""
@@ -102,7 +107,8 @@ def trusting(ca_file: str | None) -> ssl.SSLContext:
 class Connection:
     """An open WebSocket. All methods raise LinkDown when it ends or does not take part in time."""
 
-    def __init__(self, socket: WebSocketConnection, timings: Timings, answer: Answer) -> None:
+    def __init__(self, socket: WebSocketConnection, timings: Timings, answer: Answer, address: Address) -> None:
+        self.address = address
         self._socket = socket
         self._timings = timings
         self._answer = answer
@@ -151,25 +157,87 @@ class Connection:
 
 
 @asynccontextmanager
-async def dial(url: str, token: str, ca_file: str | None, timings: Timings) -> AsyncIterator[Connection]:
-    """A connection to `url`, closed at the end of the block. Raises LinkDown with a sentence for people."""
+async def dial(
+    url: str,
+    token: str,
+    ca_file: str | None,
+    timings: Timings,
+    *,
+    certificate: ClientCertificate | None = None,
+    routes: Routes | None = None,
+) -> AsyncIterator[Connection]:
+    """A connection to `url`, closed at the end of the block. Raises LinkDown with a sentence for people.
+
+    Where an address takes a connection and there is no way to the server behind it, the next one is tried. `routes`
+    remembers which those are.
+    """
     parts = urlsplit(url)
     secure = parts.scheme == "wss"
     host, port = parts.hostname or "", parts.port or (443 if secure else 80)
     context = trusting(ca_file) if secure else None
+    if certificate is not None and context is not None:
+        certificate.present(context)
+    routes = routes or Routes()
+    async with AsyncExitStack() as stack:
+        connection, left = None, routes.order(await _resolved(url, host, port, timings), trio.current_time())
+        while connection is None:
+            tcp, address = await _connected(url, left, timings)
+            left.remove(address)
+            seconds = timings.connect / SHARE if left else timings.connect
+            try:
+                opened = _opened(url, tcp, address, context, token, timings, seconds)
+                connection = await stack.enter_async_context(opened)
+            except LinkDown as down:
+                if down.status is not None:  # the server itself
+                    raise
+                routes.failed(address, trio.current_time())
+                if not left:
+                    raise (certificate.explained(down) if certificate is not None else down) from None
+                log.debug("%s at %s; trying the next address", down.reason, address.sockaddr[0])
+        yield connection
+
+
+async def _resolved(url: str, host: str, port: int, timings: Timings) -> list[Address]:
+    try:
+        with trio.fail_after(timings.connect):
+            return await resolve(host, port)
+    except (trio.TooSlowError, OSError) as error:
+        raise _sentence(error, url) from None
+
+
+async def _connected(url: str, addresses: Sequence[Address], timings: Timings) -> tuple[trio.SocketStream, Address]:
+    try:
+        with trio.fail_after(timings.connect):
+            return await connect(addresses)
+    except (trio.TooSlowError, OSError) as error:
+        raise _sentence(error, url) from None
+
+
+@asynccontextmanager
+async def _opened(
+    url: str,
+    tcp: trio.SocketStream,
+    address: Address,
+    context: ssl.SSLContext | None,
+    token: str,
+    timings: Timings,
+    seconds: float,
+) -> AsyncIterator[Connection]:
+    """TLS and the upgrade have so many seconds each."""
+    parts = urlsplit(url)
     headers = [
         (b"Authorization", b"Bearer " + token.encode()),
         (b"User-Agent", f"{PRODUCT}/{__version__} (agent)".encode()),
     ]
     try:
-        with trio.fail_after(timings.connect):
-            stream = _Judged(await _open_stream(host, port, context), url)
+        with trio.fail_after(seconds):
+            stream = _Judged(await _secured(tcp, parts.hostname or "", context), url)
         try:
             async with trio.open_nursery() as nursery:
-                with trio.fail_after(timings.connect):
+                with trio.fail_after(seconds):
                     socket = await _upgrade(nursery, stream, parts.netloc, parts.path, headers)
                 try:
-                    yield Connection(socket, timings, stream.answer)
+                    yield Connection(socket, timings, stream.answer, address)
                 finally:
                     # It waits for the peer's close. Where this task was cancelled, so was the reader that would see it.
                     cancelled = trio.current_effective_deadline() == -math.inf
@@ -263,8 +331,7 @@ async def _upgrade(
     return socket
 
 
-async def _open_stream(host: str, port: int, context: ssl.SSLContext | None) -> Stream:
-    tcp = await trio.open_tcp_stream(host, port)
+async def _secured(tcp: trio.SocketStream, host: str, context: ssl.SSLContext | None) -> Stream:
     if context is None:
         return tcp
     tls = trio.SSLStream(tcp, context, server_hostname=host, https_compatible=True)
@@ -285,14 +352,15 @@ def _sentence(error: BaseException, url: str) -> BaseException:
         downs = [e for e in serious if isinstance(e, LinkDown)]
         if not downs or len(downs) < len(serious):
             return error
-        return max(downs, key=lambda down: (down.status or 0, down.code or 0))  # the one that says most
+        # the one that says most: a kind of its own says more than the same code alone
+        return max(downs, key=lambda down: (down.status or 0, down.code or 0, type(down) is not LinkDown))
     match error:
         case trio.TooSlowError():
             return LinkDown(f"no answer from {_place(url)}")
         case ssl.SSLCertVerificationError():
             return LinkDown(f"the certificate of {_place(url)} cannot be verified: {error.verify_message}")
         case ssl.SSLError():
-            return LinkDown(f"TLS with {_place(url)} failed: {error.reason or error}")
+            return LinkDown(alert(error) or f"TLS with {_place(url)} failed: {error.reason or error}")
         case trio.BrokenResourceError():
             cause = error.__cause__
             if isinstance(cause, ssl.SSLError):

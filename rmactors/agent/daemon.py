@@ -102,7 +102,7 @@ async def run_agent(
                 await timetable.hear(host_id, told)
 
             ears = Ears(schedules=hear_schedules, order=workshop.hear)
-            link = Link(state, outbox, feed, look, make_hello, ears, timings)
+            link = Link(state, outbox, feed, look, make_hello, ears, timings, agent_file.certificate)
 
             def zones_changed() -> None:
                 timetable.look_again()

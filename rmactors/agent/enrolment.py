@@ -7,6 +7,7 @@ import trio
 
 from rmactors import __version__, wire
 from rmactors.agent import this_host
+from rmactors.agent.client_certificate import of_files
 from rmactors.agent.connection import Connection, LinkDown, Timings, agent_url, dial
 from rmactors.agent.state import Credential, StateDir
 
@@ -22,6 +23,8 @@ async def enroll(
     *,
     name: str | None = None,
     ca_file: str | None = None,
+    tls_cert_file: str | None = None,
+    tls_key_file: str | None = None,
     timings: Timings | None = None,
 ) -> Credential:
     """Enroll this host under `name` (its host name where None) and keep the credential in `state_dir`.
@@ -37,11 +40,17 @@ async def enroll(
     token = token.strip()
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise EnrolmentFailed("this is no enrolment token: expected one line of letters and digits")
-    ca_file = os.path.abspath(ca_file) if ca_file else None  # noqa: ASYNC240 - touches no disk
+    ca_file, cert_file, key_file = (
+        os.path.abspath(file) if file else None  # noqa: ASYNC240 - touches no disk
+        for file in (ca_file, tls_cert_file, tls_key_file)
+    )
+    if key_file is not None and cert_file is None:
+        raise EnrolmentFailed("there is a key of a client certificate, and no certificate: give --tls-cert-file too")
+    certificate = of_files(cert_file, key_file)
     try:
-        async with dial(url, token, ca_file, timings or Timings()) as connection:
+        async with dial(url, token, ca_file, timings or Timings(), certificate=certificate) as connection:
             enrolled = await _exchange(connection, wanted, timings or Timings())
-            credential = Credential(url, enrolled.host_id, wanted, enrolled.agent_token, ca_file)
+            credential = Credential(url, enrolled.host_id, wanted, enrolled.agent_token, ca_file, cert_file, key_file)
             state.save_credential(credential)
     except LinkDown as down:
         raise EnrolmentFailed(down.reason) from None

@@ -14,11 +14,14 @@ from typing import assert_never
 import trio
 
 from rmactors import ids, wire
+from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
 from rmactors.agent.delivery import Delivery
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Lane, Outbox
 from rmactors.agent.pauses import Pauses
+from rmactors.agent.routes import Routes
+from rmactors.agent.settings import certificate_in_default_file
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import Credential, StateDir, StateError
 from rmactors.logs import fields
@@ -66,6 +69,7 @@ class Link:
         make_hello: Callable[[str, int], Awaitable[wire.Hello]],
         ears: Ears,
         timings: Timings,
+        certificate: ClientCertificate | None = None,
     ) -> None:
         self._state = state
         self._outbox = outbox
@@ -74,8 +78,10 @@ class Link:
         self._make_hello = make_hello
         self._ears = ears
         self._timings = timings
+        self._certificate = certificate
         self._instance_id = ids.new()
         self._connections = 0
+        self._routes = Routes()
         self._welcomed_at: float | None = None
         self._acked = False
         self._stale = trio.Event()
@@ -136,11 +142,14 @@ class Link:
 
     async def _once(self, credential: Credential) -> None:
         await self._look()
-        async with dial(credential.server_url, credential.token, credential.ca_file, self._timings) as connection:
+        async with dial(
+            credential.server_url, credential.token, credential.ca_file, self._timings,
+            certificate=self._certificate or credential.certificate, routes=self._routes,
+        ) as connection:  # fmt: skip
             self._stale = trio.Event()
             self._connections += 1
             await connection.send(await self._make_hello(self._instance_id, self._connections))
-            welcome = await welcomed(connection, self._timings)
+            welcome = await self._welcomed(connection)
             self._welcomed_at = trio.current_time()
             said = fields("link.connected", host_id=credential.host_id, host=credential.name)
             log.info("connected to %s", credential.server_url, extra=said)
@@ -156,6 +165,16 @@ class Link:
                     await self._read(connection, delivery, welcome.host_id)
             finally:
                 self._feed.close()
+
+    async def _welcomed(self, connection: Connection) -> wire.Welcome:
+        try:
+            welcome = await welcomed(connection, self._timings)
+        except LinkDown as down:
+            if down.code is None:  # nobody who speaks the protocol is there
+                self._routes.failed(connection.address, trio.current_time())
+            raise
+        self._routes.led_to_server(connection.address)
+        return welcome
 
     async def _read(self, connection: Connection, delivery: Delivery, host_id: str) -> None:
         while True:
@@ -227,7 +246,10 @@ async def report_once(
     `tell` is told what the server's welcome says. Raises LinkDown, StateError.
     """
     credential = state.credential()
-    async with dial(credential.server_url, credential.token, credential.ca_file, timings) as connection:
+    certificate = certificate_in_default_file() or credential.certificate
+    async with dial(
+        credential.server_url, credential.token, credential.ca_file, timings, certificate=certificate
+    ) as connection:
         await connection.send(hello)
         tell(await welcomed(connection, timings))
         delivery = Delivery(connection, lane, timings.ack)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta, Struct, field
 
 from rmactors import wire
+from rmactors.agent.client_certificate import ClientCertificate, of_files
 from rmactors.agent.masking import shown
 from rmactors.agent.tampering import trouble_with
 from rmactors.subset import MOST_PARTS
@@ -121,6 +122,13 @@ class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a job waits for a repository that another restic has locked."""
     cancel_grace_seconds: Seconds = 30.0
     """What restic is given to end by itself, after which it is ended."""
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
+    """The certificate that a server is shown which asks for one, in place of the one that was given at enrolment."""
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        return of_files(self.tls_cert_file, self.tls_key_file)
 
     def wire_plans(self) -> list[wire.Plan]:
         """The plans as the server is told of them: no password, no excludes."""
@@ -152,6 +160,14 @@ def load(file: Path) -> AgentFile:
 def load_or_empty(file: Path, *, asked_for: bool) -> AgentFile:
     """As `load`; an empty one where the file is not there and nobody named it: such a host only wraps commands."""
     return AgentFile(allow=[]) if not asked_for and not file.exists() else load(file)
+
+
+def certificate_in_default_file() -> ClientCertificate | None:
+    """For who runs nothing of it; None where it cannot be used, or names none."""
+    try:
+        return load_or_empty(default_file(), asked_for=False).certificate
+    except AgentFileError:
+        return None
 
 
 def parse(text: str) -> AgentFile:
@@ -194,6 +210,12 @@ def environment_of(file: str) -> dict[str, str]:
 
 def _check(agent_file: AgentFile) -> None:
     """What the types do not say. Raises AgentFileError."""
+    if agent_file.tls_key_file is not None and agent_file.tls_cert_file is None:
+        raise AgentFileError("tls_key_file: give tls_cert_file too")
+    for key in ("tls_cert_file", "tls_key_file"):
+        file = getattr(agent_file, key)
+        if file is not None and not os.path.isabs(file):
+            raise AgentFileError(f"{key}: {file!r} must be an absolute path")
     for where, names in (("repositories", agent_file.repositories), ("plans", agent_file.plans)):
         for name in names:
             if not _NAME.fullmatch(name):

@@ -17,6 +17,7 @@ import msgspec
 import trio
 
 from rmactors import locks, wire
+from rmactors.agent.client_certificate import ClientCertificate, of_files
 from rmactors.agent.disk_trouble import of_errno, probe
 
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
@@ -47,6 +48,12 @@ class Credential:
     name: str
     token: str = field(repr=False)
     ca_file: str | None = None
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
+
+    @property
+    def certificate(self) -> ClientCertificate | None:
+        return of_files(self.tls_cert_file, self.tls_key_file)
 
 
 class KeptSchedules(msgspec.Struct, frozen=True):

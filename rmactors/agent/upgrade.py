@@ -13,6 +13,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from rmactors import wire
+from rmactors.agent.client_certificate import ASKS_FOR_ONE
 from rmactors.agent.link_down import LinkDown
 from rmactors.plain_text import excerpt
 
@@ -27,10 +28,6 @@ _TOKEN: Final = b"the token is wrong, used, expired or revoked"
 _WANTS_CERTIFICATE: Final = b"No required SSL certificate was sent"
 _REFUSES_CERTIFICATE: Final = b"The SSL certificate error"
 """nginx, which knows it only once it has the request."""
-
-ASKS_FOR_CERTIFICATE: Final = (
-    "the server asks for a client certificate: give one with `tls_cert_file` and `tls_key_file`"
-)
 
 
 class Answer:
@@ -121,7 +118,7 @@ class Answer:
             of_kind = f" with {excerpt(kind, 50)}" if kind else ""
             return self.no_websocket(f"it answers HTTP {status}{of_kind}. Is a proxy or portal in between?")
         if status == 400 and _WANTS_CERTIFICATE in self._bytes:
-            return LinkDown(ASKS_FOR_CERTIFICATE)
+            return LinkDown(ASKS_FOR_ONE)
         if status == 400 and _REFUSES_CERTIFICATE in self._bytes:
             return LinkDown("the server does not accept this host's client certificate (HTTP 400)")
         return LinkDown(f"a proxy or portal in between answers HTTP {status}{self._further(status)}")

@@ -78,8 +78,13 @@ def agent() -> None:
 )
 @click.option("--name", help="The host's name on the server.  [this machine's host name]")
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust this CA alone.")
+@click.option("--tls-cert-file", help="Client certificate, for a server or proxy that asks for one.")
+@click.option("--tls-key-file", help="Its key, where that is in another file.")
 @_state_option
-def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, state_dir: Path | None) -> None:
+def enroll(
+    server: str, token_file: Any, name: str | None, ca_file: str | None, tls_cert_file: str | None,
+    tls_key_file: str | None, state_dir: Path | None,
+) -> None:  # fmt: skip
     """Trade an enrolment token for this host's credential."""
     import trio
 
@@ -96,7 +101,9 @@ def enroll(server: str, token_file: Any, name: str | None, ca_file: str | None, 
         raise _Failed(f"{token_file.name} has no token in it: it is not text") from None
 
     async def main() -> None:
-        credential = await enroll(server, token, where, name=name, ca_file=ca_file)
+        credential = await enroll(
+            server, token, where, name=name, ca_file=ca_file, tls_cert_file=tls_cert_file, tls_key_file=tls_key_file
+        )
         if credential.server_url.startswith("ws:") and not is_loopback(credential.server_url):
             click.echo("warning: this connection is not encrypted; anyone on the way can read the credential", err=True)
         said = f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}"

@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 import trio
 
+from rmactors.agent.client_certificate import ASKS_FOR_ONE
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.enrolment import EnrolmentFailed, enroll
@@ -87,7 +88,7 @@ VERDICTS: dict[str, tuple[bytes, str, int | None]] = {
     ),
     "nginx without a client certificate": (
         sized("400 Bad Request", body="<title>400 No required SSL certificate was sent</title>"),
-        "the server asks for a client certificate: give one with `tls_cert_file` and `tls_key_file`", None,
+        ASKS_FOR_ONE, None,
     ),
     "nginx with another client certificate": (
         sized("400 Bad Request", body="<title>400 The SSL certificate error</title>"),
