@@ -22,9 +22,10 @@ from rmactors.channels.egress import ForbiddenAddress, LeadsNowhere, OutboundPol
 from rmactors.channels.mail_format import Mail
 
 _GOODBYE_SECONDS: Final = 1.0
-_DEAD_LINK_SECONDS: Final = 40
+_DEAD_LINK_SECONDS: Final = 120
 """So long nothing of what was sent, or of what only asks whether anybody is there, is acknowledged: then the link is
-dead. Without it, one that died under the mail would look for minutes like a server that thinks about it."""
+dead. Without it, one that died under the mail would look for ten minutes like a server that thinks about it. Not less:
+a link that comes back within it, or a machine that was paused, still brings the answer."""
 _MAX_REPLY_BYTES: Final = 65536
 """Of one reply. smtplib takes lines without end."""
 _DOT: Final = b".\r\n"
@@ -231,13 +232,9 @@ class _Smtp(smtplib.SMTP):
         self._handed_over()  # before the server can know
         super().send(_DOT)
 
-    def data(self, msg: bytes | str) -> tuple[int, bytes]:  # type: ignore[override]
-        """The mail and the answer to it."""
-        try:
-            return super().data(msg)
-        finally:
-            if self.sock is not None:
-                self.sock.settimeout(_GOODBYE_SECONDS)
+    def rset(self) -> tuple[int, bytes]:
+        """smtplib's way to forget a mail that was refused. Needless: the conversation ends with it."""
+        return 250, b""
 
     def getreply(self) -> tuple[int, bytes]:
         """One reply of the server. Raises SMTPServerDisconnected, also where it does not come to an end."""
@@ -248,11 +245,12 @@ class _Smtp(smtplib.SMTP):
         return super().getreply()
 
     def say_goodbye(self) -> None:
-        """QUIT. The mail is taken; how the server answers this changes nothing."""
+        """QUIT. The mail is taken; how the server answers this changes nothing, and one that drips is not heard out."""
         try:
             if self.sock is not None:
                 self.sock.settimeout(_GOODBYE_SECONDS)
-            self.quit()
+                self.putcmd("quit")
+                self.sock.recv(_MAX_REPLY_BYTES)
         except (smtplib.SMTPException, OSError):
             return
 
@@ -323,7 +321,7 @@ def _tune(connection: socket.socket) -> None:
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # the dot goes out apart
     for name, value in (
         ("TCP_KEEPIDLE", _DEAD_LINK_SECONDS // 2),
-        ("TCP_KEEPINTVL", _DEAD_LINK_SECONDS // 4),
+        ("TCP_KEEPINTVL", _DEAD_LINK_SECONDS // 6),
         ("TCP_USER_TIMEOUT", _DEAD_LINK_SECONDS * 1000),
     ):
         if (option := getattr(socket, name, None)) is not None:

@@ -26,6 +26,8 @@ ANSWER_SECONDS: Final = 600.0
 is there sends the mail twice."""
 _MAX_ERROR: Final = 1000
 """Longer than an HTTP receiver gets: it may have to name many recipients."""
+_LAST_LOOK_SECONDS: Final = 10.0
+"""Where this process stood still, the ten minutes may be over and the answer be there: then it is read."""
 _CONVERSATIONS: Final = 4
 """Of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits for a turn is
 not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
@@ -113,10 +115,11 @@ class SmtpChannel:
                 nursery.start_soon(talk)
                 with trio.move_on_after(self._deadline):
                     await ended.wait()
-                if not found and session.handed_over and give_way is not None:
+                if give_way is not None and session.handed_over and session.accepted is None:
                     give_way()
-                    with trio.move_on_after(self._patience):
-                        await ended.wait()
+                    for seconds in (self._patience, _LAST_LOOK_SECONDS):
+                        with trio.move_on_after(seconds):
+                            await ended.wait()
                 nursery.cancel_scope.cancel()
         finally:
             session.abort()

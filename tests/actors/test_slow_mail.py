@@ -121,13 +121,29 @@ async def test_an_answer_that_never_comes_is_waited_for_ten_minutes_and_then_the
     mock_clock.jump(500)
     await office.works.settle()
     assert health(office) == (None, None)
-    mock_clock.jump(101)
+    for seconds in (101, 10):
+        mock_clock.jump(seconds)
+        await office.works.settle()
     await office.until_states("delivered")
     errors = office.works.ledger.rows("SELECT error FROM notification_log ORDER BY n")
     assert errors == [("the server has the whole mail, and no answer within 610 s: it may arrive",), (None,)]
     ids = [message_from_bytes(mail.content or b"")["Message-ID"] for mail in (*mails.pondered, *mails.mails)]
     assert len(ids) == 2
     assert len(set(ids)) == 1, "whoever has it twice can see that"
+
+
+async def test_an_answer_that_came_while_this_process_stood_still_is_read_though_its_time_is_over(
+    office: Office, mails: Post, ops: str, mock_clock: MockClock
+) -> None:
+    mails.ponders = lambda _: True
+    await office.raise_(office.works.ledger.host(), "a")
+    await pondered(mails, "a")
+    mock_clock.jump(ALL_IN_ALL)
+    await office.works.settle()
+    mails.answer()
+    mock_clock.jump(MINUTES * 2)  # nothing of this process ran in between
+    await office.until_states("delivered")
+    assert [about(mail) for mail in mails.mails] == ["a"]
 
 
 async def test_the_end_of_the_process_does_not_wait_for_an_answer_and_the_mail_is_sent_again_after_the_start(

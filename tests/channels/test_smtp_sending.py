@@ -377,6 +377,23 @@ class TestTroubleOnTheWay:
             attempt = await send(port, system_trust, seconds=1.5)
         assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
 
+    async def test_a_goodbye_that_drips_is_not_heard_out(self, system_trust: ssl.SSLContext) -> None:
+        drops = 0
+
+        def drips(connection: socket.socket, heard: list[bytes]) -> None:
+            nonlocal drops
+            takes_a_mail(connection, heard, b"250 queued\r\n", hangs=False)
+            while True:
+                connection.sendall(b"2")
+                drops += 1
+                time.sleep(0.1)
+
+        with scripted_server(drips) as (port, _):
+            attempt = await send(port, system_trust, seconds=60)
+            await threads_gone()
+        assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
+        assert drops < 400, "it would drip for all of the time for an attempt"
+
     async def test_whoever_waits_for_a_turn_has_the_whole_time_from_then_on(self, system_trust: ssl.SSLContext) -> None:
         """One channel talks in few threads. Four that the server lets hang use up their time, not the fifth's."""
         conversations = itertools.count()
@@ -406,7 +423,7 @@ class TestTroubleOnTheWay:
         self, system_trust: ssl.SSLContext
     ) -> None:
         def takes_it_and_goes(connection: socket.socket, heard: list[bytes]) -> None:
-            takes_a_mail(connection, heard, b"")
+            takes_a_mail(connection, heard, b"", hangs=False)
 
         with scripted_server(takes_it_and_goes) as (port, _):
             attempt = await send(port, system_trust)
@@ -500,8 +517,10 @@ class TestWholeMails:
         assert attempt.error == "the server has the whole mail, and no answer within 10 s: it may arrive"
 
 
-def takes_a_mail(connection: socket.socket, heard: list[bytes], answer: bytes = b"250 queued\r\n") -> None:
-    """A proper server up to the mail, which then hangs at the goodbye, or goes away instead of an answer."""
+def takes_a_mail(
+    connection: socket.socket, heard: list[bytes], answer: bytes = b"250 queued\r\n", hangs: bool = True
+) -> None:
+    """A proper server up to the mail, which then hangs at the goodbye, or goes away."""
     with connection.makefile("rb") as lines:
         for reply in (b"220 hi\r\n", b"250 mail\r\n", b"250 ok\r\n", b"250 ok\r\n", b"354 go\r\n"):
             connection.sendall(reply)
@@ -509,7 +528,7 @@ def takes_a_mail(connection: socket.socket, heard: list[bytes], answer: bytes = 
         while lines.readline() != b".\r\n":
             pass
         connection.sendall(answer)
-        while answer and lines.readline():
+        while hangs and lines.readline():
             pass
 
 
