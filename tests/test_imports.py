@@ -16,6 +16,7 @@ PURE = (
     "awake", "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health",
     "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
     "backlog", "addresses", "strangers", "guesses", "turns",
+    "proxy_protocol",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""
