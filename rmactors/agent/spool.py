@@ -77,7 +77,11 @@ class Spool:
         with self._trouble():
             self._db = spool_file.open_or_begin_anew(file) if opened is None else opened
             self._in_memory = opened is not None
+        try:
             self.spool_id = self._make_id()
+        except SpoolError:
+            self._db.close()
+            raise
 
     @classmethod
     def in_memory(cls) -> "Spool":

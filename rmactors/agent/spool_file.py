@@ -63,7 +63,7 @@ def put_aside(file: Path) -> None:
 def is_sound(file: Path) -> bool:
     """Whether SQLite finds nothing wrong in it: somebody else may have put the damaged one aside already."""
     try:
-        with closing(sqlite3.connect(file, timeout=_BUSY_SECONDS)) as db:
+        with closing(sqlite3.connect(_address(file, "rw"), uri=True, timeout=_BUSY_SECONDS)) as db:
             (found,) = db.execute("PRAGMA quick_check(1)").fetchone()
             return bool(found == "ok")
     except sqlite3.DatabaseError as error:
@@ -95,7 +95,7 @@ def copy_into_memory(file: Path) -> sqlite3.Connection:
 
 
 def _copy(file: Path, to: sqlite3.Connection) -> None:
-    address = f"file:{quote(os.path.abspath(file))}?mode=ro"
+    address = _address(file, "ro")
     try:
         with closing(sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)) as source:
             source.backup(to)
@@ -105,6 +105,10 @@ def _copy(file: Path, to: sqlite3.Connection) -> None:
             raise
         with closing(sqlite3.connect(f"{address}&immutable=1", uri=True)) as source:
             source.backup(to)
+
+
+def _address(file: Path, mode: str) -> str:
+    return f"file:{quote(os.path.abspath(file))}?mode={mode}"
 
 
 def _open(file: Path) -> sqlite3.Connection:

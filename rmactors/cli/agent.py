@@ -33,7 +33,7 @@ class _Failed(click.ClickException):
 def _state_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--state-dir",
-        type=click.Path(path_type=Path),
+        type=click.Path(path_type=Path, readable=False),  # what is wrong with it is no reason not to run a command
         help="Where the agent keeps its credential and unsent reports.  [RM_AGENT_STATE_DIR]",
     )(command)
 
