@@ -111,6 +111,7 @@ async def run_agent(
             def restic_changed() -> None:
                 link.say_hello_again("restic is another than before")
 
+            teller = (state, outbox, reporters_hello, timings, agent_file.certificate)
             await outbox.report_orphans()
             try:
                 async with trio.open_nursery() as nursery:
@@ -120,7 +121,7 @@ async def run_agent(
                     nursery.start_soon(pipes.take_over, state, outbox, name="handover")
                     mender = (outbox, announced, link.say_hello_again, timings.mend)
                     nursery.start_soon(unwritten.mend, *mender, name="mender")
-                    nursery.start_soon(unwritten.deliver, state, outbox, reporters_hello, timings, name="unwritten")
+                    nursery.start_soon(unwritten.deliver, *teller, name="unwritten")
                     nursery.start_soon(_look_for_orphans, outbox, name="orphans")
                     nursery.start_soon(watch_zones, zones_changed, name="zones")
                     nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
@@ -128,7 +129,7 @@ async def run_agent(
                     log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
                     task_status.started()
             finally:
-                await unwritten.last_words(state, outbox, reporters_hello, timings)
+                await unwritten.last_words(*teller)
 
 
 async def _look_for_orphans(outbox: Outbox) -> None:

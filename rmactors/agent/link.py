@@ -239,14 +239,20 @@ async def welcomed(connection: Connection, timings: Timings) -> wire.Welcome:
 
 
 async def report_once(
-    state: StateDir, lane: Lane, hello: wire.Hello, timings: Timings, tell: Callable[[wire.Welcome], None]
+    state: StateDir,
+    lane: Lane,
+    hello: wire.Hello,
+    timings: Timings,
+    tell: Callable[[wire.Welcome], None],
+    certificate: ClientCertificate | None = None,
 ) -> None:
     """Deliver what is in one lane of an outbox over a connection of its own (`purpose: report`), and leave.
 
-    `tell` is told what the server's welcome says. Raises LinkDown, StateError.
+    `tell` is told what the server's welcome says. `certificate` is that of the agent's file, where that is known.
+    Raises LinkDown, StateError.
     """
     credential = state.credential()
-    certificate = certificate_in_default_file() or credential.certificate
+    certificate = certificate or certificate_in_default_file() or credential.certificate
     async with dial(
         credential.server_url, credential.token, credential.ca_file, timings, certificate=certificate
     ) as connection:

@@ -14,6 +14,7 @@ from typing import Final
 import trio
 
 from rmactors import wire
+from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.link import report_once
 from rmactors.agent.outbox import Outbox
@@ -83,7 +84,11 @@ async def mend(outbox: Outbox, announced: Announced, say_hello_again: Callable[[
 
 
 async def deliver(
-    state: StateDir, outbox: Outbox, make_hello: Callable[[], Awaitable[wire.Hello]], timings: Timings
+    state: StateDir,
+    outbox: Outbox,
+    make_hello: Callable[[], Awaitable[wire.Hello]],
+    timings: Timings,
+    certificate: ClientCertificate | None,
 ) -> None:
     """Until cancelled: what is in memory alone, to the server."""
     pauses = Pauses(timings, random.uniform)
@@ -92,7 +97,8 @@ async def deliver(
         pause = None
         if await outbox.unwritten.count():
             try:
-                await report_once(state, outbox.unwritten, await make_hello(), timings, _listen_to_nothing)
+                hello = await make_hello()
+                await report_once(state, outbox.unwritten, hello, timings, _listen_to_nothing, certificate)
                 pauses = Pauses(timings, random.uniform)
                 continue
             except (LinkDown, StateError) as trouble:
@@ -109,7 +115,11 @@ async def deliver(
 
 
 async def last_words(
-    state: StateDir, outbox: Outbox, make_hello: Callable[[], Awaitable[wire.Hello]], timings: Timings
+    state: StateDir,
+    outbox: Outbox,
+    make_hello: Callable[[], Awaitable[wire.Hello]],
+    timings: Timings,
+    certificate: ClientCertificate | None,
 ) -> None:
     """The agent ends: what is in memory alone is written or told now, or never."""
     with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
@@ -117,7 +127,8 @@ async def last_words(
             if await outbox.mend():
                 return
             try:
-                await report_once(state, outbox.unwritten, await make_hello(), timings, _listen_to_nothing)
+                hello = await make_hello()
+                await report_once(state, outbox.unwritten, hello, timings, _listen_to_nothing, certificate)
             except (LinkDown, StateError) as trouble:
                 log.warning("%s", trouble)
                 await trio.sleep(1.0)
