@@ -49,8 +49,10 @@ class Item:
     due_at: int
     grouped: bool
     recipients_left: tuple[str, ...] = ()
+    tried_as: str = ""
+    """Under which id a receiver may have been told of it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
-    """In doubt, in a row, up to now. In memory alone: after a restart they begin anew, within the time for retries."""
+    """In doubt, in a row, up to now. After a restart they begin anew, within the time for retries."""
 
 
 End = Literal["delivered", "superseded"]
@@ -311,7 +313,8 @@ class Queue:
                 continue
             # Of one window, or tried together before: under an id that a receiver may know, it must hear nothing new,
             # for it may drop what it knows.
-            if other.due_at != head.due_at or self._standing_for(other) is not None:
+            apart = (other.due_at, other.tried_as) != (head.due_at, head.tried_as)
+            if apart or self._standing_for(other) is not None:
                 self._groups.setdefault(head.host_id, set()).add(alert_id)
             else:
                 members.append(other)
@@ -339,6 +342,7 @@ class Queue:
             item,
             attempts=item.attempts + 1,
             due_at=settlement.due_at,
+            tried_as=parcel.main.id,
             recipients_left=settlement.result.recipients_left if own else item.recipients_left,
             refusals=one_more(item.refusals, settlement.at) if settlement.result.in_doubt else None,
         )

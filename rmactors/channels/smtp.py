@@ -115,7 +115,7 @@ class SmtpChannel:
                 nursery.start_soon(talk)
                 with trio.move_on_after(self._deadline):
                     await ended.wait()
-                if give_way is not None and session.handed_over and session.accepted is None:
+                if give_way is not None and not found and session.handed_over and session.accepted is None:
                     give_way()
                     for seconds in (self._patience, _LAST_LOOK_SECONDS):
                         with trio.move_on_after(seconds):

@@ -508,6 +508,16 @@ class TestWholeMails:
         attempt = await self.sent(post, system_trust, mock_clock, post.answer)
         assert (attempt.verdict, attempt.error) == (verdict, reply)
 
+    @pytest.mark.parametrize("reply", ["250 OK", "451 later"])
+    async def test_an_answer_in_time_is_not_overdue(self, reply: str, system_trust: ssl.SSLContext) -> None:
+        overdue: list[bool] = []
+        with mail_server() as post:
+            post.data_reply = reply
+            settings = {"host": "127.0.0.1", "port": post.port, "encryption": "none", "from": KIM, "to": MARIA}
+            channel = SmtpChannel(spec("smtp", **settings), LOOPBACK, system_trust, BASE)
+            attempt = await channel.send(RAISE, overdue=lambda: overdue.append(True))
+        assert (attempt.status_code, overdue) == (int(reply[:3]), [])
+
     async def test_a_test_send_does_not_wait_and_says_what_that_means(
         self, post: Post, system_trust: ssl.SSLContext, mock_clock: MockClock
     ) -> None:

@@ -167,6 +167,23 @@ def test_what_joins_a_host_later_is_no_part_of_a_group_that_was_tried_already() 
     assert names(waiting.pick(at)) == ["d2", "d3"]
 
 
+def test_groups_of_two_windows_that_were_refused_in_the_same_instant_stay_two_messages() -> None:
+    waiting = queue()
+    waiting.add([grouped(2, "b"), grouped(3, "c")])
+    waiting.add([replace(grouped(n, name), due_at=2 * MINUTE) for n, name in ((4, "d"), (5, "e"))])
+    parcels = pick_all(waiting, HOUR)
+    settlements = [waiting.settle(parcel, AGAIN, HOUR) for parcel in parcels]
+    assert len({settlement.due_at for settlement in settlements}) == 1
+    for parcel, settlement in zip(parcels, settlements, strict=True):
+        waiting.release(parcel, settlement)
+    at = waiting.next_at()
+    assert at is not None
+    first = waiting.pick(at)
+    assert names(first) == ["d2", "d3"]
+    end(waiting, first, OK, at)
+    assert names(waiting.pick(at)) == ["d4", "d5"]
+
+
 def test_when_a_groups_first_message_dies_the_others_go_without_it() -> None:
     waiting = queue()
     waiting.add([grouped(2, "b"), grouped(3, "c"), grouped(4, "d")])
