@@ -156,17 +156,19 @@ debian-venv: apt-lists
 	@if [ -n "$(APT)" ]; then DEBIAN_FRONTEND=noninteractive apt-get install -y -q python3-venv >/dev/null; \
 	else echo "This Python cannot make virtual environments. Type: sudo apt-get install python3-venv" >&2; exit 1; fi
 
-# nginx, caddy, Prometheus and systemd-nspawn as Debian ships them, unpacked beside the virtual environment: nothing of
-# the machine changes, and no service starts. promtool is a package of its own since Debian 13.
+# nginx, caddy, HAProxy with its libraries, Prometheus and systemd-nspawn as Debian ships them, unpacked beside the
+# virtual environment: nothing of the machine changes, and no service starts. promtool is a package of its own since
+# Debian 13.
 TOOLS := $(VENV)/tools
-TOOLS_THERE = for name in sbin/nginx bin/caddy bin/prometheus bin/promtool bin/systemd-nspawn; do [ -x $(TOOLS)/usr/$$name ] || exit 1; done
+TOOLS_THERE = for name in sbin/nginx sbin/haproxy bin/caddy bin/prometheus bin/promtool bin/systemd-nspawn; do [ -x $(TOOLS)/usr/$$name ] || exit 1; done
 debian-tools: | $(VENV)/bin/pip
 	@($(TOOLS_THERE)) && exit 0; mkdir -p $(TOOLS)/debs && cd $(TOOLS)/debs || exit 1; \
-	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus systemd-container \
-	$$(apt-cache search --names-only '^promtool$$' | cut -d' ' -f1) >/dev/null 2>&1; }; \
+	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus systemd-container haproxy \
+	$$(apt-cache search --names-only '^promtool$$' | cut -d' ' -f1) \
+	$$(apt-cache depends --recurse -i haproxy | grep -E '^lib(lua|opentracing)') >/dev/null 2>&1; }; \
 	get || { [ -n "$(APT)" ] && apt-get update -q >/dev/null && get; }; \
 	for package in *.deb; do dpkg -x $$package .. 2>/dev/null; done; cd "$(CURDIR)" && rm -rf $(TOOLS)/debs; \
-	($(TOOLS_THERE)) || echo "The tests of deploy/ need Debian's nginx, caddy, prometheus and promtool, which cannot be fetched here." >&2
+	($(TOOLS_THERE)) || echo "The tests of deploy/ need Debian's nginx, caddy, haproxy, prometheus and promtool, which cannot be fetched here." >&2
 
 # Once for each call of make, and only where something is missing.
 apt-lists:

@@ -11,6 +11,8 @@ from typing import Final
 import h11
 import trio
 
+from rmactors import proxy_protocol
+
 HEAD_BYTES: Final = 16_384
 RECEIVE_BYTES: Final = 65_536
 
@@ -39,6 +41,23 @@ async def read_head(stream: trio.abc.ReceiveStream) -> Head:
             return Head(data, None)
         if event is not h11.NEED_DATA:
             return Head(data, event if isinstance(event, h11.Request) else None)
+
+
+async def behind(stream: trio.abc.Stream) -> tuple[tuple[str, int] | None, trio.abc.Stream]:
+    """For whom a trusted proxy says that it connects, by the PROXY protocol, and the stream of what follows that.
+
+    None where it says nothing of the kind, or speaks for itself. Raises trio.BrokenResourceError.
+    """
+    data = b""
+    while (found := proxy_protocol.read(data)) == "more":
+        chunk = await stream.receive_some(RECEIVE_BYTES)
+        if not chunk:
+            break
+        data += chunk
+    if isinstance(found, proxy_protocol.Header):
+        rest = data[found.size :]
+        return found.source, Replayed(stream, rest) if rest else stream
+    return None, Replayed(stream, data)
 
 
 def refusal(status: int, headers: Headers, body: bytes = b"") -> bytes:

@@ -46,7 +46,7 @@ class Settings:
     base_url: str = _setting("", "public URL, used in links and Origin checks [http://<listen>]")
     secret_key_file: str = _setting("", "the key of stored secrets [<data_dir>/secret.key]")
     cookie_secure: bool = _setting(True, "false only for plain-HTTP use")
-    trusted_proxies: str = _setting("", "networks whose X-Forwarded-* headers are believed, comma separated")
+    trusted_proxies: str = _setting("", "networks whose X-Forwarded-* and PROXY headers are believed, comma separated")
     outbound_allow: str = _setting(
         "external,private", "where notifications may go: external, private, loopback, networks, host globs"
     )

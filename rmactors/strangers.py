@@ -131,6 +131,13 @@ class Stranger:
     _stage: _Stage = "waiting"
     _key: str = ""
 
+    def is_of(self, address: str) -> None:
+        """The proxy that connected has said for whom, before any request: as if they had connected themselves."""
+        if self._stage == "waiting":
+            self._all._leave(self)
+            self._peer, self._by_proxy = throttle_key(address), self._all.is_proxy(address)
+            self._all._wait(self)
+
     def comes_from(self, address: str, now: float) -> bool:
         """Its request has been read. False where its address has too many already."""
         if self._stage == "waiting":

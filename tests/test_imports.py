@@ -15,7 +15,7 @@ PURE = (
     "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
     "awake", "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health",
     "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
-    "backlog", "addresses", "strangers", "guesses", "refusals", "turns",
+    "backlog", "addresses", "strangers", "guesses", "refusals", "turns", "proxy_protocol",
 )  # fmt: skip
 CONSTANTS = {"rmactors.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""

@@ -16,6 +16,7 @@ from rmactors.strangers import (
     PER_ADDRESS,
     Stranger,
     Strangers,
+    in_line,
     places,
 )
 
@@ -337,3 +338,44 @@ def test_whatever_happens_all_places_are_free_when_all_have_ended(steps: list[tu
     last.leave()
     assert len(port.strangers) == 0
     assert port.strangers._body_bytes == 0
+
+
+def test_whom_a_proxy_connects_for_is_counted_as_if_they_had_connected() -> None:
+    port = Port()
+    for _ in range(PER_ADDRESS):
+        port.connects(PROXY).is_of(ONE)
+    assert port.ended == []
+    port.connects(PROXY).is_of(OTHER)
+    assert port.ended == []
+    port.connects(PROXY).is_of(ONE)
+    assert port.ended == [0], "it waits for longest"
+
+
+def test_who_is_named_by_a_proxy_and_signs_in_stays_signed_in() -> None:
+    port = Port()
+    stranger = port.connects(PROXY)
+    stranger.is_of(ONE)
+    assert stranger.comes_from(ONE, 0.0)
+    stranger.has_signed_in()
+    stranger.waits()
+    assert len(port.strangers) == 0, "its connection is not shared with others"
+
+
+def test_what_a_proxy_says_too_late_changes_nothing() -> None:
+    port = Port()
+    stranger = port.connects(PROXY)
+    stranger.leave()
+    stranger.is_of(ONE)
+    assert len(port.strangers) == 0
+
+
+def test_as_long_as_few_are_there_no_address_has_too_many() -> None:
+    port = Port()
+    assert not port.strangers.are_many()
+    port.fill(ONE, ONE)[0].leave_late(0.0)
+    assert port.strangers.are_many()
+
+
+@pytest.mark.parametrize(("most", "expected"), [(1 << 30, 1_000), (1_600, 100), (10, 50)])
+def test_the_line_before_a_port_is_a_part_of_the_files_that_may_be_open(most: int, expected: int) -> None:
+    assert in_line(most) == expected

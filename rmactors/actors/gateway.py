@@ -23,7 +23,7 @@ import h11
 import trio
 import trio_websocket
 
-from rmactors import clock, wire
+from rmactors import clock, first_bytes, wire
 from rmactors.actors.listening import Arrivals, Peer, Port
 from rmactors.addresses import Network
 from rmactors.budgets import Bucket, Pace
@@ -165,9 +165,16 @@ class _Gateway:
         stream: trio.abc.Stream = tcp
         async with trio.open_nursery() as nursery:
             request, shown = None, None
-            with self._handshake(by_proxy=self._strangers.is_proxy(address)) as scope:
+            with self._handshake(by_proxy=self.is_proxy(address)) as scope:
+                if self.is_proxy(address):
+                    behind, stream = await first_bytes.behind(tcp)
+                    if behind is not None:
+                        address, _ = behind
+                        stranger.is_of(address)
+                        if not self.is_proxy(address):
+                            scope.deadline += HANDSHAKE_SECONDS - PROXY_HANDSHAKE_SECONDS
                 if self._settings.ssl_context is not None:
-                    stream = trio.SSLStream(tcp, self._settings.ssl_context, server_side=True)
+                    stream = trio.SSLStream(stream, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
                 reading = cast(trio.Nursery, Reading(nursery, ended=scope.cancel))
                 if self._strangers.are_many():

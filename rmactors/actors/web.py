@@ -12,7 +12,8 @@ counted by request: those that come on a proxy's connection, one after the other
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -30,6 +31,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from quart_trio import QuartTrio
 
+from rmactors import first_bytes
 from rmactors.actors.listening import Arrivals, Peer, Port
 from rmactors.addresses import Network, client_address, one_list
 from rmactors.first_bytes import Headers, refusal
@@ -135,6 +137,7 @@ class _Door:
         self._too_many = refusal(429, [*self._error_headers, RETRY_AFTER])
         self._shield = shield
         self._strangers = Strangers(settings.proxies, places(settings.most))
+        self._openings: set[trio.CancelScope] = set()
         self._connections: set[Connection] = set()
 
     def is_proxy(self, address: str) -> bool:
@@ -159,17 +162,39 @@ class _Door:
 
     def hurry(self) -> None:
         """End every connection on which no request is under way, and the others as soon as they have their answer."""
+        for scope in self._openings:
+            scope.cancel()
         for connection in list(self._connections):
             connection.hurry()
 
+    @contextmanager
+    def _opening(self) -> Iterator[trio.CancelScope]:
+        """Before the connection can be used. Left at its deadline, or when the server stops."""
+        with trio.CancelScope() as scope:
+            self._openings.add(scope)
+            try:
+                yield scope
+            finally:
+                self._openings.discard(scope)
+
     async def _talk(self, tcp: trio.SocketStream, client: Peer, stranger: Stranger) -> None:
-        by_proxy = self._strangers.is_proxy(client[0])
-        headers_until = trio.current_time() + (PROXY_HEADERS_SECONDS if by_proxy else HEADERS_SECONDS)
         stream: trio.abc.Stream = tcp
-        if self._ssl_context is not None:
-            stream = trio.SSLStream(tcp, self._ssl_context, server_side=True, https_compatible=True)
-            with trio.fail_at(headers_until):
+        with self._opening() as scope:
+            scope.deadline = headers_until = trio.current_time() + HEADERS_SECONDS
+            if self.is_proxy(client[0]):
+                scope.deadline += PROXY_HEADERS_SECONDS - HEADERS_SECONDS
+                behind, stream = await first_bytes.behind(tcp)
+                if behind is not None:
+                    client = behind
+                    stranger.is_of(client[0])
+                if not self.is_proxy(client[0]):
+                    scope.deadline = headers_until
+            headers_until = scope.deadline
+            if self._ssl_context is not None:
+                stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
                 await stream.do_handshake()
+        if scope.cancelled_caught:
+            return
         connection = Connection(stream, headers_until, self._shield, stranger)
         # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in, or showed a token
         # that is none.

@@ -253,6 +253,42 @@ async def test_a_wrong_token_too_many_is_refused_before_a_web_socket_is_made_for
         assert len(made) == 3
 
 
+CLIENT = b"PROXY TCP4 203.0.113.5 192.0.2.2 4711 443\r\n"
+CLIENT_2 = b"\r\n\r\n\x00\r\nQUIT\n\x21\x11\x00\x0c" + bytes([203, 0, 113, 5, 192, 0, 2, 2]) + b"\x12\x67\x01\xbb"
+
+
+@pytest.mark.parametrize("header", [CLIENT, CLIENT_2], ids=["version 1", "version 2"])
+async def test_a_trusted_proxy_says_by_the_proxy_protocol_whose_a_connection_is(
+    works: Works,
+    mock_clock: MockClock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    header: bytes,
+) -> None:
+    monkeypatch.setattr(strangers, "PER_ADDRESS", 3)
+    caplog.set_level("INFO")
+    async with gate(works, proxies=parse_networks("127.0.0.1")) as door:
+        good = door.token(enrolled(works))
+
+        async def shows(token: str, header: bytes, peer: str = "127.0.0.1", size: int = 4096) -> str:
+            stream = await trio.open_tcp_stream("127.0.0.1", door.port, local_address=peer)
+            door.streams.append(stream)
+            data = header + upgrade(token, b"X-Forwarded-For: 198.51.100.7")
+            for start in range(0, len(data), size):
+                await stream.send_all(data[start : start + size])
+            with trio.fail_after(120_000):
+                return bytes(await stream.receive_some(4096))[9:12].decode()
+
+        assert await shows(good, header, "127.0.0.2") == "400", "not from anybody"
+        assert [await shows("wrong", header), await shows("wrong", header, size=1)] == ["401"] * 2
+        assert await shows("wrong", header) == "401"
+        assert await shows("wrong", header) == "", "it has no place left, and is no proxy that needs an answer"
+        assert await shows("wrong", b"") == "401", "another one, named by the other header"
+        assert await shows(good, header, size=1) == "101"
+        told = [vars(record)["fields"]["address"] for record in caplog.records if "no valid token" in record.message]
+        assert told == ["203.0.113.5"] * 3 + ["198.51.100.7"]
+
+
 async def test_where_few_files_may_be_open_agents_connections_are_not_all_of_them(
     works: Works, mock_clock: MockClock
 ) -> None:

@@ -1,11 +1,15 @@
 """The pages' port around a small application: real sockets, and what is made for whom is counted."""
 
+import ssl
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import trio
+import trio.testing
 from quart import request
 from quart_trio import QuartTrio
 
@@ -15,6 +19,7 @@ from rmactors.actors.listening import Port
 from rmactors.addresses import parse_networks
 from rmactors.first_bytes import Headers
 from tests.actors.works import until
+from tests.channels.certificates import make_authority
 from tests.e2e.hostile import read_all
 
 STRANGER, OTHER = "203.0.113.5", "198.51.100.7"
@@ -37,10 +42,12 @@ class Site:
         self.asked_for.append(headers)
         return (b"authorization", b"Bearer good") in headers
 
-    async def send(self, address: str, *more: str, pieces: int = 1, rest: bytes = b"u") -> trio.SocketStream:
+    async def send(
+        self, address: str, *more: str, pieces: int = 1, rest: bytes = b"u", header: bytes = b""
+    ) -> trio.SocketStream:
         """A request whose body does not come."""
         lines = ["POST / HTTP/1.1", "Host: x", f"X-Forwarded-For: {address}", "Content-Length: 9", *more, "", ""]
-        data = "\r\n".join(lines).encode() + rest
+        data = header + "\r\n".join(lines).encode() + rest
         stream = await trio.open_tcp_stream("127.0.0.1", self.port)
         self.streams.push_async_callback(trio.aclose_forcefully, stream)
         size = -(-len(data) // pieces)
@@ -50,9 +57,20 @@ class Site:
             await stream.send_all(data[start : start + size])
         return stream
 
-    async def status(self, address: str, *more: str, pieces: int = 1, rest: bytes = b"u") -> str:
+    async def whose(self, header: bytes, peer: str = "127.0.0.1", *, in_bytes: bool = False) -> str:
+        """What a request behind this header is answered: its status, or the address that it is taken to be of."""
+        data = header + b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        stream = await trio.open_tcp_stream("127.0.0.1", self.port, local_address=peer)
+        self.streams.push_async_callback(trio.aclose_forcefully, stream)
+        for part in (data[n : n + 1] for n in range(len(data))) if in_bytes else (data,):
+            await stream.send_all(part)
+        answer = await read_all(stream, 120)
+        assert answer is not None, "still open"
+        return answer.partition(b"whose: ")[2].decode() or answer[9:12].decode()
+
+    async def status(self, address: str, *more: str, pieces: int = 1, rest: bytes = b"u", header: bytes = b"") -> str:
         """Of the answer to a request whose body has come."""
-        stream = await self.send(address, *more, pieces=pieces, rest=rest)
+        stream = await self.send(address, *more, pieces=pieces, rest=rest, header=header)
         with trio.fail_after(120):
             return bytes(await stream.receive_some(65536))[9:12].decode()
 
@@ -63,7 +81,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
+async def site(monkeypatch: pytest.MonkeyPatch, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
     monkeypatch.setattr(strangers, "PER_ADDRESS", FEW)
     port = Port("127.0.0.1:0", 256)
     listeners = await port.take()
@@ -83,8 +101,14 @@ async def site(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Site]:
             await request.get_data()
             return "taken"
 
+        @app.get("/")
+        async def whose() -> str:
+            return f"whose: {request.remote_addr}"
+
         monkeypatch.setattr(web, "_Http1", Protocol)
-        settings = web.WebSettings(port, None, {"x-ours": "1"}, here.knows, parse_networks("127.0.0.1"))
+        settings = web.WebSettings(
+            port, ssl_context, {"x-ours": "1"}, here.knows, parse_networks("127.0.0.1, 192.0.2.200")
+        )
         nursery.start_soon(web.run, settings, app, trio.Event(), lambda: None, lambda: None)
         yield here
         nursery.cancel_scope.cancel()
@@ -121,7 +145,9 @@ async def test_the_early_refusal_is_whole_and_seen_by_who_still_sends(monkeypatc
         assert header in answer.lower()
 
 
-@pytest.mark.parametrize("data", [b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\nBad Header\r\n\r\n"])
+@pytest.mark.parametrize(
+    "data", [b"\x16\x03\x01\r\n\r\n", b"GET / HTTP/1.1\r\nBad Header\r\n\r\n"], ids=["TLS", "a bad header"]
+)
 async def test_what_is_no_request_gets_its_answer_beside_too_many_strangers(
     monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
@@ -132,3 +158,111 @@ async def test_what_is_no_request_gets_its_answer_beside_too_many_strangers(
             answer = await read_all(stream, 120)
     assert answer is not None, "still open"
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+# ---- the PROXY protocol
+
+CLIENT = b"PROXY TCP4 203.0.113.5 192.0.2.2 4711 443\r\n"
+BINARY = b"\r\n\r\n\x00\r\nQUIT\n"
+CLIENT_2 = (
+    BINARY + b"\x21\x11\x00\x13" + bytes([203, 0, 113, 5, 192, 0, 2, 2]) + b"\x12\x67\x01\xbb" + b"\x04\x00\x04pads"
+)
+ASKED = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.mark.parametrize("in_bytes", [False, True])
+@pytest.mark.parametrize(
+    ("header", "whose"),
+    [
+        (b"", "127.0.0.1"),
+        (CLIENT, "203.0.113.5"),
+        (b"PROXY TCP6 2001:db8::1 ::1 4711 443\r\n", "2001:db8::1"),
+        (b"PROXY UNKNOWN\r\n", "127.0.0.1"),
+        (CLIENT_2, "203.0.113.5"),
+        (BINARY + b"\x20\x00\x00\x00", "127.0.0.1"),
+        (CLIENT + CLIENT_2, "400"),
+        (CLIENT_2 + CLIENT, "400"),
+        (CLIENT.replace(b"4711", b"99999"), "400"),
+        (CLIENT_2.replace(b"\x21\x11", b"\x31\x11"), "400"),
+        (b"PROXY " + b"x" * 200 + b"\r\n", "400"),
+    ],
+    ids=[
+        "none",
+        "1",
+        "1, IPv6",
+        "1, unknown",
+        "2",
+        "2, local",
+        "1 and 2",
+        "2 and 1",
+        "bad port",
+        "bad version",
+        "long",
+    ],
+)
+async def test_a_trusted_proxy_says_whose_a_connection_is(
+    monkeypatch: pytest.MonkeyPatch, header: bytes, whose: str, in_bytes: bool
+) -> None:
+    async with site(monkeypatch) as here:
+        assert await here.whose(header, in_bytes=in_bytes) == whose
+
+
+@pytest.mark.parametrize("header", [CLIENT, CLIENT_2, b"PROXY UNKNOWN\r\n"], ids=["1", "2", "unknown"])
+async def test_from_anybody_else_the_header_is_no_request(monkeypatch: pytest.MonkeyPatch, header: bytes) -> None:
+    async with site(monkeypatch) as here:
+        assert await here.whose(header, "127.0.0.2") == "400"
+
+
+async def test_strangers_are_counted_by_whom_the_proxy_names_and_they_name_nobody(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with site(monkeypatch) as here:
+        for number in range(FEW):
+            await here.send(f"198.51.100.{number}", header=CLIENT)
+        await until(lambda: here.inside == FEW, lambda: f"{here.inside} of {here.made}")
+        assert await here.status(OTHER, header=CLIENT_2) == "429", "X-Forwarded-For of a client is not believed"
+        assert await here.status(OTHER, rest=WHOLE) == "200"
+        trusted = CLIENT.replace(b"203.0.113.5", b"192.0.2.200")
+        assert await here.status(STRANGER, header=trusted) == "429", "of a trusted proxy before the first it is"
+        assert await here.status(OTHER, header=trusted, rest=WHOLE) == "200"
+
+
+async def test_the_header_comes_before_tls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    authority = make_authority(tmp_path)
+    async with site(monkeypatch, authority.server) as here:
+        for header, whose in ((CLIENT, b"203.0.113.5"), (CLIENT_2, b"203.0.113.5"), (b"", b"127.0.0.1")):
+            tcp = await trio.open_tcp_stream("127.0.0.1", here.port)
+            await tcp.send_all(header)
+            async with trio.SSLStream(
+                tcp, authority.trusting(), server_hostname="localhost", https_compatible=True
+            ) as stream:
+                await stream.send_all(ASKED)
+                answer = b""
+                with trio.fail_after(120):
+                    while not answer.endswith(b"whose: " + whose):
+                        chunk = await stream.receive_some(65536)
+                        assert chunk, answer
+                        answer += chunk
+
+
+async def test_a_header_that_does_not_come_to_its_end_ends(
+    monkeypatch: pytest.MonkeyPatch, mock_clock: trio.testing.MockClock
+) -> None:
+    async with site(monkeypatch) as here:
+        for half in (b"", b"PROX", CLIENT[:-1], CLIENT_2[:-1]):
+            stream = await trio.open_tcp_stream("127.0.0.1", here.port)
+            here.streams.push_async_callback(trio.aclose_forcefully, stream)
+            await stream.send_all(half)
+            ended: list[bytes] = []
+
+            async def listen(stream: trio.SocketStream = stream, ended: list[bytes] = ended) -> None:
+                ended.append(await stream.receive_some(100))
+
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(listen)
+                end = time.monotonic() + 120
+                while not ended:
+                    assert time.monotonic() < end, "still open"
+                    await trio.testing.wait_all_tasks_blocked(0.02)
+                    mock_clock.jump(6)
+            assert ended == [b""]

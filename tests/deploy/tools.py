@@ -31,6 +31,11 @@ def program(name: str) -> str:
     return found
 
 
+def libraries() -> dict[str, str]:
+    """Variables for a program whose libraries were unpacked beside it."""
+    return {"LD_LIBRARY_PATH": os.pathsep.join(str(path) for path in (UNPACKED / "usr" / "lib").glob("*-linux-gnu*"))}
+
+
 @contextmanager
 def running(command: list[str], folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Path]:
     """The program, for as long as the block lasts; gives the file with its output."""
