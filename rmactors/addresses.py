@@ -6,15 +6,24 @@ No name is resolved here.
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+LONGEST = 64
+"""Characters of an IPv6 address and a zone, and some."""
 _ZONE = re.compile(r"[A-Za-z0-9._:@-]{0,15}")
 
 
 def parse(text: str) -> Address | None:
     """The address, an IPv4 one in IPv6 clothes as itself; None for anything else, such as a zone (`fe80::1%eth0`) that
     is no name of an interface: Python takes any text for one, however long."""
+    return _parse(text) if len(text) <= LONGEST else None
+
+
+@lru_cache(maxsize=1_024)
+def _parse(text: str) -> Address | None:
+    """The few that come again and again, each several times a request."""
     try:
         found = ipaddress.ip_address(text)
     except ValueError:
