@@ -13,11 +13,11 @@ from tests.e2e.harness import Server, away
 
 
 async def rest(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
-    """Enrolled, connected, a plan and a hundred schedules; before and after a backup."""
+    """Enrolled, connected, a plan and a hundred schedules, after a backup."""
     agent = AgentProcess(server, server.folder.parent / "nas", "nas")
     host_id = await away(agent.enroll)
     schedule = {"kind": "backup", "cron": "0 3 * * *", "params": {"plan": "home"}}
-    for number in range(100):
+    for number in range(scale.schedules):
         body = {**schedule, "name": f"nightly-{number}"}
         await away(lambda body=body: server.ask("POST", f"/api/hosts/{host_id}/schedules", body))
     try:
@@ -26,7 +26,7 @@ async def rest(server: Server, scale: Scale, report: Callable[[Figure], None]) -
         cpu, began = cpu_seconds(agent.pid), time.monotonic()
         await trio.sleep(scale.agent_seconds)
         cpu, seconds = cpu_seconds(agent.pid) - cpu, time.monotonic() - began
-        note = "resident, a hundred schedules, after a backup"
+        note = f"resident, {scale.schedules} schedules, after a backup"
         report(Figure("memory of the agent", resident_kib(agent.pid) / 1024, "MiB", 40, note=note))
         own = own_memory_kib(agent.pid) / 1024
         report(Figure("… of it its own", own, "MiB", note="anonymous; the rest are pages of files"))

@@ -37,10 +37,15 @@ class Scale:
     fleet_agents: int
     fleet_seconds: float
     agent_seconds: float
+    intake_hosts: int = 50
+    pages: int = 30
+    """How often each page is asked for."""
+    schedules: int = 100
+    """Of the agent that has nothing to do."""
 
 
 SHORT = Scale(10_000, 10_000, 8, 500, 30_000, 6, 20, 2_000, 100_000, 1_000, 20, 20)
-QUICK = Scale(600, 600, 0.5, 50, 1_000, 0.5, 1, 200, 5_000, 50, 2, 1)
+QUICK = Scale(200, 200, 0.3, 10, 1_000, 0.3, 1, 100, 1_000, 20, 2, 0.5, intake_hosts=5, pages=3, schedules=10)
 """To see that the measurements themselves work; its figures mean little."""
 FULL = Scale(50_000, 50_000, 30, 5_000, 30_000, 20, 20, 10_000, 200_000, 10_000, 600, 120)
 
@@ -49,7 +54,7 @@ Report = Callable[[Figure], None]
 
 async def intake(server: Server, scale: Scale, report: Report) -> list[Credential]:
     """Reports at full speed: new alerts, then recurrences of them. No channel is enabled."""
-    credentials = await enrolled(server, 50, "intake")
+    credentials = await enrolled(server, scale.intake_hosts, "intake")
     async with connected(server, credentials) as links:
         warm = [[link.report(f"warm-{n}") for n in range(10)] for link in links]
         await pump_all(links, warm, 10)
@@ -59,7 +64,7 @@ async def intake(server: Server, scale: Scale, report: Report) -> list[Credentia
         seconds = await pump_all(links, frames, 40)
         cpu, count = cpu_seconds(server.pid) - cpu, each * len(links)
         grown = (own_memory_kib(server.pid) - memory) / 1024 * 10_000 / count
-        note = f"{count:,} reports of 50 hosts, one a frame, 40 unacked each, no channel"
+        note = f"{count:,} reports of {len(links)} hosts, one a frame, 40 unacked each, no channel"
         report(Figure("new alerts, committed and acked", count / seconds, "/s", 1500, 6000, "more", note))
         report(Figure("CPU per new alert, without webhook", cpu / count * 1000, "ms", note="the server's, all threads"))
         report(Figure("memory per 10,000 open alerts", grown, "MiB", 40, 15, note="anonymous memory, before and after"))
@@ -91,7 +96,7 @@ async def page(server: Server, scale: Scale, host: Credential, report: Report) -
         ):
             took = []
             cursor = ""
-            for _ in range(30):
+            for _ in range(scale.pages):
                 began = time.monotonic()
                 answer = await client.get(f"/api/alerts?{query}&limit=200{cursor}")
                 took.append((time.monotonic() - began) * 1000)
@@ -99,22 +104,23 @@ async def page(server: Server, scale: Scale, host: Credential, report: Report) -
                 found = answer.json()
                 cursor = f"&cursor={found['next_cursor']}" if found["next_cursor"] else ""
             must, aim = (100, 15) if query == "status=all" else (None, None)
-            note = "p50 of 30 pages, one after the other by the cursor" if query == "status=all" else ""
+            note = f"p50 of {scale.pages} pages, one after the other by the cursor" if query == "status=all" else ""
             report(Figure(what, percentile(took, 0.5), "ms", must, aim, note=note))
         began_cpu, answer = cpu_seconds(server.pid), await client.get("/api/alerts?status=all&limit=200")
-        for _ in range(50):
+        for _ in range(scale.pages):
             answer = await client.get("/api/alerts?status=all&limit=200")
-        spent = (cpu_seconds(server.pid) - began_cpu) / 51 * 1000
+        spent = (cpu_seconds(server.pid) - began_cpu) / (scale.pages + 1) * 1000
         report(Figure("CPU of such a page", spent, "ms", note=f"{len(answer.content) / 1024:.0f} KiB of JSON"))
 
 
 async def idle(server: Server, scale: Scale, report: Report) -> None:
     """Connected agents that have nothing to say, then the heartbeats of many more."""
-    credentials = await enrolled(server, scale.idle_agents + 50, "idle")
-    async with connected(server, credentials[:50]):  # whatever the first ones cost once is no agent's memory
+    first = min(50, scale.idle_agents)
+    credentials = await enrolled(server, scale.idle_agents + first, "idle")
+    async with connected(server, credentials[:first]):  # whatever the first ones cost once is no agent's memory
         await rest(server)
         before = own_memory_kib(server.pid)
-        async with connected(server, credentials[50:]) as links:
+        async with connected(server, credentials[first:]) as links:
             await rest(server)
             each = (own_memory_kib(server.pid) - before) / len(links)
             note = f"anonymous memory, {len(links):,} agents after hello"

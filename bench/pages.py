@@ -28,7 +28,6 @@ from rmactors.web.views.times import Moment
 from tests.browser.fleet import Scribe
 from tests.e2e.harness import Server, away
 
-PAGES = 30
 _DAYS = 30
 
 
@@ -38,13 +37,15 @@ class Size:
 
     hosts: int
     alerts: int
+    times: int
+    """How often each page is asked for."""
 
 
 async def measure(server: Server, scale: Scale, report: Report) -> None:
     """Restarts the server with a fleet and its past."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)  # as the server does
-    size = Size(min(500, scale.page_alerts // 100), scale.page_alerts)
+    size = Size(min(500, scale.page_alerts // 100), scale.page_alerts, scale.pages)
     await away(server.stop)
     await away(partial(_write, server, size))
     await away(server.start)
@@ -87,11 +88,11 @@ async def _alerts(server: Server, client: httpx.AsyncClient, size: Size, report:
         reader.run_here(queries.host_names)
         reader.run_here(queries.open_alerts)
 
-    what, note = f"200 of {size.alerts:,} alerts", f"p50 of {PAGES}, of {size.hosts:,} hosts"
-    report(Figure(f"data of a page of {what}", _median(data), "ms", 15, note=note))
+    what, note = f"200 of {size.alerts:,} alerts", f"p50 of {size.times}, of {size.hosts:,} hosts"
+    report(Figure(f"data of a page of {what}", _median(data, size.times), "ms", 15, note=note))
     reader.close()
-    await _page(server, client, f"HTML page of {what}", "/alerts?status=all", report, 60)
-    await _page(server, client, "such a page, searched for a text", "/alerts?status=all&q=data-77", report)
+    await _page(server, client, f"HTML page of {what}", "/alerts?status=all", report, size.times, 60)
+    await _page(server, client, "such a page, searched for a text", "/alerts?status=all&q=data-77", report, size.times)
 
 
 async def _hosts(server: Server, client: httpx.AsyncClient, size: Size, report: Report) -> None:
@@ -103,17 +104,17 @@ async def _hosts(server: Server, client: httpx.AsyncClient, size: Size, report: 
         assert len(found.hosts) == size.hosts
 
     what, runs = f"{size.hosts} hosts", size.hosts * (_DAYS - 1 + 4)
-    note = f"p50 of {PAGES}, {size.hosts * 2:,} schedules, 30 days, {runs:,} runs"
-    report(Figure(f"data of a page of {what}", _median(data), "ms", 15, note=note))
+    note = f"p50 of {size.times}, {size.hosts * 2:,} schedules, 30 days, {runs:,} runs"
+    report(Figure(f"data of a page of {what}", _median(data, size.times), "ms", 15, note=note))
     reader.close()
-    await _page(server, client, f"HTML page of {what}", "/hosts", report, 60)
-    await _page(server, client, "the dashboard of that fleet", "/", report)
+    await _page(server, client, f"HTML page of {what}", "/hosts", report, size.times, 60)
+    await _page(server, client, "the dashboard of that fleet", "/", report, size.times)
 
 
-def _median(work: Callable[[], None]) -> float:
+def _median(work: Callable[[], None], times: int) -> float:
     """Milliseconds, after a first time that does not count."""
     work()
-    return median(_timed(work) for _ in range(PAGES))
+    return median(_timed(work) for _ in range(times))
 
 
 def _timed(work: Callable[[], None]) -> float:
@@ -123,16 +124,22 @@ def _timed(work: Callable[[], None]) -> float:
 
 
 async def _page(
-    server: Server, client: httpx.AsyncClient, what: str, path: str, report: Report, must: float | None = None
+    server: Server,
+    client: httpx.AsyncClient,
+    what: str,
+    path: str,
+    report: Report,
+    times: int,
+    must: float | None = None,
 ) -> None:
     """At the median, as the client waits for it, and the processor's time that it costs the server."""
     await client.get(path)
     took, spent = [], cpu_seconds(server.pid)
-    for _ in range(PAGES):
+    for _ in range(times):
         began = time.perf_counter()
         answer = await client.get(path)
         took.append((time.perf_counter() - began) * 1000)
         assert answer.status_code == 200, answer.text
-    spent = (cpu_seconds(server.pid) - spent) / PAGES * 1000
-    note = f"p50 of {PAGES}, {len(answer.content) / 1024:.0f} KiB of HTML, {spent:.0f} ms of CPU"
+    spent = (cpu_seconds(server.pid) - spent) / times * 1000
+    note = f"p50 of {times}, {len(answer.content) / 1024:.0f} KiB of HTML, {spent:.0f} ms of CPU"
     report(Figure(what, median(took), "ms", must, note=note))

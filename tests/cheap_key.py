@@ -3,10 +3,15 @@
 The key file is written again with restic's own scheme (AES-256-CTR, Poly1305-AES, scrypt) and the smallest scrypt.
 """
 
+import atexit
 import base64
 import hashlib
 import json
 import os
+import shutil
+import subprocess
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +33,25 @@ def make_cheap(repository: Path, password: str) -> None:
     content = json.dumps(key).encode()
     file.unlink()
     (repository / "keys" / hashlib.sha256(content).hexdigest()).write_bytes(content)
+
+
+def new_repository(repository: Path, password: str) -> None:
+    """An empty one with a cheap key: a copy of one that the installed restic makes once for each password."""
+    shutil.copytree(_made(password), repository)
+
+
+@cache
+def _made(password: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="cheap-repository-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = folder / "repository"
+    variables = {**os.environ, "RESTIC_REPOSITORY": str(made), "RESTIC_PASSWORD": password}
+    subprocess.run(
+        ["restic", "--no-cache", "init"], env=variables, stdin=subprocess.DEVNULL, capture_output=True, check=True,
+        timeout=120,
+    )  # fmt: skip
+    make_cheap(made, password)
+    return made
 
 
 def _derived(key: dict[str, Any], password: str) -> bytes:

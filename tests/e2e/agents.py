@@ -14,6 +14,7 @@ import trio_websocket
 
 from rmactors import ids, wire
 from rmactors.simulate.agent import Credential, SimulatedAgent, enroll
+from tests.cheap_key import new_repository
 
 from .harness import COMMAND, ROOT, Server, away, environment, eventually
 
@@ -149,6 +150,10 @@ def _only_one(error: BaseException) -> BaseException:
     return error
 
 
+PASSWORD = "correct horse"
+"""Of the repository beside an agent."""
+
+
 class AgentProcess:
     """The real agent on a state dir and a file of its own, with a real restic repository beside them."""
 
@@ -171,7 +176,7 @@ repository = "main"
 sources = [{json.dumps(str(self.source))}]
 """
         )
-        self.restic("init")
+        new_repository(self.repository, PASSWORD)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -186,7 +191,7 @@ sources = [{json.dumps(str(self.source))}]
         return ["restic", "--repo", str(self.repository), "--password-file", str(self.password_file)]
 
     def right_password(self) -> None:
-        self.password_file.write_text("correct horse\n")
+        self.password_file.write_text(f"{PASSWORD}\n")
 
     def wrong_password(self) -> None:
         self.password_file.write_text("something else\n")

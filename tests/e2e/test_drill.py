@@ -7,7 +7,7 @@ import sys
 from .harness import ROOT, environment
 
 
-def run(*arguments: str, seconds: float = 180.0) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, seconds: float = 900.0) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,

@@ -18,7 +18,9 @@ from typing import Any
 
 import pytest
 
-from .agents import AgentProcess
+from tests.cheap_key import new_repository
+
+from .agents import PASSWORD, AgentProcess
 from .harness import Server, eventually
 
 NOBODY = 65534
@@ -84,7 +86,7 @@ def agent_file(folder: Path) -> str:
 
 
 def fill(folder: Path) -> None:
-    (folder / "pass").write_text("correct horse\n")
+    (folder / "pass").write_text(f"{PASSWORD}\n")
     (folder / "wrong").write_text("battery staple\n")
     for source in ("home/deep", "big", "closed"):
         (folder / source).mkdir(parents=True)
@@ -112,7 +114,7 @@ def nas(shared_server: Server, tmp_path_factory: pytest.TempPathFactory, restic:
         fill(folder)
         agent = AgentProcess(shared_server, tmp_path_factory.mktemp("nas"), "nas")
         found = Nas(agent, agent.enroll(), folder)
-        subprocess.run(found.restic("main", "--no-cache", "init"), check=True, capture_output=True)
+        new_repository(folder / "main", PASSWORD)
         for repository in REPOSITORIES[1:]:
             shutil.copytree(folder / "main", folder / repository)
         (folder / "cache-nobodys").mkdir()
