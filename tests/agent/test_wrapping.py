@@ -33,7 +33,7 @@ def exec_command(state: StateDir, command: Sequence[str], *options: str) -> list
 async def execute(
     state: StateDir, command: Sequence[str], *options: str, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
-    with trio.fail_after(30):
+    with trio.fail_after(120):
         return await trio.run_process(
             exec_command(state, command, *options), capture_stdout=True, capture_stderr=True, check=False, cwd=ROOT,
             stdin=b"from stdin\n", env=environment,
