@@ -61,7 +61,7 @@ drill: $(VENV)/installed-dev
 
 install-guide: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-curl
-	$(BIN)/python -m bench.install_guide
+	$(BIN)/python -m harness.install_guide
 
 # Both in a Debian that has nothing yet, in a folder: make fresh-debian SUITE=trixie. As root.
 SUITE ?= trixie

@@ -15,8 +15,8 @@ import trio
 from bench import agent, fleet, measures, month, pages, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
-from tests.e2e.harness import Server, away
-from tests.e2e.sink import open_sink
+from harness.processes import Server, away
+from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "pages", "tick")
 LONG = ("month",)

@@ -8,8 +8,8 @@ import trio
 from bench.figures import Figure
 from bench.measures import Scale
 from bench.process import cpu_seconds, own_memory_kib, resident_kib
-from tests.e2e.agents import AgentProcess
-from tests.e2e.harness import Server, away
+from harness.agents import AgentProcess
+from harness.processes import Server, away
 
 
 async def rest(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:

@@ -25,13 +25,13 @@ import httpx
 import trio
 
 from bench import hostile_drill, links_drill, stranger_drill
-from bench.reckoning import Account, AfterKill, look_after_kill, reckon
-from rmactors import wire
+from harness.agents import ended
+from harness.processes import Server, away, eventually
+from harness.reckoning import Account, AfterKill, look_after_kill, reckon
+from harness.sink import Mood, Sink, open_sink
+from rmactors.common import wire
 from rmactors.simulate.agent import Credential, SimulatedAgent
 from rmactors.simulate.enrol import enroll_many
-from tests.e2e.agents import ended
-from tests.e2e.harness import Server, away, eventually
-from tests.e2e.sink import Mood, Sink, open_sink
 
 PATHS = ("/a", "/b")
 PLANS = ("home", "etc", "mail", "photos")

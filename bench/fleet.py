@@ -18,10 +18,10 @@ from bench.figures import Figure
 from bench.load import enrolled
 from bench.measures import Scale, queue_empty, rest
 from bench.process import cpu_seconds, own_memory_kib, seconds_short_of_cores
-from bench.reckoning import reckon
+from harness.processes import Server, away
+from harness.reckoning import reckon
+from harness.sink import Sink
 from rmactors.simulate.fleet import Fleet, Workload
-from tests.e2e.harness import Server, away
-from tests.e2e.sink import Sink
 
 FAIL_RATE = 0.05
 REPORTS_A_HOST = 1 / 200

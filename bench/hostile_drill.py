@@ -21,10 +21,10 @@ import trio
 
 from bench.load import connected, enrolled
 from bench.process import percentile, resident_kib
-from bench.rawsocket import RawSocket
+from harness.processes import ROOT, Server, away, environment
+from harness.rawsocket import RawSocket
+from harness.sink import Request, Sink, open_sink
 from rmactors.simulate.agent import Credential
-from tests.e2e.harness import ROOT, Server, away, environment
-from tests.e2e.sink import Request, Sink, open_sink
 
 ACK_MS = 250.0
 NOTIFICATION_MS = 2_000.0
@@ -88,7 +88,7 @@ class HostileDrill:
 
     async def _be_hostile(self, credential: Credential) -> None:
         done = await trio.run_process(
-            [sys.executable, "-m", "bench.hostile_host", str(self.server.agent_port), str(self.seconds)],
+            [sys.executable, "-m", "harness.hostile_host", str(self.server.agent_port), str(self.seconds)],
             stdin=f"{credential.token}\n".encode(),
             capture_stdout=True,
             cwd=ROOT,

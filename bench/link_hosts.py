@@ -13,16 +13,16 @@ from pathlib import Path
 
 import trio
 
-from bench.bad_link import BadLink
-from rmactors import ids, wire
+from harness.bad_link import BadLink
+from harness.processes import COMMAND, ROOT, environment
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
 from rmactors.agent.this_host import process_identity
+from rmactors.common import ids, wire
 from rmactors.simulate.agent import Credential as Enrolled
-from tests.e2e.harness import COMMAND, ROOT, environment
 
 PLANS = ("home", "etc")
 NIGHTLY = "nightly"

@@ -25,15 +25,15 @@ from typing import Any, Final
 import click
 import trio
 
-from bench.bad_link import BadLink
-from bench.link_faults import FAULTS, LATE_HELLOS, SEEN_AT_ONCE
 from bench.link_hosts import NIGHTLY, Daemon, Host, Process, all_left
-from bench.reckoning import Account, copy_of, reckon
+from harness.bad_link import BadLink
+from harness.link_faults import FAULTS, LATE_HELLOS, SEEN_AT_ONCE
+from harness.processes import Server, away, eventually
+from harness.reckoning import Account, copy_of, reckon
+from harness.sink import Sink, open_sink
 from rmactors.agent.connection import Timings
 from rmactors.simulate.agent import Credential
 from rmactors.simulate.enrol import enroll_many
-from tests.e2e.harness import Server, away, eventually
-from tests.e2e.sink import Sink, open_sink
 
 PATIENCE: Final = 120.0
 """Seconds that an agent has to be in touch again over a link that is well, or to deliver what it has. It takes 85 at

@@ -8,11 +8,11 @@ from contextlib import asynccontextmanager
 import trio
 
 from bench.process import percentile
-from bench.rawsocket import RawSocket
+from harness.processes import Server
+from harness.rawsocket import RawSocket
+from harness.sink import Request, Sink
 from rmactors.simulate.agent import Credential
 from rmactors.simulate.enrol import enroll_many
-from tests.e2e.harness import Server
-from tests.e2e.sink import Request, Sink
 
 
 async def enrolled(server: Server, count: int, prefix: str) -> list[Credential]:

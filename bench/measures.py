@@ -14,11 +14,11 @@ import trio
 from bench.figures import Figure
 from bench.load import Clockwork, connected, enrolled, pump_all
 from bench.process import cpu_seconds, own_memory_kib, percentile
-from bench.rawsocket import RawSocket
 from bench.seed import add_resolved_alerts
+from harness.processes import Server, away, eventually
+from harness.rawsocket import RawSocket
+from harness.sink import Sink
 from rmactors.simulate.agent import Credential
-from tests.e2e.harness import Server, away, eventually
-from tests.e2e.sink import Sink
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,18 +17,19 @@ import trio
 from bench import past
 from bench.figures import Figure
 from bench.process import percentile
-from rmactors import clock, ids
-from rmactors.actors import janitor, store
-from rmactors.clock import DAY
-from rmactors.mailbox import Mailbox, ask
-from rmactors.messages.reports import StartReport
-from rmactors.messages.writes import Commit, Committed, Reply, SaveStart
-from rmactors.secrets import SecretBox
-from rmactors.settings import Settings
-from rmactors.store.offline import prepare
-from rmactors.store.reader import Reader
-from rmactors.store.writer import Writer, connect
-from tests.e2e.harness import COMMAND, ROOT, Server, away
+from harness.processes import COMMAND, ROOT, Server, away
+from rmactors.common import clock, ids
+from rmactors.common.clock import DAY
+from rmactors.server.actors import janitor
+from rmactors.server.actors.store import actor as store
+from rmactors.server.config.secrets import SecretBox
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.reports import StartReport
+from rmactors.server.messages.writes import Commit, Committed, Reply, SaveStart
+from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.reader import Reader
+from rmactors.server.store.writer import Writer, connect
 
 Report = Callable[[Figure], None]
 

@@ -17,16 +17,16 @@ from bench.figures import Figure
 from bench.measures import Report, Scale
 from bench.process import cpu_seconds
 from bench.seed import add_resolved_alerts
-from rmactors import clock
-from rmactors.settings import Settings
-from rmactors.store.queries import alerts as alert_queries
-from rmactors.store.queries import pages as queries
-from rmactors.store.queries.alerts import AlertFilter
-from rmactors.store.reader import Reader
-from rmactors.web.views import strips
-from rmactors.web.views.times import Moment
-from tests.browser.fleet import Scribe
-from tests.e2e.harness import Server, away
+from harness.past_fleet import Scribe
+from harness.processes import Server, away
+from rmactors.common import clock
+from rmactors.server.config.settings import Settings
+from rmactors.server.store.queries import alerts as alert_queries
+from rmactors.server.store.queries import pages as queries
+from rmactors.server.store.queries.alerts import AlertFilter
+from rmactors.server.store.reader import Reader
+from rmactors.server.web.views import strips
+from rmactors.server.web.views.times import Moment
 
 _DAYS = 30
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from rmactors import clock, ids
-from rmactors.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.secrets import SecretBox
+from rmactors.common import clock, ids
+from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
+from rmactors.server.config.secrets import SecretBox
 
 FAILS = 0.02
 CHANNELS = 2

@@ -13,13 +13,13 @@ from pathlib import Path
 from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, sync_playwright
 
-from rmactors import clock, ids
-from tests.browser import fleet, server
-from tests.browser.agent import LiveAgent
+from harness import past_fleet, running_server
+from harness.live_agent import LiveAgent
+from harness.past_fleet import Past
+from harness.running_server import PASSWORD, RunningServer
+from harness.webhook_sink import Sink, webhook_sink
+from rmactors.common import clock, ids
 from tests.browser.conftest import DESKTOP, PHONE
-from tests.browser.fleet import Past
-from tests.browser.server import PASSWORD, RunningServer
-from tests.browser.sink import Sink, webhook_sink
 from tests.conftest import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,16 +62,16 @@ def main() -> None:
     pages = {name: {**MAIN, **MORE}[name] for name in given.pages.split(",")} if given.pages else MAIN
     given.out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        settings = server.settings_for(Path(folder) / "data")
-        past = fleet.write(settings)
-        server.make_user(settings, "dana", "admin")
-        running = server.run(settings)
+        settings = running_server.settings_for(Path(folder) / "data")
+        past = past_fleet.write(settings)
+        running_server.make_user(settings, "dana", "admin")
+        running = running_server.run(settings)
         host = LiveAgent(running, past.hosts["web-01"], past.schedules["web-01"])
         try:
             with sync_playwright() as playwright, webhook_sink() as sink, host as agent:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
                 cookie: SetCookieParam = {
-                    "name": "rm", "value": server.sign_in(running.url, "dana", PASSWORD), "url": running.url,
+                    "name": "rm", "value": running_server.sign_in(running.url, "dana", PASSWORD), "url": running.url,
                 }  # fmt: skip
                 act(browser, running, cookie, sink, agent, past)
                 for look in given.looks.split(","):

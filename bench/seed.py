@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from rmactors import clock, ids
+from rmactors.common import clock, ids
 
 
 def add_resolved_alerts(database: Path, count: int, host_id: str, host_name: str, every: float = 20.0) -> None:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.install_guide import build_wheel
-from tests.e2e.harness import free_port
+from harness.install_guide import build_wheel
+from harness.processes import free_port
 
 TOOLS = Path(sys.prefix) / "tools" / "usr" / "bin"
 COMMAND = "/opt/rmactors/bin/rmactors"

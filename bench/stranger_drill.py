@@ -27,9 +27,9 @@ from time import monotonic
 import click
 import trio
 
-from tests.deploy.proxies import STRANGER, UPGRADE, Proxy, Site, caddy, nginx, running_site
-from tests.e2e.agents import enroll_host
-from tests.e2e.harness import ROOT
+from harness.agents import enroll_host
+from harness.processes import ROOT
+from harness.proxies import STRANGER, UPGRADE, Proxy, Site, caddy, nginx, running_site
 
 LONGEST_SECONDS = 300.0
 HELD = 2_000

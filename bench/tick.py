@@ -13,15 +13,16 @@ from statistics import median
 import trio
 
 from bench.figures import Figure
-from rmactors import clock, ids
-from rmactors.actors import rules, store
-from rmactors.mailbox import Mailbox
-from rmactors.messages.requests import HostReturned, Request, Tick
-from rmactors.messages.writes import Commit
-from rmactors.settings import Settings
-from rmactors.store.offline import prepare
-from rmactors.store.reader import Reader
-from rmactors.store.writer import Writer, connect
+from rmactors.common import clock, ids
+from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.store import actor as store
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.requests import HostReturned, Request, Tick
+from rmactors.server.messages.writes import Commit
+from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.reader import Reader
+from rmactors.server.store.writer import Writer, connect
 
 TICKS = 50
 

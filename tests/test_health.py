@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmactors.health import health
+from rmactors.server.health import health
 
 
 def checks(failing: str | None = None, commit: float = 0, tick: float = 0, **down: str) -> dict[str, str]:

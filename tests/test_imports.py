@@ -17,15 +17,18 @@ PURE = (
     "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
     "backlog", "addresses", "strangers", "guesses", "refusals", "turns", "proxy_protocol",
 )  # fmt: skip
-CONSTANTS = {"rmactors.zones"}
+CONSTANTS = {"rmactors.common.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
 AGENT = (
     "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts", "cli.jobs",
     "cli.channels", "cli.completion",
 )  # fmt: skip
-PARENTS = {("rmactors.actors.fleet", "rmactors.actors.host"), ("rmactors.actors.post", "rmactors.actors.delivery")}
-SHARED_BY_ACTORS = {"rmactors.actors.listening"}
+PARENTS = {
+    ("rmactors.server.actors.host.supervisor", "rmactors.server.actors.host.actor"),
+    ("rmactors.server.actors.delivery.supervisor", "rmactors.server.actors.delivery.actor"),
+}
+SHARED_BY_ACTORS = {"rmactors.server.edges.listener"}
 """No actor: a port, opened before the tree starts, and those who come to it."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")
 
@@ -129,19 +132,23 @@ def test_an_actor_knows_no_other_but_its_children(module: str) -> None:
 
 @pytest.mark.parametrize("module", under("web"))
 def test_routes_know_no_actor(module: str) -> None:
-    assert not {name for name in reached(module) if name.startswith("rmactors.actors")}
+    assert not {name for name in reached(module) if name.startswith("rmactors.server.actors")}
 
 
 @pytest.mark.parametrize("module", under("store", "channels", "web", "agent", "simulate", *PURE))
 def test_nothing_below_the_tree_knows_the_tree(module: str) -> None:
-    assert "rmactors.app" not in reached(module)
+    assert "rmactors.server.main" not in reached(module)
 
 
 @pytest.mark.parametrize("module", under(*AGENT))
 def test_an_agent_runs_without_the_server_extra(module: str) -> None:
     reaches = reached(module)
     assert not top(reaches) & server_only(), sorted(top(reaches) & server_only())
-    assert not {name for name in reaches if name.startswith(("rmactors.web", "rmactors.actors", "rmactors.store"))}
+    assert not {
+        name
+        for name in reaches
+        if name.startswith(("rmactors.server.web", "rmactors.server.actors", "rmactors.server.store"))
+    }
 
 
 def test_the_command_line_starts_without_the_server_extra() -> None:
@@ -168,7 +175,7 @@ def imported_at_once(module: str) -> frozenset[str]:
 
 @pytest.mark.parametrize("module", list(modules()))
 def test_sql_is_spoken_in_the_store_alone(module: str) -> None:
-    if module.startswith(("rmactors.store", "rmactors.agent.spool")):
+    if module.startswith(("rmactors.server.store", "rmactors.agent.spool")):
         assert module in modules()
         return
     spoken = [

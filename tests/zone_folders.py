@@ -3,7 +3,7 @@
 import shutil
 from pathlib import Path
 
-from rmactors import zones
+from rmactors.common import zones
 
 PACKAGE = next(path for path in zones.all_folders() if path.parent.name == "tzdata")
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire, zones
+from rmactors import __version__
 from rmactors.agent import process, programs, this_host
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.disk_trouble import Cause, of_errno, probe
@@ -21,7 +21,8 @@ from rmactors.agent.restoring import distrusted
 from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.state import StateDir, StateError
 from rmactors.agent.verdict import Digest, cause_of, judge
-from rmactors.findings import Finding, zone_data
+from rmactors.common import ids, wire, zones
+from rmactors.common.findings import Finding, zone_data
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0

@@ -19,14 +19,15 @@ import trio
 import trio_websocket
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from rmactors import PRODUCT, __version__, wire
+from rmactors import PRODUCT, __version__
 from rmactors.agent.client_certificate import ClientCertificate, alert
 from rmactors.agent.link_down import LinkDown as LinkDown
 from rmactors.agent.routes import Address, Routes
 from rmactors.agent.tcp import connect, resolve
 from rmactors.agent.upgrade import Answer
-from rmactors.idn import url_to_ascii
-from rmactors.trust import verifying_context
+from rmactors.common import wire
+from rmactors.common.idn import url_to_ascii
+from rmactors.common.tls import verifying_context
 
 log = logging.getLogger(__name__)
 

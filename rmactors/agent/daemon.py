@@ -20,7 +20,7 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__, ids, wire, zones
+from rmactors import __version__
 from rmactors.agent import introduction, pipes, this_host, unwritten
 from rmactors.agent.connection import Timings
 from rmactors.agent.link import Ears, Link
@@ -31,6 +31,7 @@ from rmactors.agent.state import StateDir
 from rmactors.agent.this_host import Restic
 from rmactors.agent.timetable import Timetable
 from rmactors.agent.workshop import Workshop
+from rmactors.common import ids, wire, zones
 
 log = logging.getLogger(__name__)
 

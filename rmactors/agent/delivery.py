@@ -9,9 +9,9 @@ from typing import Final
 
 import trio
 
-from rmactors import wire
 from rmactors.agent.connection import Connection
 from rmactors.agent.outbox import Lane
+from rmactors.common import wire
 
 log = logging.getLogger(__name__)
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import trio
 
-from rmactors import __version__, wire
+from rmactors import __version__
 from rmactors.agent import this_host
 from rmactors.agent.client_certificate import of_files
 from rmactors.agent.connection import Connection, LinkDown, Timings, agent_url, dial
 from rmactors.agent.state import Credential, StateDir
+from rmactors.common import wire
 
 
 class EnrolmentFailed(Exception):

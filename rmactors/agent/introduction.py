@@ -1,8 +1,9 @@
 """What whoever only delivers reports says of itself and of this host."""
 
-from rmactors import __version__, wire, zones
+from rmactors import __version__
 from rmactors.agent import this_host
 from rmactors.agent.outbox import Lane, Outbox
+from rmactors.common import wire, zones
 
 
 async def of_a_reporter(instance_id: str, outbox: Outbox, lane: Lane) -> wire.Hello:

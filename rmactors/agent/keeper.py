@@ -16,10 +16,10 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from rmactors import ids, wire
 from rmactors.agent import spool_file
 from rmactors.agent.disk_trouble import Cause
 from rmactors.agent.spool import MOST_REPORTS, Mark, Spool, Spooled, SpoolError, Unfinished
+from rmactors.common import ids, wire
 
 log = logging.getLogger(__name__)
 

@@ -13,7 +13,6 @@ from typing import assert_never
 
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
 from rmactors.agent.delivery import Delivery
@@ -24,7 +23,8 @@ from rmactors.agent.routes import Routes
 from rmactors.agent.settings import certificate_in_default_file
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import Credential, StateDir, StateError
-from rmactors.logs import fields
+from rmactors.common import ids, wire
+from rmactors.common.logs import fields
 
 log = logging.getLogger(__name__)
 

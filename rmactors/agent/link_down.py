@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from rmactors.plain_text import excerpt
+from rmactors.common.text import excerpt
 
 LONGEST_REASON: Final = 500
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import trio
 
-from rmactors import wire
 from rmactors.agent.loglines import LINES_A_FRAME
+from rmactors.common import wire
 
 LINES_HELD: Final = 400
 """Per job, between two sends a second apart. More than that nobody reads; the oldest go."""

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import msgspec
 
-from rmactors import wire
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Summary, Text
+from rmactors.common import wire
 
 LONGEST_LINE: Final = 1_000
 """Characters of a line that travel; the rest is cut off."""

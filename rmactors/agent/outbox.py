@@ -11,11 +11,11 @@ from typing import Protocol, TypeVar
 
 import trio
 
-from rmactors import wire
 from rmactors.agent import this_host
 from rmactors.agent.keeper import Keeper, Problem
 from rmactors.agent.spool import Mark, Spooled
 from rmactors.agent.state import StateDir
+from rmactors.common import wire
 
 log = logging.getLogger(__name__)
 

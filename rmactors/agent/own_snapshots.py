@@ -15,7 +15,7 @@ from urllib.parse import quote, unquote
 
 from rmactors.agent.restore_patterns import plain
 from rmactors.agent.settings import PLAN_TAG, AgentFile
-from rmactors.plain_text import excerpt
+from rmactors.common.text import excerpt
 
 _HEX: Final = frozenset("0123456789abcdef")
 

@@ -15,9 +15,9 @@ from typing import Final
 import msgspec
 import trio
 
-from rmactors import wire
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.state import StateDir
+from rmactors.common import wire
 
 log = logging.getLogger(__name__)
 

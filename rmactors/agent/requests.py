@@ -14,13 +14,13 @@ from typing import Annotated, Any, Final, TypeVar, assert_never
 import msgspec
 from msgspec import Meta, Struct, field
 
-from rmactors import wire
 from rmactors.agent.own_snapshots import Identity, identity_of
 from rmactors.agent.restore_patterns import pattern, plain
 from rmactors.agent.settings import AgentFile, Plan, Repository
-from rmactors.plain_text import excerpt
-from rmactors.subset import check_subset
-from rmactors.vocabulary import JobKind
+from rmactors.common import wire
+from rmactors.common.subset import check_subset
+from rmactors.common.text import excerpt
+from rmactors.common.vocabulary import JobKind
 
 Snapshot = Annotated[str, Meta(pattern=r"\A(latest|[0-9a-f]{4,64})\Z")]
 SnapshotId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{4,64}\Z")]

@@ -12,7 +12,6 @@ from typing import Any, Final, assert_never
 
 import trio
 
-from rmactors import wire
 from rmactors.agent import forgetting, listing, process, programs, restoring, this_host, unlocking
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.livefeed import LiveFeed
@@ -26,7 +25,8 @@ from rmactors.agent.restic_steps import Counters, Outcome, Run
 from rmactors.agent.settings import AgentFile, AgentFileError
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
-from rmactors.vocabulary import JobKind
+from rmactors.common import wire
+from rmactors.common.vocabulary import JobKind
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rmactors.agent.verdict import Digest, Verdict
-from rmactors.vocabulary import JobKind
+from rmactors.common.vocabulary import JobKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rmactors import clock, cron
 from rmactors.agent.spool import Mark
-from rmactors.wire import ScheduleInfo
+from rmactors.common import clock, cron
+from rmactors.common.wire import ScheduleInfo
 
 _FUTURE: Final = clock.DAY
 """A mark this far ahead was made by a clock that was wrong."""

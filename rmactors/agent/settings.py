@@ -14,12 +14,12 @@ from typing import Annotated, Final, TypeVar
 import msgspec
 from msgspec import Meta, Struct, field
 
-from rmactors import wire
 from rmactors.agent.client_certificate import ClientCertificate, of_files
 from rmactors.agent.masking import shown
 from rmactors.agent.tampering import trouble_with
-from rmactors.subset import MOST_PARTS
-from rmactors.vocabulary import JOB_KINDS, JobKind
+from rmactors.common import wire
+from rmactors.common.subset import MOST_PARTS
+from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")

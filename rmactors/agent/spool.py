@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from rmactors import ids, wire
 from rmactors.agent import spool_file
 from rmactors.agent.disk_trouble import Cause, cause_of
+from rmactors.common import ids, wire
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from rmactors import clock
+from rmactors.common import clock
 
 log = logging.getLogger(__name__)
 

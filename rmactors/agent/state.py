@@ -16,9 +16,9 @@ from typing import Final
 import msgspec
 import trio
 
-from rmactors import locks, wire
 from rmactors.agent.client_certificate import ClientCertificate, of_files
 from rmactors.agent.disk_trouble import of_errno, probe
+from rmactors.common import locks, wire
 
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
 _DISK_TAKES_NOTHING: Final = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}

@@ -13,11 +13,11 @@ from typing import Final
 
 import trio
 
-from rmactors import clock, wire
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.schedules import Due, definition, due, reconcile
 from rmactors.agent.spool import Mark
 from rmactors.agent.state import KeptSchedules, StateDir, StateError
+from rmactors.common import clock, wire
 
 log = logging.getLogger(__name__)
 

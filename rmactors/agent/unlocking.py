@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from rmactors import clock
 from rmactors.agent import this_host
 from rmactors.agent.restic_steps import Outcome, Restic, outcome
 from rmactors.agent.verdict import LONGEST_ERROR, Verdict
+from rmactors.common import clock
 
 STALE_AFTER: Final = timedelta(minutes=35)
 """restic refreshes its locks every five minutes, and calls one stale after thirty. The rest is for the way."""

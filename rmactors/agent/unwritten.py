@@ -13,13 +13,13 @@ from typing import Final
 
 import trio
 
-from rmactors import wire
 from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.link import report_once
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.pauses import Pauses
 from rmactors.agent.state import StateDir, StateError
+from rmactors.common import wire
 
 log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from email.message import Message
 from typing import Final
 from urllib.parse import urlsplit
 
-from rmactors import wire
 from rmactors.agent.client_certificate import ASKS_FOR_ONE
 from rmactors.agent.link_down import LinkDown
-from rmactors.plain_text import excerpt
+from rmactors.common import wire
+from rmactors.common.text import excerpt
 
 MOST_HEAD: Final = 16_384
 MOST_BODY: Final = 2_000

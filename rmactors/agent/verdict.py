@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rmactors.agent.digest import LONGEST_ERROR, Digest, Lock
-from rmactors.vocabulary import JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JobEnd, JobKind, Reason
 
 __all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "cause_of", "judge", "judge_any", "terminated"]
 

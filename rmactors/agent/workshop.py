@@ -13,7 +13,6 @@ from typing import Any, Final
 
 import trio
 
-from rmactors import clock, ids, wire
 from rmactors.agent import this_host
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.locks import Leftovers
@@ -27,9 +26,10 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapping import as_shells_say, stats_of
-from rmactors.logs import fields
-from rmactors.vocabulary import JobKind
-from rmactors.wire import ScheduleInfo
+from rmactors.common import clock, ids, wire
+from rmactors.common.logs import fields
+from rmactors.common.vocabulary import JobKind
+from rmactors.common.wire import ScheduleInfo
 
 log = logging.getLogger(__name__)
 

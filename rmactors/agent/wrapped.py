@@ -27,7 +27,7 @@ from rmactors.agent.restic_output import Item, OutputParser, Stream
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
-from rmactors.vocabulary import JobKind
+from rmactors.common.vocabulary import JobKind
 
 _ENDING: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
 """What somebody sends who wants it to end."""

@@ -14,7 +14,7 @@ from rmactors.agent.command_line import Program
 from rmactors.agent.digest import LONGEST_ERROR, Digest
 from rmactors.agent.restic_output import ExitError, Item, Summary, Text
 from rmactors.agent.verdict import Verdict, cause_of, judge, judge_any
-from rmactors.vocabulary import JobKind, Reason
+from rmactors.common.vocabulary import JobKind, Reason
 
 _SAVED: Final = re.compile(r"^(snapshot [0-9a-f]{8,64} saved|skipped creating snapshot)\Z")
 _WOULD: Final = re.compile(r"^Would add to the repo")

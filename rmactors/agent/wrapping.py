@@ -17,7 +17,6 @@ from typing import Any, Final
 import msgspec
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent import introduction, pipes, started_by, this_host
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.inheritance import Inheritance
@@ -29,8 +28,9 @@ from rmactors.agent.spool import SpoolError
 from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
-from rmactors.plain_text import one_line
-from rmactors.vocabulary import JobKind
+from rmactors.common import ids, wire
+from rmactors.common.text import one_line
+from rmactors.common.vocabulary import JobKind
 
 MOST_STATS: Final = wire.MAX_FRAME_BYTES // 2
 """Bytes."""

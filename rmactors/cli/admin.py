@@ -11,17 +11,18 @@ from pathlib import Path
 
 import click
 
-from rmactors import clock, ids, tokens
 from rmactors.cli.options import config_option, settings_of
-from rmactors.messages.accounts import CreateApiToken, CreateUser
-from rmactors.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Maker, Refused
-from rmactors.settings import Settings
-from rmactors.store.migrations import MigrationError
-from rmactors.store.offline import commit_here
-from rmactors.vocabulary import ROLES, Role
-from rmactors.web.auth.names import username_problem
-from rmactors.web.auth.passwords import Passwords, weakness
-from rmactors.web.auth.setup import token_file
+from rmactors.common import clock, ids
+from rmactors.common.vocabulary import ROLES, Role
+from rmactors.server.config import tokens
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.accounts import CreateApiToken, CreateUser
+from rmactors.server.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Maker, Refused
+from rmactors.server.store.migrations import MigrationError
+from rmactors.server.store.offline import commit_here
+from rmactors.server.web.auth.names import username_problem
+from rmactors.server.web.auth.passwords import Passwords, weakness
+from rmactors.server.web.auth.setup import token_file
 
 _ROLE = click.Choice(ROLES)
 _ACTOR = "rmactors admin"

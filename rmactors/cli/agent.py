@@ -10,8 +10,8 @@ from typing import Any
 import click
 
 from rmactors.cli import units
-from rmactors.plain_text import one_line
-from rmactors.vocabulary import JOB_KINDS, JobKind
+from rmactors.common.text import one_line
+from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 
 def _open_standard_streams() -> None:
@@ -88,10 +88,10 @@ def enroll(
     """Trade an enrolment token for this host's credential."""
     import trio
 
-    from rmactors import logs
     from rmactors.agent.connection import BadServerUrl, is_loopback
     from rmactors.agent.enrolment import EnrolmentFailed, enroll
     from rmactors.agent.state import StateError
+    from rmactors.common import logs
 
     logs.for_people()
     where = _state(state_dir)
@@ -127,12 +127,12 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
     """Connect, keep schedules, run restic, report: until SIGTERM or SIGINT."""
     import trio
 
-    from rmactors import logs
     from rmactors.agent import programs
     from rmactors.agent.daemon import run_agent
     from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
     from rmactors.agent.spool import SpoolError
     from rmactors.agent.state import StateError
+    from rmactors.common import logs
 
     logs.set_up("debug" if verbose else "info", log_format)
     file = config or default_file()
@@ -185,9 +185,9 @@ def exec(
     _open_standard_streams()
     import trio
 
-    from rmactors import logs
     from rmactors.agent.wrapped import CannotWrap
     from rmactors.agent.wrapping import leave_like, run_exec
+    from rmactors.common import logs
 
     logs.for_people()
 
@@ -213,10 +213,10 @@ def check(config: Path | None, state_dir: Path | None) -> None:
     """Try the agent's file, restic, each repository and the server, and say what was found."""
     import trio
 
-    from rmactors import logs
     from rmactors.agent.checking import check
     from rmactors.agent.settings import default_file
-    from rmactors.findings import Finding, verdict
+    from rmactors.common import logs
+    from rmactors.common.findings import Finding, verdict
 
     logs.for_people()
     asked_for = _named(config)

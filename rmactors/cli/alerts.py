@@ -7,7 +7,7 @@ import click
 from rmactors.cli.remote import Remote, listing, remote_command
 from rmactors.client import views
 from rmactors.client.connection import segment
-from rmactors.vocabulary import ALERT_KINDS, SEVERITIES
+from rmactors.common.vocabulary import ALERT_KINDS, SEVERITIES
 
 _IDS = click.argument("alert_ids", metavar="ID…", nargs=-1, required=True)
 _NOTE = click.option("--note", help="Kept with it, and told to the channels.")

@@ -7,16 +7,17 @@ from pathlib import Path
 
 import click
 
-from rmactors import clock, data_dir
 from rmactors.cli.options import settings_options
-from rmactors.secrets import SecretError
-from rmactors.settings import Settings
-from rmactors.store import backup as copies
-from rmactors.store import restoring
-from rmactors.store.backup import BackupError
-from rmactors.store.migrations import MigrationError
-from rmactors.web.views.measures import size
-from rmactors.web.views.texts import many
+from rmactors.common import clock
+from rmactors.server.config import data_dir
+from rmactors.server.config.secrets import SecretError
+from rmactors.server.config.settings import Settings
+from rmactors.server.store import backup as copies
+from rmactors.server.store import restoring
+from rmactors.server.store.backup import BackupError
+from rmactors.server.store.migrations import MigrationError
+from rmactors.server.web.views.measures import size
+from rmactors.server.web.views.texts import many
 
 _FILE = click.Path(path_type=Path)
 

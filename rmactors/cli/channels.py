@@ -7,7 +7,7 @@ import click
 from rmactors.cli.remote import Refused, Remote, listing, remote_command
 from rmactors.client import views
 from rmactors.client.connection import segment
-from rmactors.plain_text import one_line
+from rmactors.common.text import one_line
 
 
 @click.group()

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from rmactors import clock
 from rmactors.cli.options import config_option, file_in_use
+from rmactors.common import clock
 from rmactors.doctor import configuration
-from rmactors.settings import Settings, SettingsError, load_with_sources, unknown_variables
+from rmactors.server.config.settings import Settings, SettingsError, load_with_sources, unknown_variables
 
 MASK = "(set, not shown)"
 

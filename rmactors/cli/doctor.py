@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
-from rmactors import clock, data_dir, zones
 from rmactors.cli.options import settings_options
+from rmactors.common import clock, zones
+from rmactors.common.findings import Finding, verdict, zone_data
 from rmactors.doctor import configuration, database, machine, ports
-from rmactors.findings import Finding, verdict, zone_data
-from rmactors.settings import Settings, unknown_variables
+from rmactors.server.config import data_dir
+from rmactors.server.config.settings import Settings, unknown_variables
 
 
 @click.command()

@@ -11,8 +11,8 @@ import click
 from rmactors.cli.remote import Refused, Remote, listing, remote_command
 from rmactors.client import views
 from rmactors.client.connection import segment
-from rmactors.plain_text import one_line
-from rmactors.vocabulary import JOB_KINDS, JOB_STATUSES
+from rmactors.common.text import one_line
+from rmactors.common.vocabulary import JOB_KINDS, JOB_STATUSES
 
 _LOOK_SECONDS = 1.0
 

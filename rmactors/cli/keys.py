@@ -4,12 +4,12 @@ import sqlite3
 
 import click
 
-from rmactors import clock
 from rmactors.cli.options import settings_options
-from rmactors.secrets import SecretBox, SecretError
-from rmactors.settings import Settings
-from rmactors.store import secret_rows
-from rmactors.store.writer import connect
+from rmactors.common import clock
+from rmactors.server.config.secrets import SecretBox, SecretError
+from rmactors.server.config.settings import Settings
+from rmactors.server.store import secret_rows
+from rmactors.server.store.writer import connect
 
 _BUSY_SECONDS = 30.0
 """How long to wait for the running server to let go of the database."""

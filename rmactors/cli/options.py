@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from rmactors.settings import DEFAULT_FILE, Settings, SettingsError, load
+from rmactors.server.config.settings import DEFAULT_FILE, Settings, SettingsError, load
 
 config_option = click.option(
     "--config",

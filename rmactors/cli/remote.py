@@ -20,8 +20,8 @@ import click
 from rmactors.agent.connection import is_loopback
 from rmactors.client.connection import Api, ApiError, Unreachable
 from rmactors.client.views import Columns
-from rmactors.ids import looks_valid
-from rmactors.plain_text import one_line
+from rmactors.common.ids import looks_valid
+from rmactors.common.text import one_line
 
 SERVER = "http://127.0.0.1:8080"
 SHOWN = 100

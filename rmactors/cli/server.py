@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from rmactors import logs
-from rmactors.app import run
 from rmactors.cli import units
 from rmactors.cli.options import config_option, file_in_use, settings_of
-from rmactors.settings import Settings, SettingsError, load_with_sources, unknown_variables
+from rmactors.common import logs
+from rmactors.server.config.settings import Settings, SettingsError, load_with_sources, unknown_variables
+from rmactors.server.main import run
 from rmactors.systemd import server as unit
 
 _log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 import trio
 
-from rmactors import ids
 from rmactors.agent.connection import LinkDown, agent_url
 from rmactors.client.connection import ApiError
-from rmactors.plain_text import one_line
+from rmactors.common import ids
+from rmactors.common.text import one_line
 from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
 from rmactors.simulate.enrol import append_credentials, enroll_many, load_credentials, remove_many
 from rmactors.simulate.fleet import Fleet, Tally, Workload

@@ -6,8 +6,8 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from rmactors.idn import url_to_ascii
-from rmactors.trust import verifying_context
+from rmactors.common.idn import url_to_ascii
+from rmactors.common.tls import verifying_context
 
 PAGE = 200
 """Items asked for at once: the most that the API gives."""

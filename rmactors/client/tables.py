@@ -6,7 +6,7 @@ What comes from hosts is not trusted, names included: characters that a terminal
 import unicodedata
 from collections.abc import Sequence
 
-from rmactors.plain_text import one_line
+from rmactors.common.text import one_line
 
 GAP = "  "
 plain = one_line

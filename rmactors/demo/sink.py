@@ -8,7 +8,7 @@ import h11
 import msgspec
 import trio
 
-from rmactors.plain_text import one_line
+from rmactors.common.text import one_line
 
 _READ = 65_536
 _MARKS = {"alert.raised": ("!", "red"), "alert.acknowledged": ("·", "yellow"), "alert.resolved": ("✓", "green")}

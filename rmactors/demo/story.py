@@ -12,25 +12,26 @@ import click
 import msgspec
 import trio
 
-from rmactors import clock, ids, tokens
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.enrolment import enroll
 from rmactors.agent.settings import parse
-from rmactors.app import Server, serve
-from rmactors.channels.answers import judge_http
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.endpoint import parse_endpoint
-from rmactors.channels.http_client import HttpEndpoint
-from rmactors.channels.registry import shared_ssl_context
-from rmactors.channels.request import HttpRequest
+from rmactors.common import clock, ids
+from rmactors.common.vocabulary import Role
 from rmactors.demo.backups import GET_RESTIC, PLAN_BAD, PLAN_OK, of_this_machine
 from rmactors.demo.sink import Sink
-from rmactors.messages.accounts import CreateApiToken, CreateUser
-from rmactors.messages.writes import Audit, CreateEnrollmentToken
-from rmactors.settings import Settings
-from rmactors.store.offline import commit_here
-from rmactors.vocabulary import Role
-from rmactors.web.auth.passwords import Passwords
+from rmactors.server.channels.answers import judge_http
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.endpoint import parse_endpoint
+from rmactors.server.channels.net.http_client import HttpEndpoint
+from rmactors.server.channels.registry import shared_ssl_context
+from rmactors.server.channels.request import HttpRequest
+from rmactors.server.config import tokens
+from rmactors.server.config.settings import Settings
+from rmactors.server.main import Server, serve
+from rmactors.server.messages.accounts import CreateApiToken, CreateUser
+from rmactors.server.messages.writes import Audit, CreateEnrollmentToken
+from rmactors.server.store.offline import commit_here
+from rmactors.server.web.auth.passwords import Passwords
 
 PORT = 8080
 USER = "demo"

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from cryptography import x509
 
-from rmactors.channels.egress import OutboundPolicy, PolicyError
-from rmactors.clock import DAY, from_datetime
-from rmactors.findings import Finding
-from rmactors.settings import Settings
+from rmactors.common.clock import DAY, from_datetime
+from rmactors.common.findings import Finding
+from rmactors.server.channels.net.egress import OutboundPolicy, PolicyError
+from rmactors.server.config.settings import Settings
 
 _SOON = 14 * DAY
 

@@ -4,18 +4,19 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
-from rmactors import __version__, zones
-from rmactors.clock import MINUTE
+from rmactors import __version__
+from rmactors.common import zones
+from rmactors.common.clock import MINUTE
+from rmactors.common.findings import Finding
 from rmactors.doctor.machine import clock_finding
-from rmactors.findings import Finding
-from rmactors.secrets import SecretBox, SecretError
-from rmactors.settings import Settings
-from rmactors.store import secret_rows
-from rmactors.store.integrity import damage
-from rmactors.store.queries.condition import Condition, condition, schema_trouble
-from rmactors.store.reader import connect_read_only
-from rmactors.web.views.measures import size
-from rmactors.web.views.texts import many
+from rmactors.server.config.secrets import SecretBox, SecretError
+from rmactors.server.config.settings import Settings
+from rmactors.server.store import secret_rows
+from rmactors.server.store.integrity import damage
+from rmactors.server.store.queries.condition import Condition, condition, schema_trouble
+from rmactors.server.store.reader import connect_read_only
+from rmactors.server.web.views.measures import size
+from rmactors.server.web.views.texts import many
 
 OVERDUE = 10 * MINUTE
 LARGE_LOG = 1_000_000_000

@@ -6,11 +6,11 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from rmactors.disk import room
-from rmactors.findings import Finding
-from rmactors.secrets import SecretBox, SecretError
-from rmactors.settings import Settings
-from rmactors.web.views.measures import size
+from rmactors.common.disk import room
+from rmactors.common.findings import Finding
+from rmactors.server.config.secrets import SecretBox, SecretError
+from rmactors.server.config.settings import Settings
+from rmactors.server.web.views.measures import size
 
 _NOT_SYNCHRONISED = 5
 """TIME_ERROR of adjtimex(2)."""

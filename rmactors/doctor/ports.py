@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
-from rmactors import wire
-from rmactors.findings import Finding
-from rmactors.settings import ALL_ADDRESSES, Settings, own_address, split_address
+from rmactors.common import wire
+from rmactors.common.findings import Finding
+from rmactors.server.config.settings import ALL_ADDRESSES, Settings, own_address, split_address
 
 _SECONDS = 5.0
 

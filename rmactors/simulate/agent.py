@@ -12,9 +12,10 @@ from typing import assert_never
 
 import trio
 
-from rmactors import __version__, ids, wire
+from rmactors import __version__
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
-from rmactors.mailbox import Signal
+from rmactors.common import ids, wire
+from rmactors.server.runtime.mailbox import Signal
 
 REJECTED = "rejected"
 REVOKED = "revoked"

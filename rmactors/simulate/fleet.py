@@ -13,9 +13,9 @@ from typing import Any
 
 import trio
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
+from rmactors.common.vocabulary import JobKind, Reason
 from rmactors.simulate.agent import Credential, SimulatedAgent
-from rmactors.vocabulary import JobKind, Reason
 
 PLANS = ("home", "etc", "mail", "photos")
 FAILURES: tuple[tuple[Reason, str], ...] = (

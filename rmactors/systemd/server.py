@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rmactors.settings import DEFAULT_FILE
+from rmactors.server.config.settings import DEFAULT_FILE
 from rmactors.systemd.units import HARDENED, STATE_ROOT, quoted
 
 NAME: Final = "rmactors-server.service"

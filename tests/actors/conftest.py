@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from trio.testing import MockClock
 
-from rmactors.channels.tls import shared_ssl_context
+from rmactors.server.channels.net.tls import shared_ssl_context
 from tests.actors.office import Office, open_office
 from tests.actors.works import Works, open_works
 from tests.channels.receivers import Receiver, receiving

@@ -13,14 +13,15 @@ from typing import Any
 
 import trio
 
-from rmactors import clock, ids
-from rmactors.actors import delivery, post
-from rmactors.channels.base import Channel, ChannelSpec
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.registry import make_channel
-from rmactors.clock import DAY
-from rmactors.messages.writes import AcknowledgeAlert, DeleteChannel, RaiseAlert, ResolveAlert
-from rmactors.store.memory import ChannelFacts
+from rmactors.common import clock, ids
+from rmactors.common.clock import DAY
+from rmactors.server.actors.delivery import actor as delivery
+from rmactors.server.actors.delivery import supervisor as post
+from rmactors.server.channels.base import Channel, ChannelSpec
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.registry import make_channel
+from rmactors.server.messages.writes import AcknowledgeAlert, DeleteChannel, RaiseAlert, ResolveAlert
+from rmactors.server.store.memory import ChannelFacts
 from tests.actors.works import Works, open_works, until
 from tests.channels.receivers import Receiver, Request, Script, Stream, replies
 from tests.store.ledger import audit, channel

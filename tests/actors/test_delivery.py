@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import clock
-from rmactors.channels.tls import shared_ssl_context
-from rmactors.clock import DAY, HOUR, SECOND
-from rmactors.messages.writes import QueueReminders, RetryDelivery
+from rmactors.common import clock
+from rmactors.common.clock import DAY, HOUR, SECOND
+from rmactors.server.channels.net.tls import shared_ssl_context
+from rmactors.server.messages.writes import QueueReminders, RetryDelivery
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
 from tests.channels.mailservers import mail_server

@@ -14,20 +14,21 @@ import trio
 import trio_websocket
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rmactors import clock, ids, strangers, tokens, wire
-from rmactors.actors import gateway
-from rmactors.actors.listening import Port
-from rmactors.addresses import parse_networks
-from rmactors.budgets import FRAME_BYTES
-from rmactors.mailbox import Mailbox
-from rmactors.messages.links import FromLink, Heard
-from rmactors.messages.writes import CreateEnrollmentToken, DeleteHost, RotateHostToken
-from rmactors.places import PATIENCE, SILENT
-from rmactors.strangers import PER_ADDRESS
-from rmactors.websockets import HELLO_SECONDS
+from harness.agents import hello
+from harness.hostile import read_all, upgrade
+from rmactors.common import clock, ids, wire
+from rmactors.server.config import tokens
+from rmactors.server.edges import gateway, preauth_limits
+from rmactors.server.edges.addresses import parse_networks
+from rmactors.server.edges.listener import Port
+from rmactors.server.edges.places import PATIENCE, SILENT
+from rmactors.server.edges.preauth_limits import PER_ADDRESS
+from rmactors.server.edges.websockets import HELLO_SECONDS
+from rmactors.server.messages.links import FromLink, Heard
+from rmactors.server.messages.writes import CreateEnrollmentToken, DeleteHost, RotateHostToken
+from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.runtime.rate_limits import FRAME_BYTES
 from tests.actors.works import Works, enrolled, start_fleet, until
-from tests.e2e.agents import hello
-from tests.e2e.hostile import read_all, upgrade
 from tests.store.ledger import audit
 
 Socket = trio_websocket.WebSocketConnection
@@ -230,7 +231,7 @@ async def test_a_wrong_token_too_many_is_refused_before_a_web_socket_is_made_for
         return await wrap(nursery, stream, **options)
 
     monkeypatch.setattr(trio_websocket, "wrap_server_stream", counted)
-    monkeypatch.setattr(strangers, "PER_ADDRESS", 5)
+    monkeypatch.setattr(preauth_limits, "PER_ADDRESS", 5)
     async with gate(works, proxies=parse_networks("127.0.0.1")) as door:
         good = door.token(enrolled(works))
 
@@ -265,7 +266,7 @@ async def test_a_trusted_proxy_says_by_the_proxy_protocol_whose_a_connection_is(
     caplog: pytest.LogCaptureFixture,
     header: bytes,
 ) -> None:
-    monkeypatch.setattr(strangers, "PER_ADDRESS", 3)
+    monkeypatch.setattr(preauth_limits, "PER_ADDRESS", 3)
     caplog.set_level("INFO")
     async with gate(works, proxies=parse_networks("127.0.0.1")) as door:
         good = door.token(enrolled(works))

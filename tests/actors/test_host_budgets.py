@@ -5,12 +5,12 @@ from typing import Any
 import trio
 from trio.testing import MockClock
 
-from rmactors import ids, wire
-from rmactors.budgets import LINE_BYTES, LINES_A_FRAME, NOTES, PROGRESS, REPORTS
-from rmactors.mailbox import Mailbox
-from rmactors.messages.requests import JudgeEnd
-from rmactors.messages.writes import Commit, Committed, Pulse, SaveLogLines
-from rmactors.store.queries.jobs import log_lines
+from rmactors.common import ids, wire
+from rmactors.server.messages.requests import JudgeEnd
+from rmactors.server.messages.writes import Commit, Committed, Pulse, SaveLogLines
+from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.runtime.rate_limits import LINE_BYTES, LINES_A_FRAME, NOTES, PROGRESS, REPORTS
+from rmactors.server.store.queries.jobs import log_lines
 from tests.actors.works import Agent, Works, agent, enrolled, running, start_fleet, until
 
 SLOWLY = 0.01

@@ -5,8 +5,8 @@ from typing import Any
 
 from trio.testing import MockClock
 
-from rmactors import clock, ids, wire
-from rmactors.messages.requests import Tick
+from rmactors.common import clock, ids, wire
+from rmactors.server.messages.requests import Tick
 from tests.actors.works import Works, agent, enrolled, start_fleet, until
 
 

@@ -3,9 +3,9 @@
 import pytest
 from trio.testing import MockClock
 
-from rmactors import clock, ids, wire
-from rmactors.host_inbox import Look
-from rmactors.messages.writes import CancelJob, DeleteHost, QueueJob, RotateHostToken
+from rmactors.common import clock, ids, wire
+from rmactors.server.actors.host.inbox import Look
+from rmactors.server.messages.writes import CancelJob, DeleteHost, QueueJob, RotateHostToken
 from tests.actors.works import Works, agent, enrolled, start_fleet, until
 from tests.store.ledger import audit
 

@@ -3,8 +3,8 @@
 import trio
 from trio.testing import MockClock
 
-from rmactors import clock, ids, wire
-from rmactors.messages.links import Heard
+from rmactors.common import clock, ids, wire
+from rmactors.server.messages.links import Heard
 from tests.actors.works import Agent, Works, agent, ago, enrolled, running, start_fleet, until, works_idle
 
 

@@ -3,7 +3,7 @@
 from msgspec import Raw
 from trio.testing import MockClock
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
 from tests.actors.works import Works, agent, ago, enrolled, running, start_fleet, until, works_idle
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from rmactors import clock, ids, wire
+from rmactors.common import clock, ids, wire
 from tests.actors.works import Poison, Works, agent, enrolled, start_fleet, until, works_idle
 
 

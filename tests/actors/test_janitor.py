@@ -4,12 +4,12 @@ from typing import Any
 
 import trio
 
-from rmactors import clock, ids
-from rmactors.actors import janitor
-from rmactors.actors.janitor import LINES, STEP, Periods
-from rmactors.clock import DAY
-from rmactors.mailbox import Mailbox
-from rmactors.messages.writes import Commit, Prune
+from rmactors.common import clock, ids
+from rmactors.common.clock import DAY
+from rmactors.server.actors import janitor
+from rmactors.server.actors.janitor import LINES, STEP, Periods
+from rmactors.server.messages.writes import Commit, Prune
+from rmactors.server.runtime.mailbox import Mailbox
 from tests.actors.works import Works, until
 from tests.store.ledger import save_start, start
 

@@ -6,8 +6,8 @@ from functools import partial
 
 import trio
 
-from rmactors.actors import listening
-from rmactors.actors.listening import Arrivals, Peer, Port
+from rmactors.server.edges import listener
+from rmactors.server.edges.listener import Arrivals, Peer, Port
 from tests.actors.works import until
 
 CROWD, OTHER = "127.0.0.3", "127.0.0.4"
@@ -39,7 +39,7 @@ async def queue() -> AsyncIterator[Queue]:
 
 @asynccontextmanager
 async def served(
-    waiting: Queue, most: int = listening.IN_LINE, is_proxy: Callable[[str], bool] = lambda _: False
+    waiting: Queue, most: int = listener.IN_LINE, is_proxy: Callable[[str], bool] = lambda _: False
 ) -> AsyncIterator[list[Peer]]:
     """Gives who was begun with, in that order."""
     begun: list[Peer] = []
@@ -60,7 +60,7 @@ async def test_a_connection_of_another_address_does_not_stand_behind_all_of_one(
         await waiting.join(OTHER)
         async with served(waiting) as begun:
             await until(lambda: len(begun) == 51, lambda: f"{len(begun)}")
-    assert [address for address, _ in begun].index(OTHER) < listening.BEGUN_AT_ONCE
+    assert [address for address, _ in begun].index(OTHER) < listener.BEGUN_AT_ONCE
     assert sorted(port for _, port in begun) == sorted(waiting.ports), "each once, and known by its name"
 
 
@@ -93,7 +93,7 @@ async def test_those_of_a_trusted_proxy_wait_outside_until_there_is_room() -> No
 
 async def test_who_is_in_line_when_it_stops_is_closed() -> None:
     async with queue() as waiting:
-        await waiting.join(CROWD, 5 * listening.BEGUN_AT_ONCE)
+        await waiting.join(CROWD, 5 * listener.BEGUN_AT_ONCE)
         async with trio.open_nursery() as tasks:
 
             async def stop(stream: trio.SocketStream, _: Peer) -> None:

@@ -4,11 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rmactors import ids
-from rmactors.actors.rules import Timing
-from rmactors.clock import DAY, HOUR, MINUTE
-from rmactors.messages.requests import Change, HostGone, HostReturned, Resolve, Tick
-from rmactors.messages.writes import Committed, SaveSchedule
+from rmactors.common import ids
+from rmactors.common.clock import DAY, HOUR, MINUTE
+from rmactors.server.actors.rules.actor import Timing
+from rmactors.server.messages.requests import Change, HostGone, HostReturned, Resolve, Tick
+from rmactors.server.messages.writes import Committed, SaveSchedule
 from tests.actors.works import Works, open_works
 from tests.store.ledger import NOON, audit, end
 

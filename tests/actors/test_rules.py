@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import clock, ids, zones
-from rmactors.actors import zone_watch
-from rmactors.actors.rules import Timing
-from rmactors.clock import DAY, HOUR, MINUTE
-from rmactors.mailbox import Mailbox
-from rmactors.messages.reports import LostJob
-from rmactors.messages.requests import (
+from rmactors.common import clock, ids, zones
+from rmactors.common.clock import DAY, HOUR, MINUTE
+from rmactors.server.actors import zone_watch
+from rmactors.server.actors.rules.actor import Timing
+from rmactors.server.messages.reports import LostJob
+from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
     HostGone,
@@ -26,7 +25,7 @@ from rmactors.messages.requests import (
     Tick,
     ZonesChanged,
 )
-from rmactors.messages.writes import (
+from rmactors.server.messages.writes import (
     Answer,
     Committed,
     CreateSilence,
@@ -38,6 +37,7 @@ from rmactors.messages.writes import (
     Refused,
     SaveSchedule,
 )
+from rmactors.server.runtime.mailbox import Mailbox
 from tests.actors.works import Works, open_works, until
 from tests.store.ledger import NOON, audit, end, start
 from tests.zone_folders import folder

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import clock
-from rmactors.actors import store
-from rmactors.mailbox import Mailbox, ask
-from rmactors.messages.writes import Answer, Commit, Committed, Failed, Pulse
-from rmactors.store.migrations import migrate
-from rmactors.store.transaction import Wakeups
-from rmactors.store.writer import Writer, connect
+from rmactors.common import clock
+from rmactors.server.actors.store import actor as store
+from rmactors.server.messages.writes import Answer, Commit, Committed, Failed, Pulse
+from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.transaction import Wakeups
+from rmactors.server.store.writer import Writer, connect
 
 Trouble = Callable[[Path, sqlite3.Connection], AbstractContextManager[None]]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 import trio
 
-from rmactors.actors.delivery import WINDOW
+from rmactors.server.actors.delivery.actor import WINDOW
 from tests.actors.office import FINE, Gate, Office, arrived, bodies
 from tests.actors.works import until
 from tests.channels.receivers import Receiver, Request, Stream

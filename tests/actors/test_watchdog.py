@@ -7,12 +7,12 @@ from pathlib import Path
 
 import trio
 
-from rmactors import clock, ids
-from rmactors.actors import watchdog
-from rmactors.messages.notices import Attempt
-from rmactors.settings import Settings
-from rmactors.store.offline import prepare
-from rmactors.store.reader import Reader
+from rmactors.common import clock, ids
+from rmactors.server.actors import watchdog
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.reader import Reader
 
 
 class Monitor:

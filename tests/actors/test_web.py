@@ -13,14 +13,13 @@ import trio.testing
 from quart import request
 from quart_trio import QuartTrio
 
-from rmactors import strangers
-from rmactors.actors import web
-from rmactors.actors.listening import Port
-from rmactors.addresses import parse_networks
-from rmactors.first_bytes import Headers
+from harness.certificates import make_authority
+from harness.hostile import read_all
+from rmactors.server.edges import http, preauth_limits
+from rmactors.server.edges.addresses import parse_networks
+from rmactors.server.edges.first_bytes import Headers
+from rmactors.server.edges.listener import Port
 from tests.actors.works import until
-from tests.channels.certificates import make_authority
-from tests.e2e.hostile import read_all
 
 STRANGER, OTHER = "203.0.113.5", "198.51.100.7"
 FEW = 10
@@ -82,7 +81,7 @@ class Site:
 
 @asynccontextmanager
 async def site(monkeypatch: pytest.MonkeyPatch, ssl_context: ssl.SSLContext | None = None) -> AsyncIterator[Site]:
-    monkeypatch.setattr(strangers, "PER_ADDRESS", FEW)
+    monkeypatch.setattr(preauth_limits, "PER_ADDRESS", FEW)
     port = Port("127.0.0.1:0", 256)
     listeners = await port.take()
     port._opened = listeners
@@ -90,7 +89,7 @@ async def site(monkeypatch: pytest.MonkeyPatch, ssl_context: ssl.SSLContext | No
     async with AsyncExitStack() as streams, trio.open_nursery() as nursery:
         here = Site(listeners[0].socket.getsockname()[1], streams)
 
-        class Protocol(web._Http1):
+        class Protocol(http._Http1):
             def __init__(self, *arguments: object) -> None:
                 super().__init__(*arguments)  # type: ignore[arg-type]
                 here.made += 1
@@ -105,11 +104,11 @@ async def site(monkeypatch: pytest.MonkeyPatch, ssl_context: ssl.SSLContext | No
         async def whose() -> str:
             return f"whose: {request.remote_addr}"
 
-        monkeypatch.setattr(web, "_Http1", Protocol)
-        settings = web.WebSettings(
+        monkeypatch.setattr(http, "_Http1", Protocol)
+        settings = http.WebSettings(
             port, ssl_context, {"x-ours": "1"}, here.knows, parse_networks("127.0.0.1, 192.0.2.200")
         )
-        nursery.start_soon(web.run, settings, app, trio.Event(), lambda: None, lambda: None)
+        nursery.start_soon(http.run, settings, app, trio.Event(), lambda: None, lambda: None)
         yield here
         nursery.cancel_scope.cancel()
 

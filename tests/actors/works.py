@@ -14,18 +14,23 @@ from typing import Any
 
 import trio
 
-from rmactors import clock, wire
-from rmactors.actors import fleet, gateway, host, post, rules, store
-from rmactors.host_inbox import HostInbox
-from rmactors.mailbox import Mailbox, ask
-from rmactors.messages.links import Heard, HeardUnreadable, Link, LinkClosed
-from rmactors.messages.reports import EndReport, StartReport
-from rmactors.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
-from rmactors.messages.writes import Answer, Commit, Committed, Reply, SaveStart
-from rmactors.store.reader import Reader
-from rmactors.store.transaction import Wakeups
-from rmactors.store.writer import Writer, connect
-from rmactors.supervision import Budget, Standing, supervise
+from rmactors.common import clock, wire
+from rmactors.server.actors.delivery import supervisor as post
+from rmactors.server.actors.host import actor as host
+from rmactors.server.actors.host import supervisor as fleet
+from rmactors.server.actors.host.inbox import HostInbox
+from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.store import actor as store
+from rmactors.server.edges import gateway
+from rmactors.server.messages.links import Heard, HeardUnreadable, Link, LinkClosed
+from rmactors.server.messages.reports import EndReport, StartReport
+from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
+from rmactors.server.messages.writes import Answer, Commit, Committed, Reply, SaveStart
+from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.runtime.supervision import Budget, Standing, supervise
+from rmactors.server.store.reader import Reader
+from rmactors.server.store.transaction import Wakeups
+from rmactors.server.store.writer import Writer, connect
 from tests.store.ledger import Ledger, audit, save_start, start
 
 BUSY_SECONDS = 0.05

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness.cheap_key import make_cheap
 from rmactors.agent.connection import Timings
 from rmactors.agent.state import Credential, StateDir
-from tests.cheap_key import make_cheap
 
 from .repositories import ResticRepository
 from .server_double import ServerDouble, serving

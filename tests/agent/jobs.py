@@ -5,7 +5,6 @@ from typing import Any
 
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent import this_host
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.locks import Leftovers
@@ -16,7 +15,8 @@ from rmactors.agent.restic_job import ResticJob
 from rmactors.agent.restic_steps import Outcome
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import StateDir
-from rmactors.vocabulary import JobKind
+from rmactors.common import ids, wire
+from rmactors.common.vocabulary import JobKind
 
 
 class Jobs:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import trio
 from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest, serve_websocket
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
 
 T = TypeVar("T")
 MARK = (wire.MARK.encode(), wire.MARK_OF_AGENTS.encode())

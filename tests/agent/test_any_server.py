@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent.state import Credential, StateDir
+from rmactors.common import ids, wire
 
 from .repositories import ResticRepository
 from .server_double import ServerDouble, Session, eventually, serving

@@ -12,13 +12,13 @@ import pytest
 import trio
 from trio_websocket import serve_websocket
 
+from harness.certificates import Authority, make_authority
 from rmactors.agent.client_certificate import ASKS_FOR_ONE, ClientCertificate, not_after
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.enrolment import enroll
 from rmactors.agent.settings import AgentFile, AgentFileError, parse
 from rmactors.agent.state import Credential, StateDir
-from tests.channels.certificates import Authority, make_authority
 
 from .client_authority import ClientAuthority, make_client_authority
 from .conftest import FAST

@@ -9,7 +9,6 @@ import msgspec
 import pytest
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent import spool as spools
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.inheritance import Inheritance
@@ -17,6 +16,7 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool, SpoolError
 from rmactors.agent.started_by import systemd
 from rmactors.agent.state import Credential, StateDir
+from rmactors.common import ids, wire
 from tests.restics import version_of
 
 from .conftest import FAST

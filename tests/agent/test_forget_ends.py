@@ -13,7 +13,7 @@ from rmactors.agent.restic_output import OutputParser
 from rmactors.agent.restic_steps import Run
 from rmactors.agent.settings import AgentFile, Keep, Plan, Repository
 from rmactors.agent.verdict import Digest, judge
-from rmactors.vocabulary import JobKind
+from rmactors.common.vocabulary import JobKind
 
 FILE = AgentFile(
     allow=["forget", "prune"],

@@ -20,9 +20,9 @@ import trio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rmactors import ids
 from rmactors.agent.requests import work_for
 from rmactors.agent.settings import AgentFile, Keep, Plan, Repository
+from rmactors.common import ids
 from tests.restics import restics
 
 from .jobs import Jobs

@@ -16,13 +16,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent import disk_trouble
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
+from rmactors.common import ids, wire
 
 from .server_double import ServerDouble, eventually, schedule, serving
 from .small_disk import SmallDisk, small_disk

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 import trio
 
-from rmactors import wire
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.state import StateDir
+from rmactors.common import wire
 from tests.restics import version_of
 
 from .conftest import FAST

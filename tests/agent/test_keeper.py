@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import ids, wire
 from rmactors.agent import disk_trouble
 from rmactors.agent.keeper import Keeper
 from rmactors.agent.spool import Mark, Spool, SpoolError
 from rmactors.agent.state import StateDir
 from rmactors.agent.unwritten import Announced
+from rmactors.common import ids, wire
 
 from .test_spool import finished, started
 

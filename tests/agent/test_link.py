@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import ids, wire, zones
 from rmactors.agent import daemon
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import AlreadyRunning, Credential, NotEnrolled, StateDir
+from rmactors.common import ids, wire, zones
 from tests.zone_folders import folder
 
 from .conftest import FAST

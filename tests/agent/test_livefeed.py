@@ -1,8 +1,8 @@
 """Progress and log lines: coalesced, bounded, in order, and nothing kept while nobody is connected."""
 
-from rmactors import ids, wire
 from rmactors.agent.livefeed import LINES_HELD, LiveFeed
 from rmactors.agent.loglines import LINES_A_FRAME, LONGEST_LINE
+from rmactors.common import ids, wire
 
 JOB = ids.new()
 

@@ -4,7 +4,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rmactors import wire
 from rmactors.agent.loglines import (
     HEAD_BYTES,
     HEAD_LINES,
@@ -16,7 +15,8 @@ from rmactors.agent.loglines import (
     said,
 )
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Progress, Summary, Text
-from rmactors.under_way import LINES_HELD
+from rmactors.common import wire
+from rmactors.server.actors.host.reports_in_flight import LINES_HELD
 
 JOB = "J" * 26
 

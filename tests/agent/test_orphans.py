@@ -7,13 +7,13 @@ from pathlib import Path
 
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent import this_host
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.outbox import open_outbox
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
+from rmactors.common import ids, wire
 
 from .conftest import FAST
 from .server_double import ServerDouble, eventually, serving

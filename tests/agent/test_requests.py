@@ -6,7 +6,7 @@ import pytest
 
 from rmactors.agent.requests import Refused, Work, work_for
 from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
-from rmactors.vocabulary import JOB_KINDS, JobKind
+from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 FILE = AgentFile(
     allow=list(JOB_KINDS),

@@ -8,7 +8,7 @@ import pytest
 from rmactors.agent.restic_steps import Outcome
 from rmactors.agent.restoring import look, make_folder
 from rmactors.agent.settings import AgentFile, Keep
-from rmactors.vocabulary import JobKind
+from rmactors.common.vocabulary import JobKind
 
 from .jobs import Jobs
 from .repositories import ResticRepository

@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rmactors import clock
 from rmactors.agent.schedules import definition, due, interval, jitter, reconcile
 from rmactors.agent.spool import Mark
+from rmactors.common import clock
 
 from .server_double import schedule
 

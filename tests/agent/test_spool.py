@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import ids, wire
 from rmactors.agent import spool as module
 from rmactors.agent.spool import Mark, Spool, SpoolError
 from rmactors.agent.state import StateDir
+from rmactors.common import ids, wire
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -126,7 +126,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
 
 def test_several_processes_write_at_once(state: StateDir) -> None:
     script = (
-        "import sys; from pathlib import Path; from rmactors import ids, wire\n"
+        "import sys; from pathlib import Path; from rmactors.common import ids, wire\n"
         "from rmactors.agent.spool import Spool\n"
         "spool = Spool(Path(sys.argv[1]))\n"
         "for _ in range(25): spool.add(wire.JobStarted(0, ids.new(), 'backup', wire.utc_now()))\n"

@@ -12,8 +12,8 @@ from rmactors.agent.restic_job import STOPPED
 from rmactors.agent.restic_steps import Run
 from rmactors.agent.restoring import Restored, judge_restore
 from rmactors.agent.verdict import Verdict, judge
-from rmactors.rules.outcomes import Outcome, verdict_of
-from rmactors.vocabulary import FAILURE_ALERT, JobKind
+from rmactors.common.vocabulary import FAILURE_ALERT, JobKind
+from rmactors.server.actors.rules.outcomes import Outcome, verdict_of
 
 from .test_verdict import (
     AGAIN,

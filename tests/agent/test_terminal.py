@@ -9,11 +9,11 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from rmactors import wire
 from rmactors.agent.state import Credential, StateDir
 from rmactors.cli.main import main
 from rmactors.client import tables
-from rmactors.findings import Finding
+from rmactors.common import wire
+from rmactors.common.findings import Finding
 
 from .server_double import ServerDouble, Session, serving
 

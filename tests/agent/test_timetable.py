@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import clock, wire, zones
 from rmactors.agent.daemon import run_agent, watch_zones
 from rmactors.agent.keeper import Keeper
 from rmactors.agent.outbox import Outbox
@@ -14,6 +13,7 @@ from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import Credential, KeptSchedules, StateDir
 from rmactors.agent.timetable import Timetable
+from rmactors.common import clock, wire, zones
 from tests.zone_folders import folder
 
 from .conftest import FAST

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import wire
 from rmactors.agent.state import StateDir
+from rmactors.common import wire
 
 from .repositories import ResticRepository
 from .server_double import eventually

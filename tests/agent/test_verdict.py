@@ -6,7 +6,7 @@ import pytest
 
 from rmactors.agent.restic_output import OutputParser
 from rmactors.agent.verdict import Digest, judge, judge_any
-from rmactors.vocabulary import JobKind
+from rmactors.common.vocabulary import JobKind
 
 LOCKED = (
     "unable to create lock in backend: repository is already locked exclusively by PID 12 on nas"

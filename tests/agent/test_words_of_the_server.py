@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmactors import wire
 from rmactors.agent.requests import Refused, Work, work_for
 from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
-from rmactors.plain_text import one_line
-from rmactors.vocabulary import JOB_KINDS, JobKind
+from rmactors.common import wire
+from rmactors.common.text import one_line
+from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 from .jobs import Jobs
 

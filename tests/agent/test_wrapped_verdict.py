@@ -10,7 +10,7 @@ from rmactors.agent.command_line import program_of
 from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.verdict import Verdict
 from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
-from rmactors.vocabulary import JobKind
+from rmactors.common.vocabulary import JobKind
 
 CTRL_C = Sent(signal.SIGINT, at_terminal=True)
 CTRL_BACKSLASH = Sent(signal.SIGQUIT, at_terminal=True)

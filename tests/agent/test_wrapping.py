@@ -13,11 +13,11 @@ import msgspec
 import pytest
 import trio
 
-from rmactors import wire
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import StateDir
+from rmactors.common import wire
 
 from .conftest import FAST
 from .repositories import ResticRepository

@@ -10,13 +10,14 @@ import pytest
 from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-from rmactors.vocabulary import ROLES
-from tests.browser import fleet, server
-from tests.browser.fleet import Past
-from tests.browser.server import PASSWORD, RunningServer
+from harness import past_fleet, running_server
+from harness.past_fleet import Past
+from harness.running_server import PASSWORD, RunningServer
+from rmactors.common.vocabulary import ROLES
 from tests.conftest import PATIENCE_MS
 
-DESKTOP, PHONE = 1280, 390
+DESKTOP = 1280
+PHONE = 390
 SCRIPT = pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 """For what has to work in a browser without JavaScript, too."""
 
@@ -39,11 +40,11 @@ def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureReques
 
     A module that uses alerts up says how many it needs: `SPARE_ALERTS = 8`.
     """
-    settings = server.settings_for(tmp_path_factory.mktemp("site") / "data")
-    past = fleet.write(settings, getattr(request.module, "SPARE_ALERTS", 0))
+    settings = running_server.settings_for(tmp_path_factory.mktemp("site") / "data")
+    past = past_fleet.write(settings, getattr(request.module, "SPARE_ALERTS", 0))
     for role in ROLES:
-        server.make_user(settings, role, role)
-    running = server.run(settings)
+        running_server.make_user(settings, role, role)
+    running = running_server.run(settings)
     yield Site(running, past)
     running.stop()
 
@@ -105,5 +106,5 @@ def _cookie(site: Site, role: str) -> SetCookieParam:
     """Signs in once for each role and server: sign-ins are throttled, as they should be."""
     key = (site.url, role)
     if key not in _COOKIES:
-        _COOKIES[key] = server.sign_in(site.url, role, PASSWORD)
+        _COOKIES[key] = running_server.sign_in(site.url, role, PASSWORD)
     return {"name": "rm", "value": _COOKIES[key], "url": site.url}

@@ -11,10 +11,10 @@ from email.message import Message
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from rmactors import ids
-from tests.browser import server
+from harness import running_server
+from harness.running_server import PASSWORD
+from rmactors.common import ids
 from tests.browser.conftest import SCRIPT, Site, Visit
-from tests.browser.server import PASSWORD
 
 SPARE_ALERTS = 12
 
@@ -143,7 +143,7 @@ def test_the_banner_leads_to_the_critical_ones(site: Site, visit: Visit) -> None
 
 
 def test_programs_get_303_back_to_the_list_and_htmx_204_with_its_redirect(site: Site, alert: str) -> None:
-    cookie = server.sign_in(site.url, "operator", PASSWORD)
+    cookie = running_server.sign_in(site.url, "operator", PASSWORD)
 
     def post(path: str, headers: dict[str, str]) -> tuple[int, Message]:
         class Stay(urllib.request.HTTPRedirectHandler):

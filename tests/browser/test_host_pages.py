@@ -11,9 +11,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from tests.browser import server
+from harness import running_server
+from harness.running_server import PASSWORD, RunningServer
 from tests.browser.conftest import SCRIPT, Site, Visit
-from tests.browser.server import PASSWORD, RunningServer
 
 
 @SCRIPT
@@ -135,8 +135,8 @@ def test_a_job_shows_its_log_and_reason(site: Site, visit: Visit) -> None:
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[RunningServer]:
     """A server that nobody has ever signed in to."""
-    settings = server.settings_for(tmp_path / "data")
-    running = server.run(settings)
+    settings = running_server.settings_for(tmp_path / "data")
+    running = running_server.run(settings)
     yield running
     running.stop()
 
@@ -202,7 +202,7 @@ def enroll(server_: RunningServer, command: list[str], token: str, folder: Path)
     assert command[0] == "rmactors"
     done = subprocess.run(
         [sys.executable, "-m", *command, "--name", "nas1"], input=f"{token}\n".encode(),
-        env={**server.environment(server_.settings), "RM_AGENT_STATE_DIR": str(folder / "agent")},
+        env={**running_server.environment(server_.settings), "RM_AGENT_STATE_DIR": str(folder / "agent")},
         capture_output=True, timeout=30, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr.decode()

@@ -7,17 +7,17 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser import server
-from tests.browser.server import PASSWORD, RunningServer
+from harness import running_server
+from harness.running_server import PASSWORD, RunningServer
 from tests.conftest import LAN_NAME
 
 
 def running(folder: Path, *, secure: bool) -> Iterator[RunningServer]:
-    settings = server.settings_for(folder / "data")
+    settings = running_server.settings_for(folder / "data")
     port = settings.listen.rpartition(":")[2]
     settings = replace(settings, base_url=f"http://{LAN_NAME}:{port}", cookie_secure=secure)
-    server.make_user(settings, "anna", "admin")
-    started = server.run(settings)
+    running_server.make_user(settings, "anna", "admin")
+    started = running_server.run(settings)
     yield started
     started.stop()
 

@@ -8,10 +8,10 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from rmactors import clock, ids
-from tests.browser.agent import LiveAgent
+from harness.live_agent import LiveAgent
+from harness.webhook_sink import webhook_sink
+from rmactors.common import clock, ids
 from tests.browser.conftest import SCRIPT, Site, Visit
-from tests.browser.sink import webhook_sink
 
 SOON = 10_000
 """A second from the commit, and room for a slow machine to paint."""

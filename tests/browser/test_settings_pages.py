@@ -10,12 +10,12 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, expect
 
-from rmactors import clock
-from rmactors.web.auth import totp
-from tests.browser import server
+from harness import running_server
+from harness.running_server import PASSWORD
+from harness.webhook_sink import webhook_sink
+from rmactors.common import clock
+from rmactors.server.web.auth import totp
 from tests.browser.conftest import SCRIPT, Site, Visit
-from tests.browser.server import PASSWORD
-from tests.browser.sink import webhook_sink
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_a_second_factor_is_set_up_asked_for_and_turned_off(
 ) -> None:
     """Each by a user of its own: a code counts once, and other sessions of who turns it on end."""
     who = "two-factors" if script else "two-factors-without-script"
-    server.make_user(site.server.settings, who, "operator")
+    running_server.make_user(site.server.settings, who, "operator")
     visitor = visit(who, script=script)
     page = visitor.open("/settings/authentication")
     page.get_by_role("button", name="Set it up").click()
@@ -224,7 +224,7 @@ def test_a_password_is_changed_and_a_wrong_present_one_said_beside_its_field(
     site: Site, visit: Visit, script: bool
 ) -> None:
     who = "with-script" if script else "without-script"
-    server.make_user(site.server.settings, who, "viewer")
+    running_server.make_user(site.server.settings, who, "viewer")
     visitor = visit(who, script=script)
     page = visitor.open("/settings/authentication")
     page.get_by_label("Current password").fill("not this one, surely")
@@ -241,7 +241,7 @@ def test_a_password_is_changed_and_a_wrong_present_one_said_beside_its_field(
 @SCRIPT
 def test_a_session_that_showed_its_password_long_ago_shows_it_again(site: Site, visit: Visit, script: bool) -> None:
     who = "long-ago" if script else "longer-ago"
-    server.make_user(site.server.settings, who, "admin")
+    running_server.make_user(site.server.settings, who, "admin")
     visitor = visit(who, script=script)
     with closing(sqlite3.connect(site.server.settings.database)) as database, database:
         theirs = "user_id = (SELECT id FROM users WHERE username = ?)"

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.tls import shared_ssl_context
-from tests.channels.certificates import Authority, make_authority
+from harness.certificates import Authority, make_authority
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.tls import shared_ssl_context
 
 
 @pytest.fixture(scope="session")

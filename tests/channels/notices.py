@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from rmactors import clock
-from rmactors.channels.base import ChannelSpec
-from rmactors.messages.notices import GroupMember, Notice
-from rmactors.vocabulary import ChannelKind, Priority
+from rmactors.common import clock
+from rmactors.common.vocabulary import ChannelKind, Priority
+from rmactors.server.channels.base import ChannelSpec
+from rmactors.server.messages.notices import GroupMember, Notice
 
 ALERT = "01K9XZ3V8T5WQ1R7M2N4P6S8AA"
 DELIVERY = "01K9XZ3V8T5WQ1R7M2N4P6S8DD"

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from rmactors import clock
-from rmactors.channels.answers import HttpAnswer, judge_http, judge_ntfy, judge_smtp, words
+from rmactors.common import clock
+from rmactors.server.channels.answers import HttpAnswer, judge_http, judge_ntfy, judge_smtp, words
 
 NOW = clock.from_rfc3339("2026-11-23T21:30:00Z")
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from rmactors.channels.base import ChannelSpec
-from rmactors.channels.config import masked, merge_secrets, normalized
-from rmactors.channels.registry import preview
+from rmactors.server.channels.base import ChannelSpec
+from rmactors.server.channels.config import masked, merge_secrets, normalized
+from rmactors.server.channels.registry import preview
 from tests.channels.notices import ALERT, DELIVERY, RAISE, RESOLUTION, spec
 
 STORED = {"url": "https://x.example", "bearer_token": "s3cret", "header_name": "X-Key", "header_value": "hunter2"}

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 import pytest
 import trio
 
-from rmactors.channels.answers import judge_http
-from rmactors.channels.dialing import ConnectFailed, Dialer
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy
-from rmactors.channels.endpoint import Endpoint
-from rmactors.channels.http_client import HttpEndpoint
-from rmactors.channels.mail_format import Mail
-from rmactors.channels.mail_session import MailOutcome, MailServer, MailSession
-from rmactors.channels.request import HttpRequest
+from rmactors.server.channels.answers import judge_http
+from rmactors.server.channels.mail_format import Mail
+from rmactors.server.channels.mail_session import MailOutcome, MailServer, MailSession
+from rmactors.server.channels.net.dialing import ConnectFailed, Dialer
+from rmactors.server.channels.net.egress import ForbiddenAddress, OutboundPolicy
+from rmactors.server.channels.net.endpoint import Endpoint
+from rmactors.server.channels.net.http_client import HttpEndpoint
+from rmactors.server.channels.request import HttpRequest
 
 POLICY = OutboundPolicy.parse("127.0.0.2")
 

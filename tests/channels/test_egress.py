@@ -4,7 +4,13 @@ from ipaddress import ip_address
 
 import pytest
 
-from rmactors.channels.egress import ForbiddenAddress, OutboundPolicy, PolicyError, is_unspecified, literal_address
+from rmactors.server.channels.net.egress import (
+    ForbiddenAddress,
+    OutboundPolicy,
+    PolicyError,
+    is_unspecified,
+    literal_address,
+)
 
 NEVER = [
     "0.0.0.0", "0.1.2.3", "::",  # unspecified

@@ -6,8 +6,8 @@ from email.header import decode_header, make_header
 import pytest
 
 from rmactors import __version__
-from rmactors.channels import ntfy_format
-from rmactors.vocabulary import Event, Priority, Severity
+from rmactors.common.vocabulary import Event, Priority, Severity
+from rmactors.server.channels import ntfy_format
 from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}

@@ -11,11 +11,11 @@ import pytest
 import trio
 import trio.testing
 
-from rmactors import clock
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.registry import make_channel
-from rmactors.messages.notices import Attempt, Notice
-from rmactors.vocabulary import Priority
+from rmactors.common import clock
+from rmactors.common.vocabulary import Priority
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.registry import make_channel
+from rmactors.server.messages.notices import Attempt, Notice
 from tests.channels.notices import ACKNOWLEDGEMENT, LATER, RAISE, RESOLUTION, spec
 from tests.channels.receivers import Request, Stream, receiving, replies
 

@@ -14,12 +14,12 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.registry import make_channel
-from rmactors.channels.smtp import DEADLINE_SECONDS, SmtpChannel
-from rmactors.messages.notices import Attempt
+from harness.certificates import Authority
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.registry import make_channel
+from rmactors.server.channels.smtp import DEADLINE_SECONDS, SmtpChannel
+from rmactors.server.messages.notices import Attempt
 from tests.actors.works import until
-from tests.channels.certificates import Authority
 from tests.channels.mailservers import Post, dialogue, mail_server, scripted_server
 from tests.channels.notices import ALERT, RAISE, RESOLUTION, spec
 from tests.channels.receivers import receiving

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.registry import make_channel
-from rmactors.channels.tls import TrustError, shared_ssl_context
-from tests.channels.certificates import Authority
+from harness.certificates import Authority
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.tls import TrustError, shared_ssl_context
+from rmactors.server.channels.registry import make_channel
 from tests.channels.notices import RAISE, spec
 from tests.channels.receivers import receiving
 

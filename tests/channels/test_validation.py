@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.validation import validate
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.validation import validate
 
 POLICY = OutboundPolicy.parse("external,private")
 WEBHOOK: dict[str, Any] = {"url": "https://hooks.example/ops"}

@@ -6,8 +6,9 @@ import hmac
 import json
 from dataclasses import replace
 
-from rmactors import __version__, clock
-from rmactors.channels import webhook_format
+from rmactors import __version__
+from rmactors.common import clock
+from rmactors.server.channels import webhook_format
 from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
 
 CONFIG = {"url": "https://hooks.example/ops"}

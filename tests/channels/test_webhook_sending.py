@@ -16,13 +16,14 @@ import pytest
 import trio
 import trio.testing
 
-from rmactors import __version__, clock
-from rmactors.channels.base import Channel
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.registry import make_channel
-from rmactors.channels.webhook import WebhookChannel
-from rmactors.messages.notices import Attempt, Notice
-from tests.channels.certificates import Authority
+from harness.certificates import Authority
+from rmactors import __version__
+from rmactors.common import clock
+from rmactors.server.channels.base import Channel
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.registry import make_channel
+from rmactors.server.channels.webhook import WebhookChannel
+from rmactors.server.messages.notices import Attempt, Notice
 from tests.channels.notices import DELIVERY, LATER, RAISE, spec
 from tests.channels.receivers import Script, cuts, hangs, receiving, replies, sends
 

@@ -8,14 +8,14 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmactors.channels import mail_format
-from rmactors.channels.config import FIELDS, normalized
-from rmactors.channels.egress import OutboundPolicy
-from rmactors.channels.registry import make_channel, preview
-from rmactors.channels.tls import shared_ssl_context
-from rmactors.channels.validation import validate
-from rmactors.messages.notices import Attempt, Notice
-from rmactors.vocabulary import ChannelKind
+from rmactors.common.vocabulary import ChannelKind
+from rmactors.server.channels import mail_format
+from rmactors.server.channels.config import FIELDS, normalized
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.tls import shared_ssl_context
+from rmactors.server.channels.registry import make_channel, preview
+from rmactors.server.channels.validation import validate
+from rmactors.server.messages.notices import Attempt, Notice
 from tests.channels.notices import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION, spec
 from tests.channels.receivers import receiving
 

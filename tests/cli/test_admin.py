@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rmactors import tokens
 from rmactors.cli.admin import admin
-from rmactors.settings import Settings
-from rmactors.store.offline import prepare
-from rmactors.store.writer import connect
-from rmactors.web.auth.setup import make_setup_token, token_file
+from rmactors.server.config import tokens
+from rmactors.server.config.settings import Settings
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.writer import connect
+from rmactors.server.web.auth.setup import make_setup_token, token_file
 
 PHRASE = "a long enough phrase"
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from rmactors import clock, data_dir, zones
+from harness.processes import Server, environment, free_port, running_server
 from rmactors.cli.main import main
-from rmactors.clock import MINUTE
-from rmactors.messages.writes import Pulse
-from rmactors.secrets import SecretBox
-from tests.e2e.harness import Server, environment, free_port, running_server
+from rmactors.common import clock, zones
+from rmactors.common.clock import MINUTE
+from rmactors.server.config import data_dir
+from rmactors.server.config.secrets import SecretBox
+from rmactors.server.messages.writes import Pulse
 from tests.store.ledger import Ledger
 
 

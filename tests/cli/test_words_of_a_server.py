@@ -8,8 +8,8 @@ from threading import Thread
 import pytest
 from click.testing import CliRunner
 
-from rmactors import ids
 from rmactors.cli.main import main
+from rmactors.common import ids
 
 # No CSI sequences: click takes those out by itself where it does not write to a terminal.
 EVIL = "\x1bc\x07\x9b31m\u202e\u2066\u200b\x7f\x00\nforged"

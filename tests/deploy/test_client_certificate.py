@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from harness.processes import COMMAND, ROOT, Server, away, environment, eventually
+from harness.proxies import Site, nginx, replaced, running_site
+from harness.tools import running
 from tests.agent.client_authority import ClientAuthority, make_client_authority
-from tests.deploy.proxies import Site, nginx, replaced, running_site
-from tests.deploy.tools import running
-from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually
 
 Agent = Callable[..., "subprocess.CompletedProcess[str]"]
 

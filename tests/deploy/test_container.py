@@ -9,9 +9,9 @@ from threading import Thread
 
 import pytest
 
-from tests.channels.certificates import make_authority
-from tests.deploy.tools import DEPLOY
-from tests.e2e.harness import ROOT, Server
+from harness.certificates import make_authority
+from harness.processes import ROOT, Server
+from harness.tools import DEPLOY
 
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text()
 

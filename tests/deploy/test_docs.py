@@ -11,9 +11,9 @@ from pathlib import Path
 import click
 import pytest
 
-from bench.install_guide import AGENTS, GUIDE, NTFY, PAGES, script, steps
+from harness.install_guide import AGENTS, GUIDE, NTFY, PAGES, script, steps
+from harness.processes import ROOT
 from rmactors.cli.main import main
-from tests.e2e.harness import ROOT
 
 PAGES_WITH_COMMANDS = sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
 

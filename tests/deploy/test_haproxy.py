@@ -9,10 +9,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.channels.certificates import make_authority
-from tests.deploy.proxies import CLIENT, PASSWORD, STRANGER, UPGRADE, replaced
-from tests.deploy.tools import DEPLOY, libraries, program, running
-from tests.e2e.harness import Server, away, eventually, free_port, running_server
+from harness.certificates import make_authority
+from harness.processes import Server, away, eventually, free_port, running_server
+from harness.proxies import CLIENT, PASSWORD, STRANGER, UPGRADE, replaced
+from harness.tools import DEPLOY, libraries, program, running
 
 
 @dataclass(frozen=True)

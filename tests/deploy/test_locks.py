@@ -11,8 +11,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from tests.deploy.tools import DEPLOY
-from tests.e2e.harness import ROOT
+from harness.processes import ROOT
+from harness.tools import DEPLOY
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 AGENT: list[str] = PROJECT["project"]["dependencies"]

@@ -11,13 +11,13 @@ import httpx
 import pytest
 import trio
 
-from tests.deploy.tools import DEPLOY, program, running
-from tests.e2e.agents import ended, enroll_host, simulated
-from tests.e2e.harness import Server, away, eventually, free_port, running_server
-from tests.e2e.sink import open_sink
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import Server, away, eventually, free_port, running_server
+from harness.sink import open_sink
+from harness.tools import DEPLOY, program, running
 
 PROMETHEUS = DEPLOY / "prometheus"
-RULES = PROMETHEUS / "rmactors.rules.yml"
+RULES = PROMETHEUS / "rmactors.server.actors.rules.yml"
 DASHBOARD = DEPLOY / "grafana" / "rmactors.json"
 OURS = re.compile(r"\b(?:rmactors|process|python)_[a-z_]+")
 
@@ -69,7 +69,7 @@ def test_promtool_accepts_configuration_and_rules_and_the_rules_pass_their_tests
     for words in (
         ["check", "rules", "--lint=all", "--lint-fatal", RULES.name],
         ["check", "config", "prometheus.yml"],
-        ["test", "rules", "rmactors.rules.test.yml"],
+        ["test", "rules", "rmactors.server.actors.rules.test.yml"],
     ):
         done = subprocess.run([promtool, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr

@@ -13,10 +13,10 @@ import pytest
 import trio
 from playwright.sync_api import Browser, expect
 
-from tests.deploy.proxies import CLIENT, PASSWORD, STRANGER, Site, caddy, nginx, running_site
-from tests.deploy.tools import running
-from tests.e2e.agents import ended, enroll_host, raw_link, simulated
-from tests.e2e.harness import COMMAND, ROOT, Server, away, environment, eventually
+from harness.agents import ended, enroll_host, raw_link, simulated
+from harness.processes import COMMAND, ROOT, Server, away, environment, eventually
+from harness.proxies import CLIENT, PASSWORD, STRANGER, Site, caddy, nginx, running_site
+from harness.tools import running
 
 LIMIT = 30
 """Requests at once from one address that nginx lets through here: fewer than `deploy/` has."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import ids
+from rmactors.common import ids
 from rmactors.simulate.agent import Credential
 
 from .agents import enroll_host

@@ -1,4 +1,4 @@
-"""What an agent may send, and what it may not, made from the types in `rmactors.wire`: a field that is new is in it.
+"""What an agent may send, and what it may not, made from the types in `wire`: a field that is new is in it.
 
 Values are pieces of JSON text, not Python's: some of them no serializer would write.
 """
@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
 
 JOBS: Final = tuple(ids.new() for _ in range(12))
 """Jobs that run, of which progress and lines of logs tell. Each report is of a job of its own: one ends only once."""

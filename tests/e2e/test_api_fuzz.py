@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import trio
 
-from rmactors import ids
+from rmactors.common import ids
 
 from .agents import ended, enroll_host, simulated
 from .harness import Server, away, environment

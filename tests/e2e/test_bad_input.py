@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio_websocket
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
 from rmactors.simulate.agent import Credential
 
 from .agents import RawLink, ended, enroll_host, hello, raw_link, simulated

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import trio
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
 
 from .agents import raw_link
 from .harness import Server, away, running_server

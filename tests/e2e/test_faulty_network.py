@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 import trio
 
-from bench.reckoning import Episode, episodes_of
-from rmactors import ids, wire
+from harness.reckoning import Episode, episodes_of
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
+from rmactors.common import ids, wire
 from tests.agent.faulty_wire import FaultyWire, between
 
 from .agents import enroll_host

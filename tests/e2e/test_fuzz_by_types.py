@@ -19,10 +19,10 @@ import trio
 import trio_websocket
 from hypothesis import HealthCheck, Phase, given, settings
 
-import rmactors.web.app  # noqa: F401 - it fills the table of routes
-from rmactors import ids, wire
+import rmactors.server.web.app  # noqa: F401 - it fills the table of routes
+from rmactors.common import ids, wire
+from rmactors.server.web.access import ROUTES
 from rmactors.simulate.agent import Credential
-from rmactors.web.access import ROUTES
 
 from .agents import RawLink, ended, enroll_host, raw_link, simulated
 from .frames_by_type import JOBS, any_frame, one_odd_field

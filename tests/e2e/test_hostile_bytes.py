@@ -14,8 +14,8 @@ from functools import partial
 import pytest
 import trio
 
+from rmactors.server.edges.preauth_limits import PER_ADDRESS
 from rmactors.simulate.agent import Credential
-from rmactors.strangers import PER_ADDRESS
 
 from .agents import enroll_host, hello, raw_link
 from .harness import STOP_SECONDS, Server, away

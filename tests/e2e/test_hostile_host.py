@@ -9,10 +9,10 @@ from typing import Any
 
 import trio
 
-from bench.hostile_host import LARGE, HostileHost
-from rmactors import ids
-from rmactors.budgets import NOTES
-from rmactors.places import GREETED, SILENT
+from harness.hostile_host import LARGE, HostileHost
+from rmactors.common import ids
+from rmactors.server.edges.places import GREETED, SILENT
+from rmactors.server.runtime.rate_limits import NOTES
 from rmactors.simulate.agent import Credential, SimulatedAgent
 
 from .agents import ended, enroll_host, raw_link, simulated

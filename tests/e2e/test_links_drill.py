@@ -5,7 +5,7 @@ Ten minutes of it, with faults of up to a minute, are `make drill ARGS=--links`.
 
 import re
 
-from bench.link_faults import FAULTS
+from harness.link_faults import FAULTS
 
 from .test_drill import run
 

@@ -17,12 +17,12 @@ from typing import Any
 import httpx
 import trio
 
-import rmactors.web.app  # noqa: F401 - fills the table of routes
-from rmactors import clock, ids
-from rmactors.channels.config import MASK
-from rmactors.tokens import SHOWN_PREFIX_LENGTH
-from rmactors.web.access import ROUTES
-from rmactors.web.auth import totp
+import rmactors.server.web.app  # noqa: F401 - fills the table of routes
+from rmactors.common import clock, ids
+from rmactors.server.channels.config import MASK
+from rmactors.server.config.tokens import SHOWN_PREFIX_LENGTH
+from rmactors.server.web.access import ROUTES
+from rmactors.server.web.auth import totp
 from tests.channels.mailservers import scripted_server
 from tests.channels.receivers import Request, Stream, receiving
 

@@ -16,9 +16,9 @@ from collections.abc import Sequence
 import pytest
 import trio
 
-from rmactors import ids, wire
+from rmactors.common import ids, wire
+from rmactors.server.edges.preauth_limits import PER_ADDRESS
 from rmactors.simulate.agent import Credential
-from rmactors.strangers import PER_ADDRESS
 
 from .agents import ended, hello
 from .harness import Server

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.reckoning import Account, Episode, episodes_of, look_after_kill, reckon
-from rmactors.store.migrations import migrate
-from rmactors.store.writer import connect
+from harness.reckoning import Account, Episode, episodes_of, look_after_kill, reckon
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.writer import connect
 
 from .sink import Request
 

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from rmactors import ids, wire
 from rmactors.cli.main import main
+from rmactors.common import ids, wire
 from rmactors.simulate.agent import SimulatedAgent
 
 from .agents import ended, enroll_host, simulated

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.cheap_key import new_repository
+from harness.cheap_key import new_repository
 
 from .agents import PASSWORD, AgentProcess
 from .harness import Server, eventually

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.cheap_key import make_cheap
+from harness.cheap_key import make_cheap
 from tests.restic_rest_server import Asked, RestServer, rest_server
 from tests.restics import number, restics
 

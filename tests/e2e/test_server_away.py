@@ -6,11 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.reckoning import Episode, episodes_of
-from rmactors import clock, wire
+from harness.reckoning import Episode, episodes_of
 from rmactors.agent.schedules import definition
 from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import StateDir
+from rmactors.common import clock, wire
 
 from .agents import AgentProcess
 from .harness import Server, away, eventually

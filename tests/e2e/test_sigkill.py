@@ -6,7 +6,7 @@ from functools import partial
 
 import trio
 
-from bench.reckoning import AfterKill, look_after_kill
+from harness.reckoning import AfterKill, look_after_kill
 
 from .agents import ended, enroll_host, simulated
 from .harness import Server, away

@@ -9,7 +9,7 @@ import pytest
 import trio
 from msgspec.structs import replace
 
-from rmactors import wire
+from rmactors.common import wire
 
 from .agents import ended, enroll_host, raw_link, simulated
 from .harness import Server, away, eventually, running_server

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import trio
 
-from rmactors.strangers import PER_ADDRESS
+from rmactors.server.edges.preauth_limits import PER_ADDRESS
 
 from .agents import enroll_host
 from .harness import Server, running_server

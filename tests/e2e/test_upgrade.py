@@ -17,11 +17,12 @@ from typing import Any
 import httpx
 import pytest
 
-from rmactors import clock, secrets
-from rmactors.files import folder
+from rmactors.common import clock
+from rmactors.server.config import secrets
+from rmactors.server.config.resources import folder
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.writer import connect
 from rmactors.simulate.agent import Credential
-from rmactors.store.migrations import migrate
-from rmactors.store.writer import connect
 
 from .agents import ended, simulated
 from .harness import Server, away

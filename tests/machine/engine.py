@@ -13,10 +13,10 @@ from typing import Any
 
 from outcome import Value
 
-from rmactors.actors import rules
-from rmactors.messages.requests import Request
-from rmactors.messages.writes import Answer, Commit, Committed
-from rmactors.store.reader import Reader
+from rmactors.server.actors.rules import actor as rules
+from rmactors.server.messages.requests import Request
+from rmactors.server.messages.writes import Answer, Commit, Committed
+from rmactors.server.store.reader import Reader
 from tests.store.ledger import Ledger
 
 BATCH = 256

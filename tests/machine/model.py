@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
-from rmactors.clock import HOUR, MINUTE
-from rmactors.messages.reports import EndReport, LostJob, StartReport
-from rmactors.messages.writes import CreateSilence, SaveSchedule
+from rmactors.common.clock import HOUR, MINUTE
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.writes import CreateSilence, SaveSchedule
 from tests.machine.things import FAILURES, LASTING, Alert, Channel, End, Key, Schedule
 
 

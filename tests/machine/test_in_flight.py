@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from rmactors.clock import HOUR
-from rmactors.messages.requests import HostWentSilent, Resolve
-from rmactors.messages.writes import Answer, Committed, Failed
+from rmactors.common.clock import HOUR
+from rmactors.server.messages.requests import HostWentSilent, Resolve
+from rmactors.server.messages.writes import Answer, Committed, Failed
 from tests.machine.engine import Engine
 from tests.store.ledger import NOON, audit
 

@@ -24,11 +24,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from rmactors import ids
-from rmactors.clock import DAY, HOUR, MINUTE
-from rmactors.messages.notices import Attempt
-from rmactors.messages.reports import EndReport, LostJob, StartReport
-from rmactors.messages.requests import (
+from rmactors.common import ids
+from rmactors.common.clock import DAY, HOUR, MINUTE
+from rmactors.common.vocabulary import LIFECYCLE_EVENTS
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
     HostGone,
@@ -41,7 +42,7 @@ from rmactors.messages.requests import (
     Resolve,
     Tick,
 )
-from rmactors.messages.writes import (
+from rmactors.server.messages.writes import (
     Answer,
     Committed,
     CreateSilence,
@@ -54,7 +55,6 @@ from rmactors.messages.writes import (
     Refused,
     SaveSchedule,
 )
-from rmactors.vocabulary import LIFECYCLE_EVENTS
 from tests.machine.engine import Engine
 from tests.machine.model import Model
 from tests.machine.on_disk import alerts_by_id, compare
@@ -502,7 +502,7 @@ class Machine(RuleBasedStateMachine):
 async def test_whatever_happens_people_are_told_what_they_must_be(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "rmactors.store.writer")  # it says so each time that it cannot commit
+    caplog.set_level(logging.CRITICAL, "rmactors.server.store.writer")  # it says so each time that it cannot commit
     Engine(tmp_path / "template.db").close()
     Machine.template = tmp_path / "template.db"
     many = settings.get_current_profile_name() == "many"

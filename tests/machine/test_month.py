@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import clock, cron
-from rmactors.clock import MINUTE, SECOND
-from rmactors.liveness import Liveness
-from rmactors.messages.reports import EndReport, StartReport
-from rmactors.messages.requests import HostGone, HostReturned, HostWentSilent, JudgeEnd, JudgeStart, Tick
-from rmactors.messages.writes import Answer, Committed
+from rmactors.common import clock, cron
+from rmactors.common.clock import MINUTE, SECOND
+from rmactors.server.actors.host.silence import Liveness
+from rmactors.server.messages.reports import EndReport, StartReport
+from rmactors.server.messages.requests import HostGone, HostReturned, HostWentSilent, JudgeEnd, JudgeStart, Tick
+from rmactors.server.messages.writes import Answer, Committed
 from tests.machine.engine import Engine
 
 TICK = 10 * MINUTE

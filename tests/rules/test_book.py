@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors import clock
-from rmactors.clock import DAY, HOUR, MINUTE
-from rmactors.messages.reports import EndReport, LostJob, StartReport
-from rmactors.messages.requests import (
+from rmactors.common import clock
+from rmactors.common.clock import DAY, HOUR, MINUTE
+from rmactors.common.vocabulary import JobEnd, JobKind
+from rmactors.server.actors.rules.book import Decidable, decide, look
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
     HostReturned,
@@ -17,7 +19,7 @@ from rmactors.messages.requests import (
     JudgeStart,
     Resolve,
 )
-from rmactors.messages.writes import (
+from rmactors.server.messages.writes import (
     AcknowledgeAlert,
     Audit,
     CreateSilence,
@@ -37,11 +39,9 @@ from rmactors.messages.writes import (
     Write,
     no_reply,
 )
-from rmactors.rules.book import Decidable, decide, look
-from rmactors.rules.host import Book, Schedule, Verdict, keep
-from rmactors.rules.slots import Slots
-from rmactors.rules.track import EMPTY, Decision, Key
-from rmactors.vocabulary import JobEnd, JobKind
+from rmactors.server.state.alert_state import EMPTY, Decision, Key
+from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
+from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 THREE = NOON - 9 * HOUR

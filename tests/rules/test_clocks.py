@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors import clock
-from rmactors.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.messages.reports import EndReport, LostJob, StartReport
-from rmactors.messages.requests import JudgeEnd, JudgeLoss, JudgeStart
-from rmactors.messages.writes import MarkRun, RaiseAlert, ResolveAlert, SaveStart, no_reply
-from rmactors.rules import clocks
-from rmactors.rules.book import decide, look
-from rmactors.rules.host import Book, Schedule, Verdict
-from rmactors.rules.slots import Slots
+from rmactors.common import clock
+from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
+from rmactors.server.actors.rules.book import decide, look
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.requests import JudgeEnd, JudgeLoss, JudgeStart
+from rmactors.server.messages.writes import MarkRun, RaiseAlert, ResolveAlert, SaveStart, no_reply
+from rmactors.server.state import clocks
+from rmactors.server.state.host_state import Book, Schedule, Verdict
+from rmactors.server.state.slots import Slots
 
 THREE = clock.from_rfc3339("2026-11-23T03:00:00Z")
 FLOOR = 300.0

@@ -5,9 +5,11 @@ from itertools import count
 
 import pytest
 
-from rmactors.clock import HOUR
-from rmactors.messages.requests import HostWentSilent, JudgeEnd, JudgeLoss
-from rmactors.messages.writes import (
+from rmactors.common.clock import HOUR
+from rmactors.server.actors.rules import crowd, wording
+from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.messages.requests import HostWentSilent, JudgeEnd, JudgeLoss
+from rmactors.server.messages.writes import (
     ExpectOpen,
     ForgetTrack,
     RaiseAlert,
@@ -17,10 +19,8 @@ from rmactors.messages.writes import (
     TouchAlert,
     no_reply,
 )
-from rmactors.rules import crowd, wording
-from rmactors.rules.book import Decidable, decide
-from rmactors.rules.host import Book
-from rmactors.rules.track import Head, Key, Track, head_from_json, head_to_json
+from rmactors.server.state.alert_state import Head, Key, Track, head_from_json, head_to_json
+from rmactors.server.state.host_state import Book
 from tests.rules.test_plans import FLOOR, NOON, a_book, lost, run, schedule
 from tests.rules.test_suspicious import backup
 

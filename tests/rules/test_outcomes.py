@@ -9,8 +9,11 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from rmactors.clock import MINUTE
-from rmactors.messages.writes import (
+from rmactors.common.clock import MINUTE
+from rmactors.common.vocabulary import JobEnd, OnPartial, Reason
+from rmactors.server.actors.rules import operators
+from rmactors.server.actors.rules.outcomes import CAUSE_KEPT, LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
+from rmactors.server.messages.writes import (
     AcknowledgeAlert,
     Audit,
     RaiseAlert,
@@ -19,10 +22,7 @@ from rmactors.messages.writes import (
     TouchAlert,
     WorsenAlert,
 )
-from rmactors.rules import operators
-from rmactors.rules.outcomes import CAUSE_KEPT, LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
-from rmactors.rules.track import EMPTY, Decision, Head, Key, Track, head_from_json, head_to_json
-from rmactors.vocabulary import JobEnd, OnPartial, Reason
+from rmactors.server.state.alert_state import EMPTY, Decision, Head, Key, Track, head_from_json, head_to_json
 
 KEY = Key("host", "backup_failed", "sched")
 AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")

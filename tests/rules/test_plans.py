@@ -4,11 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors import clock
-from rmactors.clock import DAY, HOUR
-from rmactors.messages.reports import EndReport, LostJob
-from rmactors.messages.requests import Change, HostReturned, JudgeEnd, JudgeLoss, Resolve
-from rmactors.messages.writes import (
+from rmactors.common import clock
+from rmactors.common.clock import DAY, HOUR
+from rmactors.common.vocabulary import JobEnd, JobKind, Reason
+from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.messages.reports import EndReport, LostJob
+from rmactors.server.messages.requests import Change, HostReturned, JudgeEnd, JudgeLoss, Resolve
+from rmactors.server.messages.writes import (
     Audit,
     DeleteSchedule,
     ExpectTrack,
@@ -19,11 +21,9 @@ from rmactors.messages.writes import (
     TouchAlert,
     no_reply,
 )
-from rmactors.rules.book import Decidable, decide
-from rmactors.rules.host import Book, Schedule, plan_named
-from rmactors.rules.slots import Slots
-from rmactors.rules.track import Key
-from rmactors.vocabulary import JobEnd, JobKind, Reason
+from rmactors.server.state.alert_state import Key
+from rmactors.server.state.host_state import Book, Schedule, plan_named
+from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 FLOOR = 300.0

@@ -4,17 +4,25 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors import clock
-from rmactors.clock import DAY, HOUR
-from rmactors.messages.reports import EndReport
-from rmactors.messages.requests import Change, JudgeEnd, Resolve
-from rmactors.messages.writes import Audit, DeleteSchedule, RaiseAlert, ResolveAlert, SaveTrack, TouchAlert, no_reply
-from rmactors.rules.book import Decidable, decide
-from rmactors.rules.host import Book, Schedule
-from rmactors.rules.slots import Slots
-from rmactors.rules.suspicious import KEPT, doubt
-from rmactors.rules.track import Doubt, Key, Size, Usual, usual_from_json, usual_to_json
-from rmactors.vocabulary import JobEnd, JobKind
+from rmactors.common import clock
+from rmactors.common.clock import DAY, HOUR
+from rmactors.common.vocabulary import JobEnd, JobKind
+from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.actors.rules.suspicious import KEPT, doubt
+from rmactors.server.messages.reports import EndReport
+from rmactors.server.messages.requests import Change, JudgeEnd, Resolve
+from rmactors.server.messages.writes import (
+    Audit,
+    DeleteSchedule,
+    RaiseAlert,
+    ResolveAlert,
+    SaveTrack,
+    TouchAlert,
+    no_reply,
+)
+from rmactors.server.state.alert_state import Doubt, Key, Size, Usual, usual_from_json, usual_to_json
+from rmactors.server.state.host_state import Book, Schedule
+from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 FLOOR = 300.0

@@ -4,9 +4,9 @@ from typing import Literal
 
 import pytest
 
-from rmactors import clock
-from rmactors.rules import wording
-from rmactors.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
+from rmactors.common import clock
+from rmactors.common.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
+from rmactors.server.actors.rules import wording
 
 SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
 

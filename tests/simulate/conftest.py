@@ -10,7 +10,7 @@ import pytest
 import trio
 import trio_websocket
 
-from rmactors import wire
+from rmactors.common import wire
 
 WELCOME = {
     "type": "welcome",

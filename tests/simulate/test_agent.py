@@ -7,16 +7,9 @@ from typing import Any
 import pytest
 import trio
 
-from rmactors import ids, wire
 from rmactors.agent.connection import Timings
-from rmactors.simulate.agent import (
-    PROTOCOL,
-    REVOKED,
-    Credential,
-    EnrolmentRefused,
-    SimulatedAgent,
-    enroll,
-)
+from rmactors.common import ids, wire
+from rmactors.simulate.agent import PROTOCOL, REVOKED, Credential, EnrolmentRefused, SimulatedAgent, enroll
 
 from .conftest import Listener, Peer
 

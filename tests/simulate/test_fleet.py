@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors import ids
 from rmactors.cli.simulate import line
+from rmactors.common import ids
 from rmactors.simulate.agent import Credential
 from rmactors.simulate.enrol import append_credentials, load_credentials
 from rmactors.simulate.fleet import Fleet, Tally, Workload

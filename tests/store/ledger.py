@@ -7,10 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from rmactors import clock, ids
-from rmactors.messages.notices import Attempt
-from rmactors.messages.reports import EndReport, LostJob, StartReport
-from rmactors.messages.writes import (
+from rmactors.common import clock, ids
+from rmactors.common.vocabulary import LIFECYCLE_EVENTS, AlertKind
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.writes import (
     AcknowledgeAlert,
     Answer,
     Audit,
@@ -28,10 +29,9 @@ from rmactors.messages.writes import (
     SaveStart,
     SettleAttempt,
 )
-from rmactors.store.migrations import migrate
-from rmactors.store.transaction import Wakeups
-from rmactors.store.writer import Writer, connect
-from rmactors.vocabulary import LIFECYCLE_EVENTS, AlertKind
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.transaction import Wakeups
+from rmactors.server.store.writer import Writer, connect
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MINUTE = clock.MINUTE

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from rmactors import data_dir, secrets
 from rmactors.cli.main import main
-from rmactors.secrets import SecretBox
-from rmactors.store import secret_rows
+from rmactors.server.config import data_dir, secrets
+from rmactors.server.config.secrets import SecretBox
+from rmactors.server.store import secret_rows
 from tests.store.ledger import Ledger
 
 
@@ -253,7 +253,7 @@ def test_what_a_killed_server_left_in_its_log_is_kept_and_does_not_leak_into_the
 ) -> None:
     house.run("backup", tmp_path / "copy", "--with-key")
     script = (
-        "import os, sys; from pathlib import Path; from rmactors.store.writer import connect;"
+        "import os, sys; from pathlib import Path; from rmactors.server.store.writer import connect;"
         "connection = connect(Path(sys.argv[1]));"
         "connection.execute(\"INSERT INTO facts VALUES ('late', 'x')\"); os._exit(0)"
     )

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import reports
-from rmactors.files import folder
-from rmactors.store import cleaning
-from rmactors.store.migrations import MigrationError, migrate, statements
-from rmactors.store.writer import LOG_BYTES, connect
+from rmactors.server.actors.host import translate
+from rmactors.server.config.resources import folder
+from rmactors.server.store import cleaning
+from rmactors.server.store.migrations import MigrationError, migrate, statements
+from rmactors.server.store.writer import LOG_BYTES, connect
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def test_what_was_stored_before_there_were_limits_is_brought_within_them(
     assert (found["plan"], found["subject"], found["error"]) == ("a\ufffdb", "plan:a\ufffdb", "e" * 1999 + "…")
     assert found["stats"] == '{"files_new":3}'
     assert found["warning"] == "left out of the job's statistics: total_bytes_processed, n, long"
-    assert found["scheduled_for"] == reports.LATEST
+    assert found["scheduled_for"] == translate.LATEST
     assert tuple(connection.execute("SELECT * FROM jobs WHERE id = 'fine'").fetchone()) == before
     raised = connection.execute("SELECT subject, message FROM alerts ORDER BY id").fetchall()
     assert raised[0]["subject"] == found["subject"], "it is the same plan still"

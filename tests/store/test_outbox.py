@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from rmactors import ids
-from rmactors.clock import HOUR
-from rmactors.messages.notices import Attempt
-from rmactors.messages.writes import (
+from rmactors.common import ids
+from rmactors.common.clock import HOUR
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.writes import (
     Answer,
     Committed,
     DeleteSilence,
@@ -18,7 +18,7 @@ from rmactors.messages.writes import (
     Stale,
     WorsenAlert,
 )
-from rmactors.store.memory import load_channels, load_due
+from rmactors.server.store.memory import load_channels, load_due
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 
 

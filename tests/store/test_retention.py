@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.clock import DAY
-from rmactors.messages.writes import Committed, OldKind, Prune
-from rmactors.settings import Settings
-from rmactors.store.offline import prepare
-from rmactors.store.reader import connect_read_only
-from rmactors.store.retention import START, find_old
-from rmactors.store.writer import Writer, connect
+from rmactors.common.clock import DAY
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.writes import Committed, OldKind, Prune
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.reader import connect_read_only
+from rmactors.server.store.retention import START, find_old
+from rmactors.server.store.writer import Writer, connect
 
 OLD, LIMIT, NEW = 10 * DAY, 20 * DAY, 30 * DAY
 
@@ -252,7 +252,7 @@ def test_a_search_goes_on_where_it_stopped_even_where_many_rows_have_the_same_ti
 
 @pytest.mark.parametrize("what", ["jobs", "alerts", "job_logs"])
 def test_a_search_in_a_large_table_follows_an_index(past: Past, tmp_path: Path, what: OldKind) -> None:
-    from rmactors.store.retention import _KINDS
+    from rmactors.server.store.retention import _KINDS
 
     connection = connect_read_only(tmp_path / "rm.db")
     values = {"before": LIMIT, "after": 0, "after_key": "", "most": 100}

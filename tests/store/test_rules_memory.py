@@ -2,9 +2,9 @@
 
 import pytest
 
-from rmactors import ids
-from rmactors.clock import HOUR
-from rmactors.messages.writes import (
+from rmactors.common import ids
+from rmactors.common.clock import HOUR
+from rmactors.server.messages.writes import (
     Committed,
     ExpectOpen,
     ForgetTrack,
@@ -14,8 +14,8 @@ from rmactors.messages.writes import (
     SaveTrack,
     Stale,
 )
-from rmactors.rules.track import Head, Key, head_to_json
-from rmactors.store.memory import load_rules
+from rmactors.server.state.alert_state import Head, Key, head_to_json
+from rmactors.server.store.memory import load_rules
 from tests.store.ledger import NOON, Ledger
 
 

@@ -3,8 +3,8 @@
 import sqlite3
 from pathlib import Path
 
-from rmactors import ids
-from rmactors.messages.writes import (
+from rmactors.common import ids
+from rmactors.server.messages.writes import (
     AppendAudit,
     Committed,
     Duplicate,
@@ -16,7 +16,7 @@ from rmactors.messages.writes import (
     Stale,
     TouchAlert,
 )
-from rmactors.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer, connect
 from tests.store.ledger import NOON, Ledger, audit, save_start, start
 
 

@@ -12,8 +12,8 @@ import pytest
 import trio
 import trio.testing
 
+from harness.processes import ROOT, Server, environment
 from rmactors.systemd.notify import Notifier, keep_alive
-from tests.e2e.harness import ROOT, Server, environment
 
 
 @pytest.fixture

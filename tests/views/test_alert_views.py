@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from rmactors import clock
-from rmactors.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
-from rmactors.web.views import alerts
-from rmactors.web.views.times import Moment
+from rmactors.common import clock
+from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
+from rmactors.server.web.views import alerts
+from rmactors.server.web.views.times import Moment
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MOMENT = Moment(NOW)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from rmactors import clock
-from rmactors.web.views import schedules
-from rmactors.web.views.times import Moment
-from rmactors.when import When
+from rmactors.common import clock
+from rmactors.server.calendars.when import When
+from rmactors.server.web.views import schedules
+from rmactors.server.web.views.times import Moment
 
 
 @pytest.mark.parametrize(

@@ -4,18 +4,18 @@ import json
 
 import pytest
 
-from rmactors import clock
-from rmactors.store.queries.accounts import AuditRow
-from rmactors.store.queries.channels import ChannelHealth, ChannelRow
-from rmactors.store.queries.hosts import HostRow, HostView
-from rmactors.store.queries.jobs import JobRow, LogLine
-from rmactors.store.queries.pages import AlertCount, Fleet, SizePoint, SubjectRuns
-from rmactors.store.queries.schedules import ScheduleRow
-from rmactors.store.queries.silences import SilenceRow
-from rmactors.vocabulary import JobStatus
-from rmactors.web.views import channels, fleet, jobs, people, silences, stats
-from rmactors.web.views.times import Moment
-from rmactors.wire import JobProgress
+from rmactors.common import clock
+from rmactors.common.vocabulary import JobStatus
+from rmactors.common.wire import JobProgress
+from rmactors.server.store.queries.accounts import AuditRow
+from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
+from rmactors.server.store.queries.hosts import HostRow, HostView
+from rmactors.server.store.queries.jobs import JobRow, LogLine
+from rmactors.server.store.queries.pages import AlertCount, Fleet, SizePoint, SubjectRuns
+from rmactors.server.store.queries.schedules import ScheduleRow
+from rmactors.server.store.queries.silences import SilenceRow
+from rmactors.server.web.views import channels, fleet, jobs, people, silences, stats
+from rmactors.server.web.views.times import Moment
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MOMENT = Moment(NOW)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from rmactors import clock, wire
-from rmactors.web.views import jobs, measures, stats, times
-from rmactors.web.views.times import Moment
+from rmactors.common import clock, wire
+from rmactors.server.web.views import jobs, measures, stats, times
+from rmactors.server.web.views.times import Moment
 
 ODD = (10**400, -(10**400), math.inf, -math.inf, math.nan, 1e308, None, "x", True, [], 0, -1, 2**63)
 values = st.integers() | st.floats() | st.none() | st.text() | st.booleans()

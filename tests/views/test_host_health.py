@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors import clock
-from rmactors.store.queries.hosts import HostView
-from rmactors.web.views import host_health
-from rmactors.web.views.times import Moment
+from rmactors.common import clock
+from rmactors.server.store.queries.hosts import HostView
+from rmactors.server.web.views import host_health
+from rmactors.server.web.views.times import Moment
 from tests.views.test_fleet_views import SCHEDULE, host
 
 VANCOUVER = replace(SCHEDULE, timezone="America/Vancouver")

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from rmactors.web.views import sheets
+from rmactors.server.web.views import sheets
 
 
 @pytest.mark.parametrize(

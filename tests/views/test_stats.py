@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rmactors import clock
 from rmactors.agent import restic_output
-from rmactors.web.views import stats
-from rmactors.web.views.snapshots import snapshots
-from rmactors.web.views.times import Moment
+from rmactors.common import clock
+from rmactors.server.web.views import stats
+from rmactors.server.web.views.snapshots import snapshots
+from rmactors.server.web.views.times import Moment
 
 AGENT = Path(restic_output.__file__).parent
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")

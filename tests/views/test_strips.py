@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rmactors import clock
-from rmactors.web.views import strips
-from rmactors.web.views.times import Moment
-from rmactors.when import When
+from rmactors.common import clock
+from rmactors.server.calendars.when import When
+from rmactors.server.web.views import strips
+from rmactors.server.web.views.times import Moment
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
 UTC = Moment(NOW)

@@ -5,10 +5,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from rmactors import clock
-from rmactors.vocabulary import ALERT_KINDS, JOB_STATUSES, SEVERITIES, Reason
-from rmactors.web.views import measures, words
-from rmactors.web.views.times import Moment, duration, rough, zone_named
+from rmactors.common import clock
+from rmactors.common.vocabulary import ALERT_KINDS, JOB_STATUSES, SEVERITIES, Reason
+from rmactors.server.web.views import measures, words
+from rmactors.server.web.views.times import Moment, duration, rough, zone_named
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
 BERLIN = Moment(NOW, ZoneInfo("Europe/Berlin"))

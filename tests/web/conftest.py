@@ -21,26 +21,37 @@ from quart.testing.client import QuartClient
 from quart.wrappers import Response
 from quart_trio import QuartTrio
 
-from rmactors import clock, ids, mailbox, tokens
-from rmactors.actors import rules, store
-from rmactors.channels.base import ChannelSpec
-from rmactors.channels.registry import preview
-from rmactors.mailbox import Mailbox
-from rmactors.messages.accounts import CreateApiToken, CreateUser
-from rmactors.messages.notices import Attempt, Notice
-from rmactors.messages.requests import Request
-from rmactors.messages.writes import Answer, Audit, Commit, Committed, CreateEnrollmentToken, EnrollHost, RecordHello
-from rmactors.secrets import SecretBox
-from rmactors.settings import Settings
-from rmactors.store.offline import prepare
-from rmactors.store.reader import Reader
-from rmactors.store.transaction import Wakeups
-from rmactors.store.writer import Writer, connect
-from rmactors.vocabulary import ROLES, Role
-from rmactors.web.api.description import describe
-from rmactors.web.app import create_app
-from rmactors.web.auth.passwords import Passwords
-from rmactors.web.services import Health, Services
+from rmactors.common import clock, ids
+from rmactors.common.vocabulary import ROLES, Role
+from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.store import actor as store
+from rmactors.server.channels.base import ChannelSpec
+from rmactors.server.channels.registry import preview
+from rmactors.server.config import tokens
+from rmactors.server.config.secrets import SecretBox
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.accounts import CreateApiToken, CreateUser
+from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.requests import Request
+from rmactors.server.messages.writes import (
+    Answer,
+    Audit,
+    Commit,
+    Committed,
+    CreateEnrollmentToken,
+    EnrollHost,
+    RecordHello,
+)
+from rmactors.server.runtime import mailbox
+from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.reader import Reader
+from rmactors.server.store.transaction import Wakeups
+from rmactors.server.store.writer import Writer, connect
+from rmactors.server.web.api.description import describe
+from rmactors.server.web.app import create_app
+from rmactors.server.web.auth.passwords import Passwords
+from rmactors.server.web.services import Health, Services
 from tests.web.described import Description
 
 PASSWORD = "a long enough phrase"

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from rmactors import clock, ids
-from rmactors.vocabulary import ROLES, Role
-from rmactors.web import access
-from rmactors.web.access import Need
+from rmactors.common import clock, ids
+from rmactors.common.vocabulary import ROLES, Role
+from rmactors.server.web import access
+from rmactors.server.web.access import Need
 from tests.web.conftest import Site
 
 CONTRACT: dict[tuple[str, str], Need] = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rmactors import clock, ids
+from rmactors.common import clock, ids
 from tests.web.conftest import PASSWORD, Site
 
 BERT = {"username": "bert", "password": "bert has a good phrase", "role": "operator"}

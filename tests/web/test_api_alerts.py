@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from rmactors import ids
-from rmactors.messages.notices import Attempt
-from rmactors.messages.writes import RaiseAlert, SaveChannel, SettleAttempt
-from rmactors.store.queries import alerts as queries
-from rmactors.store.queries.alerts import AlertFilter
-from rmactors.vocabulary import AlertKind
+from rmactors.common import ids
+from rmactors.common.vocabulary import AlertKind
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.writes import RaiseAlert, SaveChannel, SettleAttempt
+from rmactors.server.store.queries import alerts as queries
+from rmactors.server.store.queries.alerts import AlertFilter
 from tests.web.conftest import Site
 
 ALERT_KEYS = [

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from rmactors import clock, ids, tokens, zones
-from rmactors.messages.reports import EndReport
-from rmactors.messages.writes import RaiseAlert, RecordHello, SaveEnd, SaveLogLines
+from rmactors.common import clock, ids, zones
+from rmactors.server.config import tokens
+from rmactors.server.messages.reports import EndReport
+from rmactors.server.messages.writes import RaiseAlert, RecordHello, SaveEnd, SaveLogLines
 from tests.web.conftest import Site, reply
 
 SCHEDULE = {"name": "nightly", "kind": "backup", "cron": "30 2 * * *"}

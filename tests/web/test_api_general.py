@@ -9,8 +9,8 @@ import pytest
 import trio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from rmactors.messages.accounts import DeleteApiToken
-from rmactors.web.api import bodies
+from rmactors.server.messages.accounts import DeleteApiToken
+from rmactors.server.web.api import bodies
 from tests.web.conftest import Site
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rmactors import ids
-from rmactors.messages.notices import Attempt
-from rmactors.messages.writes import RaiseAlert, SettleAttempt
+from rmactors.common import ids
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.writes import RaiseAlert, SettleAttempt
 from tests.web.conftest import Site
 
 WEBHOOK: dict[str, Any] = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rmactors import clock
-from rmactors.clock import HOUR
-from rmactors.messages.writes import MarkGood
+from rmactors.common import clock
+from rmactors.common.clock import HOUR
+from rmactors.server.messages.writes import MarkGood
 
 from .conftest import Site, reply
 

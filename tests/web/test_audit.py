@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from rmactors import ids, tokens
-from rmactors.messages.accounts import CreateApiToken
-from rmactors.messages.writes import AppendAudit, Audit, Refused
+from rmactors.common import ids
+from rmactors.server.config import tokens
+from rmactors.server.messages.accounts import CreateApiToken
+from rmactors.server.messages.writes import AppendAudit, Audit, Refused
 from tests.web.conftest import PASSWORD, Site
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,9 +8,9 @@ from urllib.parse import urlencode
 from quart.testing.client import QuartClient
 from quart.wrappers import Response
 
-from rmactors import clock
-from rmactors.web import access
-from rmactors.web.access import ROUTES
+from rmactors.common import clock
+from rmactors.server.web import access
+from rmactors.server.web.access import ROUTES
 from tests.web.conftest import PASSWORD, Site
 
 NEW = "/settings/notifications/new"

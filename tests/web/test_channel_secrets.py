@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from quart.testing.client import QuartClient
 
-from rmactors import clock
-from rmactors.channels.config import KINDS
-from rmactors.vocabulary import CHANNEL_KINDS
-from rmactors.web import access
+from rmactors.common import clock
+from rmactors.common.vocabulary import CHANNEL_KINDS
+from rmactors.server.channels.config import KINDS
+from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
 from tests.web.test_channel_form import beside, errors, send

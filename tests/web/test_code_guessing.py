@@ -5,12 +5,13 @@ from pathlib import Path
 
 from quart.testing.client import QuartClient
 
-from rmactors import clock, guesses
-from rmactors.messages.accounts import CodeWasWrong, TryCode
-from rmactors.messages.writes import Audit, Committed, Refused
-from rmactors.store.offline import prepare
-from rmactors.store.writer import Writer, connect
-from rmactors.web.auth import totp
+from rmactors.common import clock
+from rmactors.server.messages.accounts import CodeWasWrong, TryCode
+from rmactors.server.messages.writes import Audit, Committed, Refused
+from rmactors.server.store import guesses
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.writer import Writer, connect
+from rmactors.server.web.auth import totp
 from tests.web.conftest import PASSWORD, Site, settings_for
 from tests.web.test_login import SECRET, cookie_of, form, turn_on_second_factor
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from rmactors import ids
+from rmactors.common import ids
 from tests.web.conftest import PASSWORD, Site
 
 NASTY: tuple[Any, ...] = (

@@ -8,12 +8,13 @@ import pytest
 from argon2 import PasswordHasher
 from quart.testing.client import QuartClient
 
-from rmactors import clock, tokens
-from rmactors.messages.accounts import SetSecondFactor
-from rmactors.store.queries import accounts as queries
-from rmactors.web import access
-from rmactors.web.auth import totp
-from rmactors.web.auth.passwords import Passwords
+from rmactors.common import clock
+from rmactors.server.config import tokens
+from rmactors.server.messages.accounts import SetSecondFactor
+from rmactors.server.store.queries import accounts as queries
+from rmactors.server.web import access
+from rmactors.server.web.auth import totp
+from rmactors.server.web.auth.passwords import Passwords
 from tests.web.conftest import PASSWORD, Site, open_site, settings_for
 
 SECRET = b"01234567890123456789"

@@ -5,12 +5,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from rmactors import ids
 from rmactors.agent.requests import Refused, work_for
 from rmactors.agent.settings import AgentFile, Plan, Repository
-from rmactors.messages.writes import RecordHello
-from rmactors.vocabulary import JOB_KINDS, JobKind
-from rmactors.web.api.params import problems
+from rmactors.common import ids
+from rmactors.common.vocabulary import JOB_KINDS, JobKind
+from rmactors.server.messages.writes import RecordHello
+from rmactors.server.web.api.params import problems
 from tests.web.conftest import Site
 
 GOOD: list[tuple[JobKind, dict[str, Any]]] = [

@@ -2,10 +2,10 @@
 
 import pytest
 
-from rmactors import ids
-from rmactors.addresses import throttle_key
-from rmactors.settings import Settings
-from rmactors.web.security import Perimeter, safe_next
+from rmactors.common import ids
+from rmactors.server.config.settings import Settings
+from rmactors.server.edges.addresses import throttle_key
+from rmactors.server.web.security import Perimeter, safe_next
 from tests.web.conftest import Site
 
 

@@ -4,10 +4,11 @@ import csv
 import io
 from typing import Any
 
-from rmactors import clock, ids, tokens
-from rmactors.messages.accounts import CreateApiToken
-from rmactors.messages.writes import AppendAudit, Audit
-from rmactors.store.audit import REFUSALS_OF_ALL, REFUSALS_OF_AN_ADDRESS
+from rmactors.common import clock, ids
+from rmactors.server.config import tokens
+from rmactors.server.messages.accounts import CreateApiToken
+from rmactors.server.messages.writes import AppendAudit, Audit
+from rmactors.server.store.audit import REFUSALS_OF_ALL, REFUSALS_OF_AN_ADDRESS
 from tests.web.conftest import PASSWORD, Site
 
 

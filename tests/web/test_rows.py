@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from quart.testing.client import QuartClient
 
-from rmactors import ids
-from rmactors.messages.writes import RaiseAlert, RecordHello, SaveLogLines
+from rmactors.common import ids
+from rmactors.server.messages.writes import RaiseAlert, RecordHello, SaveLogLines
 from tests.web.conftest import Site
 from tests.web.test_api_fleet import SCHEDULE, ended
 

@@ -6,11 +6,11 @@ import pytest
 import trio
 from argon2 import Parameters, PasswordHasher, extract_parameters
 
-from rmactors import clock
-from rmactors.web.auth import totp
-from rmactors.web.auth.names import username_problem
-from rmactors.web.auth.passwords import Busy, Passwords, weakness
-from rmactors.web.auth.throttle import Throttle
+from rmactors.common import clock
+from rmactors.server.web.auth import totp
+from rmactors.server.web.auth.names import username_problem
+from rmactors.server.web.auth.passwords import Busy, Passwords, weakness
+from rmactors.server.web.auth.throttle import Throttle
 from tests.web.conftest import CHEAP
 
 NOON = 1_700_000_000 * clock.SECOND

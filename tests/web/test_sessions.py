@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import pytest
 from quart.testing.client import QuartClient
 
-from rmactors import clock
-from rmactors.web import access
-from rmactors.web.auth import totp
+from rmactors.common import clock
+from rmactors.server.web import access
+from rmactors.server.web.auth import totp
 from tests.web.conftest import PASSWORD, Site
 from tests.web.test_login import SECRET, cookie_of, turn_on_second_factor
 

@@ -4,9 +4,9 @@ import os
 import stat
 from pathlib import Path
 
-from rmactors import clock
-from rmactors.settings import Settings
-from rmactors.web.auth.setup import VALID_FOR, make_setup_token, token_file
+from rmactors.common import clock
+from rmactors.server.config.settings import Settings
+from rmactors.server.web.auth.setup import VALID_FOR, make_setup_token, token_file
 from tests.web.conftest import PASSWORD, Site
 
 

@@ -6,7 +6,7 @@ import pytest
 import trio
 from hypercorn.typing import ASGIReceiveEvent
 
-from rmactors.web.sizes import MAX_BODY_BYTES, PUBLIC_BODY_BYTES, cut_off
+from rmactors.server.web.sizes import MAX_BODY_BYTES, PUBLIC_BODY_BYTES, cut_off
 
 from .conftest import Site
 

@@ -12,12 +12,13 @@ from typing import Any
 import httpx
 import trio
 
-from rmactors import ids, secrets
-from rmactors.files import folder
+from harness.agents import ended, enroll_host, raw_link, simulated
+from harness.processes import Server, away, eventually
+from harness.sink import open_sink
+from rmactors.common import ids
+from rmactors.server.config import secrets
+from rmactors.server.config.resources import folder
 from rmactors.simulate.agent import Credential
-from tests.e2e.agents import ended, enroll_host, raw_link, simulated
-from tests.e2e.harness import Server, away, eventually
-from tests.e2e.sink import open_sink
 
 PASSWORD = "a long enough phrase"
 

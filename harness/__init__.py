@@ -1,0 +1,1 @@
+"""What tests and benchmarks share: servers, agents, receivers and proxies as processes, and how they are judged."""

@@ -1,0 +1,166 @@
+"""The crash drill's account: what was promised, what is in the database, what arrived. It only reads.
+
+The database is always a copy of the files as a kill left them: opening the original would repair it before the
+server does, and the drill is about whether the server can.
+"""
+
+import shutil
+import sqlite3
+import tempfile
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from harness.sink import Request
+
+RANK = {"alert.raised": 0, "alert.acknowledged": 1, "alert.resolved": 2}
+
+
+@contextmanager
+def copy_of(database: Path) -> Iterator[sqlite3.Connection]:
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in ("", "-wal"):
+            source = database.with_name(database.name + suffix)
+            if source.exists():
+                shutil.copyfile(source, Path(folder) / source.name)
+        with closing(sqlite3.connect(Path(folder) / database.name)) as connection:
+            connection.row_factory = sqlite3.Row
+            yield connection
+
+
+@dataclass(slots=True)
+class Episode:
+    """One alert as the reports alone say it must be: how many failures, and whether a success ended it."""
+
+    failures: int = 1
+    closed: bool = False
+
+
+def episodes_of(outcomes: Iterable[str]) -> list[Episode]:
+    """What the outcomes of one (host, plan), in the order of their seq, must have made. The whole model."""
+    found: list[Episode] = []
+    for outcome in outcomes:
+        is_open = bool(found) and not found[-1].closed
+        if outcome == "failed" and is_open:
+            found[-1].failures += 1
+        elif outcome == "failed":
+            found.append(Episode())
+        elif is_open:
+            found[-1].closed = True
+    return found
+
+
+@dataclass(slots=True)
+class AfterKill:
+    """What the files and the receiver said after a kill. `queued`: deliveries without an outcome on disk; `told`: those
+    that the receiver said yes to, also to a sender that was dead by then."""
+
+    queued: set[str]
+    told: set[str]
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def waiting(self) -> int:
+        """Committed and not told."""
+        return len(self.queued - self.told)
+
+    @property
+    def in_flight(self) -> int:
+        """Sent, and no outcome on disk: they and no others may come twice."""
+        return len(self.queued & self.told)
+
+
+def look_after_kill(database: Path, acked_jobs: set[str], requests: list[Request]) -> AfterKill:
+    """`requests` are what the receiver has heard in all, when it has heard the dead sender out."""
+    told = {request.body["delivery_id"] for request in requests if request.told}
+    with copy_of(database) as connection:
+        problems = [
+            f"integrity_check: {row[0]}" for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
+        ]
+        there = {row[0] for row in connection.execute("SELECT id FROM jobs WHERE finished_at IS NOT NULL")}
+        problems += [f"job {job_id} was acked and is not on disk" for job_id in acked_jobs - there]
+        queued = {row[0] for row in connection.execute("SELECT id FROM deliveries WHERE state = 'queued'")}
+    return AfterKill(queued, told, problems)
+
+
+@dataclass(slots=True)
+class Account:
+    transitions: int = 0
+    expected_deliveries: int = 0
+    delivered: int = 0
+    told_by_another: int = 0
+    lost: list[str] = field(default_factory=list)
+    out_of_order: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    duplicates: int = 0
+
+
+def reckon(
+    database: Path,
+    outcomes: Mapping[tuple[str, str], list[str]],
+    acknowledged: set[str],
+    told: Mapping[str, list[Request]],
+) -> Account:
+    """`outcomes` by (host id, plan), `acknowledged` ids that the API said yes to, `told` requests by channel id."""
+    account = Account()
+    with copy_of(database) as connection:
+        rows = connection.execute("SELECT * FROM alerts ORDER BY rowid").fetchall()
+        deliveries = connection.execute("SELECT * FROM deliveries").fetchall()
+        check = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    if check != "ok":
+        account.wrong.append(f"integrity_check: {check}")
+    _compare_alerts(account, rows, outcomes, acknowledged)
+    arrived = {
+        channel_id: Counter((r.body["alert_id"], r.body["event"]) for r in requests)
+        for channel_id, requests in told.items()
+    }
+    states = {(row["channel_id"], row["alert_id"], row["event"]): row["state"] for row in deliveries}
+    for alert in rows:
+        events = ["alert.raised"]
+        events += ["alert.acknowledged"] if alert["acknowledged_at"] is not None else []
+        events += ["alert.resolved"] if alert["resolved"] else []
+        account.transitions += len(events)
+        for channel_id in told:
+            for event in events:
+                account.expected_deliveries += 1
+                what = f"{event} of {alert['id']} ({alert['subject']}) on {channel_id}"
+                state = states.get((channel_id, alert["id"], event))
+                if state == "delivered" and arrived[channel_id][alert["id"], event]:
+                    account.delivered += 1
+                elif state == "superseded" and arrived[channel_id][alert["id"], "alert.resolved"]:
+                    account.told_by_another += 1
+                else:
+                    account.lost.append(f"{what}: state {state}")
+    for channel_id, requests in told.items():
+        _compare_order(account, channel_id, requests)
+        account.duplicates += sum(n - 1 for n in Counter(r.body["delivery_id"] for r in requests).values())
+    return account
+
+
+def _compare_alerts(
+    account: Account,
+    rows: list[sqlite3.Row],
+    outcomes: Mapping[tuple[str, str], list[str]],
+    acknowledged: set[str],
+) -> None:
+    found: dict[tuple[str, str], list[Episode]] = defaultdict(list)
+    for row in rows:
+        key = (row["host_id"], row["subject"].removeprefix("plan:"))
+        found[key].append(Episode(row["occurrences"], bool(row["resolved"])))
+    for key, ends in outcomes.items():
+        if (must := episodes_of(ends)) != found.pop(key, []):
+            account.wrong.append(f"{key}: the alerts are not those that {len(ends)} reports make ({len(must)})")
+    account.wrong += [f"{key}: alerts that no report made" for key in found]
+    unknown = acknowledged - {row["id"] for row in rows if row["acknowledged_at"] is not None}
+    account.lost += [f"acknowledgement of {alert_id}" for alert_id in unknown]
+
+
+def _compare_order(account: Account, channel_id: str, requests: list[Request]) -> None:
+    highest: dict[str, int] = {}
+    for request in requests:
+        alert_id, rank = request.body["alert_id"], RANK[request.body["event"]]
+        if rank < highest.get(alert_id, -1):
+            account.out_of_order.append(f"{request.body['event']} of {alert_id} on {channel_id}")
+        highest[alert_id] = max(rank, highest.get(alert_id, -1))

@@ -1,0 +1,263 @@
+"""The actor of one channel.
+
+Owns      the channel's queue in memory, its breaker, its connection to the receiver.
+Receives  a poke that something is queued; it sweeps the store, and once at its start.
+Sends     the end of each attempt to the store.
+Restart   sweeps again. An attempt whose end was not on disk is made again: at least once.
+
+A receiver that has a message and takes minutes to answer is waited for in the background (`Awaited`), also by an actor
+that is to stop because its channel changed: the next one starts beside it and leaves that message's alerts alone.
+
+A message that cannot even be made or sent, because of a bug, is dead and says so: visible, and tried again by hand.
+"""
+
+import logging
+import random
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+import trio
+
+from rmactors.common import clock, ids
+from rmactors.common.clock import SECOND
+from rmactors.common.logs import fields
+from rmactors.server.actors.delivery import notification
+from rmactors.server.actors.delivery.backlog import Backlog
+from rmactors.server.actors.delivery.queue import CONCURRENT, Item, Parcel, Queue, Settlement, settled_with
+from rmactors.server.channels.base import Channel
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.writes import Answer, Commit, Failed, Reply, SettleAttempt
+from rmactors.server.runtime.mailbox import Outlet, Signal, ask
+from rmactors.server.store.memory import ChannelFacts, load_due, load_places
+from rmactors.server.store.reader import Reader
+
+_log = logging.getLogger(__name__)
+
+WINDOW = 5_000
+"""Queued deliveries kept in memory, and read from the store at once. The rest of a longer queue waits in the store;
+hosts share the memory, see `backlog`."""
+AGAIN_SECONDS = 1.0
+"""Pause after the store could not be read or written."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryPorts:
+    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end."""
+
+    to_store: Outlet[Commit]
+    reader: Reader
+    retry_max: int
+    base_url: str
+
+
+@dataclass(slots=True)
+class Awaited:
+    """Alerts of one channel with a message that its receiver has and has not answered yet, and whose that is.
+
+    The actors of a channel that follow one another share it. `newest` is the one that sends what comes.
+    """
+
+    newest: "Poke"
+    of: dict[str, "Poke"] = field(default_factory=dict)
+
+    def elsewhere(self, alert_id: str, poke: "Poke") -> bool:
+        """Whether an actor other than this one waits."""
+        return self.of.get(alert_id, poke) is not poke
+
+    def free(self, alert_ids: Iterable[str]) -> None:
+        """The answers are there and on disk, or nobody waits for them any more."""
+        for alert_id in alert_ids:
+            self.of.pop(alert_id, None)
+        self.newest.signal.set()
+
+
+@dataclass(slots=True)
+class Poke:
+    """Wakes a delivery actor; `stopping` asks it to let what is under way finish and return. `left`: it has done so,
+    but for answers that are awaited."""
+
+    signal: Signal
+    sweep: bool = True
+    stopping: bool = False
+    left: trio.Event = field(default_factory=trio.Event)
+    awaited: Awaited = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.awaited = Awaited(self)
+
+    def follow(self, before: "Poke") -> None:
+        """It wakes the actor that comes after another one."""
+        self.awaited = before.awaited
+        self.awaited.newest = self
+
+    def poke(self) -> None:
+        self.sweep = True
+        self.signal.set()
+
+    def stop(self) -> None:
+        self.stopping = True
+        self.signal.set()
+
+
+async def run(facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+    """Send what is queued on this channel until told to stop."""
+    actor = _Delivery(facts, channel, poke, ports)
+    poke.sweep = True
+    try:
+        async with trio.open_nursery() as sends:
+            while True:
+                if poke.stopping:
+                    break
+                await actor.sweep()
+                for send in actor.due():
+                    sends.start_soon(send)
+                with trio.move_on_after(actor.patience()):
+                    await poke.signal.wait()
+            while actor.holds_up_others():
+                await poke.signal.wait()
+            poke.left.set()
+    finally:
+        actor.forget_answers()
+        with trio.move_on_after(1, shield=True):
+            await channel.aclose()
+
+
+class _Delivery:
+    def __init__(self, facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+        self._facts = facts
+        self._channel = channel
+        self._poke = poke
+        self._ports = ports
+        self._queue = Queue(
+            random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since,
+            probe_at=facts.not_before or 0,
+        )  # fmt: skip
+        self._backlog = Backlog(WINDOW, least=CONCURRENT)
+        self._more = False
+        self._aside: list[Item] = []
+        """Of alerts with a message whose answer the actor before this one awaits, in their order."""
+
+    async def sweep(self) -> None:
+        """Take from the store what is new, a page of it, and what there is room for again."""
+        if self._poke.sweep or self._more:
+            self._poke.sweep = False
+            found = await self._read(load_due, self._backlog.seen, WINDOW)
+            if found is None:
+                return
+            self._more = len(found) == WINDOW
+            self._take(self._backlog.found(found))
+        wanted = self._backlog.wanted()
+        if wanted:
+            places = sorted(place for of_host in wanted.values() for place in of_host)
+            found = await self._read(load_places, places)
+            if found is not None:
+                self._backlog.read(wanted, found)
+                self._take(found)
+        await self._look_aside()
+
+    def _take(self, items: Iterable[Item]) -> None:
+        """These are to be sent; but what an earlier actor may have told, only when that is known."""
+        aside = {item.alert_id for item in self._aside}
+        for item in items:
+            if item.alert_id in aside or self._poke.awaited.elsewhere(item.alert_id, self._poke):
+                aside.add(item.alert_id)
+                self._aside.append(item)
+            else:
+                self._queue.add([item])
+
+    async def _look_aside(self) -> None:
+        """What was put aside and nobody waits for any more, as it is in the store now."""
+        free = [item for item in self._aside if not self._poke.awaited.elsewhere(item.alert_id, self._poke)]
+        found = await self._read(load_places, sorted(item.seq for item in free)) if free else None
+        if found is None:
+            return
+        known, queued = {item.id for item in free}, {item.id for item in found}
+        self._aside = [item for item in self._aside if item.id not in known]
+        for item in free:
+            if item.id not in queued:
+                self._backlog.ended(item.host_id)
+        self._queue.add(found)
+
+    async def _read(self, query: Callable[..., list[Item]], *about: object) -> list[Item] | None:
+        """Deliveries of this channel; None where the store cannot be read: then another sweep is due."""
+        try:
+            return await self._ports.reader.run(query, self._facts.id, *about)
+        except sqlite3.Error as error:
+            said = fields("delivery.unreadable", channel_id=self._facts.id, channel=self._facts.name)
+            _log.warning("the queue cannot be read: %s", error, extra=said)
+            self._poke.sweep = True
+            return None
+
+    def due(self) -> list[Callable[[], Awaitable[None]]]:
+        """What is to be sent or given up now, each as a task to start."""
+        now = clock.now()
+        tasks: list[Callable[[], Awaitable[None]]] = [partial(self._give_up, item) for item in self._queue.expired(now)]
+        while (parcel := self._queue.pick(now)) is not None:
+            tasks.append(partial(self._send, parcel))
+        return tasks
+
+    def patience(self) -> float:
+        """Seconds to wait for a poke."""
+        if self._poke.sweep:
+            return AGAIN_SECONDS
+        if self._more:
+            return 0.0
+        at = self._queue.next_at()
+        return float("inf") if at is None else max(0.0, (at - clock.now()) / SECOND)
+
+    def holds_up_others(self) -> bool:
+        """Whether anything is under way but answers that are awaited."""
+        return self._queue.places > 0
+
+    def forget_answers(self) -> None:
+        """Nobody waits any more: what is not on disk is sent again, at least once."""
+        self._poke.awaited.free([alert_id for alert_id, poke in self._poke.awaited.of.items() if poke is self._poke])
+
+    async def _send(self, parcel: Parcel) -> None:
+        def overdue() -> None:
+            self._queue.set_aside(parcel)
+            self._poke.awaited.of.update({item.alert_id: self._poke for item in parcel.items})
+            self._poke.signal.set()
+
+        try:
+            notice = notification.of_parcel(parcel, self._ports.base_url)
+            result = await self._channel.send(notice, parcel.main.recipients_left, overdue)
+        except Exception as error:
+            # A bug, and it would come back with every restart: one message must not take all the others along.
+            said = fields(
+                "delivery.bug", channel_id=self._facts.id, channel=self._facts.name, delivery_id=parcel.main.id
+            )
+            _log.exception("a message cannot be made or sent", extra=said)
+            result = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
+        await self._end(parcel, self._queue.settle(parcel, result, clock.now()))
+
+    async def _give_up(self, item: Item) -> None:
+        seconds = self._ports.retry_max / SECOND
+        result = Attempt("dead", None, 0.0, f"gave up after {seconds:g} s: its channel was failing all the time")
+        await self._end(Parcel(item), Settlement(result, None))
+
+    async def _end(self, parcel: Parcel, settlement: Settlement) -> None:
+        """Put the end of an attempt on disk, however long that takes: only then may its alert's next message go."""
+        ended = () if settlement.result.verdict == "retry" else settled_with(parcel, settlement.result)
+        ends = {item.id for item in ended}
+        write = SettleAttempt(
+            ids.new(), parcel.main.id, self._facts.id, parcel.main.alert_id, parcel.main.event,
+            parcel.main.attempts + 1, settlement.result, clock.now(), settlement.due_at,
+            tuple((item.id, end) for item, end in parcel.carried if item.id in ends),
+        )  # fmt: skip
+
+        def request(reply: Reply) -> Commit:
+            return Commit((write,), reply)
+
+        answer: Answer = Failed("not asked yet")
+        while isinstance(answer, Failed):
+            answer = await ask(self._ports.to_store.send, request)
+            if isinstance(answer, Failed):
+                await trio.sleep(AGAIN_SECONDS)
+        self._queue.release(parcel, settlement)
+        for item in ended:
+            self._backlog.ended(item.host_id)
+        self._poke.awaited.free([item.alert_id for item in parcel.items])
+        self._poke.signal.set()

@@ -1,0 +1,92 @@
+"""Which of a channel's queued deliveries are in memory, and which wait in the store until there is room. Pure.
+
+Were memory filled in the order of the queue, one host with ten thousand alerts would fill it, and what another host
+queued behind them would not even be known. So each host has its share of the memory, and of the rest only the places
+are remembered: a number each.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+
+from rmactors.server.actors.delivery.queue import Item
+
+
+@dataclass(slots=True)
+class Backlog:
+    """`window`: how many one host may have in memory while it is alone; each of several has an equal part of it, but
+    never less than `least`. So a few more than `window` may be in memory: of n hosts at most `window` times
+    1 + 1/2 + … + 1/n, or `least` each. `seen`: the store was read up to this place (`seq`).
+    """
+
+    window: int
+    least: int
+    seen: int = 0
+    _in_memory: dict[str, int] = field(default_factory=dict)  # host → how many; every host with something queued
+    _waiting: dict[str, deque[int]] = field(default_factory=dict)  # host → places in the store, oldest first
+    _with_room: set[str] = field(default_factory=set)  # hosts of which more may be read
+    _last_share: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last_share = self._share()
+
+    def found(self, items: Iterable[Item]) -> list[Item]:
+        """These are next in the store. Gives those that are in memory from now on; the others are noted."""
+        taken = []
+        for item in items:
+            self.seen = item.seq
+            number = self._in_memory.setdefault(item.host_id, 0)
+            waiting = self._waiting.get(item.host_id)
+            if waiting is not None:
+                waiting.append(item.seq)
+            elif number >= self._share():
+                self._waiting[item.host_id] = deque([item.seq])
+            else:
+                self._in_memory[item.host_id] = number + 1
+                taken.append(item)
+        return taken
+
+    def ended(self, host_id: str) -> None:
+        """One of this host's is in memory no more."""
+        self._in_memory[host_id] -= 1
+        self._look_at(host_id)
+
+    def wanted(self) -> dict[str, list[int]]:
+        """Host → places to read now, oldest first. What came of it is told by `read`."""
+        share = self._share()
+        if share >= 2 * self._last_share:  # others are done
+            self._with_room.update(self._waiting)
+            self._last_share = share
+        self._last_share = min(self._last_share, share)
+        found = {}
+        for host_id in self._with_room:
+            room = share - self._in_memory[host_id]
+            if room > 0:
+                found[host_id] = list(islice(self._waiting[host_id], room))
+        return found
+
+    def read(self, wanted: Mapping[str, list[int]], items: Iterable[Item]) -> None:
+        """The store was asked for `wanted`, and `items` are those of them that are queued still."""
+        for item in items:
+            self._in_memory[item.host_id] += 1
+        for host_id, places in wanted.items():
+            waiting = self._waiting[host_id]
+            for _ in places:
+                waiting.popleft()
+            if not waiting:
+                del self._waiting[host_id]
+            self._with_room.discard(host_id)
+            self._look_at(host_id)
+
+    def _look_at(self, host_id: str) -> None:
+        """A host is done, or has so few in memory that more of it may be read."""
+        number = self._in_memory[host_id]
+        if host_id not in self._waiting:
+            if not number:
+                del self._in_memory[host_id]
+        elif number <= self._share() // 2:
+            self._with_room.add(host_id)
+
+    def _share(self) -> int:
+        return max(self.least, self.window // max(1, len(self._in_memory)))

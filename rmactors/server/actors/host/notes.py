@@ -1,0 +1,63 @@
+"""What an operator is told on a host's page, by its actor. Pure; the times are microseconds, `now` is in seconds.
+
+A host that goes on doing wrong makes no flood of notes: past its budget they are left out.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from rmactors.common import ids
+from rmactors.common.clock import DAY
+from rmactors.server.messages.writes import NoteOnHost
+from rmactors.server.runtime.rate_limits import NOTES, Bucket
+
+NAMES_REMEMBERED: Final = 200
+
+_CLONED: Final = (
+    "An agent that another one had replaced came back. Two machines seem to use the same credential: "
+    "was the host cloned? Rotate its token and enrol the copy under a name of its own."
+)
+_TOO_MUCH: Final = (
+    "This host sends more than its budget: log lines, progress or refused reports were left out, outcomes of jobs were "
+    "not. Its server's /metrics count them as rmactors_left_out."
+)
+
+
+class Notes:
+    """Of one host. Each gives the note to write down, or None. `new_id` makes the id of one."""
+
+    def __init__(self, host_id: str, new_id: Callable[[], str]) -> None:
+        self._host_id = host_id
+        self._new_id = new_id
+        self._budget = Bucket(*NOTES)
+        self._told: set[str] = set()
+
+    def cloned(self, at: int, now: float) -> NoteOnHost | None:
+        return self._fresh("cloned_agent", _CLONED, at, now)
+
+    def refused(self, code: str, detail: str, at: int, now: float) -> NoteOnHost | None:
+        return self._fresh(code, f"A report was refused: {detail}", at, now)
+
+    def unknown_schedule(self, name: str, at: int, now: float) -> NoteOnHost | None:
+        """Once for each name, not for each run: its id is made of it."""
+        detail = f"`exec --schedule {name}`: runs under this name count for no schedule. Is it mistyped, or deleted?"
+        note = self._once("unknown_schedule", name, detail, at)
+        return note if note is not None and self._budget.take(1, now) else None
+
+    def too_much(self, at: int) -> NoteOnHost | None:
+        """Once a day, however much it is."""
+        return self._once("over_budget", str(at // DAY), _TOO_MUCH, at)
+
+    def _fresh(self, code: str, detail: str, at: int, now: float) -> NoteOnHost | None:
+        if not self._budget.take(1, now):
+            return None
+        return NoteOnHost(self._new_id(), self._host_id, at, code, detail)
+
+    def _once(self, code: str, what: str, detail: str, at: int) -> NoteOnHost | None:
+        note_id = ids.derived(self._host_id, code, what)
+        if note_id in self._told:
+            return None
+        if len(self._told) >= NAMES_REMEMBERED:
+            self._told.clear()  # it is on disk under the same id: told again, it is not written twice
+        self._told.add(note_id)
+        return NoteOnHost(note_id, self._host_id, at, code, detail)

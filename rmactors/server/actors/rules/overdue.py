@@ -1,0 +1,90 @@
+"""How old the newest good backup of a schedule may get: `backup_overdue`.
+
+It does not ask why there is none: cancelled, skipped, failed, running for ever, host away, nothing heard at all. Age
+counts from the newest good end, and from when the schedule was made where none is known. It is judged also while the
+host is away, for what is not backed up is not backed up.
+"""
+
+from collections.abc import Iterable
+
+from rmactors.common.clock import HOUR
+from rmactors.common.vocabulary import JobKind
+from rmactors.server.actors.rules import host_conditions, wording
+from rmactors.server.messages.writes import MarkGood, Write
+from rmactors.server.state.alert_state import Key
+from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
+
+INTERVALS = 2
+"""Where a schedule that runs every so many hours has no limit of its own, so many of them are it."""
+AGAIN = HOUR
+"""How often the message of an open alert is brought up to date: it says how old the newest good backup is."""
+
+
+def limit_hours(kind: JobKind, max_age_hours: float | None, every_hours: float | None) -> float | None:
+    """How old the newest good end may be; None where that is not judged."""
+    if kind != "backup":
+        return None
+    if max_age_hours is None and every_hours is not None:
+        return INTERVALS * every_hours
+    return max_age_hours
+
+
+def due_at(schedule: Schedule, clock_offset: int = 0) -> int | None:
+    """From when on the schedule is overdue, should no good end come; None where that is not judged."""
+    if schedule.limit_hours is None or schedule.deleted or not schedule.enabled:
+        return None
+    return _since(schedule, clock_offset) + round(schedule.limit_hours * HOUR) + 1
+
+
+def look(book: Book, schedule: Schedule, now: int, fresh_id: str) -> tuple[Verdict, int | None]:
+    """Whether the schedule is overdue, and when to look again (None: when something about it changes)."""
+    due = due_at(schedule, book.clock_offset)
+    if due is None or schedule.limit_hours is None:
+        return Verdict((), False, "it has no limit"), None
+    if now < due:
+        return Verdict((), False, "not overdue"), due
+    key = _key(schedule)
+    limit = round(schedule.limit_hours * HOUR)
+    text = wording.overdue(
+        schedule.name,
+        now - _since(schedule, book.clock_offset),
+        limit,
+        schedule.last_good_at or None,
+        schedule.slots.timezone,
+    )
+    return keep(book, key, host_conditions.hold(key, book.track(key), text, now, fresh_id)), now + AGAIN
+
+
+def after_good(book: Book, marked: Iterable[MarkGood], now: int) -> tuple[Write, ...]:
+    """Good ends were noted: what that ends. One that comes late may be too old to."""
+    writes: list[Write] = []
+    for schedule in (book.schedules[mark.schedule_id] for mark in marked):
+        due = due_at(schedule, book.clock_offset)
+        if due is None or now < due:
+            writes += _clear(book, schedule, wording.backed_up_again(schedule.name), now)
+    return tuple(writes)
+
+
+def after_change(book: Book, before: Schedule, after: Schedule, now: int) -> tuple[Write, ...]:
+    """An operator changed the schedule: another limit, or none, ends what was raised under the old one."""
+    if not after.enabled:
+        return _clear(book, before, wording.not_expected(before.name, "disabled"), now)
+    if before.limit_hours != after.limit_hours:
+        return _clear(book, before, wording.other_limit(after.name, removed=after.limit_hours is None), now)
+    return ()
+
+
+def _since(schedule: Schedule, clock_offset: int) -> int:
+    """When the newest good end was by the server's clock; the host's may have been behind when it told."""
+    if schedule.last_good_at:
+        return schedule.last_good_at - min(0, clock_offset)
+    return schedule.created_at
+
+
+def _key(schedule: Schedule) -> Key:
+    return Key(schedule.host_id, "backup_overdue", schedule.id)
+
+
+def _clear(book: Book, schedule: Schedule, text: str, now: int) -> tuple[Write, ...]:
+    key = _key(schedule)
+    return keep(book, key, host_conditions.clear(key, book.track(key), text, now)).writes

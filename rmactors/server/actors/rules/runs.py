@@ -1,0 +1,128 @@
+"""What the start, the end and the loss of a run lead to."""
+
+from dataclasses import replace
+
+from rmactors.common.clock import seconds
+from rmactors.common.vocabulary import FAILURE_ALERT, OnPartial
+from rmactors.server.actors.rules import crowd, host_conditions, overdue, plans, suspicious, wording
+from rmactors.server.actors.rules.outcomes import Outcome
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
+from rmactors.server.state import clocks, slots
+from rmactors.server.state.alert_state import Key, Size
+from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
+
+DEFAULT_MAX_RUNTIME = 86_400.0
+"""Seconds after which a job without a schedule is given up."""
+
+
+def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
+    subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
+    longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
+    patience = (
+        slots.grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
+    )
+    began = clocks.start_here(report.started_at, report.received_at, book.clock_offset)
+    deadline = began + seconds(longest) + patience
+    ran = _ran(book, schedule, report, least_grace)
+    return Verdict(
+        (SaveStart(report, _accepted(book, report.schedule_id), subject, deadline, warning), *ran.writes),
+        ran.changed,
+        f"a run began; {ran.why}",
+    )
+
+
+def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
+    subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
+    ran = _ran(book, schedule, report, least_grace)
+    warning = "; ".join(each for each in (warning, report.warning) if each) or None
+    good = plans.mark_good(book, report, schedule)
+    no_longer = overdue.after_good(book, good, report.received_at)
+    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good, *no_longer)
+    changed = ran.changed or bool(good)
+    kind = FAILURE_ALERT.get(report.kind)
+    if kind is None:
+        return Verdict(writes, changed, f"{report.kind} ended, and no rule is about it")
+    outcome = Outcome(
+        report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
+        report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
+        plan=plans.plan_of(report.plan, schedule), zone=_zone(schedule),
+    )  # fmt: skip
+    key, size = Key(report.host_id, kind, subject), Size(report.files_total, report.bytes_total)
+    judged = plans.judge(book, key, outcome, fresh_id)
+    writes, changed = (*writes, *judged.writes), changed or judged.changed
+    if (report.kind, report.status) != ("backup", "succeeded") or size == Size(None, None):
+        return Verdict((*writes, *crowd.forget(book)), changed, judged.why)
+    measured = suspicious.judge(book, key, outcome, size, fresh_id)
+    writes, changed = (*writes, *measured.writes), changed or measured.changed
+    return Verdict((*writes, *crowd.forget(book)), changed, f"{judged.why}; {measured.why}")
+
+
+def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
+    subject, schedule, _ = _subject(book, lost.plan, lost.schedule_id)
+    kind = FAILURE_ALERT.get(lost.kind)
+    if kind is None:
+        return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
+    at = clocks.earlier(lost.at, book.clock_offset)  # the ends that come after it carry the host's own times
+    outcome = Outcome(
+        lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
+        at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
+    )  # fmt: skip
+    judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
+    return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
+
+
+def _ran(book: Book, schedule: Schedule | None, report: StartReport | EndReport, least_grace: float) -> Verdict:
+    """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
+    if schedule is None:
+        return Verdict((), False, "of no schedule")
+    now, offset = report.received_at, book.clock_offset
+    said = report.started_at if report.said_start is None else report.said_start
+    began = clocks.latest_start(said, now, offset)
+    slot, free = slots.mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
+    known = schedule.slots
+    if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
+        return Verdict((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
+    schedule.slots = replace(
+        known,
+        last_slot_at=max(known.last_slot_at or 0, slot or 0) or None,
+        last_run_at=max(known.last_run_at or 0, free or 0) or None,
+    )
+    marked = MarkRun(schedule.id, slot, free)
+    key = Key(schedule.host_id, "stale_schedule", schedule.id)
+    if key not in book.tracks or slots.missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
+        return Verdict((marked,), True, "the run is noted")
+    cleared = keep(book, key, host_conditions.clear(key, book.track(key), wording.running_again(schedule.name), now))
+    return Verdict((marked, *cleared.writes), True, cleared.why)
+
+
+# ---- small questions
+
+
+def _subject(book: Book, plan: str | None, schedule_id: str | None) -> tuple[str, Schedule | None, str | None]:
+    """(subject, schedule, warning) of a job: its schedule, else its plan, else nothing."""
+    warning = None
+    if schedule_id is not None:
+        schedule = book.schedules.get(schedule_id)
+        if schedule is not None and schedule.deleted:
+            return schedule_id, None, "its schedule was deleted"
+        if schedule is not None:
+            return schedule_id, schedule, None
+        warning = f"schedule {schedule_id} is not one of this host's; counted as none"
+    return (f"plan:{plan}" if plan else ""), None, warning
+
+
+def _accepted(book: Book, schedule_id: str | None) -> str | None:
+    return schedule_id if schedule_id in book.schedules else None
+
+
+def _label(schedule: Schedule | None, plan: str | None) -> str:
+    return schedule.name if schedule is not None else plan or ""
+
+
+def _on_partial(schedule: Schedule | None) -> OnPartial:
+    return schedule.on_partial if schedule is not None else "alert"
+
+
+def _zone(schedule: Schedule | None) -> str:
+    return schedule.slots.timezone if schedule is not None else "UTC"

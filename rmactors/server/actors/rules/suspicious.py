@@ -1,0 +1,84 @@
+"""Backups that succeeded and look wrong: `backup_suspicious`.
+
+An unmounted disk makes a good backup of nothing. So what a backup holds is held against what it usually holds: the
+median of the last good ones. A backup that looks wrong does not enter that measure, unless an operator says that it is
+meant. Whoever runs a plan, its backups have one measure.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from statistics import median
+
+from rmactors.server.actors.rules import operators, plans
+from rmactors.server.actors.rules.outcomes import Outcome
+from rmactors.server.messages.requests import Resolve
+from rmactors.server.state.alert_state import Decision, Doubt, Key, Size, Usual, remember
+from rmactors.server.state.host_state import Book, Verdict, keep
+
+KEPT = 7
+"""The measure is made of so many backups."""
+LEAST = 3
+"""Of fewer, only whether there is anything at all is judged."""
+SHARE = 10
+"""What holds less than one part of so many of the usual looks wrong."""
+NOTHING_USUAL = Usual()
+
+
+def doubt(usual: Usual, size: Size) -> Doubt | None:
+    """What looks wrong about a backup of that size; None where nothing does."""
+    files, data = _usually(usual, lambda known: known.files), _usually(usual, lambda known: known.bytes)
+    if size.files == 0 and files != 0:
+        return Doubt(size, "files", files)
+    if size.files is not None and files is not None and size.files * SHARE < files:
+        return Doubt(size, "files", files)
+    if size.bytes is not None and data is not None and size.bytes * SHARE < data:
+        return Doubt(size, "bytes", data)
+    return None
+
+
+def judge(book: Book, own: Key, outcome: Outcome, size: Size, fresh_id: str) -> Verdict:
+    """What a backup that succeeded with that size does to the alerts about the sizes of its plan's backups."""
+    key = Key(own.host_id, "backup_suspicious", own.subject)
+    of_measure = _measure_of(key, outcome.plan)
+    owner = book.schedules.get(of_measure.subject)
+    if owner is not None and owner.deleted:
+        return Verdict((), False, "its schedule is deleted")
+    measure = book.track(of_measure)
+    usual = measure.usual or NOTHING_USUAL
+    found = doubt(usual, size)
+    if found is None:
+        # It is written down with what is decided about it. An older one, which decides nothing, does not enter.
+        book.put(of_measure, replace(measure, usual=Usual((*usual.sizes, size)[-KEPT:])))
+    verdict = plans.judge(book, key, replace(outcome, doubt=found), fresh_id)
+    after = book.track(of_measure)
+    if found is None:
+        if after.version == measure.version:
+            keep(book, of_measure, Decision(measure, (), "not the newest"))
+        return verdict
+    track, saved = remember(of_measure, after, usual=replace(usual, doubted=size))
+    kept = keep(book, of_measure, Decision(track, (saved,), "not in the measure"))
+    return Verdict((*verdict.writes, *kept.writes), True, f"{verdict.why}; {kept.why}")
+
+
+def meant(book: Book, key: Key, request: Resolve) -> Verdict:
+    """An operator resolves the alert: it is meant, and what the backup holds now is the measure."""
+    head = book.track(key).head
+    decided = operators.resolve(key, book.track(key), request.by, request.note, request.at, request.audit)
+    resolved = keep(book, key, decided)
+    of_measure = _measure_of(key, head.plan if head is not None else None)
+    measure = book.track(of_measure)
+    if measure.usual is None or measure.usual.doubted is None:
+        return resolved
+    track, saved = remember(of_measure, measure, usual=Usual((measure.usual.doubted,) * LEAST))
+    kept = keep(book, of_measure, Decision(track, (saved,), "the new measure"))
+    return Verdict((*resolved.writes, *kept.writes), True, f"{resolved.why}; {kept.why}")
+
+
+def _usually(usual: Usual, of: Callable[[Size], int | None]) -> int | None:
+    """The median, where enough is known."""
+    known = [number for size in usual.sizes if (number := of(size)) is not None]
+    return round(median(known)) if len(known) >= LEAST else None
+
+
+def _measure_of(key: Key, plan: str | None) -> Key:
+    return key if plan is None else replace(key, subject=f"plan:{plan}")

@@ -1,0 +1,223 @@
+"""What people read when something is wrong or right again. Sentences, not codes."""
+
+from typing import Literal
+
+from rmactors.common import clock
+from rmactors.common.bounds import cut
+from rmactors.common.vocabulary import AlertKind, JobEnd, JobKind, Reason
+from rmactors.common.zones import zone as zone_of
+
+_BEGAN = 300
+"""Characters of why failures began: the error that is told besides has 2,000 of its own."""
+_NOT_DONE: dict[JobKind, str] = {
+    "backup": "was not backed up",
+    "forget": "old snapshots were not forgotten",
+    "prune": "was not pruned",
+    "check": "did not pass its check",
+    "init": "was not initialised",
+    "unlock": "was not unlocked",
+    "restore": "was not restored",
+    "diff": "was not compared",
+    "snapshots": "was not listed",
+}
+_DONE: dict[JobKind, str] = {
+    "backup": "is backed up again",
+    "forget": "old snapshots are forgotten again",
+    "prune": "is pruned again",
+    "check": "passed its check again",
+    "init": "is initialised",
+    "unlock": "is unlocked",
+    "restore": "is restored",
+    "diff": "is compared",
+    "snapshots": "is listed",
+}
+_NAMELESS: dict[JobKind, str] = {
+    "backup": "This host",
+    "forget": "This host",
+    "prune": "A repository",
+    "check": "A repository",
+}
+_HELD_BACK: dict[AlertKind, str] = {
+    "backup_failed": "backup",
+    "forget_failed": "forget",
+    "prune_failed": "prune",
+    "check_failed": "check",
+    "backup_suspicious": "a backup that looks wrong",
+}
+_REASONS: dict[Reason, str] = {
+    "ok": "",
+    "partial": "some files could not be read",
+    "locked": "another restic holds the repository's lock",
+    "wrong_password": "wrong password",
+    "no_repository": "the repository is not there or cannot be reached",
+    "corrupt": "the repository is damaged",
+    "no_source": "what should be backed up is not there",
+    "cancelled": "it was cancelled",
+    "timeout": "it took too long and was stopped",
+    "lost": "it began and was never heard of again",
+    "skipped": "it was skipped",
+    "refused": "the host does not allow it",
+    "error": "",
+    "terminated": "it was stopped from outside, by a signal",
+    "nothing_done": "nothing was done",
+}
+
+
+def failed(
+    kind: JobKind,
+    label: str,
+    status: JobEnd,
+    reason: Reason,
+    error: str | None,
+    exit_code: int | None,
+    last_good_at: int | None,
+    zone: str = "UTC",
+    began: tuple[int, str] | None = None,
+) -> str:
+    """`Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET.`
+
+    Times are in `zone`. `began` is when the failures began, and why, where this end does not say what is wrong.
+    """
+    name = label or _NAMELESS.get(kind, "This host")
+    what = "was only partly backed up" if (kind, status) == ("backup", "partial") else _NOT_DONE[kind]
+    first = f" It began on {day_and_time(began[0], zone)}: {_ended(cut(began[1], _BEGAN))}" if began is not None else ""
+    last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
+    return f"{name}{':' if kind == 'forget' else ''} {what}: {_ended(why(reason, error, exit_code))}{first} {last}"
+
+
+def why(reason: Reason, error: str | None, exit_code: int | None) -> str:
+    """What went wrong: in the agent's words, else ours."""
+    return error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
+
+
+def _ended(words: str) -> str:
+    return words.strip().rstrip(".") + "."
+
+
+def worse(message: str) -> str:
+    """What is told once more, of a run that was only partial before."""
+    return f"This got worse. {message}"
+
+
+def recovered(kind: JobKind, label: str, status: JobEnd) -> str:
+    """`Nightly is backed up again.`"""
+    name = label or _NAMELESS.get(kind, "This host")
+    if status in ("cancelled", "skipped"):
+        return f"{name}: the run that was thought lost was {status}."
+    return f"{name}{':' if kind == 'forget' else ''} {_DONE[kind]}."
+
+
+def suspicious(label: str, what: Literal["files", "bytes"], number: int, usual: int | None) -> str:
+    """`Nightly was backed up, but with 0 files (usually about 12,300): is the source mounted? …`"""
+    show = _files if what == "files" else _bytes
+    usually = f" (usually about {show(_rounded(usual)).removesuffix(' files')})" if usual else ""
+    return (
+        f"{label or 'This host'} was backed up, but with {show(number)}{usually}: is the source mounted and complete?"
+        " If it is meant to be so, resolve this alert: later backups are then compared with this one."
+    )
+
+
+def as_usual(label: str) -> str:
+    return f"{label or 'This host'}: the newest backup holds about what it usually does."
+
+
+def held_back(number: int, most: int, newest: list[tuple[AlertKind, str]]) -> str:
+    """`500 more failures of this host have no alert of their own, because too many of its alerts are open (1,000 at
+    most). The newest: backup of home, check of photos. …`"""
+    more = "failure of this host has no alert of its" if number == 1 else "failures of this host have no alert of their"
+    names = ", ".join(f"{_HELD_BACK.get(kind, kind)}{' of ' + _short(plan) if plan else ''}" for kind, plan in newest)
+    limit = f" ({most:,} at most)" if most else ""
+    return (
+        f"{number:,} more {more} own, because too many of its alerts are open{limit}. The newest: {names}."
+        " Does something on this host make up names of plans? Resolve what is over: what fails again then has its own."
+    )
+
+
+def no_more_held_back() -> str:
+    return "Every failure that had no alert of its own is over, or has one by now."
+
+
+def silent(since: int) -> str:
+    return f"Nothing heard from this host since {day_and_time(since)}."
+
+
+def heard_again() -> str:
+    return "The host is back."
+
+
+def stale(name: str, slot: int, last_run_at: int | None, zone: str = "UTC") -> str:
+    """`Home should have run on Tuesday 2026-11-24 03:00 CET and did not start. …`"""
+    last = f"Last run: {day_and_time(last_run_at, zone)}." if last_run_at else "It has not run yet."
+    return f"{name} should have run on {day_and_time(slot, zone)} and did not start. {last}"
+
+
+def overdue(name: str, age: int, limit: int, last_good_at: int | None, zone: str) -> str:
+    """`Nightly has had no good backup for 2 days 3 hours (limit 26 hours). Last good one: …`"""
+    last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
+    return f"{name} has had no good backup for {length(age)} (limit {length(limit)}). {last}"
+
+
+def backed_up_again(name: str) -> str:
+    return f"{name} has a good backup again."
+
+
+def other_limit(name: str, *, removed: bool) -> str:
+    return f"The limit on the age of backups of {name} was {'removed' if removed else 'changed'}."
+
+
+def running_again(name: str) -> str:
+    return f"{name} has started again."
+
+
+def not_expected(name: str, why: str) -> str:
+    return f"{name} is not expected any more: the schedule was {why}."
+
+
+def day_and_time(micros: int, zone: str = "UTC") -> str:
+    """`Saturday 2026-11-21 03:00 UTC`; in UTC as well where this machine does not know the zone."""
+    at = clock.to_datetime(micros)
+    try:
+        at = at.astimezone(zone_of(zone))
+    except (ValueError, OverflowError):
+        pass
+    return at.strftime("%A %Y-%m-%d %H:%M %Z")
+
+
+def length(micros: int) -> str:
+    """`2 days 3 hours`, `26 hours`, `90 minutes`, `5 seconds`: in the two greatest units, below two days in hours."""
+    seconds = max(0, round(micros / clock.SECOND))
+    days, hours = divmod(seconds // 3600, 24)
+    if days >= 2:
+        return _units((days, "day"), (hours, "hour"))
+    if seconds >= 7200:
+        return _units((seconds // 3600, "hour"), (seconds // 60 % 60, "minute"))
+    return _units((seconds // 60, "minute")) if seconds >= 120 else _units((seconds, "second"))
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 60 else f"{name[:59]}…"
+
+
+def _rounded(number: int) -> int:
+    """To three digits: `about 12,300`."""
+    places = len(str(number)) - 3
+    return round(number, -places) if places > 0 else number
+
+
+def _files(number: int) -> str:
+    return f"{number:,} file{'' if number == 1 else 's'}"
+
+
+def _bytes(number: int) -> str:
+    """`0 bytes`, `512 bytes`, `3.4 GiB`"""
+    if number < 1024:
+        return f"{number} byte{'' if number == 1 else 's'}"
+    value, units = number / 1024, ["KiB", "MiB", "GiB", "TiB"]
+    while value >= 1000 and len(units) > 1:
+        value /= 1024
+        units.pop(0)
+    return f"{value:,.1f} {units[0]}"
+
+
+def _units(*parts: tuple[int, str]) -> str:
+    return " ".join(f"{n} {unit}{'' if n == 1 else 's'}" for n, unit in parts if n or len(parts) == 1)

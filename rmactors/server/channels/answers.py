@@ -1,0 +1,128 @@
+"""What a receiver's answer means: delivered, try again (perhaps not before a time), or never again. Pure.
+
+The words of the receiver are shown to operators: cut short, printable, and without the channel's own secrets.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any, Final, Literal
+
+from rmactors.common import clock
+from rmactors.server.channels.config import MASK
+
+Verdict = Literal["delivered", "retry", "dead"]
+
+MAX_WORDS: Final = 240
+_PERHAPS_ANOTHERS: Final = frozenset({*range(300, 400), 401, 403, 404, 405, 407, 421})
+"""What an ingress, a proxy, a filter or a captive portal may say in the receiver's place. Others, such as 400, 410, 413
+and 422, are about the message or meant for good."""
+NTFY_DAILY_QUOTA: Final = 42908
+_LONGEST_WAIT: Final = 366 * clock.DAY  # keeps nonsense out of the database; the retry limit comes long before
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """Status, headers (names in lower case) and the first bytes of the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """`error` is None where all is well; `retry_at` in microseconds; `in_doubt` as in `Attempt`."""
+
+    verdict: Verdict
+    error: str | None = None
+    retry_at: int | None = None
+    in_doubt: bool = False
+
+
+def judge_http(answer: HttpAnswer, at: int) -> Judgement:
+    """What an HTTP answer that came at `at` (microseconds) means."""
+    status = answer.status
+    if 200 <= status < 300:
+        return Judgement("delivered")
+    error = f"{status} {_phrase(status)}".rstrip()
+    in_doubt = status in _PERHAPS_ANOTHERS
+    if 300 <= status < 400:
+        where = answer.headers.get("location", "")
+        said = f"{error}: redirects are not followed" + (f" (to {where})" if where else "")
+        return Judgement("dead", said, in_doubt=in_doubt)
+    if words := _body_words(answer):
+        error = f"{error}: {words}"
+    if status in (408, 425, 429) or not 400 <= status < 500:
+        wait = _retry_after(answer.headers.get("retry-after"), at) if status in (429, 503) else None
+        return Judgement("retry", error, wait)
+    return Judgement("dead", error, in_doubt=in_doubt)
+
+
+def judge_ntfy(answer: HttpAnswer, at: int) -> Judgement:
+    """The same, and what only ntfy says: a daily quota that is used up is there again at 00:00 UTC."""
+    judged = judge_http(answer, at)
+    if judged.verdict == "retry" and _json_object(answer.body).get("code") == NTFY_DAILY_QUOTA:
+        midnight = (at // clock.DAY + 1) * clock.DAY
+        return Judgement("retry", judged.error, midnight)
+    return judged
+
+
+def judge_smtp(code: int) -> Verdict:
+    """What an SMTP reply that is no success means. What is no proper refusal may be better next time."""
+    return "dead" if 500 <= code < 600 else "retry"
+
+
+def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
+    """The text on one line, printable, without these secrets, at most that long."""
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _body_words(answer: HttpAnswer) -> str:
+    """What the body says, without markup: of JSON the field that is meant for people."""
+    found = _json_object(answer.body)
+    for name in ("error", "detail", "message", "title"):
+        if isinstance(found.get(name), str) and found[name].strip():
+            return str(found[name])
+    text = answer.body.decode(errors="replace")
+    if "html" in answer.headers.get("content-type", ""):
+        text = re.sub(r"<(style|script)\b.*?(</\1>|\Z)|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
+    return text.strip()
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
+    if not body.lstrip().startswith(b"{"):
+        return {}
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _retry_after(value: str | None, at: int) -> int | None:
+    """Seconds or an HTTP date as microseconds since the epoch; None where it is neither, or past."""
+    if value is None:
+        return None
+    text = value.strip()
+    if re.fullmatch(r"[0-9]{1,12}", text):
+        wanted = at + int(text) * clock.SECOND
+    else:
+        try:
+            wanted = clock.from_datetime(parsedate_to_datetime(text))
+        except (TypeError, ValueError, OverflowError):
+            return None
+    return min(wanted, at + _LONGEST_WAIT) if wanted > at else None
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""

@@ -1,0 +1,40 @@
+"""The ntfy channel: one POST to a topic. What it looks like is `ntfy_format`'s."""
+
+import ssl
+from collections.abc import Callable
+
+from rmactors.server.channels import ntfy_format
+from rmactors.server.channels.answers import judge_ntfy
+from rmactors.server.channels.base import ChannelSpec
+from rmactors.server.channels.config import secret_values
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.endpoint import parse_endpoint
+from rmactors.server.channels.net.http_client import DEADLINE_SECONDS, HttpEndpoint
+from rmactors.server.messages.notices import Attempt, Notice
+
+
+class NtfyChannel:
+    """One topic of one server."""
+
+    def __init__(
+        self,
+        spec: ChannelSpec,
+        policy: OutboundPolicy,
+        ssl_context: ssl.SSLContext,
+        now: Callable[[], int],
+        deadline_seconds: float = DEADLINE_SECONDS,
+    ) -> None:
+        self._config = spec.config
+        self._default_priority = spec.default_priority
+        endpoint = parse_endpoint(ntfy_format.topic_url(spec.config))
+        secrets = secret_values("ntfy", spec.config)
+        self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secrets, deadline_seconds)
+
+    async def send(
+        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+    ) -> Attempt:
+        """One attempt. `recipients` and `overdue` mean nothing here."""
+        return await self._endpoint.send(ntfy_format.render(notice, self._config, self._default_priority), judge_ntfy)
+
+    async def aclose(self) -> None:
+        await self._endpoint.aclose()

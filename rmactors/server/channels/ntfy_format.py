@@ -1,0 +1,86 @@
+"""A notice as ntfy's request: the message as body, the rest in headers. Pure."""
+
+import base64
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import quote
+
+from rmactors.common.text import lines
+from rmactors.common.vocabulary import Event, Priority
+from rmactors.server.channels.config import DEFAULT_NTFY_SERVER
+from rmactors.server.channels.request import USER_AGENT, HttpRequest, one_line
+from rmactors.server.messages.notices import Notice
+
+MAX_BODY_BYTES: Final = 4096
+"""Above this, ntfy makes a file of the message."""
+MAX_TITLE_CHARACTERS: Final = 200
+ELLIPSIS: Final = "…"
+
+_NUMBERS: Final[dict[Priority, int]] = {"min": 1, "low": 2, "default": 3, "high": 4, "urgent": 5}
+_SAYS_SO: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
+
+
+def render(notice: Notice, config: Mapping[str, Any], default_priority: Priority | None) -> HttpRequest:
+    """The request as it goes out."""
+    headers = [
+        ("User-Agent", USER_AGENT),
+        ("Content-Type", "text/plain"),
+        ("Title", encoded(title(notice))),
+        ("Tags", encoded(one_line(f"{notice.severity},{notice.kind}"))),
+        ("Click", encoded(one_line(notice.link))),
+        ("Priority", str(priority(notice, default_priority))),
+    ]
+    if token := config.get("access_token"):
+        headers.append(("Authorization", f"Bearer {token.strip()}"))
+    return HttpRequest(topic_url(config), tuple(headers), shortened(lines(notice.message), MAX_BODY_BYTES))
+
+
+def topic_url(config: Mapping[str, Any]) -> str:
+    """Where messages to the topic are posted."""
+    server = (config.get("server_url") or DEFAULT_NTFY_SERVER).rstrip("/")
+    return f"{server}/{quote(config['topic'], safe='')}"
+
+
+def title(notice: Notice) -> str:
+    """`[warning] nas1 backup_failed`, and at its end what became of it."""
+    ending = _SAYS_SO.get(notice.event, "")
+    text = one_line(f"[{notice.severity}] {notice.host_name} {notice.kind}")
+    most = MAX_TITLE_CHARACTERS - len(ending)
+    return (text if len(text) <= most else text[: most - 1] + ELLIPSIS) + ending
+
+
+def priority(notice: Notice, default_priority: Priority | None) -> int:
+    """1 to 5. An end is never more urgent than 3."""
+    chosen = _NUMBERS[default_priority] if default_priority is not None else None
+    match notice.severity:
+        case "critical":
+            number = 5
+        case "warning":
+            number = chosen or 4
+        case "info":
+            number = chosen or 3
+    return min(number, 3) if notice.event in _SAYS_SO else number
+
+
+def shortened(text: str, most: int) -> bytes:
+    """The text as UTF-8, of at most that many bytes: cut between characters, with `…` where something is gone."""
+    whole = text.encode(errors="replace")
+    if len(whole) <= most:
+        return whole
+    room = most - len(ELLIPSIS.encode())
+    return whole[:room].decode(errors="ignore").encode() + ELLIPSIS.encode()
+
+
+def encoded(value: str) -> str:
+    """The header value itself where it is ASCII, else RFC 2047 encoded words of at most 75 characters."""
+    if value.isascii() and "=?" not in value:
+        return value
+    words, piece = [], b""
+    for character in value:
+        raw = character.encode(errors="replace")
+        if len(piece) + len(raw) > 45:
+            words.append(piece)
+            piece = b""
+        piece += raw
+    words.append(piece)
+    return " ".join(f"=?UTF-8?B?{base64.b64encode(word).decode()}?=" for word in words)

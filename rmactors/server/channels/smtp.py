@@ -1,0 +1,158 @@
+"""The smtp channel: trio's side. The mail is `mail_format`'s, the conversation `mail_session`'s, in a thread."""
+
+import base64
+import ssl
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Final
+
+import trio
+
+from rmactors.server.channels import mail_format
+from rmactors.server.channels.answers import words
+from rmactors.server.channels.base import ChannelSpec
+from rmactors.server.channels.config import secret_values
+from rmactors.server.channels.mail_format import Mail
+from rmactors.server.channels.mail_session import MailOutcome, MailServer, MailSession
+from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
+from rmactors.server.channels.net.hostnames import ascii_host
+from rmactors.server.messages.notices import Attempt, Notice
+
+DEADLINE_SECONDS: Final = 10.0
+"""For everything up to the final dot: name, connection, TLS, sign-in, mail."""
+ANSWER_SECONDS: Final = 600.0
+"""For the answer to that dot (RFC 5321, 4.5.3.2.6): the server may be looking for viruses. Whoever gives up before it
+is there sends the mail twice."""
+_MAX_ERROR: Final = 1000
+"""Longer than an HTTP receiver gets: it may have to name many recipients."""
+_LAST_LOOK_SECONDS: Final = 10.0
+"""Where this process stood still, the ten minutes may be over and the answer be there: then it is read."""
+_CONVERSATIONS: Final = 4
+"""Of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits for a turn is
+not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
+_THREADS: Final = 64
+"""Of one channel: conversations, and those that are overdue; `dispatch` has fewer of these under way."""
+
+
+class SmtpChannel:
+    """One mail server and its recipients."""
+
+    def __init__(
+        self,
+        spec: ChannelSpec,
+        policy: OutboundPolicy,
+        ssl_context: ssl.SSLContext,
+        base_url: str,
+        deadline_seconds: float = DEADLINE_SECONDS,
+        answer_seconds: float = ANSWER_SECONDS,
+    ) -> None:
+        config = spec.config
+        self._config = config
+        self._policy = policy
+        self._tls = ssl_context
+        self._base_url = base_url
+        self._deadline = deadline_seconds
+        self._patience = answer_seconds
+        self._turns = trio.Semaphore(_CONVERSATIONS)
+        self._threads = trio.CapacityLimiter(_THREADS)
+        self._server = MailServer(
+            host=ascii_host(config["host"]),
+            port=config["port"],
+            encryption=config.get("encryption") or "starttls",
+            username=config.get("username"),
+            password=config.get("password"),
+            local_name=_ehlo_name(mail_format.thread_host(base_url)),
+        )
+        self._secrets = _forms(config.get("username") or "", secret_values("smtp", config))
+
+    async def send(
+        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+    ) -> Attempt:
+        """One attempt, to all recipients or to those given. Never raises for what network or server do."""
+        with ExitStack() as turn:
+            await self._turns.acquire()
+            turn.callback(self._turns.release)
+
+            def give_way() -> None:
+                assert overdue is not None
+                turn.close()
+                overdue()
+
+            return await self._send(notice, recipients, None if overdue is None else give_way)
+
+    async def _send(self, notice: Notice, recipients: tuple[str, ...], give_way: Callable[[], None] | None) -> Attempt:
+        began = time.perf_counter()
+        mail = mail_format.render(notice, self._config, self._base_url)
+        # Those no longer in the config are not told; where none is left of them, all are.
+        targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
+        deadline = time.monotonic() + self._deadline
+        session = MailSession(self._server, self._policy, self._tls, deadline)
+        outcome = await self._outcome(session, mail, targets, give_way)
+        # The socket's own timeout may come first, and then looks like a server that hung up.
+        hung_up = outcome is not None and outcome.verdict == "retry" and outcome.code is None
+        if outcome is None or (hung_up and not session.handed_over and time.monotonic() >= deadline):
+            outcome = session.accepted or MailOutcome("retry", None, self._silence(session, give_way), targets)
+        return self._attempt(outcome, targets != mail.recipients, (time.perf_counter() - began) * 1000)
+
+    async def _outcome(
+        self, session: MailSession, mail: Mail, targets: tuple[str, ...], give_way: Callable[[], None] | None
+    ) -> MailOutcome | None:
+        """How the conversation ended; None where it took too long."""
+        found: list[MailOutcome] = []
+        ended = trio.Event()
+
+        async def talk() -> None:
+            found.append(
+                await trio.to_thread.run_sync(
+                    session.deliver, mail, targets, abandon_on_cancel=True, limiter=self._threads
+                )
+            )
+            ended.set()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(talk)
+                with trio.move_on_after(self._deadline):
+                    await ended.wait()
+                if give_way is not None and not found and session.handed_over and session.accepted is None:
+                    give_way()
+                    for seconds in (self._patience, _LAST_LOOK_SECONDS):
+                        with trio.move_on_after(seconds):
+                            await ended.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            session.abort()
+        return found[0] if found else None
+
+    def _silence(self, session: MailSession, give_way: Callable[[], None] | None) -> str:
+        if not session.handed_over:
+            return f"no answer within {self._deadline:g} s"
+        seconds = self._deadline if give_way is None else self._deadline + self._patience
+        return f"the server has the whole mail, and no answer within {seconds:g} s: it may arrive"
+
+    async def aclose(self) -> None:
+        """Nothing is kept open between mails."""
+
+    def _attempt(self, outcome: MailOutcome, limited: bool, latency_ms: float) -> Attempt:
+        error = words(outcome.error, self._secrets, _MAX_ERROR) if outcome.error is not None else None
+        everyone = mail_format.recipients(self._config)
+        left = outcome.left if limited or outcome.left != everyone else ()
+        return Attempt(outcome.verdict, outcome.code, round(latency_ms, 3), error, None, left, outcome.in_doubt)
+
+
+def _ehlo_name(host: str) -> str:
+    """A name, or an address literal as SMTP writes it: `[127.0.0.1]`, `[IPv6:::1]`."""
+    address = literal_address(host)
+    if address is None:
+        return host
+    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+
+
+def _forms(username: str, secrets: tuple[str, ...]) -> tuple[str, ...]:
+    """The password in every form in which a server could repeat it."""
+    found = list(secrets)
+    for secret in secrets:
+        found.append(base64.b64encode(f"\0{username}\0{secret}".encode()).decode())
+        found.append(base64.b64encode(secret.encode()).decode())
+    return tuple(sorted(found, key=len, reverse=True))

@@ -1,0 +1,94 @@
+"""A notice as a webhook's request. Pure: the caller gives the time and sends it.
+
+The order of the body's keys is part of the contract; new keys go to the end.
+"""
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+import msgspec
+
+from rmactors.common import clock
+from rmactors.common.text import lines
+from rmactors.server.channels.config import MASK
+from rmactors.server.channels.request import USER_AGENT, HttpRequest
+from rmactors.server.messages.notices import Notice
+
+_TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
+
+
+def body(notice: Notice) -> bytes:
+    """The JSON body, UTF-8, without line breaks.
+
+    Sentences are printable: most receivers hand them on to people. Names and ids are as the API has them.
+    """
+    found: dict[str, Any] = {
+        "event": notice.event,
+        "alert_id": notice.alert_id,
+        "severity": notice.severity,
+        "kind": notice.kind,
+        "host_id": notice.host_id,
+        "host_name": notice.host_name,
+        "message": lines(notice.message),
+        "raised_at": clock.to_rfc3339(notice.raised_at),
+        "link": notice.link,
+        "subject": notice.subject,
+        "occurred_at": clock.to_rfc3339(notice.occurred_at),
+        "delivery_id": notice.delivery_id,
+    }
+    if notice.event in _TELLS_WHO:
+        found["actor"] = notice.actor
+        found["note"] = notice.note and lines(notice.note)
+    if notice.group:
+        members = [replace(member, message=lines(member.message)) for member in notice.group]
+        found["group"] = members  # dataclasses, in the order of their fields
+    return msgspec.json.encode(found)
+
+
+def render(notice: Notice, config: Mapping[str, Any], at: int) -> HttpRequest:
+    """The request as it goes out at `at` (microseconds)."""
+    content = body(notice)
+    headers = [
+        ("User-Agent", USER_AGENT),
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", notice.delivery_id),
+    ]
+    if token := config.get("bearer_token"):
+        headers.append(("Authorization", f"Bearer {token.strip()}"))
+    if (name := config.get("header_name")) and (value := config.get("header_value")):
+        headers.append((name, value.strip()))
+    if secret := config.get("signing_secret"):
+        stamp = at // clock.SECOND
+        headers += [
+            ("webhook-id", notice.delivery_id),
+            ("webhook-timestamp", str(stamp)),
+            ("webhook-signature", sign(secret, notice.delivery_id, stamp, content)),
+        ]
+    return HttpRequest(config["url"], tuple(headers), content)
+
+
+def sign(secret: str, message_id: str, stamp: int, content: bytes) -> str:
+    """The Standard Webhooks signature of a message sent at `stamp` (seconds), version 1."""
+    if secret == MASK:  # a preview shows where it stands
+        return f"v1,{MASK}"
+    signed = b"%s.%d.%s" % (message_id.encode(), stamp, content)
+    return "v1," + base64.b64encode(hmac.digest(signing_key(secret), signed, hashlib.sha256)).decode()
+
+
+def signing_key(secret: str) -> bytes:
+    """The bytes that sign: base64 behind `whsec_`, else the text itself. Raises ValueError with a sentence."""
+    if not secret.startswith("whsec_"):
+        return secret.encode()
+    text = secret.removeprefix("whsec_")
+    try:
+        key = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not key:
+        raise ValueError("What follows whsec_ must be base64.")
+    return key

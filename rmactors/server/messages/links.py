@@ -1,0 +1,47 @@
+"""Between the gateway and a host actor: a live socket as the actor sees it, and what comes from it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from rmactors.common import wire
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Link:
+    """One agent connection.
+
+    `send` queues a frame and never waits: a peer that reads nothing is cut off by the gateway.
+    `close` ends the connection with a code, after what was queued.
+    """
+
+    number: int
+    address: str
+    send: Callable[[wire.FromServer], None]
+    close: Callable[[int, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A frame came in on `link` at `at`."""
+
+    link: Link
+    frame: wire.FromAgent
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeardUnreadable:
+    """A report came in that cannot be taken."""
+
+    link: Link
+    problem: wire.Unreadable
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class LinkClosed:
+    link: Link
+    at: int
+
+
+FromLink = Heard | HeardUnreadable | LinkClosed

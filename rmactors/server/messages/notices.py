@@ -1,0 +1,66 @@
+"""What is told to people, and how an attempt to tell them ended."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from rmactors.common.vocabulary import Event, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class GroupMember:
+    """One alert of a grouped message."""
+
+    alert_id: str
+    severity: Severity
+    kind: str
+    subject: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """One notification, before a channel gives it its form.
+
+    `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
+    `kind` is a kind of alert, `multiple` for a group, `test` for a test. `host_id` is empty for a test.
+    `again`: a raise of an alert whose raise this channel was told before, because it got worse.
+    """
+
+    delivery_id: str
+    event: Event
+    alert_id: str
+    severity: Severity
+    kind: str
+    subject: str
+    host_id: str
+    host_name: str
+    message: str
+    raised_at: int
+    occurred_at: int
+    link: str
+    actor: str | None = None
+    note: str | None = None
+    group: tuple[GroupMember, ...] = ()
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How one attempt to send a notice ended.
+
+    verdict      `delivered`; `retry`: try again; `dead`: never try again on its own
+    status_code  HTTP status or SMTP reply code; None where nothing answered
+    latency_ms   from the start of the attempt to its end
+    error        the receiver's own words or what went wrong; None when all is well
+    retry_at     microseconds; not to be tried before, as the receiver asked
+    recipients_left  SMTP: those still to be told, where others have it already
+    in_doubt     the refusal may be another's than the receiver's: a proxy's, a name server's
+    """
+
+    verdict: Literal["delivered", "retry", "dead"]
+    status_code: int | None
+    latency_ms: float
+    error: str | None = None
+    retry_at: int | None = None
+    recipients_left: tuple[str, ...] = ()
+    in_doubt: bool = False

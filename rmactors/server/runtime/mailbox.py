@@ -1,0 +1,191 @@
+"""A bounded queue into one actor.
+
+Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
+`offer` drops and counts, `put_once` lets one of a kind wait, `answer` always goes in: what comes back was asked for,
+so it is bounded by what was asked. Because answers never wait, two actors that ask each other cannot stand still.
+What may be dropped can be put `aside`: it waits in a lane of its own, so that nothing else is ever behind it.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol, TypeVar
+
+import trio
+
+from rmactors.server.messages.writes import Answer, Failed, Reply
+
+T = TypeVar("T")
+R = TypeVar("R")
+S = TypeVar("S", contravariant=True)
+
+
+class Outlet(Protocol[S]):
+    """The sending end of a mailbox, for one who sends it only some of what it takes."""
+
+    async def send(self, item: S) -> None: ...
+
+    def offer(self, item: S) -> bool: ...
+
+    def put_aside(self, item: S) -> bool: ...
+
+    def put_once(self, item: S) -> bool: ...
+
+    def answer(self, item: S) -> None: ...
+
+
+def _all(_: object) -> bool:
+    return True
+
+
+class Mailbox(Generic[T]):
+    """A queue of at most `capacity` messages, answers not counted. One receiver, any number of senders.
+
+    `beside` is another mailbox of the same receiver, who waits for both: see `receive_first`.
+    """
+
+    __slots__ = ("_aside", "_items", "_receiver", "_senders", "_stretch", "aside", "capacity", "dropped", "name")
+
+    def __init__(self, name: str, capacity: int, *, aside: int = 256, beside: "Mailbox[Any] | None" = None) -> None:
+        self.name = name
+        self.capacity = capacity
+        self.aside = aside
+        self.dropped = 0
+        self._stretch = 0
+        self._items: deque[T] = deque()
+        self._aside: deque[T] = deque()
+        self._senders = trio.lowlevel.ParkingLot()
+        self._receiver: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot() if beside is None else beside._receiver
+
+    def __len__(self) -> int:
+        """How many messages wait, those aside not counted."""
+        return len(self._items)
+
+    async def send(self, item: T) -> None:
+        """Put `item` in, waiting while the mailbox is full."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while len(self._items) >= self.capacity:
+            await self._senders.park()
+        self._put(item)
+
+    def offer(self, item: T) -> bool:
+        """Put `item` in unless the mailbox is full; then count it as dropped and return False."""
+        if len(self._items) >= self.capacity:
+            self.dropped += 1
+            return False
+        self._put(item)
+        return True
+
+    def put_aside(self, item: T) -> bool:
+        """Put `item` into the lane of what may be dropped, unless `aside` messages wait there; then count it as dropped
+        and return False. The receiver takes from it with `take_aside`."""
+        if len(self._aside) >= self.aside:
+            self.dropped += 1
+            return False
+        self._aside.append(item)
+        self._receiver.unpark()
+        return True
+
+    def put_once(self, item: T) -> bool:
+        """Put `item` in unless one of its type waits already: for what says the same as the one before it, a tick say.
+
+        One goes into a full mailbox too: behind a crowd that never ends, it would else never come to its turn.
+        """
+        if any(type(waiting) is type(item) for waiting in self._items):
+            return False
+        self._put(item)
+        return True
+
+    def answer(self, item: T) -> None:
+        """Put in an answer to something that the receiver asked. Never waits, never drops."""
+        self._put(item)
+
+    async def receive(self, at_a_stretch: int = 1) -> T:
+        """Take the oldest message, waiting for one. Others run after so many that were there already."""
+        self._stretch = (self._stretch + 1) % at_a_stretch
+        if not self._items or self._stretch:
+            await trio.lowlevel.checkpoint_if_cancelled()
+        else:
+            await trio.lowlevel.checkpoint()  # a busy actor still lets others run
+        while not self._items:
+            await self._receiver.park()
+        return self._take()
+
+    async def receive_many(self, most: int) -> list[T]:
+        """Take what is there, at least one and at most `most` messages, oldest first."""
+        return [await self.receive(), *self.take(most - 1)]
+
+    async def wait(self) -> None:
+        """Wait until there is something to take, in order or aside."""
+        await trio.lowlevel.checkpoint()
+        while not self._items and not self._aside:
+            await self._receiver.park()
+
+    def take(self, most: int, fits: Callable[[T], bool] = _all) -> list[T]:
+        """Take what is there without waiting, oldest first: at most `most` messages, and none from the first on that
+        does not fit."""
+        taken: list[T] = []
+        while self._items and len(taken) < most and fits(self._items[0]):
+            taken.append(self._take())
+        return taken
+
+    def take_aside(self, most: int, fits: Callable[[T], bool] = _all) -> list[T]:
+        """The same, of what was put aside."""
+        taken: list[T] = []
+        while self._aside and len(taken) < most and fits(self._aside[0]):
+            taken.append(self._aside.popleft())
+        return taken
+
+    def _put(self, item: T) -> None:
+        self._items.append(item)
+        self._receiver.unpark()
+
+    def _take(self) -> T:
+        item = self._items.popleft()
+        if len(self._items) < self.capacity:
+            self._senders.unpark()
+        return item
+
+
+async def receive_first(first: Mailbox[T], *others: Mailbox[T]) -> T:
+    """The oldest message of the first of these mailboxes that has one, waiting for one. They are beside each other."""
+    await trio.lowlevel.checkpoint()
+    while True:
+        for box in (first, *others):
+            if box._items:
+                return box._take()
+        await first._receiver.park()
+
+
+async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:
+    """Send a request and wait for its answer; Failed where none comes in time.
+
+    Shielded: a browser that goes away in the middle does not leave its change half known.
+    """
+    answered = trio.Event()
+    answers: list[Answer] = []
+
+    def reply(answer: Answer) -> None:
+        answers.append(answer)
+        answered.set()
+
+    with trio.move_on_after(seconds, shield=True):
+        await send(request(reply))
+        await answered.wait()
+    return answers[0] if answers else Failed("no answer in time")
+
+
+class Signal:
+    """Wakes one waiting task. However often it is set in between, the waiter wakes once: it looks for itself."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = trio.Event()
+
+    def set(self) -> None:
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Wait until set since the last `wait` returned."""
+        await self._event.wait()
+        self._event = trio.Event()

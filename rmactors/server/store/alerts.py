@@ -1,0 +1,214 @@
+"""Alerts and their timeline. Every transition is announced (`outbox`) in the transaction that makes it."""
+
+import sqlite3
+
+from rmactors.server.messages.writes import (
+    AcknowledgeAlert,
+    ExpectOpen,
+    ExpectTrack,
+    ForgetTrack,
+    RaiseAlert,
+    ResolveAlert,
+    SaveTrack,
+    TouchAlert,
+    TouchConditions,
+    WorsenAlert,
+)
+from rmactors.server.store import audit, outbox
+from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, StaleWrite, Transaction, handles
+
+_MOVED_ON = "the rules' memory of this subject has moved on"
+
+
+@handles(RaiseAlert)
+def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
+    host = tx.row("SELECT name FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
+    if host is None:
+        raise RefusedWrite("not_found", "the host was deleted")
+    raised = tx.changed(
+        "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, job_id, pos,"
+        " created_at, last_seen_at, known_partial)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
+        (
+            write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message,
+            write.job_id, write.at, write.at, int(write.known_partial),
+        ),
+    )  # fmt: skip
+    if not raised:
+        if tx.row("SELECT 1 FROM alerts WHERE id = ?", (write.alert_id,)) is not None:
+            raise DuplicateWrite
+        raise StaleWrite("an unresolved alert exists already")
+    alert = outbox.Alert(
+        write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message, write.at
+    )
+    outbox.add_event(tx, write.alert_id, 1, write.at, "raised", by="rule", message=write.message)
+    outbox.announce(tx, alert, "alert.raised", 1, write.at)
+    tx.wake.count("alert", write.kind, write.severity)
+    tx.wake.tell(
+        "info", "alert.raised", alert_id=write.alert_id, host_id=write.host_id, host=host["name"], kind=write.kind,
+        severity=write.severity, subject=write.subject, job_id=write.job_id,
+    )  # fmt: skip
+    tx.wake.topics.add("alerts")
+
+
+@handles(WorsenAlert)
+def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
+    rows = tx.rows(
+        "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + 1,"
+        " job_id = coalesce(?, job_id), known_partial = 0, acknowledged_at = NULL, acknowledged_by = NULL,"
+        " acknowledged_note = NULL, pos = pos + 1 WHERE id = ? AND resolved_at IS NULL RETURNING *",
+        (write.message, write.at, write.job_id, write.alert_id),
+    )
+    if not rows:
+        raise StaleWrite("the alert is resolved")
+    row = rows[0]
+    outbox.add_event(tx, write.alert_id, row["pos"], write.at, "worsened", by="rule", message=write.message)
+    outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at)
+    tx.wake.tell(
+        "info", "alert.worsened", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
+        kind=row["kind"], severity=row["severity"], subject=row["subject"], job_id=write.job_id,
+    )  # fmt: skip
+    tx.wake.topics.add("alerts")
+
+
+@handles(TouchAlert)
+def touch_alert(tx: Transaction, write: TouchAlert) -> None:
+    touched = tx.changed(
+        "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + ?,"
+        " job_id = coalesce(?, job_id) WHERE id = ? AND resolved_at IS NULL",
+        (write.message, write.at, int(write.again), write.job_id, write.alert_id),
+    )
+    if not touched:
+        raise StaleWrite("the alert is resolved")
+    tx.wake.topics.add("alerts")
+
+
+@handles(AcknowledgeAlert)
+def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
+    outbox.release_before(tx, write.alert_id, write.at)
+    row = _unresolved(
+        tx,
+        write.alert_id,
+        "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ?, acknowledged_note = ?,"
+        " known_partial = coalesce(?, known_partial), pos = pos + 1"
+        " WHERE id = ? AND resolved_at IS NULL AND acknowledged_at IS NULL RETURNING *",
+        (
+            write.at,
+            write.by,
+            write.note,
+            int(write.known_partial) if write.known_partial is not None else None,
+            write.alert_id,
+        ),
+    )
+    if row is None:
+        raise DuplicateWrite
+    outbox.add_event(tx, write.alert_id, row["pos"], write.at, "acknowledged", by=write.by, note=write.note)
+    outbox.announce(tx, outbox.Alert.from_row(row), "alert.acknowledged", row["pos"], write.at, write.by, write.note)
+    audit.append(tx, write.audit)
+    tx.wake.topics.add("alerts")
+
+
+@handles(ResolveAlert)
+def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
+    outbox.release_before(tx, write.alert_id, write.at)
+    row = _unresolved(
+        tx,
+        write.alert_id,
+        "UPDATE alerts SET resolved_at = ?, resolved_by = ?, resolved_note = ?, resolved = 1, pos = pos + 1"
+        " WHERE id = ? AND resolved_at IS NULL RETURNING *",
+        (write.at, write.by, write.note, write.alert_id),
+    )
+    if row is None:
+        if write.by == "rule":
+            raise StaleWrite("the alert is resolved already")
+        raise DuplicateWrite
+    outbox.add_event(
+        tx, write.alert_id, row["pos"], write.at, "resolved", by=write.by, note=write.note, message=write.message
+    )
+    alert = outbox.Alert.from_row(row, message=write.message)
+    outbox.announce(tx, alert, "alert.resolved", row["pos"], write.at, write.by, write.note)
+    tx.wake.tell(
+        "info", "alert.resolved", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
+        kind=row["kind"], severity=row["severity"], subject=row["subject"], by=write.by,
+    )  # fmt: skip
+    audit.append(tx, write.audit)
+    tx.wake.topics.add("alerts")
+
+
+@handles(TouchConditions)
+def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
+    touched = tx.changed(
+        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL"
+        " AND kind IN ('agent_offline', 'stale_schedule', 'backup_overdue')"
+        " AND last_seen_at < ?",
+        (write.at, write.at),
+    )
+    if touched:
+        tx.wake.topics.add("alerts")
+
+
+@handles(SaveTrack)
+def save_track(tx: Transaction, write: SaveTrack) -> None:
+    what = (write.head, write.good, write.last_good_at, int(write.quiet), write.usual)
+    key = (write.host_id, write.kind, write.subject)
+    if write.version == 1:
+        saved = tx.changed(
+            "INSERT INTO tracks (host_id, kind, subject, version, head, good, last_good_at, quiet, usual)"
+            " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (host_id, kind, subject) DO NOTHING",
+            (*key, *what),
+        )
+    else:
+        saved = tx.changed(
+            "UPDATE tracks SET version = ?, head = ?, good = ?, last_good_at = ?, quiet = ?, usual = ?"
+            " WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
+            (write.version, *what, *key, write.version - 1),
+        )
+    if not saved:
+        raise StaleWrite(_MOVED_ON)
+
+
+@handles(ExpectTrack)
+def expect_track(tx: Transaction, write: ExpectTrack) -> None:
+    found = tx.row(
+        "SELECT version FROM tracks WHERE host_id = ? AND kind = ? AND subject = ?",
+        (write.host_id, write.kind, write.subject),
+    )
+    if (found["version"] if found is not None else 0) != write.version:
+        raise StaleWrite(_MOVED_ON)
+
+
+@handles(ForgetTrack)
+def forget_track(tx: Transaction, write: ForgetTrack) -> None:
+    gone = tx.changed(
+        "DELETE FROM tracks WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
+        (write.host_id, write.kind, write.subject, write.version),
+    )
+    if not gone:
+        raise StaleWrite(_MOVED_ON)
+
+
+@handles(ExpectOpen)
+def expect_open(tx: Transaction, write: ExpectOpen) -> None:
+    found = tx.row(
+        "SELECT (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS some)"
+        " - (SELECT count(*) FROM alerts WHERE host_id = ? AND kind = 'too_many_alerts' AND resolved_at IS NULL)"
+        " AS number",
+        (write.host_id, write.most + 1, write.host_id),
+    )
+    assert found is not None
+    if (found["number"] >= write.most) != write.reached:
+        raise StaleWrite("the host has more or fewer open alerts by now")
+
+
+def _unresolved(tx: Transaction, alert_id: str, update: str, parameters: tuple[object, ...]) -> sqlite3.Row | None:
+    """The updated row; None where it is so already. Refuses what does not exist or is resolved."""
+    rows = tx.rows(update, parameters)
+    if rows:
+        return rows[0]
+    found = tx.row("SELECT resolved_at FROM alerts WHERE id = ?", (alert_id,))
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such alert")
+    if found["resolved_at"] is not None and "acknowledged_at" in update.split("WHERE")[0]:
+        raise RefusedWrite("conflict", "the alert is resolved already")
+    return None

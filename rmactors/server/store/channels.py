@@ -1,0 +1,211 @@
+"""Channels, and how the attempts to send on them ended."""
+
+import json
+from typing import Final
+
+from rmactors.common import ids
+from rmactors.common.logs import Level
+from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.writes import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
+from rmactors.server.store import audit, outbox
+from rmactors.server.store.secret_rows import require_live_key
+from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
+
+_TOLD_BY = {
+    "alert.resolved": "the resolution told it as well",
+    "alert.acknowledged": "the acknowledgement told it as well",
+}
+_TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
+    "delivered": ("debug", "delivery.delivered"),
+    "retry": ("warning", "delivery.failed"),
+    "dead": ("error", "delivery.dead"),
+}
+
+
+@handles(SaveChannel)
+def save_channel(tx: Transaction, write: SaveChannel) -> None:
+    require_live_key(tx, write.config)
+    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    if known is None and not write.create:
+        raise RefusedWrite("not_found", "there is no such channel")
+    if known is not None and known["kind"] != write.kind:
+        raise RefusedWrite("conflict", "a channel's kind cannot change; make a new channel")
+    tx.execute(
+        "INSERT INTO channels (id, kind, name, enabled, config, default_priority, min_severity, events, host_tags,"
+        " group_seconds, remind_hours, created_at, updated_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled, config = excluded.config,"
+        " default_priority = excluded.default_priority, min_severity = excluded.min_severity, events = excluded.events,"
+        " host_tags = excluded.host_tags, group_seconds = excluded.group_seconds, remind_hours = excluded.remind_hours,"
+        " updated_at = excluded.updated_at",
+        (
+            write.channel_id, write.kind, write.name, int(write.enabled), write.config, write.default_priority,
+            write.min_severity, json.dumps(write.events), json.dumps(write.host_tags), write.group_seconds,
+            write.remind_hours, write.at, write.at,
+        ),
+    )  # fmt: skip
+    if known is not None and known["enabled"] and not write.enabled:
+        _end_queue(tx, write.channel_id, write.at)
+    elif known is not None:  # what waits was refused under the old settings: it need not sit out its pause
+        tx.execute(
+            "UPDATE deliveries SET due_at = ?"
+            " WHERE channel_id = ? AND state = 'queued' AND attempts > 0 AND due_at > ?",
+            (write.at, write.channel_id, write.at),
+        )
+    audit.append(tx, write.audit)
+    _changed(tx, write.channel_id)
+
+
+@handles(DeleteChannel)
+def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
+    if not tx.changed("DELETE FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,)):
+        raise RefusedWrite("not_found", "there is no such channel")
+    audit.append(tx, write.audit)
+    _changed(tx, write.channel_id)
+
+
+@handles(SettleAttempt)
+def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
+    result = write.result
+    state = {"delivered": "delivered", "dead": "dead", "retry": "queued"}[result.verdict]
+    # Its channel may have been disabled while the message was under way, which ended it. What arrived has arrived.
+    arrived = result.verdict == "delivered"
+    settled = tx.changed(
+        "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?,"
+        " due_at), recipients_left = ?, grouped = 0,"  # tried: after a restart no other may join it under its id
+        " finished_at = ? WHERE id = ? AND (state = 'queued' OR (? AND state = 'dead' AND attempts < ?))",
+        (
+            state, write.attempt, result.error, write.due_at,
+            json.dumps(result.recipients_left) if result.recipients_left else None,
+            None if state == "queued" else write.at, write.delivery_id, arrived, write.attempt,
+        ),
+    )  # fmt: skip
+    if not settled:  # on disk already, or its channel was disabled or deleted meanwhile
+        raise DuplicateWrite
+    channel = tx.row(
+        "UPDATE channels SET last_fired_at = CASE WHEN ? THEN ? ELSE last_fired_at END, last_error = ?,"
+        " failing_since = CASE WHEN ? THEN NULL ELSE coalesce(failing_since, ?) END WHERE id = ? RETURNING name, kind",
+        (
+            arrived, write.at, None if arrived else result.error, arrived, write.at, write.channel_id,
+        ),
+    )  # fmt: skip
+    if channel is None:
+        raise DuplicateWrite
+    _log_attempt(
+        tx,
+        write.log_id,
+        write.channel_id,
+        write.alert_id,
+        write.delivery_id,
+        write.event,
+        write.attempt,
+        result,
+        write.at,
+    )
+    tx.wake.count("attempt", channel["kind"], result.verdict)
+    level, name = _TOLD_AS[result.verdict]
+    tx.wake.tell(
+        level, name, channel_id=write.channel_id, channel=channel["name"], kind=channel["kind"],
+        alert_id=write.alert_id, delivery_id=write.delivery_id, about=write.event, attempt=write.attempt,
+        status_code=result.status_code, error=result.error,
+    )  # fmt: skip
+    for delivery_id, end in write.carried:
+        carried = tx.row(
+            "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ?"
+            " AND (state = 'queued' OR (? AND state = 'dead')) RETURNING alert_id",
+            (end, write.at, write.delivery_id, delivery_id, arrived),
+        )
+        if carried is not None and end == "superseded":
+            outbox.add_event(
+                tx, carried["alert_id"], None, write.at, "superseded", channel=(write.channel_id, channel["name"]),
+                note=_TOLD_BY.get(write.event, ""),
+            )  # fmt: skip
+    tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
+
+
+@handles(LogTest)
+def log_test(tx: Transaction, write: LogTest) -> None:
+    channel = tx.row("SELECT kind FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    if channel is None:
+        raise RefusedWrite("not_found", "there is no such channel")
+    if write.result.verdict == "delivered":
+        tx.execute("UPDATE channels SET last_fired_at = ? WHERE id = ?", (write.at, write.channel_id))
+    _log_attempt(
+        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1, write.result, write.at
+    )
+    tx.wake.count("attempt", channel["kind"], write.result.verdict)
+    audit.append(tx, write.audit)
+    tx.wake.topics.add("channels")
+
+
+@handles(RetryDelivery)
+def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
+    found = tx.row(
+        "SELECT deliveries.state, deliveries.channel_id, channels.enabled FROM deliveries"
+        " JOIN channels ON channels.id = deliveries.channel_id WHERE deliveries.id = ?",
+        (write.delivery_id,),
+    )
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such delivery")
+    if found["state"] != "dead":
+        raise RefusedWrite("conflict", f"only a dead delivery can be sent again; this one is {found['state']}")
+    if not found["enabled"]:
+        raise RefusedWrite("conflict", "its channel is disabled; enable it first")
+    # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
+    seq = tx.row(
+        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],)
+    )
+    assert seq is not None
+    tx.execute(
+        "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0"
+        " WHERE id = ?",
+        (seq["seq"], write.at, write.at, write.delivery_id),
+    )
+    audit.append(tx, write.audit)
+    tx.wake.channels.add(found["channel_id"])
+    tx.wake.topics.add("channels")
+
+
+def _end_queue(tx: Transaction, channel_id: str, at: int) -> None:
+    """What waits on a channel that is switched off is dead, and says why; what a silence held back is forgotten."""
+    for row in tx.rows(
+        "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq", (channel_id,)
+    ):
+        ended = Attempt("dead", None, 0.0, "channel disabled")
+        _log_attempt(tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], ended, at)
+    tx.execute(
+        "UPDATE deliveries SET state = 'dead', last_error = 'channel disabled', finished_at = ?"
+        " WHERE channel_id = ? AND state = 'queued'",
+        (at, channel_id),
+    )
+    tx.execute("DELETE FROM held WHERE channel_id = ?", (channel_id,))
+    tx.execute("DELETE FROM group_windows WHERE channel_id = ?", (channel_id,))
+    tx.execute("UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ?", (channel_id,))
+
+
+def _changed(tx: Transaction, channel_id: str) -> None:
+    tx.forget("channels")
+    tx.wake.channel_list = True
+    tx.wake.channels.add(channel_id)
+    tx.wake.topics.add("channels")
+
+
+def _log_attempt(
+    tx: Transaction,
+    log_id: str,
+    channel_id: str,
+    alert_id: str,
+    delivery_id: str,
+    event: str,
+    attempt: int,
+    result: Attempt,
+    at: int,
+) -> None:
+    tx.execute(
+        "INSERT INTO notification_log (id, n, channel_id, alert_id, delivery_id, event, attempt, ok, dead, status_code,"
+        " latency_ms, error, fired_at)"
+        " VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM notification_log), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            log_id, channel_id, alert_id, delivery_id, event, attempt, int(result.verdict == "delivered"),
+            int(result.verdict == "dead"), result.status_code, result.latency_ms, result.error, at,
+        ),
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Writes from command lines, beside a server that may be running on the same data dir."""
+
+import os
+from pathlib import Path
+
+from rmactors.server.config.ownership import give_to_owner_of
+from rmactors.server.config.settings import Settings
+from rmactors.server.messages.writes import Answer
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.writer import Writer, connect
+
+
+def prepare(settings: Settings) -> Path:
+    """Make the data dir (0700) and the database where they are missing, bring the schema up to date.
+
+    Returns the database's path. Raises OSError, sqlite3.Error or MigrationError.
+    """
+    data_dir = Path(settings.data_dir)
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    database = settings.database
+    if not database.exists():
+        descriptor = os.open(database, os.O_CREAT | os.O_RDWR, 0o600)
+        try:
+            give_to_owner_of(data_dir, descriptor)
+        finally:
+            os.close(descriptor)
+    connection = connect(database)
+    try:
+        migrate(connection)
+    finally:
+        connection.close()
+    return database
+
+
+def commit_here(settings: Settings, *writes: object) -> Answer:
+    """Commit the writes together from this process. A running server sees them at its next look.
+
+    Raises OSError, sqlite3.Error or MigrationError where there is no database to be had.
+    """
+    writer = Writer(connect(prepare(settings), busy_seconds=30))
+    try:
+        answers, _ = writer.apply([writes])
+    finally:
+        writer.close()
+    return answers[0]

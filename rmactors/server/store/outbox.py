@@ -1,0 +1,324 @@
+"""The outbox: one delivery a transition and channel, made in the transaction of the transition.
+
+What is said here is *whether* a channel is told. When and how it is sent, and whether a raise is still worth
+sending, is the delivery actor's to decide when it comes to send it.
+"""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+
+from rmactors.common import ids
+from rmactors.common.clock import seconds
+from rmactors.common.vocabulary import Event, Severity
+from rmactors.server.messages.writes import QueueReminders, ReleaseHeld
+from rmactors.server.store.routing import Filter, Recurrence, Silence
+from rmactors.server.store.transaction import Transaction, handles
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a notice tells of its alert, as it was at that moment."""
+
+    id: str
+    host_id: str
+    host_name: str
+    kind: str
+    subject: str
+    severity: Severity
+    message: str
+    raised_at: int
+
+    @staticmethod
+    def from_row(row: sqlite3.Row, message: str | None = None) -> "Alert":
+        return Alert(
+            row["id"], row["host_id"], row["host_name"], row["kind"], row["subject"], row["severity"],
+            message or row["message"], row["created_at"],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Channel:
+    id: str
+    name: str
+    filter: Filter
+    group: int
+    remind: int
+
+
+def announce(
+    tx: Transaction, alert: Alert, event: Event, pos: int, at: int, actor: str | None = None, note: str | None = None
+) -> None:
+    """Queue the notice for every channel that takes it, or hold a raise back where a silence says so."""
+    channels = _channels(tx)
+    if not channels:
+        return
+    tags = _tags(tx, alert.host_id)
+    takers = [channel for channel in channels if channel.filter.takes(event, alert.severity, tags)]
+    if event == "alert.raised":
+        # A channel that does not take raises can still be told the end of what it never heard the beginning of.
+        silence = silence_of(tx, alert, tags, at)
+        if silence is not None:
+            _hold(tx, takers, alert, at, silence)
+            return
+    for channel in takers:
+        if event != "alert.raised" and not _wants_more(tx, channel, alert, event, tags, at):
+            continue
+        _queue(tx, channel, alert, event, pos, at, actor, note)
+
+
+def announce_again(tx: Transaction, alert: Alert, pos: int, at: int) -> None:
+    """Queue or hold back a raise once more: the alert got worse. It takes the place of one that is held back still."""
+    tx.execute("DELETE FROM held WHERE alert_id = ?", (alert.id,))
+    announce(tx, alert, "alert.raised", pos, at)
+    tags = _tags(tx, alert.host_id)
+    if silence_of(tx, alert, tags, at) is None:
+        for channel in _channels(tx):
+            if channel.remind and channel.filter.takes("alert.raised", alert.severity, tags):
+                _tell(tx, channel, alert.id, at)
+
+
+def add_event(
+    tx: Transaction,
+    alert_id: str,
+    pos: int | None,
+    at: int,
+    event: str,
+    *,
+    by: str | None = None,
+    note: str | None = None,
+    message: str | None = None,
+    channel: tuple[str, str] | None = None,
+) -> None:
+    """Add to the alert's timeline; without `pos`, at its end. `channel` is (id, name)."""
+    if pos is None:
+        row = tx.row("UPDATE alerts SET pos = pos + 1 WHERE id = ? RETURNING pos", (alert_id,))
+        if row is None:  # removed by retention: there is no timeline any more
+            return
+        pos = row["pos"]
+    channel_id, channel_name = channel or (None, None)
+    tx.execute(
+        "INSERT INTO alert_events (alert_id, pos, at, event, by_whom, note, message, channel_id, channel_name)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (alert_id, pos, at, event, by, note, message, channel_id, channel_name),
+    )
+
+
+def silence_of(tx: Transaction, alert: Alert, tags: list[str], at: int) -> Silence | None:
+    """The silence that holds back notices about this alert at `at`, if any."""
+    for silence in tx.cached("silences", _load_silences):
+        if silence.holds(at, alert.host_id, alert.kind, tags):
+            return silence
+    return None
+
+
+@handles(ReleaseHeld)
+def release_held(tx: Transaction, write: ReleaseHeld) -> None:
+    _release(tx, tx.rows(f"{_HELD} ORDER BY alerts.created_at, alerts.id"), write.at)
+
+
+def release_before(tx: Transaction, alert_id: str, at: int) -> None:
+    """An alert is about to be acknowledged or resolved: if the silence over it has ended, its raise goes out first."""
+    _release(tx, tx.rows(f"{_HELD} AND alerts.id = ?", (alert_id,)), at)
+
+
+_HELD = (
+    "SELECT alerts.*, held.channel_id AS held_for FROM held JOIN alerts ON alerts.id = held.alert_id"
+    " WHERE alerts.resolved_at IS NULL AND alerts.acknowledged_at IS NULL"
+)
+
+
+def _release(tx: Transaction, held: list[sqlite3.Row], at: int) -> None:
+    if not held:
+        return
+    channels = {channel.id: channel for channel in _channels(tx)}
+    silenced: dict[tuple[str, str], bool] = {}  # a silence does not look further than at host and kind
+    said: set[str] = set()
+    for row in held:
+        about = row["host_id"], row["kind"]
+        if about not in silenced:
+            silenced[about] = silence_of(tx, Alert.from_row(row), _tags(tx, row["host_id"]), at) is not None
+        channel = channels.get(row["held_for"])
+        if channel is None or silenced[about]:
+            continue
+        alert = Alert.from_row(row)
+        tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
+        if not channel.filter.takes("alert.raised", alert.severity, _tags(tx, alert.host_id)):
+            continue
+        if alert.id not in said:
+            said.add(alert.id)
+            add_event(tx, alert.id, None, at, "unsilenced", note="the silence ended")
+        pos = tx.row("SELECT pos FROM alerts WHERE id = ?", (alert.id,))
+        assert pos is not None
+        _queue(tx, channel, alert, "alert.raised", pos["pos"], at, None, None)
+        if channel.remind:
+            _tell(tx, channel, alert.id, at)
+    if said:
+        tx.wake.topics.add("alerts")
+
+
+@handles(QueueReminders)
+def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
+    for channel in _channels(tx):
+        if not channel.remind or "alert.reminder" not in channel.filter.events:
+            continue
+        due = tx.rows(
+            "SELECT alerts.* FROM alerts LEFT JOIN told ON told.alert_id = alerts.id AND told.channel_id = ?"
+            " WHERE alerts.resolved = 0 AND alerts.acknowledged_at IS NULL"
+            " AND coalesce(told.at, alerts.created_at) + ? <= ?"
+            " AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert_id = alerts.id AND held.channel_id = ?)",
+            (channel.id, channel.remind, write.at, channel.id),
+        )
+        for row in due:
+            alert = Alert.from_row(row)
+            tags = _tags(tx, alert.host_id)
+            if not channel.filter.takes("alert.reminder", alert.severity, tags) or silence_of(
+                tx, alert, tags, write.at
+            ):
+                continue
+            if not _reminder_waits(tx, channel.id, alert.id):
+                add_event(tx, alert.id, None, write.at, "reminded", channel=(channel.id, channel.name))
+                _queue(tx, channel, alert, "alert.reminder", row["pos"] + 1, write.at, None, None)
+            _tell(tx, channel, alert.id, write.at)
+
+
+def _wants_more(tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str], at: int) -> bool:
+    """Whether a channel is told how an alert went on: not what it was never told the beginning of by a silence."""
+    held = tx.row("SELECT 1 FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
+    if held is not None:
+        if event == "alert.resolved":
+            tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
+        if not _was_told(tx, channel.id, alert.id):  # else what is held back is that it got worse
+            return False
+    if silence_of(tx, alert, tags, at) is None:
+        return True
+    return event == "alert.resolved" and _was_told(tx, channel.id, alert.id)
+
+
+def _was_told(tx: Transaction, channel_id: str, alert_id: str) -> bool:
+    told = tx.row(
+        "SELECT 1 FROM deliveries WHERE alert_id = ? AND channel_id = ? AND event = 'alert.raised'"
+        " AND state IN ('queued', 'delivered')",
+        (alert_id, channel_id),
+    )
+    return told is not None
+
+
+def _reminder_waits(tx: Transaction, channel_id: str, alert_id: str) -> bool:
+    """Whether one is queued already: a channel that was down for a night gets one when it is back, not twelve."""
+    waiting = tx.row(
+        "SELECT 1 FROM deliveries WHERE alert_id = ? AND channel_id = ? AND event = 'alert.reminder'"
+        " AND state = 'queued'",
+        (alert_id, channel_id),
+    )
+    return waiting is not None
+
+
+def _hold(tx: Transaction, takers: list[_Channel], alert: Alert, at: int, silence: Silence) -> None:
+    for channel in takers:
+        tx.execute(
+            "INSERT INTO held (channel_id, alert_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
+            (channel.id, alert.id, at),
+        )
+    if takers:
+        add_event(tx, alert.id, None, at, "silenced", note=silence.reason)
+
+
+def _queue(
+    tx: Transaction,
+    channel: _Channel,
+    alert: Alert,
+    event: Event,
+    pos: int,
+    at: int,
+    actor: str | None,
+    note: str | None,
+) -> None:
+    due_at, grouped = at, 0
+    if channel.group and event == "alert.raised":
+        due_at, grouped = _group_window(tx, channel, alert.host_id, at)
+    body = {
+        "severity": alert.severity,
+        "kind": alert.kind,
+        "subject": alert.subject,
+        "host_name": alert.host_name,
+        "message": alert.message,
+        "raised_at": alert.raised_at,
+        "occurred_at": at,
+        "actor": actor,
+        "note": note,
+    }
+    zone = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
+    if zone is not None:
+        body["zone"] = zone["timezone"]
+    if event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id):
+        body["again"] = True
+    seq = tx.row(
+        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,)
+    )
+    assert seq is not None
+    tx.execute(
+        "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state,"
+        " created_at, due_at, grouped)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
+        (
+            ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos, json.dumps(body), at, due_at,
+            grouped,
+        ),
+    )  # fmt: skip
+    tx.wake.channels.add(channel.id)
+    tx.wake.topics.add("channels")
+
+
+def _group_window(tx: Transaction, channel: _Channel, host_id: str, at: int) -> tuple[int, int]:
+    """(due, grouped): the first alert of a host goes at once and opens a window, what follows waits for its end."""
+    window = tx.row("SELECT until_at FROM group_windows WHERE channel_id = ? AND host_id = ?", (channel.id, host_id))
+    if window is not None and window["until_at"] > at:
+        return window["until_at"], 1
+    tx.execute(
+        "INSERT INTO group_windows (channel_id, host_id, until_at) VALUES (?, ?, ?)"
+        " ON CONFLICT (channel_id, host_id) DO UPDATE SET until_at = excluded.until_at",
+        (channel.id, host_id, at + channel.group),
+    )
+    return at, 0
+
+
+def _tell(tx: Transaction, channel: _Channel, alert_id: str, at: int) -> None:
+    tx.execute(
+        "INSERT INTO told (channel_id, alert_id, at) VALUES (?, ?, ?)"
+        " ON CONFLICT (channel_id, alert_id) DO UPDATE SET at = excluded.at",
+        (channel.id, alert_id, at),
+    )
+
+
+def _tags(tx: Transaction, host_id: str) -> list[str]:
+    row = tx.row("SELECT tags FROM hosts WHERE id = ?", (host_id,))
+    tags: list[str] = json.loads(row["tags"]) if row is not None and row["tags"] != "[]" else []
+    return tags
+
+
+def _channels(tx: Transaction) -> list[_Channel]:
+    return tx.cached("channels", _load_channels)
+
+
+def _load_channels(tx: Transaction) -> list[_Channel]:
+    return [
+        _Channel(
+            row["id"],
+            row["name"],
+            Filter(row["min_severity"], frozenset(json.loads(row["events"])), frozenset(json.loads(row["host_tags"]))),
+            seconds(row["group_seconds"]),
+            seconds(row["remind_hours"] * 3600),
+        )
+        for row in tx.rows("SELECT * FROM channels WHERE enabled = 1 AND deleted_at IS NULL ORDER BY id")
+    ]
+
+
+def _load_silences(tx: Transaction) -> list[Silence]:
+    return [
+        Silence(
+            row["id"], row["host_id"], row["kind"], row["tag"], row["starts_at"], row["ends_at"],
+            Recurrence.from_json(row["recurrence"]) if row["recurrence"] else None, row["reason"],
+        )
+        for row in tx.rows("SELECT * FROM silences WHERE deleted_at IS NULL ORDER BY id")
+    ]  # fmt: skip

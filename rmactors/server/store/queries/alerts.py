@@ -1,0 +1,202 @@
+"""Reads of alerts: lists that cost the same however many there are, counts from indexes, one alert's timeline."""
+
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rmactors.common import clock
+from rmactors.common.vocabulary import Severity
+from rmactors.server.store.queries.rows import Page, columns, read
+
+AlertStatus = Literal["open", "acknowledged", "resolved"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertRow:
+    """An alert. Times in microseconds."""
+
+    id: str
+    host_id: str
+    host_name: str
+    kind: str
+    subject: str
+    severity: Severity
+    message: str
+    occurrences: int
+    job_id: str | None
+    created_at: int
+    last_seen_at: int
+    acknowledged_at: int | None
+    acknowledged_by: str | None
+    acknowledged_note: str | None
+    resolved_at: int | None
+    resolved_by: str | None
+    resolved_note: str | None
+
+    @property
+    def status(self) -> AlertStatus:
+        if self.resolved_at is not None:
+            return "resolved"
+        return "open" if self.acknowledged_at is None else "acknowledged"
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """`open` is unresolved and unacknowledged; `resolved_24h` was resolved within the last 24 hours."""
+
+    open: int
+    acknowledged: int
+    resolved_24h: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertFilter:
+    """What a list of alerts is narrowed to. `q` is a literal part of the message, upper and lower case alike."""
+
+    status: Literal["open", "acknowledged", "resolved", "all"] = "open"
+    severity: str | None = None
+    kind: str | None = None
+    host_id: str | None = None
+    q: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """One thing that happened to an alert: a transition, or an attempt to tell somebody (the last five fields)."""
+
+    at: int
+    event: str
+    by: str | None = None
+    note: str | None = None
+    message: str | None = None
+    channel_id: str | None = None
+    channel_name: str | None = None
+    delivery_id: str | None = None
+    attempt: int | None = None
+    status_code: int | None = None
+    latency_ms: float | None = None
+    error: str | None = None
+
+
+_SELECT = f"SELECT {columns(AlertRow)} FROM alerts"
+
+
+def alert(db: sqlite3.Connection, alert_id: str) -> AlertRow | None:
+    row = db.execute(f"{_SELECT} WHERE id = ?", (alert_id,)).fetchone()
+    return AlertRow(*row) if row is not None else None
+
+
+def alerts(
+    db: sqlite3.Connection, wanted: AlertFilter, limit: int, after: tuple[Any, ...] | None = None
+) -> Page[AlertRow]:
+    """Unresolved ones first, then newest first. `after` is (resolved, created_at, id) of the last row seen."""
+    last_resolved, last_at, last_id = after or (0, 1 << 62, "")
+    rows: list[sqlite3.Row] = []
+    for resolved in (0, 1):
+        if resolved < last_resolved or not _may_have(wanted, resolved) or len(rows) > limit:
+            continue
+        start = (last_at, last_id) if resolved == last_resolved else (1 << 62, "")
+        where, parameters = _where(db, wanted, resolved)
+        rows += db.execute(
+            f"{_SELECT} {_index(wanted)} WHERE {where} AND (created_at, id) < (?, ?)"
+            " ORDER BY created_at DESC, id DESC LIMIT ?",
+            (*parameters, *start, limit + 1 - len(rows)),
+        ).fetchall()
+    items = read(AlertRow, rows[:limit])
+    if len(rows) <= limit:
+        return Page(items, None)
+    last = items[-1]
+    return Page(items, (int(last.resolved_at is not None), last.created_at, last.id))
+
+
+def counts(db: sqlite3.Connection, now: int) -> Counts:
+    """Of all alerts, whatever the list is narrowed to.
+
+    Each from its own partial index, which SQLite has to be told: left alone it counts rows of `alerts_listed`.
+    """
+    row = db.execute(
+        "SELECT (SELECT count(*) FROM alerts INDEXED BY alerts_open WHERE resolved = 0 AND acknowledged_at IS NULL),"
+        " (SELECT count(*) FROM alerts INDEXED BY alerts_acknowledged"
+        " WHERE resolved = 0 AND acknowledged_at IS NOT NULL),"
+        " (SELECT count(*) FROM alerts INDEXED BY alerts_by_end WHERE resolved = 1 AND resolved_at > ?)",
+        (now - clock.DAY,),
+    ).fetchone()
+    return Counts(*row)
+
+
+def listed(
+    db: sqlite3.Connection, wanted: AlertFilter, now: int, limit: int, after: tuple[Any, ...] | None = None
+) -> tuple[Page[AlertRow], Counts]:
+    """A list and the counts beside it, of one snapshot."""
+    return alerts(db, wanted, limit, after), counts(db, now)
+
+
+def timeline(db: sqlite3.Connection, alert_id: str) -> list[TimelineEntry]:
+    """Transitions and attempts, oldest first; also attempts of a message that told this alert together with others."""
+    entries = [
+        TimelineEntry(*row)
+        for row in db.execute(
+            "SELECT at, event, by_whom, note, message, channel_id, channel_name FROM alert_events WHERE alert_id = ?"
+            " ORDER BY pos",
+            (alert_id,),
+        )
+    ]
+    entries += [
+        TimelineEntry(
+            row["fired_at"],
+            "delivered" if row["ok"] else "dead" if row["dead"] else "attempt_failed",
+            channel_id=row["channel_id"],
+            channel_name=row["name"],
+            delivery_id=row["delivery_id"],
+            attempt=row["attempt"],
+            status_code=row["status_code"],
+            latency_ms=row["latency_ms"],
+            error=row["error"],
+        )
+        for row in db.execute(
+            "SELECT log.*, channels.name FROM notification_log log JOIN channels ON channels.id = log.channel_id"
+            " WHERE log.delivery_id IN (SELECT id FROM deliveries WHERE alert_id = ?"
+            " UNION SELECT carried_by FROM deliveries WHERE alert_id = ? AND carried_by IS NOT NULL) ORDER BY log.n",
+            (alert_id, alert_id),
+        )
+    ]
+    return sorted(entries, key=lambda entry: entry.at)  # stable: transitions before attempts, each in their order
+
+
+def _may_have(wanted: AlertFilter, resolved: int) -> bool:
+    return wanted.status == "all" or (wanted.status == "resolved") == bool(resolved)
+
+
+def _index(wanted: AlertFilter) -> str:
+    """The partial index of a status, so that a list of few does not walk past many."""
+    match wanted:
+        case AlertFilter(status="open", host_id=None):
+            return "INDEXED BY alerts_open"
+        case AlertFilter(status="acknowledged", host_id=None):
+            return "INDEXED BY alerts_acknowledged"
+        case _:
+            return ""
+
+
+def _where(db: sqlite3.Connection, wanted: AlertFilter, resolved: int) -> tuple[str, list[Any]]:
+    conditions, parameters = [f"resolved = {resolved}"], []
+    if wanted.status == "open":
+        conditions.append("acknowledged_at IS NULL")
+    elif wanted.status == "acknowledged":
+        conditions.append("acknowledged_at IS NOT NULL")
+    for column in ("host_id", "severity", "kind"):
+        value = getattr(wanted, column)
+        if value is not None:
+            conditions.append(f"{column} = ?")
+            parameters.append(value)
+    if wanted.q:
+        literal = wanted.q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+        lower = "lower"
+        if not literal.isascii():  # SQLite's own knows A to Z only
+            lower = "unicode_lower"
+            db.create_function(lower, 1, str.lower, deterministic=True)
+        conditions.append(f"{lower}(message) LIKE {lower}(?) ESCAPE '\\'")
+        parameters.append(f"%{literal}%")
+    return " AND ".join(conditions), parameters

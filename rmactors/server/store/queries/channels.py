@@ -1,0 +1,154 @@
+"""Reads of channels, their health, their log and their deliveries. Configs stay encrypted here."""
+
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from rmactors.common.vocabulary import ChannelKind, Priority, Severity
+from rmactors.server.store.queries.rows import Page, columns, read
+
+State = Literal["ok", "failing", "dead", "idle"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelRow:
+    """A channel. `config` is encrypted; `events` and `host_tags` are JSON lists as text."""
+
+    id: str
+    kind: ChannelKind
+    name: str
+    enabled: int
+    config: bytes
+    default_priority: Priority | None
+    min_severity: Severity
+    events: str
+    host_tags: str
+    group_seconds: float
+    remind_hours: float
+    created_at: int
+    updated_at: int
+    last_fired_at: int | None
+    last_error: str | None
+    failing_since: int | None
+
+    def __repr__(self) -> str:
+        return f"ChannelRow({self.id}, {self.kind}, {self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHealth:
+    """How a channel does.
+
+    state   `failing`: the last attempt failed and more will be made; `dead`: it failed and nothing is left to try;
+            `idle`: nothing was sent yet, or it is disabled; else `ok`
+    queued  how many messages wait, the oldest since `oldest_queued_at`; `dead`: how many were given up
+    """
+
+    state: State
+    since: int | None
+    last_error: str | None
+    queued: int
+    oldest_queued_at: int | None
+    dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One attempt. `n` is the order of commit."""
+
+    id: str
+    n: int
+    channel_id: str
+    alert_id: str
+    delivery_id: str
+    event: str
+    attempt: int
+    ok: int
+    status_code: int | None
+    latency_ms: float
+    error: str | None
+    fired_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRow:
+    id: str
+    channel_id: str
+    alert_id: str
+    event: str
+    state: str
+    attempts: int
+    created_at: int
+    due_at: int
+    last_error: str | None
+    finished_at: int | None
+
+
+_SELECT = f"SELECT {columns(ChannelRow)} FROM channels WHERE deleted_at IS NULL"
+
+
+def channel(db: sqlite3.Connection, channel_id: str) -> tuple[ChannelRow, ChannelHealth] | None:
+    row = db.execute(f"{_SELECT} AND id = ?", (channel_id,)).fetchone()
+    return _with_health(db, [ChannelRow(*row)])[0] if row is not None else None
+
+
+def channels(
+    db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None
+) -> Page[tuple[ChannelRow, ChannelHealth]]:
+    """In the order in which they were made."""
+    created, last_id = after or (-1, "")
+    rows = db.execute(
+        f"{_SELECT} AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?", (created, last_id, limit + 1)
+    ).fetchall()
+    items = read(ChannelRow, rows[:limit])
+    return Page(_with_health(db, items), (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
+
+
+def log(db: sqlite3.Connection, channel_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogRow]:
+    """A channel's attempts, newest first."""
+    (before,) = after or (1 << 62,)
+    rows = db.execute(
+        f"SELECT {columns(LogRow)} FROM notification_log WHERE channel_id = ? AND n < ? ORDER BY n DESC LIMIT ?",
+        (channel_id, before, limit + 1),
+    ).fetchall()
+    items = read(LogRow, rows[:limit])
+    return Page(items, (items[-1].n,) if len(rows) > limit else None)
+
+
+def delivery(db: sqlite3.Connection, delivery_id: str) -> DeliveryRow | None:
+    row = db.execute(f"SELECT {columns(DeliveryRow)} FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
+    return DeliveryRow(*row) if row is not None else None
+
+
+def dead_deliveries(db: sqlite3.Connection, channel_id: str, limit: int = 50) -> list[DeliveryRow]:
+    """What a channel gave up on, newest first."""
+    rows = db.execute(
+        f"SELECT {columns(DeliveryRow)} FROM deliveries WHERE channel_id = ? AND state = 'dead'"
+        " ORDER BY seq DESC LIMIT ?",
+        (channel_id, limit),
+    )
+    return read(DeliveryRow, rows)
+
+
+def _with_health(db: sqlite3.Connection, rows: list[ChannelRow]) -> list[tuple[ChannelRow, ChannelHealth]]:
+    return [(row, _health(db, row)) for row in rows]
+
+
+def _health(db: sqlite3.Connection, row: ChannelRow) -> ChannelHealth:
+    """Counts from the two partial indexes: what was delivered is never looked at."""
+    queued, oldest, dead = db.execute(
+        "SELECT (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'queued'),"
+        " (SELECT created_at FROM deliveries WHERE channel_id = :id AND state = 'queued' ORDER BY seq LIMIT 1),"
+        " (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'dead')",
+        {"id": row.id},
+    ).fetchone()
+    state: State
+    if row.failing_since is not None:
+        state, since = ("failing" if queued else "dead"), row.failing_since
+    elif not row.enabled or row.last_fired_at is None:
+        state, since = "idle", None
+    else:
+        state, since = "ok", row.last_fired_at
+    return ChannelHealth(state, since, row.last_error, queued, oldest, dead)

@@ -1,0 +1,86 @@
+"""What `rmactors doctor` reads of the database, on a reading connection of its own."""
+
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+
+from rmactors.common.disk import room
+from rmactors.server.state.clocks import FAR_SECONDS
+from rmactors.server.store.memory import oldest_unsent
+from rmactors.server.store.migrations import missing
+from rmactors.server.store.queries.figures import Queued, queues, space
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """Times in microseconds, sizes in bytes.
+
+    `newest_at` is when the server last wrote its pulse; `dead_open` counts dead notifications of unresolved alerts.
+    `agents` and `zone_data` map a version to the names of its hosts. `wrong_clocks` are names of hosts and how many
+    seconds theirs are ahead of the server's.
+    """
+
+    queues: list[Queued]
+    oldest_due_at: int | None
+    dead_open: int
+    newest_at: int | None
+    users: int
+    enabled_channels: int
+    agents: dict[str, list[str]]
+    zone_data: dict[str, list[str]]
+    wrong_clocks: list[tuple[str, float]]
+    size: int
+    free: int
+    log_size: int
+
+
+def schema_trouble(db: sqlite3.Connection) -> tuple[str, bool] | None:
+    """Why this version does not go with the database's schema, and whether a start mends that; None where it does."""
+    to_apply, unknown = missing(db)
+    if unknown:
+        found = f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again"
+        return found, False
+    if to_apply:
+        newest = to_apply[-1].stem
+        return f"the database is of an older version; the next start of the server brings it up to {newest}", True
+    return None
+
+
+def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
+    """Everything as of `at`. Raises sqlite3.Error."""
+    agents: dict[str, list[str]] = {}
+    for version, name in db.execute(
+        "SELECT agent_version, name FROM hosts WHERE deleted_at IS NULL AND first_hello_at IS NOT NULL ORDER BY name"
+    ):
+        agents.setdefault(version, []).append(name)
+    zone_data: dict[str, list[str]] = {}
+    for version, name in db.execute(
+        "SELECT tzdata_version, name FROM hosts WHERE deleted_at IS NULL AND tzdata_version IS NOT NULL ORDER BY name"
+    ):
+        zone_data.setdefault(version, []).append(name)
+    clocks = db.execute(
+        "SELECT name, clock_offset_seconds FROM hosts WHERE deleted_at IS NULL AND abs(clock_offset_seconds) >= ?"
+        " ORDER BY name",
+        (FAR_SECONDS,),
+    ).fetchall()
+    (dead,) = db.execute(
+        "SELECT count(*) FROM deliveries JOIN alerts ON alerts.id = alert_id AND resolved = 0 WHERE state = 'dead'"
+    ).fetchone()
+    pulse = db.execute("SELECT value FROM facts WHERE name = 'pulse'").fetchone()
+    (users,) = db.execute("SELECT count(*) FROM users WHERE disabled = 0").fetchone()
+    (enabled,) = db.execute("SELECT count(*) FROM channels WHERE enabled = 1 AND deleted_at IS NULL").fetchone()
+    size, free = space(db)
+    return Condition(
+        queues=queues(db),
+        oldest_due_at=oldest_unsent(db, at),
+        dead_open=dead,
+        newest_at=int(pulse[0]) if pulse else None,
+        users=users,
+        enabled_channels=enabled,
+        agents=agents,
+        zone_data=zone_data,
+        wrong_clocks=[(name, offset) for name, offset in clocks],
+        size=size,
+        free=free,
+        log_size=room(database).log,
+    )

@@ -1,0 +1,112 @@
+"""What `/metrics` and `rmactors doctor` read of the database. All on one snapshot; nothing here scans a long table."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from rmactors.server.store.memory import oldest_unsent
+
+SERIES = 5_000
+"""Schedules, and hosts, whose last success is shown. A larger fleet's others are counted, not named."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """One channel's queue. `oldest_at` is when its oldest message was made, None where it is empty."""
+
+    channel: str
+    kind: str
+    waiting: int
+    oldest_at: int | None
+    dead: int
+    failing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GoodRun:
+    """The newest good end: of a schedule, or (with an empty `schedule`) of any job of this kind on the host.
+
+    `kind` is a kind of job; `at` in microseconds.
+    """
+
+    host: str
+    schedule: str
+    kind: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """`open_alerts` maps (severity, `open` or `acknowledged`) to how many; times in microseconds, sizes in bytes."""
+
+    hosts: int
+    open_alerts: dict[tuple[str, str], int]
+    queues: list[Queued]
+    oldest_due_at: int | None
+    good_runs: list[GoodRun]
+    left_off: int
+    size: int
+    free: int
+
+
+def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
+    """Everything as of `at`, at most `series` good runs of schedules and as many of hosts."""
+    alerts = {
+        (severity, "acknowledged" if acknowledged else "open"): number
+        for severity, acknowledged, number in db.execute(
+            "SELECT severity, acknowledged_at IS NOT NULL, count(*) FROM alerts WHERE resolved = 0 GROUP BY 1, 2"
+        )
+    }
+    by_schedule = [
+        GoodRun(host, schedule, kind, good_at)
+        for host, schedule, kind, good_at in db.execute(
+            "SELECT hosts.name, schedules.name, schedules.kind, max(tracks.last_good_at) FROM tracks"
+            " JOIN schedules ON schedules.id = tracks.subject AND schedules.deleted_at IS NULL"
+            " JOIN hosts ON hosts.id = tracks.host_id AND hosts.deleted_at IS NULL"
+            " WHERE tracks.last_good_at IS NOT NULL AND tracks.kind <> 'stale_schedule'"
+            " GROUP BY schedules.id ORDER BY schedules.id"
+        )
+    ]
+    by_host = [
+        GoodRun(host, "", kind.removesuffix("_failed"), good_at)
+        for host, kind, good_at in db.execute(
+            "SELECT hosts.name, tracks.kind, max(tracks.last_good_at) FROM tracks"
+            " JOIN hosts ON hosts.id = tracks.host_id AND hosts.deleted_at IS NULL"
+            " WHERE tracks.last_good_at IS NOT NULL AND tracks.kind LIKE '%\\_failed' ESCAPE '\\'"
+            " GROUP BY hosts.id, tracks.kind ORDER BY hosts.id, tracks.kind"
+        )
+    ]
+    (hosts,) = db.execute("SELECT count(*) FROM hosts WHERE deleted_at IS NULL").fetchone()
+    size, free = space(db)
+    return Figures(
+        hosts=hosts,
+        open_alerts=alerts,
+        queues=queues(db),
+        oldest_due_at=oldest_unsent(db, at),
+        good_runs=by_schedule[:series] + by_host[:series],
+        left_off=max(0, len(by_schedule) - series) + max(0, len(by_host) - series),
+        size=size,
+        free=free,
+    )
+
+
+def space(db: sqlite3.Connection) -> tuple[int, int]:
+    """Bytes of the database, and how many of them are free for reuse."""
+    page, pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS)
+    return page * pages, page * free
+
+
+_PRAGMAS = ("page_size", "page_count", "freelist_count")
+
+
+def queues(db: sqlite3.Connection) -> list[Queued]:
+    """From the two partial indexes: what was delivered is never looked at."""
+    return [
+        Queued(row[0], row[1], row[2], row[3], row[4], row[5] is not None)
+        for row in db.execute(
+            "SELECT name, kind,"
+            " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
+            " (SELECT min(created_at) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
+            " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'dead'),"
+            " failing_since FROM channels WHERE deleted_at IS NULL ORDER BY created_at, id"
+        )
+    ]

@@ -1,0 +1,121 @@
+"""Reads of hosts, and what their signs of life amount to."""
+
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
+
+import sqlite3
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from rmactors.common import clock
+from rmactors.common.vocabulary import HostStatus
+from rmactors.server.store.queries import jobs, schedules
+from rmactors.server.store.queries.jobs import JobRow
+from rmactors.server.store.queries.rows import Page, columns, read
+from rmactors.server.store.queries.schedules import ScheduleRow
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A host that is not deleted. `tags` and `plans` are JSON lists as text.
+
+    `clock_offset_seconds` is its clock minus the server's.
+    """
+
+    id: str
+    name: str
+    name_key: str
+    hostname: str
+    os: str
+    arch: str
+    tags: str
+    agent_version: str
+    restic_version: str | None
+    timezone: str | None
+    plans: str
+    enrolled_at: int
+    first_hello_at: int | None
+    last_hello_at: int | None
+    first_report_at: int | None
+    last_seen_at: int | None
+    clock_offset_seconds: float | None = None
+    tzdata_version: str | None = None
+    restic_problem: str | None = None
+    spool_problem: str | None = None
+    spool_problem_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HostView:
+    """A host with what it runs: its schedules, and for each kind of job the one that ended last."""
+
+    host: HostRow
+    schedules: list[ScheduleRow]
+    last_jobs: dict[str, JobRow]
+
+
+@dataclass(frozen=True, slots=True)
+class HostNote:
+    """Something that the server wants an operator to see: a refused report, a cloned agent."""
+
+    id: str
+    at: int
+    code: str
+    detail: str
+
+
+_SELECT = f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL"
+
+
+class Heard(Protocol):
+    """When somebody was heard from, of which `status_of` is made."""
+
+    @property
+    def first_hello_at(self) -> int | None: ...
+    @property
+    def first_report_at(self) -> int | None: ...
+    @property
+    def last_seen_at(self) -> int | None: ...
+
+
+def status_of(host: Heard, now: int, offline_after_seconds: float) -> HostStatus:
+    """What the host is: silence is measured from the last sign of life."""
+    if host.first_hello_at is None:
+        return "never_seen" if host.first_report_at is None else "reports_only"
+    silent = now - (host.last_seen_at or host.first_hello_at)
+    return "online" if silent <= clock.seconds(offline_after_seconds) else "offline"
+
+
+def host(db: sqlite3.Connection, host_id: str) -> HostRow | None:
+    """Not a deleted one."""
+    row = db.execute(f"{_SELECT} AND id = ?", (host_id,)).fetchone()
+    return HostRow(*row) if row is not None else None
+
+
+def host_view(db: sqlite3.Connection, host_id: str) -> HostView | None:
+    found = host(db, host_id)
+    return _views(db, [found])[0] if found is not None else None
+
+
+def host_views(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[HostView]:
+    """By name."""
+    name, host_id = after or ("", "")
+    rows = db.execute(
+        f"{_SELECT} AND (name_key, id) > (?, ?) ORDER BY name_key, id LIMIT ?", (name, host_id, limit + 1)
+    ).fetchall()
+    items = read(HostRow, rows[:limit])
+    return Page(_views(db, items), (items[-1].name_key, items[-1].id) if len(rows) > limit else None)
+
+
+def notes(db: sqlite3.Connection, host_id: str, limit: int = 50) -> list[HostNote]:
+    """Newest first."""
+    rows = db.execute(
+        "SELECT id, at, code, detail FROM host_notes WHERE host_id = ? ORDER BY at DESC, id DESC LIMIT ?",
+        (host_id, limit),
+    )
+    return read(HostNote, rows)
+
+
+def _views(db: sqlite3.Connection, hosts: list[HostRow]) -> list[HostView]:
+    host_ids = [row.id for row in hosts]
+    theirs, newest = schedules.schedules_of(db, host_ids), jobs.last_jobs(db, host_ids)
+    return [HostView(row, theirs[row.id], newest[row.id]) for row in hosts]

@@ -1,0 +1,347 @@
+"""Reads that only pages need: counts for the shell, what the dashboard says, strips, what a job grew to."""
+
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses and marks; values are always bound
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rmactors.common.vocabulary import SEVERITY_OF, JobKind, JobStatus, ScheduleMode
+from rmactors.server.calendars.when import When
+from rmactors.server.store.queries import jobs
+from rmactors.server.store.queries.accounts import CodeAlarm, code_alarms
+from rmactors.server.store.queries.hosts import HostRow
+from rmactors.server.store.queries.jobs import JobRow
+from rmactors.server.store.queries.rows import columns, placeholders, read
+from rmactors.server.store.queries.schedules import counted_from
+
+_CRITICAL_KINDS = [kind for kind, severity in SEVERITY_OF.items() if severity == "critical"]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """How many alerts are neither resolved nor acknowledged, and how many of them are critical."""
+
+    open: int
+    critical: int
+
+
+@dataclass(frozen=True, slots=True)
+class AlertCount:
+    """Alerts of one host and kind that are neither resolved nor acknowledged."""
+
+    host_id: str
+    kind: str
+    many: int
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectRuns:
+    """The runs of one subject (a schedule's id, `plan:<name>` or empty), oldest first.
+
+    `runs` is one text, `0succeeded,1succeeded,2failed`: the day, counted from 0, and the status. So what a fleet has
+    in common is equal, and a page of five hundred hosts reads few rows.
+    """
+
+    host_id: str
+    subject: str
+    runs: str
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of equal length: the first has this number; times in microseconds."""
+
+    first: int
+    start: int
+    end: int
+    length: int
+
+
+class ListedHost(NamedTuple):
+    """As much of a host as a list shows. `tags` is a JSON list as text."""
+
+    id: str
+    name: str
+    tags: str
+    first_hello_at: int | None
+    first_report_at: int | None
+    last_seen_at: int | None
+
+
+class ListedSchedule(NamedTuple):
+    """As much of a schedule as a strip and the next run need."""
+
+    id: str
+    host_id: str
+    name: str
+    kind: JobKind
+    cron: str | None
+    on_calendar: str | None
+    every_hours: float | None
+    timezone: str
+    enabled: int
+    mode: ScheduleMode
+    created_at: int
+    anchor_at: int
+    last_run_at: int | None
+    last_good_at: int | None
+
+    @property
+    def when(self) -> When:
+        return When(self.cron, self.on_calendar, self.every_hours, self.timezone)
+
+    @property
+    def counted_from(self) -> int:
+        return counted_from(self.mode, self.created_at, self.last_run_at, self.last_good_at)
+
+
+class ListedJob(NamedTuple):
+    """How a host's newest backup ended. `stats` is the agent's JSON object as text."""
+
+    status: JobStatus
+    reason: str | None
+    stats: str
+    started_at: int | None
+    finished_at: int | None
+
+
+class ListedView(NamedTuple):
+    """A host in a list. `last_jobs` has its newest ended backup, if there is one.
+
+    These four are as narrow and as cheap to make as can be: five hundred of each are read for one page.
+    """
+
+    host: ListedHost
+    schedules: list[ListedSchedule]
+    last_jobs: dict[str, ListedJob]
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """What the dashboard and the list of hosts are made from. `running` has at most one job for each host."""
+
+    hosts: list[ListedView]
+    host_count: int
+    backed_up: int
+    alerts: list[AlertCount]
+    running: dict[str, JobRow]
+    runs: list[SubjectRuns]
+
+
+@dataclass(frozen=True, slots=True)
+class SizePoint:
+    """How much one successful run held. `stats` is the agent's JSON object as text."""
+
+    at: int
+    stats: str
+
+
+def open_alerts(db: sqlite3.Connection) -> OpenAlerts:
+    """Both from an index."""
+    row = db.execute(
+        "SELECT (SELECT count(*) FROM alerts WHERE resolved = 0 AND acknowledged_at IS NULL),"
+        " (SELECT count(*) FROM alerts WHERE resolved_at IS NULL AND acknowledged_at IS NULL"
+        f" AND kind IN ({placeholders(_CRITICAL_KINDS)}))",
+        _CRITICAL_KINDS,
+    ).fetchone()
+    return OpenAlerts(*row)
+
+
+def around_a_page(db: sqlite3.Connection, since: int) -> tuple[OpenAlerts, list[CodeAlarm]]:
+    """What stands on every page: open alerts, and whose second factor was tried often since then."""
+    return open_alerts(db), code_alarms(db, since)
+
+
+def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:
+    """Of each host and kind."""
+    rows = db.execute(
+        "SELECT host_id, kind, count(*) FROM alerts WHERE resolved = 0 AND acknowledged_at IS NULL"
+        " GROUP BY host_id, kind"
+    )
+    return read(AlertCount, rows)
+
+
+def host_count(db: sqlite3.Connection) -> int:
+    found: int = db.execute("SELECT count(*) FROM hosts WHERE deleted_at IS NULL").fetchone()[0]
+    return found
+
+
+def host_names(db: sqlite3.Connection, limit: int = 1000) -> list[tuple[str, str]]:
+    """(id, name), by name."""
+    rows = db.execute("SELECT id, name FROM hosts WHERE deleted_at IS NULL ORDER BY name_key LIMIT ?", (limit,))
+    return [(row[0], row[1]) for row in rows]
+
+
+def names_of(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, str]:
+    """Names of hosts, also of deleted ones."""
+    rows = db.execute(f"SELECT id, name FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids))
+    return {row[0]: row[1] for row in rows}
+
+
+def schedule_names(db: sqlite3.Connection, schedule_ids: Sequence[str]) -> dict[str, str]:
+    """Names of schedules, also of deleted ones."""
+    rows = db.execute(f"SELECT id, name FROM schedules WHERE id IN ({placeholders(schedule_ids)})", list(schedule_ids))
+    return {row[0]: row[1] for row in rows}
+
+
+def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, limit: int, q: str = "") -> Fleet:
+    """At most `limit` hosts by name, those with open alerts first; `q` is a part of their name or of a tag."""
+    counts = alert_counts(db)
+    troubled = sorted({count.host_id for count in counts})
+    literal = q.casefold().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
+    where, parameters = "deleted_at IS NULL", []
+    if q:
+        where += " AND (name_key LIKE ? ESCAPE '\\' OR lower(tags) LIKE ? ESCAPE '\\')"
+        parameters = [f"%{literal}%", f"%{literal}%"]
+    ids = [row[0] for row in db.execute(f"SELECT id FROM hosts WHERE {where} ORDER BY name_key, id", parameters)]
+    among = set(troubled)
+    wanted = sorted(ids, key=lambda host_id: host_id not in among)[:limit]  # stable: by name within
+    views = {view.host.id: view for view in _listed(db, wanted)}
+    backups = {own.id: own.host_id for view in views.values() for own in view.schedules if own.kind == "backup"}
+    return Fleet(
+        hosts=[views[host_id] for host_id in wanted if host_id in views],
+        host_count=len(ids) if not q else host_count(db),
+        backed_up=backed_up_since(db, now_less_a_day),
+        alerts=counts,
+        running=running_jobs(db, wanted),
+        runs=runs_by_day(db, days, wanted, backups),
+    )
+
+
+def backed_up_since(db: sqlite3.Connection, since: int) -> int:
+    """How many hosts have a backup that ended well, or in part, since then."""
+    found: int = db.execute(
+        "SELECT count(*) FROM hosts h WHERE h.deleted_at IS NULL AND EXISTS (SELECT 1 FROM jobs j"
+        " WHERE j.host_id = h.id AND j.kind = 'backup' AND j.finished_at > ? AND j.status IN ('succeeded', 'partial'))",
+        (since,),
+    ).fetchone()[0]
+    return found
+
+
+def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, JobRow]:
+    """For each host, the job that it runs, the one that began last where there are several."""
+    among = set(host_ids)
+    unfinished = f"SELECT {columns(JobRow)} FROM jobs INDEXED BY jobs_unfinished WHERE status IN ('queued', 'running')"
+    found = [job for job in read(JobRow, db.execute(unfinished)) if job.status == "running" and job.host_id in among]
+    return {job.host_id: job for job in sorted(found, key=lambda job: job.sort_at)}
+
+
+def runs_by_day(
+    db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str], schedules: Mapping[str, str]
+) -> list[SubjectRuns]:
+    """What ran on each day: of these schedules (id → host), and of the plans these hosts back up without one.
+
+    Each from an index that has all of it, in the order of which a group's runs are put together.
+    """
+    scheduled = f"schedule_id IN ({placeholders(schedules)})"
+    loose = (
+        f"schedule_id IS NULL AND kind = 'backup' AND host_id IN ({placeholders(host_ids)})"
+        " AND status IN ('succeeded', 'partial', 'failed', 'running')"
+    )
+    found: dict[tuple[str, str], list[str]] = {}
+    for span in days:
+        for index, group, which, ids in (
+            ("jobs_by_schedule", "schedule_id", scheduled, tuple(schedules)),
+            ("jobs_loose", "host_id, subject", loose, host_ids),
+        ):
+            if not ids:  # an index cannot be told to be used for nothing
+                continue
+            rows = db.execute(
+                f"SELECT {group}, group_concat((? + (sort_at - ?) / ?) || status) FROM jobs INDEXED BY {index}"
+                f" WHERE {which} AND sort_at >= ? AND sort_at < ? GROUP BY {group}",
+                (span.first, span.start, span.length, *ids, span.start, span.end),
+            )
+            for owner, *subject, runs in rows:
+                key = (owner, subject[0]) if subject else (schedules[owner], owner)
+                found.setdefault(key, []).append(runs)
+    return [SubjectRuns(*key, ",".join(runs)) for key, runs in found.items()]
+
+
+def sizes(db: sqlite3.Connection, host_id: str, kind: str, subject: str, limit: int = 60) -> list[SizePoint]:
+    """Statistics of the newest good runs of a subject, oldest first."""
+    rows = db.execute(
+        "SELECT finished_at, stats FROM jobs WHERE host_id = ? AND kind = ? AND finished_at IS NOT NULL AND subject = ?"
+        " AND status IN ('succeeded', 'partial') ORDER BY finished_at DESC LIMIT ?",
+        (host_id, kind, subject, limit),
+    )
+    return read(SizePoint, rows.fetchall()[::-1])
+
+
+def tail(db: sqlite3.Connection, job_id: str, lines: int, most: int) -> tuple[list[jobs.LogLine], bool]:
+    """The last lines of a job's output, as many as fit into `most` bytes, and whether there are more before them."""
+    found: list[jobs.LogLine] = []
+    cut = False
+    for line, stream, text in db.execute(
+        f"SELECT line, stream, {jobs.TEXT} FROM job_logs WHERE job_id = ? ORDER BY line DESC LIMIT ?",
+        (job_id, lines + 1),
+    ):
+        most -= len(text.encode()) + 1
+        if len(found) == lines or most < 0:
+            cut = True
+            break
+        found.append(jobs.LogLine(line, stream, text))
+    return jobs.with_gaps(found[::-1], None if cut else jobs.BEFORE_THE_FIRST), cut
+
+
+def subject_of(db: sqlite3.Connection, job_id: str) -> str:
+    """What a job is about, as alerts name it; empty where there is no such job."""
+    row = db.execute("SELECT subject FROM jobs WHERE id = ?", (job_id,)).fetchone()
+    return row[0] if row is not None else ""
+
+
+def tags_in_use(db: sqlite3.Connection) -> list[str]:
+    """For choosing, by name."""
+    rows = db.execute("SELECT tags FROM hosts WHERE deleted_at IS NULL AND tags <> '[]' AND json_valid(tags)")
+    return sorted({str(tag) for row in rows if isinstance(tags := json.loads(row[0]), list) for tag in tags})
+
+
+def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]:
+    """Hosts with their schedules and their newest backup alone."""
+    marks, bound = placeholders(host_ids), list(host_ids)
+    theirs: dict[str, list[ListedSchedule]] = {host_id: [] for host_id in host_ids}
+    for schedule in read(
+        ListedSchedule,
+        db.execute(
+            f"SELECT {columns(ListedSchedule)} FROM schedules WHERE host_id IN ({marks}) AND deleted_at IS NULL"
+            " ORDER BY created_at, id",
+            bound,
+        ),
+    ):
+        theirs[schedule.host_id].append(schedule)
+    rows = db.execute(
+        f"SELECT {columns(ListedHost, 'h')}, {columns(ListedJob, 'j')} FROM hosts h LEFT JOIN jobs j ON j.id ="
+        " (SELECT id FROM jobs WHERE host_id = h.id AND kind = 'backup' AND finished_at IS NOT NULL"
+        f" ORDER BY finished_at DESC LIMIT 1) WHERE h.id IN ({marks})",
+        bound,
+    )
+    rows.row_factory = None
+    width = len(ListedHost._fields)
+    return [
+        ListedView(
+            ListedHost._make(row[:width]),
+            theirs[row[0]],
+            {"backup": ListedJob._make(row[width:])} if row[width] is not None else {},
+        )
+        for row in rows
+    ]
+
+
+def enrolled_since(db: sqlite3.Connection, at: int) -> list[HostRow]:
+    """Hosts that came since then, newest first."""
+    rows = db.execute(
+        f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ? ORDER BY enrolled_at DESC"
+        " LIMIT 20",
+        (at,),
+    )
+    return read(HostRow, rows)
+
+
+def open_of_host(db: sqlite3.Connection, host_id: str) -> int:
+    """How many of a host's alerts are neither resolved nor acknowledged."""
+    found: int = db.execute(
+        "SELECT count(*) FROM alerts WHERE host_id = ? AND resolved = 0 AND acknowledged_at IS NULL", (host_id,)
+    ).fetchone()[0]
+    return found

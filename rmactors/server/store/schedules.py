@@ -1,0 +1,76 @@
+"""Schedules, which of their slots had a run, and when the newest good end was."""
+
+from rmactors.server.messages.writes import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
+from rmactors.server.store import audit
+from rmactors.server.store.transaction import RefusedWrite, StaleWrite, Transaction, handles
+
+
+@handles(SaveSchedule)
+def save_schedule(tx: Transaction, write: SaveSchedule) -> None:
+    if tx.row("SELECT 1 FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,)) is None:
+        raise RefusedWrite("not_found", "there is no such host")
+    saved = tx.changed(
+        "INSERT INTO schedules (id, host_id, name, kind, cron, on_calendar, every_hours, timezone, enabled, mode,"
+        " grace_seconds, max_runtime_seconds, max_age_hours, on_partial, params, created_at, anchor_at)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, cron = excluded.cron,"
+        " on_calendar = excluded.on_calendar, every_hours = excluded.every_hours,"
+        " max_age_hours = excluded.max_age_hours,"
+        # what was good was good of the other kind
+        " last_good_at = CASE WHEN schedules.kind = excluded.kind THEN schedules.last_good_at ELSE NULL END,"
+        " kind = excluded.kind,"
+        " timezone = excluded.timezone, enabled = excluded.enabled, mode = excluded.mode,"
+        " grace_seconds = excluded.grace_seconds, max_runtime_seconds = excluded.max_runtime_seconds,"
+        " on_partial = excluded.on_partial, params = excluded.params, anchor_at = excluded.anchor_at"
+        " WHERE schedules.deleted_at IS NULL AND schedules.host_id = excluded.host_id",
+        (
+            write.schedule_id, write.host_id, write.name, write.kind, write.cron, write.on_calendar, write.every_hours,
+            write.timezone, int(write.enabled), write.mode, write.grace_seconds, write.max_runtime_seconds,
+            write.max_age_hours, write.on_partial, write.params, write.at, write.anchor_at,
+        ),
+    )  # fmt: skip
+    if not saved:
+        raise RefusedWrite("not_found", "there is no such schedule")
+    audit.append(tx, write.audit)
+    _changed(tx, write.host_id)
+
+
+@handles(DeleteSchedule)
+def delete_schedule(tx: Transaction, write: DeleteSchedule) -> None:
+    found = tx.row("SELECT host_id FROM schedules WHERE id = ? AND deleted_at IS NULL", (write.schedule_id,))
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such schedule")
+    tx.execute("UPDATE schedules SET deleted_at = ? WHERE id = ?", (write.at, write.schedule_id))
+    audit.append(tx, write.audit)
+    _changed(tx, found["host_id"])
+
+
+@handles(MarkRun)
+def mark_run(tx: Transaction, write: MarkRun) -> None:
+    if write.known:
+        noted = tx.row(
+            "SELECT 1 FROM schedules WHERE id = ? AND coalesce(last_slot_at, 0) >= ? AND coalesce(last_run_at, 0) >= ?",
+            (write.schedule_id, write.slot_at or 0, write.run_at or 0),
+        )
+        if noted is None:
+            raise StaleWrite("the run was thought to be noted")
+        return
+    tx.execute(
+        "UPDATE schedules SET last_slot_at = max(coalesce(last_slot_at, 0), coalesce(?, 0)),"
+        " last_run_at = max(coalesce(last_run_at, 0), coalesce(?, 0)) WHERE id = ?",
+        (write.slot_at, write.run_at, write.schedule_id),
+    )
+
+
+@handles(MarkGood)
+def mark_good(tx: Transaction, write: MarkGood) -> None:
+    tx.execute(
+        "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE id = ?",
+        (write.at, write.schedule_id),
+    )
+
+
+def _changed(tx: Transaction, host_id: str) -> None:
+    tx.execute("UPDATE hosts SET schedules_rev = schedules_rev + 1 WHERE id = ?", (host_id,))
+    tx.wake.hosts.add(host_id)
+    tx.wake.topics.add("hosts")

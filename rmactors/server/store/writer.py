@@ -1,0 +1,128 @@
+"""The one connection that writes, and the transaction around a batch of commits.
+
+Synchronous and without a clock of its own: the store actor runs it in a thread, command lines run it as it is.
+"""
+
+import logging
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+
+# Imported for their handlers.
+from rmactors.server.store import (
+    accounts,
+    alerts,
+    audit,
+    channels,
+    hosts,
+    jobs,
+    made_tokens,
+    outbox,
+    retention,
+    schedules,
+    second_factors,
+    silences,
+)
+from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
+
+_log = logging.getLogger(__name__)
+LOG_BYTES = 64 << 20
+"""What the write-ahead log keeps of the disk after a reader has held it back: four times what it takes as a rule."""
+HANDLED_IN = (
+    accounts, alerts, audit, channels, hosts, jobs, made_tokens, outbox, retention, schedules, second_factors, silences,
+)  # fmt: skip
+
+
+def connect(database: Path, *, busy_seconds: float = 5.0) -> sqlite3.Connection:
+    """A connection for writing: WAL, and a commit is on disk when it returns."""
+    connection = sqlite3.connect(
+        database, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=busy_seconds
+    )
+    connection.row_factory = sqlite3.Row
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA foreign_keys = 1")
+    connection.execute("PRAGMA wal_autocheckpoint = 4000")
+    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
+    return connection
+
+
+class Writer:
+    """Applies batches of commits, each batch in one transaction, each commit in a savepoint of its own."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._cache: dict[str, Any] = {}
+
+    def apply(self, batch: Sequence[tuple[object, ...]]) -> tuple[list[Answer], Wakeups]:
+        """One answer for each commit, in order, and whom to wake. Where the transaction fails, all are Failed.
+
+        Never raises sqlite3.Error: a full disk or a lock is an answer.
+        """
+        wakeups = Wakeups()
+        execute = self._connection.execute
+        try:
+            execute("BEGIN IMMEDIATE")
+            answers = [self._one(writes, wakeups) for writes in batch]
+            execute("COMMIT")
+        except sqlite3.Error as error:
+            self._cache.clear()
+            self._roll_back()
+            _log.debug("commit of %d requests failed: %s", len(batch), error)
+            return [Failed(str(error))] * len(batch), Wakeups()
+        return answers, wakeups
+
+    def prove(self) -> str | None:
+        """Put one changed row on the disk, and nothing else. None where it is there, else what the database said.
+
+        That a transaction ended well says little: one that changes no page writes nothing, and so ends well on a full
+        disk and on a file system that takes no writes.
+        """
+        try:
+            self._connection.execute(
+                "INSERT INTO facts (name, value) VALUES ('proof', '1')"
+                " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS INTEGER) + 1 AS TEXT)"
+            )
+        except sqlite3.Error as error:
+            self._roll_back()
+            return str(error)
+        return None
+
+    def _one(self, writes: tuple[object, ...], wakeups: Wakeups) -> Answer:
+        transaction = Transaction(self._connection, self._cache)
+        execute = self._connection.execute
+        execute("SAVEPOINT one")
+        try:
+            values = tuple([HANDLERS[type(write)](transaction, write) for write in writes])
+            execute("RELEASE one")
+        except RefusedWrite as refused:
+            answer: Answer = Refused(refused.code, str(refused))
+        except StaleWrite as stale:
+            answer = Stale(str(stale))
+        except DuplicateWrite:
+            answer = Duplicate()
+        except sqlite3.IntegrityError as error:
+            # The schema said no to something that the code above it should have caught.
+            _log.exception("the database refused %s", ", ".join(type(write).__name__ for write in writes))
+            answer = Refused("invalid", str(error))
+        else:
+            wakeups.merge(transaction.wake)
+            return Committed(values)
+        self._cache.clear()
+        execute("ROLLBACK TO one")
+        execute("RELEASE one")
+        return answer
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            try:
+                self._connection.execute("ROLLBACK")
+            except sqlite3.Error as error:  # SQLite has rolled back on its own, as it does when the disk is full
+                _log.debug("rollback: %s", error)
+
+    def close(self) -> None:
+        """Close the connection; SQLite folds the WAL into the database."""
+        self._connection.close()

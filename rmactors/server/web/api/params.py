@@ -1,0 +1,111 @@
+"""What a job may be told, kind by kind: what the agent would refuse later is refused here, with its place. Pure.
+
+The agent has the last word (`agent/requests.py`): it knows its file, and may know more kinds of parameters or fewer.
+"""
+
+import re
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Final
+
+from rmactors.common.subset import check_subset
+from rmactors.common.text import steers
+from rmactors.common.vocabulary import JobKind
+from rmactors.server.channels.base import FieldError
+from rmactors.server.web.api.what_was_sent import json_list
+
+Check = Callable[[Any], str | None]
+"""What is wrong with a value, as the rest of a sentence; None where nothing is."""
+
+MOST_PATHS: Final = 100
+_SNAPSHOT: Final = re.compile(r"[0-9a-f]{4,64}")
+
+
+def _subset_problem(value: Any) -> str | None:
+    try:
+        check_subset(value)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _plan_problem(value: Any) -> str | None:
+    return None if isinstance(value, str) and not steers(value) else "must be the name of a plan"
+
+
+def _repository_problem(value: Any) -> str | None:
+    return None if isinstance(value, str) and not steers(value) else "must be the name of a repository"
+
+
+def _flag_problem(value: Any) -> str | None:
+    return None if isinstance(value, bool) else "must be true or false"
+
+
+def _id_problem(value: Any) -> str | None:
+    if isinstance(value, str) and _SNAPSHOT.fullmatch(value):
+        return None
+    return "must be a snapshot's id: 4 to 64 of the characters 0-9 and a-f"
+
+
+def _snapshot_problem(value: Any) -> str | None:
+    return None if value == "latest" or _id_problem(value) is None else "must be latest, or a snapshot's id"
+
+
+def _path_problem(value: Any) -> str | None:
+    if not isinstance(value, str) or not value.startswith("/"):
+        return "must be an absolute path"
+    if len(value) > 4096:
+        return "must have at most 4096 characters"
+    return "must not contain control characters" if any(ord(character) < 32 for character in value) else None
+
+
+def _paths_problem(value: Any) -> str | None:
+    if not isinstance(value, list):
+        return "must be a list of absolute paths"
+    if len(value) > MOST_PATHS:
+        return f"must have at most {MOST_PATHS} entries"
+    return next((f"entry {n}: {wrong}" for n, path in enumerate(value, 1) if (wrong := _path_problem(path))), None)
+
+
+_ON_PLAN: Final[Mapping[str, Check]] = {"plan": _plan_problem}
+_ON_REPOSITORY: Final[Mapping[str, Check]] = {"plan": _plan_problem, "repository": _repository_problem}
+_TAKES: Final[Mapping[JobKind, Mapping[str, Check]]] = {
+    "backup": _ON_PLAN,
+    "forget": {**_ON_PLAN, "prune": _flag_problem},
+    "check": {**_ON_REPOSITORY, "read_data": _flag_problem, "read_data_subset": _subset_problem},
+    "restore": {**_ON_PLAN, "snapshot": _snapshot_problem, "include": _paths_problem, "target": _path_problem},
+    "diff": {**_ON_PLAN, "from": _id_problem, "to": _id_problem},
+    "prune": _ON_REPOSITORY, "init": _ON_REPOSITORY, "unlock": _ON_REPOSITORY, "snapshots": _ON_REPOSITORY,
+}  # fmt: skip
+_NEVER_NULL: Final = {"snapshot", "include", "from", "to", "read_data"}
+_REQUIRED: Final[Mapping[JobKind, tuple[str, ...]]] = {"diff": ("from", "to")}
+_NOT_BOTH: Final = (("plan", "repository"), ("read_data", "read_data_subset"))
+
+
+def problems(kind: JobKind, params: Mapping[str, Any]) -> list[FieldError]:
+    """Every parameter at fault; pointers begin with `/params`."""
+    takes = _TAKES.get(kind, {})
+    found = []
+    for name, value in params.items():
+        pointer = f"/params/{name.replace('~', '~0').replace('/', '~1')}"
+        if name not in takes:
+            found.append(FieldError(pointer, f"is no parameter of {kind}, which takes {', '.join(takes)}"))
+        elif (value is not None or name in _NEVER_NULL) and (wrong := takes[name](value)):
+            found.append(FieldError(pointer, wrong))
+    found += [FieldError(f"/params/{name}", "is required") for name in _REQUIRED.get(kind, ()) if name not in params]
+    for one, other in _NOT_BOTH:
+        if one in takes and other in takes and params.get(one) and params.get(other):
+            found.append(FieldError(f"/params/{other}", f"cannot be given together with {one}"))
+    return found
+
+
+def plan_missing(params: Mapping[str, Any], plans: Collection[str]) -> FieldError | None:
+    """A host with several plans has to be told which; `plans` are those that it said it has."""
+    if len(plans) < 2 or params.get("plan") is not None or params.get("repository") is not None:
+        return None
+    *others, last = plans
+    return FieldError("/params/plan", f"Choose a plan: this host has {', '.join(others)} and {last}")
+
+
+def plan_names(plans: str) -> tuple[str, ...]:
+    """Names of the plans that a host said it has. `plans` is its JSON list as text."""
+    return tuple(str(plan["name"]) for plan in json_list(plans) if isinstance(plan, dict) and plan.get("name"))

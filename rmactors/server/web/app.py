@@ -1,0 +1,97 @@
+"""The web application: which blueprints there are, and what is put around every answer.
+
+Routes reach the rest of the server only through `Services`.
+"""
+
+from collections.abc import Awaitable, Callable
+
+from quart import Response, request
+from quart.wrappers.base import BaseRequestWebsocket
+from quart_trio import QuartTrio
+from werkzeug.exceptions import BadHost, NotFound
+from werkzeug.routing import MapAdapter
+
+from rmactors import PRODUCT, __version__
+from rmactors.server.config.resources import folder
+from rmactors.server.web import access, api, pages, problems
+from rmactors.server.web.auth import login, proof, setup
+from rmactors.server.web.auth.doors import Doors
+from rmactors.server.web.auth.passwords import Passwords
+from rmactors.server.web.security import Perimeter
+from rmactors.server.web.services import Services
+from rmactors.server.web.sizes import MAX_BODY_BYTES, SizedConnection, SizedRequest
+
+
+class Site(QuartTrio):
+    """Quart where it takes every byte that a request may hold: what follows would be a 500 without a header of ours."""
+
+    request_class = SizedRequest
+    asgi_http_class = SizedConnection
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Also for a `Host` that can be no name: the guard refuses it, as any that is not ours."""
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            assert request is not None
+            return self.url_map.bind("host.invalid", default_method=request.method, path_info=request.path)
+
+    async def send_static_file(self, filename: str) -> Response:
+        try:
+            return await super().send_static_file(filename)
+        except (OSError, ValueError):  # no file system has such a name
+            raise NotFound from None
+
+
+async def _no_metrics() -> bytes:
+    return b"# HELP rmactors_info An application without a server around it has nothing to tell.\n"
+
+
+def create_app(
+    services: Services,
+    *,
+    passwords: Passwords | None = None,
+    metrics: Callable[[], Awaitable[bytes]] = _no_metrics,
+    keep_alive_seconds: float = 15.0,
+) -> Site:
+    """The ASGI application.
+
+    `metrics` gives what `/metrics` answers, in Prometheus' text format. A quiet `/events` stream says something every
+    `keep_alive_seconds`, and looks whether its reader is still signed in.
+    """
+    app = Site(
+        "rmactors.server.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
+        static_url_path="/static",
+    )  # fmt: skip
+    perimeter = Perimeter(services.settings)
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
+    app.config["BODY_TIMEOUT"] = 30
+    app.config["RESPONSE_TIMEOUT"] = 60
+    doors = Doors(passwords or Passwords(), services, access.client_address)
+    app.extensions["rmactors"] = access.WebState(
+        services, perimeter, doors, proof.prove_first, metrics, keep_alive_seconds
+    )
+    problems.install(app)
+    access.install(app)
+    for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):
+        app.register_blueprint(blueprint)
+
+    @app.after_request
+    async def guard_answer(response: Response) -> Response:
+        for name, value in perimeter.headers.items():
+            response.headers.setdefault(name, value)
+        if request.url_rule is None or request.url_rule.endpoint != "static":
+            response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+    @app.context_processor
+    async def everywhere() -> dict[str, object]:
+        """What every template gets besides what its route says."""
+        return {
+            "product": PRODUCT,
+            "version": __version__,
+            "user": access.actor_or_none(),
+            "cookie_warning": not services.settings.cookie_secure,
+        }
+
+    return app

@@ -1,0 +1,67 @@
+"""How often codes of a second factor may be wrong: in one sign-in, in a row, and who is told.
+
+What is counted is in the database, so that a restart gives nobody new tries. Codes of the authenticator and recovery
+codes are counted apart: while somebody guesses at the one, the owner can come in by the other.
+"""
+
+from typing import Literal
+
+from rmactors.common import clock
+from rmactors.server.messages.accounts import CodeWasWrong, Tries, TryCode
+from rmactors.server.messages.writes import Audit, Refused
+from rmactors.server.store import guesses
+from rmactors.server.store.queries.accounts import Login, SignedIn
+from rmactors.server.web.access import client_address, services
+from rmactors.server.web.problems import settled, too_many
+
+Kind = Literal["totp", "recovery"]
+_WORDS: dict[Kind, str] = {"totp": "totp", "recovery": "recovery code"}
+
+
+class SignInEnded(Exception):
+    """This sign-in has had all its codes; you get it until the password is shown again."""
+
+
+def kind_of(typed: str) -> Kind:
+    """What somebody meant to type: some digits are a code of the authenticator."""
+    plain = typed.replace(" ", "")
+    return "totp" if plain.isascii() and plain.isdigit() and len(plain) <= 10 else "recovery"
+
+
+async def take(login: Login, session: SignedIn, kind: Kind) -> Tries:
+    """One try, counted before the code is looked at. Raises SignInEnded, and the 429 while one has to wait."""
+    answer = await services().ask_store(TryCode(login.id, session.session_id, kind, services().now()))
+    match answer:
+        case Refused("too_early", wait):
+            seconds = -(-int(wait) // clock.SECOND)
+            raise too_many(f"Too many wrong codes. The next one is looked at in {_said(seconds)}.", seconds)
+        case Refused("ended", _):
+            raise SignInEnded
+        case _:
+            (tries,) = settled(answer, "session")
+            assert isinstance(tries, Tries)
+            return tries
+
+
+def was_the_last(tries: Tries) -> bool:
+    """Whether the sign-in ends with a wrong code."""
+    return tries.in_session >= guesses.IN_A_SESSION
+
+
+async def note_wrong(login: Login, session: SignedIn, kind: Kind, tries: Tries) -> None:
+    """The code was none. Ends the sign-in after its last try, and tells administrators of many in a row."""
+    at = services().now()
+
+    def row(action: str, detail: str) -> Audit:
+        return Audit(at, login.username, "user", action, "user", login.id, client_address(), "failed", detail)
+
+    alarm = None
+    if guesses.is_alarming(tries.in_a_row):
+        alarm = row("user.code_guessing", f"{tries.in_a_row} wrong in a row ({_WORDS[kind]}), by who has the password")
+    wrong = row("user.second_factor", _WORDS[kind])
+    ends = session.session_id if was_the_last(tries) else None
+    settled(await services().ask_store(CodeWasWrong(login.id, kind, ends, at, wrong, alarm, tries.in_a_row)))
+
+
+def _said(seconds: int) -> str:
+    return f"{seconds} s" if seconds < 120 else f"{-(-seconds // 60)} min"

@@ -1,0 +1,106 @@
+"""Showing the password again: before what is delicate, for a session that showed it too long ago.
+
+A page's form that comes too late is carried on: the page that asks for the password holds what was typed, sealed, and
+sends it with the password to where it was going. Nothing that somebody typed is lost because ten minutes were over, and
+no secret in it is shown.
+"""
+
+import base64
+import binascii
+import json
+from typing import cast
+from urllib.parse import quote
+
+from quart import Response, render_template, request
+from werkzeug.datastructures import MultiDict
+
+from rmactors.server.config.secrets import SecretError
+from rmactors.server.store.queries import accounts as queries
+from rmactors.server.web.access import actor, audit, is_htmx, services, state, way_back
+from rmactors.server.web.auth.sessions import renew_session
+from rmactors.server.web.problems import Problem, for_program, problem_response
+from rmactors.server.web.sizes import SizedRequest
+
+PASSWORD, CARRIED = "password_again", "carried_on"
+"""Fields of a form that is carried on. No form uses these names for anything else."""
+
+
+async def prove_first() -> Response | None:
+    """The 403 for a request that needs the password again; None where the request brought it: then it may go on, with
+    the form that it carries."""
+    if for_program() or is_htmx():
+        return _refused()
+    form = await request.form
+    action, sealed = request.full_path.removesuffix("?"), form.get(CARRIED)
+    if sealed is None:
+        return await ask_for_password(way_back(), status=403, action=action, carried=_sealed(form))
+    carried = _opened(sealed)
+    if carried is None:
+        lost = Problem(422, "What you typed before cannot be read any more. Go back, and type it again.", "invalid")
+        return await ask_for_password(way_back(), lost)
+    problem = await show_password(form.get(PASSWORD, ""))
+    if problem is not None:
+        return await ask_for_password(way_back(), problem, action=action, carried=sealed)
+    cast(SizedRequest, request).carried_on = carried
+    return None
+
+
+def _refused() -> Response:
+    to_form = {"HX-Redirect": f"/reauthenticate?next={quote(way_back(), safe='/')}"} if is_htmx() else {}
+    if not for_program():
+        return Response("", 403, to_form)
+    return problem_response(
+        Problem(403, "Show your password again first.", "reauthentication-required", headers=to_form)
+    )
+
+
+async def show_password(typed: str) -> Problem | None:
+    """Try the password of whoever is signed in. Where it is right, their session goes on under another id, and may do
+    what is delicate for a while: None. Else a 422 or 429 with a sentence for them."""
+    who, doors = actor(), state().doors
+    try:
+        doors.knock(f"proof:{who.id}")
+        found = await services().reader.run(queries.login_by_id, who.id)
+        login = await doors.try_password(found, typed, "user.reauthenticate")
+    except Problem as problem:
+        if problem.status != 429:
+            raise
+        return problem
+    if login is None:
+        return Problem(422, "This is not your password.", "invalid")
+    await renew_session(proved=True, audit=audit("user.reauthenticate", "user", who.id))
+    return None
+
+
+async def ask_for_password(
+    target: str, problem: Problem | None = None, *, status: int = 200, action: str | None = None, carried: str = ""
+) -> Response:
+    """The page for it, with what is wrong so far. `target` is where "Back" leads, and the right password too; with an
+    `action`, the right password goes there, with the form that is `carried` on."""
+    html = await render_template(
+        "reauthenticate.html", next=target, action=action, carried=carried, password=PASSWORD, carried_on=CARRIED,
+        error=problem.detail if problem is not None else None,
+    )  # fmt: skip
+    response = Response(
+        html, problem.status if problem is not None else status, content_type="text/html; charset=utf-8"
+    )
+    if problem is not None:
+        response.headers.update(problem.headers)
+    return response
+
+
+def _sealed(form: MultiDict[str, str]) -> str:
+    text = json.dumps(list(form.items(multi=True)))
+    return base64.urlsafe_b64encode(services().box.seal(text.encode(), _place())).decode()
+
+
+def _opened(sealed: str) -> MultiDict[str, str] | None:
+    try:
+        text = services().box.open(base64.urlsafe_b64decode(sealed.encode()), _place())
+    except (binascii.Error, UnicodeError, ValueError, SecretError):
+        return None
+    return MultiDict([(name, value) for name, value in json.loads(text)])
+
+
+def _place() -> str:
+    return f"carried-on:{actor().id}:{request.path}"

@@ -1,0 +1,93 @@
+"""`/settings/authentication`: one's own password, second factor and sessions; `/account/timezone`."""
+
+from quart import Blueprint, Response, request
+
+from rmactors.common import cron
+from rmactors.server.messages.accounts import SetTimezone
+from rmactors.server.store.queries import accounts as queries
+from rmactors.server.web.access import actor, route, services
+from rmactors.server.web.api import account as acts
+from rmactors.server.web.auth import second_factor
+from rmactors.server.web.auth.second_factor import Offer
+from rmactors.server.web.pages.rendering import back, field_errors, go, moment, page
+from rmactors.server.web.problems import Problem, settled
+from rmactors.server.web.views import people
+from rmactors.server.web.views.texts import _
+
+blueprint = Blueprint("account", __name__)
+
+
+@route(blueprint, "/settings/authentication", role="signed_in")
+async def authentication() -> Response:
+    return await _page(
+        {}, told=_("Your password is changed; other sessions ended.") if "changed" in request.args else ""
+    )
+
+
+@route(blueprint, "/settings/authentication/password", role="signed_in", methods=["POST"])
+async def set_password() -> Response:
+    """Ends the other sessions (form `current`, `new`)."""
+    form = await request.form
+    try:
+        await acts.change_password(actor(), form.get("current", ""), form.get("new", ""))
+    except Problem as problem:
+        if problem.status == 429:
+            return await _page({"form": problem.detail}, status=429)
+        return await _page(field_errors(problem), status=422)
+    return go("/settings/authentication?changed=1")
+
+
+@route(blueprint, "/settings/authentication/sessions/<session_id>/end", role="signed_in", methods=["POST"])
+async def end_session(session_id: str) -> Response:
+    await acts.end_session(session_id)
+    return go("/settings/authentication")
+
+
+@route(blueprint, "/settings/authentication/second-factor", role="signed_in", methods=["POST"], fresh=True)
+async def second_factor_step() -> Response:
+    """Offer a secret, take its first code, or turn it off (form `step`: `offer`, `on`, `off`; `sealed`, `code`)."""
+    form, who = await request.form, actor()
+    match form.get("step"):
+        case "on":
+            sealed = form.get("sealed", "")
+            try:
+                codes = await second_factor.turn_on(who, sealed, form.get("code", ""))
+            except Problem as problem:
+                return await _page(field_errors(problem), status=422, offer=second_factor.offer_again(who, sealed))
+            return await _page({}, codes=codes)
+        case "off":
+            await second_factor.turn_off(who)
+            return go("/settings/authentication")
+        case _:
+            return await _page({}, offer=second_factor.offer(who))
+
+
+@route(blueprint, "/account/timezone", role="signed_in", methods=["POST"])
+async def set_timezone() -> Response:
+    """The zone in which times are shown (form `timezone`); back to the page one was on."""
+    zone = ((await request.form).get("timezone") or "").strip()
+    try:
+        cron.check_zone(zone or "UTC")
+    except ValueError as error:
+        raise Problem(422, str(error)[:1].upper() + str(error)[1:] + ".", "invalid") from None
+    settled(await services().ask_store(SetTimezone(actor().id, zone or None)), "user")
+    return await back("/")
+
+
+async def _page(
+    errors: dict[str, str],
+    *,
+    status: int = 200,
+    offer: Offer | None = None,
+    codes: tuple[str, ...] = (),
+    told: str = "",
+) -> Response:
+    who, now = actor(), moment()
+    sessions = await acts.own_sessions(who)
+    login = await services().reader.run(queries.login_by_id, who.id)
+    left = await services().reader.run(queries.recovery_codes_left, who.id)
+    return await page(
+        "settings/authentication.html", "settings", status=status, errors=errors, offer=offer, codes=codes, told=told,
+        sessions=people.session_lines(sessions.items, who.session_id, now), tab="authentication", codes_left=left,
+        has_second_factor=login is not None and login.totp_secret is not None,
+    )  # fmt: skip

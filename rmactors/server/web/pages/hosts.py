@@ -1,0 +1,165 @@
+"""`/hosts`: the fleet, adding a host, one host with its schedules and jobs, what an administrator may change."""
+
+import json
+from collections.abc import Mapping
+
+from quart import Blueprint, Response, request
+
+from rmactors.common import clock, zones
+from rmactors.common.vocabulary import JOB_KINDS, JobKind
+from rmactors.server.store.queries import accounts as account_queries
+from rmactors.server.store.queries import hosts as host_queries
+from rmactors.server.store.queries import jobs as job_queries
+from rmactors.server.store.queries import pages as queries
+from rmactors.server.store.queries.hosts import HostView
+from rmactors.server.store.queries.schedules import ScheduleRow
+from rmactors.server.web import rows
+from rmactors.server.web.access import actor, route, services
+from rmactors.server.web.api import hosts as acts
+from rmactors.server.web.api import jobs as job_acts
+from rmactors.server.web.api.jobs import JobBody
+from rmactors.server.web.pages.rendering import field_errors, fragment, go, in_thread, known_progress, moment, page
+from rmactors.server.web.problems import Problem
+from rmactors.server.web.views import fleet, host, jobs, people, strips
+from rmactors.server.web.views.texts import _
+
+blueprint = Blueprint("hosts", __name__)
+
+_SHOWN = 500
+_TOKENS_SHOWN = 100
+
+
+@route(blueprint, "/hosts", role="viewer")
+async def host_list() -> Response:
+    """At most 500; `q` is a part of a name or a tag."""
+    now, q = moment(), (request.args.get("q") or "").strip()[:100]
+    found = await services().reader.run(queries.fleet, strips.window(now).spans(), now.now - clock.DAY, _SHOWN, q)
+    silence, percents = services().settings.offline_after_seconds, known_progress(found.running)
+    view = await in_thread(lambda: host.host_list(found, fleet.host_lines(found, now, silence, percents), q))
+    return await page(
+        "hosts.html", "hosts", fragments={"host-list": "hosts/list.html"}, view=view, legend=strips.legend()
+    )
+
+
+@route(blueprint, "/hosts/new", role="admin")
+async def new_host() -> Response:
+    """Also which enrolment tokens there are."""
+    return await page("host_new.html", "hosts", command=None, error="", seen=None, tokens=await _enrollment_tokens())
+
+
+@route(blueprint, "/hosts/new", role="admin", methods=["POST"], fresh=True)
+async def make_enrollment_token() -> Response:
+    """The command to copy, with a token that is shown this once, and a place that watches for the host."""
+    now = moment()
+    token, expires_at = await acts.new_enrollment_token(acts.DEFAULT_TTL_MINUTES)
+    command = host.enrolment(token, services().settings.public_agent_url, now.until(expires_at))
+    tokens = await _enrollment_tokens()
+    return await page("host_new.html", "hosts", command=command, since=now.now, arrived=(), tokens=tokens)
+
+
+@route(blueprint, "/hosts/new/tokens/<token_id>/delete", role="admin", methods=["POST"], fresh=True)
+async def delete_enrollment_token(token_id: str) -> Response:
+    """It lets nobody in any more."""
+    await acts.revoke_enrollment_token(token_id)
+    return go("/hosts/new")
+
+
+async def _enrollment_tokens() -> list[people.EnrollmentLine]:
+    found = await services().reader.run(account_queries.enrollment_tokens, _TOKENS_SHOWN)
+    return people.enrollment_lines(found.items, moment())
+
+
+@route(blueprint, "/hosts/arrived", role="viewer")
+async def arrived() -> Response:
+    """Hosts that were enrolled since `since` (microseconds): the part of the page that watches."""
+    since = request.args.get("since", "")
+    at = int(since) if since.isdecimal() and len(since) < 18 else services().now()
+    enrolled = await services().reader.run(queries.enrolled_since, at)
+    now, silence = moment(), services().settings.offline_after_seconds
+    return await fragment("hosts/arrived.html", since=at, arrived=host.arrivals(enrolled, now, silence))
+
+
+@route(blueprint, "/hosts/<host_id>", role="viewer")
+async def host_detail(host_id: str) -> Response:
+    return await _host_page(await acts.require(host_id), {})
+
+
+@route(blueprint, "/hosts/<host_id>", role="admin", methods=["POST"])
+async def change_host(host_id: str) -> Response:
+    """Name and tags (form `name`, `tags` separated by commas)."""
+    found = await acts.require(host_id)
+    form = await request.form
+    name = (form.get("name") or "").strip()
+    tags = tuple(dict.fromkeys(tag for part in (form.get("tags") or "").split(",") if (tag := part.strip()[:100])))
+    try:
+        if not 1 <= len(name) <= 100:
+            raise Problem(422, _("A name has 1 to 100 characters."), "invalid")
+        await acts.change(found.host.id, acts.checked_name(name), tags)
+    except Problem as problem:
+        return await _host_page(found, field_errors(problem), status=422)
+    return go(f"/hosts/{host_id}")
+
+
+@route(blueprint, "/hosts/<host_id>/rotate-token", role="admin", methods=["POST"], fresh=True)
+async def rotate_token(host_id: str) -> Response:
+    """A new credential, shown this once."""
+    found = await acts.require(host_id)
+    token = await acts.new_agent_token(found.host.id)
+    return await _host_page(found, {}, token=token)
+
+
+@route(blueprint, "/hosts/<host_id>/delete", role="admin", methods=["POST"], fresh=True)
+async def delete_host(host_id: str) -> Response:
+    """With its name typed (form `confirm`)."""
+    found = await acts.require(host_id)
+    form = await request.form
+    if (form.get("confirm") or "").strip() != found.host.name:
+        return await _host_page(found, {"confirm": _("Type the host's name to delete it.")}, status=422)
+    await acts.remove(found.host.id)
+    return go("/hosts")
+
+
+@route(blueprint, "/hosts/<host_id>/run", role="operator", methods=["POST"])
+async def run_now(host_id: str) -> Response:
+    """Queues a job (form `schedule`, or `kind` and `plan`), and shows it."""
+    found = await acts.require(host_id)
+    form = await request.form
+    chosen = next((each for each in found.schedules if each.id == form.get("schedule")), None)
+    try:
+        job_id = await job_acts.queue(found.host.id, _job_body(form, chosen))
+    except Problem as problem:
+        return await _host_page(found, {"run": " ".join(field_errors(problem).values())}, status=422)
+    return go(f"/jobs/{job_id}")
+
+
+async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 200, token: str = "") -> Response:
+    now, host_id = moment(), found.host.id
+    read = services().reader.run
+    shown = strips.window(now)
+    runs = await read(queries.runs_by_day, shown.spans(), [host_id], {each.id: host_id for each in found.schedules})
+    recent = await read(job_queries.jobs, 15, None, host_id)
+    running = (await read(queries.running_jobs, [host_id])).get(host_id)
+    notes = await read(host_queries.notes, host_id, 10)
+    many_open = await read(queries.open_of_host, host_id)
+    plot_of = host.plotted_subject(found)
+    points = await read(queries.sizes, host_id, "backup", plot_of) if plot_of is not None else []
+    names = await read(queries.schedule_names, [job.schedule_id for job in recent.items if job.schedule_id])
+    last_good, silence = points[-1].at if points else None, services().settings.offline_after_seconds
+    view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence, zones.version())
+    lines = rows.each(
+        recent.items, lambda job: jobs.line(job, {host_id: found.host.name}, names, now), rows.line(jobs.JobLine)
+    )
+    return await page(
+        "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,
+        plot=jobs.plot(points, now), legend=strips.legend(), errors=errors, token=token,
+        may_act=actor().may("operator"), may_change=actor().may("admin"),
+    )  # fmt: skip
+
+
+def _job_body(form: Mapping[str, str], schedule: ScheduleRow | None) -> JobBody:
+    """What to run: a schedule now, or a kind of job on a plan."""
+    if schedule is not None:
+        return JobBody(schedule.kind, schedule.id, json.loads(schedule.params))
+    plan = (form.get("plan") or "").strip()
+    kind: JobKind = next((kind for kind in JOB_KINDS if kind == form.get("kind")), "backup")
+    return JobBody(kind, None, {"plan": plan} if plan else {})

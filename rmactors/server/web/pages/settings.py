@@ -1,0 +1,189 @@
+"""`/settings/notifications`: channels, their forms with preview and test, their log."""
+
+from typing import Any
+
+from quart import Blueprint, Response, request
+
+from rmactors.common.vocabulary import CHANNEL_KINDS, ChannelKind
+from rmactors.server.channels.config import masked
+from rmactors.server.store.queries import channels as channel_queries
+from rmactors.server.store.queries.channels import ChannelRow
+from rmactors.server.web import rows
+from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
+from rmactors.server.web.api import notifications as acts
+from rmactors.server.web.api.notifications import PreviewAnswer, TestResult
+from rmactors.server.web.channel_config import open_config
+from rmactors.server.web.pages.rendering import field_errors, fragment, go, moment, page
+from rmactors.server.web.problems import Problem
+from rmactors.server.web.views import channels as views
+from rmactors.server.web.views.texts import _
+
+blueprint = Blueprint("settings", __name__)
+
+_SHOWN = 200
+_LOGGED = 50
+
+
+@route(blueprint, "/settings", role="viewer")
+async def settings() -> Response:
+    return go("/settings/notifications")
+
+
+@route(blueprint, "/settings/notifications", role="viewer")
+async def channel_list() -> Response:
+    found = await services().reader.run(channel_queries.channels, _SHOWN)
+    now = moment()
+    lines = rows.each(
+        found.items, lambda pair: views.line(*pair, masked(open_config(pair[0])), now), rows.line(views.ChannelLine)
+    )
+    return await page(
+        "settings/notifications.html", "settings", fragments={"channel-list": "settings/channel_list.html"},
+        channels=lines, kinds=views.KINDS, tab="notifications", may_change=actor().may("admin"),
+        may_test=actor().may("operator"),
+    )  # fmt: skip
+
+
+@route(blueprint, "/settings/notifications/new", role="admin")
+async def new_channel() -> Response:
+    kind = _kind(request.args.get("kind", "")) or "webhook"
+    return await _form(views.new_form(kind), {}, None)
+
+
+@route(blueprint, "/settings/notifications/new", role="admin", methods=["POST"], fresh=True)
+async def create_channel() -> Response:
+    """Also the preview, where the form asks for it."""
+    form = await request.form
+    kind = _kind(form.get("kind", ""))
+    if kind is None:
+        return await _form(views.new_form("webhook"), {"form": _("Choose a kind of channel.")}, None, status=422)
+    shown = views.typed_form(kind, form, form.getlist("events"))
+    if form.get("preview"):
+        return await _form(shown, {}, None, preview=await _preview(kind, None))
+    try:
+        channel_id = await acts.save(None, acts.checked(views.body_of(kind, form, form.getlist("events"))))
+    except Problem as problem:
+        return await _form(shown, field_errors(problem), None, status=422)
+    return go(f"/settings/notifications/{channel_id}/edit?saved=1")
+
+
+@route(blueprint, "/settings/notifications/preview", role="admin", methods=["POST"])
+async def preview_channel() -> Response:
+    """What a sample alert would send, of the form as it stands: the part beside the form."""
+    form = await request.form
+    kind = _kind(form.get("kind", "")) or "webhook"
+    channel_id = form.get("id")
+    row = (await acts.require(channel_id))[0] if channel_id else None
+    return await fragment("settings/preview.html", preview=await _preview(kind, row), readable=views.readable)
+
+
+@route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
+async def edit_channel(channel_id: str) -> Response:
+    row, _health = await acts.require(channel_id)
+    config = masked(open_config(row))
+    told = _("Saved. Send a test to see that it arrives.") if request.args.get("saved") == "1" else ""
+    return await _form(views.stored_form(row, config), {}, row, told=told)
+
+
+@route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
+async def change_channel(channel_id: str) -> Response:
+    row, _health = await acts.require(channel_id)
+    form = await request.form
+    events = form.getlist("events")
+    stored = frozenset(name for name, value in masked(open_config(row)).items() if isinstance(value, dict))
+    shown = views.typed_form(row.kind, form, events, stored)
+    if form.get("preview"):
+        return await _form(shown, {}, row, preview=await _preview(row.kind, row))
+    try:
+        await acts.save(row, acts.checked(views.body_of(row.kind, form, events), row))
+    except Problem as problem:
+        return await _form(shown, field_errors(problem), row, status=422)
+    return go(f"/settings/notifications/{row.id}/edit?saved=1")
+
+
+@route(blueprint, "/settings/notifications/<channel_id>/test", role="operator", methods=["POST"])
+async def test_channel(channel_id: str) -> Response:
+    """One attempt with what is stored: the chip for htmx, else the channel's log with the chip above it."""
+    row, _health = await acts.require(channel_id)
+    attempt, _at = await acts.try_now(row)
+    result = TestResult(
+        attempt.verdict == "delivered", attempt.status_code, attempt.latency_ms, attempt.error, "alert.test", ""
+    )
+    if is_htmx():
+        return await fragment("fragments/test_result.html", result=result)
+    return await _log_page(row.id, result)
+
+
+@route(blueprint, "/settings/notifications/<channel_id>/log", role="viewer")
+async def channel_log(channel_id: str) -> Response:
+    return await _log_page(channel_id, None)
+
+
+@route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin")
+async def ask_to_delete(channel_id: str) -> Response:
+    row, _health = await acts.require(channel_id)
+    return await _delete_page(row, "")
+
+
+@route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin", methods=["POST"], fresh=True)
+async def delete_channel(channel_id: str) -> Response:
+    """With its name typed (form `confirm`)."""
+    row, _health = await acts.require(channel_id)
+    form = await request.form
+    if (form.get("confirm") or "").strip() != row.name.strip():
+        return await _delete_page(row, _("This is not the channel's name."), status=422)
+    await acts.remove(row.id)
+    return go("/settings/notifications")
+
+
+async def _form(
+    form: views.ChannelForm, errors: dict[str, str], row: ChannelRow | None, *, status: int = 200,
+    preview: PreviewAnswer | str | None = None, told: str = "",
+) -> Response:  # fmt: skip
+    if preview is None:
+        preview = _("Once the form is complete, this shows exactly what would be sent.")
+        if row is not None and not errors:
+            config = open_config(row)
+            body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
+            preview = acts.preview_of(acts.checked(body, row))
+    return await page(
+        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=views.KINDS,
+        events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
+        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
+        tab="notifications", password_first=not is_fresh(),
+    )  # fmt: skip
+
+
+async def _preview(kind: ChannelKind, row: ChannelRow | None) -> PreviewAnswer | str:
+    """What would be sent, or what is missing for it."""
+    form = await request.form
+    raw: dict[str, Any] = views.body_of(kind, form, form.getlist("events"))
+    raw["name"] = raw["name"] or "preview"
+    try:
+        return acts.preview_of(acts.checked(raw, row))
+    except Problem as problem:
+        errors = field_errors(problem)
+        return " ".join(dict.fromkeys(errors.values()))
+
+
+async def _log_page(channel_id: str, result: TestResult | None) -> Response:
+    row, health = await acts.require(channel_id)
+    read, now = services().reader.run, moment()
+    logged = await read(channel_queries.log, row.id, _LOGGED)
+    dead = await read(channel_queries.dead_deliveries, row.id)
+    return await page(
+        "settings/channel_log.html", "settings", fragments={"channel-log": "settings/log_table.html"},
+        channel=views.line(row, health, masked(open_config(row)), now), log=views.log_lines(logged.items, now),
+        dead=views.dead_lines(dead, now), result=result, tab="notifications", may_change=actor().may("admin"),
+        may_test=actor().may("operator"),
+    )  # fmt: skip
+
+
+async def _delete_page(row: ChannelRow, error: str, *, status: int = 200) -> Response:
+    return await page(
+        "settings/channel_delete.html", "settings", status=status, name=row.name, channel_id=row.id, error=error,
+        tab="notifications",
+    )  # fmt: skip
+
+
+def _kind(text: str) -> ChannelKind | None:
+    return next((kind for kind in CHANNEL_KINDS if kind == text), None)

@@ -1,0 +1,60 @@
+"""What the web part may use of the rest. Built by the tree; routes know nothing else of the server."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+import trio
+
+from rmactors.common.wire import JobProgress
+from rmactors.server.channels.base import ChannelSpec, Preview
+from rmactors.server.config.secrets import SecretBox
+from rmactors.server.config.settings import Settings
+from rmactors.server.health import Health
+from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.requests import Request
+from rmactors.server.messages.writes import Answer, Reply
+from rmactors.server.store.reader import Reader
+
+
+class AskStore(Protocol):
+    async def __call__(self, *writes: object) -> Answer:
+        """Commit the writes together, all or none."""
+        ...
+
+
+class AskRules(Protocol):
+    async def __call__(self, request: Callable[[Reply], Request]) -> Answer:
+        """Ask for something that touches alerts: `ask_rules(lambda reply: Acknowledge(…, reply))`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything the routes use. `now` gives microseconds.
+
+    reader         runs a query on a read-only connection in a thread: `await reader.run(function, *arguments)`
+                   calls `function(connection, *arguments)`
+    ask_store      commit writes (messages.writes, messages.accounts); the answer is never an exception
+    ask_rules      acknowledge, resolve, and changes of schedules, silences and the deletion of a host
+    box            encrypts and decrypts channel configs
+    try_channel    one real attempt, for a test send
+    preview        what a notice would look like on a channel
+    subscribe      topics as they change (`alerts`, `hosts`, `jobs`, `channels`, `job:<id>` …), coalesced: an async
+                   context manager that gives a receive channel of sets of topic names
+    progress       how far a running job is, None where nothing is known
+    health         what `/healthz` says
+    """
+
+    settings: Settings
+    now: Callable[[], int]
+    reader: Reader
+    ask_store: AskStore
+    ask_rules: AskRules
+    box: SecretBox
+    try_channel: Callable[[ChannelSpec, Notice], Awaitable[Attempt]]
+    preview: Callable[[ChannelSpec, Notice], Preview]
+    subscribe: Callable[[], AbstractAsyncContextManager["trio.MemoryReceiveChannel[frozenset[str]]"]]
+    health: Callable[[], Health]
+    progress: Callable[[str], JobProgress | None] = lambda _: None

@@ -1,0 +1,316 @@
+"""Alerts as a list and one by one: filters that live in the URL, sentences, timelines. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+from urllib.parse import urlencode
+
+from rmactors.common import clock
+from rmactors.common.bounds import cut
+from rmactors.common.vocabulary import ALERT_KINDS, SEVERITIES
+from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
+from rmactors.server.web import rows as guard
+from rmactors.server.web.views import words
+from rmactors.server.web.views.measures import milliseconds, number
+from rmactors.server.web.views.texts import _, many
+from rmactors.server.web.views.times import Moment, Time
+from rmactors.server.web.views.words import State, Tone
+
+_STATUSES: Final = ("open", "acknowledged", "resolved", "all")
+STILL_HAPPENING: Final = 60 * clock.SECOND
+"""Seen within this time, an unresolved alert is said to be happening still."""
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """One alert in the list. `last_seen` is None where it says no more than `raised`."""
+
+    id: str
+    host_id: str
+    host_name: str
+    kind: str
+    kind_name: str
+    severity: str
+    state: State
+    status: str
+    message: str
+    raised: Time
+    last_seen: Time | None
+    still_happening: bool
+    occurrences: str
+    acknowledged: str
+    note: str
+    resolved: str
+
+    @property
+    def may_acknowledge(self) -> bool:
+        return self.status == "open"
+
+    @property
+    def may_resolve(self) -> bool:
+        return self.status != "resolved"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An entry of the filter strip: a link or an option."""
+
+    value: str
+    word: str
+    href: str
+    chosen: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AlertList:
+    """`empty` is None where there is something to show, else a title and a sentence."""
+
+    query: str
+    lede: str
+    statuses: tuple[Choice, ...]
+    severities: tuple[Choice, ...]
+    kinds: tuple[Choice, ...]
+    hosts: tuple[Choice, ...]
+    q: str
+    status: str
+    narrowed: bool
+    lines: tuple[AlertLine, ...]
+    empty: tuple[str, str] | None
+    next_href: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry of a timeline."""
+
+    at: Time
+    tone: Tone
+    strong: str
+    rest: str
+    sub: str
+    delivery_id: str | None
+
+
+def filter_from(given: Mapping[str, str]) -> AlertFilter:
+    """The filter that a URL asks for. What is not a known word counts as not given: a page is no API."""
+    status = given.get("status", "")
+    host = given.get("host") or given.get("host_id") or None
+    return AlertFilter(
+        status=status if status in _STATUSES else "open",  # type: ignore[arg-type]
+        severity=_known(given.get("severity"), SEVERITIES),
+        kind=_known(given.get("kind"), ALERT_KINDS),
+        host_id=host[:26] if host else None,
+        q=(given.get("q") or "").strip().replace("\0", "")[:200] or None,
+    )
+
+
+def query_of(wanted: AlertFilter) -> str:
+    """The filter as a query string without the question mark; defaults are left out."""
+    parts = {
+        "status": wanted.status if wanted.status != "open" else "",
+        "severity": wanted.severity,
+        "kind": wanted.kind,
+        "host": wanted.host_id,
+        "q": wanted.q,
+    }
+    return urlencode({name: value for name, value in parts.items() if value})
+
+
+def href(wanted: AlertFilter, **changed: Any) -> str:
+    """The list narrowed like this, with some of it changed."""
+    query = query_of(replace(wanted, **changed))
+    return "/alerts" + (f"?{query}" if query else "")
+
+
+def lede(counts: Counts) -> str:
+    return _("%(open)s open, %(acknowledged)s acknowledged, %(resolved)s resolved in the last 24 hours.") % {
+        "open": number(counts.open),
+        "acknowledged": number(counts.acknowledged),
+        "resolved": number(counts.resolved_24h),
+    }
+
+
+def alert_list(
+    rows: Sequence[AlertRow],
+    counts: Counts,
+    wanted: AlertFilter,
+    hosts: Sequence[tuple[str, str]],
+    moment: Moment,
+    cursor: str | None = None,
+) -> AlertList:
+    """`hosts` are (id, name) to choose from; `cursor` is where the next page begins."""
+    names: dict[str, tuple[str, int | None]] = {
+        "open": (_("Open"), counts.open),
+        "acknowledged": (_("Acknowledged"), counts.acknowledged),
+        "resolved": (_("Resolved"), None),
+        "all": (_("All"), None),
+    }
+    statuses = tuple(
+        Choice(name, word if n is None else f"{word} {number(n)}", href(wanted, status=name), wanted.status == name)
+        for name, (word, n) in names.items()
+    )
+    severities = tuple(
+        Choice(name, words.severity(name).word, href(wanted, severity=name), wanted.severity == name)
+        for name in reversed(SEVERITIES)
+    )
+    kinds = tuple(
+        Choice(kind, words.alert_name(kind), href(wanted, kind=kind), wanted.kind == kind) for kind in ALERT_KINDS
+    )
+    chosen_hosts = tuple(
+        Choice(host_id, name, href(wanted, host_id=host_id), wanted.host_id == host_id) for host_id, name in hosts
+    )
+    narrowed = any((wanted.severity, wanted.kind, wanted.host_id, wanted.q))
+    query = query_of(wanted)
+    return AlertList(
+        query=query,
+        lede=lede(counts),
+        statuses=statuses,
+        severities=severities,
+        kinds=kinds,
+        hosts=chosen_hosts,
+        q=wanted.q or "",
+        status=wanted.status,
+        narrowed=narrowed,
+        lines=tuple(guard.each(rows, lambda row: listed_line(row, moment), guard.line(AlertLine))),
+        empty=None if rows else _empty(wanted.status, narrowed),
+        next_href=f"/alerts?{query}{'&' if query else ''}cursor={cursor}" if cursor else None,
+    )
+
+
+LISTED: Final = 500
+"""Characters of a message and of a note in the list; the alert's page has all of them."""
+
+
+def listed_line(row: AlertRow, moment: Moment) -> AlertLine:
+    """One alert as the list shows it."""
+    whole = line(row, moment)
+    if max(len(whole.message), len(whole.note)) <= LISTED:
+        return whole
+    return replace(whole, message=cut(whole.message, LISTED), note=cut(whole.note, LISTED))
+
+
+def line(row: AlertRow, moment: Moment) -> AlertLine:
+    """One alert with all that is said of it."""
+    unresolved = row.resolved_at is None
+    acknowledged = resolved = note = ""
+    if row.acknowledged_at is not None and unresolved:
+        acknowledged = _("acknowledged by %(who)s %(when)s") % {
+            "who": row.acknowledged_by, "when": moment.ago(row.acknowledged_at).words,
+        }  # fmt: skip
+        note = row.acknowledged_note or ""
+    if row.resolved_at is not None:
+        who = _("on its own") if row.resolved_by == "rule" else _("by %s") % row.resolved_by
+        resolved = _("resolved %(who)s %(when)s") % {"who": who, "when": moment.ago(row.resolved_at).words}
+        note = row.resolved_note or ""
+    return AlertLine(
+        id=row.id,
+        host_id=row.host_id,
+        host_name=row.host_name,
+        kind=row.kind,
+        kind_name=words.alert_name(row.kind),
+        severity=row.severity,
+        state=words.severity(row.severity),
+        status=row.status,
+        message=row.message,
+        raised=moment.ago(row.created_at),
+        last_seen=moment.ago(row.last_seen_at) if row.last_seen_at - row.created_at >= clock.SECOND else None,
+        still_happening=unresolved and moment.now - row.last_seen_at <= STILL_HAPPENING,
+        occurrences=many("%(n)s time", "%(n)s times", row.occurrences) if row.occurrences > 1 else "",
+        acknowledged=acknowledged,
+        note=note,
+        resolved=resolved,
+    )
+
+
+def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed: bool) -> tuple[str, str]:
+    shows_up = _("When a backup fails, does not run or a host falls silent, it shows up here.")
+    if narrowed:
+        return _("No matches"), _("No alert fits these filters. Take one away, or look among all alerts.")
+    match status:
+        case "open":
+            return _("Nothing wrong"), _("No alert is open. ") + shows_up
+        case "acknowledged":
+            return _("Nothing acknowledged"), _("Alerts that somebody has taken on and that are not over wait here.")
+        case "resolved":
+            return _("Nothing resolved yet"), _("Alerts move here when their cause is gone or somebody resolves them.")
+        case "all":
+            return _("No alert so far"), _("There has never been one. ") + shows_up
+
+
+def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) -> list[Entry]:
+    """Transitions and attempts as sentences, oldest first, and what is so now at the end."""
+    found = guard.each(entries, lambda entry: _entry(entry, row, moment), guard.line(Entry))
+    if row.resolved_at is None:
+        still = moment.now - row.last_seen_at <= STILL_HAPPENING
+        seen = _("last seen %s") % moment.ago(row.last_seen_at).words
+        times = many("%(n)s time", "%(n)s times", row.occurrences) if row.occurrences > 1 else ""
+        found.append(
+            Entry(
+                Time(_("now"), moment.exact(moment.now), clock.to_rfc3339(moment.now)),
+                words.severity(row.severity).tone,
+                _("Still happening") if still else _("Not resolved yet"),
+                "", ", ".join(filter(None, (seen, times))), None,
+            )
+        )  # fmt: skip
+    return found
+
+
+def _entry(entry: TimelineEntry, row: AlertRow, moment: Moment) -> Entry:
+    at = moment.clock_time(entry.at)
+    channel = entry.channel_name or _("a channel that is gone")
+    note = f"“{entry.note}”" if entry.note else ""
+    match entry.event:
+        case "raised":
+            changed = entry.message if entry.message != row.message else ""  # the heading has it
+            return Entry(at, words.severity(row.severity).tone, _("Raised"), "", changed or "", None)
+        case "worsened":
+            changed = entry.message if entry.message != row.message else ""
+            return Entry(
+                at, words.severity(row.severity).tone, _("Got worse"), _("and was told again"), changed or "", None
+            )
+        case "acknowledged":
+            return Entry(at, "info", _("Acknowledged"), _by(entry.by), note, None)
+        case "resolved":
+            return Entry(at, "ok", _("Resolved"), _by(entry.by), note or entry.message or "", None)
+        case "silenced":
+            return Entry(at, "off", _("Silenced"), _("towards %s") % channel, entry.note or "", None)
+        case "unsilenced":
+            return Entry(at, "info", _("Released"), _("to %s when the silence ended") % channel, entry.note or "", None)
+        case "reminded":
+            return Entry(at, "info", _("Reminder"), _("for %s") % channel, "", None)
+        case "superseded":
+            return Entry(
+                at, "off", _("Told together"), _("with the resolution, to %s") % channel, entry.note or "", None
+            )
+        case "delivered":
+            return Entry(at, "ok", _("Delivered"), _("to %s") % channel, _answer(entry), None)
+        case "attempt_failed":
+            return Entry(at, "warn", channel, _("did not take it, it will be tried again"), _answer(entry), None)
+        case "dead":
+            return Entry(at, "bad", channel, _("was given up"), _answer(entry) or entry.note or "", entry.delivery_id)
+        case other:
+            return Entry(at, "off", other.capitalize(), _by(entry.by), note or entry.message or "", None)
+
+
+def _by(who: str | None) -> str:
+    if who is None:
+        return ""
+    return _("on its own") if who == "rule" else _("by %s") % who
+
+
+def _answer(entry: TimelineEntry) -> str:
+    parts = []
+    if entry.error:
+        parts.append(entry.error)
+    if entry.status_code is not None:
+        took = milliseconds(entry.latency_ms) if entry.latency_ms is not None else ""
+        parts.append(_("%(code)s in %(time)s") % {"code": entry.status_code, "time": took})
+    elif entry.latency_ms is not None:
+        parts.append(_("after %s") % milliseconds(entry.latency_ms))
+    if entry.attempt is not None and entry.attempt > 1:
+        parts.append(_("attempt %d") % entry.attempt)
+    return " · ".join(parts)
+
+
+def _known(value: str | None, allowed: Sequence[str]) -> str | None:
+    return value if value in allowed else None

@@ -1,0 +1,323 @@
+"""Channels in a list and as a form: which fields a kind has, what is stored of them, how it does. Pure."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from rmactors.common.vocabulary import ChannelKind
+from rmactors.server.channels.config import SECRET_FIELDS
+from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
+from rmactors.server.web.views.measures import milliseconds
+from rmactors.server.web.views.texts import _, many
+from rmactors.server.web.views.times import Moment, Time
+from rmactors.server.web.views.words import State
+
+Input = Literal["text", "password", "select"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the form. `name` is the form's, `stored` says that a secret is there already."""
+
+    name: str
+    word: str
+    help: str
+    input: Input
+    required: bool
+    value: str
+    stored: bool
+    choices: tuple[tuple[str, str], ...] = ()
+    placeholder: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    name: ChannelKind
+    word: str
+    help: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelForm:
+    """What the form shows, from a stored channel or from what was typed."""
+
+    kind: ChannelKind
+    name: str
+    fields: tuple[Field, ...]
+    enabled: bool
+    min_severity: str
+    events: tuple[str, ...]
+    host_tags: str
+    group_seconds: str
+    remind_hours: str
+    default_priority: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLine:
+    """One channel in the list."""
+
+    id: str
+    name: str
+    kind_word: str
+    where: str
+    enabled: bool
+    state: State
+    detail: str
+    last_fired: Time | None
+    filter: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    at: Time
+    state: State
+    event: str
+    alert_id: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLine:
+    """A message that was given up."""
+
+    id: str
+    event: str
+    alert_id: str
+    since: Time
+    why: str
+
+
+KINDS: Final = (
+    Kind("webhook", _("Webhook"), _("JSON to any URL")),
+    Kind("ntfy", _("ntfy"), _("Push to your phone")),
+    Kind("smtp", _("Mail"), _("Any SMTP server")),
+)
+EVENTS: Final = (
+    ("alert.raised", _("raised")),
+    ("alert.acknowledged", _("acknowledged")),
+    ("alert.resolved", _("resolved")),
+    ("alert.reminder", _("reminders")),
+)
+PRIORITIES: Final = (
+    ("", _("by severity")),
+    ("min", _("lowest")),
+    ("low", _("low")),
+    ("default", _("normal")),
+    ("high", _("high")),
+    ("urgent", _("urgent")),
+)
+_ENCRYPTIONS: Final = (("starttls", "STARTTLS"), ("tls", "TLS"), ("none", _("none")))
+_FIELDS: Final[Mapping[ChannelKind, tuple[tuple[str, str, str, bool, str], ...]]] = {
+    # name, word, help, required, placeholder
+    "webhook": (
+        ("url", _("URL"), _("Gets a POST with JSON for every event."), True, "https://hooks.example/backups"),
+        ("bearer_token", _("Bearer token"), "", False, ""),
+        ("header_name", _("Header"), _("A header of your own, where the receiver wants one."), False, "X-Api-Key"),
+        ("header_value", _("Value of that header"), "", False, ""),
+        ("signing_secret", _("Signing secret"), _("Signs each request by Standard Webhooks."), False, "whsec_…"),
+    ),
+    "ntfy": (
+        ("server_url", _("Server"), "", False, "https://ntfy.sh"),
+        ("topic", _("Topic"), _("Whoever knows it can read along: choose one that is hard to guess."), True, ""),
+        ("access_token", _("Access token"), "", False, ""),
+    ),
+    "smtp": (
+        ("host", _("Mail server"), "", True, "mail.example"),
+        ("port", _("Port"), _("587 with STARTTLS, 465 with TLS."), True, "587"),
+        ("encryption", _("Encryption"), "", False, ""),
+        ("username", _("User name"), "", False, ""),
+        ("password", _("Password"), _("Never sent before the connection is encrypted."), False, ""),
+        ("from", _("From"), "", True, "restic-manager@example.org"),
+        ("to", _("To"), _("One or more addresses, separated by commas."), True, "ops@example.org"),
+    ),
+}
+
+
+def kind_word(kind: ChannelKind) -> str:
+    return next(each.word for each in KINDS if each.name == kind)
+
+
+def stored_form(row: ChannelRow, config: Mapping[str, Any]) -> ChannelForm:
+    """The form of a channel that is there. `config` holds no secret: each that is set is not text."""
+    return ChannelForm(
+        row.kind,
+        row.name,
+        _fields(row.kind, config, frozenset(name for name, value in config.items() if isinstance(value, dict))),
+        bool(row.enabled),
+        row.min_severity,
+        tuple(json.loads(row.events)),
+        ", ".join(json.loads(row.host_tags)),
+        f"{row.group_seconds:g}",
+        f"{row.remind_hours:g}",
+        row.default_priority or "",
+    )
+
+
+def new_form(kind: ChannelKind) -> ChannelForm:
+    config = {"smtp": {"port": "587"}, "ntfy": {}, "webhook": {}}[kind]
+    return ChannelForm(
+        kind,
+        "",
+        _fields(kind, config, frozenset()),
+        True,
+        "info",
+        tuple(event for event, _w in EVENTS),
+        "",
+        "0",
+        "0",
+        "",
+    )
+
+
+def typed_form(
+    kind: ChannelKind, form: Mapping[str, str], events: Sequence[str], stored: frozenset[str] = frozenset()
+) -> ChannelForm:
+    """The form as it was sent, to show it again; `stored` are the names of secrets that are there already."""
+    config = {name: form.get(f"config.{name}", "") for name, *_rest in _FIELDS[kind]}
+    return ChannelForm(
+        kind,
+        form.get("name", ""),
+        _fields(kind, config, stored),
+        form.get("enabled") == "1",
+        form.get("min_severity", "info"),
+        tuple(events),
+        form.get("host_tags", ""),
+        form.get("group_seconds", "0"),
+        form.get("remind_hours", "0"),
+        form.get("default_priority", ""),
+    )
+
+
+def body_of(kind: ChannelKind, form: Mapping[str, str], events: Sequence[str]) -> dict[str, Any]:
+    """What was typed as the API takes it. A blank field is left out, a secret to be cleared is None."""
+    config: dict[str, Any] = {}
+    for name, *_rest in _FIELDS[kind]:
+        text = form.get(f"config.{name}", "").strip()
+        if form.get(f"clear.{name}") == "1" and name in SECRET_FIELDS[kind]:
+            config[name] = None
+        elif text:
+            config[name] = int(text) if name == "port" and text.isascii() and text.isdigit() and len(text) < 9 else text
+    tags = [tag for part in form.get("host_tags", "").split(",") if (tag := part.strip())]
+    return {
+        "kind": kind,
+        "name": form.get("name", "").strip(),
+        "config": config,
+        "enabled": form.get("enabled") == "1",
+        "min_severity": form.get("min_severity", "info"),
+        "events": list(events),
+        "host_tags": tags,
+        "group_seconds": _number(form.get("group_seconds", "")),
+        "remind_hours": _number(form.get("remind_hours", "")),
+        "default_priority": form.get("default_priority") or None,
+    }
+
+
+def line(row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
+    """`config` as it may be read, without secrets."""
+    where = {
+        "webhook": str(config.get("url", "")),
+        "ntfy": f"{config.get('server_url', '')}/{config.get('topic', '')}",
+        "smtp": str(config.get("to", "")),
+    }[row.kind]
+    events = json.loads(row.events)
+    parts = [_("from %s") % row.min_severity if row.min_severity != "info" else _("every severity")]
+    if len(events) < len(EVENTS):
+        parts.append(", ".join(word for event, word in EVENTS if event in events) or _("no event"))
+    if tags := json.loads(row.host_tags):
+        parts.append(_("hosts tagged %s") % ", ".join(tags))
+    return ChannelLine(
+        row.id, row.name, kind_word(row.kind), where, bool(row.enabled), health_state(row, health),
+        health_words(health, moment), moment.ago(row.last_fired_at) if row.last_fired_at is not None else None,
+        " · ".join(parts),
+    )  # fmt: skip
+
+
+def health_state(row: ChannelRow, health: ChannelHealth) -> State:
+    if not row.enabled:
+        return State("off", _("Off"))
+    match health.state:
+        case "ok":
+            return State("ok", _("Works"))
+        case "failing":
+            return State("warn", _("Failing, tried again"), pulse=True)
+        case "dead":
+            return State("bad", _("Failed"))
+        case "idle":
+            return State("off", _("No alert sent yet"))
+
+
+def health_words(health: ChannelHealth, moment: Moment) -> str:
+    parts = []
+    if health.state in {"failing", "dead"} and health.since is not None:
+        parts.append(_("since %s") % moment.clock_time(health.since).words)
+        if health.last_error:
+            parts.append(health.last_error)
+    if health.queued:
+        parts.append(many("%(n)s message waits", "%(n)s messages wait", health.queued))
+    if health.dead:
+        parts.append(many("%(n)s was given up", "%(n)s were given up", health.dead))
+    return " · ".join(parts)
+
+
+def log_lines(rows: Sequence[LogRow], moment: Moment) -> list[LogLine]:
+    found = []
+    for row in rows:
+        answer = [str(row.status_code)] if row.status_code is not None else []
+        answer.append(milliseconds(row.latency_ms))
+        if row.attempt > 1:
+            answer.append(_("attempt %d") % row.attempt)
+        if row.error:
+            answer.append(row.error)
+        state = State("ok", _("Delivered")) if row.ok else State("bad", _("Not delivered"))
+        found.append(LogLine(moment.ago(row.fired_at), state, _event(row.event), row.alert_id, " · ".join(answer)))
+    return found
+
+
+def dead_lines(rows: Sequence[DeliveryRow], moment: Moment) -> list[DeadLine]:
+    return [
+        DeadLine(
+            row.id, _event(row.event), row.alert_id, moment.ago(row.finished_at or row.created_at), row.last_error or ""
+        )
+        for row in rows
+    ]
+
+
+def readable(body: str) -> str:
+    """A body for reading: JSON with a line for each key. What is sent has no spaces."""
+    try:
+        return json.dumps(json.loads(body), indent=2, ensure_ascii=False)
+    except ValueError:
+        return body
+
+
+def _event(event: str) -> str:
+    words = {"alert.test": _("test"), "alert.reminder": _("reminder"), **dict(EVENTS[:3])}
+    return words.get(event, event)
+
+
+def _number(text: str) -> float | str:
+    """A number where it is one; else the text, for which the check has a sentence."""
+    try:
+        found = float(text.strip().replace(",", ".") or "0")
+    except ValueError:
+        return text
+    return found if abs(found) < 1e12 else text
+
+
+def _fields(kind: ChannelKind, config: Mapping[str, Any], stored: frozenset[str]) -> tuple[Field, ...]:
+    found = []
+    for name, word, help_text, required, placeholder in _FIELDS[kind]:
+        secret = name in SECRET_FIELDS[kind]
+        value = config.get(name, "")
+        kind_of_input: Input = "password" if secret else "select" if name == "encryption" else "text"
+        found.append(
+            Field(
+                f"config.{name}", word, help_text, kind_of_input, required,
+                "" if secret or isinstance(value, dict) else str(value), secret and name in stored,
+                _ENCRYPTIONS if name == "encryption" else (),
+                _("•••• stored, leave blank to keep") if secret and name in stored else placeholder,
+            )
+        )  # fmt: skip
+    return tuple(found)

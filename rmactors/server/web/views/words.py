@@ -1,0 +1,148 @@
+"""Words for states: every state is a tone (which colour and dot) and a word, never a colour alone. Pure."""
+
+from dataclasses import dataclass
+from typing import Final, Literal, assert_never
+
+from rmactors.common.vocabulary import SEVERITY_OF, HostStatus, JobStatus, Severity
+from rmactors.server.web.views.texts import _, later
+
+Tone = Literal["ok", "warn", "bad", "info", "off"]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A tone and a word; `pulse` for what is going on right now."""
+
+    tone: Tone
+    word: str
+    pulse: bool = False
+
+
+def severity(name: Severity) -> State:
+    match name:
+        case "critical":
+            return State("bad", _("Critical"))
+        case "warning":
+            return State("warn", _("Warning"))
+        case "info":
+            return State("info", _("Info"))
+        case _:
+            assert_never(name)
+
+
+def job_status(name: JobStatus) -> State:
+    match name:
+        case "queued":
+            return State("off", _("Queued"))
+        case "running":
+            return State("info", _("Running"), pulse=True)
+        case "succeeded":
+            return State("ok", _("Succeeded"))
+        case "partial":
+            return State("warn", _("Partial"))
+        case "failed":
+            return State("bad", _("Failed"))
+        case "cancelled":
+            return State("off", _("Cancelled"))
+        case "skipped":
+            return State("off", _("Skipped"))
+        case _:
+            assert_never(name)
+
+
+def host_status(name: HostStatus, silent_for: str = "") -> State:
+    """`silent_for` is how long an offline host has been silent, in words."""
+    match name:
+        case "online":
+            return State("ok", _("Online"))
+        case "offline":
+            return State("off", _("Offline · %s") % silent_for if silent_for else _("Offline"))
+        case "never_seen":
+            return State("off", _("Not heard from yet"))
+        case "reports_only":
+            return State("info", _("Sends reports only"))
+        case _:
+            assert_never(name)
+
+
+_DOING: Final = {
+    "backup": later("Backing up"),
+    "forget": later("Forgetting snapshots"),
+    "prune": later("Pruning"),
+    "check": later("Checking"),
+    "init": later("Making a repository"),
+    "unlock": later("Unlocking"),
+    "restore": later("Restoring"),
+    "diff": later("Comparing"),
+    "snapshots": later("Listing snapshots"),
+}
+_REASONS: Final = {
+    "partial": later("some files could not be read"),
+    "locked": later("another restic holds the repository's lock"),
+    "wrong_password": later("wrong password"),
+    "no_repository": later("the repository is not there"),
+    "corrupt": later("the repository is damaged"),
+    "no_source": later("there is nothing to back up at the sources"),
+    "cancelled": later("it was cancelled"),
+    "timeout": later("it took longer than it may"),
+    "lost": later("its end was never reported"),
+    "skipped": later("it was skipped"),
+    "refused": later("the agent does not allow it"),
+    "error": later("restic reported an error"),
+    "terminated": later("it was stopped from outside, by a signal"),
+    "nothing_done": later("nothing was done"),
+}
+_KIND_NAMES: Final = {
+    "backup": later("Backup"),
+    "forget": later("Forget"),
+    "prune": later("Prune"),
+    "check": later("Check"),
+    "init": later("Init"),
+    "unlock": later("Unlock"),
+    "restore": later("Restore"),
+    "diff": later("Diff"),
+    "snapshots": later("Snapshots"),
+}
+_SEVERITIES: Final[dict[str, Severity]] = dict(SEVERITY_OF.items())
+_ALERT_NAMES: Final = {
+    "backup_failed": later("Backup failed"),
+    "forget_failed": later("Forget failed"),
+    "prune_failed": later("Prune failed"),
+    "check_failed": later("Check failed"),
+    "stale_schedule": later("Did not run"),
+    "agent_offline": later("Host silent"),
+    "backup_overdue": later("Backup overdue"),
+    "backup_suspicious": later("Backup looks wrong"),
+    "too_many_alerts": later("Too many alerts"),
+}
+
+
+def severity_of(alert_kind: str) -> Severity:
+    """Of a kind of alert; a kind that only a newer version knows counts as a warning."""
+    return _SEVERITIES.get(alert_kind, "warning")
+
+
+def doing(kind: str) -> str:
+    """What a running job of this kind does, as one says it of a host."""
+    return _(_DOING.get(kind, kind.capitalize()))
+
+
+def kind_name(kind: str) -> str:
+    return _(_KIND_NAMES.get(kind, kind.capitalize()))
+
+
+def alert_name(kind: str) -> str:
+    """A kind of alert for people."""
+    return _(_ALERT_NAMES.get(kind, kind))
+
+
+def reason(code: str | None) -> str:
+    """Why a job ended as it did, as the end of a sentence; empty where all was well."""
+    if code is None or code == "ok":
+        return ""
+    return _(_REASONS.get(code, code))
+
+
+def sentence(text: str) -> str:
+    """With a capital in front."""
+    return text[:1].upper() + text[1:]

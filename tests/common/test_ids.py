@@ -1,0 +1,35 @@
+"""Ids are ULIDs, made by whoever asks for a write."""
+
+import pytest
+
+from rmactors.common import ids
+
+
+def test_fresh_ids_differ_and_have_the_shape_of_one() -> None:
+    made = {ids.new() for _ in range(1000)}
+    assert len(made) == 1000
+    assert all(ids.looks_valid(id) for id in made)
+
+
+def test_an_id_that_is_derived_is_the_same_every_time() -> None:
+    assert ids.derived("host", "a") == ids.derived("host", "a")
+    assert (
+        len({ids.derived("host", "a"), ids.derived("host", "b"), ids.derived("hosta"), ids.derived("hos", "ta")}) == 4
+    )
+    assert ids.looks_valid(ids.derived("host", "a"))
+
+
+@pytest.mark.parametrize(
+    ("text", "valid"),
+    [
+        ("01JDX0000000000000000000AB", True),
+        ("01jdx0000000000000000000ab", True),
+        ("01JDX0000000000000000000A", False),
+        ("01JDX0000000000000000000ABC", False),
+        ("01JDX0000000000000000000A\n", False),
+        ("01JDX0000000000000000000Aé", False),
+        ("", False),
+    ],
+)
+def test_what_has_the_shape_of_an_id(text: str, valid: bool) -> None:
+    assert ids.looks_valid(text) is valid

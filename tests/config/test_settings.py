@@ -1,0 +1,110 @@
+"""Settings that cannot work are refused with a sentence; what works only in part is said."""
+
+import pytest
+
+from rmactors.server.config.settings import ALL_ADDRESSES, Settings, SettingsError, load, own_address, split_address
+
+TLS = {"tls_cert_file": "c.pem", "tls_key_file": "k.pem"}
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "own"),
+    [
+        ("127.0.0.1:8080", "127.0.0.1", "127.0.0.1:8080"),
+        ("*:8080", ALL_ADDRESSES, "127.0.0.1:8080"),
+        (":8080", ALL_ADDRESSES, "127.0.0.1:8080"),
+        ("0.0.0.0:8080", "0.0.0.0", "127.0.0.1:8080"),
+        ("[::]:8080", "::", "[::1]:8080"),
+        ("[2001:db8::1]:8080", "2001:db8::1", "[2001:db8::1]:8080"),
+        ("localhost:8080", "localhost", "localhost:8080"),
+        ("nas.lan:8080", "nas.lan", "nas.lan:8080"),
+    ],
+)
+def test_an_address_to_listen_on(text: str, host: str, own: str) -> None:
+    assert split_address(text) == (host, 8080)
+    assert own_address(text) == own
+    assert load({"listen": text}, {}).public_url == f"http://{own}"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("8080", "is not host:port"), ("", "is not host:port"), ("host:", "is not host:port"),
+        ("host:http", "is not host:port"), ("host:65536", "is not host:port"), ("host:²", "is not host:port"),
+        ("::1:8080", "stands in brackets"), (":::8080", "stands in brackets"), ("[*]:8080", "only an IPv6 address"),
+        ("[127.0.0.1]:8080", "only an IPv6 address"), ("*.lan:8080", "only alone"),
+        ("http://x:8080", "is not host:port"),
+        ("a b:8080", "is not host:port"), ("x/y:8080", "is not host:port"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["listen", "agent_listen"])
+def test_what_is_no_address_to_listen_on_is_refused(name: str, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load({name: text}, {})
+
+
+@pytest.mark.parametrize("text", ["https://rm.example", "https://rm.example/", "http://[::1]:8080", "HTTP://nas:80/"])
+def test_a_base_url_is_the_root_of_a_host(text: str) -> None:
+    assert load({"base_url": text}, {}).public_url == text.rstrip("/")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("https://rm.example/backup", "must not have a path"),
+        ("https://rm.example/backup/", "must not have a path"),
+        ("https://rm.example//", "must not have a path"),
+        ("https://rm.example/?a=b", "must not have a query"),
+        ("https://rm.example?", "must not have a query"),
+        ("https://rm.example/#x", "must not have a fragment"),
+        ("https://anna:secret@rm.example", "must not have a user name"),
+        ("https://rm.example:99999", "must be a URL"),
+        ("https://[::1", "must be a URL"),
+        ("https://rm example", "must be a URL"),
+        ("rm.example", "must be a URL"),
+        ("ftp://rm.example", "must be a URL"),
+    ],
+)
+def test_a_base_url_that_cannot_work_is_refused(text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said) as refused:
+        load({"base_url": text}, {})
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({}, []),
+        ({"listen": "localhost:8080"}, []),
+        ({"listen": "[::1]:8080"}, []),
+        ({"listen": "192.168.1.5:8080"}, ["browsers drop"]),
+        ({"listen": "*:8080"}, ["browsers drop", "RM_BASE_URL is not set"]),
+        ({"listen": "0.0.0.0:8080"}, ["browsers drop", "RM_BASE_URL is not set"]),
+        ({"listen": "0.0.0.0:8080", "base_url": "http://nas.lan:8080"}, ["browsers drop"]),
+        ({"base_url": "http://nas.lan"}, ["browsers drop"]),  # a proxy without TLS
+        ({"listen": "0.0.0.0:8080", "base_url": "https://nas.lan"}, []),  # a proxy with TLS
+        ({"listen": "192.168.1.5:8080", "cookie_secure": False}, ["take over a session"]),
+        ({"listen": "192.168.1.5:8080", **TLS}, []),
+    ],
+)
+def test_what_works_only_in_part_is_said(settings: dict[str, object], said: list[str]) -> None:
+    found = Settings(**settings).warnings  # type: ignore[arg-type]
+    assert len(found) == len(said)
+    for text, part in zip(found, said, strict=True):
+        assert part in text
+
+
+@pytest.mark.parametrize(("value", "number"), [("0", 0), (" 25 ", 25), (7, 7), ("1000000", 1_000_000)])
+def test_a_bound_is_a_whole_number_and_0_is_none(value: object, number: int) -> None:
+    assert load({"max_open_alerts_per_host": value}, {}).max_open_alerts_per_host == number
+    assert load({}, {"RM_MAX_OPEN_ALERTS_PER_HOST": str(value)}).max_open_alerts_per_host == number
+
+
+@pytest.mark.parametrize("value", ["", "-1", "1.5", "1e3", "many", "²", "9" * 40, 2.0, True, [5]])
+def test_what_is_no_whole_number_is_no_bound(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"max_open_alerts_per_host must be a whole number, 0 or more"):
+        load({"max_open_alerts_per_host": value}, {})
+
+
+def test_the_bound_of_open_alerts_is_a_thousand_unless_said_otherwise() -> None:
+    assert Settings().max_open_alerts_per_host == 1000

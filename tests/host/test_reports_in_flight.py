@@ -1,0 +1,403 @@
+"""A host's jobs while reports of them come in, get to disk, or do not. Times are microseconds from 0."""
+
+from dataclasses import dataclass
+
+import pytest
+
+from rmactors.common.clock import DAY, HOUR
+from rmactors.server.actors.host.reports_in_flight import (
+    EARLY_CHARACTERS,
+    LINES_HELD,
+    OVERDUE,
+    UNKNOWN,
+    WAITERS,
+    JobsUnderWay,
+    Line,
+    RunningJob,
+    Step,
+)
+from rmactors.server.messages.links import Link
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
+from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+
+NO_LONGER_THAN = DAY
+COMMITTED, DUPLICATE, REFUSED = Committed((3 * HOUR,)), Duplicate(), Refused("foreign_job", "another host's")
+FAILED, STALE = Failed("the disk is full"), Stale("somebody was faster")
+START, END, LOSS = Step("job", "start"), Step("job", "end"), Step("job", "loss")
+LINES: list[Line] = [(0, "stdout", "one"), (1, "stderr", "two")]
+
+
+def link(number: int = 1) -> Link:
+    def nobody(*_: object) -> None:
+        raise AssertionError("nothing is sent or closed in here")
+
+    return Link(number, "192.0.2.7", nobody, nobody)
+
+
+def runs(job_id: str = "job", deadline_at: int = DAY) -> RunningJob:
+    return RunningJob(job_id, "backup", "home", None, 0, deadline_at)
+
+
+def jobs(*running: RunningJob) -> JobsUnderWay:
+    return JobsUnderWay("host", running, NO_LONGER_THAN)
+
+
+def start(job_id: str = "job", at: int = 0) -> StartReport:
+    return StartReport("host", job_id, "backup", "home", None, None, at, at)
+
+
+def end(job_id: str = "job") -> EndReport:
+    return EndReport(
+        "host", job_id, "backup", "home", None, None, "succeeded", "ok", None, 0, 0, HOUR, "{}", None, None, HOUR
+    )
+
+
+def lost(losses: list[LostJob]) -> set[tuple[str, str]]:
+    return {(loss.job_id, loss.detail) for loss in losses}
+
+
+# ---- reports and their answers
+
+
+@dataclass(frozen=True)
+class Told:
+    """A job known to run or not, one report of it, and the answer: does it run afterwards?"""
+
+    why: str
+    before: bool
+    step: Step
+    answer: Answer
+    after: bool
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        Told("a start that is on disk", False, START, COMMITTED, True),
+        Told("a start that was on disk: whether it has ended is on disk too", False, START, DUPLICATE, True),
+        Told("a start that is refused never was", False, START, REFUSED, False),
+        Told("a start that did not get to disk never came", False, START, FAILED, False),
+        Told("a start that was decided on what is not so never came", False, START, STALE, False),
+        Told("an end that is on disk", True, END, COMMITTED, False),
+        Told("an end that was on disk", True, END, DUPLICATE, False),
+        Told("an end that is refused ends nothing", True, END, REFUSED, True),
+        Told("an end that did not get to disk never came", True, END, FAILED, True),
+        Told("an end that was decided on what is not so never came", True, END, STALE, True),
+        Told("an end of a job whose start was never heard", False, END, COMMITTED, False),
+        Told("a loss that is on disk", True, LOSS, COMMITTED, False),
+        Told("a loss of what had ended", True, LOSS, DUPLICATE, False),
+        Told("a loss that is refused is none of this host's", True, LOSS, REFUSED, False),
+        Told("a loss that did not get to disk is none yet", True, LOSS, FAILED, True),
+        Told("a loss that was decided on what is not so is none yet", True, LOSS, STALE, True),
+    ],
+    ids=lambda row: row.why,
+)
+def test_a_job_runs_as_far_as_reports_have_got_to_disk(row: Told) -> None:
+    known = jobs(*[runs()] if row.before else [])
+    match row.step.event:
+        case "start":
+            known.began(start(), (link(), 7))
+        case "end":
+            known.ended(end(), (link(), 7))
+        case "loss":
+            assert lost(known.give_up_overdue(DAY)) == {("job", OVERDUE)}
+    assert known.settle(row.step, row.answer) is not None
+    assert known.runs("job") is row.after
+    assert known.settle(row.step, row.answer) is None  # it is on its way no more
+
+
+def test_a_job_runs_as_soon_as_its_start_is_heard_and_until_its_end_is_on_disk() -> None:
+    known = jobs()
+    assert not known.runs("job")
+    known.began(start(), (link(), 1))
+    assert known.runs("job")
+    known.ended(end(), (link(), 2))
+    assert known.runs("job")
+
+
+def test_whoever_says_the_same_again_waits_for_the_same_answer() -> None:
+    known = jobs()
+    before, after = link(1), link(2)
+    assert not known.again(END, (before, 5))
+    known.ended(end(), (before, 5))
+    assert known.again(END, (after, 5))
+    assert not known.again(START, (after, 4))
+    passage = known.settle(END, COMMITTED)
+    assert passage is not None
+    assert passage.waiting == [(before, 5), (after, 5)]
+    assert not known.again(END, (after, 5))
+
+
+def test_an_answer_to_what_set_out_before_a_restart_changes_nothing() -> None:
+    known = jobs(runs())
+    assert known.settle(END, COMMITTED) is None
+    assert known.runs("job")
+
+
+def test_what_was_on_disk_says_whether_a_job_has_ended_since() -> None:
+    known = jobs(runs())
+    known.keep_if_among("job", [runs("another"), runs()])
+    assert known.runs("job")
+    known.keep_if_among("job", [runs("another")])
+    assert not known.runs("job")
+
+
+def test_a_job_has_begun_for_its_agent_while_it_runs_or_its_start_is_on_its_way() -> None:
+    known = jobs(runs("a"))
+    known.began(start("b"), (link(), 1))
+    known.ended(end("c"), (link(), 2))
+    assert known.begun() == {"a", "b"}
+    known.give_up_overdue(DAY)  # which its agent may not know
+    assert known.begun() == {"b"}
+
+
+# ---- log lines
+
+
+def test_log_lines_wait_for_the_start_of_their_job_and_for_nothing_else() -> None:
+    known = jobs(runs("another"))
+    known.began(start(), (link(), 1))
+    known.ended(end("another"), (link(), 2))
+    assert not known.hold("another", LINES)
+    assert known.hold("job", LINES[:1])
+    assert known.hold("job", LINES[1:])
+    passage = known.settle(START, COMMITTED)
+    assert passage is not None
+    assert passage.lines == LINES
+    assert not known.hold("job", LINES)
+
+
+@pytest.mark.parametrize("first", ["start", "end"])
+def test_lines_that_come_before_anything_else_of_their_job_wait_for_what_tells_of_it(first: str) -> None:
+    known = jobs()
+    assert not known.hold("job", LINES[:1])
+    assert not known.hold("job", LINES[1:])
+    if first == "start":
+        known.began(start(), (link(), 1))
+    else:
+        known.ended(end(), (link(), 1))
+    assert known.hold("job", [(2, "stdout", "three")])
+    passage = known.settle(START if first == "start" else END, COMMITTED)
+    assert passage is not None
+    assert passage.lines == [*LINES, (2, "stdout", "three")]
+
+
+def test_early_lines_are_kept_of_the_newest_job_alone_and_only_so_many() -> None:
+    known = jobs()
+    known.hold("another", LINES)
+    for number in range(3):
+        known.hold("job", [(number, "stdout", "x" * (EARLY_CHARACTERS // 2))])
+    for job_id, numbers in (("another", []), ("job", [0, 1])):
+        known.ended(end(job_id), (link(), 1))
+        passage = known.settle(Step(job_id, "end"), COMMITTED)
+        assert passage is not None
+        assert [number for number, _, _ in passage.lines] == numbers
+
+
+def test_only_so_many_log_lines_are_held() -> None:
+    known = jobs()
+    known.began(start(), (link(), 1))
+    for first in range(0, LINES_HELD + 2, 3):
+        assert known.hold("job", [(first + n, "stdout", "line") for n in range(3)])
+    passage = known.settle(START, COMMITTED)
+    assert passage is not None
+    assert [number for number, _, _ in passage.lines] == list(range(LINES_HELD))
+
+
+def test_only_so_many_wait_for_one_step_the_others_ask_again() -> None:
+    known = jobs()
+    known.ended(end(), (link(), 0))
+    assert len(known) == 1
+    for seq in range(1, 2 * WAITERS):
+        assert known.again(END, (link(), seq))
+    passage = known.settle(END, COMMITTED)
+    assert passage is not None
+    assert [seq for _, seq in passage.waiting] == list(range(WAITERS))
+    assert len(known) == 0
+
+
+# ---- overdue jobs
+
+
+def test_nothing_is_overdue_where_nothing_runs() -> None:
+    assert jobs().first_deadline() is None
+    assert jobs().give_up_overdue(DAY) == []
+
+
+def test_a_job_is_overdue_at_its_deadline_and_given_up_once() -> None:
+    known = jobs(runs("a", 2 * HOUR), runs("b", HOUR))
+    assert known.first_deadline() == HOUR
+    assert known.give_up_overdue(HOUR - 1) == []
+    assert known.give_up_overdue(HOUR) == [LostJob("host", "b", "backup", "home", None, 0, HOUR, OVERDUE)]
+    assert known.give_up_overdue(HOUR) == []
+    assert known.first_deadline() == 2 * HOUR
+
+
+def test_a_job_whose_reports_are_refused_again_and_again_is_overdue_once() -> None:
+    known = jobs(runs(deadline_at=HOUR), runs("other", deadline_at=2 * HOUR))
+    for _ in range(3):
+        known.ended(end(), (link(), 1))
+        assert known.first_deadline() == 2 * HOUR
+        known.settle(END, REFUSED)
+        assert known.first_deadline() == HOUR
+    assert lost(known.give_up_overdue(HOUR)) == {("job", OVERDUE)}
+    assert known.first_deadline() == 2 * HOUR
+
+
+def test_an_old_start_is_not_overdue_before_it_is_on_disk_nor_while_its_end_is_on_its_way() -> None:
+    known = jobs()
+    known.began(start(), (link(), 1))
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(2 * DAY) == []
+    known.ended(end(), (link(), 2))
+    known.settle(START, COMMITTED)
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(2 * DAY) == []
+    known.settle(END, FAILED)
+    assert known.first_deadline() == 3 * HOUR
+    assert lost(known.give_up_overdue(2 * DAY)) == {("job", OVERDUE)}
+
+
+def test_no_job_is_overdue_while_spooled_reports_are_to_come_in_unless_their_agent_has_left() -> None:
+    known = jobs(runs(deadline_at=HOUR))
+    known.agent_came(1, ["job"])
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(HOUR) == []
+    known.spooled_came_in(END, HOUR)
+    assert known.first_deadline() == HOUR
+    known.agent_came(1, ["job"])
+    known.agent_left()
+    assert lost(known.give_up_overdue(HOUR)) == {("job", OVERDUE)}
+
+
+def test_a_job_may_run_for_as_long_as_is_on_disk_or_for_the_longest_time_where_nothing_is() -> None:
+    known = jobs()
+    known.began(start(at=HOUR), (link(), 1))
+    known.settle(START, COMMITTED)
+    assert known.first_deadline() == 3 * HOUR
+    known.began(start("another", at=0), (link(), 2))
+    known.settle(Step("job", "start"), COMMITTED)
+    known.settle(Step("another", "start"), DUPLICATE)
+    known.ended(end(), (link(), 3))
+    assert known.first_deadline() == NO_LONGER_THAN
+
+
+def test_a_start_that_is_heard_again_leaves_the_deadline_that_is_known() -> None:
+    known = jobs(runs(deadline_at=2 * HOUR))
+    known.began(start(at=HOUR), (link(), 1))
+    known.settle(START, DUPLICATE)
+    assert known.first_deadline() == 2 * HOUR
+
+
+def test_the_deadline_of_a_job_that_was_given_up_meanwhile_does_not_bring_it_back() -> None:
+    known = jobs()
+    known.began(start(), (link(), 1))
+    known.agent_came(0, [])
+    assert lost(known.reckon(HOUR)) == {("job", UNKNOWN)}
+    known.settle(START, COMMITTED)
+    assert not known.runs("job")
+
+
+def test_a_job_whose_loss_is_on_its_way_is_not_given_up_a_second_time() -> None:
+    known = jobs(runs())
+    assert len(known.give_up_overdue(DAY)) == 1
+    known.began(start(), (link(), 1))  # heard again
+    assert known.first_deadline() is None
+    assert known.give_up_overdue(DAY) == []
+    known.agent_came(0, [])
+    assert known.reckon(DAY) == []
+    assert known.runs("job")
+
+
+def test_a_loss_that_did_not_get_to_disk_sets_out_again() -> None:
+    known = jobs(runs())
+    known.give_up_overdue(DAY)
+    passage = known.settle(LOSS, FAILED)
+    assert passage is not None
+    assert passage.given_up == runs()
+    assert lost(known.give_up_overdue(DAY)) == {("job", OVERDUE)}
+
+
+# ---- jobs that their agent does not know
+
+
+def test_a_job_that_its_agent_does_not_know_is_given_up() -> None:
+    known = jobs(runs("known"), runs("unknown"))
+    known.agent_came(0, ["known", "of its own"])
+    assert known.give_up_owed(HOUR) == []  # nothing is owed yet
+    assert lost(known.reckon(HOUR)) == {("unknown", UNKNOWN)}
+    assert known.runs("known")
+    assert known.give_up_owed(HOUR) == []
+
+
+def test_it_is_given_up_only_after_the_last_of_the_spooled_reports() -> None:
+    known = jobs(runs("a"), runs("b"))
+    known.agent_came(2, [])
+    assert known.reckon(HOUR) == []
+    assert known.spooled_came_in(Step("x", "start"), HOUR) == []
+    assert known.give_up_owed(HOUR) == []
+    assert lost(known.spooled_came_in(Step("x", "end"), HOUR)) == {("a", UNKNOWN), ("b", UNKNOWN)}
+    assert known.spooled_came_in(Step("y", "end"), HOUR) == []  # no spooled one
+
+
+@pytest.mark.parametrize("again", [Step("x", "end"), 7], ids=["taken", "refused"])
+def test_a_spooled_report_that_is_sent_again_counts_once(again: Step | int) -> None:
+    known = jobs(runs("a"))
+    known.agent_came(2, [])
+    known.reckon(HOUR)
+    for _ in range(3):
+        assert known.spooled_came_in(again, HOUR) == []
+    assert lost(known.spooled_came_in(Step("y", "end"), HOUR)) == {("a", UNKNOWN)}
+
+
+def test_a_spooled_report_counts_again_on_a_new_connection() -> None:
+    known = jobs(runs("a"))
+    for _ in range(2):
+        known.agent_came(2, [])
+        known.reckon(HOUR)
+        assert known.spooled_came_in(END, HOUR) == []
+
+
+def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
+    known = jobs(runs("on its way"), runs("on disk"), runs("lost"))
+    known.agent_came(2, [])
+    known.reckon(HOUR)
+    known.ended(end("on disk"), (link(), 1))
+    known.settle(Step("on disk", "end"), COMMITTED)
+    known.spooled_came_in(Step("on disk", "end"), HOUR)
+    known.ended(end("on its way"), (link(), 2))
+    assert lost(known.spooled_came_in(Step("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
+
+
+def test_what_an_agent_owed_counts_no_more_once_it_has_left_or_another_came() -> None:
+    known = jobs(runs())
+    known.agent_came(1, [])
+    known.reckon(HOUR)
+    known.agent_left()
+    assert known.spooled_came_in(END, HOUR) == []
+    assert known.give_up_owed(HOUR) == []
+    known.agent_came(1, [])
+    known.reckon(HOUR)
+    known.agent_came(0, ["job"])
+    assert known.reckon(HOUR) == []
+    assert known.runs("job")
+
+
+@pytest.mark.parametrize(
+    ("present", "knows", "owed"),
+    [
+        (True, [], {("job", UNKNOWN)}),
+        (True, ["job"], set()),  # lost for another reason, which sees to it
+        (False, [], set()),  # the next hello tells
+    ],
+)
+def test_a_loss_that_did_not_get_to_disk_is_owed_by_an_agent_that_does_not_know_the_job(
+    present: bool, knows: list[str], owed: set[tuple[str, str]]
+) -> None:
+    known = jobs(runs())
+    known.agent_came(0, knows)
+    known.give_up_overdue(DAY)
+    if not present:
+        known.agent_left()
+    known.settle(LOSS, FAILED)
+    assert lost(known.give_up_owed(DAY)) == owed

@@ -1,0 +1,104 @@
+"""Conditions that hold until they clear, and what operators do to them."""
+
+import pytest
+
+from rmactors.common.vocabulary import AlertKind
+from rmactors.server.actors.rules import host_conditions, operators
+from rmactors.server.messages.requests import Acknowledge, Resolve
+from rmactors.server.messages.writes import (
+    AcknowledgeAlert,
+    Answer,
+    Audit,
+    RaiseAlert,
+    ResolveAlert,
+    SaveTrack,
+    TouchAlert,
+)
+from rmactors.server.state.alert_state import EMPTY, Decision, Key, OpenAlert, Track
+
+OFFLINE = Key("host", "agent_offline", "")
+STALE = Key("host", "stale_schedule", "sched")
+AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")
+
+
+def tell(key: Key, track: Track, step: str, fresh: str) -> Decision:
+    match step:
+        case "hold":
+            return host_conditions.hold(key, track, "it is so", 5, fresh)
+        case "clear":
+            return host_conditions.clear(key, track, "it is over", 6)
+        case "acknowledge":
+            return operators.acknowledge(key, track, "anna", "on it", 7, AUDIT)
+        case _:
+            return operators.resolve(key, track, "anna", "fixed", 8, AUDIT)
+
+
+@pytest.mark.parametrize("key", [OFFLINE, STALE])
+@pytest.mark.parametrize(
+    ("story", "does"),
+    [
+        (["hold"], ["raises"]),
+        (["hold", "hold"], ["raises", "touches"]),  # one alert however often it is found to hold
+        (["hold", "clear"], ["raises", "resolves"]),
+        (["hold", "clear", "hold"], ["raises", "resolves", "raises"]),
+        (["clear"], ["nothing"]),
+        (["clear", "hold"], ["nothing", "raises"]),
+        # an operator's resolution keeps it quiet until it has cleared once
+        (["hold", "resolve", "hold"], ["raises", "resolves", "nothing"]),
+        (["hold", "resolve", "hold", "clear", "hold"], ["raises", "resolves", "nothing", "nothing", "raises"]),
+        (["hold", "resolve", "clear", "clear"], ["raises", "resolves", "nothing", "nothing"]),
+        # an acknowledgement keeps it open
+        (["hold", "acknowledge", "hold"], ["raises", "acknowledges", "touches"]),
+        # the store finds that it is said already: only there is it known whether the first is on disk
+        (["hold", "acknowledge", "acknowledge"], ["raises", "acknowledges", "acknowledges"]),
+        (["hold", "acknowledge", "clear"], ["raises", "acknowledges", "resolves"]),
+        (["hold", "acknowledge", "clear", "hold", "acknowledge"],
+         ["raises", "acknowledges", "resolves", "raises", "acknowledges"]),
+    ],
+)  # fmt: skip
+def test_a_story(key: Key, story: list[str], does: list[str]) -> None:
+    track, did = EMPTY, []
+    for n, step in enumerate(story):
+        decision = tell(key, track, step, f"alert{n}")
+        words = {
+            RaiseAlert: "raises", TouchAlert: "touches", ResolveAlert: "resolves", AcknowledgeAlert: "acknowledges",
+        }  # fmt: skip
+        did.append(next((words[type(write)] for write in decision.writes if type(write) in words), "nothing"))
+        assert decision.why
+        track = decision.track
+    assert did == does
+
+
+def test_being_quiet_is_written_down() -> None:
+    raised = host_conditions.hold(OFFLINE, EMPTY, "silent", 5, "a")
+    resolved = operators.resolve(OFFLINE, raised.track, "anna", None, 6, AUDIT)
+    assert SaveTrack("host", "agent_offline", "", 2, None, None, None, True) in resolved.writes
+    cleared = host_conditions.clear(OFFLINE, resolved.track, "back", 7)
+    assert cleared.writes == (SaveTrack("host", "agent_offline", "", 3, None, None, None, False),)
+
+
+def test_a_resolution_by_hand_is_an_operators_and_by_a_rule_is_the_rules() -> None:
+    raised = host_conditions.hold(STALE, EMPTY, "late", 5, "a")
+    by_hand = operators.resolve(STALE, raised.track, "anna", "fixed", 6, AUDIT)
+    assert ResolveAlert("a", 6, "anna", "fixed", None, AUDIT) in by_hand.writes
+    by_rule = host_conditions.clear(STALE, raised.track, "it ran", 6)
+    assert ResolveAlert("a", 6, "rule", None, "it ran") in by_rule.writes
+
+
+@pytest.mark.parametrize("kind", ["backup_failed", "forget_failed", "prune_failed", "check_failed"])
+def test_a_failure_resolved_by_hand_is_not_kept_quiet(kind: AlertKind) -> None:
+    key, track = Key("host", kind, "s"), Track(OpenAlert("a", "warning", 1), version=3)
+    decision = operators.resolve(key, track, "anna", None, 6, AUDIT)
+    assert not decision.track.quiet
+    # It still counts a version on, so that what is decided next on a resolved alert fails if this one does.
+    assert SaveTrack("host", kind, "s", 4, None, None, None, False) in decision.writes
+
+
+def test_a_request_about_an_alert_unknown_here_is_left_to_the_store() -> None:
+    def reply(_: Answer) -> None:
+        raise AssertionError("nobody is answered here")
+
+    assert operators.plain(Acknowledge("a", "anna", "n", 5, AUDIT, reply)) == AcknowledgeAlert(
+        "a", 5, "anna", "n", AUDIT
+    )
+    assert operators.plain(Resolve("a", "anna", "n", 5, AUDIT, reply)) == ResolveAlert("a", 5, "anna", "n", None, AUDIT)

@@ -1,0 +1,254 @@
+"""Mailboxes, questions and signals, with several tasks at once. No sleeping: tasks are waited for."""
+
+import pytest
+import trio
+from trio.testing import wait_all_tasks_blocked
+
+from rmactors.server.main import _tick
+from rmactors.server.messages.requests import Tick
+from rmactors.server.messages.writes import Committed, Failed, Reply
+from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, receive_first
+
+
+async def test_messages_come_out_in_the_order_they_went_in() -> None:
+    box: Mailbox[int] = Mailbox("box", 10)
+    for n in range(5):
+        await box.send(n)
+    assert len(box) == 5
+    assert await box.receive() == 0
+    assert await box.receive_many(2) == [1, 2]
+    assert await box.receive_many(10) == [3, 4]
+    assert box.take(10) == []
+
+
+async def test_a_sender_waits_while_the_box_is_full_and_goes_on_when_there_is_room() -> None:
+    box: Mailbox[int] = Mailbox("box", 2)
+    sent: list[int] = []
+
+    async def send_all() -> None:
+        for n in range(5):
+            await box.send(n)
+            sent.append(n)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(send_all)
+        await wait_all_tasks_blocked()
+        assert sent == [0, 1]
+        assert [await box.receive() for _ in range(5)] == [0, 1, 2, 3, 4]
+    assert sent == [0, 1, 2, 3, 4]
+
+
+async def test_many_senders_into_a_small_box_lose_nothing() -> None:
+    box: Mailbox[tuple[int, int]] = Mailbox("box", 1)
+    got: list[tuple[int, int]] = []
+
+    async def send_all(sender: int) -> None:
+        for n in range(20):
+            await box.send((sender, n))
+
+    async with trio.open_nursery() as nursery:
+        for sender in range(10):
+            nursery.start_soon(send_all, sender)
+        while len(got) < 200:
+            got += await box.receive_many(3)
+    for sender in range(10):
+        assert [n for who, n in got if who == sender] == list(range(20))
+
+
+async def test_an_offer_to_a_full_box_is_dropped_and_counted() -> None:
+    box: Mailbox[int] = Mailbox("box", 1)
+    assert box.offer(1)
+    assert not box.offer(2)
+    assert not box.offer(3)
+    assert box.dropped == 2
+    assert await box.receive() == 1
+
+
+async def test_one_of_a_kind_waits_and_goes_into_a_full_box_too() -> None:
+    box: Mailbox[object] = Mailbox("box", 2)
+    assert box.put_once(1)
+    assert not box.put_once(2), "one that says the same waits already"
+    await box.send("a")
+    assert box.put_once(3.0), "a full box holds back what comes in crowds, not the one of its kind"
+    assert box.take(10) == [1, "a", 3.0]
+    assert box.put_once(2)
+    assert box.dropped == 0
+
+
+async def test_ticks_do_not_pile_up_before_rules_that_are_busy(autojump_clock: trio.testing.MockClock) -> None:
+    to_rules: Mailbox[Tick] = Mailbox("rules", 1024)
+    with trio.move_on_after(600):
+        await _tick(to_rules, 60, lambda: 0.0)
+    assert len(to_rules) == 1
+    to_rules.take(1)
+    with trio.move_on_after(61):
+        await _tick(to_rules, 60, lambda: 0.0)
+    assert len(to_rules) == 1
+
+
+async def test_an_answer_always_goes_in() -> None:
+    box: Mailbox[int] = Mailbox("box", 1)
+    box.answer(1)
+    box.answer(2)
+    assert len(box) == 2
+    assert box.dropped == 0
+
+
+async def test_a_cancelled_receiver_takes_nothing_with_it() -> None:
+    box: Mailbox[int] = Mailbox("box", 4)
+    with trio.move_on_after(0):
+        await box.receive()
+    box.answer(1)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await box.receive()
+    assert await box.receive() == 1
+
+
+async def test_a_cancelled_sender_leaves_the_way_to_the_next() -> None:
+    box: Mailbox[int] = Mailbox("box", 1)
+    await box.send(0)
+    scope = trio.CancelScope()
+
+    async def impatient() -> None:
+        with scope:
+            await box.send(1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(impatient)
+        await wait_all_tasks_blocked()
+        nursery.start_soon(box.send, 2)
+        await wait_all_tasks_blocked()
+        scope.cancel()
+        await wait_all_tasks_blocked()
+        assert await box.receive() == 0
+    assert await box.receive() == 2
+
+
+async def test_a_busy_receiver_lets_others_run() -> None:
+    box: Mailbox[int] = Mailbox("box", 100)
+    turns: list[str] = []
+
+    async def other() -> None:
+        turns.append("other")
+
+    for n in range(3):
+        box.answer(n)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(other)
+        for _ in range(3):
+            await box.receive()
+            turns.append("receiver")
+    assert turns.index("other") < 2
+
+
+async def test_a_question_gets_its_answer() -> None:
+    box: Mailbox[Reply] = Mailbox("box", 1)
+
+    async def answer() -> None:
+        (await box.receive())(Committed((7,)))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(answer)
+        assert await ask(box.send, lambda reply: reply) == Committed((7,))
+
+
+async def test_a_question_without_an_answer_fails_in_time(mock_clock: trio.testing.MockClock) -> None:
+    mock_clock.autojump_threshold = 0
+    box: Mailbox[Reply] = Mailbox("box", 1)
+    assert await ask(box.send, lambda reply: reply, seconds=5) == Failed("no answer in time")
+    assert trio.current_time() == pytest.approx(5)
+
+
+async def test_a_question_is_asked_to_its_end_even_when_nobody_waits_any_more() -> None:
+    box: Mailbox[Reply] = Mailbox("box", 1)
+    told: list[object] = []
+    scope = trio.CancelScope()
+
+    async def browser() -> None:
+        with scope:
+            told.append(await ask(box.send, lambda reply: reply))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(browser)
+        await wait_all_tasks_blocked()
+        scope.cancel()
+        await wait_all_tasks_blocked()
+        assert told == []
+        (await box.receive())(Committed())
+    assert told == [Committed()]
+
+
+async def test_a_signal_set_often_wakes_once() -> None:
+    signal, woken = Signal(), 0
+
+    async def wait() -> None:
+        nonlocal woken
+        while True:
+            await signal.wait()
+            woken += 1
+
+    async with trio.open_nursery() as nursery:
+        signal.set()  # before anyone waits
+        nursery.start_soon(wait)
+        await wait_all_tasks_blocked()
+        assert woken == 1
+        signal.set()
+        signal.set()
+        await wait_all_tasks_blocked()
+        assert woken == 2
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_is_put_aside_waits_apart_and_is_dropped_where_there_is_no_room() -> None:
+    box: Mailbox[int] = Mailbox("box", 1, aside=2)
+    assert [box.put_aside(number) for number in (10, 11, 12)] == [True, True, False]
+    assert (len(box), box.dropped) == (0, 1)
+    await box.send(1)  # does not wait: what is aside takes no room
+    assert box.take(5) == [1]
+    assert box.take_aside(1) == [10]
+    assert box.take_aside(5, lambda number: number < 11) == []
+    assert box.take_aside(5) == [11]
+
+
+async def test_who_waits_is_woken_by_either(autojump_clock: trio.testing.MockClock) -> None:
+    box: Mailbox[int] = Mailbox("box", 1)
+    woken = 0
+
+    async def wait() -> None:
+        nonlocal woken
+        for _ in range(2):
+            await box.wait()
+            woken += len(box.take(1) + box.take_aside(1))
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wait)
+        await trio.sleep(1)
+        box.put_aside(1)
+        await trio.sleep(1)
+        assert woken == 1
+        box.answer(2)
+    assert woken == 2
+
+
+async def test_of_mailboxes_beside_each_other_the_first_comes_first() -> None:
+    frames: Mailbox[int] = Mailbox("frames", 4)
+    answers: Mailbox[int] = Mailbox("answers", 0, beside=frames)
+    frames.answer(1)
+    answers.answer(2)
+    assert await receive_first(answers, frames) == 2
+    with trio.move_on_after(0.01) as waiting:
+        await receive_first(answers)
+    assert waiting.cancelled_caught, "only the answers were asked for"
+    assert await receive_first(answers, frames) == 1
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(frames.send, 3)
+        assert await receive_first(answers, frames) == 3
+
+
+async def test_only_what_fits_is_taken() -> None:
+    box: Mailbox[int] = Mailbox("box", 9)
+    for number in (1, 2, 30, 4):
+        await box.send(number)
+    assert box.take(9, lambda number: number < 10) == [1, 2]
+    assert box.take(9) == [30, 4]

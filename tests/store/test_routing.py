@@ -1,0 +1,111 @@
+"""Which channels take which notice, and what a silence holds back."""
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import pytest
+
+from rmactors.common import clock
+from rmactors.common.vocabulary import LIFECYCLE_EVENTS, Severity
+from rmactors.server.store.routing import Filter, Recurrence, Silence
+
+
+def at(text: str) -> int:
+    return clock.from_datetime(datetime.fromisoformat(text).replace(tzinfo=UTC))
+
+
+EVERYTHING = Filter("info", frozenset(LIFECYCLE_EVENTS), frozenset())
+
+
+@pytest.mark.parametrize(
+    ("filter", "event", "severity", "tags", "takes"),
+    [
+        (EVERYTHING, "alert.raised", "info", [], True),
+        (EVERYTHING, "alert.reminder", "critical", ["nas"], True),
+        # severity: from the given one up
+        (replace(EVERYTHING, min_severity="warning"), "alert.raised", "info", [], False),
+        (replace(EVERYTHING, min_severity="warning"), "alert.raised", "warning", [], True),
+        (replace(EVERYTHING, min_severity="warning"), "alert.raised", "critical", [], True),
+        (replace(EVERYTHING, min_severity="critical"), "alert.resolved", "warning", [], False),
+        # events: only those named
+        (replace(EVERYTHING, events=frozenset({"alert.raised"})), "alert.raised", "info", [], True),
+        (replace(EVERYTHING, events=frozenset({"alert.raised"})), "alert.resolved", "info", [], False),
+        (replace(EVERYTHING, events=frozenset()), "alert.raised", "info", [], False),
+        # tags: any of them
+        (replace(EVERYTHING, host_tags=frozenset({"nas", "lab"})), "alert.raised", "info", ["lab", "x"], True),
+        (replace(EVERYTHING, host_tags=frozenset({"nas", "lab"})), "alert.raised", "info", ["x"], False),
+        (replace(EVERYTHING, host_tags=frozenset({"nas"})), "alert.raised", "info", [], False),
+    ],
+)
+def test_what_a_channel_takes(filter: Filter, event: str, severity: Severity, tags: list[str], takes: bool) -> None:
+    assert filter.takes(event, severity, tags) is takes
+
+
+NOON = at("2026-11-23T12:00")
+ALL = Silence("s", None, None, None, NOON, NOON + clock.HOUR, None, "works")
+
+
+@pytest.mark.parametrize(
+    ("silence", "moment", "holds"),
+    [
+        (ALL, NOON, True),
+        (ALL, NOON - 1, False),  # not yet
+        (ALL, NOON + clock.HOUR - 1, True),
+        (ALL, NOON + clock.HOUR, False),  # over
+        (replace(ALL, host_id="nas1"), NOON, True),
+        (replace(ALL, host_id="nas2"), NOON, False),
+        (replace(ALL, kind="backup_failed"), NOON, True),
+        (replace(ALL, kind="check_failed"), NOON, False),
+        (replace(ALL, tag="lab"), NOON, True),
+        (replace(ALL, tag="prod"), NOON, False),
+        (replace(ALL, host_id="nas1", kind="check_failed"), NOON, False),  # all selectors must fit
+        (replace(ALL, host_id="nas1", kind="backup_failed", tag="lab"), NOON, True),
+        (replace(ALL, ends_at=None), NOON + 1000 * clock.DAY, True),
+    ],
+)
+def test_what_a_silence_holds(silence: Silence, moment: int, holds: bool) -> None:
+    assert silence.holds(moment, "nas1", "backup_failed", ["lab"]) is holds
+
+
+SUNDAYS = Recurrence("0 2 * * 0", "Europe/Berlin", 90)
+
+
+@pytest.mark.parametrize(
+    ("moment", "open_"),
+    [
+        ("2026-11-22T00:59:59.999999", False),
+        ("2026-11-22T01:00", True),  # 02:00 in Berlin
+        ("2026-11-22T02:29:59.999999", True),
+        ("2026-11-22T02:30", False),
+        ("2026-11-23T01:30", False),  # Monday
+        ("2026-07-05T00:00", True),  # in summer an hour earlier in UTC
+        ("2026-07-05T01:30", False),
+        ("2026-03-29T01:00", True),  # 02:00 does not exist that day: it opens at 03:00, which is 01:00 UTC
+        ("2026-03-29T02:29", True),
+        ("2026-03-29T02:30", False),
+        ("2026-10-25T00:00", True),  # 02:00 comes twice: it opens at the first
+        ("2026-10-25T01:29", True),
+        ("2026-10-25T01:30", False),
+    ],
+)
+def test_when_a_maintenance_window_is_open(moment: str, open_: bool) -> None:
+    assert SUNDAYS.open_at(at(moment)) is open_
+    assert replace(ALL, starts_at=0, ends_at=None, recurrence=SUNDAYS).holds(at(moment), "h", "k", []) is open_
+
+
+def test_a_window_longer_than_its_interval_never_closes() -> None:
+    always = Recurrence("0 * * * *", "UTC", 61)
+    assert all(always.open_at(NOON + minutes * clock.MINUTE) for minutes in range(120))
+
+
+def test_a_recurring_silence_keeps_to_its_start_and_end() -> None:
+    silence = replace(ALL, starts_at=NOON, ends_at=NOON + clock.DAY, recurrence=Recurrence("0 * * * *", "UTC", 30))
+    assert silence.holds(NOON + clock.HOUR, "h", "k", [])
+    assert not silence.holds(NOON - clock.HOUR, "h", "k", [])
+    assert not silence.holds(NOON + 25 * clock.HOUR, "h", "k", [])
+
+
+def test_a_recurrence_is_read_as_it_is_stored() -> None:
+    stored = json.dumps({"cron": "0 2 * * 0", "timezone": "Europe/Berlin", "duration_minutes": 90})
+    assert Recurrence.from_json(stored) == SUNDAYS

@@ -1,0 +1,180 @@
+"""The metrics of one server: what is counted, how many series there can be, and a database that cannot be read."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import trio.testing
+from prometheus_client.parser import text_string_to_metric_families
+
+from rmactors.server.config.settings import Settings
+from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.store.offline import prepare
+from rmactors.server.store.queries.figures import figures
+from rmactors.server.store.reader import Reader, connect_read_only
+from rmactors.server.store.transaction import Wakeups
+from rmactors.server.web.metrics import Meters, Sources
+
+Samples = dict[tuple[str, tuple[str, ...]], float]
+
+
+def parse(text: bytes) -> Samples:
+    """By name and label values; a series that is there twice is an error."""
+    found: Samples = {}
+    for family in text_string_to_metric_families(text.decode()):
+        for sample in family.samples:
+            key = (sample.name, tuple(sample.labels.values()))
+            assert key not in found, f"{key} is there twice"
+            found[key] = sample.value
+    return found
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return prepare(Settings(data_dir=str(tmp_path)))
+
+
+def sources(reader: Reader, *boxes: Mailbox[int]) -> Sources:
+    named = {box.name: box for box in boxes}
+    return Sources(reader, named, list, lambda: 3, lambda: 2, lambda: 1, lambda: 0, lambda: {"store": "disk full"})
+
+
+async def seen(meters: Meters, database: Path, *boxes: Mailbox[int]) -> dict[tuple[str, tuple[str, ...]], float]:
+    """What `/metrics` would answer."""
+    with closing(Reader(database)) as reader:
+        return parse(await meters.render(sources(reader, *boxes)))
+
+
+def fill(database: Path, script: str, *rows: tuple[object, ...]) -> None:
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.executemany(script, rows)
+
+
+def add_hosts(database: Path, *names: str) -> None:
+    fill(
+        database,
+        "INSERT INTO hosts (id, name, name_key, hostname, os, arch, agent_version, enrolled_at)"
+        " VALUES (?, ?, ?, '', '', '', '', 0)",
+        *[(name, name, name) for name in names],
+    )
+
+
+def add_schedule(database: Path, schedule_id: str, host: str, name: str, good_at: int) -> None:
+    fill(
+        database,
+        "INSERT INTO schedules (id, host_id, name, kind, cron, timezone, enabled, mode, grace_seconds,"
+        " max_runtime_seconds, on_partial, params, created_at, anchor_at)"
+        " VALUES (?, ?, ?, 'backup', '', 'UTC', 1, 'agent', 0, 0, 'ok', '{}', 0, 0)",
+        (schedule_id, host, name),
+    )
+    fill(
+        database,
+        "INSERT INTO tracks (host_id, kind, subject, version, last_good_at) VALUES (?, 'backup_failed', ?, 1, ?)",
+        (host, schedule_id, good_at),
+    )
+
+
+def add_channel(database: Path, channel_id: str, name: str) -> None:
+    fill(
+        database,
+        "INSERT INTO channels (id, kind, name, enabled, config, min_severity, events, host_tags, group_seconds,"
+        " remind_hours, created_at, updated_at) VALUES (?, 'webhook', ?, 1, x'00', 'info', '[]', '[]', 0, 0, 0, 0)",
+        (channel_id, name),
+    )
+
+
+async def test_what_is_committed_is_counted_across_transactions(database: Path) -> None:
+    meters = Meters()
+    for _ in range(2):
+        batch, one = Wakeups(), Wakeups()
+        one.count("report", "backup", "failed")
+        one.count("report", "backup", "failed")
+        one.count("attempt", "ntfy", "retry")
+        batch.merge(one)
+        batch.merge(one)
+        meters.count(batch.counts)
+        meters.commit_took(0.004, 2)
+    found = await seen(meters, database)
+    assert found["rmactors_reports_total", ("backup", "failed")] == 8
+    assert found["rmactors_notification_attempts_total", ("ntfy", "retry")] == 4
+    assert found["rmactors_commit_seconds_bucket", ("0.005",)] == 2
+    assert found["rmactors_commit_requests_sum", ()] == 4
+
+
+async def test_two_servers_in_a_process_do_not_mix(database: Path) -> None:
+    one, other = Meters(), Meters()
+    one.commit_took(0.1, 1)
+    found = await seen(other, database)
+    assert found["rmactors_commit_seconds_count", ()] == 0
+
+
+async def test_mailboxes_connections_and_checks_are_as_they_are_when_asked(database: Path) -> None:
+    box: Mailbox[int] = Mailbox("store", 1)
+    box.offer(1)
+    box.offer(2)
+    found = await seen(Meters(), database, box)
+    assert found["rmactors_mailbox_depth", ("store",)] == 1
+    assert found["rmactors_mailbox_dropped_total", ("store",)] == 1
+    assert found["rmactors_agents_connected", ()] == 3
+    assert found["rmactors_event_streams", ()] == 2
+    assert found["rmactors_actor_restarts_total", ()] == 1
+    assert found["rmactors_check_ok", ("store",)] == 0
+
+
+async def test_a_database_that_cannot_be_read_takes_its_part_away_and_not_the_rest(tmp_path: Path) -> None:
+    found = await seen(Meters(), tmp_path / "missing.db")
+    assert found["rmactors_database_readable", ()] == 0
+    assert found["rmactors_agents_connected", ()] == 3
+    assert ("rmactors_hosts", ()) not in found
+
+
+async def test_last_successes_are_told_for_each_schedule_and_each_host(database: Path) -> None:
+    add_hosts(database, "nas1")
+    add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
+    add_schedule(database, "s2", "nas1", "weekly", 20_000_000)
+    found = await seen(Meters(), database)
+    assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "nightly")] == 10
+    assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "weekly")] == 20
+    assert found["rmactors_host_last_success_timestamp_seconds", ("nas1", "backup")] == 20
+
+
+async def test_schedules_and_channels_that_share_a_name_are_no_series_twice(database: Path) -> None:
+    add_hosts(database, "nas1")
+    add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
+    add_schedule(database, "s2", "nas1", "nightly", 20_000_000)
+    add_channel(database, "c1", "ops")
+    add_channel(database, "c2", "ops")
+    found = await seen(Meters(), database)
+    assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "nightly")] == 10
+    assert ("rmactors_channel_queued", ("ops", "webhook")) in found
+    assert ("rmactors_channel_queued", ("ops (2)", "webhook")) in found
+
+
+def test_past_the_limit_series_are_counted_instead_of_named(database: Path) -> None:
+    add_hosts(database, "nas1", "nas2")
+    for number in range(5):
+        add_schedule(database, f"s{number}", "nas1", f"plan {number}", number)
+    connection = connect_read_only(database)
+    found = figures(connection, 0, series=3)
+    connection.close()
+    assert len([run for run in found.good_runs if run.schedule]) == 3
+    assert found.left_off == 2
+
+
+async def test_the_lag_of_the_event_loop_is_what_a_task_waits_beyond_its_time(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    meters = Meters()
+    with trio.move_on_after(10.5):
+        await meters.measure_lag()
+    count = meters.registry.get_sample_value("rmactors_event_loop_lag_seconds_count")
+    assert count == 10
+    assert meters.registry.get_sample_value("rmactors_event_loop_lag_seconds_sum") == pytest.approx(0, abs=1e-6)
+
+
+async def test_the_disk_is_told_with_the_database(database: Path) -> None:
+    found = await seen(Meters(), database)
+    assert found["rmactors_disk_free_bytes", ()] > 0
+    assert found["rmactors_database_log_bytes", ()] >= 0
+    assert found["rmactors_database_bytes", ()] > 0
