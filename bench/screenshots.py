@@ -14,13 +14,12 @@ from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, sync_playwright
 
 from harness import past_fleet, running_server
+from harness.chromium import CHROMIUM, DESKTOP, FLAGS, PHONE
 from harness.live_agent import LiveAgent
 from harness.past_fleet import Past
 from harness.running_server import PASSWORD, RunningServer
 from harness.webhook_sink import Sink, webhook_sink
 from rmactors.common import clock, ids
-from tests.browser.conftest import DESKTOP, PHONE
-from tests.conftest import CHROMIUM, FLAGS
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from harness.chromium import CHROMIUM, FLAGS
 from tests.restics import EXPECTED, header, restics
 
 PATIENCE_MS = 60_000
@@ -21,14 +22,6 @@ expect.set_options(timeout=PATIENCE_MS)
 
 settings.register_profile("no matter how busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("no matter how busy")
-
-CHROMIUM = "/usr/bin/chromium"
-LAN_NAME = "nas.lan"
-"""Leads the browser to this machine, which it takes for another one by that name."""
-FLAGS = [
-    "--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-    "--no-first-run", "--disable-dev-shm-usage", f"--host-resolver-rules=MAP {LAN_NAME} 127.0.0.1",
-]  # fmt: skip
 
 
 def pytest_configure() -> None:

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from rmactors.common import clock
+
 PACKAGE: Final = "tzdata"
 _NAME: Final = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _LONGEST: Final = 100
@@ -169,3 +171,13 @@ def version() -> str:
 def refresh() -> bool:
     """Look at the files again. True where something that was given out is different now."""
     return ours().refresh()
+
+
+def day_and_time(micros: int, zone_name: str = "UTC") -> str:
+    """`Saturday 2026-11-21 03:00 UTC`; in UTC as well where this machine does not know the zone."""
+    at = clock.to_datetime(micros)
+    try:
+        at = at.astimezone(zone(zone_name))
+    except (ValueError, OverflowError):
+        pass
+    return at.strftime("%A %Y-%m-%d %H:%M %Z")

@@ -11,13 +11,12 @@ from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 from harness import past_fleet, running_server
+from harness.chromium import DESKTOP, PHONE
 from harness.past_fleet import Past
 from harness.running_server import PASSWORD, RunningServer
 from rmactors.common.vocabulary import ROLES
 from tests.conftest import PATIENCE_MS
 
-DESKTOP = 1280
-PHONE = 390
 SCRIPT = pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 """For what has to work in a browser without JavaScript, too."""
 

@@ -4,7 +4,8 @@ stays empty (the fixture looks)."""
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
-from tests.browser.conftest import DESKTOP, PHONE, Site, Visit, Visitor
+from harness.chromium import DESKTOP, PHONE
+from tests.browser.conftest import Site, Visit, Visitor
 
 PAGES = {
     "dashboard": "/",

@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from harness import running_server
+from harness.chromium import LAN_NAME
 from harness.running_server import PASSWORD, RunningServer
-from tests.conftest import LAN_NAME
 
 
 def running(folder: Path, *, secure: bool) -> Iterator[RunningServer]:

@@ -10,9 +10,10 @@ from typing import cast
 import pytest
 
 from rmactors.server.actors.delivery.notification import of_parcel
-from rmactors.server.actors.delivery.queue import Item, Parcel
+from rmactors.server.actors.delivery.queue import Parcel
 from rmactors.server.channels import mail_format
 from rmactors.server.messages.notices import Notice
+from rmactors.server.state.delivery import Item
 from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from rmactors.common.clock import DAY, MINUTE
-from rmactors.server.actors.delivery.queue import Item, Parcel, Queue, Settlement
+from rmactors.server.actors.delivery.queue import Parcel, Queue, Settlement
 from rmactors.server.messages.notices import Attempt
+from rmactors.server.state.delivery import Item
 
 OK = Attempt("delivered", 204, 1.0)
 AGAIN = Attempt("retry", 503, 1.0, "unavailable")

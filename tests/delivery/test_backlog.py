@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.server.actors.delivery.backlog import Backlog
-from rmactors.server.actors.delivery.queue import Item
+from rmactors.server.state.delivery import Item
 from tests.delivery.queues import item
 
 

@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.server.actors.delivery.queue import Item, Queue
+from rmactors.server.actors.delivery.queue import Queue
 from rmactors.server.messages.notices import Attempt
+from rmactors.server.state.delivery import Item
 from tests.delivery.queues import AGAIN, NEVER, OK, PERHAPS, end, item, pick_all, queue
 
 

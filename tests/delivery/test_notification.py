@@ -4,8 +4,9 @@ import json
 
 from rmactors.common import clock
 from rmactors.server.actors.delivery.notification import of_parcel
-from rmactors.server.actors.delivery.queue import Item, Parcel
+from rmactors.server.actors.delivery.queue import Parcel
 from rmactors.server.messages.notices import GroupMember
+from rmactors.server.state.delivery import Item
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, SECOND
-from rmactors.server.actors.delivery.queue import Item, Parcel, Queue, settled_with
+from rmactors.server.actors.delivery.queue import Parcel, Queue, settled_with
 from rmactors.server.messages.notices import Attempt
+from rmactors.server.state.delivery import Item
 
 WINDOW = 5 * SECOND
 NEXT = {"": "alert.raised", "alert.raised": "alert.acknowledged", "alert.acknowledged": "alert.reminder",

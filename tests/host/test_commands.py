@@ -1,7 +1,8 @@
 """What an agent is told of jobs, each thing once a connection."""
 
 from rmactors.common.wire import CancelJob, RunJob
-from rmactors.server.actors.host.commands import Errand, Errands
+from rmactors.server.actors.host.commands import Errands
+from rmactors.server.state.host import Errand
 
 
 def errand(job_id: str = "A", *, queued: bool = True, cancel: bool = False) -> Errand:

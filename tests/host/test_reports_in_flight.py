@@ -13,12 +13,12 @@ from rmactors.server.actors.host.reports_in_flight import (
     WAITERS,
     JobsUnderWay,
     Line,
-    RunningJob,
     Step,
 )
 from rmactors.server.messages.links import Link
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.state.host import RunningJob
 
 NO_LONGER_THAN = DAY
 COMMITTED, DUPLICATE, REFUSED = Committed((3 * HOUR,)), Duplicate(), Refused("foreign_job", "another host's")

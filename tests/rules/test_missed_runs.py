@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rmactors.common import clock, cron
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.server.state.slots import EARLY, Slots, grace, look_again, mark, missed
+from rmactors.server.actors.rules.missed_runs import EARLY, grace, look_again, mark, missed
+from rmactors.server.state.slots import Slots
 
 FLOOR = 300.0
 

@@ -22,7 +22,7 @@ from rmactors.server.messages.writes import (
     no_reply,
 )
 from rmactors.server.state.alert_state import Key
-from rmactors.server.state.host_state import Book, Schedule, Verdict
+from rmactors.server.state.host_state import Book, Schedule, Verdict, limit_hours
 from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -92,7 +92,7 @@ def resolutions(given: Book, request: Decidable) -> list[str]:
 def test_the_limit_of_a_schedule(
     kind: JobKind, max_age: float | None, every: float | None, limit: float | None
 ) -> None:
-    assert overdue.limit_hours(kind, max_age, every) == limit
+    assert limit_hours(kind, max_age, every) == limit
 
 
 def test_it_is_raised_once_the_newest_good_backup_is_older_than_the_limit() -> None:

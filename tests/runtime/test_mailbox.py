@@ -4,9 +4,9 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from rmactors.server.main import _tick
 from rmactors.server.messages.requests import Tick
 from rmactors.server.messages.writes import Committed, Failed, Reply
+from rmactors.server.periodic import tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, receive_first
 
 
@@ -78,11 +78,11 @@ async def test_one_of_a_kind_waits_and_goes_into_a_full_box_too() -> None:
 async def test_ticks_do_not_pile_up_before_rules_that_are_busy(autojump_clock: trio.testing.MockClock) -> None:
     to_rules: Mailbox[Tick] = Mailbox("rules", 1024)
     with trio.move_on_after(600):
-        await _tick(to_rules, 60, lambda: 0.0)
+        await tick(to_rules, 60, lambda: 0.0)
     assert len(to_rules) == 1
     to_rules.take(1)
     with trio.move_on_after(61):
-        await _tick(to_rules, 60, lambda: 0.0)
+        await tick(to_rules, 60, lambda: 0.0)
     assert len(to_rules) == 1
 
 

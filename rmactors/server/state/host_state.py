@@ -141,3 +141,16 @@ def plan_named(params: str) -> str | None:
     """The plan that a schedule's `params` (a JSON object) name; None where they leave it out."""
     named = json.loads(params).get("plan")
     return named if isinstance(named, str) and named else None
+
+
+INTERVALS = 2
+"""Where a schedule that runs every so many hours has no limit of its own, so many of them are it."""
+
+
+def limit_hours(kind: JobKind, max_age_hours: float | None, every_hours: float | None) -> float | None:
+    """How old the newest good end may be; None where that is not judged."""
+    if kind != "backup":
+        return None
+    if max_age_hours is None and every_hours is not None:
+        return INTERVALS * every_hours
+    return max_age_hours

@@ -6,13 +6,11 @@ from dataclasses import dataclass, replace
 
 from rmactors.common import wire
 from rmactors.common.vocabulary import ChannelKind, Priority
-from rmactors.server.actors.delivery.queue import Item
-from rmactors.server.actors.host.commands import Errand
-from rmactors.server.actors.host.reports_in_flight import RunningJob
-from rmactors.server.actors.rules.overdue import limit_hours
 from rmactors.server.state.alert_state import Key, OpenAlert, Track, head_from_json, usual_from_json
 from rmactors.server.state.clocks import believed
-from rmactors.server.state.host_state import Book, Schedule, plan_named
+from rmactors.server.state.delivery import Item
+from rmactors.server.state.host import Errand, RunningJob
+from rmactors.server.state.host_state import Book, Schedule, limit_hours, plan_named
 from rmactors.server.state.slots import Slots
 
 # ---- rules

@@ -25,11 +25,12 @@ from rmactors.common.clock import SECOND
 from rmactors.common.logs import fields
 from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
-from rmactors.server.actors.delivery.queue import CONCURRENT, Item, Parcel, Queue, Settlement, settled_with
+from rmactors.server.actors.delivery.queue import CONCURRENT, Parcel, Queue, Settlement, settled_with
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.notices import Attempt
 from rmactors.server.messages.writes import Answer, Commit, Failed, Reply, SettleAttempt
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask
+from rmactors.server.state.delivery import Item
 from rmactors.server.store.memory import ChannelFacts, load_due, load_places
 from rmactors.server.store.reader import Reader
 

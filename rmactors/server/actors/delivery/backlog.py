@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from rmactors.server.actors.delivery.queue import Item
+from rmactors.server.state.delivery import Item
 
 
 @dataclass(slots=True)

@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from rmactors.common.vocabulary import SEVERITIES, Event, Severity
+from rmactors.common.zones import day_and_time
 from rmactors.server.actors.delivery.queue import Parcel
-from rmactors.server.actors.rules.wording import day_and_time
 from rmactors.server.messages.notices import GroupMember, Notice
 
 

@@ -20,6 +20,7 @@ from typing import Literal
 
 from rmactors.common.clock import MINUTE, SECOND
 from rmactors.server.messages.notices import Attempt
+from rmactors.server.state.delivery import Item
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
 
 CONCURRENT = 16
@@ -32,27 +33,6 @@ LATER_CAP = 60.0
 GROWTH = 1.5
 OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty where it is about no host."""
-
-    id: str
-    alert_id: str
-    host_id: str
-    event: str
-    seq: int
-    body: str
-    attempts: int
-    created_at: int
-    due_at: int
-    grouped: bool
-    recipients_left: tuple[str, ...] = ()
-    tried_as: str = ""
-    """Under which id a receiver may have been told of it, as one of a group. In memory alone, as is what follows."""
-    refusals: Refusals | None = None
-    """In doubt, in a row, up to now. After a restart they begin anew, within the time for retries."""
 
 
 End = Literal["delivered", "superseded"]

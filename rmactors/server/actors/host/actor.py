@@ -22,7 +22,7 @@ from rmactors.server.actors.host.commands import Errands
 from rmactors.server.actors.host.inbox import HostInbox, Judged, LinesWritten, Look, SilenceJudged
 from rmactors.server.actors.host.log_lines import LogLines
 from rmactors.server.actors.host.notes import Notes
-from rmactors.server.actors.host.reports_in_flight import JobsUnderWay, RunningJob, Step, Waiter
+from rmactors.server.actors.host.reports_in_flight import JobsUnderWay, Step, Waiter
 from rmactors.server.actors.host.sessions import Greeted, Links
 from rmactors.server.actors.host.silence import HostsClock, Watch
 from rmactors.server.messages.links import Heard, HeardUnreadable, Link, LinkClosed
@@ -51,6 +51,7 @@ from rmactors.server.messages.writes import (
 )
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first
 from rmactors.server.runtime.rate_limits import PROGRESS, REPORTS, Bucket
+from rmactors.server.state.host import RunningJob
 from rmactors.server.store.memory import HostDesk, HostFacts, load_desk, load_running
 from rmactors.server.store.reader import Reader
 

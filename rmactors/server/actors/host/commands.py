@@ -2,22 +2,9 @@
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from rmactors.common import wire
-from rmactors.common.vocabulary import JobKind
-
-
-@dataclass(frozen=True, slots=True)
-class Errand:
-    """Something that waits to be told to a host: start this job, or cancel it."""
-
-    job_id: str
-    kind: JobKind
-    schedule_id: str | None
-    params: dict[str, Any]
-    queued: bool
-    cancel: bool
+from rmactors.server.state.host import Errand
 
 
 @dataclass(slots=True)

@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, assert_never
 
-from rmactors.common.vocabulary import JobKind
 from rmactors.server.messages.links import Link
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.state.host import RunningJob
 
 LINES_HELD = 2_000
 """Log lines kept while the start of their job is on its way to disk; more are dropped, as lines may be."""
@@ -38,18 +38,6 @@ class Step(NamedTuple):
 
     job_id: str
     event: Event
-
-
-@dataclass(frozen=True, slots=True)
-class RunningJob:
-    """A job that began and has not ended."""
-
-    id: str
-    kind: JobKind
-    plan: str | None
-    schedule_id: str | None
-    started_at: int
-    deadline_at: int
 
 
 @dataclass(slots=True)

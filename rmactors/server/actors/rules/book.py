@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from rmactors.server.actors.rules import host_conditions, operators, overdue, runs, suspicious, wording
+from rmactors.server.actors.rules.missed_runs import grace, look_again, missed
 from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
@@ -28,9 +29,9 @@ from rmactors.server.messages.writes import (
     SaveSchedule,
     Write,
 )
-from rmactors.server.state import clocks, slots
+from rmactors.server.state import clocks
 from rmactors.server.state.alert_state import EMPTY, Key
-from rmactors.server.state.host_state import Book, Schedule, Verdict, keep, plan_named
+from rmactors.server.state.host_state import Book, Schedule, Verdict, keep, limit_hours, plan_named
 from rmactors.server.state.slots import Slots
 
 Decidable = JudgeStart | JudgeEnd | JudgeLoss | HostWentSilent | HostReturned | Acknowledge | Resolve | Change
@@ -82,13 +83,13 @@ def look(
     """Whether a slot of the schedule was missed, and when to look again (None: never by itself). Not judged within a
     grace of `not_before`."""
     patient = clocks.earlier(now, book.clock_offset)
-    again = slots.look_again(schedule.slots, patient, least_grace)
+    again = look_again(schedule.slots, patient, least_grace)
     if again is not None:
         again += now - patient
-    slot = slots.missed(schedule.slots, patient, least_grace)
+    slot = missed(schedule.slots, patient, least_grace)
     if slot is None:
         return Verdict((), False, "no slot was missed"), again
-    patience = slots.grace(schedule.slots, slot, least_grace)
+    patience = grace(schedule.slots, slot, least_grace)
     if now < not_before + patience:
         return Verdict((), False, "its host has only just come back"), not_before + patience
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
@@ -135,7 +136,7 @@ def _save_schedule(book: Book, write: SaveSchedule) -> Verdict:
     saved = book.schedules[write.schedule_id] = Schedule(
         write.schedule_id, write.host_id, write.name, write.enabled, write.on_partial, write.max_runtime_seconds, fresh,
         write.kind, write.mode == "agent", plan_named(write.params), last_good_at, created_at=created_at,
-        limit_hours=overdue.limit_hours(write.kind, write.max_age_hours, write.every_hours),
+        limit_hours=limit_hours(write.kind, write.max_age_hours, write.every_hours),
     )  # fmt: skip
     if known is not None:
         ended += overdue.after_change(book, known, saved, write.at)

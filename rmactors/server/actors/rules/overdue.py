@@ -8,25 +8,13 @@ host is away, for what is not backed up is not backed up.
 from collections.abc import Iterable
 
 from rmactors.common.clock import HOUR
-from rmactors.common.vocabulary import JobKind
 from rmactors.server.actors.rules import host_conditions, wording
 from rmactors.server.messages.writes import MarkGood, Write
 from rmactors.server.state.alert_state import Key
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
 
-INTERVALS = 2
-"""Where a schedule that runs every so many hours has no limit of its own, so many of them are it."""
 AGAIN = HOUR
 """How often the message of an open alert is brought up to date: it says how old the newest good backup is."""
-
-
-def limit_hours(kind: JobKind, max_age_hours: float | None, every_hours: float | None) -> float | None:
-    """How old the newest good end may be; None where that is not judged."""
-    if kind != "backup":
-        return None
-    if max_age_hours is None and every_hours is not None:
-        return INTERVALS * every_hours
-    return max_age_hours
 
 
 def due_at(schedule: Schedule, clock_offset: int = 0) -> int | None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from rmactors.common.clock import seconds
 from rmactors.common.vocabulary import FAILURE_ALERT, OnPartial
 from rmactors.server.actors.rules import crowd, host_conditions, overdue, plans, suspicious, wording
+from rmactors.server.actors.rules.missed_runs import grace, mark, missed
 from rmactors.server.actors.rules.outcomes import Outcome
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
-from rmactors.server.state import clocks, slots
+from rmactors.server.state import clocks
 from rmactors.server.state.alert_state import Key, Size
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
 
@@ -19,9 +20,7 @@ DEFAULT_MAX_RUNTIME = 86_400.0
 def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
     subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
     longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
-    patience = (
-        slots.grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
-    )
+    patience = grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
     began = clocks.start_here(report.started_at, report.received_at, book.clock_offset)
     deadline = began + seconds(longest) + patience
     ran = _ran(book, schedule, report, least_grace)
@@ -79,7 +78,7 @@ def _ran(book: Book, schedule: Schedule | None, report: StartReport | EndReport,
     now, offset = report.received_at, book.clock_offset
     said = report.started_at if report.said_start is None else report.said_start
     began = clocks.latest_start(said, now, offset)
-    slot, free = slots.mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
+    slot, free = mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
     known = schedule.slots
     if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
         return Verdict((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
@@ -90,7 +89,7 @@ def _ran(book: Book, schedule: Schedule | None, report: StartReport | EndReport,
     )
     marked = MarkRun(schedule.id, slot, free)
     key = Key(schedule.host_id, "stale_schedule", schedule.id)
-    if key not in book.tracks or slots.missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
+    if key not in book.tracks or missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
         return Verdict((marked,), True, "the run is noted")
     cleared = keep(book, key, host_conditions.clear(key, book.track(key), wording.running_again(schedule.name), now))
     return Verdict((marked, *cleared.writes), True, cleared.why)

@@ -5,7 +5,7 @@ from typing import Literal
 from rmactors.common import clock
 from rmactors.common.bounds import cut
 from rmactors.common.vocabulary import AlertKind, JobEnd, JobKind, Reason
-from rmactors.common.zones import zone as zone_of
+from rmactors.common.zones import day_and_time
 
 _BEGAN = 300
 """Characters of why failures began: the error that is told besides has 2,000 of its own."""
@@ -171,16 +171,6 @@ def running_again(name: str) -> str:
 
 def not_expected(name: str, why: str) -> str:
     return f"{name} is not expected any more: the schedule was {why}."
-
-
-def day_and_time(micros: int, zone: str = "UTC") -> str:
-    """`Saturday 2026-11-21 03:00 UTC`; in UTC as well where this machine does not know the zone."""
-    at = clock.to_datetime(micros)
-    try:
-        at = at.astimezone(zone_of(zone))
-    except (ValueError, OverflowError):
-        pass
-    return at.strftime("%A %Y-%m-%d %H:%M %Z")
 
 
 def length(micros: int) -> str:

@@ -1,0 +1,26 @@
+"""What a delivery actor rebuilds from: the deliveries that wait."""
+
+from dataclasses import dataclass
+
+from rmactors.server.state.refusals import Refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty where it is about no host."""
+
+    id: str
+    alert_id: str
+    host_id: str
+    event: str
+    seq: int
+    body: str
+    attempts: int
+    created_at: int
+    due_at: int
+    grouped: bool
+    recipients_left: tuple[str, ...] = ()
+    tried_as: str = ""
+    """Under which id a receiver may have been told of it, as one of a group. In memory alone, as is what follows."""
+    refusals: Refusals | None = None
+    """In doubt, in a row, up to now. After a restart they begin anew, within the time for retries."""
