@@ -1,8 +1,10 @@
-"""Which module may use which: the shape of the program, read from its imports. Nothing is imported to find out."""
+"""Which module may use which: the shape of the program, read from its folders and imports. Nothing is imported to find
+out."""
 
 import ast
 import sys
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -11,25 +13,27 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "rmactors"
 
-PURE = (
-    "rules", "messages", "dispatch", "notices", "routing", "liveness", "links", "under_way", "errands", "reports",
-    "awake", "cron", "on_calendar", "when", "wire", "bounds", "job_stats", "vocabulary", "clock", "ids", "health",
-    "subset", "idn", "plain_text", "budgets", "batches", "log_lines", "host_notes", "host_inbox", "places",
-    "backlog", "addresses", "strangers", "guesses", "refusals", "turns", "proxy_protocol",
+SHELLS = ("actor", "supervisor")
+"""The modules of an actor's folder that touch the world. Every other one is pure."""
+ACTORS = sorted(
+    folder.name for folder in (PACKAGE / "server" / "actors").iterdir() if (folder / "actor.py").is_file()
 )  # fmt: skip
+ALSO_PURE = (
+    "server.messages", "server.state", "server.calendars", "server.health", "server.actors.awake",
+    "server.store.routing", "server.store.guesses", "server.runtime.rate_limits", "server.edges.addresses",
+    "server.edges.places", "server.edges.preauth_limits", "server.edges.turns", "server.edges.proxy_protocol",
+    "common.wire", "common.bounds", "common.job_stats", "common.vocabulary", "common.clock", "common.cron",
+    "common.ids", "common.subset", "common.idn", "common.text",
+)  # fmt: skip
+"""Pure modules outside of the actors' folders."""
 CONSTANTS = {"rmactors.common.zones"}
 """Reads the files of time zones and nothing else: tables that change a few times a year. Pure modules may ask it."""
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
-AGENT = (
-    "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts", "cli.jobs",
-    "cli.channels", "cli.completion",
+BASE_INSTALL = (
+    "common", "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts",
+    "cli.jobs", "cli.channels", "cli.completion",
 )  # fmt: skip
-PARENTS = {
-    ("rmactors.server.actors.host.supervisor", "rmactors.server.actors.host.actor"),
-    ("rmactors.server.actors.delivery.supervisor", "rmactors.server.actors.delivery.actor"),
-}
-SHARED_BY_ACTORS = {"rmactors.server.edges.listener"}
-"""No actor: a port, opened before the tree starts, and those who come to it."""
+"""What runs without the extra `server`."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")
 
 
@@ -50,8 +54,18 @@ def parsed(module: str) -> ast.Module:
 @cache
 def imports(module: str) -> frozenset[str]:
     """Every module that `module` names in an import, wherever in it that stands."""
+    return _imports(module, ast.walk(parsed(module)))
+
+
+@cache
+def imports_at_once(module: str) -> frozenset[str]:
+    """Those at the top level alone, not those inside functions."""
+    return _imports(module, parsed(module).body)
+
+
+def _imports(module: str, nodes: Iterable[ast.AST]) -> frozenset[str]:
     found: set[str] = set()
-    for node in ast.walk(parsed(module)):
+    for node in nodes:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -64,7 +78,7 @@ def imports(module: str) -> frozenset[str]:
 
 
 @cache
-def reached(module: str) -> frozenset[str]:
+def reached(module: str, *, at_once: bool = False) -> frozenset[str]:
     """Everything that importing `module` may lead to, the packages on the way included."""
     seen: set[str] = set()
     waiting = [module]
@@ -75,7 +89,7 @@ def reached(module: str) -> frozenset[str]:
         seen.add(name)
         waiting += [".".join(name.split(".")[:n]) for n in range(1, name.count(".") + 1)]
         if name in modules():
-            waiting += imports(name)
+            waiting += imports_at_once(name) if at_once else imports(name)
     return frozenset(seen)
 
 
@@ -85,8 +99,21 @@ def under(*names: str) -> list[str]:
     return [module for module in modules() if module in whole or module.startswith(tuple(f"{name}." for name in whole))]
 
 
+def within(names: Iterable[str], *parts: str) -> set[str]:
+    return {name for name in names if name in under(*parts)}
+
+
 def top(names: frozenset[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
+
+
+def pure() -> list[str]:
+    """The modules that take messages and state and give effects, and touch nothing of the world."""
+    cores = [
+        module for name in ACTORS for module in under(f"server.actors.{name}")
+        if module.rpartition(".")[2] not in SHELLS
+    ]  # fmt: skip
+    return sorted({*cores, *under(*ALSO_PURE)})
 
 
 def server_only() -> set[str]:
@@ -96,26 +123,29 @@ def server_only() -> set[str]:
     return {requirement.partition(">")[0].partition("<")[0].replace("-", "_") for requirement in brought} | {"argon2"}
 
 
-def test_the_pure_modules_are_all_there() -> None:
-    for name in PURE:
+def test_the_folders_that_the_rules_name_are_there() -> None:
+    assert ACTORS == ["delivery", "host", "rules", "store"]
+    for name in (*ALSO_PURE, *BASE_INSTALL):
         assert under(name), f"rmactors.{name} is gone: take it off the list, or put it back"
 
 
-@pytest.mark.parametrize("module", under(*PURE))
+def test_the_root_of_the_package_holds_folders_alone() -> None:
+    assert {path.name for path in PACKAGE.glob("*.py")} == {"__init__.py", "__main__.py"}
+
+
+# ---- the pure core
+
+
+@pytest.mark.parametrize("module", pure())
 def test_a_pure_module_leads_to_nothing_that_touches_the_world(module: str) -> None:
     reaches = reached(module)
     assert not top(reaches) & IMPURE_IMPORTS, sorted(top(reaches) & IMPURE_IMPORTS)
-    allowed = set(under(*PURE)) | CONSTANTS | {"rmactors"}
-    assert {name for name in reaches if name.startswith("rmactors")} <= allowed
+    packages = {name for name in modules() if modules()[name].name == "__init__.py"}
+    assert {name for name in reaches if name.startswith("rmactors")} <= {*pure(), *CONSTANTS, *packages}
 
 
-@pytest.mark.parametrize(
-    "module",
-    under(
-        "rules", "dispatch", "backlog", "refusals", "notices", "routing", "liveness", "links", "under_way", "errands"
-    ),
-)
-def test_a_pure_module_reads_no_clock(module: str) -> None:
+@pytest.mark.parametrize("module", [module for module in pure() if ".server." in module])
+def test_a_pure_module_of_the_server_reads_no_clock(module: str) -> None:
     called = {
         f"{ast.unparse(node.func.value)}.{node.func.attr}"
         for node in ast.walk(parsed(module))
@@ -124,53 +154,76 @@ def test_a_pure_module_reads_no_clock(module: str) -> None:
     assert not called & {"clock.now", "time.time", "time.monotonic", "datetime.now", "datetime.utcnow", "ids.new"}
 
 
-@pytest.mark.parametrize("module", under("actors"))
-def test_an_actor_knows_no_other_but_its_children(module: str) -> None:
-    others = {name for name in imports(module) if name in under("actors") and name not in SHARED_BY_ACTORS}
-    assert {(module, other) for other in others} <= PARENTS
+# ---- who may know whom
 
 
-@pytest.mark.parametrize("module", under("web"))
-def test_routes_know_no_actor(module: str) -> None:
-    assert not {name for name in reached(module) if name.startswith("rmactors.server.actors")}
+@pytest.mark.parametrize("module", under("agent", "client", "common"))
+def test_the_hosts_side_and_what_both_share_reach_nothing_of_the_server(module: str) -> None:
+    assert not within(reached(module), "server")
 
 
-@pytest.mark.parametrize("module", under("store", "channels", "web", "agent", "simulate", *PURE))
+@pytest.mark.parametrize("module", under("server.actors"))
+def test_no_actor_imports_another(module: str) -> None:
+    own = module.removeprefix("rmactors.server.actors").split(".")[1:2]
+    others = within(imports(module), "server.actors") - set(under(*(f"server.actors.{name}" for name in own)))
+    assert not others - {"rmactors.server.actors"}
+
+
+@pytest.mark.parametrize("module", under("server.store", "server.web", "server.edges", "server.channels"))
+def test_store_web_edges_and_channels_know_no_actor(module: str) -> None:
+    assert not within(reached(module), "server.actors")
+
+
+@pytest.mark.parametrize(
+    "module", [module for module in under("server") if module not in under("server.tree", "server.main")]
+)
 def test_nothing_below_the_tree_knows_the_tree(module: str) -> None:
-    assert "rmactors.server.main" not in reached(module)
+    assert not within(reached(module), "server.tree", "server.main")
 
 
-@pytest.mark.parametrize("module", under(*AGENT))
+@pytest.mark.parametrize("module", under(*BASE_INSTALL))
 def test_an_agent_runs_without_the_server_extra(module: str) -> None:
     reaches = reached(module)
     assert not top(reaches) & server_only(), sorted(top(reaches) & server_only())
-    assert not {
-        name
-        for name in reaches
-        if name.startswith(("rmactors.server.web", "rmactors.server.actors", "rmactors.server.store"))
-    }
+    assert not within(reaches, "server.web", "server.actors", "server.store")
 
 
 def test_the_command_line_starts_without_the_server_extra() -> None:
-    assert not top(imported_at_once("rmactors.cli.main")) & server_only()
+    assert not top(reached("rmactors.cli.main", at_once=True)) & server_only()
 
 
-def imported_at_once(module: str) -> frozenset[str]:
-    """What importing `module` leads to by imports at the top level alone, not by those inside functions."""
-    seen: set[str] = set()
-    waiting = [module]
-    while waiting:
-        name = waiting.pop()
-        if name in seen:
-            continue
-        seen.add(name)
-        for node in parsed(name).body if name in modules() else []:
-            if isinstance(node, ast.Import):
-                waiting += [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module is not None:
-                full = [f"{node.module}.{alias.name}" for alias in node.names]
-                waiting += [node.module, *(name for name in full if name in modules())]
-    return frozenset(seen)
+def test_no_imports_go_in_a_circle() -> None:
+    on_the_way: list[str] = []
+    done: set[str] = set()
+
+    def follow(module: str) -> None:
+        if module in on_the_way:
+            circle = on_the_way[on_the_way.index(module) :]
+            raise AssertionError(" → ".join([*circle, module]))
+        if module in done or module not in modules():
+            return
+        on_the_way.append(module)
+        for other in sorted(imports(module)):
+            follow(other)
+        on_the_way.pop()
+        done.add(module)
+
+    for module in modules():
+        follow(module)
+
+
+@pytest.mark.parametrize(
+    ("folder", "other"), [("tests", "bench"), ("bench", "tests"), ("harness", "bench"), ("harness", "tests")]
+)
+def test_tests_and_benchmarks_share_the_harness_and_not_each_other(folder: str, other: str) -> None:
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            named = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            named += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not [name for name in named if name.partition(".")[0] == other], path
+
+
+# ---- what belongs in one place
 
 
 @pytest.mark.parametrize("module", list(modules()))

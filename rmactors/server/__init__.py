@@ -1,0 +1,1 @@
+"""The server: its tree of actors, and all that they use."""

@@ -1,0 +1,1 @@
+"""When a schedule runs: cron, systemd's calendar, intervals."""

@@ -1,0 +1,1 @@
+"""How one notification is sent: a module for each kind of channel."""

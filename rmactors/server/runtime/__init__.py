@@ -1,0 +1,1 @@
+"""What actors are made of: mailboxes, restarts with a budget, rates."""

@@ -1,0 +1,1 @@
+"""What actors rebuild from, as plain data: the store reads it, actors own it."""

@@ -1,0 +1,1 @@
+"""One channel: what waits for it, in which order, and what becomes of an attempt."""

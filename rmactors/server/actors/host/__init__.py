@@ -1,0 +1,1 @@
+"""One host: its connections, its jobs, their reports on the way to disk."""

@@ -1,0 +1,1 @@
+"""Connections to receivers: which address is allowed, dialing, TLS, HTTP."""
