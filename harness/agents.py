@@ -13,10 +13,9 @@ import trio
 import trio_websocket
 
 from harness.cheap_key import new_repository
+from harness.processes import COMMAND, ROOT, Server, away, environment, eventually
 from rmactors.common import ids, wire
 from rmactors.simulate.agent import Credential, SimulatedAgent, enroll
-
-from .harness import COMMAND, ROOT, Server, away, environment, eventually
 
 
 async def enroll_host(server: Server, name: str) -> Credential:

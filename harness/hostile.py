@@ -7,11 +7,10 @@ from pathlib import Path
 
 import trio
 
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import Server
 from rmactors.common import ids, wire
 from rmactors.simulate.agent import SimulatedAgent
-
-from .agents import ended, enroll_host, simulated
-from .harness import Server
 
 GROWTH_MIB = 64
 """What the server's memory may grow by in one test: far less than what was sent to it, far more than what it needs."""

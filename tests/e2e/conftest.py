@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.agents import enroll_host
+from harness.hostile import GROWTH_MIB, bystanders, resident_mib
+from harness.processes import Server, away, eventually, running_server
+from harness.sink import Sink, open_sink
 from rmactors.common import ids
 from rmactors.simulate.agent import Credential
-
-from .agents import enroll_host
-from .harness import Server, away, eventually, running_server
-from .hostile import GROWTH_MIB, bystanders, resident_mib
-from .sink import Sink, open_sink
 
 
 @pytest.fixture

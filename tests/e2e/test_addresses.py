@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from .harness import COMMAND, ROOT, Server, environment
+from harness.processes import COMMAND, ROOT, Server, environment
 
 
 def code(server: Server, host: str, **headers: str) -> int:

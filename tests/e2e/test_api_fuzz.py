@@ -14,10 +14,9 @@ from typing import Any
 import pytest
 import trio
 
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import Server, away, environment
 from rmactors.common import ids
-
-from .agents import ended, enroll_host, simulated
-from .harness import Server, away, environment
 
 SEED = os.environ.get("RM_FUZZ_SEED", "20261127")
 CASES = os.environ.get("RM_FUZZ_API_CASES", "4")

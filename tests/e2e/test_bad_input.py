@@ -14,11 +14,10 @@ import pytest
 import trio
 import trio_websocket
 
+from harness.agents import RawLink, ended, enroll_host, hello, raw_link, simulated
+from harness.processes import Server, away
 from rmactors.common import ids, wire
 from rmactors.simulate.agent import Credential
-
-from .agents import RawLink, ended, enroll_host, hello, raw_link, simulated
-from .harness import Server, away
 
 
 @pytest.fixture

@@ -9,10 +9,9 @@ import httpx
 import pytest
 import trio
 
+from harness.agents import raw_link
+from harness.processes import Server, away, running_server
 from rmactors.common import ids, wire
-
-from .agents import raw_link
-from .harness import Server, away, running_server
 
 PASSWORD = "a long enough phrase"
 

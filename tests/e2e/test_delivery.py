@@ -11,13 +11,12 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import COMMAND, ROOT, Server, away, eventually
+from harness.sink import Sink
 from rmactors.simulate.agent import SimulatedAgent
 from tests.channels.mailservers import dialogue, mail_server, scripted_server
 from tests.channels.receivers import Receiver, Request, hangs, receiving, replies
-
-from .agents import ended, enroll_host, simulated
-from .harness import COMMAND, ROOT, Server, away, eventually
-from .sink import Sink
 
 SECRETS = {"bearer_token": "secret-1", "header_name": "X-Api-Key", "header_value": "secret-2", "signing_secret": "s-3"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from .harness import COMMAND, ROOT
+from harness.processes import COMMAND, ROOT
 
 
 def demo(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

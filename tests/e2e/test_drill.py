@@ -4,7 +4,7 @@ import re
 import subprocess
 import sys
 
-from .harness import ROOT, environment
+from harness.processes import ROOT, environment
 
 
 def run(*arguments: str, seconds: float = 900.0) -> subprocess.CompletedProcess[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import trio
 
-from .agents import AgentProcess
-from .harness import COMMAND, ROOT, Server, away, eventually
+from harness.agents import AgentProcess
+from harness.processes import COMMAND, ROOT, Server, away, eventually
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ import httpx
 import pytest
 import trio
 
+from harness.agents import ended, enroll_host
+from harness.processes import Server, away, eventually, running_server
+from harness.sink import Sink
 from rmactors.agent.connection import Timings
 from rmactors.simulate.agent import SimulatedAgent
-
-from .agents import ended, enroll_host
-from .harness import Server, away, eventually, running_server
-from .sink import Sink
 
 
 @contextmanager

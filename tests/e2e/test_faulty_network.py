@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import trio
 
+from harness.agents import enroll_host
+from harness.processes import Server, away, eventually, running_server
 from harness.reckoning import Episode, episodes_of
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
@@ -19,9 +21,6 @@ from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
 from rmactors.common import ids, wire
 from tests.agent.faulty_wire import FaultyWire, between
-
-from .agents import enroll_host
-from .harness import Server, away, eventually, running_server
 
 IMPATIENT = Timings(
     connect=0.8, send=2, welcome=0.8, pong=0.5, ack=0.5, stable=60, first_pause=0.05, longest_pause=0.1, refused_pause=9

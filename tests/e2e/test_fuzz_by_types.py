@@ -20,13 +20,13 @@ import trio_websocket
 from hypothesis import HealthCheck, Phase, given, settings
 
 import rmactors.server.web.app  # noqa: F401 - it fills the table of routes
+from harness.agents import RawLink, ended, enroll_host, raw_link, simulated
+from harness.processes import Server, away
 from rmactors.common import ids, wire
 from rmactors.server.web.access import ROUTES
 from rmactors.simulate.agent import Credential
 
-from .agents import RawLink, ended, enroll_host, raw_link, simulated
 from .frames_by_type import JOBS, any_frame, one_odd_field
-from .harness import Server, away
 
 ALL = os.environ.get("RM_FUZZ_TYPES") == "all"
 CASES = int(os.environ.get("RM_FUZZ_TYPES_CASES", "150"))

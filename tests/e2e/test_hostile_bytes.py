@@ -14,12 +14,8 @@ from functools import partial
 import pytest
 import trio
 
-from rmactors.server.edges.preauth_limits import PER_ADDRESS
-from rmactors.simulate.agent import Credential
-
-from .agents import enroll_host, hello, raw_link
-from .harness import STOP_SECONDS, Server, away
-from .hostile import (
+from harness.agents import enroll_host, hello, raw_link
+from harness.hostile import (
     GROWTH_MIB,
     attack,
     bystanders,
@@ -32,6 +28,9 @@ from .hostile import (
     resident_mib,
     upgrade,
 )
+from harness.processes import STOP_SECONDS, Server, away
+from rmactors.server.edges.preauth_limits import PER_ADDRESS
+from rmactors.simulate.agent import Credential
 
 HEADERS_SECONDS = 15.0
 

@@ -9,14 +9,13 @@ from typing import Any
 
 import trio
 
+from harness.agents import ended, enroll_host, raw_link, simulated
 from harness.hostile_host import LARGE, HostileHost
+from harness.processes import Server
 from rmactors.common import ids
 from rmactors.server.edges.places import GREETED, SILENT
 from rmactors.server.runtime.rate_limits import NOTES
 from rmactors.simulate.agent import Credential, SimulatedAgent
-
-from .agents import ended, enroll_host, raw_link, simulated
-from .harness import Server
 
 ENOUGH = 200
 

@@ -9,9 +9,9 @@ import httpx
 import pytest
 import trio
 
-from .agents import AgentProcess, ended, enroll_host, simulated
-from .harness import Server, away, eventually, running_server
-from .sink import Sink
+from harness.agents import AgentProcess, ended, enroll_host, simulated
+from harness.processes import Server, away, eventually, running_server
+from harness.sink import Sink
 
 
 def events(server: Server) -> list[dict[str, Any]]:

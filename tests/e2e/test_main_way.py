@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from .agents import AgentProcess
-from .harness import Server, away
-from .sink import Sink
+from harness.agents import AgentProcess
+from harness.processes import Server, away
+from harness.sink import Sink
 
 
 @pytest.fixture

@@ -18,6 +18,8 @@ import httpx
 import trio
 
 import rmactors.server.web.app  # noqa: F401 - fills the table of routes
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import COMMAND, ROOT, Server, away, running_server
 from rmactors.common import clock, ids
 from rmactors.server.channels.config import MASK
 from rmactors.server.config.tokens import SHOWN_PREFIX_LENGTH
@@ -26,8 +28,6 @@ from rmactors.server.web.auth import totp
 from tests.channels.mailservers import scripted_server
 from tests.channels.receivers import Request, Stream, receiving
 
-from .agents import ended, enroll_host, simulated
-from .harness import COMMAND, ROOT, Server, away, running_server
 from .hunt import Hunt
 
 DECOY = "decoy-to-be-found-again-9e37"

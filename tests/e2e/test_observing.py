@@ -4,9 +4,9 @@ import httpx
 import trio
 from prometheus_client.parser import text_string_to_metric_families
 
-from .agents import ended, enroll_host, simulated
-from .harness import Server, away, eventually
-from .sink import Sink
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import Server, away, eventually
+from harness.sink import Sink
 
 
 def scrape(server: Server, token: str) -> dict[tuple[str, frozenset[tuple[str, str]]], float]:

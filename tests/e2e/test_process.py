@@ -12,8 +12,8 @@ import httpx
 import pytest
 import trio
 
-from .agents import ended, enroll_host, simulated
-from .harness import COMMAND, ROOT, STOP_SECONDS, Server, ServerDied, away, environment, eventually
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import COMMAND, ROOT, STOP_SECONDS, Server, ServerDied, away, environment, eventually
 
 HALF_UPGRADE = b"GET /ws/agent HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 UPGRADE = HALF_UPGRADE + (b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n")

@@ -16,13 +16,12 @@ from collections.abc import Sequence
 import pytest
 import trio
 
+from harness.agents import ended, hello
+from harness.hostile import attack, connect, frame, pour, request, upgrade
+from harness.processes import Server
 from rmactors.common import ids, wire
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
 from rmactors.simulate.agent import Credential
-
-from .agents import ended, hello
-from .harness import Server
-from .hostile import attack, connect, frame, pour, request, upgrade
 
 SEED = int(os.environ.get("RM_FUZZ_SEED", "20261127"))
 CASES = int(os.environ.get("RM_FUZZ_CASES", "600"))

@@ -9,10 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.reckoning import Account, Episode, episodes_of, look_after_kill, reckon
+from harness.sink import Request
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import connect
-
-from .sink import Request
 
 ALERT, CHANNEL, HOST = "alert-1", "ops", "host-1"
 

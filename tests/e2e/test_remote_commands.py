@@ -11,13 +11,12 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import COMMAND, ROOT, Server, away, environment, free_port
+from harness.sink import Sink
 from rmactors.cli.main import main
 from rmactors.common import ids, wire
 from rmactors.simulate.agent import SimulatedAgent
-
-from .agents import ended, enroll_host, simulated
-from .harness import COMMAND, ROOT, Server, away, environment, free_port
-from .sink import Sink
 
 
 @pytest.fixture

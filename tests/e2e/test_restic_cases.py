@@ -18,10 +18,9 @@ from typing import Any
 
 import pytest
 
+from harness.agents import PASSWORD, AgentProcess
 from harness.cheap_key import new_repository
-
-from .agents import PASSWORD, AgentProcess
-from .harness import Server, eventually
+from harness.processes import Server, eventually
 
 NOBODY = 65534
 

@@ -20,12 +20,11 @@ from typing import Any
 
 import pytest
 
+from harness.agents import AgentProcess
 from harness.cheap_key import make_cheap
+from harness.processes import Server, eventually, free_port
 from tests.restic_rest_server import Asked, RestServer, rest_server
 from tests.restics import number, restics
-
-from .agents import AgentProcess
-from .harness import Server, eventually, free_port
 
 NOBODY = 65534
 AT_A_TIME = 4

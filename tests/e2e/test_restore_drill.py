@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from .agents import ended, enroll_host, simulated
-from .harness import COMMAND, ROOT, Server, away, eventually
-from .sink import Sink
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import COMMAND, ROOT, Server, away, eventually
+from harness.sink import Sink
 
 
 def command(server: Server, *arguments: str | Path, code: int = 0) -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from .agents import AgentProcess
-from .harness import Server, away
-from .sink import Request, Sink
+from harness.agents import AgentProcess
+from harness.processes import Server, away
+from harness.sink import Request, Sink
 
 
 @pytest.fixture

@@ -6,15 +6,14 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.agents import AgentProcess
+from harness.processes import Server, away, eventually
 from harness.reckoning import Episode, episodes_of
+from harness.sink import Sink
 from rmactors.agent.schedules import definition
 from rmactors.agent.spool import Mark, Spool
 from rmactors.agent.state import StateDir
 from rmactors.common import clock, wire
-
-from .agents import AgentProcess
-from .harness import Server, away, eventually
-from .sink import Sink
 
 SCHEDULES = 6
 

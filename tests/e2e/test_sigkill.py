@@ -6,11 +6,10 @@ from functools import partial
 
 import trio
 
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import Server, away
 from harness.reckoning import AfterKill, look_after_kill
-
-from .agents import ended, enroll_host, simulated
-from .harness import Server, away
-from .sink import Sink
+from harness.sink import Sink
 
 KILLS = 8
 """Each costs a start of the server; the drill makes more of them, at random instants."""

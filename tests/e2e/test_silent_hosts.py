@@ -9,11 +9,10 @@ import pytest
 import trio
 from msgspec.structs import replace
 
+from harness.agents import ended, enroll_host, raw_link, simulated
+from harness.processes import Server, away, eventually, running_server
+from harness.sink import Sink
 from rmactors.common import wire
-
-from .agents import ended, enroll_host, raw_link, simulated
-from .harness import Server, away, eventually, running_server
-from .sink import Sink
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from .harness import COMMAND, ROOT, Server, environment
+from harness.processes import COMMAND, ROOT, Server, environment
 
 
 def simulate(server: Server, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.testing
 
-from .sink import Mood, Sink
+from harness.sink import Mood, Sink
 
 
 async def post(sink: Sink, path: str = "/hook", patience: float = 30.0) -> int:

@@ -12,11 +12,10 @@ import httpx
 import pytest
 import trio
 
+from harness.agents import enroll_host
+from harness.hostile import connect, pour, read_all, request, upgrade
+from harness.processes import Server, running_server
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
-
-from .agents import enroll_host
-from .harness import Server, running_server
-from .hostile import connect, pour, read_all, request, upgrade
 
 PASSWORD = "a long enough phrase"
 STRANGER, SOMEBODY, OTHER = "203.0.113.5", "198.51.100.7", "198.51.100.8"

@@ -13,12 +13,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from harness.agents import AgentProcess
+from harness.processes import Server, away, running_server
+from harness.sink import Sink
 from rmactors.agent.connection import LinkDown
 from rmactors.simulate.agent import enroll
-
-from .agents import AgentProcess
-from .harness import Server, away, running_server
-from .sink import Sink
 
 
 @pytest.fixture

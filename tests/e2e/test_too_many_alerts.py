@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from .agents import ended, enroll_host, simulated
-from .harness import away, running_server
-from .sink import Sink
+from harness.agents import ended, enroll_host, simulated
+from harness.processes import away, running_server
+from harness.sink import Sink
 
 MOST = 5
 MADE_UP = [f"made-up-{n}" for n in range(40)]

@@ -17,16 +17,15 @@ from typing import Any
 import httpx
 import pytest
 
+from harness.agents import ended, simulated
+from harness.processes import Server, away
+from harness.sink import Sink
 from rmactors.common import clock
 from rmactors.server.config import secrets
 from rmactors.server.config.resources import folder
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import connect
 from rmactors.simulate.agent import Credential
-
-from .agents import ended, simulated
-from .harness import Server, away
-from .sink import Sink
 
 RELEASED = Path(__file__).parent / "released"
 VERSIONS = sorted(path.stem for path in RELEASED.glob("*.sql"))

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from .harness import Server, away
-from .sink import open_sink
+from harness.processes import Server, away
+from harness.sink import open_sink
 
 
 async def test_the_watchdog_url_is_fetched_once_the_server_runs(tmp_path: Path) -> None:
