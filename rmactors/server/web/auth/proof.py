@@ -16,7 +16,7 @@ from werkzeug.datastructures import MultiDict
 
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.store.queries import accounts as queries
-from rmactors.server.web.access import actor, audit, is_htmx, services, state, way_back
+from rmactors.server.web.access import actor, audit, is_fresh, is_htmx, services, state, way_back
 from rmactors.server.web.auth.sessions import renew_session
 from rmactors.server.web.problems import Problem, for_program, problem_response
 from rmactors.server.web.sizes import SizedRequest
@@ -26,19 +26,24 @@ PASSWORD, CARRIED = "password_again", "carried_on"
 
 
 async def prove_first() -> Response | None:
-    """The 403 for a request that needs the password again; None where the request brought it: then it may go on, with
-    the form that it carries."""
+    """The 403 for a request that needs the password again; None where it may go on, with the form that it carries.
+
+    A form is carried on also where the password was shown meanwhile, in another window or by the same page before: it
+    must not count as one in which nothing is filled in.
+    """
     if for_program() or is_htmx():
-        return _refused()
+        return None if is_fresh() else _refused()
     form = await request.form
     action, sealed = request.full_path.removesuffix("?"), form.get(CARRIED)
     if sealed is None:
+        if is_fresh():
+            return None
         return await ask_for_password(way_back(), status=403, action=action, carried=_sealed(form))
     carried = _opened(sealed)
     if carried is None:
         lost = Problem(422, "What you typed before cannot be read any more. Go back, and type it again.", "invalid")
         return await ask_for_password(way_back(), lost)
-    problem = await show_password(form.get(PASSWORD, ""))
+    problem = None if is_fresh() else await show_password(form.get(PASSWORD, ""))
     if problem is not None:
         return await ask_for_password(way_back(), problem, action=action, carried=sealed)
     cast(SizedRequest, request).carried_on = carried
