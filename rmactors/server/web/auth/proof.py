@@ -38,14 +38,16 @@ async def prove_first() -> Response | None:
     if sealed is None:
         if is_fresh():
             return None
-        return await ask_for_password(way_back(), status=403, action=action, carried=_sealed(form))
-    carried = _opened(sealed)
-    if carried is None:
+        back = way_back()
+        return await ask_for_password(back, status=403, action=action, carried=_sealed(form, back))
+    opened = _opened(sealed)
+    if opened is None:
         lost = Problem(422, "What you typed before cannot be read any more. Go back, and type it again.", "invalid")
         return await ask_for_password(way_back(), lost)
+    carried, back = opened
     problem = None if is_fresh() else await show_password(form.get(PASSWORD, ""))
     if problem is not None:
-        return await ask_for_password(way_back(), problem, action=action, carried=sealed)
+        return await ask_for_password(back, problem, action=action, carried=sealed)
     cast(SizedRequest, request).carried_on = carried
     return None
 
@@ -94,17 +96,19 @@ async def ask_for_password(
     return response
 
 
-def _sealed(form: MultiDict[str, str]) -> str:
-    text = json.dumps(list(form.items(multi=True)))
+def _sealed(form: MultiDict[str, str], back: str) -> str:
+    """The form, and the page that it is on: once the password was asked for, the browser names only where it goes."""
+    text = json.dumps([list(form.items(multi=True)), back])
     return base64.urlsafe_b64encode(services().box.seal(text.encode(), _place())).decode()
 
 
-def _opened(sealed: str) -> MultiDict[str, str] | None:
+def _opened(sealed: str) -> tuple[MultiDict[str, str], str] | None:
     try:
         text = services().box.open(base64.urlsafe_b64decode(sealed.encode()), _place())
     except (binascii.Error, UnicodeError, ValueError, SecretError):
         return None
-    return MultiDict([(name, value) for name, value in json.loads(text)])
+    form, back = json.loads(text)
+    return MultiDict([(name, value) for name, value in form]), back
 
 
 def _place() -> str:
