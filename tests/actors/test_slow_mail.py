@@ -3,6 +3,7 @@
 The server is a real one; its minutes are jumps of the clock by which a channel's patience goes.
 """
 
+import threading
 from collections.abc import AsyncIterator, Iterator
 from email import message_from_bytes
 from typing import Any
@@ -12,6 +13,8 @@ import trio
 from aiosmtpd.smtp import Envelope
 from trio.testing import MockClock
 
+from rmactors.server.actors.delivery import actor as delivery
+from rmactors.server.store.memory import load_due
 from tests.actors.office import Office
 from tests.actors.works import until
 from tests.channels.mailservers import Post, mail_server
@@ -188,6 +191,34 @@ async def test_a_change_of_the_channel_neither_waits_for_an_answer_nor_sends_the
         ("it resolved", ["li@example.org"]),
     ]
     assert office.states() == ["delivered"] * 3
+
+
+async def test_an_answer_that_comes_while_the_next_actor_reads_its_queue_is_no_reason_to_send_the_mail_again(
+    office: Office, mails: Post, ops: str, mock_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mails.ponders = lambda _: not mails.pondered
+    await office.raise_(office.works.ledger.host(), "a")
+    await pondered(mails, "a")
+    mock_clock.jump(ALL_IN_ALL + 2)
+    await office.works.settle()
+    has_read, go_on = threading.Event(), threading.Event()
+
+    def slowly(*about: Any) -> Any:
+        found = load_due(*about)
+        has_read.set()
+        assert go_on.wait(120)
+        return found
+
+    monkeypatch.setattr(delivery, "load_due", slowly)
+    await office.save_config(settings(mails), ops, kind="smtp", name="another")
+    await until(has_read.is_set)
+    mails.answer()
+    await office.until_states("delivered")
+    await office.works.settle()
+    go_on.set()
+    await office.raise_(office.works.ledger.host("nas2"), "b")
+    await office.until_done()
+    assert [about(mail) for mail in mails.mails] == ["a", "b"]
 
 
 async def test_a_disabled_channels_last_mail_is_still_answered_and_called_delivered(

@@ -1,6 +1,8 @@
 """The pages' port around a small application: real sockets, and what is made for whom is counted."""
 
+import socket
 import ssl
+import struct
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from quart import request
+from quart import Response, request
 from quart_trio import QuartTrio
 
 from harness.certificates import make_authority
@@ -36,6 +38,8 @@ class Site:
     made: int = 0
     asked_for: list[Headers] = field(default_factory=list)
     inside: int = 0
+    go_on: trio.Event = field(default_factory=trio.Event)
+    ended: int = 0
 
     async def knows(self, headers: Headers) -> bool:
         self.asked_for.append(headers)
@@ -104,6 +108,25 @@ async def site(monkeypatch: pytest.MonkeyPatch, ssl_context: ssl.SSLContext | No
         async def whose() -> str:
             return f"whose: {request.remote_addr}"
 
+        @app.get("/held")
+        async def hold() -> Response:
+            async def lines() -> AsyncIterator[bytes]:
+                here.inside += 1
+                await here.go_on.wait()
+                while True:
+                    yield b"more\n"
+                    await trio.lowlevel.checkpoint()
+
+            response = Response(lines())
+            response.timeout = None
+            return response
+
+        class Connection(http.Connection):
+            async def run(self, *arguments: object) -> None:
+                await super().run(*arguments)  # type: ignore[arg-type]
+                here.ended += 1
+
+        monkeypatch.setattr(http, "Connection", Connection)
         monkeypatch.setattr(http, "_Http1", Protocol)
         settings = http.WebSettings(
             port, ssl_context, {"x-ours": "1"}, here.knows, parse_networks("127.0.0.1, 192.0.2.200")
@@ -157,6 +180,22 @@ async def test_what_is_no_request_gets_its_answer_beside_too_many_strangers(
             answer = await read_all(stream, 120)
     assert answer is not None, "still open"
     assert answer.startswith(b"HTTP/1.1 400 ")
+
+
+async def test_who_leaves_with_a_request_behind_the_one_under_way_leaves_no_place_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with site(monkeypatch) as here:
+        whole = "\r\n".join(["GET /held HTTP/1.1", "Host: x", f"X-Forwarded-For: {STRANGER}", "", ""]).encode()
+        for number in range(FEW):
+            async with await trio.open_tcp_stream("127.0.0.1", here.port) as stream:
+                await stream.send_all(whole * 2)
+                await until(lambda number=number: here.inside == number + 1)
+                stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # leaves by a reset
+        assert await here.status(STRANGER, rest=WHOLE) == "429"
+        here.go_on.set()
+        await until(lambda: here.ended == FEW, lambda: f"{here.ended} of {FEW} have ended")
+        assert await here.status(STRANGER, rest=WHOLE) == "200"
 
 
 # ---- the PROXY protocol

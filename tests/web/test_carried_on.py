@@ -107,6 +107,30 @@ async def test_a_carried_form_is_good_for_its_own_place_and_user_alone(site: Sit
     assert names(site) == []
 
 
+async def test_back_leads_to_the_page_with_the_form_also_after_a_wrong_password(site: Site) -> None:
+    browser = await late(site)
+    place, origin = "/settings/users/01J8ZQ4X5K3T7V9W2Y6B8D0F1G", "http://localhost:8080"
+    form: Mapping[str, str] = {"role": "operator"}
+    for page in (f"{origin}/settings/users?from=here", origin + place, origin + place):
+        answer = await browser.post(place, form=form, headers={"Referer": page})
+        assert 'href="/settings/users?from=here">Back<' in await answer.get_data(as_text=True)
+        form = {**await carried(answer), "password_again": "not it"}
+
+
+async def test_sent_again_after_the_password_was_shown_it_is_still_the_form_that_it_carries(site: Site) -> None:
+    """By "Back" and "Go on", or from a window that had asked before another one did."""
+    browser = await late(site)
+    await site.user(username="bert", role="operator")
+    [(bert,)] = site.sql("SELECT id FROM users WHERE username = 'bert'")
+    place = f"/settings/users/{bert}"
+    hidden = await carried(await browser.post(place, form={"role": "operator", "disabled": "1"}))
+    for again in (PASSWORD, PASSWORD, "not it, and not asked for any more"):
+        answer = await browser.post(place, form={**hidden, "password_again": again})
+        assert answer.status_code == 303, await answer.get_data(as_text=True)
+        [(role, disabled)] = site.sql("SELECT role, disabled FROM users WHERE username = 'bert'")
+        assert (role, disabled) == ("operator", 1)
+
+
 async def test_every_delicate_form_carries_on(site: Site) -> None:
     """Whatever the page: the password goes to the very place that asked for it."""
     browser = await late(site)

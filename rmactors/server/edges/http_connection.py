@@ -117,6 +117,7 @@ class Connection:
                     except (trio.BrokenResourceError, trio.ClosedResourceError):
                         pass
                 await self._protocol.handle(Closed())
+                self._reading.cancel()  # it may wait for the end of this request, to begin with the next one
             case Updated():
                 self._idle = event.idle
                 if event.idle:

@@ -238,7 +238,7 @@ async def _guard() -> ResponseReturnValue | None:
             if actor_or_none() is not None:
                 await _note(refusal("access.refuse", "route", _named(rule), "comes from another site"))
             raise Problem(403, "This request comes from another site.", "cross-site")
-        if rule.fresh and not is_fresh() and (refused := await state().prove_first()) is not None:
+        if rule.fresh and (refused := await state().prove_first()) is not None:
             return refused
         await request.get_data(cache=True, parse_form_data=False)  # 413 here, before anything looks at it
     return None

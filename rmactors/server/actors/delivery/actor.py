@@ -63,6 +63,10 @@ class Awaited:
     newest: "Poke"
     of: dict[str, "Poke"] = field(default_factory=dict)
 
+    def of_others(self, poke: "Poke") -> frozenset[str]:
+        """Alerts for which actors other than this one wait."""
+        return frozenset(alert_id for alert_id, whose in self.of.items() if whose is not poke)
+
     def elsewhere(self, alert_id: str, poke: "Poke") -> bool:
         """Whether an actor other than this one waits."""
         return self.of.get(alert_id, poke) is not poke
@@ -142,28 +146,29 @@ class _Delivery:
 
     async def sweep(self) -> None:
         """Take from the store what is new, a page of it, and what there is room for again."""
+        # From before it is read: what an earlier actor is told meanwhile, the reading may call queued still.
+        others = self._poke.awaited.of_others(self._poke)
         if self._poke.sweep or self._more:
             self._poke.sweep = False
             found = await self._read(load_due, self._backlog.seen, WINDOW)
             if found is None:
                 return
             self._more = len(found) == WINDOW
-            self._take(self._backlog.found(found))
+            self._take(self._backlog.found(found), others)
         wanted = self._backlog.wanted()
         if wanted:
             places = sorted(place for of_host in wanted.values() for place in of_host)
             found = await self._read(load_places, places)
             if found is not None:
                 self._backlog.read(wanted, found)
-                self._take(found)
+                self._take(found, others)
         await self._look_aside()
 
-    def _take(self, items: Iterable[Item]) -> None:
+    def _take(self, items: Iterable[Item], others: frozenset[str]) -> None:
         """These are to be sent; but what an earlier actor may have told, only when that is known."""
-        aside = {item.alert_id for item in self._aside}
+        aside = others | {item.alert_id for item in self._aside}
         for item in items:
-            if item.alert_id in aside or self._poke.awaited.elsewhere(item.alert_id, self._poke):
-                aside.add(item.alert_id)
+            if item.alert_id in aside:
                 self._aside.append(item)
             else:
                 self._queue.add([item])

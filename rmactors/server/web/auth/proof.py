@@ -16,7 +16,7 @@ from werkzeug.datastructures import MultiDict
 
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.store.queries import accounts as queries
-from rmactors.server.web.access import actor, audit, is_htmx, services, state, way_back
+from rmactors.server.web.access import actor, audit, is_fresh, is_htmx, services, state, way_back
 from rmactors.server.web.auth.sessions import renew_session
 from rmactors.server.web.problems import Problem, for_program, problem_response
 from rmactors.server.web.sizes import SizedRequest
@@ -26,21 +26,28 @@ PASSWORD, CARRIED = "password_again", "carried_on"
 
 
 async def prove_first() -> Response | None:
-    """The 403 for a request that needs the password again; None where the request brought it: then it may go on, with
-    the form that it carries."""
+    """The 403 for a request that needs the password again; None where it may go on, with the form that it carries.
+
+    A form is carried on also where the password was shown meanwhile, in another window or by the same page before: it
+    must not count as one in which nothing is filled in.
+    """
     if for_program() or is_htmx():
-        return _refused()
+        return None if is_fresh() else _refused()
     form = await request.form
     action, sealed = request.full_path.removesuffix("?"), form.get(CARRIED)
     if sealed is None:
-        return await ask_for_password(way_back(), status=403, action=action, carried=_sealed(form))
-    carried = _opened(sealed)
-    if carried is None:
+        if is_fresh():
+            return None
+        back = way_back()
+        return await ask_for_password(back, status=403, action=action, carried=_sealed(form, back))
+    opened = _opened(sealed)
+    if opened is None:
         lost = Problem(422, "What you typed before cannot be read any more. Go back, and type it again.", "invalid")
         return await ask_for_password(way_back(), lost)
-    problem = await show_password(form.get(PASSWORD, ""))
+    carried, back = opened
+    problem = None if is_fresh() else await show_password(form.get(PASSWORD, ""))
     if problem is not None:
-        return await ask_for_password(way_back(), problem, action=action, carried=sealed)
+        return await ask_for_password(back, problem, action=action, carried=sealed)
     cast(SizedRequest, request).carried_on = carried
     return None
 
@@ -89,17 +96,19 @@ async def ask_for_password(
     return response
 
 
-def _sealed(form: MultiDict[str, str]) -> str:
-    text = json.dumps(list(form.items(multi=True)))
+def _sealed(form: MultiDict[str, str], back: str) -> str:
+    """The form, and the page that it is on: once the password was asked for, the browser names only where it goes."""
+    text = json.dumps([list(form.items(multi=True)), back])
     return base64.urlsafe_b64encode(services().box.seal(text.encode(), _place())).decode()
 
 
-def _opened(sealed: str) -> MultiDict[str, str] | None:
+def _opened(sealed: str) -> tuple[MultiDict[str, str], str] | None:
     try:
         text = services().box.open(base64.urlsafe_b64decode(sealed.encode()), _place())
     except (binascii.Error, UnicodeError, ValueError, SecretError):
         return None
-    return MultiDict([(name, value) for name, value in json.loads(text)])
+    form, back = json.loads(text)
+    return MultiDict([(name, value) for name, value in form]), back
 
 
 def _place() -> str:
