@@ -274,7 +274,7 @@ async def test_a_run_that_hangs_while_it_delivers_holds_up_no_other(server: Serv
     with trio.fail_after(60):
         async with enrolled.turn(0.0, never) as is_due:
             assert is_due
-            code = await run_exec(["true"], "backup", enrolled.path, deliver_seconds=0.5, forward_signals=False)
+            code = await run_exec(["true"], "backup", enrolled.path, deliver_seconds=10.0, forward_signals=False)
     assert code == 0
     assert len(server.ends()) == 1
 
