@@ -255,6 +255,9 @@ class Keeper:
         marks = self.memory.marks()
         disk.set_marks(marks.values())
         self.memory.set_marks([], forget=marks)
+        for job_id in self.memory.loose_logs():  # their end goes into the file next
+            self._write_log(disk, job_id)
+            self.memory.drop_logs(job_id)
 
     def _write_log(self, disk: Spool, job_id: str) -> None:
         frames = [wire.decode_from_agent(frame) for frame in self.memory.log_of(job_id)]

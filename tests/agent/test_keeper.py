@@ -152,6 +152,18 @@ def test_a_log_travels_with_an_end_in_memory(keeper: Keeper) -> None:
     assert len(keeper.log_of(job)) == 1
 
 
+def test_a_log_in_memory_goes_along_with_an_end_that_can_be_written_again(keeper: Keeper) -> None:
+    """A backup may itself make the room that was missing, or what it runs at its end."""
+    job = ids.new()
+    read_only(keeper)
+    keeper.add(started(job))
+    keeper.keep_log(job, [wire.JobLog(job_id=job, first_line=0, lines=[wire.LogLine("stdout", "hello")])])
+    read_only(keeper, on=False)
+    assert keeper.add(finished(job))
+    assert len(keeper.log_of(job)) == 1
+    assert keeper.memory.loose_logs() == []
+
+
 def test_logs_that_were_sent_are_not_sent_again(keeper: Keeper) -> None:
     job = ids.new()
     keeper.keep_log(job, [wire.JobLog(job_id=job, first_line=0, lines=[wire.LogLine("stdout", "hello")])])
@@ -196,6 +208,18 @@ def test_a_place_that_is_not_there_yet_is_used_once_it_is(tmp_path: Path) -> Non
     assert keeper.spool_id != before, "the numbers are the file's now"
     assert [report.ends for report in keeper.pending(0, 64)] == [None]
     assert keeper.marks() == {"s": Mark("s", "d", 7)}
+    keeper.close()
+
+
+def test_the_name_of_the_place_need_not_be_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (folder / "spool.db").mkdir()  # not to be opened as a file
+    keeper = Keeper(folder / "spool.db")
+    assert keeper.problem is not None
     keeper.close()
 
 
