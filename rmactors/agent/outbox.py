@@ -74,9 +74,10 @@ class Lane:
         """Whether something about that job is still to be delivered."""
         return await self._calls(lambda: self._source.holds(job_id))
 
-    async def ack(self, seqs: Iterable[int]) -> None:
+    async def ack(self, seqs: Iterable[int], of: str) -> None:
+        """These numbers `of` that spool. Where another one has taken its place, they stand for other reports there."""
         gone = list(seqs)
-        await self._calls(lambda: self._source.ack(gone))
+        await self._calls(lambda: self._source.ack(gone) if self._source.spool_id == of else None)
 
     async def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
         """What a job wrote, to travel with its end. Raises SpoolError where the disk has little room: reports come

@@ -267,7 +267,7 @@ class _Reporter:
             for report in await lane.pending(0, _MOST_HANDED):
                 if not pipes.hand_over(self._state, report.frame, this_host.process_identity()):
                     return False
-                await lane.ack([report.seq])
+                await lane.ack([report.seq], lane.spool_id)
         return True
 
     async def _deliver(self) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from rmactors.agent import disk_trouble
 from rmactors.agent.keeper import Keeper
+from rmactors.agent.outbox import open_outbox
 from rmactors.agent.spool import Mark, Spool, SpoolError
 from rmactors.agent.state import StateDir
 from rmactors.agent.unwritten import Announced
@@ -193,6 +194,26 @@ def test_a_file_that_is_damaged_while_it_is_open_costs_no_report(state: StateDir
     assert job in [report.job_id for report in on_disk(state)]
     keeper.close()
     assert [file.name for file in state.path.iterdir() if "broken" in file.name]
+
+
+async def test_an_ack_that_was_on_its_way_is_none_of_a_new_files_reports(state: StateDir) -> None:
+    """They have the same numbers as those of the file that was damaged and put aside."""
+    async with open_outbox(state) as outbox:
+        await outbox.add(finished(ids.new()))
+        before = outbox.spool_id
+        database(outbox._keeper).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        database(outbox._keeper).execute("PRAGMA cache_size=0")
+        with state.spool_file.open("r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        assert await outbox.pending(0, 64) == []
+        await outbox.add(finished(job := ids.new()))
+        assert outbox.spool_id != before
+        await outbox.ack([1], before)
+        assert [(report.seq, report.ends) for report in await outbox.pending(0, 64)] == [(1, job)]
+        await outbox.ack([1], outbox.spool_id)
+        assert await outbox.count() == 0
 
 
 def test_a_place_that_is_not_there_yet_is_used_once_it_is(tmp_path: Path) -> None:
