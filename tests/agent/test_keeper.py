@@ -1,6 +1,7 @@
 """The spool and the memory in front of it, with a database that SQLite itself calls full, read-only or damaged."""
 
 import errno
+import math
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from rmactors.agent import disk_trouble
+from rmactors.agent import keeper as module
 from rmactors.agent.keeper import Keeper
 from rmactors.agent.outbox import open_outbox
 from rmactors.agent.spool import Mark, Spool, SpoolError
@@ -214,6 +216,24 @@ async def test_an_ack_that_was_on_its_way_is_none_of_a_new_files_reports(state: 
         assert [(report.seq, report.ends) for report in await outbox.pending(0, 64)] == [(1, job)]
         await outbox.ack([1], outbox.spool_id)
         assert await outbox.count() == 0
+
+
+def test_a_file_that_somebody_else_has_locked_is_waited_for_once(
+    keeper: Keeper, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_AGAIN_SECONDS", math.inf)
+    tries: list[str] = []
+    database(keeper).execute("PRAGMA busy_timeout = 10")
+    database(keeper).set_trace_callback(lambda statement: tries.append(statement) if "BEGIN" in statement else None)
+    other = sqlite3.connect(state.spool_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert [keeper.add(started()) for _ in range(3)] == [False] * 3
+    assert len(tries) == 1
+    other.execute("ROLLBACK")
+    assert keeper.mend()
+    assert keeper.add(started())
+    assert len(on_disk(state)) == 4
+    other.close()
 
 
 def test_a_place_that_is_not_there_yet_is_used_once_it_is(tmp_path: Path) -> None:
