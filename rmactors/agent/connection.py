@@ -181,8 +181,12 @@ async def dial(
     routes = routes or Routes()
     async with AsyncExitStack() as stack:
         connection, left = None, routes.order(await _resolved(url, host, port, timings), trio.current_time())
+        heard: LinkDown | None = None
         while connection is None:
-            tcp, address = await _connected(url, left, timings)
+            try:
+                tcp, address = await _connected(url, left, timings)
+            except LinkDown as unreachable:
+                raise heard or unreachable from None  # what was heard at an address says more than silence at the rest
             left.remove(address)
             seconds = timings.connect / SHARE if left else timings.connect
             try:
@@ -192,8 +196,9 @@ async def dial(
                 if down.status is not None:  # the server itself
                     raise
                 routes.failed(address, trio.current_time())
+                heard = certificate.explained(down) if certificate is not None else down
                 if not left:
-                    raise (certificate.explained(down) if certificate is not None else down) from None
+                    raise heard from None
                 log.debug("%s at %s; trying the next address", down.reason, address.sockaddr[0])
         yield connection
 

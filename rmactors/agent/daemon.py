@@ -36,6 +36,8 @@ from rmactors.common import ids, wire, zones
 log = logging.getLogger(__name__)
 
 ORPHANS_SECONDS: Final = 60.0
+HANDED_SECONDS: Final = 10.0
+"""After this, what an `exec` handed over as it ended is kept, also on a slow disk that is full."""
 LOOK_SECONDS: Final = 3600.0
 """So often the agent looks whether its machine was updated."""
 
@@ -137,7 +139,7 @@ async def _look_for_orphans(outbox: Outbox) -> None:
     """An `exec` that was killed cannot tell so itself."""
     while True:
         await trio.sleep(ORPHANS_SECONDS)
-        await outbox.report_orphans()
+        await outbox.report_orphans(HANDED_SECONDS)
 
 
 async def watch_zones(

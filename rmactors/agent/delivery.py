@@ -25,6 +25,7 @@ class Delivery:
     def __init__(self, connection: Connection, lane: Lane, ack_seconds: float) -> None:
         self._connection = connection
         self._lane = lane
+        self._spool_id = lane.spool_id
         self._ack_seconds = ack_seconds
         self._newest = 0
         self._sent: dict[int, float] = {}
@@ -79,7 +80,7 @@ class Delivery:
     async def _forget_acked(self) -> None:
         if self._acked:
             acked, self._acked = self._acked, set()
-            await self._lane.ack(acked)
+            await self._lane.ack(acked, self._spool_id)
             for seq in acked:
                 self._sent.pop(seq, None)
 

@@ -22,11 +22,13 @@ _VAGUE: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IO
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """Why, as a part of a sentence, and what helps. `damaged`: the file itself is no good any more."""
+    """Why, as a part of a sentence, and what helps. `damaged`: the file itself is no good any more. `busy`: somebody
+    else works in it, and each try waits for that long."""
 
     words: str
     advice: str
     damaged: bool = False
+    busy: bool = False
 
 
 def cause_of(error: OSError | sqlite3.Error, file: Path) -> Cause:
@@ -46,7 +48,8 @@ def cause_of(error: OSError | sqlite3.Error, file: Path) -> Cause:
             return of_errno(errno.EFBIG if limited else errno.EIO, file)
         if file.exists() and not os.access(file, os.R_OK | os.W_OK):
             return of_errno(errno.EACCES, file)
-    return Cause(f"{file} cannot be used ({error})", f"see what is wrong with {file}")
+    busy = code == sqlite3.SQLITE_BUSY
+    return Cause(f"{file} cannot be used ({error})", f"see what is wrong with {file}", busy=busy)
 
 
 def of_errno(number: int, file: Path) -> Cause:

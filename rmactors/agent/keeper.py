@@ -8,13 +8,14 @@ it, since an `exec` that tells its run from memory has nothing to say.
 """
 
 import logging
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from rmactors.agent import spool_file
 from rmactors.agent.disk_trouble import Cause
@@ -24,6 +25,9 @@ from rmactors.common import ids, wire
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+BUSY_AGAIN_SECONDS: Final = 10.0
+"""After a wait for a lock that was in vain, reports go into memory at once for so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ class Keeper:
     def __init__(self, file: Path) -> None:
         self.memory = Spool.in_memory()
         self.problem: Problem | None = None
+        self._failed_at = 0.0
         self._file = file
         self._disk: Spool | None = None
         self._copy: Spool | None = None
@@ -71,7 +76,7 @@ class Keeper:
 
     def add(self, report: wire.Report, mark: Mark | None = None, owner: str | None = None) -> bool:
         """As a spool's. Whether it is on disk; else it is in `memory`."""
-        if self.problem is None or self.mend():
+        if self.problem is None or (self._is_worth_a_try() and self.mend()):
             disk = self._disk
             assert disk is not None
             try:
@@ -199,6 +204,11 @@ class Keeper:
 
     # ---- trouble, and its end
 
+    def _is_worth_a_try(self) -> bool:
+        """Each try waits where the file is locked: whoever runs a command should not wait again and again."""
+        assert self.problem is not None
+        return not self.problem.cause.busy or time.monotonic() > self._failed_at + BUSY_AGAIN_SECONDS
+
     def mend(self) -> bool:
         """Try to write what waits for it. Whether everything is on disk now."""
         try:
@@ -255,6 +265,9 @@ class Keeper:
         marks = self.memory.marks()
         disk.set_marks(marks.values())
         self.memory.set_marks([], forget=marks)
+        for job_id in self.memory.loose_logs():  # their end goes into the file next
+            self._write_log(disk, job_id)
+            self.memory.drop_logs(job_id)
 
     def _write_log(self, disk: Spool, job_id: str) -> None:
         frames = [wire.decode_from_agent(frame) for frame in self.memory.log_of(job_id)]
@@ -265,6 +278,7 @@ class Keeper:
         cause = error.cause
         assert cause is not None
         self.problem = Problem(cause, wire.utc_now() if self.problem is None else self.problem.since)
+        self._failed_at = time.monotonic()
         if cause.damaged and self._disk is not None:
             self._disk.close()
             self._disk = None

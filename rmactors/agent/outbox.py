@@ -13,7 +13,7 @@ import trio
 
 from rmactors.agent import this_host
 from rmactors.agent.keeper import Keeper, Problem
-from rmactors.agent.spool import Mark, Spooled
+from rmactors.agent.spool import Mark, Spooled, Unfinished
 from rmactors.agent.state import StateDir
 from rmactors.common import wire
 
@@ -74,9 +74,10 @@ class Lane:
         """Whether something about that job is still to be delivered."""
         return await self._calls(lambda: self._source.holds(job_id))
 
-    async def ack(self, seqs: Iterable[int]) -> None:
+    async def ack(self, seqs: Iterable[int], of: str) -> None:
+        """These numbers `of` that spool. Where another one has taken its place, they stand for other reports there."""
         gone = list(seqs)
-        await self._calls(lambda: self._source.ack(gone))
+        await self._calls(lambda: self._source.ack(gone) if self._source.spool_id == of else None)
 
     async def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
         """What a job wrote, to travel with its end. Raises SpoolError where the disk has little room: reports come
@@ -154,15 +155,25 @@ class Outbox(Lane):
         ended = [report.ends for report in await self.unwritten.pending(0, 1_000) if report.ends is not None]
         return [job.started.job_id for job in unfinished if this_host.is_running(job.owner)] + ended
 
-    async def report_orphans(self) -> None:
-        """Tell the end of jobs whose process was killed, or went down with the machine: nobody else will."""
-        for job in await self._calls(self._keeper.unfinished):
-            if not this_host.is_running(job.owner):
-                report = lost(job.started)
-                if await self._calls(partial(self._keeper.add_lost, report)):
-                    log.warning("%s job %s: %s", report.kind, report.job_id, report.error)
-                    self.look()
-                    self.unwritten.look()
+    async def report_orphans(self, patience: float = 0.0) -> None:
+        """Tell the end of jobs whose process was killed, or went down with the machine: nobody else will.
+
+        What such a process handed over before it ended may not be kept yet: that has so many seconds of `patience`.
+        """
+        gone = await self._orphans()
+        if gone and patience:
+            await trio.sleep(patience)
+            seen = {job.started.job_id for job in gone}
+            gone = [job for job in await self._orphans() if job.started.job_id in seen]
+        for job in gone:
+            report = lost(job.started)
+            if await self._calls(partial(self._keeper.add_lost, report)):
+                log.warning("%s job %s: %s", report.kind, report.job_id, report.error)
+                self.look()
+                self.unwritten.look()
+
+    async def _orphans(self) -> list[Unfinished]:
+        return [job for job in await self._calls(self._keeper.unfinished) if not this_host.is_running(job.owner)]
 
     async def knows(self, job_id: str) -> bool:
         """Whether this host has taken on that job, in this life or, as far as that can be read, an earlier one."""

@@ -22,6 +22,8 @@ from rmactors.common import wire
 log = logging.getLogger(__name__)
 
 _CHUNK: Final = 4096
+LAST_READ_SECONDS: Final = 10.0
+"""What an agent that is stopped takes for what is in a pipe still."""
 
 
 class _Handed(msgspec.Struct, frozen=True):
@@ -91,9 +93,21 @@ async def _listen(file: Path, hear: Callable[[bytes], Awaitable[None]]) -> None:
     try:
         while True:
             await trio.lowlevel.wait_readable(pipe)
-            await hear(os.read(pipe, _CHUNK))
+            await hear(_what_is_there(pipe))
     finally:
+        until = trio.current_time() + LAST_READ_SECONDS
+        with trio.CancelScope(shield=True):  # whoever wrote it has gone, and nobody else has it
+            while trio.current_time() < until and (data := _what_is_there(pipe)):
+                await hear(data)
         os.close(pipe)
+
+
+def _what_is_there(pipe: int) -> bytes:
+    """Nothing where somebody else, who reads all files of a folder say, was faster."""
+    try:
+        return os.read(pipe, _CHUNK)
+    except BlockingIOError:
+        return b""
 
 
 def _open_pipe(file: Path) -> int:

@@ -159,7 +159,11 @@ def load(file: Path) -> AgentFile:
 
 def load_or_empty(file: Path, *, asked_for: bool) -> AgentFile:
     """As `load`; an empty one where the file is not there and nobody named it: such a host only wraps commands."""
-    return AgentFile(allow=[]) if not asked_for and not file.exists() else load(file)
+    try:
+        is_there = file.exists()
+    except OSError as error:  # a folder on the way that this user may not enter
+        raise AgentFileError(f"cannot read {file}: {error.strerror}") from None
+    return AgentFile(allow=[]) if not asked_for and not is_there else load(file)
 
 
 def certificate_in_default_file() -> ClientCertificate | None:

@@ -108,7 +108,7 @@ def _copy(file: Path, to: sqlite3.Connection) -> None:
 
 
 def _address(file: Path, mode: str) -> str:
-    return f"file:{quote(os.path.abspath(file))}?mode={mode}"
+    return f"file:{quote(os.fsencode(os.path.abspath(file)))}?mode={mode}"
 
 
 def _open(file: Path) -> sqlite3.Connection:

@@ -145,7 +145,7 @@ class _Reporter:
             try:
                 self._state.reach()
                 self._outbox = await stack.enter_async_context(open_outbox(self._state))
-                if self._outbox.problem is None or not self._agent_runs():
+                if not self._agent_runs():  # it does so itself, and it alone knows what was handed over to it
                     await self._outbox.report_orphans()
                 self._enrolled = self._is_enrolled()
                 await self._resolve_schedule()
@@ -267,7 +267,7 @@ class _Reporter:
             for report in await lane.pending(0, _MOST_HANDED):
                 if not pipes.hand_over(self._state, report.frame, this_host.process_identity()):
                     return False
-                await lane.ack([report.seq])
+                await lane.ack([report.seq], lane.spool_id)
         return True
 
     async def _deliver(self) -> None:

@@ -16,9 +16,10 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors.agent import disk_trouble
+from rmactors.agent import disk_trouble, pipes
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
+from rmactors.agent.outbox import open_outbox
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
@@ -199,6 +200,25 @@ async def test_a_running_agent_takes_over_what_exec_cannot_write(
     assert set(told(server)) == {end.job_id}
     assert numbers_stand_for_one_report_each(server)
     assert spooled(on_disk) == []
+
+
+async def test_what_is_in_the_pipe_as_the_agent_is_stopped_is_kept(state: StateDir) -> None:
+    """More than is read at once: many runs ended together, and none of them tells it again."""
+    jobs = [ids.new() for _ in range(30)]
+    now = wire.utc_now()
+
+    def hand_over(job: str) -> bool:
+        end = wire.JobFinished(0, job, "backup", "failed", "error", now, now, 1, "boom" * 50)
+        return pipes.hand_over(state, wire.encode(end), owner=None)
+
+    async with open_outbox(state) as outbox:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(pipes.take_over, state, outbox)
+            await eventually(lambda: hand_over(jobs[0]))
+            assert [hand_over(job) for job in jobs[1:]] == [True] * 29
+            nursery.cancel_scope.cancel()
+        kept = await outbox.pending(0, 100)
+    assert [report.ends for report in kept] == jobs
 
 
 # ---- the running agent

@@ -1,6 +1,7 @@
 """The spool and the memory in front of it, with a database that SQLite itself calls full, read-only or damaged."""
 
 import errno
+import math
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from rmactors.agent import disk_trouble
+from rmactors.agent import keeper as module
 from rmactors.agent.keeper import Keeper
+from rmactors.agent.outbox import open_outbox
 from rmactors.agent.spool import Mark, Spool, SpoolError
 from rmactors.agent.state import StateDir
 from rmactors.agent.unwritten import Announced
@@ -152,6 +155,18 @@ def test_a_log_travels_with_an_end_in_memory(keeper: Keeper) -> None:
     assert len(keeper.log_of(job)) == 1
 
 
+def test_a_log_in_memory_goes_along_with_an_end_that_can_be_written_again(keeper: Keeper) -> None:
+    """A backup may itself make the room that was missing, or what it runs at its end."""
+    job = ids.new()
+    read_only(keeper)
+    keeper.add(started(job))
+    keeper.keep_log(job, [wire.JobLog(job_id=job, first_line=0, lines=[wire.LogLine("stdout", "hello")])])
+    read_only(keeper, on=False)
+    assert keeper.add(finished(job))
+    assert len(keeper.log_of(job)) == 1
+    assert keeper.memory.loose_logs() == []
+
+
 def test_logs_that_were_sent_are_not_sent_again(keeper: Keeper) -> None:
     job = ids.new()
     keeper.keep_log(job, [wire.JobLog(job_id=job, first_line=0, lines=[wire.LogLine("stdout", "hello")])])
@@ -183,6 +198,44 @@ def test_a_file_that_is_damaged_while_it_is_open_costs_no_report(state: StateDir
     assert [file.name for file in state.path.iterdir() if "broken" in file.name]
 
 
+async def test_an_ack_that_was_on_its_way_is_none_of_a_new_files_reports(state: StateDir) -> None:
+    """They have the same numbers as those of the file that was damaged and put aside."""
+    async with open_outbox(state) as outbox:
+        await outbox.add(finished(ids.new()))
+        before = outbox.spool_id
+        database(outbox._keeper).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        database(outbox._keeper).execute("PRAGMA cache_size=0")
+        with state.spool_file.open("r+b") as file:
+            size = os.fstat(file.fileno()).st_size
+            file.seek(4096)
+            file.write(b"\xff" * (size - 4096))
+        assert await outbox.pending(0, 64) == []
+        await outbox.add(finished(job := ids.new()))
+        assert outbox.spool_id != before
+        await outbox.ack([1], before)
+        assert [(report.seq, report.ends) for report in await outbox.pending(0, 64)] == [(1, job)]
+        await outbox.ack([1], outbox.spool_id)
+        assert await outbox.count() == 0
+
+
+def test_a_file_that_somebody_else_has_locked_is_waited_for_once(
+    keeper: Keeper, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "BUSY_AGAIN_SECONDS", math.inf)
+    tries: list[str] = []
+    database(keeper).execute("PRAGMA busy_timeout = 10")
+    database(keeper).set_trace_callback(lambda statement: tries.append(statement) if "BEGIN" in statement else None)
+    other = sqlite3.connect(state.spool_file, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    assert [keeper.add(started()) for _ in range(3)] == [False] * 3
+    assert len(tries) == 1
+    other.execute("ROLLBACK")
+    assert keeper.mend()
+    assert keeper.add(started())
+    assert len(on_disk(state)) == 4
+    other.close()
+
+
 def test_a_place_that_is_not_there_yet_is_used_once_it_is(tmp_path: Path) -> None:
     keeper = Keeper(tmp_path / "no" / "spool.db")
     assert keeper.problem is not None
@@ -196,6 +249,18 @@ def test_a_place_that_is_not_there_yet_is_used_once_it_is(tmp_path: Path) -> Non
     assert keeper.spool_id != before, "the numbers are the file's now"
     assert [report.ends for report in keeper.pending(0, 64)] == [None]
     assert keeper.marks() == {"s": Mark("s", "d", 7)}
+    keeper.close()
+
+
+def test_the_name_of_the_place_need_not_be_text(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"\xff")
+    try:
+        folder.mkdir()
+    except OSError:
+        pytest.skip("this file system takes no such name")
+    (folder / "spool.db").mkdir()  # not to be opened as a file
+    keeper = Keeper(folder / "spool.db")
+    assert keeper.problem is not None
     keeper.close()
 
 

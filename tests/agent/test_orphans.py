@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import trio
+from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rmactors.agent import this_host
 from rmactors.agent.daemon import run_agent
@@ -13,6 +14,7 @@ from rmactors.agent.outbox import open_outbox
 from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
 from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.wrapping import run_exec
 from rmactors.common import ids, wire
 
 from .conftest import FAST
@@ -88,6 +90,33 @@ async def test_of_several_that_notice_one_tells(state: StateDir) -> None:
     assert (end.job_id, end.reason, end.schedule_id) == (report.job_id, "lost", SCHEDULE)
 
 
+async def test_one_whose_end_was_handed_over_and_is_not_kept_yet_is_nobodys_orphan(
+    state: StateDir, mock_clock: MockClock
+) -> None:
+    reports = [started(), started()]
+    async with open_outbox(state) as outbox, trio.open_nursery() as nursery:
+        for report in reports:
+            await outbox.add(report, owner="1:gone")
+        nursery.start_soon(outbox.report_orphans, 10.0)
+        await wait_all_tasks_blocked()  # it has asked who is gone, or will be told before the next line is
+        now = wire.utc_now()
+        await outbox.add(wire.JobFinished(0, reports[0].job_id, "backup", "succeeded", "ok", now, now, 0))
+        await wait_all_tasks_blocked()
+        mock_clock.jump(10.0)
+    assert ends(state) == {reports[0].job_id: "ok", reports[1].job_id: "lost"}
+
+
+async def test_where_an_agent_runs_it_tells_of_orphans_and_no_exec_does(state: StateDir) -> None:
+    """Their end may be in its memory, because it could not be written."""
+    async with open_outbox(state) as outbox:
+        await outbox.add(report := started(), owner="1:gone")
+    with state.held():
+        assert await run_exec(["true"], "backup", state.path, forward_signals=False, say=lambda _: None) == 0
+    assert report.job_id not in ends(state)
+    assert await run_exec(["true"], "backup", state.path, forward_signals=False, say=lambda _: None) == 0
+    assert ends(state)[report.job_id] == "lost"
+
+
 async def test_a_job_that_has_ended_is_nobodys_orphan(state: StateDir) -> None:
     async with open_outbox(state) as outbox:
         report = started()
@@ -106,6 +135,14 @@ def test_another_process_with_the_same_number_is_another_process() -> None:
     number, _, rest = own.partition(":")
     assert not this_host.is_running(f"{number}:1:{rest.partition(':')[2]}")
     assert not this_host.is_running("nonsense")
+
+
+def ends(state: StateDir) -> dict[str, str]:
+    """Reasons of the ends in the spool, by job; the first that comes counts."""
+    spool = Spool(state.spool_file)
+    frames = [wire.decode_from_agent(report.frame) for report in spool.pending(0, 100)]
+    spool.close()
+    return {frame.job_id: frame.reason for frame in reversed(frames) if isinstance(frame, wire.JobFinished)}
 
 
 def unfinished(state: StateDir) -> bool:

@@ -138,6 +138,24 @@ async def test_where_all_say_nothing_that_is_said(server: ServerDouble, monkeypa
                 pass
 
 
+async def test_what_one_address_says_counts_for_more_than_that_the_next_takes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As where a name has an IPv6 address too, and this machine no IPv6."""
+
+    async def other(stream: trio.SocketStream) -> None:
+        await stream.send_all(b"220 mail.example ESMTP\r\n")
+
+    named(monkeypatch, DEAD, DEAD_TOO)
+    async with trio.open_nursery() as nursery:
+        (listener,) = await nursery.start(partial(trio.serve_tcp, other, 0, host=DEAD))
+        url = f"ws://nas.example:{listener.socket.getsockname()[1]}/ws/agent"
+        with pytest.raises(LinkDown, match="does not speak WebSocket"):
+            async with dial(url, "agent-1", None, Timings()):
+                pass
+        nursery.cancel_scope.cancel()
+
+
 def has_ipv6() -> bool:
     try:
         with socket.socket(socket.AF_INET6) as one:

@@ -67,6 +67,17 @@ async def test_output_stdin_and_exit_code_pass_through_and_the_server_is_told(
     assert spooled(enrolled) == []
 
 
+async def test_an_agents_file_that_this_user_may_not_look_at_keeps_nothing_back(
+    server: ServerDouble, enrolled: StateDir
+) -> None:
+    """It would only name a client certificate. Root may look into every folder: so here it is a name that cannot be."""
+    environment = {**os.environ, "RM_AGENT_CONFIG": f"/etc/{'x' * 300}/agent.toml"}
+    done = await execute(enrolled, ["true"], environment=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert [end.status for end in server.ends()] == ["succeeded"]
+    assert spooled(enrolled) == []
+
+
 async def test_a_good_command_succeeds(server: ServerDouble, enrolled: StateDir) -> None:
     done = await execute(enrolled, ["true"], "--plan", "home")
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
