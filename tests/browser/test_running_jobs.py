@@ -144,7 +144,7 @@ def test_the_timeline_tells_who_was_told_and_what_was_given_up_is_sent_again(
 ) -> None:
     visitor = visit("admin", script=script)
     with webhook_sink() as sink:
-        sink.status = 404
+        sink.status = 410
         channel = {"kind": "webhook", "name": "ops", "config": {"url": sink.url}, "events": ["alert.raised"]}
         ours = {"Sec-Fetch-Site": "same-origin"}
         made = visitor.context.request.post("/api/notifications", data=channel, headers=ours).json()
@@ -157,7 +157,7 @@ def test_the_timeline_tells_who_was_told_and_what_was_given_up_is_sent_again(
             expect(timeline).to_contain_text("ops was given up", timeout=SOON)
         else:
             reload_until(page, "ops was given up")
-        expect(timeline).to_contain_text(re.compile(r"404 in \d+ ms"))
+        expect(timeline).to_contain_text(re.compile(r"410 in \d+ ms"))
         sink.status = 204
         timeline.get_by_role("button", name="Send again").click()
         if script:
