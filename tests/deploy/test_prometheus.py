@@ -17,7 +17,7 @@ from harness.sink import open_sink
 from harness.tools import DEPLOY, program, running
 
 PROMETHEUS = DEPLOY / "prometheus"
-RULES = PROMETHEUS / "rmactors.server.actors.rules.yml"
+RULES = PROMETHEUS / "rmactors.rules.yml"
 DASHBOARD = DEPLOY / "grafana" / "rmactors.json"
 OURS = re.compile(r"\b(?:rmactors|process|python)_[a-z_]+")
 
@@ -69,7 +69,7 @@ def test_promtool_accepts_configuration_and_rules_and_the_rules_pass_their_tests
     for words in (
         ["check", "rules", "--lint=all", "--lint-fatal", RULES.name],
         ["check", "config", "prometheus.yml"],
-        ["test", "rules", "rmactors.server.actors.rules.test.yml"],
+        ["test", "rules", "rmactors.rules.test.yml"],
     ):
         done = subprocess.run([promtool, *words], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stdout + done.stderr
