@@ -165,7 +165,7 @@ debian-tools: | $(VENV)/bin/pip
 	@($(TOOLS_THERE)) && exit 0; mkdir -p $(TOOLS)/debs && cd $(TOOLS)/debs || exit 1; \
 	get() { apt-get -q -o APT::Sandbox::User= download nginx nginx-common caddy prometheus systemd-container haproxy \
 	$$(apt-cache search --names-only '^promtool$$' | cut -d' ' -f1) \
-	$$(apt-cache depends --recurse -i haproxy | grep -E '^lib(lua|opentracing)') >/dev/null 2>&1; }; \
+	$$(apt-cache depends --recurse -i haproxy | grep -E '^lib(jemalloc|lua|opentracing)') >/dev/null 2>&1; }; \
 	get || { [ -n "$(APT)" ] && apt-get update -q >/dev/null && get; }; \
 	for package in *.deb; do dpkg -x $$package .. 2>/dev/null; done; cd "$(CURDIR)" && rm -rf $(TOOLS)/debs; \
 	($(TOOLS_THERE)) || echo "The tests of deploy/ need Debian's nginx, caddy, haproxy, prometheus and promtool, which cannot be fetched here." >&2
