@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 import trio
+from msgspec.structs import replace
 
 from rmactors import __version__
 from rmactors.agent import introduction, pipes, this_host, unwritten
@@ -76,21 +77,10 @@ async def run_agent(
                 announced.said(problem is not None)
                 running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
                 spooled = await outbox.count()
-                return wire.Hello(
-                    protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
-                    instance_id=instance_id,
-                    spool_id=outbox.spool_id,
-                    agent_version=__version__,
-                    hostname=this_host.hostname(),
-                    os=this_host.os_name(),
-                    arch=this_host.arch(),
-                    timezone=this_host.timezone(),
-                    utc_now=wire.utc_now(),
+                return replace(
+                    introduction.of_this_host(instance_id, outbox, problem),
                     restic=wire.ResticInfo(restic.version) if restic.version else None,
                     restic_problem=restic.problem,
-                    tzdata_version=zones.version() or None,
-                    spool_problem=problem.cause.words if problem is not None else None,
-                    spool_problem_since=problem.since if problem is not None else None,
                     plans=agent_file.wire_plans(),
                     running_jobs=running,
                     spooled=spooled,

@@ -1,18 +1,19 @@
-"""What whoever only delivers reports says of itself and of this host."""
+"""What an agent, or whoever only delivers reports, says of itself and of this host."""
+
+from msgspec.structs import replace
 
 from rmactors import __version__
 from rmactors.agent import this_host
+from rmactors.agent.keeper import Problem
 from rmactors.agent.outbox import Lane, Outbox
 from rmactors.common import wire, zones
 
 
-async def of_a_reporter(instance_id: str, outbox: Outbox, lane: Lane) -> wire.Hello:
-    """The hello of a connection that delivers one of the two lanes of `outbox`."""
-    problem = outbox.problem
+def of_this_host(instance_id: str, lane: Lane, problem: Problem | None) -> wire.Hello:
+    """What every hello says that delivers `lane`: the host, its clock, and a spool that cannot be written."""
     return wire.Hello(
         protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
         instance_id=instance_id,
-        purpose="report",
         spool_id=lane.spool_id,
         agent_version=__version__,
         hostname=this_host.hostname(),
@@ -23,6 +24,11 @@ async def of_a_reporter(instance_id: str, outbox: Outbox, lane: Lane) -> wire.He
         tzdata_version=zones.version() or None,
         spool_problem=problem.cause.words if problem is not None else None,
         spool_problem_since=problem.since if problem is not None else None,
-        running_jobs=await outbox.running(),
-        spooled=await lane.count(),
     )
+
+
+async def of_a_reporter(instance_id: str, outbox: Outbox, lane: Lane) -> wire.Hello:
+    """The hello of a connection that delivers one of the two lanes of `outbox`."""
+    problem, running = outbox.problem, await outbox.running()
+    spooled = await lane.count()
+    return replace(of_this_host(instance_id, lane, problem), purpose="report", running_jobs=running, spooled=spooled)
