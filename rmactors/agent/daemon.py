@@ -24,7 +24,7 @@ from msgspec.structs import replace
 from rmactors import __version__
 from rmactors.agent import introduction, pipes, this_host, unwritten
 from rmactors.agent.connection import Timings
-from rmactors.agent.link import Ears, Link
+from rmactors.agent.link import Ears, Link, report_once
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.outbox import Outbox, open_outbox
 from rmactors.agent.settings import AgentFile
@@ -87,8 +87,10 @@ async def run_agent(
                     connection=connection,
                 )
 
-            async def reporters_hello() -> wire.Hello:
-                return await introduction.of_a_reporter(ids.new(), outbox, outbox.unwritten)
+            async def tell_unwritten() -> None:
+                hello = await introduction.of_a_reporter(ids.new(), outbox, outbox.unwritten)
+                # The link hears what a welcome says: here it is nobody's.
+                await report_once(state, outbox.unwritten, hello, timings, lambda _: None, agent_file.certificate)
 
             async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
                 workshop.schedules = {schedule.id: schedule for schedule in told.schedules}
@@ -104,7 +106,6 @@ async def run_agent(
             def restic_changed() -> None:
                 link.say_hello_again("restic is another than before")
 
-            teller = (state, outbox, reporters_hello, timings, agent_file.certificate)
             await outbox.report_orphans()
             try:
                 async with trio.open_nursery() as nursery:
@@ -114,7 +115,7 @@ async def run_agent(
                     nursery.start_soon(pipes.take_over, state, outbox, name="handover")
                     mender = (outbox, announced, link.say_hello_again, timings.mend)
                     nursery.start_soon(unwritten.mend, *mender, name="mender")
-                    nursery.start_soon(unwritten.deliver, *teller, name="unwritten")
+                    nursery.start_soon(unwritten.deliver, outbox, tell_unwritten, timings, name="unwritten")
                     nursery.start_soon(_look_for_orphans, outbox, name="orphans")
                     nursery.start_soon(watch_zones, zones_changed, name="zones")
                     nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
@@ -122,7 +123,7 @@ async def run_agent(
                     log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
                     task_status.started()
             finally:
-                await unwritten.last_words(*teller)
+                await unwritten.last_words(outbox, tell_unwritten)
 
 
 async def _look_for_orphans(outbox: Outbox) -> None:

@@ -13,15 +13,15 @@ from typing import Final
 
 import trio
 
-from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import LinkDown, Timings
-from rmactors.agent.link import report_once
 from rmactors.agent.outbox import Outbox
 from rmactors.agent.pauses import Pauses
-from rmactors.agent.state import StateDir, StateError
-from rmactors.common import wire
+from rmactors.agent.state import StateError
 
 log = logging.getLogger(__name__)
+
+Tell = Callable[[], Awaitable[None]]
+"""Delivers what is in memory over a connection of its own. Raises LinkDown, StateError."""
 
 LONGEST_CALM_SECONDS: Final = 3600.0
 LAST_WORDS_SECONDS: Final = 20.0
@@ -83,13 +83,7 @@ async def mend(outbox: Outbox, announced: Announced, say_hello_again: Callable[[
                 await turned.wait()
 
 
-async def deliver(
-    state: StateDir,
-    outbox: Outbox,
-    make_hello: Callable[[], Awaitable[wire.Hello]],
-    timings: Timings,
-    certificate: ClientCertificate | None,
-) -> None:
+async def deliver(outbox: Outbox, tell: Tell, timings: Timings) -> None:
     """Until cancelled: what is in memory alone, to the server."""
     pauses = Pauses(timings, random.uniform)
     while True:
@@ -97,8 +91,7 @@ async def deliver(
         pause = None
         if await outbox.unwritten.count():
             try:
-                hello = await make_hello()
-                await report_once(state, outbox.unwritten, hello, timings, _listen_to_nothing, certificate)
+                await tell()
                 pauses = Pauses(timings, random.uniform)
                 continue
             except (LinkDown, StateError) as trouble:
@@ -114,28 +107,17 @@ async def deliver(
             await trio.sleep(pause)
 
 
-async def last_words(
-    state: StateDir,
-    outbox: Outbox,
-    make_hello: Callable[[], Awaitable[wire.Hello]],
-    timings: Timings,
-    certificate: ClientCertificate | None,
-) -> None:
+async def last_words(outbox: Outbox, tell: Tell) -> None:
     """The agent ends: what is in memory alone is written or told now, or never."""
     with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
         while await outbox.unwritten.count():
             if await outbox.mend():
                 return
             try:
-                hello = await make_hello()
-                await report_once(state, outbox.unwritten, hello, timings, _listen_to_nothing, certificate)
+                await tell()
             except (LinkDown, StateError) as trouble:
                 log.warning("%s", trouble)
                 await trio.sleep(1.0)
     with trio.CancelScope(shield=True):
         if number := await outbox.unwritten.count():
             log.error("%d reports could neither be written nor told, and are lost", number)
-
-
-def _listen_to_nothing(_: wire.Welcome) -> None:
-    """The link hears the same."""
