@@ -7,7 +7,7 @@ A real server, and twenty real agents, four of them as processes of their own (s
 its own (`bad_link`), to which one fault after the other is done (`link_faults`). No fault lasts as long as a host may
 be silent before it is alerted, and the next one waits until agent and server are in touch again. In the end all links
 are well, and: each job is in the database once and as it ended; the alerts are those that the outcomes make, and no
-others; each was told; nobody was taken for a clone, and no log has a traceback.
+others; each was told; no host was taken for a clone, and no log has a traceback.
 """
 
 import logging
@@ -203,7 +203,7 @@ class LinksDrill:
 
     async def _settled(self) -> None:
         with trio.move_on_after(PATIENCE) as scope:
-            while await all_left(self.hosts):  # noqa: ASYNC110 - the files of other processes tell nobody
+            while await all_left(self.hosts):  # noqa: ASYNC110 - other processes' files send no event
                 await trio.sleep(0.05)
         if scope.cancelled_caught:
             left = {host.enrolled.name: await host.left() for host in self.hosts}
@@ -324,7 +324,7 @@ def complaints(figures: Figures, account: Account) -> list[str]:
 
 
 def main(seconds: float, seed: int | None, *, short: bool) -> int:
-    """0 where nothing was lost and nobody was told anything that is not so."""
+    """0 if nothing was lost and nothing false was told."""
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
     shape = SHORT if short else LONG

@@ -209,7 +209,7 @@ class BadLink:
         self._listening.cancel()
 
     def swallow(self) -> None:
-        """New connections are taken by the kernel, and nobody looks at them until it is healed."""
+        """The kernel takes new connections, and they are not read until the link is healed."""
         self._accepts = trio.Event()
 
     def heal(self) -> None:
@@ -250,7 +250,7 @@ class BadLink:
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled."""
         self.heal()
-        with _bound(0) as holder:  # keeps the port ours while nobody listens on it
+        with _bound(0) as holder:  # keeps the port ours while nothing listens on it
             self.port = holder.getsockname()[1]
             async with trio.open_nursery() as crossings:
                 while True:
@@ -289,7 +289,7 @@ class BadLink:
 
 
 def _will_reset(stream: trio.SocketStream) -> None:
-    """Its closing is a reset: whoever is at the other end learns nothing but that."""
+    """Closing it is a reset: the other end learns nothing else."""
     with suppress(OSError):  # closed before
         stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 

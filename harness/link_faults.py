@@ -16,8 +16,8 @@ Fault = Callable[[BadLink, random.Random, float], Awaitable[bool | None]]
 
 
 async def _one_way(link: BadLink, way: Way, seconds: float, *, late: bool) -> None:
-    """The packets of one direction never come: sent again and again by the kernel, they are there at last, or whoever
-    was on the way has forgotten the connection by then."""
+    """The packets of one direction never come: sent again and again by the kernel, they are there at last, or a box on
+    the way has forgotten the connection by then."""
     way.hold()
     await trio.sleep(seconds)
     if not late:
@@ -89,7 +89,7 @@ async def refused(link: BadLink, dice: random.Random, seconds: float) -> None:
 
 
 async def swallowed(link: BadLink, dice: random.Random, seconds: float) -> None:
-    """New connections are open and nobody answers; at the end all of them are looked at, late."""
+    """New connections are open and get no answer; at the end all of them are looked at, late."""
     link.swallow()
     link.cut(reset=True)
     await trio.sleep(seconds)

@@ -51,7 +51,7 @@ class ClientCertificate:
         try:
             context.load_cert_chain(self.cert_file, key_file, password=_no_passphrase)
         except _Encrypted:
-            words = "is encrypted: an agent has nobody to ask for its passphrase"
+            words = "is encrypted: an agent cannot ask for its passphrase"
             raise LinkDown(f"the client certificate's key {key_file} {words}") from None
         except ssl.SSLError as error:
             if error.reason in {"KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH"}:
@@ -63,7 +63,7 @@ class ClientCertificate:
             raise LinkDown(f"cannot read the client certificate {self.cert_file}: {error.strerror}") from None
 
     def expired(self, now: datetime) -> str | None:
-        """Words on a certificate that is over by this host's clock, which need not be right: whoever asked decides."""
+        """Words on a certificate that is over by this host's clock, which need not be right: the server decides."""
         try:
             over = not_after(ssl.PEM_cert_to_DER_cert(_first(_text("client certificate", self.cert_file))))
         except (LinkDown, ValueError):

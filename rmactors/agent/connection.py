@@ -258,7 +258,7 @@ async def _opened(
 
 class _Judged(trio.abc.Stream):
     """The stream below. Of what comes first, nothing reaches trio-websocket but the answer of something that switches
-    to WebSocket: it waits for ever, or fails in many ways, on anything else. Raises LinkDown in its place."""
+    to WebSocket: it waits without end, or fails in many ways, on anything else. Raises LinkDown in its place."""
 
     def __init__(self, below: Stream, url: str) -> None:
         self._below = below

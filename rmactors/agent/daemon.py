@@ -89,7 +89,7 @@ async def run_agent(
 
             async def tell_unwritten() -> None:
                 hello = await introduction.of_a_reporter(ids.new(), outbox, outbox.unwritten)
-                # The link hears what a welcome says: here it is nobody's.
+                # What a welcome says is used by the link alone.
                 await report_once(state, outbox.unwritten, hello, timings, lambda _: None, agent_file.certificate)
 
             async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:

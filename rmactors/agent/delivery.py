@@ -20,7 +20,7 @@ WINDOW: Final = 64
 
 
 class Delivery:
-    """Sends what a lane of the outbox holds. `took` is told of acks by whoever reads the connection."""
+    """Sends what a lane of the outbox holds. The task that reads the connection calls `took` with each ack."""
 
     def __init__(self, connection: Connection, lane: Lane, ack_seconds: float) -> None:
         self._connection = connection

@@ -1,4 +1,4 @@
-"""What an agent, or whoever only delivers reports, says of itself and of this host."""
+"""The hellos of an agent, and of a connection that only delivers reports."""
 
 from msgspec.structs import replace
 

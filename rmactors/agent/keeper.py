@@ -205,7 +205,7 @@ class Keeper:
     # ---- trouble, and its end
 
     def _is_worth_a_try(self) -> bool:
-        """Each try waits where the file is locked: whoever runs a command should not wait again and again."""
+        """Each try waits where the file is locked: a wrapped command should not wait again and again."""
         assert self.problem is not None
         return not self.problem.cause.busy or time.monotonic() > self._failed_at + BUSY_AGAIN_SECONDS
 

@@ -170,7 +170,7 @@ class Link:
         try:
             welcome = await welcomed(connection, self._timings)
         except LinkDown as down:
-            if down.code is None:  # nobody who speaks the protocol is there
+            if down.code is None:  # nothing there speaks the protocol
                 self._routes.failed(connection.address, trio.current_time())
             raise
         self._routes.led_to_server(connection.address)

@@ -75,7 +75,7 @@ class Spool:
         """On disk, unless it was `opened` elsewhere."""
         self.file = file
         with self._trouble():
-            self._db = spool_file.open_or_begin_anew(file) if opened is None else opened
+            self._db = spool_file.open_or_create(file) if opened is None else opened
             self._in_memory = opened is not None
         try:
             self.spool_id = self._make_id()

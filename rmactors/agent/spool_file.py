@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NU
 """
 
 
-def open_or_begin_anew(file: Path) -> sqlite3.Connection:
+def open_or_create(file: Path) -> sqlite3.Connection:
     """The database, to be written. One that is none is put aside."""
     try:
         return _open(file)

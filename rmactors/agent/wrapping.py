@@ -260,7 +260,7 @@ class _Reporter:
                 return False
             self._state.ring()
         except StateError:
-            return False  # nobody could
+            return False  # neither did
         assert self._outbox is not None
         lane = self._outbox.unwritten
         async with self._turn:

@@ -121,7 +121,7 @@ def files_for_agents() -> int:
 
 
 def tune() -> None:
-    """What was imported lives for ever: not looking at it again saves a third of the CPU that a message costs."""
+    """What was imported is never freed: not looking at it again saves a third of the CPU that a message costs."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)

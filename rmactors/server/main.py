@@ -43,7 +43,7 @@ def run(settings: Settings) -> int:
 
 
 def _say(settings: Settings, event: str, text: str, level: int = logging.INFO, **values: object) -> None:
-    """For whoever started it: always said, and plainly, where no program reads the log."""
+    """For the person who started it: always said, and plainly, where no program reads the log."""
     if settings.log_format == "text":
         print(text, file=sys.stderr, flush=True)
     else:

@@ -18,7 +18,8 @@
         └─ post ─ delivery:…     one for each enabled channel
 
 Who sends to whom: gateway → host → rules → store; web → rules, store; deliveries → store. Back go answers, which never
-wait, and wake-ups from the store, which carry names alone. So nobody waits for somebody who waits for him.
+wait, and wake-ups from the store, which carry names alone. The graph of blocking sends has no cycle, so there is no
+deadlock.
 """
 
 import logging

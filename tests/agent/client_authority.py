@@ -1,4 +1,4 @@
-"""An authority of our own for client certificates, made anew for each test run."""
+"""An authority of our own for client certificates, made for each test run."""
 
 import datetime
 import ssl

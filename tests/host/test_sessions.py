@@ -142,7 +142,7 @@ def arrive(links: Links, *hellos: Said) -> list[str]:
         # the first two were held up, the third was not
         ([("a", 3), ("a", 1), ("a", 2)], ["first", "late", "late"]),
         ([("a", 3), ("a", 1), ("a", 4), ("a", 2)], ["first", "late", "replaces 1", "late"]),
-        # an agent that started anew counts anew, and what its predecessor said long ago is late
+        # an agent that was restarted counts from 1 again, and what its predecessor said long ago is late
         ([("a", 7), ("b", 1)], ["first", "replaces 1 of another"]),
         ([("a", 7), ("b", 1), ("a", 6)], ["first", "replaces 1 of another", "late"]),
         # clones count too, each by itself

@@ -1,1 +1,1 @@
-"""Whoever owns state. Of a folder, `actor` and `supervisor` touch the world; the rest is pure."""
+"""The actors. In a folder, `actor` and `supervisor` touch the world; the rest is pure."""

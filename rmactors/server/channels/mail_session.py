@@ -235,7 +235,7 @@ class _Smtp(smtplib.SMTP):
             super().send(s)
             return
         super().send(s.removesuffix(_DOT))
-        self.sock.settimeout(None)  # whoever waits for the answer says how long
+        self.sock.settimeout(None)  # the caller bounds the wait for the answer
         self._handed_over()  # before the server can know
         super().send(_DOT)
 

@@ -1,6 +1,6 @@
 """The header with which a proxy that passes bytes on says whose they are: PROXY protocol, versions 1 and 2. Pure.
 
-Whether whoever sends it is to be believed is not known here.
+Whether its sender is a trusted proxy is decided by the caller.
 """
 
 import ipaddress

@@ -1,4 +1,4 @@
-"""What a request on the agents' port shows of whoever asks: told from its head, before or after the upgrade is read."""
+"""What a request on the agents' port shows of the client: told from its head, before or after the upgrade is read."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

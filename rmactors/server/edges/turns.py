@@ -24,7 +24,7 @@ class Turns(Generic[K, T]):
         self._length += 1
 
     def next(self) -> T:
-        """The first of the line whose turn it is. Raises KeyError where nobody waits."""
+        """The first of the line whose turn it is. Raises KeyError if the line is empty."""
         key, line = self._lines.popitem(last=False)
         item = line.popleft()
         self._length -= 1
@@ -33,7 +33,7 @@ class Turns(Generic[K, T]):
         return item
 
     def longest(self) -> K:
-        """The key of the longest line. Raises ValueError where nobody waits."""
+        """The key of the longest line. Raises ValueError if the line is empty."""
         return max(self._lines, key=lambda key: len(self._lines[key]))
 
     def send_away(self, key: K) -> T:

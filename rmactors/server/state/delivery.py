@@ -23,4 +23,4 @@ class Item:
     tried_as: str = ""
     """Under which id a receiver may have been told of it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
-    """In doubt, in a row, up to now. After a restart they begin anew, within the time for retries."""
+    """In doubt, in a row, up to now. After a restart they begin again, within the time for retries."""

@@ -72,7 +72,7 @@ class Awaited:
         return self.of.get(alert_id, poke) is not poke
 
     def free(self, alert_ids: Iterable[str]) -> None:
-        """The answers are there and on disk, or nobody waits for them any more."""
+        """The answers are there and on disk, or they are not awaited any more."""
         for alert_id in alert_ids:
             self.of.pop(alert_id, None)
         self.newest.signal.set()
@@ -174,7 +174,7 @@ class _Delivery:
                 self._queue.add([item])
 
     async def _look_aside(self) -> None:
-        """What was put aside and nobody waits for any more, as it is in the store now."""
+        """What was put aside and is not awaited any more, as it is in the store now."""
         free = [item for item in self._aside if not self._poke.awaited.elsewhere(item.alert_id, self._poke)]
         found = await self._read(load_places, sorted(item.seq for item in free)) if free else None
         if found is None:

@@ -5,7 +5,7 @@ not hold up another one's only alert; what belongs to no host has one turn among
 probe at a time goes out, taking turns among the hosts and among the waiting alerts of each, so that one message that
 the receiver never likes cannot hold up the rest.
 
-A receiver that has a message and takes its time to answer holds up nobody but that message's own alerts: it is set
+A receiver that has a message and takes its time to answer holds up that message's own alerts alone: it is set
 aside, and its place goes to the next one.
 
 A refusal that may not be the receiver's own (`Attempt.in_doubt`) is a failure like any other, until it has been the

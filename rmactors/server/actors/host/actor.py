@@ -250,7 +250,7 @@ class _Host:
     # ---- hello and goodbye
 
     async def _hello(self, link: Link, hello: wire.Hello, at: int) -> None:
-        if self._links.is_late(link, hello):  # nobody is at its other end: it says nothing about the host
+        if self._links.is_late(link, hello):  # its sender has left: it says nothing about the host
             said = logs.fields("agent.hello_late", host_id=self._id, host=self._name, link=link.number)
             _log.debug("a hello came after that of a younger connection of the same agent", extra=said)
             link.close(wire.CLOSE_REPLACED, "a younger connection of this agent said hello before")

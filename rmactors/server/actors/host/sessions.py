@@ -4,7 +4,7 @@ Of two agents the newer wins. One that comes back after another had taken its pl
 itself keeps its instance through all its connections, and none takes its place but its own.
 
 A hello may be on its way for longer than its agent waits for the answer. So an agent counts its connections, and a
-hello that arrives after that of a younger one of its own is late: whoever sent it is not there any more.
+hello that arrives after that of a younger one of its own is late: its sender has left.
 """
 
 from dataclasses import dataclass, field

@@ -125,7 +125,7 @@ class OutboundPolicy:
 
 
 def is_unspecified(address: str) -> bool:
-    """Whether this is nobody's address: 0.0.0.0 and what begins with 0, `::`, and IPv6 forms of these."""
+    """Whether this is no host's address: 0.0.0.0 and what begins with 0, `::`, and IPv6 forms of these."""
     found = ip_address(address)
     return any(_never(target) == "unspecified" for target in (found, *_embedded(found)))
 

@@ -21,7 +21,7 @@ _THEN_ONE_PER_SECONDS = 12.0
 class Doors:
     """Throttles and password hashes, shared by all routes that check a secret that people type.
 
-    `client_address` gives the address of whoever makes the request at hand.
+    `client_address` gives the client's address of the request at hand.
     """
 
     def __init__(self, passwords: Passwords, services: Services, client_address: Callable[[], str]) -> None:

@@ -62,7 +62,7 @@ def _refused() -> Response:
 
 
 async def show_password(typed: str) -> Problem | None:
-    """Try the password of whoever is signed in. Where it is right, their session goes on under another id, and may do
+    """Try the password of the signed-in user. If it is right, their session goes on under another id, and may do
     what is delicate for a while: None. Else a 422 or 429 with a sentence for them."""
     who, doors = actor(), state().doors
     try:
