@@ -43,8 +43,6 @@ class StoreState:
     committed_at: float = 0.0
     commits: int = 0
     requests: int = 0
-    last_batch: int = 0
-    last_seconds: float = 0.0
     observe: Callable[[float, int], None] = lambda _seconds, _requests: None
     """Told of each transaction that reached the disk: how long it took, and how many requests shared it."""
 
@@ -109,6 +107,4 @@ def _note(state: StoreState, answer: object, requests: int, took: float) -> None
     state.committed_at = trio.current_time()
     state.commits += 1
     state.requests += requests
-    state.last_batch = requests
-    state.last_seconds = took
     state.observe(took, requests)
