@@ -24,8 +24,10 @@ from rmactors.server.actors import janitor
 from rmactors.server.actors.store import actor as store
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
+from rmactors.server.messages.answers import Committed, Reply
+from rmactors.server.messages.jobs import SaveStart
 from rmactors.server.messages.reports import StartReport
-from rmactors.server.messages.writes import Commit, Committed, Reply, SaveStart
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader

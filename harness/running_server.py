@@ -18,7 +18,8 @@ from rmactors.common import clock, ids
 from rmactors.common.vocabulary import Role
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
-from rmactors.server.messages.writes import Audit, Committed
+from rmactors.server.messages.answers import Committed
+from rmactors.server.messages.audit import Audit
 from rmactors.server.store.offline import commit_here
 from rmactors.server.web.auth.passwords import Passwords
 

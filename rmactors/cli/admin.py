@@ -16,8 +16,12 @@ from rmactors.common import clock, ids
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.accounts import CreateApiToken, CreateUser
-from rmactors.server.messages.writes import Audit, Committed, CreateEnrollmentToken, Failed, Maker, Refused
+from rmactors.server.messages.accounts import CreateUser
+from rmactors.server.messages.answers import Committed, Failed, Refused
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.hosts import CreateEnrollmentToken
+from rmactors.server.messages.made_tokens import CreateApiToken, Maker
+from rmactors.server.messages.writes import Write
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import commit_here
 from rmactors.server.web.auth.names import username_problem
@@ -109,7 +113,7 @@ def _audit(at: int, action: str, kind: str, target_id: str, detail: str = "") ->
     return Audit(at, _ACTOR, "system", action, kind, target_id, detail=detail)
 
 
-def _commit(settings: Settings, write: object) -> None:
+def _commit(settings: Settings, write: Write) -> None:
     try:
         answer = commit_here(settings, write)
     except (OSError, sqlite3.Error, MigrationError) as error:

@@ -27,8 +27,10 @@ from rmactors.server.channels.registry import shared_ssl_context
 from rmactors.server.channels.request import HttpRequest
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.accounts import CreateApiToken, CreateUser
-from rmactors.server.messages.writes import Audit, CreateEnrollmentToken
+from rmactors.server.messages.accounts import CreateUser
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.hosts import CreateEnrollmentToken
+from rmactors.server.messages.made_tokens import CreateApiToken
 from rmactors.server.store.offline import commit_here
 from rmactors.server.tree import Server, serve
 from rmactors.server.web.auth.passwords import Passwords

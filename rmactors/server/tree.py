@@ -63,9 +63,10 @@ from rmactors.server.edges.addresses import parse_networks
 from rmactors.server.edges.listener import Port
 from rmactors.server.health import Health
 from rmactors.server.health import health as health_of
+from rmactors.server.messages.answers import Answer, Reply
 from rmactors.server.messages.notices import Attempt, Notice
 from rmactors.server.messages.requests import Request
-from rmactors.server.messages.writes import Answer, Commit, Reply
+from rmactors.server.messages.writes import Commit, Write
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, ask
 from rmactors.server.runtime.supervision import Budget, Standing, supervise
@@ -162,7 +163,7 @@ async def _run(server: Server, box: SecretBox) -> None:
         logs.tell(_log, wakeups.told)
 
     # ---- what the routes may use
-    async def ask_store(*writes: object) -> Answer:
+    async def ask_store(*writes: Write) -> Answer:
         return await ask(to_store.send, lambda reply: Commit(writes, reply))
 
     async def ask_rules(request: Callable[[Reply], Request]) -> Answer:

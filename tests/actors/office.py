@@ -20,7 +20,8 @@ from rmactors.server.actors.delivery import supervisor as post
 from rmactors.server.channels.base import Channel, ChannelSpec
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.messages.writes import AcknowledgeAlert, DeleteChannel, RaiseAlert, ResolveAlert
+from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert
+from rmactors.server.messages.channels import DeleteChannel
 from rmactors.server.store.memory import ChannelFacts
 from tests.actors.works import Works, open_works, until
 from tests.channels.receivers import Receiver, Request, Script, Stream, replies

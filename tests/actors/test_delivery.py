@@ -16,7 +16,8 @@ import trio
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, SECOND
 from rmactors.server.channels.net.tls import shared_ssl_context
-from rmactors.server.messages.writes import QueueReminders, RetryDelivery
+from rmactors.server.messages.channels import RetryDelivery
+from rmactors.server.messages.outbox import QueueReminders
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
 from tests.channels.mailservers import mail_server

@@ -24,8 +24,8 @@ from rmactors.server.edges.listener import Port
 from rmactors.server.edges.places import PATIENCE, SILENT
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
 from rmactors.server.edges.websockets import HELLO_SECONDS
+from rmactors.server.messages.hosts import CreateEnrollmentToken, DeleteHost, RotateHostToken
 from rmactors.server.messages.links import FromLink, Heard
-from rmactors.server.messages.writes import CreateEnrollmentToken, DeleteHost, RotateHostToken
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.runtime.rate_limits import FRAME_BYTES
 from tests.actors.works import Works, enrolled, start_fleet, until

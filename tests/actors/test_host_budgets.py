@@ -6,8 +6,11 @@ import trio
 from trio.testing import MockClock
 
 from rmactors.common import ids, wire
+from rmactors.server.messages.answers import Committed
+from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.jobs import SaveLogLines
 from rmactors.server.messages.requests import JudgeEnd
-from rmactors.server.messages.writes import Commit, Committed, Pulse, SaveLogLines
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.runtime.rate_limits import LINE_BYTES, LINES_A_FRAME, NOTES, PROGRESS, REPORTS
 from rmactors.server.store.queries.jobs import log_lines

@@ -5,7 +5,8 @@ from trio.testing import MockClock
 
 from rmactors.common import clock, ids, wire
 from rmactors.server.actors.host.inbox import Look
-from rmactors.server.messages.writes import CancelJob, DeleteHost, QueueJob, RotateHostToken
+from rmactors.server.messages.hosts import DeleteHost, RotateHostToken
+from rmactors.server.messages.jobs import CancelJob, QueueJob
 from tests.actors.works import Works, agent, enrolled, start_fleet, until
 from tests.store.ledger import audit
 

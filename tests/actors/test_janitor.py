@@ -8,7 +8,8 @@ from rmactors.common import clock, ids
 from rmactors.common.clock import DAY
 from rmactors.server.actors import janitor
 from rmactors.server.actors.janitor import LINES, STEP, Periods
-from rmactors.server.messages.writes import Commit, Prune
+from rmactors.server.messages.retention import Prune
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox
 from tests.actors.works import Works, until
 from tests.store.ledger import save_start, start

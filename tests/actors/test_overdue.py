@@ -7,8 +7,9 @@ from typing import Any
 from rmactors.common import ids
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.server.actors.rules.actor import Timing
+from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.requests import Change, HostGone, HostReturned, Resolve, Tick
-from rmactors.server.messages.writes import Committed, SaveSchedule
+from rmactors.server.messages.schedules import SaveSchedule
 from tests.actors.works import Works, open_works
 from tests.store.ledger import NOON, audit, end
 

@@ -11,6 +11,8 @@ from rmactors.common import clock, ids, zones
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.server.actors import zone_watch
 from rmactors.server.actors.rules.actor import Timing
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused
+from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.reports import LostJob
 from rmactors.server.messages.requests import (
     Acknowledge,
@@ -25,18 +27,8 @@ from rmactors.server.messages.requests import (
     Tick,
     ZonesChanged,
 )
-from rmactors.server.messages.writes import (
-    Answer,
-    Committed,
-    CreateSilence,
-    DeleteHost,
-    DeleteSchedule,
-    DeleteSilence,
-    Duplicate,
-    Failed,
-    Refused,
-    SaveSchedule,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 from rmactors.server.runtime.mailbox import Mailbox
 from tests.actors.works import Works, open_works, until
 from tests.store.ledger import NOON, audit, end, start

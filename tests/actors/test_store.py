@@ -10,7 +10,9 @@ import trio
 
 from rmactors.common import clock
 from rmactors.server.actors.store import actor as store
-from rmactors.server.messages.writes import Answer, Commit, Committed, Failed, Pulse
+from rmactors.server.messages.answers import Answer, Committed, Failed
+from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import Wakeups

@@ -22,10 +22,12 @@ from rmactors.server.actors.host.inbox import HostInbox
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.store import actor as store
 from rmactors.server.edges import gateway
+from rmactors.server.messages.answers import Answer, Committed, Reply
+from rmactors.server.messages.jobs import SaveStart
 from rmactors.server.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
-from rmactors.server.messages.writes import Answer, Commit, Committed, Reply, SaveStart
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask
 from rmactors.server.runtime.supervision import Budget, Standing, supervise
 from rmactors.server.store.reader import Reader

@@ -430,7 +430,7 @@ class TestApi:
             answer = await client.post("/api/notifications", content=b"{", headers={"Authorization": "Bearer nonsense"})
         assert answer.status_code == 401
 
-    @pytest.mark.parametrize("name", ["not-an-id", ids.new(), "%00", "..%2f..%2fetc"])
+    @pytest.mark.parametrize("name", ["not-an-id", "01KB0000000000000000000000", "%00", "..%2f..%2fetc"])
     async def test_an_unknown_or_malformed_id_is_404(self, shared_server: Server, name: str) -> None:
         async with shared_server.client() as client:
             answer = await client.get(f"/api/alerts/{name}")

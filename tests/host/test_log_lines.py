@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from rmactors.server.actors.host.log_lines import AT_ONCE, JOBS_REMEMBERED, Line, LogLines
-from rmactors.server.messages.writes import Commit, Committed, SaveLogLines
+from rmactors.server.messages.answers import Committed
+from rmactors.server.messages.jobs import SaveLogLines
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.rate_limits import LINE_BYTES, LINE_CHARACTERS, LINES, LINES_A_FRAME
 
 

@@ -15,9 +15,9 @@ from rmactors.server.actors.host.reports_in_flight import (
     Line,
     Step,
 )
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.links import Link
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
-from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.state.host import RunningJob
 
 NO_LONGER_THAN = DAY

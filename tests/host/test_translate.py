@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from rmactors.common import clock, wire
 from rmactors.server.actors.host import translate
-from rmactors.server.messages.writes import RecordHello
+from rmactors.server.messages.hosts import RecordHello
 
 JOB = "01JDX0000000000000000000AB"
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")

@@ -14,8 +14,9 @@ from typing import Any
 from outcome import Value
 
 from rmactors.server.actors.rules import actor as rules
+from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.requests import Request
-from rmactors.server.messages.writes import Answer, Commit, Committed
+from rmactors.server.messages.writes import Commit
 from rmactors.server.store.reader import Reader
 from tests.store.ledger import Ledger
 

@@ -10,7 +10,8 @@ from typing import Literal
 
 from rmactors.common.clock import HOUR, MINUTE
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
-from rmactors.server.messages.writes import CreateSilence, SaveSchedule
+from rmactors.server.messages.schedules import SaveSchedule
+from rmactors.server.messages.silences import CreateSilence
 from tests.machine.things import FAILURES, LASTING, Alert, Channel, End, Key, Schedule
 
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from rmactors.common.clock import HOUR
+from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.requests import HostWentSilent, Resolve
-from rmactors.server.messages.writes import Answer, Committed, Failed
 from tests.machine.engine import Engine
 from tests.store.ledger import NOON, audit
 

@@ -27,6 +27,8 @@ from hypothesis.stateful import (
 from rmactors.common import ids
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused
+from rmactors.server.messages.hosts import DeleteHost, RecordHello
 from rmactors.server.messages.notices import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.requests import (
@@ -42,19 +44,8 @@ from rmactors.server.messages.requests import (
     Resolve,
     Tick,
 )
-from rmactors.server.messages.writes import (
-    Answer,
-    Committed,
-    CreateSilence,
-    DeleteHost,
-    DeleteSchedule,
-    DeleteSilence,
-    Duplicate,
-    Failed,
-    RecordHello,
-    Refused,
-    SaveSchedule,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 from tests.machine.engine import Engine
 from tests.machine.model import Model
 from tests.machine.on_disk import alerts_by_id, compare

@@ -13,9 +13,9 @@ import pytest
 from rmactors.common import clock, cron
 from rmactors.common.clock import MINUTE, SECOND
 from rmactors.server.actors.host.silence import Liveness
+from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import HostGone, HostReturned, HostWentSilent, JudgeEnd, JudgeStart, Tick
-from rmactors.server.messages.writes import Answer, Committed
 from tests.machine.engine import Engine
 
 TICK = 10 * MINUTE

@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from rmactors.common.clock import HOUR, MINUTE, SECOND
-from rmactors.server.messages.writes import SaveSchedule
+from rmactors.server.messages.schedules import SaveSchedule
 
 LEAST_GRACE = 300 * SECOND
 CRONS = {"0 3 * * *": (24 * HOUR, 3 * HOUR), "0 * * * *": (HOUR, 0), "*/30 * * * *": (30 * MINUTE, 0)}

@@ -8,6 +8,18 @@ from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.common.vocabulary import JobEnd, JobKind
 from rmactors.server.actors.rules.book import Decidable, decide, look
+from rmactors.server.messages.alerts import (
+    AcknowledgeAlert,
+    ExpectTrack,
+    RaiseAlert,
+    ResolveAlert,
+    SaveTrack,
+    TouchAlert,
+)
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.hosts import DeleteHost
+from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.requests import (
     Acknowledge,
@@ -19,26 +31,9 @@ from rmactors.server.messages.requests import (
     JudgeStart,
     Resolve,
 )
-from rmactors.server.messages.writes import (
-    AcknowledgeAlert,
-    Audit,
-    CreateSilence,
-    DeleteHost,
-    DeleteSchedule,
-    DeleteSilence,
-    ExpectTrack,
-    MarkRun,
-    RaiseAlert,
-    ResolveAlert,
-    SaveEnd,
-    SaveLoss,
-    SaveSchedule,
-    SaveStart,
-    SaveTrack,
-    TouchAlert,
-    Write,
-    no_reply,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, MarkRun, SaveSchedule
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
+from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import EMPTY, Decision, Key
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
 from rmactors.server.state.slots import Slots

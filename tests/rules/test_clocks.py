@@ -7,9 +7,12 @@ import pytest
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
 from rmactors.server.actors.rules.book import decide, look
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.jobs import SaveStart
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.requests import JudgeEnd, JudgeLoss, JudgeStart
-from rmactors.server.messages.writes import MarkRun, RaiseAlert, ResolveAlert, SaveStart, no_reply
+from rmactors.server.messages.schedules import MarkRun
 from rmactors.server.state import clocks
 from rmactors.server.state.host_state import Book, Schedule, Verdict
 from rmactors.server.state.slots import Slots

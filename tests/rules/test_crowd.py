@@ -8,17 +8,10 @@ import pytest
 from rmactors.common.clock import HOUR
 from rmactors.server.actors.rules import crowd, wording
 from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.messages.alerts import ExpectOpen, ForgetTrack, RaiseAlert, ResolveAlert, SaveTrack, TouchAlert
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.jobs import SaveEnd
 from rmactors.server.messages.requests import HostWentSilent, JudgeEnd, JudgeLoss
-from rmactors.server.messages.writes import (
-    ExpectOpen,
-    ForgetTrack,
-    RaiseAlert,
-    ResolveAlert,
-    SaveEnd,
-    SaveTrack,
-    TouchAlert,
-    no_reply,
-)
 from rmactors.server.state.alert_state import Head, Key, Track, head_from_json, head_to_json
 from rmactors.server.state.host_state import Book
 from tests.rules.test_plans import FLOOR, NOON, a_book, lost, run, schedule

@@ -4,16 +4,10 @@ import pytest
 
 from rmactors.common.vocabulary import AlertKind
 from rmactors.server.actors.rules import host_conditions, operators
+from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, SaveTrack, TouchAlert
+from rmactors.server.messages.answers import Answer
+from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Acknowledge, Resolve
-from rmactors.server.messages.writes import (
-    AcknowledgeAlert,
-    Answer,
-    Audit,
-    RaiseAlert,
-    ResolveAlert,
-    SaveTrack,
-    TouchAlert,
-)
 from rmactors.server.state.alert_state import EMPTY, Decision, Key, OpenAlert, Track
 
 OFFLINE = Key("host", "agent_offline", "")

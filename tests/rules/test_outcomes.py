@@ -13,15 +13,15 @@ from rmactors.common.clock import MINUTE
 from rmactors.common.vocabulary import JobEnd, OnPartial, Reason
 from rmactors.server.actors.rules import operators
 from rmactors.server.actors.rules.outcomes import CAUSE_KEPT, LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
-from rmactors.server.messages.writes import (
+from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
-    Audit,
     RaiseAlert,
     ResolveAlert,
     SaveTrack,
     TouchAlert,
     WorsenAlert,
 )
+from rmactors.server.messages.audit import Audit
 from rmactors.server.state.alert_state import EMPTY, Decision, Head, Key, Track, head_from_json, head_to_json
 
 KEY = Key("host", "backup_failed", "sched")

@@ -9,18 +9,12 @@ from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.common.vocabulary import JobEnd, JobKind, Reason
 from rmactors.server.actors.rules import overdue
 from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Acknowledge, Change, JudgeEnd, Resolve
-from rmactors.server.messages.writes import (
-    Audit,
-    DeleteSchedule,
-    MarkGood,
-    RaiseAlert,
-    ResolveAlert,
-    SaveSchedule,
-    TouchAlert,
-    no_reply,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
 from rmactors.server.state.alert_state import Key
 from rmactors.server.state.host_state import Book, Schedule, Verdict, limit_hours
 from rmactors.server.state.slots import Slots

@@ -8,19 +8,12 @@ from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind, Reason
 from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.messages.alerts import ExpectTrack, RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport, LostJob
 from rmactors.server.messages.requests import Change, HostReturned, JudgeEnd, JudgeLoss, Resolve
-from rmactors.server.messages.writes import (
-    Audit,
-    DeleteSchedule,
-    ExpectTrack,
-    MarkGood,
-    RaiseAlert,
-    ResolveAlert,
-    SaveSchedule,
-    TouchAlert,
-    no_reply,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
 from rmactors.server.state.alert_state import Key
 from rmactors.server.state.host_state import Book, Schedule, plan_named
 from rmactors.server.state.slots import Slots

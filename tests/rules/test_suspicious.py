@@ -9,17 +9,12 @@ from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind
 from rmactors.server.actors.rules.book import Decidable, decide
 from rmactors.server.actors.rules.suspicious import KEPT, doubt
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, SaveTrack, TouchAlert
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Change, JudgeEnd, Resolve
-from rmactors.server.messages.writes import (
-    Audit,
-    DeleteSchedule,
-    RaiseAlert,
-    ResolveAlert,
-    SaveTrack,
-    TouchAlert,
-    no_reply,
-)
+from rmactors.server.messages.schedules import DeleteSchedule
 from rmactors.server.state.alert_state import Doubt, Key, Size, Usual, usual_from_json, usual_to_json
 from rmactors.server.state.host_state import Book, Schedule
 from rmactors.server.state.slots import Slots

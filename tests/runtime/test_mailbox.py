@@ -4,8 +4,8 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from rmactors.server.messages.answers import Committed, Failed, Reply
 from rmactors.server.messages.requests import Tick
-from rmactors.server.messages.writes import Committed, Failed, Reply
 from rmactors.server.periodic import tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, receive_first
 

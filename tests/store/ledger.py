@@ -9,26 +9,16 @@ from typing import Any
 
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS, AlertKind
+from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert
+from rmactors.server.messages.answers import Answer, Committed
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.channels import SaveChannel, SettleAttempt
+from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
+from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
 from rmactors.server.messages.notices import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
-from rmactors.server.messages.writes import (
-    AcknowledgeAlert,
-    Answer,
-    Audit,
-    Committed,
-    CreateEnrollmentToken,
-    CreateSilence,
-    EnrollHost,
-    RaiseAlert,
-    RecordHello,
-    ResolveAlert,
-    SaveChannel,
-    SaveEnd,
-    SaveLoss,
-    SaveSchedule,
-    SaveStart,
-    SettleAttempt,
-)
+from rmactors.server.messages.schedules import SaveSchedule
+from rmactors.server.messages.silences import CreateSilence
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.store.writer import Writer, connect

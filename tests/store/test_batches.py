@@ -2,16 +2,10 @@
 
 from rmactors.common import ids
 from rmactors.server.actors.store import batches
-from rmactors.server.messages.writes import (
-    Commit,
-    NoteOnHost,
-    Pulse,
-    RecordHello,
-    RecordSigns,
-    SaveEnd,
-    SaveLogLines,
-    no_reply,
-)
+from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.hosts import NoteOnHost, Pulse, RecordHello, RecordSigns
+from rmactors.server.messages.jobs import SaveEnd, SaveLogLines
+from rmactors.server.messages.writes import Commit
 from tests.store.ledger import end
 
 

@@ -7,17 +7,11 @@ import pytest
 
 from rmactors.common import ids
 from rmactors.common.clock import HOUR
+from rmactors.server.messages.alerts import WorsenAlert
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Stale
 from rmactors.server.messages.notices import Attempt
-from rmactors.server.messages.writes import (
-    Answer,
-    Committed,
-    DeleteSilence,
-    Duplicate,
-    QueueReminders,
-    ReleaseHeld,
-    Stale,
-    WorsenAlert,
-)
+from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.silences import DeleteSilence
 from rmactors.server.store.memory import load_channels, load_due
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 

@@ -9,7 +9,8 @@ import pytest
 
 from rmactors.common.clock import DAY
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.writes import Committed, OldKind, Prune
+from rmactors.server.messages.answers import Committed
+from rmactors.server.messages.retention import OldKind, Prune
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import connect_read_only
 from rmactors.server.store.retention import START, find_old

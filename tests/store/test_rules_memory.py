@@ -4,16 +4,10 @@ import pytest
 
 from rmactors.common import ids
 from rmactors.common.clock import HOUR
-from rmactors.server.messages.writes import (
-    Committed,
-    ExpectOpen,
-    ForgetTrack,
-    MarkGood,
-    RaiseAlert,
-    RecordHello,
-    SaveTrack,
-    Stale,
-)
+from rmactors.server.messages.alerts import ExpectOpen, ForgetTrack, RaiseAlert, SaveTrack
+from rmactors.server.messages.answers import Committed, Stale
+from rmactors.server.messages.hosts import RecordHello
+from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.state.alert_state import Head, Key, head_to_json
 from rmactors.server.store.memory import load_rules
 from tests.store.ledger import NOON, Ledger

@@ -4,18 +4,11 @@ import sqlite3
 from pathlib import Path
 
 from rmactors.common import ids
-from rmactors.server.messages.writes import (
-    AppendAudit,
-    Committed,
-    Duplicate,
-    Failed,
-    Pulse,
-    RaiseAlert,
-    Refused,
-    SaveLogLines,
-    Stale,
-    TouchAlert,
-)
+from rmactors.server.messages.alerts import RaiseAlert, TouchAlert
+from rmactors.server.messages.answers import Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.audit import AppendAudit
+from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.jobs import SaveLogLines
 from rmactors.server.store.writer import Writer, connect
 from tests.store.ledger import NOON, Ledger, audit, save_start, start
 

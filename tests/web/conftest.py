@@ -30,18 +30,14 @@ from rmactors.server.channels.registry import preview
 from rmactors.server.config import tokens
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.accounts import CreateApiToken, CreateUser
+from rmactors.server.messages.accounts import CreateUser
+from rmactors.server.messages.answers import Answer, Committed
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
+from rmactors.server.messages.made_tokens import CreateApiToken
 from rmactors.server.messages.notices import Attempt, Notice
 from rmactors.server.messages.requests import Request
-from rmactors.server.messages.writes import (
-    Answer,
-    Audit,
-    Commit,
-    Committed,
-    CreateEnrollmentToken,
-    EnrollHost,
-    RecordHello,
-)
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime import mailbox
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.store.offline import prepare

@@ -9,8 +9,9 @@ import pytest
 
 from rmactors.common import ids
 from rmactors.common.vocabulary import AlertKind
+from rmactors.server.messages.alerts import RaiseAlert
+from rmactors.server.messages.channels import SaveChannel, SettleAttempt
 from rmactors.server.messages.notices import Attempt
-from rmactors.server.messages.writes import RaiseAlert, SaveChannel, SettleAttempt
 from rmactors.server.store.queries import alerts as queries
 from rmactors.server.store.queries.alerts import AlertFilter
 from tests.web.conftest import Site

@@ -7,8 +7,10 @@ import pytest
 
 from rmactors.common import clock, ids, zones
 from rmactors.server.config import tokens
+from rmactors.server.messages.alerts import RaiseAlert
+from rmactors.server.messages.hosts import RecordHello
+from rmactors.server.messages.jobs import SaveEnd, SaveLogLines
 from rmactors.server.messages.reports import EndReport
-from rmactors.server.messages.writes import RaiseAlert, RecordHello, SaveEnd, SaveLogLines
 from tests.web.conftest import Site, reply
 
 SCHEDULE = {"name": "nightly", "kind": "backup", "cron": "30 2 * * *"}

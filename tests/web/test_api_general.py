@@ -9,7 +9,7 @@ import pytest
 import trio
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from rmactors.server.messages.accounts import DeleteApiToken
+from rmactors.server.messages.made_tokens import DeleteApiToken
 from rmactors.server.web.api import bodies
 from tests.web.conftest import Site
 

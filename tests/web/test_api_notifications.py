@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from rmactors.common import ids
+from rmactors.server.messages.alerts import RaiseAlert
+from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notices import Attempt
-from rmactors.server.messages.writes import RaiseAlert, SettleAttempt
 from tests.web.conftest import Site
 
 WEBHOOK: dict[str, Any] = {

@@ -7,7 +7,7 @@ import pytest
 
 from rmactors.common import clock
 from rmactors.common.clock import HOUR
-from rmactors.server.messages.writes import MarkGood
+from rmactors.server.messages.schedules import MarkGood
 
 from .conftest import Site, reply
 

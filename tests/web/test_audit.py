@@ -9,8 +9,9 @@ import pytest
 
 from rmactors.common import ids
 from rmactors.server.config import tokens
-from rmactors.server.messages.accounts import CreateApiToken
-from rmactors.server.messages.writes import AppendAudit, Audit, Refused
+from rmactors.server.messages.answers import Refused
+from rmactors.server.messages.audit import AppendAudit, Audit
+from rmactors.server.messages.made_tokens import CreateApiToken
 from tests.web.conftest import PASSWORD, Site
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,9 @@ from pathlib import Path
 from quart.testing.client import QuartClient
 
 from rmactors.common import clock
-from rmactors.server.messages.accounts import CodeWasWrong, TryCode
-from rmactors.server.messages.writes import Audit, Committed, Refused
+from rmactors.server.messages.answers import Committed, Refused
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.second_factors import CodeWasWrong, TryCode
 from rmactors.server.store import guesses
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.writer import Writer, connect

@@ -10,7 +10,7 @@ from quart.testing.client import QuartClient
 
 from rmactors.common import clock
 from rmactors.server.config import tokens
-from rmactors.server.messages.accounts import SetSecondFactor
+from rmactors.server.messages.second_factors import SetSecondFactor
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web import access
 from rmactors.server.web.auth import totp

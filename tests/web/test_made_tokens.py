@@ -8,7 +8,8 @@ from quart.testing.client import QuartClient
 from rmactors.common import clock
 from rmactors.common.vocabulary import ROLES
 from rmactors.server.config import tokens
-from rmactors.server.messages.writes import EnrollHost, Refused
+from rmactors.server.messages.answers import Refused
+from rmactors.server.messages.hosts import EnrollHost
 from rmactors.server.store.memory import find_credential
 from tests.web.conftest import PASSWORD, Site, reply
 
@@ -177,8 +178,7 @@ async def test_a_weaker_role_weakens_the_tokens_they_made_for_good(site: Site) -
 
 async def test_who_was_demoted_between_asking_and_storing_makes_nothing(site: Site) -> None:
     from rmactors.common import ids
-    from rmactors.server.messages.accounts import CreateApiToken
-    from rmactors.server.messages.writes import Maker
+    from rmactors.server.messages.made_tokens import CreateApiToken, Maker
 
     user_id, browser = await bert(site)
     first = await made_by(site, browser, "operator", expires_days=1)

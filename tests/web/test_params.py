@@ -9,7 +9,7 @@ from rmactors.agent.requests import Refused, work_for
 from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.common import ids
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
-from rmactors.server.messages.writes import RecordHello
+from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.web.api.params import problems
 from tests.web.conftest import Site
 

@@ -6,8 +6,8 @@ from typing import Any
 
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
-from rmactors.server.messages.accounts import CreateApiToken
-from rmactors.server.messages.writes import AppendAudit, Audit
+from rmactors.server.messages.audit import AppendAudit, Audit
+from rmactors.server.messages.made_tokens import CreateApiToken
 from rmactors.server.store.audit import REFUSALS_OF_ALL, REFUSALS_OF_AN_ADDRESS
 from tests.web.conftest import PASSWORD, Site
 

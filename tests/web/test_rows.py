@@ -8,7 +8,9 @@ import pytest
 from quart.testing.client import QuartClient
 
 from rmactors.common import ids
-from rmactors.server.messages.writes import RaiseAlert, RecordHello, SaveLogLines
+from rmactors.server.messages.alerts import RaiseAlert
+from rmactors.server.messages.hosts import RecordHello
+from rmactors.server.messages.jobs import SaveLogLines
 from tests.web.conftest import Site
 from tests.web.test_api_fleet import SCHEDULE, ended
 

@@ -17,7 +17,9 @@ import trio
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY
-from rmactors.server.messages.writes import Answer, Commit, Committed, OldKind, Prune, Reply
+from rmactors.server.messages.answers import Answer, Committed, Reply
+from rmactors.server.messages.retention import OldKind, Prune
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.retention import START, find_old

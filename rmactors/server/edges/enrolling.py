@@ -7,7 +7,9 @@ from rmactors.common import clock, ids, wire
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
 from rmactors.server.edges.websockets import HELLO_SECONDS
-from rmactors.server.messages.writes import Commit, Committed, EnrollHost, Refused, Reply
+from rmactors.server.messages.answers import Committed, Refused, Reply
+from rmactors.server.messages.hosts import EnrollHost
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask
 from rmactors.server.runtime.rate_limits import Bucket
 

@@ -6,10 +6,9 @@ the detail is microseconds).
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from rmactors.common.vocabulary import Role
-from rmactors.server.messages.writes import Audit, Maker
+from rmactors.server.messages.audit import Audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,75 +90,6 @@ class SetTimezone:
 
 
 @dataclass(frozen=True, slots=True)
-class SetSecondFactor:
-    """Turns the second factor on or off: `secret` is encrypted, None is off. Old recovery codes die with it.
-
-    `step` is the time step of the code that proved the secret. Ends the user's sessions, except `keep_session`.
-    """
-
-    user_id: str
-    secret: bytes | None
-    step: int
-    recovery_hashes: tuple[str, ...]
-    audit: Audit
-    keep_session: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TryCode:
-    """A code is about to be looked at, in a session that owes it. Counts as wrong until it is spent.
-
-    Refused `too_early` while the pause lasts, `ended` where the session has had all its tries or is gone.
-    Value: `Tries`.
-    """
-
-    user_id: str
-    session_id: str
-    kind: Literal["totp", "recovery"]
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class Tries:
-    """How many codes of this kind the user had in a row, and the session of any kind, this one included."""
-
-    in_a_row: int
-    in_session: int
-
-
-@dataclass(frozen=True, slots=True)
-class CodeWasWrong:
-    """The code that was tried is none. `ends_session`: its session ends. `alarm` tells administrators of so many in a
-    row, by a row of the trail of its own."""
-
-    user_id: str
-    kind: Literal["totp", "recovery"]
-    ends_session: str | None
-    at: int
-    audit: Audit
-    alarm: Audit | None
-    in_a_row: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpendCode:
-    """A code of the second factor is good once, and ends the row of wrong ones. Refused `spent` where this step or a
-    later one was used."""
-
-    user_id: str
-    step: int
-
-
-@dataclass(frozen=True, slots=True)
-class SpendRecoveryCode:
-    """Ends the row of wrong ones. Refused `spent` where there is no such unused code."""
-
-    user_id: str
-    code_hash: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
 class OpenSession:
     """Expects the user to be there, enabled, and of this password still: else Refused `wrong`.
 
@@ -216,56 +146,3 @@ class SweepSessions:
 
     at: int
     idle_before: int
-
-
-@dataclass(frozen=True, slots=True)
-class CreateApiToken:
-    """Refused `not_found` where the token that makes it has gone or ended, or has less to give by now."""
-
-    token_id: str
-    name: str
-    role: Role
-    prefix: str
-    token_hash: str
-    at: int
-    expires_at: int | None
-    audit: Audit
-    maker: Maker | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TouchApiToken:
-    token_id: str
-    at: int
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteApiToken:
-    """With all that was made with it. Value: how many API tokens ended. Refused `not_found`."""
-
-    token_id: str
-    audit: Audit
-
-
-AccountWrite = (
-    CreateSetupToken
-    | CreateFirstUser
-    | CreateUser
-    | UpdateUser
-    | DeleteUser
-    | RehashPassword
-    | SetTimezone
-    | SetSecondFactor
-    | TryCode
-    | CodeWasWrong
-    | SpendCode
-    | SpendRecoveryCode
-    | OpenSession
-    | TouchSession
-    | RenewSession
-    | CloseSession
-    | SweepSessions
-    | CreateApiToken
-    | TouchApiToken
-    | DeleteApiToken
-)

@@ -2,16 +2,12 @@
 
 from dataclasses import dataclass
 
+from rmactors.server.messages.answers import Reply
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
-from rmactors.server.messages.writes import (
-    Audit,
-    CreateSilence,
-    DeleteHost,
-    DeleteSchedule,
-    DeleteSilence,
-    Reply,
-    SaveSchedule,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import trio
 
-from rmactors.server.messages.writes import Answer, Failed, Reply
+from rmactors.server.messages.answers import Answer, Failed, Reply
 
 T = TypeVar("T")
 R = TypeVar("R")

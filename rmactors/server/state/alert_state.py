@@ -7,7 +7,8 @@ from typing import Literal
 import msgspec
 
 from rmactors.common.vocabulary import AlertKind, Severity
-from rmactors.server.messages.writes import ExpectTrack, SaveTrack, Write
+from rmactors.server.messages.alerts import ExpectTrack, SaveTrack
+from rmactors.server.messages.writes import Write
 
 Verdict = Literal["good", "bad"]
 

@@ -17,7 +17,7 @@ from rmactors.server.messages.accounts import (
     TouchSession,
     UpdateUser,
 )
-from rmactors.server.messages.writes import Audit
+from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit, made_tokens
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from rmactors.server.messages.writes import (
+from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
     ExpectOpen,
     ExpectTrack,

@@ -10,7 +10,7 @@ from typing import Final
 
 from rmactors.common import clock, ids
 from rmactors.server.edges.addresses import throttle_key
-from rmactors.server.messages.writes import AppendAudit, Audit
+from rmactors.server.messages.audit import AppendAudit, Audit
 from rmactors.server.store.transaction import Transaction, handles
 
 REFUSALS_OF_AN_ADDRESS: Final = 20

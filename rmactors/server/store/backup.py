@@ -16,7 +16,7 @@ from pathlib import Path
 from rmactors import __version__
 from rmactors.common.disk import sync
 from rmactors.server.config import secrets
-from rmactors.server.messages.writes import Audit
+from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit, secret_rows
 from rmactors.server.store.integrity import damage
 from rmactors.server.store.reader import connect_read_only

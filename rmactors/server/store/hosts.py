@@ -2,8 +2,8 @@
 
 import json
 
-from rmactors.server.messages.writes import (
-    Audit,
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.hosts import (
     CreateEnrollmentToken,
     DeleteEnrollmentToken,
     DeleteHost,

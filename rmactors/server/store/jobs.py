@@ -3,7 +3,7 @@
 import json
 import sqlite3
 
-from rmactors.server.messages.writes import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
+from rmactors.server.messages.jobs import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 

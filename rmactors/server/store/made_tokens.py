@@ -1,8 +1,7 @@
 """API and enrolment tokens and who made them: no token gives more, or lasts longer, than what it was made with."""
 
 from rmactors.common.vocabulary import ROLES, Role
-from rmactors.server.messages.accounts import CreateApiToken, DeleteApiToken, TouchApiToken
-from rmactors.server.messages.writes import Maker
+from rmactors.server.messages.made_tokens import CreateApiToken, DeleteApiToken, Maker, TouchApiToken
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from rmactors.server.config.ownership import give_to_owner_of
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.writes import Answer
+from rmactors.server.messages.answers import Answer
+from rmactors.server.messages.writes import Write
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import Writer, connect
 
@@ -32,7 +33,7 @@ def prepare(settings: Settings) -> Path:
     return database
 
 
-def commit_here(settings: Settings, *writes: object) -> Answer:
+def commit_here(settings: Settings, *writes: Write) -> Answer:
     """Commit the writes together from this process. A running server sees them at its next look.
 
     Raises OSError, sqlite3.Error or MigrationError where there is no database to be had.

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from rmactors.common import ids
 from rmactors.common.clock import seconds
 from rmactors.common.vocabulary import Event, Severity
-from rmactors.server.messages.writes import QueueReminders, ReleaseHeld
+from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.store.routing import Filter, Recurrence, Silence
 from rmactors.server.store.transaction import Transaction, handles
 

@@ -15,8 +15,11 @@ from rmactors.common.disk import sync
 from rmactors.server.config import secrets
 from rmactors.server.config.ownership import give_to_owner_of
 from rmactors.server.config.secrets import SecretBox
-from rmactors.server.messages.accounts import SetSecondFactor
-from rmactors.server.messages.writes import AppendAudit, Audit, Committed, DeleteChannel
+from rmactors.server.messages.answers import Committed
+from rmactors.server.messages.audit import AppendAudit, Audit
+from rmactors.server.messages.channels import DeleteChannel
+from rmactors.server.messages.second_factors import SetSecondFactor
+from rmactors.server.messages.writes import Write
 from rmactors.server.store import backup, secret_rows
 from rmactors.server.store.backup import BackupError
 from rmactors.server.store.migrations import migrate
@@ -130,7 +133,7 @@ def _forget(db: sqlite3.Connection, at: int) -> tuple[str, ...]:
     return tuple(forgotten)
 
 
-def _commit(db: sqlite3.Connection, write: object) -> None:
+def _commit(db: sqlite3.Connection, write: Write) -> None:
     [answer], _ = Writer(db).apply([(write,)])
     if not isinstance(answer, Committed):
         raise BackupError(f"the restored copy could not be written: {answer}")

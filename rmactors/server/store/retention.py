@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rmactors.server.messages.writes import OldKind, Prune
+from rmactors.server.messages.retention import OldKind, Prune
 from rmactors.server.store.transaction import Transaction, handles
 
 

@@ -1,6 +1,6 @@
 """Schedules, which of their slots had a run, and when the newest good end was."""
 
-from rmactors.server.messages.writes import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
+from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import RefusedWrite, StaleWrite, Transaction, handles
 

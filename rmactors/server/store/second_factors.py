@@ -1,6 +1,6 @@
 """The second factor: its secret, its codes, and how wrong ones are counted."""
 
-from rmactors.server.messages.accounts import (
+from rmactors.server.messages.second_factors import (
     CodeWasWrong,
     SetSecondFactor,
     SpendCode,

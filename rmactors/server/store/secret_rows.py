@@ -15,7 +15,7 @@ from typing import Final
 
 from rmactors.server.config import secrets
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id_of
-from rmactors.server.messages.writes import Audit
+from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import StaleWrite, Transaction
 

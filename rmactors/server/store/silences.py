@@ -1,6 +1,7 @@
 """Silences, one-time and recurring."""
 
-from rmactors.server.messages.writes import CreateSilence, DeleteSilence, ReleaseHeld
+from rmactors.server.messages.outbox import ReleaseHeld
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 from rmactors.server.store import audit
 from rmactors.server.store.outbox import release_held
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles

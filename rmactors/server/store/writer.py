@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.writes import Write
 
 # Imported for their handlers.
 from rmactors.server.store import (
@@ -57,7 +58,7 @@ class Writer:
         self._connection = connection
         self._cache: dict[str, Any] = {}
 
-    def apply(self, batch: Sequence[tuple[object, ...]]) -> tuple[list[Answer], Wakeups]:
+    def apply(self, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
         """One answer for each commit, in order, and whom to wake. Where the transaction fails, all are Failed.
 
         Never raises sqlite3.Error: a full disk or a lock is an answer.
@@ -91,7 +92,7 @@ class Writer:
             return str(error)
         return None
 
-    def _one(self, writes: tuple[object, ...], wakeups: Wakeups) -> Answer:
+    def _one(self, writes: tuple[Write, ...], wakeups: Wakeups) -> Answer:
         transaction = Transaction(self._connection, self._cache)
         execute = self._connection.execute
         execute("SAVEPOINT one")

@@ -21,8 +21,9 @@ from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
 from rmactors.server.edges.addresses import one_list, said_last
-from rmactors.server.messages.accounts import TouchApiToken, TouchSession
-from rmactors.server.messages.writes import AppendAudit, Audit, Maker
+from rmactors.server.messages.accounts import TouchSession
+from rmactors.server.messages.audit import AppendAudit, Audit
+from rmactors.server.messages.made_tokens import Maker, TouchApiToken
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web import problems
 from rmactors.server.web.auth.doors import Doors

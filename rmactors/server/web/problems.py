@@ -16,7 +16,7 @@ from quart import Quart, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from rmactors.server.channels.base import FieldError
-from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 
 _log = logging.getLogger(__name__)
 

@@ -12,14 +12,15 @@ from rmactors.server.channels.base import ChannelSpec, Preview
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
 from rmactors.server.health import Health
+from rmactors.server.messages.answers import Answer, Reply
 from rmactors.server.messages.notices import Attempt, Notice
 from rmactors.server.messages.requests import Request
-from rmactors.server.messages.writes import Answer, Reply
+from rmactors.server.messages.writes import Write
 from rmactors.server.store.reader import Reader
 
 
 class AskStore(Protocol):
-    async def __call__(self, *writes: object) -> Answer:
+    async def __call__(self, *writes: Write) -> Answer:
         """Commit the writes together, all or none."""
         ...
 
@@ -36,7 +37,7 @@ class Services:
 
     reader         runs a query on a read-only connection in a thread: `await reader.run(function, *arguments)`
                    calls `function(connection, *arguments)`
-    ask_store      commit writes (messages.writes, messages.accounts); the answer is never an exception
+    ask_store      commit writes (messages.writes); the answer is never an exception
     ask_rules      acknowledge, resolve, and changes of schedules, silences and the deletion of a host
     box            encrypts and decrypts channel configs
     try_channel    one real attempt, for a test send

@@ -27,8 +27,10 @@ from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
 from rmactors.server.actors.delivery.queue import CONCURRENT, Parcel, Queue, Settlement, settled_with
 from rmactors.server.channels.base import Channel
+from rmactors.server.messages.answers import Answer, Failed, Reply
+from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notices import Attempt
-from rmactors.server.messages.writes import Answer, Commit, Failed, Reply, SettleAttempt
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask
 from rmactors.server.state.delivery import Item
 from rmactors.server.store.memory import ChannelFacts, load_due, load_places

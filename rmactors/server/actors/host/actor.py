@@ -25,6 +25,8 @@ from rmactors.server.actors.host.notes import Notes
 from rmactors.server.actors.host.reports_in_flight import JobsUnderWay, Step, Waiter
 from rmactors.server.actors.host.sessions import Greeted, Links
 from rmactors.server.actors.host.silence import HostsClock, Watch
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Reply, Stale, no_reply
+from rmactors.server.messages.hosts import NoteOnHost
 from rmactors.server.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.server.messages.reports import LostJob
 from rmactors.server.messages.requests import (
@@ -37,18 +39,7 @@ from rmactors.server.messages.requests import (
     JudgeStart,
     Request,
 )
-from rmactors.server.messages.writes import (
-    Answer,
-    Commit,
-    Committed,
-    Duplicate,
-    Failed,
-    NoteOnHost,
-    Refused,
-    Reply,
-    Stale,
-    no_reply,
-)
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first
 from rmactors.server.runtime.rate_limits import PROGRESS, REPORTS, Bucket
 from rmactors.server.state.host import RunningJob

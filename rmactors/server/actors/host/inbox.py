@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from rmactors.server.actors.host.reports_in_flight import Step
+from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.links import FromLink
-from rmactors.server.messages.writes import Answer
 
 
 @dataclass(frozen=True, slots=True)

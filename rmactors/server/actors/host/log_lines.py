@@ -8,7 +8,9 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from typing import Final
 
-from rmactors.server.messages.writes import Answer, Commit, SaveLogLines
+from rmactors.server.messages.answers import Answer
+from rmactors.server.messages.jobs import SaveLogLines
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.rate_limits import LINE_BYTES, LINE_CHARACTERS, LINES, LINES_A_FRAME, Bucket
 
 Line = tuple[int, str, str]

@@ -8,7 +8,7 @@ from typing import Final
 
 from rmactors.common import ids
 from rmactors.common.clock import DAY
-from rmactors.server.messages.writes import NoteOnHost
+from rmactors.server.messages.hosts import NoteOnHost
 from rmactors.server.runtime.rate_limits import NOTES, Bucket
 
 NAMES_REMEMBERED: Final = 200

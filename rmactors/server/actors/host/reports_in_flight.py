@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, assert_never
 
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.links import Link
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
-from rmactors.server.messages.writes import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.state.host import RunningJob
 
 LINES_HELD = 2_000

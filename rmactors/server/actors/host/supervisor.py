@@ -16,8 +16,10 @@ from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host.inbox import HostInbox, Look
+from rmactors.server.messages.answers import Answer, Failed
+from rmactors.server.messages.hosts import RecordSigns
 from rmactors.server.messages.requests import HostGone
-from rmactors.server.messages.writes import Answer, Commit, Failed, RecordSigns
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, Signal
 from rmactors.server.runtime.supervision import Budget, Standing, supervise
 from rmactors.server.store.memory import HostFacts, load_hosts, load_hosts_running, load_running

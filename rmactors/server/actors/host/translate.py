@@ -8,8 +8,8 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from rmactors.common import clock, job_stats, wire
+from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.reports import EndReport, StartReport
-from rmactors.server.messages.writes import RecordHello
 
 EARLIEST: Final = 0
 LATEST: Final = clock.from_rfc3339("2100-01-01T00:00:00Z")

@@ -24,6 +24,10 @@ from rmactors.common.clock import seconds
 from rmactors.server.actors.rules import overdue
 from rmactors.server.actors.rules.book import Decidable, decide, look
 from rmactors.server.actors.rules.operators import plain
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchConditions
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Reply, Stale, no_reply
+from rmactors.server.messages.hosts import DeleteHost
+from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
@@ -39,27 +43,8 @@ from rmactors.server.messages.requests import (
     Tick,
     ZonesChanged,
 )
-from rmactors.server.messages.writes import (
-    Answer,
-    Commit,
-    Committed,
-    DeleteHost,
-    DeleteSchedule,
-    Duplicate,
-    Failed,
-    MarkGood,
-    QueueReminders,
-    RaiseAlert,
-    Refused,
-    ReleaseHeld,
-    Reply,
-    ResolveAlert,
-    SaveSchedule,
-    Stale,
-    TouchConditions,
-    Write,
-    no_reply,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
+from rmactors.server.messages.writes import Commit, Write
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
 from rmactors.server.state.alert_state import Key
 from rmactors.server.state.clocks import believed

@@ -10,6 +10,8 @@ from typing import assert_never
 
 from rmactors.server.actors.rules import host_conditions, operators, overdue, runs, suspicious, wording
 from rmactors.server.actors.rules.missed_runs import grace, look_again, missed
+from rmactors.server.messages.alerts import ResolveAlert
+from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
@@ -20,15 +22,9 @@ from rmactors.server.messages.requests import (
     JudgeStart,
     Resolve,
 )
-from rmactors.server.messages.writes import (
-    CreateSilence,
-    DeleteHost,
-    DeleteSchedule,
-    DeleteSilence,
-    ResolveAlert,
-    SaveSchedule,
-    Write,
-)
+from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
+from rmactors.server.messages.writes import Write
 from rmactors.server.state import clocks
 from rmactors.server.state.alert_state import EMPTY, Key
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep, limit_hours, plan_named

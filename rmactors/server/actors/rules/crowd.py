@@ -14,7 +14,8 @@ from itertools import islice
 
 from rmactors.common.vocabulary import SEVERITY_OF
 from rmactors.server.actors.rules import wording
-from rmactors.server.messages.writes import ExpectOpen, ForgetTrack, RaiseAlert, ResolveAlert, TouchAlert, Write
+from rmactors.server.messages.alerts import ExpectOpen, ForgetTrack, RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import EMPTY, Key, OpenAlert, remember
 from rmactors.server.state.host_state import Book, Verdict
 

@@ -1,7 +1,7 @@
 """Conditions that last: a silent host (`agent_offline`), a missed schedule (`stale_schedule`)."""
 
 from rmactors.common.vocabulary import SEVERITY_OF
-from rmactors.server.messages.writes import RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.state.alert_state import Decision, Key, OpenAlert, Track, remember
 
 

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from rmactors.server.messages.alerts import AcknowledgeAlert, ResolveAlert
+from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Acknowledge, Resolve
-from rmactors.server.messages.writes import AcknowledgeAlert, Audit, ResolveAlert
 from rmactors.server.state.alert_state import Decision, Key, Track, expect, remember
 
 LASTING = frozenset({"agent_offline", "stale_schedule", "backup_overdue"})

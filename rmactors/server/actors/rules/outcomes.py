@@ -9,7 +9,8 @@ from typing import assert_never
 
 from rmactors.common.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
 from rmactors.server.actors.rules import wording
-from rmactors.server.messages.writes import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert, Write
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert
+from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import Decision, Doubt, Head, Key, OpenAlert, Track, Verdict, expect, remember
 
 CAUSE_KEPT = 300

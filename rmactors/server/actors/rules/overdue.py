@@ -9,7 +9,8 @@ from collections.abc import Iterable
 
 from rmactors.common.clock import HOUR
 from rmactors.server.actors.rules import host_conditions, wording
-from rmactors.server.messages.writes import MarkGood, Write
+from rmactors.server.messages.schedules import MarkGood
+from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import Key
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
 

@@ -15,7 +15,8 @@ from rmactors.common.vocabulary import FAILURE_ALERT
 from rmactors.server.actors.rules import crowd, outcomes
 from rmactors.server.actors.rules.outcomes import Outcome, good_enough, is_end_of_loss, verdict_of
 from rmactors.server.messages.reports import EndReport
-from rmactors.server.messages.writes import MarkGood, Write
+from rmactors.server.messages.schedules import MarkGood
+from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import Decision, Key, Track, expect
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
 

@@ -7,8 +7,9 @@ from rmactors.common.vocabulary import FAILURE_ALERT, OnPartial
 from rmactors.server.actors.rules import crowd, host_conditions, overdue, plans, suspicious, wording
 from rmactors.server.actors.rules.missed_runs import grace, mark, missed
 from rmactors.server.actors.rules.outcomes import Outcome
+from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
-from rmactors.server.messages.writes import MarkRun, SaveEnd, SaveLoss, SaveStart
+from rmactors.server.messages.schedules import MarkRun
 from rmactors.server.state import clocks
 from rmactors.server.state.alert_state import Key, Size
 from rmactors.server.state.host_state import Book, Schedule, Verdict, keep

@@ -16,7 +16,8 @@ import trio
 
 from rmactors.common.logs import fields
 from rmactors.server.actors.store import batches
-from rmactors.server.messages.writes import Commit, Failed
+from rmactors.server.messages.answers import Failed
+from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.store.writer import Writer

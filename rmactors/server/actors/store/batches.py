@@ -7,7 +7,9 @@ be divided. Log lines have bounds of their own, so that they never take more tha
 from dataclasses import dataclass
 from typing import Final
 
-from rmactors.server.messages.writes import Commit, NoteOnHost, RecordHello, RecordSigns, SaveEnd, SaveLogLines
+from rmactors.server.messages.hosts import NoteOnHost, RecordHello, RecordSigns
+from rmactors.server.messages.jobs import SaveEnd, SaveLogLines
+from rmactors.server.messages.writes import Commit
 
 REQUESTS: Final = 256
 """Past this, a batch costs more in latency than it saves in fsyncs."""

@@ -2,7 +2,7 @@
 
 from quart import Blueprint, Response
 
-from rmactors.server.messages.writes import RetryDelivery
+from rmactors.server.messages.channels import RetryDelivery
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.web.access import audit, is_id, route, services
 from rmactors.server.web.api import shapes

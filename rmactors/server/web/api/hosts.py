@@ -8,14 +8,14 @@ from quart import Blueprint, Response
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
-from rmactors.server.messages.requests import Change
-from rmactors.server.messages.writes import (
+from rmactors.server.messages.hosts import (
     CreateEnrollmentToken,
     DeleteEnrollmentToken,
     DeleteHost,
     RotateHostToken,
     UpdateHost,
 )
+from rmactors.server.messages.requests import Change
 from rmactors.server.store.queries import accounts as account_queries
 from rmactors.server.store.queries import hosts as queries
 from rmactors.server.store.queries.hosts import HostView

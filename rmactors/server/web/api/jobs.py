@@ -9,7 +9,7 @@ from quart import Blueprint, Response
 
 from rmactors.common import ids
 from rmactors.common.vocabulary import JOB_KINDS, JOB_STATUSES, JobKind, JobStatus
-from rmactors.server.messages.writes import CancelJob, QueueJob
+from rmactors.server.messages.jobs import CancelJob, QueueJob
 from rmactors.server.store.queries import jobs as queries
 from rmactors.server.store.queries import schedules as schedule_queries
 from rmactors.server.store.queries.jobs import JobRow

@@ -12,8 +12,8 @@ from rmactors.common.text import steers
 from rmactors.common.vocabulary import ChannelKind, Event, Priority, Severity
 from rmactors.server.channels.base import ChannelSpec, FieldError
 from rmactors.server.channels.config import masked, merge_secrets, secrets_led_elsewhere, told_changes, told_destination
+from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel
 from rmactors.server.messages.notices import Attempt, Notice
-from rmactors.server.messages.writes import DeleteChannel, LogTest, SaveChannel
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web.access import audit, is_htmx, is_id, route, services

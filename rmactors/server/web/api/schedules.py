@@ -9,8 +9,9 @@ from quart import Blueprint, Response
 from rmactors.common import cron, ids
 from rmactors.common.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.server.calendars import on_calendar
+from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Change
-from rmactors.server.messages.writes import Audit, DeleteSchedule, SaveSchedule
+from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
 from rmactors.server.store.queries import schedules as queries
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web.access import audit, is_id, route, services

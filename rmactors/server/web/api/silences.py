@@ -9,7 +9,7 @@ from quart import Blueprint, Response
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import AlertKind
 from rmactors.server.messages.requests import Change
-from rmactors.server.messages.writes import CreateSilence, DeleteSilence
+from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 from rmactors.server.store.queries import hosts as host_queries
 from rmactors.server.store.queries import silences as queries
 from rmactors.server.store.queries.silences import SilenceRow

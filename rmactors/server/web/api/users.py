@@ -8,7 +8,8 @@ from quart import Blueprint, Response
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import Role
 from rmactors.server.config import tokens
-from rmactors.server.messages.accounts import CreateApiToken, CreateUser, DeleteApiToken, DeleteUser, UpdateUser
+from rmactors.server.messages.accounts import CreateUser, DeleteUser, UpdateUser
+from rmactors.server.messages.made_tokens import CreateApiToken, DeleteApiToken
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.store.queries.accounts import UserRow
 from rmactors.server.web.access import actor, audit, is_id, maker, route, services, state

@@ -7,8 +7,9 @@ codes are counted apart: while somebody guesses at the one, the owner can come i
 from typing import Literal
 
 from rmactors.common import clock
-from rmactors.server.messages.accounts import CodeWasWrong, Tries, TryCode
-from rmactors.server.messages.writes import Audit, Refused
+from rmactors.server.messages.answers import Refused
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.second_factors import CodeWasWrong, Tries, TryCode
 from rmactors.server.store import guesses
 from rmactors.server.store.queries.accounts import Login, SignedIn
 from rmactors.server.web.access import client_address, services

@@ -6,7 +6,8 @@ from dataclasses import replace
 from rmactors.common import clock
 from rmactors.server.edges.addresses import throttle_key
 from rmactors.server.messages.accounts import RehashPassword
-from rmactors.server.messages.writes import AppendAudit, Audit, Committed
+from rmactors.server.messages.answers import Committed
+from rmactors.server.messages.audit import AppendAudit, Audit
 from rmactors.server.store.queries.accounts import Login
 from rmactors.server.web.auth.passwords import LONGEST, Busy, Passwords
 from rmactors.server.web.auth.throttle import Throttle

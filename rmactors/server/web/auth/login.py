@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from quart import Blueprint, Response, render_template, request
 
-from rmactors.server.messages.accounts import SpendCode, SpendRecoveryCode
+from rmactors.server.messages.second_factors import SpendCode, SpendRecoveryCode
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import actor, actor_or_none, authenticate, current_session, route, services, state
 from rmactors.server.web.auth import code_tries, second_factor, totp

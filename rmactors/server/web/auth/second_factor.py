@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 
 from rmactors.server.config.secrets import SecretError
-from rmactors.server.messages.accounts import SetSecondFactor
+from rmactors.server.messages.second_factors import SetSecondFactor
 from rmactors.server.store.queries.accounts import Login
 from rmactors.server.web.access import Actor, audit, services
 from rmactors.server.web.auth import totp

@@ -9,7 +9,8 @@ from quart.typing import ResponseTypes
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.messages.accounts import CloseSession, OpenSession, RenewSession, SweepSessions
-from rmactors.server.messages.writes import Audit
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.writes import Write
 from rmactors.server.store.queries.accounts import Login, SignedIn
 from rmactors.server.web.access import (
     SESSION_IDLE,
@@ -38,7 +39,7 @@ async def open_session(
     *,
     second_factor: bool,
     factor: Factor = "password",
-    writes: tuple[object, ...] = (),
+    writes: tuple[Write, ...] = (),
 ) -> None:
     """Sign `login` in and put the cookie into `response`. The browser's earlier session ends.
 
@@ -70,7 +71,7 @@ async def open_session(
         response.set_cookie(_SIGNED_IN, "1", max_age=60, path="/login", httponly=True, samesite="Lax")
 
 
-async def renew_session(*writes: object, proved: bool, audit: Audit | None = None) -> tuple[object, ...]:
+async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None) -> tuple[object, ...]:
     """Go on under another id and another cookie, which goes out with the answer to the request at hand.
 
     For whenever a session becomes worth more, or what protects the account changes: whoever learned the old cookie has

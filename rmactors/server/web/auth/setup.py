@@ -14,7 +14,8 @@ from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateFirstUser, CreateSetupToken
-from rmactors.server.messages.writes import AppendAudit, Audit, Committed, Refused
+from rmactors.server.messages.answers import Committed, Refused
+from rmactors.server.messages.audit import AppendAudit, Audit
 from rmactors.server.store.offline import commit_here
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import client_address, refusal, route, services, state

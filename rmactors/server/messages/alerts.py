@@ -1,0 +1,131 @@
+"""Writes about alerts and what the rules remember between them."""
+
+from dataclasses import dataclass
+
+from rmactors.common.vocabulary import (
+    AlertKind,
+    Severity,
+)
+from rmactors.server.messages.audit import Audit
+
+
+@dataclass(frozen=True, slots=True)
+class RaiseAlert:
+    """Expects no unresolved alert for (host, kind, subject). Queues a notice for every channel that takes it.
+
+    `known_partial`: it tells of nothing worse than a partial run.
+    """
+
+    alert_id: str
+    host_id: str
+    kind: AlertKind
+    subject: str
+    severity: Severity
+    message: str
+    at: int
+    job_id: str | None = None
+    known_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WorsenAlert:
+    """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues a raise once more
+    for every channel that takes it. `notice` is the message as those are told it."""
+
+    alert_id: str
+    message: str
+    notice: str
+    at: int
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchAlert:
+    """Expects the alert unresolved. `again` adds an occurrence. Notifies nobody."""
+
+    alert_id: str
+    message: str
+    at: int
+    again: bool
+    job_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AcknowledgeAlert:
+    """Expects the alert unresolved and not acknowledged. `known_partial`: what whoever acknowledges it knows of is no
+    worse than a partial run; None where the rules do not say."""
+
+    alert_id: str
+    at: int
+    by: str
+    note: str | None
+    audit: Audit | None
+    known_partial: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResolveAlert:
+    """Expects the alert unresolved. `by` is a user name, `token:<name>` or `rule`."""
+
+    alert_id: str
+    at: int
+    by: str
+    note: str | None
+    message: str | None = None
+    audit: Audit | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchConditions:
+    """Moves `last_seen_at` of every unresolved alert about a condition that lasts, in one statement."""
+
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SaveTrack:
+    """What the rules remember of (host, kind of alert, subject). `head`, `good` and `usual` are JSON or None.
+
+    Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
+    """
+
+    host_id: str
+    kind: AlertKind
+    subject: str
+    version: int
+    head: str | None
+    good: str | None
+    last_good_at: int | None
+    quiet: bool
+    usual: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectTrack:
+    """Changes nothing. Expects that version of a track on disk (0: none there): a decision that leaves it alone is
+    built on it too."""
+
+    host_id: str
+    kind: AlertKind
+    subject: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTrack:
+    """Removes what the rules remember of (host, kind of alert, subject). Expects that version of it on disk."""
+
+    host_id: str
+    kind: AlertKind
+    subject: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectOpen:
+    """Changes nothing. Expects that the host's open alerts, `too_many_alerts` aside, are `most` or more (`reached`), or
+    fewer."""
+
+    host_id: str
+    most: int
+    reached: bool

@@ -1,0 +1,48 @@
+"""What the store actor and the rules actor answer, once, to what they were asked."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """On disk. `values` holds what each write had to say, in their order."""
+
+    values: tuple[object, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """It was on disk already, nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """An expectation failed: the decision was made on state that is not so. Nothing was written."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It can never be taken, and that is the asker's to know. Nothing was written."""
+
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The commit did not happen (disk full, database locked). Ask again later."""
+
+    detail: str
+
+
+Answer = Committed | Duplicate | Stale | Refused | Failed
+
+Reply = Callable[[Answer], None]
+"""Takes the one answer and never waits."""
+
+
+def no_reply(_: Answer) -> None:
+    """For writes whose failure is made good by the next one of their kind."""

@@ -1,0 +1,123 @@
+"""Writes about hosts, their credentials and what they said of themselves."""
+
+from dataclasses import dataclass
+
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.made_tokens import Maker
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEnrollmentToken:
+    """`prefix` is its readable beginning. Refused `not_found` where the API token that makes it has ended."""
+
+    id: str
+    token_hash: str
+    at: int
+    expires_at: int
+    audit: Audit
+    prefix: str = ""
+    maker: Maker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEnrollmentToken:
+    """Refused `not_found`."""
+
+    id: str
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class EnrollHost:
+    """Spends the token and makes the host. Refused `token_spent` or `name_taken`. Value: the host's id."""
+
+    enrollment_id: str
+    host_id: str
+    name: str
+    hostname: str
+    os: str
+    arch: str
+    agent_version: str
+    token_hash: str
+    at: int
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordHello:
+    """What an agent said of itself. With `report_only` it is no sign of life.
+
+    `clock_offset_seconds` is the host's clock minus the server's, None where the host did not say the time.
+    `restic_told` False: it has not looked for restic, what is known stays. `spool_problem` is why it cannot keep
+    reports on disk, with the time from when on; None where it can.
+    """
+
+    host_id: str
+    at: int
+    report_only: bool
+    agent_version: str
+    hostname: str
+    os: str
+    arch: str
+    timezone: str
+    restic_version: str | None
+    plans: str
+    clock_offset_seconds: float | None = None
+    tzdata_version: str | None = None
+    restic_problem: str | None = None
+    restic_told: bool = True
+    spool_problem: str | None = None
+    spool_problem_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSigns:
+    """Newest sign of life of many hosts: (host id, microseconds). Of those whose clocks have changed, (host id,
+    the host's clock minus the server's, in seconds)."""
+
+    signs: tuple[tuple[str, int], ...]
+    clock_offsets: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoteOnHost:
+    """Something an operator should see on the host's page."""
+
+    id: str
+    host_id: str
+    at: int
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateHost:
+    """New name or tags. Refused `not_found` or `name_taken`."""
+
+    host_id: str
+    name: str | None
+    tags: tuple[str, ...] | None
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class RotateHostToken:
+    host_id: str
+    token_hash: str
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteHost:
+    """Revokes the credential; the host's alerts are resolved by the rules' own writes beside this one."""
+
+    host_id: str
+    at: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """Changes one row, to learn whether the store can commit."""
+
+    at: int

@@ -1,0 +1,44 @@
+"""Writes about API tokens, and who made a token. Hashes only: no token passes through here."""
+
+from dataclasses import dataclass
+
+from rmactors.common.vocabulary import Role
+from rmactors.server.messages.audit import Audit
+
+
+@dataclass(frozen=True, slots=True)
+class Maker:
+    """Who made a token. `name` is shown; `owner_id` is the user behind it, `parent_id` the API token that made it."""
+
+    name: str
+    owner_id: str | None = None
+    parent_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateApiToken:
+    """Refused `not_found` where the token that makes it has gone or ended, or has less to give by now."""
+
+    token_id: str
+    name: str
+    role: Role
+    prefix: str
+    token_hash: str
+    at: int
+    expires_at: int | None
+    audit: Audit
+    maker: Maker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TouchApiToken:
+    token_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteApiToken:
+    """With all that was made with it. Value: how many API tokens ended. Refused `not_found`."""
+
+    token_id: str
+    audit: Audit

@@ -1,0 +1,35 @@
+"""Writes that remove what is old."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+OldKind = Literal[
+    "job_logs",
+    "jobs",
+    "held",
+    "told",
+    "group_windows",
+    "alerts",
+    "deliveries",
+    "dead_deliveries",
+    "notification_log",
+    "audit",
+    "sessions",
+    "enrollment_tokens",
+    "silences",
+    "tracks",
+    "host_notes",
+    "schedules",
+    "hosts",
+]
+"""What goes when it is old; a table, or some of its rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prune:
+    """Removes those of `keys` that are older than `before` and may go, at most about `most` rows. Value: how many."""
+
+    what: OldKind
+    before: int
+    keys: tuple[str, ...]
+    most: int
