@@ -28,7 +28,7 @@ from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
 from rmactors.server.edges.listener import Port
 from rmactors.server.messages.notices import Attempt, Notice
-from rmactors.server.store.memory import ChannelFacts
+from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.secret_rows import open_box

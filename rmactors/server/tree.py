@@ -70,7 +70,7 @@ from rmactors.server.messages.writes import Commit, Write
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, ask
 from rmactors.server.runtime.supervision import Budget, Standing, supervise
-from rmactors.server.store.memory import ChannelFacts
+from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.store.writer import Writer, connect

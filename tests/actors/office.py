@@ -22,7 +22,7 @@ from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert
 from rmactors.server.messages.channels import DeleteChannel
-from rmactors.server.store.memory import ChannelFacts
+from rmactors.server.state.delivery import ChannelFacts
 from tests.actors.works import Works, open_works, until
 from tests.channels.receivers import Receiver, Request, Script, Stream, replies
 from tests.store.ledger import audit, channel

@@ -14,7 +14,7 @@ from aiosmtpd.smtp import Envelope
 from trio.testing import MockClock
 
 from rmactors.server.actors.delivery import actor as delivery
-from rmactors.server.store.memory import load_due
+from rmactors.server.store.load_channels import load_due
 from tests.actors.office import Office
 from tests.actors.works import until
 from tests.channels.mailservers import Post, mail_server

@@ -2,11 +2,11 @@
 
 from rmactors.common.wire import CancelJob, RunJob
 from rmactors.server.actors.host.commands import Errands
-from rmactors.server.state.host import Errand
+from rmactors.server.state.host import PendingCommand
 
 
-def errand(job_id: str = "A", *, queued: bool = True, cancel: bool = False) -> Errand:
-    return Errand(job_id, "backup", None, {"plan": "home"}, queued, cancel)
+def errand(job_id: str = "A", *, queued: bool = True, cancel: bool = False) -> PendingCommand:
+    return PendingCommand(job_id, "backup", None, {"plan": "home"}, queued, cancel)
 
 
 def test_a_queued_job_is_told_once() -> None:

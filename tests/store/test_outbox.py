@@ -12,7 +12,7 @@ from rmactors.server.messages.answers import Answer, Committed, Duplicate, Stale
 from rmactors.server.messages.notices import Attempt
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.silences import DeleteSilence
-from rmactors.server.store.memory import load_channels, load_due
+from rmactors.server.store.load_channels import load_channels, load_due
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 
 

@@ -38,7 +38,7 @@ from rmactors.server.messages.links import FromLink, Heard, HeardUnreadable, Lin
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal
 from rmactors.server.runtime.rate_limits import Bucket, Pace
-from rmactors.server.store.memory import Credential, find_credential
+from rmactors.server.store.queries.credentials import Credential, find_credential
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from rmactors.server.edges.addresses import Network, client_address, one_list
 from rmactors.server.edges.first_bytes import Headers
 from rmactors.server.edges.preauth_limits import Stranger
 from rmactors.server.edges.websockets import token_digest
-from rmactors.server.store.memory import Credential
+from rmactors.server.store.queries.credentials import Credential
 
 FindCredential = Callable[[str | None], Awaitable[Credential | None]]
 """By the digest of a token."""

@@ -1,8 +1,27 @@
-"""What a delivery actor rebuilds from: the deliveries that wait."""
+"""What a delivery actor rebuilds from: its channel, and the deliveries that wait."""
 
 from dataclasses import dataclass
 
+from rmactors.common.vocabulary import ChannelKind, Priority
 from rmactors.server.state.refusals import Refusals
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """An enabled channel as its delivery actor starts with. `config` is encrypted.
+
+    `not_before`: when the attempt that ended last is to be repeated; None where it need not be.
+    """
+
+    id: str
+    kind: ChannelKind
+    name: str
+    config: bytes
+    default_priority: Priority | None
+    events: frozenset[str]
+    updated_at: int
+    failing_since: int | None
+    not_before: int | None
 
 
 @dataclass(frozen=True, slots=True)

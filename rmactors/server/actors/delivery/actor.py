@@ -32,8 +32,8 @@ from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notices import Attempt
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask
-from rmactors.server.state.delivery import Item
-from rmactors.server.store.memory import ChannelFacts, load_due, load_places
+from rmactors.server.state.delivery import ChannelFacts, Item
+from rmactors.server.store.load_channels import load_due, load_places
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)

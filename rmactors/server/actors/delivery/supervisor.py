@@ -23,7 +23,8 @@ from rmactors.server.channels.base import Channel
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.runtime.mailbox import Signal
 from rmactors.server.runtime.supervision import Budget, Standing, supervise
-from rmactors.server.store.memory import ChannelFacts, load_channels
+from rmactors.server.state.delivery import ChannelFacts
+from rmactors.server.store.load_channels import load_channels
 
 _log = logging.getLogger(__name__)
 

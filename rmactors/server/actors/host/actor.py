@@ -42,8 +42,8 @@ from rmactors.server.messages.requests import (
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first
 from rmactors.server.runtime.rate_limits import PROGRESS, REPORTS, Bucket
-from rmactors.server.state.host import RunningJob
-from rmactors.server.store.memory import HostDesk, HostFacts, load_desk, load_running
+from rmactors.server.state.host import HostFacts, PendingWork, RunningJob
+from rmactors.server.store.load_hosts import load_pending_work, load_running
 from rmactors.server.store.reader import Reader
 
 R = TypeVar("R")
@@ -265,7 +265,7 @@ class _Host:
             await self._ports.to_rules.send(HostClock(self._id, record.clock_offset_seconds))
         plans = tuple(plan.name for plan in hello.plans) if greeted.as_agent else None
         await self._ports.to_rules.send(HostReturned(self._id, at, report_only=not greeted.as_agent, plans=plans))
-        desk = await self._read(load_desk, "what waits for")
+        desk = await self._read(load_pending_work, "what waits for")
         if desk is None:
             link.close(wire.CLOSE_GOING_AWAY, "the database cannot be read")
             return
@@ -435,7 +435,7 @@ class _Host:
             return None
 
     async def _look(self) -> None:
-        desk = await self._read(load_desk, "what waits for")
+        desk = await self._read(load_pending_work, "what waits for")
         if desk is None:
             self._retry_at = trio.current_time() + RETRY_SECONDS
             return
@@ -454,6 +454,6 @@ class _Host:
             agent.link.send(wire.Schedules(desk.schedules_rev, desk.schedules))
         self._send_errands(agent.link, desk)
 
-    def _send_errands(self, link: Link, desk: HostDesk) -> None:
-        for frame in self._errands.untold(desk.errands, self._jobs.begun()):
+    def _send_errands(self, link: Link, desk: PendingWork) -> None:
+        for frame in self._errands.untold(desk.commands, self._jobs.begun()):
             link.send(frame)

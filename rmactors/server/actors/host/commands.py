@@ -4,7 +4,7 @@ from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 
 from rmactors.common import wire
-from rmactors.server.state.host import Errand
+from rmactors.server.state.host import PendingCommand
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Errands:
         self._told_to_run.discard(job_id)
         self._told_to_cancel.discard(job_id)
 
-    def untold(self, errands: Iterable[Errand], begun: Container[str]) -> list[wire.FromServer]:
+    def untold(self, errands: Iterable[PendingCommand], begun: Container[str]) -> list[wire.FromServer]:
         """The frames that are due now. `begun` are jobs that the agent has reported as started."""
         frames: list[wire.FromServer] = []
         waiting = set()

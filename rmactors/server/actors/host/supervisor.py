@@ -22,7 +22,8 @@ from rmactors.server.messages.requests import HostGone
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, Signal
 from rmactors.server.runtime.supervision import Budget, Standing, supervise
-from rmactors.server.store.memory import HostFacts, load_hosts, load_hosts_running, load_running
+from rmactors.server.state.host import HostFacts
+from rmactors.server.store.load_hosts import load_hosts, load_hosts_running, load_running
 
 _log = logging.getLogger(__name__)
 

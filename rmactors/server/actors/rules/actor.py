@@ -49,7 +49,7 @@ from rmactors.server.runtime.mailbox import Mailbox, Outlet
 from rmactors.server.state.alert_state import Key
 from rmactors.server.state.clocks import believed
 from rmactors.server.state.host_state import Book, Schedule
-from rmactors.server.store.memory import load_rules
+from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)

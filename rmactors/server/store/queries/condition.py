@@ -6,9 +6,8 @@ from pathlib import Path
 
 from rmactors.common.disk import room
 from rmactors.server.state.clocks import FAR_SECONDS
-from rmactors.server.store.memory import oldest_unsent
 from rmactors.server.store.migrations import missing
-from rmactors.server.store.queries.figures import Queued, queues, space
+from rmactors.server.store.queries.figures import Queued, oldest_unsent, queues, space
 
 
 @dataclass(frozen=True, slots=True)

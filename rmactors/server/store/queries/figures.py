@@ -3,8 +3,6 @@
 import sqlite3
 from dataclasses import dataclass
 
-from rmactors.server.store.memory import oldest_unsent
-
 SERIES = 5_000
 """Schedules, and hosts, whose last success is shown. A larger fleet's others are counted, not named."""
 
@@ -110,3 +108,11 @@ def queues(db: sqlite3.Connection) -> list[Queued]:
             " failing_since FROM channels WHERE deleted_at IS NULL ORDER BY created_at, id"
         )
     ]
+
+
+def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
+    """Since when the oldest delivery that could have been sent by `at` waits; None where none does."""
+    found: int | None = connection.execute(
+        "SELECT min(created_at) FROM deliveries WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)", (at,)
+    ).fetchone()[0]
+    return found

@@ -9,7 +9,7 @@ from rmactors.server.messages.answers import Committed, Stale
 from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.state.alert_state import Head, Key, head_to_json
-from rmactors.server.store.memory import load_rules
+from rmactors.server.store.load_rules import load_rules
 from tests.store.ledger import NOON, Ledger
 
 

@@ -1,0 +1,51 @@
+"""What the actors of channels rebuild from: the channel, and its queued deliveries. Read-only."""
+
+import json
+import sqlite3
+
+from rmactors.server.state.delivery import ChannelFacts, Item
+
+
+def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
+    """Every enabled channel."""
+    return [
+        ChannelFacts(
+            row["id"], row["kind"], row["name"], row["config"], row["default_priority"],
+            frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
+            _last_tried_due_at(connection, row["id"]),
+        )
+        for row in connection.execute("SELECT * FROM channels WHERE enabled = 1 AND deleted_at IS NULL")
+    ]  # fmt: skip
+
+
+def _last_tried_due_at(connection: sqlite3.Connection, channel_id: str) -> int | None:
+    found = connection.execute(
+        "SELECT deliveries.state, deliveries.due_at FROM notification_log"
+        " JOIN deliveries ON deliveries.id = notification_log.delivery_id"
+        " WHERE notification_log.channel_id = ? ORDER BY notification_log.n DESC LIMIT 1",
+        (channel_id,),
+    ).fetchone()
+    return found["due_at"] if found is not None and found["state"] == "queued" else None
+
+
+def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Item]:
+    """Queued deliveries of a channel past `after_seq`, in order, at most `most`."""
+    rows = connection.execute(
+        "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' AND seq > ? ORDER BY seq LIMIT ?",
+        (channel_id, after_seq, most),
+    )
+    return [_item(row) for row in rows]
+
+
+def load_places(connection: sqlite3.Connection, channel_id: str, places: list[int]) -> list[Item]:
+    """Of a channel's deliveries with these `seq` those that are queued, in the order of `places`."""
+    query = "SELECT * FROM deliveries WHERE channel_id = ? AND seq = ? AND state = 'queued'"
+    return [_item(row) for place in places for row in connection.execute(query, (channel_id, place))]
+
+
+def _item(row: sqlite3.Row) -> Item:
+    return Item(
+        row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
+        row["created_at"], row["due_at"], bool(row["grouped"]),
+        tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),
+    )  # fmt: skip
