@@ -4,27 +4,27 @@ import pytest
 
 from rmactors.common.vocabulary import AlertKind
 from rmactors.server.actors.rules import host_conditions, operators
-from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, SaveTrack, TouchAlert
+from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, SaveAlertState, TouchAlert
 from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Acknowledge, Resolve
-from rmactors.server.state.alert_state import EMPTY, Decision, Key, OpenAlert, Track
+from rmactors.server.state.alert_state import EMPTY, AlertDecision, AlertKey, AlertState, OpenAlert
 
-OFFLINE = Key("host", "agent_offline", "")
-STALE = Key("host", "stale_schedule", "sched")
+OFFLINE = AlertKey("host", "agent_offline", "")
+STALE = AlertKey("host", "stale_schedule", "sched")
 AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")
 
 
-def tell(key: Key, track: Track, step: str, fresh: str) -> Decision:
+def tell(key: AlertKey, state: AlertState, step: str, fresh: str) -> AlertDecision:
     match step:
         case "hold":
-            return host_conditions.hold(key, track, "it is so", 5, fresh)
+            return host_conditions.fire(key, state, "it is so", 5, fresh)
         case "clear":
-            return host_conditions.clear(key, track, "it is over", 6)
+            return host_conditions.resolve(key, state, "it is over", 6)
         case "acknowledge":
-            return operators.acknowledge(key, track, "anna", "on it", 7, AUDIT)
+            return operators.acknowledge(key, state, "anna", "on it", 7, AUDIT)
         case _:
-            return operators.resolve(key, track, "anna", "fixed", 8, AUDIT)
+            return operators.resolve(key, state, "anna", "fixed", 8, AUDIT)
 
 
 @pytest.mark.parametrize("key", [OFFLINE, STALE])
@@ -37,7 +37,7 @@ def tell(key: Key, track: Track, step: str, fresh: str) -> Decision:
         (["hold", "clear", "hold"], ["raises", "resolves", "raises"]),
         (["clear"], ["nothing"]),
         (["clear", "hold"], ["nothing", "raises"]),
-        # an operator's resolution keeps it quiet until it has cleared once
+        # an operator's resolution suppresses it until it has cleared once
         (["hold", "resolve", "hold"], ["raises", "resolves", "nothing"]),
         (["hold", "resolve", "hold", "clear", "hold"], ["raises", "resolves", "nothing", "nothing", "raises"]),
         (["hold", "resolve", "clear", "clear"], ["raises", "resolves", "nothing", "nothing"]),
@@ -50,42 +50,42 @@ def tell(key: Key, track: Track, step: str, fresh: str) -> Decision:
          ["raises", "acknowledges", "resolves", "raises", "acknowledges"]),
     ],
 )  # fmt: skip
-def test_a_story(key: Key, story: list[str], does: list[str]) -> None:
-    track, did = EMPTY, []
+def test_a_story(key: AlertKey, story: list[str], does: list[str]) -> None:
+    state, did = EMPTY, []
     for n, step in enumerate(story):
-        decision = tell(key, track, step, f"alert{n}")
+        decision = tell(key, state, step, f"alert{n}")
         words = {
             RaiseAlert: "raises", TouchAlert: "touches", ResolveAlert: "resolves", AcknowledgeAlert: "acknowledges",
         }  # fmt: skip
         did.append(next((words[type(write)] for write in decision.writes if type(write) in words), "nothing"))
         assert decision.why
-        track = decision.track
+        state = decision.state
     assert did == does
 
 
-def test_being_quiet_is_written_down() -> None:
-    raised = host_conditions.hold(OFFLINE, EMPTY, "silent", 5, "a")
-    resolved = operators.resolve(OFFLINE, raised.track, "anna", None, 6, AUDIT)
-    assert SaveTrack("host", "agent_offline", "", 2, None, None, None, True) in resolved.writes
-    cleared = host_conditions.clear(OFFLINE, resolved.track, "back", 7)
-    assert cleared.writes == (SaveTrack("host", "agent_offline", "", 3, None, None, None, False),)
+def test_that_an_alert_is_suppressed_is_written_down() -> None:
+    raised = host_conditions.fire(OFFLINE, EMPTY, "silent", 5, "a")
+    resolved = operators.resolve(OFFLINE, raised.state, "anna", None, 6, AUDIT)
+    assert SaveAlertState("host", "agent_offline", "", 2, None, None, None, True) in resolved.writes
+    cleared = host_conditions.resolve(OFFLINE, resolved.state, "back", 7)
+    assert cleared.writes == (SaveAlertState("host", "agent_offline", "", 3, None, None, None, False),)
 
 
 def test_a_resolution_by_hand_is_an_operators_and_by_a_rule_is_the_rules() -> None:
-    raised = host_conditions.hold(STALE, EMPTY, "late", 5, "a")
-    by_hand = operators.resolve(STALE, raised.track, "anna", "fixed", 6, AUDIT)
+    raised = host_conditions.fire(STALE, EMPTY, "late", 5, "a")
+    by_hand = operators.resolve(STALE, raised.state, "anna", "fixed", 6, AUDIT)
     assert ResolveAlert("a", 6, "anna", "fixed", None, AUDIT) in by_hand.writes
-    by_rule = host_conditions.clear(STALE, raised.track, "it ran", 6)
+    by_rule = host_conditions.resolve(STALE, raised.state, "it ran", 6)
     assert ResolveAlert("a", 6, "rule", None, "it ran") in by_rule.writes
 
 
 @pytest.mark.parametrize("kind", ["backup_failed", "forget_failed", "prune_failed", "check_failed"])
-def test_a_failure_resolved_by_hand_is_not_kept_quiet(kind: AlertKind) -> None:
-    key, track = Key("host", kind, "s"), Track(OpenAlert("a", "warning", 1), version=3)
-    decision = operators.resolve(key, track, "anna", None, 6, AUDIT)
-    assert not decision.track.quiet
+def test_a_failure_resolved_by_hand_is_not_suppressed(kind: AlertKind) -> None:
+    key, state = AlertKey("host", kind, "s"), AlertState(OpenAlert("a", "warning", 1), version=3)
+    decision = operators.resolve(key, state, "anna", None, 6, AUDIT)
+    assert not decision.state.suppressed_until_clear
     # It still counts a version on, so that what is decided next on a resolved alert fails if this one does.
-    assert SaveTrack("host", kind, "s", 4, None, None, None, False) in decision.writes
+    assert SaveAlertState("host", kind, "s", 4, None, None, None, False) in decision.writes
 
 
 def test_a_request_about_an_alert_unknown_here_is_left_to_the_store() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from rmactors.common import clock, cron
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.server.actors.rules.missed_runs import EARLY, grace, look_again, mark, missed
+from rmactors.server.actors.rules.missed_runs import EARLY, grace, mark, missed, next_check
 from rmactors.server.state.slots import Slots
 
 FLOOR = 300.0
@@ -150,7 +150,7 @@ def test_which_slot_a_run_counts_for(
     ],
 )
 def test_when_to_look_again(given: Slots, now: str, expected: str) -> None:
-    assert clock.to_datetime(look_again(given, at(now), FLOOR)) == clock.to_datetime(at(expected))
+    assert clock.to_datetime(next_check(given, at(now), FLOOR)) == clock.to_datetime(at(expected))
 
 
 EXPRESSIONS = ["30 2 * * *", "0 * * * *", "*/15 * * * *", "0 3 * * 1-5", "0 0 1 * *", "0 0,1,13 * * *", "45 2 * 3,10 0"]
@@ -167,7 +167,7 @@ EXPRESSIONS = ["30 2 * * *", "0 * * * *", "*/15 * * * *", "0 3 * * 1-5", "0 0 1 
 def test_nothing_is_missed_between_two_looks(expr: str, zone: str, now: int, since_run: int, configured: float) -> None:
     """Who looks when told to sees every slot that is missed, at the first microsecond at which it is."""
     given_slots = Slots(expr, zone, now - 60 * DAY, configured, None, now - since_run)
-    again = look_again(given_slots, now, FLOOR)
+    again = next_check(given_slots, now, FLOOR)
     assert again > now
     if missed(given_slots, now, FLOOR) is None:
         assert missed(given_slots, again - 1, FLOOR) is None
@@ -249,7 +249,7 @@ def test_an_interval_has_no_slots_to_miss() -> None:
     given = systemds("", "UTC", "2026-01-01", cron=None, every_hours=24.0)
     now = at("2026-11-23T12:00")
     assert missed(given, now, FLOOR) is None
-    assert look_again(given, now, FLOOR) is None
+    assert next_check(given, now, FLOOR) is None
     assert grace(given, now, FLOOR) == 300 * SECOND
     assert mark(given, now - HOUR, now, now) == (None, now)
 
@@ -257,8 +257,8 @@ def test_an_interval_has_no_slots_to_miss() -> None:
 def test_after_its_last_slot_a_schedule_is_looked_at_until_that_is_over_and_then_no_more() -> None:
     given = systemds("", "UTC", "2025-12-31", cron=None, on_calendar="2026-11-23 03:00", grace_seconds=3600.0)
     slot = at("2026-11-23T03:00")
-    assert look_again(given, slot + MINUTE, FLOOR) == slot + HOUR + 1
+    assert next_check(given, slot + MINUTE, FLOOR) == slot + HOUR + 1
     assert missed(given, slot + HOUR + 1, FLOOR) == slot
-    assert look_again(given, slot + DAY, FLOOR) is None
+    assert next_check(given, slot + DAY, FLOOR) is None
     assert mark(given, slot, slot, slot + MINUTE) == (slot, None)
     assert mark(given, slot + HOUR, slot, slot + MINUTE) == (None, slot)

@@ -17,14 +17,22 @@ from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
     RaiseAlert,
     ResolveAlert,
-    SaveTrack,
+    SaveAlertState,
     TouchAlert,
     WorsenAlert,
 )
 from rmactors.server.messages.audit import Audit
-from rmactors.server.state.alert_state import EMPTY, Decision, Head, Key, Track, head_from_json, head_to_json
+from rmactors.server.state.alert_state import (
+    EMPTY,
+    AlertDecision,
+    AlertKey,
+    AlertState,
+    LastOutcome,
+    outcome_from_json,
+    outcome_to_json,
+)
 
-KEY = Key("host", "backup_failed", "sched")
+KEY = AlertKey("host", "backup_failed", "sched")
 AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")
 STATUS: dict[str, JobEnd] = {
     "good": "succeeded", "bad": "failed", "partial": "partial", "cancelled": "cancelled", "skipped": "skipped",
@@ -50,10 +58,10 @@ def outcome(
 
 @dataclass
 class Subject:
-    """A track, and what became of its alerts: their ids are numbered as they are raised."""
+    """An alert's state, and what became of its alerts: their ids are numbered as they are raised."""
 
     on_partial: OnPartial = "alert"
-    track: Track = EMPTY
+    state: AlertState = EMPTY
     raised: int = 0
     occurrences: dict[str, int] = field(default_factory=dict)
     resolved: dict[str, str] = field(default_factory=dict)
@@ -61,19 +69,19 @@ class Subject:
     def tell(self, step: str) -> str:
         """One step of a story; what it did in one word."""
         if step == "resolve":
-            decision = operators.resolve(KEY, self.track, "anna", None, 0, AUDIT)
+            decision = operators.resolve(KEY, self.state, "anna", None, 0, AUDIT)
         elif step == "acknowledge":
-            decision = operators.acknowledge(KEY, self.track, "anna", None, 0, AUDIT)
+            decision = operators.acknowledge(KEY, self.state, "anna", None, 0, AUDIT)
         else:
             word, _, rest = step.partition(" ")
             job, _, place = rest.partition("@")
             minute, _, seq = place.partition("#")
             spool = ("spool", int(seq)) if seq else (None, None)
             what = outcome(word, job, int(minute), on_partial=self.on_partial, spool=spool[0], seq=spool[1])
-            decision = judge(KEY, self.track, what, f"alert{self.raised + 1}")
+            decision = judge(KEY, self.state, what, f"alert{self.raised + 1}")
         return self.take(decision)
 
-    def take(self, decision: Decision) -> str:
+    def take(self, decision: AlertDecision) -> str:
         did = "nothing"
         for write in decision.writes:
             match write:
@@ -86,21 +94,21 @@ class Subject:
                     did = "touches" if write.again else "corrects"
                 case WorsenAlert():
                     assert write.notice == f"This got worse. {write.message}"
-                    assert decision.track.alert is not None
-                    assert not decision.track.alert.acknowledged
+                    assert decision.state.alert is not None
+                    assert not decision.state.alert.acknowledged
                     self.occurrences[write.alert_id] += 1
                     did = "worsens"
                 case ResolveAlert():
                     self.resolved[write.alert_id] = write.by
                     did = "resolves"
-                case SaveTrack():
-                    assert head_from_json(write.head) == decision.track.head
-                    assert (write.version, write.quiet) == (self.track.version + 1, False)
+                case SaveAlertState():
+                    assert outcome_from_json(write.last) == decision.state.last
+                    assert (write.version, write.suppressed_until_clear) == (self.state.version + 1, False)
                 case _:
                     pass
-        if decision.track != self.track:
+        if decision.state != self.state:
             assert decision.writes, "what is remembered is written down"
-        self.track = decision.track
+        self.state = decision.state
         return did
 
 
@@ -246,7 +254,7 @@ def test_what_is_known_of_an_alert_is_written_with_it() -> None:
         raised = judge(KEY, EMPTY, outcome(word, "A", 1), "fresh")
         (write,) = [write for write in raised.writes if isinstance(write, RaiseAlert)]
         assert write.known_partial is partial
-        acknowledged = operators.acknowledge(KEY, raised.track, "anna", None, 0, AUDIT).writes[-1]
+        acknowledged = operators.acknowledge(KEY, raised.state, "anna", None, 0, AUDIT).writes[-1]
         assert isinstance(acknowledged, AcknowledgeAlert)
         assert acknowledged.known_partial is partial
 
@@ -284,14 +292,14 @@ def test_only_so_many_losses_in_a_row_are_remembered() -> None:
     subject = Subject()
     for n in range(LOSSES_KEPT + 5):
         subject.tell(f"lost J{n}@{10 + n}")
-    depth, head = 0, subject.track.head
-    while head is not None:
-        depth, head = depth + 1, head.before
+    depth, last = 0, subject.state.last
+    while last is not None:
+        depth, last = depth + 1, last.before
     assert depth == LOSSES_KEPT + 1
 
 
 def test_a_raise_names_the_job_the_severity_and_the_reason() -> None:
-    decision = judge(Key("host", "check_failed", "plan:home"), EMPTY, outcome("bad", "A", 3), "fresh")
+    decision = judge(AlertKey("host", "check_failed", "plan:home"), EMPTY, outcome("bad", "A", 3), "fresh")
     raised = next(write for write in decision.writes if isinstance(write, RaiseAlert))
     assert (raised.alert_id, raised.severity, raised.job_id, raised.subject) == ("fresh", "critical", "A", "plan:home")
     assert "Nightly" in raised.message
@@ -301,7 +309,7 @@ def test_a_raise_names_the_job_the_severity_and_the_reason() -> None:
 def test_a_failure_says_when_the_last_good_one_was() -> None:
     subject = Subject()
     subject.tell("good A@60")
-    decision = judge(KEY, subject.track, outcome("bad", "B", 120), "fresh")
+    decision = judge(KEY, subject.state, outcome("bad", "B", 120), "fresh")
     raised = next(write for write in decision.writes if isinstance(write, RaiseAlert))
     assert "Last good one: Thursday 1970-01-01 01:00 UTC" in raised.message
 
@@ -326,46 +334,46 @@ def test_verdicts(status: JobEnd, on_partial: OnPartial, verdict: str | None) ->
     assert verdict_of(outcome(word, "A", 1, on_partial=on_partial)) == verdict
 
 
-def told(track: Track, job: str, minute: int, reason: Reason, error: str | None = None) -> tuple[Track, str]:
+def told(state: AlertState, job: str, minute: int, reason: Reason, error: str | None = None) -> tuple[AlertState, str]:
     what = replace(outcome("bad", job, minute), reason=reason, error=error, zone="Europe/Berlin")
-    decision = judge(KEY, track, what, "fresh")
+    decision = judge(KEY, state, what, "fresh")
     (message,) = [write.message for write in decision.writes if isinstance(write, RaiseAlert | TouchAlert)]
-    return decision.track, message
+    return decision.state, message
 
 
 def test_a_lock_that_follows_a_failure_keeps_telling_of_that_failure() -> None:
-    track, _ = told(EMPTY, "A", 1, "error", "connection lost")
+    state, _ = told(EMPTY, "A", 1, "error", "connection lost")
     for job, minute in (("B", 60), ("C", 120)):
-        track, message = told(track, job, minute, "locked")
+        state, message = told(state, job, minute, "locked")
         assert "the repository's lock. It began on Thursday 1970-01-01 01:01 CET: connection lost." in message
-    track, message = told(track, "D", 180, "wrong_password")
+    state, message = told(state, "D", 180, "wrong_password")
     assert "wrong password" in message
     assert "It began" not in message
-    track, message = told(track, "E", 240, "locked")
+    state, message = told(state, "E", 240, "locked")
     assert "It began on Thursday 1970-01-01 04:00 CET: wrong password." in message
-    assert head_from_json(head_to_json(track.head)) == track.head
+    assert outcome_from_json(outcome_to_json(state.last)) == state.last
 
 
 def test_a_lock_that_nothing_came_before_is_told_as_it_is() -> None:
-    track, message = told(EMPTY, "A", 1, "locked")
+    state, message = told(EMPTY, "A", 1, "locked")
     assert "It began" not in message
-    _, message = told(track, "B", 2, "locked")
+    _, message = told(state, "B", 2, "locked")
     assert "It began" not in message
-    after_good = judge(KEY, told(EMPTY, "A", 1, "error", "gone")[0], outcome("good", "B", 2), "x").track
+    after_good = judge(KEY, told(EMPTY, "A", 1, "error", "gone")[0], outcome("good", "B", 2), "x").state
     _, message = told(after_good, "C", 3, "locked")
     assert "It began" not in message
 
 
 def test_the_real_end_of_a_loss_does_not_begin_with_the_loss() -> None:
-    lost = judge(KEY, EMPTY, outcome("lost", "A", 5), "fresh").track
+    lost = judge(KEY, EMPTY, outcome("lost", "A", 5), "fresh").state
     _, message = told(lost, "A", 4, "locked")
     assert "It began" not in message
 
 
 def test_a_long_cause_is_cut() -> None:
-    track, _ = told(EMPTY, "A", 1, "error", "x" * 5000)
-    assert track.head is not None
-    assert track.head.cause == "x" * CAUSE_KEPT
+    state, _ = told(EMPTY, "A", 1, "error", "x" * 5000)
+    assert state.last is not None
+    assert state.last.cause == "x" * CAUSE_KEPT
 
 
 def test_a_missing_source_is_bad_even_where_partial_is_well() -> None:
@@ -392,4 +400,4 @@ def test_what_is_newer(
     mine: tuple[int, str | None, int | None], theirs: tuple[int, str | None, int | None], newer: bool
 ) -> None:
     what = outcome("bad", "A", mine[0], spool=mine[1], seq=mine[2])
-    assert is_newer(what, Head("B", "bad", theirs[0] * MINUTE, theirs[1], theirs[2])) is newer
+    assert is_newer(what, LastOutcome("B", "bad", theirs[0] * MINUTE, theirs[1], theirs[2])) is newer

@@ -7,15 +7,15 @@ import pytest
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind, Reason
-from rmactors.server.actors.rules.book import Decidable, decide
-from rmactors.server.messages.alerts import ExpectTrack, RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.actors.rules.decisions import Decidable, decide
+from rmactors.server.messages.alerts import ExpectAlertState, RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.answers import no_reply
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport, LostJob
 from rmactors.server.messages.requests import Change, HostReturned, JudgeEnd, JudgeLoss, Resolve
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
-from rmactors.server.state.alert_state import Key
-from rmactors.server.state.host_state import Book, Schedule, plan_named
+from rmactors.server.state.alert_state import AlertKey
+from rmactors.server.state.host_state import HostState, Schedule, plan_named
 from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -28,8 +28,8 @@ def schedule(name: str, plan: str | None = None, **changes: object) -> Schedule:
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def a_book(*schedules: Schedule, plans: tuple[str, ...] = ("data", "music")) -> Book:
-    return Book("host", True, False, schedules={known.id: known for known in schedules}, plans=plans)
+def a_book(*schedules: Schedule, plans: tuple[str, ...] = ("data", "music")) -> HostState:
+    return HostState("host", True, False, schedules={known.id: known for known in schedules}, plans=plans)
 
 
 def ended(
@@ -49,13 +49,13 @@ def ended(
     return JudgeEnd(report, no_reply)
 
 
-def marked(book: Book, request: JudgeEnd) -> dict[str, int]:
+def marked(host: HostState, request: JudgeEnd) -> dict[str, int]:
     """Which schedules a good end counts for, and when it was."""
-    verdict = decide(book, request, "fresh", FLOOR)
-    found = {write.schedule_id: write.at for write in verdict.writes if isinstance(write, MarkGood)}
-    assert verdict.changed or not found
+    decision = decide(host, request, "fresh", FLOOR)
+    found = {write.schedule_id: write.at for write in decision.writes if isinstance(write, MarkGood)}
+    assert decision.changed or not found
     for schedule_id, at in found.items():
-        assert book.schedules[schedule_id].last_good_at == at
+        assert host.schedules[schedule_id].last_good_at == at
     return found
 
 
@@ -101,39 +101,39 @@ NAMES_NONE = schedule("names-none")
 def test_a_good_end_counts_for_the_schedules_of_its_plan(
     schedules: list[Schedule], plans: tuple[str, ...], request_: JudgeEnd, counts_for: set[str]
 ) -> None:
-    book = a_book(*(replace(known) for known in schedules), plans=plans)
-    assert marked(book, request_) == dict.fromkeys(counts_for, NOON)
+    host = a_book(*(replace(known) for known in schedules), plans=plans)
+    assert marked(host, request_) == dict.fromkeys(counts_for, NOON)
 
 
 def test_an_older_good_end_takes_nothing_back() -> None:
-    book = a_book(replace(DATA))
-    assert marked(book, ended("A", "succeeded", NOON, plan="data")) == {"data-nightly": NOON}
-    assert marked(book, ended("B", "succeeded", NOON - HOUR, plan="data")) == {}
+    host = a_book(replace(DATA))
+    assert marked(host, ended("A", "succeeded", NOON, plan="data")) == {"data-nightly": NOON}
+    assert marked(host, ended("B", "succeeded", NOON - HOUR, plan="data")) == {}
 
 
 def test_an_external_schedule_runs_the_plan_that_its_newest_outcome_named() -> None:
-    book = a_book(replace(NAMES_NONE, by_agent=False))
-    marked(book, ended("A", "failed", of="names-none", plan="data"))
-    assert marked(book, ended("B", "succeeded", NOON + HOUR, plan="music")) == {}
-    assert marked(book, ended("C", "succeeded", NOON + HOUR, plan="data")) == {"names-none": NOON + HOUR}
+    host = a_book(replace(NAMES_NONE, by_agent=False))
+    marked(host, ended("A", "failed", of="names-none", plan="data"))
+    assert marked(host, ended("B", "succeeded", NOON + HOUR, plan="music")) == {}
+    assert marked(host, ended("C", "succeeded", NOON + HOUR, plan="data")) == {"names-none": NOON + HOUR}
 
 
 def test_what_a_hello_says_of_plans_counts_from_then_on() -> None:
-    book = a_book(replace(NAMES_NONE), plans=("data", "music"))
-    decide(book, HostReturned("host", NOON, plans=("data",)), "fresh", FLOOR)
-    decide(book, HostReturned("host", NOON), "fresh", FLOOR)  # heard again: it says nothing of plans
-    assert marked(book, ended("A", "succeeded", plan="data")) == {"names-none": NOON}
+    host = a_book(replace(NAMES_NONE), plans=("data", "music"))
+    decide(host, HostReturned("host", NOON, plans=("data",)), "fresh", FLOOR)
+    decide(host, HostReturned("host", NOON), "fresh", FLOOR)  # heard again: it says nothing of plans
+    assert marked(host, ended("A", "succeeded", plan="data")) == {"names-none": NOON}
 
 
 def test_a_changed_schedule_keeps_when_its_last_good_end_was_and_runs_its_new_plan() -> None:
-    book = a_book(replace(DATA, last_good_at=NOON - DAY))
+    host = a_book(replace(DATA, last_good_at=NOON - DAY))
     audit = Audit(NOON, "anna", "user", "x.y", "x", "y")
     write = SaveSchedule(
         "data-nightly", "host", "Nightly", "backup", "0 3 * * *", "UTC", True, "external", 0.0, 3600.0, "alert",
         '{"plan": "music"}', NOON, NOON, audit,
     )  # fmt: skip
-    decide(book, Change(write, no_reply), "fresh", FLOOR)
-    saved = book.schedules["data-nightly"]
+    decide(host, Change(write, no_reply), "fresh", FLOOR)
+    saved = host.schedules["data-nightly"]
     assert (saved.plan, saved.by_agent, saved.last_good_at) == ("music", False, NOON - DAY)
 
 
@@ -147,12 +147,12 @@ def test_the_plan_that_params_name(params: str, plan: str | None) -> None:
 # ---- alerts
 
 
-def told(book: Book, step: Decidable | str, fresh: str) -> list[str]:
+def told(host: HostState, step: Decidable | str, fresh: str) -> list[str]:
     """What one step of a story does, a word each: `raises plan:data`, `touches s`, `corrects s`, `resolves s`.
 
     `resolve SUBJECT` is an operator's, `delete SCHEDULE` too.
     """
-    subjects = {track.alert.id: key.subject for key, track in book.tracks.items() if track.alert is not None}
+    subjects = {state.alert.id: key.subject for key, state in host.alert_states.items() if state.alert is not None}
     if isinstance(step, str):
         word, subject = step.split()
         if word == "delete":
@@ -161,7 +161,7 @@ def told(book: Book, step: Decidable | str, fresh: str) -> list[str]:
             alert = next(id for id, of in subjects.items() if of == subject)
             step = Resolve(alert, "anna", None, NOON, AUDIT, no_reply)
     did = []
-    for write in decide(book, step, fresh, FLOOR).writes:
+    for write in decide(host, step, fresh, FLOOR).writes:
         match write:
             case RaiseAlert():
                 did.append(f"raises {write.subject}")
@@ -272,8 +272,8 @@ NIGHT, DAY_TIME, OTHER = "data-nightly", "data-noon", "music-nightly"
     ],
 )  # fmt: skip
 def test_a_story_of_one_host(story: list[Decidable | str], does: list[list[str]]) -> None:
-    book = a_book(*(replace(known) for known in (DATA, NOON_TOO, MUSIC, schedule("forgets", "data", kind="forget"))))
-    assert [told(book, step, f"alert {number}") for number, step in enumerate(story)] == does
+    host = a_book(*(replace(known) for known in (DATA, NOON_TOO, MUSIC, schedule("forgets", "data", kind="forget"))))
+    assert [told(host, step, f"alert {number}") for number, step in enumerate(story)] == does
 
 
 @pytest.mark.parametrize(
@@ -300,12 +300,12 @@ def test_a_story_of_one_host(story: list[Decidable | str], does: list[list[str]]
 def test_whether_partial_is_good_is_for_each_schedule_to_say(
     story: list[Decidable | str], does: list[list[str]]
 ) -> None:
-    book = a_book(schedule("lenient", "data", on_partial="ok"), schedule("strict", "data"))
-    assert [told(book, step, f"alert {number}") for number, step in enumerate(story)] == does
+    host = a_book(schedule("lenient", "data", on_partial="ok"), schedule("strict", "data"))
+    assert [told(host, step, f"alert {number}") for number, step in enumerate(story)] == does
 
 
 def test_a_schedule_that_names_no_plan_is_about_the_one_that_it_ran() -> None:
-    book = a_book(replace(NAMES_NONE))  # on a host with two plans
+    host = a_book(replace(NAMES_NONE))  # on a host with two plans
     story = [
         run("succeeded", 2),
         run("failed", 1, "names-none"),  # older than a good end of the plan
@@ -314,7 +314,7 @@ def test_a_schedule_that_names_no_plan_is_about_the_one_that_it_ran() -> None:
         run("succeeded", 5),
     ]
     does = [[], [], ["raises names-none"], [], ["resolves names-none"]]
-    assert [told(book, step, f"alert {number}") for number, step in enumerate(story)] == does
+    assert [told(host, step, f"alert {number}") for number, step in enumerate(story)] == does
 
 
 def test_a_schedule_that_runs_another_plan_now_is_closed_by_the_plan_that_failed_or_the_one_it_runs() -> None:
@@ -323,36 +323,36 @@ def test_a_schedule_that_runs_another_plan_now_is_closed_by_the_plan_that_failed
         '{"plan": "music"}', NOON, NOON, AUDIT,
     )  # fmt: skip
     for plan, does in (("data", ["resolves data-nightly"]), ("music", ["resolves data-nightly"]), ("films", [])):
-        book = a_book(replace(DATA))
-        told(book, run("failed", 1, NIGHT), "alert")
-        told(book, Change(change, no_reply), "none")
-        assert told(book, run("succeeded", 2, plan=plan), "none") == does
+        host = a_book(replace(DATA))
+        told(host, run("failed", 1, NIGHT), "alert")
+        told(host, Change(change, no_reply), "none")
+        assert told(host, run("succeeded", 2, plan=plan), "none") == does
 
 
 def test_a_message_says_when_the_last_good_one_of_the_plan_was() -> None:
-    book = a_book(replace(DATA))
-    told(book, run("succeeded", 1), "none")
-    (raised,) = [w for w in decide(book, run("failed", 2, NIGHT), "a", FLOOR).writes if isinstance(w, RaiseAlert)]
+    host = a_book(replace(DATA))
+    told(host, run("succeeded", 1), "none")
+    (raised,) = [w for w in decide(host, run("failed", 2, NIGHT), "a", FLOOR).writes if isinstance(w, RaiseAlert)]
     assert "Last good one: Monday 2026-11-23 13:00 UTC." in raised.message
 
 
 def test_times_are_in_the_zone_of_the_schedule_that_the_alert_is_about() -> None:
-    book = a_book(replace(DATA, slots=replace(DATA.slots, timezone="Europe/Berlin")), replace(MUSIC))
-    told(book, run("succeeded", 1), "none")
-    (raised,) = [w for w in decide(book, lost(3, "A", NIGHT), "a", FLOOR).writes if isinstance(w, RaiseAlert)]
+    host = a_book(replace(DATA, slots=replace(DATA.slots, timezone="Europe/Berlin")), replace(MUSIC))
+    told(host, run("succeeded", 1), "none")
+    (raised,) = [w for w in decide(host, lost(3, "A", NIGHT), "a", FLOOR).writes if isinstance(w, RaiseAlert)]
     assert "Last good one: Monday 2026-11-23 14:00 CET." in raised.message
-    (touched,) = [w for w in decide(book, run("failed", 4), "b", FLOOR).writes if isinstance(w, TouchAlert)]
+    (touched,) = [w for w in decide(host, run("failed", 4), "b", FLOOR).writes if isinstance(w, TouchAlert)]
     assert "Last good one: Monday 2026-11-23 14:00 CET." in touched.message  # joined
-    (raised,) = [w for w in decide(book, run("failed", 5, OTHER), "c", FLOOR).writes if isinstance(w, RaiseAlert)]
+    (raised,) = [w for w in decide(host, run("failed", 5, OTHER), "c", FLOOR).writes if isinstance(w, RaiseAlert)]
     assert "Last good one: Monday 2026-11-23 13:00 UTC." in raised.message
 
 
 def test_a_message_names_what_its_alert_is_about() -> None:
-    book = a_book(replace(DATA))
-    told(book, run("failed", 1, NIGHT), "a")
+    host = a_book(replace(DATA))
+    told(host, run("failed", 1, NIGHT), "a")
     touched, resolved = (
         next(
-            write for write in decide(book, step, "none", FLOOR).writes if isinstance(write, TouchAlert | ResolveAlert)
+            write for write in decide(host, step, "none", FLOOR).writes if isinstance(write, TouchAlert | ResolveAlert)
         )
         for step in (run("failed", 2), run("succeeded", 3))
     )
@@ -361,11 +361,11 @@ def test_a_message_names_what_its_alert_is_about() -> None:
 
 
 def test_what_is_decided_about_a_plan_is_built_on_what_every_schedule_ran_last() -> None:
-    book = a_book(replace(DATA), replace(MUSIC))
-    told(book, run("failed", 1, OTHER, "music"), "a")
-    key = Key("host", "backup_failed", OTHER)
-    expected = ExpectTrack("host", "backup_failed", OTHER, 1)
-    assert expected in decide(book, run("succeeded", 2), "none", FLOOR).writes
-    assert expected in decide(book, run("failed", 3), "b", FLOOR).writes
-    assert expected not in decide(book, run("failed", 4, NIGHT), "c", FLOOR).writes  # which is its own affair
-    assert book.track(key).version == 1
+    host = a_book(replace(DATA), replace(MUSIC))
+    told(host, run("failed", 1, OTHER, "music"), "a")
+    key = AlertKey("host", "backup_failed", OTHER)
+    expected = ExpectAlertState("host", "backup_failed", OTHER, 1)
+    assert expected in decide(host, run("succeeded", 2), "none", FLOOR).writes
+    assert expected in decide(host, run("failed", 3), "b", FLOOR).writes
+    assert expected not in decide(host, run("failed", 4, NIGHT), "c", FLOOR).writes  # which is its own affair
+    assert host.state_of(key).version == 1

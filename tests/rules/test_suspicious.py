@@ -7,16 +7,16 @@ import pytest
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind
-from rmactors.server.actors.rules.book import Decidable, decide
+from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.actors.rules.suspicious import KEPT, doubt
-from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, SaveTrack, TouchAlert
+from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, SaveAlertState, TouchAlert
 from rmactors.server.messages.answers import no_reply
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Change, JudgeEnd, Resolve
 from rmactors.server.messages.schedules import DeleteSchedule
-from rmactors.server.state.alert_state import Doubt, Key, Size, Usual, usual_from_json, usual_to_json
-from rmactors.server.state.host_state import Book, Schedule
+from rmactors.server.state.alert_state import AlertKey, Doubt, Size, Usual, usual_from_json, usual_to_json
+from rmactors.server.state.host_state import HostState, Schedule
 from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -83,9 +83,9 @@ def schedule(name: str, plan: str | None = None) -> Schedule:
     return Schedule(name, "host", name.title(), True, "alert", 3600.0, slots, "backup", plan=plan)
 
 
-def a_book() -> Book:
+def a_book() -> HostState:
     known = [schedule("nightly", "data"), schedule("noon", "data"), schedule("music", "music")]
-    return Book("host", True, False, schedules={of.id: of for of in known}, plans=("data", "music"))
+    return HostState("host", True, False, schedules={of.id: of for of in known}, plans=("data", "music"))
 
 
 def backup(files: int | None, hour: int, of: str | None = "nightly", plan: str | None = "data", data: int | None = None,
@@ -99,19 +99,19 @@ def backup(files: int | None, hour: int, of: str | None = "nightly", plan: str |
     return JudgeEnd(report, no_reply)
 
 
-def told(book: Book, step: Decidable | str, fresh: str) -> list[str]:
+def told(host: HostState, step: Decidable | str, fresh: str) -> list[str]:
     """What a step does to alerts about sizes: `raises nightly`, and so on. `resolve SUBJECT` is an operator's."""
     subjects = {
-        track.alert.id: key.subject for key, track in book.tracks.items()
-        if track.alert is not None and key.kind == "backup_suspicious"
+        state.alert.id: key.subject for key, state in host.alert_states.items()
+        if state.alert is not None and key.kind == "backup_suspicious"
     }  # fmt: skip
     if isinstance(step, str):
         alert = next(id for id, of in subjects.items() if of == step.removeprefix("resolve "))
         step = Resolve(alert, "anna", None, NOON, AUDIT, no_reply)
-    versions = {key: track.version for key, track in book.tracks.items()}
-    verdict = decide(book, step, fresh, FLOOR)
+    versions = {key: state.version for key, state in host.alert_states.items()}
+    decision = decide(host, step, fresh, FLOOR)
     did = []
-    for write in verdict.writes:
+    for write in decision.writes:
         match write:
             case RaiseAlert(kind="backup_suspicious"):
                 did.append(f"raises {write.subject}")
@@ -119,11 +119,13 @@ def told(book: Book, step: Decidable | str, fresh: str) -> list[str]:
                 did.append(f"touches {subjects[write.alert_id]}")
             case ResolveAlert() if write.alert_id in subjects:
                 did.append(f"resolves {subjects[write.alert_id]}")
-            case SaveTrack():
-                key = Key(write.host_id, write.kind, write.subject)
+            case SaveAlertState():
+                key = AlertKey(write.host_id, write.kind, write.subject)
                 assert write.version == versions.get(key, 0) + 1, "each version once, in order"
                 versions[key] = write.version
-    assert versions == {key: track.version for key, track in book.tracks.items()}, "all that is remembered is written"
+    assert versions == {key: state.version for key, state in host.alert_states.items()}, (
+        "all that is remembered is written"
+    )
     return did
 
 
@@ -170,60 +172,60 @@ QUIET: list[list[str]] = [[], [], []]
     ],
 )  # fmt: skip
 def test_a_story(story: list[Decidable | str], does: list[list[str]]) -> None:
-    book = a_book()
-    assert [told(book, step, f"alert {number}") for number, step in enumerate(story)] == does
+    host = a_book()
+    assert [told(host, step, f"alert {number}") for number, step in enumerate(story)] == does
 
 
 def test_only_so_many_are_the_measure() -> None:
-    book = a_book()
+    host = a_book()
     for hour in range(KEPT + 5):
-        told(book, backup(1000 + hour, hour), "none")
-    known = book.track(Key("host", "backup_suspicious", "plan:data")).usual
+        told(host, backup(1000 + hour, hour), "none")
+    known = host.state_of(AlertKey("host", "backup_suspicious", "plan:data")).usual
     assert known == usual(*[(1000 + hour, 10_000 + 10 * hour) for hour in range(5, KEPT + 5)])
 
 
 def test_it_is_a_warning_that_says_how_much_is_usual_and_what_to_do() -> None:
-    book = a_book()
+    host = a_book()
     for hour in (1, 2, 3):
-        told(book, backup(12_345, hour), "none")
-    writes = decide(book, backup(0, 4), "fresh", FLOOR).writes
+        told(host, backup(12_345, hour), "none")
+    writes = decide(host, backup(0, 4), "fresh", FLOOR).writes
     (raised,) = [write for write in writes if isinstance(write, RaiseAlert)]
     assert (raised.severity, raised.job_id) == ("warning", "4 nightly data 0")
     assert raised.message == (
         "Nightly was backed up, but with 0 files (usually about 12,300): is the source mounted and complete?"
         " If it is meant to be so, resolve this alert: later backups are then compared with this one."
     )
-    writes = decide(book, backup(12_345, 5, data=99), "none", FLOOR).writes
+    writes = decide(host, backup(12_345, 5, data=99), "none", FLOOR).writes
     (touched,) = [write for write in writes if isinstance(write, TouchAlert)]
     assert touched.message.startswith("Nightly was backed up, but with 99 bytes (usually about 120.1 KiB): is")
-    writes = decide(book, backup(12_000, 6), "none", FLOOR).writes
+    writes = decide(host, backup(12_000, 6), "none", FLOOR).writes
     (resolved,) = [write for write in writes if isinstance(write, ResolveAlert)]
     assert resolved.message == "Nightly: the newest backup holds about what it usually does."
 
 
 def test_it_is_a_good_end_all_the_same() -> None:
-    book = a_book()
-    failed = decide(book, backup(0, 1, status="failed"), "failure", FLOOR).writes
+    host = a_book()
+    failed = decide(host, backup(0, 1, status="failed"), "failure", FLOOR).writes
     assert [write.kind for write in failed if isinstance(write, RaiseAlert)] == ["backup_failed"]
-    writes = decide(book, backup(0, 2), "doubt", FLOOR).writes
+    writes = decide(host, backup(0, 2), "doubt", FLOOR).writes
     assert [write.alert_id for write in writes if isinstance(write, ResolveAlert)] == ["failure"]
     assert [write.alert_id for write in writes if isinstance(write, RaiseAlert)] == ["doubt"]
-    assert book.schedules["nightly"].last_good_at == NOON + 2 * HOUR
+    assert host.schedules["nightly"].last_good_at == NOON + 2 * HOUR
 
 
 def test_a_deleted_schedule_raises_nothing_and_its_alert_ends() -> None:
-    book = a_book()
-    told(book, backup(0, 1), "a")
-    deleted = decide(book, Change(DeleteSchedule("nightly", NOON, AUDIT), no_reply), "x", FLOOR)
+    host = a_book()
+    told(host, backup(0, 1), "a")
+    deleted = decide(host, Change(DeleteSchedule("nightly", NOON, AUDIT), no_reply), "x", FLOOR)
     assert [write.alert_id for write in deleted.writes if isinstance(write, ResolveAlert)] == ["a"]
-    assert told(book, backup(0, 2), "b") == []
-    assert told(book, backup(0, 3, plan=None), "b") == []
+    assert told(host, backup(0, 2), "b") == []
+    assert told(host, backup(0, 3, plan=None), "b") == []
 
 
 def test_resolving_what_nothing_is_known_of_any_more_makes_no_measure() -> None:
-    book = a_book()
-    told(book, backup(0, 1), "a")
-    of_plan = Key("host", "backup_suspicious", "plan:data")
-    book.tracks[of_plan] = replace(book.track(of_plan), usual=None)
-    assert told(book, "resolve nightly", "x") == ["resolves nightly"]
-    assert book.track(of_plan).usual is None
+    host = a_book()
+    told(host, backup(0, 1), "a")
+    of_plan = AlertKey("host", "backup_suspicious", "plan:data")
+    host.alert_states[of_plan] = replace(host.state_of(of_plan), usual=None)
+    assert told(host, "resolve nightly", "x") == ["resolves nightly"]
+    assert host.state_of(of_plan).usual is None

@@ -4,11 +4,11 @@ import pytest
 
 from rmactors.common import ids
 from rmactors.common.clock import HOUR
-from rmactors.server.messages.alerts import ExpectOpen, ForgetTrack, RaiseAlert, SaveTrack
+from rmactors.server.messages.alerts import ExpectOpen, ForgetAlertState, RaiseAlert, SaveAlertState
 from rmactors.server.messages.answers import Committed, Stale
 from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.schedules import MarkGood
-from rmactors.server.state.alert_state import Head, Key, head_to_json
+from rmactors.server.state.alert_state import AlertKey, LastOutcome, outcome_to_json
 from rmactors.server.store.load_rules import load_rules
 from tests.store.ledger import NOON, Ledger
 
@@ -34,11 +34,11 @@ def test_a_failure_that_was_held_back_is_known_as_such_after_a_restart(ledger: L
     host = ledger.host()
     told = ledger.raise_(host, "", "too_many_alerts")
     for job, told_by in (("A", told), ("B", None), ("C", "one that is resolved")):
-        head = head_to_json(Head(job, "bad", NOON, None, None, told_by=told_by))
-        ledger.commit(SaveTrack(host, "backup_failed", f"plan:{job}", 1, head, None, None, False))
-    book = load_rules(ledger.connection)[host]
-    assert list(book.held_back()) == [Key(host, "backup_failed", "plan:A")]
-    assert book.open_alerts() == 0, "itself it does not count"
+        last = outcome_to_json(LastOutcome(job, "bad", NOON, None, None, told_by=told_by))
+        ledger.commit(SaveAlertState(host, "backup_failed", f"plan:{job}", 1, last, None, None, False))
+    state = load_rules(ledger.connection)[host]
+    assert list(state.held_back()) == [AlertKey(host, "backup_failed", "plan:A")]
+    assert state.open_alerts() == 0, "itself it does not count"
 
 
 @pytest.mark.parametrize(("number", "most"), [(0, 1), (1, 1), (2, 1), (3, 5), (5, 5), (6, 5)])
@@ -68,8 +68,8 @@ def test_the_database_allows_one_open_alert_about_too_many(ledger: Ledger) -> No
 def test_what_is_forgotten_is_gone_unless_it_has_changed_meanwhile(ledger: Ledger) -> None:
     host = ledger.host()
     for plan in "ab":
-        ledger.commit(SaveTrack(host, "backup_failed", f"plan:{plan}", 1, None, None, NOON, False))
-    ledger.commit(SaveTrack(host, "backup_failed", "plan:b", 2, None, None, NOON, False))
-    ledger.commit(ForgetTrack(host, "backup_failed", "plan:a", 1))
-    assert isinstance(ledger.apply(ForgetTrack(host, "backup_failed", "plan:b", 1)), Stale)
+        ledger.commit(SaveAlertState(host, "backup_failed", f"plan:{plan}", 1, None, None, NOON, False))
+    ledger.commit(SaveAlertState(host, "backup_failed", "plan:b", 2, None, None, NOON, False))
+    ledger.commit(ForgetAlertState(host, "backup_failed", "plan:a", 1))
+    assert isinstance(ledger.apply(ForgetAlertState(host, "backup_failed", "plan:b", 1)), Stale)
     assert ledger.rows("SELECT subject FROM tracks") == [("plan:b",)]

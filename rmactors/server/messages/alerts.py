@@ -83,8 +83,8 @@ class TouchConditions:
 
 
 @dataclass(frozen=True, slots=True)
-class SaveTrack:
-    """What the rules remember of (host, kind of alert, subject). `head`, `good` and `usual` are JSON or None.
+class SaveAlertState:
+    """What the rules remember of (host, kind of alert, subject). `last`, `good` and `usual` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
     """
@@ -93,17 +93,17 @@ class SaveTrack:
     kind: AlertKind
     subject: str
     version: int
-    head: str | None
+    last: str | None
     good: str | None
     last_good_at: int | None
-    quiet: bool
+    suppressed_until_clear: bool
     usual: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectTrack:
-    """Changes nothing. Expects that version of a track on disk (0: none there): a decision that leaves it alone is
-    built on it too."""
+class ExpectAlertState:
+    """Changes nothing. Expects that version of an alert's state on disk (0: none there): a decision that leaves it
+    alone is built on it too."""
 
     host_id: str
     kind: AlertKind
@@ -112,7 +112,7 @@ class ExpectTrack:
 
 
 @dataclass(frozen=True, slots=True)
-class ForgetTrack:
+class ForgetAlertState:
     """Removes what the rules remember of (host, kind of alert, subject). Expects that version of it on disk."""
 
     host_id: str

@@ -22,12 +22,12 @@ from rmactors.server.messages.accounts import (
 )
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
+    ExpectAlertState,
     ExpectOpen,
-    ExpectTrack,
-    ForgetTrack,
+    ForgetAlertState,
     RaiseAlert,
     ResolveAlert,
-    SaveTrack,
+    SaveAlertState,
     TouchAlert,
     TouchConditions,
     WorsenAlert,
@@ -79,10 +79,10 @@ Write = (
     | AcknowledgeAlert
     | ResolveAlert
     | TouchConditions
-    | SaveTrack
-    | ExpectTrack
+    | SaveAlertState
+    | ExpectAlertState
     | ExpectOpen
-    | ForgetTrack
+    | ForgetAlertState
     | MarkRun
     | MarkGood
     | Pulse

@@ -7,14 +7,14 @@ from typing import Literal
 import msgspec
 
 from rmactors.common.vocabulary import AlertKind, Severity
-from rmactors.server.messages.alerts import ExpectTrack, SaveTrack
+from rmactors.server.messages.alerts import ExpectAlertState, SaveAlertState
 from rmactors.server.messages.writes import Write
 
 Verdict = Literal["good", "bad"]
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class AlertKey:
     """What at most one unresolved alert is about."""
 
     host_id: str
@@ -34,7 +34,7 @@ class OpenAlert:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LastOutcome:
     """The newest outcome that counted.
 
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
@@ -51,7 +51,7 @@ class Head:
     seq: int | None
     lost: bool = False
     raised: bool = False
-    before: "Head | None" = None
+    before: "LastOutcome | None" = None
     plan: str | None = None
     partial: bool = False
     cause: str | None = None
@@ -85,61 +85,62 @@ class Doubt:
 
 
 @dataclass(frozen=True, slots=True)
-class Track:
+class AlertState:
     """All that is remembered of one key. `version` counts what was saved; 0: nothing yet.
 
     `good` is the newest good end, whatever came since, and `last_good_at` when it was. `usual` is what backups hold.
-    `quiet`: an operator resolved a condition that still holds, so it raises nothing until it has cleared once.
+    `suppressed_until_clear`: an operator resolved a condition that still holds, so it raises nothing until it has
+    cleared once.
     """
 
     alert: OpenAlert | None = None
-    head: Head | None = None
-    good: Head | None = None
+    last: LastOutcome | None = None
+    good: LastOutcome | None = None
     last_good_at: int | None = None
-    quiet: bool = False
+    suppressed_until_clear: bool = False
     version: int = 0
     usual: Usual | None = None
 
 
-EMPTY = Track()
+EMPTY = AlertState()
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class AlertDecision:
     """What is remembered from now on, what to write, and why it was decided so."""
 
-    track: Track
+    state: AlertState
     writes: tuple[Write, ...]
     why: str
 
 
-def remember(key: Key, track: Track, **changes: object) -> tuple[Track, SaveTrack]:
-    """The track with `changes`, one version on, and the write that keeps it."""
-    after = replace(track, version=track.version + 1, **changes)  # type: ignore[arg-type]
-    saved = SaveTrack(
-        key.host_id, key.kind, key.subject, after.version, head_to_json(after.head), head_to_json(after.good),
-        after.last_good_at, after.quiet, usual_to_json(after.usual),
+def remember(key: AlertKey, state: AlertState, **changes: object) -> tuple[AlertState, SaveAlertState]:
+    """The state with `changes`, one version on, and the write that keeps it."""
+    after = replace(state, version=state.version + 1, **changes)  # type: ignore[arg-type]
+    saved = SaveAlertState(
+        key.host_id, key.kind, key.subject, after.version, outcome_to_json(after.last), outcome_to_json(after.good),
+        after.last_good_at, after.suppressed_until_clear, usual_to_json(after.usual),
     )  # fmt: skip
     return after, saved
 
 
-def expect(key: Key, track: Track) -> ExpectTrack:
-    """For a decision that leaves the track as it is: that it is so on disk as well."""
-    return ExpectTrack(key.host_id, key.kind, key.subject, track.version)
+def expect(key: AlertKey, state: AlertState) -> ExpectAlertState:
+    """For a decision that leaves the state as it is: that it is so on disk as well."""
+    return ExpectAlertState(key.host_id, key.kind, key.subject, state.version)
 
 
-def head_to_json(head: Head | None) -> str | None:
-    return msgspec.json.encode(head).decode() if head is not None else None
+def outcome_to_json(last: LastOutcome | None) -> str | None:
+    return msgspec.json.encode(last).decode() if last is not None else None
 
 
-def head_from_json(text: str | None) -> Head | None:
-    """A head as it was written."""
-    return _head(json.loads(text)) if text else None
+def outcome_from_json(text: str | None) -> LastOutcome | None:
+    """An outcome as it was written."""
+    return _outcome(json.loads(text)) if text else None
 
 
-def _head(found: dict[str, object]) -> Head:
+def _outcome(found: dict[str, object]) -> LastOutcome:
     before = found.pop("before", None)
-    return Head(before=_head(before) if isinstance(before, dict) else None, **found)  # type: ignore[arg-type]
+    return LastOutcome(before=_outcome(before) if isinstance(before, dict) else None, **found)  # type: ignore[arg-type]
 
 
 def usual_to_json(usual: Usual | None) -> str | None:

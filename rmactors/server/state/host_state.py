@@ -1,4 +1,4 @@
-"""One host as the rules remember it: its tracks and its schedules."""
+"""One host as the rules remember it: the state of each of its alerts, and its schedules."""
 
 import json
 from collections.abc import Iterable
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from rmactors.common.vocabulary import JobKind, OnPartial
 from rmactors.server.messages.writes import Write
-from rmactors.server.state.alert_state import EMPTY, Decision, Key, Track
+from rmactors.server.state.alert_state import EMPTY, AlertDecision, AlertKey, AlertState
 from rmactors.server.state.slots import Slots
 
 
@@ -36,10 +36,10 @@ class Schedule:
 
 
 @dataclass(slots=True)
-class Book:
+class HostState:
     """All that the rules remember of one host. `plans` are the names of those that its agent has.
 
-    `tracks` are in the order in which they changed, the newest last.
+    `alert_states` are in the order in which they changed, the newest last.
     `clock_offset` is the host's clock minus the server's in microseconds, as far as the rules follow it.
     `most_open`: with so many open alerts, what the host makes up raises no other; 0: no bound.
     """
@@ -47,94 +47,96 @@ class Book:
     host_id: str
     has_said_hello: bool
     has_reported: bool
-    tracks: dict[Key, Track] = field(default_factory=dict)
+    alert_states: dict[AlertKey, AlertState] = field(default_factory=dict)
     schedules: dict[str, Schedule] = field(default_factory=dict)
     plans: tuple[str, ...] = ()
     clock_offset: int = 0
     most_open: int = 0
-    _losses: dict[Key, None] | None = field(default=None, compare=False, repr=False)
+    _losses: dict[AlertKey, None] | None = field(default=None, compare=False, repr=False)
     _open: int | None = field(default=None, compare=False, repr=False)
-    _held_back: dict[Key, None] | None = field(default=None, compare=False, repr=False)
+    _held_back: dict[AlertKey, None] | None = field(default=None, compare=False, repr=False)
 
-    def losses(self) -> Iterable[Key]:
+    def losses(self) -> Iterable[AlertKey]:
         """The keys whose newest outcome is a loss: few, where a host may have hundreds of keys."""
         if self._losses is None:
-            self._losses = {key: None for key, track in self.tracks.items() if _is_loss(track)}
+            self._losses = {key: None for key, state in self.alert_states.items() if _is_loss(state)}
         return self._losses
 
     def open_alerts(self) -> int:
         """How many are open, but for the one that says that there are too many."""
         if self._open is None:
-            self._open = sum(_is_open(key, track) for key, track in self.tracks.items())
+            self._open = sum(_is_open(key, state) for key, state in self.alert_states.items())
         return self._open
 
-    def held_back(self) -> dict[Key, None]:
+    def held_back(self) -> dict[AlertKey, None]:
         """The keys that are bad and have no alert, because too many are open; the newest last."""
         if self._held_back is None:
-            told = [(track.head, key) for key, track in self.tracks.items() if self._is_held_back(track)]
-            in_order = sorted(told, key=lambda each: each[0].at if each[0] is not None else 0)
+            held = [(state.last, key) for key, state in self.alert_states.items() if self._is_held_back(state)]
+            in_order = sorted(held, key=lambda each: each[0].at if each[0] is not None else 0)
             self._held_back = {key: None for _, key in in_order}
         return self._held_back
 
-    def _is_held_back(self, track: Track) -> bool:
+    def _is_held_back(self, state: AlertState) -> bool:
         """Whether the open `too_many_alerts` tells of it."""
-        if track.alert is not None or track.head is None or track.head.told_by is None:
+        if state.alert is not None or state.last is None or state.last.told_by is None:
             return False
-        crowd = self.tracks.get(Key(self.host_id, "too_many_alerts", ""), EMPTY).alert
-        return crowd is not None and crowd.id == track.head.told_by
+        covering = self.alert_states.get(AlertKey(self.host_id, "too_many_alerts", ""), EMPTY).alert
+        return covering is not None and covering.id == state.last.told_by
 
-    def put(self, key: Key, track: Track) -> None:
-        """Remember the track from now on."""
-        before = self.tracks.get(key, EMPTY)
-        if track is before:
+    def put(self, key: AlertKey, state: AlertState) -> None:
+        """Remember this state from now on."""
+        before = self.alert_states.get(key, EMPTY)
+        if state is before:
             return
-        self.tracks.pop(key, None)
-        if track != EMPTY:
-            self.tracks[key] = track
-        if self._losses is not None and _is_loss(track):
+        self.alert_states.pop(key, None)
+        if state != EMPTY:
+            self.alert_states[key] = state
+        if self._losses is not None and _is_loss(state):
             self._losses[key] = None
         elif self._losses is not None:
             self._losses.pop(key, None)
         if self._open is not None:
-            self._open += _is_open(key, track) - _is_open(key, before)
+            self._open += _is_open(key, state) - _is_open(key, before)
         if key.kind == "too_many_alerts":
             self._held_back = None
         elif self._held_back is not None:
             self._held_back.pop(key, None)
-            if self._is_held_back(track):
+            if self._is_held_back(state):
                 self._held_back[key] = None
 
-    def track(self, key: Key) -> Track:
-        return self.tracks.get(key, EMPTY)
+    def state_of(self, key: AlertKey) -> AlertState:
+        return self.alert_states.get(key, EMPTY)
 
-    def key_of(self, alert_id: str) -> Key | None:
+    def key_of(self, alert_id: str) -> AlertKey | None:
         """The key of an open alert of this host; None where it has no such alert."""
-        about = (key for key, track in self.tracks.items() if track.alert is not None and track.alert.id == alert_id)
+        about = (
+            key for key, state in self.alert_states.items() if state.alert is not None and state.alert.id == alert_id
+        )
         return next(about, None)
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What a request leads to: the writes, whether the book changed, and why (for the log)."""
+class Decision:
+    """What a request leads to: the writes, whether what is remembered changed, and why (for the log)."""
 
     writes: tuple[Write, ...]
     changed: bool
     why: str
 
 
-def keep(book: Book, key: Key, decision: Decision) -> Verdict:
+def apply(host: HostState, key: AlertKey, decision: AlertDecision) -> Decision:
     """Remember what was decided about one key."""
-    before = book.track(key)
-    book.put(key, decision.track)
-    return Verdict(decision.writes, decision.track is not before, f"{key.kind} {key.subject}: {decision.why}")
+    before = host.state_of(key)
+    host.put(key, decision.state)
+    return Decision(decision.writes, decision.state is not before, f"{key.kind} {key.subject}: {decision.why}")
 
 
-def _is_open(key: Key, track: Track) -> bool:
-    return track.alert is not None and key.kind != "too_many_alerts"
+def _is_open(key: AlertKey, state: AlertState) -> bool:
+    return state.alert is not None and key.kind != "too_many_alerts"
 
 
-def _is_loss(track: Track) -> bool:
-    return track.head is not None and track.head.lost
+def _is_loss(state: AlertState) -> bool:
+    return state.last is not None and state.last.lost
 
 
 def plan_named(params: str) -> str | None:

@@ -4,12 +4,12 @@ import sqlite3
 
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
+    ExpectAlertState,
     ExpectOpen,
-    ExpectTrack,
-    ForgetTrack,
+    ForgetAlertState,
     RaiseAlert,
     ResolveAlert,
-    SaveTrack,
+    SaveAlertState,
     TouchAlert,
     TouchConditions,
     WorsenAlert,
@@ -147,9 +147,9 @@ def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
         tx.wake.topics.add("alerts")
 
 
-@handles(SaveTrack)
-def save_track(tx: Transaction, write: SaveTrack) -> None:
-    what = (write.head, write.good, write.last_good_at, int(write.quiet), write.usual)
+@handles(SaveAlertState)
+def save_alert_state(tx: Transaction, write: SaveAlertState) -> None:
+    what = (write.last, write.good, write.last_good_at, int(write.suppressed_until_clear), write.usual)
     key = (write.host_id, write.kind, write.subject)
     if write.version == 1:
         saved = tx.changed(
@@ -168,8 +168,8 @@ def save_track(tx: Transaction, write: SaveTrack) -> None:
         raise StaleWrite(_MOVED_ON)
 
 
-@handles(ExpectTrack)
-def expect_track(tx: Transaction, write: ExpectTrack) -> None:
+@handles(ExpectAlertState)
+def expect_alert_state(tx: Transaction, write: ExpectAlertState) -> None:
     found = tx.row(
         "SELECT version FROM tracks WHERE host_id = ? AND kind = ? AND subject = ?",
         (write.host_id, write.kind, write.subject),
@@ -178,8 +178,8 @@ def expect_track(tx: Transaction, write: ExpectTrack) -> None:
         raise StaleWrite(_MOVED_ON)
 
 
-@handles(ForgetTrack)
-def forget_track(tx: Transaction, write: ForgetTrack) -> None:
+@handles(ForgetAlertState)
+def forget_alert_state(tx: Transaction, write: ForgetAlertState) -> None:
     gone = tx.changed(
         "DELETE FROM tracks WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
         (write.host_id, write.kind, write.subject, write.version),

@@ -4,17 +4,17 @@ import json
 import sqlite3
 from dataclasses import replace
 
-from rmactors.server.state.alert_state import Key, OpenAlert, Track, head_from_json, usual_from_json
+from rmactors.server.state.alert_state import AlertKey, AlertState, OpenAlert, outcome_from_json, usual_from_json
 from rmactors.server.state.clocks import believed
-from rmactors.server.state.host_state import Book, Schedule, limit_hours, plan_named
+from rmactors.server.state.host_state import HostState, Schedule, limit_hours, plan_named
 from rmactors.server.state.slots import Slots
 
 
-def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> dict[str, Book]:
+def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> dict[str, HostState]:
     """What the rules remember of every host, or of one (empty where it was deleted)."""
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
-        row["id"]: Book(
+        row["id"]: HostState(
             row["id"],
             row["first_hello_at"] is not None,
             row["first_report_at"] is not None,
@@ -27,10 +27,10 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         f"SELECT tracks.* FROM tracks JOIN hosts ON hosts.id = tracks.host_id WHERE hosts.deleted_at IS NULL {only}",  # noqa: S608
         parameters,
     ):
-        key, head = Key(row["host_id"], row["kind"], row["subject"]), head_from_json(row["head"])
-        good = head_from_json(row["good"]) or (head if head is not None and head.verdict == "good" else None)
-        hosts[key.host_id].tracks[key] = Track(
-            None, head, good, row["last_good_at"], bool(row["quiet"]), row["version"], usual_from_json(row["usual"])
+        key, last = AlertKey(row["host_id"], row["kind"], row["subject"]), outcome_from_json(row["head"])
+        good = outcome_from_json(row["good"]) or (last if last is not None and last.verdict == "good" else None)
+        hosts[key.host_id].alert_states[key] = AlertState(
+            None, last, good, row["last_good_at"], bool(row["quiet"]), row["version"], usual_from_json(row["usual"])
         )
     for row in connection.execute(
         "SELECT alerts.id, alerts.host_id, alerts.kind, alerts.subject, alerts.severity, alerts.created_at,"  # noqa: S608
@@ -38,13 +38,13 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
         f" WHERE alerts.resolved_at IS NULL AND hosts.deleted_at IS NULL {only}",
         parameters,
     ):
-        key = Key(row["host_id"], row["kind"], row["subject"])
-        track = hosts[key.host_id].tracks.get(key, Track())
+        key = AlertKey(row["host_id"], row["kind"], row["subject"])
+        state = hosts[key.host_id].alert_states.get(key, AlertState())
         alert = OpenAlert(
             row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None,
             bool(row["known_partial"]),
         )  # fmt: skip
-        hosts[key.host_id].tracks[key] = replace(track, alert=alert)
+        hosts[key.host_id].alert_states[key] = replace(state, alert=alert)
     for row in connection.execute(
         "SELECT schedules.* FROM schedules JOIN hosts ON hosts.id = schedules.host_id"  # noqa: S608
         f" WHERE hosts.deleted_at IS NULL {only}",

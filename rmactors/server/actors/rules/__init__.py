@@ -1,13 +1,16 @@
 """The rules: pure functions of (what is remembered, what happened) to (what is remembered, what follows and why).
 
-`track`       what is remembered of one (host, kind of alert, subject), and its form on disk
-`outcomes`    the four `…_failed` rules: what a job's end does
-`conditions`  `agent_offline` and `stale_schedule`: what holds until it clears
-`crowd`       `too_many_alerts`: a host with more open alerts than people can read
-`operators`   what an acknowledgement or a resolution by hand does
-`book`        one host: which of these a request concerns, and the writes that follow
-`slots`       whether a schedule's slot was missed, and when to look again
-`wording`     what people read
+`decisions`        one host: what each request leads to
+`runs`             what the start, the end and the loss of a run lead to
+`plans`            the same backup: which schedules and alerts are about one plan
+`outcomes`         the four `…_failed` rules: what a job's end does to an alert
+`suspicious`       `backup_suspicious`: backups that succeeded and look wrong
+`host_conditions`  `agent_offline` and `stale_schedule`: what lasts until it clears
+`missed_runs`      whether a slot of a schedule was missed, and when to check again
+`overdue`          `backup_overdue`: how old the newest good backup may get
+`alert_limit`      `too_many_alerts`: a host with more open alerts than people can read
+`operators`        what an acknowledgement or a resolution by hand does
+`wording`          what people read
 
-No clock, no database, no network, no logging in here.
+No clock, no database, no network, no logging in here; `actor` alone touches the world.
 """

@@ -22,7 +22,8 @@ import trio
 from rmactors.common import ids
 from rmactors.common.clock import seconds
 from rmactors.server.actors.rules import overdue
-from rmactors.server.actors.rules.book import Decidable, decide, look
+from rmactors.server.actors.rules.decisions import Decidable, decide
+from rmactors.server.actors.rules.missed_runs import check_missed_run
 from rmactors.server.actors.rules.operators import plain
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchConditions
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Reply, Stale, no_reply
@@ -46,9 +47,9 @@ from rmactors.server.messages.requests import (
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
 from rmactors.server.messages.writes import Commit, Write
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
-from rmactors.server.state.alert_state import Key
+from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.clocks import believed
-from rmactors.server.state.host_state import Book, Schedule
+from rmactors.server.state.host_state import HostState, Schedule
 from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
@@ -102,7 +103,7 @@ class RulesState:
 class _Desk:
     """One host's book, and what is under way about it."""
 
-    book: Book
+    host: HostState
     presence: Presence = "away"
     present_since: int = 0
     in_flight: int = 0
@@ -165,14 +166,14 @@ class _Rules:
         answered = trio.Event()
         await self._to_store.send(Commit((), lambda _: answered.set()))
         await answered.wait()
-        for book in (await self._reader.run(load_rules)).values():
-            desk = self._open_book(book)
-            if book.host_id in self._state.presence:
-                desk.presence, desk.present_since = self._state.presence[book.host_id]
+        for host in (await self._reader.run(load_rules)).values():
+            desk = self._open_book(host)
+            if host.host_id in self._state.presence:
+                desk.presence, desk.present_since = self._state.presence[host.host_id]
                 self._watch_all(desk)
-                if desk.presence == "online" and Key(book.host_id, "agent_offline", "") in book.tracks:
+                if desk.presence == "online" and AlertKey(host.host_id, "agent_offline", "") in host.alert_states:
                     # It was on its way to disk when the last run ended, and may not have got there.
-                    self._returns.append(HostReturned(book.host_id, desk.present_since))
+                    self._returns.append(HostReturned(host.host_id, desk.present_since))
 
     def let_go(self) -> None:
         """This run ends: nobody is left waiting for a decision that had to wait."""
@@ -232,19 +233,19 @@ class _Rules:
             if not desk.in_flight:
                 await self._reload(desk)
             return
-        verdict = decide(desk.book, request, ids.new(), self._timing.stale_grace_seconds)
-        _log.debug("host %s: %s", host_id, verdict.why)
-        if not verdict.writes:
+        decision = decide(desk.host, request, ids.new(), self._timing.stale_grace_seconds)
+        _log.debug("host %s: %s", host_id, decision.why)
+        if not decision.writes:
             _reply_of(request)(Committed())
             return
-        await self._commit(desk, verdict.writes, request, tries, changed=verdict.changed)
+        await self._commit(desk, decision.writes, request, tries, changed=decision.changed)
         if isinstance(request, Change):
             desk.broken = True  # what follows is decided when this is on disk, or is known not to be
 
     @staticmethod
     def _is_ending(desk: _Desk, request: Decidable) -> bool:
         """Asked about an alert whose resolution is not on disk yet: should that fail, the alert is open after all."""
-        return isinstance(request, Acknowledge | Resolve) and desk.book.key_of(request.alert_id) is None
+        return isinstance(request, Acknowledge | Resolve) and desk.host.key_of(request.alert_id) is None
 
     async def _commit(
         self, desk: _Desk, writes: tuple[Write, ...], request: Request, tries: int, *, changed: bool
@@ -252,7 +253,7 @@ class _Rules:
         """Put a decision on its way to disk; `changed` says that the book is wrong if it does not get there."""
         self._follow(desk, writes)
         desk.in_flight += 1
-        generation, host_id = self._state.generation, desk.book.host_id
+        generation, host_id = self._state.generation, desk.host.host_id
 
         def reply(answer: Answer) -> None:
             self._inbox.answer(Answered(generation, host_id, request, answer, tries, changed))
@@ -307,7 +308,7 @@ class _Rules:
     async def _reload(self, desk: _Desk) -> None:
         """Read a host again, and decide what had to wait."""
         self._state.reloads += 1
-        host_id = desk.book.host_id
+        host_id = desk.host.host_id
         try:
             found = await self._reader.run(load_rules, host_id)
         except sqlite3.Error as error:
@@ -320,7 +321,7 @@ class _Rules:
         if host_id in found:
             fresh = self._open_book(found[host_id])
             fresh.presence, fresh.present_since = desk.presence, desk.present_since
-            fresh.book.clock_offset = desk.book.clock_offset  # a new one gets to disk by another way, later
+            fresh.host.clock_offset = desk.host.clock_offset  # a new one gets to disk by another way, later
             self._watch_all(fresh)
         else:
             self._state.presence.pop(host_id, None)
@@ -353,7 +354,7 @@ class _Rules:
     async def _look(self, schedule_id: str, question: Question, tick: Tick) -> None:
         """A slot of this schedule may have been missed, or its newest good backup may be too old."""
         desk = self._desks.get(self._schedules.get(schedule_id, ""))
-        schedule = desk.book.schedules.get(schedule_id) if desk is not None else None
+        schedule = desk.host.schedules.get(schedule_id) if desk is not None else None
         if desk is None or schedule is None or schedule.deleted or not schedule.enabled:
             return
         if question == "slot" and desk.presence == "away":
@@ -364,15 +365,15 @@ class _Rules:
                 await self._reload(desk)
             return
         if question == "age":
-            verdict, again = overdue.look(desk.book, schedule, tick.at, ids.new())
+            decision, again = overdue.check_overdue(desk.host, schedule, tick.at, ids.new())
         else:
             back_since = desk.present_since if desk.presence == "online" else 0
-            verdict, again = look(
-                desk.book, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
+            decision, again = check_missed_run(
+                desk.host, schedule, tick.at, ids.new(), self._timing.stale_grace_seconds, not_before=back_since
             )
-        if verdict.writes:
-            _log.debug("host %s: %s", desk.book.host_id, verdict.why)
-            await self._commit(desk, verdict.writes, tick, TRIES, changed=True)
+        if decision.writes:
+            _log.debug("host %s: %s", desk.host.host_id, decision.why)
+            await self._commit(desk, decision.writes, tick, TRIES, changed=True)
         if again is not None:
             self._push(again, schedule_id, question)
 
@@ -386,23 +387,23 @@ class _Rules:
         if desk is None:
             return
         if message.report_only:
-            if not desk.book.has_said_hello and desk.presence == "away":
+            if not desk.host.has_said_hello and desk.presence == "away":
                 self._be(desk, "reports_only", message.at)
             return
-        desk.book.has_said_hello = True
+        desk.host.has_said_hello = True
         self._be(desk, "online", message.at)
         await self._decide(message.host_id, message)
 
     async def _clock(self, message: HostClock) -> None:
         desk = self._desks.get(message.host_id) or await self._find(message.host_id)
         offset = believed(message.offset_seconds)
-        if desk is not None and desk.book.clock_offset != offset:
-            desk.book.clock_offset = offset
+        if desk is not None and desk.host.clock_offset != offset:
+            desk.host.clock_offset = offset
             self._watch_all(desk)
 
     def _be(self, desk: _Desk, presence: Presence, since: int) -> None:
         desk.presence, desk.present_since = presence, since
-        self._state.presence[desk.book.host_id] = presence, since
+        self._state.presence[desk.host.host_id] = presence, since
         self._watch_all(desk)
 
     async def _find(self, host_id: str) -> _Desk | None:
@@ -412,27 +413,27 @@ class _Rules:
 
     # ---- books
 
-    def _open_book(self, book: Book) -> _Desk:
-        book.most_open = self._most_open
-        desk = _Desk(book)
-        self._desks[book.host_id] = desk
-        for key, track in book.tracks.items():
+    def _open_book(self, host: HostState) -> _Desk:
+        host.most_open = self._most_open
+        desk = _Desk(host)
+        self._desks[host.host_id] = desk
+        for key, track in host.alert_states.items():
             if track.alert is not None:
                 self._alerts[track.alert.id] = key.host_id
-        for schedule in book.schedules.values():
-            self._schedules[schedule.id] = book.host_id
+        for schedule in host.schedules.values():
+            self._schedules[schedule.id] = host.host_id
             self._watch_age(schedule)
-        if book.has_reported and not book.has_said_hello:
+        if host.has_reported and not host.has_said_hello:
             desk.presence = "reports_only"
             self._watch_all(desk)
         return desk
 
     def _close_book(self, desk: _Desk) -> None:
-        del self._desks[desk.book.host_id]
-        for track in desk.book.tracks.values():
+        del self._desks[desk.host.host_id]
+        for track in desk.host.alert_states.values():
             if track.alert is not None:
                 self._alerts.pop(track.alert.id, None)
-        for schedule_id in desk.book.schedules:
+        for schedule_id in desk.host.schedules:
             self._schedules.pop(schedule_id, None)
 
     def _follow(self, desk: _Desk, writes: tuple[Write, ...]) -> None:
@@ -440,20 +441,20 @@ class _Rules:
         for write in writes:
             match write:
                 case RaiseAlert():
-                    self._alerts[write.alert_id] = desk.book.host_id
+                    self._alerts[write.alert_id] = desk.host.host_id
                 case ResolveAlert():
                     desk.ended.append(write.alert_id)
                 case MarkGood():  # what was raised may be over, and the next look be planned for the hourly message
-                    self._watch_age(desk.book.schedules[write.schedule_id])
+                    self._watch_age(desk.host.schedules[write.schedule_id])
                 case SaveSchedule():
-                    self._schedules[write.schedule_id] = desk.book.host_id
-                    self._watch(desk, desk.book.schedules[write.schedule_id])
-                    self._watch_age(desk.book.schedules[write.schedule_id])
+                    self._schedules[write.schedule_id] = desk.host.host_id
+                    self._watch(desk, desk.host.schedules[write.schedule_id])
+                    self._watch_age(desk.host.schedules[write.schedule_id])
                 case _:
                     pass
 
     def _watch_all(self, desk: _Desk) -> None:
-        for schedule in desk.book.schedules.values():
+        for schedule in desk.host.schedules.values():
             self._watch(desk, schedule)
 
     def _watch(self, desk: _Desk, schedule: Schedule) -> None:

@@ -2,30 +2,31 @@
 
 from rmactors.common.vocabulary import SEVERITY_OF
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
-from rmactors.server.state.alert_state import Decision, Key, OpenAlert, Track, remember
+from rmactors.server.state.alert_state import AlertDecision, AlertKey, AlertState, OpenAlert, remember
 
 
-def hold(key: Key, track: Track, message: str, now: int, fresh_id: str) -> Decision:
-    """The condition holds: raise, unless it is raised already or an operator wants it quiet.
+def fire(key: AlertKey, state: AlertState, message: str, now: int, fresh_id: str) -> AlertDecision:
+    """The condition holds: raise, unless it is raised already, or an operator resolved it by hand and it has not
+    cleared since.
 
     What is raised already is touched: so whoever asks hears that it is on disk, or that it is not.
     """
-    if track.alert is not None:
-        return Decision(track, (TouchAlert(track.alert.id, message, now, again=False),), "raised already: touches")
-    if track.quiet:
-        return Decision(track, (), "resolved by an operator, quiet until it has cleared once")
+    if state.alert is not None:
+        return AlertDecision(state, (TouchAlert(state.alert.id, message, now, again=False),), "raised already: touches")
+    if state.suppressed_until_clear:
+        return AlertDecision(state, (), "resolved by an operator, suppressed until it has cleared once")
     severity = SEVERITY_OF[key.kind]
     raised = RaiseAlert(fresh_id, key.host_id, key.kind, key.subject, severity, message, now)
-    after, saved = remember(key, track, alert=OpenAlert(fresh_id, severity, now))
-    return Decision(after, (saved, raised), "it began: raises")
+    after, saved = remember(key, state, alert=OpenAlert(fresh_id, severity, now))
+    return AlertDecision(after, (saved, raised), "it began: raises")
 
 
-def clear(key: Key, track: Track, message: str, now: int) -> Decision:
+def resolve(key: AlertKey, state: AlertState, message: str, now: int) -> AlertDecision:
     """The condition is over: resolve what is open, and be ready to raise again."""
-    if track.alert is None and not track.quiet:
-        return Decision(track, (), "nothing was open")
-    alert = track.alert
-    after, saved = remember(key, track, alert=None, quiet=False)
+    if state.alert is None and not state.suppressed_until_clear:
+        return AlertDecision(state, (), "nothing was open")
+    alert = state.alert
+    after, saved = remember(key, state, alert=None, suppressed_until_clear=False)
     if alert is None:
-        return Decision(after, (saved,), "cleared: may raise again")
-    return Decision(after, (saved, ResolveAlert(alert.id, now, "rule", None, message)), "cleared: resolves")
+        return AlertDecision(after, (saved,), "cleared: may raise again")
+    return AlertDecision(after, (saved, ResolveAlert(alert.id, now, "rule", None, message)), "cleared: resolves")

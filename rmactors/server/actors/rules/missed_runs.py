@@ -1,4 +1,4 @@
-"""Whether a schedule's slot was missed, and when to look again.
+"""Whether a schedule's slot was missed, and when to check again.
 
 A slot is missed when it is older than the schedule's grace, later than the schedule's anchor (made, enabled or
 changed), and no run was started for it. Only the newest such slot is judged. A schedule that is given by an interval
@@ -7,6 +7,10 @@ has no slots, so none of them is missed.
 
 from rmactors.common import cron
 from rmactors.common.clock import DAY, HOUR, SECOND, seconds
+from rmactors.server.actors.rules import host_conditions, wording
+from rmactors.server.state import clocks
+from rmactors.server.state.alert_state import AlertKey
+from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 from rmactors.server.state.slots import Slots
 
 EARLY = 60 * SECOND
@@ -17,7 +21,29 @@ SHARE_OF_INTERVAL = 0.1
 SHARE_AT_MOST = 6 * HOUR
 
 LOOK_BACK = 5 * 366 * DAY
-"""No accepted expression is quiet for longer than a leap year's 29 February is away, and a century is not ours."""
+"""No accepted expression pauses for longer than a leap year's 29 February is away, and a century is not ours."""
+
+
+def check_missed_run(
+    host: HostState, schedule: Schedule, now: int, fresh_id: str, least_grace: float, not_before: int
+) -> tuple[Decision, int | None]:
+    """Whether a slot of the schedule was missed, and when to check again (None: never by itself). Not judged within a
+    grace of `not_before`."""
+    patient = clocks.earlier(now, host.clock_offset)
+    again = next_check(schedule.slots, patient, least_grace)
+    if again is not None:
+        again += now - patient
+    slot = missed(schedule.slots, patient, least_grace)
+    if slot is None:
+        return Decision((), False, "no slot was missed"), again
+    patience = grace(schedule.slots, slot, least_grace)
+    if now < not_before + patience:
+        return Decision((), False, "its host has only just come back"), not_before + patience
+    key = AlertKey(schedule.host_id, "stale_schedule", schedule.id)
+    last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
+    text = wording.stale(schedule.name, slot, last, schedule.slots.timezone)
+    decision = apply(host, key, host_conditions.fire(key, host.state_of(key), text, now, fresh_id))
+    return decision, again
 
 
 def mark(slots: Slots, scheduled_for: int | None, started_at: int, now: int) -> tuple[int | None, int | None]:
@@ -55,7 +81,7 @@ def missed(slots: Slots, now: int, least_seconds: float) -> int | None:
     return slot
 
 
-def look_again(slots: Slots, now: int, least_seconds: float) -> int | None:
+def next_check(slots: Slots, now: int, least_seconds: float) -> int | None:
     """When the next slot's grace will be over: nothing can change by itself before. None: nothing will."""
     since = now - _floor(slots, least_seconds) - 1
     following = slots.when.next_fire(since)

@@ -11,7 +11,17 @@ from rmactors.common.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, 
 from rmactors.server.actors.rules import wording
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert
 from rmactors.server.messages.writes import Write
-from rmactors.server.state.alert_state import Decision, Doubt, Head, Key, OpenAlert, Track, Verdict, expect, remember
+from rmactors.server.state.alert_state import (
+    AlertDecision,
+    AlertKey,
+    AlertState,
+    Doubt,
+    LastOutcome,
+    OpenAlert,
+    Verdict,
+    expect,
+    remember,
+)
 
 CAUSE_KEPT = 300
 """Characters of why a run failed that are remembered for later messages."""
@@ -46,31 +56,33 @@ class Outcome:
     doubt: Doubt | None = None
 
 
-def judge(key: Key, track: Track, outcome: Outcome, fresh_id: str | None, held_back_by: str | None = None) -> Decision:
+def judge(
+    key: AlertKey, state: AlertState, outcome: Outcome, fresh_id: str | None, held_back_by: str | None = None
+) -> AlertDecision:
     """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised; None: another alert
     tells of it already, so none is. `held_back_by` is that one, where there are too many."""
-    before = track
-    track = _with_good(track, outcome)
-    head = track.head
-    if head is not None and is_end_of_loss(head, outcome):
-        replaces = _replace_loss if head.job_id == outcome.job_id else _replace_earlier_loss
-        return replaces(key, track, head, outcome)
+    before = state
+    state = _with_good(state, outcome)
+    last = state.last
+    if last is not None and is_end_of_loss(last, outcome):
+        replaces = _replace_loss if last.job_id == outcome.job_id else _replace_earlier_loss
+        return replaces(key, state, last, outcome)
     verdict = verdict_of(outcome)
     if verdict is None:
-        return Decision(track, (expect(key, track),), f"{outcome.status} neither raises nor resolves")
-    if head is not None and not is_newer(outcome, head):
-        beneath = _beneath(head, _head_of(outcome, verdict), outcome)
-        if beneath == head and track is before:
-            return Decision(track, (expect(key, track),), "older than the outcome that counts")
-        after, saved = remember(key, track, head=beneath)
-        why = "older than a loss: counts should that be none" if beneath != head else "older, and a good one to know of"
-        return Decision(after, (saved,), why)
-    return _good(key, track, outcome) if verdict == "good" else _bad(key, track, outcome, fresh_id, held_back_by)
+        return AlertDecision(state, (expect(key, state),), f"{outcome.status} neither raises nor resolves")
+    if last is not None and not is_newer(outcome, last):
+        beneath = _beneath(last, _as_last(outcome, verdict), outcome)
+        if beneath == last and state is before:
+            return AlertDecision(state, (expect(key, state),), "older than the outcome that counts")
+        after, saved = remember(key, state, last=beneath)
+        why = "older than a loss: counts should that be none" if beneath != last else "older, and a good one to know of"
+        return AlertDecision(after, (saved,), why)
+    return _good(key, state, outcome) if verdict == "good" else _bad(key, state, outcome, fresh_id, held_back_by)
 
 
-def is_end_of_loss(head: Head | None, outcome: Outcome) -> bool:
+def is_end_of_loss(last: LastOutcome | None, outcome: Outcome) -> bool:
     """Whether `outcome` is the real end of a job that was given up, and whose loss still matters here."""
-    return not outcome.lost and outcome.job_id in _losses(head)
+    return not outcome.lost and outcome.job_id in _losses(last)
 
 
 def verdict_of(outcome: Outcome) -> Verdict | None:
@@ -94,150 +106,153 @@ def good_enough(status: JobEnd, reason: Reason, on_partial: OnPartial) -> bool:
     return status == "succeeded" or (status == "partial" and on_partial == "ok" and reason != "no_source")
 
 
-def is_newer(outcome: Outcome, head: Head) -> bool:
-    """Whether `outcome` happened after `head`: by place in the spool they share, else by time (a tie counts)."""
-    if outcome.spool_id is not None and outcome.spool_id == head.spool_id and None not in (outcome.seq, head.seq):
+def is_newer(outcome: Outcome, last: LastOutcome) -> bool:
+    """Whether `outcome` happened after `last`: by place in the spool they share, else by time (a tie counts)."""
+    if outcome.spool_id is not None and outcome.spool_id == last.spool_id and None not in (outcome.seq, last.seq):
         assert outcome.seq is not None
-        assert head.seq is not None
-        return outcome.seq > head.seq
-    return outcome.at >= head.at
+        assert last.seq is not None
+        return outcome.seq > last.seq
+    return outcome.at >= last.at
 
 
-def _with_good(track: Track, outcome: Outcome) -> Track:
-    """The track, and the newest good end that it knows from now on."""
-    if verdict_of(outcome) != "good" or (track.good is not None and not is_newer(outcome, track.good)):
-        return track
-    return replace(track, good=_head_of(outcome, "good"), last_good_at=outcome.at)
+def _with_good(state: AlertState, outcome: Outcome) -> AlertState:
+    """The state with the newest good end that is known from now on."""
+    if verdict_of(outcome) != "good" or (state.good is not None and not is_newer(outcome, state.good)):
+        return state
+    return replace(state, good=_as_last(outcome, "good"), last_good_at=outcome.at)
 
 
-def _good(key: Key, track: Track, outcome: Outcome) -> Decision:
-    after, saved = remember(key, track, alert=None, head=_head_of(outcome, "good"))
-    if track.alert is None:
-        return Decision(after, (saved,), "good, and nothing was open")
+def _good(key: AlertKey, state: AlertState, outcome: Outcome) -> AlertDecision:
+    after, saved = remember(key, state, alert=None, last=_as_last(outcome, "good"))
+    if state.alert is None:
+        return AlertDecision(after, (saved,), "good, and nothing was open")
     text = _recovered(key, outcome)
-    resolved = ResolveAlert(track.alert.id, outcome.now, "rule", None, text)
-    return Decision(after, (saved, resolved), "good: resolves")
+    resolved = ResolveAlert(state.alert.id, outcome.now, "rule", None, text)
+    return AlertDecision(after, (saved, resolved), "good: resolves")
 
 
-def _bad(key: Key, track: Track, outcome: Outcome, fresh_id: str | None, held_back_by: str | None) -> Decision:
-    message = _message(track, outcome)
-    if track.alert is not None:
-        head = replace(_head_of(outcome, "bad"), before=track.head if outcome.lost else None)
-        if track.head is not None and _hides_cause(outcome):
-            head = replace(head, cause=track.head.cause, cause_at=track.head.cause_at)
-        if track.alert.known_partial and outcome.status != "partial":
-            known = replace(track.alert, known_partial=False, acknowledged=False)
-            after, saved = remember(key, track, head=_flat(head), alert=known)
+def _bad(
+    key: AlertKey, state: AlertState, outcome: Outcome, fresh_id: str | None, held_back_by: str | None
+) -> AlertDecision:
+    message = _message(state, outcome)
+    if state.alert is not None:
+        last = replace(_as_last(outcome, "bad"), before=state.last if outcome.lost else None)
+        if state.last is not None and _hides_cause(outcome):
+            last = replace(last, cause=state.last.cause, cause_at=state.last.cause_at)
+        if state.alert.known_partial and outcome.status != "partial":
+            known = replace(state.alert, known_partial=False, acknowledged=False)
+            after, saved = remember(key, state, last=_flat(last), alert=known)
             notice = wording.worse(message)
-            worsened = WorsenAlert(track.alert.id, message, notice, outcome.now, outcome.job_id)
-            return Decision(after, (saved, worsened), "worse than people know: told again")
-        after, saved = remember(key, track, head=_flat(head))
-        touched = TouchAlert(track.alert.id, message, outcome.now, True, outcome.job_id)
-        return Decision(after, (saved, touched), "bad again: touches")
+            worsened = WorsenAlert(state.alert.id, message, notice, outcome.now, outcome.job_id)
+            return AlertDecision(after, (saved, worsened), "worse than people know: told again")
+        after, saved = remember(key, state, last=_flat(last))
+        touched = TouchAlert(state.alert.id, message, outcome.now, True, outcome.job_id)
+        return AlertDecision(after, (saved, touched), "bad again: touches")
     if fresh_id is None:
-        before = track.head if outcome.lost else None
-        head = replace(_head_of(outcome, "bad"), before=before, told_by=held_back_by)
-        after, saved = remember(key, track, head=_flat(head))
-        return Decision(after, (saved,), "bad: another alert tells of it")
-    head = replace(_head_of(outcome, "bad"), raised=outcome.lost, before=track.head if outcome.lost else None)
+        before = state.last if outcome.lost else None
+        last = replace(_as_last(outcome, "bad"), before=before, told_by=held_back_by)
+        after, saved = remember(key, state, last=_flat(last))
+        return AlertDecision(after, (saved,), "bad: another alert tells of it")
+    last = replace(_as_last(outcome, "bad"), raised=outcome.lost, before=state.last if outcome.lost else None)
     raised = RaiseAlert(
         fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
-        head.partial,
+        last.partial,
     )  # fmt: skip
-    alert = OpenAlert(fresh_id, raised.severity, outcome.now, known_partial=head.partial)
-    after, saved = remember(key, track, alert=alert, head=_flat(head))
-    return Decision(after, (saved, raised), "bad: raises")
+    alert = OpenAlert(fresh_id, raised.severity, outcome.now, known_partial=last.partial)
+    after, saved = remember(key, state, alert=alert, last=_flat(last))
+    return AlertDecision(after, (saved, raised), "bad: raises")
 
 
-def _replace_loss(key: Key, track: Track, loss: Head, outcome: Outcome) -> Decision:
+def _replace_loss(key: AlertKey, state: AlertState, loss: LastOutcome, outcome: Outcome) -> AlertDecision:
     """The real end of a job that was given up: as if the loss had never been, except for what people were told."""
-    head, counts = _in_place_of(loss, outcome)
-    alert = track.alert
+    last, counts = _in_place_of(loss, outcome)
+    alert = state.alert
     writes: tuple[Write, ...] = ()
     why = "the real end takes the place of the loss"
-    if alert is not None and head is not None and head.verdict == "bad" and (counts or not loss.raised):
+    if alert is not None and last is not None and last.verdict == "bad" and (counts or not loss.raised):
         if counts:
-            writes = (TouchAlert(alert.id, _message(track, outcome), outcome.now, False, outcome.job_id),)
+            writes = (TouchAlert(alert.id, _message(state, outcome), outcome.now, False, outcome.job_id),)
             why += ", a failure: no new occurrence"
     elif alert is not None:
         text = _recovered(key, outcome)
         writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
         alert = None
         why += ": resolves"
-    after, saved = remember(key, track, alert=alert, head=head)
-    return Decision(after, (saved, *writes), why)
+    after, saved = remember(key, state, alert=alert, last=last)
+    return AlertDecision(after, (saved, *writes), why)
 
 
-def _replace_earlier_loss(key: Key, track: Track, head: Head, outcome: Outcome) -> Decision:
+def _replace_earlier_loss(key: AlertKey, state: AlertState, last: LastOutcome, outcome: Outcome) -> AlertDecision:
     """The real end of a job that was given up before the one that counts now was: that one counts unless the end is
     newer."""
     verdict = verdict_of(outcome)
-    if verdict == "good" and is_newer(outcome, head):
-        return _good(key, track, outcome)
-    if verdict == "bad" and is_newer(outcome, head):
-        after, saved = remember(key, track, head=replace(_head_of(outcome, "bad"), told_by=head.told_by))
+    if verdict == "good" and is_newer(outcome, last):
+        return _good(key, state, outcome)
+    if verdict == "bad" and is_newer(outcome, last):
+        after, saved = remember(key, state, last=replace(_as_last(outcome, "bad"), told_by=last.told_by))
         why = "the real end of an earlier loss is the newest: no new occurrence"
-        if track.alert is None:
-            return Decision(after, (saved,), why)
-        touched = TouchAlert(track.alert.id, _message(track, outcome), outcome.now, False, outcome.job_id)
-        return Decision(after, (saved, touched), why)
-    after, saved = remember(key, track, head=_without_loss(head, outcome))
-    return Decision(after, (saved,), "the real end takes the place of an earlier loss")
+        if state.alert is None:
+            return AlertDecision(after, (saved,), why)
+        touched = TouchAlert(state.alert.id, _message(state, outcome), outcome.now, False, outcome.job_id)
+        return AlertDecision(after, (saved, touched), why)
+    after, saved = remember(key, state, last=_without_loss(last, outcome))
+    return AlertDecision(after, (saved,), "the real end takes the place of an earlier loss")
 
 
-def _without_loss(head: Head, outcome: Outcome) -> Head:
-    assert head.before is not None
-    if head.before.job_id != outcome.job_id:
-        return replace(head, before=_without_loss(head.before, outcome))
-    before, counts = _in_place_of(head.before, outcome)
+def _without_loss(last: LastOutcome, outcome: Outcome) -> LastOutcome:
+    assert last.before is not None
+    if last.before.job_id != outcome.job_id:
+        return replace(last, before=_without_loss(last.before, outcome))
+    before, counts = _in_place_of(last.before, outcome)
     # Where nothing is left of the loss that raised the alert, the next one is what keeps it open.
-    return replace(head, before=before, raised=head.raised or (head.before.raised and not counts))
+    return replace(last, before=before, raised=last.raised or (last.before.raised and not counts))
 
 
-def _in_place_of(loss: Head, outcome: Outcome) -> tuple[Head | None, bool]:
+def _in_place_of(loss: LastOutcome, outcome: Outcome) -> tuple[LastOutcome | None, bool]:
     """What counts instead of a loss, and whether that is its real end."""
     verdict = verdict_of(outcome)
     if verdict is None:
         return loss.before, False
-    end = replace(_head_of(outcome, verdict), told_by=loss.told_by if verdict == "bad" else None)
+    end = replace(_as_last(outcome, verdict), told_by=loss.told_by if verdict == "bad" else None)
     if loss.before is None or is_newer(outcome, loss.before):
         return end, True
     return _beneath(loss.before, end, outcome), False
 
 
-def _beneath(head: Head, end: Head, outcome: Outcome) -> Head:
+def _beneath(last: LastOutcome, end: LastOutcome, outcome: Outcome) -> LastOutcome:
     """An outcome older than what counts is remembered where only losses are newer: those may turn out to be none."""
-    if not head.lost:
-        return head
-    if head.before is None or is_newer(outcome, head.before):
-        return replace(head, before=end, raised=head.raised and end.verdict == "good")
-    return replace(head, before=_beneath(head.before, end, outcome), raised=head.raised and end.verdict == "good")
+    if not last.lost:
+        return last
+    if last.before is None or is_newer(outcome, last.before):
+        return replace(last, before=end, raised=last.raised and end.verdict == "good")
+    return replace(last, before=_beneath(last.before, end, outcome), raised=last.raised and end.verdict == "good")
 
 
-def _losses(head: Head | None) -> set[str]:
-    """Jobs given up that may still end otherwise: the head, and what counted before it, as far as those are losses."""
+def _losses(last: LastOutcome | None) -> set[str]:
+    """Jobs given up that may still end otherwise: the last outcome and what
+    counted before it, as far as those are losses."""
     found: set[str] = set()
-    while head is not None and head.lost:
-        found.add(head.job_id)
-        head = head.before
+    while last is not None and last.lost:
+        found.add(last.job_id)
+        last = last.before
     return found
 
 
-def _head_of(outcome: Outcome, verdict: Verdict) -> Head:
+def _as_last(outcome: Outcome, verdict: Verdict) -> LastOutcome:
     cause = None
     if verdict == "bad" and outcome.doubt is None and not _hides_cause(outcome):
         cause = wording.why(outcome.reason, outcome.error, outcome.exit_code)[:CAUSE_KEPT]
-    return Head(
+    return LastOutcome(
         outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan,
         partial=outcome.status == "partial", cause=cause, cause_at=outcome.at if cause else None,
     )  # fmt: skip
 
 
-def _flat(head: Head, most: int = LOSSES_KEPT) -> Head:
+def _flat(last: LastOutcome, most: int = LOSSES_KEPT) -> LastOutcome:
     """Remembers only so many outcomes before a loss."""
-    if head.before is None:
-        return head
-    return replace(head, before=_flat(head.before, most - 1) if most else None)
+    if last.before is None:
+        return last
+    return replace(last, before=_flat(last.before, most - 1) if most else None)
 
 
 def _hides_cause(outcome: Outcome) -> bool:
@@ -245,7 +260,7 @@ def _hides_cause(outcome: Outcome) -> bool:
     return outcome.reason == "locked"
 
 
-def _recovered(key: Key, outcome: Outcome) -> str:
+def _recovered(key: AlertKey, outcome: Outcome) -> str:
     if key.kind == "backup_suspicious":
         return wording.as_usual(outcome.label)
     return wording.recovered(outcome.kind, outcome.label, outcome.status)
@@ -257,13 +272,13 @@ def _few(doubt: Doubt) -> int:
     return number
 
 
-def _message(track: Track, outcome: Outcome) -> str:
+def _message(state: AlertState, outcome: Outcome) -> str:
     if outcome.doubt is not None:
         return wording.suspicious(outcome.label, outcome.doubt.what, _few(outcome.doubt), outcome.doubt.usual)
-    began, head = None, track.head
-    if head is not None and head.job_id != outcome.job_id and track.alert is not None and _hides_cause(outcome):
-        began = (head.cause_at, head.cause) if head.cause_at and head.cause else None
+    began, last = None, state.last
+    if last is not None and last.job_id != outcome.job_id and state.alert is not None and _hides_cause(outcome):
+        began = (last.cause_at, last.cause) if last.cause_at and last.cause else None
     return wording.failed(
         outcome.kind, outcome.label, outcome.status, outcome.reason, outcome.error, outcome.exit_code,
-        track.last_good_at, outcome.zone, began,
+        state.last_good_at, outcome.zone, began,
     )  # fmt: skip

@@ -11,8 +11,8 @@ from rmactors.common.clock import HOUR
 from rmactors.server.actors.rules import host_conditions, wording
 from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.messages.writes import Write
-from rmactors.server.state.alert_state import Key
-from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
+from rmactors.server.state.alert_state import AlertKey
+from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 
 AGAIN = HOUR
 """How often the message of an open alert is brought up to date: it says how old the newest good backup is."""
@@ -25,41 +25,41 @@ def due_at(schedule: Schedule, clock_offset: int = 0) -> int | None:
     return _since(schedule, clock_offset) + round(schedule.limit_hours * HOUR) + 1
 
 
-def look(book: Book, schedule: Schedule, now: int, fresh_id: str) -> tuple[Verdict, int | None]:
-    """Whether the schedule is overdue, and when to look again (None: when something about it changes)."""
-    due = due_at(schedule, book.clock_offset)
+def check_overdue(host: HostState, schedule: Schedule, now: int, fresh_id: str) -> tuple[Decision, int | None]:
+    """Whether the schedule is overdue, and when to check again (None: when something about it changes)."""
+    due = due_at(schedule, host.clock_offset)
     if due is None or schedule.limit_hours is None:
-        return Verdict((), False, "it has no limit"), None
+        return Decision((), False, "it has no limit"), None
     if now < due:
-        return Verdict((), False, "not overdue"), due
+        return Decision((), False, "not overdue"), due
     key = _key(schedule)
     limit = round(schedule.limit_hours * HOUR)
     text = wording.overdue(
         schedule.name,
-        now - _since(schedule, book.clock_offset),
+        now - _since(schedule, host.clock_offset),
         limit,
         schedule.last_good_at or None,
         schedule.slots.timezone,
     )
-    return keep(book, key, host_conditions.hold(key, book.track(key), text, now, fresh_id)), now + AGAIN
+    return apply(host, key, host_conditions.fire(key, host.state_of(key), text, now, fresh_id)), now + AGAIN
 
 
-def after_good(book: Book, marked: Iterable[MarkGood], now: int) -> tuple[Write, ...]:
+def after_good(host: HostState, marked: Iterable[MarkGood], now: int) -> tuple[Write, ...]:
     """Good ends were noted: what that ends. One that comes late may be too old to."""
     writes: list[Write] = []
-    for schedule in (book.schedules[mark.schedule_id] for mark in marked):
-        due = due_at(schedule, book.clock_offset)
+    for schedule in (host.schedules[mark.schedule_id] for mark in marked):
+        due = due_at(schedule, host.clock_offset)
         if due is None or now < due:
-            writes += _clear(book, schedule, wording.backed_up_again(schedule.name), now)
+            writes += _resolve(host, schedule, wording.backed_up_again(schedule.name), now)
     return tuple(writes)
 
 
-def after_change(book: Book, before: Schedule, after: Schedule, now: int) -> tuple[Write, ...]:
+def after_change(host: HostState, before: Schedule, after: Schedule, now: int) -> tuple[Write, ...]:
     """An operator changed the schedule: another limit, or none, ends what was raised under the old one."""
     if not after.enabled:
-        return _clear(book, before, wording.not_expected(before.name, "disabled"), now)
+        return _resolve(host, before, wording.not_expected(before.name, "disabled"), now)
     if before.limit_hours != after.limit_hours:
-        return _clear(book, before, wording.other_limit(after.name, removed=after.limit_hours is None), now)
+        return _resolve(host, before, wording.other_limit(after.name, removed=after.limit_hours is None), now)
     return ()
 
 
@@ -70,10 +70,10 @@ def _since(schedule: Schedule, clock_offset: int) -> int:
     return schedule.created_at
 
 
-def _key(schedule: Schedule) -> Key:
-    return Key(schedule.host_id, "backup_overdue", schedule.id)
+def _key(schedule: Schedule) -> AlertKey:
+    return AlertKey(schedule.host_id, "backup_overdue", schedule.id)
 
 
-def _clear(book: Book, schedule: Schedule, text: str, now: int) -> tuple[Write, ...]:
+def _resolve(host: HostState, schedule: Schedule, text: str, now: int) -> tuple[Write, ...]:
     key = _key(schedule)
-    return keep(book, key, host_conditions.clear(key, book.track(key), text, now)).writes
+    return apply(host, key, host_conditions.resolve(key, host.state_of(key), text, now)).writes

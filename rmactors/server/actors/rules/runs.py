@@ -4,106 +4,108 @@ from dataclasses import replace
 
 from rmactors.common.clock import seconds
 from rmactors.common.vocabulary import FAILURE_ALERT, OnPartial
-from rmactors.server.actors.rules import crowd, host_conditions, overdue, plans, suspicious, wording
+from rmactors.server.actors.rules import alert_limit, host_conditions, overdue, plans, suspicious, wording
 from rmactors.server.actors.rules.missed_runs import grace, mark, missed
 from rmactors.server.actors.rules.outcomes import Outcome
 from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import MarkRun
 from rmactors.server.state import clocks
-from rmactors.server.state.alert_state import Key, Size
-from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
+from rmactors.server.state.alert_state import AlertKey, Size
+from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 
 DEFAULT_MAX_RUNTIME = 86_400.0
 """Seconds after which a job without a schedule is given up."""
 
 
-def start(book: Book, report: StartReport, least_grace: float) -> Verdict:
-    subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
+def start(host: HostState, report: StartReport, least_grace: float) -> Decision:
+    subject, schedule, warning = _subject(host, report.plan, report.schedule_id)
     longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
     patience = grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
-    began = clocks.start_here(report.started_at, report.received_at, book.clock_offset)
+    began = clocks.start_here(report.started_at, report.received_at, host.clock_offset)
     deadline = began + seconds(longest) + patience
-    ran = _ran(book, schedule, report, least_grace)
-    return Verdict(
-        (SaveStart(report, _accepted(book, report.schedule_id), subject, deadline, warning), *ran.writes),
+    ran = _ran(host, schedule, report, least_grace)
+    return Decision(
+        (SaveStart(report, _accepted(host, report.schedule_id), subject, deadline, warning), *ran.writes),
         ran.changed,
         f"a run began; {ran.why}",
     )
 
 
-def end(book: Book, report: EndReport, fresh_id: str, least_grace: float) -> Verdict:
-    subject, schedule, warning = _subject(book, report.plan, report.schedule_id)
-    ran = _ran(book, schedule, report, least_grace)
+def end(host: HostState, report: EndReport, fresh_id: str, least_grace: float) -> Decision:
+    subject, schedule, warning = _subject(host, report.plan, report.schedule_id)
+    ran = _ran(host, schedule, report, least_grace)
     warning = "; ".join(each for each in (warning, report.warning) if each) or None
-    good = plans.mark_good(book, report, schedule)
-    no_longer = overdue.after_good(book, good, report.received_at)
-    writes = (SaveEnd(report, _accepted(book, report.schedule_id), subject, warning), *ran.writes, *good, *no_longer)
+    good = plans.mark_good(host, report, schedule)
+    no_longer = overdue.after_good(host, good, report.received_at)
+    writes = (SaveEnd(report, _accepted(host, report.schedule_id), subject, warning), *ran.writes, *good, *no_longer)
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
     if kind is None:
-        return Verdict(writes, changed, f"{report.kind} ended, and no rule is about it")
+        return Decision(writes, changed, f"{report.kind} ended, and no rule is about it")
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
         plan=plans.plan_of(report.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
-    key, size = Key(report.host_id, kind, subject), Size(report.files_total, report.bytes_total)
-    judged = plans.judge(book, key, outcome, fresh_id)
+    key, size = AlertKey(report.host_id, kind, subject), Size(report.files_total, report.bytes_total)
+    judged = plans.judge(host, key, outcome, fresh_id)
     writes, changed = (*writes, *judged.writes), changed or judged.changed
     if (report.kind, report.status) != ("backup", "succeeded") or size == Size(None, None):
-        return Verdict((*writes, *crowd.forget(book)), changed, judged.why)
-    measured = suspicious.judge(book, key, outcome, size, fresh_id)
+        return Decision((*writes, *alert_limit.forget(host)), changed, judged.why)
+    measured = suspicious.judge(host, key, outcome, size, fresh_id)
     writes, changed = (*writes, *measured.writes), changed or measured.changed
-    return Verdict((*writes, *crowd.forget(book)), changed, f"{judged.why}; {measured.why}")
+    return Decision((*writes, *alert_limit.forget(host)), changed, f"{judged.why}; {measured.why}")
 
 
-def loss(book: Book, lost: LostJob, fresh_id: str) -> Verdict:
-    subject, schedule, _ = _subject(book, lost.plan, lost.schedule_id)
+def loss(host: HostState, lost: LostJob, fresh_id: str) -> Decision:
+    subject, schedule, _ = _subject(host, lost.plan, lost.schedule_id)
     kind = FAILURE_ALERT.get(lost.kind)
     if kind is None:
-        return Verdict((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
-    at = clocks.earlier(lost.at, book.clock_offset)  # the ends that come after it carry the host's own times
+        return Decision((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
+    at = clocks.earlier(lost.at, host.clock_offset)  # the ends that come after it carry the host's own times
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
         at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
-    judged = plans.judge(book, Key(lost.host_id, kind, subject), outcome, fresh_id)
-    return Verdict((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
+    judged = plans.judge(host, AlertKey(lost.host_id, kind, subject), outcome, fresh_id)
+    return Decision((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
 
 
-def _ran(book: Book, schedule: Schedule | None, report: StartReport | EndReport, least_grace: float) -> Verdict:
+def _ran(host: HostState, schedule: Schedule | None, report: StartReport | EndReport, least_grace: float) -> Decision:
     """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
     if schedule is None:
-        return Verdict((), False, "of no schedule")
-    now, offset = report.received_at, book.clock_offset
+        return Decision((), False, "of no schedule")
+    now, offset = report.received_at, host.clock_offset
     said = report.started_at if report.said_start is None else report.said_start
     began = clocks.latest_start(said, now, offset)
     slot, free = mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
     known = schedule.slots
     if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
-        return Verdict((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
+        return Decision((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
     schedule.slots = replace(
         known,
         last_slot_at=max(known.last_slot_at or 0, slot or 0) or None,
         last_run_at=max(known.last_run_at or 0, free or 0) or None,
     )
     marked = MarkRun(schedule.id, slot, free)
-    key = Key(schedule.host_id, "stale_schedule", schedule.id)
-    if key not in book.tracks or missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
-        return Verdict((marked,), True, "the run is noted")
-    cleared = keep(book, key, host_conditions.clear(key, book.track(key), wording.running_again(schedule.name), now))
-    return Verdict((marked, *cleared.writes), True, cleared.why)
+    key = AlertKey(schedule.host_id, "stale_schedule", schedule.id)
+    if key not in host.alert_states or missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
+        return Decision((marked,), True, "the run is noted")
+    cleared = apply(
+        host, key, host_conditions.resolve(key, host.state_of(key), wording.running_again(schedule.name), now)
+    )
+    return Decision((marked, *cleared.writes), True, cleared.why)
 
 
 # ---- small questions
 
 
-def _subject(book: Book, plan: str | None, schedule_id: str | None) -> tuple[str, Schedule | None, str | None]:
+def _subject(host: HostState, plan: str | None, schedule_id: str | None) -> tuple[str, Schedule | None, str | None]:
     """(subject, schedule, warning) of a job: its schedule, else its plan, else nothing."""
     warning = None
     if schedule_id is not None:
-        schedule = book.schedules.get(schedule_id)
+        schedule = host.schedules.get(schedule_id)
         if schedule is not None and schedule.deleted:
             return schedule_id, None, "its schedule was deleted"
         if schedule is not None:
@@ -112,8 +114,8 @@ def _subject(book: Book, plan: str | None, schedule_id: str | None) -> tuple[str
     return (f"plan:{plan}" if plan else ""), None, warning
 
 
-def _accepted(book: Book, schedule_id: str | None) -> str | None:
-    return schedule_id if schedule_id in book.schedules else None
+def _accepted(host: HostState, schedule_id: str | None) -> str | None:
+    return schedule_id if schedule_id in host.schedules else None
 
 
 def _label(schedule: Schedule | None, plan: str | None) -> str:

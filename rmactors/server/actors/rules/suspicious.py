@@ -12,8 +12,8 @@ from statistics import median
 from rmactors.server.actors.rules import operators, plans
 from rmactors.server.actors.rules.outcomes import Outcome
 from rmactors.server.messages.requests import Resolve
-from rmactors.server.state.alert_state import Decision, Doubt, Key, Size, Usual, remember
-from rmactors.server.state.host_state import Book, Verdict, keep
+from rmactors.server.state.alert_state import AlertDecision, AlertKey, Doubt, Size, Usual, remember
+from rmactors.server.state.host_state import Decision, HostState, apply
 
 KEPT = 7
 """The measure is made of so many backups."""
@@ -36,42 +36,42 @@ def doubt(usual: Usual, size: Size) -> Doubt | None:
     return None
 
 
-def judge(book: Book, own: Key, outcome: Outcome, size: Size, fresh_id: str) -> Verdict:
+def judge(host: HostState, own: AlertKey, outcome: Outcome, size: Size, fresh_id: str) -> Decision:
     """What a backup that succeeded with that size does to the alerts about the sizes of its plan's backups."""
-    key = Key(own.host_id, "backup_suspicious", own.subject)
+    key = AlertKey(own.host_id, "backup_suspicious", own.subject)
     of_measure = _measure_of(key, outcome.plan)
-    owner = book.schedules.get(of_measure.subject)
+    owner = host.schedules.get(of_measure.subject)
     if owner is not None and owner.deleted:
-        return Verdict((), False, "its schedule is deleted")
-    measure = book.track(of_measure)
+        return Decision((), False, "its schedule is deleted")
+    measure = host.state_of(of_measure)
     usual = measure.usual or NOTHING_USUAL
     found = doubt(usual, size)
     if found is None:
         # It is written down with what is decided about it. An older one, which decides nothing, does not enter.
-        book.put(of_measure, replace(measure, usual=Usual((*usual.sizes, size)[-KEPT:])))
-    verdict = plans.judge(book, key, replace(outcome, doubt=found), fresh_id)
-    after = book.track(of_measure)
+        host.put(of_measure, replace(measure, usual=Usual((*usual.sizes, size)[-KEPT:])))
+    decision = plans.judge(host, key, replace(outcome, doubt=found), fresh_id)
+    after = host.state_of(of_measure)
     if found is None:
         if after.version == measure.version:
-            keep(book, of_measure, Decision(measure, (), "not the newest"))
-        return verdict
-    track, saved = remember(of_measure, after, usual=replace(usual, doubted=size))
-    kept = keep(book, of_measure, Decision(track, (saved,), "not in the measure"))
-    return Verdict((*verdict.writes, *kept.writes), True, f"{verdict.why}; {kept.why}")
+            apply(host, of_measure, AlertDecision(measure, (), "not the newest"))
+        return decision
+    state, saved = remember(of_measure, after, usual=replace(usual, doubted=size))
+    kept = apply(host, of_measure, AlertDecision(state, (saved,), "not in the measure"))
+    return Decision((*decision.writes, *kept.writes), True, f"{decision.why}; {kept.why}")
 
 
-def meant(book: Book, key: Key, request: Resolve) -> Verdict:
+def meant(host: HostState, key: AlertKey, request: Resolve) -> Decision:
     """An operator resolves the alert: it is meant, and what the backup holds now is the measure."""
-    head = book.track(key).head
-    decided = operators.resolve(key, book.track(key), request.by, request.note, request.at, request.audit)
-    resolved = keep(book, key, decided)
-    of_measure = _measure_of(key, head.plan if head is not None else None)
-    measure = book.track(of_measure)
+    last = host.state_of(key).last
+    decided = operators.resolve(key, host.state_of(key), request.by, request.note, request.at, request.audit)
+    resolved = apply(host, key, decided)
+    of_measure = _measure_of(key, last.plan if last is not None else None)
+    measure = host.state_of(of_measure)
     if measure.usual is None or measure.usual.doubted is None:
         return resolved
-    track, saved = remember(of_measure, measure, usual=Usual((measure.usual.doubted,) * LEAST))
-    kept = keep(book, of_measure, Decision(track, (saved,), "the new measure"))
-    return Verdict((*resolved.writes, *kept.writes), True, f"{resolved.why}; {kept.why}")
+    state, saved = remember(of_measure, measure, usual=Usual((measure.usual.doubted,) * LEAST))
+    kept = apply(host, of_measure, AlertDecision(state, (saved,), "the new measure"))
+    return Decision((*resolved.writes, *kept.writes), True, f"{resolved.why}; {kept.why}")
 
 
 def _usually(usual: Usual, of: Callable[[Size], int | None]) -> int | None:
@@ -80,5 +80,5 @@ def _usually(usual: Usual, of: Callable[[Size], int | None]) -> int | None:
     return round(median(known)) if len(known) >= LEAST else None
 
 
-def _measure_of(key: Key, plan: str | None) -> Key:
+def _measure_of(key: AlertKey, plan: str | None) -> AlertKey:
     return key if plan is None else replace(key, subject=f"plan:{plan}")

@@ -1,4 +1,4 @@
-"""One host's book: which subject a report concerns, and the writes that follow."""
+"""What each request about a host leads to: which subject a report concerns, and the writes that follow."""
 
 from dataclasses import replace
 
@@ -7,13 +7,14 @@ import pytest
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.common.vocabulary import JobEnd, JobKind
-from rmactors.server.actors.rules.book import Decidable, decide, look
+from rmactors.server.actors.rules.decisions import Decidable, decide
+from rmactors.server.actors.rules.missed_runs import check_missed_run
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
-    ExpectTrack,
+    ExpectAlertState,
     RaiseAlert,
     ResolveAlert,
-    SaveTrack,
+    SaveAlertState,
     TouchAlert,
 )
 from rmactors.server.messages.answers import no_reply
@@ -34,8 +35,8 @@ from rmactors.server.messages.requests import (
 from rmactors.server.messages.schedules import DeleteSchedule, MarkRun, SaveSchedule
 from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 from rmactors.server.messages.writes import Write
-from rmactors.server.state.alert_state import EMPTY, Decision, Key
-from rmactors.server.state.host_state import Book, Schedule, Verdict, keep
+from rmactors.server.state.alert_state import EMPTY, AlertDecision, AlertKey
+from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 from rmactors.server.state.slots import Slots
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -44,11 +45,11 @@ AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
 FLOOR = 300.0
 
 
-def book(**changes: object) -> Book:
+def host(**changes: object) -> HostState:
     """A host with a schedule `s`, daily at 03:00, known since a month."""
     slots = Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE, None)
     schedule = Schedule("s", "host", "Nightly", True, "alert", 3600.0, slots, "backup")
-    return Book("host", True, False, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
+    return HostState("host", True, False, schedules={"s": replace(schedule, **changes)})  # type: ignore[arg-type]
 
 
 def start(job: str = "job", *, schedule: str | None = "s", at: int = NOON, slot: int | None = None) -> JudgeStart:
@@ -79,10 +80,10 @@ def save(**changes: object) -> Change:
     return Change(replace(write, **changes), no_reply)  # type: ignore[arg-type]
 
 
-def tell(given: Book, request: Decidable, fresh: str = "fresh") -> Verdict:
-    verdict = decide(given, request, fresh, FLOOR)
-    assert verdict.why
-    return verdict
+def tell(given: HostState, request: Decidable, fresh: str = "fresh") -> Decision:
+    decision = decide(given, request, fresh, FLOOR)
+    assert decision.why
+    return decision
 
 
 def only(writes: tuple[Write, ...], kind: type[Write]) -> Write:
@@ -90,8 +91,8 @@ def only(writes: tuple[Write, ...], kind: type[Write]) -> Write:
     return found
 
 
-def kinds(verdict: Verdict) -> list[str]:
-    return [type(write).__name__ for write in verdict.writes]
+def kinds(decision: Decision) -> list[str]:
+    return [type(write).__name__ for write in decision.writes]
 
 
 @pytest.mark.parametrize(
@@ -107,7 +108,7 @@ def kinds(verdict: Verdict) -> list[str]:
     ],
 )
 def test_the_subject_of_a_job(request_: JudgeEnd, subject: str, warning: str | None) -> None:
-    writes = tell(book(), request_).writes
+    writes = tell(host(), request_).writes
     assert writes[0] == SaveEnd(request_.report, "s" if subject == "s" else None, subject, warning)
     raised = only(writes, RaiseAlert)
     assert isinstance(raised, RaiseAlert)
@@ -129,19 +130,19 @@ def test_the_subject_of_a_job(request_: JudgeEnd, subject: str, warning: str | N
     ],
 )
 def test_which_kinds_raise_what(kind: JobKind, raises: str | None) -> None:
-    raised = [write.kind for write in tell(book(), end(kind=kind)).writes if isinstance(write, RaiseAlert)]
+    raised = [write.kind for write in tell(host(), end(kind=kind)).writes if isinstance(write, RaiseAlert)]
     assert raised == ([raises] if raises else [])
     loss = LostJob("host", "job", kind, None, None, NOON, NOON, "gone")
-    lost = [write.kind for write in tell(book(), JudgeLoss(loss, no_reply)).writes if isinstance(write, RaiseAlert)]
+    lost = [write.kind for write in tell(host(), JudgeLoss(loss, no_reply)).writes if isinstance(write, RaiseAlert)]
     assert lost == ([raises] if raises else [])
 
 
 def test_kinds_of_one_subject_do_not_touch_each_other() -> None:
-    given = book()
+    given = host()
     tell(given, end("failed", "a", kind="backup"), "first")
     tell(given, end("failed", "b", kind="check"), "second")
-    assert given.key_of("first") == Key("host", "backup_failed", "s")
-    assert given.key_of("second") == Key("host", "check_failed", "s")
+    assert given.key_of("first") == AlertKey("host", "backup_failed", "s")
+    assert given.key_of("second") == AlertKey("host", "check_failed", "s")
     resolved = only(tell(given, end("succeeded", "c", kind="check")).writes, ResolveAlert)
     assert isinstance(resolved, ResolveAlert)
     assert resolved.alert_id == "second"
@@ -149,13 +150,13 @@ def test_kinds_of_one_subject_do_not_touch_each_other() -> None:
 
 
 def test_partial_is_judged_by_the_schedule() -> None:
-    assert "RaiseAlert" in kinds(tell(book(), end("partial")))
-    assert "RaiseAlert" not in kinds(tell(book(on_partial="ok"), end("partial")))
-    assert "RaiseAlert" in kinds(tell(book(on_partial="ok"), end("partial", schedule=None)))
+    assert "RaiseAlert" in kinds(tell(host(), end("partial")))
+    assert "RaiseAlert" not in kinds(tell(host(on_partial="ok"), end("partial")))
+    assert "RaiseAlert" in kinds(tell(host(on_partial="ok"), end("partial", schedule=None)))
 
 
 def test_a_late_report_of_a_deleted_schedule_is_kept_and_raises_nothing() -> None:
-    given = book(deleted=True)
+    given = host(deleted=True)
     assert kinds(tell(given, end())) == ["SaveEnd"]
     assert only(tell(given, end()).writes, SaveEnd) == SaveEnd(end().report, "s", "s", "its schedule was deleted")
     assert kinds(tell(given, start())) == ["SaveStart"]
@@ -165,10 +166,10 @@ def test_a_late_report_of_a_deleted_schedule_is_kept_and_raises_nothing() -> Non
 
 def test_a_loss_raises_under_the_jobs_subject() -> None:
     loss = LostJob("host", "job", "backup", None, "s", NOON, NOON, "its agent came back and does not know of it")
-    verdict = tell(book(), JudgeLoss(loss, no_reply))
-    assert kinds(verdict) == ["SaveLoss", "SaveTrack", "RaiseAlert"]
-    assert verdict.writes[0] == SaveLoss(loss)
-    assert verdict.changed
+    decision = tell(host(), JudgeLoss(loss, no_reply))
+    assert kinds(decision) == ["SaveLoss", "SaveAlertState", "RaiseAlert"]
+    assert decision.writes[0] == SaveLoss(loss)
+    assert decision.changed
 
 
 # ---- runs and slots
@@ -183,7 +184,7 @@ def test_a_loss_raises_under_the_jobs_subject() -> None:
     ],
 )
 def test_the_deadline_of_a_run(schedule: str | None, grace: float, deadline: int) -> None:
-    given = book()
+    given = host()
     known = given.schedules["s"]
     given.schedules["s"] = replace(known, slots=replace(known.slots, grace_seconds=grace))
     saved = only(tell(given, start(schedule=schedule)).writes, SaveStart)
@@ -192,13 +193,13 @@ def test_the_deadline_of_a_run(schedule: str | None, grace: float, deadline: int
 
 
 def test_the_deadline_of_a_run_that_began_in_the_year_one_is_a_number() -> None:
-    saved = only(tell(book(), start(at=clock.from_rfc3339("0001-01-01T00:00:00Z"))).writes, SaveStart)
+    saved = only(tell(host(), start(at=clock.from_rfc3339("0001-01-01T00:00:00Z"))).writes, SaveStart)
     assert isinstance(saved, SaveStart)
     assert saved.deadline_at < 0
 
 
 def test_a_run_is_noted_once_and_then_expected_to_be() -> None:
-    given = book()
+    given = host()
     first = tell(given, start(at=NOON + DAY, slot=THREE + DAY))
     assert first.writes[1:] == (MarkRun("s", THREE + DAY, None),)
     assert first.changed
@@ -207,27 +208,27 @@ def test_a_run_is_noted_once_and_then_expected_to_be() -> None:
 
 
 def test_a_run_without_a_slot_is_noted_by_its_start() -> None:
-    assert tell(book(), start(at=NOON)).writes[1:] == (MarkRun("s", None, NOON),)
+    assert tell(host(), start(at=NOON)).writes[1:] == (MarkRun("s", None, NOON),)
 
 
 def test_a_skipped_run_counts_for_its_slot() -> None:
-    verdict = tell(book(), end("skipped", at=NOON + DAY, slot=THREE + DAY))
-    assert MarkRun("s", THREE + DAY, None) in verdict.writes
-    assert "RaiseAlert" not in kinds(verdict)
+    decision = tell(host(), end("skipped", at=NOON + DAY, slot=THREE + DAY))
+    assert MarkRun("s", THREE + DAY, None) in decision.writes
+    assert "RaiseAlert" not in kinds(decision)
 
 
-def missed() -> Book:
+def missed() -> HostState:
     """A host whose schedule missed its slot today, with the alert `late` open."""
-    given = book(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
-    verdict, _ = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
-    assert kinds(verdict) == ["SaveTrack", "RaiseAlert"]
+    given = host(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
+    decision, _ = check_missed_run(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert kinds(decision) == ["SaveAlertState", "RaiseAlert"]
     return given
 
 
 def test_a_missed_slot_raises_and_says_which() -> None:
-    given = book(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
-    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
-    raised = only(verdict.writes, RaiseAlert)
+    given = host(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
+    decision, again = check_missed_run(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    raised = only(decision.writes, RaiseAlert)
     assert raised == RaiseAlert(
         "late", "host", "stale_schedule", "s", "warning",
         "Nightly should have run on Monday 2026-11-23 03:00 UTC and did not start."
@@ -235,34 +236,34 @@ def test_a_missed_slot_raises_and_says_which() -> None:
         NOON,
     )  # fmt: skip
     assert again == THREE + DAY + round(2.4 * HOUR) + 1
-    once_more, _ = look(given, given.schedules["s"], NOON + HOUR, "other", FLOOR, not_before=0)
+    once_more, _ = check_missed_run(given, given.schedules["s"], NOON + HOUR, "other", FLOOR, not_before=0)
     assert kinds(once_more) == ["TouchAlert"]
 
 
 def test_a_schedule_is_not_judged_within_one_grace_of_its_hosts_return() -> None:
-    given = book(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
+    given = host(slots=Slots("0 3 * * *", "UTC", NOON - 30 * DAY, 0.0, THREE - DAY, None))
     patience = round(2.4 * HOUR)
-    early, again = look(given, given.schedules["s"], NOON + patience - 1, "late", FLOOR, not_before=NOON)
+    early, again = check_missed_run(given, given.schedules["s"], NOON + patience - 1, "late", FLOOR, not_before=NOON)
     assert early.writes == ()
     assert again == NOON + patience
-    then, _ = look(given, given.schedules["s"], again, "late", FLOOR, not_before=NOON)
+    then, _ = check_missed_run(given, given.schedules["s"], again, "late", FLOOR, not_before=NOON)
     assert "RaiseAlert" in kinds(then)
 
 
 def test_a_schedule_without_a_missed_slot_is_looked_at_again() -> None:
-    given = book()
-    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
-    assert verdict.writes == ()
-    assert not verdict.changed
+    given = host()
+    decision, again = check_missed_run(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert decision.writes == ()
+    assert not decision.changed
     assert again is not None
     assert again > NOON
 
 
 def test_a_schedule_without_slots_is_not_looked_at_again() -> None:
-    interval = replace(book().schedules["s"].slots, cron=None, every_hours=24.0)
-    given = book(slots=interval)
-    verdict, again = look(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
-    assert (verdict.writes, again) == ((), None)
+    interval = replace(host().schedules["s"].slots, cron=None, every_hours=24.0)
+    given = host(slots=interval)
+    decision, again = check_missed_run(given, given.schedules["s"], NOON, "late", FLOOR, not_before=0)
+    assert (decision.writes, again) == ((), None)
 
 
 @pytest.mark.parametrize(
@@ -277,15 +278,15 @@ def test_a_schedule_without_slots_is_not_looked_at_again() -> None:
     ],
 )
 def test_a_run_ends_a_missed_slot(request_: JudgeStart | JudgeEnd, clears: bool) -> None:
-    verdict = tell(missed(), request_)
-    resolved = [write.alert_id for write in verdict.writes if isinstance(write, ResolveAlert)]
+    decision = tell(missed(), request_)
+    resolved = [write.alert_id for write in decision.writes if isinstance(write, ResolveAlert)]
     assert resolved == (["late"] if clears else [])
 
 
 def test_an_old_runs_report_does_not_hide_a_missed_slot() -> None:
     given = missed()
     tell(given, start("old", at=THREE - DAY + HOUR, slot=THREE - DAY))
-    assert given.key_of("late") == Key("host", "stale_schedule", "s")
+    assert given.key_of("late") == AlertKey("host", "stale_schedule", "s")
     tell(given, start("older", at=THREE - 2 * DAY, slot=THREE - 2 * DAY))
     assert given.schedules["s"].slots.last_slot_at == THREE - DAY
 
@@ -294,13 +295,13 @@ def test_an_old_runs_report_does_not_hide_a_missed_slot() -> None:
 
 
 def test_a_silent_host_is_raised_once_and_resolved_when_it_returns() -> None:
-    given = book()
+    given = host()
     raised = tell(given, HostWentSilent("host", NOON - HOUR, NOON, no_reply), "quiet")
-    assert kinds(raised) == ["SaveTrack", "RaiseAlert"]
+    assert kinds(raised) == ["SaveAlertState", "RaiseAlert"]
     again = tell(given, HostWentSilent("host", NOON - HOUR, NOON + 1, no_reply))
     assert only(again.writes, TouchAlert).again is False
     returned = tell(given, HostReturned("host", NOON + HOUR))
-    assert kinds(returned) == ["SaveTrack", "ResolveAlert"]
+    assert kinds(returned) == ["SaveAlertState", "ResolveAlert"]
     again = tell(given, HostReturned("host", NOON + HOUR))
     assert again.writes == ()
     assert not again.changed
@@ -310,11 +311,11 @@ def test_a_silent_host_is_raised_once_and_resolved_when_it_returns() -> None:
 
 
 def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
-    given = book()
+    given = host()
     tell(given, end(), "alert")
     acknowledged = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
     assert acknowledged.writes == (
-        ExpectTrack("host", "backup_failed", "s", 1),
+        ExpectAlertState("host", "backup_failed", "s", 1),
         AcknowledgeAlert("alert", NOON, "anna", "on it", AUDIT, False),
     )
     twice = tell(given, Acknowledge("alert", "anna", "on it", NOON, AUDIT, no_reply))
@@ -322,14 +323,14 @@ def test_an_operator_acknowledges_and_resolves_what_is_open() -> None:
     assert not twice.changed
     touched = tell(given, end(job="next"))
     assert "TouchAlert" in kinds(touched)
-    assert given.track(Key("host", "backup_failed", "s")).alert is not None
+    assert given.state_of(AlertKey("host", "backup_failed", "s")).alert is not None
     resolved = tell(given, Resolve("alert", "anna", "fixed", NOON, AUDIT, no_reply))
-    assert kinds(resolved) == ["SaveTrack", "ResolveAlert"]
+    assert kinds(resolved) == ["SaveAlertState", "ResolveAlert"]
     assert given.key_of("alert") is None
 
 
 def test_a_schedule_that_is_not_there_is_left_to_the_store() -> None:
-    given = book()
+    given = host()
     gone = Change(DeleteSchedule("s", NOON, AUDIT), no_reply)
     assert "DeleteSchedule" in kinds(tell(given, gone))
     for name in ("s", "never was"):
@@ -340,10 +341,10 @@ def test_a_schedule_that_is_not_there_is_left_to_the_store() -> None:
 
 
 def test_a_request_about_an_alert_that_is_not_open_is_left_to_the_store() -> None:
-    assert tell(book(), Acknowledge("gone", "anna", None, NOON, AUDIT, no_reply)).writes == (
+    assert tell(host(), Acknowledge("gone", "anna", None, NOON, AUDIT, no_reply)).writes == (
         AcknowledgeAlert("gone", NOON, "anna", None, AUDIT),
     )
-    assert tell(book(), Resolve("gone", "anna", None, NOON, AUDIT, no_reply)).writes == (
+    assert tell(host(), Resolve("gone", "anna", None, NOON, AUDIT, no_reply)).writes == (
         ResolveAlert("gone", NOON, "anna", None, None, AUDIT),
     )
 
@@ -351,8 +352,8 @@ def test_a_request_about_an_alert_that_is_not_open_is_left_to_the_store() -> Non
 @pytest.mark.parametrize("enabled", [True, False])
 def test_changing_or_disabling_a_schedule_ends_its_missed_slot(enabled: bool) -> None:
     given = missed()
-    verdict = tell(given, save(enabled=enabled, cron="0 4 * * *", anchor_at=NOON))
-    assert kinds(verdict) == ["SaveSchedule", "SaveTrack", "ResolveAlert"]
+    decision = tell(given, save(enabled=enabled, cron="0 4 * * *", anchor_at=NOON))
+    assert kinds(decision) == ["SaveSchedule", "SaveAlertState", "ResolveAlert"]
     after = given.schedules["s"]
     assert (after.enabled, after.slots.cron, after.slots.anchor_at) == (enabled, "0 4 * * *", NOON)
     assert after.slots.last_slot_at == THREE - DAY
@@ -360,21 +361,21 @@ def test_changing_or_disabling_a_schedule_ends_its_missed_slot(enabled: bool) ->
 
 def test_a_new_name_alone_leaves_the_slot_missed() -> None:
     given = missed()
-    verdict = tell(given, save(name="Nights", anchor_at=given.schedules["s"].slots.anchor_at))
-    assert kinds(verdict) == ["SaveSchedule"]
+    decision = tell(given, save(name="Nights", anchor_at=given.schedules["s"].slots.anchor_at))
+    assert kinds(decision) == ["SaveSchedule"]
     assert given.schedules["s"].name == "Nights"
-    assert given.track(Key("host", "stale_schedule", "s")).alert is not None
+    assert given.state_of(AlertKey("host", "stale_schedule", "s")).alert is not None
 
 
 def test_changing_a_schedule_keeps_the_alerts_about_its_jobs() -> None:
-    given = book()
+    given = host()
     tell(given, end(), "failed")
     assert kinds(tell(given, save(grace_seconds=60.0))) == ["SaveSchedule"]
-    assert given.key_of("failed") == Key("host", "backup_failed", "s")
+    assert given.key_of("failed") == AlertKey("host", "backup_failed", "s")
 
 
 def test_a_new_schedule_has_no_past() -> None:
-    given = Book("host", True, False)
+    given = HostState("host", True, False)
     assert kinds(tell(given, save())) == ["SaveSchedule"]
     assert given.schedules["s"].slots == Slots("0 3 * * *", "UTC", NOON, 0.0, None, None)
 
@@ -384,8 +385,8 @@ def test_deleting_a_schedule_ends_every_alert_of_it_and_no_other() -> None:
     tell(given, end(at=THREE - DAY), "failed")
     tell(given, end(schedule=None, plan="home"), "other")
     tell(given, end("succeeded", job="check", kind="check", at=THREE - DAY), "none")
-    verdict = tell(given, Change(DeleteSchedule("s", NOON, AUDIT), no_reply))
-    resolved = {write.alert_id for write in verdict.writes if isinstance(write, ResolveAlert)}
+    decision = tell(given, Change(DeleteSchedule("s", NOON, AUDIT), no_reply))
+    resolved = {write.alert_id for write in decision.writes if isinstance(write, ResolveAlert)}
     assert resolved == {"late", "failed"}
     assert given.key_of("other") is not None
     assert given.schedules["s"].deleted
@@ -395,11 +396,11 @@ def test_deleting_a_host_ends_every_alert_of_it() -> None:
     given = missed()
     tell(given, end(at=THREE - DAY), "failed")
     tell(given, HostWentSilent("host", NOON - HOUR, NOON, no_reply), "silent")
-    verdict = tell(given, Change(DeleteHost("host", NOON, AUDIT), no_reply))
-    resolved = {write.alert_id for write in verdict.writes if isinstance(write, ResolveAlert)}
+    decision = tell(given, Change(DeleteHost("host", NOON, AUDIT), no_reply))
+    resolved = {write.alert_id for write in decision.writes if isinstance(write, ResolveAlert)}
     assert resolved == {"late", "failed", "silent"}
-    assert verdict.writes[-1] == DeleteHost("host", NOON, AUDIT)
-    assert given.tracks == {}
+    assert decision.writes[-1] == DeleteHost("host", NOON, AUDIT)
+    assert given.alert_states == {}
 
 
 @pytest.mark.parametrize(
@@ -410,38 +411,38 @@ def test_deleting_a_host_ends_every_alert_of_it() -> None:
     ],
 )
 def test_a_silence_begins_and_ends_no_alert(write: CreateSilence | DeleteSilence) -> None:
-    verdict = tell(book(), Change(write, no_reply))
-    assert verdict.writes == (write,)
-    assert not verdict.changed
+    decision = tell(host(), Change(write, no_reply))
+    assert decision.writes == (write,)
+    assert not decision.changed
 
 
 def test_what_is_decided_is_what_is_remembered() -> None:
-    given = book()
+    given = host()
     tell(given, end("failed", "a"), "alert")
     touch = only(tell(given, end("failed", "b", at=NOON + 1)).writes, TouchAlert)
     assert touch == TouchAlert(
         "alert", "Nightly was not backed up: exit code 1. No good one is known.", NOON + 1, True, "b"
     )
-    assert given.track(Key("host", "backup_failed", "s")).version == 2
-    saved = only(tell(given, end("succeeded", "c", at=NOON + 2)).writes, SaveTrack)
-    assert isinstance(saved, SaveTrack)
+    assert given.state_of(AlertKey("host", "backup_failed", "s")).version == 2
+    saved = only(tell(given, end("succeeded", "c", at=NOON + 2)).writes, SaveAlertState)
+    assert isinstance(saved, SaveAlertState)
     assert saved.version == 3
 
 
 def test_an_empty_track_takes_no_room() -> None:
-    given = book()
-    key = Key("host", "agent_offline", "")
-    assert not keep(given, key, Decision(EMPTY, (), "nothing")).changed
-    assert key not in given.tracks
+    given = host()
+    key = AlertKey("host", "agent_offline", "")
+    assert not apply(given, key, AlertDecision(EMPTY, (), "nothing")).changed
+    assert key not in given.alert_states
 
 
 def test_what_the_agent_warns_of_stands_on_the_job_beside_our_own_warning() -> None:
     request = end("succeeded")
     warned = JudgeEnd(replace(request.report, warning="a restic in this command failed"), no_reply)
-    saved = only(tell(book(), warned).writes, SaveEnd)
+    saved = only(tell(host(), warned).writes, SaveEnd)
     assert isinstance(saved, SaveEnd)
     assert saved.warning == "a restic in this command failed"
     foreign = JudgeEnd(replace(warned.report, schedule_id="other"), no_reply)
-    both = only(tell(book(), foreign).writes, SaveEnd)
+    both = only(tell(host(), foreign).writes, SaveEnd)
     assert isinstance(both, SaveEnd)
     assert both.warning == "schedule other is not one of this host's; counted as none; a restic in this command failed"
