@@ -24,8 +24,8 @@ from rmactors.server.edges.listener import Port
 from rmactors.server.edges.places import PATIENCE, SILENT
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
 from rmactors.server.edges.websockets import HELLO_SECONDS
+from rmactors.server.messages.connections import FrameReceived, FromConnection
 from rmactors.server.messages.hosts import CreateEnrollmentToken, DeleteHost, RotateHostToken
-from rmactors.server.messages.links import FromLink, Heard
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.runtime.rate_limits import FRAME_BYTES
 from tests.actors.works import Works, enrolled, start_fleet, until
@@ -308,8 +308,8 @@ async def test_where_few_files_may_be_open_agents_connections_are_not_all_of_the
 
 async def test_what_a_host_sends_too_fast_waits_with_it_and_is_not_lost(works: Works, mock_clock: MockClock) -> None:
     """Two of its connections together; another host's is read at once."""
-    noisy_box: Mailbox[FromLink] = Mailbox("noisy", 1_000)
-    quiet_box: Mailbox[FromLink] = Mailbox("quiet", 1_000)
+    noisy_box: Mailbox[FromConnection] = Mailbox("noisy", 1_000)
+    quiet_box: Mailbox[FromConnection] = Mailbox("quiet", 1_000)
     noisy, quiet = enrolled(works), enrolled(works, name="quiet")
     async with gate(works, {noisy: noisy_box, quiet: quiet_box}.__getitem__) as door:
         token = door.token(noisy)
@@ -340,8 +340,8 @@ async def test_what_a_host_sends_too_fast_waits_with_it_and_is_not_lost(works: W
         await until(lambda: len(heartbeats(noisy_box)) == sent // 2 * 2)
 
 
-def heartbeats(box: Mailbox[FromLink]) -> list[FromLink]:
-    return [item for item in box._items if isinstance(item, Heard) and isinstance(item.frame, wire.Heartbeat)]
+def heartbeats(box: Mailbox[FromConnection]) -> list[FromConnection]:
+    return [item for item in box._items if isinstance(item, FrameReceived) and isinstance(item.frame, wire.Heartbeat)]
 
 
 async def said_to_a_stranger(door: Gate) -> bytes:

@@ -4,7 +4,7 @@ import trio
 from trio.testing import MockClock
 
 from rmactors.common import clock, ids, wire
-from rmactors.server.messages.links import Heard
+from rmactors.server.messages.connections import FrameReceived
 from tests.actors.works import Agent, Works, agent, ago, enrolled, running, start_fleet, until, works_idle
 
 
@@ -68,9 +68,9 @@ async def test_a_job_is_not_lost_because_other_spooled_reports_were_sent_again(w
     assert works.ledger.value("SELECT count(*) FROM alerts") == 0
 
 
-def _heard(here: Agent, **changes: object) -> Heard:
+def _heard(here: Agent, **changes: object) -> FrameReceived:
     hello = wire.Hello(protocol=wire.ProtocolRange(1, 1), instance_id=here.instance, spool_id="spool", **changes)  # type: ignore[arg-type]
-    return Heard(here.link, hello, clock.now())
+    return FrameReceived(here.connection, hello, clock.now())
 
 
 async def test_a_job_without_an_end_is_lost_after_its_longest_run_time(works: Works, mock_clock: MockClock) -> None:

@@ -23,8 +23,8 @@ from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.store import actor as store
 from rmactors.server.edges import gateway
 from rmactors.server.messages.answers import Answer, Committed, Reply
+from rmactors.server.messages.connections import AgentConnection, ConnectionClosed, FrameReceived, UnreadableReport
 from rmactors.server.messages.jobs import SaveStart
-from rmactors.server.messages.links import Heard, HeardUnreadable, Link, LinkClosed
 from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
 from rmactors.server.messages.writes import Commit
@@ -161,19 +161,19 @@ class Agent:
     seq: int = 0
 
     @property
-    def link(self) -> Link:
-        if not hasattr(self, "_link"):
-            self._link = Link(self.number, "192.0.2.7", self.got.append, self._close)
-        return self._link
+    def connection(self) -> AgentConnection:
+        if not hasattr(self, "_connection"):
+            self._connection = AgentConnection(self.number, "192.0.2.7", self.got.append, self._close)
+        return self._connection
 
     def _close(self, code: int, reason: str) -> None:
         self.closed = self.closed or (code, reason)
 
     async def says(self, frame: wire.FromAgent) -> None:
-        await self.box.send(Heard(self.link, frame, clock.now()))
+        await self.box.send(FrameReceived(self.connection, frame, clock.now()))
 
     async def says_rubbish(self, problem: wire.Unreadable) -> None:
-        await self.box.send(HeardUnreadable(self.link, problem, clock.now()))
+        await self.box.send(UnreadableReport(self.connection, problem, clock.now()))
 
     async def hello(self, **changes: Any) -> None:
         given = {"protocol": wire.ProtocolRange(1, 1), "instance_id": self.instance, "spool_id": "spool", **changes}
@@ -199,7 +199,7 @@ class Agent:
         return int(given["seq"])
 
     def hangs_up(self) -> None:
-        self.box.answer(LinkClosed(self.link, clock.now()))
+        self.box.answer(ConnectionClosed(self.connection, clock.now()))
 
     def all(self, kind: type[Any]) -> list[Any]:
         return [frame for frame in self.got if isinstance(frame, kind)]

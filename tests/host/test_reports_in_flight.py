@@ -11,35 +11,35 @@ from rmactors.server.actors.host.reports_in_flight import (
     OVERDUE,
     UNKNOWN,
     WAITERS,
-    JobsUnderWay,
+    JobEvent,
+    JobTracker,
     Line,
-    Step,
 )
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
-from rmactors.server.messages.links import Link
+from rmactors.server.messages.connections import AgentConnection
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.state.host import RunningJob
 
 NO_LONGER_THAN = DAY
 COMMITTED, DUPLICATE, REFUSED = Committed((3 * HOUR,)), Duplicate(), Refused("foreign_job", "another host's")
 FAILED, STALE = Failed("the disk is full"), Stale("somebody was faster")
-START, END, LOSS = Step("job", "start"), Step("job", "end"), Step("job", "loss")
+START, END, LOSS = JobEvent("job", "start"), JobEvent("job", "end"), JobEvent("job", "loss")
 LINES: list[Line] = [(0, "stdout", "one"), (1, "stderr", "two")]
 
 
-def link(number: int = 1) -> Link:
+def connection(number: int = 1) -> AgentConnection:
     def nobody(*_: object) -> None:
         raise AssertionError("nothing is sent or closed in here")
 
-    return Link(number, "192.0.2.7", nobody, nobody)
+    return AgentConnection(number, "192.0.2.7", nobody, nobody)
 
 
 def runs(job_id: str = "job", deadline_at: int = DAY) -> RunningJob:
     return RunningJob(job_id, "backup", "home", None, 0, deadline_at)
 
 
-def jobs(*running: RunningJob) -> JobsUnderWay:
-    return JobsUnderWay("host", running, NO_LONGER_THAN)
+def jobs(*running: RunningJob) -> JobTracker:
+    return JobTracker("host", running, NO_LONGER_THAN)
 
 
 def start(job_id: str = "job", at: int = 0) -> StartReport:
@@ -65,7 +65,7 @@ class Told:
 
     why: str
     before: bool
-    step: Step
+    event: JobEvent
     answer: Answer
     after: bool
 
@@ -94,61 +94,61 @@ class Told:
 )
 def test_a_job_runs_as_far_as_reports_have_got_to_disk(row: Told) -> None:
     known = jobs(*[runs()] if row.before else [])
-    match row.step.event:
+    match row.event.kind:
         case "start":
-            known.began(start(), (link(), 7))
+            known.on_start(start(), (connection(), 7))
         case "end":
-            known.ended(end(), (link(), 7))
+            known.on_end(end(), (connection(), 7))
         case "loss":
-            assert lost(known.give_up_overdue(DAY)) == {("job", OVERDUE)}
-    assert known.settle(row.step, row.answer) is not None
+            assert lost(known.lose_overdue(DAY)) == {("job", OVERDUE)}
+    assert known.resolve(row.event, row.answer) is not None
     assert known.runs("job") is row.after
-    assert known.settle(row.step, row.answer) is None  # it is on its way no more
+    assert known.resolve(row.event, row.answer) is None  # it is on its way no more
 
 
 def test_a_job_runs_as_soon_as_its_start_is_heard_and_until_its_end_is_on_disk() -> None:
     known = jobs()
     assert not known.runs("job")
-    known.began(start(), (link(), 1))
+    known.on_start(start(), (connection(), 1))
     assert known.runs("job")
-    known.ended(end(), (link(), 2))
+    known.on_end(end(), (connection(), 2))
     assert known.runs("job")
 
 
 def test_whoever_says_the_same_again_waits_for_the_same_answer() -> None:
     known = jobs()
-    before, after = link(1), link(2)
-    assert not known.again(END, (before, 5))
-    known.ended(end(), (before, 5))
-    assert known.again(END, (after, 5))
-    assert not known.again(START, (after, 4))
-    passage = known.settle(END, COMMITTED)
-    assert passage is not None
-    assert passage.waiting == [(before, 5), (after, 5)]
-    assert not known.again(END, (after, 5))
+    before, after = connection(1), connection(2)
+    assert not known.join(END, (before, 5))
+    known.on_end(end(), (before, 5))
+    assert known.join(END, (after, 5))
+    assert not known.join(START, (after, 4))
+    report = known.resolve(END, COMMITTED)
+    assert report is not None
+    assert report.waiting == [(before, 5), (after, 5)]
+    assert not known.join(END, (after, 5))
 
 
 def test_an_answer_to_what_set_out_before_a_restart_changes_nothing() -> None:
     known = jobs(runs())
-    assert known.settle(END, COMMITTED) is None
+    assert known.resolve(END, COMMITTED) is None
     assert known.runs("job")
 
 
 def test_what_was_on_disk_says_whether_a_job_has_ended_since() -> None:
     known = jobs(runs())
-    known.keep_if_among("job", [runs("another"), runs()])
+    known.drop_unless_running("job", [runs("another"), runs()])
     assert known.runs("job")
-    known.keep_if_among("job", [runs("another")])
+    known.drop_unless_running("job", [runs("another")])
     assert not known.runs("job")
 
 
 def test_a_job_has_begun_for_its_agent_while_it_runs_or_its_start_is_on_its_way() -> None:
     known = jobs(runs("a"))
-    known.began(start("b"), (link(), 1))
-    known.ended(end("c"), (link(), 2))
-    assert known.begun() == {"a", "b"}
-    known.give_up_overdue(DAY)  # which its agent may not know
-    assert known.begun() == {"b"}
+    known.on_start(start("b"), (connection(), 1))
+    known.on_end(end("c"), (connection(), 2))
+    assert known.started() == {"a", "b"}
+    known.lose_overdue(DAY)  # which its agent may not know
+    assert known.started() == {"b"}
 
 
 # ---- log lines
@@ -156,63 +156,63 @@ def test_a_job_has_begun_for_its_agent_while_it_runs_or_its_start_is_on_its_way(
 
 def test_log_lines_wait_for_the_start_of_their_job_and_for_nothing_else() -> None:
     known = jobs(runs("another"))
-    known.began(start(), (link(), 1))
-    known.ended(end("another"), (link(), 2))
-    assert not known.hold("another", LINES)
-    assert known.hold("job", LINES[:1])
-    assert known.hold("job", LINES[1:])
-    passage = known.settle(START, COMMITTED)
-    assert passage is not None
-    assert passage.lines == LINES
-    assert not known.hold("job", LINES)
+    known.on_start(start(), (connection(), 1))
+    known.on_end(end("another"), (connection(), 2))
+    assert not known.hold_lines("another", LINES)
+    assert known.hold_lines("job", LINES[:1])
+    assert known.hold_lines("job", LINES[1:])
+    report = known.resolve(START, COMMITTED)
+    assert report is not None
+    assert report.lines == LINES
+    assert not known.hold_lines("job", LINES)
 
 
 @pytest.mark.parametrize("first", ["start", "end"])
 def test_lines_that_come_before_anything_else_of_their_job_wait_for_what_tells_of_it(first: str) -> None:
     known = jobs()
-    assert not known.hold("job", LINES[:1])
-    assert not known.hold("job", LINES[1:])
+    assert not known.hold_lines("job", LINES[:1])
+    assert not known.hold_lines("job", LINES[1:])
     if first == "start":
-        known.began(start(), (link(), 1))
+        known.on_start(start(), (connection(), 1))
     else:
-        known.ended(end(), (link(), 1))
-    assert known.hold("job", [(2, "stdout", "three")])
-    passage = known.settle(START if first == "start" else END, COMMITTED)
-    assert passage is not None
-    assert passage.lines == [*LINES, (2, "stdout", "three")]
+        known.on_end(end(), (connection(), 1))
+    assert known.hold_lines("job", [(2, "stdout", "three")])
+    report = known.resolve(START if first == "start" else END, COMMITTED)
+    assert report is not None
+    assert report.lines == [*LINES, (2, "stdout", "three")]
 
 
 def test_early_lines_are_kept_of_the_newest_job_alone_and_only_so_many() -> None:
     known = jobs()
-    known.hold("another", LINES)
+    known.hold_lines("another", LINES)
     for number in range(3):
-        known.hold("job", [(number, "stdout", "x" * (EARLY_CHARACTERS // 2))])
+        known.hold_lines("job", [(number, "stdout", "x" * (EARLY_CHARACTERS // 2))])
     for job_id, numbers in (("another", []), ("job", [0, 1])):
-        known.ended(end(job_id), (link(), 1))
-        passage = known.settle(Step(job_id, "end"), COMMITTED)
-        assert passage is not None
-        assert [number for number, _, _ in passage.lines] == numbers
+        known.on_end(end(job_id), (connection(), 1))
+        report = known.resolve(JobEvent(job_id, "end"), COMMITTED)
+        assert report is not None
+        assert [number for number, _, _ in report.lines] == numbers
 
 
 def test_only_so_many_log_lines_are_held() -> None:
     known = jobs()
-    known.began(start(), (link(), 1))
+    known.on_start(start(), (connection(), 1))
     for first in range(0, LINES_HELD + 2, 3):
-        assert known.hold("job", [(first + n, "stdout", "line") for n in range(3)])
-    passage = known.settle(START, COMMITTED)
-    assert passage is not None
-    assert [number for number, _, _ in passage.lines] == list(range(LINES_HELD))
+        assert known.hold_lines("job", [(first + n, "stdout", "line") for n in range(3)])
+    report = known.resolve(START, COMMITTED)
+    assert report is not None
+    assert [number for number, _, _ in report.lines] == list(range(LINES_HELD))
 
 
 def test_only_so_many_wait_for_one_step_the_others_ask_again() -> None:
     known = jobs()
-    known.ended(end(), (link(), 0))
+    known.on_end(end(), (connection(), 0))
     assert len(known) == 1
     for seq in range(1, 2 * WAITERS):
-        assert known.again(END, (link(), seq))
-    passage = known.settle(END, COMMITTED)
-    assert passage is not None
-    assert [seq for _, seq in passage.waiting] == list(range(WAITERS))
+        assert known.join(END, (connection(), seq))
+    report = known.resolve(END, COMMITTED)
+    assert report is not None
+    assert [seq for _, seq in report.waiting] == list(range(WAITERS))
     assert len(known) == 0
 
 
@@ -221,101 +221,101 @@ def test_only_so_many_wait_for_one_step_the_others_ask_again() -> None:
 
 def test_nothing_is_overdue_where_nothing_runs() -> None:
     assert jobs().first_deadline() is None
-    assert jobs().give_up_overdue(DAY) == []
+    assert jobs().lose_overdue(DAY) == []
 
 
 def test_a_job_is_overdue_at_its_deadline_and_given_up_once() -> None:
     known = jobs(runs("a", 2 * HOUR), runs("b", HOUR))
     assert known.first_deadline() == HOUR
-    assert known.give_up_overdue(HOUR - 1) == []
-    assert known.give_up_overdue(HOUR) == [LostJob("host", "b", "backup", "home", None, 0, HOUR, OVERDUE)]
-    assert known.give_up_overdue(HOUR) == []
+    assert known.lose_overdue(HOUR - 1) == []
+    assert known.lose_overdue(HOUR) == [LostJob("host", "b", "backup", "home", None, 0, HOUR, OVERDUE)]
+    assert known.lose_overdue(HOUR) == []
     assert known.first_deadline() == 2 * HOUR
 
 
 def test_a_job_whose_reports_are_refused_again_and_again_is_overdue_once() -> None:
     known = jobs(runs(deadline_at=HOUR), runs("other", deadline_at=2 * HOUR))
     for _ in range(3):
-        known.ended(end(), (link(), 1))
+        known.on_end(end(), (connection(), 1))
         assert known.first_deadline() == 2 * HOUR
-        known.settle(END, REFUSED)
+        known.resolve(END, REFUSED)
         assert known.first_deadline() == HOUR
-    assert lost(known.give_up_overdue(HOUR)) == {("job", OVERDUE)}
+    assert lost(known.lose_overdue(HOUR)) == {("job", OVERDUE)}
     assert known.first_deadline() == 2 * HOUR
 
 
 def test_an_old_start_is_not_overdue_before_it_is_on_disk_nor_while_its_end_is_on_its_way() -> None:
     known = jobs()
-    known.began(start(), (link(), 1))
+    known.on_start(start(), (connection(), 1))
     assert known.first_deadline() is None
-    assert known.give_up_overdue(2 * DAY) == []
-    known.ended(end(), (link(), 2))
-    known.settle(START, COMMITTED)
+    assert known.lose_overdue(2 * DAY) == []
+    known.on_end(end(), (connection(), 2))
+    known.resolve(START, COMMITTED)
     assert known.first_deadline() is None
-    assert known.give_up_overdue(2 * DAY) == []
-    known.settle(END, FAILED)
+    assert known.lose_overdue(2 * DAY) == []
+    known.resolve(END, FAILED)
     assert known.first_deadline() == 3 * HOUR
-    assert lost(known.give_up_overdue(2 * DAY)) == {("job", OVERDUE)}
+    assert lost(known.lose_overdue(2 * DAY)) == {("job", OVERDUE)}
 
 
 def test_no_job_is_overdue_while_spooled_reports_are_to_come_in_unless_their_agent_has_left() -> None:
     known = jobs(runs(deadline_at=HOUR))
-    known.agent_came(1, ["job"])
+    known.agent_connected(1, ["job"])
     assert known.first_deadline() is None
-    assert known.give_up_overdue(HOUR) == []
-    known.spooled_came_in(END, HOUR)
+    assert known.lose_overdue(HOUR) == []
+    known.spooled_arrived(END, HOUR)
     assert known.first_deadline() == HOUR
-    known.agent_came(1, ["job"])
-    known.agent_left()
-    assert lost(known.give_up_overdue(HOUR)) == {("job", OVERDUE)}
+    known.agent_connected(1, ["job"])
+    known.agent_disconnected()
+    assert lost(known.lose_overdue(HOUR)) == {("job", OVERDUE)}
 
 
 def test_a_job_may_run_for_as_long_as_is_on_disk_or_for_the_longest_time_where_nothing_is() -> None:
     known = jobs()
-    known.began(start(at=HOUR), (link(), 1))
-    known.settle(START, COMMITTED)
+    known.on_start(start(at=HOUR), (connection(), 1))
+    known.resolve(START, COMMITTED)
     assert known.first_deadline() == 3 * HOUR
-    known.began(start("another", at=0), (link(), 2))
-    known.settle(Step("job", "start"), COMMITTED)
-    known.settle(Step("another", "start"), DUPLICATE)
-    known.ended(end(), (link(), 3))
+    known.on_start(start("another", at=0), (connection(), 2))
+    known.resolve(JobEvent("job", "start"), COMMITTED)
+    known.resolve(JobEvent("another", "start"), DUPLICATE)
+    known.on_end(end(), (connection(), 3))
     assert known.first_deadline() == NO_LONGER_THAN
 
 
 def test_a_start_that_is_heard_again_leaves_the_deadline_that_is_known() -> None:
     known = jobs(runs(deadline_at=2 * HOUR))
-    known.began(start(at=HOUR), (link(), 1))
-    known.settle(START, DUPLICATE)
+    known.on_start(start(at=HOUR), (connection(), 1))
+    known.resolve(START, DUPLICATE)
     assert known.first_deadline() == 2 * HOUR
 
 
 def test_the_deadline_of_a_job_that_was_given_up_meanwhile_does_not_bring_it_back() -> None:
     known = jobs()
-    known.began(start(), (link(), 1))
-    known.agent_came(0, [])
-    assert lost(known.reckon(HOUR)) == {("job", UNKNOWN)}
-    known.settle(START, COMMITTED)
+    known.on_start(start(), (connection(), 1))
+    known.agent_connected(0, [])
+    assert lost(known.reconcile(HOUR)) == {("job", UNKNOWN)}
+    known.resolve(START, COMMITTED)
     assert not known.runs("job")
 
 
 def test_a_job_whose_loss_is_on_its_way_is_not_given_up_a_second_time() -> None:
     known = jobs(runs())
-    assert len(known.give_up_overdue(DAY)) == 1
-    known.began(start(), (link(), 1))  # heard again
+    assert len(known.lose_overdue(DAY)) == 1
+    known.on_start(start(), (connection(), 1))  # heard again
     assert known.first_deadline() is None
-    assert known.give_up_overdue(DAY) == []
-    known.agent_came(0, [])
-    assert known.reckon(DAY) == []
+    assert known.lose_overdue(DAY) == []
+    known.agent_connected(0, [])
+    assert known.reconcile(DAY) == []
     assert known.runs("job")
 
 
 def test_a_loss_that_did_not_get_to_disk_sets_out_again() -> None:
     known = jobs(runs())
-    known.give_up_overdue(DAY)
-    passage = known.settle(LOSS, FAILED)
-    assert passage is not None
-    assert passage.given_up == runs()
-    assert lost(known.give_up_overdue(DAY)) == {("job", OVERDUE)}
+    known.lose_overdue(DAY)
+    report = known.resolve(LOSS, FAILED)
+    assert report is not None
+    assert report.lost_job == runs()
+    assert lost(known.lose_overdue(DAY)) == {("job", OVERDUE)}
 
 
 # ---- jobs that their agent does not know
@@ -323,63 +323,63 @@ def test_a_loss_that_did_not_get_to_disk_sets_out_again() -> None:
 
 def test_a_job_that_its_agent_does_not_know_is_given_up() -> None:
     known = jobs(runs("known"), runs("unknown"))
-    known.agent_came(0, ["known", "of its own"])
-    assert known.give_up_owed(HOUR) == []  # nothing is owed yet
-    assert lost(known.reckon(HOUR)) == {("unknown", UNKNOWN)}
+    known.agent_connected(0, ["known", "of its own"])
+    assert known.lose_missing(HOUR) == []  # nothing is owed yet
+    assert lost(known.reconcile(HOUR)) == {("unknown", UNKNOWN)}
     assert known.runs("known")
-    assert known.give_up_owed(HOUR) == []
+    assert known.lose_missing(HOUR) == []
 
 
 def test_it_is_given_up_only_after_the_last_of_the_spooled_reports() -> None:
     known = jobs(runs("a"), runs("b"))
-    known.agent_came(2, [])
-    assert known.reckon(HOUR) == []
-    assert known.spooled_came_in(Step("x", "start"), HOUR) == []
-    assert known.give_up_owed(HOUR) == []
-    assert lost(known.spooled_came_in(Step("x", "end"), HOUR)) == {("a", UNKNOWN), ("b", UNKNOWN)}
-    assert known.spooled_came_in(Step("y", "end"), HOUR) == []  # no spooled one
+    known.agent_connected(2, [])
+    assert known.reconcile(HOUR) == []
+    assert known.spooled_arrived(JobEvent("x", "start"), HOUR) == []
+    assert known.lose_missing(HOUR) == []
+    assert lost(known.spooled_arrived(JobEvent("x", "end"), HOUR)) == {("a", UNKNOWN), ("b", UNKNOWN)}
+    assert known.spooled_arrived(JobEvent("y", "end"), HOUR) == []  # no spooled one
 
 
-@pytest.mark.parametrize("again", [Step("x", "end"), 7], ids=["taken", "refused"])
-def test_a_spooled_report_that_is_sent_again_counts_once(again: Step | int) -> None:
+@pytest.mark.parametrize("again", [JobEvent("x", "end"), 7], ids=["taken", "refused"])
+def test_a_spooled_report_that_is_sent_again_counts_once(again: JobEvent | int) -> None:
     known = jobs(runs("a"))
-    known.agent_came(2, [])
-    known.reckon(HOUR)
+    known.agent_connected(2, [])
+    known.reconcile(HOUR)
     for _ in range(3):
-        assert known.spooled_came_in(again, HOUR) == []
-    assert lost(known.spooled_came_in(Step("y", "end"), HOUR)) == {("a", UNKNOWN)}
+        assert known.spooled_arrived(again, HOUR) == []
+    assert lost(known.spooled_arrived(JobEvent("y", "end"), HOUR)) == {("a", UNKNOWN)}
 
 
 def test_a_spooled_report_counts_again_on_a_new_connection() -> None:
     known = jobs(runs("a"))
     for _ in range(2):
-        known.agent_came(2, [])
-        known.reckon(HOUR)
-        assert known.spooled_came_in(END, HOUR) == []
+        known.agent_connected(2, [])
+        known.reconcile(HOUR)
+        assert known.spooled_arrived(END, HOUR) == []
 
 
 def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
     known = jobs(runs("on its way"), runs("on disk"), runs("lost"))
-    known.agent_came(2, [])
-    known.reckon(HOUR)
-    known.ended(end("on disk"), (link(), 1))
-    known.settle(Step("on disk", "end"), COMMITTED)
-    known.spooled_came_in(Step("on disk", "end"), HOUR)
-    known.ended(end("on its way"), (link(), 2))
-    assert lost(known.spooled_came_in(Step("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
+    known.agent_connected(2, [])
+    known.reconcile(HOUR)
+    known.on_end(end("on disk"), (connection(), 1))
+    known.resolve(JobEvent("on disk", "end"), COMMITTED)
+    known.spooled_arrived(JobEvent("on disk", "end"), HOUR)
+    known.on_end(end("on its way"), (connection(), 2))
+    assert lost(known.spooled_arrived(JobEvent("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
 
 
 def test_what_an_agent_owed_counts_no_more_once_it_has_left_or_another_came() -> None:
     known = jobs(runs())
-    known.agent_came(1, [])
-    known.reckon(HOUR)
-    known.agent_left()
-    assert known.spooled_came_in(END, HOUR) == []
-    assert known.give_up_owed(HOUR) == []
-    known.agent_came(1, [])
-    known.reckon(HOUR)
-    known.agent_came(0, ["job"])
-    assert known.reckon(HOUR) == []
+    known.agent_connected(1, [])
+    known.reconcile(HOUR)
+    known.agent_disconnected()
+    assert known.spooled_arrived(END, HOUR) == []
+    assert known.lose_missing(HOUR) == []
+    known.agent_connected(1, [])
+    known.reconcile(HOUR)
+    known.agent_connected(0, ["job"])
+    assert known.reconcile(HOUR) == []
     assert known.runs("job")
 
 
@@ -395,9 +395,9 @@ def test_a_loss_that_did_not_get_to_disk_is_owed_by_an_agent_that_does_not_know_
     present: bool, knows: list[str], owed: set[tuple[str, str]]
 ) -> None:
     known = jobs(runs())
-    known.agent_came(0, knows)
-    known.give_up_overdue(DAY)
+    known.agent_connected(0, knows)
+    known.lose_overdue(DAY)
     if not present:
-        known.agent_left()
-    known.settle(LOSS, FAILED)
-    assert lost(known.give_up_owed(DAY)) == owed
+        known.agent_disconnected()
+    known.resolve(LOSS, FAILED)
+    assert lost(known.lose_missing(DAY)) == owed

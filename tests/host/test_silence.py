@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmactors.server.actors.host.silence import HostsClock, Liveness, Watch
+from rmactors.server.actors.host.silence import HostClockMonitor, Liveness, SilenceMonitor
 
 
 @pytest.mark.parametrize(
@@ -24,39 +24,39 @@ def test_silence(last_sign: float, not_before: float, now: float, silent: bool) 
     assert (now >= liveness.deadline()) is silent
 
 
-def watch(*, watched: bool = True, not_before: float = 0.0) -> Watch:
-    """Over a host that was heard of at 0 and is forgiven 900 seconds."""
-    return Watch(900.0, not_before, 0.0, watched=watched)
+def watch(*, watched: bool = True, not_before: float = 0.0) -> SilenceMonitor:
+    """Over a host that was heard of at 0 and is offline_after 900 seconds."""
+    return SilenceMonitor(900.0, not_before, 0.0, watched=watched)
 
 
 def test_a_silence_is_told_once_and_its_end_once() -> None:
     over = watch()
-    assert [over.falls_silent(now) for now in (899.0, 900.0, 901.0)] == [False, True, False]
+    assert [over.is_newly_silent(now) for now in (899.0, 900.0, 901.0)] == [False, True, False]
     assert over.deadline() == float("inf")
     assert [over.sign(now) for now in (1000.0, 1001.0)] == [True, False]
     assert over.deadline() == 1901.0
-    assert over.falls_silent(1901.0)
+    assert over.is_newly_silent(1901.0)
 
 
 def test_a_sign_of_life_puts_silence_off() -> None:
     over = watch()
     assert over.sign(800.0) is False
-    assert over.falls_silent(1699.0) is False
+    assert over.is_newly_silent(1699.0) is False
     assert over.deadline() == 1700.0
 
 
 def test_a_host_whose_agent_was_never_here_is_watched_from_its_first_hello_on() -> None:
     over = watch(watched=False)
     assert over.deadline() == float("inf")
-    assert over.falls_silent(100_000.0) is False
+    assert over.is_newly_silent(100_000.0) is False
     over.begin()
     assert over.sign(100_000.0) is False
-    assert over.falls_silent(100_900.0)
+    assert over.is_newly_silent(100_900.0)
 
 
 def test_a_hello_ends_a_silence_without_its_end_being_told_twice() -> None:
     over = watch()
-    assert over.falls_silent(900.0)
+    assert over.is_newly_silent(900.0)
     over.begin()
     assert over.sign(1000.0) is False
     assert over.deadline() == 1900.0
@@ -64,10 +64,10 @@ def test_a_hello_ends_a_silence_without_its_end_being_told_twice() -> None:
 
 def test_a_silence_that_came_to_nothing_is_told_again_after_a_while_unless_the_host_is_back() -> None:
     over = watch()
-    assert over.falls_silent(900.0)
-    over.tell_again(905.0)
-    assert [over.falls_silent(now) for now in (904.9, 905.0)] == [False, True]
-    over.tell_again(910.0)
+    assert over.is_newly_silent(900.0)
+    over.report_again(905.0)
+    assert [over.is_newly_silent(now) for now in (904.9, 905.0)] == [False, True]
+    over.report_again(910.0)
     assert over.sign(906.0) is False
     assert over.deadline() == 1806.0
 
@@ -79,38 +79,38 @@ def test_a_sign_of_life_does_not_shorten_the_grace_after_a_start() -> None:
 
 
 def test_a_clock_that_was_set_is_heard_of_by_two_heartbeats_that_agree() -> None:
-    its = HostsClock()
-    its.said_in_hello(91.0)
+    its = HostClockMonitor()
+    its.on_hello(91.0)
     assert [its.has_changed(offset) for offset in (91.2, 90.8, 0.1, 0.0, 0.1)] == [False, False, False, True, False]
 
 
 def test_heartbeats_that_were_held_up_and_come_in_at_once_are_no_change() -> None:
-    its = HostsClock()
-    its.said_in_hello(0.0)
+    its = HostClockMonitor()
+    its.on_hello(0.0)
     assert not any(its.has_changed(offset) for offset in (-90.0, -60.0, -30.0, 0.0, -80.0, 0.0))
 
 
 def test_after_a_hello_without_the_time_heartbeats_tell_it() -> None:
-    its = HostsClock()
-    its.said_in_hello(None)
+    its = HostClockMonitor()
+    its.on_hello(None)
     assert [its.has_changed(offset) for offset in (0.0, 0.0, 0.0)] == [False, True, False]
 
 
 def test_a_hello_counts_at_once_and_what_was_heard_before_it_does_not() -> None:
-    its = HostsClock()
-    its.said_in_hello(91.0)
+    its = HostClockMonitor()
+    its.on_hello(91.0)
     assert not its.has_changed(0.0)
-    its.said_in_hello(91.0)
+    its.on_hello(91.0)
     assert [its.has_changed(offset) for offset in (0.0, 0.0)] == [False, True]
 
 
 def test_nobody_is_judged_before_a_pause_of_the_server_is_over_however_late_the_sign() -> None:
     over = watch()
-    over.hold_back(1120.0)
+    over.extend_grace(1120.0)
     assert over.deadline() == 1120.0
-    assert over.falls_silent(1000.0) is False
+    assert over.is_newly_silent(1000.0) is False
     assert over.sign(1001.0) is False
     assert over.deadline() == 1901.0
-    over.tell_again(5000.0)
-    over.hold_back(1120.0)
+    over.report_again(5000.0)
+    over.extend_grace(1120.0)
     assert over.deadline() == 5000.0

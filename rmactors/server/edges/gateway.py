@@ -1,8 +1,8 @@
 """The agents' port: frames to typed messages and back, and nothing else.
 
 Owns      the listener and every agent connection on it.
-Receives  frames from sockets; frames and closings from host actors, through `Link`.
-Sends     `Heard`, `HeardUnreadable`, `LinkClosed` to host actors; enrolments to the store.
+Receives  frames from sockets; frames and closings from host actors, through `AgentConnection`.
+Sends     `FrameReceived`, `UnreadableReport`, `ConnectionClosed` to host actors; enrolments to the store.
 Restart   all connections close; agents come back.
 
 No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that
@@ -34,7 +34,13 @@ from rmactors.server.edges.places import Places
 from rmactors.server.edges.preauth_limits import Stranger, Strangers, in_line, places
 from rmactors.server.edges.showing import Shown, is_for_agents, look_at
 from rmactors.server.edges.websockets import CLOSE_SECONDS, HELLO_SECONDS, MARK, TEXT, Connection, Reading, reject
-from rmactors.server.messages.links import FromLink, Heard, HeardUnreadable, Link, LinkClosed
+from rmactors.server.messages.connections import (
+    AgentConnection,
+    ConnectionClosed,
+    FrameReceived,
+    FromConnection,
+    UnreadableReport,
+)
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal
 from rmactors.server.runtime.rate_limits import Bucket, Pace
@@ -70,7 +76,7 @@ class GatewaySettings:
 class GatewayPorts:
     """`mailbox_of` gives the mailbox of a host's actor, started or about to be. `not_before` as in `HostPorts`."""
 
-    mailbox_of: Callable[[str], Outlet[FromLink]]
+    mailbox_of: Callable[[str], Outlet[FromConnection]]
     to_store: Outlet[Commit]
     reader: Reader
     not_before: Callable[[], float]
@@ -310,26 +316,26 @@ class _Gateway:
         mailbox = self._ports.mailbox_of(host_id)
         async with trio.open_nursery() as nursery:
             connection = Connection(socket, nursery.cancel_scope)
-            link = Link(number, address, connection.send, connection.close)
+            agent = AgentConnection(number, address, connection.send, connection.close)
             self._connections[number], self._still_good[number] = connection, still_good
             self._state.agents += 1
             nursery.start_soon(connection.write)
             try:
-                await self._listen(connection, host_id, link, mailbox, still_good, stranger)
+                await self._listen(connection, host_id, agent, mailbox, still_good, stranger)
                 connection.close(1000, "")
             except trio_websocket.ConnectionClosed:
                 nursery.cancel_scope.cancel()
             finally:
                 self._state.agents -= 1
                 del self._connections[number], self._still_good[number]
-                mailbox.answer(LinkClosed(link, clock.now()))
+                mailbox.answer(ConnectionClosed(agent, clock.now()))
 
     async def _listen(
         self,
         connection: Connection,
         host_id: str,
-        link: Link,
-        mailbox: Outlet[FromLink],
+        agent: AgentConnection,
+        mailbox: Outlet[FromConnection],
         still_good: StillGood,
         stranger: Stranger,
     ) -> None:
@@ -354,31 +360,31 @@ class _Gateway:
             if isinstance(text, bytes):
                 return connection.close(wire.CLOSE_BINARY, "text frames only")
             frame = wire.decode_from_agent(text)
-            self._places.heard(host_id, link.number)
+            self._places.heard(host_id, agent.number)
             if isinstance(frame, wire.Unreadable) and (frame.code == "unknown_type" or frame.seq is None):
                 connection.send(wire.Error(frame.code, frame.detail))
                 if frame.code == "bad_message":
                     return connection.close(wire.CLOSE_BAD_MESSAGE, frame.code)
                 if frame.seq is not None and greeted:  # a report from the future must not block the spool
-                    await mailbox.send(HeardUnreadable(link, frame, clock.now()))
+                    await mailbox.send(UnreadableReport(agent, frame, clock.now()))
             elif not greeted and not isinstance(frame, wire.Hello):
                 connection.send(wire.Error("hello_first", "the first message must be `hello`"))
                 return connection.close(wire.CLOSE_BAD_MESSAGE, "hello_first")
             elif isinstance(frame, wire.Unreadable):
-                await mailbox.send(HeardUnreadable(link, frame, clock.now()))
+                await mailbox.send(UnreadableReport(agent, frame, clock.now()))
             elif isinstance(frame, wire.Hello) and not frame.protocol.min <= wire.PROTOCOL <= frame.protocol.max:
                 ours = wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL)
                 connection.send(wire.Error("protocol_unsupported", "no common version of the protocol", ours))
                 return connection.close(wire.CLOSE_PROTOCOL, "protocol_unsupported")
             else:
                 if isinstance(frame, wire.Hello):
-                    await self._greet(connection, host_id, link.number, frame, pace)
+                    await self._greet(connection, host_id, agent.number, frame, pace)
                 if not greeted and not await still_good():
-                    # Revoked between upgrade and hello: the host's actor closes only the links that it has heard of.
+                    # Revoked between upgrade and hello: the host's actor closes only connections it has heard of.
                     return connection.close(wire.CLOSE_REVOKED, "revoked")
                 greeted = True
                 stranger.has_signed_in()
-                await mailbox.send(Heard(link, frame, clock.now()))
+                await mailbox.send(FrameReceived(agent, frame, clock.now()))
         return None
 
     async def _greet(self, connection: Connection, host_id: str, number: int, hello: wire.Hello, pace: Pace) -> None:

@@ -8,36 +8,36 @@ from rmactors.server.state.host import PendingCommand
 
 
 @dataclass(slots=True)
-class Errands:
+class SentCommands:
     """What the agent on one connection has been told."""
 
-    _told_to_run: set[str] = field(default_factory=set)
-    _told_to_cancel: set[str] = field(default_factory=set)
+    _sent_runs: set[str] = field(default_factory=set)
+    _sent_cancels: set[str] = field(default_factory=set)
 
     def forget(self, job_id: str) -> None:
         """The job has ended."""
-        self._told_to_run.discard(job_id)
-        self._told_to_cancel.discard(job_id)
+        self._sent_runs.discard(job_id)
+        self._sent_cancels.discard(job_id)
 
-    def untold(self, errands: Iterable[PendingCommand], begun: Container[str]) -> list[wire.FromServer]:
-        """The frames that are due now. `begun` are jobs that the agent has reported as started."""
+    def undelivered(self, commands: Iterable[PendingCommand], started: Container[str]) -> list[wire.FromServer]:
+        """The frames that are due now. `started` are jobs that the agent has reported as started."""
         frames: list[wire.FromServer] = []
         waiting = set()
-        for errand in errands:
-            waiting.add(errand.job_id)
-            if errand.queued and not errand.cancel and errand.job_id not in self._told_to_run:
-                self._told_to_run.add(errand.job_id)
-                frames.append(wire.RunJob(errand.job_id, errand.kind, errand.schedule_id, errand.params))
-            if errand.cancel:
-                frames += self._cancel(errand.job_id)
-        for job_id in sorted(self._told_to_run - waiting):
+        for command in commands:
+            waiting.add(command.job_id)
+            if command.queued and not command.cancel and command.job_id not in self._sent_runs:
+                self._sent_runs.add(command.job_id)
+                frames.append(wire.RunJob(command.job_id, command.kind, command.schedule_id, command.params))
+            if command.cancel:
+                frames += self._cancel(command.job_id)
+        for job_id in sorted(self._sent_runs - waiting):
             # Told, but cancelled before it began: the agent may hold it back until another job ends.
-            if job_id not in begun:
+            if job_id not in started:
                 frames += self._cancel(job_id)
         return frames
 
     def _cancel(self, job_id: str) -> list[wire.FromServer]:
-        if job_id in self._told_to_cancel:
+        if job_id in self._sent_cancels:
             return []
-        self._told_to_cancel.add(job_id)
+        self._sent_cancels.add(job_id)
         return [wire.CancelJob(job_id)]

@@ -2,26 +2,26 @@
 
 from dataclasses import dataclass
 
-from rmactors.server.actors.host.reports_in_flight import Step
+from rmactors.server.actors.host.reports_in_flight import JobEvent
 from rmactors.server.messages.answers import Answer
-from rmactors.server.messages.links import FromLink
+from rmactors.server.messages.connections import FromConnection
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class HostChanged:
     """Something changed in the store that concerns this host."""
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ReportAnswered:
     """The rules' answer to a report: what became of it."""
 
-    step: Step
+    event: JobEvent
     answer: Answer
 
 
 @dataclass(frozen=True, slots=True)
-class SilenceJudged:
+class SilenceAnswered:
     answer: Answer
 
 
@@ -30,4 +30,4 @@ class LinesWritten:
     """Some log lines are on disk, or are lost."""
 
 
-HostInbox = FromLink | Look | Judged | SilenceJudged | LinesWritten
+HostInbox = FromConnection | HostChanged | ReportAnswered | SilenceAnswered | LinesWritten

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple, assert_never
 
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
-from rmactors.server.messages.links import Link
+from rmactors.server.messages.connections import AgentConnection
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.state.host import RunningJob
 
@@ -19,52 +19,52 @@ LINES_HELD = 2_000
 EARLY_CHARACTERS = 1 << 20
 """Of lines that come before anything else is known of their job, so much text is kept in memory."""
 WAITERS = 100
-"""Who waits for one step. Our agent is one; who is not told an ack sends again, and is told then."""
+"""Who waits for one event. Our agent is one; who is not told an ack sends again, and is told then."""
 OVERDUE = "it has not ended within its longest run time"
 UNKNOWN = "its agent came back and does not know of it"
 
-Waiter = tuple[Link, int]
+Waiter = tuple[AgentConnection, int]
 """Who waits for an ack, and for which `seq`."""
 Line = tuple[int, str, str]
 """Number, stream, text."""
 
 
-Event = Literal["start", "end", "loss"]
-EVENTS: tuple[Event, ...] = ("start", "end", "loss")
+Kind = Literal["start", "end", "loss"]
+KINDS: tuple[Kind, ...] = ("start", "end", "loss")
 
 
-class Step(NamedTuple):
+class JobEvent(NamedTuple):
     """What befell a job; it is on its way to disk once at a time."""
 
     job_id: str
-    event: Event
+    kind: Kind
 
 
 @dataclass(slots=True)
-class Passage:
-    """A step on its way to disk, and what waits for it: acks, and log lines of the job that began."""
+class InFlightReport:
+    """An event on its way to disk, and what waits for it: acks, and log lines of the job that began."""
 
     waiting: list[Waiter] = field(default_factory=list)
     lines: list[Line] = field(default_factory=list)
-    given_up: RunningJob | None = None
+    lost_job: RunningJob | None = None
     """As it ran, before it was thought to be lost."""
 
 
 @dataclass(slots=True)
-class _Account:
+class _Handshake:
     """What the hello of an agent leaves open."""
 
     spooled: int
     """So many of its reports are still to come in."""
     known: frozenset[str]
     """Jobs that run as far as the agent knows."""
-    owed: set[str] = field(default_factory=set)
+    missing_jobs: set[str] = field(default_factory=set)
     """Jobs that run as far as is known here alone, to be given up once the spooled reports are in."""
-    came_in: set[Step | int] = field(default_factory=set)
+    arrived: set[JobEvent | int] = field(default_factory=set)
     """Spooled reports that have come in, while others are to come: one that is sent again counts once."""
 
 
-class JobsUnderWay:
+class JobTracker:
     """Of one host. `longest` is how long a job may run until its own longest run time is known."""
 
     def __init__(self, host_id: str, running: Iterable[RunningJob], longest: int) -> None:
@@ -73,101 +73,101 @@ class JobsUnderWay:
         self._running = {job.id: job for job in running}
         self._deadlines: list[tuple[int, str]] = []
         """A heap. Entries that are not true any more stay until they come first."""
-        self._watched: set[tuple[int, str]] = set()
+        self._scheduled: set[tuple[int, str]] = set()
         for job in self._running.values():
-            self._watch(job)
-        self._passages: dict[Step, Passage] = {}
-        self._account: _Account | None = None
+            self._schedule(job)
+        self._reports: dict[JobEvent, InFlightReport] = {}
+        self._handshake: _Handshake | None = None
         self._early: tuple[str, list[Line]] = ("", [])
 
     def __len__(self) -> int:
         """How many steps are on their way to disk."""
-        return len(self._passages)
+        return len(self._reports)
 
     def runs(self, job_id: str) -> bool:
         return job_id in self._running
 
-    def begun(self) -> set[str]:
+    def started(self) -> set[str]:
         """Jobs that their agent has reported as started and not as ended."""
-        return self._running.keys() | {step.job_id for step in self._passages if step.event == "start"}
+        return self._running.keys() | {event.job_id for event in self._reports if event.kind == "start"}
 
     # ---- reports
 
-    def again(self, step: Step, waiter: Waiter) -> bool:
+    def join(self, event: JobEvent, waiter: Waiter) -> bool:
         """Whether the same is on its way already; then `waiter` waits for it too."""
-        passage = self._passages.get(step)
-        if passage is None:
+        report = self._reports.get(event)
+        if report is None:
             return False
-        if len(passage.waiting) < WAITERS:
-            passage.waiting.append(waiter)
+        if len(report.waiting) < WAITERS:
+            report.waiting.append(waiter)
         return True
 
-    def began(self, report: StartReport, waiter: Waiter) -> None:
+    def on_start(self, report: StartReport, waiter: Waiter) -> None:
         """The report of a start sets out."""
-        self._passages[Step(report.job_id, "start")] = Passage([waiter], self._early_lines(report.job_id))
+        self._reports[JobEvent(report.job_id, "start")] = InFlightReport([waiter], self._early_lines(report.job_id))
         job = RunningJob(
             report.job_id, report.kind, report.plan, report.schedule_id, report.started_at,
             report.started_at + self._longest,
         )  # fmt: skip
         self._running.setdefault(job.id, job)
 
-    def ended(self, report: EndReport, waiter: Waiter) -> None:
+    def on_end(self, report: EndReport, waiter: Waiter) -> None:
         """The report of an end sets out. The job runs until it is on disk."""
-        self._passages[Step(report.job_id, "end")] = Passage([waiter], self._early_lines(report.job_id))
+        self._reports[JobEvent(report.job_id, "end")] = InFlightReport([waiter], self._early_lines(report.job_id))
 
-    def settle(self, step: Step, answer: Answer) -> Passage | None:
+    def resolve(self, event: JobEvent, answer: Answer) -> InFlightReport | None:
         """The end of a way, and what waited for it. None where nothing was on it: it set out before a restart."""
-        passage = self._passages.pop(step, None)
-        if passage is None:
+        report = self._reports.pop(event, None)
+        if report is None:
             return None
         match answer:
             case Committed() | Duplicate():
-                self._on_disk(step, answer)
+                self._on_disk(event, answer)
             case Refused():
-                if step.event == "start":
-                    self._running.pop(step.job_id, None)
+                if event.kind == "start":
+                    self._running.pop(event.job_id, None)
             case Failed() | Stale():  # as if it had never come
-                if step.event == "start":
-                    self._running.pop(step.job_id, None)
-                if passage.given_up is not None:
-                    self._restore(passage.given_up)
+                if event.kind == "start":
+                    self._running.pop(event.job_id, None)
+                if report.lost_job is not None:
+                    self._restore(report.lost_job)
             case _:
                 assert_never(answer)
-        if step.job_id in self._running:
-            self._watch(self._running[step.job_id])
-        return passage
+        if event.job_id in self._running:
+            self._schedule(self._running[event.job_id])
+        return report
 
-    def _watch(self, job: RunningJob) -> None:
+    def _schedule(self, job: RunningJob) -> None:
         entry = (job.deadline_at, job.id)
-        if entry not in self._watched:
-            self._watched.add(entry)
+        if entry not in self._scheduled:
+            self._scheduled.add(entry)
             heapq.heappush(self._deadlines, entry)
 
-    def _unwatch_first(self) -> None:
-        self._watched.discard(heapq.heappop(self._deadlines))
+    def _drop_first(self) -> None:
+        self._scheduled.discard(heapq.heappop(self._deadlines))
 
-    def _on_disk(self, step: Step, answer: Committed | Duplicate) -> None:
-        job = self._running.get(step.job_id)
-        if step.event == "end":
-            self._running.pop(step.job_id, None)
-        elif step.event == "start" and isinstance(answer, Committed) and job is not None:
+    def _on_disk(self, event: JobEvent, answer: Committed | Duplicate) -> None:
+        job = self._running.get(event.job_id)
+        if event.kind == "end":
+            self._running.pop(event.job_id, None)
+        elif event.kind == "start" and isinstance(answer, Committed) and job is not None:
             deadline = next(value for value in answer.values if isinstance(value, int))
-            self._running[step.job_id] = replace(job, deadline_at=deadline)
+            self._running[event.job_id] = replace(job, deadline_at=deadline)
 
-    def keep_if_among(self, job_id: str, running: Iterable[RunningJob]) -> None:
+    def drop_unless_running(self, job_id: str, running: Iterable[RunningJob]) -> None:
         """`running` are the jobs that run as far as is on disk: one that was known there already may have ended."""
         if all(job.id != job_id for job in running):
             self._running.pop(job_id, None)
 
-    def hold(self, job_id: str, lines: list[Line]) -> bool:
+    def hold_lines(self, job_id: str, lines: list[Line]) -> bool:
         """Keep log lines until what tells of their job is on disk. False where they may be written down at once.
 
         Of a job that nothing was heard of, they may come before its start or end, as from `exec`: the newest such lines
         are written down at once, for a job that is on disk after all, and kept for a report that follows.
         """
-        telling = self._passages.get(Step(job_id, "start"))
+        telling = self._reports.get(JobEvent(job_id, "start"))
         if telling is None and not self.runs(job_id):
-            telling = self._passages.get(Step(job_id, "end"))
+            telling = self._reports.get(JobEvent(job_id, "end"))
         if telling is not None:
             telling.lines += lines[: max(0, LINES_HELD - len(telling.lines))]
             return True
@@ -197,19 +197,19 @@ class JobsUnderWay:
 
     def first_deadline(self) -> int | None:
         """When the first job is overdue; None where none can be, as things stand."""
-        return None if self._is_owed_reports() or self._first() is None else self._deadlines[0][0]
+        return None if self._awaits_spooled() or self._first() is None else self._deadlines[0][0]
 
-    def give_up_overdue(self, at: int) -> list[LostJob]:
+    def lose_overdue(self, at: int) -> list[LostJob]:
         """Losses that set out now: of jobs that have run for too long."""
         overdue: list[RunningJob] = []
-        while not self._is_owed_reports() and (job := self._first()) is not None and job.deadline_at <= at:
-            self._unwatch_first()
+        while not self._awaits_spooled() and (job := self._first()) is not None and job.deadline_at <= at:
+            self._drop_first()
             overdue.append(job)
-        return self._give_up(overdue, at, OVERDUE)
+        return self._lose(overdue, at, OVERDUE)
 
-    def _is_owed_reports(self) -> bool:
+    def _awaits_spooled(self) -> bool:
         """What was spooled for days tells of old starts, and their ends are right behind."""
-        return self._account is not None and self._account.spooled > 0
+        return self._handshake is not None and self._handshake.spooled > 0
 
     def _first(self) -> RunningJob | None:
         """The job with the first deadline of those of which no report is on its way: one whose report is, comes back
@@ -217,59 +217,59 @@ class JobsUnderWay:
         while self._deadlines:
             deadline, job_id = self._deadlines[0]
             job = self._running.get(job_id)
-            if job is not None and job.deadline_at == deadline and not self._moves(job_id):
+            if job is not None and job.deadline_at == deadline and not self._in_flight(job_id):
                 return job
-            self._unwatch_first()
+            self._drop_first()
         return None
 
-    def _moves(self, job_id: str) -> bool:
-        return any(Step(job_id, event) in self._passages for event in EVENTS)
+    def _in_flight(self, job_id: str) -> bool:
+        return any(JobEvent(job_id, kind) in self._reports for kind in KINDS)
 
     # ---- jobs that their agent does not know
 
-    def agent_came(self, spooled: int, known: Iterable[str]) -> None:
+    def agent_connected(self, spooled: int, known: Iterable[str]) -> None:
         """An agent says hello: so many spooled reports follow, and these jobs run. It owes nothing yet."""
-        self._account = _Account(spooled, frozenset(known))
+        self._handshake = _Handshake(spooled, frozenset(known))
 
-    def agent_left(self) -> None:
-        self._account = None
+    def agent_disconnected(self) -> None:
+        self._handshake = None
 
-    def reckon(self, at: int) -> list[LostJob]:
+    def reconcile(self, at: int) -> list[LostJob]:
         """Losses that set out now. From here on the agent owes what it does not know."""
-        assert self._account is not None
-        self._account.owed = self._running.keys() - self._account.known
-        return self.give_up_owed(at)
+        assert self._handshake is not None
+        self._handshake.missing_jobs = self._running.keys() - self._handshake.known
+        return self.lose_missing(at)
 
-    def spooled_came_in(self, report: Step | int, at: int) -> list[LostJob]:
+    def spooled_arrived(self, report: JobEvent | int, at: int) -> list[LostJob]:
         """One of the spooled reports has come in: what it tells, or its `seq` where it cannot be taken.
 
         Losses that set out now: after the last, what is owed still. Agents send again what is not acked for a while, so
         each report counts once.
         """
-        account = self._account
-        if account is None or not account.spooled or report in account.came_in:
+        handshake = self._handshake
+        if handshake is None or not handshake.spooled or report in handshake.arrived:
             return []
-        account.came_in.add(report)
-        account.spooled -= 1
-        if not account.spooled:
-            account.came_in.clear()
-        return self.give_up_owed(at)
+        handshake.arrived.add(report)
+        handshake.spooled -= 1
+        if not handshake.spooled:
+            handshake.arrived.clear()
+        return self.lose_missing(at)
 
-    def give_up_owed(self, at: int) -> list[LostJob]:
+    def lose_missing(self, at: int) -> list[LostJob]:
         """Losses that set out now, none while spooled reports are to come in. A job whose end is on its way is none."""
-        if self._account is None or self._account.spooled:
+        if self._handshake is None or self._handshake.spooled:
             return []
-        owed, self._account.owed = self._account.owed, set()
-        jobs = [self._running[job_id] for job_id in owed & self._running.keys()]
-        return self._give_up([job for job in jobs if Step(job.id, "end") not in self._passages], at, UNKNOWN)
+        missing, self._handshake.missing_jobs = self._handshake.missing_jobs, set()
+        jobs = [self._running[job_id] for job_id in missing & self._running.keys()]
+        return self._lose([job for job in jobs if JobEvent(job.id, "end") not in self._reports], at, UNKNOWN)
 
-    def _give_up(self, jobs: list[RunningJob], at: int, detail: str) -> list[LostJob]:
+    def _lose(self, jobs: list[RunningJob], at: int, detail: str) -> list[LostJob]:
         losses = []
         for job in jobs:
-            step = Step(job.id, "loss")
-            if step in self._passages:
+            event = JobEvent(job.id, "loss")
+            if event in self._reports:
                 continue
-            self._passages[step] = Passage(given_up=job)
+            self._reports[event] = InFlightReport(lost_job=job)
             self._running.pop(job.id)
             losses.append(
                 LostJob(self._host_id, job.id, job.kind, job.plan, job.schedule_id, job.started_at, at, detail)
@@ -279,5 +279,5 @@ class JobsUnderWay:
     def _restore(self, job: RunningJob) -> None:
         """Its loss did not get to disk: it runs, and is given up anew."""
         self._running[job.id] = job
-        if self._account is not None and job.id not in self._account.known:
-            self._account.owed.add(job.id)
+        if self._handshake is not None and job.id not in self._handshake.known:
+            self._handshake.missing_jobs.add(job.id)

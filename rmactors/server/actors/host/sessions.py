@@ -10,7 +10,7 @@ hello that arrives after that of a younger one of its own is late: its sender ha
 from dataclasses import dataclass, field
 
 from rmactors.common import wire
-from rmactors.server.messages.links import Link
+from rmactors.server.messages.connections import AgentConnection
 
 REPLACED_KEPT = 8
 COUNTED_KEPT = 8
@@ -18,78 +18,78 @@ COUNTED_KEPT = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Greeted:
-    """A link, and what was said in its hello."""
+class AgentSession:
+    """A connection, and what was said in its hello."""
 
-    link: Link
+    connection: AgentConnection
     hello: wire.Hello
 
     @property
-    def as_agent(self) -> bool:
+    def is_agent(self) -> bool:
         return self.hello.purpose == "agent"
 
 
 @dataclass(frozen=True, slots=True)
-class TakeOver:
-    """What follows from an agent's hello: the link that it replaces, whether that was another instance's, and whether
-    its own instance had been replaced before."""
+class Accepted:
+    """What follows from an agent's hello: the connection that it replaces, whether that was another instance's, and
+    whether its own instance had been replaced before."""
 
-    replaced: Link | None
-    of_another: bool
+    replaced: AgentConnection | None
+    another_instance: bool
     cloned: bool
 
 
 @dataclass(slots=True)
-class Links:
+class AgentSessions:
     """Of one host. `agent` is the one that wins."""
 
-    agent: Greeted | None = None
-    _greeted: dict[int, Greeted] = field(default_factory=dict)
+    agent: AgentSession | None = None
+    _sessions: dict[int, AgentSession] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)
     """Instances of agents that others replaced, the newest last."""
     _youngest: dict[str, int] = field(default_factory=dict)
     """Number of the youngest connection that said hello, by instance; who said hello last is last."""
 
-    def all(self) -> list[Link]:
-        return [greeted.link for greeted in self._greeted.values()]
+    def all(self) -> list[AgentConnection]:
+        return [session.connection for session in self._sessions.values()]
 
-    def find(self, link: Link) -> Greeted | None:
-        """None for a link on which no hello was said, or whose agent was replaced."""
-        return self._greeted.get(link.number)
+    def find(self, connection: AgentConnection) -> AgentSession | None:
+        """None for a connection on which no hello was said, or whose agent was replaced."""
+        return self._sessions.get(connection.number)
 
-    def is_late(self, link: Link, hello: wire.Hello) -> bool:
+    def is_late(self, connection: AgentConnection, hello: wire.Hello) -> bool:
         """Whether a younger connection of the same instance has said hello before this one did.
 
-        Never for agents that do not count, and not for another hello on a link that said one.
+        Never for agents that do not count, and not for another hello on a connection that said one.
         """
-        if hello.connection is None or hello.purpose != "agent" or link.number in self._greeted:
+        if hello.connection is None or hello.purpose != "agent" or connection.number in self._sessions:
             return False
         return hello.connection < self._youngest.get(hello.instance_id, 0)
 
-    def greet(self, link: Link, hello: wire.Hello) -> Greeted:
-        greeted = self._greeted[link.number] = Greeted(link, hello)
-        return greeted
+    def greet(self, connection: AgentConnection, hello: wire.Hello) -> AgentSession:
+        session = self._sessions[connection.number] = AgentSession(connection, hello)
+        return session
 
-    def take_over(self, greeted: Greeted) -> TakeOver:
+    def take_over(self, session: AgentSession) -> Accepted:
         """It is the agent from now on."""
-        older, self.agent = self.agent, greeted
-        instance = greeted.hello.instance_id
-        self._count(greeted.hello)
+        older, self.agent = self.agent, session
+        instance = session.hello.instance_id
+        self._count(session.hello)
         cloned = instance in self._replaced
         if cloned:
             self._replaced.remove(instance)
-        if older is None or older.link.number == greeted.link.number:
-            return TakeOver(None, False, cloned)
-        of_another = older.hello.instance_id != instance
-        if of_another:
+        if older is None or older.connection.number == session.connection.number:
+            return Accepted(None, False, cloned)
+        another_instance = older.hello.instance_id != instance
+        if another_instance:
             self._replaced = [*self._replaced, older.hello.instance_id][-REPLACED_KEPT:]
-        self._greeted.pop(older.link.number, None)
-        return TakeOver(older.link, of_another, cloned)
+        self._sessions.pop(older.connection.number, None)
+        return Accepted(older.connection, another_instance, cloned)
 
-    def remove(self, greeted: Greeted) -> bool:
-        """Its link has closed. True where it was the agent's."""
-        self._greeted.pop(greeted.link.number, None)
-        was_agent = greeted is self.agent
+    def remove(self, session: AgentSession) -> bool:
+        """Its connection has closed. True where it was the agent's."""
+        self._sessions.pop(session.connection.number, None)
+        was_agent = session is self.agent
         if was_agent:
             self.agent = None
         return was_agent

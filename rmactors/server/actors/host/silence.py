@@ -8,30 +8,30 @@ from dataclasses import dataclass, replace
 class Liveness:
     """Silence is measured from the last sign of life, and judged only after the server's restart grace.
 
-    Seconds on the monotonic clock. `forgiven` is how long a host may be silent.
+    Seconds on the monotonic clock. `offline_after` is how long a host may be silent.
     """
 
     last_sign: float
-    forgiven: float
+    offline_after: float
     not_before: float
 
     def deadline(self) -> float:
         """When the host is silent, if nothing is heard until then."""
-        return max(self.last_sign + self.forgiven, self.not_before)
+        return max(self.last_sign + self.offline_after, self.not_before)
 
     def is_silent(self, now: float) -> bool:
         return now >= self.deadline()
 
 
-class Watch:
+class SilenceMonitor:
     """Over the silence of one host: each is told once, and again where the first time came to nothing.
 
     Times and durations as in `Liveness`. Not `watched` is a host whose agent was never here: it is never silent.
     """
 
-    def __init__(self, forgiven: float, not_before: float, last_sign: float, *, watched: bool) -> None:
+    def __init__(self, offline_after: float, not_before: float, last_sign: float, *, watched: bool) -> None:
         self._not_before = not_before
-        self._liveness = Liveness(last_sign, forgiven, not_before)
+        self._liveness = Liveness(last_sign, offline_after, not_before)
         self._watched = watched
         self._told = False
 
@@ -49,13 +49,13 @@ class Watch:
         """When there is a silence to be told, if nothing is heard until then."""
         return self._liveness.deadline() if self._has_to_tell() else float("inf")
 
-    def falls_silent(self, now: float) -> bool:
+    def is_newly_silent(self, now: float) -> bool:
         """True where there is a silence to be told now; it counts as told from here on."""
         falls = self._has_to_tell() and self._liveness.is_silent(now)
         self._told = self._told or falls
         return falls
 
-    def hold_back(self, not_before: float) -> None:
+    def extend_grace(self, not_before: float) -> None:
         """Nobody is judged before this."""
         self._not_before = not_before
         self._liveness = replace(self._liveness, not_before=max(self._liveness.not_before, not_before))
@@ -63,7 +63,7 @@ class Watch:
     def _has_to_tell(self) -> bool:
         return self._watched and not self._told
 
-    def tell_again(self, not_before: float) -> None:
+    def report_again(self, not_before: float) -> None:
         """The silence that was told did not get to disk."""
         self._told = False
         self._liveness = replace(self._liveness, not_before=not_before)
@@ -73,7 +73,7 @@ CLOCK_SET = 5.0
 """Seconds by which a clock has to differ from what is known: the way of a frame is no change."""
 
 
-class HostsClock:
+class HostClockMonitor:
     """How far a host's clock is from the server's, in seconds, and whether that has changed.
 
     One frame may have been held up somewhere, and a pile of them comes in at once after that. So a clock counts as set
@@ -84,7 +84,7 @@ class HostsClock:
         self._known: float | None = None
         self._heard: float | None = None
 
-    def said_in_hello(self, offset: float | None) -> None:
+    def on_hello(self, offset: float | None) -> None:
         """Counts at once: schedules are judged by it from now on."""
         self._known, self._heard = offset, None
 

@@ -2,7 +2,7 @@
 
 Owns      the mailboxes of the host actors, and the newest sign of life of each host until it is flushed.
 Receives  wake-ups with the names of hosts that are new, changed or gone.
-Sends     `Look` to host actors; signs of life to the store, all at once every few seconds.
+Sends     `HostChanged` to host actors; signs of life to the store, all at once every few seconds.
 Restart   all host actors start anew.
 """
 
@@ -15,7 +15,7 @@ import trio
 from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.server.actors.host import actor as host
-from rmactors.server.actors.host.inbox import HostInbox, Look
+from rmactors.server.actors.host.inbox import HostChanged, HostInbox
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.hosts import RecordSigns
 from rmactors.server.messages.requests import HostGone
@@ -103,7 +103,7 @@ async def run(
             await directory.signal.wait()
             changed, directory.changed = directory.changed, set()
             for host_id in changed & running:
-                directory.mailbox_of(host_id).answer(Look())
+                directory.mailbox_of(host_id).answer(HostChanged())
             if unknown := changed - running:
                 for found in await ports.reader.run(load_hosts, unknown):
                     if found.id not in running:

@@ -7,7 +7,7 @@ from rmactors.common import wire
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Link:
+class AgentConnection:
     """One agent connection.
 
     `send` queues a frame and never waits: a peer that reads nothing is cut off by the gateway.
@@ -21,27 +21,27 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """A frame came in on `link` at `at`."""
+class FrameReceived:
+    """A frame came in on `connection` at `at`."""
 
-    link: Link
+    connection: AgentConnection
     frame: wire.FromAgent
     at: int
 
 
 @dataclass(frozen=True, slots=True)
-class HeardUnreadable:
+class UnreadableReport:
     """A report came in that cannot be taken."""
 
-    link: Link
+    connection: AgentConnection
     problem: wire.Unreadable
     at: int
 
 
 @dataclass(frozen=True, slots=True)
-class LinkClosed:
-    link: Link
+class ConnectionClosed:
+    connection: AgentConnection
     at: int
 
 
-FromLink = Heard | HeardUnreadable | LinkClosed
+FromConnection = FrameReceived | UnreadableReport | ConnectionClosed

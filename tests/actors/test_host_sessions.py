@@ -4,7 +4,7 @@ import pytest
 from trio.testing import MockClock
 
 from rmactors.common import clock, ids, wire
-from rmactors.server.actors.host.inbox import Look
+from rmactors.server.actors.host.inbox import HostChanged
 from rmactors.server.messages.hosts import DeleteHost, RotateHostToken
 from rmactors.server.messages.jobs import CancelJob, QueueJob
 from tests.actors.works import Works, agent, enrolled, start_fleet, until
@@ -144,7 +144,7 @@ async def test_changed_schedules_are_sent(works: Works, mock_clock: MockClock) -
     works.ledger.schedule(host, name="Weekly")
     works.directory.wake({host})
     await until(lambda: [sent.schedules[0].name for sent in here.all(wire.Schedules)] == ["Weekly"])
-    here.box.answer(Look())
+    here.box.answer(HostChanged())
     await works.settle()
     assert len(here.all(wire.Schedules)) == 1
 
