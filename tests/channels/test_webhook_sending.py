@@ -22,7 +22,7 @@ from rmactors.common import clock
 from rmactors.server.channels.base import Channel
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.channels.webhook import WebhookChannel
+from rmactors.server.channels.webhook.send import WebhookChannel
 from rmactors.server.messages.notices import Attempt, Notice
 from tests.channels.notices import DELIVERY, LATER, RAISE, spec
 from tests.channels.receivers import Script, cuts, hangs, receiving, replies, sends

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.vocabulary import ChannelKind
-from rmactors.server.channels import mail_format
 from rmactors.server.channels.config import FIELDS, normalized
+from rmactors.server.channels.mail import payload
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.registry import make_channel, preview
@@ -82,7 +82,7 @@ def test_a_mail(name: str, local: str, domain: str, username: str, password: str
     config = {"host": "localhost", "port": 25, "username": username, "password": password,
               "from": f"{name} <{local}@example.org>", "to": f"{local}@{domain}, a@example.org"}  # fmt: skip
     kept = tamed("smtp", config, good)
-    mail = mail_format.render(notice, kept, BASE)
+    mail = payload.render(notice, kept, BASE)
     found = message_from_bytes(mail.content, policy=policy.default)
     assert found["Message-ID"].count("@") == 1
     assert set(found.keys()) <= {

@@ -18,7 +18,7 @@ from rmactors import PRODUCT
 from rmactors.common import clock
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event
-from rmactors.server.channels.addresses import needs_smtputf8, parse_address, parse_addresses
+from rmactors.server.channels.mail.addresses import needs_smtputf8, parse_address, parse_addresses
 from rmactors.server.channels.net.hostnames import ascii_host, bracketed
 from rmactors.server.channels.request import one_line
 from rmactors.server.messages.notices import Notice

@@ -15,9 +15,9 @@ import trio
 from trio.testing import MockClock
 
 from harness.certificates import Authority
+from rmactors.server.channels.mail.send import DEADLINE_SECONDS, SmtpChannel
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.channels.smtp import DEADLINE_SECONDS, SmtpChannel
 from rmactors.server.messages.notices import Attempt
 from tests.actors.works import until
 from tests.channels.mailservers import Post, dialogue, mail_server, scripted_server
