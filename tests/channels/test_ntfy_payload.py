@@ -8,7 +8,7 @@ import pytest
 from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.ntfy import payload
-from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}
 
@@ -72,8 +72,8 @@ def test_line_breaks_never_reach_a_header() -> None:
 
 
 def test_a_message_is_printable_and_keeps_its_lines() -> None:
-    notice = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
-    request = payload.render(notice, CONFIG, None)
+    notification = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
+    request = payload.render(notification, CONFIG, None)
     assert request.body.decode() == "first\ufffd[2J\nsecond\ufffd\ufffd"
     assert dict(request.headers)["Title"] == "[warning] nas 1 backup_failed"
 

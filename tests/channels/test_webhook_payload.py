@@ -9,7 +9,7 @@ from dataclasses import replace
 from rmactors import __version__
 from rmactors.common import clock
 from rmactors.server.channels.webhook import payload
-from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
 
 CONFIG = {"url": "https://hooks.example/ops"}
 
@@ -42,8 +42,8 @@ def test_a_group_lists_its_members_last() -> None:
 
 
 def test_text_beyond_ascii_goes_out_as_utf8() -> None:
-    notice = replace(RAISE, host_name="näs1 ☃")
-    assert "näs1 ☃".encode() in payload.body(notice)
+    notification = replace(RAISE, host_name="näs1 ☃")
+    assert "näs1 ☃".encode() in payload.body(notification)
 
 
 def test_sentences_are_printable_and_keep_their_lines() -> None:

@@ -17,7 +17,7 @@ from rmactors.server.channels.ntfy.send import NtfyChannel
 from rmactors.server.channels.request import HttpRequest
 from rmactors.server.channels.webhook import payload as webhook_payload
 from rmactors.server.channels.webhook.send import WebhookChannel
-from rmactors.server.messages.notices import Notice
+from rmactors.server.messages.notifications import Notification
 
 __all__ = ["make_channel", "preview", "shared_ssl_context"]
 
@@ -41,16 +41,18 @@ def make_channel(
             assert_never(spec.kind)
 
 
-def preview(spec: ChannelSpec, notice: Notice, base_url: str) -> Preview:
-    """What the notice would look like on a valid spec, secrets as `••••`. Nothing is sent or looked up."""
+def preview(spec: ChannelSpec, notification: Notification, base_url: str) -> Preview:
+    """What the notification would look like on a valid spec, secrets as `••••`. Nothing is sent or looked up."""
     config = with_secrets_hidden(spec.kind, normalized(spec.kind, spec.config))
     match spec.kind:
         case "webhook":
-            return Preview(request=_shown(webhook_payload.render(notice, config, notice.occurred_at)))
+            return Preview(request=_shown(webhook_payload.render(notification, config, notification.occurred_at)))
         case "ntfy":
-            return Preview(request=_shown(ntfy_payload.render(notice, config, spec.default_priority)))
+            return Preview(request=_shown(ntfy_payload.render(notification, config, spec.default_priority)))
         case "smtp":
-            return Preview(mail=mail_payload.render(notice, config, base_url).content.decode().replace("\r\n", "\n"))
+            return Preview(
+                mail=mail_payload.render(notification, config, base_url).content.decode().replace("\r\n", "\n")
+            )
         case _:
             assert_never(spec.kind)
 

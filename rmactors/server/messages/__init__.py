@@ -4,7 +4,7 @@
 `requests`    what the rules actor is asked
 `answers`     what the store actor and the rules actor answer
 `writes`      `Write`, the union of all that the store may be asked to write, and `Commit`, which carries them
-`notices`     what is told to people, and how an attempt to tell them ended
+`notifications` what is told to people, and how an attempt to tell them ended
 `links`       between the gateway and a host actor
 
 The writes stand in one file for each subject, under the name of the module of `store` that applies them: `accounts`,

@@ -17,7 +17,7 @@ from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
 from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
 from rmactors.server.channels.net.hostnames import ascii_host
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 
 DEADLINE_SECONDS: Final = 10.0
 """For everything up to the final dot: name, connection, TLS, sign-in, mail."""
@@ -67,7 +67,7 @@ class SmtpChannel:
         self._secrets = _forms(config.get("username") or "", secret_values("smtp", config))
 
     async def send(
-        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+        self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
     ) -> Attempt:
         """One attempt, to all recipients or to those given. Never raises for what network or server do."""
         with ExitStack() as turn:
@@ -79,11 +79,13 @@ class SmtpChannel:
                 turn.close()
                 overdue()
 
-            return await self._send(notice, recipients, None if overdue is None else give_way)
+            return await self._send(notification, recipients, None if overdue is None else give_way)
 
-    async def _send(self, notice: Notice, recipients: tuple[str, ...], give_way: Callable[[], None] | None) -> Attempt:
+    async def _send(
+        self, notification: Notification, recipients: tuple[str, ...], give_way: Callable[[], None] | None
+    ) -> Attempt:
         began = time.perf_counter()
-        mail = payload.render(notice, self._config, self._base_url)
+        mail = payload.render(notification, self._config, self._base_url)
         # Those no longer in the config are not told; where none is left of them, all are.
         targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
         deadline = time.monotonic() + self._deadline

@@ -10,7 +10,7 @@ from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_endpoint
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS, HttpEndpoint
 from rmactors.server.channels.webhook import payload
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 
 
 class WebhookChannel:
@@ -31,10 +31,10 @@ class WebhookChannel:
         self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secrets, deadline_seconds)
 
     async def send(
-        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+        self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
     ) -> Attempt:
         """One attempt. `recipients` and `overdue` mean nothing here."""
-        return await self._endpoint.send(payload.render(notice, self._config, self._now()), judge_http)
+        return await self._endpoint.send(payload.render(notification, self._config, self._now()), judge_http)
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()
