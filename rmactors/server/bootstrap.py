@@ -27,7 +27,7 @@ from rmactors.server.config.data_dir import DataDirTaken
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
 from rmactors.server.edges.listener import Port
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import prepare
@@ -157,5 +157,5 @@ def watchdog_fetch(
     return lambda: endpoint.send(request, judge_http)
 
 
-def preview_for(settings: Settings, spec: ChannelSpec, notice: Notice) -> Preview:
-    return preview(spec, notice, settings.public_url)
+def preview_for(settings: Settings, spec: ChannelSpec, notification: Notification) -> Preview:
+    return preview(spec, notification, settings.public_url)

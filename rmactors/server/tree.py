@@ -64,7 +64,7 @@ from rmactors.server.edges.listener import Port
 from rmactors.server.health import Health
 from rmactors.server.health import health as health_of
 from rmactors.server.messages.answers import Answer, Reply
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit, Write
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
@@ -172,10 +172,10 @@ async def _run(server: Server, box: SecretBox) -> None:
     def channel_of(spec: ChannelSpec) -> Channel:
         return make_channel(spec, policy, outbound_tls, settings.public_url)
 
-    async def try_channel(spec: ChannelSpec, notice: Notice) -> Attempt:
+    async def try_channel(spec: ChannelSpec, notification: Notification) -> Attempt:
         channel = channel_of(spec)
         try:
-            return await channel.send(notice)
+            return await channel.send(notification)
         finally:
             with trio.move_on_after(1, shield=True):
                 await channel.aclose()

@@ -10,7 +10,7 @@ import trio
 from rmactors.common import clock, ids
 from rmactors.server.actors import watchdog
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
 

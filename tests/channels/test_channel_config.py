@@ -7,7 +7,7 @@ import pytest
 from rmactors.server.channels.base import ChannelSpec
 from rmactors.server.channels.config import masked, merge_secrets, normalized
 from rmactors.server.channels.registry import preview
-from tests.channels.notices import ALERT, DELIVERY, RAISE, RESOLUTION, spec
+from tests.channels.notifications import ALERT, DELIVERY, RAISE, RESOLUTION, spec
 
 STORED = {"url": "https://x.example", "bearer_token": "s3cret", "header_name": "X-Key", "header_value": "hunter2"}
 

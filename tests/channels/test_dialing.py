@@ -13,8 +13,8 @@ import pytest
 import trio
 
 from rmactors.server.channels.answers import judge_http
-from rmactors.server.channels.mail_format import Mail
-from rmactors.server.channels.mail_session import MailOutcome, MailServer, MailSession
+from rmactors.server.channels.mail.payload import Mail
+from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
 from rmactors.server.channels.net.dialing import ConnectFailed, Dialer
 from rmactors.server.channels.net.egress import ForbiddenAddress, OutboundPolicy
 from rmactors.server.channels.net.endpoint import Endpoint

@@ -15,8 +15,8 @@ from rmactors.common import clock
 from rmactors.common.vocabulary import Priority
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.messages.notices import Attempt, Notice
-from tests.channels.notices import ACKNOWLEDGEMENT, LATER, RAISE, RESOLUTION, spec
+from rmactors.server.messages.notifications import Attempt, Notification
+from tests.channels.notifications import ACKNOWLEDGEMENT, LATER, RAISE, RESOLUTION, spec
 from tests.channels.receivers import Request, Stream, receiving, replies
 
 LOOPBACK = OutboundPolicy.parse("loopback")
@@ -75,7 +75,7 @@ class StrictNtfy:
 async def tell(
     ntfy: StrictNtfy,
     trust: ssl.SSLContext,
-    *notices: Notice,
+    *notifications: Notification,
     priority: Priority | None = None,
     token: str = "",
     topic: str = "backups",
@@ -85,7 +85,7 @@ async def tell(
         channel = make_channel(
             spec("ntfy", priority, **config), LOOPBACK, trust, "https://rm.example.org", lambda: LATER
         )
-        attempts = [await channel.send(notice) for notice in notices]
+        attempts = [await channel.send(notification) for notification in notifications]
         await channel.aclose()
     return attempts
 
@@ -108,7 +108,7 @@ async def test_a_phone_shows_the_alert(system_trust: ssl.SSLContext) -> None:
 
 async def test_the_whole_life_of_an_alert(system_trust: ssl.SSLContext) -> None:
     ntfy = StrictNtfy()
-    critical = [replace(notice, severity="critical") for notice in (RAISE, ACKNOWLEDGEMENT, RESOLUTION)]
+    critical = [replace(notification, severity="critical") for notification in (RAISE, ACKNOWLEDGEMENT, RESOLUTION)]
     await tell(ntfy, system_trust, *critical, priority="low")
     assert [(shown["title"], shown["priority"]) for shown in ntfy.shown] == [
         ("[critical] nas1 backup_failed", 5),
@@ -118,7 +118,7 @@ async def test_the_whole_life_of_an_alert(system_trust: ssl.SSLContext) -> None:
 
 
 @pytest.mark.parametrize(
-    "notice",
+    "notification",
     [
         replace(RAISE, host_name="näs1 ☃ " + "сервер" * 30),
         replace(RAISE, host_name="nas\r\nX-Priority: 5"),
@@ -128,9 +128,11 @@ async def test_the_whole_life_of_an_alert(system_trust: ssl.SSLContext) -> None:
         replace(RAISE, link="https://rm.müller.example/alerts/x"),
     ],
 )
-async def test_a_strict_receiver_takes_whatever_an_alert_may_hold(notice: Notice, system_trust: ssl.SSLContext) -> None:
+async def test_a_strict_receiver_takes_whatever_an_alert_may_hold(
+    notification: Notification, system_trust: ssl.SSLContext
+) -> None:
     ntfy = StrictNtfy()
-    [attempt] = await tell(ntfy, system_trust, notice)
+    [attempt] = await tell(ntfy, system_trust, notification)
     assert attempt.error is None
     assert len(ntfy.shown) == 1
 

@@ -10,7 +10,7 @@ from harness.certificates import Authority
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import TrustError, shared_ssl_context
 from rmactors.server.channels.registry import make_channel
-from tests.channels.notices import RAISE, spec
+from tests.channels.notifications import RAISE, spec
 from tests.channels.receivers import receiving
 
 

@@ -22,9 +22,9 @@ from rmactors.common import clock
 from rmactors.server.channels.base import Channel
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.channels.webhook import WebhookChannel
-from rmactors.server.messages.notices import Attempt, Notice
-from tests.channels.notices import DELIVERY, LATER, RAISE, spec
+from rmactors.server.channels.webhook.send import WebhookChannel
+from rmactors.server.messages.notifications import Attempt, Notification
+from tests.channels.notifications import DELIVERY, LATER, RAISE, spec
 from tests.channels.receivers import Script, cuts, hangs, receiving, replies, sends
 
 BASE = "https://rm.example.org"
@@ -35,8 +35,8 @@ def channel(url: str, trust: ssl.SSLContext, policy: OutboundPolicy = LOOPBACK, 
     return make_channel(spec("webhook", url=url, **config), policy, trust, BASE, lambda: LATER)
 
 
-async def send_once(channel: Channel, notice: Notice = RAISE) -> Attempt:
-    attempt = await channel.send(notice)
+async def send_once(channel: Channel, notification: Notification = RAISE) -> Attempt:
+    attempt = await channel.send(notification)
     await channel.aclose()
     return attempt
 

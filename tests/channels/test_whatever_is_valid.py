@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.vocabulary import ChannelKind
-from rmactors.server.channels import mail_format
 from rmactors.server.channels.config import FIELDS, normalized
+from rmactors.server.channels.mail import payload
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.registry import make_channel, preview
 from rmactors.server.channels.validation import validate
-from rmactors.server.messages.notices import Attempt, Notice
-from tests.channels.notices import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION, spec
+from rmactors.server.messages.notifications import Attempt, Notification
+from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION, spec
 from tests.channels.receivers import receiving
 
 LOOPBACK = OutboundPolicy.parse("loopback")
@@ -26,8 +26,8 @@ TRUST = shared_ssl_context()
 odd = st.text(st.characters(codec="utf-8"), max_size=12) | st.sampled_from(
     [" ", "\t", "\u00a0", "\u2028", " a", "a ", "=?utf-8?q?x?=", "whsec_eA==", "ü", "\x7f", "\x85", "a\tb", '"', "<>"]
 )  # fmt: skip
-notices = st.builds(
-    lambda notice, host, message, note: replace(notice, host_name=host, message=message, note=note),
+notifications = st.builds(
+    lambda notification, host, message, note: replace(notification, host_name=host, message=message, note=note),
     st.sampled_from([RAISE, ACKNOWLEDGEMENT, RESOLUTION, REMINDER, GROUP]), odd, odd, odd,
 )  # fmt: skip
 
@@ -41,7 +41,7 @@ def tamed(kind: ChannelKind, config: dict[str, Any], good: dict[str, Any]) -> di
     return normalized(kind, config)
 
 
-def sent(kind: ChannelKind, config: dict[str, Any], good: dict[str, str], notice: Notice) -> Attempt:
+def sent(kind: ChannelKind, config: dict[str, Any], good: dict[str, str], notification: Notification) -> Attempt:
     """How one attempt at a real receiver ends. `{here}` in `good` is its address."""
 
     async def main() -> Attempt:
@@ -49,9 +49,9 @@ def sent(kind: ChannelKind, config: dict[str, Any], good: dict[str, str], notice
             there = {name: value.format(here=receiver.url("")) for name, value in good.items()}
             given = {name: value.replace("{here}", receiver.url("")) for name, value in config.items()}
             made = spec(kind, **tamed(kind, given, there))
-            assert preview(made, notice, BASE).request is not None
+            assert preview(made, notification, BASE).request is not None
             channel = make_channel(made, LOOPBACK, TRUST, BASE)
-            attempt = await channel.send(notice)
+            attempt = await channel.send(notification)
             await channel.aclose()
             return attempt
 
@@ -59,35 +59,35 @@ def sent(kind: ChannelKind, config: dict[str, Any], good: dict[str, str], notice
 
 
 @settings(max_examples=150, deadline=None)
-@given(path=odd, bearer=odd, header=odd, value=odd, signing=odd, notice=notices)
-def test_a_webhook(path: str, bearer: str, header: str, value: str, signing: str, notice: Notice) -> None:
+@given(path=odd, bearer=odd, header=odd, value=odd, signing=odd, notification=notifications)
+def test_a_webhook(path: str, bearer: str, header: str, value: str, signing: str, notification: Notification) -> None:
     config = {"url": "{here}/" + path, "bearer_token": bearer, "header_name": header, "header_value": value,
               "signing_secret": signing}  # fmt: skip
-    attempt = sent("webhook", config, {"url": "{here}/hook"}, notice)
+    attempt = sent("webhook", config, {"url": "{here}/hook"}, notification)
     assert (attempt.verdict, attempt.status_code) == ("delivered", 204), attempt.error
 
 
 @settings(max_examples=100, deadline=None)
-@given(path=odd, topic=odd, token=odd, notice=notices)
-def test_an_ntfy_topic(path: str, topic: str, token: str, notice: Notice) -> None:
+@given(path=odd, topic=odd, token=odd, notification=notifications)
+def test_an_ntfy_topic(path: str, topic: str, token: str, notification: Notification) -> None:
     config = {"server_url": "{here}/" + path, "topic": topic, "access_token": token}
-    attempt = sent("ntfy", config, {"server_url": "{here}", "topic": "backups"}, notice)
+    attempt = sent("ntfy", config, {"server_url": "{here}", "topic": "backups"}, notification)
     assert (attempt.verdict, attempt.status_code) == ("delivered", 204), attempt.error
 
 
 @settings(max_examples=150, deadline=None)
-@given(name=odd, local=odd, domain=odd, username=odd, password=odd, notice=notices)
-def test_a_mail(name: str, local: str, domain: str, username: str, password: str, notice: Notice) -> None:
+@given(name=odd, local=odd, domain=odd, username=odd, password=odd, notification=notifications)
+def test_a_mail(name: str, local: str, domain: str, username: str, password: str, notification: Notification) -> None:
     good = {"from": "rm@example.org", "to": "a@example.org"}
     config = {"host": "localhost", "port": 25, "username": username, "password": password,
               "from": f"{name} <{local}@example.org>", "to": f"{local}@{domain}, a@example.org"}  # fmt: skip
     kept = tamed("smtp", config, good)
-    mail = mail_format.render(notice, kept, BASE)
+    mail = payload.render(notification, kept, BASE)
     found = message_from_bytes(mail.content, policy=policy.default)
     assert found["Message-ID"].count("@") == 1
     assert set(found.keys()) <= {
         "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version",
         "Content-Type", "Content-Transfer-Encoding",
     }  # fmt: skip
-    assert preview(spec("smtp", **kept), notice, BASE).mail
+    assert preview(spec("smtp", **kept), notification, BASE).mail
     make_channel(spec("smtp", **kept), LOOPBACK, TRUST, BASE)

@@ -5,8 +5,8 @@ import pytest
 from rmactors.agent.connection import BadServerUrl, agent_url
 from rmactors.client.connection import Api
 from rmactors.common.idn import to_ascii, url_to_ascii
-from rmactors.server.channels.addresses import parse_address
-from rmactors.server.channels.mail_format import thread_host
+from rmactors.server.channels.mail.addresses import parse_address
+from rmactors.server.channels.mail.payload import thread_host
 from rmactors.server.channels.net.endpoint import parse_endpoint
 from rmactors.server.channels.net.hostnames import ascii_host
 

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from rmactors.common.clock import DAY, MINUTE
 from rmactors.server.actors.delivery.queue import Parcel, Queue, Settlement
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Item
 
 OK = Attempt("delivered", 204, 1.0)

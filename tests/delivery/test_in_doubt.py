@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
 from rmactors.server.actors.delivery.queue import Queue
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Item
 from tests.delivery.queues import AGAIN, NEVER, OK, PERHAPS, end, item, pick_all, queue
 

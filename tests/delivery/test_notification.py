@@ -5,7 +5,7 @@ import json
 from rmactors.common import clock
 from rmactors.server.actors.delivery.notification import of_parcel
 from rmactors.server.actors.delivery.queue import Parcel
-from rmactors.server.messages.notices import GroupMember
+from rmactors.server.messages.notifications import GroupMember
 from rmactors.server.state.delivery import Item
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -21,27 +21,27 @@ def item(seq: int, event: str = "alert.raised", alert: str = "a", **changes: obj
 
 
 def test_a_raise_is_told_as_it_was() -> None:
-    notice = of_parcel(Parcel(item(1)), "https://backup.example.org")
-    assert (notice.delivery_id, notice.event, notice.alert_id) == ("d1", "alert.raised", "a")
-    assert (notice.severity, notice.kind, notice.subject) == ("warning", "backup_failed", "s")
-    assert (notice.host_id, notice.host_name, notice.message) == ("host", "nas1", "message 1")
-    assert (notice.raised_at, notice.occurred_at) == (NOON, NOON + clock.MINUTE)
-    assert notice.link == "https://backup.example.org/alerts/a"
-    assert (notice.actor, notice.note, notice.group) == (None, None, ())
+    notification = of_parcel(Parcel(item(1)), "https://backup.example.org")
+    assert (notification.delivery_id, notification.event, notification.alert_id) == ("d1", "alert.raised", "a")
+    assert (notification.severity, notification.kind, notification.subject) == ("warning", "backup_failed", "s")
+    assert (notification.host_id, notification.host_name, notification.message) == ("host", "nas1", "message 1")
+    assert (notification.raised_at, notification.occurred_at) == (NOON, NOON + clock.MINUTE)
+    assert notification.link == "https://backup.example.org/alerts/a"
+    assert (notification.actor, notification.note, notification.group) == (None, None, ())
 
 
 def test_an_acknowledgement_names_who_and_why() -> None:
-    notice = of_parcel(Parcel(item(2, "alert.acknowledged", actor="anna", note="on it")), "http://x")
-    assert (notice.event, notice.actor, notice.note) == ("alert.acknowledged", "anna", "on it")
+    notification = of_parcel(Parcel(item(2, "alert.acknowledged", actor="anna", note="on it")), "http://x")
+    assert (notification.event, notification.actor, notification.note) == ("alert.acknowledged", "anna", "on it")
 
 
 def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
     raised = item(1, message="Nightly was not backed up: wrong password. No good one is known.")
     resolved = item(7, "alert.resolved", actor="rule", message="Nightly is backed up again.")
-    notice = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
-    assert notice.event == "alert.resolved"
-    assert notice.delivery_id == "d7"
-    assert notice.message == (
+    notification = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    assert notification.event == "alert.resolved"
+    assert notification.delivery_id == "d7"
+    assert notification.message == (
         "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:07 UTC:"
         " Nightly was not backed up: wrong password. No good one is known. Nightly is backed up again."
     )
@@ -50,8 +50,8 @@ def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
 def test_times_of_an_alert_about_a_schedule_are_in_its_zone() -> None:
     raised = item(1, message="It failed.", zone="Europe/Berlin")
     resolved = item(2, "alert.resolved", actor="rule", message="It is well again.", zone="Europe/Berlin")
-    notice = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
-    assert notice.message == (
+    notification = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    assert notification.message == (
         "Raised Monday 2026-11-23 13:01 CET, resolved Monday 2026-11-23 13:02 CET: It failed. It is well again."
     )
 
@@ -61,8 +61,8 @@ def test_a_resolution_that_stands_for_a_raise_that_got_worse_tells_it_as_it_was_
     worse = item(3, message="This got worse. It failed.", again=True)
     resolved = item(7, "alert.resolved", actor="rule", message="It is well again.")
     carried = tuple((before, "superseded") for before in (raised, acknowledged, worse))
-    notice = of_parcel(Parcel(resolved, carried), "http://x")  # type: ignore[arg-type]
-    assert notice.message == (
+    notification = of_parcel(Parcel(resolved, carried), "http://x")  # type: ignore[arg-type]
+    assert notification.message == (
         "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:07 UTC:"
         " This got worse. It failed. It is well again."
     )
@@ -80,30 +80,34 @@ def test_an_acknowledgement_that_stands_for_a_reminder_tells_what_it_always_tell
 
 def test_a_resolution_by_hand_says_the_message_once() -> None:
     raised, resolved = item(1, message="It failed."), item(2, "alert.resolved", actor="anna", message="It failed.")
-    notice = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
-    assert notice.message == "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:02 UTC: It failed."
+    notification = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    assert (
+        notification.message == "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:02 UTC: It failed."
+    )
 
 
 def test_a_group_names_each_alert_and_takes_the_highest_severity() -> None:
     second = item(2, alert="b", kind="check_failed", severity="critical", subject="plan:x", message="Damaged.")
-    notice = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
-    assert (notice.event, notice.alert_id, notice.kind, notice.severity) == (
+    notification = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
+    assert (notification.event, notification.alert_id, notification.kind, notification.severity) == (
         "alert.raised",
         "a",
         "multiple",
         "critical",
     )
-    assert notice.group == (
+    assert notification.group == (
         GroupMember("a", "warning", "backup_failed", "s", "message 1"),
         GroupMember("b", "critical", "check_failed", "plan:x", "Damaged."),
     )
-    assert notice.message == "2 alerts:\n- [warning] backup_failed: message 1\n- [critical] check_failed: Damaged."
+    assert (
+        notification.message == "2 alerts:\n- [warning] backup_failed: message 1\n- [critical] check_failed: Damaged."
+    )
 
 
 def test_no_line_of_an_alert_stands_where_another_alert_of_the_group_would() -> None:
     second = item(2, alert="b", message="Damaged.\n- [critical] forged: x\r\n\nend")
-    notice = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
-    assert notice.message.splitlines()[1:] == [
+    notification = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
+    assert notification.message.splitlines()[1:] == [
         "- [warning] backup_failed: message 1", "- [warning] backup_failed: Damaged.",
         "  - [critical] forged: x", "  ", "  end",
     ]  # fmt: skip

@@ -6,7 +6,7 @@ import pytest
 
 from rmactors.common.clock import HOUR, MINUTE
 from rmactors.server.actors.delivery.queue import settled_with
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from tests.delivery.queues import AGAIN, NEVER, OK, end, grouped, item, names, pick_all, queue
 
 # ---- one message for a raise and its end

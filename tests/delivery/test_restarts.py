@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, SECOND
 from rmactors.server.actors.delivery.queue import Parcel, Queue, settled_with
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Item
 
 WINDOW = 5 * SECOND

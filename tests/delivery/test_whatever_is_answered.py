@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from rmactors.common.clock import SECOND
 from rmactors.server.actors.delivery.queue import Parcel, settled_with
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from tests.delivery.queues import AGAIN, NEVER, OK, PERHAPS, item, pick_all, queue
 
 

@@ -29,7 +29,7 @@ from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused
 from rmactors.server.messages.hosts import DeleteHost, RecordHello
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.requests import (
     Acknowledge,

@@ -15,7 +15,7 @@ from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.channels import SaveChannel, SettleAttempt
 from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
 from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import SaveSchedule
 from rmactors.server.messages.silences import CreateSilence

@@ -9,7 +9,7 @@ from rmactors.common import ids
 from rmactors.common.clock import HOUR
 from rmactors.server.messages.alerts import WorsenAlert
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Stale
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.silences import DeleteSilence
 from rmactors.server.store.load_channels import load_channels, load_due

@@ -1,4 +1,4 @@
-"""Which channels take which notice, and what a silence holds back."""
+"""Which channels take which notification, and what a silence holds back."""
 
 import json
 from dataclasses import replace

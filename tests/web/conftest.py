@@ -35,7 +35,7 @@ from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
 from rmactors.server.messages.made_tokens import CreateApiToken
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime import mailbox
@@ -72,10 +72,10 @@ class Postman:
     """Stands for the network: every attempt ends as `answer` says."""
 
     answer: Attempt = field(default_factory=lambda: Attempt("delivered", 204, 12.5))
-    sent: list[tuple[ChannelSpec, Notice]] = field(default_factory=list)
+    sent: list[tuple[ChannelSpec, Notification]] = field(default_factory=list)
 
-    async def try_channel(self, spec: ChannelSpec, notice: Notice) -> Attempt:
-        self.sent.append((spec, notice))
+    async def try_channel(self, spec: ChannelSpec, notification: Notification) -> Attempt:
+        self.sent.append((spec, notification))
         return self.answer
 
 

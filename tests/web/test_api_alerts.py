@@ -11,7 +11,7 @@ from rmactors.common import ids
 from rmactors.common.vocabulary import AlertKind
 from rmactors.server.messages.alerts import RaiseAlert
 from rmactors.server.messages.channels import SaveChannel, SettleAttempt
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.store.queries import alerts as queries
 from rmactors.server.store.queries.alerts import AlertFilter
 from tests.web.conftest import Site

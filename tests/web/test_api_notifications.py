@@ -8,7 +8,7 @@ import pytest
 from rmactors.common import ids
 from rmactors.server.messages.alerts import RaiseAlert
 from rmactors.server.messages.channels import SettleAttempt
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from tests.web.conftest import Site
 
 WEBHOOK: dict[str, Any] = {
@@ -159,16 +159,16 @@ async def test_a_test_send_is_one_attempt_also_on_a_disabled_channel_and_is_in_t
         "ok": True, "status_code": 204, "latency_ms": 12.5, "error": None, "event": "alert.test",
         "fired_at": result["fired_at"],
     }  # fmt: skip
-    [(spec, notice)] = site.postman.sent
+    [(spec, test)] = site.postman.sent
     assert spec.config["bearer_token"] == "very-secret-1"
-    assert (notice.event, notice.severity, notice.kind, notice.host_name, notice.host_id) == (
+    assert (test.event, test.severity, test.kind, test.host_name, test.host_id) == (
         "alert.test", "info", "test", "restic-manager", "",
     )  # fmt: skip
     public_url = site.services.settings.public_url
-    assert notice.link == f"{public_url}/settings/notifications/{channel_id}/edit", "no alert is there to be shown"
+    assert test.link == f"{public_url}/settings/notifications/{channel_id}/edit", "no alert is there to be shown"
     await site.user()
     browser = await site.log_in()
-    assert (await browser.get(notice.link.removeprefix(public_url))).status_code == 200
+    assert (await browser.get(test.link.removeprefix(public_url))).status_code == 200
     first = (await site.get(f"/api/notifications/{channel_id}"))["last_fired_at"]
     assert first == result["fired_at"]
 

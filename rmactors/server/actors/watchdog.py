@@ -15,7 +15,7 @@ import trio
 
 from rmactors.common import clock
 from rmactors.common.clock import MINUTE
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.store.queries.figures import oldest_unsent
 from rmactors.server.store.reader import Reader
 

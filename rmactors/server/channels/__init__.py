@@ -1,1 +1,1 @@
-"""How one notification is sent: a module for each kind of channel."""
+"""How one notification is sent: a folder for each kind of channel, and `net` for connections."""

@@ -1,4 +1,4 @@
-"""The one interface of all kinds of channel: a notice in, how the attempt ended out.
+"""The one interface of all kinds of channel: a notification in, how the attempt ended out.
 
 The retry loop, the breaker and the log are the delivery actor's; a channel makes exactly one attempt.
 """
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from rmactors.common.vocabulary import ChannelKind, Priority
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Channel(Protocol):
     """One endpoint. Made from a decrypted config; lives as long as the config does."""
 
     async def send(
-        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+        self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
     ) -> Attempt:
         """Make one attempt. Never raises for what a network or a receiver can do.
 
@@ -39,7 +39,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a notice would look like on the wire, secrets masked. Exactly one of the two is set."""
+    """What a notification would look like on the wire, secrets masked. Exactly one of the two is set."""
 
     request: dict[str, Any] | None = None
     """`{method, url, headers, body}`, body as text."""

@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from rmactors.common.text import steers
 from rmactors.common.vocabulary import CHANNEL_KINDS
-from rmactors.server.channels.addresses import parse_address, parse_addresses
 from rmactors.server.channels.base import FieldError
 from rmactors.server.channels.config import ENCRYPTIONS, FIELDS, OPTIONAL_FIELDS
+from rmactors.server.channels.mail.addresses import parse_address, parse_addresses
 from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
 from rmactors.server.channels.net.endpoint import parse_endpoint
 from rmactors.server.channels.net.hostnames import ascii_host
-from rmactors.server.channels.webhook_format import signing_key
+from rmactors.server.channels.webhook.payload import signing_key
 
 _MAX_TEXT: Final = 8192
 _LABELS: Final = {

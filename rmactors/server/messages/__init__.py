@@ -1,11 +1,11 @@
 """Every message between actors, as frozen dataclasses without logic.
 
-`reports`     what agents said, as host actors pass it on
-`requests`    what the rules actor is asked
-`answers`     what the store actor and the rules actor answer
-`writes`      `Write`, the union of all that the store may be asked to write, and `Commit`, which carries them
-`notices`     what is told to people, and how an attempt to tell them ended
-`connections` between the gateway and a host actor
+`reports`        what agents said, as host actors pass it on
+`requests`       what the rules actor is asked
+`answers`        what the store actor and the rules actor answer
+`writes`         `Write`, the union of all that the store may be asked to write, and `Commit`, which carries them
+`notifications`  what people are notified of, and how an attempt to notify them ended
+`connections`    between the gateway and a host actor
 
 The writes stand in one file for each subject, under the name of the module of `store` that applies them: `accounts`,
 `alerts`, `audit`, `channels`, `hosts`, `jobs`, `made_tokens`, `outbox`, `retention`, `schedules`, `second_factors`,

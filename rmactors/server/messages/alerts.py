@@ -11,7 +11,7 @@ from rmactors.server.messages.audit import Audit
 
 @dataclass(frozen=True, slots=True)
 class RaiseAlert:
-    """Expects no unresolved alert for (host, kind, subject). Queues a notice for every channel that takes it.
+    """Expects no unresolved alert for (host, kind, subject). Queues a notification for every channel that takes it.
 
     `known_partial`: it tells of nothing worse than a partial run.
     """

@@ -10,7 +10,7 @@ from rmactors.common.vocabulary import (
     Severity,
 )
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 
 
 @dataclass(frozen=True, slots=True)

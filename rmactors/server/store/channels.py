@@ -6,7 +6,7 @@ from typing import Final
 from rmactors.common import ids
 from rmactors.common.logs import Level
 from rmactors.server.messages.channels import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.store import audit, outbox
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles

@@ -18,7 +18,7 @@ from rmactors.server.store.transaction import Transaction, handles
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a notice tells of its alert, as it was at that moment."""
+    """What a notification tells of its alert, as it was at that moment."""
 
     id: str
     host_id: str
@@ -49,7 +49,7 @@ class _Channel:
 def announce(
     tx: Transaction, alert: Alert, event: Event, pos: int, at: int, actor: str | None = None, note: str | None = None
 ) -> None:
-    """Queue the notice for every channel that takes it, or hold a raise back where a silence says so."""
+    """Queue the notification for every channel that takes it, or hold a raise back where a silence says so."""
     channels = _channels(tx)
     if not channels:
         return
@@ -105,7 +105,7 @@ def add_event(
 
 
 def silence_of(tx: Transaction, alert: Alert, tags: list[str], at: int) -> Silence | None:
-    """The silence that holds back notices about this alert at `at`, if any."""
+    """The silence that holds back notifications about this alert at `at`, if any."""
     for silence in tx.cached("silences", _load_silences):
         if silence.holds(at, alert.host_id, alert.kind, tags):
             return silence

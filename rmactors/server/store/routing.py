@@ -1,4 +1,4 @@
-"""Which channels take which notice, and what a silence holds back. Pure."""
+"""Which channels take which notification, and what a silence holds back. Pure."""
 
 import json
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class Recurrence:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Holds back notices about what it selects; no selector selects everything. Times in microseconds."""
+    """Holds back notifications about what it selects; no selector selects everything. Times in microseconds."""
 
     id: str
     host_id: str | None
@@ -59,7 +59,7 @@ class Silence:
     reason: str
 
     def holds(self, at: int, host_id: str, kind: str, host_tags: Sequence[str]) -> bool:
-        """Whether a notice at `at` about this alert is to be held back."""
+        """Whether a notification at `at` about this alert is to be held back."""
         return (
             self.starts_at <= at
             and (self.ends_at is None or at < self.ends_at)

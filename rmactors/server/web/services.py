@@ -13,7 +13,7 @@ from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
 from rmactors.server.health import Health
 from rmactors.server.messages.answers import Answer, Reply
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.reader import Reader
@@ -41,7 +41,7 @@ class Services:
     ask_rules      acknowledge, resolve, and changes of schedules, silences and the deletion of a host
     box            encrypts and decrypts channel configs
     try_channel    one real attempt, for a test send
-    preview        what a notice would look like on a channel
+    preview        what a notification would look like on a channel
     subscribe      topics as they change (`alerts`, `hosts`, `jobs`, `channels`, `job:<id>` …), coalesced: an async
                    context manager that gives a receive channel of sets of topic names
     progress       how far a running job is, None where nothing is known
@@ -54,8 +54,8 @@ class Services:
     ask_store: AskStore
     ask_rules: AskRules
     box: SecretBox
-    try_channel: Callable[[ChannelSpec, Notice], Awaitable[Attempt]]
-    preview: Callable[[ChannelSpec, Notice], Preview]
+    try_channel: Callable[[ChannelSpec, Notification], Awaitable[Attempt]]
+    preview: Callable[[ChannelSpec, Notification], Preview]
     subscribe: Callable[[], AbstractAsyncContextManager["trio.MemoryReceiveChannel[frozenset[str]]"]]
     health: Callable[[], Health]
     progress: Callable[[str], JobProgress | None] = lambda _: None

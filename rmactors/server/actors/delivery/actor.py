@@ -29,7 +29,7 @@ from rmactors.server.actors.delivery.queue import CONCURRENT, Parcel, Queue, Set
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed, Reply
 from rmactors.server.messages.channels import SettleAttempt
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask
 from rmactors.server.state.delivery import ChannelFacts, Item
@@ -230,8 +230,8 @@ class _Delivery:
             self._poke.signal.set()
 
         try:
-            notice = notification.of_parcel(parcel, self._ports.base_url)
-            result = await self._channel.send(notice, parcel.main.recipients_left, overdue)
+            message = notification.of_parcel(parcel, self._ports.base_url)
+            result = await self._channel.send(message, parcel.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
             said = fields(

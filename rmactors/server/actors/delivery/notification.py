@@ -6,11 +6,11 @@ from typing import Any
 from rmactors.common.vocabulary import SEVERITIES, Event, Severity
 from rmactors.common.zones import day_and_time
 from rmactors.server.actors.delivery.queue import Parcel
-from rmactors.server.messages.notices import GroupMember, Notice
+from rmactors.server.messages.notifications import GroupMember, Notification
 
 
-def of_parcel(parcel: Parcel, base_url: str) -> Notice:
-    """The notice of one parcel. `base_url` has no slash at the end."""
+def of_parcel(parcel: Parcel, base_url: str) -> Notification:
+    """The notification of one parcel. `base_url` has no slash at the end."""
     main = parcel.main
     body: dict[str, Any] = json.loads(main.body)
     severity: Severity = body["severity"]
@@ -25,7 +25,7 @@ def of_parcel(parcel: Parcel, base_url: str) -> Notice:
         raises = [json.loads(item.body) for item, _ in parcel.carried if item.event == "alert.raised"]
         message = _both(raises, body)
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
-    return Notice(
+    return Notification(
         main.id, event, main.alert_id, severity, kind, body["subject"], main.host_id, body["host_name"], message,
         body["raised_at"], body["occurred_at"], f"{base_url}/alerts/{main.alert_id}", body["actor"], body["note"],
         group, body.get("again", False),

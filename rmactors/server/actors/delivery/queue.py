@@ -19,7 +19,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rmactors.common.clock import MINUTE, SECOND
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Item
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
 

@@ -1,6 +1,6 @@
 """Connections for notifications: resolve, judge each address, connect to one that was judged. For trio's side.
 
-`mail_session` does the same with plain sockets in its thread; the decision itself is `egress`.
+`mail.session` does the same with plain sockets in its thread; the decision itself is `egress`.
 """
 
 import os

@@ -18,7 +18,7 @@ from rmactors.server.channels.net.dialing import ConnectFailed, Dialer, Resolve
 from rmactors.server.channels.net.egress import ForbiddenAddress, LeadsNowhere, OutboundPolicy
 from rmactors.server.channels.net.endpoint import Endpoint
 from rmactors.server.channels.request import HttpRequest
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 
 DEADLINE_SECONDS: Final = 5.0
 """For everything: name, connection, TLS, request, answer."""

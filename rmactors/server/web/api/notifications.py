@@ -13,7 +13,7 @@ from rmactors.common.vocabulary import ChannelKind, Event, Priority, Severity
 from rmactors.server.channels.base import ChannelSpec, FieldError
 from rmactors.server.channels.config import masked, merge_secrets, secrets_led_elsewhere, told_changes, told_destination
 from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web.access import audit, is_htmx, is_id, route, services
@@ -244,11 +244,11 @@ async def try_now(row: ChannelRow) -> tuple[Attempt, int]:
     """One attempt at a channel and when it was made, in the log as well. Raises Problem where it cannot be logged."""
     at = services().now()
     link = f"{services().settings.public_url}/settings/notifications/{row.id}/edit"  # there is no alert to show
-    notice = sample("alert.test", "test", "This is a test: the channel works.", at, link)
-    attempt = await services().try_channel(spec_of(row), notice)
+    notification = sample("alert.test", "test", "This is a test: the channel works.", at, link)
+    attempt = await services().try_channel(spec_of(row), notification)
     detail = "delivered" if attempt.verdict == "delivered" else "failed"
     record = audit("channel.test", "channel", row.id, detail)
-    write = LogTest(ids.new(), row.id, notice.alert_id, notice.delivery_id, attempt, at, record)
+    write = LogTest(ids.new(), row.id, notification.alert_id, notification.delivery_id, attempt, at, record)
     settled(await services().ask_store(write), "channel")
     return attempt, at
 
@@ -258,18 +258,18 @@ def preview_of(body: ChannelBody) -> PreviewAnswer:
     spec = ChannelSpec(ids.new(), body.kind, body.name, body.config, body.default_priority)
     message = "Backup of plan home failed: the repository is locked by another process."
     link = f"{services().settings.public_url}/alerts/{ids.new()}"
-    notice = sample("alert.raised", "backup_failed", message, services().now(), link)
-    found = services().preview(spec, notice)
+    notification = sample("alert.raised", "backup_failed", message, services().now(), link)
+    found = services().preview(spec, notification)
     if found.mail is not None:
         return PreviewAnswer(mail=found.mail)
     assert found.request is not None
     return PreviewAnswer(request=PreviewRequest(**found.request))
 
 
-def sample(event: Event, kind: str, message: str, at: int, link: str) -> Notice:
-    """A notice about nothing that happened."""
+def sample(event: Event, kind: str, message: str, at: int, link: str) -> Notification:
+    """A notification about nothing that happened."""
     alert_id, is_test = ids.new(), event == "alert.test"
-    return Notice(
+    return Notification(
         ids.new(), event, alert_id, "info" if is_test else "warning", kind, "" if is_test else "plan:home",
         "" if is_test else ids.new(), "restic-manager" if is_test else "nas1", message, at, at, link,
     )  # fmt: skip

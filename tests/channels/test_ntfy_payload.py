@@ -7,14 +7,14 @@ import pytest
 
 from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
-from rmactors.server.channels import ntfy_format
-from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
+from rmactors.server.channels.ntfy import payload
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}
 
 
 def test_a_raise_is_exactly_this() -> None:
-    request = ntfy_format.render(RAISE, {**CONFIG, "access_token": "tk_abc"}, None)
+    request = payload.render(RAISE, {**CONFIG, "access_token": "tk_abc"}, None)
     assert request.url == "https://ntfy.example/backups"
     assert request.body == b"Backup of home failed: wrong password"
     assert request.headers == (
@@ -29,10 +29,8 @@ def test_a_raise_is_exactly_this() -> None:
 
 
 def test_without_a_server_it_is_ntfy_sh_and_a_slash_at_the_end_is_no_second_one() -> None:
-    assert ntfy_format.topic_url({"topic": "t"}) == "https://ntfy.sh/t"
-    assert (
-        ntfy_format.topic_url({"topic": "t", "server_url": "https://ntfy.example/sub/"}) == "https://ntfy.example/sub/t"
-    )
+    assert payload.topic_url({"topic": "t"}) == "https://ntfy.sh/t"
+    assert payload.topic_url({"topic": "t", "server_url": "https://ntfy.example/sub/"}) == "https://ntfy.example/sub/t"
 
 
 @pytest.mark.parametrize(
@@ -53,36 +51,36 @@ def test_without_a_server_it_is_ntfy_sh_and_a_slash_at_the_end_is_no_second_one(
     ],
 )
 def test_priority(severity: Severity, event: Event, default: Priority | None, number: int) -> None:
-    assert ntfy_format.priority(replace(RAISE, severity=severity, event=event), default) == number
+    assert payload.priority(replace(RAISE, severity=severity, event=event), default) == number
 
 
 def test_the_title_says_what_became_of_the_alert() -> None:
-    assert ntfy_format.title(ACKNOWLEDGEMENT) == "[warning] nas1 backup_failed (acknowledged)"
-    assert ntfy_format.title(RESOLUTION) == "[warning] nas1 backup_failed (resolved)"
-    assert ntfy_format.title(REMINDER) == "[warning] nas1 backup_failed"
+    assert payload.title(ACKNOWLEDGEMENT) == "[warning] nas1 backup_failed (acknowledged)"
+    assert payload.title(RESOLUTION) == "[warning] nas1 backup_failed (resolved)"
+    assert payload.title(REMINDER) == "[warning] nas1 backup_failed"
 
 
 def test_a_very_long_host_name_leaves_room_for_the_end_of_the_title() -> None:
-    title = ntfy_format.title(replace(RESOLUTION, host_name="x" * 1000))
-    assert len(title) == ntfy_format.MAX_TITLE_CHARACTERS
+    title = payload.title(replace(RESOLUTION, host_name="x" * 1000))
+    assert len(title) == payload.MAX_TITLE_CHARACTERS
     assert title.endswith("… (resolved)")
 
 
 def test_line_breaks_never_reach_a_header() -> None:
-    request = ntfy_format.render(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"), CONFIG, None)
+    request = payload.render(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"), CONFIG, None)
     assert dict(request.headers)["Title"] == "[warning] nas X-Evil: 1 backup_failed"
 
 
 def test_a_message_is_printable_and_keeps_its_lines() -> None:
-    notice = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
-    request = ntfy_format.render(notice, CONFIG, None)
+    notification = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
+    request = payload.render(notification, CONFIG, None)
     assert request.body.decode() == "first\ufffd[2J\nsecond\ufffd\ufffd"
     assert dict(request.headers)["Title"] == "[warning] nas 1 backup_failed"
 
 
 @pytest.mark.parametrize("name", ["näs1", "сервер " * 20, "☃" * 70, "=?utf-8?q?evil?="])
 def test_what_is_not_ascii_or_looks_encoded_goes_as_encoded_words(name: str) -> None:
-    value = ntfy_format.encoded(name.strip())
+    value = payload.encoded(name.strip())
     assert value.isascii()
     assert all(len(word) <= 75 for word in value.split(" "))
     assert str(make_header(decode_header(value))) == name.strip()
@@ -90,10 +88,10 @@ def test_what_is_not_ascii_or_looks_encoded_goes_as_encoded_words(name: str) -> 
 
 @pytest.mark.parametrize("filler", ["x", "ä", "€", "😀"])
 def test_a_long_message_is_cut_between_characters_to_at_most_4096_bytes(filler: str) -> None:
-    body = ntfy_format.render(replace(RAISE, message="m" + filler * 5000), CONFIG, None).body
+    body = payload.render(replace(RAISE, message="m" + filler * 5000), CONFIG, None).body
     assert 4096 - 4 <= len(body) <= 4096
     assert body.decode().endswith(filler + "…")
 
 
 def test_a_message_of_exactly_4096_bytes_is_left_alone() -> None:
-    assert ntfy_format.render(replace(RAISE, message="x" * 4096), CONFIG, None).body == b"x" * 4096
+    assert payload.render(replace(RAISE, message="x" * 4096), CONFIG, None).body == b"x" * 4096

@@ -1,4 +1,4 @@
-"""The smtp channel: trio's side. The mail is `mail_format`'s, the conversation `mail_session`'s, in a thread."""
+"""The smtp channel: trio's side. The mail is `payload`'s, the conversation `session`'s, in a thread."""
 
 import base64
 import ssl
@@ -9,15 +9,15 @@ from typing import Final
 
 import trio
 
-from rmactors.server.channels import mail_format
 from rmactors.server.channels.answers import words
 from rmactors.server.channels.base import ChannelSpec
 from rmactors.server.channels.config import secret_values
-from rmactors.server.channels.mail_format import Mail
-from rmactors.server.channels.mail_session import MailOutcome, MailServer, MailSession
+from rmactors.server.channels.mail import payload
+from rmactors.server.channels.mail.payload import Mail
+from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
 from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
 from rmactors.server.channels.net.hostnames import ascii_host
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.messages.notifications import Attempt, Notification
 
 DEADLINE_SECONDS: Final = 10.0
 """For everything up to the final dot: name, connection, TLS, sign-in, mail."""
@@ -62,12 +62,12 @@ class SmtpChannel:
             encryption=config.get("encryption") or "starttls",
             username=config.get("username"),
             password=config.get("password"),
-            local_name=_ehlo_name(mail_format.thread_host(base_url)),
+            local_name=_ehlo_name(payload.thread_host(base_url)),
         )
         self._secrets = _forms(config.get("username") or "", secret_values("smtp", config))
 
     async def send(
-        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+        self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
     ) -> Attempt:
         """One attempt, to all recipients or to those given. Never raises for what network or server do."""
         with ExitStack() as turn:
@@ -79,11 +79,13 @@ class SmtpChannel:
                 turn.close()
                 overdue()
 
-            return await self._send(notice, recipients, None if overdue is None else give_way)
+            return await self._send(notification, recipients, None if overdue is None else give_way)
 
-    async def _send(self, notice: Notice, recipients: tuple[str, ...], give_way: Callable[[], None] | None) -> Attempt:
+    async def _send(
+        self, notification: Notification, recipients: tuple[str, ...], give_way: Callable[[], None] | None
+    ) -> Attempt:
         began = time.perf_counter()
-        mail = mail_format.render(notice, self._config, self._base_url)
+        mail = payload.render(notification, self._config, self._base_url)
         # Those no longer in the config are not told; where none is left of them, all are.
         targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
         deadline = time.monotonic() + self._deadline
@@ -136,7 +138,7 @@ class SmtpChannel:
 
     def _attempt(self, outcome: MailOutcome, limited: bool, latency_ms: float) -> Attempt:
         error = words(outcome.error, self._secrets, _MAX_ERROR) if outcome.error is not None else None
-        everyone = mail_format.recipients(self._config)
+        everyone = payload.recipients(self._config)
         left = outcome.left if limited or outcome.left != everyone else ()
         return Attempt(outcome.verdict, outcome.code, round(latency_ms, 3), error, None, left, outcome.in_doubt)
 

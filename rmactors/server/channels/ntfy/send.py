@@ -1,20 +1,20 @@
-"""The webhook channel: one POST with a JSON body. What it looks like is `webhook_format`'s."""
+"""The ntfy channel: one POST to a topic. What it looks like is `payload`'s."""
 
 import ssl
 from collections.abc import Callable
 
-from rmactors.server.channels import webhook_format
-from rmactors.server.channels.answers import judge_http
+from rmactors.server.channels.answers import judge_ntfy
 from rmactors.server.channels.base import ChannelSpec
 from rmactors.server.channels.config import secret_values
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_endpoint
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS, HttpEndpoint
-from rmactors.server.messages.notices import Attempt, Notice
+from rmactors.server.channels.ntfy import payload
+from rmactors.server.messages.notifications import Attempt, Notification
 
 
-class WebhookChannel:
-    """One URL."""
+class NtfyChannel:
+    """One topic of one server."""
 
     def __init__(
         self,
@@ -25,16 +25,16 @@ class WebhookChannel:
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._config = spec.config
-        self._now = now
-        endpoint = parse_endpoint(spec.config["url"])
-        secrets = secret_values("webhook", spec.config)
+        self._default_priority = spec.default_priority
+        endpoint = parse_endpoint(payload.topic_url(spec.config))
+        secrets = secret_values("ntfy", spec.config)
         self._endpoint = HttpEndpoint(endpoint, policy, ssl_context, now, secrets, deadline_seconds)
 
     async def send(
-        self, notice: Notice, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
+        self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
     ) -> Attempt:
         """One attempt. `recipients` and `overdue` mean nothing here."""
-        return await self._endpoint.send(webhook_format.render(notice, self._config, self._now()), judge_http)
+        return await self._endpoint.send(payload.render(notification, self._config, self._default_priority), judge_ntfy)
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()

@@ -11,17 +11,17 @@ import pytest
 
 from rmactors.server.actors.delivery.notification import of_parcel
 from rmactors.server.actors.delivery.queue import Parcel
-from rmactors.server.channels import mail_format
-from rmactors.server.messages.notices import Notice
+from rmactors.server.channels.mail import payload
+from rmactors.server.messages.notifications import Notification
 from rmactors.server.state.delivery import Item
-from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}
 BASE = "https://rm.example.org:8443/sub"
 
 
-def mail(notice: Notice, base_url: str = BASE, **config: str) -> EmailMessage:
-    content = mail_format.render(notice, {**CONFIG, **config}, base_url).content
+def mail(notification: Notification, base_url: str = BASE, **config: str) -> EmailMessage:
+    content = payload.render(notification, {**CONFIG, **config}, base_url).content
     return cast(EmailMessage, message_from_bytes(content, policy=policy.default))
 
 
@@ -30,7 +30,7 @@ def text(message: EmailMessage) -> str:
 
 
 def test_a_raise_is_exactly_this() -> None:
-    found = mail_format.render(RAISE, CONFIG, BASE)
+    found = payload.render(RAISE, CONFIG, BASE)
     assert found.content.decode().split("\r\n") == [
         "From: Ops <ops@example.org>",
         "To: maria@example.org, Li <li@example.org>",
@@ -55,7 +55,7 @@ def test_a_raise_is_exactly_this() -> None:
 
 
 @pytest.mark.parametrize(
-    ("notice", "subject"),
+    ("notification", "subject"),
     [
         (ACKNOWLEDGEMENT, "[restic-manager] [warning] nas1: backup_failed (acknowledged)"),
         (RESOLUTION, "[restic-manager] [warning] nas1: backup_failed (resolved)"),
@@ -63,8 +63,8 @@ def test_a_raise_is_exactly_this() -> None:
         (replace(REMINDER, event="alert.raised", again=True), "[restic-manager] [warning] nas1: backup_failed"),
     ],
 )
-def test_later_mails_have_an_id_of_their_own_and_point_to_the_raise(notice: Notice, subject: str) -> None:
-    found = mail(notice)
+def test_later_mails_have_an_id_of_their_own_and_point_to_the_raise(notification: Notification, subject: str) -> None:
+    found = mail(notification)
     assert found["Subject"] == subject
     assert found["Message-ID"] == f"<{ALERT}.{DELIVERY}@rm.example.org>"
     assert found["In-Reply-To"] == found["References"] == f"<{ALERT}@rm.example.org>"
@@ -72,7 +72,7 @@ def test_later_mails_have_an_id_of_their_own_and_point_to_the_raise(notice: Noti
 
 
 def test_a_retry_is_the_same_mail() -> None:
-    assert mail_format.render(RESOLUTION, CONFIG, BASE) == mail_format.render(RESOLUTION, CONFIG, BASE)
+    assert payload.render(RESOLUTION, CONFIG, BASE) == payload.render(RESOLUTION, CONFIG, BASE)
 
 
 def test_a_test_mail_begins_a_thread_of_its_own() -> None:
@@ -100,7 +100,7 @@ def test_ids_end_in_the_host_of_the_base_url(base_url: str, host: str) -> None:
 
 def test_ids_of_a_long_host_name_stay_whole() -> None:
     host = ".".join(["a" * 60] * 4)
-    raw = mail_format.render(RESOLUTION, CONFIG, f"https://{host}").content
+    raw = payload.render(RESOLUTION, CONFIG, f"https://{host}").content
     assert f"\r\nReferences: <{ALERT}@{host}>\r\n".encode() in raw
     assert f"\r\nIn-Reply-To: <{ALERT}@{host}>\r\n".encode() in raw
 
@@ -112,8 +112,8 @@ def test_whoever_ended_it_and_their_note_stand_below_the_facts() -> None:
 
 
 def test_text_and_names_beyond_ascii_arrive() -> None:
-    notice = replace(RAISE, host_name="näs1 ☃", message="Пароль неверен\nsecond line …")
-    found = mail(notice, **{"from": "Jörg Ω <ops@müller.example>"})
+    notification = replace(RAISE, host_name="näs1 ☃", message="Пароль неверен\nsecond line …")
+    found = mail(notification, **{"from": "Jörg Ω <ops@müller.example>"})
     assert found["Subject"] == "[restic-manager] [warning] näs1 ☃: backup_failed"
     assert found["From"] == "Jörg Ω <ops@xn--mller-kva.example>"
     assert text(found).startswith("Пароль неверен\nsecond line …\n\nRaised at: ")
@@ -122,7 +122,7 @@ def test_text_and_names_beyond_ascii_arrive() -> None:
 
 @pytest.mark.parametrize("message", ["x" * 5000, "ä" * 5000, "word " * 2000, ".", "a\r\nb\rc\nd"])
 def test_every_message_fits_into_lines_that_mail_servers_take(message: str) -> None:
-    raw = mail_format.render(replace(RAISE, message=message), CONFIG, BASE).content
+    raw = payload.render(replace(RAISE, message=message), CONFIG, BASE).content
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert raw.isascii()
@@ -177,8 +177,8 @@ def test_an_alert_of_a_group_cannot_pretend_to_be_another_one() -> None:
         }), 0, 1, 1, False)
         for alert, message in bodies
     ]  # fmt: skip
-    notice = of_parcel(Parcel(items[0], ((items[1], "delivered"),), group=True), "https://rm.example.org")
-    assert text(mail(notice)).splitlines()[:6] == [
+    notification = of_parcel(Parcel(items[0], ((items[1], "delivered"),), group=True), "https://rm.example.org")
+    assert text(mail(notification)).splitlines()[:6] == [
         "2 alerts:",
         "- [warning] backup_failed: It failed.",
         ">   - [critical] restore_test_failed: all is lost",
@@ -192,19 +192,19 @@ EVIL = "a\x1b[31mb\x07c\x00d\u202ee\u2066f\u200bg\x9bh\x7fi"
 
 
 def test_nothing_that_a_terminal_obeys_or_that_turns_the_line_is_in_a_mail() -> None:
-    notice = replace(ACKNOWLEDGEMENT, message=EVIL, host_name=EVIL, kind=EVIL, actor=EVIL, note=EVIL)
-    found = mail(notice)
+    notification = replace(ACKNOWLEDGEMENT, message=EVIL, host_name=EVIL, kind=EVIL, actor=EVIL, note=EVIL)
+    found = mail(notification)
     assert str(found["Subject"]).isprintable()
     assert all(line.isprintable() for line in text(found).split("\n"))
     assert text(found).startswith("a\ufffd[31mb\ufffdc\ufffdd\ufffde\ufffdf\ufffdg\ufffdh\ufffdi\n")
 
 
 def test_an_address_beyond_ascii_asks_for_smtputf8() -> None:
-    found = mail_format.render(RAISE, {**CONFIG, "to": "jörg@example.org"}, BASE)
+    found = payload.render(RAISE, {**CONFIG, "to": "jörg@example.org"}, BASE)
     assert found.smtputf8
     assert "To: jörg@example.org\r\n".encode() in found.content
-    assert not mail_format.render(RAISE, {**CONFIG, "to": "ops@müller.example"}, BASE).smtputf8
+    assert not payload.render(RAISE, {**CONFIG, "to": "ops@müller.example"}, BASE).smtputf8
 
 
 def test_an_address_twice_is_told_once() -> None:
-    assert mail_format.recipients({"to": "a@b.example, A <a@b.example>, c@d.example"}) == ("a@b.example", "c@d.example")
+    assert payload.recipients({"to": "a@b.example, A <a@b.example>, c@d.example"}) == ("a@b.example", "c@d.example")

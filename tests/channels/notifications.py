@@ -1,4 +1,4 @@
-"""Notices and channels as the tests of this directory use them."""
+"""Notifications and channels as the tests of this directory use them."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from rmactors.common import clock
 from rmactors.common.vocabulary import ChannelKind, Priority
 from rmactors.server.channels.base import ChannelSpec
-from rmactors.server.messages.notices import GroupMember, Notice
+from rmactors.server.messages.notifications import GroupMember, Notification
 
 ALERT = "01K9XZ3V8T5WQ1R7M2N4P6S8AA"
 DELIVERY = "01K9XZ3V8T5WQ1R7M2N4P6S8DD"
@@ -14,7 +14,7 @@ HOST = "01K9XZ3V8T5WQ1R7M2N4P6S8HH"
 RAISED_AT = clock.from_rfc3339("2026-11-23T03:00:12.345Z")
 LATER = clock.from_rfc3339("2026-11-23T04:30:00.000Z")
 
-RAISE = Notice(
+RAISE = Notification(
     delivery_id=DELIVERY,
     event="alert.raised",
     alert_id=ALERT,

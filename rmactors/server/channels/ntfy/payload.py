@@ -1,4 +1,4 @@
-"""A notice as ntfy's request: the message as body, the rest in headers. Pure."""
+"""A notification as ntfy's request: the message as body, the rest in headers. Pure."""
 
 import base64
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event, Priority
 from rmactors.server.channels.config import DEFAULT_NTFY_SERVER
 from rmactors.server.channels.request import USER_AGENT, HttpRequest, one_line
-from rmactors.server.messages.notices import Notice
+from rmactors.server.messages.notifications import Notification
 
 MAX_BODY_BYTES: Final = 4096
 """Above this, ntfy makes a file of the message."""
@@ -20,19 +20,19 @@ _NUMBERS: Final[dict[Priority, int]] = {"min": 1, "low": 2, "default": 3, "high"
 _SAYS_SO: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
 
 
-def render(notice: Notice, config: Mapping[str, Any], default_priority: Priority | None) -> HttpRequest:
+def render(notification: Notification, config: Mapping[str, Any], default_priority: Priority | None) -> HttpRequest:
     """The request as it goes out."""
     headers = [
         ("User-Agent", USER_AGENT),
         ("Content-Type", "text/plain"),
-        ("Title", encoded(title(notice))),
-        ("Tags", encoded(one_line(f"{notice.severity},{notice.kind}"))),
-        ("Click", encoded(one_line(notice.link))),
-        ("Priority", str(priority(notice, default_priority))),
+        ("Title", encoded(title(notification))),
+        ("Tags", encoded(one_line(f"{notification.severity},{notification.kind}"))),
+        ("Click", encoded(one_line(notification.link))),
+        ("Priority", str(priority(notification, default_priority))),
     ]
     if token := config.get("access_token"):
         headers.append(("Authorization", f"Bearer {token.strip()}"))
-    return HttpRequest(topic_url(config), tuple(headers), shortened(lines(notice.message), MAX_BODY_BYTES))
+    return HttpRequest(topic_url(config), tuple(headers), shortened(lines(notification.message), MAX_BODY_BYTES))
 
 
 def topic_url(config: Mapping[str, Any]) -> str:
@@ -41,25 +41,25 @@ def topic_url(config: Mapping[str, Any]) -> str:
     return f"{server}/{quote(config['topic'], safe='')}"
 
 
-def title(notice: Notice) -> str:
+def title(notification: Notification) -> str:
     """`[warning] nas1 backup_failed`, and at its end what became of it."""
-    ending = _SAYS_SO.get(notice.event, "")
-    text = one_line(f"[{notice.severity}] {notice.host_name} {notice.kind}")
+    ending = _SAYS_SO.get(notification.event, "")
+    text = one_line(f"[{notification.severity}] {notification.host_name} {notification.kind}")
     most = MAX_TITLE_CHARACTERS - len(ending)
     return (text if len(text) <= most else text[: most - 1] + ELLIPSIS) + ending
 
 
-def priority(notice: Notice, default_priority: Priority | None) -> int:
+def priority(notification: Notification, default_priority: Priority | None) -> int:
     """1 to 5. An end is never more urgent than 3."""
     chosen = _NUMBERS[default_priority] if default_priority is not None else None
-    match notice.severity:
+    match notification.severity:
         case "critical":
             number = 5
         case "warning":
             number = chosen or 4
         case "info":
             number = chosen or 3
-    return min(number, 3) if notice.event in _SAYS_SO else number
+    return min(number, 3) if notification.event in _SAYS_SO else number
 
 
 def shortened(text: str, most: int) -> bytes:

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 from rmactors import __version__
 from rmactors.common import clock
-from rmactors.server.channels import webhook_format
-from tests.channels.notices import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
+from rmactors.server.channels.webhook import payload
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
 
 CONFIG = {"url": "https://hooks.example/ops"}
 
 
 def test_the_body_of_a_raise_is_exactly_this() -> None:
-    assert webhook_format.body(RAISE).decode() == (
+    assert payload.body(RAISE).decode() == (
         '{"event":"alert.raised","alert_id":"' + ALERT + '","severity":"warning","kind":"backup_failed",'
         '"host_id":"' + HOST + '","host_name":"nas1","message":"Backup of home failed: wrong password",'
         '"raised_at":"2026-11-23T03:00:12.345Z","link":"https://rm.example.org/alerts/' + ALERT + '",'
@@ -24,8 +24,8 @@ def test_the_body_of_a_raise_is_exactly_this() -> None:
 
 
 def test_acknowledgements_and_resolutions_tell_who_and_why_behind_the_other_keys() -> None:
-    acknowledged = json.loads(webhook_format.body(ACKNOWLEDGEMENT))
-    resolved = json.loads(webhook_format.body(RESOLUTION))
+    acknowledged = json.loads(payload.body(ACKNOWLEDGEMENT))
+    resolved = json.loads(payload.body(RESOLUTION))
     assert list(acknowledged)[-3:] == ["delivery_id", "actor", "note"]
     assert (acknowledged["actor"], acknowledged["note"]) == ("dana", "on it")
     assert (resolved["actor"], resolved["note"]) == ("rule", None)
@@ -34,7 +34,7 @@ def test_acknowledgements_and_resolutions_tell_who_and_why_behind_the_other_keys
 
 
 def test_a_group_lists_its_members_last() -> None:
-    body = json.loads(webhook_format.body(GROUP))
+    body = json.loads(payload.body(GROUP))
     assert list(body)[-1] == "group"
     assert body["kind"] == "multiple"
     assert [list(member) for member in body["group"]] == [["alert_id", "severity", "kind", "subject", "message"]] * 2
@@ -42,21 +42,21 @@ def test_a_group_lists_its_members_last() -> None:
 
 
 def test_text_beyond_ascii_goes_out_as_utf8() -> None:
-    notice = replace(RAISE, host_name="näs1 ☃")
-    assert "näs1 ☃".encode() in webhook_format.body(notice)
+    notification = replace(RAISE, host_name="näs1 ☃")
+    assert "näs1 ☃".encode() in payload.body(notification)
 
 
 def test_sentences_are_printable_and_keep_their_lines() -> None:
     evil = "first\x1b[2J\r\nsecond\u202e\x00"
     shown = "first\ufffd[2J\nsecond\ufffd\ufffd"
     group = tuple(replace(member, message=evil) for member in GROUP.group)
-    body = json.loads(webhook_format.body(replace(GROUP, message=evil, group=group)))
+    body = json.loads(payload.body(replace(GROUP, message=evil, group=group)))
     assert [body["message"], *(member["message"] for member in body["group"])] == [shown] * 3
-    assert json.loads(webhook_format.body(replace(ACKNOWLEDGEMENT, note=evil)))["note"] == shown
+    assert json.loads(payload.body(replace(ACKNOWLEDGEMENT, note=evil)))["note"] == shown
 
 
 def test_headers_of_a_plain_webhook() -> None:
-    request = webhook_format.render(RAISE, CONFIG, LATER)
+    request = payload.render(RAISE, CONFIG, LATER)
     assert request.headers == (
         ("User-Agent", f"restic-manager/{__version__}"),
         ("Content-Type", "application/json"),
@@ -66,25 +66,25 @@ def test_headers_of_a_plain_webhook() -> None:
 
 def test_bearer_token_and_header_are_sent_along() -> None:
     config = {**CONFIG, "bearer_token": "s3cret", "header_name": "X-Key", "header_value": "abc"}
-    headers = dict(webhook_format.render(RAISE, config, LATER).headers)
+    headers = dict(payload.render(RAISE, config, LATER).headers)
     assert headers["Authorization"] == "Bearer s3cret"
     assert headers["X-Key"] == "abc"
 
 
 def test_a_header_without_value_is_not_sent() -> None:
-    assert "X-Key" not in dict(webhook_format.render(RAISE, {**CONFIG, "header_name": "X-Key"}, LATER).headers)
+    assert "X-Key" not in dict(payload.render(RAISE, {**CONFIG, "header_name": "X-Key"}, LATER).headers)
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
     """The vector is the one that the libraries of Standard Webhooks test themselves with."""
-    signature = webhook_format.sign(
+    signature = payload.sign(
         "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}'
     )
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
 def test_a_secret_without_prefix_signs_as_it_is() -> None:
-    request = webhook_format.render(RAISE, {**CONFIG, "signing_secret": "plain text"}, LATER)
+    request = payload.render(RAISE, {**CONFIG, "signing_secret": "plain text"}, LATER)
     headers = dict(request.headers)
     stamp = str(LATER // clock.SECOND)
     signed = f"{DELIVERY}.{stamp}.".encode() + request.body

@@ -1,4 +1,4 @@
-"""One conversation with a mail server: smtplib, blocking, in a thread of its own. `smtp` is trio's side of it.
+"""One conversation with a mail server: smtplib, blocking, in a thread of its own. `send` is trio's side of it.
 
 Each step's socket timeout is the time left; for a server that drips, the waiting side calls `abort` at the deadline.
 Once the server has the whole mail, only the waiting side ends the wait for its answer.
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
 
 from rmactors.server.channels.answers import Verdict, judge_smtp
-from rmactors.server.channels.mail_format import Mail
+from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.net.dialing import (
     ConnectFailed,
     Resolve,

@@ -18,7 +18,7 @@ class GroupMember:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class Notification:
     """One notification, before a channel gives it its form.
 
     `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
@@ -46,7 +46,7 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How one attempt to send a notice ended.
+    """How one attempt to send a notification ended.
 
     verdict      `delivered`; `retry`: try again; `dead`: never try again on its own
     status_code  HTTP status or SMTP reply code; None where nothing answered

@@ -1,4 +1,4 @@
-"""A notice as a webhook's request. Pure: the caller gives the time and sends it.
+"""A notification as a webhook's request. Pure: the caller gives the time and sends it.
 
 The order of the body's keys is part of the contract; new keys go to the end.
 """
@@ -17,46 +17,46 @@ from rmactors.common import clock
 from rmactors.common.text import lines
 from rmactors.server.channels.config import MASK
 from rmactors.server.channels.request import USER_AGENT, HttpRequest
-from rmactors.server.messages.notices import Notice
+from rmactors.server.messages.notifications import Notification
 
 _TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
 
 
-def body(notice: Notice) -> bytes:
+def body(notification: Notification) -> bytes:
     """The JSON body, UTF-8, without line breaks.
 
     Sentences are printable: most receivers hand them on to people. Names and ids are as the API has them.
     """
     found: dict[str, Any] = {
-        "event": notice.event,
-        "alert_id": notice.alert_id,
-        "severity": notice.severity,
-        "kind": notice.kind,
-        "host_id": notice.host_id,
-        "host_name": notice.host_name,
-        "message": lines(notice.message),
-        "raised_at": clock.to_rfc3339(notice.raised_at),
-        "link": notice.link,
-        "subject": notice.subject,
-        "occurred_at": clock.to_rfc3339(notice.occurred_at),
-        "delivery_id": notice.delivery_id,
+        "event": notification.event,
+        "alert_id": notification.alert_id,
+        "severity": notification.severity,
+        "kind": notification.kind,
+        "host_id": notification.host_id,
+        "host_name": notification.host_name,
+        "message": lines(notification.message),
+        "raised_at": clock.to_rfc3339(notification.raised_at),
+        "link": notification.link,
+        "subject": notification.subject,
+        "occurred_at": clock.to_rfc3339(notification.occurred_at),
+        "delivery_id": notification.delivery_id,
     }
-    if notice.event in _TELLS_WHO:
-        found["actor"] = notice.actor
-        found["note"] = notice.note and lines(notice.note)
-    if notice.group:
-        members = [replace(member, message=lines(member.message)) for member in notice.group]
+    if notification.event in _TELLS_WHO:
+        found["actor"] = notification.actor
+        found["note"] = notification.note and lines(notification.note)
+    if notification.group:
+        members = [replace(member, message=lines(member.message)) for member in notification.group]
         found["group"] = members  # dataclasses, in the order of their fields
     return msgspec.json.encode(found)
 
 
-def render(notice: Notice, config: Mapping[str, Any], at: int) -> HttpRequest:
+def render(notification: Notification, config: Mapping[str, Any], at: int) -> HttpRequest:
     """The request as it goes out at `at` (microseconds)."""
-    content = body(notice)
+    content = body(notification)
     headers = [
         ("User-Agent", USER_AGENT),
         ("Content-Type", "application/json"),
-        ("Idempotency-Key", notice.delivery_id),
+        ("Idempotency-Key", notification.delivery_id),
     ]
     if token := config.get("bearer_token"):
         headers.append(("Authorization", f"Bearer {token.strip()}"))
@@ -65,9 +65,9 @@ def render(notice: Notice, config: Mapping[str, Any], at: int) -> HttpRequest:
     if secret := config.get("signing_secret"):
         stamp = at // clock.SECOND
         headers += [
-            ("webhook-id", notice.delivery_id),
+            ("webhook-id", notification.delivery_id),
             ("webhook-timestamp", str(stamp)),
-            ("webhook-signature", sign(secret, notice.delivery_id, stamp, content)),
+            ("webhook-signature", sign(secret, notification.delivery_id, stamp, content)),
         ]
     return HttpRequest(config["url"], tuple(headers), content)
 

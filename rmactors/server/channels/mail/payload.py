@@ -1,4 +1,4 @@
-"""A notice as a mail. Pure: the caller hands it to a server.
+"""A notification as a mail. Pure: the caller hands it to a server.
 
 All mails about one alert form one thread: the raise has the alert's own Message-ID, whatever follows has one of
 its own and points to the raise. Both are the same on every retry, so that a mail server can drop a repetition.
@@ -18,10 +18,10 @@ from rmactors import PRODUCT
 from rmactors.common import clock
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event
-from rmactors.server.channels.addresses import needs_smtputf8, parse_address, parse_addresses
+from rmactors.server.channels.mail.addresses import needs_smtputf8, parse_address, parse_addresses
 from rmactors.server.channels.net.hostnames import ascii_host, bracketed
 from rmactors.server.channels.request import one_line
-from rmactors.server.messages.notices import Notice
+from rmactors.server.messages.notifications import Notification
 
 MAX_SUBJECT_CHARACTERS: Final = 200
 _LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
@@ -42,8 +42,8 @@ class Mail:
     smtputf8: bool
 
 
-def render(notice: Notice, config: Mapping[str, Any], base_url: str) -> Mail:
-    """The mail about a notice, lines ended by CRLF."""
+def render(notification: Notification, config: Mapping[str, Any], base_url: str) -> Mail:
+    """The mail about a notification, lines ended by CRLF."""
     sender = parse_address(config["from"])
     to = parse_addresses(config["to"])
     host = thread_host(base_url)
@@ -51,17 +51,17 @@ def render(notice: Notice, config: Mapping[str, Any], base_url: str) -> Mail:
     mail = EmailMessage(_UTF8_MAIL if utf8 else _MAIL)
     mail["From"] = sender
     mail["To"] = to
-    mail["Subject"] = subject(notice)
-    mail["Date"] = format_datetime(clock.to_datetime(notice.occurred_at).replace(microsecond=0))
-    thread = f"<{notice.alert_id}@{host}>"
-    if notice.event in _OPENS_THREAD and not notice.again:
+    mail["Subject"] = subject(notification)
+    mail["Date"] = format_datetime(clock.to_datetime(notification.occurred_at).replace(microsecond=0))
+    thread = f"<{notification.alert_id}@{host}>"
+    if notification.event in _OPENS_THREAD and not notification.again:
         mail["Message-ID"] = thread
     else:
-        mail["Message-ID"] = f"<{notice.alert_id}.{notice.delivery_id}@{host}>"
+        mail["Message-ID"] = f"<{notification.alert_id}.{notification.delivery_id}@{host}>"
         mail["In-Reply-To"] = thread
         mail["References"] = thread
     mail["Auto-Submitted"] = "auto-generated"
-    content = text(notice)
+    content = text(notification)
     short = all(len(line) <= _LONGEST_LINE for line in content.splitlines())
     if content.isascii() and short:
         mail.set_content(content, cte="7bit")
@@ -75,37 +75,38 @@ def recipients(config: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(address.addr_spec for address in parse_addresses(config["to"])))
 
 
-def subject(notice: Notice) -> str:
+def subject(notification: Notification) -> str:
     """`[restic-manager] [warning] nas1: backup_failed`, and at its end what became of it."""
-    ending = _SUFFIX.get(notice.event, "")
-    line = one_line(f"[{PRODUCT}] [{notice.severity}] {notice.host_name}: {notice.kind}")
+    ending = _SUFFIX.get(notification.event, "")
+    line = one_line(f"[{PRODUCT}] [{notification.severity}] {notification.host_name}: {notification.kind}")
     most = MAX_SUBJECT_CHARACTERS - len(ending)
     return (line if len(line) <= most else line[: most - 1] + "…") + ending
 
 
-def text(notice: Notice) -> str:
+def text(notification: Notification) -> str:
     """The mail's text: the message, then the facts about it, a line each.
 
     There are words of a host in the message. A line of it that looks like one of the facts is marked as quoted.
     """
     facts = [
-        ("Raised at", clock.to_rfc3339(notice.raised_at)),
-        ("Severity", notice.severity),
-        ("Host", notice.host_name),
-        ("Kind", notice.kind),
-        ("Link", notice.link),
+        ("Raised at", clock.to_rfc3339(notification.raised_at)),
+        ("Severity", notification.severity),
+        ("Host", notification.host_name),
+        ("Kind", notification.kind),
+        ("Link", notification.link),
     ]
-    if notice.event in _SUFFIX:
-        facts += [("By", notice.actor or ""), ("Note", notice.note or "")]
+    if notification.event in _SUFFIX:
+        facts += [("By", notification.actor or ""), ("Note", notification.note or "")]
     stated = [f"{name}: {one_line(value)}" for name, value in facts if value]
-    return f"{quoted(notice)}\n\n" + "\n".join(stated) + "\n"
+    return f"{quoted(notification)}\n\n" + "\n".join(stated) + "\n"
 
 
-def quoted(notice: Notice) -> str:
+def quoted(notification: Notification) -> str:
     """The message, printable, with `> ` before each line that could be taken for one of the facts below it."""
     found = []
-    for number, line in enumerate(lines(notice.message).split("\n")):
-        ours = number == 0 or (notice.group and line.startswith("- ["))  # it may begin with a name that a host chose
+    for number, line in enumerate(lines(notification.message).split("\n")):
+        # One of ours may begin with a name that a host chose.
+        ours = number == 0 or (notification.group and line.startswith("- ["))
         doubtful = _names_a_fact(line) if ours else bool(_name(line))
         found.append(f"> {line}" if doubtful else line)
     return "\n".join(found)

@@ -15,13 +15,13 @@ import trio
 from trio.testing import MockClock
 
 from harness.certificates import Authority
+from rmactors.server.channels.mail.send import DEADLINE_SECONDS, SmtpChannel
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.channels.smtp import DEADLINE_SECONDS, SmtpChannel
-from rmactors.server.messages.notices import Attempt
+from rmactors.server.messages.notifications import Attempt
 from tests.actors.works import until
 from tests.channels.mailservers import Post, dialogue, mail_server, scripted_server
-from tests.channels.notices import ALERT, RAISE, RESOLUTION, spec
+from tests.channels.notifications import ALERT, RAISE, RESOLUTION, spec
 from tests.channels.receivers import receiving
 
 pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
@@ -67,7 +67,7 @@ async def test_the_registry_makes_one_that_sends(system_trust: ssl.SSLContext) -
     with mail_server() as post:
         settings = {"host": "127.0.0.1", "port": post.port, "encryption": "none", "from": "a@b.example", "to": MARIA}
         channel = make_channel(spec("smtp", **settings), LOOPBACK, system_trust, BASE)
-        attempts = [await channel.send(notice) for notice in (RAISE, RESOLUTION)]
+        attempts = [await channel.send(notification) for notification in (RAISE, RESOLUTION)]
         await channel.aclose()
     assert [attempt.verdict for attempt in attempts] == ["delivered", "delivered"]
     assert b"In-Reply-To: <" + ALERT.encode() in (post.mails[1].content or b"")

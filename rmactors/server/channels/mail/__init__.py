@@ -1,0 +1,1 @@
+"""A mail through any SMTP server."""

@@ -1,0 +1,1 @@
+"""A JSON document to any URL."""
