@@ -30,8 +30,8 @@ from harness.processes import Server, away, eventually
 from harness.reckoning import Account, AfterKill, look_after_kill, reckon
 from harness.sink import Mood, Sink, open_sink
 from rmactors.common import wire
-from rmactors.simulate.agent import Credential, SimulatedAgent
-from rmactors.simulate.enrol import enroll_many
+from rmactors.simulate.agent import SimCredential, SimulatedAgent
+from rmactors.simulate.enroll import enroll_many
 
 PATHS = ("/a", "/b")
 PLANS = ("home", "etc", "mail", "photos")
@@ -82,7 +82,7 @@ class Drill:
         account.wrong += [f"the last stop ended with {code}"] if code else []
         return account
 
-    def _agent(self, credential: Credential) -> SimulatedAgent:
+    def _agent(self, credential: SimCredential) -> SimulatedAgent:
         def acked(report: wire.Report, ack: wire.Ack) -> None:
             if ack.refused is not None:
                 self.refused.append(f"report refused: {ack.refused}: {ack.detail}")

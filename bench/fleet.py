@@ -36,7 +36,7 @@ Outcomes = dict[tuple[str, str], list[str]]
 
 
 async def hold(server: Server, sink: Sink, scale: Scale, report: Callable[[Figure], None]) -> None:
-    """Enrol, connect, hold for `scale.fleet_seconds`, and settle accounts: reports against jobs against webhooks."""
+    """Enroll, connect, hold for `scale.fleet_seconds`, and settle accounts: reports against jobs against webhooks."""
     count = scale.fleet_agents
     await away(partial(server.webhook, sink.url("/fleet"), name="fleet"))
     credentials = await enrolled(server, count, "fleet")

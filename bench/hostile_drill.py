@@ -24,7 +24,7 @@ from bench.process import percentile, resident_kib
 from harness.processes import ROOT, Server, away, environment
 from harness.rawsocket import RawSocket
 from harness.sink import Request, Sink, open_sink
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 ACK_MS = 250.0
 NOTIFICATION_MS = 2_000.0
@@ -86,7 +86,7 @@ class HostileDrill:
         await away(server.stop)
         return self.figures
 
-    async def _be_hostile(self, credential: Credential) -> None:
+    async def _be_hostile(self, credential: SimCredential) -> None:
         done = await trio.run_process(
             [sys.executable, "-m", "harness.hostile_host", str(self.server.agent_port), str(self.seconds)],
             stdin=f"{credential.token}\n".encode(),

@@ -15,14 +15,14 @@ import trio
 
 from harness.bad_link import BadLink
 from harness.processes import COMMAND, ROOT, environment
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.agent.this_host import process_identity
 from rmactors.common import ids, wire
-from rmactors.simulate.agent import Credential as Enrolled
+from rmactors.simulate.agent import SimCredential as Enrolled
 
 PLANS = ("home", "etc")
 NIGHTLY = "nightly"
@@ -47,7 +47,7 @@ class Host(ABC):
         self.problems: list[str] = []
         self.state = StateDir(folder / "state")
         url = f"ws://127.0.0.1:{link.port}{wire.PATH}"
-        self.state.save_credential(Credential(url, enrolled.host_id, enrolled.name, enrolled.token))
+        self.state.save_credential(HostCredential(url, enrolled.host_id, enrolled.name, enrolled.token))
         self._spool = Spool(self.state.spool_file)
         self._turn = trio.CapacityLimiter(1)
         self._owner = process_identity()
@@ -64,7 +64,7 @@ class Host(ABC):
         """Into the spool, and word of it to the agent."""
         owner = self._owner if isinstance(report, wire.JobStarted) else None
         await trio.to_thread.run_sync(lambda: self._spool.add(report, owner=owner), limiter=self._turn)
-        self.state.ring()
+        self.state.wake_agent()
 
     async def left(self) -> int:
         """Reports that are not acked."""

@@ -32,8 +32,8 @@ from harness.processes import Server, away, eventually
 from harness.reckoning import Account, copy_of, reckon
 from harness.sink import Sink, open_sink
 from rmactors.agent.connection import Timings
-from rmactors.simulate.agent import Credential
-from rmactors.simulate.enrol import enroll_many
+from rmactors.simulate.agent import SimCredential
+from rmactors.simulate.enroll import enroll_many
 
 PATIENCE: Final = 120.0
 """Seconds that an agent has to be in touch again over a link that is well, or to deliver what it has. It takes 85 at
@@ -124,7 +124,7 @@ class LinksDrill:
         self._look_at_logs()
         return self._reckon(channel_id)
 
-    def _host(self, enrolled: Credential, link: BadLink) -> Host:
+    def _host(self, enrolled: SimCredential, link: BadLink) -> Host:
         number, shape = len(self.hosts), self.shape
         folder = self.folder / enrolled.name
         folder.mkdir()

@@ -11,17 +11,17 @@ from bench.process import percentile
 from harness.processes import Server
 from harness.rawsocket import RawSocket
 from harness.sink import Request, Sink
-from rmactors.simulate.agent import Credential
-from rmactors.simulate.enrol import enroll_many
+from rmactors.simulate.agent import SimCredential
+from rmactors.simulate.enroll import enroll_many
 
 
-async def enrolled(server: Server, count: int, prefix: str) -> list[Credential]:
+async def enrolled(server: Server, count: int, prefix: str) -> list[SimCredential]:
     names = [f"{prefix}-{n:05}" for n in range(count)]
     return await enroll_many(server.url, server.token, server.agent_url, names)
 
 
 @asynccontextmanager
-async def connected(server: Server, credentials: list[Credential]) -> AsyncIterator[list[RawSocket]]:
+async def connected(server: Server, credentials: list[SimCredential]) -> AsyncIterator[list[RawSocket]]:
     """All of them, welcomed, in their order."""
     links: list[RawSocket | None] = [None] * len(credentials)
     waiting = iter(enumerate(credentials))

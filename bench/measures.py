@@ -18,7 +18,7 @@ from bench.seed import add_resolved_alerts
 from harness.processes import Server, away, eventually
 from harness.rawsocket import RawSocket
 from harness.sink import Sink
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ FULL = Scale(50_000, 50_000, 30, 5_000, 30_000, 20, 20, 10_000, 200_000, 10_000,
 Report = Callable[[Figure], None]
 
 
-async def intake(server: Server, scale: Scale, report: Report) -> list[Credential]:
+async def intake(server: Server, scale: Scale, report: Report) -> list[SimCredential]:
     """Reports at full speed: new alerts, then recurrences of them. No channel is enabled."""
     credentials = await enrolled(server, scale.intake_hosts, "intake")
     async with connected(server, credentials) as links:
@@ -81,7 +81,7 @@ async def intake(server: Server, scale: Scale, report: Report) -> list[Credentia
     return credentials
 
 
-async def page(server: Server, scale: Scale, host: Credential, report: Report) -> None:
+async def page(server: Server, scale: Scale, host: SimCredential, report: Report) -> None:
     """A page of alerts out of very many. Restarts the server with a longer past."""
     await away(server.stop)
     database = server.data_dir / "rm.db"
@@ -150,7 +150,7 @@ async def _heartbeats(links: list[RawSocket], per_second: float, seconds: float)
         await links[number % len(links)].heartbeat()
 
 
-async def latency(server: Server, sink: Sink, scale: Scale, report: Report) -> list[Credential]:
+async def latency(server: Server, sink: Sink, scale: Scale, report: Report) -> list[SimCredential]:
     """From the report's bytes to the webhook's: one channel at 100/s, then again beside one that hangs."""
     await away(partial(server.webhook, sink.url("/ops"), name="ops"))
     credentials = await enrolled(server, 20, "steady")
@@ -179,7 +179,7 @@ async def latency(server: Server, sink: Sink, scale: Scale, report: Report) -> l
     return credentials
 
 
-async def flow(server: Server, sink: Sink, scale: Scale, credentials: list[Credential], report: Report) -> None:
+async def flow(server: Server, sink: Sink, scale: Scale, credentials: list[SimCredential], report: Report) -> None:
     """As many new alerts as are taken, with their webhooks, until the last outcome is committed. One channel."""
     await _only_channel(server, "ops")
     async with connected(server, credentials) as links:
@@ -193,7 +193,7 @@ async def flow(server: Server, sink: Sink, scale: Scale, credentials: list[Crede
         report(Figure("CPU per alert, its webhook included", cpu, "ms", 1.2, 0.7, note=note))
 
 
-async def outage(server: Server, sink: Sink, scale: Scale, credentials: list[Credential], report: Report) -> None:
+async def outage(server: Server, sink: Sink, scale: Scale, credentials: list[SimCredential], report: Report) -> None:
     """The receiver says 503 for a while with a thousand alerts waiting, then is well again."""
     queued = min(1000, scale.drain)
     sink.feel("error", path="/ops", status=503)

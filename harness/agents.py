@@ -15,16 +15,16 @@ import trio_websocket
 from harness.cheap_key import new_repository
 from harness.processes import COMMAND, ROOT, Server, away, environment, eventually
 from rmactors.common import ids, wire
-from rmactors.simulate.agent import Credential, SimulatedAgent, enroll
+from rmactors.simulate.agent import SimCredential, SimulatedAgent, enroll
 
 
-async def enroll_host(server: Server, name: str) -> Credential:
-    """A new host, by an enrolment token of the API and the agents' port."""
+async def enroll_host(server: Server, name: str) -> SimCredential:
+    """A new host, by an enrollment token of the API and the agents' port."""
     return await enroll(server.agent_url, await away(server.enrollment_token), name)
 
 
 @asynccontextmanager
-async def simulated(server: Server, *credentials: Credential) -> AsyncIterator[list[SimulatedAgent]]:
+async def simulated(server: Server, *credentials: SimCredential) -> AsyncIterator[list[SimulatedAgent]]:
     """Protocol-true agents that run for as long as the block lasts."""
     agents = [SimulatedAgent(server.agent_url, item, reconnect_seconds=0.2) for item in credentials]
     async with trio.open_nursery() as nursery:
@@ -218,8 +218,8 @@ sources = [{json.dumps(str(self.source))}]
         )
 
     def enroll(self) -> str:
-        """Enrol with a fresh token; the host's id."""
-        token_file = self.folder / "enrolment-token"
+        """Enroll with a fresh token; the host's id."""
+        token_file = self.folder / "enrollment-token"
         token_file.write_text(self.server.enrollment_token() + "\n")
         url = self.server.agent_url.replace("ws", "http", 1).removesuffix(wire.PATH)
         done = self.command("enroll", "--server", url, "--token-file", str(token_file), "--name", self.name)

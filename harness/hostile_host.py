@@ -18,7 +18,7 @@ import trio
 from harness.hostile import upgrade
 from harness.rawsocket import RawSocket, Refused, text_frame
 from rmactors.common import ids, wire
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 FEWER = 10
 """Nicer than the server by so much: a real attacker's processor is not the server's."""
@@ -34,7 +34,7 @@ class HostileHost:
     """`enough`: of each kind so much is sent, and of what is large a tenth of it; None: without end."""
 
     def __init__(self, port: int, token: str, enough: int | None = None) -> None:
-        self._port, self._credential, self._enough = port, Credential("", "hostile", token), enough
+        self._port, self._credential, self._enough = port, SimCredential("", "hostile", token), enough
         self._job = ids.new()
         self._seq = 0
         self.sent: Counter[str] = Counter()

@@ -12,7 +12,7 @@ import trio
 
 from rmactors.common import ids, wire
 from rmactors.common.vocabulary import JobKind
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 
 class Refused(Exception):
@@ -50,7 +50,7 @@ def report_frame(seq: int, plan: str, *, failed: bool = True, kind: JobKind = "b
 class RawSocket:
     """A host's connection, open and welcomed. `next_seq` is for whoever makes its reports."""
 
-    def __init__(self, stream: trio.SocketStream, credential: Credential) -> None:
+    def __init__(self, stream: trio.SocketStream, credential: SimCredential) -> None:
         self.credential = credential
         self.next_seq = 1
         self._stream = stream
@@ -58,7 +58,7 @@ class RawSocket:
 
     @classmethod
     async def connect(
-        cls, port: int, credential: Credential, purpose: Literal["agent", "report"] = "agent"
+        cls, port: int, credential: SimCredential, purpose: Literal["agent", "report"] = "agent"
     ) -> "RawSocket":
         link = cls(await trio.open_tcp_stream("127.0.0.1", port), credential)
         try:

@@ -10,17 +10,17 @@ import trio
 
 from rmactors import __version__
 from rmactors.agent import process, programs, this_host
+from rmactors.agent.agent_file import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.disk_trouble import Cause, of_errno, probe
 from rmactors.agent.environment import environment_for, has_cache
-from rmactors.agent.link import welcomed
 from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
-from rmactors.agent.restoring import distrusted
-from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, load_or_empty
-from rmactors.agent.state import StateDir, StateError
-from rmactors.agent.verdict import Digest, cause_of, judge
+from rmactors.agent.restore_job import distrusted
+from rmactors.agent.server_link import welcomed
+from rmactors.agent.state_dir import StateDir, StateError
+from rmactors.agent.verdict import OutputSummary, cause_of, judge
 from rmactors.common import ids, wire, zones
 from rmactors.common.findings import Finding, zone_data
 
@@ -97,13 +97,13 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
     """Open it with its password, without a lock. A backend that does not answer is told at once: restic would try for
     a quarter of an hour."""
-    digest, stop, mask = Digest(speaks_restic=True), Stop(), Mask(repository.repository)
+    summary, stop, mask = OutputSummary(speaks_restic=True), Stop(), Mask(repository.repository)
     parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
-    def hear(stream: Stream, data: bytes) -> None:
+    def on_output(stream: Stream, data: bytes) -> None:
         for item in parsers[stream].feed(data):
-            digest.take(item)
-        if digest.cause is not None:
+            summary.take(item)
+        if summary.cause is not None:
             stop.ask("cancelled")
 
     try:
@@ -118,16 +118,16 @@ async def _repository(name: str, repository: Repository, agent_file: AgentFile, 
             flags = ["-o" + option for option in repository.options]
             flags += [] if has_cache(environment) else ["--no-cache"]
             command = [agent_file.restic, *flags, "--no-lock", "cat", "config"]
-            code = await process.run(command, environment, hear, stop, _GRACE_SECONDS)
+            code = await process.run(command, environment, on_output, stop, _GRACE_SECONDS)
             nursery.cancel_scope.cancel()
     except (AgentFileError, OSError) as error:
         return Finding(False, f"repository {name}: {error}")
     for parser in parsers.values():
         for item in parser.finish():
-            digest.take(item)
-    if code != 0 and (cause := cause_of(digest)) is not None:
+            summary.take(item)
+    if code != 0 and (cause := cause_of(summary)) is not None:
         return Finding(False, f"repository {name}: {mask(cause)}")
-    verdict = judge("snapshots", code, digest, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
+    verdict = judge("snapshots", code, summary, stopped=stop.reason, seconds=REPOSITORY_SECONDS)
     if verdict.status == "succeeded":
         return Finding(True, f"repository {name} opens with its password")
     return Finding(False, f"repository {name}: {mask(verdict.error or '')}")

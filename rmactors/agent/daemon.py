@@ -1,16 +1,16 @@
 """The running agent: its tree of tasks on one screen.
 
 agent nursery
-├─ workshop    jobs, one at a time per repository
-├─ timetable   schedules, also while the server is away  → workshop
-├─ bell        a byte from `exec` or `enroll`            → outbox
-├─ handover    what an `exec` cannot write               → outbox
-├─ mender      a spool that cannot be written            → outbox, link
+├─ jobs          jobs, one at a time per repository
+├─ scheduler   schedules, also while the server is away  → jobs
+├─ wakeups     a byte from `exec` or `enroll`            → queue
+├─ handover    what an `exec` cannot write               → queue
+├─ mender      a spool that cannot be written            → queue, link
 ├─ unwritten   the server: what is in memory alone
-├─ zones       time zone data that was updated           → timetable, link
+├─ zones       time zone data that was updated           → scheduler, link
 ├─ restic      a restic that was installed or updated    → link
-├─ orphans     jobs whose process was killed             → outbox
-└─ link        the server: hello, reports, heartbeats, orders → workshop, timetable
+├─ orphans     jobs whose process was killed             → queue
+└─ link        the server: hello, reports, heartbeats, commands → jobs, scheduler
 """
 
 import logging
@@ -23,15 +23,15 @@ from msgspec.structs import replace
 
 from rmactors import __version__
 from rmactors.agent import introduction, pipes, this_host, unwritten
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
-from rmactors.agent.link import Ears, Link, report_once
+from rmactors.agent.job_runner import JobRunner
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.outbox import Outbox, open_outbox
-from rmactors.agent.settings import AgentFile
-from rmactors.agent.state import StateDir
+from rmactors.agent.report_queue import ReportQueue, open_queue
+from rmactors.agent.scheduler import Scheduler
+from rmactors.agent.server_link import Callbacks, Link, report_once
+from rmactors.agent.state_dir import StateDir
 from rmactors.agent.this_host import Restic
-from rmactors.agent.timetable import Timetable
-from rmactors.agent.workshop import Workshop
 from rmactors.common import ids, wire, zones
 
 log = logging.getLogger(__name__)
@@ -59,11 +59,11 @@ async def run_agent(
     state.reach()
     state.credential()
     with state.held():
-        async with open_outbox(state) as outbox:
+        async with open_queue(state) as queue:
             feed = LiveFeed()
-            workshop = Workshop(agent_file, outbox, feed, spare_cache=str(state.path / "cache"))
-            timetable = Timetable(state, outbox, workshop.take, agent_file.jitter_seconds)
-            workshop.schedules = {schedule.id: schedule for schedule in timetable.schedules}
+            job_runner = JobRunner(agent_file, queue, feed, spare_cache=str(state.path / "cache"))
+            scheduler = Scheduler(state, queue, job_runner.start_due, agent_file.jitter_seconds)
+            job_runner.schedules = {schedule.id: schedule for schedule in scheduler.schedules}
             restic_told: list[Restic] = []  # what the newest hello said, or the next one will
             timings = timings or Timings()
             announced = unwritten.Announced(timings.mend)
@@ -73,12 +73,12 @@ async def run_agent(
 
             async def make_hello(instance_id: str, connection: int) -> wire.Hello:
                 (restic,) = restic_told
-                problem = outbox.problem
+                problem = queue.problem
                 announced.said(problem is not None)
-                running = list(dict.fromkeys([*workshop.taken_on(), *await outbox.running()]))
-                spooled = await outbox.count()
+                running = list(dict.fromkeys([*job_runner.accepted_jobs(), *await queue.running()]))
+                spooled = await queue.count()
                 return replace(
-                    introduction.of_this_host(instance_id, outbox, problem),
+                    introduction.of_this_host(instance_id, queue, problem),
                     restic=wire.ResticInfo(restic.version) if restic.version else None,
                     restic_problem=restic.problem,
                     plans=agent_file.wire_plans(),
@@ -88,49 +88,49 @@ async def run_agent(
                 )
 
             async def tell_unwritten() -> None:
-                hello = await introduction.of_a_reporter(ids.new(), outbox, outbox.unwritten)
+                hello = await introduction.of_a_reporter(ids.new(), queue, queue.unwritten)
                 # What a welcome says is used by the link alone.
-                await report_once(state, outbox.unwritten, hello, timings, lambda _: None, agent_file.certificate)
+                await report_once(state, queue.unwritten, hello, timings, lambda _: None, agent_file.certificate)
 
-            async def hear_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
-                workshop.schedules = {schedule.id: schedule for schedule in told.schedules}
-                await timetable.hear(host_id, told)
+            async def on_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
+                job_runner.schedules = {schedule.id: schedule for schedule in told.schedules}
+                await scheduler.on_schedules(host_id, told)
 
-            ears = Ears(schedules=hear_schedules, order=workshop.hear)
-            link = Link(state, outbox, feed, look, make_hello, ears, timings, agent_file.certificate)
+            callbacks = Callbacks(on_schedules=on_schedules, on_command=job_runner.on_command)
+            link = Link(state, queue, feed, look, make_hello, callbacks, timings, agent_file.certificate)
 
             def zones_changed() -> None:
-                timetable.look_again()
+                scheduler.look_again()
                 link.say_hello_again("the time zone data was updated")
 
             def restic_changed() -> None:
                 link.say_hello_again("restic is another than before")
 
-            await outbox.report_orphans()
+            await queue.report_orphans()
             try:
                 async with trio.open_nursery() as nursery:
-                    await nursery.start(workshop.run, name="workshop")
-                    await nursery.start(timetable.run, name="timetable")
-                    nursery.start_soon(pipes.hear_the_bell, state, outbox, name="bell")
-                    nursery.start_soon(pipes.take_over, state, outbox, name="handover")
-                    mender = (outbox, announced, link.say_hello_again, timings.mend)
+                    await nursery.start(job_runner.run, name="jobs")
+                    await nursery.start(scheduler.run, name="scheduler")
+                    nursery.start_soon(pipes.watch_wakeup_pipe, state, queue, name="wakeups")
+                    nursery.start_soon(pipes.receive_handovers, state, queue, name="handover")
+                    mender = (queue, announced, link.say_hello_again, timings.mend)
                     nursery.start_soon(unwritten.mend, *mender, name="mender")
-                    nursery.start_soon(unwritten.deliver, outbox, tell_unwritten, timings, name="unwritten")
-                    nursery.start_soon(_look_for_orphans, outbox, name="orphans")
+                    nursery.start_soon(unwritten.deliver, queue, tell_unwritten, timings, name="unwritten")
+                    nursery.start_soon(_look_for_orphans, queue, name="orphans")
                     nursery.start_soon(watch_zones, zones_changed, name="zones")
                     nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
                     nursery.start_soon(link.run, name="link")
-                    log.info("agent %s runs, %d reports in the spool", __version__, await outbox.count())
+                    log.info("agent %s runs, %d reports in the spool", __version__, await queue.count())
                     task_status.started()
             finally:
-                await unwritten.last_words(outbox, tell_unwritten)
+                await unwritten.last_words(queue, tell_unwritten)
 
 
-async def _look_for_orphans(outbox: Outbox) -> None:
+async def _look_for_orphans(queue: ReportQueue) -> None:
     """An `exec` that was killed cannot tell so itself."""
     while True:
         await trio.sleep(ORPHANS_SECONDS)
-        await outbox.report_orphans(HANDED_SECONDS)
+        await queue.report_orphans(HANDED_SECONDS)
 
 
 async def watch_zones(

@@ -5,7 +5,7 @@ import pwd
 from collections.abc import Mapping
 from pathlib import Path
 
-from rmactors.agent.settings import Repository, environment_of
+from rmactors.agent.agent_file import Repository, environment_of
 
 
 def environment_for(

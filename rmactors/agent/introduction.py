@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from rmactors import __version__
 from rmactors.agent import this_host
 from rmactors.agent.keeper import Problem
-from rmactors.agent.outbox import Lane, Outbox
+from rmactors.agent.report_queue import Lane, ReportQueue
 from rmactors.common import wire, zones
 
 
@@ -27,8 +27,8 @@ def of_this_host(instance_id: str, lane: Lane, problem: Problem | None) -> wire.
     )
 
 
-async def of_a_reporter(instance_id: str, outbox: Outbox, lane: Lane) -> wire.Hello:
-    """The hello of a connection that delivers one of the two lanes of `outbox`."""
-    problem, running = outbox.problem, await outbox.running()
+async def of_a_reporter(instance_id: str, queue: ReportQueue, lane: Lane) -> wire.Hello:
+    """The hello of a connection that delivers one of the two lanes of `queue`."""
+    problem, running = queue.problem, await queue.running()
     spooled = await lane.count()
     return replace(of_this_host(instance_id, lane, problem), purpose="report", running_jobs=running, spooled=spooled)

@@ -5,26 +5,26 @@ from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, Final
 
+from rmactors.agent.job_spec import JobSpec
 from rmactors.agent.own_snapshots import Identity, NotOurs, Snapshot, Sorted, plan_of, read_listing, sort_out, whose
-from rmactors.agent.requests import Work
-from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run
+from rmactors.agent.restic_steps import Counters, JobResult, Restic, Run
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import Digest, Verdict
+from rmactors.agent.verdict import JobVerdict, OutputSummary
 
 log = logging.getLogger(__name__)
 
 _MOST_LISTED: Final = 100
 
 
-async def snapshots(restic: Restic, work: Work, counters: Counters) -> Outcome:
+async def snapshots(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult:
     """The plan's snapshots, with those that it would adopt; all of the repository where no plan was named."""
-    if work.identity is None:
-        every = await _ask(restic, *work.arguments)
+    if spec.identity is None:
+        every = await _ask(restic, *spec.arguments)
         return every.outcome() if isinstance(every, Run) else _shown(every)
-    found = await listed(restic, work.identity, counters)
+    found = await listed(restic, spec.identity, counters)
     if isinstance(found, Run):
         return found.outcome()
-    return _shown(sorted((*found.own, *found.adoptable), key=lambda one: one.time), work.identity.plan)
+    return _shown(sorted((*found.own, *found.adoptable), key=lambda one: one.time), spec.identity.plan)
 
 
 async def listed(restic: Restic, identity: Identity, counters: Counters) -> Sorted | Run:
@@ -39,16 +39,16 @@ async def listed(restic: Restic, identity: Identity, counters: Counters) -> Sort
     return sort_out(identity, found, adopted=adopted)
 
 
-async def named(restic: Restic, work: Work, *wanted: str) -> list[str] | Run:
+async def named(restic: Restic, spec: JobSpec, *wanted: str) -> list[str] | Run:
     """The full ids of snapshots that the server named. A Run where one of them is not there, or is of another host."""
     answer = await _ask(restic, "snapshots", "--json", "--no-lock", *wanted)
     if isinstance(answer, Run):
         return answer
-    others = work.repository.snapshots_of_other_hosts
+    others = spec.repository.snapshots_of_other_hosts
     try:
-        return [whose(answer, one, work.host, anybodys=others) for one in wanted]
+        return [whose(answer, one, spec.host, anybodys=others) for one in wanted]
     except NotOurs as error:
-        return Run(0, Digest(), Verdict("failed", "refused", str(error)))
+        return Run(0, OutputSummary(), JobVerdict("failed", "refused", str(error)))
 
 
 async def adoption_is_over(identity: Identity, counters: Counters) -> bool:
@@ -68,10 +68,10 @@ async def _ask(restic: Restic, *arguments: str) -> list[Snapshot] | Run:
         return read_listing(run.answer)
     except ValueError as error:
         words = f"restic's list of snapshots cannot be read: {error}"
-        return Run(run.code, run.digest, Verdict("failed", "error", words))
+        return Run(run.code, run.summary, JobVerdict("failed", "error", words))
 
 
-def _shown(found: Sequence[Snapshot], plan: str | None = None) -> Outcome:
+def _shown(found: Sequence[Snapshot], plan: str | None = None) -> JobResult:
     """The newest of them as the job's numbers. A snapshot that is still to be adopted counts as the plan's."""
     entries: list[dict[str, Any]] = [
         {
@@ -85,4 +85,4 @@ def _shown(found: Sequence[Snapshot], plan: str | None = None) -> Outcome:
         for one in found[-_MOST_LISTED:]
     ]
     stats = {"snapshots_count": len(found), "snapshots": entries}
-    return Outcome(Verdict("succeeded", "ok", None), 0, stats)
+    return JobResult(JobVerdict("succeeded", "ok", None), 0, stats)

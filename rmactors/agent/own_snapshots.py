@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
+from rmactors.agent.agent_file import PLAN_TAG, AgentFile
 from rmactors.agent.restore_patterns import plain
-from rmactors.agent.settings import PLAN_TAG, AgentFile
 from rmactors.common.text import excerpt
 
 _HEX: Final = frozenset("0123456789abcdef")

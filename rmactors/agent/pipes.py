@@ -1,6 +1,6 @@
-"""The two named pipes into the running agent: the bell, and what an `exec` hands over because it cannot write it.
+"""The two named pipes into the running agent: one wakes it, one takes what an `exec` cannot write.
 
-A byte on the bell makes the agent look into the spool. On the other come reports, a line each, with the process that
+A byte on the first makes the agent look into the spool. On the other come reports, a line each, with the process that
 answers for the job. Named pipes work on disks that take nothing any more. Each line goes in whole or not at all.
 """
 
@@ -15,8 +15,8 @@ from typing import Final
 import msgspec
 import trio
 
-from rmactors.agent.outbox import Outbox
-from rmactors.agent.state import StateDir
+from rmactors.agent.report_queue import ReportQueue
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import wire
 
 log = logging.getLogger(__name__)
@@ -31,16 +31,16 @@ class _Handed(msgspec.Struct, frozen=True):
     owner: str | None = None
 
 
-async def hear_the_bell(state: StateDir, outbox: Outbox) -> None:
-    """Look into the spool whenever somebody rings. Without a bell, the link's heartbeats make it look."""
+async def watch_wakeup_pipe(state: StateDir, queue: ReportQueue) -> None:
+    """Look into the spool whenever another process asks for that. Without the pipe, the heartbeats make it look."""
 
     async def look(_: bytes) -> None:
-        outbox.look()
+        queue.look()
 
-    await _listen(state.bell_file, look)
+    await _read_pipe(state.wakeup_pipe, look)
 
 
-async def take_over(state: StateDir, outbox: Outbox) -> None:
+async def receive_handovers(state: StateDir, queue: ReportQueue) -> None:
     """Keep what is handed over: on disk where this process can write there, else in memory."""
     rest = b""
 
@@ -48,13 +48,13 @@ async def take_over(state: StateDir, outbox: Outbox) -> None:
         nonlocal rest
         *lines, rest = (rest + data).split(b"\n")
         for line in lines:
-            await _keep(line, outbox)
+            await _keep(line, queue)
         rest = rest if len(rest) <= select.PIPE_BUF else b""
 
-    await _listen(state.handover_file, take)
+    await _read_pipe(state.handover_pipe, take)
 
 
-async def _keep(line: bytes, outbox: Outbox) -> None:
+async def _keep(line: bytes, queue: ReportQueue) -> None:
     try:
         handed = msgspec.json.decode(line, type=_Handed)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -62,7 +62,7 @@ async def _keep(line: bytes, outbox: Outbox) -> None:
         return
     report = wire.decode_from_agent(handed.frame)
     if isinstance(report, wire.JobStarted | wire.JobFinished):
-        await outbox.add(report, owner=handed.owner)
+        await queue.add(report, owner=handed.owner)
     else:
         log.warning("what was handed over is no report")
 
@@ -73,7 +73,7 @@ def hand_over(state: StateDir, frame: str, owner: str | None) -> bool:
     if len(line) > select.PIPE_BUF:
         return False  # it could go in by halves
     try:
-        pipe = os.open(state.handover_file, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        pipe = os.open(state.handover_pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
@@ -84,7 +84,7 @@ def hand_over(state: StateDir, frame: str, owner: str | None) -> bool:
         os.close(pipe)
 
 
-async def _listen(file: Path, hear: Callable[[bytes], Awaitable[None]]) -> None:
+async def _read_pipe(file: Path, on_data: Callable[[bytes], Awaitable[None]]) -> None:
     try:
         pipe = _open_pipe(file)
     except OSError as error:
@@ -93,12 +93,12 @@ async def _listen(file: Path, hear: Callable[[bytes], Awaitable[None]]) -> None:
     try:
         while True:
             await trio.lowlevel.wait_readable(pipe)
-            await hear(_what_is_there(pipe))
+            await on_data(_what_is_there(pipe))
     finally:
         until = trio.current_time() + LAST_READ_SECONDS
         with trio.CancelScope(shield=True):  # whoever wrote it has gone, and nobody else has it
             while trio.current_time() < until and (data := _what_is_there(pipe)):
-                await hear(data)
+                await on_data(data)
         os.close(pipe)
 
 

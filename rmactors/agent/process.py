@@ -42,12 +42,12 @@ class Stop:
 async def run(
     command: Sequence[str],
     environment: Mapping[str, str],
-    hear: Callable[[Stream, bytes], None],
+    on_output: Callable[[Stream, bytes], None],
     stop: Stop,
     grace_seconds: float,
     started: Callable[[int], None] | None = None,
 ) -> int:
-    """Run `command` with stdin closed; its exit code, negative for a signal. `hear` gets its output as it comes,
+    """Run `command` with stdin closed; its exit code, negative for a signal. `on_output` gets its output as it comes,
     `started` its process number.
 
     `stop` sends SIGINT, after the grace SIGTERM to the whole session, then SIGKILL. Cancellation does the same and
@@ -61,7 +61,7 @@ async def run(
             nursery.start_soon(_stop_when_asked, process, stop, grace_seconds)
             async with trio.open_nursery() as pumps:
                 for name, stream in streams.items():
-                    pumps.start_soon(_pump, stream, name, hear)
+                    pumps.start_soon(_pump, stream, name, on_output)
                 await wait_for(process)
                 await _kill_the_rest(process)
                 pumps.cancel_scope.deadline = trio.current_time() + _STRAGGLERS_SECONDS
@@ -120,9 +120,9 @@ def _interrupts_held() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-async def _pump(source: trio.lowlevel.FdStream, name: Stream, hear: Callable[[Stream, bytes], None]) -> None:
+async def _pump(source: trio.lowlevel.FdStream, name: Stream, on_output: Callable[[Stream, bytes], None]) -> None:
     while data := await source.receive_some(_CHUNK):
-        hear(name, bytes(data))
+        on_output(name, bytes(data))
 
 
 async def wait_for(process: subprocess.Popen[bytes]) -> None:

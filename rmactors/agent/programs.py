@@ -7,8 +7,8 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
+from rmactors.agent.agent_file import AgentFile, Plan, Repository
 from rmactors.agent.command_line import program_of
-from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.agent.tampering import trouble_with
 
 _INTERPRETER: Final = re.compile(r"(?:ba|da|a|k|z|fi)?sh|(?:python|perl|ruby|php|lua)[\d.]*|node")

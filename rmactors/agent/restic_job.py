@@ -1,7 +1,7 @@
 """One job with restic, from the first look at its sources to its verdict.
 
 Owns nothing beyond the job: locks waited for, hooks, the live lines, the numbers at the end. Reports are the
-workshop's affair.
+job runner's affair.
 """
 
 import logging
@@ -12,19 +12,19 @@ from typing import Any, Final, assert_never
 
 import trio
 
-from rmactors.agent import forgetting, listing, process, programs, restoring, this_host, unlocking
+from rmactors.agent import forget_job, listing, process, programs, restore_job, this_host, unlock_job
+from rmactors.agent.agent_file import AgentFile, AgentFileError
 from rmactors.agent.environment import environment_for, has_cache
+from rmactors.agent.job_spec import JobSpec
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.locks import Leftovers, explained, is_dead, may_have_left_one
 from rmactors.agent.loglines import LONGEST_LINE, said
 from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
-from rmactors.agent.requests import Work
+from rmactors.agent.restic_locks import Leftovers, explained, is_dead, may_have_left_one
 from rmactors.agent.restic_output import Item, OutputParser, Progress, Stream
-from rmactors.agent.restic_steps import Counters, Outcome, Run
-from rmactors.agent.settings import AgentFile, AgentFileError
+from rmactors.agent.restic_steps import Counters, JobResult, Run
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import Digest, Verdict, cause_of, judge
+from rmactors.agent.verdict import JobVerdict, OutputSummary, cause_of, judge
 from rmactors.common import wire
 from rmactors.common.vocabulary import JobKind
 
@@ -42,29 +42,29 @@ _LAST_CLEAR_UP_SECONDS: Final = 15.0
 """Behind a stop. Of a service manager's patience, which the grace for restic has used some of already."""
 
 
-STOPPED: Final = Outcome(Verdict("failed", "terminated", "the agent was stopped"), None, {})
+STOPPED: Final = JobResult(JobVerdict("failed", "terminated", "the agent was stopped"), None, {})
 """No operator asked for that: an agent that is restarted in every slot would else be silent for ever."""
 
 
 class ResticJob:
-    """Runs one `Work`. `counters` remember across restarts whose turn it is."""
+    """Runs one `JobSpec`. `counters` remember across restarts whose turn it is."""
 
     def __init__(
         self,
         job_id: str,
-        work: Work,
+        spec: JobSpec,
         agent_file: AgentFile,
         feed: LiveFeed,
         stop: Stop,
         counters: Counters,
     ) -> None:
         self._job_id = job_id
-        self._work = work
+        self._spec = spec
         self._file = agent_file
         self._feed = feed
         self._stop = stop
         self._counters = counters
-        self._mask = Mask(work.repository.repository)
+        self._mask = Mask(spec.repository.repository)
         self._lines = 0
         self._told_causes: set[str] = set()
         self._pid: int | None = None
@@ -73,7 +73,7 @@ class ResticJob:
         """A folder for restic's cache where its own place cannot be written."""
         self.leftovers = Leftovers()
 
-    async def run(self) -> Outcome:
+    async def run(self) -> JobResult:
         """Never raises for what restic, the repository or the sources do."""
         ended = await self._run()
         verdict, stats = ended.verdict, ended.stats
@@ -83,20 +83,20 @@ class ResticJob:
             stats = {**stats, "warning": self._mask(stats["warning"])}
         return replace(ended, verdict=verdict, stats=stats)
 
-    async def _run(self) -> Outcome:
+    async def _run(self) -> JobResult:
         try:
-            environment = environment_for(self._work.repository, os.environ, self.spare_cache)
+            environment = environment_for(self._spec.repository, os.environ, self.spare_cache)
         except AgentFileError as error:
-            return Outcome(Verdict("failed", "error", str(error)), None, {})
+            return JobResult(JobVerdict("failed", "error", str(error)), None, {})
         if distrust := await trio.to_thread.run_sync(self._distrusted):
-            return Outcome(Verdict("failed", "refused", f"nothing was run: {distrust}"), None, {})
-        hooks = self._work.plan.hooks if self._work.plan is not None and self._work.kind == "backup" else None
+            return JobResult(JobVerdict("failed", "refused", f"nothing was run: {distrust}"), None, {})
+        hooks = self._spec.plan.hooks if self._spec.plan is not None and self._spec.kind == "backup" else None
         if hooks is None:
             return await self._between_hooks(environment)
         outcome, stopped = STOPPED, True
         try:
             trouble = await self._hook("before", hooks.before, environment, hooks.timeout_seconds, None)
-            outcome = await self._between_hooks(environment) if trouble is None else Outcome(trouble, None, {})
+            outcome = await self._between_hooks(environment) if trouble is None else JobResult(trouble, None, {})
             stopped = False
         finally:
             if stopped:  # `before` may have halted a database: it is not to stay so because the agent goes
@@ -104,47 +104,47 @@ class ResticJob:
                     await self._hook("after", hooks.after, environment, hooks.timeout_seconds, outcome.verdict)
         trouble = await self._hook("after", hooks.after, environment, hooks.timeout_seconds, outcome.verdict)
         if trouble is not None and outcome.verdict.status == "succeeded":
-            return Outcome(trouble, outcome.exit_code, outcome.stats)
+            return JobResult(trouble, outcome.exit_code, outcome.stats)
         return outcome
 
     def _distrusted(self) -> str | None:
         """Why something that this job would run is not to be trusted: it may have been changed since the start."""
-        work = self._work
+        spec = self._spec
         return (
             programs.trouble_of_restic(self._file.restic)
-            or programs.trouble_of_repository(work.repository_name, work.repository)
-            or (programs.trouble_of_hooks(work.plan_name or "", work.plan) if work.plan is not None else None)
+            or programs.trouble_of_repository(spec.repository_name, spec.repository)
+            or (programs.trouble_of_hooks(spec.plan_name or "", spec.plan) if spec.plan is not None else None)
         )
 
-    async def _between_hooks(self, environment: Mapping[str, str]) -> Outcome:
+    async def _between_hooks(self, environment: Mapping[str, str]) -> JobResult:
         missing = await self._look_at_sources()  # behind `before`, which may have mounted or written them
         if missing is None:
-            return self._stopped(Digest())
-        if missing and len(missing) == len(self._work.sources):
+            return self._stopped(OutputSummary())
+        if missing and len(missing) == len(self._spec.sources):
             words = "none of the sources exists: " + ", ".join(missing[:5])
-            return Outcome(Verdict("failed", "no_source", words), None, {})
+            return JobResult(JobVerdict("failed", "no_source", words), None, {})
         return await self._steps(_OnRepository(self, environment, missing))
 
-    async def _steps(self, restic: "_OnRepository") -> Outcome:
-        match self._work.kind:
+    async def _steps(self, restic: "_OnRepository") -> JobResult:
+        match self._spec.kind:
             case "forget":
-                return await forgetting.forget(restic, self._work, self._counters)
+                return await forget_job.forget(restic, self._spec, self._counters)
             case "restore":
-                return await restoring.restore(restic, self._work, self._counters)
+                return await restore_job.restore(restic, self._spec, self._counters)
             case "unlock":
-                return await unlocking.unlock(restic)
+                return await unlock_job.unlock(restic)
             case "snapshots":
-                return await listing.snapshots(restic, self._work, self._counters)
+                return await listing.snapshots(restic, self._spec, self._counters)
             case "backup" | "prune" | "check" | "init" | "diff":
-                compared = await listing.named(restic, self._work, *self._work.compared) if self._work.compared else []
+                compared = await listing.named(restic, self._spec, *self._spec.compared) if self._spec.compared else []
                 if isinstance(compared, Run):
                     return compared.outcome()
-                run = await restic.run(self._work.kind, *await self._arguments(), *compared)
-                if self._work.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
-                    await self._turn_is_over(self._work.rotation[0])
-                return run.outcome(self._numbers(run.digest))
+                run = await restic.run(self._spec.kind, *await self._arguments(), *compared)
+                if self._spec.rotation is not None and run.verdict.reason in {"ok", "corrupt"}:
+                    await self._turn_is_over(self._spec.rotation[0])
+                return run.outcome(self._numbers(run.summary))
             case _:
-                assert_never(self._work.kind)
+                assert_never(self._spec.kind)
 
     async def _look_at_sources(self) -> list[str] | None:
         """Which of them are missing. None where the job was stopped first: a dead network mount never answers."""
@@ -156,14 +156,14 @@ class ResticJob:
                 nursery.cancel_scope.cancel()
 
             nursery.start_soon(watch)
-            missing = await trio.to_thread.run_sync(_missing, self._work.sources, abandon_on_cancel=True)
+            missing = await trio.to_thread.run_sync(_missing, self._spec.sources, abandon_on_cancel=True)
             nursery.cancel_scope.cancel()
         return missing
 
-    def _stopped(self, digest: Digest) -> Outcome:
+    def _stopped(self, summary: OutputSummary) -> JobResult:
         """The end of a job that was stopped while restic did not run."""
-        ended = judge(self._work.kind, -2, digest, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
-        return Outcome(ended, None, {})
+        ended = judge(self._spec.kind, -2, summary, stopped=self._stop.reason, seconds=self.max_runtime_seconds)
+        return JobResult(ended, None, {})
 
     async def with_locks(
         self,
@@ -180,15 +180,15 @@ class ResticJob:
         unlock_failed: str | None = None
         waiting: tuple[str, ...] = ()
         while True:
-            code, digest = await self._restic((*waiting, *arguments), environment, answer)
-            verdict = self._judged(kind, code, digest, missing)
-            self._remember_end(code, verdict, digest)
-            if self._stop.reason is not None and code != 0 and may_have_left_one(digest):
+            code, summary = await self._restic((*waiting, *arguments), environment, answer)
+            verdict = self._judged(kind, code, summary, missing)
+            self._remember_end(code, verdict, summary)
+            if self._stop.reason is not None and code != 0 and may_have_left_one(summary):
                 with trio.move_on_after(_LAST_CLEAR_UP_SECONDS):  # who called it off waits for this
                     await self._clear_up(environment)
             if verdict.reason != "locked" or kind == "unlock":
                 break
-            lock = digest.lock
+            lock = summary.lock
             if lock is not None and is_dead(lock):
                 if not unlocked and "unlock" in self._file.allow:
                     self.tell(f"{lock} is no more: removing its lock")
@@ -214,32 +214,32 @@ class ResticJob:
             with trio.move_on_after(min(pause, left)):
                 await self._stop.wait()
             if self._stop.reason is not None:
-                return Run(code, digest, self._stopped(digest).verdict)
+                return Run(code, summary, self._stopped(summary).verdict)
             pause = min(_LONGEST_LOCK_PAUSE, pause * 2)
-        return Run(code, digest, verdict, bytes(answer or b""))
+        return Run(code, summary, verdict, bytes(answer or b""))
 
     async def answer(self, arguments: Sequence[str], environment: Mapping[str, str]) -> Run:
         """Run what only reads; its stdout is the answer."""
         out = bytearray()
-        code, digest = await self._restic(arguments, environment, out)
-        verdict = self._judged("snapshots", code, digest, ())
+        code, summary = await self._restic(arguments, environment, out)
+        verdict = self._judged("snapshots", code, summary, ())
         if verdict.status == "succeeded" and len(out) >= _LONGEST_ANSWER:
-            verdict = Verdict("failed", "error", f"restic's answer to `{arguments[0]}` is longer than 64 MiB")
-        return Run(code, digest, verdict, bytes(out))
+            verdict = JobVerdict("failed", "error", f"restic's answer to `{arguments[0]}` is longer than 64 MiB")
+        return Run(code, summary, verdict, bytes(out))
 
-    def _judged(self, kind: JobKind, code: int, digest: Digest, missing: Sequence[str]) -> Verdict:
+    def _judged(self, kind: JobKind, code: int, summary: OutputSummary, missing: Sequence[str]) -> JobVerdict:
         return judge(
-            kind, code, digest, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
+            kind, code, summary, stopped=self._stop.reason, missing_sources=missing, seconds=self.max_runtime_seconds
         )
 
-    def _remember_end(self, code: int, verdict: Verdict, digest: Digest) -> None:
+    def _remember_end(self, code: int, verdict: JobVerdict, summary: OutputSummary) -> None:
         """Should the restic that just ended have left its lock, the next who meets that lock is to know whose it is."""
         if self._pid is None or verdict.reason == "locked":
             return
-        of = f"the {self._work.kind}{f' of {self._work.plan_name}' if self._work.plan_name else ''}"
+        of = f"the {self._spec.kind}{f' of {self._spec.plan_name}' if self._spec.plan_name else ''}"
         at = wire.utc_now().strftime("%Y-%m-%d %H:%M UTC")
-        if digest.kept_lock is not None:
-            self.leftovers.remember(self._pid, f"{of} of {at}, whose key may not delete ({digest.kept_lock})")
+        if summary.kept_lock is not None:
+            self.leftovers.remember(self._pid, f"{of} of {at}, whose key may not delete ({summary.kept_lock})")
         elif verdict.status == "succeeded" and code != 0:
             self.leftovers.remember(self._pid, f"{of} of {at}, which was ended behind its snapshot")
         elif verdict.status in {"failed", "cancelled"}:
@@ -264,27 +264,27 @@ class ResticJob:
 
     async def _unlock(self, environment: Mapping[str, str]) -> str | None:
         """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
-        digest, stop = Digest(), Stop()
+        summary, stop = OutputSummary(), Stop()
         command = [self._file.restic, *self._flags(environment), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):
-            code = await self._command(command, environment, digest, stop, give_up=True)
-            return None if code == 0 else digest.failed or digest.cause or f"exit code {code}"
+            code = await self._command(command, environment, summary, stop, give_up=True)
+            return None if code == 0 else summary.failed or summary.cause or f"exit code {code}"
         return "it took too long"
 
     def _cache_flags(self, environment: Mapping[str, str]) -> list[str]:
         return [] if has_cache(environment) else ["--no-cache"]
 
     async def _arguments(self) -> tuple[str, ...]:
-        arguments = list(self._work.arguments)
-        if self._work.rotation is not None:
-            name, parts = self._work.rotation
+        arguments = list(self._spec.arguments)
+        if self._spec.rotation is not None:
+            name, parts = self._spec.rotation
             part = await self._counters.number(name) % parts + 1
             arguments.append(f"--read-data-subset={part}/{parts}")
         return tuple(arguments)
 
     def _flags(self, environment: Mapping[str, str]) -> tuple[str, ...]:
         """Before every command on the repository."""
-        repository, flags = self._work.repository, self._cache_flags(environment)
+        repository, flags = self._spec.repository, self._cache_flags(environment)
         if repository.limit_upload:
             flags += ["--limit-upload", str(repository.limit_upload)]
         if repository.limit_download:
@@ -295,17 +295,17 @@ class ResticJob:
 
     async def _restic(
         self, arguments: Sequence[str], environment: Mapping[str, str], answer: bytearray | None = None
-    ) -> tuple[int, Digest]:
-        digest, stopped = Digest(speaks_restic=True), True
+    ) -> tuple[int, OutputSummary]:
+        summary, stopped = OutputSummary(speaks_restic=True), True
         try:
             command = [self._file.restic, *self._flags(environment), *arguments]
-            code = await self._command(command, environment, digest, answer=answer)
+            code = await self._command(command, environment, summary, answer=answer)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
             if stopped:  # the agent is being stopped, and restic has been
                 with trio.move_on_after(_LAST_CLEAR_UP_SECONDS, shield=True):
                     await self._clear_up(environment)
-        return code, digest
+        return code, summary
 
     async def _hook(
         self,
@@ -313,18 +313,18 @@ class ResticJob:
         command: Sequence[str] | None,
         environment: Mapping[str, str],
         seconds: float,
-        verdict: Verdict | None,
-    ) -> Verdict | None:
+        verdict: JobVerdict | None,
+    ) -> JobVerdict | None:
         """Run a hook, where there is one; what went wrong, or None.
 
         It sees the repository's environment and, behind the job, how that ended.
         """
         if not command:
             return None
-        variables = {"RM_JOB_ID": self._job_id, "RM_JOB_KIND": self._work.kind, "RM_PLAN": self._work.plan_name or ""}
+        variables = {"RM_JOB_ID": self._job_id, "RM_JOB_KIND": self._spec.kind, "RM_PLAN": self._spec.plan_name or ""}
         if verdict is not None:
             variables |= {"RM_JOB_STATUS": verdict.status, "RM_JOB_REASON": verdict.reason}
-        digest, stop = Digest(), Stop()
+        summary, stop = OutputSummary(), Stop()
         async with trio.open_nursery() as nursery:
 
             async def watch() -> None:
@@ -337,21 +337,21 @@ class ResticJob:
                 stop.ask("timeout")
 
             nursery.start_soon(watch)
-            code = await self._command(list(command), {**environment, **variables}, digest, stop)
+            code = await self._command(list(command), {**environment, **variables}, summary, stop)
             nursery.cancel_scope.cancel()
         if code == 0:
             return None
         if stop.reason == "cancelled":
-            return self._stopped(digest).verdict
-        last = digest.last_stderr[-1] if digest.last_stderr else f"exit code {code}"
+            return self._stopped(summary).verdict
+        last = summary.last_stderr[-1] if summary.last_stderr else f"exit code {code}"
         words = "it took too long" if stop.reason == "timeout" else last
-        return Verdict("failed", "error", f"the hook `{name}` failed: {words}")
+        return JobVerdict("failed", "error", f"the hook `{name}` failed: {words}")
 
     async def _command(
         self,
         command: Sequence[str],
         environment: Mapping[str, str],
-        digest: Digest,
+        summary: OutputSummary,
         stop: Stop | None = None,
         *,
         give_up: bool = False,
@@ -363,31 +363,31 @@ class ResticJob:
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
         stop = stop or self._stop
 
-        def hear(stream: Stream, data: bytes) -> None:
+        def on_output(stream: Stream, data: bytes) -> None:
             if answer is not None and stream == "stdout":
                 answer.extend(data[: _LONGEST_ANSWER - len(answer)])
                 return
             for item in parsers[stream].feed(data):
-                self._heard(item, digest)
-            if give_up and digest.cause is not None:
+                self._take(item, summary)
+            if give_up and summary.cause is not None:
                 stop.ask("cancelled")
 
-        def started(pid: int) -> None:
+        def on_start(pid: int) -> None:
             self._pid = pid
 
         try:
-            code = await process.run(command, environment, hear, stop, self._file.cancel_grace_seconds, started)
+            code = await process.run(command, environment, on_output, stop, self._file.cancel_grace_seconds, on_start)
         except OSError as error:
-            digest.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
+            summary.first_fatal = f"cannot run {command[0]}: {(error.strerror or str(error)).lower()}"
             return 127
         for parser in parsers.values():
             for item in parser.finish():
-                self._heard(item, digest)
+                self._take(item, summary)
         return code
 
-    def _heard(self, item: Item, digest: Digest) -> None:
-        digest.take(item)
-        self._tell_cause(cause_of(digest))
+    def _take(self, item: Item, summary: OutputSummary) -> None:
+        summary.take(item)
+        self._tell_cause(cause_of(summary))
         match item:
             case Progress():
                 self._feed.progress(
@@ -415,12 +415,12 @@ class ResticJob:
         self._feed.line(self._job_id, self._lines, line)
         self._lines += 1
 
-    def _numbers(self, digest: Digest) -> dict[str, Any]:
-        stats: dict[str, Any] = {**(digest.summary or {}), **digest.counts}
-        if digest.troubles:
-            stats["files_unread"] = digest.troubles
-        compared = digest.listing
-        if self._work.kind == "diff" and isinstance(compared, dict):
+    def _numbers(self, summary: OutputSummary) -> dict[str, Any]:
+        stats: dict[str, Any] = {**(summary.numbers or {}), **summary.counts}
+        if summary.troubles:
+            stats["files_unread"] = summary.troubles
+        compared = summary.listing
+        if self._spec.kind == "diff" and isinstance(compared, dict):
             stats["changed_files"] = compared.get("changed_files", 0)
             for side in ("added", "removed"):
                 if isinstance(compared.get(side), dict):

@@ -7,15 +7,15 @@ steps live in modules of their own; `restic_job` runs restic for them.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from rmactors.agent.verdict import Digest, Verdict
+from rmactors.agent.verdict import JobVerdict, OutputSummary
 from rmactors.common.vocabulary import JobKind
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class JobResult:
     """How the job ended. `exit_code` is restic's, None where it never ran."""
 
-    verdict: Verdict
+    verdict: JobVerdict
     exit_code: int | None
     stats: dict[str, Any]
 
@@ -25,17 +25,17 @@ class Run:
     """One call of restic and its end. `answer` is its whole stdout where that was asked for, else empty."""
 
     code: int
-    digest: Digest
-    verdict: Verdict
+    summary: OutputSummary
+    verdict: JobVerdict
     answer: bytes = b""
 
-    def outcome(self, stats: dict[str, Any] | None = None) -> Outcome:
+    def outcome(self, stats: dict[str, Any] | None = None) -> JobResult:
         return outcome(self.verdict, self.code, stats or {})
 
 
-def outcome(verdict: Verdict, code: int | None, stats: dict[str, Any]) -> Outcome:
+def outcome(verdict: JobVerdict, code: int | None, stats: dict[str, Any]) -> JobResult:
     """With the verdict's warning among the numbers, where there is one."""
-    return Outcome(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
+    return JobResult(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
 
 
 class Restic(Protocol):

@@ -53,7 +53,7 @@ class Signals:
         self._fd = _signalfd(self._held) if self._held else -1
 
     async def run(
-        self, hear: Callable[[Arrived], None], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+        self, on_signal: Callable[[Arrived], None], task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
     ) -> None:
         """Pass on each signal until cancelled."""
         with trio.open_signal_receiver(*self._wanted) as signals:
@@ -63,31 +63,31 @@ class Signals:
                 task_status.started()
                 async with trio.open_nursery() as nursery:
                     if self._fd >= 0:
-                        nursery.start_soon(self._read, hear)
-                    await _each(signals, hear)
+                        nursery.start_soon(self._read, on_signal)
+                    await _each(signals, on_signal)
             finally:
                 if self._fd >= 0:
                     signal.pthread_sigmask(signal.SIG_SETMASK, self.mask_before)
                     os.close(self._fd)
 
-    async def _read(self, hear: Callable[[Arrived], None]) -> None:
+    async def _read(self, on_signal: Callable[[Arrived], None]) -> None:
         while True:
             await trio.lowlevel.wait_readable(self._fd)
-            self._read_now(hear)
+            self._read_now(on_signal)
 
-    def _read_now(self, hear: Callable[[Arrived], None]) -> None:
+    def _read_now(self, on_signal: Callable[[Arrived], None]) -> None:
         while True:
             try:
                 record = os.read(self._fd, _RECORD)
             except BlockingIOError:
                 return
             number, _errno, code = struct.unpack_from("=IiI", record)
-            hear(Arrived(number, by_key=code == _SI_KERNEL))
+            on_signal(Arrived(number, by_key=code == _SI_KERNEL))
 
-    async def catch_up(self, hear: Callable[[Arrived], None]) -> None:
+    async def catch_up(self, on_signal: Callable[[Arrived], None]) -> None:
         """Pass on what has come already: a key ends the command too, and its end may be noticed first."""
         if self._fd >= 0:
-            self._read_now(hear)
+            self._read_now(on_signal)
         for _ in range(_TURNS):
             await trio.lowlevel.checkpoint()
 
@@ -101,9 +101,9 @@ class Signals:
             signal.pthread_sigmask(signal.SIG_SETMASK, now)
 
 
-async def _each(signals: AsyncIterator[int], hear: Callable[[Arrived], None]) -> None:
+async def _each(signals: AsyncIterator[int], on_signal: Callable[[Arrived], None]) -> None:
     async for number in signals:
-        hear(Arrived(number, by_key=number in _KEYS and _in_foreground()))
+        on_signal(Arrived(number, by_key=number in _KEYS and _in_foreground()))
 
 
 def _signalfd(numbers: list[int]) -> int:

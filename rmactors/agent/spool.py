@@ -2,7 +2,7 @@
 
 Owns `spool.db`: reports under a `seq` that is never used twice, the jobs that this host has taken on, how far each
 schedule has come, and small counters. A report is on disk (synchronous=FULL) before `add` returns and stays
-until it is acked. Blocking: tasks use it through `outbox`. Must not know about connections.
+until it is acked. Blocking: tasks use it through `queue`. Must not know about connections.
 """
 
 import logging

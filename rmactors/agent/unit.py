@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from rmactors.agent.settings import DEFAULT_FILE, AgentFile
-from rmactors.agent.state import SYSTEM_DIR
+from rmactors.agent.agent_file import DEFAULT_FILE, AgentFile
+from rmactors.agent.state_dir import SYSTEM_DIR
 from rmactors.systemd.units import HARDENED, quoted
 
 NAME: Final = "rmactors-agent.service"

@@ -14,9 +14,9 @@ from typing import Final
 import trio
 
 from rmactors.agent.connection import LinkDown, Timings
-from rmactors.agent.outbox import Outbox
 from rmactors.agent.pauses import Pauses
-from rmactors.agent.state import StateError
+from rmactors.agent.report_queue import ReportQueue
+from rmactors.agent.state_dir import StateError
 
 log = logging.getLogger(__name__)
 
@@ -53,19 +53,19 @@ class Announced:
         return 0.0 if in_trouble else min(self.calm * 2.0 ** min(self._troubles - 1, 20), LONGEST_CALM_SECONDS)
 
 
-async def mend(outbox: Outbox, announced: Announced, say_hello_again: Callable[[str], None], every: float) -> None:
+async def mend(queue: ReportQueue, announced: Announced, say_hello_again: Callable[[str], None], every: float) -> None:
     """Until cancelled: write again what is not written, and have the server told of what has changed."""
-    spool_id, was_in_trouble = outbox.spool_id, False
+    spool_id, was_in_trouble = queue.spool_id, False
     while True:
-        turned, problem = outbox.turned(), outbox.problem
+        turned, problem = queue.turned(), queue.problem
         in_trouble = problem is not None
         if problem is not None and not was_in_trouble:
             log.error("reports are kept in memory alone: %s; %s", problem.cause.words, problem.cause.advice)
         elif was_in_trouble and not in_trouble:
             log.info("reports are written again")
         was_in_trouble = in_trouble
-        if outbox.spool_id != spool_id:  # what follows stands under other numbers
-            spool_id = outbox.spool_id
+        if queue.spool_id != spool_id:  # what follows stands under other numbers
+            spool_id = queue.spool_id
             say_hello_again("the spool is another than before")
         wait = announced.wait(in_trouble)
         if in_trouble:
@@ -76,20 +76,20 @@ async def mend(outbox: Outbox, announced: Announced, say_hello_again: Callable[[
             await turned.wait()
             continue
         if in_trouble:
-            await outbox.mend()
+            await queue.mend()
         else:
             say_hello_again("the spool can be written again")
             with trio.move_on_after(every):  # it takes a moment until it is said
                 await turned.wait()
 
 
-async def deliver(outbox: Outbox, tell: Tell, timings: Timings) -> None:
+async def deliver(queue: ReportQueue, tell: Tell, timings: Timings) -> None:
     """Until cancelled: what is in memory alone, to the server."""
     pauses = Pauses(timings, random.uniform)
     while True:
-        news = outbox.unwritten.news()
+        news = queue.unwritten.news()
         pause = None
-        if await outbox.unwritten.count():
+        if await queue.unwritten.count():
             try:
                 await tell()
                 pauses = Pauses(timings, random.uniform)
@@ -107,11 +107,11 @@ async def deliver(outbox: Outbox, tell: Tell, timings: Timings) -> None:
             await trio.sleep(pause)
 
 
-async def last_words(outbox: Outbox, tell: Tell) -> None:
+async def last_words(queue: ReportQueue, tell: Tell) -> None:
     """The agent ends: what is in memory alone is written or told now, or never."""
     with trio.move_on_after(LAST_WORDS_SECONDS, shield=True):
-        while await outbox.unwritten.count():
-            if await outbox.mend():
+        while await queue.unwritten.count():
+            if await queue.mend():
                 return
             try:
                 await tell()
@@ -119,5 +119,5 @@ async def last_words(outbox: Outbox, tell: Tell) -> None:
                 log.warning("%s", trouble)
                 await trio.sleep(1.0)
     with trio.CancelScope(shield=True):
-        if number := await outbox.unwritten.count():
+        if number := await queue.unwritten.count():
             log.error("%d reports could neither be written nor told, and are lost", number)

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from rmactors.agent.digest import LONGEST_ERROR, Digest, Lock
+from rmactors.agent.output_summary import LONGEST_ERROR, Lock, OutputSummary
 from rmactors.common.vocabulary import JobEnd, JobKind, Reason
 
-__all__ = ["LONGEST_ERROR", "Digest", "Lock", "Verdict", "cause_of", "judge", "judge_any", "terminated"]
+__all__ = ["LONGEST_ERROR", "JobVerdict", "Lock", "OutputSummary", "cause_of", "judge", "judge_any", "terminated"]
 
 _BACKEND: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"no space left on device|disk quota exceeded|507 Insufficient Storage|QuotaExceeded", re.IGNORECASE),
@@ -54,7 +54,7 @@ _NOISE: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class JobVerdict:
     """How it ended. `error` is None where all is well; `warning` is what to know about a run that did its work."""
 
     status: JobEnd
@@ -66,197 +66,199 @@ class Verdict:
 def judge(
     kind: JobKind,
     exit_code: int,
-    digest: Digest,
+    summary: OutputSummary,
     *,
     stopped: Literal["cancelled", "timeout"] | None = None,
     missing_sources: Sequence[str] = (),
     seconds: float | None = None,
-) -> Verdict:
+) -> JobVerdict:
     """What restic's end means. `exit_code` is negative for a signal; `stopped` says that somebody here asked for it.
 
     `missing_sources` were not there before restic began: it hides them. `seconds` is how long a timeout was.
     A signal that nobody here asked for makes it `terminated`.
     """
-    missing = list(dict.fromkeys([*missing_sources, *digest.missing]))
+    missing = list(dict.fromkeys([*missing_sources, *summary.missing]))
     if exit_code == 0:  # it may have ended well just before it was to be stopped
-        return _done(kind, digest, missing)
-    by_signal = exit_code < 0 or exit_code in _SHELLS_SIGNALS or digest.signalled is not None
-    if kind == "backup" and digest.made_a_snapshot and exit_code != 3 and (by_signal or stopped or digest.kept_lock):
+        return _done(kind, summary, missing)
+    by_signal = exit_code < 0 or exit_code in _SHELLS_SIGNALS or summary.signalled is not None
+    if kind == "backup" and summary.made_a_snapshot and exit_code != 3 and (by_signal or stopped or summary.kept_lock):
         # the snapshot is there: what was ended is how restic removes its lock
-        return _done(kind, digest, missing, unread=bool(digest.troubles or digest.plain_troubles))
+        return _done(kind, summary, missing, unread=bool(summary.troubles or summary.plain_troubles))
     if exit_code == 3 and kind == "backup":
-        return _done(kind, digest, missing, unread=True)
+        return _done(kind, summary, missing, unread=True)
     if stopped == "timeout":
-        return Verdict(
-            "failed", "timeout", _with_cause(f"stopped: it ran longer than {_duration(seconds or 0)}", digest)
+        return JobVerdict(
+            "failed", "timeout", _with_cause(f"stopped: it ran longer than {_duration(seconds or 0)}", summary)
         )
     if stopped == "cancelled":
-        return Verdict("cancelled", "cancelled", _with_cause("cancelled", digest))
-    if digest.crash is None and by_signal:
-        return terminated(exit_code, digest)
-    if digest.crash is not None:
-        return Verdict("failed", "error", digest.crash[:LONGEST_ERROR])
+        return JobVerdict("cancelled", "cancelled", _with_cause("cancelled", summary))
+    if summary.crash is None and by_signal:
+        return terminated(exit_code, summary)
+    if summary.crash is not None:
+        return JobVerdict("failed", "error", summary.crash[:LONGEST_ERROR])
     if exit_code in _BY_CODE:
         reason = _BY_CODE[exit_code]
-        return Verdict("failed", reason, _explain(reason, digest, exit_code))
-    reason = _by_text(kind, digest)
-    return Verdict("failed", reason, _explain(reason, digest, exit_code))
+        return JobVerdict("failed", reason, _explain(reason, summary, exit_code))
+    reason = _by_text(kind, summary)
+    return JobVerdict("failed", reason, _explain(reason, summary, exit_code))
 
 
-def judge_any(exit_code: int, digest: Digest) -> Verdict:
+def judge_any(exit_code: int, summary: OutputSummary) -> JobVerdict:
     """The end of a command that is not restic: its exit code counts, its last words explain."""
     if exit_code == 0:
-        if digest.troubles:  # a wrapper that hides restic's exit code 3
-            return Verdict("partial", "partial", _unread(digest))
-        return Verdict("succeeded", "ok", None)
+        if summary.troubles:  # a wrapper that hides restic's exit code 3
+            return JobVerdict("partial", "partial", _unread(summary))
+        return JobVerdict("succeeded", "ok", None)
     if exit_code < 0 or exit_code in _SHELLS_SIGNALS:
-        return terminated(exit_code, digest)
-    words = digest.crash or _last_words(digest) or f"exit code {exit_code}"
-    return Verdict("failed", "error", words[:LONGEST_ERROR])
+        return terminated(exit_code, summary)
+    words = summary.crash or _last_words(summary) or f"exit code {exit_code}"
+    return JobVerdict("failed", "error", words[:LONGEST_ERROR])
 
 
-def terminated(exit_code: int, digest: Digest) -> Verdict:
+def terminated(exit_code: int, summary: OutputSummary) -> JobVerdict:
     """Ended by a signal, negative or as shells say it, that nobody here asked for."""
     number = -exit_code if exit_code < 0 else exit_code - 128 if exit_code in _SHELLS_SIGNALS else None
-    if digest.signalled:  # restic says which one it got; its exit code is the same for all, in 0.18.0 even 1
-        name = {"interrupt": "SIGINT", "terminated": "SIGTERM"}.get(digest.signalled, digest.signalled)
+    if summary.signalled:  # restic says which one it got; its exit code is the same for all, in 0.18.0 even 1
+        name = {"interrupt": "SIGINT", "terminated": "SIGTERM"}.get(summary.signalled, summary.signalled)
     else:
         name = _signal(number or 0)
     hint = " (out of memory?)" if number == signal.SIGKILL else ""
-    return Verdict("failed", "terminated", _with_cause(f"ended by {name}, which nobody here asked for{hint}", digest))
+    return JobVerdict(
+        "failed", "terminated", _with_cause(f"ended by {name}, which nobody here asked for{hint}", summary)
+    )
 
 
-def cause_of(digest: Digest) -> str | None:
+def cause_of(summary: OutputSummary) -> str | None:
     """What keeps restic trying, for people; None where nothing does."""
-    return None if digest.cause is None else _of_a_backend("", digest) or digest.cause
+    return None if summary.cause is None else _of_a_backend("", summary) or summary.cause
 
 
-def _done(kind: JobKind, digest: Digest, missing: Sequence[str], *, unread: bool = False) -> Verdict:
+def _done(kind: JobKind, summary: OutputSummary, missing: Sequence[str], *, unread: bool = False) -> JobVerdict:
     """It did its work; of a backup, perhaps not all of it. `unread` is restic's exit code 3."""
     if kind == "backup":
-        others = bool(digest.plain_troubles) or digest.troubles > sum(
-            trouble.item in missing for trouble in digest.first_troubles
+        others = bool(summary.plain_troubles) or summary.troubles > sum(
+            trouble.item in missing for trouble in summary.first_troubles
         )
         if missing and not (unread and others):
-            return Verdict("partial", "no_source", _missing(missing), _warning(kind, digest))
-        if unread and (others or not digest.stored_again):
-            return Verdict("partial", "partial", _unread(digest), _warning(kind, digest))
-    if kind == "forget" and any(_NOT_REMOVED.match(line) for line in digest.last_stderr):  # 0.18 ends with 0
-        words = f"snapshots that should go could not be removed: {digest.failed or 'restic does not say why'}"
-        return Verdict("failed", "nothing_done", words[:LONGEST_ERROR])
-    return Verdict("succeeded", "ok", None, _warning(kind, digest))
+            return JobVerdict("partial", "no_source", _missing(missing), _warning(kind, summary))
+        if unread and (others or not summary.stored_again):
+            return JobVerdict("partial", "partial", _unread(summary), _warning(kind, summary))
+    if kind == "forget" and any(_NOT_REMOVED.match(line) for line in summary.last_stderr):  # 0.18 ends with 0
+        words = f"snapshots that should go could not be removed: {summary.failed or 'restic does not say why'}"
+        return JobVerdict("failed", "nothing_done", words[:LONGEST_ERROR])
+    return JobVerdict("succeeded", "ok", None, _warning(kind, summary))
 
 
-def _warning(kind: JobKind, digest: Digest) -> str | None:
+def _warning(kind: JobKind, summary: OutputSummary) -> str | None:
     """What the operator should know although the work is done. It goes into `stats`: at most 200 characters."""
-    if digest.stored_again:
-        files = f"{digest.stored_again} file{'s' if digest.stored_again > 1 else ''}"
+    if summary.stored_again:
+        files = f"{summary.stored_again} file{'s' if summary.stored_again > 1 else ''}"
         return f"data of {files} was missing in the repository and is stored again: let a check look for more"
-    if digest.kept_lock is not None:
-        why = digest.kept_lock if len(digest.kept_lock) <= 50 else digest.kept_lock[:49] + "…"
+    if summary.kept_lock is not None:
+        why = summary.kept_lock if len(summary.kept_lock) <= 50 else summary.kept_lock[:49] + "…"
         return (
             f"its lock could not be removed ({why}): forget, prune and check will say locked until `restic unlock` "
             "with a key that may delete"
         )
-    if kind == "check" and digest.advice:
-        return f"check suggests: {'; '.join(digest.advice)}"[:200]
-    if kind != "check" and digest.damage:
-        return f"restic met damage in the repository, let a check look at it: {digest.damage[0]}"[:200]
-    without = digest.summary is not None and "snapshot_id" not in digest.summary and not digest.saved
-    if kind == "backup" and (digest.unchanged or without):
+    if kind == "check" and summary.advice:
+        return f"check suggests: {'; '.join(summary.advice)}"[:200]
+    if kind != "check" and summary.damage:
+        return f"restic met damage in the repository, let a check look at it: {summary.damage[0]}"[:200]
+    without = summary.numbers is not None and "snapshot_id" not in summary.numbers and not summary.saved
+    if kind == "backup" and (summary.unchanged or without):
         return "nothing changed: no new snapshot was needed"
     return None
 
 
-def _by_text(kind: JobKind, digest: Digest) -> Reason:
-    text = _all_text(digest)
+def _by_text(kind: JobKind, summary: OutputSummary) -> Reason:
+    text = _all_text(summary)
     for pattern, reason, _ in _BY_TEXT:
         if pattern.search(text):
             return reason
-    if digest.damage:
+    if summary.damage:
         return "corrupt"
-    if digest.cause is not None and _CANCELED in text:
-        return next((reason for pattern, reason, _ in _BACKEND if pattern.search(digest.cause)), "error")
+    if summary.cause is not None and _CANCELED in text:
+        return next((reason for pattern, reason, _ in _BACKEND if pattern.search(summary.cause)), "error")
     return "error"
 
 
-def _explain(reason: Reason, digest: Digest, exit_code: int) -> str:
+def _explain(reason: Reason, summary: OutputSummary, exit_code: int) -> str:
     """One sentence: our words where they say more than restic's, else restic's own."""
-    said = _last_words(digest)
+    said = _last_words(summary)
     match reason:
         case "wrong_password":
             words = "wrong password"
         case "locked":
-            words = f"repository locked by {digest.lock}" if digest.lock else "repository locked"
+            words = f"repository locked by {summary.lock}" if summary.lock else "repository locked"
         case "no_source":
-            words = _missing(digest.missing) if digest.missing else "none of the sources exists"
+            words = _missing(summary.missing) if summary.missing else "none of the sources exists"
         case "corrupt":
-            words = _damaged(said, digest)
+            words = _damaged(said, summary)
         case _:
-            words = _of_a_backend(said, digest) or said
+            words = _of_a_backend(said, summary) or said
             if reason == "no_repository" and words == said:
                 words = f"no repository there, or not reachable: {said}" if said else "no repository there"
-                if digest.helper and digest.helper not in words:
-                    words = f"{words} ({digest.helper})"
-            if reason in {"error", "nothing_done"} and digest.failed and digest.failed not in words:
-                words = f"{words}: {digest.failed}" if words else digest.failed
-    return (_tried(words, digest) or f"exit code {exit_code}")[:LONGEST_ERROR]
+                if summary.helper and summary.helper not in words:
+                    words = f"{words} ({summary.helper})"
+            if reason in {"error", "nothing_done"} and summary.failed and summary.failed not in words:
+                words = f"{words}: {summary.failed}" if words else summary.failed
+    return (_tried(words, summary) or f"exit code {exit_code}")[:LONGEST_ERROR]
 
 
-def _damaged(said: str, digest: Digest) -> str:
+def _damaged(said: str, summary: OutputSummary) -> str:
     """restic's sentence, what it found, and what it says to run."""
-    details = list(dict.fromkeys(_without_prefix(line).removeprefix("error: ") for line in digest.damage))
+    details = list(dict.fromkeys(_without_prefix(line).removeprefix("error: ") for line in summary.damage))
     if not details:
-        details = [line for line in digest.last_stderr if not line.startswith("Fatal:") and not _NOISE.search(line)]
+        details = [line for line in summary.last_stderr if not line.startswith("Fatal:") and not _NOISE.search(line)]
     own = [] if not said or "contains errors" in said or any(said in one or one in said for one in details) else [said]
     shown = "; ".join([*own, *details[:3]])
     words = f"the repository is damaged{': ' if shown else ''}{shown}"
-    return f"{words}. To run: {', then '.join(digest.advice)}" if digest.advice else words
+    return f"{words}. To run: {', then '.join(summary.advice)}" if summary.advice else words
 
 
-def _of_a_backend(said: str, digest: Digest) -> str | None:
+def _of_a_backend(said: str, summary: OutputSummary) -> str | None:
     """Our words for what the storage says, and for a repository that is there already."""
-    for source in (said, digest.cause or "", digest.failed or ""):
+    for source in (said, summary.cause or "", summary.failed or ""):
         for pattern, _, better in _BY_TEXT:
             if better and pattern.search(source):
                 return _without_prefix(source) if better in source else f"{better}: {source}"
     return None
 
 
-def _tried(words: str, digest: Digest) -> str:
+def _tried(words: str, summary: OutputSummary) -> str:
     """With what restic tried again and again, where it did: its last words are then of its own giving up."""
-    if digest.cause is None:
+    if summary.cause is None:
         return words
-    tried = f"tried for {_about(digest.tried_seconds)}"
-    if digest.cause in words:
+    tried = f"tried for {_about(summary.tried_seconds)}"
+    if summary.cause in words:
         return f"{words}, {tried}"
-    return f"{digest.cause}, {tried}" if not words or _CANCELED in words else f"{words}; {digest.cause}, {tried}"
+    return f"{summary.cause}, {tried}" if not words or _CANCELED in words else f"{words}; {summary.cause}, {tried}"
 
 
-def _with_cause(words: str, digest: Digest) -> str:
+def _with_cause(words: str, summary: OutputSummary) -> str:
     """Of a run that was ended from outside: what it was trying until then."""
-    cause = cause_of(digest)
-    return words if cause is None else f"{words}; {cause}, tried for {_about(digest.tried_seconds)}"[:LONGEST_ERROR]
+    cause = cause_of(summary)
+    return words if cause is None else f"{words}; {cause}, tried for {_about(summary.tried_seconds)}"[:LONGEST_ERROR]
 
 
-def _all_text(digest: Digest) -> str:
+def _all_text(summary: OutputSummary) -> str:
     """restic's last words and what stands around them, without what it tried again or gave up on its way."""
-    lines = [line for line in digest.last_stderr if not _NOISE.search(line) or line.startswith("Is there")]
-    parts = [digest.exit_error.message if digest.exit_error else "", digest.first_fatal or "", *lines]
-    if digest.cause is not None and any(_CANCELED in part or "unable to " in part for part in parts):
-        parts.append(digest.cause)
+    lines = [line for line in summary.last_stderr if not _NOISE.search(line) or line.startswith("Is there")]
+    parts = [summary.exit_error.message if summary.exit_error else "", summary.first_fatal or "", *lines]
+    if summary.cause is not None and any(_CANCELED in part or "unable to " in part for part in parts):
+        parts.append(summary.cause)
     return "\n".join(parts)
 
 
-def _last_words(digest: Digest) -> str:
-    if digest.exit_error and digest.exit_error.message:
-        return _without_prefix(digest.exit_error.message.partition("\n")[0])
-    if digest.first_fatal:
-        return _without_prefix(digest.first_fatal)
-    for line in reversed(digest.last_stderr):
+def _last_words(summary: OutputSummary) -> str:
+    if summary.exit_error and summary.exit_error.message:
+        return _without_prefix(summary.exit_error.message.partition("\n")[0])
+    if summary.first_fatal:
+        return _without_prefix(summary.first_fatal)
+    for line in reversed(summary.last_stderr):
         if not _NOISE.search(line):
             return line
-    return digest.helper or (digest.last_stderr[-1] if digest.last_stderr else "")
+    return summary.helper or (summary.last_stderr[-1] if summary.last_stderr else "")
 
 
 def _without_prefix(text: str) -> str:
@@ -266,14 +268,14 @@ def _without_prefix(text: str) -> str:
     return text.replace(": Fatal: ", ": ").strip()
 
 
-def _unread(digest: Digest) -> str:
-    plain = digest.plain_troubles
-    count = max(digest.troubles, len(plain), 1)
+def _unread(summary: OutputSummary) -> str:
+    plain = summary.plain_troubles
+    count = max(summary.troubles, len(plain), 1)
     head = f"{count} file{'s' if count > 1 else ''} could not be read"
-    if digest.first_troubles or plain:
-        first = digest.first_troubles[0].message if digest.first_troubles else plain[0]
+    if summary.first_troubles or plain:
+        first = summary.first_troubles[0].message if summary.first_troubles else plain[0]
         return f"{head}: {first}"[:LONGEST_ERROR]
-    return head if digest.troubles else "some files could not be read"
+    return head if summary.troubles else "some files could not be read"
 
 
 def _missing(sources: Sequence[str]) -> str:

@@ -25,8 +25,8 @@ from rmactors.agent.loglines import KeptLines, said
 from rmactors.agent.process import wait_for
 from rmactors.agent.restic_output import Item, OutputParser, Stream
 from rmactors.agent.signals import Arrived, Signals
-from rmactors.agent.verdict import Verdict
-from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
+from rmactors.agent.verdict import JobVerdict
+from rmactors.agent.wrapped_verdict import CommandOutput, Sent, judge_wrapped
 from rmactors.common.vocabulary import JobKind
 
 _ENDING: Final = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
@@ -74,13 +74,13 @@ class Wrapped:
         self._process: _Running | None = None
         self._early: list[int] = []
         self._sent: Sent | None = None
-        self.heard = Heard()
+        self.output = CommandOutput()
         self.lines = KeptLines()
 
-    def judge(self, kind: JobKind, code: int) -> Verdict:
-        return judge_wrapped(kind, code, self.heard, program_of(self._command), self._sent)
+    def judge(self, kind: JobKind, code: int) -> JobVerdict:
+        return judge_wrapped(kind, code, self.output, program_of(self._command), self._sent)
 
-    def hear(self, arrived: Arrived) -> None:
+    def on_signal(self, arrived: Arrived) -> None:
         """Hand a signal on. What a key of the terminal sends has come to the command already."""
         if self._sent is None and arrived.number in _ENDING:
             self._sent = Sent(arrived.number, arrived.by_key)
@@ -168,7 +168,7 @@ class Wrapped:
 
     def _take(self, items: list[Item]) -> None:
         for item in items:
-            self.heard.take(item)
+            self.output.take(item)
             if (line := said(item)) is not None:
                 self.lines.add(line)
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from rmactors.agent.command_line import Program
-from rmactors.agent.digest import LONGEST_ERROR, Digest
+from rmactors.agent.output_summary import LONGEST_ERROR, OutputSummary
 from rmactors.agent.restic_output import ExitError, Item, Summary, Text
-from rmactors.agent.verdict import Verdict, cause_of, judge, judge_any
+from rmactors.agent.verdict import JobVerdict, cause_of, judge, judge_any
 from rmactors.common.vocabulary import JobKind, Reason
 
 _SAVED: Final = re.compile(r"^(snapshot [0-9a-f]{8,64} saved|skipped creating snapshot)\Z")
@@ -33,10 +33,10 @@ class Sent:
 
 
 @dataclass(slots=True)
-class Heard:
+class CommandOutput:
     """What a command's output says; bounded, however much is printed."""
 
-    digest: Digest = field(default_factory=Digest)
+    summary: OutputSummary = field(default_factory=OutputSummary)
     saved: bool = False
     """A restic has ended a backup, with a snapshot or because nothing had changed."""
     rehearsed: bool = False
@@ -46,7 +46,7 @@ class Heard:
     """A backup has ended behind that error."""
 
     def take(self, item: Item) -> None:
-        self.digest.take(item)
+        self.summary.take(item)
         match item:
             case Summary(numbers=numbers):
                 if numbers.get("dry_run"):
@@ -67,71 +67,73 @@ class Heard:
         self.saved, self.recovered = True, self.last_error is not None
 
 
-def judge_wrapped(kind: JobKind, exit_code: int, heard: Heard, program: Program, sent: Sent | None) -> Verdict:
+def judge_wrapped(
+    kind: JobKind, exit_code: int, output: CommandOutput, program: Program, sent: Sent | None
+) -> JobVerdict:
     """`exit_code` is negative for a signal that ended the command."""
-    if _was_a_dry_run(exit_code, heard, program):
-        return _dry_run(exit_code, heard)
+    if _was_a_dry_run(exit_code, output, program):
+        return _dry_run(exit_code, output)
     if exit_code == _TIMEOUT_SAYS and program.time_limit is not None:
-        return Verdict("failed", "timeout", f"stopped by `timeout`: it ran longer than {program.time_limit}")
-    made = kind == "backup" and program.is_restic and heard.digest.made_a_snapshot
+        return JobVerdict("failed", "timeout", f"stopped by `timeout`: it ran longer than {program.time_limit}")
+    made = kind == "backup" and program.is_restic and output.summary.made_a_snapshot
     if exit_code != 0 and sent is not None and not made:  # with 0, the command has seen to it, whatever was sent
-        return _stopped(exit_code, heard, sent)
+        return _stopped(exit_code, output, sent)
     if program.is_restic:
-        return judge(kind, exit_code, heard.digest)
-    return _command(kind, exit_code, heard)
+        return judge(kind, exit_code, output.summary)
+    return _command(kind, exit_code, output)
 
 
-def _was_a_dry_run(exit_code: int, heard: Heard, program: Program) -> bool:
+def _was_a_dry_run(exit_code: int, output: CommandOutput, program: Program) -> bool:
     """A script that rehearses first is judged by what comes behind, be it a backup or a failure."""
-    if heard.saved:  # whatever its flags look like
+    if output.saved:  # whatever its flags look like
         return False
     if program.is_restic:
-        return program.is_dry_run or heard.rehearsed
+        return program.is_dry_run or output.rehearsed
     # 3 may be the dry run's own: files that it could not read
-    failed_behind = exit_code not in {0, 3} or (heard.last_error is not None and heard.last_error.code != 3)
-    return heard.rehearsed and not failed_behind
+    failed_behind = exit_code not in {0, 3} or (output.last_error is not None and output.last_error.code != 3)
+    return output.rehearsed and not failed_behind
 
 
-def _dry_run(exit_code: int, heard: Heard) -> Verdict:
+def _dry_run(exit_code: int, output: CommandOutput) -> JobVerdict:
     words = "a dry run: nothing was changed"
     if exit_code != 0:
-        said = judge_any(exit_code, heard.digest).error or ""
+        said = judge_any(exit_code, output.summary).error or ""
         words += f"; it ended with exit code {exit_code if exit_code > 0 else 128 - exit_code}"
         words += "" if said.startswith("exit code") else f": {said}"
-    return Verdict("skipped", "skipped", words[:LONGEST_ERROR])
+    return JobVerdict("skipped", "skipped", words[:LONGEST_ERROR])
 
 
-def _stopped(exit_code: int, heard: Heard, sent: Sent) -> Verdict:
+def _stopped(exit_code: int, output: CommandOutput, sent: Sent) -> JobVerdict:
     """An end that somebody asked `exec` for. One that came to the command alone is told by its exit code."""
     if sent.at_terminal:
-        return Verdict("cancelled", "cancelled", "interrupted at the terminal")
+        return JobVerdict("cancelled", "cancelled", "interrupted at the terminal")
     words = f"ended by {signal_name(sent.number)}, sent to `exec`"
     if exit_code < 0 and -exit_code != sent.number:
         words = f"ended by {signal_name(-exit_code)}, after {signal_name(sent.number)} was sent to `exec`"
-    plain = judge_any(exit_code, heard.digest)
+    plain = judge_any(exit_code, output.summary)
     if plain.reason == "error":  # it has seen to its end itself, and may have said why
         words += f"; exit code {exit_code}" + ("" if plain.error == f"exit code {exit_code}" else f": {plain.error}")
-    if (cause := cause_of(heard.digest)) is not None:
+    if (cause := cause_of(output.summary)) is not None:
         words += f"; {cause}"
-    return Verdict("failed", "terminated", words[:LONGEST_ERROR])
+    return JobVerdict("failed", "terminated", words[:LONGEST_ERROR])
 
 
-def _command(kind: JobKind, exit_code: int, heard: Heard) -> Verdict:
+def _command(kind: JobKind, exit_code: int, output: CommandOutput) -> JobVerdict:
     """A command that is not restic, and what a restic inside it has said."""
-    verdict, error = judge_any(exit_code, heard.digest), heard.last_error
+    verdict, error = judge_any(exit_code, output.summary), output.last_error
     if error is None or not (error.message or error.code):
         return verdict
     said = error.message.partition("\n")[0].removeprefix("Fatal:").strip() or f"exit code {error.code}"
     reason = _BY_CODE.get(error.code or 0)
     if exit_code != 0:
-        if kind == "backup" and heard.saved and exit_code == error.code == 3:
-            return judge(kind, exit_code, heard.digest)  # the script passes restic's own code on
-        if reason is not None and not heard.recovered:
-            return Verdict("failed", reason, said[:LONGEST_ERROR])
+        if kind == "backup" and output.saved and exit_code == error.code == 3:
+            return judge(kind, exit_code, output.summary)  # the script passes restic's own code on
+        if reason is not None and not output.recovered:
+            return JobVerdict("failed", reason, said[:LONGEST_ERROR])
         return verdict
     warning = f"a restic in this command failed (exit code {error.code}), and the command ended with 0: {said}"
-    if verdict.status == "succeeded" and (error.code == 3 or (kind == "backup" and not heard.saved)):
-        verdict = Verdict("partial", reason or "partial", said[:LONGEST_ERROR])
+    if verdict.status == "succeeded" and (error.code == 3 or (kind == "backup" and not output.saved)):
+        verdict = JobVerdict("partial", reason or "partial", said[:LONGEST_ERROR])
     return replace(verdict, warning=warning[:LONGEST_WARNING])
 
 

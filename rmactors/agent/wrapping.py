@@ -20,13 +20,13 @@ import trio
 from rmactors.agent import introduction, pipes, started_by, this_host
 from rmactors.agent.connection import LinkDown, Timings
 from rmactors.agent.inheritance import Inheritance
-from rmactors.agent.link import report_once
 from rmactors.agent.masking import masked
-from rmactors.agent.outbox import Lane, Outbox, open_outbox
+from rmactors.agent.report_queue import Lane, ReportQueue, open_queue
+from rmactors.agent.server_link import report_once
 from rmactors.agent.signals import Arrived, Signals
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.state import KeptSchedules, NotEnrolled, StateDir, StateError
-from rmactors.agent.verdict import Verdict
+from rmactors.agent.state_dir import KeptSchedules, NotEnrolled, StateDir, StateError
+from rmactors.agent.verdict import JobVerdict
 from rmactors.agent.wrapped import CannotWrap, Fds, Wrapped
 from rmactors.common import ids, wire
 from rmactors.common.text import one_line
@@ -75,20 +75,20 @@ async def run_exec(
     ended = False
     failed: CannotWrap | None = None
 
-    def hear(arrived: Arrived) -> None:
+    def on_signal(arrived: Arrived) -> None:
         if ended:
             reporter.hurry()
         else:
-            wrapped.hear(arrived)
+            wrapped.on_signal(arrived)
 
     async with AsyncExitStack() as stack, trio.open_nursery() as nursery:
         if signals is not None:
-            await nursery.start(signals.run, hear)
+            await nursery.start(signals.run, on_signal)
         nursery.start_soon(reporter.begin, stack)
         try:
             code = await wrapped.run()
             if signals is not None:
-                await signals.catch_up(hear)
+                await signals.catch_up(on_signal)
             ended = True
             await reporter.end(code, wrapped.judge(kind, code), wrapped)
         except CannotWrap as error:
@@ -127,7 +127,7 @@ class _Reporter:
         self._instance_id = ids.new()
         self._started_at = wire.utc_now()
         self._started = trio.current_time()
-        self._outbox: Outbox | None = None
+        self._queue: ReportQueue | None = None
         self._begun = trio.Event()
         self._asking = trio.CancelScope(deadline=trio.current_time() + seconds)
         self._delivering = trio.CancelScope()
@@ -144,12 +144,12 @@ class _Reporter:
         try:
             try:
                 self._state.reach()
-                self._outbox = await stack.enter_async_context(open_outbox(self._state))
+                self._queue = await stack.enter_async_context(open_queue(self._state))
                 if not self._agent_runs():  # it does so itself, and it alone knows what was handed over to it
-                    await self._outbox.report_orphans()
+                    await self._queue.report_orphans()
                 self._enrolled = self._is_enrolled()
                 await self._resolve_schedule()
-                await self._outbox.add(
+                await self._queue.add(
                     wire.JobStarted(
                         seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan,
                         schedule_id=self._schedule_id, started_at=self._started_at,
@@ -165,16 +165,16 @@ class _Reporter:
         except Exception as error:
             self._trouble = error  # it matters where the end is not told either
 
-    async def end(self, code: int, verdict: Verdict, wrapped: Wrapped) -> None:
+    async def end(self, code: int, verdict: JobVerdict, wrapped: Wrapped) -> None:
         """Put the end into the spool and see to its delivery."""
         finished_at = max(wire.utc_now(), self._started_at)
         self._delivering.deadline = trio.current_time() + self._seconds
         self._asking.deadline = min(self._asking.deadline, self._delivering.deadline)
         await self._begun.wait()
-        if self._outbox is None:
+        if self._queue is None:
             self._excuse(self._trouble)
             return
-        stats = self._stats(wrapped.heard.digest.summary or {}, verdict.warning)
+        stats = self._stats(wrapped.output.summary.numbers or {}, verdict.warning)
         report = wire.JobFinished(
             seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan, schedule_id=self._schedule_id,
             status=verdict.status, reason=verdict.reason, error=verdict.error and masked(verdict.error),
@@ -190,7 +190,7 @@ class _Reporter:
         except Exception as error:
             self._excuse(error)
             return
-        if not written and await self._outbox.unwritten.holds(self._job_id):
+        if not written and await self._queue.unwritten.holds(self._job_id):
             self._excuse(None)
 
     def hurry(self) -> None:
@@ -209,22 +209,22 @@ class _Reporter:
     async def _keep(self, report: wire.JobFinished, frames: Sequence[wire.JobLog]) -> bool:
         """The end and its log, in the spool or in memory: whether it is on disk. The report is worth more than the log,
         and does not wait for it."""
-        assert self._outbox is not None
+        assert self._queue is not None
         unkept = None
         try:
-            await self._outbox.keep_log(self._job_id, frames)
+            await self._queue.keep_log(self._job_id, frames)
         except SpoolError as error:
             unkept = error
-        written = await self._outbox.add(report)
+        written = await self._queue.add(report)
         if unkept is not None and written:
             self._say(f"the output is not kept for the server: {unkept}")
         elif unkept is not None:
-            await self._outbox.unwritten.keep_log(self._job_id, frames)
+            await self._queue.unwritten.keep_log(self._job_id, frames)
         return written
 
     def _excuse(self, error: Exception | None) -> None:
         """Nothing about reporting may touch the command, a bug of ours included: it is said, and that is all."""
-        problem = self._outbox.problem if self._outbox is not None else None
+        problem = self._queue.problem if self._queue is not None else None
         if error is not None and not isinstance(error, StateError | SpoolError):
             self._say(f"this run is not reported: {error!r}")
         elif problem is None:
@@ -237,12 +237,12 @@ class _Reporter:
             )
 
     def _is_enrolled(self) -> bool:
-        assert self._outbox is not None
+        assert self._queue is not None
         try:
             self._state.credential()
         except NotEnrolled as error:
             self._why_untold = str(error)
-            if self._outbox.problem is None:
+            if self._queue.problem is None:
                 self._say(f"{error}; the outcome is kept in {self._state.path} until then")
             return False
         return True
@@ -258,11 +258,11 @@ class _Reporter:
         try:
             if not self._state.agent_runs():
                 return False
-            self._state.ring()
+            self._state.wake_agent()
         except StateError:
             return False  # neither did
-        assert self._outbox is not None
-        lane = self._outbox.unwritten
+        assert self._queue is not None
+        lane = self._queue.unwritten
         async with self._turn:
             for report in await lane.pending(0, _MOST_HANDED):
                 if not pipes.hand_over(self._state, report.frame, this_host.process_identity()):
@@ -276,20 +276,20 @@ class _Reporter:
         Of runs that end together one delivers at a time, and for all: each would send the reports of all the others,
         and be one connection more of this host, which may have few. What is in memory is this run's own.
         """
-        if not self._enrolled or self._outbox is None:
+        if not self._enrolled or self._queue is None:
             return
         async with self._turn:
-            if await self._outbox.unwritten.count() and not await self._delivers(self._outbox.unwritten):
+            if await self._queue.unwritten.count() and not await self._delivers(self._queue.unwritten):
                 return  # the spool's would fare no better
         if self._agent_runs():
             return
         async with self._state.turn(self._seconds / 2, self._is_delivered) as is_due:
             if is_due:
-                await self._delivers(self._outbox)
+                await self._delivers(self._queue)
 
     async def _delivers(self, lane: Lane) -> bool:
         try:
-            await report_once(self._state, lane, await self._hello(lane), self._timings, self._hear)
+            await report_once(self._state, lane, await self._hello(lane), self._timings, self._on_welcome)
         except LinkDown as down:
             self._why_untold = down.reason
             return False
@@ -297,14 +297,14 @@ class _Reporter:
 
     async def _is_delivered(self) -> bool:
         """Whether somebody else has taken along what this run has to tell."""
-        assert self._outbox is not None
-        if self._outbox.problem is not None:
-            return not await self._outbox.count()
-        return not await self._outbox.holds(self._job_id)
+        assert self._queue is not None
+        if self._queue.problem is not None:
+            return not await self._queue.count()
+        return not await self._queue.holds(self._job_id)
 
     async def _hello(self, lane: Lane) -> wire.Hello:
-        assert self._outbox is not None
-        return await introduction.of_a_reporter(self._instance_id, self._outbox, lane)
+        assert self._queue is not None
+        return await introduction.of_a_reporter(self._instance_id, self._queue, lane)
 
     async def _resolve_schedule(self) -> None:
         if self._schedule is None:
@@ -315,9 +315,9 @@ class _Reporter:
             asked = ", and the server could not be asked"
             with self._asking:
                 try:
-                    assert self._outbox is not None
-                    hello = await self._hello(self._outbox)
-                    await report_once(self._state, self._outbox, hello, self._timings, self._hear)
+                    assert self._queue is not None
+                    hello = await self._hello(self._queue)
+                    await report_once(self._state, self._queue, hello, self._timings, self._on_welcome)
                     asked = ""
                 except LinkDown as down:
                     asked = f", and the server could not be asked: {down.reason}"
@@ -335,7 +335,7 @@ class _Reporter:
                 return info.id
         return None
 
-    def _hear(self, welcome: wire.Welcome) -> None:
+    def _on_welcome(self, welcome: wire.Welcome) -> None:
         self._told = welcome.schedules
         if self._agent_runs():  # it keeps them itself
             return

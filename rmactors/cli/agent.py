@@ -47,14 +47,14 @@ def _config_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _state(chosen: Path | None) -> Path:
-    from rmactors.agent.state import default_dir
+    from rmactors.agent.state_dir import default_dir
 
     return chosen or default_dir()
 
 
 def _asked_for() -> str:
     """The token, typed where nobody sees it: neither the screen nor the shell's history keeps it."""
-    token: str = click.prompt("Enrolment token", hide_input=True, err=True)
+    token: str = click.prompt("Enrollment token", hide_input=True, err=True)
     return token
 
 
@@ -74,7 +74,7 @@ def agent() -> None:
     "--token-file",
     required=True,
     type=click.File(),
-    help="File with the enrolment token. `-`: stdin, and at a terminal it is asked for.",
+    help="File with the enrollment token. `-`: stdin, and at a terminal it is asked for.",
 )
 @click.option("--name", help="The host's name on the server.  [this machine's host name]")
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust this CA alone.")
@@ -85,12 +85,12 @@ def enroll(
     server: str, token_file: Any, name: str | None, ca_file: str | None, tls_cert_file: str | None,
     tls_key_file: str | None, state_dir: Path | None,
 ) -> None:  # fmt: skip
-    """Trade an enrolment token for this host's credential."""
+    """Trade an enrollment token for this host's credential."""
     import trio
 
     from rmactors.agent.connection import BadServerUrl, is_loopback
-    from rmactors.agent.enrolment import EnrolmentFailed, enroll
-    from rmactors.agent.state import StateError
+    from rmactors.agent.enrollment import EnrollmentFailed, enroll
+    from rmactors.agent.state_dir import StateError
     from rmactors.common import logs
 
     logs.for_people()
@@ -111,7 +111,7 @@ def enroll(
 
     try:
         trio.run(main)
-    except (EnrolmentFailed, BadServerUrl, StateError) as error:
+    except (EnrollmentFailed, BadServerUrl, StateError) as error:
         raise _Failed(error) from None
 
 
@@ -128,10 +128,10 @@ def run(config: Path | None, state_dir: Path | None, verbose: bool, log_format: 
     import trio
 
     from rmactors.agent import programs
+    from rmactors.agent.agent_file import AgentFileError, default_file, load_or_empty
     from rmactors.agent.daemon import run_agent
-    from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
     from rmactors.agent.spool import SpoolError
-    from rmactors.agent.state import StateError
+    from rmactors.agent.state_dir import StateError
     from rmactors.common import logs
 
     logs.set_up("debug" if verbose else "info", log_format)
@@ -213,8 +213,8 @@ def check(config: Path | None, state_dir: Path | None) -> None:
     """Try the agent's file, restic, each repository and the server, and say what was found."""
     import trio
 
+    from rmactors.agent.agent_file import default_file
     from rmactors.agent.checking import check
-    from rmactors.agent.settings import default_file
     from rmactors.common import logs
     from rmactors.common.findings import Finding, verdict
 
@@ -241,7 +241,7 @@ def install(
 ) -> None:
     """Show a systemd unit for `agent run`, and write it after a yes."""
     from rmactors.agent import programs, unit
-    from rmactors.agent.settings import AgentFileError, default_file, load_or_empty
+    from rmactors.agent.agent_file import AgentFileError, default_file, load_or_empty
 
     file = (config or default_file()).absolute()
     try:
@@ -256,7 +256,7 @@ def install(
 
 
 def _say_where_not_enrolled(where: Path) -> None:
-    from rmactors.agent.state import StateDir, StateError
+    from rmactors.agent.state_dir import StateDir, StateError
 
     try:
         StateDir(where).credential()

@@ -16,8 +16,8 @@ from rmactors.agent.connection import LinkDown, agent_url
 from rmactors.client.connection import ApiError
 from rmactors.common import ids
 from rmactors.common.text import one_line
-from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
-from rmactors.simulate.enrol import append_credentials, enroll_many, load_credentials, remove_many
+from rmactors.simulate.agent import EnrollmentRefused, SimCredential, enroll
+from rmactors.simulate.enroll import append_credentials, enroll_many, load_credentials, remove_many
 from rmactors.simulate.fleet import Fleet, Tally, Workload
 
 
@@ -25,11 +25,11 @@ from rmactors.simulate.fleet import Fleet, Tally, Workload
 @click.option("--agents", type=click.IntRange(min=1), required=True, help="How many hosts to play.")
 @click.option("--server", default="ws://127.0.0.1:8081", show_default=True, help="The agents' port of the server.")
 @click.option("--api", default="http://127.0.0.1:8080", show_default=True, help="Its API, for enrolling and removing.")
-@click.option("--token-file", type=click.Path(path_type=Path), help="An API token of an admin; enrols what is missing.")
+@click.option("--token-file", type=click.Path(path_type=Path), help="An admin's API token; enrolls what is missing.")
 @click.option(
     "--enrollment-tokens-file",
     type=click.Path(path_type=Path),
-    help="Instead: enrolment tokens, one a line, one a host.",
+    help="Instead: enrollment tokens, one a line, one a host.",
 )
 @click.option(
     "--hosts-file",
@@ -82,14 +82,14 @@ def simulate(
         known = load_credentials(hosts_file)
         _allow_open_files(agents)
         if (missing := agents - len(known)) > 0:
-            known += trio.run(_enrol, missing, len(known), name, url, api, token, enrollment_tokens_file, hosts_file)
+            known += trio.run(_enroll, missing, len(known), name, url, api, token, enrollment_tokens_file, hosts_file)
         workload = Workload(report_rate, fail_rate, connect_rate, heartbeat_seconds)
         fleet = Fleet(url, known[:agents], workload)
         well = trio.run(_run, fleet, duration, every)
         if remove and token is not None:
             trio.run(remove_many, api, token, known)
             hosts_file.unlink()
-    except (ApiError, EnrolmentRefused, LinkDown, OSError, ValueError) as error:
+    except (ApiError, EnrollmentRefused, LinkDown, OSError, ValueError) as error:
         raise click.ClickException(one_line(str(error))) from None
     sys.exit(0 if well else 1)
 
@@ -108,7 +108,7 @@ def _allow_open_files(agents: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (need, hard))
 
 
-async def _enrol(
+async def _enroll(
     count: int,
     known: int,
     name: str,
@@ -117,15 +117,15 @@ async def _enrol(
     token: str | None,
     tokens_file: Path | None,
     hosts_file: Path,
-) -> list[Credential]:
+) -> list[SimCredential]:
     """Credentials of that many new hosts, kept in the file as they come."""
     run = ids.new()[-6:].lower()  # so that hosts of a lost file do not stand in the way
     names = [f"{name}-{run}-{known + n + 1:05}" for n in range(count)]
-    made: list[Credential] = []
+    made: list[SimCredential] = []
     if tokens_file is not None:
         tokens = _secret(tokens_file).split()
         if len(tokens) < count:
-            raise ValueError(f"{tokens_file} has {len(tokens)} enrolment tokens, {count} hosts are to be enrolled")
+            raise ValueError(f"{tokens_file} has {len(tokens)} enrollment tokens, {count} hosts are to be enrolled")
         for host, one in zip(names, tokens, strict=False):
             credential = await enroll(url, one, host)
             append_credentials(hosts_file, [credential])

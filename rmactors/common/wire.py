@@ -202,7 +202,7 @@ Param = (
     | None
 )
 Params = Annotated[dict[ParamName, Param], Meta(max_length=20)]
-"""Which of them a kind of job knows, and what each may be, stands in `agent/requests.py`; the others are refused."""
+"""Which of them a kind of job knows, and what each may be, stands in `agent/job_spec.py`; the others are refused."""
 
 
 class ScheduleInfo(Struct, frozen=True):

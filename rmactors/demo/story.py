@@ -12,9 +12,9 @@ import click
 import msgspec
 import trio
 
+from rmactors.agent.agent_file import parse
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.enrolment import enroll
-from rmactors.agent.settings import parse
+from rmactors.agent.enrollment import enroll
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import Role
 from rmactors.demo.backups import GET_RESTIC, PLAN_BAD, PLAN_OK, of_this_machine

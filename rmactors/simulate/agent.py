@@ -23,7 +23,7 @@ PROTOCOL = "no common protocol"
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class SimCredential:
     """A host's identity. `token` is a secret: it has no repr."""
 
     host_id: str
@@ -31,12 +31,12 @@ class Credential:
     token: str = field(repr=False)
 
 
-class EnrolmentRefused(Exception):
+class EnrollmentRefused(Exception):
     """The server would not take the token or the name; the message says which and why. Nothing was enrolled."""
 
 
-async def enroll(url: str, token: str, name: str) -> Credential:
-    """Trade an enrolment token for a host's credential. Raises EnrolmentRefused, LinkDown where none answers."""
+async def enroll(url: str, token: str, name: str) -> SimCredential:
+    """Trade an enrollment token for a host's credential. Raises EnrollmentRefused, LinkDown where none answers."""
     frame = wire.Enroll(name=name, hostname=name, os="linux", arch="x86_64", agent_version=__version__)
     try:
         async with dial(url, token, None, Timings()) as connection:
@@ -45,14 +45,14 @@ async def enroll(url: str, token: str, name: str) -> Credential:
     except LinkDown as down:
         if down.status is None:
             raise
-        raise EnrolmentRefused(f"{name}: {down.reason}") from None
+        raise EnrollmentRefused(f"{name}: {down.reason}") from None
     match answer:
         case wire.Enrolled(host_id=host_id, agent_token=agent_token):
-            return Credential(host_id, name, agent_token)
+            return SimCredential(host_id, name, agent_token)
         case wire.Error(code=code, detail=detail):
-            raise EnrolmentRefused(f"{name}: {code}: {detail}")
+            raise EnrollmentRefused(f"{name}: {code}: {detail}")
         case _:
-            raise EnrolmentRefused(f"{name}: the server answered with something else than `enrolled`")
+            raise EnrollmentRefused(f"{name}: the server answered with something else than `enrolled`")
 
 
 @dataclass(slots=True)
@@ -83,7 +83,7 @@ class SimulatedAgent:
     def __init__(
         self,
         url: str,
-        credential: Credential,
+        credential: SimCredential,
         *,
         on_ack: OnAck = _ignore,
         on_job: Callable[[wire.RunJob], None] | None = None,

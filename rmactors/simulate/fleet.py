@@ -15,7 +15,7 @@ import trio
 
 from rmactors.common import ids, wire
 from rmactors.common.vocabulary import JobKind, Reason
-from rmactors.simulate.agent import Credential, SimulatedAgent
+from rmactors.simulate.agent import SimCredential, SimulatedAgent
 
 PLANS = ("home", "etc", "mail", "photos")
 FAILURES: tuple[tuple[Reason, str], ...] = (
@@ -67,7 +67,7 @@ class Fleet:
     def __init__(
         self,
         url: str,
-        credentials: list[Credential],
+        credentials: list[SimCredential],
         workload: Workload,
         *,
         dice: random.Random | None = None,
@@ -134,7 +134,7 @@ class Fleet:
                 if agent.connected or agent.spool:
                     self._run_backup(agent, ids.new(), self._dice.choice(PLANS), "backup", None)
 
-    def _agent(self, url: str, credential: Credential) -> SimulatedAgent:
+    def _agent(self, url: str, credential: SimCredential) -> SimulatedAgent:
         def asked(job: wire.RunJob) -> None:
             plan = job.params.get("plan")
             name = plan if isinstance(plan, str) else PLANS[0]

@@ -10,7 +10,7 @@ import pytest
 
 from harness.cheap_key import make_cheap
 from rmactors.agent.connection import Timings
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 
 from .repositories import ResticRepository
 from .server_double import ServerDouble, serving
@@ -45,7 +45,7 @@ def state(tmp_path: Path) -> StateDir:
 @pytest.fixture
 def enrolled(state: StateDir, server: ServerDouble) -> StateDir:
     """A state dir with a credential that the server knows."""
-    state.save_credential(Credential(server.url, server.host_id, "nas", "agent-1"))
+    state.save_credential(HostCredential(server.url, server.host_id, "nas", "agent-1"))
     return state
 
 

@@ -6,15 +6,15 @@ from typing import Any
 import trio
 
 from rmactors.agent import this_host
+from rmactors.agent.agent_file import AgentFile
+from rmactors.agent.job_spec import spec_for
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.locks import Leftovers
-from rmactors.agent.outbox import open_outbox
 from rmactors.agent.process import Stop
-from rmactors.agent.requests import work_for
+from rmactors.agent.report_queue import open_queue
 from rmactors.agent.restic_job import ResticJob
-from rmactors.agent.restic_steps import Outcome
-from rmactors.agent.settings import AgentFile
-from rmactors.agent.state import StateDir
+from rmactors.agent.restic_locks import Leftovers
+from rmactors.agent.restic_steps import JobResult
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import ids, wire
 from rmactors.common.vocabulary import JobKind
 
@@ -32,12 +32,12 @@ class Jobs:
         self._spare_cache = spare_cache
         self._leftovers = Leftovers()
 
-    async def do(self, kind: JobKind, stop: Stop | None = None, **params: Any) -> Outcome:
+    async def do(self, kind: JobKind, stop: Stop | None = None, **params: Any) -> JobResult:
         feed, job_id = LiveFeed(), ids.new()
         feed.open()
-        work = work_for(self.agent_file, kind, params, job_id, this_host.hostname())
-        async with open_outbox(self._state) as outbox:
-            job = ResticJob(job_id, work, self.agent_file, feed, stop or Stop(), outbox)
+        work = spec_for(self.agent_file, kind, params, job_id, this_host.hostname())
+        async with open_queue(self._state) as queue:
+            job = ResticJob(job_id, work, self.agent_file, feed, stop or Stop(), queue)
             job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
             with trio.fail_after(self._seconds):
                 outcome = await job.run()

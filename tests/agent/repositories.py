@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.agent.agent_file import AgentFile, Plan, Repository
 
 from .server_double import eventually
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import trio
 
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.common import ids, wire
 
 from .repositories import ResticRepository
@@ -83,7 +83,7 @@ async def an_agent_process(double: ServerDouble, tmp_path: Path, repository: Res
     """A real agent with one plan; yields the file that its log goes to."""
     state = StateDir(tmp_path / "state")
     state.make()
-    state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+    state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
     (tmp_path / "agent.toml").write_text(
         'allow = ["backup", "check", "restore", "snapshots", "diff"]\n'
         f'[repositories.main]\nrepository = "{repository.path}"\npassword_file = "{repository.password_file}"\n'
@@ -176,8 +176,8 @@ async def test_a_restore_for_what_is_no_id_touches_nothing_and_the_next_one_land
         assert (await honest_job(double)).status == "succeeded"
         session, before = await newest(double), set(os.listdir(tmp_path))
         for job_id in (f"{tmp_path}/foreign", "../beside", f"{ids.new()}/../theirs/.", "theirs", f"{ids.new()}\n"):
-            order = {"type": "run_job", "job_id": job_id, "kind": "restore", "params": {"plan": "home"}}
-            await session.socket.send_message(json.dumps(order))
+            command = {"type": "run_job", "job_id": job_id, "kind": "restore", "params": {"plan": "home"}}
+            await session.socket.send_message(json.dumps(command))
         job_id = await double.run_job("restore", {"plan": "home"})
         assert (await double.an_end(job_id)).status == "succeeded"
         assert log.read_text().count("passed over: a frame `run_job` that does not fit (job_id)") == 5

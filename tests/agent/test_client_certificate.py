@@ -13,12 +13,12 @@ import trio
 from trio_websocket import serve_websocket
 
 from harness.certificates import Authority, make_authority
+from rmactors.agent.agent_file import AgentFile, AgentFileError, parse
 from rmactors.agent.client_certificate import ASKS_FOR_ONE, ClientCertificate, not_after
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.enrolment import enroll
-from rmactors.agent.settings import AgentFile, AgentFileError, parse
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.enrollment import enroll
+from rmactors.agent.state_dir import HostCredential, StateDir
 
 from .client_authority import ClientAuthority, make_client_authority
 from .conftest import FAST
@@ -176,7 +176,7 @@ VERSIONS = pytest.mark.parametrize("newest", [ssl.TLSVersion.TLSv1_2, ssl.TLSVer
 
 
 @VERSIONS
-async def test_an_agent_enrols_and_connects_with_its_certificate(
+async def test_an_agent_enrolls_and_connects_with_its_certificate(
     clients: ClientAuthority, authority: Authority, state: StateDir, newest: ssl.TLSVersion
 ) -> None:
     cert, key = clients.issue("enrolled")
@@ -225,7 +225,7 @@ async def test_that_of_the_agents_file_goes_before_that_of_the_enrolment(
     cert, key = clients.issue("good")
     async with asking(clients, authority, ssl.TLSVersion.TLSv1_3) as double:
         state.save_credential(
-            Credential(url(double), double.host_id, "nas", "agent-1", str(authority.file), "/gone.pem", "/gone.key")
+            HostCredential(url(double), double.host_id, "nas", "agent-1", str(authority.file), "/gone.pem", "/gone.key")
         )
         agent_file = AgentFile(allow=[], tls_cert_file=str(cert), tls_key_file=str(key))
         async with trio.open_nursery() as nursery:

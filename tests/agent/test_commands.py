@@ -11,8 +11,8 @@ import trio
 from click.testing import CliRunner
 
 from rmactors.agent import unit
-from rmactors.agent.settings import AgentFile, Plan, Repository
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.agent_file import AgentFile, Plan, Repository
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.cli.main import main
 from tests.restics import INSTALLED_SAFELY
 
@@ -70,7 +70,7 @@ async def test_check_names_every_fault_and_fails(state: StateDir, repository: Re
     file = write_file(tmp_path, repository, Path("/nonexistent/home"))
     repository.password_file.write_text("wrong")
     repository.password_file.chmod(0o644)
-    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    state.save_credential(HostCredential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     done = await command("check", "--config", str(file), "--state-dir", str(state.path))
     words = done.stdout.decode()
     assert done.returncode == 1

@@ -10,12 +10,12 @@ import pytest
 import trio
 
 from rmactors.agent import spool as spools
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.inheritance import Inheritance
-from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool, SpoolError
 from rmactors.agent.started_by import systemd
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.common import ids, wire
 from tests.restics import version_of
 
@@ -91,7 +91,7 @@ async def test_a_running_agent_delivers_the_log(server: ServerDouble, enrolled: 
 async def test_a_log_waits_with_its_report_for_the_next_who_delivers(state: StateDir) -> None:
     server = ServerDouble()
     async with serving(server):
-        state.save_credential(Credential(server.url, server.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(server.url, server.host_id, "nas", "agent-1"))
     await execute(state, ["echo", "first"])
     (job_id,) = {report.job_id for report in spooled(state)}
     assert kept_log(state, job_id)
@@ -219,7 +219,7 @@ async def test_a_script_that_hides_a_failed_restic_is_warned_of(
 
 
 async def test_a_server_that_cannot_be_asked_makes_no_schedule_unknown(state: StateDir) -> None:
-    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    state.save_credential(HostCredential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     await execute(state, ["true"], "--schedule", "nightly")
     (end,) = [report for report in spooled(state) if isinstance(report, wire.JobFinished)]
     stats = msgspec.json.decode(end.stats)

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from rmactors.agent.forgetting import forget
+from rmactors.agent.agent_file import AgentFile, Keep, Plan, Repository
+from rmactors.agent.forget_job import forget
+from rmactors.agent.job_spec import spec_for
 from rmactors.agent.own_snapshots import identity_tag
-from rmactors.agent.requests import work_for
 from rmactors.agent.restic_output import OutputParser
 from rmactors.agent.restic_steps import Run
-from rmactors.agent.settings import AgentFile, Keep, Plan, Repository
-from rmactors.agent.verdict import Digest, judge
+from rmactors.agent.verdict import OutputSummary, judge
 from rmactors.common.vocabulary import JobKind
 
 FILE = AgentFile(
@@ -63,18 +63,23 @@ class Canned:
         numbers = self._looks.pop(0)
         if numbers is None:
             return self._ended("snapshots", 1, "", "Fatal: unable to open config file: connection refused\n")
-        return Run(0, Digest(), judge("snapshots", 0, Digest()), json.dumps([listed(n) for n in numbers]).encode())
+        return Run(
+            0,
+            OutputSummary(),
+            judge("snapshots", 0, OutputSummary()),
+            json.dumps([listed(n) for n in numbers]).encode(),
+        )
 
     def tell(self, text: str) -> None:
         pass
 
     def _ended(self, kind: JobKind, code: int, out: str, err: str) -> Run:
-        digest = Digest(speaks_restic=True)
+        summary = OutputSummary(speaks_restic=True)
         for parser, text in ((OutputParser("stdout"), out), (OutputParser("stderr"), err)):
             for item in [*parser.feed(text.encode()), *parser.finish()]:
-                digest.take(item)
-        verdict = judge(kind, code, digest, stopped="cancelled" if self.stopped else None)
-        return Run(code, digest, verdict, out.encode())
+                summary.take(item)
+        verdict = judge(kind, code, summary, stopped="cancelled" if self.stopped else None)
+        return Run(code, summary, verdict, out.encode())
 
 
 def listed(number: int) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def says_removed(*numbers: int, padding: int = 0) -> str:
 
 
 async def ended(restic: Canned) -> tuple[str, str, str, dict[str, Any]]:
-    end = await forget(restic, work_for(FILE, "forget", {}, "J" * 26, "nas"), Counted())
+    end = await forget(restic, spec_for(FILE, "forget", {}, "J" * 26, "nas"), Counted())
     return end.verdict.status, end.verdict.reason, end.verdict.error or "", end.stats
 
 

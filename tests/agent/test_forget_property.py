@@ -20,8 +20,8 @@ import trio
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from rmactors.agent.requests import work_for
-from rmactors.agent.settings import AgentFile, Keep, Plan, Repository
+from rmactors.agent.agent_file import AgentFile, Keep, Plan, Repository
+from rmactors.agent.job_spec import spec_for
 from rmactors.common import ids
 from tests.restics import restics
 
@@ -101,7 +101,7 @@ def _backup(pool: Pool, maker: str, sources: tuple[str, ...]) -> tuple[str, ...]
     if maker in {"a", "b", "host"}:
         plans = {name: Plan("main", pool.paths(sources)) for name in ("a", "b")}
         agent_file = pool.agent_file(pool.folder / "repo", plans, "restic", "nas2" if maker == "host" else "nas")
-        return work_for(agent_file, "backup", {"plan": "b" if maker == "b" else "a"}, ids.new(), "nas").arguments
+        return spec_for(agent_file, "backup", {"plan": "b" if maker == "b" else "a"}, ids.new(), "nas").arguments
     tags = ["--tag", "tool"] if maker == "tool" else []
     return ("backup", "--host", "nas", *tags, *pool.paths(sources))
 

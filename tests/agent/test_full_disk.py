@@ -17,12 +17,12 @@ import pytest
 import trio
 
 from rmactors.agent import disk_trouble, pipes
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.outbox import open_outbox
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.report_queue import open_queue
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.common import ids, wire
 
 from .server_double import ServerDouble, eventually, schedule, serving
@@ -50,7 +50,7 @@ def on_disk(disk: SmallDisk, server: ServerDouble) -> StateDir:
 def a_state_dir(path: Path, server: ServerDouble) -> StateDir:
     state = StateDir(path)
     state.make()
-    state.save_credential(Credential(server.url, server.host_id, "nas", "agent-1"))
+    state.save_credential(HostCredential(server.url, server.host_id, "nas", "agent-1"))
     return state
 
 
@@ -132,7 +132,7 @@ async def test_where_the_server_is_away_too_it_is_said_once_and_plainly(
     disk: SmallDisk, server: ServerDouble, agent_runs: bool
 ) -> None:
     state = a_state_dir(disk.path / "state", server)
-    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    state.save_credential(HostCredential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     if not agent_runs:
         disk.fill()
         done = await execute(state, ["sh", "-c", "exit 4"])
@@ -211,13 +211,13 @@ async def test_what_is_in_the_pipe_as_the_agent_is_stopped_is_kept(state: StateD
         end = wire.JobFinished(0, job, "backup", "failed", "error", now, now, 1, "boom" * 50)
         return pipes.hand_over(state, wire.encode(end), owner=None)
 
-    async with open_outbox(state) as outbox:
+    async with open_queue(state) as queue:
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(pipes.take_over, state, outbox)
+            nursery.start_soon(pipes.receive_handovers, state, queue)
             await eventually(lambda: hand_over(jobs[0]))
             assert [hand_over(job) for job in jobs[1:]] == [True] * 29
             nursery.cancel_scope.cancel()
-        kept = await outbox.pending(0, 100)
+        kept = await queue.pending(0, 100)
     assert [report.ends for report in kept] == jobs
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import trio
 
+from rmactors.agent.agent_file import Hooks
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.settings import Hooks
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 
 from .conftest import FAST
 from .repositories import ResticRepository

@@ -1,4 +1,4 @@
-"""The agent's whole way with real restic: an order comes in, a report goes out. Nothing here is stubbed but the
+"""The agent's whole way with real restic: a command comes in, a report goes out. Nothing here is stubbed but the
 server, which is a real WebSocket without rules. More cases, with the real server: tests/e2e/test_restic_cases.py."""
 
 import os
@@ -11,9 +11,9 @@ import msgspec
 import pytest
 import trio
 
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.settings import AgentFile
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import wire
 from tests.restics import version_of
 
@@ -112,7 +112,7 @@ async def test_a_part_that_could_not_be_read_comes_again_and_then_the_next(
 async def test_forget_keeps_what_the_plan_says_and_leaves_other_plans_alone(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path
 ) -> None:
-    from rmactors.agent.settings import Keep
+    from rmactors.agent.agent_file import Keep
 
     other = tmp_path / "other"
     other.mkdir()

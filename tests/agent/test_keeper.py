@@ -12,9 +12,9 @@ import pytest
 from rmactors.agent import disk_trouble
 from rmactors.agent import keeper as module
 from rmactors.agent.keeper import Keeper
-from rmactors.agent.outbox import open_outbox
+from rmactors.agent.report_queue import open_queue
 from rmactors.agent.spool import Mark, Spool, SpoolError
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.agent.unwritten import Announced
 from rmactors.common import ids, wire
 
@@ -200,22 +200,22 @@ def test_a_file_that_is_damaged_while_it_is_open_costs_no_report(state: StateDir
 
 async def test_an_ack_that_was_on_its_way_is_none_of_a_new_files_reports(state: StateDir) -> None:
     """They have the same numbers as those of the file that was damaged and put aside."""
-    async with open_outbox(state) as outbox:
-        await outbox.add(finished(ids.new()))
-        before = outbox.spool_id
-        database(outbox._keeper).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        database(outbox._keeper).execute("PRAGMA cache_size=0")
+    async with open_queue(state) as queue:
+        await queue.add(finished(ids.new()))
+        before = queue.spool_id
+        database(queue._keeper).execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        database(queue._keeper).execute("PRAGMA cache_size=0")
         with state.spool_file.open("r+b") as file:
             size = os.fstat(file.fileno()).st_size
             file.seek(4096)
             file.write(b"\xff" * (size - 4096))
-        assert await outbox.pending(0, 64) == []
-        await outbox.add(finished(job := ids.new()))
-        assert outbox.spool_id != before
-        await outbox.ack([1], before)
-        assert [(report.seq, report.ends) for report in await outbox.pending(0, 64)] == [(1, job)]
-        await outbox.ack([1], outbox.spool_id)
-        assert await outbox.count() == 0
+        assert await queue.pending(0, 64) == []
+        await queue.add(finished(job := ids.new()))
+        assert queue.spool_id != before
+        await queue.ack([1], before)
+        assert [(report.seq, report.ends) for report in await queue.pending(0, 64)] == [(1, job)]
+        await queue.ack([1], queue.spool_id)
+        assert await queue.count() == 0
 
 
 def test_a_file_that_somebody_else_has_locked_is_waited_for_once(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.masking import Mask, masked, shown
-from rmactors.agent.settings import AgentFile, Repository
 
 from .jobs import Jobs
 

@@ -9,11 +9,11 @@ import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
 from rmactors.agent import this_host
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.outbox import open_outbox
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.report_queue import open_queue
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.agent.wrapping import run_exec
 from rmactors.common import ids, wire
 
@@ -52,7 +52,7 @@ async def test_a_wrapped_run_is_in_the_hello_for_as_long_as_it_runs(server: Serv
 async def test_an_exec_that_was_killed_is_told_as_lost_by_the_agent(state: StateDir) -> None:
     double = ServerDouble()
     async with serving(double):
-        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
         process = await trio.lowlevel.open_process(
             exec_command(state, ["sleep", "0.5"], "--plan", "home"), cwd=ROOT, stdout=subprocess.DEVNULL
         )
@@ -76,13 +76,13 @@ async def test_of_several_that_notice_one_tells(state: StateDir) -> None:
     spool = Spool(state.spool_file)
     report = started()
     spool.add(report, owner=owner)
-    async with open_outbox(state) as one, open_outbox(state) as other:
+    async with open_queue(state) as one, open_queue(state) as other:
         assert await one.running() == [report.job_id]
         await one.report_orphans()
         assert spool.count() == 1
         gone.communicate(b"\n")
-        for outbox in (one, other, one):
-            await outbox.report_orphans()
+        for queue in (one, other, one):
+            await queue.report_orphans()
         assert await one.running() == []
     frames = [wire.decode_from_agent(spooled.frame) for spooled in spool.pending(0, 10)]
     spool.close()
@@ -94,13 +94,13 @@ async def test_one_whose_end_was_handed_over_and_is_not_kept_yet_is_nobodys_orph
     state: StateDir, mock_clock: MockClock
 ) -> None:
     reports = [started(), started()]
-    async with open_outbox(state) as outbox, trio.open_nursery() as nursery:
+    async with open_queue(state) as queue, trio.open_nursery() as nursery:
         for report in reports:
-            await outbox.add(report, owner="1:gone")
-        nursery.start_soon(outbox.report_orphans, 10.0)
+            await queue.add(report, owner="1:gone")
+        nursery.start_soon(queue.report_orphans, 10.0)
         await wait_all_tasks_blocked()  # it has asked who is gone, or will be told before the next line is
         now = wire.utc_now()
-        await outbox.add(wire.JobFinished(0, reports[0].job_id, "backup", "succeeded", "ok", now, now, 0))
+        await queue.add(wire.JobFinished(0, reports[0].job_id, "backup", "succeeded", "ok", now, now, 0))
         await wait_all_tasks_blocked()
         mock_clock.jump(10.0)
     assert ends(state) == {reports[0].job_id: "ok", reports[1].job_id: "lost"}
@@ -108,8 +108,8 @@ async def test_one_whose_end_was_handed_over_and_is_not_kept_yet_is_nobodys_orph
 
 async def test_where_an_agent_runs_it_tells_of_orphans_and_no_exec_does(state: StateDir) -> None:
     """Their end may be in its memory, because it could not be written."""
-    async with open_outbox(state) as outbox:
-        await outbox.add(report := started(), owner="1:gone")
+    async with open_queue(state) as queue:
+        await queue.add(report := started(), owner="1:gone")
     with state.held():
         assert await run_exec(["true"], "backup", state.path, forward_signals=False, say=lambda _: None) == 0
     assert report.job_id not in ends(state)
@@ -118,14 +118,14 @@ async def test_where_an_agent_runs_it_tells_of_orphans_and_no_exec_does(state: S
 
 
 async def test_a_job_that_has_ended_is_nobodys_orphan(state: StateDir) -> None:
-    async with open_outbox(state) as outbox:
+    async with open_queue(state) as queue:
         report = started()
-        await outbox.add(report)
-        assert await outbox.running() == [report.job_id]
+        await queue.add(report)
+        assert await queue.running() == [report.job_id]
         now = wire.utc_now()
-        await outbox.add(wire.JobFinished(0, report.job_id, "backup", "succeeded", "ok", now, now, 0))
-        assert await outbox.running() == []
-        assert await outbox.count() == 2
+        await queue.add(wire.JobFinished(0, report.job_id, "backup", "succeeded", "ok", now, now, 0))
+        assert await queue.running() == []
+        assert await queue.count() == 2
 
 
 def test_another_process_with_the_same_number_is_another_process() -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from rmactors.agent.agent_file import AgentFile, AgentFileError, Plan, Repository, parse
 from rmactors.agent.own_snapshots import (
     Snapshot,
     by_id,
@@ -20,7 +21,6 @@ from rmactors.agent.own_snapshots import (
     removal,
     sort_out,
 )
-from rmactors.agent.settings import AgentFile, AgentFileError, Plan, Repository, parse
 
 FILE = AgentFile(
     repositories={

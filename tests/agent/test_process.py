@@ -83,8 +83,8 @@ async def test_nothing_survives_an_agent_that_is_killed(ignored: str) -> None:
     code = (
         "import os, sys, trio\n"
         "from rmactors.agent import process\n"
-        "def hear(stream, data): os.write(1, data)\n"
-        "trio.run(process.run, ['bash', '-c', sys.argv[1]], os.environ, hear, process.Stop(), 0.3)\n"
+        "def on_output(stream, data): os.write(1, data)\n"
+        "trio.run(process.run, ['bash', '-c', sys.argv[1]], os.environ, on_output, process.Stop(), 0.3)\n"
     )
     agent = await trio.lowlevel.open_process([sys.executable, "-c", code, script], stdout=subprocess.PIPE, cwd=ROOT)
     assert agent.stdout is not None

@@ -10,11 +10,11 @@ import trio
 from trio_websocket import serve_websocket
 
 from rmactors.agent import connection, tcp
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.routes import AGAIN_SECONDS, Address, Routes
-from rmactors.agent.settings import AgentFile
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 
 from .server_double import ServerDouble, eventually
 
@@ -172,7 +172,7 @@ async def test_an_agent_whose_hello_nobody_answers_tries_another_address_next(
     families = ("::1" if has_ipv6() else DEAD, "127.0.0.1")
     named(monkeypatch, *families)
     deaf = ServerDouble(welcoming=False)
-    state.save_credential(Credential(f"ws://nas.example:{server.port}/ws/agent", server.host_id, "nas", "agent-1"))
+    state.save_credential(HostCredential(f"ws://nas.example:{server.port}/ws/agent", server.host_id, "nas", "agent-1"))
     timings = Timings(welcome=0.3, first_pause=0.05, longest_pause=0.1)
     async with trio.open_nursery() as nursery:
         await nursery.start(partial(serve_websocket, deaf.serve, families[0], server.port, None))

@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from trio_websocket import serve_websocket
 
+from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.enrolment import EnrolmentFailed, enroll
+from rmactors.agent.enrollment import EnrollmentFailed, enroll
 from rmactors.agent.environment import environment_for
-from rmactors.agent.settings import AgentFile, Repository
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 
 from .conftest import FAST
 from .repositories import ResticRepository, restic_processes
@@ -70,7 +70,7 @@ async def tls_server(tmp_path: Path) -> AsyncIterator[TlsServer]:
 
 async def test_a_server_that_nobody_vouches_for_gets_no_token(tls_server: TlsServer, state: StateDir) -> None:
     url = f"https://127.0.0.1:{tls_server.double.port}"
-    with pytest.raises(EnrolmentFailed, match=r"certificate of .* cannot be verified"):
+    with pytest.raises(EnrollmentFailed, match=r"certificate of .* cannot be verified"):
         await enroll(url, "enroll-1", state.path, timings=FAST)
     assert "enroll-1" in tls_server.double.tokens
 
@@ -133,7 +133,7 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
     import subprocess
     import sys
 
-    from rmactors.agent.state import Credential
+    from rmactors.agent.state_dir import HostCredential
 
     from .server_double import serving
 
@@ -146,7 +146,7 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
     )
     double = ServerDouble()
     async with serving(double):
-        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
         process = await trio.lowlevel.open_process(
             [sys.executable, "-m", "rmactors", "agent", "run", "--state-dir", str(state.path), "--config", str(config)],
             cwd=ROOT, stderr=subprocess.DEVNULL,

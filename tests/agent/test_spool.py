@@ -9,7 +9,7 @@ import pytest
 
 from rmactors.agent import spool as module
 from rmactors.agent.spool import Mark, Spool, SpoolError
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import ids, wire
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,11 +7,11 @@ from typing import Final
 
 import pytest
 
-from rmactors.agent.forgetting import judge_forget
+from rmactors.agent.forget_job import judge_forget
 from rmactors.agent.restic_job import STOPPED
 from rmactors.agent.restic_steps import Run
-from rmactors.agent.restoring import Restored, judge_restore
-from rmactors.agent.verdict import Verdict, judge
+from rmactors.agent.restore_job import Restored, judge_restore
+from rmactors.agent.verdict import JobVerdict, judge
 from rmactors.common.vocabulary import FAILURE_ALERT, JobKind
 from rmactors.server.actors.rules.outcomes import Outcome, verdict_of
 
@@ -25,8 +25,8 @@ from .test_verdict import (
     NO_REPOSITORY,
     SUMMARY,
     UNREAD,
-    digest,
     json_lines,
+    summary_of,
 )
 
 PAGE: Final = Path(__file__).parents[2] / "docs" / "agent.md"
@@ -41,60 +41,62 @@ def bucket(words: str) -> str:
     )
 
 
-UNABLE = digest("[]", "unable to remove snapshot/a8eb1f3f7a from the repository\n")
+UNABLE = summary_of("[]", "unable to remove snapshot/a8eb1f3f7a from the repository\n")
 REFUSED = Run(0, UNABLE, judge("forget", 0, UNABLE))
 GONE = "/photos does not exist, skipping\n"
-EXAMPLES: dict[str, tuple[JobKind, Callable[[], Verdict]]] = {
-    "all was done": ("backup", lambda: judge("backup", 0, digest(SUMMARY))),
+EXAMPLES: dict[str, tuple[JobKind, Callable[[], JobVerdict]]] = {
+    "all was done": ("backup", lambda: judge("backup", 0, summary_of(SUMMARY))),
     "nothing had changed (`--skip-if-unchanged`)": (
-        "backup", lambda: judge("backup", 0, digest('{"message_type":"summary"}\n'))),
+        "backup", lambda: judge("backup", 0, summary_of('{"message_type":"summary"}\n'))),
     "all was done, but restic could not remove its own lock": (
-        "backup", lambda: judge("backup", 0, digest(SUMMARY, "Remove(<lock/a97>) failed: 403 Forbidden\n"))),
+        "backup", lambda: judge("backup", 0, summary_of(SUMMARY, "Remove(<lock/a97>) failed: 403 Forbidden\n"))),
     "data that was missing in the repository was stored again": (
-        "backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD.replace("open /x: permission denied", AGAIN)))),
+        "backup", lambda: judge("backup", 3, summary_of(SUMMARY, UNREAD.replace("open /x: permission denied", AGAIN)))),
     "all was done, and restic passed over a damaged file of the repository": (
         "forget",
-        lambda: judge("forget", 0, digest("", 'Ignoring "1": LoadRaw(<snapshot/1>): invalid data returned\n')),
+        lambda: judge("forget", 0, summary_of("", 'Ignoring "1": LoadRaw(<snapshot/1>): invalid data returned\n')),
     ),
     "the snapshot was made, and restic was ended by a signal behind it": (
         "backup",
-        lambda: judge("backup", -15, digest(SUMMARY)),
+        lambda: judge("backup", -15, summary_of(SUMMARY)),
     ),
-    "some of the sources are missing": ("backup", lambda: judge("backup", 3, digest(SUMMARY, GONE))),
-    "files could not be read": ("backup", lambda: judge("backup", 3, digest(SUMMARY, UNREAD * 2))),
+    "some of the sources are missing": ("backup", lambda: judge("backup", 3, summary_of(SUMMARY, GONE))),
+    "files could not be read": ("backup", lambda: judge("backup", 3, summary_of(SUMMARY, UNREAD * 2))),
     "all sources are missing": (
-        "backup", lambda: judge("backup", 1, digest("", "Fatal: all source directories/files do not exist\n"))),
+        "backup", lambda: judge("backup", 1, summary_of("", "Fatal: all source directories/files do not exist\n"))),
     "a forget that removed nothing although `keep` says so: append-only, or a key that may not delete": (
         "forget", lambda: judge_forget(REFUSED, gone=0, left=2)),
     "a forget that could remove only some": ("forget", lambda: judge_forget(REFUSED, gone=1, left=1)),
     "a restore of what is not in the snapshot": ("restore", lambda: judge_restore(
-        judge("restore", 0, digest()), ["/x/nope"], Restored(0, 0, 0, ("/x/nope",)))),
+        judge("restore", 0, summary_of()), ["/x/nope"], Restored(0, 0, 0, ("/x/nope",)))),
     "a restore of several paths, of which some are not there": ("restore", lambda: judge_restore(
-        judge("restore", 0, digest()), ["/x/a", "/x/nope"], Restored(1, 1, 9, ("/x/nope",)))),
-    "wrong password": ("backup", lambda: judge("backup", 12, digest("", "Fatal: wrong password or no key found\n"))),
-    "no repository there, or not reachable": ("backup", lambda: judge("backup", 10, digest("", NO_REPOSITORY))),
+        judge("restore", 0, summary_of()), ["/x/a", "/x/nope"], Restored(1, 1, 9, ("/x/nope",)))),
+    "wrong password": (
+        "backup", lambda: judge("backup", 12, summary_of("", "Fatal: wrong password or no key found\n"))),
+    "no repository there, or not reachable": ("backup", lambda: judge("backup", 10, summary_of("", NO_REPOSITORY))),
     "the bucket does not exist": (
-        "backup", lambda: judge("backup", 1, digest("", bucket("The specified bucket does not exist")))),
-    "another restic holds the repository": ("prune", lambda: judge("prune", 11, digest("", LOCKED))),
+        "backup", lambda: judge("backup", 1, summary_of("", bucket("The specified bucket does not exist")))),
+    "another restic holds the repository": ("prune", lambda: judge("prune", 11, summary_of("", LOCKED))),
     "restic finds damage: `check`, or any other job that meets it": (
-        "check", lambda: judge("check", 1, digest("", json_lines(*DAMAGED_INDEX)))),
+        "check", lambda: judge("check", 1, summary_of("", json_lines(*DAMAGED_INDEX)))),
     "a repository exists already where `init` is to make one": (
-        "init", lambda: judge("init", 1, digest("", EXISTS[0][0]))),
-    "no space left": ("backup", lambda: judge("backup", 1, digest("", json_lines(
+        "init", lambda: judge("init", 1, summary_of("", EXISTS[0][0]))),
+    "no space left": ("backup", lambda: judge("backup", 1, summary_of("", json_lines(
         "=Fatal: unexpected HTTP response (507): 507 Insufficient Storage")))),
     "the storage refuses the access key, or the clocks differ": (
-        "backup", lambda: judge("backup", 1, digest("", bucket("The AWS Access Key Id you provided does not exist")))),
+        "backup",
+        lambda: judge("backup", 1, summary_of("", bucket("The AWS Access Key Id you provided does not exist")))),
     "restic breaks down, as without memory": (
-        "backup", lambda: judge("backup", 2, digest("", f"fatal error: out of memory\n\n{GO_DUMP}"))),
-    "anything else": ("backup", lambda: judge("backup", 99, digest())),
+        "backup", lambda: judge("backup", 2, summary_of("", f"fatal error: out of memory\n\n{GO_DUMP}"))),
+    "anything else": ("backup", lambda: judge("backup", 99, summary_of())),
     "somebody else sent a signal (an administrator, earlyoom, systemd)": (
-        "backup", lambda: judge("backup", -15, digest("", DOWN))),
-    "killed, as when the system has no memory left": ("backup", lambda: judge("backup", 137, digest())),
+        "backup", lambda: judge("backup", -15, summary_of("", DOWN))),
+    "killed, as when the system has no memory left": ("backup", lambda: judge("backup", 137, summary_of())),
     "the agent was stopped meanwhile": ("backup", lambda: STOPPED.verdict),
     "it ran longer than it may": (
-        "backup", lambda: judge("backup", 130, digest(), stopped="timeout", seconds=6 * 3600)),
+        "backup", lambda: judge("backup", 130, summary_of(), stopped="timeout", seconds=6 * 3600)),
     "an operator called it off, or Ctrl-C at a terminal": (
-        "backup", lambda: judge("backup", 130, digest(), stopped="cancelled")),
+        "backup", lambda: judge("backup", 130, summary_of(), stopped="cancelled")),
 }  # fmt: skip
 
 

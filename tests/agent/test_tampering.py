@@ -11,9 +11,9 @@ import pytest
 from click.testing import CliRunner
 
 from rmactors.agent import programs, this_host
-from rmactors.agent.settings import AgentFile, AgentFileError, Hooks, Plan, Repository, load
+from rmactors.agent.agent_file import AgentFile, AgentFileError, Hooks, Plan, Repository, load
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.agent.tampering import trouble_with
 from rmactors.cli.main import main
 from tests.restics import INSTALLED_SAFELY

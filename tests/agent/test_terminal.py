@@ -9,7 +9,7 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.cli.main import main
 from rmactors.client import tables
 from rmactors.common import wire
@@ -58,7 +58,7 @@ async def test_nothing_that_a_server_says_reaches_the_terminal_as_it_is(closes: 
         state = StateDir(tmp_path / "state")
         state.make()
         enrolled = await said("enroll", "--server", double.url, "--token-file", str(token), state=tmp_path / "new")
-        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
         double.welcoming = not closes
         wrapped = ("exec", "--kind", "backup", "--schedule", "x\x1b[2J", "--", "true")
         second = await said(*(("check",) if closes else wrapped), state=state.path)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import trio
 
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import wire
 
 from .repositories import ResticRepository
@@ -48,9 +48,9 @@ _NOT_ENROLLED = b"rmactors: this host is not enrolled (no %b/credential.json): r
 @pytest.fixture
 def quiet(state: StateDir) -> StateDir:
     """Enrolled with a server that is away: nothing is said about it, and reports stay in the spool."""
-    from rmactors.agent.state import Credential
+    from rmactors.agent.state_dir import HostCredential
 
-    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    state.save_credential(HostCredential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     return state
 
 
@@ -307,11 +307,11 @@ async def test_every_signal_that_would_end_the_command_reaches_it(quiet: StateDi
 
 
 async def test_a_signal_while_the_report_waits_for_the_server_changes_no_exit_code(quiet: StateDir) -> None:
-    from rmactors.agent.state import Credential
+    from rmactors.agent.state_dir import HostCredential
 
     with socket.create_server(("127.0.0.1", 0)) as silent:  # takes connections and says nothing
         quiet.save_credential(
-            Credential(f"ws://127.0.0.1:{silent.getsockname()[1]}/ws/agent", "H" * 26, "nas", "agent-1")
+            HostCredential(f"ws://127.0.0.1:{silent.getsockname()[1]}/ws/agent", "H" * 26, "nas", "agent-1")
         )
         process = await trio.lowlevel.open_process(exec_command(quiet, ["sh", "-c", "exit 6"]), cwd=ROOT)
         await eventually(lambda: [r for r in spooled(quiet) if isinstance(r, wire.JobFinished)])

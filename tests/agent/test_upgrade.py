@@ -10,17 +10,17 @@ from functools import partial
 import pytest
 import trio
 
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.client_certificate import ASKS_FOR_ONE
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.enrolment import EnrolmentFailed, enroll
-from rmactors.agent.settings import AgentFile
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.enrollment import EnrollmentFailed, enroll
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.agent.upgrade import MOST_HEAD, Answer
 
 from .conftest import FAST
 from .server_double import eventually
-from .test_link import pause_in
+from .test_server_link import pause_in
 
 PLACE = "nas.example"
 NO_WEBSOCKET = f"{PLACE} does not speak WebSocket: "
@@ -169,9 +169,9 @@ async def answering(*parts: bytes, keep_open: bool = False) -> AsyncIterator[str
         while b"\r\n\r\n" not in request:
             request += bytes(await stream.receive_some())
         key = next(a for a in request.split(b"\r\n") if a.lower().startswith(b"sec-websocket-key:"))[18:].strip()
-        digest = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False).digest()
+        summary = hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11", usedforsecurity=False).digest()
         for part in parts:
-            await stream.send_all(part.replace(b"{accept}", base64.b64encode(digest)))
+            await stream.send_all(part.replace(b"{accept}", base64.b64encode(summary)))
         if keep_open:
             await trio.sleep_forever()
         await stream.send_eof()
@@ -270,14 +270,14 @@ async def test_a_refusal_whose_body_never_ends_is_said_all_the_same() -> None:
         (NO_UPGRADES["a wrong key"], "does not speak WebSocket"),
     ],
 )
-async def test_a_running_agent_tries_again_as_after_any_break_and_enrolment_says_the_same(
+async def test_a_running_agent_tries_again_as_after_any_break_and_enrollment_says_the_same(
     state: StateDir, caplog: pytest.LogCaptureFixture, answer: bytes, words: str
 ) -> None:
     async with answering(answer) as url:
-        with pytest.raises(EnrolmentFailed) as failed:
+        with pytest.raises(EnrollmentFailed) as failed:
             await enroll(url, "token", state.path)
         assert words in str(failed.value)
-        state.save_credential(Credential(url, "01JDX0000000000000000000AB", "nas", "agent-1"))
+        state.save_credential(HostCredential(url, "01JDX0000000000000000000AB", "nas", "agent-1"))
 
         def said() -> list[logging.LogRecord]:
             return [record for record in caplog.records if "trying again in" in record.getMessage()]

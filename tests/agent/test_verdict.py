@@ -5,7 +5,7 @@ import json
 import pytest
 
 from rmactors.agent.restic_output import OutputParser
-from rmactors.agent.verdict import Digest, judge, judge_any
+from rmactors.agent.verdict import OutputSummary, judge, judge_any
 from rmactors.common.vocabulary import JobKind
 
 LOCKED = (
@@ -115,8 +115,8 @@ NO_REPOSITORY = (
 )
 
 
-def digest(stdout: str = "", stderr: str = "") -> Digest:
-    gathered = Digest()
+def summary_of(stdout: str = "", stderr: str = "") -> OutputSummary:
+    gathered = OutputSummary()
     for stream, text in (("stdout", stdout), ("stderr", stderr)):
         parser = OutputParser(stream)  # type: ignore[arg-type]
         for item in [*parser.feed(text.encode()), *parser.finish()]:
@@ -283,43 +283,43 @@ def digest(stdout: str = "", stderr: str = "") -> Digest:
 def test_an_end_of_restic_means(
     kind: JobKind, code: int, stdout: str, stderr: str, status: str, reason: str, error: str | None
 ) -> None:
-    verdict = judge(kind, code, digest(stdout, stderr))
+    verdict = judge(kind, code, summary_of(stdout, stderr))
     assert (verdict.status, verdict.reason, verdict.error) == (status, reason, error)
 
 
 def test_a_stop_that_came_too_late_changes_nothing() -> None:
-    assert judge("backup", 0, digest(SUMMARY), stopped="cancelled").status == "succeeded"
+    assert judge("backup", 0, summary_of(SUMMARY), stopped="cancelled").status == "succeeded"
 
 
 def test_a_stopped_run_is_cancelled_or_too_long_whatever_its_exit_code() -> None:
     for code in (1, 130, 143, -9):
-        assert judge("backup", code, digest(), stopped="cancelled").status == "cancelled"
-        late = judge("backup", code, digest(), stopped="timeout", seconds=5400)
+        assert judge("backup", code, summary_of(), stopped="cancelled").status == "cancelled"
+        late = judge("backup", code, summary_of(), stopped="timeout", seconds=5400)
         assert (late.status, late.reason, late.error) == ("failed", "timeout", "stopped: it ran longer than 1.5 h")
 
 
 def test_a_source_that_was_missing_before_restic_began_counts() -> None:
-    verdict = judge("backup", 0, digest(SUMMARY), missing_sources=["/a", "/b"])
+    verdict = judge("backup", 0, summary_of(SUMMARY), missing_sources=["/a", "/b"])
     assert (verdict.status, verdict.error) == ("partial", "/a, /b do not exist")
 
 
 def test_a_missing_source_that_restic_also_calls_an_error_is_a_missing_source() -> None:
     gone = UNREAD.replace("/x", "/a").replace("permission denied", "no such file or directory")
-    verdict = judge("backup", 3, digest(SUMMARY, gone), missing_sources=["/a"])
+    verdict = judge("backup", 3, summary_of(SUMMARY, gone), missing_sources=["/a"])
     assert (verdict.status, verdict.reason, verdict.error) == ("partial", "no_source", "/a does not exist")
-    both = judge("backup", 3, digest(SUMMARY, UNREAD + gone), missing_sources=["/a"])
+    both = judge("backup", 3, summary_of(SUMMARY, UNREAD + gone), missing_sources=["/a"])
     assert (both.status, both.reason) == ("partial", "partial")
 
 
 def test_another_command_is_judged_by_its_exit_code_and_its_last_words() -> None:
-    assert judge_any(0, digest("", "a warning\n")).status == "succeeded"
-    failed = judge_any(2, digest("", "first\nlast\n"))
+    assert judge_any(0, summary_of("", "a warning\n")).status == "succeeded"
+    failed = judge_any(2, summary_of("", "first\nlast\n"))
     assert (failed.status, failed.reason, failed.error) == ("failed", "error", "last")
-    assert judge_any(2, digest()).error == "exit code 2"
+    assert judge_any(2, summary_of()).error == "exit code 2"
 
 
 def test_a_script_that_hides_unread_files_behind_a_zero_is_partial() -> None:
-    assert judge_any(0, digest(UNREAD + SUMMARY)).status == "partial"
+    assert judge_any(0, summary_of(UNREAD + SUMMARY)).status == "partial"
 
 
 LOCK_STAYS = "Remove(<lock/a97>) failed: unexpected HTTP response (403): 403 Forbidden\n"
@@ -328,14 +328,14 @@ LOCK_RETRIED = "Remove(<lock/a97>) returned error, retrying after 552ms: blob no
 
 def test_a_good_backup_that_leaves_its_lock_is_good_and_says_so() -> None:
     verdict = judge(
-        "backup", 0, digest(SUMMARY, LOCK_STAYS + "error while unlocking: unexpected HTTP response (403)\n")
+        "backup", 0, summary_of(SUMMARY, LOCK_STAYS + "error while unlocking: unexpected HTTP response (403)\n")
     )
     assert (verdict.status, verdict.reason, verdict.error) == ("succeeded", "ok", None)
     assert verdict.warning is not None
     assert verdict.warning.startswith("its lock could not be removed (unexpected HTTP response (403): 403 Forbidden)")
     assert "restic unlock" in verdict.warning
     assert len(verdict.warning) <= 200
-    partial = judge("backup", 3, digest(SUMMARY, UNREAD + LOCK_STAYS))
+    partial = judge("backup", 3, summary_of(SUMMARY, UNREAD + LOCK_STAYS))
     assert (partial.status, partial.warning) == ("partial", verdict.warning)
 
 
@@ -343,66 +343,66 @@ def test_a_good_backup_that_leaves_its_lock_is_good_and_says_so() -> None:
 def test_a_backup_that_is_made_is_good_however_long_restic_then_tries_to_remove_its_lock(stopped: str | None) -> None:
     """0.14 tries for a quarter of an hour; whoever stops it then stops no backup."""
     for code in (130, -15, -9, 1):
-        verdict = judge("backup", code, digest(SUMMARY, LOCK_RETRIED), stopped=stopped)  # type: ignore[arg-type]
+        verdict = judge("backup", code, summary_of(SUMMARY, LOCK_RETRIED), stopped=stopped)  # type: ignore[arg-type]
         assert (verdict.status, verdict.error) == ("succeeded", None)
         assert "blob not removed" in (verdict.warning or "")
-    assert judge("backup", -9, digest("", LOCK_RETRIED), stopped=stopped).status != "succeeded"  # type: ignore[arg-type]
+    assert judge("backup", -9, summary_of("", LOCK_RETRIED), stopped=stopped).status != "succeeded"  # type: ignore[arg-type]
 
 
 def test_where_nothing_changed_and_restic_saved_no_snapshot_the_warning_says_so() -> None:
-    verdict = judge("backup", 0, digest('{"message_type":"summary","files_new":0}\n'))
+    verdict = judge("backup", 0, summary_of('{"message_type":"summary","files_new":0}\n'))
     assert (verdict.status, verdict.warning) == ("succeeded", "nothing changed: no new snapshot was needed")
-    assert judge("backup", 0, digest(SUMMARY)).warning is None
+    assert judge("backup", 0, summary_of(SUMMARY)).warning is None
 
 
 def test_a_check_that_finds_no_error_still_passes_on_what_it_suggests() -> None:
     checked = '{"message_type":"summary","num_errors":0,"suggest_prune":true}\n'
-    assert judge("check", 0, digest(checked)).warning == "check suggests: restic prune"
+    assert judge("check", 0, summary_of(checked)).warning == "check suggests: restic prune"
     said = "This is non-critical, you can run `restic prune` to correct this.\n"
-    assert judge("check", 0, digest("", said)).warning == "check suggests: restic prune"
+    assert judge("check", 0, summary_of("", said)).warning == "check suggests: restic prune"
 
 
 def test_a_stopped_run_says_what_restic_was_trying() -> None:
-    cancelled = judge("backup", 130, digest("", DOWN), stopped="cancelled")
+    cancelled = judge("backup", 130, summary_of("", DOWN), stopped="cancelled")
     assert cancelled.error == "cancelled; connection refused (h:9), tried for 14 min"
-    late = judge("backup", 130, digest("", DOWN), stopped="timeout", seconds=60)
+    late = judge("backup", 130, summary_of("", DOWN), stopped="timeout", seconds=60)
     assert late.error == "stopped: it ran longer than 1 min; connection refused (h:9), tried for 14 min"
-    ended = judge("backup", 130, digest("", DOWN + SIGTERM))
+    ended = judge("backup", 130, summary_of("", DOWN + SIGTERM))
     assert ended.error == "ended by SIGTERM, which nobody here asked for; connection refused (h:9), tried for 14 min"
 
 
 def test_a_backup_that_ended_partial_as_it_was_to_be_stopped_is_partial() -> None:
-    assert judge("backup", 3, digest(SUMMARY, UNREAD), stopped="cancelled").status == "partial"
+    assert judge("backup", 3, summary_of(SUMMARY, UNREAD), stopped="cancelled").status == "partial"
 
 
 def test_another_command_that_a_signal_ended_was_terminated() -> None:
     for code in (143, -15, -9, 137, 130, -2):
-        verdict = judge_any(code, digest("", "half way\n"))
+        verdict = judge_any(code, summary_of("", "half way\n"))
         assert (verdict.status, verdict.reason) == ("failed", "terminated")
-    assert judge_any(150, digest("", "half way\n")).reason == "error"
+    assert judge_any(150, summary_of("", "half way\n")).reason == "error"
 
 
 def test_a_stack_trace_of_any_length_leaves_the_words_before_it() -> None:
-    verdict = judge_any(1, digest("", f"it broke: here\n{GO_TRACE}\n" * 30))
+    verdict = judge_any(1, summary_of("", f"it broke: here\n{GO_TRACE}\n" * 30))
     assert verdict.error == "it broke: here"
-    crash = judge_any(2, digest("", "fatal error: out of memory\n\n" + GO_DUMP * 50))
+    crash = judge_any(2, summary_of("", "fatal error: out of memory\n\n" + GO_DUMP * 50))
     assert crash.error == "fatal error: out of memory"
 
 
 def test_a_signal_behind_the_snapshot_ends_no_backup() -> None:
     """On a slow link restic is still removing its lock."""
     for code in (-9, -15, 130, 1):
-        stopped = judge("backup", code, digest(SUMMARY, SIGTERM), stopped="cancelled")
-        assert stopped.status == judge("backup", code, digest(SUMMARY, SIGTERM)).status == "succeeded"
-    assert judge("backup", 1, digest(SUMMARY, "Fatal: boom\n")).status == "failed"
-    assert judge("backup", -9, digest(SUMMARY, UNREAD)).reason == "partial", "not all of it was read"
+        stopped = judge("backup", code, summary_of(SUMMARY, SIGTERM), stopped="cancelled")
+        assert stopped.status == judge("backup", code, summary_of(SUMMARY, SIGTERM)).status == "succeeded"
+    assert judge("backup", 1, summary_of(SUMMARY, "Fatal: boom\n")).status == "failed"
+    assert judge("backup", -9, summary_of(SUMMARY, UNREAD)).reason == "partial", "not all of it was read"
 
 
 def test_without_json_too_a_backup_says_that_nothing_changed() -> None:
-    assert judge("backup", 0, digest("skipped creating snapshot\n")).warning == (
+    assert judge("backup", 0, summary_of("skipped creating snapshot\n")).warning == (
         "nothing changed: no new snapshot was needed"
     )
-    assert judge("backup", 0, digest("snapshot b65f96f4 saved\n")).warning is None
+    assert judge("backup", 0, summary_of("snapshot b65f96f4 saved\n")).warning is None
 
 
 @pytest.mark.parametrize(
@@ -414,7 +414,7 @@ def test_without_json_too_a_backup_says_that_nothing_changed() -> None:
 )
 def test_damage_that_restic_passes_over_is_a_warning(line: str) -> None:
     """forget and snapshots end with 0 beside a damaged snapshot file."""
-    verdict = judge("forget", 0, digest("[]\n", f"{line}\n"))
+    verdict = judge("forget", 0, summary_of("[]\n", f"{line}\n"))
     assert (verdict.status, verdict.error) == ("succeeded", None)
     assert verdict.warning is not None
     assert verdict.warning.startswith("restic met damage in the repository, let a check look at it: ")
@@ -427,7 +427,7 @@ def test_a_forget_whose_snapshots_stay_has_done_nothing_whatever_its_exit_code()
         "unable to remove snapshot/ab12 from the repository\n"
     )
     newer = json_lines("=failed to remove one or more snapshots\nmain.init\n\t/m.go:1")
-    for verdict in (judge("forget", 0, digest("[]\n", said)), judge("forget", 3, digest("[]\n", said + newer))):
+    for verdict in (judge("forget", 0, summary_of("[]\n", said)), judge("forget", 3, summary_of("[]\n", said + newer))):
         assert (verdict.status, verdict.reason) == ("failed", "nothing_done")
         assert "403" in (verdict.error or "")
 
@@ -435,7 +435,7 @@ def test_a_forget_whose_snapshots_stay_has_done_nothing_whatever_its_exit_code()
 def test_a_backup_that_meets_a_tree_which_no_index_has_is_partial_with_a_warning() -> None:
     trouble = {"message": "/: tree ba is not known; the repository could be damaged, run `repair index`"}
     said = json.dumps({"message_type": "error", "error": trouble, "during": "archival", "item": "/x"})
-    verdict = judge("backup", 3, digest("", f"{said}\n"))
+    verdict = judge("backup", 3, summary_of("", f"{said}\n"))
     assert (verdict.status, verdict.reason) == ("partial", "partial")
     assert (verdict.warning or "").startswith("restic met damage in the repository")
 
@@ -443,7 +443,6 @@ def test_a_backup_that_meets_a_tree_which_no_index_has_is_partial_with_a_warning
 def test_an_index_that_could_not_be_fetched_is_no_damage() -> None:
     """0.14's check says the same last word for both."""
     down = "error: error loading index ab: load <index/ab>: connection refused\nFatal: LoadIndex returned errors\n"
-    assert judge("check", 1, digest("", down)).reason == "error"
-    assert (
-        judge("check", 1, digest("", down.replace("connection refused", "invalid data returned"))).reason == "corrupt"
-    )
+    assert judge("check", 1, summary_of("", down)).reason == "error"
+    damaged = down.replace("connection refused", "invalid data returned")
+    assert judge("check", 1, summary_of("", damaged)).reason == "corrupt"

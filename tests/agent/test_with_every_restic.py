@@ -13,11 +13,11 @@ import pytest
 import trio
 
 from rmactors.agent import checking, this_host
+from rmactors.agent.agent_file import Repository
 from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
-from rmactors.agent.settings import Repository
-from rmactors.agent.verdict import Digest, Verdict, judge
+from rmactors.agent.verdict import JobVerdict, OutputSummary, judge
 from tests.restic_rest_server import rest_server
 from tests.restics import number, restics, version_of
 
@@ -29,22 +29,22 @@ NEWER = [path for version, path in restics().items() if number(version) >= (0, 1
 SKIPS_UNCHANGED = pytest.mark.parametrize("restic", NEWER or [None])
 
 
-def heard(restic: str, repository: ResticRepository, *arguments: str) -> tuple[int, Digest]:
+def heard(restic: str, repository: ResticRepository, *arguments: str) -> tuple[int, OutputSummary]:
     """What one call of restic ended with and said, from the folder that the source is in."""
     done = subprocess.run(
         [restic, *arguments], env=repository.environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
         cwd=repository.source.parent,
     )  # fmt: skip
-    digest = Digest()
+    summary = OutputSummary()
     streams: list[tuple[Stream, bytes]] = [("stdout", done.stdout), ("stderr", done.stderr)]
     for stream, data in streams:
         parser = OutputParser(stream)
         for item in [*parser.feed(data), *parser.finish()]:
-            digest.take(item)
-    return done.returncode, digest
+            summary.take(item)
+    return done.returncode, summary
 
 
-def both(restic: str, repository: ResticRepository, *arguments: str) -> list[Verdict]:
+def both(restic: str, repository: ResticRepository, *arguments: str) -> list[JobVerdict]:
     """The verdicts on a backup without and with --json."""
     plain = heard(restic, repository, "backup", *arguments)
     json = heard(restic, repository, "backup", "--json", *arguments)
@@ -77,12 +77,12 @@ def test_a_backup_that_saved_nothing_because_nothing_changed_is_good_and_its_num
     # By its name alone: a path's upper folders are in the snapshot, and others change these meanwhile.
     source = repository.source.name
     heard(restic, repository, "backup", source)
-    code, digest = heard(restic, repository, "backup", "--json", "--skip-if-unchanged", source)
-    verdict = judge("backup", code, digest)
+    code, summary = heard(restic, repository, "backup", "--json", "--skip-if-unchanged", source)
+    verdict = judge("backup", code, summary)
     assert (verdict.status, verdict.warning) == ("succeeded", "nothing changed: no new snapshot was needed")
-    assert digest.summary is not None
-    assert digest.summary["files_unmodified"] == 3
-    assert 0 <= digest.summary.get("duration_seconds", 0) < 600
+    assert summary.numbers is not None
+    assert summary.numbers["files_unmodified"] == 3
+    assert 0 <= summary.numbers.get("duration_seconds", 0) < 600
 
 
 @pytest.mark.parametrize("json", [(), ("--json",)], ids=["plain", "json"])
@@ -297,10 +297,10 @@ async def test_where_home_has_no_place_for_a_cache_the_agents_own_is_used(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     agent_file = repository.agent_file(restic=each_restic, repository={"cache_dir": None})
     jobs = Jobs(agent_file, tmp_path / "state", spare_cache=str(tmp_path / "state" / "cache"))
-    assert (await jobs.do("backup")).verdict == Verdict("succeeded", "ok", None)
+    assert (await jobs.do("backup")).verdict == JobVerdict("succeeded", "ok", None)
     assert any((tmp_path / "state" / "cache").iterdir())
     without = Jobs(agent_file, tmp_path / "state", spare_cache="/dev/null/cache")
-    assert (await without.do("backup")).verdict == Verdict("succeeded", "ok", None)
+    assert (await without.do("backup")).verdict == JobVerdict("succeeded", "ok", None)
 
 
 def test_a_cache_that_was_asked_for_or_can_be_made_is_left_as_it_is(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rmactors.agent.requests import Refused, Work, work_for
-from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
+from rmactors.agent.agent_file import AgentFile, Hooks, Keep, Plan, Repository
+from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
 from rmactors.common import wire
 from rmactors.common.text import one_line
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
@@ -73,8 +73,8 @@ params = st.fixed_dictionaries(
 def test_whatever_is_ordered_restic_gets_words_of_the_file_or_what_a_type_allows(
     job_id: str, kind: str, given_params: dict[str, Any]
 ) -> None:
-    order = {"type": "run_job", "job_id": job_id, "kind": kind, "params": given_params}
-    heard = wire.hear_from_server(json.dumps(order))
+    command = {"type": "run_job", "job_id": job_id, "kind": kind, "params": given_params}
+    heard = wire.hear_from_server(json.dumps(command))
     if heard.frame is None:
         assert heard.fault
         assert heard.fault.isprintable()
@@ -116,11 +116,11 @@ def judge(kind: JobKind, told: dict[str, Any], job_id: str) -> None:
         assert (above, name) == (os.path.normpath(work.repository.restore_to), job_id)
 
 
-def meant(kind: JobKind, told: dict[str, Any], job_id: str) -> Work | str:
+def meant(kind: JobKind, told: dict[str, Any], job_id: str) -> JobSpec | str:
     """What is to be done, or the words with which it is refused."""
     try:
-        return work_for(FILE, kind, told, job_id, "nas")
-    except Refused as refused:
+        return spec_for(FILE, kind, told, job_id, "nas")
+    except JobRefused as refused:
         return str(refused)
 
 
@@ -129,14 +129,14 @@ def meant(kind: JobKind, told: dict[str, Any], job_id: str) -> Work | str:
 )
 def test_a_restore_for_what_is_no_job_id_is_refused_a_second_time(job_id: str) -> None:
     """Behind the wire as well: the folder is what matters."""
-    with pytest.raises(Refused, match="would not name a folder"):
-        work_for(FILE, "restore", {"plan": "home"}, job_id, "nas")
+    with pytest.raises(JobRefused, match="would not name a folder"):
+        spec_for(FILE, "restore", {"plan": "home"}, job_id, "nas")
 
 
 def test_a_refusal_of_a_parameter_with_an_endless_name_still_fits_a_report() -> None:
     """Else the report about it is larger than a frame, and the spool stands still behind it."""
-    with pytest.raises(Refused) as refused:
-        work_for(FILE, "backup", {"plan": "home", "x" * 1_000_000: 1}, JOB, "nas")
+    with pytest.raises(JobRefused) as refused:
+        spec_for(FILE, "backup", {"plan": "home", "x" * 1_000_000: 1}, JOB, "nas")
     assert len(str(refused.value)) == 500
 
 

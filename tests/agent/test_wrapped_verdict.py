@@ -8,8 +8,8 @@ import pytest
 
 from rmactors.agent.command_line import program_of
 from rmactors.agent.restic_output import OutputParser, Stream
-from rmactors.agent.verdict import Verdict
-from rmactors.agent.wrapped_verdict import Heard, Sent, judge_wrapped
+from rmactors.agent.verdict import JobVerdict
+from rmactors.agent.wrapped_verdict import CommandOutput, Sent, judge_wrapped
 from rmactors.common.vocabulary import JobKind
 
 CTRL_C = Sent(signal.SIGINT, at_terminal=True)
@@ -37,14 +37,14 @@ BROKEN = exit_error(1, "Fatal: unable to save snapshot: connection reset")
 SOME = exit_error(3, "Warning: at least one source file could not be read")
 
 
-def judged(line: str, code: int, said: str = "", sent: Sent | None = None, kind: JobKind = "backup") -> Verdict:
-    heard = Heard()
+def judged(line: str, code: int, said: str = "", sent: Sent | None = None, kind: JobKind = "backup") -> JobVerdict:
+    output = CommandOutput()
     streams: tuple[Stream, ...] = ("stdout", "stderr")
     for stream, text in zip(streams, (said, ""), strict=True):
         parser = OutputParser(stream)
         for item in [*parser.feed(text.encode()), *parser.finish()]:
-            heard.take(item)
-    return judge_wrapped(kind, code, heard, program_of(shlex.split(line)), sent)
+            output.take(item)
+    return judge_wrapped(kind, code, output, program_of(shlex.split(line)), sent)
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,10 @@ import msgspec
 import pytest
 import trio
 
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import wire
 
 from .conftest import FAST
@@ -169,9 +169,9 @@ async def test_death_by_a_signal_is_death_by_that_signal(server: ServerDouble, e
 
 
 async def test_with_the_server_away_nothing_changes_and_the_outcome_waits(state: StateDir) -> None:
-    from rmactors.agent.state import Credential
+    from rmactors.agent.state_dir import HostCredential
 
-    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    state.save_credential(HostCredential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     done = await execute(state, ["sh", "-c", "echo fine; exit 3"])
     assert (done.returncode, done.stdout, done.stderr) == (3, b"fine\n", b"")
     assert [type(report).__name__ for report in spooled(state)] == ["JobStarted", "JobFinished"]
@@ -291,11 +291,11 @@ async def test_a_run_that_hangs_while_it_delivers_holds_up_no_other(server: Serv
 
 
 async def test_what_was_kept_is_delivered_by_the_next_run_in_order(state: StateDir) -> None:
-    from rmactors.agent.state import Credential
+    from rmactors.agent.state_dir import HostCredential
 
     server = ServerDouble()
     async with serving(server):
-        state.save_credential(Credential(server.url, server.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(server.url, server.host_id, "nas", "agent-1"))
     await execute(state, ["sh", "-c", "exit 1"])
     await execute(state, ["sh", "-c", "exit 2"])
     async with serving(server):

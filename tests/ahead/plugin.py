@@ -13,8 +13,8 @@ import pytest
 _LOCKS: Final = "restic dates its locks by the kernel's clock, so one of a running restic looks days old to the agent"
 _MEMORY: Final = "what moves the clock takes memory of its own"
 CANNOT_BE_MOVED: Final[dict[str, str]] = {
-    "tests/agent/test_unlocking.py::test_another_hosts_lock_that_stays_is_named": _LOCKS,
-    "tests/agent/test_unlocking.py::test_a_lock_that_a_live_restic_holds_is_named_beside_those_that_went": _LOCKS,
+    "tests/agent/test_unlock_job.py::test_another_hosts_lock_that_stays_is_named": _LOCKS,
+    "tests/agent/test_unlock_job.py::test_a_lock_that_a_live_restic_holds_is_named_beside_those_that_went": _LOCKS,
     "tests/agent/test_jobs_with_restic.py::test_unlock_takes_away_what_nobody_holds_and_nothing_else": _LOCKS,
     "tests/agent/test_commands.py::test_an_idle_agent_is_small_and_still": _MEMORY,
     **{

@@ -95,7 +95,7 @@ def test_an_api_token_stands_alone_on_stdout_and_is_kept_as_a_digest(tmp_path: P
     assert lifetime == 6 * 3600 * 1_000_000
 
 
-def test_an_enrolment_token_is_made_while_a_server_holds_the_database(tmp_path: Path) -> None:
+def test_an_enrollment_token_is_made_while_a_server_holds_the_database(tmp_path: Path) -> None:
     server = connect(prepare(Settings(data_dir=str(tmp_path))))
     try:
         result = run(tmp_path, "create-enrollment-token", "--ttl-minutes", "0.5")

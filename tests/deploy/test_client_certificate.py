@@ -59,7 +59,7 @@ def agent(site: Site, tmp_path: Path) -> Agent:
     return run
 
 
-async def test_an_agent_enrols_runs_and_reports_with_a_client_certificate(
+async def test_an_agent_enrolls_runs_and_reports_with_a_client_certificate(
     site: Site, agent: Agent, clients: ClientAuthority, tmp_path: Path
 ) -> None:
     cert, key = clients.issue("nas")

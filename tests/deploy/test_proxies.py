@@ -116,7 +116,7 @@ async def test_a_body_that_is_too_large_is_refused_by_the_server_not_the_proxy(s
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-async def test_an_agent_enrols_and_reports_through_the_proxy(site: Site, tmp_path: Path) -> None:
+async def test_an_agent_enrolls_and_reports_through_the_proxy(site: Site, tmp_path: Path) -> None:
     token_file = tmp_path / "token"
     token_file.write_text(await away(site.server.enrollment_token))
     variables = {"RM_AGENT_STATE_DIR": str(tmp_path / "state"), "SSL_CERT_FILE": str(site.authority.file)}
@@ -149,7 +149,7 @@ async def test_an_agent_enrols_and_reports_through_the_proxy(site: Site, tmp_pat
         )  # fmt: skip
 
 
-async def test_an_enrolment_is_noted_with_the_address_before_the_proxy(site: Site) -> None:
+async def test_an_enrollment_is_noted_with_the_address_before_the_proxy(site: Site) -> None:
     enroll = {"type": "enroll", "name": f"noted-{site.url[-5:]}", "hostname": "h", "os": "linux", "arch": "x"}
     enroll["agent_version"] = "0"
     for forwarded, noted in ((b"203.0.113.9, 198.51.100.7", "198.51.100.7"), (b"nonsense", "127.0.0.1")):

@@ -12,7 +12,7 @@ from harness.hostile import GROWTH_MIB, bystanders, resident_mib
 from harness.processes import Server, away, eventually, running_server
 from harness.sink import Sink, open_sink
 from rmactors.common import ids
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ async def besieged(shared_server: Server) -> AsyncIterator[Server]:
 
 
 @pytest.fixture
-async def host(shared_server: Server) -> Credential:
+async def host(shared_server: Server) -> SimCredential:
     """An enrolled host of that server."""
     return await enroll_host(shared_server, f"host-{ids.new()}")
 

@@ -17,7 +17,7 @@ import trio_websocket
 from harness.agents import RawLink, ended, enroll_host, hello, raw_link, simulated
 from harness.processes import Server, away
 from rmactors.common import ids, wire
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def bystander(shared_server: Server) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def greeted(server: Server, host: Credential) -> AsyncIterator[RawLink]:
+async def greeted(server: Server, host: SimCredential) -> AsyncIterator[RawLink]:
     async with raw_link(server, host.token) as link:
         await link.hello()
         yield link
@@ -84,7 +84,7 @@ class TestWhoMayConnect:
         return status
 
     async def test_every_answer_of_the_agents_port_says_whose_it_is(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         """So that an agent knows a 401 of the server's from one of a proxy in between."""
         mark = (b"x-restic-manager", b"agents")
@@ -105,7 +105,7 @@ class TestWhoMayConnect:
     async def test_a_token_of_bytes_that_are_no_text_is_401(self, shared_server: Server) -> None:
         assert await self.refused(shared_server, "\xff\xfe ü") == 401
 
-    async def test_a_used_enrolment_token_is_401(self, shared_server: Server) -> None:
+    async def test_a_used_enrollment_token_is_401(self, shared_server: Server) -> None:
         token = await away(shared_server.enrollment_token)
         frame = wire.Enroll(name=f"once-{ids.new()}", hostname="h", os="linux", arch="x86_64", agent_version="0")
         async with raw_link(shared_server, token) as link:
@@ -118,22 +118,22 @@ class TestWhoMayConnect:
         assert await self.refused(shared_server, shared_server.token) == 401
 
     @pytest.mark.parametrize("origin", [b"https://example.org", b"null", b"http://127.0.0.1"])
-    async def test_any_origin_is_403(self, shared_server: Server, host: Credential, origin: bytes) -> None:
+    async def test_any_origin_is_403(self, shared_server: Server, host: SimCredential, origin: bytes) -> None:
         assert await self.refused(shared_server, host.token, headers=((b"Origin", origin),)) == 403
 
     @pytest.mark.parametrize("path", ["/", "/ws", "/ws/agent2", "/ws/agent/x", "/healthz"])
-    async def test_another_path_is_404(self, shared_server: Server, host: Credential, path: str) -> None:
+    async def test_another_path_is_404(self, shared_server: Server, host: SimCredential, path: str) -> None:
         assert await self.refused(shared_server, host.token, path=path) == 404
 
     async def test_a_deleted_host_is_closed_with_4003_and_then_401(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         async with greeted(shared_server, host) as link:
             await away(lambda: shared_server.ask("DELETE", f"/api/hosts/{host.host_id}"))
             assert await link.close_code() == wire.CLOSE_REVOKED
         assert await self.refused(shared_server, host.token) == 401
 
-    async def test_a_rotated_token_ends_the_old_connection(self, shared_server: Server, host: Credential) -> None:
+    async def test_a_rotated_token_ends_the_old_connection(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             fresh = await away(lambda: shared_server.ask("POST", f"/api/hosts/{host.host_id}/rotate-token"))
             assert await link.close_code() == wire.CLOSE_REVOKED
@@ -143,19 +143,19 @@ class TestWhoMayConnect:
 
     @pytest.mark.parametrize(("method", "path"), [("POST", "/rotate-token"), ("DELETE", "")])
     async def test_who_had_connected_without_a_hello_when_the_credential_died_is_closed_with_4003(
-        self, shared_server: Server, host: Credential, method: str, path: str
+        self, shared_server: Server, host: SimCredential, method: str, path: str
     ) -> None:
         async with raw_link(shared_server, host.token) as early:
             await away(lambda: shared_server.ask(method, f"/api/hosts/{host.host_id}{path}"))
             assert await early.close_code() == wire.CLOSE_REVOKED
 
 
-# ---- enrolment
+# ---- enrollment
 
 
 @pytest.mark.usefixtures("bystander")
 async def test_a_name_that_is_taken_leaves_the_token_unused_and_the_socket_open(
-    shared_server: Server, host: Credential
+    shared_server: Server, host: SimCredential
 ) -> None:
     async with greeted(shared_server, host):
         pass  # heard from, so that its name is its own
@@ -214,7 +214,7 @@ NOT_A_MESSAGE = {
 class TestFrames:
     @pytest.mark.parametrize("text", NOT_A_MESSAGE.values(), ids=NOT_A_MESSAGE.keys())
     async def test_what_is_no_message_gets_bad_message_and_1008(
-        self, shared_server: Server, host: Credential, text: str
+        self, shared_server: Server, host: SimCredential, text: str
     ) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(text)
@@ -223,7 +223,7 @@ class TestFrames:
             assert await link.close_code() == 1008
 
     async def test_an_unknown_type_is_said_and_the_connection_lives_on(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         async with greeted(shared_server, host) as link:
             await link.send({"type": "moonphase", "of": "today"})
@@ -231,17 +231,17 @@ class TestFrames:
             assert (answer["type"], answer["code"]) == ("error", "unknown_type")
             assert await is_usable(link)
 
-    async def test_unknown_fields_are_ignored(self, shared_server: Server, host: Credential) -> None:
+    async def test_unknown_fields_are_ignored(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(finished(seq=5, mood="sunny"))
             assert await link.receive() == {"type": "ack", "seq": 5}
 
-    async def test_a_binary_frame_is_1003(self, shared_server: Server, host: Credential) -> None:
+    async def test_a_binary_frame_is_1003(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(b"\x00\x01")
             assert await link.close_code() == 1003
 
-    async def test_more_than_a_mebibyte_is_1009(self, shared_server: Server, host: Credential) -> None:
+    async def test_more_than_a_mebibyte_is_1009(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             try:
                 await link.send('{"type":"heartbeat","padding":"' + "x" * (1 << 20) + '"}')
@@ -249,14 +249,14 @@ class TestFrames:
                 pass  # it may close before the last byte is written
             assert await link.close_code() == 1009
 
-    async def test_just_under_a_mebibyte_is_taken(self, shared_server: Server, host: Credential) -> None:
+    async def test_just_under_a_mebibyte_is_taken(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             await link.send('{"type":"heartbeat","padding":"' + "x" * ((1 << 20) - 100) + '"}')
             assert await is_usable(link)
 
     @pytest.mark.parametrize("first", ["heartbeat", "job_finished", "enroll"])
     async def test_anything_before_hello_is_hello_first_and_1008(
-        self, shared_server: Server, host: Credential, first: str
+        self, shared_server: Server, host: SimCredential, first: str
     ) -> None:
         frames: dict[str, dict[str, Any]] = {
             "heartbeat": {"type": "heartbeat", "utc_now": wire.utc_now().isoformat()},
@@ -270,7 +270,7 @@ class TestFrames:
             assert await link.close_code() == 1008
 
     async def test_no_common_protocol_is_said_with_what_is_supported_and_4002(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         async with raw_link(shared_server, host.token) as link:
             await link.send(hello(protocol={"min": 7, "max": 9}))
@@ -280,14 +280,14 @@ class TestFrames:
             assert await link.close_code() == wire.CLOSE_PROTOCOL
 
     async def test_a_newer_connection_of_the_same_host_closes_the_older_with_4001(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         async with greeted(shared_server, host) as older, greeted(shared_server, host) as newer:
             assert await older.close_code() == wire.CLOSE_REPLACED
             assert await is_usable(newer)
 
     async def test_a_clone_is_told_to_the_operator_when_the_first_one_comes_back(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         first, copy = ids.new(), ids.new()
         for instance in (first, copy, first):
@@ -302,7 +302,7 @@ class TestFrames:
         assert "credential" in page
         assert "copied with a machine image" in page
 
-    async def test_a_second_hello_updates_the_first(self, shared_server: Server, host: Credential) -> None:
+    async def test_a_second_hello_updates_the_first(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(hello(agent_version="9.9.9"))
             assert (await link.receive())["type"] == "welcome"
@@ -331,7 +331,7 @@ REFUSED = {
 class TestReports:
     @pytest.mark.parametrize("report", REFUSED.values(), ids=REFUSED.keys())
     async def test_a_report_that_cannot_be_taken_is_refused_by_its_ack(
-        self, shared_server: Server, host: Credential, report: dict[str, Any]
+        self, shared_server: Server, host: SimCredential, report: dict[str, Any]
     ) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(report)
@@ -341,13 +341,13 @@ class TestReports:
             assert answer["detail"]
             assert await is_usable(link), "one bad report never blocks a spool"
 
-    async def test_an_unknown_job_kind_is_named(self, shared_server: Server, host: Credential) -> None:
+    async def test_an_unknown_job_kind_is_named(self, shared_server: Server, host: SimCredential) -> None:
         async with greeted(shared_server, host) as link:
             await link.send(finished(kind="defragment"))
             assert "defragment" in (await link.receive())["detail"]
 
     async def test_another_hosts_job_is_refused_and_stays_as_it_was(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         victim = await enroll_host(shared_server, f"victim-{ids.new()}")
         theirs = finished(seq=1, status="succeeded", reason="ok", exit_code=0)
@@ -362,7 +362,7 @@ class TestReports:
         job = await away(lambda: shared_server.ask("GET", f"/api/jobs/{theirs['job_id']}"))
         assert (job["host_id"], job["status"]) == (victim.host_id, "succeeded")
 
-    async def test_a_schedule_of_another_host_counts_as_none(self, shared_server: Server, host: Credential) -> None:
+    async def test_a_schedule_of_another_host_counts_as_none(self, shared_server: Server, host: SimCredential) -> None:
         other = await enroll_host(shared_server, f"other-{ids.new()}")
         body = {"name": "nightly", "kind": "backup", "cron": "0 3 * * *"}
         schedule = await away(lambda: shared_server.ask("POST", f"/api/hosts/{other.host_id}/schedules", body))
@@ -374,7 +374,7 @@ class TestReports:
         assert job["schedule_id"] is None
 
     async def test_the_same_report_is_acked_every_time_and_counted_once(
-        self, shared_server: Server, host: Credential
+        self, shared_server: Server, host: SimCredential
     ) -> None:
         report = finished(seq=1, plan="twice")
         async with greeted(shared_server, host) as link:
@@ -384,7 +384,9 @@ class TestReports:
         [alert] = await away(lambda: shared_server.all_items(f"/api/alerts?host_id={host.host_id}"))
         assert alert["occurrences"] == 1
 
-    async def test_text_that_databases_dislike_arrives_as_text(self, shared_server: Server, host: Credential) -> None:
+    async def test_text_that_databases_dislike_arrives_as_text(
+        self, shared_server: Server, host: SimCredential
+    ) -> None:
         error = "bad \u0000 byte, a lone \udc80 half, a \U0001f4a5 and \u202e"
         async with greeted(shared_server, host) as link:
             await link.send(finished(seq=1, plan="odd", error=error))

@@ -14,11 +14,11 @@ import trio
 from harness.agents import enroll_host
 from harness.processes import Server, away, eventually, running_server
 from harness.reckoning import Episode, episodes_of
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import Credential, StateDir
+from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.common import ids, wire
 from tests.agent.faulty_wire import FaultyWire, between
 
@@ -48,7 +48,7 @@ class Host:
     """One host behind a faulty wire: its spool, and what was put into it."""
 
     server: Server
-    credential: Credential
+    credential: HostCredential
     state: StateDir
     network: FaultyWire
     outcomes: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -71,7 +71,7 @@ class Host:
             self.outcomes[plan].append(status)
             self.job_ids.append(job_id)
         spool.close()
-        self.state.ring()
+        self.state.wake_agent()
 
     def left(self) -> int:
         spool = Spool(self.state.spool_file)
@@ -120,7 +120,7 @@ async def host(server: Server, folder: Path, name: str, timings: Timings) -> Asy
     state = StateDir(folder / "state")
     async with between(server.agent_port) as network, trio.open_nursery() as nursery:
         url = f"ws://127.0.0.1:{network.port}{wire.PATH}"
-        credential = Credential(url, enrolled.host_id, name, enrolled.token)
+        credential = HostCredential(url, enrolled.host_id, name, enrolled.token)
         state.save_credential(credential)
         made = Host(server, credential, state, network)
         nursery.start_soon(lambda: run_agent(AgentFile(allow=[]), state.path, timings=timings))

@@ -24,7 +24,7 @@ from harness.agents import RawLink, ended, enroll_host, raw_link, simulated
 from harness.processes import Server, away
 from rmactors.common import ids, wire
 from rmactors.server.web.access import ROUTES
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 from .frames_by_type import JOBS, any_frame, one_odd_field
 
@@ -87,7 +87,9 @@ async def reporting_throughout(server: Server) -> AsyncIterator[None]:
     assert acked > 1
 
 
-async def say_all(server: Server, host: Credential, frames: Sequence[str], look: Callable[[], Awaitable[None]]) -> None:
+async def say_all(
+    server: Server, host: SimCredential, frames: Sequence[str], look: Callable[[], Awaitable[None]]
+) -> None:
     """Frames that are answered go over one connection, each that ends it over one of its own. `look` is called
     now and then: what a page shows of a host is the newest that it said."""
     last = [frame for frame in frames if fatal(frame)]
@@ -121,12 +123,12 @@ async def answered(link: RawLink, seq: int) -> None:
         raise AssertionError(f"the connection ended: {closed.reason}") from closed
 
 
-def of_the_host(host: Credential) -> list[str]:
+def of_the_host(host: SimCredential) -> list[str]:
     """What shows the newest of it."""
     return ["/", "/hosts", f"/hosts/{host.host_id}", "/jobs", "/alerts", "/api/hosts", "/api/jobs?limit=200"]
 
 
-def every_page(server: Server, host: Credential) -> list[str]:
+def every_page(server: Server, host: SimCredential) -> list[str]:
     """Each route that reads, with what there is in the places of its ids."""
     alerts = server.all_items(f"/api/alerts?status=all&host_id={host.host_id}")
     jobs = [job["id"] for job in server.all_items(f"/api/jobs?limit=200&host_id={host.host_id}")]

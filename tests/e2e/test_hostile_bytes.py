@@ -30,7 +30,7 @@ from harness.hostile import (
 )
 from harness.processes import STOP_SECONDS, Server, away
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 HEADERS_SECONDS = 15.0
 
@@ -126,14 +126,16 @@ async def test_an_api_body_over_a_mebibyte_is_413(besieged: Server) -> None:
     assert b"application/problem+json" in answer
 
 
-async def test_a_frame_that_says_it_is_huge_is_cut_off_before_it_has_come(besieged: Server, host: Credential) -> None:
+async def test_a_frame_that_says_it_is_huge_is_cut_off_before_it_has_come(
+    besieged: Server, host: SimCredential
+) -> None:
     async with await connect(besieged.agent_port) as stream:
         await pour(stream, upgrade(host.token) + frame(json.dumps(hello()).encode()))
         head = frame(b"x" * 70_000)[:2] + (1 << 40).to_bytes(8, "big") + bytes(4)
         assert not await pour(stream, head + b"x" * 30_000_000)
 
 
-async def test_a_message_of_endless_pieces_is_cut_off(besieged: Server, host: Credential) -> None:
+async def test_a_message_of_endless_pieces_is_cut_off(besieged: Server, host: SimCredential) -> None:
     piece = frame(b"x" * 60_000, first=0x00)
     async with await connect(besieged.agent_port) as stream:
         await pour(stream, upgrade(host.token) + frame(b"x", first=0x01))
@@ -144,7 +146,7 @@ async def test_a_message_of_endless_pieces_is_cut_off(besieged: Server, host: Cr
 
 
 async def test_compression_is_not_agreed_to_and_a_compressed_frame_ends_its_connection(
-    besieged: Server, host: Credential
+    besieged: Server, host: SimCredential
 ) -> None:
     offer = b"Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits"
     async with await connect(besieged.agent_port) as stream:
@@ -190,7 +192,7 @@ async def test_a_browser_that_reads_nothing_holds_up_nobody(besieged: Server) ->
     ids=["errors", "refusals", "acks"],
 )  # fmt: skip
 async def test_an_agent_that_reads_no_answers_is_cut_off_or_slowed_down(
-    besieged: Server, host: Credential, message: dict[str, object]
+    besieged: Server, host: SimCredential, message: dict[str, object]
 ) -> None:
     data = frame(json.dumps(message).encode()) * 1000
     async with await connect(besieged.agent_port, receive_buffer=4096) as stream:
@@ -200,7 +202,7 @@ async def test_an_agent_that_reads_no_answers_is_cut_off_or_slowed_down(
                 pass
 
 
-async def test_pings_without_end_from_who_reads_no_pongs_fill_nothing(besieged: Server, host: Credential) -> None:
+async def test_pings_without_end_from_who_reads_no_pongs_fill_nothing(besieged: Server, host: SimCredential) -> None:
     async with await connect(besieged.agent_port, receive_buffer=4096) as stream:
         await pour(stream, upgrade(host.token) + frame(json.dumps(hello()).encode()))
         with trio.move_on_after(2):
@@ -211,7 +213,7 @@ async def test_pings_without_end_from_who_reads_no_pongs_fill_nothing(besieged: 
 # ---- garbage
 
 
-async def test_garbage_after_an_upgrade_ends_that_connection_alone(besieged: Server, host: Credential) -> None:
+async def test_garbage_after_an_upgrade_ends_that_connection_alone(besieged: Server, host: SimCredential) -> None:
     noise = random.Random(7)
     answers: list[bytes] = []
 
@@ -308,7 +310,7 @@ async def some_are_refused(port: int, of: int, at_least: int) -> bool:
 
 
 async def test_strangers_of_one_address_are_bounded_and_who_signed_in_is_not(
-    besieged: Server, host: Credential
+    besieged: Server, host: SimCredential
 ) -> None:
     """More of both than strangers may be, browsers on one port and agents on the other. The browsers' answers are
     streams, which stay open however long all this takes: no deadline of the server is theirs."""
@@ -354,7 +356,7 @@ async def test_guessing_credentials_is_slowed_down_and_nobody_is_kept_out_for_go
                 await trio.sleep(0.2)
 
 
-async def is_let_in(server: Server, host: Credential) -> bool:
+async def is_let_in(server: Server, host: SimCredential) -> bool:
     """Whether the agents' port takes this agent. False where it closes without an answer: all places are taken."""
     async with await connect(server.agent_port) as stream:
         await pour(stream, upgrade(host.token))
@@ -366,7 +368,7 @@ async def is_let_in(server: Server, host: Credential) -> bool:
     return answer != b""
 
 
-async def test_signed_in_agents_of_one_address_are_not_capped(besieged: Server, host: Credential) -> None:
+async def test_signed_in_agents_of_one_address_are_not_capped(besieged: Server, host: SimCredential) -> None:
     async def one(task_status: trio.TaskStatus[None]) -> None:
         async with raw_link(besieged, host.token) as link:
             await link.hello(purpose="report")  # these replace nobody

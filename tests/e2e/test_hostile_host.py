@@ -15,13 +15,13 @@ from harness.processes import Server
 from rmactors.common import ids
 from rmactors.server.edges.places import GREETED, SILENT
 from rmactors.server.runtime.rate_limits import NOTES
-from rmactors.simulate.agent import Credential, SimulatedAgent
+from rmactors.simulate.agent import SimCredential, SimulatedAgent
 
 ENOUGH = 200
 
 
 async def test_a_host_that_does_its_worst_is_bounded_and_the_others_are_acked_throughout(
-    besieged: Server, host: Credential
+    besieged: Server, host: SimCredential
 ) -> None:
     honest = await enroll_host(besieged, f"honest-{ids.new()}")
     hostile = HostileHost(besieged.agent_port, host.token, ENOUGH)
@@ -62,7 +62,7 @@ def metric(text: str, name: str) -> float:
 
 
 async def test_fifty_outcomes_that_come_at_once_over_connections_of_their_own_all_arrive(
-    shared_server: Server, host: Credential
+    shared_server: Server, host: SimCredential
 ) -> None:
     """As fifty runs of `exec` bring them that end together."""
     acked: list[dict[str, Any]] = []

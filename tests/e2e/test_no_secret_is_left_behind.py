@@ -152,9 +152,9 @@ class Run:
         api_token("API token of the command line", self.server.token)
         page = self.form("/hosts/new", {}, status=200).text
         for name, token in (
-            ("enrolment token", self.post("/api/enrollment-tokens", {})["token"]),
-            ("enrolment token of the command line", self.server.admin("create-enrollment-token")),
-            ("enrolment token of the page", re.findall(r"rme_[\w-]{43}", page)[0]),
+            ("enrollment token", self.post("/api/enrollment-tokens", {})["token"]),
+            ("enrollment token of the command line", self.server.admin("create-enrollment-token")),
+            ("enrollment token of the page", re.findall(r"rme_[\w-]{43}", page)[0]),
         ):
             self.hunt.hide(name, token.removeprefix("rme_"))
 

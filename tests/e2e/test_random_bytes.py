@@ -21,7 +21,7 @@ from harness.hostile import attack, connect, frame, pour, request, upgrade
 from harness.processes import Server
 from rmactors.common import ids, wire
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 SEED = int(os.environ.get("RM_FUZZ_SEED", "20261127"))
 CASES = int(os.environ.get("RM_FUZZ_CASES", "600"))
@@ -151,7 +151,7 @@ async def test_damaged_requests_on_the_pages_port(besieged: Server) -> None:
     assert {200, 400} <= set(statuses), statuses
 
 
-async def test_damaged_upgrades_on_the_agents_port(besieged: Server, host: Credential) -> None:
+async def test_damaged_upgrades_on_the_agents_port(besieged: Server, host: SimCredential) -> None:
     """No more than strangers of one address may be: who shows a wrong token is kept out for a while."""
     whole = [upgrade(host.token) + frame(json.dumps(hello()).encode()), upgrade("rmh_wrong"), upgrade()]
     statuses, wrong = await tried(besieged.agent_port, many(STRANGERS, whole))
@@ -159,7 +159,7 @@ async def test_damaged_upgrades_on_the_agents_port(besieged: Server, host: Crede
     assert {101, 400} <= set(statuses), statuses
 
 
-async def test_damaged_frames_of_a_signed_in_agent(besieged: Server, host: Credential) -> None:
+async def test_damaged_frames_of_a_signed_in_agent(besieged: Server, host: SimCredential) -> None:
     """Half of them broken as frames, half as the messages in them."""
     head = upgrade(host.token) + frame(json.dumps(hello(purpose="report")).encode())
     as_frames = many(CASES // 2, [frame(message) for message in messages()])

@@ -10,9 +10,9 @@ from harness.agents import AgentProcess
 from harness.processes import Server, away, eventually
 from harness.reckoning import Episode, episodes_of
 from harness.sink import Sink
-from rmactors.agent.schedules import definition
+from rmactors.agent.due_runs import definition
 from rmactors.agent.spool import Mark, Spool
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import clock, wire
 
 SCHEDULES = 6

@@ -1,4 +1,4 @@
-"""`rmactors simulate` against a real server: enrols its hosts, reports, brings them back, removes them."""
+"""`rmactors simulate` against a real server: enrolls its hosts, reports, brings them back, removes them."""
 
 import subprocess
 from pathlib import Path

@@ -25,7 +25,7 @@ from rmactors.server.config import secrets
 from rmactors.server.config.resources import folder
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import connect
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 RELEASED = Path(__file__).parent / "released"
 VERSIONS = sorted(path.stem for path in RELEASED.glob("*.sql"))
@@ -139,7 +139,7 @@ async def test_alerts_and_queue_go_on_after_the_upgrade(
         assert {(alert["id"],) for alert in listed if alert["status"] != "resolved"} == set(unresolved)
         failing = next(alert for alert in listed if alert["subject"] == "plan:queued")
         host_id, token = old.opens["hosts"]["nas"]
-        async with simulated(server, Credential(host_id, "nas", token)) as [agent]:
+        async with simulated(server, SimCredential(host_id, "nas", token)) as [agent]:
             agent.report(ended("queued", "succeeded"))
             await agent.settled()
         await sink.until(lambda sink: ("alert.resolved", failing["id"]) in

@@ -9,12 +9,12 @@ import trio
 
 from rmactors.agent.connection import Timings
 from rmactors.common import ids, wire
-from rmactors.simulate.agent import PROTOCOL, REVOKED, Credential, EnrolmentRefused, SimulatedAgent, enroll
+from rmactors.simulate.agent import PROTOCOL, REVOKED, EnrollmentRefused, SimCredential, SimulatedAgent, enroll
 
 from .conftest import Listener, Peer
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
-NAS = Credential(ids.new(), "nas", "secret-token")
+NAS = SimCredential(ids.new(), "nas", "secret-token")
 
 
 def start_of(job_id: str) -> Callable[[int], wire.Report]:
@@ -170,7 +170,7 @@ async def test_a_server_that_is_not_there_is_tried_again(listener: Listener) -> 
         nursery.cancel_scope.cancel()
 
 
-async def test_enrolment_gives_a_credential(listener: Listener) -> None:
+async def test_enrollment_gives_a_credential(listener: Listener) -> None:
     async def script(peer: Peer) -> None:
         frame = await peer.receive()
         assert (frame["type"], frame["name"]) == ("enroll", "nas")
@@ -181,14 +181,14 @@ async def test_enrolment_gives_a_credential(listener: Listener) -> None:
     assert (made.host_id, made.name, made.token) == (NAS.host_id, "nas", "fresh")
 
 
-async def test_a_refused_enrolment_says_why(listener: Listener) -> None:
+async def test_a_refused_enrollment_says_why(listener: Listener) -> None:
     async def script(peer: Peer) -> None:
         await peer.receive()
         await peer.send({"type": "error", "code": "name_taken", "detail": "nas is taken"})
 
     listener.scripts = [script]
-    with pytest.raises(EnrolmentRefused, match="name_taken"):
+    with pytest.raises(EnrollmentRefused, match="name_taken"):
         await enroll(listener.url, "one-time", "nas")
     listener.status = 401
-    with pytest.raises(EnrolmentRefused, match="does not know this token"):
+    with pytest.raises(EnrollmentRefused, match="does not know this token"):
         await enroll(listener.url, "one-time", "nas")

@@ -8,15 +8,15 @@ import trio
 
 from rmactors.cli.simulate import line
 from rmactors.common import ids
-from rmactors.simulate.agent import Credential
-from rmactors.simulate.enrol import append_credentials, load_credentials
+from rmactors.simulate.agent import SimCredential
+from rmactors.simulate.enroll import append_credentials, load_credentials
 from rmactors.simulate.fleet import Fleet, Tally, Workload
 
 from .conftest import Listener, Peer
 
 
-def hosts(count: int) -> list[Credential]:
-    return [Credential(ids.new(), f"host-{n}", f"token-{n}") for n in range(count)]
+def hosts(count: int) -> list[SimCredential]:
+    return [SimCredential(ids.new(), f"host-{n}", f"token-{n}") for n in range(count)]
 
 
 async def test_each_run_is_a_start_and_an_end_and_the_share_of_failures_is_about_what_was_asked(

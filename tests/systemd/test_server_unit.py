@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from rmactors.agent import unit as agent_unit
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.agent_file import AgentFile
 from rmactors.cli import units
 from rmactors.cli.main import main
 from rmactors.systemd import server as unit

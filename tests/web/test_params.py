@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from rmactors.agent.requests import Refused, work_for
-from rmactors.agent.settings import AgentFile, Plan, Repository
+from rmactors.agent.agent_file import AgentFile, Plan, Repository
+from rmactors.agent.job_spec import JobRefused, spec_for
 from rmactors.common import ids
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 from rmactors.server.messages.hosts import RecordHello
@@ -64,8 +64,8 @@ FILE = AgentFile(
 
 def agents_word(kind: JobKind, params: dict[str, Any]) -> str | None:
     try:
-        work_for(FILE, kind, params, ids.new(), "nas1")
-    except Refused as refused:
+        spec_for(FILE, kind, params, ids.new(), "nas1")
+    except JobRefused as refused:
         return str(refused)
     return None
 

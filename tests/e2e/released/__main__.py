@@ -18,7 +18,7 @@ from harness.sink import open_sink
 from rmactors.common import ids
 from rmactors.server.config import secrets
 from rmactors.server.config.resources import folder
-from rmactors.simulate.agent import Credential
+from rmactors.simulate.agent import SimCredential
 
 PASSWORD = "a long enough phrase"
 
@@ -68,7 +68,7 @@ async def live(server: Server) -> dict[str, Any]:
     }
 
 
-async def output_and_a_refusal(server: Server, host: Credential, schedule_id: str) -> None:
+async def output_and_a_refusal(server: Server, host: SimCredential, schedule_id: str) -> None:
     """A run with output that has not ended, and a report that cannot be taken."""
     job_id = ids.new()
     lines = [{"stream": "stdout", "text": f"line {number}"} for number in range(3)]

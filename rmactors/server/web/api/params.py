@@ -1,6 +1,6 @@
 """What a job may be told, kind by kind: what the agent would refuse later is refused here, with its place. Pure.
 
-The agent has the last word (`agent/requests.py`): it knows its file, and may know more kinds of parameters or fewer.
+The agent has the last word (`agent/job_spec.py`): it knows its file, and may know more kinds of parameters or fewer.
 """
 
 import re

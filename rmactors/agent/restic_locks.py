@@ -8,7 +8,7 @@ from collections import OrderedDict
 from typing import Final
 
 from rmactors.agent import this_host
-from rmactors.agent.digest import Digest, Lock
+from rmactors.agent.output_summary import Lock, OutputSummary
 
 _REMEMBERED: Final = 200
 _NEVER_OPENED: Final = re.compile(r"unable to open (?:config file|repository).*: context canceled")
@@ -37,9 +37,9 @@ def is_dead(lock: Lock) -> bool:
     return lock.host == this_host.hostname() and not this_host.answers(lock.pid)
 
 
-def may_have_left_one(digest: Digest) -> bool:
+def may_have_left_one(summary: OutputSummary) -> bool:
     """Of a restic that was stopped: not where it says that it had not even opened the repository."""
-    said = (digest.exit_error.message if digest.exit_error else "", digest.first_fatal or "")
+    said = (summary.exit_error.message if summary.exit_error else "", summary.first_fatal or "")
     return not any(_NEVER_OPENED.search(words) for words in said)
 
 

@@ -14,7 +14,7 @@ import trio
 from rmactors.agent import this_host
 from rmactors.agent.keeper import Keeper, Problem
 from rmactors.agent.spool import Mark, Spooled, Unfinished
-from rmactors.agent.state import StateDir
+from rmactors.agent.state_dir import StateDir
 from rmactors.common import wire
 
 log = logging.getLogger(__name__)
@@ -106,7 +106,7 @@ class Lane:
         return self._news
 
 
-class Outbox(Lane):
+class ReportQueue(Lane):
     """What is in the spool file; and `unwritten`, what is in memory because the file cannot be written.
 
     A full disk makes nothing fail here, but where a method says so: then there is a `problem`.
@@ -219,11 +219,11 @@ def lost(started: wire.JobStarted) -> wire.JobFinished:
 
 
 @asynccontextmanager
-async def open_outbox(state: StateDir) -> AsyncIterator[Outbox]:
-    """The outbox of a state dir, also where that cannot be written. Raises StateError where there is none."""
+async def open_queue(state: StateDir) -> AsyncIterator[ReportQueue]:
+    """The queue of a state dir, also where that cannot be written. Raises StateError where there is none."""
     state.reach()
     keeper = await trio.to_thread.run_sync(Keeper, state.spool_file)
     try:
-        yield Outbox(keeper)
+        yield ReportQueue(keeper)
     finally:
         keeper.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rmactors.agent.settings import AgentFile, Keep, Plan, Repository
+from rmactors.agent.agent_file import AgentFile, Keep, Plan, Repository
 from tests.restic_rest_server import rest_server
 from tests.restics import number, restics
 

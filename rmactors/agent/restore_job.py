@@ -8,13 +8,13 @@ from typing import Any
 
 import trio
 
+from rmactors.agent.job_spec import JobSpec
 from rmactors.agent.listing import listed, named
 from rmactors.agent.own_snapshots import by_id
-from rmactors.agent.requests import Work
-from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
+from rmactors.agent.restic_steps import Counters, JobResult, Restic, Run, outcome
 from rmactors.agent.restore_patterns import plain
 from rmactors.agent.tampering import trouble_with
-from rmactors.agent.verdict import LONGEST_ERROR, Verdict
+from rmactors.agent.verdict import LONGEST_ERROR, JobVerdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,42 +28,42 @@ class Restored:
     missing: tuple[str, ...]
 
 
-async def restore(restic: Restic, work: Work, counters: Counters) -> Outcome:
+async def restore(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult:
     """Restore into the work's folder, which is made for it; where nothing comes, it is gone afterwards."""
-    assert work.restore_into is not None
-    assert work.identity is not None
-    found = await listed(restic, work.identity, counters)
+    assert spec.restore_into is not None
+    assert spec.identity is not None
+    found = await listed(restic, spec.identity, counters)
     if isinstance(found, Run):
         return found.outcome()
-    snapshot = by_id(found, work.snapshot)
+    snapshot = by_id(found, spec.snapshot)
     if snapshot is None:
-        words = f"plan {work.identity.plan} has no snapshot of host {work.identity.host} in this repository"
-        return Outcome(Verdict("failed", "nothing_done", words), None, {"files_restored": 0})
+        words = f"plan {spec.identity.plan} has no snapshot of host {spec.identity.host} in this repository"
+        return JobResult(JobVerdict("failed", "nothing_done", words), None, {"files_restored": 0})
     if snapshot not in {one.id for one in (*found.own, *found.adoptable)}:
-        ours = await named(restic, work, snapshot)
+        ours = await named(restic, spec, snapshot)
         if isinstance(ours, Run):
-            return Outcome(ours.verdict, None, {"files_restored": 0})
+            return JobResult(ours.verdict, None, {"files_restored": 0})
         (snapshot,) = ours
-    above = os.path.dirname(work.restore_into)
+    above = os.path.dirname(spec.restore_into)
     if trouble := await trio.to_thread.run_sync(distrusted, above):
-        return Outcome(Verdict("failed", "refused", trouble), None, {"files_restored": 0})
+        return JobResult(JobVerdict("failed", "refused", trouble), None, {"files_restored": 0})
     try:
-        await trio.to_thread.run_sync(make_folder, work.restore_into)
+        await trio.to_thread.run_sync(make_folder, spec.restore_into)
     except OSError as error:
-        words = f"cannot make {work.restore_into}: {error.strerror or error}"
-        return Outcome(Verdict("failed", "error", words), None, {})
-    done = await restic.run("restore", *work.arguments, snapshot)
-    there = await trio.to_thread.run_sync(look, work.restore_into, work.include)
-    stats: dict[str, Any] = {name: value for name, value in (done.digest.summary or {}).items() if name == "errors"}
+        words = f"cannot make {spec.restore_into}: {error.strerror or error}"
+        return JobResult(JobVerdict("failed", "error", words), None, {})
+    done = await restic.run("restore", *spec.arguments, snapshot)
+    there = await trio.to_thread.run_sync(look, spec.restore_into, spec.include)
+    stats: dict[str, Any] = {name: value for name, value in (done.summary.numbers or {}).items() if name == "errors"}
     stats |= {"snapshot_id": snapshot, "files_restored": there.files, "folders_restored": there.folders}
     stats |= {"bytes_restored": there.size}
-    if done.digest.troubles:
-        stats["files_unread"] = done.digest.troubles
+    if done.summary.troubles:
+        stats["files_unread"] = done.summary.troubles
     if there.files:
-        stats["restored_into"] = work.restore_into
+        stats["restored_into"] = spec.restore_into
     else:
-        await trio.to_thread.run_sync(_remove_empty, work.restore_into)
-    return outcome(judge_restore(done.verdict, work.include, there), done.code, stats)
+        await trio.to_thread.run_sync(_remove_empty, spec.restore_into)
+    return outcome(judge_restore(done.verdict, spec.include, there), done.code, stats)
 
 
 def distrusted(above: str) -> str | None:
@@ -114,7 +114,7 @@ def _is_below(folder: str, path: str) -> bool:
     return os.path.lexists(at)
 
 
-def judge_restore(verdict: Verdict, include: Sequence[str], there: Restored) -> Verdict:
+def judge_restore(verdict: JobVerdict, include: Sequence[str], there: Restored) -> JobVerdict:
     """`verdict` is restic's end, `include` what was named, `there` what has come of it."""
     if verdict.status != "succeeded":
         return verdict
@@ -124,10 +124,10 @@ def judge_restore(verdict: Verdict, include: Sequence[str], there: Restored) -> 
             words = f"nothing in the snapshot matches {names}"
         else:
             words = f"the snapshot holds no files{' there' if include else ''}, only folders"
-        return Verdict("failed", "nothing_done", words[:LONGEST_ERROR])
+        return JobVerdict("failed", "nothing_done", words[:LONGEST_ERROR])
     if there.missing:
         words = f"nothing in the snapshot matches {names}; what was found is restored"
-        return Verdict("partial", "partial", words[:LONGEST_ERROR])
+        return JobVerdict("partial", "partial", words[:LONGEST_ERROR])
     return verdict
 
 

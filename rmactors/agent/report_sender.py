@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from rmactors.agent.connection import Connection
-from rmactors.agent.outbox import Lane
+from rmactors.agent.report_queue import Lane
 from rmactors.common import wire
 
 log = logging.getLogger(__name__)
@@ -19,8 +19,8 @@ WINDOW: Final = 64
 """Reports sent and not yet acked: one batch of the server's group commit."""
 
 
-class Delivery:
-    """Sends what a lane of the outbox holds. The task that reads the connection calls `took` with each ack."""
+class ReportSender:
+    """Sends what a lane of the queue holds. The task that reads the connection calls `took` with each ack."""
 
     def __init__(self, connection: Connection, lane: Lane, ack_seconds: float) -> None:
         self._connection = connection

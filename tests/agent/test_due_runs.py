@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from rmactors.agent.schedules import definition, due, interval, jitter, reconcile
+from rmactors.agent.due_runs import definition, due, interval, jitter, reconcile
 from rmactors.agent.spool import Mark
 from rmactors.common import clock
 

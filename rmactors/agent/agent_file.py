@@ -124,7 +124,7 @@ class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     """What restic is given to end by itself, after which it is ended."""
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
-    """The certificate that a server is shown which asks for one, in place of the one that was given at enrolment."""
+    """The certificate that a server is shown which asks for one, in place of the one that was given at enrollment."""
 
     @property
     def certificate(self) -> ClientCertificate | None:

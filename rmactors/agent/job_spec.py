@@ -14,9 +14,9 @@ from typing import Annotated, Any, Final, TypeVar, assert_never
 import msgspec
 from msgspec import Meta, Struct, field
 
+from rmactors.agent.agent_file import AgentFile, Plan, Repository
 from rmactors.agent.own_snapshots import Identity, identity_of
 from rmactors.agent.restore_patterns import pattern, plain
-from rmactors.agent.settings import AgentFile, Plan, Repository
 from rmactors.common import wire
 from rmactors.common.subset import check_subset
 from rmactors.common.text import excerpt
@@ -31,7 +31,7 @@ _LONGEST_REFUSAL: Final = 500
 _JOB_ID: Final = re.compile(wire.ID_PATTERN)
 
 
-class Refused(Exception):
+class JobRefused(Exception):
     """This host does not do that. The message says what would have to change, in one plain line."""
 
     def __init__(self, words: str) -> None:
@@ -72,7 +72,7 @@ class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class JobSpec:
     """What to do, ready to run.
 
     `arguments` follow `restic`. `plan` and `identity` are None where only a repository was named. `restore_into` is a
@@ -102,11 +102,11 @@ class Work:
 P = TypeVar("P", bound=Struct)
 
 
-def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], job_id: str, hostname: str) -> Work:
-    """What this request means on this host. Raises Refused."""
+def spec_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], job_id: str, hostname: str) -> JobSpec:
+    """What this request means on this host. Raises JobRefused."""
     if kind not in agent_file.allow:
         allowed = ", ".join(agent_file.allow) or "nothing"
-        raise Refused(f"{kind} is not allowed on this host: its agent.toml allows {allowed}")
+        raise JobRefused(f"{kind} is not allowed on this host: its agent.toml allows {allowed}")
     host = agent_file.host or hostname
     match kind:
         case "backup":
@@ -119,13 +119,13 @@ def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             return _restore(agent_file, _read(_Restore, params), job_id, host)
         case "diff":
             request = _read(_Diff, params)
-            work = _on_plan(agent_file, kind, request.plan, ("diff", "--json", "--no-lock"))
-            return replace(work, compared=(request.older, request.newer), host=host)
+            spec = _on_plan(agent_file, kind, request.plan, ("diff", "--json", "--no-lock"))
+            return replace(spec, compared=(request.older, request.newer), host=host)
         case "snapshots":
             named = _read(_OnRepository, params)
             listed = ("snapshots", "--json", "--no-lock", "--latest", str(SNAPSHOTS_LISTED))
-            work = _on_repository(agent_file, kind, named.plan, named.repository, listed)
-            return replace(work, identity=identity_of(agent_file, work.plan_name, host) if work.plan_name else None)
+            spec = _on_repository(agent_file, kind, named.plan, named.repository, listed)
+            return replace(spec, identity=identity_of(agent_file, spec.plan_name, host) if spec.plan_name else None)
         case "init" | "unlock" | "prune":
             named = _read(_OnRepository, params)
             arguments = ("init", "--json") if kind == "init" else (kind,)
@@ -134,10 +134,10 @@ def work_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             assert_never(kind)
 
 
-def _backup(agent_file: AgentFile, request: _OnPlan, host: str) -> Work:
+def _backup(agent_file: AgentFile, request: _OnPlan, host: str) -> JobSpec:
     name, plan = _plan(agent_file, request.plan)
     if not plan.sources:
-        raise Refused(f"plan {name!r} has no sources")
+        raise JobRefused(f"plan {name!r} has no sources")
     flags = ["backup", "--json", "--host", host]
     flags += [f"--exclude={pattern}" for pattern in plan.exclude]
     flags += [f"--exclude-file={plan.exclude_file}"] if plan.exclude_file else []
@@ -145,19 +145,19 @@ def _backup(agent_file: AgentFile, request: _OnPlan, host: str) -> Work:
     flags += ["--exclude-caches"] if plan.exclude_caches else []
     identity = identity_of(agent_file, name, host)
     flags += [f"--tag={tag}" for tag in (identity.tag, *plan.tags)]
-    return Work(
+    return JobSpec(
         "backup", name, plan.repository, agent_file.repositories[plan.repository],
         (*flags, "--", *plan.sources), sources=tuple(plan.sources), plan=plan,
         identity=identity,
     )  # fmt: skip
 
 
-def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
+def _forget(agent_file: AgentFile, request: _Forget, host: str) -> JobSpec:
     name, plan = _plan(agent_file, request.plan)
     if plan.keep is None:
-        raise Refused(f"plan {name!r} has no `keep` in agent.toml: forget would not know what to keep")
+        raise JobRefused(f"plan {name!r} has no `keep` in agent.toml: forget would not know what to keep")
     if not plan.sources:
-        raise Refused(f"plan {name!r} has no sources: forget would not know which snapshots are its own")
+        raise JobRefused(f"plan {name!r} has no sources: forget would not know which snapshots are its own")
     identity = identity_of(agent_file, name, host)
     # One group of all that is the plan's: by restic's own grouping the snapshots of former sources would never go.
     flags = ["forget", "--json", *identity.selection, "--group-by", ""]
@@ -167,80 +167,80 @@ def _forget(agent_file: AgentFile, request: _Forget, host: str) -> Work:
     flags += ["--keep-within", plan.keep.within] if plan.keep.within else []
     prune = plan.prune_after_forget if request.prune is None else request.prune
     if prune and "prune" not in agent_file.allow:
-        raise Refused("prune is not allowed on this host")
-    return Work(
+        raise JobRefused("prune is not allowed on this host")
+    return JobSpec(
         "forget", name, plan.repository, agent_file.repositories[plan.repository], tuple(flags), plan=plan,
         identity=identity, prune_after=prune,
     )  # fmt: skip
 
 
-def _check(agent_file: AgentFile, request: _Check) -> Work:
+def _check(agent_file: AgentFile, request: _Check) -> JobSpec:
     flags = ["check"]  # no --json: with it, 0.17 and later show neither where they are nor what they do
     if request.read_data and request.read_data_subset:
-        raise Refused("params: give read_data or read_data_subset, not both")
+        raise JobRefused("params: give read_data or read_data_subset, not both")
     if request.read_data:
         flags.append("--read-data")
     if request.read_data_subset is not None:
         try:
             check_subset(request.read_data_subset)
         except ValueError as error:
-            raise Refused(f"params.read_data_subset: {request.read_data_subset[:20]!r} {error}") from None
+            raise JobRefused(f"params.read_data_subset: {request.read_data_subset[:20]!r} {error}") from None
         flags.append(f"--read-data-subset={request.read_data_subset}")
-    work = _on_repository(agent_file, "check", request.plan, request.repository, tuple(flags))
-    if len(flags) == 1 and work.plan is not None and work.plan.check_parts:
-        return replace(work, rotation=(f"check:{work.repository_name}", work.plan.check_parts))
-    return work
+    spec = _on_repository(agent_file, "check", request.plan, request.repository, tuple(flags))
+    if len(flags) == 1 and spec.plan is not None and spec.plan.check_parts:
+        return replace(spec, rotation=(f"check:{spec.repository_name}", spec.plan.check_parts))
+    return spec
 
 
-def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -> Work:
+def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -> JobSpec:
     name, plan = _plan(agent_file, request.plan)
     repository = agent_file.repositories[plan.repository]
     if repository.restore_to is None:
-        raise Refused(
+        raise JobRefused(
             f"repositories.{plan.repository} has no `restore_to` in agent.toml: there is no place to restore to"
         )
     into = os.path.join(repository.restore_to, job_id)
     if not _JOB_ID.match(job_id) or os.path.dirname(os.path.normpath(into)) != os.path.normpath(repository.restore_to):
-        raise Refused("the job's id is none: it would not name a folder below `restore_to`")
+        raise JobRefused("the job's id is none: it would not name a folder below `restore_to`")
     flags = ["restore", "--json", "--no-lock", "--target", into]
     if not any(plain(path) == "/" for path in request.include):  # all of it
         flags += [f"--include={pattern(path)}" for path in request.include]
-    return Work(
+    return JobSpec(
         "restore", name, plan.repository, repository, tuple(flags), plan=plan,
         identity=identity_of(agent_file, name, host), restore_into=into, snapshot=request.snapshot,
         include=tuple(request.include), host=host,
     )  # fmt: skip
 
 
-def _on_plan(agent_file: AgentFile, kind: JobKind, named: str | None, arguments: tuple[str, ...]) -> Work:
+def _on_plan(agent_file: AgentFile, kind: JobKind, named: str | None, arguments: tuple[str, ...]) -> JobSpec:
     name, plan = _plan(agent_file, named)
-    return Work(kind, name, plan.repository, agent_file.repositories[plan.repository], arguments, plan=plan)
+    return JobSpec(kind, name, plan.repository, agent_file.repositories[plan.repository], arguments, plan=plan)
 
 
 def _on_repository(
     agent_file: AgentFile, kind: JobKind, plan_name: str | None, repository_name: str | None, arguments: tuple[str, ...]
-) -> Work:
+) -> JobSpec:
     """By the repository's own name, or by that of a plan, or the only one there is."""
     if repository_name is None and plan_name is None and not agent_file.plans and len(agent_file.repositories) == 1:
         (repository_name,) = agent_file.repositories
     if repository_name is None:
         return _on_plan(agent_file, kind, plan_name, arguments)
     if plan_name is not None:
-        raise Refused("params: give plan or repository, not both")
+        raise JobRefused("params: give plan or repository, not both")
     if repository_name not in agent_file.repositories:
-        raise Refused(f"there is no repository {_quoted(repository_name)} in agent.toml")
-    return Work(kind, None, repository_name, agent_file.repositories[repository_name], arguments)
+        raise JobRefused(f"there is no repository {_quoted(repository_name)} in agent.toml")
+    return JobSpec(kind, None, repository_name, agent_file.repositories[repository_name], arguments)
 
 
 def _plan(agent_file: AgentFile, name: str | None) -> tuple[str, Plan]:
     if name is None:
         if len(agent_file.plans) != 1:
             known = ", ".join(agent_file.plans) or "none"
-            raise Refused(f"params.plan must name one of this host's plans ({known})")
+            raise JobRefused(f"params.plan must name one of this host's plans ({known})")
         (name,) = agent_file.plans
     if name not in agent_file.plans:
         known = ", ".join(agent_file.plans) or "none"
-        raise Refused(f"there is no plan {_quoted(name)} in agent.toml; its plans: {known}")
+        raise JobRefused(f"there is no plan {_quoted(name)} in agent.toml; its plans: {known}")
     return name, agent_file.plans[name]
 
 
@@ -254,4 +254,4 @@ def _read(form: type[P], params: Mapping[str, Any]) -> P:
     except msgspec.ValidationError as error:
         words = str(error).replace("Object contains unknown field", "this kind of job has no parameter")
         words = words.replace("Object missing required field", "missing").replace("$.", "")
-        raise Refused(f"params: {words}") from None
+        raise JobRefused(f"params: {words}") from None

@@ -2,7 +2,7 @@
 
 owns      the schedules as last told, and how far each has come
 receives  schedules from the link
-sends     due runs to the workshop
+sends     due runs to the job runner
 restart   from the state dir; a slot counts as taken once its run's start is in the spool
 """
 
@@ -13,10 +13,10 @@ from typing import Final
 
 import trio
 
-from rmactors.agent.outbox import Outbox
-from rmactors.agent.schedules import Due, definition, due, reconcile
+from rmactors.agent.due_runs import Due, definition, due, reconcile
+from rmactors.agent.report_queue import ReportQueue
 from rmactors.agent.spool import Mark
-from rmactors.agent.state import KeptSchedules, StateDir, StateError
+from rmactors.agent.state_dir import KeptSchedules, StateDir, StateError
 from rmactors.common import clock, wire
 
 log = logging.getLogger(__name__)
@@ -25,13 +25,15 @@ _LONGEST_SLEEP: Final = 30.0
 """A sleeping machine stops the clock that sleeps are measured by, and the wall clock can be set: look now and then."""
 
 
-class Timetable:
-    """Wakes the workshop when a slot comes."""
+class Scheduler:
+    """Wakes the job runner when a slot comes."""
 
-    def __init__(self, state: StateDir, outbox: Outbox, take: Callable[[Due], Awaitable[None]], jitter: float) -> None:
+    def __init__(
+        self, state: StateDir, queue: ReportQueue, start: Callable[[Due], Awaitable[None]], jitter: float
+    ) -> None:
         self._state = state
-        self._outbox = outbox
-        self._take = take
+        self._queue = queue
+        self._start = start
         self._jitter = jitter
         self._kept = state.schedules()
         self._saved = True
@@ -42,7 +44,7 @@ class Timetable:
     def schedules(self) -> tuple[wire.ScheduleInfo, ...]:
         return self._kept.schedules
 
-    async def hear(self, host_id: str, told: wire.Welcome | wire.Schedules) -> None:
+    async def on_schedules(self, host_id: str, told: wire.Welcome | wire.Schedules) -> None:
         """New schedules, or the same again."""
         kept = KeptSchedules(host_id, told.schedules_rev, tuple(told.schedules))
         if kept != self._kept or not self._saved:
@@ -66,8 +68,8 @@ class Timetable:
         self._changed.set()
 
     async def run(self, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Until cancelled. Started once it knows how far schedules have come: `hear` only after that."""
-        self._marks = await self._outbox.marks()
+        """Until cancelled. Started once it knows how far schedules have come: `on_schedules` only after that."""
+        self._marks = await self._queue.marks()
         await self._reconcile()
         task_status.started()
         while True:
@@ -80,14 +82,14 @@ class Timetable:
                 self._marks[run.schedule.id] = replace(
                     self._marks[run.schedule.id], definition=definition(run.schedule), slot=run.mark
                 )
-                await self._take(run)
+                await self._start(run)
             pause = _LONGEST_SLEEP if next_look is None else max(0.0, (next_look - clock.now()) / clock.SECOND)
             with trio.move_on_after(min(pause, _LONGEST_SLEEP)):
                 await self._changed.wait()
 
     async def _learn_ends(self) -> bool:
-        """Intervals count from the end of a run, which the workshop has put into the spool: whether there are any."""
-        known = await self._outbox.marks()
+        """Intervals count from the end of a run, which the job runner has put into the spool: whether there are any."""
+        known = await self._queue.marks()
         newer = {
             id: known[id]
             for id, mark in self._marks.items()
@@ -103,4 +105,4 @@ class Timetable:
         for schedule_id in gone:
             del self._marks[schedule_id]
         if fresh or gone:
-            await self._outbox.set_marks(fresh, gone)
+            await self._queue.set_marks(fresh, gone)

@@ -77,10 +77,11 @@ class Lock:
 
 
 @dataclass(slots=True)
-class Digest:
+class OutputSummary:
     """What matters of an output, gathered item by item."""
 
-    summary: dict[str, Any] | None = None
+    numbers: dict[str, Any] | None = None
+    """Of restic's own summary."""
     counts: dict[str, Any] = field(default_factory=dict)
     """Numbers that stand in plain text: those of prune."""
     troubles: int = 0
@@ -119,11 +120,11 @@ class Digest:
     def take(self, item: Item) -> None:
         match item:
             case Text(stream=stream, text=text):
-                self._hear(stream == "stderr", text[:LONGEST_ERROR])
+                self._take_text(stream == "stderr", text[:LONGEST_ERROR])
             case Progress():
                 pass
             case Summary(numbers=numbers, advice=advice):
-                self.summary, self.speaks_restic = numbers, True
+                self.numbers, self.speaks_restic = numbers, True
                 self._advise(advice)
             case Counts(numbers=numbers):
                 self.counts |= numbers
@@ -146,7 +147,7 @@ class Digest:
 
     @property
     def made_a_snapshot(self) -> bool:
-        return self.saved or bool(self.summary and self.summary.get("snapshot_id"))
+        return self.saved or bool(self.numbers and self.numbers.get("snapshot_id"))
 
     @property
     def plain_troubles(self) -> list[str]:
@@ -157,7 +158,7 @@ class Digest:
             if line.startswith("error: ") and _GOOD_NEWS not in line
         ]
 
-    def _hear(self, on_stderr: bool, text: str) -> None:
+    def _take_text(self, on_stderr: bool, text: str) -> None:
         last = self.last_stderr if on_stderr else self.last_stdout
         if is_trace_place(text):
             if last and _FUNCTION.match(last[-1]):

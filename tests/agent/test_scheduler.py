@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 import trio
 
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.daemon import run_agent, watch_zones
+from rmactors.agent.due_runs import Due, definition
 from rmactors.agent.keeper import Keeper
-from rmactors.agent.outbox import Outbox
-from rmactors.agent.schedules import Due, definition
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.report_queue import ReportQueue
+from rmactors.agent.scheduler import Scheduler
 from rmactors.agent.spool import Mark, Spool
-from rmactors.agent.state import Credential, KeptSchedules, StateDir
-from rmactors.agent.timetable import Timetable
+from rmactors.agent.state_dir import HostCredential, KeptSchedules, StateDir
 from rmactors.common import clock, wire, zones
 from tests.zone_folders import folder
 
@@ -39,7 +39,7 @@ def reports(state: StateDir) -> list[wire.Report]:
 async def test_a_slot_missed_while_off_is_caught_up_once_with_the_server_away(
     state: StateDir, repository: ResticRepository
 ) -> None:
-    state.save_credential(Credential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
+    state.save_credential(HostCredential("ws://127.0.0.1:1/ws/agent", "H" * 26, "nas", "agent-1"))
     hourly = schedule("hourly", cron="@hourly", params={"plan": "home"})
     state.save_schedules(KeptSchedules("H" * 26, 1, (hourly,)))
     mark(state, hourly, YESTERDAY)
@@ -85,7 +85,7 @@ async def test_an_external_schedule_is_only_watched(state: StateDir) -> None:
 
     spool = Keeper(state.spool_file)
     async with trio.open_nursery() as nursery:
-        await nursery.start(Timetable(state, Outbox(spool), take, 0.0).run)
+        await nursery.start(Scheduler(state, ReportQueue(spool), take, 0.0).run)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     spool.close()
@@ -109,10 +109,10 @@ async def test_new_time_zone_data_is_seen_while_the_agent_runs(
         taken.append(due)
 
     spool = Keeper(state.spool_file)
-    timetable = Timetable(state, Outbox(spool), take, 0.0)
+    scheduler = Scheduler(state, ReportQueue(spool), take, 0.0)
     async with trio.open_nursery() as nursery:
-        await nursery.start(timetable.run)
-        nursery.start_soon(lambda: watch_zones(timetable.look_again, every=0.001))
+        await nursery.start(scheduler.run)
+        nursery.start_soon(lambda: watch_zones(scheduler.look_again, every=0.001))
         await trio.testing.wait_all_tasks_blocked()
         assert taken == []
         folder(path, "2026f", America__Vancouver="America/Phoenix")
@@ -125,9 +125,9 @@ async def test_new_time_zone_data_is_seen_while_the_agent_runs(
 async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
     server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path
 ) -> None:
+    from rmactors.agent.agent_file import Hooks
+    from rmactors.agent.job_runner import JobRunner
     from rmactors.agent.livefeed import LiveFeed
-    from rmactors.agent.settings import Hooks
-    from rmactors.agent.workshop import Workshop
 
     gate = tmp_path / "gate"
     hook = tmp_path / "hook"
@@ -136,13 +136,13 @@ async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
     agent_file = repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])})
     nightly = schedule()
     spool = Keeper(enrolled.spool_file)
-    workshop = Workshop(agent_file, Outbox(spool), LiveFeed())
+    job_runner = JobRunner(agent_file, ReportQueue(spool), LiveFeed())
     async with trio.open_nursery() as nursery:
-        await nursery.start(workshop.run)
-        await workshop.take(Due(nightly, clock.HOUR))
-        await workshop.take(Due(nightly, 2 * clock.HOUR))
+        await nursery.start(job_runner.run)
+        await job_runner.start_due(Due(nightly, clock.HOUR))
+        await job_runner.start_due(Due(nightly, 2 * clock.HOUR))
         gate.touch()
-        await eventually(lambda: not workshop.taken_on())
+        await eventually(lambda: not job_runner.accepted_jobs())
         nursery.cancel_scope.cancel()
     spool.close()
     ends = [report for report in reports(enrolled) if isinstance(report, wire.JobFinished)]
@@ -152,9 +152,9 @@ async def test_a_run_whose_predecessor_has_not_ended_is_skipped_and_reported(
 async def test_an_interval_counts_from_the_end_of_a_run_also_of_one_that_was_asked_for(
     enrolled: StateDir, repository: ResticRepository, tmp_path: Path
 ) -> None:
+    from rmactors.agent.agent_file import Hooks
+    from rmactors.agent.job_runner import JobRunner
     from rmactors.agent.livefeed import LiveFeed
-    from rmactors.agent.settings import Hooks
-    from rmactors.agent.workshop import Workshop
 
     gate, hook = tmp_path / "gate", tmp_path / "hook"
     hook.write_text(f"#!/bin/sh\nwhile [ ! -e {gate} ]; do sleep 0.02; done\n")
@@ -163,22 +163,24 @@ async def test_an_interval_counts_from_the_end_of_a_run_also_of_one_that_was_ask
     enrolled.save_schedules(KeptSchedules("H" * 26, 1, (laptop,)))
     mark(enrolled, laptop, YESTERDAY - clock.MINUTE)
     spool = Keeper(enrolled.spool_file)
-    outbox = Outbox(spool)
-    workshop = Workshop(repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])}), outbox, LiveFeed())
-    workshop.schedules = {laptop.id: laptop}
+    queue = ReportQueue(spool)
+    job_runner = JobRunner(repository.agent_file(plan={"hooks": Hooks(before=[str(hook)])}), queue, LiveFeed())
+    job_runner.schedules = {laptop.id: laptop}
     async with trio.open_nursery() as nursery:
-        await nursery.start(workshop.run)
-        await nursery.start(Timetable(enrolled, outbox, workshop.take, 0.0).run)
-        await eventually(lambda: bool(workshop.taken_on()))
-        await workshop.take(Due(laptop, None, clock.now()))  # it has not ended: no second one, and no word about it
+        await nursery.start(job_runner.run)
+        await nursery.start(Scheduler(enrolled, queue, job_runner.start_due, 0.0).run)
+        await eventually(lambda: bool(job_runner.accepted_jobs()))
+        await job_runner.start_due(
+            Due(laptop, None, clock.now())
+        )  # it has not ended: no second one, and no word about it
         before = clock.now()
         gate.touch()
-        await eventually(lambda: not workshop.taken_on())
-        ended = (await outbox.marks())[laptop.id].slot
+        await eventually(lambda: not job_runner.accepted_jobs())
+        ended = (await queue.marks())[laptop.id].slot
         assert ended >= before
-        await workshop.hear(wire.RunJob("J" * 26, "backup", laptop.id, {"plan": "home"}))
-        await eventually(lambda: len(reports(enrolled)) == 4 and not workshop.taken_on())
-        assert (await outbox.marks())[laptop.id].slot > ended
+        await job_runner.on_command(wire.RunJob("J" * 26, "backup", laptop.id, {"plan": "home"}))
+        await eventually(lambda: len(reports(enrolled)) == 4 and not job_runner.accepted_jobs())
+        assert (await queue.marks())[laptop.id].slot > ended
         nursery.cancel_scope.cancel()
     spool.close()
     told = reports(enrolled)
@@ -197,13 +199,13 @@ async def test_when_an_interval_seems_over_the_end_that_is_in_the_spool_counts(s
         taken.append(due)
 
     spool = Keeper(state.spool_file)
-    timetable = Timetable(state, Outbox(spool), take, 0.0)
-    timetable._marks = await Outbox(spool).marks()
-    mark(state, laptop, clock.now())  # a run ended that the timetable was not told of
-    assert await timetable._learn_ends()
-    assert not await timetable._learn_ends()
+    scheduler = Scheduler(state, ReportQueue(spool), take, 0.0)
+    scheduler._marks = await ReportQueue(spool).marks()
+    mark(state, laptop, clock.now())  # a run ended that the scheduler was not told of
+    assert await scheduler._learn_ends()
+    assert not await scheduler._learn_ends()
     async with trio.open_nursery() as nursery:
-        await nursery.start(timetable.run)
+        await nursery.start(scheduler.run)
         await trio.testing.wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     spool.close()
@@ -223,7 +225,7 @@ async def test_ten_jobs_with_the_server_away_and_the_agent_killed_all_arrive_onc
 
     double = ServerDouble()
     async with serving(double):
-        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
     agent = await trio.lowlevel.open_process(
         [sys.executable, "-m", "rmactors", "agent", "run", "--state-dir", str(state.path)],
         cwd=ROOT, stderr=subprocess.DEVNULL,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.agent.settings import AgentFile, AgentFileError, Repository, environment_of, load, load_or_empty, parse
+from rmactors.agent.agent_file import AgentFile, AgentFileError, Repository, environment_of, load, load_or_empty, parse
 
 GOOD = """
 allow = ["backup", "forget", "prune", "check", "unlock"]

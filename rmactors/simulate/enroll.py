@@ -1,4 +1,4 @@
-"""How a simulated fleet gets its credentials: an admin's API token makes one enrolment token per host, each is
+"""How a simulated fleet gets its credentials: an admin's API token makes one enrollment token per host, each is
 traded for a credential over the agents' port as a real agent does. They are kept in a file of their own, so that
 the next run brings the same hosts back instead of enrolling as many again.
 """
@@ -13,24 +13,24 @@ import trio
 
 from rmactors.agent.connection import LinkDown
 from rmactors.client.connection import Api, ApiError
-from rmactors.simulate.agent import Credential, EnrolmentRefused, enroll
+from rmactors.simulate.agent import EnrollmentRefused, SimCredential, enroll
 
 AT_ONCE = 16
 """Enrolments that are under way at the same time."""
 
 
-def load_credentials(file: Path) -> list[Credential]:
+def load_credentials(file: Path) -> list[SimCredential]:
     """The hosts of an earlier run; none where the file is not there. Raises ValueError for a file that is no such."""
     if not file.exists():
         return []
     try:
         rows = [json.loads(line) for line in file.read_text().splitlines()]
-        return [Credential(row["host_id"], row["name"], row["token"]) for row in rows]
+        return [SimCredential(row["host_id"], row["name"], row["token"]) for row in rows]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{file} is not a file of simulated hosts; name another one") from None
 
 
-def append_credentials(file: Path, credentials: Iterable[Credential]) -> None:
+def append_credentials(file: Path, credentials: Iterable[SimCredential]) -> None:
     """Write them to a file that only its owner can read."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     with os.fdopen(descriptor, "w") as stream:
@@ -39,15 +39,15 @@ def append_credentials(file: Path, credentials: Iterable[Credential]) -> None:
             stream.write(json.dumps(row) + "\n")
 
 
-async def enroll_many(api_url: str, api_token: str, url: str, names: list[str]) -> list[Credential]:
-    """Enrol hosts under these names, in their order. Raises what the first refusal raised: ApiError,
-    EnrolmentRefused or LinkDown."""
-    made: dict[str, Credential] = {}
-    problems: list[ApiError | EnrolmentRefused | LinkDown] = []
+async def enroll_many(api_url: str, api_token: str, url: str, names: list[str]) -> list[SimCredential]:
+    """Enroll hosts under these names, in their order. Raises what the first refusal raised: ApiError,
+    EnrollmentRefused or LinkDown."""
+    made: dict[str, SimCredential] = {}
+    problems: list[ApiError | EnrollmentRefused | LinkDown] = []
     waiting = iter(names)
     limiter = trio.CapacityLimiter(AT_ONCE)
 
-    async def enrol_from_list() -> None:
+    async def enroll_from_list() -> None:
         with closing(Api(api_url, api_token)) as api:
             for name in waiting:
                 if problems:
@@ -57,18 +57,18 @@ async def enroll_many(api_url: str, api_token: str, url: str, names: list[str]) 
                         api.call, "POST", "/api/enrollment-tokens", {"ttl_minutes": 10}, limiter=limiter
                     )
                     made[name] = await enroll(url, answer["token"], name)
-                except (ApiError, EnrolmentRefused, LinkDown) as problem:
+                except (ApiError, EnrollmentRefused, LinkDown) as problem:
                     problems.append(problem)
 
     async with trio.open_nursery() as nursery:
         for _ in range(AT_ONCE):
-            nursery.start_soon(enrol_from_list)
+            nursery.start_soon(enroll_from_list)
     if problems:
         raise problems[0]
     return [made[name] for name in names]
 
 
-async def remove_many(api_url: str, api_token: str, credentials: list[Credential]) -> None:
+async def remove_many(api_url: str, api_token: str, credentials: list[SimCredential]) -> None:
     """Delete the hosts again. Raises ApiError for the first that fails."""
     with closing(Api(api_url, api_token)) as api:
         for item in credentials:

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from rmactors.agent import this_host
-from rmactors.agent.restic_steps import Outcome, Restic, outcome
-from rmactors.agent.verdict import LONGEST_ERROR, Verdict
+from rmactors.agent.restic_steps import JobResult, Restic, outcome
+from rmactors.agent.verdict import LONGEST_ERROR, JobVerdict
 from rmactors.common import clock
 
 STALE_AFTER: Final = timedelta(minutes=35)
@@ -31,7 +31,7 @@ class HeldLock:
     exclusive: bool
 
 
-async def unlock(restic: Restic) -> Outcome:
+async def unlock(restic: Restic) -> JobResult:
     """Remove what is stale; the end says who still holds the repository."""
     before = await _ids(restic)
     done = await restic.run("unlock", "unlock")
@@ -52,14 +52,14 @@ async def unlock(restic: Restic) -> Outcome:
     overdue = [lock for lock in held if is_stale(lock, now, here, alive=this_host.answers(lock.pid))]
     if overdue:
         words = f"a stale lock could not be removed: {in_words(overdue, now)}"
-        return Outcome(Verdict("failed", "nothing_done", words[:LONGEST_ERROR]), done.code, stats)
+        return JobResult(JobVerdict("failed", "nothing_done", words[:LONGEST_ERROR]), done.code, stats)
     if not left:
         return done.outcome(stats)
     words = (
         f"the repository is still locked by {in_words(held, now) or f'{len(left)} others'}; unlock leaves alone what "
         "is held by a live process, or by another host for less than 30 minutes"
     )
-    return outcome(Verdict("succeeded", "ok", None, words[:LONGEST_ERROR]), done.code, stats)
+    return outcome(JobVerdict("succeeded", "ok", None, words[:LONGEST_ERROR]), done.code, stats)
 
 
 def read_lock(answer: bytes) -> HeldLock | None:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from rmactors.agent.requests import Refused, Work, work_for
-from rmactors.agent.settings import AgentFile, Hooks, Keep, Plan, Repository
+from rmactors.agent.agent_file import AgentFile, Hooks, Keep, Plan, Repository
+from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 FILE = AgentFile(
@@ -24,8 +24,8 @@ FILE = AgentFile(
 )
 
 
-def work(kind: JobKind, params: dict[str, Any], agent_file: AgentFile = FILE) -> Work:
-    return work_for(agent_file, kind, params, "J" * 26, "nas")
+def work(kind: JobKind, params: dict[str, Any], agent_file: AgentFile = FILE) -> JobSpec:
+    return spec_for(agent_file, kind, params, "J" * 26, "nas")
 
 
 def test_a_backup_is_the_plans_sources_and_nothing_of_the_servers() -> None:
@@ -133,18 +133,18 @@ def test_the_only_plan_need_not_be_named() -> None:
     ],
 )
 def test_what_cannot_be_done_is_refused_with_the_reason(kind: JobKind, params: dict[str, Any], says: str) -> None:
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(JobRefused) as caught:
         work(kind, params)
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", JOB_KINDS)
 def test_a_kind_that_the_file_does_not_allow_is_refused(kind: JobKind) -> None:
-    with pytest.raises(Refused, match=r"not allowed on this host: its agent\.toml allows nothing"):
+    with pytest.raises(JobRefused, match=r"not allowed on this host: its agent\.toml allows nothing"):
         work(kind, {"plan": "home"}, AgentFile(allow=[], repositories=FILE.repositories, plans=FILE.plans))
 
 
 def test_forget_with_prune_needs_leave_to_prune() -> None:
     without = AgentFile(allow=["forget"], repositories=FILE.repositories, plans=FILE.plans)
-    with pytest.raises(Refused, match="prune is not allowed"):
+    with pytest.raises(JobRefused, match="prune is not allowed"):
         work("forget", {"plan": "home", "prune": True}, without)

@@ -40,7 +40,7 @@ class AlreadyRunning(StateError):
 
 
 @dataclass(frozen=True, slots=True)
-class Credential:
+class HostCredential:
     """What makes this host known to its server. `token` is a secret and stays out of `repr`."""
 
     server_url: str
@@ -93,12 +93,12 @@ class StateDir:
         return self.path / "spool.db"
 
     @property
-    def bell_file(self) -> Path:
+    def wakeup_pipe(self) -> Path:
         """A named pipe: a byte written into it makes the running agent look into the spool."""
-        return self.path / "bell"
+        return self.path / "bell"  # named as in all versions: an older `exec` may run beside this agent
 
     @property
-    def handover_file(self) -> Path:
+    def handover_pipe(self) -> Path:
         """A named pipe into the memory of the running agent, for what an `exec` cannot write into the spool."""
         return self.path / "handover"
 
@@ -122,11 +122,11 @@ class StateDir:
                 "run this as its owner, or set RM_AGENT_STATE_DIR"
             )
 
-    def credential(self) -> Credential:
+    def credential(self) -> HostCredential:
         """Raises NotEnrolled where there is none."""
         file = self.path / "credential.json"
         try:
-            return msgspec.json.decode(file.read_bytes(), type=Credential)
+            return msgspec.json.decode(file.read_bytes(), type=HostCredential)
         except FileNotFoundError:
             raise NotEnrolled(f"this host is not enrolled (no {file}): run `rmactors agent enroll` first") from None
         except OSError as error:
@@ -134,7 +134,7 @@ class StateDir:
         except msgspec.DecodeError:
             raise StateError(f"{file} is damaged: enroll this host again") from None
 
-    def save_credential(self, credential: Credential) -> None:
+    def save_credential(self, credential: HostCredential) -> None:
         self._write("credential.json", msgspec.json.encode(credential))
 
     def schedules(self) -> KeptSchedules:
@@ -192,20 +192,20 @@ class StateDir:
         finally:
             os.close(handle)
 
-    def ring(self) -> None:
+    def wake_agent(self) -> None:
         """Make the running agent look into the spool. Nothing happens where none runs."""
         try:
-            bell = os.open(self.bell_file, os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(self.wakeup_pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
             if error.errno in {errno.ENXIO, errno.ENOENT}:  # nobody listens, or nobody ever did
                 return
-            raise StateError(f"cannot open {self.bell_file}: {error.strerror}") from None
+            raise StateError(f"cannot open {self.wakeup_pipe}: {error.strerror}") from None
         try:
-            os.write(bell, b"!")
+            os.write(pipe, b"!")
         except (BlockingIOError, BrokenPipeError):
             pass  # it is ringing already, or the agent has just gone
         finally:
-            os.close(bell)
+            os.close(pipe)
 
     def _open_lock(self, name: str) -> int:
         """The file of that name, to be locked; where it cannot be made on a full or read-only disk, the directory: a

@@ -13,11 +13,11 @@ import pytest
 import trio
 
 from rmactors.agent import daemon
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
-from rmactors.agent.settings import AgentFile
 from rmactors.agent.spool import Spool
-from rmactors.agent.state import AlreadyRunning, Credential, NotEnrolled, StateDir
+from rmactors.agent.state_dir import AlreadyRunning, HostCredential, NotEnrolled, StateDir
 from rmactors.common import ids, wire, zones
 from tests.zone_folders import folder
 
@@ -192,7 +192,7 @@ async def test_after_a_server_restart_what_was_not_acked_comes_again(state: Stat
     double = ServerDouble(acking=False)
     async with trio.open_nursery() as nursery:
         async with serving(double):
-            state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+            state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
             jobs = fill(state, 3)
             nursery.start_soon(agent(state))
             await eventually(lambda: len(double.received) >= 6)
@@ -221,7 +221,7 @@ async def test_a_cut_in_mid_frame_loses_nothing(server: ServerDouble, enrolled: 
     async with between(server.port) as network:
         network.cut_after = cut_after
         enrolled.save_credential(
-            Credential(f"ws://127.0.0.1:{network.port}/ws/agent", server.host_id, "nas", "agent-1")
+            HostCredential(f"ws://127.0.0.1:{network.port}/ws/agent", server.host_id, "nas", "agent-1")
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(agent(enrolled))
@@ -237,7 +237,7 @@ async def test_a_half_open_connection_is_noticed_and_replaced(server: ServerDoub
     timings = Timings(connect=0.5, send=2, welcome=0.5, pong=0.3, ack=0.4, first_pause=0.05, longest_pause=0.1)
     async with between(server.port) as network:
         enrolled.save_credential(
-            Credential(f"ws://127.0.0.1:{network.port}/ws/agent", server.host_id, "nas", "agent-1")
+            HostCredential(f"ws://127.0.0.1:{network.port}/ws/agent", server.host_id, "nas", "agent-1")
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(agent(enrolled, timings))
@@ -256,7 +256,7 @@ async def test_a_slow_network_only_takes_longer(server: ServerDouble, enrolled: 
     async with between(server.port) as network:
         network.slowly = 0.001
         enrolled.save_credential(
-            Credential(f"ws://127.0.0.1:{network.port}/ws/agent", server.host_id, "nas", "agent-1")
+            HostCredential(f"ws://127.0.0.1:{network.port}/ws/agent", server.host_id, "nas", "agent-1")
         )
         async with trio.open_nursery() as nursery:
             nursery.start_soon(agent(enrolled))
@@ -275,8 +275,8 @@ async def test_a_revoked_credential_is_not_hammered_and_a_new_one_is_tried_at_on
         server.tokens = {"agent-2"}
         await session.socket.aclose(wire.CLOSE_REVOKED)
         await eventually(lambda: "revoked this host's credential" in caplog.text)
-        enrolled.save_credential(Credential(server.url, server.host_id, "nas", "agent-2"))
-        enrolled.ring()
+        enrolled.save_credential(HostCredential(server.url, server.host_id, "nas", "agent-2"))
+        enrolled.wake_agent()
         await eventually(lambda: [s for s in server.agents() if s.token == "agent-2"])
         nursery.cancel_scope.cancel()
     assert len(server.sessions) == 2
@@ -356,7 +356,7 @@ async def test_frames_that_a_newer_server_sends_are_ignored(server: ServerDouble
             await session.socket.send_message(text)
         await session.socket.send_message(b"\x00binary")
         fill(enrolled, 1)
-        enrolled.ring()
+        enrolled.wake_agent()
         await eventually(lambda: left(enrolled) == 0)
         nursery.cancel_scope.cancel()
     assert len(server.sessions) == 1
@@ -382,7 +382,7 @@ async def test_an_agent_killed_at_any_moment_loses_no_report(state: StateDir) ->
     double = ServerDouble(heartbeat_seconds=0.2)
     jobs: list[str] = []
     async with serving(double):
-        state.save_credential(Credential(double.url, double.host_id, "nas", "agent-1"))
+        state.save_credential(HostCredential(double.url, double.host_id, "nas", "agent-1"))
         command = [sys.executable, "-m", "rmactors", "agent", "run", "--state-dir", str(state.path)]
         for round_number in range(5):
             jobs += fill(state, 20)

@@ -1,4 +1,4 @@
-"""Enrolment as an administrator sees it: the command, what it prints, how it ends, what it leaves on disk."""
+"""Enrollment as an administrator sees it: the command, what it prints, how it ends, what it leaves on disk."""
 
 import json
 import os
@@ -11,8 +11,8 @@ import trio
 from click.testing import CliRunner
 
 from rmactors.agent.connection import BadServerUrl, agent_url
-from rmactors.agent.enrolment import EnrolmentFailed, enroll
-from rmactors.agent.state import NotEnrolled, StateDir, default_dir
+from rmactors.agent.enrollment import EnrollmentFailed, enroll
+from rmactors.agent.state_dir import NotEnrolled, StateDir, default_dir
 from rmactors.cli.main import main
 
 from .conftest import FAST
@@ -32,7 +32,7 @@ async def test_a_token_becomes_a_credential_that_only_its_owner_can_read(server:
 
 async def test_a_taken_name_leaves_the_token_for_another(server: ServerDouble, state: StateDir) -> None:
     server.taken_names = {"nas"}
-    with pytest.raises(EnrolmentFailed, match=r"'nas' is taken.*--name.*can still be used"):
+    with pytest.raises(EnrollmentFailed, match=r"'nas' is taken.*--name.*can still be used"):
         await enroll(server.url, "enroll-1", state.path, name="nas", timings=FAST)
     with pytest.raises(NotEnrolled):
         state.credential()
@@ -40,7 +40,7 @@ async def test_a_taken_name_leaves_the_token_for_another(server: ServerDouble, s
 
 
 async def test_an_unknown_token_is_named_as_the_trouble(server: ServerDouble, state: StateDir) -> None:
-    with pytest.raises(EnrolmentFailed, match="does not know this token") as caught:
+    with pytest.raises(EnrollmentFailed, match="does not know this token") as caught:
         await enroll(server.url, "no-such-token", state.path, timings=FAST)
     assert "no-such-token" not in str(caught.value)
 
@@ -54,7 +54,7 @@ async def test_the_wrong_port_is_named_as_the_trouble(state: StateDir) -> None:
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(lambda task_status: _serve(web, task_status))
         port = listener.socket.getsockname()[1]
-        with pytest.raises(EnrolmentFailed, match="agents' port"):
+        with pytest.raises(EnrollmentFailed, match="agents' port"):
             await enroll(f"http://127.0.0.1:{port}", "enroll-1", state.path, timings=FAST)
         nursery.cancel_scope.cancel()
 
@@ -64,7 +64,7 @@ async def _serve(handler: object, task_status: object) -> None:
 
 
 async def test_a_server_that_is_not_there_is_said(state: StateDir) -> None:
-    with pytest.raises(EnrolmentFailed, match=r"cannot reach 127\.0\.0\.1:1: .*refused"):
+    with pytest.raises(EnrollmentFailed, match=r"cannot reach 127\.0\.0\.1:1: .*refused"):
         await enroll("http://127.0.0.1:1", "enroll-1", state.path, timings=FAST)
 
 
@@ -76,7 +76,7 @@ async def test_a_server_that_hangs_up_is_noticed_at_once(state: StateDir) -> Non
     async with trio.open_nursery() as nursery:
         (listener,) = await nursery.start(lambda task_status: _serve(hang_up, task_status))
         port = listener.socket.getsockname()[1]
-        with trio.fail_after(30), pytest.raises(EnrolmentFailed, match="hung up"):
+        with trio.fail_after(30), pytest.raises(EnrollmentFailed, match="hung up"):
             await enroll(f"http://127.0.0.1:{port}", "enroll-1", state.path, timings=FAST)
         nursery.cancel_scope.cancel()
 
@@ -131,7 +131,7 @@ async def test_at_a_terminal_the_token_is_asked_for_and_not_shown(server: Server
         start_new_session=True,
     )  # fmt: skip
     os.close(inner)
-    said, prompt = b"", b"Enrolment token: "  # the space comes once nothing is shown any more
+    said, prompt = b"", b"Enrollment token: "  # the space comes once nothing is shown any more
     try:
         with trio.fail_after(60):
             while True:
@@ -159,7 +159,7 @@ def test_the_state_dir_is_where_the_environment_or_the_user_says(tmp_path: Path)
 
 
 async def test_a_damaged_credential_is_said(state: StateDir) -> None:
-    from rmactors.agent.state import StateError
+    from rmactors.agent.state_dir import StateError
 
     (state.path / "credential.json").write_text(json.dumps({"server_url": 1}))
     with pytest.raises(StateError, match="enroll this host again"):

@@ -1,7 +1,7 @@
 """The agent's link: one connection to the server after another, for as long as the agent lives.
 
 Owns reconnecting, the hello, heartbeats, and the sorting of what the server says. Receives nothing by mailbox: the
-outbox and the live feed hold what is to be sent. Gives orders and schedules to whoever it was given. On an error of
+queue and the live feed hold what is to be sent. Passes commands and schedules to its callbacks. On an error of
 the server's or the network's it connects again; it ends only when cancelled.
 """
 
@@ -13,16 +13,16 @@ from typing import assert_never
 
 import trio
 
+from rmactors.agent.agent_file import certificate_in_default_file
 from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
-from rmactors.agent.delivery import Delivery
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.outbox import Lane, Outbox
 from rmactors.agent.pauses import Pauses
+from rmactors.agent.report_queue import Lane, ReportQueue
+from rmactors.agent.report_sender import ReportSender
 from rmactors.agent.routes import Routes
-from rmactors.agent.settings import certificate_in_default_file
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.state import Credential, StateDir, StateError
+from rmactors.agent.state_dir import HostCredential, StateDir, StateError
 from rmactors.common import ids, wire
 from rmactors.common.logs import fields
 
@@ -45,12 +45,12 @@ class Displaced(LinkDown):
 
 
 @dataclass(frozen=True, slots=True)
-class Ears:
-    """Who hears what. None of these waits for long: the link reads nothing meanwhile."""
+class Callbacks:
+    """Called with what the server says. None of these waits for long: the link reads nothing meanwhile."""
 
-    schedules: Callable[[str, wire.Welcome | wire.Schedules], Awaitable[None]]
+    on_schedules: Callable[[str, wire.Welcome | wire.Schedules], Awaitable[None]]
     """Host id, and the schedules with their revision."""
-    order: Callable[[wire.RunJob | wire.CancelJob], Awaitable[None]]
+    on_command: Callable[[wire.RunJob | wire.CancelJob], Awaitable[None]]
 
 
 class Link:
@@ -63,20 +63,20 @@ class Link:
     def __init__(
         self,
         state: StateDir,
-        outbox: Outbox,
+        queue: ReportQueue,
         feed: LiveFeed,
         look: Callable[[], Awaitable[None]],
         make_hello: Callable[[str, int], Awaitable[wire.Hello]],
-        ears: Ears,
+        callbacks: Callbacks,
         timings: Timings,
         certificate: ClientCertificate | None = None,
     ) -> None:
         self._state = state
-        self._outbox = outbox
+        self._queue = queue
         self._feed = feed
         self._look = look
         self._make_hello = make_hello
-        self._ears = ears
+        self._callbacks = callbacks
         self._timings = timings
         self._certificate = certificate
         self._instance_id = ids.new()
@@ -100,7 +100,7 @@ class Link:
         pauses = Pauses(self._timings, random.uniform)
         while True:
             self._welcomed_at, self._acked = None, False
-            credential: Credential | None = None
+            credential: HostCredential | None = None
             refused = False
             try:
                 credential = self._state.credential()
@@ -129,18 +129,18 @@ class Link:
         if down.code == wire.CLOSE_REPLACED and self._welcomed_at is None and not isinstance(down, Displaced):
             self._instance_id = ids.new()
 
-    async def _sleep(self, seconds: float, credential: Credential | None) -> None:
-        """Sleep, but no longer than until the host has another credential: the bell rings when it gets one."""
+    async def _sleep(self, seconds: float, credential: HostCredential | None) -> None:
+        """Sleep, but no longer than until the host has another credential: the agent is woken when it gets one."""
         with trio.move_on_after(seconds):
             while True:
-                await self._outbox.news().wait()
+                await self._queue.news().wait()
                 try:
                     if self._state.credential() != credential:
                         return
                 except StateError:
                     continue
 
-    async def _once(self, credential: Credential) -> None:
+    async def _once(self, credential: HostCredential) -> None:
         await self._look()
         async with dial(
             credential.server_url, credential.token, credential.ca_file, self._timings,
@@ -153,8 +153,8 @@ class Link:
             self._welcomed_at = trio.current_time()
             said = fields("link.connected", host_id=credential.host_id, host=credential.name)
             log.info("connected to %s", credential.server_url, extra=said)
-            delivery = Delivery(connection, self._outbox, self._timings.ack)
-            await self._ears.schedules(welcome.host_id, welcome)
+            delivery = ReportSender(connection, self._queue, self._timings.ack)
+            await self._callbacks.on_schedules(welcome.host_id, welcome)
             self._feed.open()
             try:
                 async with trio.open_nursery() as nursery:
@@ -176,7 +176,7 @@ class Link:
         self._routes.led_to_server(connection.address)
         return welcome
 
-    async def _read(self, connection: Connection, delivery: Delivery, host_id: str) -> None:
+    async def _read(self, connection: Connection, delivery: ReportSender, host_id: str) -> None:
         while True:
             frame = await connection.receive()
             match frame:
@@ -184,15 +184,15 @@ class Link:
                     self._acked = True
                     delivery.took(frame)
                 case wire.Welcome() | wire.Schedules():
-                    await self._ears.schedules(host_id, frame)
+                    await self._callbacks.on_schedules(host_id, frame)
                 case wire.RunJob() | wire.CancelJob():
-                    await self._ears.order(frame)
+                    await self._callbacks.on_command(frame)
                 case wire.Error(code=wire.ANOTHER_INSTANCE):
                     raise Displaced
                 case wire.Error():
                     log.warning("the server says: %s (%s)", frame.detail, frame.code)
                 case wire.Enrolled():
-                    log.warning("the server sent an answer to an enrolment that nobody asked for; ignored")
+                    log.warning("the server sent an answer to an enrollment that nobody asked for; ignored")
                 case None:
                     pass  # logged where it was read
                 case _:
@@ -203,7 +203,7 @@ class Link:
             await trio.sleep(seconds)
             await connection.send(wire.Heartbeat(utc_now=wire.utc_now()))
             await connection.prove_alive()
-            self._outbox.look()  # should a bell ever go unheard, reports wait no longer than this
+            self._queue.look()  # should a wake-up ever get lost, reports wait no longer than this
 
     async def _leave_when_stale(self) -> None:
         await self._stale.wait()
@@ -246,7 +246,7 @@ async def report_once(
     tell: Callable[[wire.Welcome], None],
     certificate: ClientCertificate | None = None,
 ) -> None:
-    """Deliver what is in one lane of an outbox over a connection of its own (`purpose: report`), and leave.
+    """Deliver what is in one lane of an queue over a connection of its own (`purpose: report`), and leave.
 
     `tell` is told what the server's welcome says. `certificate` is that of the agent's file, where that is known.
     Raises LinkDown, StateError.
@@ -258,7 +258,7 @@ async def report_once(
     ) as connection:
         await connection.send(hello)
         tell(await welcomed(connection, timings))
-        delivery = Delivery(connection, lane, timings.ack)
+        delivery = ReportSender(connection, lane, timings.ack)
         async with trio.open_nursery() as nursery:
 
             async def read() -> None:

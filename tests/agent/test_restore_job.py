@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from rmactors.agent.restic_steps import Outcome
-from rmactors.agent.restoring import look, make_folder
-from rmactors.agent.settings import AgentFile, Keep
+from rmactors.agent.agent_file import AgentFile, Keep
+from rmactors.agent.restic_steps import JobResult
+from rmactors.agent.restore_job import look, make_folder
 from rmactors.common.vocabulary import JobKind
 
 from .jobs import Jobs
@@ -27,10 +27,10 @@ class Restores:
         self.source = repository.source
         self.target = Path(str(self.agent_file.repositories["main"].restore_to))
 
-    async def do(self, kind: JobKind, **params: Any) -> Outcome:
+    async def do(self, kind: JobKind, **params: Any) -> JobResult:
         return await Jobs(self.agent_file, self.target.parent / "state").do(kind, **params)
 
-    def landed(self, end: Outcome) -> set[str]:
+    def landed(self, end: JobResult) -> set[str]:
         """What was restored, by its path below the source."""
         base = Path(str(end.stats["restored_into"]) + str(self.source))
         return {str(path.relative_to(base)) for path in base.rglob("*") if not path.is_dir() or path.is_symlink()}

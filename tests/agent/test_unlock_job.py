@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.agent.unlocking import HeldLock, in_words, is_stale, read_lock
+from rmactors.agent.unlock_job import HeldLock, in_words, is_stale, read_lock
 
 from .jobs import Jobs
 from .repositories import ResticRepository, holding_a_lock, leave_a_lock

@@ -9,12 +9,12 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from rmactors.agent.job_spec import JobSpec
 from rmactors.agent.listing import adoption_is_over, listed
 from rmactors.agent.own_snapshots import Identity, Snapshot, removal
-from rmactors.agent.requests import Work
-from rmactors.agent.restic_steps import Counters, Outcome, Restic, Run, outcome
+from rmactors.agent.restic_steps import Counters, JobResult, Restic, Run, outcome
 from rmactors.agent.spool import SpoolError
-from rmactors.agent.verdict import LONGEST_ERROR, Digest, Verdict
+from rmactors.agent.verdict import LONGEST_ERROR, JobVerdict, OutputSummary
 
 log = logging.getLogger(__name__)
 
@@ -28,38 +28,38 @@ _REFUSED: Final = re.compile(
 """A backend that does not delete."""
 
 
-async def forget(restic: Restic, work: Work, counters: Counters) -> Outcome:
+async def forget(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult:
     """Apply the plan's policy to its own snapshots, all of them together, and to no others."""
-    assert work.identity is not None
+    assert spec.identity is not None
     stats: dict[str, Any] = {}
-    trouble = await _adopt(restic, work.identity, counters, stats)
+    trouble = await _adopt(restic, spec.identity, counters, stats)
     if trouble is not None:
         return trouble
-    before = await listed(restic, work.identity, counters)
+    before = await listed(restic, spec.identity, counters)
     if isinstance(before, Run):
         return before.outcome(stats)
-    done = await restic.run("forget", *work.arguments, answer=True)  # a line of many megabytes, where there are many
+    done = await restic.run("forget", *spec.arguments, answer=True)  # a line of many megabytes, where there are many
     if done.verdict.status == "cancelled" or done.verdict.reason == "timeout":
         return done.outcome(stats)  # nothing more can be asked: the job is stopped
-    after = await listed(restic, work.identity, counters)
+    after = await listed(restic, spec.identity, counters)
     if isinstance(after, Run):
         if done.verdict.status != "succeeded":
             return done.outcome(stats)
         words = f"what was removed cannot be verified: {after.verdict.error}"
-        return Outcome(Verdict("failed", after.verdict.reason, words), after.code, stats)
+        return JobResult(JobVerdict("failed", after.verdict.reason, words), after.code, stats)
     gone = {one.id for one in before.own} - {one.id for one in after.own}
     stats |= {"snapshots_kept": len(after.own), "snapshots_removed": len(gone)}
     policy = removal(done.answer)
     left = len(policy - gone) if policy is not None else 0
     verdict = judge_forget(done, gone=len(gone), left=left)
-    if verdict.status != "succeeded" or not work.prune_after or not gone:
+    if verdict.status != "succeeded" or not spec.prune_after or not gone:
         return outcome(verdict, done.code, stats)
     pruned = await restic.run("prune", "prune")
-    stats |= pruned.digest.counts if pruned.verdict.status == "succeeded" else {}
+    stats |= pruned.summary.counts if pruned.verdict.status == "succeeded" else {}
     return pruned.outcome(stats)
 
 
-async def _adopt(restic: Restic, identity: Identity, counters: Counters, stats: dict[str, Any]) -> Outcome | None:
+async def _adopt(restic: Restic, identity: Identity, counters: Counters, stats: dict[str, Any]) -> JobResult | None:
     """Give the plan's tag to its snapshots from before there was one, once. What went wrong, or None.
 
     restic writes a tagged copy and then removes the snapshot. Where it cannot remove, the copy is one too many: so the
@@ -96,7 +96,7 @@ async def _adopt(restic: Restic, identity: Identity, counters: Counters, stats: 
 
 async def _not_gone(
     restic: Restic, identity: Identity, counters: Counters, run: Run, those: Sequence[Snapshot]
-) -> Outcome | None:
+) -> JobResult | None:
     """What it means that some of those are still there. None where all have gone."""
     if run.verdict.status == "cancelled" or run.verdict.reason == "timeout":
         return run.outcome()
@@ -106,10 +106,10 @@ async def _not_gone(
     still = {one.id for one in those} & {one.id for one in (*now.adoptable, *now.left_over, *now.not_ours)}
     if not still:
         return None
-    if run.verdict.status != "succeeded" and not _refusal(run.digest):
+    if run.verdict.status != "succeeded" and not _refusal(run.summary):
         return run.outcome({"snapshots_removed": 0})
-    words = f"older snapshots cannot be adopted, and nothing was removed: {_why(run.digest)}"
-    return Outcome(Verdict("failed", "nothing_done", words[:LONGEST_ERROR]), run.code, {"snapshots_removed": 0})
+    words = f"older snapshots cannot be adopted, and nothing was removed: {_why(run.summary)}"
+    return JobResult(JobVerdict("failed", "nothing_done", words[:LONGEST_ERROR]), run.code, {"snapshots_removed": 0})
 
 
 def _parts(snapshots: Sequence[Snapshot]) -> list[Sequence[Snapshot]]:
@@ -118,30 +118,30 @@ def _parts(snapshots: Sequence[Snapshot]) -> list[Sequence[Snapshot]]:
     return [part for part in (snapshots[:1], *(rest[i : i + _AT_ONCE] for i in range(0, len(rest), _AT_ONCE))) if part]
 
 
-def judge_forget(done: Run, *, gone: int, left: int) -> Verdict:
+def judge_forget(done: Run, *, gone: int, left: int) -> JobVerdict:
     """`gone` snapshots are no more, `left` are still there although the policy says that they go."""
     if not left:
-        if done.verdict.status != "succeeded" and not gone and _refusal(done.digest):
-            return Verdict("failed", "nothing_done", f"nothing was removed: {_why(done.digest)}"[:LONGEST_ERROR])
+        if done.verdict.status != "succeeded" and not gone and _refusal(done.summary):
+            return JobVerdict("failed", "nothing_done", f"nothing was removed: {_why(done.summary)}"[:LONGEST_ERROR])
         return done.verdict
     if not gone:
-        words = f"nothing was removed although {_count(left)} should go: {_why(done.digest)}"
-        return Verdict("failed", "nothing_done", words[:LONGEST_ERROR])
-    words = f"{_count(gone)} removed, {left} could not be: {_why(done.digest)}"
-    return Verdict("partial", "partial", words[:LONGEST_ERROR])
+        words = f"nothing was removed although {_count(left)} should go: {_why(done.summary)}"
+        return JobVerdict("failed", "nothing_done", words[:LONGEST_ERROR])
+    words = f"{_count(gone)} removed, {left} could not be: {_why(done.summary)}"
+    return JobVerdict("partial", "partial", words[:LONGEST_ERROR])
 
 
-def _why(digest: Digest) -> str:
-    refusal = _refusal(digest)
+def _why(summary: OutputSummary) -> str:
+    refusal = _refusal(summary)
     if refusal is None:
         return "restic does not say why"
     return f"this repository lets this host delete nothing (append-only, or a key without the right to): {refusal}"
 
 
-def _refusal(digest: Digest) -> str | None:
+def _refusal(summary: OutputSummary) -> str | None:
     """The line in which the backend says that it does not delete."""
-    said = digest.exit_error.message.splitlines() if digest.exit_error else []
-    lines = [line for line in (*digest.last_stderr, *said) if _REFUSED.search(line)]
+    said = summary.exit_error.message.splitlines() if summary.exit_error else []
+    lines = [line for line in (*summary.last_stderr, *said) if _REFUSED.search(line)]
     return min(lines, key=lambda line: "403" not in line, default=None)
 
 

@@ -1,9 +1,9 @@
-"""The jobs of this host: taken on once, one at a time per repository, reported at start and end.
+"""The jobs of this host: each accepted once, one at a time per repository, reported at start and end.
 
-owns      which jobs are taken on, and the turn at each repository
-receives  orders of the server's (`hear`) and due runs (`take`)
-sends     reports to the outbox, progress and lines to the live feed
-restart   what was taken on and not started is asked for again, by the server or by its schedule
+owns      which jobs are accepted, and the turn at each repository
+receives  commands of the server's (`on_command`) and due runs (`start_due`)
+sends     reports to the queue, progress and lines to the live feed
+restart   what was accepted and not started is asked for again, by the server or by its schedule
 """
 
 import logging
@@ -14,17 +14,17 @@ from typing import Any, Final
 import trio
 
 from rmactors.agent import this_host
+from rmactors.agent.agent_file import AgentFile
+from rmactors.agent.due_runs import Due, definition
+from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
 from rmactors.agent.livefeed import LiveFeed
-from rmactors.agent.locks import Leftovers
-from rmactors.agent.outbox import Outbox
 from rmactors.agent.process import Stop
-from rmactors.agent.requests import Refused, Work, work_for
+from rmactors.agent.report_queue import ReportQueue
 from rmactors.agent.restic_job import STOPPED, ResticJob
-from rmactors.agent.restic_steps import Outcome
-from rmactors.agent.schedules import Due, definition
-from rmactors.agent.settings import AgentFile
+from rmactors.agent.restic_locks import Leftovers
+from rmactors.agent.restic_steps import JobResult
 from rmactors.agent.spool import Mark
-from rmactors.agent.verdict import Verdict
+from rmactors.agent.verdict import JobVerdict
 from rmactors.agent.wrapping import as_shells_say, stats_of
 from rmactors.common import clock, ids, wire
 from rmactors.common.logs import fields
@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 
 DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
 MOST_JOBS: Final = 1_000
-"""Taken on at a time: beyond it the server is to order again, which it does whenever the agent comes back."""
+"""Accepted at a time: beyond it the server sends the command again, as it does whenever the agent comes back."""
 _LAST_WORDS_SECONDS: Final = 60.0
 """How long an end is tried to be written where the disk is slow and the agent may be about to stop."""
 
@@ -57,14 +57,14 @@ class Request:
     counts_from_end: bool = False
 
 
-class Workshop:
+class JobRunner:
     """Does the jobs of one agent. `run` it in a nursery; the rest may be called any time after it started."""
 
     def __init__(
-        self, agent_file: AgentFile, outbox: Outbox, feed: LiveFeed, *, spare_cache: str | None = None
+        self, agent_file: AgentFile, queue: ReportQueue, feed: LiveFeed, *, spare_cache: str | None = None
     ) -> None:
         self._file = agent_file
-        self._outbox = outbox
+        self._queue = queue
         self._feed = feed
         self._active: dict[str, tuple[Request, Stop]] = {}
         self._turns: dict[str, trio.Lock] = {}
@@ -80,27 +80,27 @@ class Workshop:
             task_status.started()
             await trio.sleep_forever()
 
-    def taken_on(self) -> list[str]:
-        """Jobs taken on and not ended, waiting ones too."""
+    def accepted_jobs(self) -> list[str]:
+        """Jobs accepted and not ended, waiting ones too."""
         return list(self._active)
 
-    async def hear(self, order: wire.RunJob | wire.CancelJob) -> None:
-        """An order of the server's. A job that is known already is not done twice."""
-        match order:
+    async def on_command(self, command: wire.RunJob | wire.CancelJob) -> None:
+        """A command of the server's. A job that is known already is not done twice."""
+        match command:
             case wire.RunJob():
-                if order.job_id in self._active or await self._outbox.knows(order.job_id):
-                    log.info("job %s is known already", order.job_id)
+                if command.job_id in self._active or await self._queue.knows(command.job_id):
+                    log.info("job %s is known already", command.job_id)
                     return
                 if len(self._active) >= MOST_JOBS:
-                    log.warning("job %s is not taken on: %d are, and have not ended", order.job_id, MOST_JOBS)
+                    log.warning("job %s is not accepted: %d jobs are, and have not ended", command.job_id, MOST_JOBS)
                     return
-                schedule = self.schedules.get(order.schedule_id or "")
+                schedule = self.schedules.get(command.schedule_id or "")
                 mark = None
                 if schedule is not None and schedule.every_hours is not None:
                     mark = Mark(schedule.id, definition(schedule), clock.now())
                 self._start(
                     Request(
-                        order.job_id, order.kind, order.params, order.schedule_id,
+                        command.job_id, command.kind, command.params, command.schedule_id,
                         max_runtime_seconds=_longest(schedule), mark=mark, counts_from_end=mark is not None,
                     )
                 )  # fmt: skip
@@ -110,7 +110,7 @@ class Workshop:
                     return
                 self._active[job_id][1].ask("cancelled")
 
-    async def take(self, due: Due) -> None:
+    async def start_due(self, due: Due) -> None:
         """A scheduled run. Where the one before has not ended yet, a slot is skipped, and that is reported;
         an interval counts from the end of that one."""
         schedule = due.schedule
@@ -123,9 +123,9 @@ class Workshop:
             if due.slot is None:
                 return
             now = wire.utc_now()
-            verdict = Verdict("skipped", "skipped", "the run before has not ended")
+            verdict = JobVerdict("skipped", "skipped", "the run before has not ended")
             assert self._nursery is not None  # not waited for: the disk may be slow, other schedules are not to wait
-            self._nursery.start_soon(self._report_end, request, None, now, Outcome(verdict, None, {}), 0.0)
+            self._nursery.start_soon(self._report_end, request, None, now, JobResult(verdict, None, {}), 0.0)
             return
         self._start(request)
 
@@ -144,30 +144,30 @@ class Workshop:
     async def _do_in_turn(self, request: Request, stop: Stop) -> None:
         asked_at = wire.utc_now()
         try:
-            work = work_for(self._file, request.kind, request.params, request.job_id, this_host.hostname())
-        except Refused as refused:
+            spec = spec_for(self._file, request.kind, request.params, request.job_id, this_host.hostname())
+        except JobRefused as refused:
             log.warning("refused: %s", refused, extra=_said("job.refused", request))
-            outcome = Outcome(Verdict("failed", "refused", str(refused)), None, {})
+            outcome = JobResult(JobVerdict("failed", "refused", str(refused)), None, {})
             named = request.params.get("plan")
             plan = named[:200] if isinstance(named, str) else None
             await self._report_end(request, plan, asked_at, outcome, 0.0)
             return
-        turn = self._turns.setdefault(work.repository.place, trio.Lock())
+        turn = self._turns.setdefault(spec.repository.place, trio.Lock())
         if not await _its_turn(turn, stop):
-            outcome = Outcome(Verdict("cancelled", "cancelled", "cancelled before it began"), None, {})
-            await self._report_end(request, work.plan_name, asked_at, outcome, 0.0)
+            outcome = JobResult(JobVerdict("cancelled", "cancelled", "cancelled before it began"), None, {})
+            await self._report_end(request, spec.plan_name, asked_at, outcome, 0.0)
             return
         try:
-            await self._do_now(request, work, stop)
+            await self._do_now(request, spec, stop)
         finally:
             turn.release()
 
-    async def _do_now(self, request: Request, work: Work, stop: Stop) -> None:
+    async def _do_now(self, request: Request, spec: JobSpec, stop: Stop) -> None:
         started_at, started = wire.utc_now(), trio.current_time()
-        said = _said("job.started", request, plan=work.plan_name, repository=work.repository_name)
+        said = _said("job.started", request, plan=spec.plan_name, repository=spec.repository_name)
         log.info("a job begins", extra=said)
-        await self._report_start(request, work, started_at)
-        job = ResticJob(request.job_id, work, self._file, self._feed, stop, self._outbox)
+        await self._report_start(request, spec, started_at)
+        job = ResticJob(request.job_id, spec, self._file, self._feed, stop, self._queue)
         job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
         job.max_runtime_seconds = request.max_runtime_seconds
         outcome = STOPPED
@@ -183,22 +183,22 @@ class Workshop:
                 nursery.cancel_scope.cancel()
         except Exception:
             log.exception("a job failed in the agent itself", extra=_said("job.crashed", request))
-            outcome = Outcome(Verdict("failed", "error", "an internal error of the agent; see its log"), None, {})
+            outcome = JobResult(JobVerdict("failed", "error", "an internal error of the agent; see its log"), None, {})
         finally:
             self._feed.ended(request.job_id)
             # Also when the agent is being stopped: restic is gone by now, and the end is known.
             with trio.move_on_after(_LAST_WORDS_SECONDS, shield=True):
-                await self._report_end(request, work.plan_name, started_at, outcome, trio.current_time() - started)
+                await self._report_end(request, spec.plan_name, started_at, outcome, trio.current_time() - started)
 
-    async def _report_start(self, request: Request, work: Work, started_at: datetime) -> None:
+    async def _report_start(self, request: Request, spec: JobSpec, started_at: datetime) -> None:
         report = wire.JobStarted(
-            seq=0, job_id=request.job_id, kind=request.kind, plan=work.plan_name, schedule_id=request.schedule_id,
+            seq=0, job_id=request.job_id, kind=request.kind, plan=spec.plan_name, schedule_id=request.schedule_id,
             scheduled_for=_time(request.slot), started_at=started_at,
         )  # fmt: skip
-        await self._outbox.add(report, request.mark)
+        await self._queue.add(report, request.mark)
 
     async def _report_end(
-        self, request: Request, plan: str | None, started_at: datetime, outcome: Outcome, seconds: float
+        self, request: Request, plan: str | None, started_at: datetime, outcome: JobResult, seconds: float
     ) -> None:  # fmt: skip
         verdict = outcome.verdict
         said = _said("job.ended", request, plan=plan, status=verdict.status, reason=verdict.reason, error=verdict.error)
@@ -213,7 +213,7 @@ class Workshop:
         mark = request.mark
         if mark is not None and request.counts_from_end:
             mark = replace(mark, slot=clock.now())
-        await self._outbox.add(report, mark)
+        await self._queue.add(report, mark)
 
 
 def _said(event: str, request: Request, **values: object) -> dict[str, Any]:
