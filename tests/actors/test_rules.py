@@ -131,7 +131,7 @@ async def test_what_was_decided_on_a_failed_decision_fails_too_or_is_decided_ane
             again.append(n)
     assert works.ledger.value("SELECT count(*) FROM jobs") == 100
     assert works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 0") == 0
-    assert await works.end(end(host, "last", status="failed", at=NOON + 10_000)) == Committed((None, None, None))
+    assert await works.end(end(host, "last", status="failed", at=NOON + 10_000)) == Committed()
     assert works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 0") == 1
 
 

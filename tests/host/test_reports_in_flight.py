@@ -17,11 +17,13 @@ from rmactors.server.actors.host.reports_in_flight import (
 )
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.connections import AgentConnection
+from rmactors.server.messages.jobs import JobStarted
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.state.host import RunningJob
 
 NO_LONGER_THAN = DAY
-COMMITTED, DUPLICATE, REFUSED = Committed((3 * HOUR,)), Duplicate(), Refused("foreign_job", "another host's")
+COMMITTED, DUPLICATE = Committed((JobStarted(3 * HOUR),)), Duplicate()
+REFUSED = Refused("foreign_job", "another host's")
 FAILED, STALE = Failed("the disk is full"), Stale("somebody was faster")
 START, END, LOSS = JobEvent("job", "start"), JobEvent("job", "end"), JobEvent("job", "loss")
 LINES: list[Line] = [(0, "stdout", "one"), (1, "stderr", "two")]

@@ -6,6 +6,7 @@ from trio.testing import wait_all_tasks_blocked
 
 from rmactors.server.messages.answers import Committed, Failed, Reply
 from rmactors.server.messages.requests import Tick
+from rmactors.server.messages.retention import Pruned
 from rmactors.server.periodic import tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, receive_first
 
@@ -146,11 +147,11 @@ async def test_a_question_gets_its_answer() -> None:
     box: Mailbox[Reply] = Mailbox("box", 1)
 
     async def answer() -> None:
-        (await box.receive())(Committed((7,)))
+        (await box.receive())(Committed((Pruned(7),)))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(answer)
-        assert await ask(box.send, lambda reply: reply) == Committed((7,))
+        assert await ask(box.send, lambda reply: reply) == Committed((Pruned(7),))
 
 
 async def test_a_question_without_an_answer_fails_in_time(mock_clock: trio.testing.MockClock) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS, AlertKind
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert
-from rmactors.server.messages.answers import Answer, Committed
+from rmactors.server.messages.answers import Answer, Committed, Result
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.channels import SaveChannel, SettleAttempt
 from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
@@ -62,10 +62,10 @@ class Ledger:
         answers, self.woken = self.writer.apply([writes])
         return answers[0]
 
-    def commit(self, *writes: object) -> tuple[object, ...]:
+    def commit(self, *writes: object) -> tuple[Result, ...]:
         answer = self.apply(*writes)
         assert isinstance(answer, Committed), answer
-        return answer.values
+        return answer.results
 
     def rows(self, sql: str, *parameters: object) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in self.connection.execute(sql, parameters)]

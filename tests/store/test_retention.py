@@ -10,7 +10,7 @@ import pytest
 from rmactors.common.clock import DAY
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.answers import Committed
-from rmactors.server.messages.retention import OldKind, Prune
+from rmactors.server.messages.retention import OldKind, Prune, Pruned
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import connect_read_only
 from rmactors.server.store.retention import START, find_old
@@ -63,9 +63,9 @@ class Past:
     def remove(self, what: OldKind, keys: list[str], most: int = 100) -> int:
         [answer], _ = self._writer.apply([(Prune(what, LIMIT, tuple(keys), most),)])
         assert isinstance(answer, Committed), answer
-        [removed] = answer.values
-        assert isinstance(removed, int)
-        return removed
+        [removed] = answer.results
+        assert isinstance(removed, Pruned)
+        return removed.rows
 
     def ids(self, table: str, column: str = "id") -> list[str]:
         with closing(sqlite3.connect(self._database)) as connection:

@@ -8,7 +8,7 @@ from rmactors.server.messages.alerts import RaiseAlert, TouchAlert
 from rmactors.server.messages.answers import Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.audit import AppendAudit
 from rmactors.server.messages.hosts import Pulse
-from rmactors.server.messages.jobs import SaveLogLines
+from rmactors.server.messages.jobs import JobStarted, SaveLogLines
 from rmactors.server.store.writer import Writer, connect
 from tests.store.ledger import NOON, Ledger, audit, save_start, start
 
@@ -43,13 +43,10 @@ def test_what_was_rolled_back_wakes_nobody(ledger: Ledger) -> None:
     assert ledger.outbox() == []
 
 
-def test_values_come_in_the_order_of_their_writes(ledger: Ledger) -> None:
+def test_results_come_in_the_order_of_their_writes(ledger: Ledger) -> None:
     host = ledger.host()
-    assert ledger.commit(Pulse(NOON), save_start(start(host, ids.new()), deadline_at=77), Pulse(NOON)) == (
-        None,
-        77,
-        None,
-    )
+    one, other = (save_start(start(host, ids.new()), deadline_at=at) for at in (77, 78))
+    assert ledger.commit(Pulse(NOON), one, Pulse(NOON), other) == (JobStarted(77), JobStarted(78))
 
 
 def test_what_the_schema_forbids_is_refused_and_the_rest_goes_on(ledger: Ledger) -> None:
@@ -140,7 +137,7 @@ def test_a_locked_database_fails_the_batch_and_is_over_with_the_lock(tmp_path: P
     assert answers == [Failed("database is locked")]
     other.execute("ROLLBACK")
     answers, _ = impatient.apply([(Pulse(NOON),)])
-    assert answers == [Committed((None,))]
+    assert answers == [Committed()]
     impatient.close()
     other.close()
 

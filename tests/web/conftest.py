@@ -113,10 +113,9 @@ class Site:
     topics: trio.MemorySendChannel[frozenset[str]]
     tokens: dict[Role, str] = field(default_factory=dict)
 
-    async def commit(self, *writes: object) -> tuple[object, ...]:
+    async def commit(self, *writes: object) -> None:
         answer = await self.services.ask_store(*writes)
         assert isinstance(answer, Committed), answer
-        return answer.values
 
     def sql(self, query: str, *parameters: object) -> list[sqlite3.Row]:
         connection = sqlite3.connect(self.services.settings.database)

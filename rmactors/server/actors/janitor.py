@@ -17,8 +17,8 @@ import trio
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY
-from rmactors.server.messages.answers import Answer, Committed, Reply
-from rmactors.server.messages.retention import OldKind, Prune
+from rmactors.server.messages.answers import Committed, Reply
+from rmactors.server.messages.retention import OldKind, Prune, Pruned
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask
 from rmactors.server.store.reader import Reader
@@ -131,11 +131,11 @@ async def _step(to_store: Outlet[Commit], write: Prune) -> int:
         return Commit((write,), reply)
 
     began = trio.current_time()
-    answer: Answer = await ask(to_store.send, request)
-    if not isinstance(answer, Committed):
-        raise _CutShort(f"{write.what}: {answer}")
-    took = trio.current_time() - began
-    await trio.sleep(max(PAUSE_SECONDS, PAUSE_STEPS * took))
-    (gone,) = answer.values
-    assert isinstance(gone, int)
-    return gone
+    answer = await ask(to_store.send, request)
+    match answer:
+        case Committed(results=(Pruned(rows),)):
+            took = trio.current_time() - began
+            await trio.sleep(max(PAUSE_SECONDS, PAUSE_STEPS * took))
+            return rows
+        case _:
+            raise _CutShort(f"{write.what}: {answer}")

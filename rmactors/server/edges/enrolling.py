@@ -8,7 +8,7 @@ from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
 from rmactors.server.edges.websockets import HELLO_SECONDS
 from rmactors.server.messages.answers import Committed, Refused, Reply
-from rmactors.server.messages.hosts import EnrollHost
+from rmactors.server.messages.hosts import Enrolled, EnrollHost
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask
 from rmactors.server.runtime.rate_limits import Bucket
@@ -55,7 +55,7 @@ async def enroll(
             token = tokens.make(tokens.HOST)
             answer = await _ask(to_store, frame, name, enrollment_id, tokens.digest(token), address)
             match answer:
-                case Committed(values=(str() as host_id,)):
+                case Committed(results=(Enrolled(host_id),)):
                     await socket.send_message(wire.encode(wire.Enrolled(host_id, token)))
                     return await socket.aclose(1000)
                 case Refused(code="name_taken", detail=detail):

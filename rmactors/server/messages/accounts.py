@@ -49,8 +49,8 @@ class UpdateUser:
     """None leaves as it is. Whatever is changed ends the user's sessions, except `keep_session`.
 
     A weaker role weakens the API tokens that the user made, and ends their unused enrolment tokens where they are no
-    admin any more. `end_tokens` ends all that they made. A new password forgets wrong codes. Value: how many tokens
-    were ended or weakened. Refused `not_found`, `username_taken`, `last_admin`.
+    admin any more. `end_tokens` ends all that they made. A new password forgets wrong codes. Refused
+    `not_found`, `username_taken`, `last_admin`.
     """
 
     user_id: str

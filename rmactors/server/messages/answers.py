@@ -3,12 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from rmactors.server.messages.hosts import Enrolled
+from rmactors.server.messages.jobs import JobStarted
+from rmactors.server.messages.retention import Pruned
+from rmactors.server.messages.second_factors import Tries
+
+Result = JobStarted | Enrolled | Pruned | Tries
+"""What a write has to say once it is on disk. Most say nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """On disk. `values` holds what each write had to say, in their order."""
+    """On disk. `results` of those writes that have one, in their order."""
 
-    values: tuple[object, ...] = ()
+    results: tuple[Result, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

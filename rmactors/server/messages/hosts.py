@@ -29,7 +29,7 @@ class DeleteEnrollmentToken:
 
 @dataclass(frozen=True, slots=True)
 class EnrollHost:
-    """Spends the token and makes the host. Refused `token_spent` or `name_taken`. Value: the host's id."""
+    """Spends the token and makes the host. Refused `token_spent` or `name_taken`. Result: `Enrolled`."""
 
     enrollment_id: str
     host_id: str
@@ -41,6 +41,13 @@ class EnrollHost:
     token_hash: str
     at: int
     address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """`host_id` is the one asked for, or the one that a host of this name had before."""
+
+    host_id: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,14 +10,20 @@ from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 @dataclass(frozen=True, slots=True)
 class SaveStart:
     """Duplicate where the start or the end is known already; Refused `foreign_job` for another host's job.
-
-    Value: the deadline."""
+    Result: `JobStarted`."""
 
     report: StartReport
     schedule_id: str | None
     subject: str
     deadline_at: int
     warning: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """From `deadline_at` on, the job has exceeded its longest run time."""
+
+    deadline_at: int
 
 
 @dataclass(frozen=True, slots=True)

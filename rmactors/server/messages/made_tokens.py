@@ -38,7 +38,7 @@ class TouchApiToken:
 
 @dataclass(frozen=True, slots=True)
 class DeleteApiToken:
-    """With all that was made with it. Value: how many API tokens ended. Refused `not_found`."""
+    """With all that was made with it. Refused `not_found`."""
 
     token_id: str
     audit: Audit

@@ -27,9 +27,17 @@ OldKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Prune:
-    """Removes those of `keys` that are older than `before` and may go, at most about `most` rows. Value: how many."""
+    """Removes those of `keys` that are older than `before` and may go, at most about `most` rows.
+    Result: `Pruned`."""
 
     what: OldKind
     before: int
     keys: tuple[str, ...]
     most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """How many rows went."""
+
+    rows: int

@@ -26,7 +26,7 @@ class TryCode:
     """A code is about to be looked at, in a session that owes it. Counts as wrong until it is spent.
 
     Refused `too_early` while the pause lasts, `ended` where the session has had all its tries or is gone.
-    Value: `Tries`.
+    Result: `Tries`.
     """
 
     user_id: str

@@ -55,7 +55,7 @@ def create_user(tx: Transaction, write: CreateUser) -> None:
 
 
 @handles(UpdateUser)
-def update_user(tx: Transaction, write: UpdateUser) -> int:
+def update_user(tx: Transaction, write: UpdateUser) -> None:
     require_user(tx, write.user_id)
     if write.username is not None:
         _require_free_name(tx, write.username, write.user_id)
@@ -78,7 +78,6 @@ def update_user(tx: Transaction, write: UpdateUser) -> int:
     weakened = made_tokens.weaken_all_of(tx, write.user_id, write.role) if write.role is not None else 0
     _append(tx, write.audit, ended, weakened)
     tx.wake.topics.add("users")
-    return ended + weakened
 
 
 @handles(DeleteUser)

@@ -7,6 +7,7 @@ from rmactors.server.messages.hosts import (
     CreateEnrollmentToken,
     DeleteEnrollmentToken,
     DeleteHost,
+    Enrolled,
     EnrollHost,
     NoteOnHost,
     Pulse,
@@ -41,7 +42,7 @@ def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> No
 
 
 @handles(EnrollHost)
-def enroll_host(tx: Transaction, write: EnrollHost) -> str:
+def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
     name_key = write.name.casefold()
     known = tx.row(
         "SELECT id, last_hello_at, first_report_at FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name_key,)
@@ -83,7 +84,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> str:
     audit.append(tx, Audit(write.at, write.name, "agent", "host.enroll", "host", host_id, address=write.address))
     tx.wake.hosts.add(host_id)
     tx.wake.topics.add("hosts")
-    return host_id
+    return Enrolled(host_id)
 
 
 @handles(RecordHello)

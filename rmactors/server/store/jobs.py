@@ -3,7 +3,7 @@
 import json
 import sqlite3
 
-from rmactors.server.messages.jobs import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
+from rmactors.server.messages.jobs import CancelJob, JobStarted, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
@@ -13,7 +13,7 @@ and how a job ended stands in its last lines."""
 
 
 @handles(SaveStart)
-def save_start(tx: Transaction, write: SaveStart) -> int:
+def save_start(tx: Transaction, write: SaveStart) -> JobStarted:
     report = write.report
     known = _known(tx, report.host_id, report.job_id)
     if known is not None and known["status"] != "queued":
@@ -31,7 +31,7 @@ def save_start(tx: Transaction, write: SaveStart) -> int:
         ),
     )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
-    return write.deadline_at
+    return JobStarted(write.deadline_at)
 
 
 @handles(SaveEnd)

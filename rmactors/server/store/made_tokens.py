@@ -34,7 +34,7 @@ def touch_api_token(tx: Transaction, write: TouchApiToken) -> None:
 
 
 @handles(DeleteApiToken)
-def delete_api_token(tx: Transaction, write: DeleteApiToken) -> int:
+def delete_api_token(tx: Transaction, write: DeleteApiToken) -> None:
     tx.execute(
         f"DELETE FROM enrollment_tokens WHERE used_at IS NULL AND parent_id IN ({_MADE_WITH} SELECT id FROM ended)",  # noqa: S608 - a constant
         (write.token_id,),
@@ -47,7 +47,6 @@ def delete_api_token(tx: Transaction, write: DeleteApiToken) -> int:
         raise RefusedWrite("not_found", "there is no such token")
     audit.append(tx, write.audit)
     tx.wake.topics.add("users")
-    return ended
 
 
 def require_maker(

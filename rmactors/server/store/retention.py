@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from rmactors.server.messages.retention import OldKind, Prune
+from rmactors.server.messages.retention import OldKind, Prune, Pruned
 from rmactors.server.store.transaction import Transaction, handles
 
 
@@ -156,7 +156,7 @@ def find_old(
 
 
 @handles(Prune)
-def prune(tx: Transaction, write: Prune) -> int:
+def prune(tx: Transaction, write: Prune) -> Pruned:
     """Remove what of `keys` may still go, at most about `most` rows."""
     removed = 0
     for key in write.keys:
@@ -169,4 +169,4 @@ def prune(tx: Transaction, write: Prune) -> int:
         tx.wake.count("pruned", write.what, number=removed)
         if write.what == "silences":
             tx.forget("silences")
-    return removed
+    return Pruned(removed)

@@ -3,9 +3,9 @@
 Each module of this package that changes tables registers one function a message:
 
     @handles(RaiseAlert)
-    def raise_alert(tx: Transaction, write: RaiseAlert) -> object: ...
+    def raise_alert(tx: Transaction, write: RaiseAlert) -> None: ...
 
-It runs inside a savepoint of the writer's transaction. It returns what the asker wants to know (or None),
+It runs inside a savepoint of the writer's transaction. It returns what the asker wants to know, if anything,
 or raises one of the three exceptions below, which roll the savepoint back and become the answer.
 """
 
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from rmactors.common.logs import Level, Told
+from rmactors.server.messages.answers import Result
 
 W = TypeVar("W")
 C = TypeVar("C")
@@ -112,14 +113,16 @@ class Transaction:
         self._cache.pop(name, None)
 
 
-Apply = Callable[[Transaction, Any], object]
+Apply = Callable[[Transaction, Any], Result | None]
 HANDLERS: dict[type, Apply] = {}
 
 
-def handles(write: type[W]) -> Callable[[Callable[[Transaction, W], object]], Callable[[Transaction, W], object]]:
+def handles(
+    write: type[W],
+) -> Callable[[Callable[[Transaction, W], Result | None]], Callable[[Transaction, W], Result | None]]:
     """Register the function that applies one kind of write."""
 
-    def register(apply: Callable[[Transaction, W], object]) -> Callable[[Transaction, W], object]:
+    def register(apply: Callable[[Transaction, W], Result | None]) -> Callable[[Transaction, W], Result | None]:
         if write in HANDLERS:
             raise RuntimeError(f"{write.__name__} has two handlers")
         HANDLERS[write] = apply

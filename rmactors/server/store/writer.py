@@ -97,7 +97,7 @@ class Writer:
         execute = self._connection.execute
         execute("SAVEPOINT one")
         try:
-            values = tuple([HANDLERS[type(write)](transaction, write) for write in writes])
+            answered = [HANDLERS[type(write)](transaction, write) for write in writes]
             execute("RELEASE one")
         except RefusedWrite as refused:
             answer: Answer = Refused(refused.code, str(refused))
@@ -111,7 +111,7 @@ class Writer:
             answer = Refused("invalid", str(error))
         else:
             wakeups.merge(transaction.wake)
-            return Committed(values)
+            return Committed(tuple([result for result in answered if result is not None]))
         self._cache.clear()
         execute("ROLLBACK TO one")
         execute("RELEASE one")

@@ -72,16 +72,14 @@ def too_many(detail: str, retry_after: int) -> Problem:
 _REFUSALS: Mapping[str, int] = {"not_found": 404, "conflict": 409, "invalid": 422}
 
 
-def settled(answer: Answer, what: str = "object") -> tuple[object, ...]:
-    """The values of a commit that happened; raises the Problem for one that did not.
+def settled(answer: Answer, what: str = "object") -> None:
+    """Raises the Problem for a commit that did not happen.
 
     A refusal with code `not_found` is a 404, with `invalid` a 422, with any other code a 409.
     """
     match answer:
-        case Committed(values):
-            return values
-        case Duplicate():
-            return ()
+        case Committed() | Duplicate():
+            return
         case Refused("not_found", _):
             raise not_found(what)
         case Refused(code, detail):

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, assert_never
 
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.connections import AgentConnection
+from rmactors.server.messages.jobs import JobStarted
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.state.host import RunningJob
 
@@ -150,9 +151,12 @@ class JobTracker:
         job = self._running.get(event.job_id)
         if event.kind == "end":
             self._running.pop(event.job_id, None)
-        elif event.kind == "start" and isinstance(answer, Committed) and job is not None:
-            deadline = next(value for value in answer.values if isinstance(value, int))
-            self._running[event.job_id] = replace(job, deadline_at=deadline)
+            return
+        match answer:
+            case Committed(results=(JobStarted(deadline_at),)) if job is not None:
+                self._running[event.job_id] = replace(job, deadline_at=deadline_at)
+            case _:  # known already, or a loss
+                pass
 
     def drop_unless_running(self, job_id: str, running: Iterable[RunningJob]) -> None:
         """`running` are the jobs that run as far as is on disk: one that was known there already may have ended."""

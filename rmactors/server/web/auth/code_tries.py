@@ -7,7 +7,7 @@ codes are counted apart: while somebody guesses at the one, the owner can come i
 from typing import Literal
 
 from rmactors.common import clock
-from rmactors.server.messages.answers import Refused
+from rmactors.server.messages.answers import Committed, Refused
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.second_factors import CodeWasWrong, Tries, TryCode
 from rmactors.server.store import guesses
@@ -38,10 +38,11 @@ async def take(login: Login, session: SignedIn, kind: Kind) -> Tries:
             raise too_many(f"Too many wrong codes. The next one is looked at in {_said(seconds)}.", seconds)
         case Refused("ended", _):
             raise SignInEnded
-        case _:
-            (tries,) = settled(answer, "session")
-            assert isinstance(tries, Tries)
+        case Committed(results=(Tries() as tries,)):
             return tries
+        case _:
+            settled(answer, "session")
+            raise RuntimeError(f"a code's try was answered with {answer}")
 
 
 def was_the_last(tries: Tries) -> bool:

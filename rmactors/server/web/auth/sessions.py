@@ -71,11 +71,11 @@ async def open_session(
         response.set_cookie(_SIGNED_IN, "1", max_age=60, path="/login", httponly=True, samesite="Lax")
 
 
-async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None) -> tuple[object, ...]:
+async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None) -> None:
     """Go on under another id and another cookie, which goes out with the answer to the request at hand.
 
     For whenever a session becomes worth more, or what protects the account changes: whoever learned the old cookie has
-    nothing any more. `writes` are committed first, in the same transaction; gives their values. They name the session
+    nothing any more. `writes` are committed first, in the same transaction. They name the session
     by its present id. `proved`: the password was shown just now. Raises Problem where nothing was committed.
     """
     session = await current_session()
@@ -84,7 +84,7 @@ async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None
     at, token, new_id = services().now(), tokens.make(tokens.SESSION), ids.new()
     proved_at = at if proved else None
     renewal = RenewSession(session.session_id, new_id, tokens.digest(token), proved_at, audit)
-    values = settled(await services().ask_store(*writes, renewal), "session")
+    settled(await services().ask_store(*writes, renewal), "session")
 
     @after_this_request
     def hand_out(response: ResponseTypes) -> ResponseTypes:
@@ -92,7 +92,6 @@ async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None
         return response
 
     g.actor = replace(actor(), session_id=new_id, proved_at=proved_at or session.proved_at)
-    return values
 
 
 def _set_cookie(response: ResponseTypes, token: str, lifetime: int) -> None:
