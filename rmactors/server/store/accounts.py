@@ -24,7 +24,7 @@ from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 # ---- users
 
 
-@handles(CreateSetupToken)
+@handles
 def create_setup_token(tx: Transaction, write: CreateSetupToken) -> None:
     if tx.row("SELECT 1 FROM users LIMIT 1") is not None:
         raise RefusedWrite("conflict", "there is a user already; log in, or use `rmactors admin create-user`")
@@ -35,7 +35,7 @@ def create_setup_token(tx: Transaction, write: CreateSetupToken) -> None:
     )
 
 
-@handles(CreateFirstUser)
+@handles
 def create_first_user(tx: Transaction, write: CreateFirstUser) -> None:
     spent = tx.changed(
         "UPDATE setup_tokens SET used_at = ? WHERE token_hash = ? AND used_at IS NULL AND expires_at > ?",
@@ -47,14 +47,14 @@ def create_first_user(tx: Transaction, write: CreateFirstUser) -> None:
     audit.append(tx, write.audit)
 
 
-@handles(CreateUser)
+@handles
 def create_user(tx: Transaction, write: CreateUser) -> None:
     _require_free_name(tx, write.username, "")
     _insert_user(tx, write.user_id, write.username, write.password_hash, write.role, write.at)
     audit.append(tx, write.audit)
 
 
-@handles(UpdateUser)
+@handles
 def update_user(tx: Transaction, write: UpdateUser) -> None:
     require_user(tx, write.user_id)
     if write.username is not None:
@@ -80,7 +80,7 @@ def update_user(tx: Transaction, write: UpdateUser) -> None:
     tx.wake.topics.add("users")
 
 
-@handles(DeleteUser)
+@handles
 def delete_user(tx: Transaction, write: DeleteUser) -> None:
     require_user(tx, write.user_id)
     tx.execute("DELETE FROM users WHERE id = ?", (write.user_id,))
@@ -89,7 +89,7 @@ def delete_user(tx: Transaction, write: DeleteUser) -> None:
     tx.wake.topics.add("users")
 
 
-@handles(RehashPassword)
+@handles
 def rehash_password(tx: Transaction, write: RehashPassword) -> None:
     tx.execute(
         "UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?",
@@ -97,7 +97,7 @@ def rehash_password(tx: Transaction, write: RehashPassword) -> None:
     )
 
 
-@handles(SetTimezone)
+@handles
 def set_timezone(tx: Transaction, write: SetTimezone) -> None:
     require_user(tx, write.user_id)
     tx.execute("UPDATE users SET timezone = ? WHERE id = ?", (write.timezone, write.user_id))
@@ -138,7 +138,7 @@ def _require_an_admin(tx: Transaction) -> None:
 # ---- sessions
 
 
-@handles(OpenSession)
+@handles
 def open_session(tx: Transaction, write: OpenSession) -> None:
     user = tx.row("SELECT password_hash, disabled FROM users WHERE id = ?", (write.user_id,))
     if user is None or user["disabled"] or user["password_hash"] != write.password_hash:
@@ -158,14 +158,14 @@ def open_session(tx: Transaction, write: OpenSession) -> None:
     audit.append(tx, write.audit)
 
 
-@handles(TouchSession)
+@handles
 def touch_session(tx: Transaction, write: TouchSession) -> None:
     tx.execute(
         "UPDATE sessions SET last_seen_at = ? WHERE id = ? AND last_seen_at < ?", (write.at, write.session_id, write.at)
     )
 
 
-@handles(RenewSession)
+@handles
 def renew_session(tx: Transaction, write: RenewSession) -> None:
     renewed = tx.changed(
         "UPDATE sessions SET id = ?, token_hash = ?, proved_at = coalesce(?, proved_at) WHERE id = ?",
@@ -176,13 +176,13 @@ def renew_session(tx: Transaction, write: RenewSession) -> None:
     audit.append(tx, write.audit)
 
 
-@handles(CloseSession)
+@handles
 def close_session(tx: Transaction, write: CloseSession) -> None:
     if not tx.changed("DELETE FROM sessions WHERE id = ? AND user_id = ?", (write.session_id, write.user_id)):
         raise RefusedWrite("not_found", "there is no such session")
     audit.append(tx, write.audit)
 
 
-@handles(SweepSessions)
+@handles
 def sweep_sessions(tx: Transaction, write: SweepSessions) -> None:
     tx.execute("DELETE FROM sessions WHERE expires_at <= ? OR last_seen_at < ?", (write.at, write.idle_before))

@@ -20,7 +20,7 @@ from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Stal
 _MOVED_ON = "the rules' memory of this subject has moved on"
 
 
-@handles(RaiseAlert)
+@handles
 def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     host = tx.row("SELECT name FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
     if host is None:
@@ -51,7 +51,7 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     tx.wake.topics.add("alerts")
 
 
-@handles(WorsenAlert)
+@handles
 def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
     rows = tx.rows(
         "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + 1,"
@@ -71,7 +71,7 @@ def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
     tx.wake.topics.add("alerts")
 
 
-@handles(TouchAlert)
+@handles
 def touch_alert(tx: Transaction, write: TouchAlert) -> None:
     touched = tx.changed(
         "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + ?,"
@@ -83,7 +83,7 @@ def touch_alert(tx: Transaction, write: TouchAlert) -> None:
     tx.wake.topics.add("alerts")
 
 
-@handles(AcknowledgeAlert)
+@handles
 def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
     outbox.release_before(tx, write.alert_id, write.at)
     row = _unresolved(
@@ -108,7 +108,7 @@ def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
     tx.wake.topics.add("alerts")
 
 
-@handles(ResolveAlert)
+@handles
 def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
     outbox.release_before(tx, write.alert_id, write.at)
     row = _unresolved(
@@ -135,7 +135,7 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
     tx.wake.topics.add("alerts")
 
 
-@handles(TouchConditions)
+@handles
 def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
     touched = tx.changed(
         "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL"
@@ -147,7 +147,7 @@ def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
         tx.wake.topics.add("alerts")
 
 
-@handles(SaveAlertState)
+@handles
 def save_alert_state(tx: Transaction, write: SaveAlertState) -> None:
     what = (write.last, write.good, write.last_good_at, int(write.suppressed_until_clear), write.usual)
     key = (write.host_id, write.kind, write.subject)
@@ -168,7 +168,7 @@ def save_alert_state(tx: Transaction, write: SaveAlertState) -> None:
         raise StaleWrite(_MOVED_ON)
 
 
-@handles(ExpectAlertState)
+@handles
 def expect_alert_state(tx: Transaction, write: ExpectAlertState) -> None:
     found = tx.row(
         "SELECT version FROM tracks WHERE host_id = ? AND kind = ? AND subject = ?",
@@ -178,7 +178,7 @@ def expect_alert_state(tx: Transaction, write: ExpectAlertState) -> None:
         raise StaleWrite(_MOVED_ON)
 
 
-@handles(ForgetAlertState)
+@handles
 def forget_alert_state(tx: Transaction, write: ForgetAlertState) -> None:
     gone = tx.changed(
         "DELETE FROM tracks WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
@@ -188,7 +188,7 @@ def forget_alert_state(tx: Transaction, write: ForgetAlertState) -> None:
         raise StaleWrite(_MOVED_ON)
 
 
-@handles(ExpectOpen)
+@handles
 def expect_open(tx: Transaction, write: ExpectOpen) -> None:
     found = tx.row(
         "SELECT (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS some)"

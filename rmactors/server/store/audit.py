@@ -27,7 +27,7 @@ def append(tx: Transaction, audit: Audit | None) -> None:
     _insert(tx, ids.new(), audit)
 
 
-@handles(AppendAudit)
+@handles
 def append_audit(tx: Transaction, write: AppendAudit) -> None:
     append(tx, write.audit)
 

@@ -22,7 +22,7 @@ _TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
 }
 
 
-@handles(SaveChannel)
+@handles
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
     require_live_key(tx, write.config)
     known = tx.row("SELECT kind, enabled FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
@@ -55,7 +55,7 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
     _changed(tx, write.channel_id)
 
 
-@handles(DeleteChannel)
+@handles
 def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
     if not tx.changed("DELETE FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,)):
         raise RefusedWrite("not_found", "there is no such channel")
@@ -63,7 +63,7 @@ def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
     _changed(tx, write.channel_id)
 
 
-@handles(SettleAttempt)
+@handles
 def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     result = write.result
     state = {"delivered": "delivered", "dead": "dead", "retry": "queued"}[result.verdict]
@@ -122,7 +122,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
 
 
-@handles(LogTest)
+@handles
 def log_test(tx: Transaction, write: LogTest) -> None:
     channel = tx.row("SELECT kind FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
     if channel is None:
@@ -137,7 +137,7 @@ def log_test(tx: Transaction, write: LogTest) -> None:
     tx.wake.topics.add("channels")
 
 
-@handles(RetryDelivery)
+@handles
 def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
     found = tx.row(
         "SELECT deliveries.state, deliveries.channel_id, channels.enabled FROM deliveries"

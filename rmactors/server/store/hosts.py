@@ -23,7 +23,7 @@ NOTES_KEPT = 100
 """Newest notes kept for each host: a misbehaving agent must not fill the disk."""
 
 
-@handles(CreateEnrollmentToken)
+@handles
 def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> None:
     made_by = made_tokens.require_maker(tx, write.maker, write.at, write.expires_at, "admin")
     tx.execute(
@@ -34,14 +34,14 @@ def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> No
     audit.append(tx, write.audit)
 
 
-@handles(DeleteEnrollmentToken)
+@handles
 def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> None:
     if not tx.changed("DELETE FROM enrollment_tokens WHERE id = ?", (write.id,)):
         raise RefusedWrite("not_found", "there is no such enrolment token")
     audit.append(tx, write.audit)
 
 
-@handles(EnrollHost)
+@handles
 def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
     name_key = write.name.casefold()
     known = tx.row(
@@ -87,7 +87,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
     return Enrolled(host_id)
 
 
-@handles(RecordHello)
+@handles
 def record_hello(tx: Transaction, write: RecordHello) -> None:
     if write.report_only:  # from whoever only reports, what is left out is not known
         tx.execute(
@@ -122,7 +122,7 @@ def record_hello(tx: Transaction, write: RecordHello) -> None:
     tx.wake.topics.add("hosts")
 
 
-@handles(RecordSigns)
+@handles
 def record_signs(tx: Transaction, write: RecordSigns) -> None:
     for host_id, at in write.signs:
         tx.execute(
@@ -134,7 +134,7 @@ def record_signs(tx: Transaction, write: RecordSigns) -> None:
         tx.wake.topics.add("hosts")
 
 
-@handles(NoteOnHost)
+@handles
 def note_on_host(tx: Transaction, write: NoteOnHost) -> None:
     tx.execute(
         "INSERT INTO host_notes (id, host_id, at, code, detail) VALUES (?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
@@ -148,7 +148,7 @@ def note_on_host(tx: Transaction, write: NoteOnHost) -> None:
     tx.wake.topics.add("hosts")
 
 
-@handles(UpdateHost)
+@handles
 def update_host(tx: Transaction, write: UpdateHost) -> None:
     _require(tx, write.host_id)
     if write.name is not None:
@@ -167,7 +167,7 @@ def update_host(tx: Transaction, write: UpdateHost) -> None:
     tx.wake.topics.add("hosts")
 
 
-@handles(RotateHostToken)
+@handles
 def rotate_host_token(tx: Transaction, write: RotateHostToken) -> None:
     _require(tx, write.host_id)
     tx.execute("UPDATE hosts SET token_hash = ? WHERE id = ?", (write.token_hash, write.host_id))
@@ -175,7 +175,7 @@ def rotate_host_token(tx: Transaction, write: RotateHostToken) -> None:
     tx.wake.hosts.add(write.host_id)
 
 
-@handles(DeleteHost)
+@handles
 def delete_host(tx: Transaction, write: DeleteHost) -> None:
     _require(tx, write.host_id)
     tx.execute("UPDATE hosts SET deleted_at = ?, token_hash = NULL WHERE id = ?", (write.at, write.host_id))
@@ -192,7 +192,7 @@ def delete_host(tx: Transaction, write: DeleteHost) -> None:
     tx.wake.topics |= {"hosts", "jobs", "alerts"}
 
 
-@handles(Pulse)
+@handles
 def pulse(tx: Transaction, write: Pulse) -> None:
     tx.execute(
         "INSERT INTO facts (name, value) VALUES ('pulse', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",

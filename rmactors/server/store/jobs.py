@@ -12,7 +12,7 @@ HEAD_KEPT, TAIL_KEPT = 2_000, 18_000
 and how a job ended stands in its last lines."""
 
 
-@handles(SaveStart)
+@handles
 def save_start(tx: Transaction, write: SaveStart) -> JobStarted:
     report = write.report
     known = _known(tx, report.host_id, report.job_id)
@@ -34,7 +34,7 @@ def save_start(tx: Transaction, write: SaveStart) -> JobStarted:
     return JobStarted(write.deadline_at)
 
 
-@handles(SaveEnd)
+@handles
 def save_end(tx: Transaction, write: SaveEnd) -> None:
     report = write.report
     known = _known(tx, report.host_id, report.job_id)
@@ -64,7 +64,7 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
 
 
-@handles(SaveLoss)
+@handles
 def save_loss(tx: Transaction, write: SaveLoss) -> None:
     loss = write.loss
     lost = tx.changed(
@@ -82,7 +82,7 @@ def save_loss(tx: Transaction, write: SaveLoss) -> None:
     tx.wake.topics |= {"jobs", f"job:{loss.job_id}"}
 
 
-@handles(SaveLogLines)
+@handles
 def save_log_lines(tx: Transaction, write: SaveLogLines) -> None:
     known = _known(tx, write.host_id, write.job_id)
     if known is None:
@@ -123,7 +123,7 @@ def _fresh(tx: Transaction, write: SaveLogLines) -> list[tuple[int, str, str]]:
     ]
 
 
-@handles(QueueJob)
+@handles
 def queue_job(tx: Transaction, write: QueueJob) -> None:
     if tx.row("SELECT 1 FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,)) is None:
         raise RefusedWrite("not_found", "there is no such host")
@@ -151,7 +151,7 @@ def queue_job(tx: Transaction, write: QueueJob) -> None:
     tx.wake.topics.add("jobs")
 
 
-@handles(CancelJob)
+@handles
 def cancel_job(tx: Transaction, write: CancelJob) -> None:
     job = tx.row("SELECT host_id, status FROM jobs WHERE id = ?", (write.job_id,))
     if job is None:

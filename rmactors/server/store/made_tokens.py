@@ -13,7 +13,7 @@ _MADE_WITH = (
 """A token, what was made with it, what was made with that, and so on."""
 
 
-@handles(CreateApiToken)
+@handles
 def create_api_token(tx: Transaction, write: CreateApiToken) -> None:
     made_by = require_maker(tx, write.maker, write.at, write.expires_at, write.role)
     tx.execute(
@@ -28,12 +28,12 @@ def create_api_token(tx: Transaction, write: CreateApiToken) -> None:
     tx.wake.topics.add("users")
 
 
-@handles(TouchApiToken)
+@handles
 def touch_api_token(tx: Transaction, write: TouchApiToken) -> None:
     tx.execute("UPDATE api_tokens SET last_used_at = ? WHERE id = ?", (write.at, write.token_id))
 
 
-@handles(DeleteApiToken)
+@handles
 def delete_api_token(tx: Transaction, write: DeleteApiToken) -> None:
     tx.execute(
         f"DELETE FROM enrollment_tokens WHERE used_at IS NULL AND parent_id IN ({_MADE_WITH} SELECT id FROM ended)",  # noqa: S608 - a constant

@@ -112,7 +112,7 @@ def silence_of(tx: Transaction, alert: Alert, tags: list[str], at: int) -> Silen
     return None
 
 
-@handles(ReleaseHeld)
+@handles
 def release_held(tx: Transaction, write: ReleaseHeld) -> None:
     _release(tx, tx.rows(f"{_HELD} ORDER BY alerts.created_at, alerts.id"), write.at)
 
@@ -157,7 +157,7 @@ def _release(tx: Transaction, held: list[sqlite3.Row], at: int) -> None:
         tx.wake.topics.add("alerts")
 
 
-@handles(QueueReminders)
+@handles
 def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
     for channel in _channels(tx):
         if not channel.remind or "alert.reminder" not in channel.filter.events:

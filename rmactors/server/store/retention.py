@@ -155,7 +155,7 @@ def find_old(
     return [row[1] for row in rows], ((rows[-1][0], rows[-1][1]) if len(rows) == most else None)
 
 
-@handles(Prune)
+@handles
 def prune(tx: Transaction, write: Prune) -> Pruned:
     """Remove what of `keys` may still go, at most about `most` rows."""
     removed = 0

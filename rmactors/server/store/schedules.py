@@ -5,7 +5,7 @@ from rmactors.server.store import audit
 from rmactors.server.store.transaction import RefusedWrite, StaleWrite, Transaction, handles
 
 
-@handles(SaveSchedule)
+@handles
 def save_schedule(tx: Transaction, write: SaveSchedule) -> None:
     if tx.row("SELECT 1 FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,)) is None:
         raise RefusedWrite("not_found", "there is no such host")
@@ -35,7 +35,7 @@ def save_schedule(tx: Transaction, write: SaveSchedule) -> None:
     _changed(tx, write.host_id)
 
 
-@handles(DeleteSchedule)
+@handles
 def delete_schedule(tx: Transaction, write: DeleteSchedule) -> None:
     found = tx.row("SELECT host_id FROM schedules WHERE id = ? AND deleted_at IS NULL", (write.schedule_id,))
     if found is None:
@@ -45,7 +45,7 @@ def delete_schedule(tx: Transaction, write: DeleteSchedule) -> None:
     _changed(tx, found["host_id"])
 
 
-@handles(MarkRun)
+@handles
 def mark_run(tx: Transaction, write: MarkRun) -> None:
     if write.known:
         noted = tx.row(
@@ -62,7 +62,7 @@ def mark_run(tx: Transaction, write: MarkRun) -> None:
     )
 
 
-@handles(MarkGood)
+@handles
 def mark_good(tx: Transaction, write: MarkGood) -> None:
     tx.execute(
         "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE id = ?",

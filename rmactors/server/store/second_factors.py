@@ -14,7 +14,7 @@ from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 
-@handles(SetSecondFactor)
+@handles
 def set_second_factor(tx: Transaction, write: SetSecondFactor) -> None:
     require_user(tx, write.user_id)
     require_live_key(tx, write.secret)
@@ -30,7 +30,7 @@ def set_second_factor(tx: Transaction, write: SetSecondFactor) -> None:
     audit.append(tx, write.audit)
 
 
-@handles(TryCode)
+@handles
 def try_code(tx: Transaction, write: TryCode) -> Tries:
     """Counted before the code is looked at: however many come at once, none is free."""
     known = tx.row(
@@ -54,7 +54,7 @@ def try_code(tx: Transaction, write: TryCode) -> Tries:
     return Tries(before + 1, session["tried_codes"])
 
 
-@handles(CodeWasWrong)
+@handles
 def code_was_wrong(tx: Transaction, write: CodeWasWrong) -> None:
     if write.ends_session is not None:
         tx.execute("DELETE FROM sessions WHERE id = ?", (write.ends_session,))
@@ -68,7 +68,7 @@ def code_was_wrong(tx: Transaction, write: CodeWasWrong) -> None:
         tx.wake.topics.add("users")
 
 
-@handles(SpendCode)
+@handles
 def spend_code(tx: Transaction, write: SpendCode) -> None:
     spent = tx.changed(
         "UPDATE users SET totp_last_step = ? WHERE id = ? AND totp_secret IS NOT NULL"
@@ -80,7 +80,7 @@ def spend_code(tx: Transaction, write: SpendCode) -> None:
     _was_right(tx, write.user_id, "totp")
 
 
-@handles(SpendRecoveryCode)
+@handles
 def spend_recovery_code(tx: Transaction, write: SpendRecoveryCode) -> None:
     spent = tx.changed(
         "UPDATE recovery_codes SET used_at = ? WHERE user_id = ? AND code_hash = ? AND used_at IS NULL",

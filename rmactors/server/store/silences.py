@@ -7,7 +7,7 @@ from rmactors.server.store.outbox import release_held
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 
-@handles(CreateSilence)
+@handles
 def create_silence(tx: Transaction, write: CreateSilence) -> None:
     tx.execute(
         "INSERT INTO silences (id, host_id, kind, tag, starts_at, ends_at, recurrence, reason, created_by, created_at)"
@@ -22,7 +22,7 @@ def create_silence(tx: Transaction, write: CreateSilence) -> None:
     tx.wake.topics.add("silences")
 
 
-@handles(DeleteSilence)
+@handles
 def delete_silence(tx: Transaction, write: DeleteSilence) -> None:
     if not tx.changed(
         "UPDATE silences SET deleted_at = ? WHERE id = ? AND deleted_at IS NULL", (write.at, write.silence_id)

@@ -2,7 +2,7 @@
 
 Each module of this package that changes tables registers one function a message:
 
-    @handles(RaiseAlert)
+    @handles
     def raise_alert(tx: Transaction, write: RaiseAlert) -> None: ...
 
 It runs inside a savepoint of the writer's transaction. It returns what the asker wants to know, if anything,
@@ -16,8 +16,10 @@ from typing import Any, Literal, TypeVar
 
 from rmactors.common.logs import Level, Told
 from rmactors.server.messages.answers import Result
+from rmactors.server.messages.writes import Write
 
-W = TypeVar("W")
+W = TypeVar("W", bound=Write)
+R = TypeVar("R", bound=Result | None)
 C = TypeVar("C")
 
 
@@ -114,18 +116,14 @@ class Transaction:
 
 
 Apply = Callable[[Transaction, Any], Result | None]
-HANDLERS: dict[type, Apply] = {}
+HANDLERS: dict[type[Write], Apply] = {}
+"""One function for each kind of write: a table costs 0.4 µs a write, a `match` over all of them 5."""
 
 
-def handles(
-    write: type[W],
-) -> Callable[[Callable[[Transaction, W], Result | None]], Callable[[Transaction, W], Result | None]]:
-    """Register the function that applies one kind of write."""
-
-    def register(apply: Callable[[Transaction, W], Result | None]) -> Callable[[Transaction, W], Result | None]:
-        if write in HANDLERS:
-            raise RuntimeError(f"{write.__name__} has two handlers")
-        HANDLERS[write] = apply
-        return apply
-
-    return register
+def handles(apply: Callable[[Transaction, W], R]) -> Callable[[Transaction, W], R]:
+    """Register the function that applies one kind of write: the type of its `write`."""
+    write = apply.__annotations__["write"]
+    if write in HANDLERS:
+        raise RuntimeError(f"{write.__name__} has two handlers")
+    HANDLERS[write] = apply
+    return apply

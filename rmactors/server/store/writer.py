@@ -11,9 +11,7 @@ from typing import Any
 
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.writes import Write
-
-# Imported for their handlers.
-from rmactors.server.store import (
+from rmactors.server.store import (  # noqa: F401 - for their handlers
     accounts,
     alerts,
     audit,
@@ -32,9 +30,6 @@ from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedW
 _log = logging.getLogger(__name__)
 LOG_BYTES = 64 << 20
 """What the write-ahead log keeps of the disk after a reader has held it back: four times what it takes as a rule."""
-HANDLED_IN = (
-    accounts, alerts, audit, channels, hosts, jobs, made_tokens, outbox, retention, schedules, second_factors, silences,
-)  # fmt: skip
 
 
 def connect(database: Path, *, busy_seconds: float = 5.0) -> sqlite3.Connection:
