@@ -11,13 +11,13 @@ from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.pages import Fleet, SubjectRuns
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows as guard
-from rmactors.server.web.api.what_was_sent import json_list
 from rmactors.server.web.views import fleet, host_health, jobs, schedules, words
 from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.strips import Strip, Window
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
+from rmactors.server.web.what_was_sent import json_list
 
 
 @dataclass(frozen=True, slots=True)
