@@ -2,7 +2,7 @@
 
 import json
 
-from quart import Blueprint, Response, render_template
+from quart import Blueprint, Response
 
 from rmactors.server.channels.config import masked
 from rmactors.server.store.queries import channels as queries
@@ -23,6 +23,7 @@ from rmactors.server.web.api.bodies import (
 from rmactors.server.web.api.shapes import channels as shapes
 from rmactors.server.web.api.shapes.rows import shaped
 from rmactors.server.web.channel_config import open_config
+from rmactors.server.web.html import html
 from rmactors.server.web.operations import channels
 from rmactors.server.web.operations.channels import ChannelBody, PreviewAnswer, TestResult
 
@@ -85,8 +86,7 @@ async def test_channel(channel_id: str) -> Response:
     row, _ = await channels.require(channel_id)
     result = await channels.try_now(row)
     if is_htmx():
-        html = await render_template("fragments/test_result.html", result=result)
-        return Response(html, content_type="text/html; charset=utf-8")
+        return await html("fragments/test_result.html", result=result)
     return json_response(result)
 
 

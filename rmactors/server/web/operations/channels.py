@@ -18,7 +18,7 @@ from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.channel_config import config_errors, open_config, seal_config, stored_form
 from rmactors.server.web.fields import Time
-from rmactors.server.web.problems import invalid, not_found, settled
+from rmactors.server.web.problems import invalid, not_found, raise_for_answer
 from rmactors.server.web.validation import fields_of
 
 LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
@@ -100,7 +100,7 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
         body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
         body.remind_hours, at, row is None, audit(action, "channel", channel_id, told),
     )  # fmt: skip
-    settled(await services().ask_store(write), "channel")
+    raise_for_answer(await services().ask_store(write), "channel")
     return channel_id
 
 
@@ -131,7 +131,7 @@ def _changes(row: ChannelRow, body: ChannelBody) -> str:
 async def remove(channel_id: str) -> None:
     """Raises Problem 404."""
     write = DeleteChannel(channel_id, services().now(), audit("channel.delete", "channel", channel_id))
-    settled(await services().ask_store(write), "channel")
+    raise_for_answer(await services().ask_store(write), "channel")
 
 
 async def try_now(row: ChannelRow) -> TestResult:
@@ -143,7 +143,7 @@ async def try_now(row: ChannelRow) -> TestResult:
     detail = "delivered" if attempt.verdict == "delivered" else "failed"
     record = audit("channel.test", "channel", row.id, detail)
     write = LogTest(ids.new(), row.id, notification.alert_id, notification.delivery_id, attempt, at, record)
-    settled(await services().ask_store(write), "channel")
+    raise_for_answer(await services().ask_store(write), "channel")
     return TestResult(
         attempt.verdict == "delivered", attempt.status_code, attempt.latency_ms, attempt.error, "alert.test",
         clock.to_rfc3339(at),

@@ -14,7 +14,7 @@ from rmactors.server.messages.requests import Change
 from rmactors.server.store.queries import hosts as queries
 from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.web.access import actor, audit, is_id, maker, services
-from rmactors.server.web.problems import invalid_field, not_found, settled
+from rmactors.server.web.problems import invalid_field, not_found, raise_for_answer
 from rmactors.server.web.validation import one_line_each
 
 DEFAULT_TTL_MINUTES = 60.0
@@ -30,7 +30,7 @@ async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
     record = audit("enrollment_token.create", "enrollment_token", token_id)
     prefix = token[: tokens.SHOWN_PREFIX_LENGTH]
     write = CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, record, prefix, maker())
-    settled(await services().ask_store(write), "token")
+    raise_for_answer(await services().ask_store(write), "token")
     return token, expires_at
 
 
@@ -39,7 +39,7 @@ async def revoke_enrollment_token(token_id: str) -> None:
     if not is_id(token_id):
         raise not_found("enrolment token")
     record = audit("enrollment_token.delete", "enrollment_token", token_id)
-    settled(await services().ask_store(DeleteEnrollmentToken(token_id, record)), "enrolment token")
+    raise_for_answer(await services().ask_store(DeleteEnrollmentToken(token_id, record)), "enrolment token")
 
 
 async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -> None:
@@ -47,7 +47,7 @@ async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -
     one_line_each("/tags", *(tags or ()))
     detail = ", ".join(word for word, value in (("name", name), ("tags", tags)) if value is not None)
     write = UpdateHost(host_id, name, tags, audit("host.update", "host", host_id, detail))
-    settled(await services().ask_store(write), "host")
+    raise_for_answer(await services().ask_store(write), "host")
 
 
 def checked_name(name: str) -> str:
@@ -60,14 +60,14 @@ def checked_name(name: str) -> str:
 async def remove(host_id: str) -> None:
     """Raises Problem 404."""
     write = DeleteHost(host_id, services().now(), audit("host.delete", "host", host_id))
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "host")
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "host")
 
 
 async def new_agent_token(host_id: str) -> str:
     """Raises Problem 404."""
     token = tokens.make(tokens.HOST)
     write = RotateHostToken(host_id, tokens.digest(token), audit("host.rotate_token", "host", host_id))
-    settled(await services().ask_store(write), "host")
+    raise_for_answer(await services().ask_store(write), "host")
     return token
 
 

@@ -13,7 +13,7 @@ from rmactors.server.store.queries import schedules as schedule_queries
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.operations.schedules import check_job, check_params
-from rmactors.server.web.problems import invalid_field, not_found, settled
+from rmactors.server.web.problems import invalid_field, not_found, raise_for_answer
 
 
 class JobBody(Struct, forbid_unknown_fields=True):
@@ -40,7 +40,7 @@ async def queue(host_id: str, body: JobBody) -> str:
     job_id, at = ids.new(), services().now()
     record = audit("job.queue", "job", job_id, f"{body.kind} on {host_id}")
     asked = msgspec.json.encode(params).decode()
-    settled(
+    raise_for_answer(
         await services().ask_store(QueueJob(job_id, host_id, body.kind, body.schedule_id, asked, at, record)), "host"
     )
     return job_id
@@ -49,7 +49,7 @@ async def queue(host_id: str, body: JobBody) -> str:
 async def cancel(job_id: str) -> None:
     """Raises Problem 404 or 409."""
     write = CancelJob(job_id, services().now(), audit("job.cancel", "job", job_id))
-    settled(await services().ask_store(write), "job")
+    raise_for_answer(await services().ask_store(write), "job")
 
 
 async def require(job_id: str) -> JobRow:

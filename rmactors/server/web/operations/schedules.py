@@ -16,7 +16,7 @@ from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.operations import hosts
 from rmactors.server.web.operations import params as job_params
-from rmactors.server.web.problems import invalid, invalid_field, not_found, settled
+from rmactors.server.web.problems import invalid, invalid_field, not_found, raise_for_answer
 from rmactors.server.web.validation import one_line_each
 
 MOST_PARAMS_BYTES = 16_384
@@ -97,7 +97,7 @@ async def change(row: ScheduleRow, body: ScheduleChange) -> None:
 async def remove(schedule_id: str) -> None:
     """Raises Problem 404."""
     write = DeleteSchedule(schedule_id, services().now(), audit("schedule.delete", "schedule", schedule_id))
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
 
 
 async def require(schedule_id: str) -> ScheduleRow:
@@ -190,4 +190,4 @@ def _write(schedule_id: str, host_id: str, body: ScheduleBody, at: int, anchor_a
 
 
 async def _save(write: SaveSchedule) -> None:
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")

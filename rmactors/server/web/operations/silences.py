@@ -14,7 +14,7 @@ from rmactors.server.store.queries import silences as queries
 from rmactors.server.store.queries.silences import SilenceRow
 from rmactors.server.web.access import actor, audit, is_id, services
 from rmactors.server.web.operations.schedules import check_cron
-from rmactors.server.web.problems import invalid_field, not_found, settled
+from rmactors.server.web.problems import invalid_field, not_found, raise_for_answer
 from rmactors.server.web.validation import one_line_each
 
 _LATEST = clock.from_rfc3339("9999-01-01T00:00:00Z")
@@ -65,14 +65,14 @@ async def create(body: SilenceBody) -> str:
     write = CreateSilence(
         silence_id, body.host_id, body.kind, body.tag, starts_at, ends_at, recurrence, body.reason, who, at, record
     )
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
     return silence_id
 
 
 async def remove(silence_id: str) -> None:
     """Raises Problem 404."""
     write = DeleteSilence(silence_id, services().now(), audit("silence.delete", "silence", silence_id))
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
 
 
 async def require(silence_id: str) -> SilenceRow:

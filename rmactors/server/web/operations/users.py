@@ -14,7 +14,7 @@ from rmactors.server.store.queries.accounts import UserRow
 from rmactors.server.web.access import actor, audit, is_id, maker, services, state
 from rmactors.server.web.auth.names import username_problem
 from rmactors.server.web.auth.sessions import renew_session
-from rmactors.server.web.problems import invalid_field, not_found, settled
+from rmactors.server.web.problems import invalid_field, not_found, raise_for_answer
 
 
 class UserChange(Struct, forbid_unknown_fields=True):
@@ -39,7 +39,7 @@ async def create(username: str, password: str, role: Role) -> str:
     user_id = ids.new()
     record = audit("user.create", "user", user_id, f"{username} as {role}")
     write = CreateUser(user_id, username, password_hash, role, services().now(), record)
-    settled(await services().ask_store(write), "user")
+    raise_for_answer(await services().ask_store(write), "user")
     return user_id
 
 
@@ -69,13 +69,13 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = No
     if own is not None:
         await renew_session(write, proved=False)
     else:
-        settled(await services().ask_store(write), "user")
+        raise_for_answer(await services().ask_store(write), "user")
 
 
 async def remove(row: UserRow, *, end_tokens: bool = True) -> None:
     """Raises Problem 404 or 409."""
     write = DeleteUser(row.id, audit("user.delete", "user", row.id, row.username), end_tokens)
-    settled(await services().ask_store(write), "user")
+    raise_for_answer(await services().ask_store(write), "user")
 
 
 def _yes(value: bool) -> str:
@@ -96,9 +96,9 @@ def _check_name(username: str) -> None:
 
 
 async def _hashed(password: str, username: str) -> str:
-    if problem := await state().doors.weakness(password, username):
+    if problem := await state().login_guard.weakness(password, username):
         raise invalid_field("/password", problem)
-    return await state().doors.hash(password)
+    return await state().login_guard.hash(password)
 
 
 async def new_token(body: TokenBody) -> tuple[str, str]:
@@ -124,7 +124,7 @@ async def new_token(body: TokenBody) -> tuple[str, str]:
         record,
         maker(),
     )
-    settled(await services().ask_store(write), "token")
+    raise_for_answer(await services().ask_store(write), "token")
     return token_id, token
 
 
@@ -132,4 +132,6 @@ async def revoke(token_id: str) -> None:
     """Raises Problem 404."""
     if not is_id(token_id):
         raise not_found("token")
-    settled(await services().ask_store(DeleteApiToken(token_id, audit("token.delete", "token", token_id))), "token")
+    raise_for_answer(
+        await services().ask_store(DeleteApiToken(token_id, audit("token.delete", "token", token_id))), "token"
+    )

@@ -8,9 +8,10 @@ from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import actor, route, services
 from rmactors.server.web.auth import second_factor
 from rmactors.server.web.auth.second_factor import Offer
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import account
-from rmactors.server.web.pages.rendering import back, field_errors, go, moment, page
-from rmactors.server.web.problems import Problem, settled
+from rmactors.server.web.pages.rendering import back, field_errors, moment, page
+from rmactors.server.web.problems import Problem, raise_for_answer
 from rmactors.server.web.views import people
 from rmactors.server.web.views.texts import _
 
@@ -70,7 +71,7 @@ async def set_timezone() -> Response:
         cron.check_zone(zone or "UTC")
     except ValueError as error:
         raise Problem(422, str(error)[:1].upper() + str(error)[1:] + ".", "invalid") from None
-    settled(await services().ask_store(SetTimezone(actor().id, zone or None)), "user")
+    raise_for_answer(await services().ask_store(SetTimezone(actor().id, zone or None)), "user")
     return await back("/")
 
 

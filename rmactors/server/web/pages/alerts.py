@@ -9,9 +9,10 @@ from rmactors.server.store.queries import jobs as job_queries
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.web.access import actor, is_id, route, services
 from rmactors.server.web.cursors import cursor_text
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import alerts, deliveries
 from rmactors.server.web.pages.lists import cursor
-from rmactors.server.web.pages.rendering import back, go, moment, page
+from rmactors.server.web.pages.rendering import back, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import alerts as views
 from rmactors.server.web.views.texts import _

@@ -15,9 +15,10 @@ from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, route, services
+from rmactors.server.web.html import go, in_thread
 from rmactors.server.web.operations import hosts, jobs
 from rmactors.server.web.operations.jobs import JobBody
-from rmactors.server.web.pages.rendering import field_errors, fragment, go, in_thread, known_progress, moment, page
+from rmactors.server.web.pages.rendering import field_errors, fragment, known_progress, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import fleet, host, people, strips
 from rmactors.server.web.views import jobs as job_views

@@ -10,10 +10,11 @@ from quart import Blueprint, Response, request
 from rmactors.common.vocabulary import JOB_KINDS
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web.access import route
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import hosts, schedules
 from rmactors.server.web.operations.params import plan_names
 from rmactors.server.web.operations.schedules import ScheduleBody, ScheduleChange
-from rmactors.server.web.pages.rendering import field_errors, fragment, go, moment, page
+from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.validation import convert
 from rmactors.server.web.views import schedules as views

@@ -11,9 +11,10 @@ from rmactors.server.store.queries.channels import ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
 from rmactors.server.web.channel_config import open_config
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import channels
 from rmactors.server.web.operations.channels import PreviewAnswer, TestResult
-from rmactors.server.web.pages.rendering import field_errors, fragment, go, moment, page
+from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import channels as views
 from rmactors.server.web.views.texts import _

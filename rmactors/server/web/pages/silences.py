@@ -10,9 +10,10 @@ from rmactors.common.vocabulary import ALERT_KINDS
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.store.queries import silences as silence_queries
 from rmactors.server.web.access import actor, route, services
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import silences
 from rmactors.server.web.operations.silences import SilenceBody
-from rmactors.server.web.pages.rendering import field_errors, go, moment, page
+from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem, invalid_field
 from rmactors.server.web.validation import convert
 from rmactors.server.web.views import schedules, words

@@ -5,9 +5,10 @@ from quart import Blueprint, Response, request
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import actor, route, services
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import users
 from rmactors.server.web.operations.users import TokenBody, UserChange
-from rmactors.server.web.pages.rendering import field_errors, go, moment, page
+from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import people
 from rmactors.server.web.views.texts import _
