@@ -74,7 +74,7 @@ async def show_user(user_id: str) -> Response:
 async def change_user(user_id: str) -> Response:
     """What is left out stays. Ends the user's sessions; 409 for the last admin.
 
-    A weaker role weakens the API tokens that they made, for good. Disabling ends these and their unused enrolment
+    A weaker role weakens the API tokens that they made, for good. Disabling ends these and their unused enrollment
     tokens, unless `tokens` is `keep`; `end` ends them whatever changes.
     """
     raw, end_tokens = await json_body(), _end_tokens()
@@ -88,7 +88,7 @@ async def change_user(user_id: str) -> Response:
     blueprint, "/api/users/<user_id>", role="admin", methods=["DELETE"], fresh=True, status=204, query=_TOKENS,
 )  # fmt: skip
 async def delete_user(user_id: str) -> Response:
-    """409 for the last admin. The API tokens that they made and their unused enrolment tokens end with them, unless
+    """409 for the last admin. The API tokens that they made and their unused enrollment tokens end with them, unless
     `tokens` is `keep`."""
     await no_body()
     end_tokens = _end_tokens()

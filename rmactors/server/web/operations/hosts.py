@@ -37,9 +37,9 @@ async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
 async def revoke_enrollment_token(token_id: str) -> None:
     """Raises Problem 404."""
     if not is_id(token_id):
-        raise not_found("enrolment token")
+        raise not_found("enrollment token")
     record = audit("enrollment_token.delete", "enrollment_token", token_id)
-    raise_for_answer(await services().ask_store(DeleteEnrollmentToken(token_id, record)), "enrolment token")
+    raise_for_answer(await services().ask_store(DeleteEnrollmentToken(token_id, record)), "enrollment token")
 
 
 async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -> None:

@@ -44,7 +44,7 @@ async def host_list() -> Response:
 
 @route(blueprint, "/hosts/new", role="admin")
 async def new_host() -> Response:
-    """Also which enrolment tokens there are."""
+    """Also which enrollment tokens there are."""
     return await page("host_new.html", "hosts", command=None, error="", seen=None, tokens=await _enrollment_tokens())
 
 
@@ -53,7 +53,7 @@ async def make_enrollment_token() -> Response:
     """The command to copy, with a token that is shown this once, and a place that watches for the host."""
     now = moment()
     token, expires_at = await hosts.new_enrollment_token(hosts.DEFAULT_TTL_MINUTES)
-    command = host.enrolment(token, services().settings.public_agent_url, now.until(expires_at))
+    command = host.enrollment(token, services().settings.public_agent_url, now.until(expires_at))
     tokens = await _enrollment_tokens()
     return await page("host_new.html", "hosts", command=command, since=now.now, arrived=(), tokens=tokens)
 

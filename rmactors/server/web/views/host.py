@@ -32,7 +32,7 @@ class HostList:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrollment:
     """What to type on the new host. The token is shown once and kept nowhere; no command holds it, since shells
     remember what is typed."""
 
@@ -119,9 +119,9 @@ def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
     return HostList(lines, lede, q, found.host_count == 0, empty)
 
 
-def enrolment(token: str, agent_url: str, expires: Time) -> Enrolment:
+def enrollment(token: str, agent_url: str, expires: Time) -> Enrollment:
     """The commands to copy."""
-    return Enrolment(
+    return Enrollment(
         token, f"rmactors agent enroll --server {agent_url} --token-file -", "rmactors agent install", expires
     )
 

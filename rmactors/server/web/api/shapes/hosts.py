@@ -38,7 +38,7 @@ class Host(Struct):
 
 
 class EnrollmentTokenEntry(Struct):
-    """An enrolment token without the token; `used_at` where it let a host in."""
+    """An enrollment token without the token; `used_at` where it let a host in."""
 
     id: str
     prefix: str
