@@ -3,8 +3,9 @@
 What comes from hosts is not trusted, names included: characters that a terminal would obey are shown as a mark.
 """
 
-import unicodedata
 from collections.abc import Sequence
+
+from wcwidth import clip, wcswidth
 
 from rmactors.common.text import one_line
 
@@ -15,19 +16,11 @@ _LEAST = 8
 """A column that is cut keeps at least this many characters."""
 
 
-def width(text: str) -> int:
-    """How many columns of a terminal it takes."""
-    wide = sum(unicodedata.east_asian_width(c) in "WF" for c in text)
-    return len(text) + wide - sum(unicodedata.combining(c) != 0 for c in text)
-
-
 def cut(text: str, columns: int) -> str:
     """The text, or as much of it as fits, with `…` behind."""
-    if width(text) <= columns:
+    if wcswidth(text) <= columns:
         return text
-    while text and width(text) > columns - 1:
-        text = text[:-1]
-    return f"{text}…"
+    return f"{clip(text, 0, columns - 1, fillchar='')}…"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int | None) -> str:
@@ -36,7 +29,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int | Non
     Where it is too wide, the last column is cut first, then the widest one.
     """
     cells = [[plain(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(width(row[n]) for row in cells) for n in range(len(head))]
+    widths = [max(wcswidth(row[n]) for row in cells) for n in range(len(head))]
     while columns is not None and sum(widths) + len(GAP) * (len(widths) - 1) > columns:
         able = [n for n in range(len(widths)) if widths[n] > _LEAST and n > 0]  # the first names the row: never cut
         if not able:
@@ -51,11 +44,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int | Non
 
 def _fitted(cell: str, columns: int) -> str:
     shown = cut(cell, columns)
-    return shown + " " * (columns - width(shown))
+    return shown + " " * (columns - wcswidth(shown))
 
 
 def sheet(pairs: Sequence[tuple[str, str]]) -> str:
     """One thing: a name and a value a line, names aligned; what is empty is left out."""
     shown = [(plain(name), plain(value)) for name, value in pairs if value]
-    size = max((len(name) for name, _ in shown), default=0)
-    return "\n".join(f"{name:<{size}}{GAP}{value}" for name, value in shown)
+    size = max((wcswidth(name) for name, _ in shown), default=0)
+    return "\n".join(f"{_fitted(name, size)}{GAP}{value}" for name, value in shown)

@@ -165,7 +165,7 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
 
 
 class Enroll(Frame, tag="enroll", frozen=True):
-    """The only frame under an enrolment token. Its `name` is not changed but, where it will not do, refused."""
+    """The only frame under an enrollment token. Its `name` is not changed but, where it will not do, refused."""
 
     name: Annotated[str, Meta(min_length=1, max_length=100, extra={"fit": bounds.as_it_is})]
     hostname: Name

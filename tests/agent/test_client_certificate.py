@@ -219,7 +219,7 @@ async def test_why_a_host_is_not_let_in(
         assert said.endswith(f"the client certificate {expired[0]} expired at 2026-03-01 12:30 UTC")
 
 
-async def test_that_of_the_agents_file_goes_before_that_of_the_enrolment(
+async def test_that_of_the_agents_file_goes_before_that_of_the_enrollment(
     clients: ClientAuthority, authority: Authority, state: StateDir
 ) -> None:
     cert, key = clients.issue("good")

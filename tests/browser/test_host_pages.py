@@ -169,7 +169,7 @@ def test_the_first_run_leads_from_the_token_to_a_host_that_connects(
     expect(page.get_by_role("heading", level=1)).to_have_text("Let's watch your first host")
     examine()
     page.get_by_role("link", name="Add a host").click()
-    page.get_by_role("button", name="Make an enrolment token").click()
+    page.get_by_role("button", name="Make an enrollment token").click()
     command = shlex.split(page.locator("#enroll").inner_text())
     token = page.locator("#token").inner_text()
     assert token not in command, "a shell keeps what is typed"

@@ -154,9 +154,9 @@ def test_the_timeline_tells_who_was_told_and_what_was_given_up_is_sent_again(
         page.get_by_role("link", name=f"{plan} was not backed up").click()
         timeline = page.locator(".timeline")
         if script:
-            expect(timeline).to_contain_text("ops was given up", timeout=SOON)
+            expect(timeline).to_contain_text("Not delivered to ops", timeout=SOON)
         else:
-            reload_until(page, "ops was given up")
+            reload_until(page, "Not delivered to ops")
         expect(timeline).to_contain_text(re.compile(r"410 in \d+ ms"))
         sink.status = 204
         timeline.get_by_role("button", name="Send again").click()

@@ -146,9 +146,9 @@ def test_a_stored_secret_does_not_follow_a_channel_to_another_place(site: Site, 
 
 
 @SCRIPT
-def test_an_enrolment_token_is_listed_and_revoked(site: Site, visit: Visit, script: bool) -> None:
+def test_an_enrollment_token_is_listed_and_revoked(site: Site, visit: Visit, script: bool) -> None:
     page = visit("admin", script=script).open("/hosts/new")
-    page.get_by_role("button", name="Make an enrolment token").click()
+    page.get_by_role("button", name="Make an enrollment token").click()
     waiting = page.get_by_role("row", name="Waits for a host")
     expect(waiting.first).to_contain_text("made by admin")
     if script:

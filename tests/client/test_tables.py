@@ -3,9 +3,10 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from wcwidth import wcswidth
 
 from rmactors.client import views
-from rmactors.client.tables import cut, plain, sheet, table, width
+from rmactors.client.tables import GAP, cut, plain, sheet, table
 
 HEAD = ("ID", "HOST", "MESSAGE")
 ROWS = [("01ARZ3", "nas", "home was not backed up: wrong password"), ("01ARZ4", "datenbank", "short")]
@@ -22,7 +23,7 @@ def test_columns_are_aligned_under_their_head() -> None:
 @pytest.mark.parametrize("columns", [80, 57, 56, 40, 30])
 def test_a_table_fits_the_terminal_and_the_last_column_gives_way(columns: int) -> None:
     lines = table(HEAD, ROWS, columns).splitlines()
-    assert max(width(line) for line in lines) <= columns
+    assert max(wcswidth(line) for line in lines) <= columns
     assert all(line.startswith(("ID ", "01ARZ3 ", "01ARZ4 ")) for line in lines), "what names a row is never cut"
     assert lines[2].split()[1] == ("datenbank" if columns >= 40 else lines[2].split()[1])
 
@@ -32,10 +33,13 @@ def test_where_nothing_more_can_be_cut_it_is_wider_rather_than_useless() -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "columns"), [("", 0), ("abc", 3), ("größe", 5), ("バックアップ", 12), ("e\N{COMBINING ACUTE ACCENT}", 1)]
+    ("text", "columns"),
+    [("", 0), ("abc", 3), ("größe", 5), ("バックアップ", 12), ("e\N{COMBINING ACUTE ACCENT}", 1), ("🔧", 2)],
 )
-def test_width_is_that_of_a_terminal(text: str, columns: int) -> None:
-    assert width(text) == columns
+def test_columns_are_as_wide_as_a_terminal_shows_them(text: str, columns: int) -> None:
+    head, row = table((text, "|"), [("", "|")], None).splitlines()
+    assert head == f"{text}{GAP}|"
+    assert row.index("|") == columns + len(GAP)
 
 
 def test_what_is_cut_ends_with_an_ellipsis_and_fits() -> None:

@@ -146,7 +146,7 @@ def test_a_text_is_cut_and_cleaned_once_it_is_decoded(sent: str, kept: str) -> N
     assert frame.error == kept
 
 
-def test_a_name_under_which_a_host_wants_to_enrol_is_left_to_who_judges_it() -> None:
+def test_a_name_under_which_a_host_wants_to_enroll_is_left_to_who_judges_it() -> None:
     asked = {
         "type": "enroll",
         "name": "na\0s\x1b",

@@ -28,7 +28,7 @@ def test_each_commit_of_a_batch_has_its_own_answer(ledger: Ledger) -> None:
     )
     assert [type(answer) for answer in answers] == [Committed, Duplicate, Stale, Refused, Stale, Committed]
     assert ledger.value("SELECT count(*) FROM alerts") == 1
-    assert ledger.value("SELECT count(*) FROM audit WHERE target_id = 't' AND action = 'x.y'") == 1  # of the enrolment
+    assert ledger.value("SELECT count(*) FROM audit WHERE target_id = 't' AND action = 'x.y'") == 1  # of the enrollment
     assert ledger.value("SELECT value FROM facts WHERE name = 'pulse'") == str(NOON)
     assert "alerts" in woken.topics
 

@@ -35,7 +35,7 @@ def test_a_line_says_who_took_it_on_and_how_it_ended() -> None:
     assert (line.acknowledged, line.note) == ("acknowledged by dana 1 h ago", "Disk ordered")
     assert (line.may_acknowledge, line.may_resolve) == (False, True)
     line = alerts.line(dataclasses.replace(taken, resolved_at=NOW - clock.MINUTE, resolved_by="rule"), MOMENT)
-    assert (line.resolved, line.may_resolve) == ("resolved on its own 1 min ago", False)
+    assert (line.resolved, line.may_resolve) == ("resolved automatically 1 min ago", False)
 
 
 def test_one_occurrence_is_not_counted_aloud() -> None:
@@ -71,12 +71,12 @@ def test_the_lede_counts_whatever_the_filter_is() -> None:
     assert shown.lede == "3 open, 1 acknowledged, 12 resolved in the last 24 hours."
 
 
-def test_nothing_wrong_and_no_matches_are_two_things() -> None:
+def test_no_open_alerts_and_no_matches_are_two_things() -> None:
     nothing = alerts.alert_list([], COUNTS, AlertFilter(), [], MOMENT).empty
     no_match = alerts.alert_list([], COUNTS, AlertFilter(q="x"), [], MOMENT).empty
     assert nothing is not None
     assert no_match is not None
-    assert (nothing[0], no_match[0]) == ("Nothing wrong", "No matches")
+    assert (nothing[0], no_match[0]) == ("No open alerts", "No matches")
     assert alerts.alert_list([ROW], COUNTS, AlertFilter(), [], MOMENT).empty is None
 
 
@@ -84,28 +84,28 @@ EVENTS = [
     (TimelineEntry(NOW, "raised", message="2 packs are missing"), "Raised  | 2 packs are missing"),
     (
         TimelineEntry(NOW, "worsened", by="rule", message="2 packs are missing"),
-        "Got worse and was told again | 2 packs are missing",
+        "Got worse (sent again) | 2 packs are missing",
     ),
-    (TimelineEntry(NOW, "worsened", by="rule", message=ROW.message), "Got worse and was told again | "),
+    (TimelineEntry(NOW, "worsened", by="rule", message=ROW.message), "Got worse (sent again) | "),
     (TimelineEntry(NOW, "acknowledged", by="dana", note="on it"), "Acknowledged by dana | “on it”"),
-    (TimelineEntry(NOW, "resolved", by="rule"), "Resolved on its own | "),
-    (TimelineEntry(NOW, "silenced", channel_name="ops"), "Silenced towards ops | "),
+    (TimelineEntry(NOW, "resolved", by="rule"), "Resolved automatically | "),
+    (TimelineEntry(NOW, "silenced", channel_name="ops"), "Silenced for ops | "),
     (TimelineEntry(NOW, "unsilenced", channel_name="ops"), "Released to ops when the silence ended | "),
-    (TimelineEntry(NOW, "reminded", channel_name="ops"), "Reminder for ops | "),
-    (TimelineEntry(NOW, "superseded", channel_name="ops"), "Told together with the resolution, to ops | "),
+    (TimelineEntry(NOW, "reminded", channel_name="ops"), "Reminder to ops | "),
+    (TimelineEntry(NOW, "superseded", channel_name="ops"), "Combined with the resolved notification to ops | "),
     (
         TimelineEntry(NOW, "delivered", channel_name="ops", attempt=1, status_code=204, latency_ms=38.2),
         "Delivered to ops | 204 in 38 ms",
     ),
     (
         TimelineEntry(NOW, "attempt_failed", channel_name="phone", attempt=3, latency_ms=5000.0, error="timed out"),
-        "phone did not take it, it will be tried again | timed out · after 5.0 s · attempt 3",
+        "Delivery to phone failed (retrying) | timed out · after 5.0 s · attempt 3",
     ),
     (
         TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D", attempt=1, status_code=410, latency_ms=9.0),
-        "phone was given up | 410 in 9 ms",
+        "Not delivered to phone | 410 in 9 ms",
     ),
-    (TimelineEntry(NOW, "delivered"), "Delivered to a channel that is gone | "),
+    (TimelineEntry(NOW, "delivered"), "Delivered to a deleted channel | "),
     (TimelineEntry(NOW, "invented_later", by="dana"), "Invented_later by dana | "),
 ]
 
@@ -116,7 +116,7 @@ def test_each_event_of_a_timeline_is_a_sentence(entry: TimelineEntry, text: str)
     assert f"{found.strong} {found.rest} | {found.sub}" == text
 
 
-def test_what_was_given_up_can_be_sent_again_from_the_timeline() -> None:
+def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
     entry = TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D")
     assert alerts.timeline([entry], ROW, MOMENT)[0].delivery_id == "D"
 

@@ -171,7 +171,7 @@ class Site:
         return user_id
 
     async def enroll(self, name: str = "nas1", *, hello: bool = True) -> str:
-        """A host, as the gateway would enrol it."""
+        """A host, as the gateway would enroll it."""
         enrollment_id, host_id, at = ids.new(), ids.new(), self.clock()
         digest = tokens.digest(tokens.make(tokens.ENROLLMENT))
         audit = self.audit("enrollment_token.create", enrollment_id)

@@ -40,7 +40,7 @@ async def ended(site: Site, host_id: str, **changes: Any) -> str:
 # ---- hosts
 
 
-async def test_an_enrolment_token_is_shown_once_and_kept_as_a_digest(site: Site) -> None:
+async def test_an_enrollment_token_is_shown_once_and_kept_as_a_digest(site: Site) -> None:
     shown = await site.post("/api/enrollment-tokens", {"ttl_minutes": 0.5})
     [row] = site.sql("SELECT * FROM enrollment_tokens")
     assert row["token_hash"] == tokens.digest(shown["token"])

@@ -92,7 +92,7 @@ async def test_a_login_after_a_change_of_hash_parameters_gets_in_and_keeps_the_n
     user_id = await site.user()
     before = await site.services.reader.run(queries.login_by_id, user_id)
     stronger = Passwords(PasswordHasher(time_cost=2, memory_cost=64, parallelism=1))
-    site.app.extensions["rmactors"].doors.passwords = stronger
+    site.app.extensions["rmactors"].login_guard.passwords = stronger
     browser = site.browser()
     assert (await browser.post("/login", form=form())).status_code == 303
     assert (await browser.get("/api/alerts")).status_code == 200

@@ -71,8 +71,8 @@ async def test_a_token_gives_no_longer_life_than_it_has(site: Site) -> None:
     status, shorter = await by(site, first["token"], "POST", "/api/tokens", sooner)
     assert status == 201
     assert shorter["expires_at"] < first["expires_at"]
-    status, enrolment = await by(site, first["token"], "POST", "/api/enrollment-tokens", {"ttl_minutes": 60})
-    assert (status, enrolment["expires_at"]) == (201, first["expires_at"])
+    status, enrollment = await by(site, first["token"], "POST", "/api/enrollment-tokens", {"ttl_minutes": 60})
+    assert (status, enrollment["expires_at"]) == (201, first["expires_at"])
     site.clock.advance(2 * clock.MINUTE)
     assert [await works(site, each["token"]) for each in (first, short, shorter)] == [False] * 3
 
@@ -82,12 +82,12 @@ async def test_what_was_made_with_a_token_ends_when_it_is_revoked(site: Site) ->
     first, other = await made_by(site, browser), await made_by(site, browser, "viewer")
     _, second = await by(site, first["token"], "POST", "/api/tokens", {"name": "second", "role": "admin"})
     _, third = await by(site, second["token"], "POST", "/api/tokens", {"name": "third", "role": "viewer"})
-    _, enrolment = await by(site, third["token"], "POST", "/api/enrollment-tokens", {})
-    assert enrolment["status"] == 403
-    _, enrolment = await by(site, second["token"], "POST", "/api/enrollment-tokens", {})
+    _, enrollment = await by(site, third["token"], "POST", "/api/enrollment-tokens", {})
+    assert enrollment["status"] == 403
+    _, enrollment = await by(site, second["token"], "POST", "/api/enrollment-tokens", {})
     assert (await site.api("DELETE", f"/api/tokens/{first['id']}")).status == 204
     assert [await works(site, each["token"]) for each in (first, second, third, other)] == [False, False, False, True]
-    found = await site.services.reader.run(find_credential, tokens.digest(enrolment["token"]), site.clock())
+    found = await site.services.reader.run(find_credential, tokens.digest(enrollment["token"]), site.clock())
     assert found is None
 
 
@@ -99,14 +99,14 @@ async def test_tokens_end_with_their_maker_unless_they_are_kept(site: Site, how:
     user_id, browser = await bert(site)
     first = await made_by(site, browser)
     _, second = await by(site, first["token"], "POST", "/api/tokens", {"name": "second", "role": "viewer"})
-    enrolment = await (await browser.post("/api/enrollment-tokens", json={})).get_json()
+    enrollment = await (await browser.post("/api/enrollment-tokens", json={})).get_json()
     if how == "deleted":
         assert (await site.api("DELETE", f"/api/users/{user_id}{query}")).status == 204
     else:
         assert (await site.api("PATCH", f"/api/users/{user_id}{query}", {"disabled": True})).status == 200
     assert [await works(site, each["token"]) for each in (first, second)] == [lives, lives]
     assert await works(site, site.tokens["admin"]), "others' stay"
-    found = await site.services.reader.run(find_credential, tokens.digest(enrolment["token"]), site.clock())
+    found = await site.services.reader.run(find_credential, tokens.digest(enrollment["token"]), site.clock())
     assert (found is not None) is lives
     [row] = site.sql("SELECT detail FROM audit WHERE action IN ('user.delete', 'user.update') ORDER BY n DESC LIMIT 1")
     assert ("3 of their tokens ended" in row["detail"]) is not lives
@@ -162,14 +162,14 @@ async def test_on_the_page_a_box_that_is_ticked_ends_them(site: Site) -> None:
 async def test_a_weaker_role_weakens_the_tokens_they_made_for_good(site: Site) -> None:
     user_id, browser = await bert(site)
     made = {role: await made_by(site, browser, role) for role in ROLES}
-    enrolment = await (await browser.post("/api/enrollment-tokens", json={})).get_json()
+    enrollment = await (await browser.post("/api/enrollment-tokens", json={})).get_json()
     assert (await site.api("PATCH", f"/api/users/{user_id}", {"role": "operator"})).status == 200
     now = await listed(site)
     assert [now[f"of-bert-{role}"]["role"] for role in ROLES] == ["viewer", "operator", "operator"]
     assert now["the admin"]["role"] == "admin"
     assert (await by(site, made["admin"]["token"], "GET", "/api/users"))[0] == 403
-    found = await site.services.reader.run(find_credential, tokens.digest(enrolment["token"]), site.clock())
-    assert found is None, "who is no admin enrols nobody"
+    found = await site.services.reader.run(find_credential, tokens.digest(enrollment["token"]), site.clock())
+    assert found is None, "who is no admin enrolls nobody"
     [row] = site.sql("SELECT detail FROM audit WHERE action = 'user.update'")
     assert row["detail"] == "bert: role admin → operator, 2 of their tokens weakened"
     assert (await site.api("PATCH", f"/api/users/{user_id}", {"role": "admin"})).status == 200
@@ -201,10 +201,10 @@ async def test_who_was_demoted_between_asking_and_storing_makes_nothing(site: Si
     assert not await ask("operator", at + clock.HOUR, parent)
 
 
-# ---- enrolment tokens
+# ---- enrollment tokens
 
 
-async def test_enrolment_tokens_are_listed_without_the_token_and_revoked(site: Site) -> None:
+async def test_enrollment_tokens_are_listed_without_the_token_and_revoked(site: Site) -> None:
     _, browser = await bert(site)
     made = await (await browser.post("/api/enrollment-tokens", json={"ttl_minutes": 30})).get_json()
     assert set(made) == {"token", "expires_at"}

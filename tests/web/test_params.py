@@ -10,7 +10,7 @@ from rmactors.agent.job_spec import JobRefused, spec_for
 from rmactors.common import ids
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 from rmactors.server.messages.hosts import RecordHello
-from rmactors.server.web.api.params import problems
+from rmactors.server.web.operations.params import problems
 from tests.web.conftest import Site
 
 GOOD: list[tuple[JobKind, dict[str, Any]]] = [

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from msgspec import Meta
 
-from rmactors.server.web.api.wording import worded
+from rmactors.server.web.wording import worded
 
 Name = Annotated[str, Meta(min_length=1, max_length=3)]
 Share = Annotated[float, Meta(ge=0, le=0.5)]

@@ -1,4 +1,4 @@
-"""One connection under an enrolment token: names are tried until one is free, and the host gets its own credential."""
+"""One connection under an enrollment token: names are tried until one is free, and the host gets its own credential."""
 
 import trio
 import trio_websocket
@@ -40,7 +40,7 @@ async def enroll(
             frame = wire.decode_from_agent(text)
             if not isinstance(frame, wire.Enroll):
                 detail = (
-                    frame.detail if isinstance(frame, wire.Unreadable) else "under an enrolment token, only `enroll`"
+                    frame.detail if isinstance(frame, wire.Unreadable) else "under an enrollment token, only `enroll`"
                 )
                 code = frame.code if isinstance(frame, wire.Unreadable) else "bad_message"
                 await socket.send_message(wire.encode(wire.Error(code, detail)))

@@ -2,7 +2,7 @@
 
 Owns      the listener and every agent connection on it.
 Receives  frames from sockets; frames and closings from host actors, through `AgentConnection`.
-Sends     `FrameReceived`, `UnreadableReport`, `ConnectionClosed` to host actors; enrolments to the store.
+Sends     `FrameReceived`, `UnreadableReport`, `ConnectionClosed` to host actors; enrollments to the store.
 Restart   all connections close; agents come back.
 
 No byte sequence ends the process: each connection is contained. A peer that stalls is cut off by deadlines, one that

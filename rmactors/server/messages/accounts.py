@@ -48,7 +48,7 @@ class CreateUser:
 class UpdateUser:
     """None leaves as it is. Whatever is changed ends the user's sessions, except `keep_session`.
 
-    A weaker role weakens the API tokens that the user made, and ends their unused enrolment tokens where they are no
+    A weaker role weakens the API tokens that the user made, and ends their unused enrollment tokens where they are no
     admin any more. `end_tokens` ends all that they made. A new password forgets wrong codes. Refused
     `not_found`, `username_taken`, `last_admin`.
     """
@@ -65,7 +65,7 @@ class UpdateUser:
 
 @dataclass(frozen=True, slots=True)
 class DeleteUser:
-    """`end_tokens` ends the API and enrolment tokens that they made. Refused `not_found`, `last_admin`."""
+    """`end_tokens` ends the API and enrollment tokens that they made. Refused `not_found`, `last_admin`."""
 
     user_id: str
     audit: Audit

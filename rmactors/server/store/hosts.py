@@ -1,4 +1,4 @@
-"""Hosts: enrolment, what they say of themselves, credentials."""
+"""Hosts: enrollment, what they say of themselves, credentials."""
 
 import json
 
@@ -37,7 +37,7 @@ def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> No
 @handles
 def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> None:
     if not tx.changed("DELETE FROM enrollment_tokens WHERE id = ?", (write.id,)):
-        raise RefusedWrite("not_found", "there is no such enrolment token")
+        raise RefusedWrite("not_found", "there is no such enrollment token")
     audit.append(tx, write.audit)
 
 
@@ -55,7 +55,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
         (write.at, host_id, write.enrollment_id, write.at),
     )
     if not spent:
-        raise RefusedWrite("token_spent", "the enrolment token was used or has expired")
+        raise RefusedWrite("token_spent", "the enrollment token was used or has expired")
     if known is not None:
         tx.execute(
             "UPDATE hosts SET name = ?, hostname = ?, os = ?, arch = ?, agent_version = ?,"

@@ -1,4 +1,4 @@
-"""API and enrolment tokens and who made them: no token gives more, or lasts longer, than what it was made with."""
+"""API and enrollment tokens and who made them: no token gives more, or lasts longer, than what it was made with."""
 
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.messages.made_tokens import CreateApiToken, DeleteApiToken, Maker, TouchApiToken
@@ -72,14 +72,14 @@ def require_maker(
 
 
 def end_all_of(tx: Transaction, owner_id: str) -> int:
-    """End what a user made, also what was made with that. How many API tokens and unused enrolment tokens."""
+    """End what a user made, also what was made with that. How many API tokens and unused enrollment tokens."""
     return tx.changed("DELETE FROM enrollment_tokens WHERE owner_id = ? AND used_at IS NULL", (owner_id,)) + tx.changed(
         "DELETE FROM api_tokens WHERE owner_id = ?", (owner_id,)
     )
 
 
 def weaken_all_of(tx: Transaction, owner_id: str, role: Role) -> int:
-    """No token of a user may more than `role`: their API tokens get it, and who is no admin enrols nobody.
+    """No token of a user may more than `role`: their API tokens get it, and who is no admin enrolls nobody.
 
     How many tokens that changed. A stronger role later does not give it back.
     """

@@ -26,7 +26,7 @@ from rmactors.server.messages.audit import AppendAudit, Audit
 from rmactors.server.messages.made_tokens import Maker, TouchApiToken
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web import problems
-from rmactors.server.web.auth.doors import Doors
+from rmactors.server.web.auth.login_guard import LoginGuard
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import SAFE_METHODS, Perimeter, safe_next
 from rmactors.server.web.services import Services
@@ -134,7 +134,7 @@ class WebState:
 
     services: Services
     perimeter: Perimeter
-    doors: Doors
+    login_guard: LoginGuard
     prove_first: Callable[[], Awaitable[Response | None]]
     """See `auth/proof.py`."""
     metrics: Callable[[], Awaitable[bytes]]

@@ -11,11 +11,10 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost, NotFound
 from werkzeug.routing import MapAdapter
 
-from rmactors import PRODUCT, __version__
 from rmactors.server.config.resources import folder
-from rmactors.server.web import access, api, pages, problems
+from rmactors.server.web import access, api, errors, pages
 from rmactors.server.web.auth import login, proof, setup
-from rmactors.server.web.auth.doors import Doors
+from rmactors.server.web.auth.login_guard import LoginGuard
 from rmactors.server.web.auth.passwords import Passwords
 from rmactors.server.web.security import Perimeter
 from rmactors.server.web.services import Services
@@ -59,19 +58,16 @@ def create_app(
     `metrics` gives what `/metrics` answers, in Prometheus' text format. A quiet `/events` stream says something every
     `keep_alive_seconds`, and looks whether its reader is still signed in.
     """
-    app = Site(
-        "rmactors.server.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
-        static_url_path="/static",
-    )  # fmt: skip
+    app = Site("rmactors.server.web", static_folder=str(folder("web/static")), static_url_path="/static")
     perimeter = Perimeter(services.settings)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30
     app.config["RESPONSE_TIMEOUT"] = 60
-    doors = Doors(passwords or Passwords(), services, access.client_address)
+    login_guard = LoginGuard(passwords or Passwords(), services, access.client_address)
     app.extensions["rmactors"] = access.WebState(
-        services, perimeter, doors, proof.prove_first, metrics, keep_alive_seconds
+        services, perimeter, login_guard, proof.prove_first, metrics, keep_alive_seconds
     )
-    problems.install(app)
+    errors.install(app)
     access.install(app)
     for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):
         app.register_blueprint(blueprint)
@@ -83,15 +79,5 @@ def create_app(
         if request.url_rule is None or request.url_rule.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
         return response
-
-    @app.context_processor
-    async def everywhere() -> dict[str, object]:
-        """What every template gets besides what its route says."""
-        return {
-            "product": PRODUCT,
-            "version": __version__,
-            "user": access.actor_or_none(),
-            "cookie_warning": not services.settings.cookie_secure,
-        }
 
     return app

@@ -15,7 +15,7 @@ NAMES_REMEMBERED: Final = 200
 
 _CLONED: Final = (
     "An agent that another one had replaced came back. Two machines seem to use the same credential: "
-    "was the host cloned? Rotate its token and enrol the copy under a name of its own."
+    "was the host cloned? Rotate its token and enroll the copy under a name of its own."
 )
 _TOO_MUCH: Final = (
     "This host sends more than its budget: log lines, progress or refused reports were left out, outcomes of jobs were "

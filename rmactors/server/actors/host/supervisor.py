@@ -119,7 +119,7 @@ async def _host(
     standing: Standing,
     running: set[str],
 ) -> None:
-    """One host's actor, from its enrolment to its deletion."""
+    """One host's actor, from its enrollment to its deletion."""
     current: tuple[HostFacts, bool] | None = (facts, has_running_jobs)
 
     async def once() -> None:

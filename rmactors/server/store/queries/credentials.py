@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a bearer token is worth on the agents' port: a host's, or an enrolment not yet used."""
+    """What a bearer token is worth on the agents' port: a host's, or an enrollment not yet used."""
 
     host_id: str | None
     enrollment_id: str | None

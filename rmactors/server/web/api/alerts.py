@@ -7,15 +7,12 @@ from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
 from rmactors.common.vocabulary import ALERT_KINDS, SEVERITIES, AlertKind, Severity
-from rmactors.server.messages.requests import Acknowledge, Resolve
 from rmactors.server.store.queries import alerts as queries
 from rmactors.server.store.queries.alerts import AlertFilter
-from rmactors.server.web.access import actor, audit, is_id, route, services
-from rmactors.server.web.api import shapes
+from rmactors.server.web.access import is_id, route, services
 from rmactors.server.web.api.bodies import (
     PAGING,
     arguments,
-    convert,
     cursor_of,
     json_body,
     json_response,
@@ -23,7 +20,11 @@ from rmactors.server.web.api.bodies import (
     listing,
     one_of,
 )
-from rmactors.server.web.problems import invalid_field, not_found, settled
+from rmactors.server.web.api.shapes import alerts as shapes
+from rmactors.server.web.fields import Id
+from rmactors.server.web.operations import alerts
+from rmactors.server.web.problems import invalid_field
+from rmactors.server.web.validation import convert
 
 blueprint = Blueprint("api_alerts", __name__)
 
@@ -33,7 +34,7 @@ QUERY: Mapping[str, object] = {
     "status": ListStatus,
     "severity": Severity,
     "kind": AlertKind,
-    "host_id": shapes.Id,
+    "host_id": Id,
     "q": Annotated[str, Meta(max_length=500)],
     **PAGING,
 }
@@ -86,9 +87,9 @@ async def show_alert(alert_id: str) -> Response:
 async def acknowledge_alert(alert_id: str) -> Response:
     """Keeps it open and stops reminders. 409 where it is resolved; acknowledged twice is once."""
     raw = await json_body(optional=True)
-    await _require(alert_id)
+    await alerts.require(alert_id)
     note = convert(raw, NoteBody).note
-    await acknowledge(alert_id, note)
+    await alerts.acknowledge(alert_id, note)
     return await _alert(alert_id)
 
 
@@ -99,34 +100,13 @@ async def acknowledge_alert(alert_id: str) -> Response:
 async def resolve_alert(alert_id: str) -> Response:
     """Ends it; resolved twice is once."""
     raw = await json_body(optional=True)
-    await _require(alert_id)
+    await alerts.require(alert_id)
     note = convert(raw, NoteBody).note
-    await resolve(alert_id, note)
+    await alerts.resolve(alert_id, note)
     return await _alert(alert_id)
 
 
-async def acknowledge(alert_id: str, note: str | None) -> None:
-    """By whoever is signed in; for pages as well. Raises Problem 404 or 409."""
-    who, at, record = actor().name, services().now(), audit("alert.acknowledge", "alert", alert_id, note or "")
-    answer = await services().ask_rules(lambda reply: Acknowledge(alert_id, who, note or None, at, record, reply))
-    settled(answer, "alert")
-
-
-async def resolve(alert_id: str, note: str | None) -> None:
-    """By whoever is signed in; for pages as well. Raises Problem 404."""
-    who, at, record = actor().name, services().now(), audit("alert.resolve", "alert", alert_id, note or "")
-    answer = await services().ask_rules(lambda reply: Resolve(alert_id, who, note or None, at, record, reply))
-    settled(answer, "alert")
-
-
-async def _require(alert_id: str) -> None:
-    if not is_id(alert_id) or await services().reader.run(queries.alert, alert_id) is None:
-        raise not_found("alert")
-
-
 async def _alert(alert_id: str) -> Response:
-    row = await services().reader.run(queries.alert, alert_id) if is_id(alert_id) else None
-    if row is None:
-        raise not_found("alert")
+    row = await alerts.require(alert_id)
     entries = await services().reader.run(queries.timeline, alert_id)
     return json_response(shapes.alert_with_timeline(row, entries, services().settings.public_url))

@@ -4,9 +4,6 @@ Bodies are read in two steps, so that errors come in the contract's order: `json
 JSON), then whatever may be a 404, then `convert` (422).
 """
 
-import base64
-import binascii
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Any, Generic, TypeVar, cast
 
@@ -14,20 +11,17 @@ import msgspec
 from msgspec import Meta
 from quart import Response, request
 
-from rmactors.common.text import steers
-from rmactors.server.channels.base import FieldError
 from rmactors.server.store.queries.rows import Page
 from rmactors.server.web import rows
-from rmactors.server.web.api.wording import worded
-from rmactors.server.web.problems import Problem, invalid, invalid_field
+from rmactors.server.web.cursors import cursor_text, sort_key
+from rmactors.server.web.problems import Problem, invalid_field
+from rmactors.server.web.validation import convert, escape
 
-S = TypeVar("S", bound=msgspec.Struct)
 T = TypeVar("T")
 R = TypeVar("R")
 
 DEFAULT_LIMIT = 50
 HIGHEST_LIMIT = 200
-_MAX_DEPTH = 50
 
 
 PAGING: Mapping[str, object] = {"limit": Annotated[int, Meta(ge=1, le=HIGHEST_LIMIT)], "cursor": str}
@@ -76,89 +70,6 @@ async def no_body() -> None:
     convert(await json_body(optional=True), Empty)
 
 
-def convert(value: Any, kind: type[S], *, read_only: Iterable[str] = ()) -> S:
-    """The body as a `kind`. 422 with every field at fault; `read_only` keys are left out unseen."""
-    values, errors = fields_of(value, kind, read_only=read_only)
-    if errors:
-        raise invalid(errors)
-    return kind(**values)
-
-
-def fields_of(
-    value: Any, kind: type[msgspec.Struct], *, read_only: Iterable[str] = ()
-) -> tuple[dict[str, Any], list[FieldError]]:
-    """The body's fields, each in its type, and what is wrong with those that are not there."""
-    if not isinstance(value, dict):
-        return {}, [FieldError("", "must be a JSON object")]
-    if errors := text_errors(value):
-        return {}, errors
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
-    values: dict[str, Any] = {}
-    for name, item in value.items():
-        if name in fields:
-            try:
-                values[name] = msgspec.convert(item, fields[name].type)
-            except msgspec.ValidationError as error:
-                pointer, detail = _placed(str(error), fields[name].type)
-                errors.append(FieldError(f"/{name}{pointer}", detail))
-        elif name not in read_only:
-            errors.append(FieldError(f"/{escape(name)}", "is not a known key"))
-    errors += [
-        FieldError(f"/{name}", "is required") for name, field in fields.items() if field.required and name not in value
-    ]
-    return values, errors
-
-
-def text_errors(value: Any) -> list[FieldError]:
-    """Texts that no database and no header could hold: NUL, lone surrogates; and nesting beyond reason."""
-    found: list[FieldError] = []
-
-    def visit(item: Any, pointer: str, depth: int) -> None:
-        if depth > _MAX_DEPTH:
-            found.append(FieldError(pointer, "is nested too deeply"))
-        elif isinstance(item, str):
-            if "\0" in item:
-                found.append(FieldError(pointer, "must not contain NUL"))
-            elif not item.isascii() and any("\ud800" <= character <= "\udfff" for character in item):
-                found.append(FieldError(pointer, "is not valid Unicode"))
-        elif isinstance(item, list):
-            for index, element in enumerate(item):
-                visit(element, f"{pointer}/{index}", depth + 1)
-        elif isinstance(item, dict):
-            for key, element in item.items():
-                visit(key, pointer, depth + 1)
-                visit(element, f"{pointer}/{escape(key)}", depth + 1)
-
-    visit(value, "", 0)
-    return found
-
-
-def one_line_each(pointer: str, *texts: str | None) -> None:
-    """Names, tags and expressions stand in lists, messages and logs. Raises the 422 for one that is no plain line."""
-    if any(text is not None and steers(text) for text in texts):
-        raise invalid_field(pointer, "must not contain control characters")
-
-
-def escape(key: str) -> str:
-    """A key as one step of a JSON pointer (RFC 6901)."""
-    return key.replace("~", "~0").replace("/", "~1")
-
-
-_PATH = re.compile(r"(?P<what>.*?)(?: - at `\$?(?P<key>key in )?(?P<path>.*)`)?\Z", re.DOTALL)
-_NAMED = re.compile(r"Object (?P<how>missing required|contains unknown) field `(?P<name>.*)`\Z", re.DOTALL)
-
-
-def _placed(message: str, wanted: Any) -> tuple[str, str]:
-    """msgspec's `Expected `int`, got `str` - at `$.a[0].b`` as (pointer, sentence)."""
-    match = _PATH.match(message)
-    what, path = (match["what"], match["path"] or "") if match is not None else (message, "")
-    steps = [escape(name) if name else index for name, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)]
-    if named := _NAMED.match(what):
-        steps.append(escape(named["name"]))
-        what = "is required" if named["how"].startswith("missing") else "is not a known key"
-    return "".join(f"/{step}" for step in steps), worded(what, wanted)
-
-
 # ---- query strings and lists
 
 
@@ -198,22 +109,10 @@ def cursor_of(given: dict[str, str], shape: tuple[type, ...]) -> tuple[Any, ...]
     text = given.get("cursor")
     if text is None:
         return None
-    try:
-        parts = msgspec.json.decode(base64.urlsafe_b64decode(text.encode() + b"=" * (-len(text) % 4)))
-    except (msgspec.DecodeError, binascii.Error, UnicodeError, ValueError, RecursionError):
-        parts = None
-    if not isinstance(parts, list) or [type(part) for part in parts] != list(shape):
+    found = sort_key(text, shape)
+    if found is None:
         raise invalid_field("/cursor", "is not a cursor of this list")
-    if any(isinstance(part, int) and not -(1 << 63) <= part < 1 << 63 for part in parts) or text_errors(parts):
-        raise invalid_field("/cursor", "is not a cursor of this list")
-    return tuple(parts)
-
-
-def cursor_text(after: tuple[Any, ...] | None) -> str | None:
-    """A sort key as `next_cursor`."""
-    if after is None:
-        return None
-    return base64.urlsafe_b64encode(msgspec.json.encode(list(after))).decode().rstrip("=")
+    return found
 
 
 def listing(page: Page[R], shape: Callable[[R], T]) -> Listing[T]:

@@ -11,7 +11,7 @@ from werkzeug.routing import Rule as UrlRule
 
 from rmactors import PRODUCT, __version__
 from rmactors.server.web.access import ROUTES, Rule, route
-from rmactors.server.web.api.shapes import ID_PATTERN
+from rmactors.server.web.fields import ID_PATTERN
 
 blueprint = Blueprint("api_description", __name__)
 

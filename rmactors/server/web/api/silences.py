@@ -1,25 +1,13 @@
 """`/api/silences`: holding back notifications for a while, or again and again."""
 
-from typing import Annotated
-
-import msgspec
-from msgspec import Meta, Struct
 from quart import Blueprint, Response
 
-from rmactors.common import clock, ids
-from rmactors.common.vocabulary import AlertKind
-from rmactors.server.messages.requests import Change
-from rmactors.server.messages.silences import CreateSilence, DeleteSilence
-from rmactors.server.store.queries import hosts as host_queries
 from rmactors.server.store.queries import silences as queries
-from rmactors.server.store.queries.silences import SilenceRow
-from rmactors.server.web.access import actor, audit, is_id, route, services
-from rmactors.server.web.api import shapes
+from rmactors.server.web.access import route, services
 from rmactors.server.web.api.bodies import (
     PAGING,
     Listing,
     arguments,
-    convert,
     cursor_of,
     json_body,
     json_response,
@@ -27,26 +15,13 @@ from rmactors.server.web.api.bodies import (
     listing,
     no_body,
     no_content,
-    one_line_each,
 )
-from rmactors.server.web.api.schedules import check_cron
-from rmactors.server.web.problems import invalid_field, not_found, settled
+from rmactors.server.web.api.shapes import silences as shapes
+from rmactors.server.web.operations import silences
+from rmactors.server.web.operations.silences import SilenceBody
+from rmactors.server.web.validation import convert
 
 blueprint = Blueprint("api_silences", __name__)
-
-_LATEST = clock.from_rfc3339("9999-01-01T00:00:00Z")
-
-
-class SilenceBody(Struct, forbid_unknown_fields=True):
-    """What is silenced (no selector: everything) and when; `ends_at` or `recurrence` is needed."""
-
-    reason: Annotated[str, Meta(min_length=1, max_length=500)]
-    host_id: str | None = None
-    kind: AlertKind | None = None
-    tag: Annotated[str, Meta(min_length=1, max_length=100)] | None = None
-    starts_at: str | None = None
-    ends_at: str | None = None
-    recurrence: shapes.Recurrence | None = None
 
 
 @route(blueprint, "/api/silences", role="viewer", answer=Listing[shapes.Silence], query=PAGING)
@@ -63,75 +38,20 @@ async def list_silences() -> Response:
 async def create_silence() -> Response:
     """Holds notifications back, not alerts: until `ends_at`, or whenever `recurrence` opens."""
     body = convert(await json_body(), SilenceBody, read_only=("id", "created_by"))
-    silence_id = await create(body)
-    return json_response(shapes.silence(await require(silence_id)), 201)
+    silence_id = await silences.create(body)
+    return json_response(shapes.silence(await silences.require(silence_id)), 201)
 
 
 @route(blueprint, "/api/silences/<silence_id>", role="viewer", answer=shapes.Silence)
 async def show_silence(silence_id: str) -> Response:
     """One silence."""
-    return json_response(shapes.silence(await require(silence_id)))
+    return json_response(shapes.silence(await silences.require(silence_id)))
 
 
 @route(blueprint, "/api/silences/<silence_id>", role="operator", methods=["DELETE"], fresh=True, status=204)
 async def delete_silence(silence_id: str) -> Response:
     """Ends it: what is still open and was never told goes out."""
     await no_body()
-    await require(silence_id)
-    await remove(silence_id)
+    await silences.require(silence_id)
+    await silences.remove(silence_id)
     return no_content()
-
-
-async def create(body: SilenceBody) -> str:
-    """The new silence's id; for pages as well. Raises Problem 422."""
-    at = services().now()
-    if not body.reason.strip():
-        raise invalid_field("/reason", "must not be empty")
-    starts_at, ends_at = _moment(body.starts_at, "/starts_at"), _moment(body.ends_at, "/ends_at")
-    if ends_at is None and body.recurrence is None:
-        raise invalid_field("/ends_at", "is required, or a recurrence")
-    starts_at = starts_at if starts_at is not None else at
-    if ends_at is not None and ends_at <= max(starts_at, at):
-        raise invalid_field("/ends_at", "must lie in the future, after the start")
-    one_line_each("/tag", body.tag)
-    if body.recurrence is not None:
-        one_line_each("/recurrence/cron", body.recurrence.cron.replace("\t", " "))
-        check_cron(body.recurrence.cron, body.recurrence.timezone, "/recurrence/cron", "/recurrence/timezone")
-    if body.host_id is not None:
-        known = await services().reader.run(host_queries.host, body.host_id) if is_id(body.host_id) else None
-        if known is None:
-            raise invalid_field("/host_id", "is no host")
-    silence_id, who = ids.new(), actor().name
-    recurrence = msgspec.json.encode(body.recurrence).decode() if body.recurrence is not None else None
-    record = audit("silence.create", "silence", silence_id, body.reason)
-    write = CreateSilence(
-        silence_id, body.host_id, body.kind, body.tag, starts_at, ends_at, recurrence, body.reason, who, at, record
-    )
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
-    return silence_id
-
-
-async def remove(silence_id: str) -> None:
-    """For pages as well. Raises Problem 404."""
-    write = DeleteSilence(silence_id, services().now(), audit("silence.delete", "silence", silence_id))
-    settled(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
-
-
-async def require(silence_id: str) -> SilenceRow:
-    """The silence, or the 404."""
-    row = await services().reader.run(queries.silence, silence_id) if is_id(silence_id) else None
-    if row is None:
-        raise not_found("silence")
-    return row
-
-
-def _moment(text: str | None, pointer: str) -> int | None:
-    if text is None:
-        return None
-    try:
-        at = clock.from_rfc3339(text)
-    except (ValueError, OverflowError):
-        raise invalid_field(pointer, "must be a time such as 2026-11-23T03:00:00Z") from None
-    if not 0 <= at <= _LATEST:
-        raise invalid_field(pointer, "lies outside of what can be stored")
-    return at

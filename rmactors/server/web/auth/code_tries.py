@@ -13,7 +13,7 @@ from rmactors.server.messages.second_factors import CodeWasWrong, Tries, TryCode
 from rmactors.server.store import guesses
 from rmactors.server.store.queries.accounts import Login, SignedIn
 from rmactors.server.web.access import client_address, services
-from rmactors.server.web.problems import settled, too_many
+from rmactors.server.web.problems import raise_for_answer, too_many
 
 Kind = Literal["totp", "recovery"]
 _WORDS: dict[Kind, str] = {"totp": "totp", "recovery": "recovery code"}
@@ -41,7 +41,7 @@ async def take(login: Login, session: SignedIn, kind: Kind) -> Tries:
         case Committed(results=(Tries() as tries,)):
             return tries
         case _:
-            settled(answer, "session")
+            raise_for_answer(answer, "session")
             raise RuntimeError(f"a code's try was answered with {answer}")
 
 
@@ -62,7 +62,7 @@ async def note_wrong(login: Login, session: SignedIn, kind: Kind, tries: Tries) 
         alarm = row("user.code_guessing", f"{tries.in_a_row} wrong in a row ({_WORDS[kind]}), by who has the password")
     wrong = row("user.second_factor", _WORDS[kind])
     ends = session.session_id if was_the_last(tries) else None
-    settled(await services().ask_store(CodeWasWrong(login.id, kind, ends, at, wrong, alarm, tries.in_a_row)))
+    raise_for_answer(await services().ask_store(CodeWasWrong(login.id, kind, ends, at, wrong, alarm, tries.in_a_row)))
 
 
 def _said(seconds: int) -> str:

@@ -6,7 +6,7 @@ Templates and what they get: `login.html` (`next`, `username`, `error`, `notice`
 
 from urllib.parse import quote
 
-from quart import Blueprint, Response, render_template, request
+from quart import Blueprint, Response, request
 
 from rmactors.server.messages.second_factors import SpendCode, SpendRecoveryCode
 from rmactors.server.store.queries import accounts as queries
@@ -14,6 +14,7 @@ from rmactors.server.web.access import actor, actor_or_none, authenticate, curre
 from rmactors.server.web.auth import code_tries, second_factor, totp
 from rmactors.server.web.auth.proof import ask_for_password, show_password
 from rmactors.server.web.auth.sessions import Factor, close_session, forget_cookie, open_session, sign_in_notice
+from rmactors.server.web.html import go, html
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
 
@@ -28,10 +29,10 @@ async def login_form() -> Response:
     target = safe_next(request.args.get("next"))
     await authenticate()
     if actor_or_none() is not None:
-        return _to(target)
+        return go(target)
     if not await services().reader.run(queries.any_user):
-        return _to("/setup")
-    return await _page("login.html", 200, next=target, username="", error=None)
+        return go("/setup")
+    return await _login_page(next=target, username="", error=None)
 
 
 @route(blueprint, "/login", role="public", methods=["POST"])
@@ -39,20 +40,20 @@ async def log_in() -> Response:
     """303 to where the user wanted to go, or to the page of the second factor."""
     form = await request.form
     username, password, target = form.get("username", "").strip(), form.get("password", ""), safe_next(form.get("next"))
-    doors = state().doors
+    login_guard = state().login_guard
     try:
-        doors.knock_from_here()
-        doors.knock(username.casefold())
+        login_guard.check_address()
+        login_guard.check_account(username.casefold())
         found = await services().reader.run(queries.login_by_name, username)
-        login = await doors.try_password(found, password, "user.login")
+        login = await login_guard.try_password(found, password, "user.login")
     except Problem as problem:
         if problem.status != 429:
             raise
-        return await _page("login.html", 429, problem, next=target, username=username, error=problem.detail)
+        return await _login_page(429, problem, next=target, username=username, error=problem.detail)
     if login is None:
-        return await _page("login.html", 422, next=target, username=username, error=_WRONG)
+        return await _login_page(422, next=target, username=username, error=_WRONG)
     owes = login.totp_secret is not None
-    response = _to(f"/login/second-factor?next={quote(target, safe='/')}" if owes else target)
+    response = go(f"/login/second-factor?next={quote(target, safe='/')}" if owes else target)
     await open_session(login, response, second_factor=not owes)
     return response
 
@@ -63,8 +64,8 @@ async def second_factor_form() -> Response:
     session = await current_session()
     target = safe_next(request.args.get("next"))
     if session is None:
-        return _to(f"/login?next={quote(target, safe='/')}")
-    return _to(target) if session.second_factor else await _page("second_factor.html", 200, next=target, error=None)
+        return go(f"/login?next={quote(target, safe='/')}")
+    return go(target) if session.second_factor else await html("second_factor.html", 200, next=target, error=None)
 
 
 @route(blueprint, "/login/second-factor", role="public", methods=["POST"])
@@ -75,23 +76,23 @@ async def give_second_factor() -> Response:
     session = await current_session()
     login = await services().reader.run(queries.login_by_id, session.user_id) if session is not None else None
     if session is None or login is None:
-        return _to(f"/login?next={quote(target, safe='/')}")
+        return go(f"/login?next={quote(target, safe='/')}")
     if session.second_factor:
-        return _to(target)
+        return go(target)
     kind = code_tries.kind_of(typed)
     try:
-        state().doors.knock_from_here()
-        state().doors.knock(f"second-factor:{login.id}")
+        state().login_guard.check_address()
+        state().login_guard.check_account(f"second-factor:{login.id}")
         tries = await code_tries.take(login, session, kind)
     except code_tries.SignInEnded:
         return await _sign_in_again(login.username, target)
     except Problem as problem:
         if problem.status != 429:
             raise
-        return await _page("second_factor.html", 429, problem, next=target, error=problem.detail)
+        return await html("second_factor.html", 429, problem, next=target, error=problem.detail)
     at = services().now()
     step = totp.matching_step(second_factor.secret_of(login), typed, at) if kind == "totp" else None
-    response = _to(target)
+    response = go(target)
     error = "This code is not right."
     if step is not None or kind == "recovery":
         spend = SpendCode(login.id, step) if step else SpendRecoveryCode(login.id, totp.recovery_digest(typed), at)
@@ -107,12 +108,12 @@ async def give_second_factor() -> Response:
     await code_tries.note_wrong(login, session, kind, tries)
     if code_tries.was_the_last(tries):
         return await _sign_in_again(login.username, target)
-    return await _page("second_factor.html", 422, next=target, error=error)
+    return await html("second_factor.html", 422, next=target, error=error)
 
 
 async def _sign_in_again(username: str, target: str) -> Response:
     """After too many wrong codes, the password is asked for again."""
-    response = await _page("login.html", 422, next=target, username=username, error=_TOO_MANY_CODES)
+    response = await _login_page(422, next=target, username=username, error=_TOO_MANY_CODES)
     forget_cookie(response)
     return response
 
@@ -123,7 +124,7 @@ async def log_out() -> Response:
     session = await current_session()
     if session is not None:
         await close_session(session)
-    response = _to("/login")
+    response = go("/login")
     forget_cookie(response)
     return response
 
@@ -142,19 +143,10 @@ async def reauthenticate() -> Response:
     form = await request.form
     target = safe_next(form.get("next"))
     if actor().kind == "token":
-        return _to(target)
+        return go(target)
     problem = await show_password(form.get("password", ""))
-    return _to(target) if problem is None else await ask_for_password(target, problem)
+    return go(target) if problem is None else await ask_for_password(target, problem)
 
 
-async def _page(template: str, status: int, problem: Problem | None = None, **context: object) -> Response:
-    if template == "login.html":
-        context["notice"] = sign_in_notice()
-    response = Response(await render_template(template, **context), status, content_type="text/html; charset=utf-8")
-    if problem is not None:
-        response.headers.update(problem.headers)
-    return response
-
-
-def _to(path: str) -> Response:
-    return Response("", 303, {"Location": path})
+async def _login_page(status: int = 200, problem: Problem | None = None, **context: object) -> Response:
+    return await html("login.html", status, problem, notice=sign_in_notice(), **context)

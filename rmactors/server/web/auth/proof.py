@@ -11,13 +11,14 @@ import json
 from typing import cast
 from urllib.parse import quote
 
-from quart import Response, render_template, request
+from quart import Response, request
 from werkzeug.datastructures import MultiDict
 
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import actor, audit, is_fresh, is_htmx, services, state, way_back
 from rmactors.server.web.auth.sessions import renew_session
+from rmactors.server.web.html import html
 from rmactors.server.web.problems import Problem, for_program, problem_response
 from rmactors.server.web.sizes import SizedRequest
 
@@ -64,11 +65,11 @@ def _refused() -> Response:
 async def show_password(typed: str) -> Problem | None:
     """Try the password of the signed-in user. If it is right, their session goes on under another id, and may do
     what is delicate for a while: None. Else a 422 or 429 with a sentence for them."""
-    who, doors = actor(), state().doors
+    who, login_guard = actor(), state().login_guard
     try:
-        doors.knock(f"proof:{who.id}")
+        login_guard.check_account(f"proof:{who.id}")
         found = await services().reader.run(queries.login_by_id, who.id)
-        login = await doors.try_password(found, typed, "user.reauthenticate")
+        login = await login_guard.try_password(found, typed, "user.reauthenticate")
     except Problem as problem:
         if problem.status != 429:
             raise
@@ -84,16 +85,10 @@ async def ask_for_password(
 ) -> Response:
     """The page for it, with what is wrong so far. `target` is where "Back" leads, and the right password too; with an
     `action`, the right password goes there, with the form that is `carried` on."""
-    html = await render_template(
-        "reauthenticate.html", next=target, action=action, carried=carried, password=PASSWORD, carried_on=CARRIED,
-        error=problem.detail if problem is not None else None,
+    return await html(
+        "reauthenticate.html", status, problem, next=target, action=action, carried=carried, password=PASSWORD,
+        carried_on=CARRIED, error=problem.detail if problem is not None else None,
     )  # fmt: skip
-    response = Response(
-        html, problem.status if problem is not None else status, content_type="text/html; charset=utf-8"
-    )
-    if problem is not None:
-        response.headers.update(problem.headers)
-    return response
 
 
 def _sealed(form: MultiDict[str, str], back: str) -> str:

@@ -24,7 +24,7 @@ from rmactors.server.web.access import (
     services,
     state,
 )
-from rmactors.server.web.problems import Problem, settled
+from rmactors.server.web.problems import Problem, raise_for_answer
 from rmactors.server.web.views.texts import _
 
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
@@ -65,7 +65,7 @@ async def open_session(
             earlier.session_id if earlier is not None else None, audit,
         ),
     )  # fmt: skip
-    settled(answer, "session")
+    raise_for_answer(answer, "session")
     _set_cookie(response, token, lifetime)
     if _cookie_is_dropped():  # one that comes back all the same: see `sign_in_notice`
         response.set_cookie(_SIGNED_IN, "1", max_age=60, path="/login", httponly=True, samesite="Lax")
@@ -84,7 +84,7 @@ async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None
     at, token, new_id = services().now(), tokens.make(tokens.SESSION), ids.new()
     proved_at = at if proved else None
     renewal = RenewSession(session.session_id, new_id, tokens.digest(token), proved_at, audit)
-    settled(await services().ask_store(*writes, renewal), "session")
+    raise_for_answer(await services().ask_store(*writes, renewal), "session")
 
     @after_this_request
     def hand_out(response: ResponseTypes) -> ResponseTypes:
@@ -132,7 +132,7 @@ async def close_session(session: SignedIn) -> None:
     """End the session on the server. Raises Problem where that could not be stored."""
     at = services().now()
     audit = Audit(at, session.username, "user", "user.logout", "user", session.user_id, client_address())
-    settled(await services().ask_store(CloseSession(session.session_id, session.user_id, audit)), "session")
+    raise_for_answer(await services().ask_store(CloseSession(session.session_id, session.user_id, audit)), "session")
 
 
 def forget_cookie(response: Response) -> None:

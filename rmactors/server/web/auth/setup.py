@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 import trio
-from quart import Blueprint, Response, render_template, request
+from quart import Blueprint, Response, request
 
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
@@ -21,7 +21,8 @@ from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import client_address, refusal, route, services, state
 from rmactors.server.web.auth import names
 from rmactors.server.web.auth.sessions import open_session, sign_in_notice
-from rmactors.server.web.problems import settled
+from rmactors.server.web.html import go, html
+from rmactors.server.web.problems import raise_for_answer
 
 VALID_FOR = 24 * clock.HOUR
 blueprint = Blueprint("setup", __name__)
@@ -54,7 +55,7 @@ def make_setup_token(settings: Settings) -> str | None:
 async def setup_form() -> Response:
     """Template `setup.html` with `setup_token`, `username`, `errors` {field: sentence}."""
     if await services().reader.run(queries.any_user):
-        return _to("/login")
+        return go("/login")
     return await _form(request.args.get("setup_token", ""), "", {}, 200)
 
 
@@ -65,19 +66,19 @@ async def set_up() -> Response:
     token, username, password = (form.get(name, "") for name in ("setup_token", "username", "password"))
     username = username.strip()
     if await services().reader.run(queries.any_user):
-        return _to("/login")
-    doors = state().doors
-    doors.knock_from_here()
+        return go("/login")
+    login_guard = state().login_guard
+    login_guard.check_address()
     errors = {}
     if wrong_name := names.username_problem(username):
         errors["username"] = wrong_name
-    if weak := await doors.weakness(password, username):
+    if weak := await login_guard.weakness(password, username):
         errors["password"] = weak
     if not token:
         errors["setup_token"] = "Give the token that the server printed when it started."  # noqa: S105
     if errors:
         return await _form(token, username, errors, 422)
-    password_hash = await doors.hash(password)
+    password_hash = await login_guard.hash(password)
     user_id, at = ids.new(), services().now()
     audit = Audit(at, username, "user", "user.create", "user", user_id, client_address(), detail="first admin")
     answer = await services().ask_store(
@@ -89,10 +90,10 @@ async def set_up() -> Response:
         return await _form(
             token, username, {"setup_token": f"{answer.detail.capitalize()}. A restart prints a new one."}, 422
         )
-    settled(answer)
+    raise_for_answer(answer)
     path = trio.Path(token_file(services().settings))
     await path.unlink(missing_ok=True)
-    response = _to("/")
+    response = go("/")
     login = await services().reader.run(queries.login_by_id, user_id)
     if login is not None:
         await open_session(login, response, second_factor=True)
@@ -100,11 +101,6 @@ async def set_up() -> Response:
 
 
 async def _form(setup_token: str, username: str, errors: dict[str, str], status: int) -> Response:
-    html = await render_template(
-        "setup.html", setup_token=setup_token, username=username, errors=errors, notice=sign_in_notice()
+    return await html(
+        "setup.html", status, setup_token=setup_token, username=username, errors=errors, notice=sign_in_notice()
     )
-    return Response(html, status, content_type="text/html; charset=utf-8")
-
-
-def _to(path: str) -> Response:
-    return Response("", 303, {"Location": path})

@@ -6,11 +6,12 @@ from rmactors.common import cron
 from rmactors.server.messages.accounts import SetTimezone
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.api import account as acts
 from rmactors.server.web.auth import second_factor
 from rmactors.server.web.auth.second_factor import Offer
-from rmactors.server.web.pages.rendering import back, field_errors, go, moment, page
-from rmactors.server.web.problems import Problem, settled
+from rmactors.server.web.html import go
+from rmactors.server.web.operations import account
+from rmactors.server.web.pages.rendering import back, field_errors, moment, page
+from rmactors.server.web.problems import Problem, raise_for_answer
 from rmactors.server.web.views import people
 from rmactors.server.web.views.texts import _
 
@@ -29,7 +30,7 @@ async def set_password() -> Response:
     """Ends the other sessions (form `current`, `new`)."""
     form = await request.form
     try:
-        await acts.change_password(actor(), form.get("current", ""), form.get("new", ""))
+        await account.change_password(actor(), form.get("current", ""), form.get("new", ""))
     except Problem as problem:
         if problem.status == 429:
             return await _page({"form": problem.detail}, status=429)
@@ -39,7 +40,7 @@ async def set_password() -> Response:
 
 @route(blueprint, "/settings/authentication/sessions/<session_id>/end", role="signed_in", methods=["POST"])
 async def end_session(session_id: str) -> Response:
-    await acts.end_session(session_id)
+    await account.end_session(session_id)
     return go("/settings/authentication")
 
 
@@ -70,7 +71,7 @@ async def set_timezone() -> Response:
         cron.check_zone(zone or "UTC")
     except ValueError as error:
         raise Problem(422, str(error)[:1].upper() + str(error)[1:] + ".", "invalid") from None
-    settled(await services().ask_store(SetTimezone(actor().id, zone or None)), "user")
+    raise_for_answer(await services().ask_store(SetTimezone(actor().id, zone or None)), "user")
     return await back("/")
 
 
@@ -83,7 +84,7 @@ async def _page(
     told: str = "",
 ) -> Response:
     who, now = actor(), moment()
-    sessions = await acts.own_sessions(who)
+    sessions = await account.own_sessions(who)
     login = await services().reader.run(queries.login_by_id, who.id)
     left = await services().reader.run(queries.recovery_codes_left, who.id)
     return await page(

@@ -8,12 +8,12 @@ from rmactors.server.store.queries import alerts as alert_queries
 from rmactors.server.store.queries import jobs as job_queries
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.web.access import actor, is_id, route, services
-from rmactors.server.web.api import alerts as acts
-from rmactors.server.web.api import deliveries
-from rmactors.server.web.api.bodies import cursor_text
+from rmactors.server.web.cursors import cursor_text
+from rmactors.server.web.html import go
+from rmactors.server.web.operations import alerts, deliveries
 from rmactors.server.web.pages.lists import cursor
-from rmactors.server.web.pages.rendering import back, go, moment, page
-from rmactors.server.web.problems import Problem, not_found
+from rmactors.server.web.pages.rendering import back, moment, page
+from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import alerts as views
 from rmactors.server.web.views.texts import _
 
@@ -40,9 +40,7 @@ async def alert_list() -> Response:
 
 @route(blueprint, "/alerts/<alert_id>", role="viewer")
 async def alert_detail(alert_id: str) -> Response:
-    row = await services().reader.run(alert_queries.alert, alert_id) if is_id(alert_id) else None
-    if row is None:
-        raise not_found("alert")
+    row = await alerts.require(alert_id)
     now = moment()
     entries = await services().reader.run(alert_queries.timeline, row.id)
     job = await services().reader.run(job_queries.job, row.job_id) if row.job_id is not None else None
@@ -57,8 +55,8 @@ async def alert_detail(alert_id: str) -> Response:
 async def acknowledge(alert_id: str) -> Response:
     """Back to the same filtered list."""
     note = await _note()
-    await _known(alert_id)
-    await acts.acknowledge(alert_id, note)
+    await alerts.require(alert_id)
+    await alerts.acknowledge(alert_id, note)
     return await _back_to_list()
 
 
@@ -66,8 +64,8 @@ async def acknowledge(alert_id: str) -> Response:
 async def resolve(alert_id: str) -> Response:
     """Back to the same filtered list."""
     note = await _note()
-    await _known(alert_id)
-    await acts.resolve(alert_id, note)
+    await alerts.require(alert_id)
+    await alerts.resolve(alert_id, note)
     return await _back_to_list()
 
 
@@ -96,7 +94,7 @@ async def _each_selected(*, acknowledging: bool) -> Response:
     selected = [alert_id for alert_id in dict.fromkeys(form.getlist("alert")) if is_id(alert_id)][:_MOST_AT_ONCE]
     for alert_id in selected:
         try:
-            await (acts.acknowledge if acknowledging else acts.resolve)(alert_id, note)
+            await (alerts.acknowledge if acknowledging else alerts.resolve)(alert_id, note)
         except Problem as problem:
             if problem.status not in {404, 409}:  # gone or resolved meanwhile: what was wanted is so
                 raise
@@ -109,11 +107,6 @@ async def _note() -> str | None:
     if len(note) > _MOST_NOTE:
         raise Problem(422, _("A note has at most %d characters.") % _MOST_NOTE, "invalid")
     return note or None
-
-
-async def _known(alert_id: str) -> None:
-    if not is_id(alert_id) or await services().reader.run(alert_queries.alert, alert_id) is None:
-        raise not_found("alert")
 
 
 async def _back_to_list() -> Response:

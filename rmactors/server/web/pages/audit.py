@@ -6,9 +6,10 @@ from rmactors.common import clock
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web import rows
 from rmactors.server.web.access import route, services
-from rmactors.server.web.api.bodies import cursor_text
+from rmactors.server.web.cursors import cursor_text
+from rmactors.server.web.html import in_thread
 from rmactors.server.web.pages.lists import cursor, more_href
-from rmactors.server.web.pages.rendering import in_thread, moment, page
+from rmactors.server.web.pages.rendering import moment, page
 from rmactors.server.web.views import people, sheets
 
 blueprint = Blueprint("audit", __name__)

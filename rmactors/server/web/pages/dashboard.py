@@ -5,7 +5,8 @@ from quart import Blueprint, Response
 from rmactors.common import clock
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.web.access import route, services
-from rmactors.server.web.pages.rendering import in_thread, known_progress, moment, page
+from rmactors.server.web.html import in_thread
+from rmactors.server.web.pages.rendering import known_progress, moment, page
 from rmactors.server.web.views import fleet, strips
 
 blueprint = Blueprint("dashboard", __name__)

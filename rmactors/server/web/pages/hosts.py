@@ -15,12 +15,13 @@ from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.api import hosts as acts
-from rmactors.server.web.api import jobs as job_acts
-from rmactors.server.web.api.jobs import JobBody
-from rmactors.server.web.pages.rendering import field_errors, fragment, go, in_thread, known_progress, moment, page
+from rmactors.server.web.html import go, in_thread
+from rmactors.server.web.operations import hosts, jobs
+from rmactors.server.web.operations.jobs import JobBody
+from rmactors.server.web.pages.rendering import field_errors, fragment, known_progress, moment, page
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import fleet, host, jobs, people, strips
+from rmactors.server.web.views import fleet, host, people, strips
+from rmactors.server.web.views import jobs as job_views
 from rmactors.server.web.views.texts import _
 
 blueprint = Blueprint("hosts", __name__)
@@ -43,7 +44,7 @@ async def host_list() -> Response:
 
 @route(blueprint, "/hosts/new", role="admin")
 async def new_host() -> Response:
-    """Also which enrolment tokens there are."""
+    """Also which enrollment tokens there are."""
     return await page("host_new.html", "hosts", command=None, error="", seen=None, tokens=await _enrollment_tokens())
 
 
@@ -51,8 +52,8 @@ async def new_host() -> Response:
 async def make_enrollment_token() -> Response:
     """The command to copy, with a token that is shown this once, and a place that watches for the host."""
     now = moment()
-    token, expires_at = await acts.new_enrollment_token(acts.DEFAULT_TTL_MINUTES)
-    command = host.enrolment(token, services().settings.public_agent_url, now.until(expires_at))
+    token, expires_at = await hosts.new_enrollment_token(hosts.DEFAULT_TTL_MINUTES)
+    command = host.enrollment(token, services().settings.public_agent_url, now.until(expires_at))
     tokens = await _enrollment_tokens()
     return await page("host_new.html", "hosts", command=command, since=now.now, arrived=(), tokens=tokens)
 
@@ -60,7 +61,7 @@ async def make_enrollment_token() -> Response:
 @route(blueprint, "/hosts/new/tokens/<token_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_enrollment_token(token_id: str) -> Response:
     """It lets nobody in any more."""
-    await acts.revoke_enrollment_token(token_id)
+    await hosts.revoke_enrollment_token(token_id)
     return go("/hosts/new")
 
 
@@ -81,20 +82,20 @@ async def arrived() -> Response:
 
 @route(blueprint, "/hosts/<host_id>", role="viewer")
 async def host_detail(host_id: str) -> Response:
-    return await _host_page(await acts.require(host_id), {})
+    return await _host_page(await hosts.require(host_id), {})
 
 
 @route(blueprint, "/hosts/<host_id>", role="admin", methods=["POST"])
 async def change_host(host_id: str) -> Response:
     """Name and tags (form `name`, `tags` separated by commas)."""
-    found = await acts.require(host_id)
+    found = await hosts.require(host_id)
     form = await request.form
     name = (form.get("name") or "").strip()
     tags = tuple(dict.fromkeys(tag for part in (form.get("tags") or "").split(",") if (tag := part.strip()[:100])))
     try:
         if not 1 <= len(name) <= 100:
             raise Problem(422, _("A name has 1 to 100 characters."), "invalid")
-        await acts.change(found.host.id, acts.checked_name(name), tags)
+        await hosts.change(found.host.id, hosts.checked_name(name), tags)
     except Problem as problem:
         return await _host_page(found, field_errors(problem), status=422)
     return go(f"/hosts/{host_id}")
@@ -103,30 +104,30 @@ async def change_host(host_id: str) -> Response:
 @route(blueprint, "/hosts/<host_id>/rotate-token", role="admin", methods=["POST"], fresh=True)
 async def rotate_token(host_id: str) -> Response:
     """A new credential, shown this once."""
-    found = await acts.require(host_id)
-    token = await acts.new_agent_token(found.host.id)
+    found = await hosts.require(host_id)
+    token = await hosts.new_agent_token(found.host.id)
     return await _host_page(found, {}, token=token)
 
 
 @route(blueprint, "/hosts/<host_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_host(host_id: str) -> Response:
     """With its name typed (form `confirm`)."""
-    found = await acts.require(host_id)
+    found = await hosts.require(host_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != found.host.name:
         return await _host_page(found, {"confirm": _("Type the host's name to delete it.")}, status=422)
-    await acts.remove(found.host.id)
+    await hosts.remove(found.host.id)
     return go("/hosts")
 
 
 @route(blueprint, "/hosts/<host_id>/run", role="operator", methods=["POST"])
 async def run_now(host_id: str) -> Response:
     """Queues a job (form `schedule`, or `kind` and `plan`), and shows it."""
-    found = await acts.require(host_id)
+    found = await hosts.require(host_id)
     form = await request.form
     chosen = next((each for each in found.schedules if each.id == form.get("schedule")), None)
     try:
-        job_id = await job_acts.queue(found.host.id, _job_body(form, chosen))
+        job_id = await jobs.queue(found.host.id, _job_body(form, chosen))
     except Problem as problem:
         return await _host_page(found, {"run": " ".join(field_errors(problem).values())}, status=422)
     return go(f"/jobs/{job_id}")
@@ -147,11 +148,13 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
     last_good, silence = points[-1].at if points else None, services().settings.offline_after_seconds
     view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence, zones.version())
     lines = rows.each(
-        recent.items, lambda job: jobs.line(job, {host_id: found.host.name}, names, now), rows.line(jobs.JobLine)
+        recent.items,
+        lambda job: job_views.line(job, {host_id: found.host.name}, names, now),
+        rows.line(job_views.JobLine),
     )
     return await page(
         "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,
-        plot=jobs.plot(points, now), legend=strips.legend(), errors=errors, token=token,
+        plot=job_views.plot(points, now), legend=strips.legend(), errors=errors, token=token,
         may_act=actor().may("operator"), may_change=actor().may("admin"),
     )  # fmt: skip
 

@@ -9,8 +9,8 @@ from rmactors.server.store.queries import schedules as schedule_queries
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_id, route, services
-from rmactors.server.web.api import jobs as acts
-from rmactors.server.web.api.bodies import cursor_text
+from rmactors.server.web.cursors import cursor_text
+from rmactors.server.web.operations import jobs
 from rmactors.server.web.pages.lists import cursor, more_href
 from rmactors.server.web.pages.rendering import back, moment, page
 from rmactors.server.web.views import jobs as views
@@ -49,7 +49,7 @@ async def job_list() -> Response:
 @route(blueprint, "/jobs/<job_id>", role="viewer")
 async def job_detail(job_id: str) -> Response:
     """The last lines of its output, at most a thousand; `all=1` for as many as a page holds."""
-    row = await acts.require(job_id)
+    row = await jobs.require(job_id)
     read = services().reader.run
     everything = request.args.get("all") == "1"
     lines, room = (_MOST, _MOST_BYTES) if everything else (_TAIL, _TAIL_BYTES)
@@ -74,8 +74,8 @@ async def job_detail(job_id: str) -> Response:
 
 @route(blueprint, "/jobs/<job_id>/cancel", role="operator", methods=["POST"])
 async def cancel_job(job_id: str) -> Response:
-    row = await acts.require(job_id)
-    await acts.cancel(row.id)
+    row = await jobs.require(job_id)
+    await jobs.cancel(row.id)
     return await back(f"/jobs/{row.id}")
 
 

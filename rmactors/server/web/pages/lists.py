@@ -1,20 +1,16 @@
-"""Where a list goes on: cursors in the URLs of pages, made as the API makes them."""
+"""Where a list goes on: cursors in the URLs of pages."""
 
 from typing import Any
 from urllib.parse import urlencode
 
 from quart import request
 
-from rmactors.server.web.api.bodies import cursor_of
-from rmactors.server.web.problems import Problem
+from rmactors.server.web.cursors import sort_key
 
 
 def cursor(shape: tuple[type, ...]) -> tuple[Any, ...] | None:
-    """The sort key in `cursor`; one that cannot be read begins the list anew: a page is no API."""
-    try:
-        return cursor_of({"cursor": request.args["cursor"]} if request.args.get("cursor") else {}, shape)
-    except Problem:
-        return None
+    """The sort key in `cursor`; one that cannot be read begins the list from its start: a page is no API."""
+    return sort_key(request.args.get("cursor", ""), shape)
 
 
 def more_href(after_text: str | None) -> str | None:

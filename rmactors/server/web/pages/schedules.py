@@ -10,13 +10,13 @@ from quart import Blueprint, Response, request
 from rmactors.common.vocabulary import JOB_KINDS
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web.access import route
-from rmactors.server.web.api import hosts as host_acts
-from rmactors.server.web.api import schedules as acts
-from rmactors.server.web.api.bodies import convert
-from rmactors.server.web.api.params import plan_names
-from rmactors.server.web.api.schedules import ScheduleBody, ScheduleChange
-from rmactors.server.web.pages.rendering import field_errors, fragment, go, moment, page
+from rmactors.server.web.html import go
+from rmactors.server.web.operations import hosts, schedules
+from rmactors.server.web.operations.params import plan_names
+from rmactors.server.web.operations.schedules import ScheduleBody, ScheduleChange
+from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
 from rmactors.server.web.problems import Problem
+from rmactors.server.web.validation import convert
 from rmactors.server.web.views import schedules as views
 from rmactors.server.web.views import words
 from rmactors.server.web.views.texts import _
@@ -32,7 +32,7 @@ _NEW = {
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator")
 async def new_schedule(host_id: str) -> Response:
-    host = (await host_acts.require(host_id)).host
+    host = (await hosts.require(host_id)).host
     plans = plan_names(host.plans)
     only = plans[0] if len(plans) == 1 else ""
     return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC", "plan": only}, {}, None)
@@ -40,10 +40,10 @@ async def new_schedule(host_id: str) -> Response:
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator", methods=["POST"])
 async def create_schedule(host_id: str) -> Response:
-    host = (await host_acts.require(host_id)).host
+    host = (await hosts.require(host_id)).host
     form = await request.form
     try:
-        await acts.create(host.id, convert(_body(form), ScheduleBody))
+        await schedules.create(host.id, convert(_body(form), ScheduleBody))
     except Problem as problem:
         return await _form(host.id, _typed(form), field_errors(problem), None, status=422)
     return go(f"/hosts/{host.id}")
@@ -58,16 +58,16 @@ async def preview() -> Response:
 
 @route(blueprint, "/schedules/<schedule_id>", role="operator")
 async def edit_schedule(schedule_id: str) -> Response:
-    row = await acts.require(schedule_id)
+    row = await schedules.require(schedule_id)
     return await _form(row.host_id, _stored(row), {}, row)
 
 
 @route(blueprint, "/schedules/<schedule_id>", role="operator", methods=["POST"])
 async def change_schedule(schedule_id: str) -> Response:
-    row = await acts.require(schedule_id)
+    row = await schedules.require(schedule_id)
     form = await request.form
     try:
-        await acts.change(row, convert(_body(form), ScheduleChange))
+        await schedules.change(row, convert(_body(form), ScheduleChange))
     except Problem as problem:
         return await _form(row.host_id, _typed(form), field_errors(problem), row, status=422)
     return go(f"/hosts/{row.host_id}")
@@ -76,18 +76,18 @@ async def change_schedule(schedule_id: str) -> Response:
 @route(blueprint, "/schedules/<schedule_id>/delete", role="operator", methods=["POST"], fresh=True)
 async def delete_schedule(schedule_id: str) -> Response:
     """With its name typed (form `confirm`)."""
-    row = await acts.require(schedule_id)
+    row = await schedules.require(schedule_id)
     if ((await request.form).get("confirm") or "").strip() != row.name.strip():
         errors = {"confirm": _("This is not the schedule's name.")}
         return await _form(row.host_id, _stored(row), errors, row, status=422)
-    await acts.remove(row.id)
+    await schedules.remove(row.id)
     return go(f"/hosts/{row.host_id}")
 
 
 async def _form(
     host_id: str, typed: Mapping[str, str], errors: dict[str, str], row: ScheduleRow | None, *, status: int = 200
 ) -> Response:
-    host = (await host_acts.require(host_id)).host
+    host = (await hosts.require(host_id)).host
     cron = views.explained_when(typed["way"], typed, moment())
     plans = plan_names(host.plans)
     of_params = [text for name, text in errors.items() if name.startswith("params.") and name != "params.plan"]
@@ -128,7 +128,9 @@ def _way(form: Mapping[str, str]) -> dict[str, Any]:
     """The way that was chosen to say when it runs; what stands in the others' fields does not count."""
     way = form.get("way", "cron")
     text = (form.get(way) or "").strip()
-    return {name: (_number(text, 1) if name == "every_hours" else text) if name == way else None for name in acts.WAYS}
+    return {
+        name: (_number(text, 1) if name == "every_hours" else text) if name == way else None for name in schedules.WAYS
+    }
 
 
 def _number(text: str, unit: int) -> float | str:
@@ -144,7 +146,7 @@ def _typed(form: Mapping[str, str]) -> dict[str, str]:
 
 def _stored(row: ScheduleRow) -> dict[str, str]:
     params = json.loads(row.params)
-    way = next(name for name in acts.WAYS if getattr(row, name) is not None)
+    way = next(name for name in schedules.WAYS if getattr(row, name) is not None)
     return {
         "name": row.name, "kind": row.kind, "way": way, "cron": row.cron or "", "on_calendar": row.on_calendar or "",
         "every_hours": _hours(row.every_hours), "timezone": row.timezone, "enabled": "1" if row.enabled else "",

@@ -10,10 +10,11 @@ from rmactors.server.store.queries import channels as channel_queries
 from rmactors.server.store.queries.channels import ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
-from rmactors.server.web.api import notifications as acts
-from rmactors.server.web.api.notifications import PreviewAnswer, TestResult
 from rmactors.server.web.channel_config import open_config
-from rmactors.server.web.pages.rendering import field_errors, fragment, go, moment, page
+from rmactors.server.web.html import go
+from rmactors.server.web.operations import channels
+from rmactors.server.web.operations.channels import PreviewAnswer, TestResult
+from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import channels as views
 from rmactors.server.web.views.texts import _
@@ -60,7 +61,7 @@ async def create_channel() -> Response:
     if form.get("preview"):
         return await _form(shown, {}, None, preview=await _preview(kind, None))
     try:
-        channel_id = await acts.save(None, acts.checked(views.body_of(kind, form, form.getlist("events"))))
+        channel_id = await channels.save(None, channels.checked(views.body_of(kind, form, form.getlist("events"))))
     except Problem as problem:
         return await _form(shown, field_errors(problem), None, status=422)
     return go(f"/settings/notifications/{channel_id}/edit?saved=1")
@@ -72,13 +73,13 @@ async def preview_channel() -> Response:
     form = await request.form
     kind = _kind(form.get("kind", "")) or "webhook"
     channel_id = form.get("id")
-    row = (await acts.require(channel_id))[0] if channel_id else None
+    row = (await channels.require(channel_id))[0] if channel_id else None
     return await fragment("settings/preview.html", preview=await _preview(kind, row), readable=views.readable)
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
 async def edit_channel(channel_id: str) -> Response:
-    row, _health = await acts.require(channel_id)
+    row, _health = await channels.require(channel_id)
     config = masked(open_config(row))
     told = _("Saved. Send a test to see that it arrives.") if request.args.get("saved") == "1" else ""
     return await _form(views.stored_form(row, config), {}, row, told=told)
@@ -86,7 +87,7 @@ async def edit_channel(channel_id: str) -> Response:
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
 async def change_channel(channel_id: str) -> Response:
-    row, _health = await acts.require(channel_id)
+    row, _health = await channels.require(channel_id)
     form = await request.form
     events = form.getlist("events")
     stored = frozenset(name for name, value in masked(open_config(row)).items() if isinstance(value, dict))
@@ -94,7 +95,7 @@ async def change_channel(channel_id: str) -> Response:
     if form.get("preview"):
         return await _form(shown, {}, row, preview=await _preview(row.kind, row))
     try:
-        await acts.save(row, acts.checked(views.body_of(row.kind, form, events), row))
+        await channels.save(row, channels.checked(views.body_of(row.kind, form, events), row))
     except Problem as problem:
         return await _form(shown, field_errors(problem), row, status=422)
     return go(f"/settings/notifications/{row.id}/edit?saved=1")
@@ -103,11 +104,8 @@ async def change_channel(channel_id: str) -> Response:
 @route(blueprint, "/settings/notifications/<channel_id>/test", role="operator", methods=["POST"])
 async def test_channel(channel_id: str) -> Response:
     """One attempt with what is stored: the chip for htmx, else the channel's log with the chip above it."""
-    row, _health = await acts.require(channel_id)
-    attempt, _at = await acts.try_now(row)
-    result = TestResult(
-        attempt.verdict == "delivered", attempt.status_code, attempt.latency_ms, attempt.error, "alert.test", ""
-    )
+    row, _health = await channels.require(channel_id)
+    result = await channels.try_now(row)
     if is_htmx():
         return await fragment("fragments/test_result.html", result=result)
     return await _log_page(row.id, result)
@@ -120,18 +118,18 @@ async def channel_log(channel_id: str) -> Response:
 
 @route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin")
 async def ask_to_delete(channel_id: str) -> Response:
-    row, _health = await acts.require(channel_id)
+    row, _health = await channels.require(channel_id)
     return await _delete_page(row, "")
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_channel(channel_id: str) -> Response:
     """With its name typed (form `confirm`)."""
-    row, _health = await acts.require(channel_id)
+    row, _health = await channels.require(channel_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != row.name.strip():
         return await _delete_page(row, _("This is not the channel's name."), status=422)
-    await acts.remove(row.id)
+    await channels.remove(row.id)
     return go("/settings/notifications")
 
 
@@ -144,7 +142,7 @@ async def _form(
         if row is not None and not errors:
             config = open_config(row)
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
-            preview = acts.preview_of(acts.checked(body, row))
+            preview = channels.preview_of(channels.checked(body, row))
     return await page(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=views.KINDS,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
@@ -159,14 +157,14 @@ async def _preview(kind: ChannelKind, row: ChannelRow | None) -> PreviewAnswer |
     raw: dict[str, Any] = views.body_of(kind, form, form.getlist("events"))
     raw["name"] = raw["name"] or "preview"
     try:
-        return acts.preview_of(acts.checked(raw, row))
+        return channels.preview_of(channels.checked(raw, row))
     except Problem as problem:
         errors = field_errors(problem)
         return " ".join(dict.fromkeys(errors.values()))
 
 
 async def _log_page(channel_id: str, result: TestResult | None) -> Response:
-    row, health = await acts.require(channel_id)
+    row, health = await channels.require(channel_id)
     read, now = services().reader.run, moment()
     logged = await read(channel_queries.log, row.id, _LOGGED)
     dead = await read(channel_queries.dead_deliveries, row.id)

@@ -10,11 +10,12 @@ from rmactors.common.vocabulary import ALERT_KINDS
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.store.queries import silences as silence_queries
 from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.api import silences as acts
-from rmactors.server.web.api.bodies import convert
-from rmactors.server.web.api.silences import SilenceBody
-from rmactors.server.web.pages.rendering import field_errors, go, moment, page
+from rmactors.server.web.html import go
+from rmactors.server.web.operations import silences
+from rmactors.server.web.operations.silences import SilenceBody
+from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem, invalid_field
+from rmactors.server.web.validation import convert
 from rmactors.server.web.views import schedules, words
 from rmactors.server.web.views import silences as views
 from rmactors.server.web.views.texts import _
@@ -36,7 +37,7 @@ async def create_silence() -> Response:
     """For `hours`, or again and again by `cron` for `duration_minutes`."""
     form = await request.form
     try:
-        await acts.create(convert(_body(form), SilenceBody))
+        await silences.create(convert(_body(form), SilenceBody))
     except Problem as problem:
         return await _page(field_errors(problem), dict(form.items()), status=422)
     return go("/silences")
@@ -45,8 +46,8 @@ async def create_silence() -> Response:
 @route(blueprint, "/silences/<silence_id>/delete", role="operator", methods=["POST"], fresh=True)
 async def delete_silence(silence_id: str) -> Response:
     """What is still open and was never told goes out now."""
-    await acts.require(silence_id)
-    await acts.remove(silence_id)
+    await silences.require(silence_id)
+    await silences.remove(silence_id)
     return go("/silences")
 
 

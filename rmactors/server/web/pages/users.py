@@ -5,9 +5,10 @@ from quart import Blueprint, Response, request
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.api import users as acts
-from rmactors.server.web.api.users import TokenBody, UserChange
-from rmactors.server.web.pages.rendering import field_errors, go, moment, page
+from rmactors.server.web.html import go
+from rmactors.server.web.operations import users
+from rmactors.server.web.operations.users import TokenBody, UserChange
+from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import people
 from rmactors.server.web.views.texts import _
@@ -26,7 +27,7 @@ async def user_list() -> Response:
 async def create_user() -> Response:
     form = await request.form
     try:
-        await acts.create((form.get("username") or "").strip(), form.get("password", ""), _role(form.get("role")))
+        await users.create((form.get("username") or "").strip(), form.get("password", ""), _role(form.get("role")))
     except Problem as problem:
         typed = {"username": form.get("username", ""), "role": form.get("role", "")}
         return await _page(field_errors(problem), status=422, typed=typed)
@@ -39,13 +40,13 @@ async def change_user(user_id: str) -> Response:
 
     Disabling ends the tokens that they made (form `end_tokens`).
     """
-    row = await acts.require(user_id)
+    row = await users.require(user_id)
     form = await request.form
     change = UserChange(role=_role(form.get("role")), disabled=form.get("disabled") == "1")
     if password := form.get("password"):
         change.password = password
     try:
-        await acts.change(row, change, end_tokens=None if form.get("end_tokens") == "1" else False)
+        await users.change(row, change, end_tokens=None if form.get("end_tokens") == "1" else False)
     except Problem as problem:
         return await _page({f"{row.id}.{name}": text for name, text in field_errors(problem).items()}, status=422)
     return go("/settings/users")
@@ -54,12 +55,12 @@ async def change_user(user_id: str) -> Response:
 @route(blueprint, "/settings/users/<user_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_user(user_id: str) -> Response:
     """With the name typed (form `confirm`); the tokens that they made end with them (form `end_tokens`)."""
-    row = await acts.require(user_id)
+    row = await users.require(user_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != row.username:
         return await _page({f"{row.id}.confirm": _("This is not the user's name.")}, status=422)
     try:
-        await acts.remove(row, end_tokens=form.get("end_tokens") == "1")
+        await users.remove(row, end_tokens=form.get("end_tokens") == "1")
     except Problem as problem:
         return await _page({f"{row.id}.form": problem.detail}, status=field_status(problem))
     return go("/settings/users")
@@ -83,7 +84,7 @@ async def create_token() -> Response:
     token = ""
     if not errors:
         try:
-            _token_id, token = await acts.new_token(TokenBody(name, _role(form.get("role")), expires))
+            _token_id, token = await users.new_token(TokenBody(name, _role(form.get("role")), expires))
         except Problem as problem:
             errors = {f"token.{field}": text for field, text in field_errors(problem).items()}
     return await _page(errors, status=422 if errors else 200, token=token)
@@ -91,7 +92,7 @@ async def create_token() -> Response:
 
 @route(blueprint, "/settings/tokens/<token_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_token(token_id: str) -> Response:
-    await acts.revoke(token_id)
+    await users.revoke(token_id)
     return go("/settings/users")
 
 

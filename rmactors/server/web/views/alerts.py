@@ -1,6 +1,6 @@
 """Alerts as a list and one by one: filters that live in the URL, sentences, timelines. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 from urllib.parse import urlencode
@@ -199,7 +199,7 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         }  # fmt: skip
         note = row.acknowledged_note or ""
     if row.resolved_at is not None:
-        who = _("on its own") if row.resolved_by == "rule" else _("by %s") % row.resolved_by
+        who = _("automatically") if row.resolved_by == "rule" else _("by %s") % row.resolved_by
         resolved = _("resolved %(who)s %(when)s") % {"who": who, "when": moment.ago(row.resolved_at).words}
         note = row.resolved_note or ""
     return AlertLine(
@@ -223,18 +223,20 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
 
 
 def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed: bool) -> tuple[str, str]:
-    shows_up = _("When a backup fails, does not run or a host falls silent, it shows up here.")
+    shows_up = _("An alert appears here when a backup fails or does not run, or a host goes silent.")
     if narrowed:
-        return _("No matches"), _("No alert fits these filters. Take one away, or look among all alerts.")
+        return _("No matches"), _("No alert matches these filters. Clear one, or search all alerts.")
     match status:
         case "open":
-            return _("Nothing wrong"), _("No alert is open. ") + shows_up
+            return _("No open alerts"), shows_up
         case "acknowledged":
-            return _("Nothing acknowledged"), _("Alerts that somebody has taken on and that are not over wait here.")
+            return _("Nothing acknowledged"), _("Alerts that are acknowledged and not resolved yet are listed here.")
         case "resolved":
-            return _("Nothing resolved yet"), _("Alerts move here when their cause is gone or somebody resolves them.")
+            return _("Nothing resolved yet"), _(
+                "Alerts move here when their cause is gone or an operator resolves them."
+            )
         case "all":
-            return _("No alert so far"), _("There has never been one. ") + shows_up
+            return _("No alerts yet"), shows_up
 
 
 def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) -> list[Entry]:
@@ -256,46 +258,96 @@ def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) ->
 
 
 def _entry(entry: TimelineEntry, row: AlertRow, moment: Moment) -> Entry:
-    at = moment.clock_time(entry.at)
-    channel = entry.channel_name or _("a channel that is gone")
-    note = f"“{entry.note}”" if entry.note else ""
-    match entry.event:
-        case "raised":
-            changed = entry.message if entry.message != row.message else ""  # the heading has it
-            return Entry(at, words.severity(row.severity).tone, _("Raised"), "", changed or "", None)
-        case "worsened":
-            changed = entry.message if entry.message != row.message else ""
-            return Entry(
-                at, words.severity(row.severity).tone, _("Got worse"), _("and was told again"), changed or "", None
-            )
-        case "acknowledged":
-            return Entry(at, "info", _("Acknowledged"), _by(entry.by), note, None)
-        case "resolved":
-            return Entry(at, "ok", _("Resolved"), _by(entry.by), note or entry.message or "", None)
-        case "silenced":
-            return Entry(at, "off", _("Silenced"), _("towards %s") % channel, entry.note or "", None)
-        case "unsilenced":
-            return Entry(at, "info", _("Released"), _("to %s when the silence ended") % channel, entry.note or "", None)
-        case "reminded":
-            return Entry(at, "info", _("Reminder"), _("for %s") % channel, "", None)
-        case "superseded":
-            return Entry(
-                at, "off", _("Told together"), _("with the resolution, to %s") % channel, entry.note or "", None
-            )
-        case "delivered":
-            return Entry(at, "ok", _("Delivered"), _("to %s") % channel, _answer(entry), None)
-        case "attempt_failed":
-            return Entry(at, "warn", channel, _("did not take it, it will be tried again"), _answer(entry), None)
-        case "dead":
-            return Entry(at, "bad", channel, _("was given up"), _answer(entry) or entry.note or "", entry.delivery_id)
-        case other:
-            return Entry(at, "off", other.capitalize(), _by(entry.by), note or entry.message or "", None)
+    tone, strong, rest, sub = _SAYS.get(entry.event, _unknown)(entry, row)
+    send_again = entry.delivery_id if entry.event == "dead" else None
+    return Entry(moment.clock_time(entry.at), tone, strong, rest, sub, send_again)
+
+
+_Said = tuple[Tone, str, str, str]
+"""Tone, the words in bold, the words after them, the line below."""
+
+
+def _raised(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return words.severity(row.severity).tone, _("Raised"), "", _changed(entry, row)
+
+
+def _worsened(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return words.severity(row.severity).tone, _("Got worse"), _("(sent again)"), _changed(entry, row)
+
+
+def _acknowledged(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "info", _("Acknowledged"), _by(entry.by), _quoted(entry.note)
+
+
+def _resolved(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "ok", _("Resolved"), _by(entry.by), _quoted(entry.note) or entry.message or ""
+
+
+def _silenced(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "off", _("Silenced"), _("for %s") % _channel(entry), entry.note or ""
+
+
+def _unsilenced(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "info", _("Released"), _("to %s when the silence ended") % _channel(entry), entry.note or ""
+
+
+def _reminded(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "info", _("Reminder"), _("to %s") % _channel(entry), ""
+
+
+def _superseded(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "off", _("Combined"), _("with the resolved notification to %s") % _channel(entry), entry.note or ""
+
+
+def _delivered(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "ok", _("Delivered"), _("to %s") % _channel(entry), _answer(entry)
+
+
+def _attempt_failed(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "warn", _("Delivery to %s failed") % _channel(entry), _("(retrying)"), _answer(entry)
+
+
+def _dead(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "bad", _("Not delivered"), _("to %s") % _channel(entry), _answer(entry) or entry.note or ""
+
+
+def _unknown(entry: TimelineEntry, row: AlertRow) -> _Said:
+    """What only a newer version knows."""
+    return "off", entry.event.capitalize(), _by(entry.by), _quoted(entry.note) or entry.message or ""
+
+
+_SAYS: Final[Mapping[str, Callable[[TimelineEntry, AlertRow], _Said]]] = {
+    "raised": _raised,
+    "worsened": _worsened,
+    "acknowledged": _acknowledged,
+    "resolved": _resolved,
+    "silenced": _silenced,
+    "unsilenced": _unsilenced,
+    "reminded": _reminded,
+    "superseded": _superseded,
+    "delivered": _delivered,
+    "attempt_failed": _attempt_failed,
+    "dead": _dead,
+}
+
+
+def _changed(entry: TimelineEntry, row: AlertRow) -> str:
+    """What the alert said then, if it says something else now: the heading has that."""
+    return (entry.message or "") if entry.message != row.message else ""
+
+
+def _channel(entry: TimelineEntry) -> str:
+    return entry.channel_name or _("a deleted channel")
+
+
+def _quoted(note: str | None) -> str:
+    return f"“{note}”" if note else ""
 
 
 def _by(who: str | None) -> str:
     if who is None:
         return ""
-    return _("on its own") if who == "rule" else _("by %s") % who
+    return _("automatically") if who == "rule" else _("by %s") % who
 
 
 def _answer(entry: TimelineEntry) -> str:

@@ -11,13 +11,13 @@ from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.pages import Fleet, SubjectRuns
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows as guard
-from rmactors.server.web.api.what_was_sent import json_list
 from rmactors.server.web.views import fleet, host_health, jobs, schedules, words
 from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.strips import Strip, Window
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
+from rmactors.server.web.what_was_sent import json_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class HostList:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrolment:
+class Enrollment:
     """What to type on the new host. The token is shown once and kept nowhere; no command holds it, since shells
     remember what is typed."""
 
@@ -119,9 +119,9 @@ def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
     return HostList(lines, lede, q, found.host_count == 0, empty)
 
 
-def enrolment(token: str, agent_url: str, expires: Time) -> Enrolment:
+def enrollment(token: str, agent_url: str, expires: Time) -> Enrollment:
     """The commands to copy."""
-    return Enrolment(
+    return Enrollment(
         token, f"rmactors agent enroll --server {agent_url} --token-file -", "rmactors agent install", expires
     )
 

@@ -46,7 +46,7 @@ class TokenLine:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentLine:
-    """An enrolment token. `ended` where it lets nobody in any more."""
+    """An enrollment token. `ended` where it lets nobody in any more."""
 
     id: str
     prefix: str

@@ -19,7 +19,7 @@ _BURST_PER_ACCOUNT = 5
 _THEN_ONE_PER_SECONDS = 12.0
 
 
-class Doors:
+class LoginGuard:
     """Throttles and password hashes, shared by all routes that check a secret that people type.
 
     `client_address` gives the client's address of the request at hand.
@@ -32,11 +32,11 @@ class Doors:
         self._by_address = Throttle(_BURST_PER_ADDRESS, _THEN_ONE_PER_SECONDS)
         self._by_account = Throttle(_BURST_PER_ACCOUNT, _THEN_ONE_PER_SECONDS)
 
-    def knock_from_here(self) -> None:
+    def check_address(self) -> None:
         """One try from the client's address. Raises the 429."""
         self._take(self._by_address, throttle_key(self._client_address()))
 
-    def knock(self, account: str) -> None:
+    def check_account(self, account: str) -> None:
         """One try on an account (a case-folded name, or `<what>:<id>`). Raises the 429."""
         self._take(self._by_account, account[:200])
 

@@ -11,7 +11,7 @@ from rmactors.common.subset import check_subset
 from rmactors.common.text import steers
 from rmactors.common.vocabulary import JobKind
 from rmactors.server.channels.base import FieldError
-from rmactors.server.web.api.what_was_sent import json_list
+from rmactors.server.web.what_was_sent import json_list
 
 Check = Callable[[Any], str | None]
 """What is wrong with a value, as the rest of a sentence; None where nothing is."""

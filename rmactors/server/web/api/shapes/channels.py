@@ -1,0 +1,83 @@
+"""Channels, what they sent and what waits, as the API shows them."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from rmactors.common.vocabulary import (
+    ChannelKind,
+    Event,
+    Priority,
+    Severity,
+)
+from rmactors.server.store.queries.channels import ChannelHealth, DeliveryRow, LogRow
+from rmactors.server.web.api.shapes.rows import JsonObject, shaped
+from rmactors.server.web.fields import Time
+
+
+class Health(Struct):
+    state: Literal["ok", "failing", "dead", "idle"]
+    since: Time | None
+    last_error: str | None
+    queued: int
+    oldest_queued_at: Time | None
+    dead: int
+
+
+class Channel(Struct):
+    """Secrets in `config` read as `{"set": true}`."""
+
+    id: str
+    kind: ChannelKind
+    name: str
+    enabled: bool
+    config: JsonObject
+    default_priority: Priority | None
+    min_severity: Severity
+    events: list[Event]
+    host_tags: list[str]
+    group_seconds: float
+    remind_hours: float
+    created_at: Time
+    updated_at: Time
+    last_fired_at: Time | None
+    health: Health
+
+
+class LogEntry(Struct):
+    id: str
+    channel_id: str
+    alert_id: str
+    delivery_id: str
+    event: Event
+    attempt: int
+    ok: bool
+    status_code: int | None
+    latency_ms: float
+    error: str | None
+    fired_at: Time
+
+
+class Delivery(Struct):
+    id: str
+    channel_id: str
+    alert_id: str
+    event: Event
+    state: Literal["queued", "delivered", "dead", "superseded"]
+    attempts: int
+    created_at: Time
+    due_at: Time
+    last_error: str | None
+    finished_at: Time | None
+
+
+def health(found: ChannelHealth) -> Health:
+    return shaped(Health, found)
+
+
+def log_entry(row: LogRow) -> LogEntry:
+    return shaped(LogEntry, row)
+
+
+def delivery(row: DeliveryRow) -> Delivery:
+    return shaped(Delivery, row)

@@ -1,0 +1,65 @@
+"""Hosts and enrollment tokens, as the API shows them."""
+
+import msgspec
+from msgspec import Struct
+
+from rmactors.common.vocabulary import (
+    HostStatus,
+)
+from rmactors.server.store.queries.accounts import EnrollmentTokenRow
+from rmactors.server.store.queries.hosts import HostView, status_of
+from rmactors.server.web.api.shapes.jobs import Job, job, listed_job
+from rmactors.server.web.api.shapes.rows import JsonObject, shaped
+from rmactors.server.web.api.shapes.schedules import Schedule, schedule
+from rmactors.server.web.fields import Time
+from rmactors.server.web.what_was_sent import first_plans, json_list
+
+
+class Host(Struct):
+    id: str
+    name: str
+    os: str
+    arch: str
+    hostname: str
+    tags: list[str]
+    status: HostStatus
+    last_seen_at: Time | None
+    enrolled_at: Time
+    agent_version: str
+    restic_version: str | None
+    restic_problem: str | None
+    spool_problem: str | None
+    spool_problem_since: Time | None
+    clock_offset_seconds: float | None
+    tzdata_version: str | None
+    plans: list[JsonObject]
+    schedules: list[Schedule]
+    last_jobs: dict[str, Job]
+
+
+class EnrollmentTokenEntry(Struct):
+    """An enrollment token without the token; `used_at` where it let a host in."""
+
+    id: str
+    prefix: str
+    created_at: Time
+    expires_at: Time
+    created_by: str | None
+    used_at: Time | None
+
+
+def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool = True) -> Host:
+    """With `whole` False as a list has it: of long plans and statistics, the first."""
+    return shaped(
+        Host,
+        view.host,
+        tags=msgspec.json.decode(view.host.tags),
+        plans=json_list(view.host.plans) if whole else first_plans(view.host.plans),
+        status=status_of(view.host, now, offline_after_seconds),
+        schedules=[schedule(row, now) for row in view.schedules],
+        last_jobs={kind: (job if whole else listed_job)(row) for kind, row in view.last_jobs.items()},
+    )
+
+
+def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:
+    return shaped(EnrollmentTokenEntry, row)

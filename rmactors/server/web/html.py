@@ -1,0 +1,92 @@
+"""HTML: the one environment of templates, rendered in a thread, and how an answer leads to another page.
+
+Rendering happens beside the event loop, so that a large page delays no notification.
+"""
+
+from collections.abc import Callable
+from functools import cache, lru_cache
+from typing import Final, TypeVar
+
+import jinja2
+import trio
+from quart import Response, request
+
+from rmactors import PRODUCT, __version__
+from rmactors.server.config.resources import folder
+from rmactors.server.web.access import actor_or_none, is_htmx, services
+from rmactors.server.web.problems import Problem
+from rmactors.server.web.security import safe_next
+from rmactors.server.web.views import texts
+from rmactors.server.web.views.fleet import HostLine
+from rmactors.server.web.views.shell import TABS
+from rmactors.server.web.views.storage import storage
+
+T = TypeVar("T")
+
+_LIMITER: Final = trio.CapacityLimiter(2)
+"""Pages rendered at once: rendering is the processor's work, more threads would not make it faster."""
+_ROWS_KEPT: Final = 2048
+"""About 1 KiB each."""
+
+
+async def render(template: str, **context: object) -> str:
+    """The template's text, rendered in a thread. `user` is None on pages of those who are not signed in."""
+    user = actor_or_none()
+    query = request.query_string.decode("ascii", "ignore")
+    everywhere = {
+        "product": PRODUCT,
+        "version": __version__,
+        "user": user,
+        "cookie_warning": not services().settings.cookie_secure,
+        "storage": storage(services().settings.database) if user is not None else None,
+        "here": request.path + (f"?{query}" if query else ""),
+    }
+    return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))
+
+
+async def in_thread(build: Callable[[], T]) -> T:
+    """For view models of large pages."""
+    return await trio.to_thread.run_sync(build, limiter=_LIMITER)
+
+
+async def html(template: str, status: int = 200, problem: Problem | None = None, **context: object) -> Response:
+    """A whole answer. With a problem its status and headers count."""
+    text = await render(template, **context)
+    response = Response(text, status, content_type="text/html; charset=utf-8")
+    if problem is not None:
+        response.status_code = problem.status
+        response.headers.update(problem.headers)
+    return response
+
+
+def go(path: str) -> Response:
+    """303 to a page of ours; for htmx 204 with `HX-Redirect`."""
+    target = safe_next(path)
+    if is_htmx():
+        response = Response("", 204, {"HX-Redirect": target})
+        response.headers.pop("Content-Type", None)
+        return response
+    return Response("", 303, {"Location": target})
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder("web/templates")), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )  # fmt: skip
+    made.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]
+    made.globals |= {"tabs": TABS, "host_row": _kept(made, "hosts/row.html", "host_row")}
+    return made
+
+
+def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine], str]:
+    """A template's macro that remembers what it made of which line: lists are fetched again and again, and most of
+    their rows look as they did before. What it gives is markup."""
+
+    @lru_cache(maxsize=_ROWS_KEPT)
+    def made(line: HostLine) -> str:
+        row: str = getattr(environment.get_template(template).module, macro)(line)
+        return row
+
+    return made

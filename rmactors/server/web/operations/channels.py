@@ -1,0 +1,185 @@
+"""Channels: checked, saved, tried, previewed, deleted."""
+
+import json
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta, Struct
+
+from rmactors.common import clock, ids
+from rmactors.common.text import steers
+from rmactors.common.vocabulary import ChannelKind, Event, Priority, Severity
+from rmactors.server.channels.base import ChannelSpec, FieldError
+from rmactors.server.channels.config import merge_secrets, secrets_led_elsewhere, told_changes, told_destination
+from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel
+from rmactors.server.messages.notifications import Notification
+from rmactors.server.store.queries import channels as queries
+from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
+from rmactors.server.web.access import audit, is_id, services
+from rmactors.server.web.channel_config import config_errors, open_config, seal_config, stored_form
+from rmactors.server.web.fields import Time
+from rmactors.server.web.problems import invalid, not_found, raise_for_answer
+from rmactors.server.web.validation import fields_of
+
+LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
+_ALL_EVENTS: tuple[LifecycleEvent, ...] = get_args(LifecycleEvent)
+_READ_ONLY = ("id", "created_at", "updated_at", "last_fired_at", "health")
+
+
+class ChannelBody(Struct, forbid_unknown_fields=True):
+    """A channel. A secret in `config` that is left out or sent back as `{"set": true}` stays, null clears it."""
+
+    kind: ChannelKind
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    config: dict[str, Any]
+    enabled: bool = True
+    default_priority: Priority | None = None
+    min_severity: Severity = "info"
+    events: list[LifecycleEvent] = msgspec.field(default_factory=lambda: list(_ALL_EVENTS))
+    host_tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)] = []
+    group_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
+    remind_hours: Annotated[float, Meta(ge=0, le=8_760)] = 0.0
+
+    def __repr__(self) -> str:
+        return f"ChannelBody({self.kind}, {self.name!r})"
+
+
+class TestResult(Struct):
+    """How one attempt ended, made now and never again."""
+
+    ok: bool
+    status_code: int | None
+    latency_ms: float
+    error: str | None
+    event: Literal["alert.test"]
+    fired_at: Time
+
+
+class PreviewRequest(Struct):
+    method: str
+    url: str
+    headers: dict[str, str]
+    body: str
+
+
+class PreviewAnswer(Struct, omit_defaults=True):
+    """One of the two: an HTTP request, or a mail. Secrets are masked."""
+
+    request: PreviewRequest | None = None
+    mail: str | None = None
+
+
+def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
+    """The body of a channel, secrets of `row` merged in. 422 with every field at fault."""
+    values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
+    kind, config = values.get("kind"), values.get("config")
+    if row is not None and kind is not None and kind != row.kind:
+        errors.append(FieldError("/kind", "cannot change; make a new channel"))
+    elif kind is not None and config is not None:
+        if row is not None:
+            before = open_config(row)
+            errors += secrets_led_elsewhere(row.kind, before, config)
+            config = merge_secrets(before, config)
+        errors += config_errors(kind, values.get("name", ""), config)
+        if any(map(steers, values.get("host_tags", ()))):
+            errors.append(FieldError("/host_tags", "must not contain control characters"))
+        if not errors:
+            values["config"] = stored_form(kind, config)
+    if errors:
+        raise invalid(list({error.pointer: error for error in reversed(errors)}.values())[::-1])
+    return ChannelBody(**values)
+
+
+async def save(row: ChannelRow | None, body: ChannelBody) -> str:
+    """Make a channel, or replace what `row` says; gives its id. Raises Problem 404 or 409."""
+    channel_id, at = row.id if row is not None else ids.new(), services().now()
+    action = "channel.create" if row is None else "channel.update"
+    told = _new(body) if row is None else _changes(row, body)
+    write = SaveChannel(
+        channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
+        body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
+        body.remind_hours, at, row is None, audit(action, "channel", channel_id, told),
+    )  # fmt: skip
+    raise_for_answer(await services().ask_store(write), "channel")
+    return channel_id
+
+
+def _new(body: ChannelBody) -> str:
+    """What the audit trail says of a new channel."""
+    return f"{body.name}: {body.kind} to {told_destination(body.kind, body.config)}"
+
+
+def _changes(row: ChannelRow, body: ChannelBody) -> str:
+    """What the audit trail says of a change: the names of what is different, of hosts also old and new."""
+    before = {
+        "name": row.name, "enabled": bool(row.enabled), "default_priority": row.default_priority,
+        "min_severity": row.min_severity, "events": sorted(json.loads(row.events)),
+        "host_tags": sorted(json.loads(row.host_tags)), "group_seconds": row.group_seconds,
+        "remind_hours": row.remind_hours,
+    }  # fmt: skip
+    after = {name: getattr(body, name) for name in before} | {
+        "events": sorted(set(body.events)), "host_tags": sorted(set(body.host_tags)),
+    }  # fmt: skip
+    told = [name for name in before if name not in ("name", "enabled") and before[name] != after[name]]
+    if before["enabled"] != after["enabled"]:
+        told.insert(0, "enabled" if body.enabled else "disabled")
+    if row.name != body.name:
+        told.insert(0, f"name {row.name} → {body.name}")
+    return f"{row.name}: {', '.join(told_changes(row.kind, open_config(row), body.config) + told) or 'nothing changed'}"
+
+
+async def remove(channel_id: str) -> None:
+    """Raises Problem 404."""
+    write = DeleteChannel(channel_id, services().now(), audit("channel.delete", "channel", channel_id))
+    raise_for_answer(await services().ask_store(write), "channel")
+
+
+async def try_now(row: ChannelRow) -> TestResult:
+    """One attempt at a channel, which its log shows as well. Raises Problem if it cannot be logged."""
+    at = services().now()
+    link = f"{services().settings.public_url}/settings/notifications/{row.id}/edit"  # there is no alert to show
+    notification = _sample("alert.test", "test", "This is a test: the channel works.", at, link)
+    attempt = await services().try_channel(_spec(row), notification)
+    detail = "delivered" if attempt.verdict == "delivered" else "failed"
+    record = audit("channel.test", "channel", row.id, detail)
+    write = LogTest(ids.new(), row.id, notification.alert_id, notification.delivery_id, attempt, at, record)
+    raise_for_answer(await services().ask_store(write), "channel")
+    return TestResult(
+        attempt.verdict == "delivered", attempt.status_code, attempt.latency_ms, attempt.error, "alert.test",
+        clock.to_rfc3339(at),
+    )  # fmt: skip
+
+
+def preview_of(body: ChannelBody) -> PreviewAnswer:
+    """What a sample alert would send on such a channel."""
+    spec = ChannelSpec(ids.new(), body.kind, body.name, body.config, body.default_priority)
+    message = "Backup of plan home failed: the repository is locked by another process."
+    link = f"{services().settings.public_url}/alerts/{ids.new()}"
+    notification = _sample("alert.raised", "backup_failed", message, services().now(), link)
+    found = services().preview(spec, notification)
+    if found.mail is not None:
+        return PreviewAnswer(mail=found.mail)
+    assert found.request is not None
+    return PreviewAnswer(request=PreviewRequest(**found.request))
+
+
+def _sample(event: Event, kind: str, message: str, at: int, link: str) -> Notification:
+    """A notification about nothing that happened."""
+    alert_id, is_test = ids.new(), event == "alert.test"
+    return Notification(
+        ids.new(), event, alert_id, "info" if is_test else "warning", kind, "" if is_test else "plan:home",
+        "" if is_test else ids.new(), "restic-manager" if is_test else "nas1", message, at, at, link,
+    )  # fmt: skip
+
+
+def _spec(row: ChannelRow) -> ChannelSpec:
+    """The channel with its config opened."""
+    return ChannelSpec(row.id, row.kind, row.name, open_config(row), row.default_priority)
+
+
+async def require(channel_id: str) -> tuple[ChannelRow, ChannelHealth]:
+    """The channel, or the 404."""
+    found = await services().reader.run(queries.channel, channel_id) if is_id(channel_id) else None
+    if found is None:
+        raise not_found("channel")
+    return found

@@ -1,0 +1,193 @@
+"""Schedules of a host: checked, saved, deleted."""
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from rmactors.common import cron, ids
+from rmactors.common.vocabulary import JobKind, OnPartial, ScheduleMode
+from rmactors.server.calendars import on_calendar
+from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.requests import Change
+from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
+from rmactors.server.store.queries import schedules as queries
+from rmactors.server.store.queries.schedules import ScheduleRow
+from rmactors.server.web.access import audit, is_id, services
+from rmactors.server.web.operations import hosts
+from rmactors.server.web.operations import params as job_params
+from rmactors.server.web.problems import invalid, invalid_field, not_found, raise_for_answer
+from rmactors.server.web.validation import one_line_each
+
+MOST_PARAMS_BYTES = 16_384
+Name = Annotated[str, Meta(min_length=1, max_length=100)]
+Grace = Annotated[float, Meta(ge=0, le=30 * 86_400)]
+Runtime = Annotated[float, Meta(gt=0, le=30 * 86_400)]
+Hours = Annotated[float, Meta(gt=0, le=87_600)]
+WAYS = ("cron", "on_calendar", "every_hours")
+"""How a schedule says when it runs: exactly one of these."""
+
+
+class ScheduleBody(Struct, forbid_unknown_fields=True):
+    """A new schedule, with exactly one of `cron`, `on_calendar` and `every_hours`. Durations in seconds."""
+
+    name: Name
+    kind: JobKind
+    cron: str | None = None
+    on_calendar: str | None = None
+    every_hours: Hours | None = None
+    timezone: str = "UTC"
+    enabled: bool = True
+    mode: ScheduleMode = "agent"
+    grace_seconds: Grace = 0.0
+    max_runtime_seconds: Runtime = 86_400.0
+    max_age_hours: Hours | None = None
+    on_partial: OnPartial = "alert"
+    params: dict[str, Any] = {}
+
+
+class ScheduleChange(Struct, forbid_unknown_fields=True):
+    """What is left out stays. One of `cron`, `on_calendar` and `every_hours` takes the place of what stood there."""
+
+    name: Name | UnsetType = UNSET
+    kind: JobKind | UnsetType = UNSET
+    cron: str | UnsetType | None = UNSET
+    on_calendar: str | UnsetType | None = UNSET
+    every_hours: Hours | UnsetType | None = UNSET
+    timezone: str | UnsetType = UNSET
+    enabled: bool | UnsetType = UNSET
+    mode: ScheduleMode | UnsetType = UNSET
+    grace_seconds: Grace | UnsetType = UNSET
+    max_runtime_seconds: Runtime | UnsetType = UNSET
+    max_age_hours: Hours | UnsetType | None = UNSET
+    on_partial: OnPartial | UnsetType = UNSET
+    params: dict[str, Any] | UnsetType = UNSET
+
+
+async def create(host_id: str, body: ScheduleBody) -> str:
+    """The new schedule's id. Raises Problem 404 or 422."""
+    check(body)
+    await check_job(host_id, body.kind, body.params, by_agent=body.mode == "agent")
+    schedule_id, at = ids.new(), services().now()
+    record = audit("schedule.create", "schedule", schedule_id, body.name)
+    await _save(_write(schedule_id, host_id, body, at, at, record))
+    return schedule_id
+
+
+async def change(row: ScheduleRow, body: ScheduleChange) -> None:
+    """Raises Problem 404 or 422."""
+    fields = {name: getattr(body, name) for name in ScheduleBody.__struct_fields__}
+    if any(fields[name] not in (UNSET, None) for name in WAYS):  # another way takes the place of the one so far
+        fields |= {name: None for name in WAYS if fields[name] is UNSET}
+    before = _body_of(row)
+    after = msgspec.structs.replace(before, **{name: value for name, value in fields.items() if value is not UNSET})
+    check(after, before)
+    # What is stored and not touched may be older than this rule.
+    if any(given is not UNSET for given in (body.params, body.kind, body.mode)):
+        await check_job(row.host_id, after.kind, after.params, by_agent=after.mode == "agent")
+    at = services().now()
+    # Slots count anew from here when what decides about them changed.
+    timing = (*WAYS, "timezone", "enabled", "mode", "kind", "grace_seconds")
+    anchor_at = at if any(getattr(before, name) != getattr(after, name) for name in timing) else row.anchor_at
+    changed = ", ".join(name for name in fields if getattr(before, name) != getattr(after, name))
+    record = audit("schedule.update", "schedule", row.id, changed)
+    await _save(_write(row.id, row.host_id, after, at, anchor_at, record))
+
+
+async def remove(schedule_id: str) -> None:
+    """Raises Problem 404."""
+    write = DeleteSchedule(schedule_id, services().now(), audit("schedule.delete", "schedule", schedule_id))
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
+
+
+async def require(schedule_id: str) -> ScheduleRow:
+    """The schedule, or the 404."""
+    row = await services().reader.run(queries.schedule, schedule_id) if is_id(schedule_id) else None
+    if row is None:
+        raise not_found("schedule")
+    return row
+
+
+def check(body: ScheduleBody, before: ScheduleBody | None = None) -> None:
+    """What the types do not say. Raises the 422. What is so already stays, also where it has come to its end."""
+    for name in ("name", "cron", "on_calendar"):
+        if before is None or getattr(body, name) != getattr(before, name):
+            one_line_each(f"/{name}", (getattr(body, name) or "").replace("\t", " "))  # crontabs have tabs
+    check_zone(body.timezone, "/timezone")
+    given = [name for name in WAYS if getattr(body, name) is not None]
+    if not given:
+        raise invalid_field("/cron", "is required, or on_calendar or every_hours in its place")
+    if len(given) > 1:
+        raise invalid_field(f"/{given[1]}", f"cannot be given together with {given[0]}: one of them says when it runs")
+    if body.cron is not None:
+        check_cron(body.cron, body.timezone, "/cron", "/timezone")
+    if body.on_calendar is not None:
+        if body.mode != "external":
+            raise invalid_field("/on_calendar", "is for mode external, for what a systemd timer starts: use cron here")
+        if before is None or (body.on_calendar, body.timezone) != (before.on_calendar, before.timezone):
+            check_on_calendar(body.on_calendar, body.timezone)
+    if body.max_age_hours is not None and body.kind != "backup":
+        raise invalid_field("/max_age_hours", "is about backups: leave it out for other kinds")
+    check_params(body.params)
+
+
+def check_zone(zone: str, pointer: str) -> None:
+    """A zone that exists. Raises the 422."""
+    try:
+        cron.check_zone(zone)
+    except ValueError as error:
+        raise invalid_field(pointer, str(error)) from None
+
+
+def check_on_calendar(expression: str, zone: str) -> None:
+    """systemd's syntax, something that fires from now on. Raises the 422."""
+    try:
+        on_calendar.check(expression, zone, services().now())
+    except ValueError as error:
+        raise invalid_field("/on_calendar", str(error)) from None
+
+
+def check_cron(expression: str, zone: str, cron_pointer: str, zone_pointer: str) -> None:
+    """Five fields or an alias, something that fires, a zone that exists. Raises the 422."""
+    check_zone(zone, zone_pointer)
+    try:
+        cron.check(expression, zone)
+    except ValueError as error:
+        raise invalid_field(cron_pointer, str(error)) from None
+
+
+def check_params(params: dict[str, Any]) -> None:
+    """What a job is asked to do: small, and a plan is a name. Raises the 422."""
+    if len(msgspec.json.encode(params)) > MOST_PARAMS_BYTES:
+        raise invalid_field("/params", f"must be at most {MOST_PARAMS_BYTES} bytes")
+    if not isinstance(params.get("plan", ""), str):
+        raise invalid_field("/params/plan", "must be the name of a plan")
+
+
+async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_agent: bool = True) -> None:
+    """What the agent would refuse later: each parameter, and which plan, where the host has several. Raises the 422."""
+    if errors := job_params.problems(kind, params):
+        raise invalid(errors)
+    if by_agent:
+        missing = job_params.plan_missing(params, job_params.plan_names((await hosts.require(host_id)).host.plans))
+        if missing is not None:
+            raise invalid([missing])
+
+
+def _body_of(row: ScheduleRow) -> ScheduleBody:
+    return ScheduleBody(
+        row.name, row.kind, row.cron, row.on_calendar, row.every_hours, row.timezone, bool(row.enabled), row.mode,
+        row.grace_seconds, row.max_runtime_seconds, row.max_age_hours, row.on_partial, msgspec.json.decode(row.params),
+    )  # fmt: skip
+
+
+def _write(schedule_id: str, host_id: str, body: ScheduleBody, at: int, anchor_at: int, record: Audit) -> SaveSchedule:
+    return SaveSchedule(
+        schedule_id, host_id, body.name, body.kind, body.cron, body.timezone, body.enabled, body.mode,
+        body.grace_seconds, body.max_runtime_seconds, body.on_partial, msgspec.json.encode(body.params).decode(), at,
+        anchor_at, record, body.on_calendar, body.every_hours, body.max_age_hours,
+    )  # fmt: skip
+
+
+async def _save(write: SaveSchedule) -> None:
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
