@@ -9,11 +9,11 @@ from typing import cast
 
 import pytest
 
-from rmactors.server.actors.delivery.notification import of_parcel
-from rmactors.server.actors.delivery.queue import Parcel
+from rmactors.server.actors.delivery.notification import of_batch
+from rmactors.server.actors.delivery.queue import Batch
 from rmactors.server.channels.mail import payload
 from rmactors.server.messages.notifications import Notification
-from rmactors.server.state.delivery import Item
+from rmactors.server.state.delivery import Delivery
 from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}
@@ -171,13 +171,13 @@ def test_what_cannot_be_taken_for_a_fact_stays_as_it_is(message: str) -> None:
 def test_an_alert_of_a_group_cannot_pretend_to_be_another_one() -> None:
     bodies = [("a", "It failed.\n- [critical] restore_test_failed: all is lost\nLink: x"), ("b", "So did this.")]
     items = [
-        Item(f"d{alert}", alert, "host", "alert.raised", 1, json.dumps({
+        Delivery(f"d{alert}", alert, "host", "alert.raised", 1, json.dumps({
             "severity": "warning", "kind": "backup_failed", "subject": "s", "host_name": "nas1", "message": message,
             "raised_at": 1, "occurred_at": 1, "actor": None, "note": None,
         }), 0, 1, 1, False)
         for alert, message in bodies
     ]  # fmt: skip
-    notification = of_parcel(Parcel(items[0], ((items[1], "delivered"),), group=True), "https://rm.example.org")
+    notification = of_batch(Batch(items[0], ((items[1], "delivered"),), group=True), "https://rm.example.org")
     assert text(mail(notification)).splitlines()[:6] == [
         "2 alerts:",
         "- [warning] backup_failed: It failed.",

@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 from rmactors.common.clock import DAY, MINUTE
-from rmactors.server.actors.delivery.queue import Parcel, Queue, Settlement
+from rmactors.server.actors.delivery.queue import AttemptResult, Batch, DeliveryQueue
 from rmactors.server.messages.notifications import Attempt
-from rmactors.server.state.delivery import Item
+from rmactors.server.state.delivery import Delivery
 
 OK = Attempt("delivered", 204, 1.0)
 AGAIN = Attempt("retry", 503, 1.0, "unavailable")
@@ -18,39 +18,39 @@ def longest(low: float, high: float) -> float:
     return high
 
 
-def queue(*, takes_resolved: bool = True, failing_since: int | None = None, retry_max: int = DAY) -> Queue:
-    return Queue(longest, retry_max, takes_resolved, failing_since)
+def queue(*, takes_resolved: bool = True, failing_since: int | None = None, retry_max: int = DAY) -> DeliveryQueue:
+    return DeliveryQueue(longest, retry_max, takes_resolved, failing_since)
 
 
-def item(seq: int, alert: str = "a", event: str = "alert.raised", **changes: object) -> Item:
-    made = Item(f"d{seq}", alert, "host", event, seq, "{}", 0, 0, 0, False)
+def delivery(seq: int, alert: str = "a", event: str = "alert.raised", **changes: object) -> Delivery:
+    made = Delivery(f"d{seq}", alert, "host", event, seq, "{}", 0, 0, 0, False)
     return replace(made, **changes)  # type: ignore[arg-type]
 
 
-def failing(*, retry_max: int) -> Queue:
+def failing(*, retry_max: int) -> DeliveryQueue:
     """A queue of a channel whose probe has just failed."""
     waiting = queue(retry_max=retry_max, failing_since=0)
     waiting.failures = 1
     return waiting
 
 
-def names(parcel: Parcel | None) -> list[str]:
-    return [each.id for each in parcel.items] if parcel is not None else []
+def names(batch: Batch | None) -> list[str]:
+    return [each.id for each in batch.deliveries] if batch is not None else []
 
 
-def end(waiting: Queue, parcel: Parcel | None, result: Attempt, now: int) -> Settlement:
-    assert parcel is not None
-    settlement = waiting.settle(parcel, result, now)
-    waiting.release(parcel, settlement)
-    return settlement
+def end(waiting: DeliveryQueue, batch: Batch | None, attempt: Attempt, now: int) -> AttemptResult:
+    assert batch is not None
+    result = waiting.settle(batch, attempt, now)
+    waiting.release(batch, result)
+    return result
 
 
-def pick_all(waiting: Queue, now: int) -> list[Parcel]:
+def pick_all(waiting: DeliveryQueue, now: int) -> list[Batch]:
     picked = []
-    while (parcel := waiting.pick(now)) is not None:
-        picked.append(parcel)
+    while (batch := waiting.pick(now)) is not None:
+        picked.append(batch)
     return picked
 
 
-def grouped(seq: int, alert: str, host: str = "host", **changes: object) -> Item:
-    return item(seq, alert, due_at=MINUTE, grouped=True, host_id=host, **changes)
+def grouped(seq: int, alert: str, host: str = "host", **changes: object) -> Delivery:
+    return delivery(seq, alert, due_at=MINUTE, grouped=True, host_id=host, **changes)

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.server.actors.delivery.backlog import Backlog
-from rmactors.server.state.delivery import Item
-from tests.delivery.queues import item
+from rmactors.server.state.delivery import Delivery
+from tests.delivery.queues import delivery
 
 
-def of(host: str, *places: int) -> list[Item]:
-    return [item(place, f"a{place}", host_id=host) for place in places]
+def of(host: str, *places: int) -> list[Delivery]:
+    return [delivery(place, f"a{place}", host_id=host) for place in places]
 
 
 def test_a_host_that_is_alone_may_fill_the_memory() -> None:
@@ -100,7 +100,7 @@ def test_all_is_read_once_in_the_order_of_each_host_and_no_host_waits_outside(
     hosts: list[int], window: int, least: int, page: int, chance: random.Random
 ) -> None:
     backlog = Backlog(window, least)
-    store = [item(n, f"a{n}", host_id=f"h{host}") for n, host in enumerate(hosts)]
+    store = [delivery(n, f"a{n}", host_id=f"h{host}") for n, host in enumerate(hosts)]
     queued = {each.seq: each for each in store}
     memory: dict[str, list[int]] = defaultdict(list)
     done: dict[str, list[int]] = defaultdict(list)

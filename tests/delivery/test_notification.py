@@ -3,25 +3,25 @@
 import json
 
 from rmactors.common import clock
-from rmactors.server.actors.delivery.notification import of_parcel
-from rmactors.server.actors.delivery.queue import Parcel
+from rmactors.server.actors.delivery.notification import of_batch
+from rmactors.server.actors.delivery.queue import Batch
 from rmactors.server.messages.notifications import GroupMember
-from rmactors.server.state.delivery import Item
+from rmactors.server.state.delivery import Delivery
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 
 
-def item(seq: int, event: str = "alert.raised", alert: str = "a", **changes: object) -> Item:
+def delivery(seq: int, event: str = "alert.raised", alert: str = "a", **changes: object) -> Delivery:
     body = {
         "severity": "warning", "kind": "backup_failed", "subject": "s", "host_name": "nas1",
         "message": f"message {seq}", "raised_at": NOON, "occurred_at": NOON + seq * clock.MINUTE, "actor": None,
         "note": None, **changes,
     }  # fmt: skip
-    return Item(f"d{seq}", alert, "host", event, seq, json.dumps(body), 0, NOON, NOON, False)
+    return Delivery(f"d{seq}", alert, "host", event, seq, json.dumps(body), 0, NOON, NOON, False)
 
 
 def test_a_raise_is_told_as_it_was() -> None:
-    notification = of_parcel(Parcel(item(1)), "https://backup.example.org")
+    notification = of_batch(Batch(delivery(1)), "https://backup.example.org")
     assert (notification.delivery_id, notification.event, notification.alert_id) == ("d1", "alert.raised", "a")
     assert (notification.severity, notification.kind, notification.subject) == ("warning", "backup_failed", "s")
     assert (notification.host_id, notification.host_name, notification.message) == ("host", "nas1", "message 1")
@@ -31,14 +31,14 @@ def test_a_raise_is_told_as_it_was() -> None:
 
 
 def test_an_acknowledgement_names_who_and_why() -> None:
-    notification = of_parcel(Parcel(item(2, "alert.acknowledged", actor="anna", note="on it")), "http://x")
+    notification = of_batch(Batch(delivery(2, "alert.acknowledged", actor="anna", note="on it")), "http://x")
     assert (notification.event, notification.actor, notification.note) == ("alert.acknowledged", "anna", "on it")
 
 
 def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
-    raised = item(1, message="Nightly was not backed up: wrong password. No good one is known.")
-    resolved = item(7, "alert.resolved", actor="rule", message="Nightly is backed up again.")
-    notification = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    raised = delivery(1, message="Nightly was not backed up: wrong password. No good one is known.")
+    resolved = delivery(7, "alert.resolved", actor="rule", message="Nightly is backed up again.")
+    notification = of_batch(Batch(resolved, ((raised, "superseded"),)), "http://x")
     assert notification.event == "alert.resolved"
     assert notification.delivery_id == "d7"
     assert notification.message == (
@@ -48,20 +48,20 @@ def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
 
 
 def test_times_of_an_alert_about_a_schedule_are_in_its_zone() -> None:
-    raised = item(1, message="It failed.", zone="Europe/Berlin")
-    resolved = item(2, "alert.resolved", actor="rule", message="It is well again.", zone="Europe/Berlin")
-    notification = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    raised = delivery(1, message="It failed.", zone="Europe/Berlin")
+    resolved = delivery(2, "alert.resolved", actor="rule", message="It is well again.", zone="Europe/Berlin")
+    notification = of_batch(Batch(resolved, ((raised, "superseded"),)), "http://x")
     assert notification.message == (
         "Raised Monday 2026-11-23 13:01 CET, resolved Monday 2026-11-23 13:02 CET: It failed. It is well again."
     )
 
 
 def test_a_resolution_that_stands_for_a_raise_that_got_worse_tells_it_as_it_was_then() -> None:
-    raised, acknowledged = item(1, message="Partly."), item(2, "alert.acknowledged", message="Partly.")
-    worse = item(3, message="This got worse. It failed.", again=True)
-    resolved = item(7, "alert.resolved", actor="rule", message="It is well again.")
+    raised, acknowledged = delivery(1, message="Partly."), delivery(2, "alert.acknowledged", message="Partly.")
+    worse = delivery(3, message="This got worse. It failed.", again=True)
+    resolved = delivery(7, "alert.resolved", actor="rule", message="It is well again.")
     carried = tuple((before, "superseded") for before in (raised, acknowledged, worse))
-    notification = of_parcel(Parcel(resolved, carried), "http://x")  # type: ignore[arg-type]
+    notification = of_batch(Batch(resolved, carried), "http://x")  # type: ignore[arg-type]
     assert notification.message == (
         "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:07 UTC:"
         " This got worse. It failed. It is well again."
@@ -69,26 +69,29 @@ def test_a_resolution_that_stands_for_a_raise_that_got_worse_tells_it_as_it_was_
 
 
 def test_a_raise_says_whether_its_channel_was_told_one_before() -> None:
-    assert not of_parcel(Parcel(item(1)), "http://x").again
-    assert of_parcel(Parcel(item(3, again=True)), "http://x").again
+    assert not of_batch(Batch(delivery(1)), "http://x").again
+    assert of_batch(Batch(delivery(3, again=True)), "http://x").again
 
 
 def test_an_acknowledgement_that_stands_for_a_reminder_tells_what_it_always_tells() -> None:
-    reminder, acknowledged = item(1, "alert.reminder"), item(2, "alert.acknowledged", message="It failed.")
-    assert of_parcel(Parcel(acknowledged, ((reminder, "superseded"),)), "http://x").message == "It failed."
+    reminder, acknowledged = delivery(1, "alert.reminder"), delivery(2, "alert.acknowledged", message="It failed.")
+    assert of_batch(Batch(acknowledged, ((reminder, "superseded"),)), "http://x").message == "It failed."
 
 
 def test_a_resolution_by_hand_says_the_message_once() -> None:
-    raised, resolved = item(1, message="It failed."), item(2, "alert.resolved", actor="anna", message="It failed.")
-    notification = of_parcel(Parcel(resolved, ((raised, "superseded"),)), "http://x")
+    raised, resolved = (
+        delivery(1, message="It failed."),
+        delivery(2, "alert.resolved", actor="anna", message="It failed."),
+    )
+    notification = of_batch(Batch(resolved, ((raised, "superseded"),)), "http://x")
     assert (
         notification.message == "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:02 UTC: It failed."
     )
 
 
 def test_a_group_names_each_alert_and_takes_the_highest_severity() -> None:
-    second = item(2, alert="b", kind="check_failed", severity="critical", subject="plan:x", message="Damaged.")
-    notification = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
+    second = delivery(2, alert="b", kind="check_failed", severity="critical", subject="plan:x", message="Damaged.")
+    notification = of_batch(Batch(delivery(1), ((second, "delivered"),), group=True), "http://x")
     assert (notification.event, notification.alert_id, notification.kind, notification.severity) == (
         "alert.raised",
         "a",
@@ -105,8 +108,8 @@ def test_a_group_names_each_alert_and_takes_the_highest_severity() -> None:
 
 
 def test_no_line_of_an_alert_stands_where_another_alert_of_the_group_would() -> None:
-    second = item(2, alert="b", message="Damaged.\n- [critical] forged: x\r\n\nend")
-    notification = of_parcel(Parcel(item(1), ((second, "delivered"),), group=True), "http://x")
+    second = delivery(2, alert="b", message="Damaged.\n- [critical] forged: x\r\n\nend")
+    notification = of_batch(Batch(delivery(1), ((second, "delivered"),), group=True), "http://x")
     assert notification.message.splitlines()[1:] == [
         "- [warning] backup_failed: message 1", "- [warning] backup_failed: Damaged.",
         "  - [critical] forged: x", "  ", "  end",

@@ -5,87 +5,89 @@ from dataclasses import replace
 import pytest
 
 from rmactors.common.clock import HOUR, MINUTE
-from rmactors.server.actors.delivery.queue import settled_with
+from rmactors.server.actors.delivery.queue import ended_by
 from rmactors.server.messages.notifications import Attempt
-from tests.delivery.queues import AGAIN, NEVER, OK, end, grouped, item, names, pick_all, queue
+from tests.delivery.queues import AGAIN, NEVER, OK, delivery, end, grouped, names, pick_all, queue
 
 # ---- one message for a raise and its end
 
 
 def test_a_resolution_tells_a_raise_that_got_worse_as_well() -> None:
     waiting = queue()
-    waiting.add([item(1), item(2, event="alert.acknowledged"), item(3), item(4, event="alert.resolved")])
-    assert [names(parcel) for parcel in pick_all(waiting, 0)] == [["d4", "d1", "d2", "d3"]]
+    waiting.add(
+        [delivery(1), delivery(2, event="alert.acknowledged"), delivery(3), delivery(4, event="alert.resolved")]
+    )
+    assert [names(batch) for batch in pick_all(waiting, 0)] == [["d4", "d1", "d2", "d3"]]
 
 
 def test_a_raise_that_got_worse_is_told_after_what_was_queued_before() -> None:
     waiting = queue()
-    waiting.add([item(1), item(2, event="alert.acknowledged"), item(3)])
+    waiting.add([delivery(1), delivery(2, event="alert.acknowledged"), delivery(3)])
     for name in ("d1", "d2", "d3"):
-        parcel = waiting.pick(0)
-        assert parcel is not None
-        assert names(parcel) == [name]
-        end(waiting, parcel, OK, 0)
+        batch = waiting.pick(0)
+        assert batch is not None
+        assert names(batch) == [name]
+        end(waiting, batch, OK, 0)
 
 
 def test_a_resolution_that_is_queued_already_tells_the_raise_as_well() -> None:
     waiting = queue()
-    waiting.add([item(1), item(2, event="alert.acknowledged"), item(3, event="alert.reminder")])
-    waiting.add([item(4, event="alert.resolved")])
-    parcel = waiting.pick(0)
-    assert parcel is not None
-    assert names(parcel) == ["d4", "d1", "d2", "d3"]
-    assert [end for _, end in parcel.carried] == ["superseded"] * 3
-    assert not parcel.group
-    end(waiting, parcel, OK, 0)
+    waiting.add([delivery(1), delivery(2, event="alert.acknowledged"), delivery(3, event="alert.reminder")])
+    waiting.add([delivery(4, event="alert.resolved")])
+    batch = waiting.pick(0)
+    assert batch is not None
+    assert names(batch) == ["d4", "d1", "d2", "d3"]
+    assert [end for _, end in batch.carried] == ["superseded"] * 3
+    assert not batch.group
+    end(waiting, batch, OK, 0)
     assert len(waiting) == 0
 
 
 @pytest.mark.parametrize("end_of_it", ["alert.acknowledged", "alert.resolved", "alert.raised"])
 def test_a_reminder_is_needless_where_news_of_its_alert_waits_behind_it(end_of_it: str) -> None:
     waiting = queue(takes_resolved=False)
-    waiting.add([item(1), item(2, event="alert.reminder"), item(3, event=end_of_it)])
+    waiting.add([delivery(1), delivery(2, event="alert.reminder"), delivery(3, event=end_of_it)])
     end(waiting, waiting.pick(0), OK, 0)
-    parcel = waiting.pick(0)
-    assert parcel is not None
-    assert names(parcel) == ["d3", "d2"]
-    assert [how for _, how in parcel.carried] == ["superseded"]
-    end(waiting, parcel, OK, 0)
+    batch = waiting.pick(0)
+    assert batch is not None
+    assert names(batch) == ["d3", "d2"]
+    assert [how for _, how in batch.carried] == ["superseded"]
+    end(waiting, batch, OK, 0)
     assert len(waiting) == 0
 
 
 def test_a_reminder_behind_which_nothing_waits_is_sent() -> None:
     waiting = queue()
-    waiting.add([item(2, event="alert.reminder"), item(3, "b", "alert.resolved")])
-    assert [names(parcel) for parcel in pick_all(waiting, 0)] == [["d2"], ["d3"]]
+    waiting.add([delivery(2, event="alert.reminder"), delivery(3, "b", "alert.resolved")])
+    assert [names(batch) for batch in pick_all(waiting, 0)] == [["d2"], ["d3"]]
 
 
 def test_a_channel_that_takes_no_resolutions_is_told_the_raise() -> None:
     waiting = queue(takes_resolved=False)
-    waiting.add([item(1), item(2, event="alert.resolved")])
+    waiting.add([delivery(1), delivery(2, event="alert.resolved")])
     assert names(waiting.pick(0)) == ["d1"]
 
 
 def test_an_acknowledgement_behind_a_told_raise_goes_out_on_its_own() -> None:
     waiting = queue()
-    waiting.add([item(2, event="alert.acknowledged"), item(3, event="alert.resolved")])
+    waiting.add([delivery(2, event="alert.acknowledged"), delivery(3, event="alert.resolved")])
     assert names(waiting.pick(0)) == ["d2"]
 
 
 def test_a_raise_under_way_is_let_finish() -> None:
     waiting = queue()
-    waiting.add([item(1)])
-    under_way = waiting.pick(0)
-    waiting.add([item(2, event="alert.resolved")])
-    end(waiting, under_way, OK, 0)
+    waiting.add([delivery(1)])
+    in_flight = waiting.pick(0)
+    waiting.add([delivery(2, event="alert.resolved")])
+    end(waiting, in_flight, OK, 0)
     assert names(waiting.pick(0)) == ["d2"]
 
 
 def test_a_raise_that_was_refused_for_now_goes_with_its_resolution() -> None:
     waiting = queue()
-    waiting.add([item(1)])
+    waiting.add([delivery(1)])
     end(waiting, waiting.pick(0), AGAIN, 0)
-    waiting.add([item(2, event="alert.resolved")])
+    waiting.add([delivery(2, event="alert.resolved")])
     at = waiting.next_at()
     assert at is not None
     assert names(waiting.pick(at)) == ["d2", "d1"]
@@ -93,18 +95,18 @@ def test_a_raise_that_was_refused_for_now_goes_with_its_resolution() -> None:
 
 def test_a_resolution_that_dies_takes_the_raise_along() -> None:
     waiting = queue()
-    waiting.add([item(1), item(2, event="alert.resolved")])
-    parcel = waiting.pick(0)
-    assert parcel is not None
-    assert settled_with(parcel, NEVER) == parcel.items
-    end(waiting, parcel, NEVER, 0)
+    waiting.add([delivery(1), delivery(2, event="alert.resolved")])
+    batch = waiting.pick(0)
+    assert batch is not None
+    assert ended_by(batch, NEVER) == batch.deliveries
+    end(waiting, batch, NEVER, 0)
     assert len(waiting) == 0
 
 
 def test_a_later_alerts_raise_is_no_part_of_an_earlier_end() -> None:
     waiting = queue()
-    waiting.add([item(1, "a"), item(2, "b"), item(3, "a", "alert.resolved")])
-    assert [names(parcel) for parcel in pick_all(waiting, 0)] == [["d3", "d1"], ["d2"]]
+    waiting.add([delivery(1, "a"), delivery(2, "b"), delivery(3, "a", "alert.resolved")])
+    assert [names(batch) for batch in pick_all(waiting, 0)] == [["d3", "d1"], ["d2"]]
 
 
 # ---- groups
@@ -112,7 +114,7 @@ def test_a_later_alerts_raise_is_no_part_of_an_earlier_end() -> None:
 
 def test_what_follows_within_the_window_goes_out_as_one_message() -> None:
     waiting = queue()
-    waiting.add([item(1, "a"), grouped(2, "b"), grouped(3, "c"), grouped(4, "d", "elsewhere")])
+    waiting.add([delivery(1, "a"), grouped(2, "b"), grouped(3, "c"), grouped(4, "d", "elsewhere")])
     end(waiting, waiting.pick(0), OK, 0)
     assert waiting.pick(MINUTE - 1) is None
     together, other = pick_all(waiting, MINUTE)
@@ -127,8 +129,8 @@ def test_what_follows_within_the_window_goes_out_as_one_message() -> None:
 
 def test_an_alert_resolved_within_the_window_is_no_part_of_the_group() -> None:
     waiting = queue()
-    waiting.add([grouped(2, "b"), grouped(3, "c"), grouped(4, "d"), item(5, "c", "alert.resolved")])
-    picked = {tuple(names(parcel)) for parcel in pick_all(waiting, MINUTE)}
+    waiting.add([grouped(2, "b"), grouped(3, "c"), grouped(4, "d"), delivery(5, "c", "alert.resolved")])
+    picked = {tuple(names(batch)) for batch in pick_all(waiting, MINUTE)}
     assert picked == {("d2", "d4"), ("d5", "d3")}
 
 
@@ -147,10 +149,10 @@ def test_a_group_is_tried_again_as_a_whole_under_the_same_id() -> None:
 
 
 def test_each_window_is_a_message_of_its_own_however_long_they_waited() -> None:
-    """After a crash nobody knows whether the first one's message was under way, and what it told."""
+    """After a crash nobody knows whether the first one's message was in flight, and what it told."""
     waiting = queue()
     waiting.add([grouped(2, "b"), grouped(3, "c"), replace(grouped(4, "d"), due_at=2 * MINUTE)])
-    assert [names(parcel) for parcel in pick_all(waiting, HOUR)] == [["d2", "d3"], ["d4"]]
+    assert [names(batch) for batch in pick_all(waiting, HOUR)] == [["d2", "d3"], ["d4"]]
 
 
 def test_what_joins_a_host_later_is_no_part_of_a_group_that_was_tried_already() -> None:
@@ -171,11 +173,11 @@ def test_groups_of_two_windows_that_were_refused_in_the_same_instant_stay_two_me
     waiting = queue()
     waiting.add([grouped(2, "b"), grouped(3, "c")])
     waiting.add([replace(grouped(n, name), due_at=2 * MINUTE) for n, name in ((4, "d"), (5, "e"))])
-    parcels = pick_all(waiting, HOUR)
-    settlements = [waiting.settle(parcel, AGAIN, HOUR) for parcel in parcels]
-    assert len({settlement.due_at for settlement in settlements}) == 1
-    for parcel, settlement in zip(parcels, settlements, strict=True):
-        waiting.release(parcel, settlement)
+    batches = pick_all(waiting, HOUR)
+    results = [waiting.settle(batch, AGAIN, HOUR) for batch in batches]
+    assert len({result.due_at for result in results}) == 1
+    for batch, result in zip(batches, results, strict=True):
+        waiting.release(batch, result)
     at = waiting.next_at()
     assert at is not None
     first = waiting.pick(at)
@@ -189,26 +191,26 @@ def test_when_a_groups_first_message_dies_the_others_go_without_it() -> None:
     waiting.add([grouped(2, "b"), grouped(3, "c"), grouped(4, "d")])
     first = waiting.pick(MINUTE)
     assert first is not None
-    assert settled_with(first, NEVER) == (first.main,)
+    assert ended_by(first, NEVER) == (first.main,)
     end(waiting, first, NEVER, MINUTE)
     assert names(waiting.pick(MINUTE)) == ["d3", "d4"]
 
 
 def test_a_busy_alert_or_one_of_another_window_is_no_part_of_a_group() -> None:
     waiting = queue(takes_resolved=False)
-    waiting.add([grouped(2, "b"), item(3, "b", "alert.resolved")])
-    under_way = waiting.pick(MINUTE)
+    waiting.add([grouped(2, "b"), delivery(3, "b", "alert.resolved")])
+    in_flight = waiting.pick(MINUTE)
     later = replace(grouped(5, "d"), due_at=2 * MINUTE)
     waiting.add([grouped(4, "c"), later])
     assert names(waiting.pick(MINUTE)) == ["d4"]
-    end(waiting, under_way, OK, MINUTE)
+    end(waiting, in_flight, OK, MINUTE)
     assert names(waiting.pick(MINUTE)) == ["d3"]
     assert names(waiting.pick(2 * MINUTE)) == ["d5"]
 
 
 def test_a_window_that_ends_while_the_first_is_failing_waits_for_the_breaker() -> None:
     waiting = queue()
-    waiting.add([item(1, "a"), grouped(2, "b"), grouped(3, "c")])
+    waiting.add([delivery(1, "a"), grouped(2, "b"), grouped(3, "c")])
     end(waiting, waiting.pick(0), AGAIN, 0)
     now = waiting.next_at()
     assert now is not None
@@ -221,15 +223,15 @@ def test_a_window_that_ends_while_the_first_is_failing_waits_for_the_breaker() -
 
 def test_recipients_that_are_left_are_tried_alone() -> None:
     waiting = queue()
-    waiting.add([item(1)])
+    waiting.add([delivery(1)])
     partly = Attempt("retry", 450, 1.0, "mailbox busy", recipients_left=("b@example.org",))
     end(waiting, waiting.pick(0), partly, 0)
     at = waiting.next_at()
     assert at is not None
-    parcel = waiting.pick(at)
-    assert parcel is not None
-    assert parcel.main.recipients_left == ("b@example.org",)
-    assert parcel.main.attempts == 1
+    batch = waiting.pick(at)
+    assert batch is not None
+    assert batch.main.recipients_left == ("b@example.org",)
+    assert batch.main.attempts == 1
 
 
 def test_recipients_left_belong_to_the_message_that_was_sent() -> None:
@@ -239,6 +241,6 @@ def test_recipients_left_belong_to_the_message_that_was_sent() -> None:
     end(waiting, waiting.pick(MINUTE), partly, MINUTE)
     at = waiting.next_at()
     assert at is not None
-    parcel = waiting.pick(at)
-    assert parcel is not None
-    assert [each.recipients_left for each in parcel.items] == [("b@example.org",), ()]
+    batch = waiting.pick(at)
+    assert batch is not None
+    assert [each.recipients_left for each in batch.deliveries] == [("b@example.org",), ()]

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, SECOND
-from rmactors.server.actors.delivery.queue import Parcel, Queue, settled_with
+from rmactors.server.actors.delivery.queue import Batch, DeliveryQueue, ended_by
 from rmactors.server.messages.notifications import Attempt
-from rmactors.server.state.delivery import Item
+from rmactors.server.state.delivery import Delivery
 
 WINDOW = 5 * SECOND
 NEXT = {"": "alert.raised", "alert.raised": "alert.acknowledged", "alert.acknowledged": "alert.reminder",
@@ -36,12 +36,12 @@ class World:
     chance: random.Random
     takes_resolved: bool
     now: int = 0
-    rows: dict[str, Item] = field(default_factory=dict)
+    rows: dict[str, Delivery] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     heard: dict[str, list[frozenset[str]]] = field(default_factory=lambda: defaultdict(list))
     order: list[str] = field(default_factory=list)
     windows: dict[str, int] = field(default_factory=dict)
-    under_way: list[Parcel] = field(default_factory=list)
+    in_flight: list[Batch] = field(default_factory=list)
     failing_since: int | None = None
     last_tried: str = ""
 
@@ -50,7 +50,7 @@ class World:
 
     def start(self) -> None:
         last = self.rows.get(self.last_tried)
-        self.queue = Queue(
+        self.queue = DeliveryQueue(
             self.chance.uniform, DAY, self.takes_resolved, self.failing_since, probe_at=last.due_at if last else 0
         )
         self.queue.add(sorted(self.rows.values(), key=lambda row: row.seq))
@@ -62,44 +62,44 @@ class World:
             due, grouped = (until, True) if until > self.now else (self.now, False)
             if not grouped:
                 self.windows[host] = self.now + WINDOW
-        item = Item(f"d{seq}", alert, host, event, seq, "{}", 0, self.now, due, grouped)
-        self.rows[item.id] = item
-        self.queue.add([item])
+        delivery = Delivery(f"d{seq}", alert, host, event, seq, "{}", 0, self.now, due, grouped)
+        self.rows[delivery.id] = delivery
+        self.queue.add([delivery])
 
-    def hears(self, parcel: Parcel) -> None:
-        self.heard[parcel.main.id].append(frozenset(item.id for item in parcel.items))
-        self.order += [item.id for item in ([parcel.main] if not parcel.group else parcel.items)]
+    def hears(self, batch: Batch) -> None:
+        self.heard[batch.main.id].append(frozenset(delivery.id for delivery in batch.deliveries))
+        self.order += [delivery.id for delivery in ([batch.main] if not batch.group else batch.deliveries)]
 
     def send(self) -> None:
-        while (parcel := self.queue.pick(self.now)) is not None:
-            self.under_way.append(parcel)
+        while (batch := self.queue.pick(self.now)) is not None:
+            self.in_flight.append(batch)
             if self.chance.random() > 0.8:  # its receiver takes its time to answer
-                self.queue.set_aside(parcel)
+                self.queue.set_aside(batch)
 
     def end_one(self, word: str) -> None:
-        parcel = self.under_way.pop(self.chance.randrange(len(self.under_way)))
+        batch = self.in_flight.pop(self.chance.randrange(len(self.in_flight)))
         if word.startswith("ok"):
-            self.hears(parcel)
-        settlement = self.queue.settle(parcel, ANSWERS[word], self.now)
-        self.last_tried = parcel.main.id
-        if settlement.result.verdict == "retry":
+            self.hears(batch)
+        result = self.queue.settle(batch, ANSWERS[word], self.now)
+        self.last_tried = batch.main.id
+        if result.attempt.verdict == "retry":
             self.failing_since = self.failing_since if self.failing_since is not None else self.now
-            assert settlement.due_at is not None
-            row = self.rows[parcel.main.id]
-            self.rows[row.id] = replace(row, attempts=row.attempts + 1, due_at=settlement.due_at, grouped=False)
+            assert result.due_at is not None
+            row = self.rows[batch.main.id]
+            self.rows[row.id] = replace(row, attempts=row.attempts + 1, due_at=result.due_at, grouped=False)
         else:
             self.failing_since = None if word == "ok" else self.failing_since
-            for item in settled_with(parcel, settlement.result):
-                assert item.id not in self.ended, "ends once"
-                self.ended[item.id] = settlement.result.verdict
-                del self.rows[item.id]
-        self.queue.release(parcel, settlement)
+            for delivery in ended_by(batch, result.attempt):
+                assert delivery.id not in self.ended, "ends once"
+                self.ended[delivery.id] = result.attempt.verdict
+                del self.rows[delivery.id]
+        self.queue.release(batch, result)
 
     def crash(self) -> None:
-        for parcel in self.under_way:
+        for batch in self.in_flight:
             if self.chance.random() < 0.5:
-                self.hears(parcel)
-        self.under_way.clear()
+                self.hears(batch)
+        self.in_flight.clear()
         self.start()
 
 
@@ -127,7 +127,7 @@ def test_nothing_is_lost_over_restarts_and_no_id_ever_tells_more(
         if crashes and chance.random() < 0.15:
             crashes -= 1
             world.crash()
-        elif world.under_way:
+        elif world.in_flight:
             world.end_one(answers.pop(0) if answers else "ok")
         elif not arriving and not world.rows:
             break

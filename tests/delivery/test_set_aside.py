@@ -4,20 +4,20 @@ from dataclasses import replace
 
 from rmactors.common.clock import MINUTE, SECOND
 from rmactors.server.actors.delivery.queue import ANSWERS_AWAITED, CONCURRENT
-from tests.delivery.queues import AGAIN, NEVER, OK, end, failing, grouped, item, names, pick_all, queue
+from tests.delivery.queues import AGAIN, NEVER, OK, delivery, end, failing, grouped, names, pick_all, queue
 
 
 def test_what_was_set_aside_leaves_its_place_to_the_next_and_keeps_its_alert() -> None:
     waiting = queue()
-    waiting.add([item(n, f"a{n}") for n in range(CONCURRENT + 1)])
+    waiting.add([delivery(n, f"a{n}") for n in range(CONCURRENT + 1)])
     first, *others = pick_all(waiting, 0)
-    waiting.add([item(100, "a0", "alert.resolved")])
+    waiting.add([delivery(100, "a0", "alert.resolved")])
     assert (len(others), waiting.places) == (CONCURRENT - 1, CONCURRENT)
     waiting.set_aside(first)
-    assert [names(parcel) for parcel in pick_all(waiting, 0)] == [[f"d{CONCURRENT}"]]
+    assert [names(batch) for batch in pick_all(waiting, 0)] == [[f"d{CONCURRENT}"]]
     assert waiting.sending == CONCURRENT + 1
-    for parcel in others:
-        end(waiting, parcel, OK, 0)
+    for batch in others:
+        end(waiting, batch, OK, 0)
     assert waiting.pick(MINUTE) is None, "the resolution waits for what becomes of the raise"
     end(waiting, first, OK, MINUTE)
     assert names(waiting.pick(MINUTE)) == ["d100"]
@@ -25,11 +25,11 @@ def test_what_was_set_aside_leaves_its_place_to_the_next_and_keeps_its_alert() -
 
 def test_of_what_was_set_aside_there_is_a_limit() -> None:
     waiting = queue()
-    waiting.add([item(n, f"a{n}") for n in range(ANSWERS_AWAITED + 5)])
+    waiting.add([delivery(n, f"a{n}") for n in range(ANSWERS_AWAITED + 5)])
     aside = []
-    while (parcel := waiting.pick(0)) is not None:
-        waiting.set_aside(parcel)
-        aside.append(parcel)
+    while (batch := waiting.pick(0)) is not None:
+        waiting.set_aside(batch)
+        aside.append(batch)
     assert len(aside) == ANSWERS_AWAITED
     assert waiting.next_at() is None
     end(waiting, aside[7], OK, 0)
@@ -43,26 +43,26 @@ def test_a_group_is_one_message_however_many_it_tells_of() -> None:
     assert group is not None
     waiting.set_aside(group)
     assert waiting.places == 0
-    waiting.add([item(100, "b")])
+    waiting.add([delivery(100, "b")])
     assert names(waiting.pick(MINUTE)) == ["d100"]
 
 
 def test_setting_aside_says_nothing_about_the_channel() -> None:
     waiting = queue()
-    waiting.add([item(1)])
+    waiting.add([delivery(1)])
     first = waiting.pick(0)
     assert first is not None
     waiting.set_aside(first)
     assert waiting.failing_since is None
-    settlement = end(waiting, first, AGAIN, 10 * MINUTE)
-    assert settlement.result.verdict == "retry"
+    result = end(waiting, first, AGAIN, 10 * MINUTE)
+    assert result.attempt.verdict == "retry"
     assert waiting.failing_since == 10 * MINUTE, "but no answer in the end is a failure"
     assert waiting.places == 0
 
 
 def test_a_probe_that_is_set_aside_lets_the_next_one_go() -> None:
     waiting = failing(retry_max=60 * MINUTE)
-    waiting.add([item(1), item(2, "b"), item(3, "c")])
+    waiting.add([delivery(1), delivery(2, "b"), delivery(3, "c")])
     probe = waiting.pick(0)
     assert probe is not None
     assert waiting.pick(0) is None
@@ -78,7 +78,7 @@ def test_a_probe_that_is_set_aside_lets_the_next_one_go() -> None:
 
 def test_what_was_set_aside_and_failed_beside_a_probe_makes_no_pause_longer() -> None:
     waiting = failing(retry_max=60 * MINUTE)
-    waiting.add([item(1), item(2, "b")])
+    waiting.add([delivery(1), delivery(2, "b")])
     first = waiting.pick(0)
     assert first is not None
     waiting.set_aside(first)
@@ -90,9 +90,9 @@ def test_what_was_set_aside_and_failed_beside_a_probe_makes_no_pause_longer() ->
 
 def test_what_was_set_aside_is_not_given_up() -> None:
     waiting = failing(retry_max=MINUTE)
-    waiting.add([item(1), replace(item(2, "b"), due_at=10 * MINUTE)])
+    waiting.add([delivery(1), replace(delivery(2, "b"), due_at=10 * MINUTE)])
     probe = waiting.pick(0)
     assert probe is not None
     waiting.set_aside(probe)
     assert [each.id for each in waiting.expired(2 * MINUTE)] == ["d2"]
-    assert end(waiting, probe, OK, 3 * MINUTE).result.verdict == "delivered"
+    assert end(waiting, probe, OK, 3 * MINUTE).attempt.verdict == "delivered"

@@ -6,28 +6,28 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, MINUTE, SECOND
-from rmactors.server.actors.delivery.queue import CONCURRENT, Queue
-from tests.delivery.queues import AGAIN, OK, end, grouped, item, longest, names, pick_all, queue
+from rmactors.server.actors.delivery.queue import CONCURRENT, DeliveryQueue
+from tests.delivery.queues import AGAIN, OK, delivery, end, grouped, longest, names, pick_all, queue
 
 
-def drained(waiting: Queue, now: int = 0) -> list[str]:
+def drained(waiting: DeliveryQueue, now: int = 0) -> list[str]:
     """Hosts in the order in which their messages went out, one send at a time."""
     hosts = []
-    while (parcel := waiting.pick(now)) is not None:
-        hosts.append(parcel.main.host_id)
-        end(waiting, parcel, OK, now)
+    while (batch := waiting.pick(now)) is not None:
+        hosts.append(batch.main.host_id)
+        end(waiting, batch, OK, now)
     return hosts
 
 
 def test_one_alert_of_a_host_goes_out_next_however_many_of_another_one_wait() -> None:
     waiting = queue()
-    waiting.add([item(n, f"a{n}", host_id="loud") for n in range(1_500)])
-    under_way = pick_all(waiting, 0)
-    assert {parcel.main.host_id for parcel in under_way} == {"loud"}
-    waiting.add([item(2_000, "b", host_id="quiet")])
-    end(waiting, under_way[0], OK, 0)
-    end(waiting, under_way[1], OK, 0)
-    assert [parcel.main.host_id for parcel in pick_all(waiting, 0)] == ["loud", "quiet"]
+    waiting.add([delivery(n, f"a{n}", host_id="loud") for n in range(1_500)])
+    in_flight = pick_all(waiting, 0)
+    assert {batch.main.host_id for batch in in_flight} == {"loud"}
+    waiting.add([delivery(2_000, "b", host_id="quiet")])
+    end(waiting, in_flight[0], OK, 0)
+    end(waiting, in_flight[1], OK, 0)
+    assert [batch.main.host_id for batch in pick_all(waiting, 0)] == ["loud", "quiet"]
 
 
 def test_hosts_go_round_and_each_keeps_its_own_order() -> None:
@@ -36,28 +36,28 @@ def test_hosts_go_round_and_each_keeps_its_own_order() -> None:
     seq = 0
     for host, number in of_host.items():
         for _ in range(number):
-            waiting.add([item(seq, f"a{seq}", host_id=host)])
+            waiting.add([delivery(seq, f"a{seq}", host_id=host)])
             seq += 1
     picked = pick_all(waiting, 0)
-    assert [parcel.main.host_id for parcel in picked] == [
+    assert [batch.main.host_id for batch in picked] == [
         "one", "two", "three", "one", "three", "one", "three", "one", "one",
     ]  # fmt: skip
     for host in of_host:
-        seqs = [parcel.main.seq for parcel in picked if parcel.main.host_id == host]
+        seqs = [batch.main.seq for batch in picked if batch.main.host_id == host]
         assert seqs == sorted(seqs)
 
 
 def test_what_is_about_no_host_has_one_turn_among_the_hosts() -> None:
     waiting = queue()
-    waiting.add([item(n, f"a{n}", host_id="") for n in range(3)])
-    waiting.add([item(9, "b", host_id="nas1")])
+    waiting.add([delivery(n, f"a{n}", host_id="") for n in range(3)])
+    waiting.add([delivery(9, "b", host_id="nas1")])
     assert drained(waiting) == ["", "nas1", "", ""]
 
 
 def test_the_messages_of_one_alert_stay_in_order_while_hosts_take_turns() -> None:
     waiting = queue(takes_resolved=False)
-    waiting.add([item(0, "a", host_id="one"), item(1, "a", "alert.acknowledged", host_id="one")])
-    waiting.add([item(2, "b", host_id="two"), item(3, "a", "alert.resolved", host_id="one")])
+    waiting.add([delivery(0, "a", host_id="one"), delivery(1, "a", "alert.acknowledged", host_id="one")])
+    waiting.add([delivery(2, "b", host_id="two"), delivery(3, "a", "alert.resolved", host_id="one")])
     first, second = pick_all(waiting, 0)
     assert (names(first), names(second)) == (["d0"], ["d2"])
     end(waiting, first, OK, 0)
@@ -67,10 +67,10 @@ def test_the_messages_of_one_alert_stay_in_order_while_hosts_take_turns() -> Non
 def test_a_group_is_one_turn_of_its_host() -> None:
     waiting = queue()
     waiting.add([grouped(n, f"a{n}", host="one") for n in range(5)])
-    waiting.add([item(50, "b", host_id="two"), item(51, "c", host_id="two")])
-    waiting.add([item(60, "late", host_id="one", due_at=MINUTE)])
+    waiting.add([delivery(50, "b", host_id="two"), delivery(51, "c", host_id="two")])
+    waiting.add([delivery(60, "late", host_id="one", due_at=MINUTE)])
     picked = pick_all(waiting, MINUTE)
-    assert [(parcel.main.host_id, len(parcel.items)) for parcel in picked] == [
+    assert [(batch.main.host_id, len(batch.deliveries)) for batch in picked] == [
         ("two", 1), ("one", 5), ("two", 1), ("one", 1),
     ]  # fmt: skip
 
@@ -78,8 +78,8 @@ def test_a_group_is_one_turn_of_its_host() -> None:
 def test_probes_of_a_failing_channel_go_round_the_hosts_as_well() -> None:
     """The receiver refuses all that one host says: the first probe for another one ends that."""
     waiting = queue(failing_since=0)
-    waiting.add([item(n, f"a{n}", host_id="refused") for n in range(500)])
-    waiting.add([item(900, "b", host_id="liked")])
+    waiting.add([delivery(n, f"a{n}", host_id="refused") for n in range(500)])
+    waiting.add([delivery(900, "b", host_id="liked")])
     end(waiting, waiting.pick(0), AGAIN, 0)
     at = waiting.next_at()
     assert at is not None
@@ -90,13 +90,13 @@ def test_probes_of_a_failing_channel_go_round_the_hosts_as_well() -> None:
 
 
 def test_what_was_queued_before_a_restart_takes_turns_after_it() -> None:
-    waiting = Queue(longest, DAY, takes_resolved=True, failing_since=0, probe_at=SECOND)
-    waiting.add([item(n, f"a{n}", host_id="loud", attempts=2, due_at=SECOND) for n in range(1_500)])
-    waiting.add([item(2_000, "b", host_id="quiet", due_at=SECOND)])
+    waiting = DeliveryQueue(longest, DAY, takes_resolved=True, failing_since=0, probe_at=SECOND)
+    waiting.add([delivery(n, f"a{n}", host_id="loud", attempts=2, due_at=SECOND) for n in range(1_500)])
+    waiting.add([delivery(2_000, "b", host_id="quiet", due_at=SECOND)])
     first = waiting.pick(SECOND)
     assert first is not None
     end(waiting, first, OK, SECOND)
-    assert "quiet" in [first.main.host_id, *(parcel.main.host_id for parcel in pick_all(waiting, SECOND)[:2])]
+    assert "quiet" in [first.main.host_id, *(batch.main.host_id for batch in pick_all(waiting, SECOND)[:2])]
 
 
 @settings(max_examples=100, deadline=None)
@@ -108,18 +108,18 @@ def test_what_was_queued_before_a_restart_takes_turns_after_it() -> None:
 def test_nobody_is_passed_over_twice(hosts: list[int], arrive: int, chance: object) -> None:
     """Between two sends of one host, every other host that has something ready has had a turn."""
     waiting = queue()
-    items = [item(n, f"a{n}", host_id=f"h{host}") for n, host in enumerate(hosts)]
+    deliveries = [delivery(n, f"a{n}", host_id=f"h{host}") for n, host in enumerate(hosts)]
     ready: Counter[str] = Counter()
     since: dict[str, list[str]] = {}  # host with something ready → who went since it was its turn, or since it came
-    under_way = []
-    while items or ready or under_way:
-        coming, items = items[:arrive], items[arrive:]
+    in_flight = []
+    while deliveries or ready or in_flight:
+        coming, deliveries = deliveries[:arrive], deliveries[arrive:]
         waiting.add(coming)
         for each in coming:
             ready[each.host_id] += 1
             since.setdefault(each.host_id, [])
-        while (parcel := waiting.pick(0)) is not None:
-            host = parcel.main.host_id
+        while (batch := waiting.pick(0)) is not None:
+            host = batch.main.host_id
             for other, passed in since.items():
                 assert passed.count(host) == 0 or other == host, f"{host} again before {other}"
                 passed.append(host)
@@ -127,8 +127,8 @@ def test_nobody_is_passed_over_twice(hosts: list[int], arrive: int, chance: obje
             since[host] = []
             if not ready[host]:
                 del ready[host], since[host]
-            under_way.append(parcel)
-            assert len(under_way) <= CONCURRENT
-        if under_way:
-            end(waiting, under_way.pop(chance.randrange(len(under_way))), OK, 0)  # type: ignore[attr-defined]
+            in_flight.append(batch)
+            assert len(in_flight) <= CONCURRENT
+        if in_flight:
+            end(waiting, in_flight.pop(chance.randrange(len(in_flight))), OK, 0)  # type: ignore[attr-defined]
     assert len(waiting) == 0

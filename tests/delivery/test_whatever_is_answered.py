@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.clock import SECOND
-from rmactors.server.actors.delivery.queue import Parcel, settled_with
+from rmactors.server.actors.delivery.queue import Batch, ended_by
 from rmactors.server.messages.notifications import Attempt
-from tests.delivery.queues import AGAIN, NEVER, OK, PERHAPS, item, pick_all, queue
+from tests.delivery.queues import AGAIN, NEVER, OK, PERHAPS, delivery, pick_all, queue
 
 
 @dataclass
@@ -19,10 +19,10 @@ class Receiver:
     got: list[str] = field(default_factory=list)
     ended: dict[str, str] = field(default_factory=dict)
 
-    def answer(self, parcel: Parcel) -> Attempt:
+    def answer(self, batch: Batch) -> Attempt:
         word = self.answers.pop(0) if self.answers else "ok"
         if word == "ok":
-            self.got += [parcel.main.id] if not parcel.group else [each.id for each in parcel.items]
+            self.got += [batch.main.id] if not batch.group else [each.id for each in batch.deliveries]
         quiet = replace(AGAIN, retry_at=7 * SECOND)
         return {"ok": OK, "later": AGAIN, "no": NEVER, "perhaps": PERHAPS, "wait": quiet}[word]
 
@@ -40,8 +40,8 @@ EVENTS = ["alert.raised", "alert.acknowledged", "alert.reminder", "alert.resolve
 def test_nothing_is_lost_and_the_order_of_each_alert_is_kept(
     lanes: list[tuple[int, bool]], answers: list[str], takes_resolved: bool, shuffle: object
 ) -> None:
-    """Items arrive in between, sends end in any order, soon or late, answers are anything: every item ends once, in its
-    order."""
+    """Deliveries arrive in between, sends end in any order, soon or late, answers are anything: every delivery ends
+    once, in its order."""
     waiting, receiver = queue(takes_resolved=takes_resolved), Receiver(list(answers))
     step: dict[int, int] = {}
     arriving = []
@@ -51,29 +51,29 @@ def test_nothing_is_lost_and_the_order_of_each_alert_is_kept(
         event = EVENTS[min(at, 3)]
         in_window = in_group and event == "alert.raised"
         due = 5 * SECOND if in_window else 0
-        arriving.append(item(seq, f"a{alert}", event, due_at=due, grouped=in_window))
+        arriving.append(delivery(seq, f"a{alert}", event, due_at=due, grouped=in_window))
     everything = list(arriving)
-    under_way: list[Parcel] = []
+    in_flight: list[Batch] = []
     now = 0
     for _ in range(2000):
         if arriving and shuffle.random() < 0.5:  # type: ignore[attr-defined]
             waiting.add([arriving.pop(0)])
-        under_way += pick_all(waiting, now)
-        assert len({each.alert_id for parcel in under_way for each in parcel.items}) == sum(
-            len({each.alert_id for each in parcel.items}) for parcel in under_way
+        in_flight += pick_all(waiting, now)
+        assert len({each.alert_id for batch in in_flight for each in batch.deliveries}) == sum(
+            len({each.alert_id for each in batch.deliveries}) for batch in in_flight
         ), "one unfinished send an alert"
-        if under_way and shuffle.random() > 0.8:  # type: ignore[attr-defined]
-            waiting.set_aside(shuffle.choice(under_way))  # type: ignore[attr-defined]
-        elif under_way:
-            parcel = under_way.pop(shuffle.randrange(len(under_way)))  # type: ignore[attr-defined]
-            settlement = waiting.settle(parcel, receiver.answer(parcel), now)
-            if settlement.result.verdict != "retry":
-                ends = dict(parcel.carried)
-                for each in settled_with(parcel, settlement.result):
+        if in_flight and shuffle.random() > 0.8:  # type: ignore[attr-defined]
+            waiting.set_aside(shuffle.choice(in_flight))  # type: ignore[attr-defined]
+        elif in_flight:
+            batch = in_flight.pop(shuffle.randrange(len(in_flight)))  # type: ignore[attr-defined]
+            result = waiting.settle(batch, receiver.answer(batch), now)
+            if result.attempt.verdict != "retry":
+                ends = dict(batch.carried)
+                for each in ended_by(batch, result.attempt):
                     assert each.id not in receiver.ended, "ends once"
-                    told = settlement.result.verdict if each is parcel.main else ends.get(each, "?")
+                    told = result.attempt.verdict if each is batch.main else ends.get(each, "?")
                     receiver.ended[each.id] = told
-            waiting.release(parcel, settlement)
+            waiting.release(batch, result)
             assert 0 <= waiting.places <= waiting.sending
         elif not arriving and not len(waiting):
             break

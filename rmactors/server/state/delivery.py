@@ -25,7 +25,7 @@ class ChannelFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Delivery:
     """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty where it is about no host."""
 
     id: str

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 
-from rmactors.server.state.delivery import ChannelFacts, Item
+from rmactors.server.state.delivery import ChannelFacts, Delivery
 
 
 def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
@@ -28,23 +28,23 @@ def _last_tried_due_at(connection: sqlite3.Connection, channel_id: str) -> int |
     return found["due_at"] if found is not None and found["state"] == "queued" else None
 
 
-def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Item]:
+def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Delivery]:
     """Queued deliveries of a channel past `after_seq`, in order, at most `most`."""
     rows = connection.execute(
         "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' AND seq > ? ORDER BY seq LIMIT ?",
         (channel_id, after_seq, most),
     )
-    return [_item(row) for row in rows]
+    return [_delivery(row) for row in rows]
 
 
-def load_places(connection: sqlite3.Connection, channel_id: str, places: list[int]) -> list[Item]:
+def load_places(connection: sqlite3.Connection, channel_id: str, places: list[int]) -> list[Delivery]:
     """Of a channel's deliveries with these `seq` those that are queued, in the order of `places`."""
     query = "SELECT * FROM deliveries WHERE channel_id = ? AND seq = ? AND state = 'queued'"
-    return [_item(row) for place in places for row in connection.execute(query, (channel_id, place))]
+    return [_delivery(row) for place in places for row in connection.execute(query, (channel_id, place))]
 
 
-def _item(row: sqlite3.Row) -> Item:
-    return Item(
+def _delivery(row: sqlite3.Row) -> Delivery:
+    return Delivery(
         row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
         row["created_at"], row["due_at"], bool(row["grouped"]),
         tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),

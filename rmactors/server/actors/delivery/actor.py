@@ -1,7 +1,7 @@
 """The actor of one channel.
 
 Owns      the channel's queue in memory, its breaker, its connection to the receiver.
-Receives  a poke that something is queued; it sweeps the store, and once at its start.
+Receives  a wake-up: something is queued; it sweeps the store, and once at its start.
 Sends     the end of each attempt to the store.
 Restart   sweeps again. An attempt whose end was not on disk is made again: at least once.
 
@@ -25,14 +25,14 @@ from rmactors.common.clock import SECOND
 from rmactors.common.logs import fields
 from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
-from rmactors.server.actors.delivery.queue import CONCURRENT, Parcel, Queue, Settlement, settled_with
+from rmactors.server.actors.delivery.queue import CONCURRENT, AttemptResult, Batch, DeliveryQueue, ended_by
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed, Reply
 from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask
-from rmactors.server.state.delivery import ChannelFacts, Item
+from rmactors.server.state.delivery import ChannelFacts, Delivery
 from rmactors.server.store.load_channels import load_due, load_places
 from rmactors.server.store.reader import Reader
 
@@ -62,16 +62,16 @@ class Awaited:
     The actors of a channel that follow one another share it. `newest` is the one that sends what comes.
     """
 
-    newest: "Poke"
-    of: dict[str, "Poke"] = field(default_factory=dict)
+    newest: "Wakeup"
+    of: dict[str, "Wakeup"] = field(default_factory=dict)
 
-    def of_others(self, poke: "Poke") -> frozenset[str]:
+    def of_others(self, wakeup: "Wakeup") -> frozenset[str]:
         """Alerts for which actors other than this one wait."""
-        return frozenset(alert_id for alert_id, whose in self.of.items() if whose is not poke)
+        return frozenset(alert_id for alert_id, whose in self.of.items() if whose is not wakeup)
 
-    def elsewhere(self, alert_id: str, poke: "Poke") -> bool:
+    def elsewhere(self, alert_id: str, wakeup: "Wakeup") -> bool:
         """Whether an actor other than this one waits."""
-        return self.of.get(alert_id, poke) is not poke
+        return self.of.get(alert_id, wakeup) is not wakeup
 
     def free(self, alert_ids: Iterable[str]) -> None:
         """The answers are there and on disk, or they are not awaited any more."""
@@ -81,8 +81,8 @@ class Awaited:
 
 
 @dataclass(slots=True)
-class Poke:
-    """Wakes a delivery actor; `stopping` asks it to let what is under way finish and return. `left`: it has done so,
+class Wakeup:
+    """Wakes a delivery actor; `stopping` asks it to let what is in flight finish and return. `left`: it has done so,
     but for answers that are awaited."""
 
     signal: Signal
@@ -94,12 +94,12 @@ class Poke:
     def __post_init__(self) -> None:
         self.awaited = Awaited(self)
 
-    def follow(self, before: "Poke") -> None:
+    def follow(self, before: "Wakeup") -> None:
         """It wakes the actor that comes after another one."""
         self.awaited = before.awaited
         self.awaited.newest = self
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         self.sweep = True
         self.signal.set()
 
@@ -108,50 +108,50 @@ class Poke:
         self.signal.set()
 
 
-async def run(facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+async def run(facts: ChannelFacts, channel: Channel, wakeup: Wakeup, ports: DeliveryPorts) -> None:
     """Send what is queued on this channel until told to stop."""
-    actor = _Delivery(facts, channel, poke, ports)
-    poke.sweep = True
+    actor = _Sender(facts, channel, wakeup, ports)
+    wakeup.sweep = True
     try:
         async with trio.open_nursery() as sends:
             while True:
-                if poke.stopping:
+                if wakeup.stopping:
                     break
                 await actor.sweep()
                 for send in actor.due():
                     sends.start_soon(send)
                 with trio.move_on_after(actor.patience()):
-                    await poke.signal.wait()
+                    await wakeup.signal.wait()
             while actor.holds_up_others():
-                await poke.signal.wait()
-            poke.left.set()
+                await wakeup.signal.wait()
+            wakeup.left.set()
     finally:
         actor.forget_answers()
         with trio.move_on_after(1, shield=True):
             await channel.aclose()
 
 
-class _Delivery:
-    def __init__(self, facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+class _Sender:
+    def __init__(self, facts: ChannelFacts, channel: Channel, wakeup: Wakeup, ports: DeliveryPorts) -> None:
         self._facts = facts
         self._channel = channel
-        self._poke = poke
+        self._wakeup = wakeup
         self._ports = ports
-        self._queue = Queue(
+        self._queue = DeliveryQueue(
             random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since,
             probe_at=facts.not_before or 0,
         )  # fmt: skip
         self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
-        self._aside: list[Item] = []
+        self._aside: list[Delivery] = []
         """Of alerts with a message whose answer the actor before this one awaits, in their order."""
 
     async def sweep(self) -> None:
         """Take from the store what is new, a page of it, and what there is room for again."""
         # From before it is read: what an earlier actor is told meanwhile, the reading may call queued still.
-        others = self._poke.awaited.of_others(self._poke)
-        if self._poke.sweep or self._more:
-            self._poke.sweep = False
+        others = self._wakeup.awaited.of_others(self._wakeup)
+        if self._wakeup.sweep or self._more:
+            self._wakeup.sweep = False
             found = await self._read(load_due, self._backlog.seen, WINDOW)
             if found is None:
                 return
@@ -166,49 +166,53 @@ class _Delivery:
                 self._take(found, others)
         await self._look_aside()
 
-    def _take(self, items: Iterable[Item], others: frozenset[str]) -> None:
+    def _take(self, deliveries: Iterable[Delivery], others: frozenset[str]) -> None:
         """These are to be sent; but what an earlier actor may have told, only when that is known."""
-        aside = others | {item.alert_id for item in self._aside}
-        for item in items:
-            if item.alert_id in aside:
-                self._aside.append(item)
+        aside = others | {delivery.alert_id for delivery in self._aside}
+        for delivery in deliveries:
+            if delivery.alert_id in aside:
+                self._aside.append(delivery)
             else:
-                self._queue.add([item])
+                self._queue.add([delivery])
 
     async def _look_aside(self) -> None:
         """What was put aside and is not awaited any more, as it is in the store now."""
-        free = [item for item in self._aside if not self._poke.awaited.elsewhere(item.alert_id, self._poke)]
-        found = await self._read(load_places, sorted(item.seq for item in free)) if free else None
+        free = [
+            delivery for delivery in self._aside if not self._wakeup.awaited.elsewhere(delivery.alert_id, self._wakeup)
+        ]
+        found = await self._read(load_places, sorted(delivery.seq for delivery in free)) if free else None
         if found is None:
             return
-        known, queued = {item.id for item in free}, {item.id for item in found}
-        self._aside = [item for item in self._aside if item.id not in known]
-        for item in free:
-            if item.id not in queued:
-                self._backlog.ended(item.host_id)
+        known, queued = {delivery.id for delivery in free}, {delivery.id for delivery in found}
+        self._aside = [delivery for delivery in self._aside if delivery.id not in known]
+        for delivery in free:
+            if delivery.id not in queued:
+                self._backlog.ended(delivery.host_id)
         self._queue.add(found)
 
-    async def _read(self, query: Callable[..., list[Item]], *about: object) -> list[Item] | None:
+    async def _read(self, query: Callable[..., list[Delivery]], *about: object) -> list[Delivery] | None:
         """Deliveries of this channel; None where the store cannot be read: then another sweep is due."""
         try:
             return await self._ports.reader.run(query, self._facts.id, *about)
         except sqlite3.Error as error:
             said = fields("delivery.unreadable", channel_id=self._facts.id, channel=self._facts.name)
             _log.warning("the queue cannot be read: %s", error, extra=said)
-            self._poke.sweep = True
+            self._wakeup.sweep = True
             return None
 
     def due(self) -> list[Callable[[], Awaitable[None]]]:
         """What is to be sent or given up now, each as a task to start."""
         now = clock.now()
-        tasks: list[Callable[[], Awaitable[None]]] = [partial(self._give_up, item) for item in self._queue.expired(now)]
-        while (parcel := self._queue.pick(now)) is not None:
-            tasks.append(partial(self._send, parcel))
+        tasks: list[Callable[[], Awaitable[None]]] = [
+            partial(self._give_up, delivery) for delivery in self._queue.expired(now)
+        ]
+        while (batch := self._queue.pick(now)) is not None:
+            tasks.append(partial(self._send, batch))
         return tasks
 
     def patience(self) -> float:
-        """Seconds to wait for a poke."""
-        if self._poke.sweep:
+        """Seconds to wait for a wake-up."""
+        if self._wakeup.sweep:
             return AGAIN_SECONDS
         if self._more:
             return 0.0
@@ -216,44 +220,46 @@ class _Delivery:
         return float("inf") if at is None else max(0.0, (at - clock.now()) / SECOND)
 
     def holds_up_others(self) -> bool:
-        """Whether anything is under way but answers that are awaited."""
+        """Whether anything is in flight but answers that are awaited."""
         return self._queue.places > 0
 
     def forget_answers(self) -> None:
         """Nobody waits any more: what is not on disk is sent again, at least once."""
-        self._poke.awaited.free([alert_id for alert_id, poke in self._poke.awaited.of.items() if poke is self._poke])
+        self._wakeup.awaited.free(
+            [alert_id for alert_id, wakeup in self._wakeup.awaited.of.items() if wakeup is self._wakeup]
+        )
 
-    async def _send(self, parcel: Parcel) -> None:
+    async def _send(self, batch: Batch) -> None:
         def overdue() -> None:
-            self._queue.set_aside(parcel)
-            self._poke.awaited.of.update({item.alert_id: self._poke for item in parcel.items})
-            self._poke.signal.set()
+            self._queue.set_aside(batch)
+            self._wakeup.awaited.of.update({delivery.alert_id: self._wakeup for delivery in batch.deliveries})
+            self._wakeup.signal.set()
 
         try:
-            message = notification.of_parcel(parcel, self._ports.base_url)
-            result = await self._channel.send(message, parcel.main.recipients_left, overdue)
+            message = notification.of_batch(batch, self._ports.base_url)
+            attempt = await self._channel.send(message, batch.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
             said = fields(
-                "delivery.bug", channel_id=self._facts.id, channel=self._facts.name, delivery_id=parcel.main.id
+                "delivery.bug", channel_id=self._facts.id, channel=self._facts.name, delivery_id=batch.main.id
             )
             _log.exception("a message cannot be made or sent", extra=said)
-            result = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
-        await self._end(parcel, self._queue.settle(parcel, result, clock.now()))
+            attempt = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
+        await self._end(batch, self._queue.settle(batch, attempt, clock.now()))
 
-    async def _give_up(self, item: Item) -> None:
+    async def _give_up(self, delivery: Delivery) -> None:
         seconds = self._ports.retry_max / SECOND
-        result = Attempt("dead", None, 0.0, f"gave up after {seconds:g} s: its channel was failing all the time")
-        await self._end(Parcel(item), Settlement(result, None))
+        attempt = Attempt("dead", None, 0.0, f"gave up after {seconds:g} s: its channel was failing all the time")
+        await self._end(Batch(delivery), AttemptResult(attempt, None))
 
-    async def _end(self, parcel: Parcel, settlement: Settlement) -> None:
+    async def _end(self, batch: Batch, result: AttemptResult) -> None:
         """Put the end of an attempt on disk, however long that takes: only then may its alert's next message go."""
-        ended = () if settlement.result.verdict == "retry" else settled_with(parcel, settlement.result)
-        ends = {item.id for item in ended}
+        ended = () if result.attempt.verdict == "retry" else ended_by(batch, result.attempt)
+        ends = {delivery.id for delivery in ended}
         write = SettleAttempt(
-            ids.new(), parcel.main.id, self._facts.id, parcel.main.alert_id, parcel.main.event,
-            parcel.main.attempts + 1, settlement.result, clock.now(), settlement.due_at,
-            tuple((item.id, end) for item, end in parcel.carried if item.id in ends),
+            ids.new(), batch.main.id, self._facts.id, batch.main.alert_id, batch.main.event,
+            batch.main.attempts + 1, result.attempt, clock.now(), result.due_at,
+            tuple((delivery.id, end) for delivery, end in batch.carried if delivery.id in ends),
         )  # fmt: skip
 
         def request(reply: Reply) -> Commit:
@@ -264,8 +270,8 @@ class _Delivery:
             answer = await ask(self._ports.to_store.send, request)
             if isinstance(answer, Failed):
                 await trio.sleep(AGAIN_SECONDS)
-        self._queue.release(parcel, settlement)
-        for item in ended:
-            self._backlog.ended(item.host_id)
-        self._poke.awaited.free([item.alert_id for item in parcel.items])
-        self._poke.signal.set()
+        self._queue.release(batch, result)
+        for delivery in ended:
+            self._backlog.ended(delivery.host_id)
+        self._wakeup.awaited.free([delivery.alert_id for delivery in batch.deliveries])
+        self._wakeup.signal.set()

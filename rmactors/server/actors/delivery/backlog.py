@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
-from rmactors.server.state.delivery import Item
+from rmactors.server.state.delivery import Delivery
 
 
 @dataclass(slots=True)
@@ -31,20 +31,20 @@ class Backlog:
     def __post_init__(self) -> None:
         self._last_share = self._share()
 
-    def found(self, items: Iterable[Item]) -> list[Item]:
+    def found(self, deliveries: Iterable[Delivery]) -> list[Delivery]:
         """These are next in the store. Gives those that are in memory from now on; the others are noted."""
         taken = []
-        for item in items:
-            self.seen = item.seq
-            number = self._in_memory.setdefault(item.host_id, 0)
-            waiting = self._waiting.get(item.host_id)
+        for delivery in deliveries:
+            self.seen = delivery.seq
+            number = self._in_memory.setdefault(delivery.host_id, 0)
+            waiting = self._waiting.get(delivery.host_id)
             if waiting is not None:
-                waiting.append(item.seq)
+                waiting.append(delivery.seq)
             elif number >= self._share():
-                self._waiting[item.host_id] = deque([item.seq])
+                self._waiting[delivery.host_id] = deque([delivery.seq])
             else:
-                self._in_memory[item.host_id] = number + 1
-                taken.append(item)
+                self._in_memory[delivery.host_id] = number + 1
+                taken.append(delivery)
         return taken
 
     def ended(self, host_id: str) -> None:
@@ -66,10 +66,10 @@ class Backlog:
                 found[host_id] = list(islice(self._waiting[host_id], room))
         return found
 
-    def read(self, wanted: Mapping[str, list[int]], items: Iterable[Item]) -> None:
-        """The store was asked for `wanted`, and `items` are those of them that are queued still."""
-        for item in items:
-            self._in_memory[item.host_id] += 1
+    def read(self, wanted: Mapping[str, list[int]], deliveries: Iterable[Delivery]) -> None:
+        """The store was asked for `wanted`, and `deliveries` are those of them that are queued still."""
+        for delivery in deliveries:
+            self._in_memory[delivery.host_id] += 1
         for host_id, places in wanted.items():
             waiting = self._waiting[host_id]
             for _ in places:

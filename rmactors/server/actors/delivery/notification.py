@@ -5,24 +5,24 @@ from typing import Any
 
 from rmactors.common.vocabulary import SEVERITIES, Event, Severity
 from rmactors.common.zones import day_and_time
-from rmactors.server.actors.delivery.queue import Parcel
+from rmactors.server.actors.delivery.queue import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification
 
 
-def of_parcel(parcel: Parcel, base_url: str) -> Notification:
-    """The notification of one parcel. `base_url` has no slash at the end."""
-    main = parcel.main
+def of_batch(batch: Batch, base_url: str) -> Notification:
+    """The notification of one batch. `base_url` has no slash at the end."""
+    main = batch.main
     body: dict[str, Any] = json.loads(main.body)
     severity: Severity = body["severity"]
     kind, message = body["kind"], body["message"]
     group: tuple[GroupMember, ...] = ()
-    if parcel.group:
-        group = tuple(_member(item.alert_id, json.loads(item.body)) for item in parcel.items)
+    if batch.group:
+        group = tuple(_member(delivery.alert_id, json.loads(delivery.body)) for delivery in batch.deliveries)
         severity = max((member.severity for member in group), key=SEVERITIES.index)
         kind = "multiple"
         message = _together(group)
-    elif parcel.carried and parcel.carried[0][0].event == "alert.raised":
-        raises = [json.loads(item.body) for item, _ in parcel.carried if item.event == "alert.raised"]
+    elif batch.carried and batch.carried[0][0].event == "alert.raised":
+        raises = [json.loads(delivery.body) for delivery, _ in batch.carried if delivery.event == "alert.raised"]
         message = _both(raises, body)
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notification(

@@ -20,11 +20,11 @@ from typing import Literal
 
 from rmactors.common.clock import MINUTE, SECOND
 from rmactors.server.messages.notifications import Attempt
-from rmactors.server.state.delivery import Item
+from rmactors.server.state.delivery import Delivery
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
 
 CONCURRENT = 16
-"""Sends under way at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
+"""Sends in flight at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
 ANSWERS_AWAITED = 32
 """Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
 FIRST_MINUTES = 10 * MINUTE
@@ -39,35 +39,35 @@ End = Literal["delivered", "superseded"]
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class Batch:
     """One message to send: `main`, and what it tells as well, with how those end when it arrives."""
 
-    main: Item
-    carried: tuple[tuple[Item, End], ...] = ()
+    main: Delivery
+    carried: tuple[tuple[Delivery, End], ...] = ()
     group: bool = False
 
     @property
-    def items(self) -> tuple[Item, ...]:
-        return (self.main, *(item for item, _ in self.carried))
+    def deliveries(self) -> tuple[Delivery, ...]:
+        return (self.main, *(delivery for delivery, _ in self.carried))
 
 
 @dataclass(frozen=True, slots=True)
-class Settlement:
-    """What becomes of a parcel after an attempt. `due_at` is when it is tried again, `at` when the attempt ended."""
+class AttemptResult:
+    """What becomes of a batch after an attempt. `due_at` is when it is tried again, `at` when the attempt ended."""
 
-    result: Attempt
+    attempt: Attempt
     due_at: int | None
     at: int = 0
 
 
-def settled_with(parcel: Parcel, result: Attempt) -> tuple[Item, ...]:
-    """The deliveries that end with this result. A resolution that dies takes the raise that it told along; the
+def ended_by(batch: Batch, attempt: Attempt) -> tuple[Delivery, ...]:
+    """The deliveries that end with this attempt. A resolution that dies takes the raise that it told along; the
     members of a group whose first message is refused are tried without it."""
-    return parcel.items if result.verdict == "delivered" or not parcel.group else (parcel.main,)
+    return batch.deliveries if attempt.verdict == "delivered" or not batch.group else (batch.main,)
 
 
-def _alerts(parcel: Parcel) -> int:
-    return len({item.alert_id for item in parcel.items})
+def _alerts(batch: Batch) -> int:
+    return len({delivery.alert_id for delivery in batch.deliveries})
 
 
 def pause(failures: int, failing_for: int, jitter: Callable[[float, float], float]) -> int:
@@ -78,13 +78,13 @@ def pause(failures: int, failing_for: int, jitter: Callable[[float, float], floa
 
 
 @dataclass(slots=True)
-class Queue:
+class DeliveryQueue:
     """The deliveries of one channel that are in memory.
 
     `jitter(low, high)` gives a number between the two. `retry_max` in microseconds. `takes_resolved`: whether the
     channel hears of resolutions, so that one may stand for the raise before it. `probe_at`: while it is failing,
     nothing goes out before. `quiet_until`: the receiver asked for quiet (Retry-After), and no success of a send that
-    was under way ends that.
+    was in flight ends that.
     """
 
     jitter: Callable[[float, float], float]
@@ -94,14 +94,14 @@ class Queue:
     failures: int = 0
     probe_at: int = 0
     quiet_until: int = 0
-    _lanes: dict[str, deque[Item]] = field(default_factory=dict)
+    _lanes: dict[str, deque[Delivery]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
-    _aside: dict[str, int] = field(default_factory=dict)  # first item of a parcel set aside → how many alerts it has
+    _aside: dict[str, int] = field(default_factory=dict)  # first delivery of a batch set aside → how many alerts it has
     _ready: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # host → heap of (attempts, seq, alert)
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
     _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
-    _opened: dict[str, int] = field(default_factory=dict)  # item → how often it opened the breaker
+    _opened: dict[str, int] = field(default_factory=dict)  # delivery → how often it opened the breaker
     _refusals: Refusals | None = None  # in a row, whichever message they were about
     _count: int = 0
     _looked_at: int = 0
@@ -111,7 +111,7 @@ class Queue:
 
     @property
     def sending(self) -> int:
-        """Alerts with a send under way."""
+        """Alerts with a send in flight."""
         return len(self._busy)
 
     @property
@@ -119,16 +119,16 @@ class Queue:
         """How many of these keep others waiting: without what was set aside."""
         return len(self._busy) - sum(self._aside.values())
 
-    def add(self, items: Iterable[Item]) -> None:
+    def add(self, deliveries: Iterable[Delivery]) -> None:
         """Take more from the store, in order of `seq`."""
-        for item in items:
+        for delivery in deliveries:
             self._count += 1
-            lane = self._lanes.setdefault(item.alert_id, deque())
-            lane.append(item)
+            lane = self._lanes.setdefault(delivery.alert_id, deque())
+            lane.append(delivery)
             if len(lane) == 1:
-                self._line_up(item)
+                self._line_up(delivery)
 
-    def pick(self, now: int) -> Parcel | None:
+    def pick(self, now: int) -> Batch | None:
         """What to send now; None where nothing may go out. Its alerts are busy until `release`."""
         if now < self._closed_until() or not self._has_room():
             return None
@@ -143,9 +143,9 @@ class Queue:
             if host_id in self._ready:
                 self._turns.append(host_id)
             if head is not None:
-                parcel = self._pack(head)
-                self._busy.update(item.alert_id for item in parcel.items)
-                return parcel
+                batch = self._pack(head)
+                self._busy.update(delivery.alert_id for delivery in batch.deliveries)
+                return batch
         return None
 
     def next_at(self) -> int | None:
@@ -154,62 +154,62 @@ class Queue:
             return None
         return max(self._closed_until(), 0 if self._turns else self._later[0][0])
 
-    def set_aside(self, parcel: Parcel) -> None:
+    def set_aside(self, batch: Batch) -> None:
         """The receiver has it all and takes its time to answer. Its alerts stay busy until `release`."""
-        self._aside[parcel.main.id] = _alerts(parcel)
+        self._aside[batch.main.id] = _alerts(batch)
 
-    def settle(self, parcel: Parcel, result: Attempt, now: int) -> Settlement:
-        """An attempt ended. The parcel's alerts stay busy until its end is on disk: then `release`."""
-        result = self._believed(parcel.main, result, now)
-        if result.verdict != "retry":
+    def settle(self, batch: Batch, attempt: Attempt, now: int) -> AttemptResult:
+        """An attempt ended. The batch's alerts stay busy until its end is on disk: then `release`."""
+        attempt = self._believed(batch.main, attempt, now)
+        if attempt.verdict != "retry":
             self._answered()
-            return Settlement(result, None)
+            return AttemptResult(attempt, None)
         was_failing = self.failing_since is not None
         if not was_failing:
             self.failing_since = now
             self.failures = 0
-            self._opened[parcel.main.id] = self._opened.get(parcel.main.id, 0) + 1
+            self._opened[batch.main.id] = self._opened.get(batch.main.id, 0) + 1
         assert self.failing_since is not None
-        own = 0 if parcel.main.id in self._aside else _alerts(parcel)
+        own = 0 if batch.main.id in self._aside else _alerts(batch)
         if not was_failing or self.places <= own:  # the others were sent before it was known
             self.failures += 1
-        end_of_time = parcel.main.created_at + self.retry_max
-        if result.retry_at is not None:
-            self.quiet_until = max(self.quiet_until, min(result.retry_at, end_of_time))
+        end_of_time = batch.main.created_at + self.retry_max
+        if attempt.retry_at is not None:
+            self.quiet_until = max(self.quiet_until, min(attempt.retry_at, end_of_time))
         due_at = max(now + pause(self.failures, now - self.failing_since, self.jitter), self.quiet_until)
-        if result.retry_at is None and not was_failing and self._has_another(parcel):
+        if attempt.retry_at is None and not was_failing and self._has_another(batch):
             # One refusal says little: another alert's message is tried at once.
             self.probe_at = now
         else:
             self.probe_at = max(self.probe_at, due_at)
-        if self._opened.get(parcel.main.id, 0) > OPENED_BY_ITSELF:
+        if self._opened.get(batch.main.id, 0) > OPENED_BY_ITSELF:
             # The receiver takes others: this one's pauses grow by itself.
-            due_at = max(due_at, now + pause(parcel.main.attempts + 1, now - parcel.main.created_at, self.jitter))
-        if result.in_doubt:
-            due_at = max(due_at, one_more(parcel.main.refusals, now).next_at(now))
-        return self._or_dead(Settlement(result, due_at, now), end_of_time, now)
+            due_at = max(due_at, now + pause(batch.main.attempts + 1, now - batch.main.created_at, self.jitter))
+        if attempt.in_doubt:
+            due_at = max(due_at, one_more(batch.main.refusals, now).next_at(now))
+        return self._or_dead(AttemptResult(attempt, due_at, now), end_of_time, now)
 
-    def release(self, parcel: Parcel, settlement: Settlement) -> None:
+    def release(self, batch: Batch, result: AttemptResult) -> None:
         """The end of the attempt is on disk."""
-        self._aside.pop(parcel.main.id, None)
-        for item in parcel.items:
-            self._busy.discard(item.alert_id)
-        if settlement.result.verdict == "retry":
-            for item in parcel.items:
-                lane = self._lanes[item.alert_id]
-                lane[lane.index(item)] = self._again(item, parcel, settlement)
+        self._aside.pop(batch.main.id, None)
+        for delivery in batch.deliveries:
+            self._busy.discard(delivery.alert_id)
+        if result.attempt.verdict == "retry":
+            for delivery in batch.deliveries:
+                lane = self._lanes[delivery.alert_id]
+                lane[lane.index(delivery)] = self._again(delivery, batch, result)
         else:
-            for item in settled_with(parcel, settlement.result):
-                self._lanes[item.alert_id].remove(item)
-                self._opened.pop(item.id, None)
+            for delivery in ended_by(batch, result.attempt):
+                self._lanes[delivery.alert_id].remove(delivery)
+                self._opened.pop(delivery.id, None)
                 self._count -= 1
-        for alert_id in {item.alert_id for item in parcel.items}:
+        for alert_id in {delivery.alert_id for delivery in batch.deliveries}:
             if self._lanes[alert_id]:
                 self._line_up(self._lanes[alert_id][0])
             else:
                 del self._lanes[alert_id]
 
-    def expired(self, now: int) -> list[Item]:
+    def expired(self, now: int) -> list[Delivery]:
         """Heads that have waited for too long behind a failing channel, to be settled as dead. They become busy.
 
         None before a probe of our own has failed: after a start nobody knows yet whether the receiver is back.
@@ -222,21 +222,21 @@ class Queue:
             for alert_id, lane in self._lanes.items()
             if alert_id not in self._busy and lane[0].created_at + self.retry_max <= now
         ]
-        self._busy.update(item.alert_id for item in late)
+        self._busy.update(delivery.alert_id for delivery in late)
         return late
 
     # ---- inside
 
-    def _believed(self, item: Item, result: Attempt, now: int) -> Attempt:
-        """The result, or a retry where it is a refusal that may not be the receiver's own."""
-        if not result.in_doubt:
+    def _believed(self, delivery: Delivery, attempt: Attempt, now: int) -> Attempt:
+        """The attempt, or a retry where it is a refusal that may not be the receiver's own."""
+        if not attempt.in_doubt:
             self._refusals = None
-            return result
+            return attempt
         self._refusals = one_more(self._refusals, now)
-        there_since = item.created_at if item.attempts else max(item.created_at, item.due_at)
-        if one_more(item.refusals, now).believed(now) or self._refusals.believed(now, there_since):
-            return replace(result, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {result.error}")
-        return replace(result, verdict="retry")
+        there_since = delivery.created_at if delivery.attempts else max(delivery.created_at, delivery.due_at)
+        if one_more(delivery.refusals, now).believed(now) or self._refusals.believed(now, there_since):
+            return replace(attempt, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {attempt.error}")
+        return replace(attempt, verdict="retry")
 
     def _closed_until(self) -> int:
         return self.quiet_until if self.failing_since is None else max(self.quiet_until, self.probe_at)
@@ -245,19 +245,19 @@ class Queue:
         most = CONCURRENT if self.failing_since is None else 1
         return self.places < most and len(self._aside) < ANSWERS_AWAITED
 
-    def _line_up(self, head: Item) -> None:
+    def _line_up(self, head: Delivery) -> None:
         heapq.heappush(self._later, (head.due_at, head.seq, head.alert_id))
         if head.grouped:
             self._groups.setdefault(head.host_id, set()).add(head.alert_id)
 
-    def _make_ready(self, head: Item) -> None:
+    def _make_ready(self, head: Delivery) -> None:
         """It may go when it is its host's turn, after what was tried less often."""
         if head.host_id not in self._ready:
             self._ready[head.host_id] = []
             self._turns.append(head.host_id)
         heapq.heappush(self._ready[head.host_id], (head.attempts, head.seq, head.alert_id))
 
-    def _next_of(self, host_id: str) -> Item | None:
+    def _next_of(self, host_id: str) -> Delivery | None:
         """What of this host goes next; None where nothing of it may go after all. It is ready no more."""
         heap = self._ready[host_id]
         found = None
@@ -270,22 +270,22 @@ class Queue:
             del self._ready[host_id]
         return found
 
-    def _head(self, alert_id: str, seq: int) -> Item | None:
+    def _head(self, alert_id: str, seq: int) -> Delivery | None:
         """The alert's head, where that heap entry still speaks of it and it may go."""
         lane = self._lanes.get(alert_id)
         if lane is None or alert_id in self._busy or lane[0].seq != seq:
             return None
         return lane[0]
 
-    def _pack(self, head: Item) -> Parcel:
+    def _pack(self, head: Delivery) -> Batch:
         later = self._standing_for(head)
         if later is not None:
-            before = tuple(item for item in self._lanes[head.alert_id] if item.seq < later.seq)
-            return Parcel(later, tuple((item, "superseded") for item in before))
+            before = tuple(delivery for delivery in self._lanes[head.alert_id] if delivery.seq < later.seq)
+            return Batch(later, tuple((delivery, "superseded") for delivery in before))
         if not head.grouped:
-            return Parcel(head)
+            return Batch(head)
         waiting = self._groups.pop(head.host_id, set())
-        members: list[Item] = []
+        members: list[Delivery] = []
         for alert_id in waiting:
             lane = self._lanes.get(alert_id)
             other = lane[0] if lane and alert_id not in self._busy else None
@@ -299,11 +299,11 @@ class Queue:
             else:
                 members.append(other)
         if not members:
-            return Parcel(head)
-        first, *rest = sorted([head, *members], key=lambda item: item.seq)
-        return Parcel(first, tuple((item, "delivered") for item in rest), group=True)
+            return Batch(head)
+        first, *rest = sorted([head, *members], key=lambda delivery: delivery.seq)
+        return Batch(first, tuple((delivery, "delivered") for delivery in rest), group=True)
 
-    def _standing_for(self, head: Item) -> Item | None:
+    def _standing_for(self, head: Delivery) -> Delivery | None:
         """What is queued behind a head and makes it needless: a resolution that can tell the raise as well; for a
         reminder, word that somebody looks after it, that it got worse or that it is over."""
         match head.event:
@@ -313,18 +313,18 @@ class Queue:
                 wanted = {"alert.acknowledged", "alert.resolved", "alert.raised"}
             case _:
                 wanted = set()
-        return next((item for item in self._lanes[head.alert_id] if item.event in wanted), None)
+        return next((delivery for delivery in self._lanes[head.alert_id] if delivery.event in wanted), None)
 
-    def _again(self, item: Item, parcel: Parcel, settlement: Settlement) -> Item:
-        assert settlement.due_at is not None
-        own = item is parcel.main
+    def _again(self, delivery: Delivery, batch: Batch, result: AttemptResult) -> Delivery:
+        assert result.due_at is not None
+        own = delivery is batch.main
         return replace(
-            item,
-            attempts=item.attempts + 1,
-            due_at=settlement.due_at,
-            tried_as=parcel.main.id,
-            recipients_left=settlement.result.recipients_left if own else item.recipients_left,
-            refusals=one_more(item.refusals, settlement.at) if settlement.result.in_doubt else None,
+            delivery,
+            attempts=delivery.attempts + 1,
+            due_at=result.due_at,
+            tried_as=batch.main.id,
+            recipients_left=result.attempt.recipients_left if own else delivery.recipients_left,
+            refusals=one_more(delivery.refusals, result.at) if result.attempt.in_doubt else None,
         )
 
     def _answered(self) -> None:
@@ -344,12 +344,12 @@ class Queue:
         heapq.heapify(rest)
         self._later = rest
 
-    def _has_another(self, parcel: Parcel) -> bool:
-        mine = {item.alert_id for item in parcel.items}
+    def _has_another(self, batch: Batch) -> bool:
+        mine = {delivery.alert_id for delivery in batch.deliveries}
         return any(alert_id not in mine and alert_id not in self._busy for alert_id in self._lanes)
 
-    def _or_dead(self, settlement: Settlement, end_of_time: int, now: int) -> Settlement:
+    def _or_dead(self, result: AttemptResult, end_of_time: int, now: int) -> AttemptResult:
         if now < end_of_time:
-            return settlement
-        error = f"gave up after {self.retry_max / SECOND:g} s: {settlement.result.error}"
-        return Settlement(replace(settlement.result, verdict="dead", error=error), None)
+            return result
+        error = f"gave up after {self.retry_max / SECOND:g} s: {result.attempt.error}"
+        return AttemptResult(replace(result.attempt, verdict="dead", error=error), None)

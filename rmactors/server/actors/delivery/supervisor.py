@@ -1,8 +1,8 @@
 """The post: one delivery actor for each enabled channel.
 
-Owns      which channels have an actor, and the pokes that wake them.
+Owns      which channels have an actor, and the signals that wake them.
 Receives  wake-ups: these channels have something to send; the list of channels changed.
-Sends     pokes.
+Sends     wake-ups.
 Restart   all delivery actors start anew and sweep.
 
 A channel that changed gets a new actor when the sends under way of the old one have ended, so that nothing is
@@ -57,12 +57,12 @@ class _Running:
     """One actor, also while it lets its last sends finish. `leaving`: nobody's any more, but not gone yet."""
 
     facts: ChannelFacts
-    poke: delivery.Poke = field(default_factory=lambda: delivery.Poke(Signal()))
+    wakeup: delivery.Wakeup = field(default_factory=lambda: delivery.Wakeup(Signal()))
     leaving: bool = False
 
     def leave(self) -> None:
         self.leaving = True
-        self.poke.stop()
+        self.wakeup.stop()
 
 
 async def run(
@@ -79,19 +79,19 @@ async def run(
     async def one(facts: ChannelFacts, mine: _Running, before: _Running | None) -> None:
         if before is not None:
             before.leave()
-            mine.poke.follow(before.poke)
-            await before.poke.left.wait()
+            mine.wakeup.follow(before.wakeup)
+            await before.wakeup.left.wait()
         try:
             # By id: names need not be unique, and /healthz shows this to anybody.
             name = f"delivery:{facts.id}"
-            await supervise(name, lambda: deliver(name, facts, mine.poke), DELIVERY_BUDGET, standing)
+            await supervise(name, lambda: deliver(name, facts, mine.wakeup), DELIVERY_BUDGET, standing)
         finally:
-            mine.poke.left.set()
+            mine.wakeup.left.set()
             if running.get(facts.id) is mine:
                 del running[facts.id]
 
-    async def deliver(name: str, facts: ChannelFacts, poke: delivery.Poke) -> None:
-        while not poke.stopping:
+    async def deliver(name: str, facts: ChannelFacts, wakeup: delivery.Wakeup) -> None:
+        while not wakeup.stopping:
             try:
                 channel = make_channel(facts)
             except (SecretError, ValueError, KeyError) as error:
@@ -100,11 +100,11 @@ async def run(
                 _log.error("the settings of this channel cannot be used: %s", error, extra=said)
                 standing.down[name] = f"the settings of channel {facts.id} cannot be used"
                 with trio.move_on_after(UNUSABLE_SECONDS):
-                    while not poke.stopping:
-                        await poke.signal.wait()
+                    while not wakeup.stopping:
+                        await wakeup.signal.wait()
                 standing.down.pop(name, None)
             else:
-                await delivery.run(facts, channel, poke, ports)
+                await delivery.run(facts, channel, wakeup, ports)
 
     async def enabled() -> dict[str, ChannelFacts]:
         while True:
@@ -133,8 +133,8 @@ async def run(
                         nursery.start_soon(one, facts, mine, before)
             woken, counter.channels = counter.channels, set()
             for channel_id in woken & running.keys():
-                running[channel_id].poke.poke()
+                running[channel_id].wakeup.wake()
             await counter.signal.wait()
         for left in running.values():
-            left.poke.stop()
+            left.wakeup.stop()
         nursery.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS

@@ -30,9 +30,9 @@ _LAST_LOOK_SECONDS: Final = 10.0
 """Where this process stood still, the ten minutes may be over and the answer be there: then it is read."""
 _CONVERSATIONS: Final = 4
 """Of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits for a turn is
-not under way yet: a server that takes seconds for each mail must not look as if it never answered."""
+not in flight yet: a server that takes seconds for each mail must not look as if it never answered."""
 _THREADS: Final = 64
-"""Of one channel: conversations, and those that are overdue; `dispatch` has fewer of these under way."""
+"""Of one channel: conversations, and those that are overdue; the delivery queue has fewer of these in flight."""
 
 
 class SmtpChannel:
