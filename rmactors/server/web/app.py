@@ -12,7 +12,7 @@ from werkzeug.exceptions import BadHost, NotFound
 from werkzeug.routing import MapAdapter
 
 from rmactors import PRODUCT, __version__
-from rmactors.server.config.resources import folder
+from rmactors.server.config import resources
 from rmactors.server.web import access, api, pages, problems
 from rmactors.server.web.auth import login, proof, setup
 from rmactors.server.web.auth.doors import Doors
@@ -60,9 +60,11 @@ def create_app(
     `keep_alive_seconds`, and looks whether its reader is still signed in.
     """
     app = Site(
-        "rmactors.server.web", template_folder=str(folder("web/templates")), static_folder=str(folder("web/static")),
+        "rmactors.server.web",
+        template_folder=str(resources.path("web/templates")),
+        static_folder=str(resources.path("web/static")),
         static_url_path="/static",
-    )  # fmt: skip
+    )
     perimeter = Perimeter(services.settings)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30

@@ -1,7 +1,7 @@
 """The actor of one channel.
 
 Owns      the channel's queue in memory, its breaker, its connection to the receiver.
-Receives  a poke that something is queued; it sweeps the store, and once at its start.
+Receives  a wake-up: something is queued; it sweeps the store, and once at its start.
 Sends     the end of each attempt to the store.
 Restart   sweeps again. An attempt whose end was not on disk is made again: at least once.
 
@@ -62,16 +62,16 @@ class Awaited:
     The actors of a channel that follow one another share it. `newest` is the one that sends what comes.
     """
 
-    newest: "Poke"
-    of: dict[str, "Poke"] = field(default_factory=dict)
+    newest: "Wakeup"
+    of: dict[str, "Wakeup"] = field(default_factory=dict)
 
-    def of_others(self, poke: "Poke") -> frozenset[str]:
+    def of_others(self, wakeup: "Wakeup") -> frozenset[str]:
         """Alerts for which actors other than this one wait."""
-        return frozenset(alert_id for alert_id, whose in self.of.items() if whose is not poke)
+        return frozenset(alert_id for alert_id, whose in self.of.items() if whose is not wakeup)
 
-    def elsewhere(self, alert_id: str, poke: "Poke") -> bool:
+    def elsewhere(self, alert_id: str, wakeup: "Wakeup") -> bool:
         """Whether an actor other than this one waits."""
-        return self.of.get(alert_id, poke) is not poke
+        return self.of.get(alert_id, wakeup) is not wakeup
 
     def free(self, alert_ids: Iterable[str]) -> None:
         """The answers are there and on disk, or they are not awaited any more."""
@@ -81,7 +81,7 @@ class Awaited:
 
 
 @dataclass(slots=True)
-class Poke:
+class Wakeup:
     """Wakes a delivery actor; `stopping` asks it to let what is under way finish and return. `left`: it has done so,
     but for answers that are awaited."""
 
@@ -94,12 +94,12 @@ class Poke:
     def __post_init__(self) -> None:
         self.awaited = Awaited(self)
 
-    def follow(self, before: "Poke") -> None:
+    def follow(self, before: "Wakeup") -> None:
         """It wakes the actor that comes after another one."""
         self.awaited = before.awaited
         self.awaited.newest = self
 
-    def poke(self) -> None:
+    def wake(self) -> None:
         self.sweep = True
         self.signal.set()
 
@@ -108,23 +108,23 @@ class Poke:
         self.signal.set()
 
 
-async def run(facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+async def run(facts: ChannelFacts, channel: Channel, wakeup: Wakeup, ports: DeliveryPorts) -> None:
     """Send what is queued on this channel until told to stop."""
-    actor = _Delivery(facts, channel, poke, ports)
-    poke.sweep = True
+    actor = _Delivery(facts, channel, wakeup, ports)
+    wakeup.sweep = True
     try:
         async with trio.open_nursery() as sends:
             while True:
-                if poke.stopping:
+                if wakeup.stopping:
                     break
                 await actor.sweep()
                 for send in actor.due():
                     sends.start_soon(send)
                 with trio.move_on_after(actor.patience()):
-                    await poke.signal.wait()
+                    await wakeup.signal.wait()
             while actor.holds_up_others():
-                await poke.signal.wait()
-            poke.left.set()
+                await wakeup.signal.wait()
+            wakeup.left.set()
     finally:
         actor.forget_answers()
         with trio.move_on_after(1, shield=True):
@@ -132,10 +132,10 @@ async def run(facts: ChannelFacts, channel: Channel, poke: Poke, ports: Delivery
 
 
 class _Delivery:
-    def __init__(self, facts: ChannelFacts, channel: Channel, poke: Poke, ports: DeliveryPorts) -> None:
+    def __init__(self, facts: ChannelFacts, channel: Channel, wakeup: Wakeup, ports: DeliveryPorts) -> None:
         self._facts = facts
         self._channel = channel
-        self._poke = poke
+        self._wakeup = wakeup
         self._ports = ports
         self._queue = Queue(
             random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since,
@@ -149,9 +149,9 @@ class _Delivery:
     async def sweep(self) -> None:
         """Take from the store what is new, a page of it, and what there is room for again."""
         # From before it is read: what an earlier actor is told meanwhile, the reading may call queued still.
-        others = self._poke.awaited.of_others(self._poke)
-        if self._poke.sweep or self._more:
-            self._poke.sweep = False
+        others = self._wakeup.awaited.of_others(self._wakeup)
+        if self._wakeup.sweep or self._more:
+            self._wakeup.sweep = False
             found = await self._read(load_due, self._backlog.seen, WINDOW)
             if found is None:
                 return
@@ -177,7 +177,7 @@ class _Delivery:
 
     async def _look_aside(self) -> None:
         """What was put aside and is not awaited any more, as it is in the store now."""
-        free = [item for item in self._aside if not self._poke.awaited.elsewhere(item.alert_id, self._poke)]
+        free = [item for item in self._aside if not self._wakeup.awaited.elsewhere(item.alert_id, self._wakeup)]
         found = await self._read(load_places, sorted(item.seq for item in free)) if free else None
         if found is None:
             return
@@ -195,7 +195,7 @@ class _Delivery:
         except sqlite3.Error as error:
             said = fields("delivery.unreadable", channel_id=self._facts.id, channel=self._facts.name)
             _log.warning("the queue cannot be read: %s", error, extra=said)
-            self._poke.sweep = True
+            self._wakeup.sweep = True
             return None
 
     def due(self) -> list[Callable[[], Awaitable[None]]]:
@@ -207,8 +207,8 @@ class _Delivery:
         return tasks
 
     def patience(self) -> float:
-        """Seconds to wait for a poke."""
-        if self._poke.sweep:
+        """Seconds to wait for a wake-up."""
+        if self._wakeup.sweep:
             return AGAIN_SECONDS
         if self._more:
             return 0.0
@@ -221,13 +221,14 @@ class _Delivery:
 
     def forget_answers(self) -> None:
         """Nobody waits any more: what is not on disk is sent again, at least once."""
-        self._poke.awaited.free([alert_id for alert_id, poke in self._poke.awaited.of.items() if poke is self._poke])
+        mine = [alert_id for alert_id, whose in self._wakeup.awaited.of.items() if whose is self._wakeup]
+        self._wakeup.awaited.free(mine)
 
     async def _send(self, parcel: Parcel) -> None:
         def overdue() -> None:
             self._queue.set_aside(parcel)
-            self._poke.awaited.of.update({item.alert_id: self._poke for item in parcel.items})
-            self._poke.signal.set()
+            self._wakeup.awaited.of.update({item.alert_id: self._wakeup for item in parcel.items})
+            self._wakeup.signal.set()
 
         try:
             message = notification.of_parcel(parcel, self._ports.base_url)
@@ -267,5 +268,5 @@ class _Delivery:
         self._queue.release(parcel, settlement)
         for item in ended:
             self._backlog.ended(item.host_id)
-        self._poke.awaited.free([item.alert_id for item in parcel.items])
-        self._poke.signal.set()
+        self._wakeup.awaited.free([item.alert_id for item in parcel.items])
+        self._wakeup.signal.set()
