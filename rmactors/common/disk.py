@@ -10,7 +10,7 @@ LEAST_FREE: Final = 200_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class DiskSpace:
     """Bytes: `database` and its write-ahead `log`, and what is `free` on their disk. `full` also without an inode."""
 
     database: int
@@ -23,11 +23,11 @@ class Room:
         return self.free < LEAST_FREE or not self.inodes
 
 
-def room(database: Path) -> Room:
+def free_space(database: Path) -> DiskSpace:
     """What there is now. Costs some microseconds. Raises OSError."""
     found = os.statvfs(database.parent)
     size, log = (_size(database.with_name(database.name + suffix)) for suffix in ("", "-wal"))
-    return Room(size, log, found.f_bavail * found.f_frsize, not found.f_files or found.f_favail > 0)
+    return DiskSpace(size, log, found.f_bavail * found.f_frsize, not found.f_files or found.f_favail > 0)
 
 
 def _size(file: Path) -> int:

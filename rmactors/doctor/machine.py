@@ -6,7 +6,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from rmactors.common.disk import room
+from rmactors.common.disk import free_space
 from rmactors.common.findings import Finding
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
@@ -46,7 +46,7 @@ def disk(settings: Settings) -> Finding:
     """Room for the database, and for a copy of it."""
     folder = Path(settings.data_dir)
     try:
-        found = room(settings.database)
+        found = free_space(settings.database)
     except OSError as error:
         return Finding(False, f"the disk of {folder} cannot be looked at: {error.strerror or error}")
     if not found.inodes:

@@ -69,7 +69,7 @@ from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit, Write
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, ask
-from rmactors.server.runtime.supervision import Budget, Standing, supervise
+from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
@@ -146,8 +146,8 @@ async def _run(server: Server, box: SecretBox) -> None:
     # ---- mailboxes, and what actors leave for each other
     to_store: Mailbox[Commit] = Mailbox("store", STORE_MAILBOX)
     to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", RULES_MAILBOX)
-    directory, signs, counter, live = fleet.Directory(), fleet.Signs(), post.Counter(), Live()
-    standing = Standing()
+    directory, heartbeats, channel_wakeups, live = fleet.Directory(), fleet.Heartbeats(), post.ChannelWakeups(), Live()
+    status = ActorStatus()
     meters = Meters()
     # Health counts from the start: nothing is overdue that has only just begun.
     store_state = store.StoreState(committed_at=started, observe=meters.commit_took)
@@ -157,7 +157,7 @@ async def _run(server: Server, box: SecretBox) -> None:
         """After a commit: who has something to look at."""
         directory.wake(wakeups.hosts)
         gateway_state.wake(wakeups.hosts)
-        counter.wake(wakeups.channels, wakeups.channel_list)
+        channel_wakeups.wake(wakeups.channels, wakeups.channel_list)
         live.publish(wakeups.topics)
         meters.count(wakeups.counts)
         logs.tell(_log, wakeups.told)
@@ -187,12 +187,12 @@ async def _run(server: Server, box: SecretBox) -> None:
         now = trio.current_time()
         return health_of(
             store_state.failing, now - store_state.committed_at, now - rules_state.ticked_at, settings.tick_seconds,
-            standing.down,
+            status.down,
         )  # fmt: skip
 
     sources = Sources(
         reader, {"store": to_store, "rules": to_rules}, lambda: list(directory.mailboxes.values()),
-        lambda: gateway_state.agents, lambda: len(live), lambda: standing.restarts, lambda: rules_state.reloads,
+        lambda: gateway_state.agents, lambda: len(live), lambda: status.restarts, lambda: rules_state.reloads,
         lambda: health().checks,
     )  # fmt: skip
 
@@ -209,7 +209,7 @@ async def _run(server: Server, box: SecretBox) -> None:
         settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
     )  # fmt: skip
     host_ports = host.HostPorts(
-        to_rules, to_store, reader, live.progress, signs.note, signs.note_clock, not_before, meters.count
+        to_rules, to_store, reader, live.progress, heartbeats.note, heartbeats.note_clock, not_before, meters.count
     )
     timing = rules.Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
     delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
@@ -228,7 +228,7 @@ async def _run(server: Server, box: SecretBox) -> None:
             RULES_BUDGET,
             lambda: rules.run(to_rules, to_store, reader, timing, rules_state, settings.max_open_alerts_per_host),
         ),
-        ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, signs, host_ports, host_settings, flush, standing)),
+        ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, heartbeats, host_ports, host_settings, flush, status)),
         ("ticker", CLOCK_BUDGET, lambda: tick(to_rules, settings.tick_seconds, not_before)),
         ("awake", CLOCK_BUDGET, lambda: stay_awake(not_before)),
         ("pulse", CLOCK_BUDGET, lambda: pulse(to_store, store_state)),
@@ -250,7 +250,7 @@ async def _run(server: Server, box: SecretBox) -> None:
             ),
             create_app(services, metrics=metrics), closing, live.close, listening.one,
         )),
-        ("post", EDGE_BUDGET, lambda: post.run(counter, stored_channel, delivery_ports, standing, closing)),
+        ("post", EDGE_BUDGET, lambda: post.run(channel_wakeups, stored_channel, delivery_ports, status, closing)),
     ]  # fmt: skip
 
     if settings.watchdog_url:
@@ -264,10 +264,10 @@ async def _run(server: Server, box: SecretBox) -> None:
 
     async with trio.open_nursery() as core:
         for name, budget, run in core_children:
-            core.start_soon(supervise, name, run, budget, standing)
+            core.start_soon(supervise, name, run, budget, status)
         async with trio.open_nursery() as edges:
             for name, budget, run in edge_children:
-                edges.start_soon(supervise, name, run, budget, standing)
+                edges.start_soon(supervise, name, run, budget, status)
             await closing.wait()
             edges.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
         core.cancel_scope.cancel()

@@ -51,7 +51,7 @@ class Office:
         ports = delivery.DeliveryPorts(self.works.to_store, self.works.reader, self.retry_max, BASE)
         try:
             with self.scope:
-                await post.run(self.works.counter, self._make, ports, self.works.standing, self.closing)
+                await post.run(self.works.channel_wakeups, self._make, ports, self.works.status, self.closing)
         finally:
             self.ended.set()
 

@@ -246,7 +246,7 @@ async def test_a_message_that_cannot_be_made_is_dead_and_takes_no_other_along(
     assert office.works.ledger.value("SELECT last_error FROM deliveries WHERE state = 'dead'") == (
         "a bug in restic-manager: KeyError, see its log"
     )
-    assert office.works.standing.restarts == 0
+    assert office.works.status.restarts == 0
 
 
 async def test_at_the_end_of_the_process_a_send_under_way_may_finish(office: Office, receiver: Receiver) -> None:

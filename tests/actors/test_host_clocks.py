@@ -55,25 +55,25 @@ async def test_a_clock_that_is_set_later_is_flushed_once(works: Works, mock_cloc
     await here.says(wire.Heartbeat(in_(0)))
     await until(lambda: is_near(offset(works, host), 0))
     await works.settle()
-    works.signs.take()
+    works.heartbeats.take()
     await here.says(wire.Heartbeat(in_(0)))
     await works.settle()
-    left = works.signs.take()
+    left = works.heartbeats.take()
     assert left is None or left.clock_offsets == ()
 
 
 async def test_what_could_not_be_flushed_is_flushed_later(works: Works) -> None:
     host = enrolled(works)
-    works.signs.note(host, 1)
-    works.signs.note_clock(host, 91.0)
-    taken = works.signs.take()
+    works.heartbeats.note(host, 1)
+    works.heartbeats.note_clock(host, 91.0)
+    taken = works.heartbeats.take()
     assert taken is not None
-    works.signs.note_clock(host, 0.0)
-    works.signs.put_back(taken)
-    again = works.signs.take()
+    works.heartbeats.note_clock(host, 0.0)
+    works.heartbeats.put_back(taken)
+    again = works.heartbeats.take()
     assert again is not None
     assert (again.signs, again.clock_offsets) == (((host, 1),), ((host, 0.0),))
-    assert works.signs.take() is None
+    assert works.heartbeats.take() is None
 
 
 async def test_a_run_on_a_host_whose_clock_is_ahead_did_start(works: Works, mock_clock: MockClock) -> None:

@@ -144,7 +144,7 @@ async def test_changed_schedules_are_sent(works: Works, mock_clock: MockClock) -
     works.ledger.schedule(host, name="Weekly")
     works.directory.wake({host})
     await until(lambda: [sent.schedules[0].name for sent in here.all(wire.Schedules)] == ["Weekly"])
-    here.box.answer(HostChanged())
+    here.box.put_unbounded(HostChanged())
     await works.settle()
     assert len(here.all(wire.Schedules)) == 1
 

@@ -120,7 +120,7 @@ async def test_a_restarted_host_actor_counts_from_the_last_sign_of_life(
     await works.settle()
     mock_clock.jump(200)  # long after the fleet started, shortly after the hello
     with caplog.at_level(logging.CRITICAL):
-        here.box.answer(Poison())  # type: ignore[arg-type]
+        here.box.put_unbounded(Poison())  # type: ignore[arg-type]
         await until(lambda: here.closed is not None)
     assert here.closed == (wire.CLOSE_GOING_AWAY, "restart")
     await until(lambda: works.rules_state.presence[host][0] == "away")

@@ -106,7 +106,7 @@ async def test_a_deleted_channel_takes_its_queue_along_and_its_send_under_way_ha
     await office.until_done()
     assert [event for event, _ in told(other)] in (["raised", "resolved"], ["resolved"])
     assert told(receiver) == [("raised", "a")]
-    assert office.works.standing.restarts == 0
+    assert office.works.status.restarts == 0
 
 
 async def test_two_channels_of_one_name_are_two(office: Office, receiver: Receiver, other: Receiver) -> None:
@@ -138,10 +138,10 @@ async def test_a_channel_whose_settings_cannot_be_used_waits_until_they_are_save
     await office.save(other.url(), name="works")
     await office.raise_(office.works.ledger.host(), "a")
     await arrived(other, 1)
-    down = office.works.standing.down
+    down = office.works.status.down
     await until(lambda: down == {f"delivery:{broken}": f"the settings of channel {broken} cannot be used"})
     await until(lambda: sorted(office.states()) == ["delivered", "queued"])
     await office.save(receiver.url(), broken)
     await office.until_done()
     assert told(receiver) == told(other) == [("raised", "a")]
-    assert (down, office.works.standing.restarts) == ({}, 0)
+    assert (down, office.works.status.restarts) == ({}, 0)

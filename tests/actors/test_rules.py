@@ -191,7 +191,7 @@ async def test_a_restart_in_the_middle_loses_nothing(works: Works) -> None:
     assert works.ledger.value("SELECT count(*) FROM jobs") == 90
     assert works.ledger.value("SELECT count(*) FROM alerts") == 30
     assert works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 0") == 1
-    assert works.standing.restarts == 2
+    assert works.status.restarts == 2
 
 
 async def test_after_a_restart_open_alerts_are_known(works: Works) -> None:
@@ -483,4 +483,4 @@ async def test_mad_times_of_an_agent_break_nothing(works: Works) -> None:
             finished_at=min(when, NOON),
         )  # fmt: skip
         assert isinstance(await works.end(ended), Committed)
-    assert works.standing.restarts == 0
+    assert works.status.restarts == 0

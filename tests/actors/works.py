@@ -29,7 +29,7 @@ from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask
-from rmactors.server.runtime.supervision import Budget, Standing, supervise
+from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.store.writer import Writer, connect
@@ -48,12 +48,12 @@ class Works:
     reader: Reader
     timing: rules.Timing
     nursery: trio.Nursery
-    standing: Standing = field(default_factory=Standing)
+    status: ActorStatus = field(default_factory=ActorStatus)
     store_state: store.StoreState = field(default_factory=store.StoreState)
     rules_state: rules.RulesState = field(default_factory=rules.RulesState)
     directory: fleet.Directory = field(default_factory=fleet.Directory)
-    signs: fleet.Signs = field(default_factory=fleet.Signs)
-    counter: post.Counter = field(default_factory=post.Counter)
+    heartbeats: fleet.Heartbeats = field(default_factory=fleet.Heartbeats)
+    channel_wakeups: post.ChannelWakeups = field(default_factory=post.ChannelWakeups)
     gateway_state: gateway.GatewayState = field(default_factory=gateway.GatewayState)
     woken: Wakeups = field(default_factory=Wakeups)
     progress: list[wire.JobProgress] = field(default_factory=list)
@@ -63,7 +63,7 @@ class Works:
         self.woken.merge(woken)
         self.directory.wake(woken.hosts)
         self.gateway_state.wake(woken.hosts)
-        self.counter.wake(woken.channels, woken.channel_list)
+        self.channel_wakeups.wake(woken.channels, woken.channel_list)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:
         return await ask(self.to_rules.send, request)
@@ -90,7 +90,7 @@ class Works:
     async def crash_rules(self) -> None:
         """A bug: a message that the rules cannot take."""
         generation = self.rules_state.generation
-        self.to_rules.answer(Poison())  # type: ignore[arg-type]
+        self.to_rules.put_unbounded(Poison())  # type: ignore[arg-type]
         await until(lambda: self.rules_state.generation > generation)
 
 
@@ -135,12 +135,12 @@ async def open_works(path: Path, timing: rules.Timing | None = None) -> AsyncIte
             nursery.start_soon(
                 supervise, "store",
                 lambda: store.run(works.to_store, open_writer, works.wake, works.store_state),
-                budget, works.standing,
+                budget, works.status,
             )  # fmt: skip
             nursery.start_soon(
                 supervise, "rules",
                 lambda: rules.run(works.to_rules, works.to_store, reader, works.timing, works.rules_state),
-                budget, works.standing,
+                budget, works.status,
             )  # fmt: skip
             yield works
             nursery.cancel_scope.cancel()
@@ -199,7 +199,7 @@ class Agent:
         return int(given["seq"])
 
     def hangs_up(self) -> None:
-        self.box.answer(ConnectionClosed(self.connection, clock.now()))
+        self.box.put_unbounded(ConnectionClosed(self.connection, clock.now()))
 
     def all(self, kind: type[Any]) -> list[Any]:
         return [frame for frame in self.got if isinstance(frame, kind)]
@@ -243,8 +243,8 @@ def start_fleet(
     """Run a host actor for every host in the database; `to_rules` is another mailbox than that of the rules."""
     ports = host.HostPorts(
         works.to_rules if to_rules is None else to_rules, works.to_store, works.reader, works.progress.append,
-        works.signs.note, works.signs.note_clock, not_before, works.left_out.update,
+        works.heartbeats.note, works.heartbeats.note_clock, not_before, works.left_out.update,
     )  # fmt: skip
     works.nursery.start_soon(
-        fleet.run, works.directory, works.signs, ports, settings(**changes), flush_seconds, works.standing
+        fleet.run, works.directory, works.heartbeats, ports, settings(**changes), flush_seconds, works.status
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from rmactors.common import disk
-from rmactors.common.disk import room
+from rmactors.common.disk import free_space
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import connect
 from tests.web.conftest import Site, open_site, settings_for
@@ -14,14 +14,14 @@ from tests.web.conftest import Site, open_site, settings_for
 
 def test_the_database_its_log_and_what_is_free(tmp_path: Path) -> None:
     database = tmp_path / "rm.db"
-    before = room(database)
+    before = free_space(database)
     assert (before.database, before.log) == (0, 0)
     connection = connect(database)
     migrate(connection)
-    found = room(database)
+    found = free_space(database)
     assert found.log == (tmp_path / "rm.db-wal").stat().st_size > 0
     connection.close()
-    assert room(database).database == database.stat().st_size > found.database
+    assert free_space(database).database == database.stat().st_size > found.database
     whole = os.statvfs(tmp_path)
     assert 0 < found.free <= whole.f_blocks * whole.f_frsize
 

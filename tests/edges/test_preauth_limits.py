@@ -14,8 +14,8 @@ from rmactors.server.edges.preauth_limits import (
     KEPT_BACK,
     PENALTY_SECONDS,
     PER_ADDRESS,
-    Stranger,
-    Strangers,
+    PreauthLimits,
+    Slot,
     in_line,
     places,
 )
@@ -28,25 +28,25 @@ class Port:
     """A book and the connections that it has ended, by their number."""
 
     def __init__(self, proxies: str = "10.0.0.0/8") -> None:
-        self.strangers = Strangers(parse_networks(proxies))
+        self.limits = PreauthLimits(parse_networks(proxies))
         self.ended: list[int] = []
         self.made = 0
 
-    def connects(self, peer: str) -> Stranger:
+    def connects(self, peer: str) -> Slot:
         number = self.made
         self.made += 1
-        return self.strangers.admit(peer, lambda: self.ended.append(number))
+        return self.limits.admit(peer, lambda: self.ended.append(number))
 
-    def asks(self, peer: str, address: str, now: float = 0.0) -> Stranger | None:
+    def asks(self, peer: str, address: str, now: float = 0.0) -> Slot | None:
         """A connection whose request has come; None where it is refused."""
-        stranger = self.connects(peer)
-        return stranger if stranger.comes_from(address, now) else None
+        slot = self.connects(peer)
+        return slot if slot.comes_from(address, now) else None
 
-    def fill(self, peer: str, address: str, now: float = 0.0) -> list[Stranger]:
+    def fill(self, peer: str, address: str, now: float = 0.0) -> list[Slot]:
         """As many as are let in."""
         inside = []
-        while (stranger := self.asks(peer, address, now)) is not None:
-            inside.append(stranger)
+        while (slot := self.asks(peer, address, now)) is not None:
+            inside.append(slot)
         return inside
 
 
@@ -76,10 +76,10 @@ def test_who_leaves_makes_room_and_leaving_twice_counts_once() -> None:
 def test_who_has_signed_in_is_not_counted_and_is_never_ended() -> None:
     port = Port()
     for _ in range(IN_ALL + 1):
-        stranger = port.asks(ONE, ONE)
-        assert stranger is not None
-        stranger.has_signed_in()
-    assert len(port.strangers) == 0
+        slot = port.asks(ONE, ONE)
+        assert slot is not None
+        slot.has_signed_in()
+    assert len(port.limits) == 0
     port.fill(ONE, ONE)
     assert port.ended == []
 
@@ -119,7 +119,7 @@ def test_a_proxy_has_as_many_as_may_wait_at_all() -> None:
     assert port.ended == []
     port.connects(ONE)
     assert port.ended == [0]
-    assert len(port.strangers) == IN_ALL
+    assert len(port.limits) == IN_ALL
 
 
 def test_waiting_takes_no_place_of_those_whose_request_has_come() -> None:
@@ -132,13 +132,13 @@ def test_waiting_takes_no_place_of_those_whose_request_has_come() -> None:
 def test_where_few_files_may_be_open_there_are_fewer_places_in_all() -> None:
     assert [places(most) for most in (1_000_000, 4_000, 10)] == [IN_ALL, 1_000, 100]
     port = Port()
-    port.strangers.in_all = 3
+    port.limits.in_all = 3
     for n in range(4):
         assert port.asks(PROXY, f"198.51.100.{n}") is not None
     for n in range(4):
         port.connects(f"198.51.100.{n}")
     assert port.ended == [0, 4]
-    assert len(port.strangers) == 6
+    assert len(port.limits) == 6
 
 
 # ---- one request after the other
@@ -146,38 +146,38 @@ def test_where_few_files_may_be_open_there_are_fewer_places_in_all() -> None:
 
 def test_the_next_request_of_a_proxys_connection_may_be_of_anybody() -> None:
     port = Port()
-    stranger = port.connects(PROXY)
+    slot = port.connects(PROXY)
     for address in (ONE, OTHER):
-        assert stranger.comes_from(address, 0.0)
+        assert slot.comes_from(address, 0.0)
         assert len(port.fill(PROXY, address)) == PER_ADDRESS - 1
-        stranger.has_signed_in()
+        slot.has_signed_in()
         assert len(port.fill(PROXY, address)) == 1
-        stranger.waits()
-    assert not stranger.comes_from(ONE, 0.0), "who has signed in on it before does not count for the next"
+        slot.waits()
+    assert not slot.comes_from(ONE, 0.0), "who has signed in on it before does not count for the next"
 
 
 def test_who_has_signed_in_on_their_own_connection_stays_so() -> None:
     port = Port()
-    stranger = port.connects(ONE)
-    assert stranger.comes_from(ONE, 0.0)
-    stranger.has_signed_in()
-    stranger.waits()
+    slot = port.connects(ONE)
+    assert slot.comes_from(ONE, 0.0)
+    slot.has_signed_in()
+    slot.waits()
     port.fill(ONE, ONE)
-    assert stranger.comes_from(ONE, 0.0)
-    assert port.strangers.admit(ONE, lambda: None) is not None
+    assert slot.comes_from(ONE, 0.0)
+    assert port.limits.admit(ONE, lambda: None) is not None
 
 
 def test_a_stranger_waits_again_after_an_answer() -> None:
     port = Port()
-    stranger = port.asks(ONE, ONE)
-    assert stranger is not None
-    assert stranger.comes_from(ONE, 0.0), "asked again about the same request"
-    stranger.waits()
+    slot = port.asks(ONE, ONE)
+    assert slot is not None
+    assert slot.comes_from(ONE, 0.0), "asked again about the same request"
+    slot.waits()
     assert len(port.fill(ONE, ONE)) == PER_ADDRESS
-    stranger.leave()
-    stranger.waits()
-    stranger.has_signed_in()
-    assert not stranger.comes_from(ONE, 0.0), "it has ended"
+    slot.leave()
+    slot.waits()
+    slot.has_signed_in()
+    assert not slot.comes_from(ONE, 0.0), "it has ended"
 
 
 # ---- wrong credentials, and good ones
@@ -185,10 +185,11 @@ def test_a_stranger_waits_again_after_an_answer() -> None:
 
 def test_a_wrong_credential_keeps_its_place_for_a_while() -> None:
     port = Port()
-    for stranger in port.fill(PROXY, ONE, now=100.0):
-        stranger.leave_late(100.0)
-        stranger.leave()
-        stranger.leave_late(100.0)
+    for slot in port.fill(PROXY, ONE, now=100.0):
+        slot.penalise(100.0)
+        slot.leave()
+        slot.penalise(100.0)
+        slot.leave()
     assert port.asks(PROXY, ONE, 100.0 + PENALTY_SECONDS - 0.1) is None
     assert port.asks(PROXY, OTHER, 100.0) is not None
     assert len(port.fill(PROXY, ONE, 100.0 + PENALTY_SECONDS)) == PER_ADDRESS
@@ -196,15 +197,15 @@ def test_a_wrong_credential_keeps_its_place_for_a_while() -> None:
 
 def test_a_wrong_credential_counts_for_a_while_although_its_connection_goes_on() -> None:
     port = Port()
-    stranger = port.asks(PROXY, ONE)
-    assert stranger is not None
+    slot = port.asks(PROXY, ONE)
+    assert slot is not None
     for _ in range(PER_ADDRESS):
-        assert stranger.comes_from(ONE, 100.0)
-        stranger.was_wrong(100.0)
-        stranger.waits()
-    assert not stranger.comes_from(ONE, 100.0 + PENALTY_SECONDS - 0.1)
-    stranger.waits()
-    assert stranger.comes_from(ONE, 100.0 + PENALTY_SECONDS)
+        assert slot.comes_from(ONE, 100.0)
+        slot.penalise(100.0)
+        slot.waits()
+    assert not slot.comes_from(ONE, 100.0 + PENALTY_SECONDS - 0.1)
+    slot.waits()
+    assert slot.comes_from(ONE, 100.0 + PENALTY_SECONDS)
 
 
 def test_places_are_kept_back_for_who_shows_a_credential() -> None:
@@ -212,30 +213,31 @@ def test_places_are_kept_back_for_who_shows_a_credential() -> None:
     port.fill(PROXY, ONE)
     looked_up = []
     for _ in range(KEPT_BACK):
-        stranger = port.connects(PROXY)
-        assert not stranger.comes_from(ONE, 0.0)
-        assert stranger.is_kept_back()
-        looked_up.append(stranger)
+        slot = port.connects(PROXY)
+        assert not slot.comes_from(ONE, 0.0)
+        assert slot.is_kept_back()
+        looked_up.append(slot)
     late = port.connects(PROXY)
     assert not late.comes_from(ONE, 0.0)
     assert not late.is_kept_back(), "all are being looked up"
-    assert len(port.strangers) == PER_ADDRESS + KEPT_BACK
+    assert len(port.limits) == PER_ADDRESS + KEPT_BACK
     good, wrong, *_ = looked_up
     good.has_signed_in()
     assert late.is_kept_back()
-    wrong.leave_late(0.0)
-    assert len(port.strangers) == PER_ADDRESS + KEPT_BACK - 1, "whose address is full already gets no penalty"
+    wrong.penalise(0.0)
+    wrong.leave()
+    assert len(port.limits) == PER_ADDRESS + KEPT_BACK - 1, "whose address is full already gets no penalty"
 
 
 def test_who_is_turned_away_leaves_the_place_that_was_kept_back() -> None:
     port = Port()
     port.fill(ONE, ONE)
     for _ in range(KEPT_BACK + 1):
-        stranger = port.connects(ONE)
-        assert not stranger.comes_from(ONE, 0.0)
-        assert stranger.is_kept_back()
-        stranger.waits()  # until it has read its answer
-    assert len(port.strangers) == PER_ADDRESS + KEPT_BACK + 1
+        slot = port.connects(ONE)
+        assert not slot.comes_from(ONE, 0.0)
+        assert slot.is_kept_back()
+        slot.waits()  # until it has read its answer
+    assert len(port.limits) == PER_ADDRESS + KEPT_BACK + 1
 
 
 def test_a_place_is_kept_back_only_for_who_was_refused() -> None:
@@ -249,33 +251,34 @@ def test_a_place_is_kept_back_only_for_who_was_refused() -> None:
 def test_nothing_is_remembered_of_who_is_gone() -> None:
     port = Port()
     for n in range(1_000):
-        stranger = port.asks(PROXY, f"198.51.{n // 250}.{n % 250}")
-        assert stranger is not None
-        stranger.leave_late(0.0)
-    assert len(port.strangers) == 1_000
+        slot = port.asks(PROXY, f"198.51.{n // 250}.{n % 250}")
+        assert slot is not None
+        slot.penalise(0.0)
+        slot.leave()
+    assert len(port.limits) == 1_000
     assert port.asks(PROXY, ONE, PENALTY_SECONDS) is not None
-    assert len(port.strangers) == 1
+    assert len(port.limits) == 1
 
 
 # ---- all addresses together
 
 
-def test_of_all_strangers_together_the_oldest_goes() -> None:
+def test_of_all_slots_together_the_oldest_goes() -> None:
     port = Port()
     for n in range(IN_ALL + 2):
         assert port.asks(PROXY, f"198.51.{n // 250}.{n % 250}") is not None
     assert port.ended == [0, 1]
-    assert len(port.strangers) == IN_ALL
+    assert len(port.limits) == IN_ALL
 
 
-def test_bodies_of_strangers_have_a_limit_together_and_the_oldest_goes() -> None:
+def test_bodies_of_slots_have_a_limit_together_and_the_oldest_goes() -> None:
     port = Port()
     fitting = BODIES_IN_ALL // BODY_AT_MOST
-    strangers = [port.asks(PROXY, f"198.51.100.{n}") for n in range(fitting)]
-    for stranger in strangers:
-        assert stranger is not None
-        stranger.takes(BODY_AT_MOST - 1)
-        stranger.takes(1_000_000)  # of what is too much, nothing is kept
+    slots = [port.asks(PROXY, f"198.51.100.{n}") for n in range(fitting)]
+    for slot in slots:
+        assert slot is not None
+        slot.takes(BODY_AT_MOST - 1)
+        slot.takes(1_000_000)  # of what is too much, nothing is kept
     assert port.ended == []
     late = port.asks(PROXY, ONE)
     assert late is not None
@@ -283,16 +286,16 @@ def test_bodies_of_strangers_have_a_limit_together_and_the_oldest_goes() -> None
     assert port.ended == [0]
 
 
-@pytest.mark.parametrize("end", [Stranger.leave, Stranger.has_signed_in, Stranger.waits])
-def test_a_body_that_is_done_weighs_nothing(end: Callable[[Stranger], None]) -> None:
+@pytest.mark.parametrize("end", [Slot.leave, Slot.has_signed_in, Slot.waits])
+def test_a_body_that_is_done_weighs_nothing(end: Callable[[Slot], None]) -> None:
     port = Port()
     for n in range(2 * BODIES_IN_ALL // BODY_AT_MOST):
         address = f"198.51.{n // 250}.{n % 250}"
-        stranger = port.asks(address, address)
-        assert stranger is not None
-        stranger.takes(BODY_AT_MOST)
-        end(stranger)
-        stranger.takes(BODY_AT_MOST)  # of who has signed in, or has not asked yet: counted elsewhere
+        slot = port.asks(address, address)
+        assert slot is not None
+        slot.takes(BODY_AT_MOST)
+        end(slot)
+        slot.takes(BODY_AT_MOST)  # of who has signed in, or has not asked yet: counted elsewhere
     assert port.ended == []
 
 
@@ -313,31 +316,32 @@ def test_whatever_happens_all_places_are_free_when_all_have_ended(steps: list[tu
         if step == "connects" or not open_ones:
             open_ones.append(port.connects(address))
             continue
-        stranger = open_ones[which % len(open_ones)]
+        slot = open_ones[which % len(open_ones)]
         match step:
             case "asks":
-                stranger.comes_from(address, now)
+                slot.comes_from(address, now)
             case "kept":
-                stranger.is_kept_back()
+                slot.is_kept_back()
             case "signs in":
-                stranger.has_signed_in()
+                slot.has_signed_in()
             case "answered":
-                stranger.waits()
+                slot.waits()
             case "ends":
-                stranger.leave()
+                slot.leave()
             case "goes on":
-                stranger.was_wrong(now)
+                slot.penalise(now)
             case "wrong":
-                stranger.leave_late(now)
+                slot.penalise(now)
+                slot.leave()
             case _:
-                stranger.takes(1_000)
-    for stranger in open_ones:
-        stranger.leave()
+                slot.takes(1_000)
+    for slot in open_ones:
+        slot.leave()
     last = port.asks(PROXY, "203.0.113.1", len(steps) + PENALTY_SECONDS)
     assert last is not None
     last.leave()
-    assert len(port.strangers) == 0
-    assert port.strangers._body_bytes == 0
+    assert len(port.limits) == 0
+    assert port.limits._body_bytes == 0
 
 
 def test_whom_a_proxy_connects_for_is_counted_as_if_they_had_connected() -> None:
@@ -353,27 +357,29 @@ def test_whom_a_proxy_connects_for_is_counted_as_if_they_had_connected() -> None
 
 def test_who_is_named_by_a_proxy_and_signs_in_stays_signed_in() -> None:
     port = Port()
-    stranger = port.connects(PROXY)
-    stranger.is_of(ONE)
-    assert stranger.comes_from(ONE, 0.0)
-    stranger.has_signed_in()
-    stranger.waits()
-    assert len(port.strangers) == 0, "its connection is not shared with others"
+    slot = port.connects(PROXY)
+    slot.is_of(ONE)
+    assert slot.comes_from(ONE, 0.0)
+    slot.has_signed_in()
+    slot.waits()
+    assert len(port.limits) == 0, "its connection is not shared with others"
 
 
 def test_what_a_proxy_says_too_late_changes_nothing() -> None:
     port = Port()
-    stranger = port.connects(PROXY)
-    stranger.leave()
-    stranger.is_of(ONE)
-    assert len(port.strangers) == 0
+    slot = port.connects(PROXY)
+    slot.leave()
+    slot.is_of(ONE)
+    assert len(port.limits) == 0
 
 
 def test_as_long_as_few_are_there_no_address_has_too_many() -> None:
     port = Port()
-    assert not port.strangers.are_many()
-    port.fill(ONE, ONE)[0].leave_late(0.0)
-    assert port.strangers.are_many()
+    assert not port.limits.are_many()
+    wrong = port.fill(ONE, ONE)[0]
+    wrong.penalise(0.0)
+    wrong.leave()
+    assert port.limits.are_many()
 
 
 @pytest.mark.parametrize(("most", "expected"), [(1 << 30, 1_000), (1_600, 100), (10, 50)])

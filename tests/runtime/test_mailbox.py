@@ -89,8 +89,8 @@ async def test_ticks_do_not_pile_up_before_rules_that_are_busy(autojump_clock: t
 
 async def test_an_answer_always_goes_in() -> None:
     box: Mailbox[int] = Mailbox("box", 1)
-    box.answer(1)
-    box.answer(2)
+    box.put_unbounded(1)
+    box.put_unbounded(2)
     assert len(box) == 2
     assert box.dropped == 0
 
@@ -99,7 +99,7 @@ async def test_a_cancelled_receiver_takes_nothing_with_it() -> None:
     box: Mailbox[int] = Mailbox("box", 4)
     with trio.move_on_after(0):
         await box.receive()
-    box.answer(1)
+    box.put_unbounded(1)
     with trio.CancelScope() as scope:
         scope.cancel()
         await box.receive()
@@ -134,7 +134,7 @@ async def test_a_busy_receiver_lets_others_run() -> None:
         turns.append("other")
 
     for n in range(3):
-        box.answer(n)
+        box.put_unbounded(n)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
         for _ in range(3):
@@ -228,15 +228,15 @@ async def test_who_waits_is_woken_by_either(autojump_clock: trio.testing.MockClo
         box.put_aside(1)
         await trio.sleep(1)
         assert woken == 1
-        box.answer(2)
+        box.put_unbounded(2)
     assert woken == 2
 
 
 async def test_of_mailboxes_beside_each_other_the_first_comes_first() -> None:
     frames: Mailbox[int] = Mailbox("frames", 4)
     answers: Mailbox[int] = Mailbox("answers", 0, beside=frames)
-    frames.answer(1)
-    answers.answer(2)
+    frames.put_unbounded(1)
+    answers.put_unbounded(2)
     assert await receive_first(answers, frames) == 2
     with trio.move_on_after(0.01) as waiting:
         await receive_first(answers)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rmactors.server.actors.host import translate
-from rmactors.server.config.resources import folder
+from rmactors.server.config import resources
 from rmactors.server.store import cleaning
 from rmactors.server.store.migrations import MigrationError, migrate, statements
 from rmactors.server.store.writer import LOG_BYTES, connect
@@ -112,7 +112,7 @@ def without_limits(tmp_path: Path, connection: sqlite3.Connection) -> None:
     """The schema as it was before there were any, with a host and what hangs on it."""
     old = tmp_path / "old"
     old.mkdir()
-    for path in sorted(folder("schema").glob("000[1-4]_*.sql")):
+    for path in sorted(resources.path("schema").glob("000[1-4]_*.sql")):
         (old / path.name).write_bytes(path.read_bytes())
     migrate(connection, old)
     connection.execute(

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rmactors.common import locks
-from rmactors.server.config.ownership import give_to_owner_of
+from rmactors.server.config.ownership import chown_like
 
 
 class DataDirTaken(Exception):
@@ -19,7 +19,7 @@ def locked(data_dir: Path) -> Iterator[None]:
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(data_dir / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
-        give_to_owner_of(data_dir, lock)
+        chown_like(data_dir, lock)
         if not locks.take(lock):
             raise DataDirTaken(f"another server is running on the data dir {data_dir}")
         yield

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 
-def give_to_owner_of(place: Path, descriptor: int) -> None:
+def chown_like(place: Path, descriptor: int) -> None:
     """The open file that root just made gets the owner of `place`: its folder, or the file whose place it takes.
 
     Nothing happens for other users. Raises OSError.

@@ -5,7 +5,7 @@ from pathlib import Path
 _PACKAGE = Path(__file__).resolve().parents[2]
 
 
-def folder(name: str) -> Path:
+def path(name: str) -> Path:
     """The folder `schema`, `web/templates` or `web/static`. Raises FileNotFoundError where the install is broken."""
     for root in (_PACKAGE / "_files", _PACKAGE.parent):
         if (root / name).is_dir():

@@ -27,7 +27,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from rmactors.common.disk import sync
-from rmactors.server.config.ownership import give_to_owner_of
+from rmactors.server.config.ownership import chown_like
 
 KEY_BYTES: Final = 32
 KEY_ID_BYTES: Final = 8
@@ -166,7 +166,7 @@ def write_keys(path: Path, keys: Sequence[bytes]) -> None:
     try:
         with open(descriptor, "w", encoding="ascii") as file:
             os.fchmod(descriptor, 0o600)  # whatever the umask said
-            give_to_owner_of(path if path.exists() else path.parent, descriptor)
+            chown_like(path if path.exists() else path.parent, descriptor)
             file.write(_HEADER + "".join(f"{base64.b64encode(raw).decode()}\n" for raw in keys))
             file.flush()
             os.fsync(descriptor)
@@ -182,7 +182,7 @@ def locked(path: Path) -> Iterator[None]:
     """Hold the right to change the key file; waits for whoever holds it. Raises OSError."""
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        give_to_owner_of(path.parent, descriptor)
+        chown_like(path.parent, descriptor)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -1,1 +1,1 @@
-"""Where the world comes in: both ports, and how much a stranger may take there."""
+"""Where the world comes in: both ports, and how much who has not signed in may take there."""

@@ -1,7 +1,7 @@
 """What a connection says first, looked at before anything is set up for it.
 
 A request that is refused here costs less than half of what it costs with protocol, task group and stream around it:
-while an address has too many strangers, its next ones are told so from here.
+while an address has too many unauthenticated connections, its next ones are told so from here.
 """
 
 from collections.abc import Sequence

@@ -31,7 +31,7 @@ from rmactors.server.edges.enrolling import NAMES_PER_TOKEN, enroll
 from rmactors.server.edges.first_bytes import Replayed, read_head, refusal
 from rmactors.server.edges.listener import Arrivals, Peer, Port
 from rmactors.server.edges.places import Places
-from rmactors.server.edges.preauth_limits import Stranger, Strangers, in_line, places
+from rmactors.server.edges.preauth_limits import PreauthLimits, Slot, in_line, places
 from rmactors.server.edges.showing import Shown, is_for_agents, look_at
 from rmactors.server.edges.websockets import CLOSE_SECONDS, HELLO_SECONDS, MARK, TEXT, Connection, Reading, reject
 from rmactors.server.messages.connections import (
@@ -62,8 +62,8 @@ MESSAGES_AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
-    """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `Strangers`. `most`
-    connections are open at once: the rest of the open files is for pages, notifications and the database."""
+    """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `PreauthLimits`.
+    `most` connections are open at once: the rest of the open files is for pages, notifications and the database."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
@@ -128,7 +128,7 @@ class _Gateway:
         self._settings = settings
         self._ports = ports
         self._state = state
-        self._strangers = Strangers(settings.proxies, places(settings.most))
+        self._limits = PreauthLimits(settings.proxies, places(settings.most))
         self._handshakes: set[trio.CancelScope] = set()
         self._connections: dict[int, Connection] = {}
         self._numbers = 0
@@ -142,7 +142,7 @@ class _Gateway:
         self._names: dict[str, Bucket] = {}
 
     def is_proxy(self, address: str) -> bool:
-        return self._strangers.is_proxy(address)
+        return self._limits.is_proxy(address)
 
     def say_goodbye(self) -> None:
         for handshake in self._handshakes:
@@ -158,17 +158,17 @@ class _Gateway:
         address, _ = peer
         self._open += 1
         with trio.CancelScope() as scope:
-            stranger = self._strangers.admit(address, scope.cancel)
+            slot = self._limits.admit(address, scope.cancel)
             try:
-                await self._serve(stream, address, stranger)
+                await self._serve(stream, address, slot)
             except Exception as error:
                 _log.debug("connection from %s ended: %r", address, error)
             finally:
                 self._open -= 1
-                stranger.leave()
+                slot.leave()
                 await trio.aclose_forcefully(stream)
 
-    async def _serve(self, tcp: trio.SocketStream, address: str, stranger: Stranger) -> None:
+    async def _serve(self, tcp: trio.SocketStream, address: str, slot: Slot) -> None:
         stream: trio.abc.Stream = tcp
         async with trio.open_nursery() as nursery:
             request, shown = None, None
@@ -177,17 +177,17 @@ class _Gateway:
                     behind, stream = await first_bytes.behind(tcp)
                     if behind is not None:
                         address, _ = behind
-                        stranger.is_of(address)
+                        slot.is_of(address)
                         if not self.is_proxy(address):
                             scope.deadline += HANDSHAKE_SECONDS - PROXY_HANDSHAKE_SECONDS
                 if self._settings.ssl_context is not None:
                     stream = trio.SSLStream(stream, self._settings.ssl_context, server_side=True)
                     await stream.do_handshake()
                 reading = cast(trio.Nursery, Reading(nursery, ended=scope.cancel))
-                if self._strangers.are_many():
+                if self._limits.are_many():
                     head = await read_head(stream)
                     stream = Replayed(stream, head.data)
-                    shown = await self._look_at(head.request, address, stranger)
+                    shown = await self._look_at(head.request, address, slot)
                     if shown is not None and shown.is_one_too_many():
                         await self._turn_away(stream, address)
                         return
@@ -195,7 +195,7 @@ class _Gateway:
                     reading, stream, message_queue_size=MESSAGES_AHEAD, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
-                await self._welcome(request, address, stranger, shown)
+                await self._welcome(request, address, slot, shown)
             nursery.cancel_scope.cancel()
 
     @contextmanager
@@ -209,14 +209,14 @@ class _Gateway:
             finally:
                 self._handshakes.discard(scope)
 
-    async def _look_at(self, request: h11.Request | None, peer: str, stranger: Stranger) -> Shown | None:
+    async def _look_at(self, request: h11.Request | None, peer: str, slot: Slot) -> Shown | None:
         """What it shows, before anything is set up for it; None where that is to be told later what is wrong."""
         if request is None or not is_for_agents(request.target.decode("latin-1"), request.headers):
             return None
-        return await look_at(request.headers, peer, stranger, self._settings.proxies, self._credential)
+        return await look_at(request.headers, peer, slot, self._settings.proxies, self._credential)
 
     async def _welcome(
-        self, request: trio_websocket.WebSocketRequest, peer: str, stranger: Stranger, shown: Shown | None
+        self, request: trio_websocket.WebSocketRequest, peer: str, slot: Slot, shown: Shown | None
     ) -> None:
         headers = [(name.lower(), value) for name, value in request.headers]
         if request.path.partition("?")[0] != wire.PATH:
@@ -224,15 +224,16 @@ class _Gateway:
         if not is_for_agents(request.path, headers):
             return await reject(request, 403, "this port is for agents, not for browsers")
         if shown is None:
-            shown = await look_at(headers, peer, stranger, self._settings.proxies, self._credential)
+            shown = await look_at(headers, peer, slot, self._settings.proxies, self._credential)
         address, credential = shown.address, shown.credential
         if credential is None:
             if shown.is_one_too_many():
-                stranger.waits()  # for its end: the place that is kept back is free for the next
-                if self._strangers.is_proxy(peer):
+                slot.waits()  # for its end: the place that is kept back is free for the next
+                if self._limits.is_proxy(peer):
                     await reject(request, 429, TOO_MANY, RETRY_AFTER)
                 return None
-            stranger.leave_late(trio.current_time())
+            slot.penalise(trio.current_time())
+            slot.leave()
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
             return await reject(request, 401, "the token is wrong, used, expired or revoked")
         owner = credential.host_id or credential.enrollment_id
@@ -251,7 +252,7 @@ class _Gateway:
             async def still_good() -> bool:
                 return await self._credential(shown.digest) == credential
 
-            return await self._talk(socket, owner, number, address, still_good, stranger)
+            return await self._talk(socket, owner, number, address, still_good, slot)
 
     @asynccontextmanager
     async def _silent(self, owner: str, number: int) -> AsyncIterator[trio.CancelScope | None]:
@@ -282,8 +283,8 @@ class _Gateway:
                 self._left.unpark_all()
 
     async def _turn_away(self, stream: trio.abc.Stream, peer: str) -> None:
-        """Its address has too many strangers. A proxy gets an answer: without one it may take the server for dead."""
-        if self._strangers.is_proxy(peer):
+        """Its address has no slot left. A proxy gets an answer: without one it may take the server for dead."""
+        if self._limits.is_proxy(peer):
             await stream.send_all(_TURNED_AWAY)
 
     async def _credential(self, digest: str | None) -> Credential | None:
@@ -311,7 +312,7 @@ class _Gateway:
         number: int,
         address: str,
         still_good: StillGood,
-        stranger: Stranger,
+        slot: Slot,
     ) -> None:
         mailbox = self._ports.mailbox_of(host_id)
         async with trio.open_nursery() as nursery:
@@ -321,14 +322,14 @@ class _Gateway:
             self._state.agents += 1
             nursery.start_soon(connection.write)
             try:
-                await self._listen(connection, host_id, agent, mailbox, still_good, stranger)
+                await self._listen(connection, host_id, agent, mailbox, still_good, slot)
                 connection.close(1000, "")
             except trio_websocket.ConnectionClosed:
                 nursery.cancel_scope.cancel()
             finally:
                 self._state.agents -= 1
                 del self._connections[number], self._still_good[number]
-                mailbox.answer(ConnectionClosed(agent, clock.now()))
+                mailbox.put_unbounded(ConnectionClosed(agent, clock.now()))
 
     async def _listen(
         self,
@@ -337,7 +338,7 @@ class _Gateway:
         agent: AgentConnection,
         mailbox: Outlet[FromConnection],
         still_good: StillGood,
-        stranger: Stranger,
+        slot: Slot,
     ) -> None:
         """Pass on what comes until the connection is to be closed."""
         greeted = False
@@ -383,7 +384,7 @@ class _Gateway:
                     # Revoked between upgrade and hello: the host's actor closes only connections it has heard of.
                     return connection.close(wire.CLOSE_REVOKED, "revoked")
                 greeted = True
-                stranger.has_signed_in()
+                slot.has_signed_in()
                 await mailbox.send(FrameReceived(agent, frame, clock.now()))
         return None
 

@@ -6,8 +6,8 @@ Restart   the listener opens again; browsers reconnect.
 
 The connection is our own and the protocol is hypercorn's, because hypercorn's connection lets one stray byte after an
 upgrade end the whole nursery, waits for ever for a peer that stops reading, and takes HTTP/2 from whoever asks. Here an
-exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken. Strangers are
-counted by request: those that come on a proxy's connection, one after the other, may be of many clients.
+exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken. Who has not
+signed in is counted by request: those that come on a proxy's connection, one after the other, may be of many clients.
 """
 
 import logging
@@ -36,7 +36,7 @@ from rmactors.server.edges.addresses import Network, client_address, one_list
 from rmactors.server.edges.first_bytes import Headers, refusal
 from rmactors.server.edges.http_connection import HEADERS_SECONDS, LINGER_SECONDS, SEND_SECONDS, Connection, Shield
 from rmactors.server.edges.listener import Arrivals, Peer, Port
-from rmactors.server.edges.preauth_limits import Stranger, Strangers, in_line, places
+from rmactors.server.edges.preauth_limits import PreauthLimits, Slot, in_line, places
 
 _log = logging.getLogger(__name__)
 
@@ -136,12 +136,12 @@ class _Door:
         self._error_headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
         self._too_many = refusal(429, [*self._error_headers, RETRY_AFTER])
         self._shield = shield
-        self._strangers = Strangers(settings.proxies, places(settings.most))
+        self._limits = PreauthLimits(settings.proxies, places(settings.most))
         self._openings: set[trio.CancelScope] = set()
         self._connections: set[Connection] = set()
 
     def is_proxy(self, address: str) -> bool:
-        return self._strangers.is_proxy(address)
+        return self._limits.is_proxy(address)
 
     async def serve(self, stream: trio.SocketStream, client: Peer) -> None:
         """One connection. Whatever goes wrong in it stays in it."""
@@ -151,13 +151,13 @@ class _Door:
                 scope.cancel()
                 stream.socket.close()  # also for what is shielded: nothing more can be sent
 
-            stranger = self._strangers.admit(client[0], give_up)
+            slot = self._limits.admit(client[0], give_up)
             try:
-                await self._talk(stream, client, stranger)
+                await self._talk(stream, client, slot)
             except Exception as error:
                 _log.debug("connection from %s ended: %r", client[0], error)
             finally:
-                stranger.leave()
+                slot.leave()
                 await trio.aclose_forcefully(stream)
 
     def hurry(self) -> None:
@@ -177,7 +177,7 @@ class _Door:
             finally:
                 self._openings.discard(scope)
 
-    async def _talk(self, tcp: trio.SocketStream, client: Peer, stranger: Stranger) -> None:
+    async def _talk(self, tcp: trio.SocketStream, client: Peer, slot: Slot) -> None:
         stream: trio.abc.Stream = tcp
         with self._opening() as scope:
             scope.deadline = headers_until = trio.current_time() + HEADERS_SECONDS
@@ -186,7 +186,7 @@ class _Door:
                 behind, stream = await first_bytes.behind(tcp)
                 if behind is not None:
                     client = behind
-                    stranger.is_of(client[0])
+                    slot.is_of(client[0])
                 if not self.is_proxy(client[0]):
                     scope.deadline = headers_until
             headers_until = scope.deadline
@@ -195,18 +195,18 @@ class _Door:
                 await stream.do_handshake()
         if scope.cancelled_caught:
             return
-        connection = Connection(stream, headers_until, self._shield, stranger)
+        connection = Connection(stream, headers_until, self._shield, slot)
         # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in, or showed a token
         # that is none.
         state = ConnectionState(
-            {"signed_in": stranger.has_signed_in, "was_wrong": lambda: stranger.was_wrong(trio.current_time())}
+            {"signed_in": slot.has_signed_in, "was_wrong": lambda: slot.penalise(trio.current_time())}
         )
         server = _address(tcp.socket.getsockname())
         self._connections.add(connection)
         try:
-            may_enter = partial(self._may_enter, client[0], stranger)
+            may_enter = partial(self._may_enter, client[0], slot)
             heard = None
-            if self._strangers.are_many():  # what will be refused is so before anything is made for it
+            if self._limits.are_many():  # what will be refused is so before anything is made for it
                 heard = await connection.hear()
                 if heard is None:
                     return
@@ -226,15 +226,15 @@ class _Door:
         finally:
             self._connections.discard(connection)
 
-    async def _may_enter(self, peer: str, stranger: Stranger, headers: Headers) -> bool:
-        """Whether a request is looked at: not where its address has too many strangers and it is of one more."""
+    async def _may_enter(self, peer: str, slot: Slot, headers: Headers) -> bool:
+        """Whether a request is looked at: not if its address has no slot left and this is one more."""
         forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
-        address = client_address(peer, one_list(forwarded), self._strangers.proxies)
-        if stranger.comes_from(address, trio.current_time()):
+        address = client_address(peer, one_list(forwarded), self._limits.proxies)
+        if slot.comes_from(address, trio.current_time()):
             return True
-        if stranger.is_kept_back() and await self._knows(headers):
+        if slot.is_kept_back() and await self._knows(headers):
             return True
-        stranger.waits()  # for its end: the place that is kept back is free for the next
+        slot.waits()  # for its end: the place that is kept back is free for the next
         return False
 
 

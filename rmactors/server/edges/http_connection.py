@@ -10,7 +10,7 @@ from hypercorn.events import Closed, Event, RawData, Updated
 from hypercorn.protocol.h11 import H11Protocol
 
 from rmactors.server.edges.first_bytes import RECEIVE_BYTES, Head, read_head
-from rmactors.server.edges.preauth_limits import Stranger
+from rmactors.server.edges.preauth_limits import Slot
 
 HEADERS_SECONDS: Final = 15.0
 """TLS and complete request headers must be there by then, counted from the connection or from the last answer."""
@@ -52,10 +52,10 @@ class Connection:
     `scope` is around all of it, requests included.
     """
 
-    def __init__(self, stream: trio.abc.Stream, headers_until: float, shield: Shield, stranger: Stranger) -> None:
+    def __init__(self, stream: trio.abc.Stream, headers_until: float, shield: Shield, slot: Slot) -> None:
         self.scope = trio.CancelScope()
         self._stream = stream
-        self._stranger = stranger
+        self._slot = slot
         self._shield = shield
         self._sending = trio.Lock()
         self._protocol: H11Protocol | None = None
@@ -87,7 +87,7 @@ class Connection:
         self._reading = trio.CancelScope(deadline=self._reading.deadline)
         with self._reading:
             if heard:
-                self._stranger.takes(len(heard))
+                self._slot.takes(len(heard))
                 await protocol.handle(RawData(heard))
             await self._read(protocol)
         if self._idle or self._over:  # nothing is under way that should be heard of
@@ -121,7 +121,7 @@ class Connection:
             case Updated():
                 self._idle = event.idle
                 if event.idle:
-                    self._stranger.waits()
+                    self._slot.waits()
                 self._reading.deadline = trio.current_time() + HEADERS_SECONDS if event.idle else inf
             case Closed():
                 await self._say_end()
@@ -135,7 +135,7 @@ class Connection:
             if not data:
                 return
             if not self._over:
-                self._stranger.takes(len(data))
+                self._slot.takes(len(data))
                 await protocol.handle(RawData(bytes(data)))
 
     async def _say_end(self) -> None:

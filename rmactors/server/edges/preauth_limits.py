@@ -1,4 +1,4 @@
-"""Who has not signed in yet: one book for each port, of places that are few. Pure: the time is handed in.
+"""Limits on unauthenticated connections, per client address and port. Pure: the time is handed in.
 
 A connection waits until its request has been read; then it has a place among those of the address that the request
 comes from. That is the address before a trusted proxy, so that who is behind one is counted as if it were not there.
@@ -49,7 +49,7 @@ _Stage = Literal["waiting", "counted", "refused", "kept back", "signed in", "gon
 
 
 @dataclass(slots=True)
-class Strangers:
+class PreauthLimits:
     """`proxies` are the networks of `RM_TRUSTED_PROXIES`, `in_all` is for a port that may have fewer files open. Times
     are seconds of any clock that never goes back."""
 
@@ -60,15 +60,15 @@ class Strangers:
     _kept_back: "Counter[str]" = field(default_factory=Counter)
     _penalties: deque[tuple[float, str]] = field(default_factory=deque)
     _penalised: "Counter[str]" = field(default_factory=Counter)
-    _bodies: "dict[Stranger, int]" = field(default_factory=dict)
+    _bodies: "dict[Slot, int]" = field(default_factory=dict)
     _body_bytes: int = 0
 
-    def admit(self, peer: str, give_up: Callable[[], None]) -> "Stranger":
-        """A place for a new connection from `peer`. `give_up` ends that connection at once: another needs the place. It
-        may be called from within any call to this book, once."""
-        stranger = Stranger(self, throttle_key(peer), self.is_proxy(peer), give_up)
-        self._wait(stranger)
-        return stranger
+    def admit(self, peer: str, give_up: Callable[[], None]) -> "Slot":
+        """A slot for a new connection from `peer`. `give_up` ends that connection at once: another needs the slot. It
+        may be called from within any method of this class, once."""
+        slot = Slot(self, throttle_key(peer), self.is_proxy(peer), give_up)
+        self._wait(slot)
+        return slot
 
     def is_proxy(self, address: str) -> bool:
         return is_within(address, self.proxies)
@@ -81,11 +81,11 @@ class Strangers:
         """Places taken, penalties included."""
         return len(self._waiting) + len(self._counted) + self._kept_back.total() + len(self._penalties)
 
-    def _wait(self, stranger: "Stranger") -> None:
-        stranger._stage, stranger._key = "waiting", stranger._peer
-        self._waiting.join(stranger, stranger._peer)
-        if not stranger._by_proxy and self._waiting.of(stranger._peer) > PER_ADDRESS:
-            self._waiting.oldest(stranger._peer).give_up()
+    def _wait(self, slot: "Slot") -> None:
+        slot._stage, slot._key = "waiting", slot._peer
+        self._waiting.join(slot, slot._peer)
+        if not slot._by_proxy and self._waiting.of(slot._peer) > PER_ADDRESS:
+            self._waiting.oldest(slot._peer).give_up()
         elif len(self._waiting) > self.in_all:
             self._waiting.oldest().give_up()
 
@@ -96,35 +96,35 @@ class Strangers:
         limit = self.in_all if self.is_proxy(address) else PER_ADDRESS
         return self._counted.of(key) + self._penalised[key] < limit
 
-    def _count(self, stranger: "Stranger") -> None:
-        self._counted.join(stranger, stranger._key)
+    def _count(self, slot: "Slot") -> None:
+        self._counted.join(slot, slot._key)
         if len(self._counted) > self.in_all:
             self._counted.oldest().give_up()
 
-    def _weigh(self, stranger: "Stranger", size: int) -> None:
-        """The body of `stranger` has grown."""
-        before = self._bodies.get(stranger, 0)
-        self._bodies[stranger] = after = min(before + size, BODY_AT_MOST)
+    def _weigh(self, slot: "Slot", size: int) -> None:
+        """The body of `slot` has grown."""
+        before = self._bodies.get(slot, 0)
+        self._bodies[slot] = after = min(before + size, BODY_AT_MOST)
         self._body_bytes += after - before
         if self._body_bytes > BODIES_IN_ALL:
             next(iter(self._bodies)).give_up()
 
-    def _leave(self, stranger: "Stranger") -> None:
-        match stranger._stage:
+    def _leave(self, slot: "Slot") -> None:
+        match slot._stage:
             case "waiting":
-                self._waiting.leave(stranger, stranger._key)
+                self._waiting.leave(slot, slot._key)
             case "counted":
-                self._counted.leave(stranger, stranger._key)
+                self._counted.leave(slot, slot._key)
             case "kept back":
-                _less(self._kept_back, stranger._key)
-        self._body_bytes -= self._bodies.pop(stranger, 0)
+                _less(self._kept_back, slot._key)
+        self._body_bytes -= self._bodies.pop(slot, 0)
 
 
 @dataclass(slots=True, eq=False)
-class Stranger:
+class Slot:
     """One connection. Call `leave` when it has ended."""
 
-    _all: Strangers
+    _all: PreauthLimits
     _peer: str
     _by_proxy: bool
     _give_up: Callable[[], None]
@@ -180,16 +180,11 @@ class Stranger:
         self._all._leave(self)
         self._stage = "gone"
 
-    def was_wrong(self, now: float) -> None:
-        """It showed a wrong credential, which takes a place for a while, whatever becomes of the connection."""
+    def penalise(self, now: float) -> None:
+        """It showed a wrong credential: a place of its address stays taken for a while, also after it has left."""
         if self._stage == "counted":
             self._all._penalties.append((now + PENALTY_SECONDS, self._key))
             self._all._penalised[self._key] += 1
-
-    def leave_late(self, now: float) -> None:
-        """It showed a wrong credential, and ends: its place stays taken for a while."""
-        self.was_wrong(now)
-        self.leave()
 
     def give_up(self) -> None:
         """Another needs its place."""
@@ -201,8 +196,8 @@ class _Line:
     """Connections in the order in which they came, all of them and those of each key."""
 
     def __init__(self) -> None:
-        self._all: dict[Stranger, None] = {}
-        self._of: dict[str, dict[Stranger, None]] = {}
+        self._all: dict[Slot, None] = {}
+        self._of: dict[str, dict[Slot, None]] = {}
 
     def __len__(self) -> int:
         return len(self._all)
@@ -210,17 +205,17 @@ class _Line:
     def of(self, key: str) -> int:
         return len(self._of.get(key, ()))
 
-    def join(self, stranger: Stranger, key: str) -> None:
-        self._all[stranger] = None
-        self._of.setdefault(key, {})[stranger] = None
+    def join(self, slot: Slot, key: str) -> None:
+        self._all[slot] = None
+        self._of.setdefault(key, {})[slot] = None
 
-    def leave(self, stranger: Stranger, key: str) -> None:
-        del self._all[stranger]
-        del self._of[key][stranger]
+    def leave(self, slot: Slot, key: str) -> None:
+        del self._all[slot]
+        del self._of[key][slot]
         if not self._of[key]:
             del self._of[key]
 
-    def oldest(self, key: str | None = None) -> Stranger:
+    def oldest(self, key: str | None = None) -> Slot:
         return next(iter(self._all if key is None else self._of[key]))
 
 

@@ -8,7 +8,7 @@ import trio
 from rmactors.common import wire
 from rmactors.server.edges.addresses import Network, client_address, one_list
 from rmactors.server.edges.first_bytes import Headers
-from rmactors.server.edges.preauth_limits import Stranger
+from rmactors.server.edges.preauth_limits import Slot
 from rmactors.server.edges.websockets import token_digest
 from rmactors.server.store.queries.credentials import Credential
 
@@ -34,12 +34,10 @@ def is_for_agents(path: str, headers: Headers) -> bool:
     return path.partition("?")[0] == wire.PATH and not any(name == b"origin" for name, _ in headers)
 
 
-async def look_at(
-    headers: Headers, peer: str, stranger: Stranger, proxies: tuple[Network, ...], find: FindCredential
-) -> Shown:
+async def look_at(headers: Headers, peer: str, slot: Slot, proxies: tuple[Network, ...], find: FindCredential) -> Shown:
     """Once for each request; names of headers are in lower case. Raises sqlite3.Error."""
     forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
     address = client_address(peer, one_list(forwarded), proxies)
-    has_room = stranger.comes_from(address, trio.current_time())
+    has_room = slot.comes_from(address, trio.current_time())
     digest = token_digest(dict(headers).get(b"authorization", b""))
-    return Shown(address, has_room, digest, await find(digest) if has_room or stranger.is_kept_back() else None)
+    return Shown(address, has_room, digest, await find(digest) if has_room or slot.is_kept_back() else None)

@@ -25,8 +25,8 @@ OUTBOX_FRAMES = 10_000
 class Reading:
     """What trio-websocket needs of a nursery: to start its reader. Says when that has ended.
 
-    Without it, the library waits on for the request of a peer that has left, whose place among the strangers would stay
-    taken until the deadline.
+    Without it, the library waits on for the request of a peer that has left, whose slot would stay taken until the
+    deadline.
     """
 
     nursery: trio.Nursery

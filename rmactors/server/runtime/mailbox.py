@@ -1,8 +1,8 @@
 """A bounded queue into one actor.
 
 Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
-`offer` drops and counts, `put_once` lets one of a kind wait, `answer` always goes in: what comes back was asked for,
-so it is bounded by what was asked. Because answers never wait, two actors that ask each other cannot stand still.
+`offer` drops and counts, `put_once` lets one of a kind wait, `put_unbounded` always goes in: answers are bounded by
+what was asked. Because answers never wait, two actors that ask each other cannot stand still.
 What may be dropped can be put `aside`: it waits in a lane of its own, so that nothing else is ever behind it.
 """
 
@@ -30,7 +30,7 @@ class Outlet(Protocol[S]):
 
     def put_once(self, item: S) -> bool: ...
 
-    def answer(self, item: S) -> None: ...
+    def put_unbounded(self, item: S) -> None: ...
 
 
 def _all(_: object) -> bool:
@@ -95,7 +95,7 @@ class Mailbox(Generic[T]):
         self._put(item)
         return True
 
-    def answer(self, item: T) -> None:
+    def put_unbounded(self, item: T) -> None:
         """Put in an answer to something that the receiver asked. Never waits, never drops."""
         self._put(item)
 

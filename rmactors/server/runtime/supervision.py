@@ -29,25 +29,25 @@ class OverBudgetError(Exception):
 
 
 @dataclass(slots=True)
-class Standing:
+class ActorStatus:
     """Which actors are up, for `/healthz`. An actor is down from its crash until its next start."""
 
     down: dict[str, str] = field(default_factory=dict)
     restarts: int = 0
 
 
-async def supervise(name: str, run: Callable[[], Awaitable[None]], budget: Budget, standing: Standing) -> None:
+async def supervise(name: str, run: Callable[[], Awaitable[None]], budget: Budget, status: ActorStatus) -> None:
     """Run an actor until it returns, starting it anew after each crash. Raises OverBudgetError."""
     crashes: deque[float] = deque()
     while True:
-        standing.down.pop(name, None)
+        status.down.pop(name, None)
         try:
             await run()
             return
         except Exception as error:
             _log.exception("actor %s crashed", name, extra=fields("actor.crashed", actor=name))
-            standing.down[name] = f"{name} crashed: {type(error).__name__}"
-            standing.restarts += 1
+            status.down[name] = f"{name} crashed: {type(error).__name__}"
+            status.restarts += 1
             now = trio.current_time()
             crashes.append(now)
             while crashes[0] < now - budget.seconds:

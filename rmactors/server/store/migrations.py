@@ -5,7 +5,7 @@ import sqlite3
 from pathlib import Path
 
 from rmactors.common import clock
-from rmactors.server.config.resources import folder
+from rmactors.server.config import resources
 from rmactors.server.store import cleaning
 
 
@@ -46,7 +46,8 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
 def missing(connection: sqlite3.Connection, schema: Path | None = None) -> tuple[list[Path], list[int]]:
     """Files that the database lacks, in order, and numbers that it has and this version does not know."""
     scripts = {
-        int(path.name[:4]): path for path in sorted((schema or folder("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
+        int(path.name[:4]): path
+        for path in sorted((schema or resources.path("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
     }
     done = {number for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
     return [path for number, path in scripts.items() if number not in done], sorted(done - scripts.keys())

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from rmactors.server.config.ownership import give_to_owner_of
+from rmactors.server.config.ownership import chown_like
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.writes import Write
@@ -22,7 +22,7 @@ def prepare(settings: Settings) -> Path:
     if not database.exists():
         descriptor = os.open(database, os.O_CREAT | os.O_RDWR, 0o600)
         try:
-            give_to_owner_of(data_dir, descriptor)
+            chown_like(data_dir, descriptor)
         finally:
             os.close(descriptor)
     connection = connect(database)

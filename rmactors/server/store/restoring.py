@@ -13,7 +13,7 @@ from pathlib import Path
 from rmactors.common import clock
 from rmactors.common.disk import sync
 from rmactors.server.config import secrets
-from rmactors.server.config.ownership import give_to_owner_of
+from rmactors.server.config.ownership import chown_like
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import AppendAudit, Audit
@@ -91,7 +91,7 @@ def _copy(file: Path, staged: Path) -> None:
     """The backup as a file of our own (0600), every page of it read and found whole."""
     descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        give_to_owner_of(staged.parent, descriptor)
+        chown_like(staged.parent, descriptor)
     finally:
         os.close(descriptor)
     try:

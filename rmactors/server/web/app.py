@@ -11,7 +11,7 @@ from quart_trio import QuartTrio
 from werkzeug.exceptions import BadHost, NotFound
 from werkzeug.routing import MapAdapter
 
-from rmactors.server.config.resources import folder
+from rmactors.server.config import resources
 from rmactors.server.web import access, api, errors, pages
 from rmactors.server.web.auth import login, proof, setup
 from rmactors.server.web.auth.login_guard import LoginGuard
@@ -58,7 +58,7 @@ def create_app(
     `metrics` gives what `/metrics` answers, in Prometheus' text format. A quiet `/events` stream says something every
     `keep_alive_seconds`, and looks whether its reader is still signed in.
     """
-    app = Site("rmactors.server.web", static_folder=str(folder("web/static")), static_url_path="/static")
+    app = Site("rmactors.server.web", static_folder=str(resources.path("web/static")), static_url_path="/static")
     perimeter = Perimeter(services.settings)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30

@@ -12,7 +12,7 @@ import trio
 from quart import Response, request
 
 from rmactors import PRODUCT, __version__
-from rmactors.server.config.resources import folder
+from rmactors.server.config import resources
 from rmactors.server.web.access import actor_or_none, is_htmx, services
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
@@ -72,7 +72,7 @@ def go(path: str) -> Response:
 @cache
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folder("web/templates")), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(resources.path("web/templates")), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     made.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]

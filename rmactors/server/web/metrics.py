@@ -26,7 +26,7 @@ from prometheus_client.registry import Collector
 from rmactors import __version__
 from rmactors.common import clock
 from rmactors.common.clock import SECOND
-from rmactors.common.disk import room
+from rmactors.common.disk import free_space
 from rmactors.server.store.queries.figures import Figures, Queued, figures
 from rmactors.server.store.reader import Reader
 
@@ -200,7 +200,7 @@ def _of_actors(sources: Sources) -> Iterator[Metric]:
 
 def _of_disk(database: Path) -> Iterator[Metric]:
     try:
-        found = room(database)
+        found = free_space(database)
     except OSError as error:
         _log.warning("the metrics are without the disk: %s", error)
         return

@@ -1,6 +1,6 @@
 """The post: one delivery actor for each enabled channel.
 
-Owns      which channels have an actor, and the signals that wake them.
+Owns      which channels have an actor, and what wakes them.
 Receives  wake-ups: these channels have something to send; the list of channels changed.
 Sends     wake-ups.
 Restart   all delivery actors start anew and sweep.
@@ -22,7 +22,7 @@ from rmactors.server.actors.delivery import actor as delivery
 from rmactors.server.channels.base import Channel
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.runtime.mailbox import Signal
-from rmactors.server.runtime.supervision import Budget, Standing, supervise
+from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.load_channels import load_channels
 
@@ -38,7 +38,7 @@ LEAVE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
-class Counter:
+class ChannelWakeups:
     """Where others leave word for the post. Never waits."""
 
     signal: Signal = field(default_factory=Signal)
@@ -66,15 +66,15 @@ class _Running:
 
 
 async def run(
-    counter: Counter,
+    wakeups: ChannelWakeups,
     make_channel: Callable[[ChannelFacts], Channel],
     ports: delivery.DeliveryPorts,
-    standing: Standing,
+    status: ActorStatus,
     closing: trio.Event,
 ) -> None:
     """Keep one delivery actor going for each enabled channel, until `closing`."""
     running: dict[str, _Running] = {}
-    counter.list_changed = True
+    wakeups.list_changed = True
 
     async def one(facts: ChannelFacts, mine: _Running, before: _Running | None) -> None:
         if before is not None:
@@ -84,7 +84,7 @@ async def run(
         try:
             # By id: names need not be unique, and /healthz shows this to anybody.
             name = f"delivery:{facts.id}"
-            await supervise(name, lambda: deliver(name, facts, mine.wakeup), DELIVERY_BUDGET, standing)
+            await supervise(name, lambda: deliver(name, facts, mine.wakeup), DELIVERY_BUDGET, status)
         finally:
             mine.wakeup.left.set()
             if running.get(facts.id) is mine:
@@ -98,11 +98,11 @@ async def run(
                 # What it has queued waits, and the other channels go on: somebody has to look after this one.
                 said = fields("channel.unusable", channel_id=facts.id, channel=facts.name)
                 _log.error("the settings of this channel cannot be used: %s", error, extra=said)
-                standing.down[name] = f"the settings of channel {facts.id} cannot be used"
+                status.down[name] = f"the settings of channel {facts.id} cannot be used"
                 with trio.move_on_after(UNUSABLE_SECONDS):
                     while not wakeup.stopping:
                         await wakeup.signal.wait()
-                standing.down.pop(name, None)
+                status.down.pop(name, None)
             else:
                 await delivery.run(facts, channel, wakeup, ports)
 
@@ -116,13 +116,13 @@ async def run(
 
     async def watch_closing() -> None:
         await closing.wait()
-        counter.signal.set()
+        wakeups.signal.set()
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(watch_closing)
         while not closing.is_set():
-            if counter.list_changed:
-                counter.list_changed = False
+            if wakeups.list_changed:
+                wakeups.list_changed = False
                 found = await enabled()
                 for channel_id in running.keys() - found.keys():
                     running[channel_id].leave()
@@ -131,10 +131,10 @@ async def run(
                     if before is None or before.leaving or before.facts.updated_at != facts.updated_at:
                         mine = running[facts.id] = _Running(facts)
                         nursery.start_soon(one, facts, mine, before)
-            woken, counter.channels = counter.channels, set()
+            woken, wakeups.channels = wakeups.channels, set()
             for channel_id in woken & running.keys():
                 running[channel_id].wakeup.wake()
-            await counter.signal.wait()
+            await wakeups.signal.wait()
         for left in running.values():
             left.wakeup.stop()
         nursery.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS

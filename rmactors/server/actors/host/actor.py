@@ -135,7 +135,9 @@ class _Host:
         self._jobs = JobTracker(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
         self._clock = HostClockMonitor()
         self._notes = Notes(facts.id, ids.new)
-        self._log = LogLines(facts.id, ports.to_store.put_aside, lambda: answers.answer(LinesWritten()), ports.count)
+        self._log = LogLines(
+            facts.id, ports.to_store.put_aside, lambda: answers.put_unbounded(LinesWritten()), ports.count
+        )
         self._progress = Bucket(*PROGRESS)
         self._sent_rev: int | None = None
         self._sent = SentCommands()
@@ -166,7 +168,7 @@ class _Host:
         await self._lose(self._jobs.lose_missing(at))
 
     def _reply_silence(self, answer: Answer) -> None:
-        self._answers.answer(SilenceAnswered(answer))
+        self._answers.put_unbounded(SilenceAnswered(answer))
 
     # ---- messages
 
@@ -340,7 +342,7 @@ class _Host:
 
     def _reply_to(self, event: JobEvent) -> Reply:
         def reply(answer: Answer) -> None:
-            self._answers.answer(ReportAnswered(event, answer))
+            self._answers.put_unbounded(ReportAnswered(event, answer))
 
         return reply
 

@@ -21,7 +21,7 @@ from rmactors.server.messages.hosts import RecordSigns
 from rmactors.server.messages.requests import HostGone
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, Signal
-from rmactors.server.runtime.supervision import Budget, Standing, supervise
+from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
 from rmactors.server.state.host import HostFacts
 from rmactors.server.store.load_hosts import load_hosts, load_hosts_running, load_running
 
@@ -51,7 +51,7 @@ class Directory:
         self.signal.set()
 
 
-class Signs:
+class Heartbeats:
     """Newest signs of life, and clocks that have changed, kept in memory and flushed together: one write each would
     cost more than they are worth."""
 
@@ -79,20 +79,20 @@ class Signs:
 
 async def run(
     directory: Directory,
-    signs: Signs,
+    heartbeats: Heartbeats,
     ports: host.HostPorts,
     settings: host.HostSettings,
     flush_seconds: float,
-    standing: Standing,
+    status: ActorStatus,
 ) -> None:
     """Keep one actor going for each enrolled host."""
     running: set[str] = set()
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(_flush, signs, ports.to_store, flush_seconds)
+        nursery.start_soon(_flush, heartbeats, ports.to_store, flush_seconds)
 
         def start(facts: HostFacts, has_running_jobs: bool) -> None:
             running.add(facts.id)
-            nursery.start_soon(_host, facts, has_running_jobs, directory, ports, settings, standing, running)
+            nursery.start_soon(_host, facts, has_running_jobs, directory, ports, settings, status, running)
 
         facts, busy = await ports.reader.run(
             lambda connection: (load_hosts(connection), load_hosts_running(connection))
@@ -103,7 +103,7 @@ async def run(
             await directory.signal.wait()
             changed, directory.changed = directory.changed, set()
             for host_id in changed & running:
-                directory.mailbox_of(host_id).answer(HostChanged())
+                directory.mailbox_of(host_id).put_unbounded(HostChanged())
             if unknown := changed - running:
                 for found in await ports.reader.run(load_hosts, unknown):
                     if found.id not in running:
@@ -116,7 +116,7 @@ async def _host(
     directory: Directory,
     ports: host.HostPorts,
     settings: host.HostSettings,
-    standing: Standing,
+    status: ActorStatus,
     running: set[str],
 ) -> None:
     """One host's actor, from its enrollment to its deletion."""
@@ -138,19 +138,19 @@ async def _host(
         last_sign = trio.current_time() - silent_for
         await host.run(mine, jobs, directory.mailbox_of(mine.id), ports, settings, last_sign)
 
-    await supervise(f"host:{facts.id}", once, HOST_BUDGET, standing)
+    await supervise(f"host:{facts.id}", once, HOST_BUDGET, status)
     running.discard(facts.id)
     directory.mailboxes.pop(facts.id, None)
 
 
-async def _flush(signs: Signs, to_store: Outlet[Commit], every: float) -> None:
+async def _flush(heartbeats: Heartbeats, to_store: Outlet[Commit], every: float) -> None:
     while True:
         await trio.sleep(every)
-        fresh = signs.take()
+        fresh = heartbeats.take()
         if fresh is not None:
-            await to_store.send(Commit((fresh,), partial(_flushed, signs, fresh)))
+            await to_store.send(Commit((fresh,), partial(_flushed, heartbeats, fresh)))
 
 
-def _flushed(signs: Signs, flushed: RecordSigns, answer: Answer) -> None:
+def _flushed(heartbeats: Heartbeats, flushed: RecordSigns, answer: Answer) -> None:
     if isinstance(answer, Failed):
-        signs.put_back(flushed)
+        heartbeats.put_back(flushed)

@@ -256,7 +256,7 @@ class _Rules:
         generation, host_id = self._state.generation, desk.host.host_id
 
         def reply(answer: Answer) -> None:
-            self._inbox.answer(Answered(generation, host_id, request, answer, tries, changed))
+            self._inbox.put_unbounded(Answered(generation, host_id, request, answer, tries, changed))
 
         await self._to_store.send(Commit(writes, reply))
 

@@ -4,7 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmactors.common.disk import room
+from rmactors.common.disk import free_space
 from rmactors.server.state.clocks import FAR_SECONDS
 from rmactors.server.store.migrations import missing
 from rmactors.server.store.queries.figures import Queued, oldest_unsent, queues, space
@@ -81,5 +81,5 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
         wrong_clocks=[(name, offset) for name, offset in clocks],
         size=size,
         free=free,
-        log_size=room(database).log,
+        log_size=free_space(database).log,
     )

@@ -4,7 +4,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from rmactors.common.disk import room
+from rmactors.common.disk import free_space
 from rmactors.server.web.views.measures import size
 from rmactors.server.web.views.texts import _
 
@@ -23,7 +23,7 @@ class Storage:
 def storage(database: Path) -> Storage | None:
     """As it is now; None where it cannot be seen."""
     try:
-        found = room(database)
+        found = free_space(database)
     except OSError as error:
         _log.warning("the disk of %s cannot be looked at: %s", database, error)
         return None
