@@ -2,7 +2,7 @@
 
     enrollment      trades a token for the host's credential
     daemon          `run_agent`: the tree of tasks of a running agent
-    wrapping        `run_exec`: wraps a command that something else starts, and reports it
+    wrapping        `run_exec`: wraps a command that something else starts;  `run_reporter` reports it
     wrapped         that command's process;  `signals`, `inheritance` what is handed on to it
 
     state_dir       files of the state dir, except the spool

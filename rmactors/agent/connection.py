@@ -131,10 +131,13 @@ class Connection:
             message = await self._socket.get_message()
         except ConnectionClosed as closed:
             raise self._ended(closed) from None
-        heard = wire.hear_from_server(message) if isinstance(message, str) else wire.Heard(None, "a binary message")
-        if heard.fault is not None:
-            log.warning("of what the server sent, this was passed over: %s", heard.fault)
-        return heard.frame
+        if not isinstance(message, str):
+            decoded = wire.Decoded(None, "a binary message")
+        else:
+            decoded = wire.decode_from_server(message)
+        if decoded.fault is not None:
+            log.warning("of what the server sent, this was passed over: %s", decoded.fault)
+        return decoded.frame
 
     async def prove_alive(self) -> None:
         """Ask for a pong: a connection whose other end is gone looks open for a quarter of an hour."""

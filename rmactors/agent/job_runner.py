@@ -16,6 +16,7 @@ import trio
 from rmactors.agent import this_host
 from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.due_runs import Due, definition
+from rmactors.agent.job_end import as_shells_say, stats_of
 from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.process import Stop
@@ -25,7 +26,6 @@ from rmactors.agent.restic_locks import Leftovers
 from rmactors.agent.restic_steps import JobResult
 from rmactors.agent.spool import Mark
 from rmactors.agent.verdict import JobVerdict
-from rmactors.agent.wrapping import as_shells_say, stats_of
 from rmactors.common import clock, ids, wire
 from rmactors.common.logs import fields
 from rmactors.common.vocabulary import JobKind

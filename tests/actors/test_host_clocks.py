@@ -89,7 +89,7 @@ async def test_a_run_on_a_host_whose_clock_is_ahead_did_start(works: Works, mock
     ahead = (slot - now) / clock.SECOND + 1
     reporter = agent(works, host)
     await reporter.hello(purpose="report", utc_now=in_(ahead))
-    await reporter.starts(ids.new(), schedule_id=schedule, started_at=wire.time_of(slot + clock.SECOND))
+    await reporter.starts(ids.new(), schedule_id=schedule, started_at=clock.to_datetime(slot + clock.SECOND))
     await until(lambda: bool(reporter.acked()))
     await works.to_rules.send(Tick(slot + 3 * clock.HOUR))
     await works.settle()

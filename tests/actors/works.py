@@ -228,7 +228,7 @@ def running(host: str, job: str, for_seconds: float = 86_400) -> SaveStart:
 
 
 def ago(seconds: float) -> Any:
-    return wire.time_of(clock.now() - clock.seconds(seconds))
+    return clock.to_datetime(clock.now() - clock.seconds(seconds))
 
 
 def settings(**changes: Any) -> host.HostSettings:

@@ -240,7 +240,11 @@ async def test_acks_that_cannot_be_written_are_remembered_and_the_link_lives(
             job = await server.run_job("backup", {"plan": "none"})
             assert (await server.an_end(job)).reason == "refused"
             assert not session.gone
-            ends = [record.getMessage().partition(";")[0] for record in caplog.records if record.name.endswith(".link")]
+            ends = [
+                record.getMessage().partition(";")[0]
+                for record in caplog.records
+                if record.name.endswith(".server_link")
+            ]
             assert [end for end in ends if "spool" in end] == ["the spool cannot be written"], "to say so, once"
             disk.make_room()
             await eventually(lambda: problems(server)[-1] is None)

@@ -74,7 +74,7 @@ def test_whatever_is_ordered_restic_gets_words_of_the_file_or_what_a_type_allows
     job_id: str, kind: str, given_params: dict[str, Any]
 ) -> None:
     command = {"type": "run_job", "job_id": job_id, "kind": kind, "params": given_params}
-    heard = wire.hear_from_server(json.dumps(command))
+    heard = wire.decode_from_server(json.dumps(command))
     if heard.frame is None:
         assert heard.fault
         assert heard.fault.isprintable()
@@ -88,7 +88,7 @@ def test_whatever_is_ordered_restic_gets_words_of_the_file_or_what_a_type_allows
 @given(st.sampled_from(JOB_KINDS), params)
 def test_a_schedule_says_no_more_than_an_order(kind: str, given_params: dict[str, Any]) -> None:
     schedule = {"id": JOB, "name": "x", "kind": kind, "cron": "@daily", "params": given_params}
-    heard = wire.hear_from_server(json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": [schedule]}))
+    heard = wire.decode_from_server(json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": [schedule]}))
     if heard.frame is None:  # Python writes numbers that JSON does not have
         assert heard.fault
         return

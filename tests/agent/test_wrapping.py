@@ -331,7 +331,7 @@ async def test_a_reader_that_goes_away_is_not_waited_for(state: StateDir, gone: 
 
 
 def test_numbers_that_fit_no_frame_are_left_out() -> None:
-    from rmactors.agent.wrapping import stats_of
+    from rmactors.agent.job_end import stats_of
 
     large = {"snapshots": ["x" * 1000] * 1000}
     assert bytes(stats_of({"files_new": 3}, 1.5)) == b'{"duration_seconds": 1.5, "files_new": 3}'

@@ -21,7 +21,7 @@ END = {
 
 def frame_of(text: str) -> wire.FromServer | None:
     """What an agent takes of it."""
-    return wire.hear_from_server(text).frame
+    return wire.decode_from_server(text).frame
 
 
 def decoded(**changes: Any) -> Any:
@@ -227,7 +227,7 @@ def test_nothing_that_an_agent_sends_raises(text: str) -> None:
 def test_what_the_server_says_comes_back_as_it_was() -> None:
     schedule = wire.ScheduleInfo(JOB, "Nightly", "backup", "@daily", "UTC", True, "agent", 0.0, 60.0, "alert", {})
     for frame in (
-        wire.Welcome(1, JOB, wire.time_of(clock.from_rfc3339("2026-11-23T03:00:00Z")), 30.0, 4, [schedule]),
+        wire.Welcome(1, JOB, clock.to_datetime(clock.from_rfc3339("2026-11-23T03:00:00Z")), 30.0, 4, [schedule]),
         wire.Ack(7),
         wire.Ack(7, refused="foreign_job", detail="no"),
         wire.RunJob(JOB, "check", None, {"plan": "home"}),
@@ -312,7 +312,7 @@ def test_nothing_but_an_id_stands_where_an_id_belongs(given: Any) -> None:
         {**ORDER, "job_id": given}, {"type": "cancel_job", "job_id": given}, {**WELCOME, "host_id": given},
         {"type": "enrolled", "host_id": given, "agent_token": "t"},
     ):  # fmt: skip
-        heard = wire.hear_from_server(json.dumps(frame))
+        heard = wire.decode_from_server(json.dumps(frame))
         assert heard.frame is None, frame
         assert heard.fault
     order = frame_of(json.dumps({**ORDER, "schedule_id": given}))
@@ -350,7 +350,7 @@ def test_what_is_no_finite_number_is_passed_over(field: str, text: str) -> None:
 )  # fmt: skip
 def test_a_schedule_that_does_not_fit_is_left_out_alone(wrong: dict[str, Any]) -> None:
     good = {**SCHEDULE, "name": "good"}
-    heard = wire.hear_from_server(json.dumps({**WELCOME, "schedules": [good, {**SCHEDULE, **wrong}, good]}))
+    heard = wire.decode_from_server(json.dumps({**WELCOME, "schedules": [good, {**SCHEDULE, **wrong}, good]}))
     assert isinstance(heard.frame, wire.Welcome)
     assert [schedule.name for schedule in heard.frame.schedules] == ["good", "good"]
     assert (heard.fault or "").startswith("left out, does not fit: schedule 2 (")
@@ -359,7 +359,7 @@ def test_a_schedule_that_does_not_fit_is_left_out_alone(wrong: dict[str, Any]) -
 
 def test_no_more_schedules_are_taken_than_a_host_can_have() -> None:
     many = json.dumps({"type": "schedules", "schedules_rev": 1, "schedules": [SCHEDULE] * (wire.MOST_SCHEDULES + 2)})
-    heard = wire.hear_from_server(many)
+    heard = wire.decode_from_server(many)
     assert isinstance(heard.frame, wire.Schedules)
     assert len(heard.frame.schedules) == wire.MOST_SCHEDULES
     assert heard.fault == "left out, does not fit: all beyond the 500th"
@@ -414,7 +414,7 @@ anything = st.recursive(
 def test_what_is_passed_over_is_said_in_one_plain_line_without_the_servers_words(
     frame: dict[str, Any], field: str, value: Any
 ) -> None:
-    heard = wire.hear_from_server(json.dumps({**frame, field: value}))
+    heard = wire.decode_from_server(json.dumps({**frame, field: value}))
     assert heard.frame is not None or heard.fault
     allowed = {"a message that is no frame", "a frame of an unknown type"}
     fault = heard.fault or ""

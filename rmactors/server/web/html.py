@@ -72,7 +72,8 @@ def go(path: str) -> Response:
 @cache
 def _environment() -> jinja2.Environment:
     made = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(resources.path("web/templates")), autoescape=True, trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.FileSystemLoader(resources.path("web/templates")), autoescape=True,
+        trim_blocks=True, lstrip_blocks=True,
         extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     made.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]

@@ -1,0 +1,15 @@
+"""The agents' protocol, version 1: every frame as a typed value, and text in, value or reason out. Pure.
+
+    basics       numbers of the protocol, and what frames of both directions are made of
+    from_agent   hello, heartbeat, job_started, job_progress, job_log, job_finished, enroll
+    from_server  enrolled, welcome, schedules, ack, run_job, cancel_job, error
+    encoding     JSON text to frames and back
+
+Used by both ends, as `wire.Hello` and `wire.encode`. No socket in here: the gateway and the agent's connection move
+the text. `docs/protocol.md` says what each frame means.
+"""
+
+from rmactors.common.wire.basics import *  # noqa: F403 - a new frame is named once, where it stands
+from rmactors.common.wire.encoding import *  # noqa: F403
+from rmactors.common.wire.from_agent import *  # noqa: F403
+from rmactors.common.wire.from_server import *  # noqa: F403
