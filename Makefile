@@ -6,6 +6,10 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
+# So many processes share the tests, a file at a time; JOBS=0 runs all in one, as a debugger wants it.
+JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+
 .PHONY: demo test test-ahead test-busy check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots wheel lock clean
 
 demo: $(VENV)/installed-server
@@ -14,7 +18,7 @@ demo: $(VENV)/installed-server
 
 test: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # The tests with the calendar clock DAYS ahead, or at a moment: make test-ahead AT='2027-12-31 23:59:30' ARGS=tests/rules.
 # tests/ahead/plugin.py says what cannot be moved, and why.
@@ -22,13 +26,13 @@ DAYS ?= 40
 AHEAD = $$(( $(if $(AT),$$(date -d '$(AT)' +%s) - $$(date +%s),$(DAYS) * 86400) ))
 test-ahead: $(VENV)/installed-dev $(VENV)/tools/calendar.so
 	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
-	AHEAD_SECONDS=$(AHEAD) LD_PRELOAD=$(abspath $(VENV))/tools/calendar.so $(BIN)/python -m pytest -p tests.ahead.plugin $(ARGS)
+	AHEAD_SECONDS=$(AHEAD) LD_PRELOAD=$(abspath $(VENV))/tools/calendar.so $(PYTEST) -p tests.ahead.plugin $(ARGS)
 
 # The tests ROUNDS times in a row, beside one busy loop for each core; it stops at the first red round.
 ROUNDS ?= 3
 test-busy: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
-	@exec setpriv --pdeathsig TERM bash tests/busy.sh $(ROUNDS) $(BIN)/python -m pytest $(ARGS)
+	@exec setpriv --pdeathsig TERM bash tests/busy.sh $(ROUNDS) $(PYTEST) $(ARGS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
