@@ -19,8 +19,7 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
 from rmactors.server.messages.answers import Committed, Failed, Refused
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.hosts import CreateEnrollmentToken
-from rmactors.server.messages.made_tokens import CreateApiToken, Maker
+from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken, Maker
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import commit_here

@@ -29,8 +29,7 @@ from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.hosts import CreateEnrollmentToken
-from rmactors.server.messages.made_tokens import CreateApiToken
+from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken
 from rmactors.server.store.offline import commit_here
 from rmactors.server.tree import Server, serve
 from rmactors.server.web.auth.passwords import Passwords

@@ -9,7 +9,7 @@ from rmactors.common import clock
 from rmactors.server.actors.awake import LEAST_GAP, Moment
 from rmactors.server.actors.store import actor as store
 from rmactors.server.messages.answers import no_reply
-from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.requests import Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet

@@ -244,7 +244,7 @@ async def test_a_message_that_cannot_be_made_is_dead_and_takes_no_other_along(
     await office.raise_(host, "b")
     await office.until_states("dead", "delivered")
     assert office.works.ledger.value("SELECT last_error FROM deliveries WHERE state = 'dead'") == (
-        "a bug in restic-manager: KeyError, see its log"
+        "a bug in restic-manager: ValidationError, see its log"
     )
     assert office.works.status.restarts == 0
 

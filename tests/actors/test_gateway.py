@@ -25,7 +25,8 @@ from rmactors.server.edges.places import PATIENCE, SILENT
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
 from rmactors.server.edges.websockets import HELLO_SECONDS
 from rmactors.server.messages.connections import FrameReceived, FromConnection
-from rmactors.server.messages.hosts import CreateEnrollmentToken, DeleteHost, RotateHostToken
+from rmactors.server.messages.hosts import DeleteHost, RotateHostToken
+from rmactors.server.messages.made_tokens import CreateEnrollmentToken
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.runtime.rate_limits import FRAME_BYTES
 from tests.actors.works import Works, enrolled, start_fleet, until

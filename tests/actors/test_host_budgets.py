@@ -7,7 +7,7 @@ from trio.testing import MockClock
 
 from rmactors.common import ids, wire
 from rmactors.server.messages.answers import Committed
-from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.jobs import SaveLogLines
 from rmactors.server.messages.requests import JudgeEnd
 from rmactors.server.messages.writes import Commit

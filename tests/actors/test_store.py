@@ -11,7 +11,7 @@ import trio
 from rmactors.common import clock
 from rmactors.server.actors.store import actor as store
 from rmactors.server.messages.answers import Answer, Committed, Failed
-from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask
 from rmactors.server.store.migrations import migrate

@@ -18,7 +18,7 @@ from rmactors.common import clock, zones
 from rmactors.common.clock import MINUTE
 from rmactors.server.config import data_dir
 from rmactors.server.config.secrets import SecretBox
-from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.facts import Pulse
 from tests.store.ledger import Ledger
 
 

@@ -13,8 +13,9 @@ from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, Resolv
 from rmactors.server.messages.answers import Answer, Committed, Result
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.channels import SaveChannel, SettleAttempt
-from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
+from rmactors.server.messages.hosts import EnrollHost, RecordHello
 from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
+from rmactors.server.messages.made_tokens import CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import SaveSchedule

@@ -3,7 +3,8 @@
 from rmactors.common import ids
 from rmactors.server.actors.store import batches
 from rmactors.server.messages.answers import no_reply
-from rmactors.server.messages.hosts import NoteOnHost, Pulse, RecordHello, RecordSigns
+from rmactors.server.messages.facts import Pulse
+from rmactors.server.messages.hosts import NoteOnHost, RecordHello, RecordSigns
 from rmactors.server.messages.jobs import SaveEnd, SaveLogLines
 from rmactors.server.messages.writes import Commit
 from tests.store.ledger import end

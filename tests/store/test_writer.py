@@ -7,7 +7,7 @@ from rmactors.common import ids
 from rmactors.server.messages.alerts import RaiseAlert, TouchAlert
 from rmactors.server.messages.answers import Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.audit import AppendAudit
-from rmactors.server.messages.hosts import Pulse
+from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.jobs import JobStarted, SaveLogLines
 from rmactors.server.store.writer import Writer, connect
 from tests.store.ledger import NOON, Ledger, audit, save_start, start

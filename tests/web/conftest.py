@@ -33,8 +33,8 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
 from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.hosts import CreateEnrollmentToken, EnrollHost, RecordHello
-from rmactors.server.messages.made_tokens import CreateApiToken
+from rmactors.server.messages.hosts import EnrollHost, RecordHello
+from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit

@@ -3,28 +3,6 @@
 from dataclasses import dataclass
 
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.made_tokens import Maker
-
-
-@dataclass(frozen=True, slots=True)
-class CreateEnrollmentToken:
-    """`prefix` is its readable beginning. Refused `not_found` where the API token that makes it has ended."""
-
-    id: str
-    token_hash: str
-    at: int
-    expires_at: int
-    audit: Audit
-    prefix: str = ""
-    maker: Maker | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteEnrollmentToken:
-    """Refused `not_found`."""
-
-    id: str
-    audit: Audit
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +99,3 @@ class DeleteHost:
     host_id: str
     at: int
     audit: Audit
-
-
-@dataclass(frozen=True, slots=True)
-class Pulse:
-    """Changes one row, to learn whether the store can commit."""
-
-    at: int

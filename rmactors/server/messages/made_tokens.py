@@ -1,4 +1,4 @@
-"""Writes about API tokens, and who made a token. Hashes only: no token passes through here."""
+"""Writes about API and enrollment tokens, and who made them. Hashes only: no token passes through here."""
 
 from dataclasses import dataclass
 
@@ -41,4 +41,25 @@ class DeleteApiToken:
     """With all that was made with it. Refused `not_found`."""
 
     token_id: str
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class CreateEnrollmentToken:
+    """`prefix` is its readable beginning. Refused `not_found` where the API token that makes it has ended."""
+
+    id: str
+    token_hash: str
+    at: int
+    expires_at: int
+    audit: Audit
+    prefix: str = ""
+    maker: Maker | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteEnrollmentToken:
+    """Refused `not_found`."""
+
+    id: str
     audit: Audit

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
+
 from rmactors.common.vocabulary import Event, Severity
 
 
@@ -15,6 +17,25 @@ class GroupMember:
     kind: str
     subject: str
     message: str
+
+
+class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What an alert's event has to say, as JSON in the outbox. Times are microseconds.
+
+    `zone` is that of the schedule that the alert is about, None for UTC.
+    """
+
+    severity: Severity
+    kind: str
+    subject: str
+    host_name: str
+    message: str
+    raised_at: int
+    occurred_at: int
+    actor: str | None
+    note: str | None
+    zone: str | None = None
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

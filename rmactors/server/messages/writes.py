@@ -35,20 +35,24 @@ from rmactors.server.messages.alerts import (
 from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.audit import AppendAudit
 from rmactors.server.messages.channels import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
+from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
-    CreateEnrollmentToken,
-    DeleteEnrollmentToken,
     DeleteHost,
     EnrollHost,
     NoteOnHost,
-    Pulse,
     RecordHello,
     RecordSigns,
     RotateHostToken,
     UpdateHost,
 )
 from rmactors.server.messages.jobs import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
-from rmactors.server.messages.made_tokens import CreateApiToken, DeleteApiToken, TouchApiToken
+from rmactors.server.messages.made_tokens import (
+    CreateApiToken,
+    CreateEnrollmentToken,
+    DeleteApiToken,
+    DeleteEnrollmentToken,
+    TouchApiToken,
+)
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule

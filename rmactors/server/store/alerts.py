@@ -1,7 +1,5 @@
 """Alerts and their timeline. Every transition is announced (`outbox`) in the transaction that makes it."""
 
-import sqlite3
-
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
     ExpectAlertState,
@@ -86,21 +84,18 @@ def touch_alert(tx: Transaction, write: TouchAlert) -> None:
 @handles
 def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
     outbox.release_before(tx, write.alert_id, write.at)
-    row = _unresolved(
-        tx,
-        write.alert_id,
+    row = tx.row(
         "UPDATE alerts SET acknowledged_at = ?, acknowledged_by = ?, acknowledged_note = ?,"
         " known_partial = coalesce(?, known_partial), pos = pos + 1"
         " WHERE id = ? AND resolved_at IS NULL AND acknowledged_at IS NULL RETURNING *",
         (
-            write.at,
-            write.by,
-            write.note,
-            int(write.known_partial) if write.known_partial is not None else None,
+            write.at, write.by, write.note, int(write.known_partial) if write.known_partial is not None else None,
             write.alert_id,
         ),
-    )
+    )  # fmt: skip
     if row is None:
+        if _is_resolved(tx, write.alert_id):
+            raise RefusedWrite("conflict", "the alert is resolved already")
         raise DuplicateWrite
     outbox.add_event(tx, write.alert_id, row["pos"], write.at, "acknowledged", by=write.by, note=write.note)
     outbox.announce(tx, outbox.Alert.from_row(row), "alert.acknowledged", row["pos"], write.at, write.by, write.note)
@@ -111,17 +106,15 @@ def acknowledge_alert(tx: Transaction, write: AcknowledgeAlert) -> None:
 @handles
 def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
     outbox.release_before(tx, write.alert_id, write.at)
-    row = _unresolved(
-        tx,
-        write.alert_id,
+    row = tx.row(
         "UPDATE alerts SET resolved_at = ?, resolved_by = ?, resolved_note = ?, resolved = 1, pos = pos + 1"
         " WHERE id = ? AND resolved_at IS NULL RETURNING *",
         (write.at, write.by, write.note, write.alert_id),
     )
     if row is None:
-        if write.by == "rule":
-            raise StaleWrite("the alert is resolved already")
-        raise DuplicateWrite
+        if _is_resolved(tx, write.alert_id) and write.by != "rule":
+            raise DuplicateWrite
+        raise StaleWrite("the alert is resolved already")
     outbox.add_event(
         tx, write.alert_id, row["pos"], write.at, "resolved", by=write.by, note=write.note, message=write.message
     )
@@ -201,14 +194,9 @@ def expect_open(tx: Transaction, write: ExpectOpen) -> None:
         raise StaleWrite("the host has more or fewer open alerts by now")
 
 
-def _unresolved(tx: Transaction, alert_id: str, update: str, parameters: tuple[object, ...]) -> sqlite3.Row | None:
-    """The updated row; None where it is so already. Refuses what does not exist or is resolved."""
-    rows = tx.rows(update, parameters)
-    if rows:
-        return rows[0]
-    found = tx.row("SELECT resolved_at FROM alerts WHERE id = ?", (alert_id,))
+def _is_resolved(tx: Transaction, alert_id: str) -> bool:
+    """Refuses an alert that does not exist."""
+    found = tx.row("SELECT resolved FROM alerts WHERE id = ?", (alert_id,))
     if found is None:
         raise RefusedWrite("not_found", "there is no such alert")
-    if found["resolved_at"] is not None and "acknowledged_at" in update.split("WHERE")[0]:
-        raise RefusedWrite("conflict", "the alert is resolved already")
-    return None
+    return bool(found["resolved"])

@@ -1,7 +1,8 @@
 """Channels, and how the attempts to send on them ended."""
 
 import json
-from typing import Final
+import sqlite3
+from typing import Final, assert_never
 
 from rmactors.common import ids
 from rmactors.common.logs import Level
@@ -25,7 +26,7 @@ _TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
 @handles
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
     require_live_key(tx, write.config)
-    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ?", (write.channel_id,))
     if known is None and not write.create:
         raise RefusedWrite("not_found", "there is no such channel")
     if known is not None and known["kind"] != write.kind:
@@ -57,7 +58,7 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
 
 @handles
 def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
-    if not tx.changed("DELETE FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,)):
+    if not tx.changed("DELETE FROM channels WHERE id = ?", (write.channel_id,)):
         raise RefusedWrite("not_found", "there is no such channel")
     audit.append(tx, write.audit)
     _changed(tx, write.channel_id)
@@ -65,42 +66,23 @@ def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
 
 @handles
 def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
+    match write.result.verdict:
+        case "delivered":
+            settled = _delivered(tx, write)
+        case "retry":
+            settled = _queued_again(tx, write)
+        case "dead":
+            settled = _dead(tx, write)
+        case _:
+            assert_never(write.result.verdict)
+    channel = _note_health(tx, write) if settled else None
+    if channel is None:  # on disk already, or its channel was disabled or deleted meanwhile
+        raise DuplicateWrite
     result = write.result
-    state = {"delivered": "delivered", "dead": "dead", "retry": "queued"}[result.verdict]
-    # Its channel may have been disabled while the message was under way, which ended it. What arrived has arrived.
-    arrived = result.verdict == "delivered"
-    settled = tx.changed(
-        "UPDATE deliveries SET state = ?, attempts = ?, last_error = ?, due_at = coalesce(?,"
-        " due_at), recipients_left = ?, grouped = 0,"  # tried: after a restart no other may join it under its id
-        " finished_at = ? WHERE id = ? AND (state = 'queued' OR (? AND state = 'dead' AND attempts < ?))",
-        (
-            state, write.attempt, result.error, write.due_at,
-            json.dumps(result.recipients_left) if result.recipients_left else None,
-            None if state == "queued" else write.at, write.delivery_id, arrived, write.attempt,
-        ),
-    )  # fmt: skip
-    if not settled:  # on disk already, or its channel was disabled or deleted meanwhile
-        raise DuplicateWrite
-    channel = tx.row(
-        "UPDATE channels SET last_fired_at = CASE WHEN ? THEN ? ELSE last_fired_at END, last_error = ?,"
-        " failing_since = CASE WHEN ? THEN NULL ELSE coalesce(failing_since, ?) END WHERE id = ? RETURNING name, kind",
-        (
-            arrived, write.at, None if arrived else result.error, arrived, write.at, write.channel_id,
-        ),
-    )  # fmt: skip
-    if channel is None:
-        raise DuplicateWrite
     _log_attempt(
-        tx,
-        write.log_id,
-        write.channel_id,
-        write.alert_id,
-        write.delivery_id,
-        write.event,
-        write.attempt,
-        result,
+        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt, result,
         write.at,
-    )
+    )  # fmt: skip
     tx.wake.count("attempt", channel["kind"], result.verdict)
     level, name = _TOLD_AS[result.verdict]
     tx.wake.tell(
@@ -108,6 +90,64 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         alert_id=write.alert_id, delivery_id=write.delivery_id, about=write.event, attempt=write.attempt,
         status_code=result.status_code, error=result.error,
     )  # fmt: skip
+    _end_carried(tx, write, channel["name"])
+    tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
+
+
+# Tried is tried: after a restart no other may join it in a group under its id, hence `grouped = 0`.
+
+
+def _delivered(tx: Transaction, write: SettleAttempt) -> bool:
+    """Also if its channel was disabled while it was sent, which ended it as dead: what arrived has arrived.
+
+    There may be an error all the same: recipients that a mail server did not take.
+    """
+    changed = tx.changed(
+        "UPDATE deliveries SET state = 'delivered', attempts = ?, last_error = ?, recipients_left = NULL,"
+        " grouped = 0, finished_at = ? WHERE id = ? AND (state = 'queued' OR (state = 'dead' AND attempts < ?))",
+        (write.attempt, write.result.error, write.at, write.delivery_id, write.attempt),
+    )
+    return changed > 0
+
+
+def _queued_again(tx: Transaction, write: SettleAttempt) -> bool:
+    left = write.result.recipients_left
+    changed = tx.changed(
+        "UPDATE deliveries SET attempts = ?, last_error = ?, due_at = coalesce(?, due_at), recipients_left = ?,"
+        " grouped = 0, finished_at = NULL WHERE id = ? AND state = 'queued'",
+        (write.attempt, write.result.error, write.due_at, json.dumps(left) if left else None, write.delivery_id),
+    )
+    return changed > 0
+
+
+def _dead(tx: Transaction, write: SettleAttempt) -> bool:
+    left = write.result.recipients_left
+    changed = tx.changed(
+        "UPDATE deliveries SET state = 'dead', attempts = ?, last_error = ?, recipients_left = ?, grouped = 0,"
+        " finished_at = ? WHERE id = ? AND state = 'queued'",
+        (write.attempt, write.result.error, json.dumps(left) if left else None, write.at, write.delivery_id),
+    )
+    return changed > 0
+
+
+def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
+    """What the attempt says of its channel. Its `name` and `kind`; None if it was deleted."""
+    if write.result.verdict == "delivered":
+        return tx.row(
+            "UPDATE channels SET last_fired_at = ?, last_error = NULL, failing_since = NULL WHERE id = ?"
+            " RETURNING name, kind",
+            (write.at, write.channel_id),
+        )
+    return tx.row(
+        "UPDATE channels SET last_error = ?, failing_since = coalesce(failing_since, ?) WHERE id = ?"
+        " RETURNING name, kind",
+        (write.result.error, write.at, write.channel_id),
+    )
+
+
+def _end_carried(tx: Transaction, write: SettleAttempt, channel_name: str) -> None:
+    """The deliveries that the same message told as well end with it."""
+    arrived = write.result.verdict == "delivered"
     for delivery_id, end in write.carried:
         carried = tx.row(
             "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ?"
@@ -116,15 +156,14 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         )
         if carried is not None and end == "superseded":
             outbox.add_event(
-                tx, carried["alert_id"], None, write.at, "superseded", channel=(write.channel_id, channel["name"]),
+                tx, carried["alert_id"], None, write.at, "superseded", channel=(write.channel_id, channel_name),
                 note=_TOLD_BY.get(write.event, ""),
             )  # fmt: skip
-    tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
 
 
 @handles
 def log_test(tx: Transaction, write: LogTest) -> None:
-    channel = tx.row("SELECT kind FROM channels WHERE id = ? AND deleted_at IS NULL", (write.channel_id,))
+    channel = tx.row("SELECT kind FROM channels WHERE id = ?", (write.channel_id,))
     if channel is None:
         raise RefusedWrite("not_found", "there is no such channel")
     if write.result.verdict == "delivered":

@@ -4,41 +4,20 @@ import json
 
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.hosts import (
-    CreateEnrollmentToken,
-    DeleteEnrollmentToken,
     DeleteHost,
     Enrolled,
     EnrollHost,
     NoteOnHost,
-    Pulse,
     RecordHello,
     RecordSigns,
     RotateHostToken,
     UpdateHost,
 )
-from rmactors.server.store import audit, made_tokens
+from rmactors.server.store import audit
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 NOTES_KEPT = 100
 """Newest notes kept for each host: a misbehaving agent must not fill the disk."""
-
-
-@handles
-def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> None:
-    made_by = made_tokens.require_maker(tx, write.maker, write.at, write.expires_at, "admin")
-    tx.execute(
-        "INSERT INTO enrollment_tokens (id, token_hash, created_at, expires_at, prefix, created_by, owner_id,"
-        " parent_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (write.id, write.token_hash, write.at, write.expires_at, write.prefix, *made_by),
-    )
-    audit.append(tx, write.audit)
-
-
-@handles
-def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> None:
-    if not tx.changed("DELETE FROM enrollment_tokens WHERE id = ?", (write.id,)):
-        raise RefusedWrite("not_found", "there is no such enrollment token")
-    audit.append(tx, write.audit)
 
 
 @handles
@@ -190,14 +169,6 @@ def delete_host(tx: Transaction, write: DeleteHost) -> None:
     audit.append(tx, write.audit)
     tx.wake.hosts.add(write.host_id)
     tx.wake.topics |= {"hosts", "jobs", "alerts"}
-
-
-@handles
-def pulse(tx: Transaction, write: Pulse) -> None:
-    tx.execute(
-        "INSERT INTO facts (name, value) VALUES ('pulse', ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-        (str(write.at),),
-    )
 
 
 def _require(tx: Transaction, host_id: str) -> None:

@@ -14,7 +14,7 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
             frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
             _last_tried_due_at(connection, row["id"]),
         )
-        for row in connection.execute("SELECT * FROM channels WHERE enabled = 1 AND deleted_at IS NULL")
+        for row in connection.execute("SELECT * FROM channels WHERE enabled = 1")
     ]  # fmt: skip
 
 

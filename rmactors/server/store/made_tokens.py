@@ -1,7 +1,14 @@
 """API and enrollment tokens and who made them: no token gives more, or lasts longer, than what it was made with."""
 
 from rmactors.common.vocabulary import ROLES, Role
-from rmactors.server.messages.made_tokens import CreateApiToken, DeleteApiToken, Maker, TouchApiToken
+from rmactors.server.messages.made_tokens import (
+    CreateApiToken,
+    CreateEnrollmentToken,
+    DeleteApiToken,
+    DeleteEnrollmentToken,
+    Maker,
+    TouchApiToken,
+)
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
@@ -47,6 +54,24 @@ def delete_api_token(tx: Transaction, write: DeleteApiToken) -> None:
         raise RefusedWrite("not_found", "there is no such token")
     audit.append(tx, write.audit)
     tx.wake.topics.add("users")
+
+
+@handles
+def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> None:
+    made_by = require_maker(tx, write.maker, write.at, write.expires_at, "admin")
+    tx.execute(
+        "INSERT INTO enrollment_tokens (id, token_hash, created_at, expires_at, prefix, created_by, owner_id,"
+        " parent_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (write.id, write.token_hash, write.at, write.expires_at, write.prefix, *made_by),
+    )
+    audit.append(tx, write.audit)
+
+
+@handles
+def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> None:
+    if not tx.changed("DELETE FROM enrollment_tokens WHERE id = ?", (write.id,)):
+        raise RefusedWrite("not_found", "there is no such enrollment token")
+    audit.append(tx, write.audit)
 
 
 def require_maker(

@@ -8,9 +8,12 @@ import json
 import sqlite3
 from dataclasses import dataclass
 
+import msgspec
+
 from rmactors.common import ids
 from rmactors.common.clock import seconds
 from rmactors.common.vocabulary import Event, Severity
+from rmactors.server.messages.notifications import NotificationBody
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.store.routing import Filter, Recurrence, Silence
 from rmactors.server.store.transaction import Transaction, handles
@@ -237,22 +240,12 @@ def _queue(
     due_at, grouped = at, 0
     if channel.group and event == "alert.raised":
         due_at, grouped = _group_window(tx, channel, alert.host_id, at)
-    body = {
-        "severity": alert.severity,
-        "kind": alert.kind,
-        "subject": alert.subject,
-        "host_name": alert.host_name,
-        "message": alert.message,
-        "raised_at": alert.raised_at,
-        "occurred_at": at,
-        "actor": actor,
-        "note": note,
-    }
-    zone = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
-    if zone is not None:
-        body["zone"] = zone["timezone"]
-    if event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id):
-        body["again"] = True
+    schedule = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
+    body = NotificationBody(
+        alert.severity, alert.kind, alert.subject, alert.host_name, alert.message, alert.raised_at, at, actor, note,
+        zone=schedule["timezone"] if schedule is not None else None,
+        again=event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id),
+    )  # fmt: skip
     seq = tx.row(
         "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,)
     )
@@ -262,8 +255,8 @@ def _queue(
         " created_at, due_at, grouped)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
         (
-            ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos, json.dumps(body), at, due_at,
-            grouped,
+            ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos,
+            msgspec.json.encode(body).decode(), at, due_at, grouped,
         ),
     )  # fmt: skip
     tx.wake.channels.add(channel.id)
@@ -310,7 +303,7 @@ def _load_channels(tx: Transaction) -> list[_Channel]:
             seconds(row["group_seconds"]),
             seconds(row["remind_hours"] * 3600),
         )
-        for row in tx.rows("SELECT * FROM channels WHERE enabled = 1 AND deleted_at IS NULL ORDER BY id")
+        for row in tx.rows("SELECT * FROM channels WHERE enabled = 1 ORDER BY id")
     ]
 
 

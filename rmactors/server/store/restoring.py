@@ -123,7 +123,7 @@ def _require_key(db: sqlite3.Connection, key_file: Path) -> None:
 def _forget(db: sqlite3.Connection, at: int) -> tuple[str, ...]:
     """Give up every channel and every second factor: their key is lost."""
     forgotten = []
-    for channel_id, name in db.execute("SELECT id, name FROM channels WHERE deleted_at IS NULL").fetchall():
+    for channel_id, name in db.execute("SELECT id, name FROM channels").fetchall():
         _commit(db, DeleteChannel(channel_id, at, _audit(at, "channel.delete", "channel", channel_id, "key lost")))
         forgotten.append(f"channel {name}")
     for user_id, name in db.execute("SELECT id, username FROM users WHERE length(totp_secret) > 0").fetchall():

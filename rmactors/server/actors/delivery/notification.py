@@ -1,39 +1,41 @@
 """From what the outbox holds to what a channel is given. Pure."""
 
-import json
-from typing import Any
+import msgspec
 
-from rmactors.common.vocabulary import SEVERITIES, Event, Severity
+from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
 from rmactors.server.actors.delivery.queue import Batch
-from rmactors.server.messages.notifications import GroupMember, Notification
+from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
+from rmactors.server.state.delivery import Delivery
+
+_BODY = msgspec.json.Decoder(NotificationBody)
 
 
 def of_batch(batch: Batch, base_url: str) -> Notification:
     """The notification of one batch. `base_url` has no slash at the end."""
     main = batch.main
-    body: dict[str, Any] = json.loads(main.body)
-    severity: Severity = body["severity"]
-    kind, message = body["kind"], body["message"]
+    body = _BODY.decode(main.body)
+    severity, kind, message = body.severity, body.kind, body.message
     group: tuple[GroupMember, ...] = ()
     if batch.group:
-        group = tuple(_member(delivery.alert_id, json.loads(delivery.body)) for delivery in batch.deliveries)
+        group = tuple(_member(delivery) for delivery in batch.deliveries)
         severity = max((member.severity for member in group), key=SEVERITIES.index)
         kind = "multiple"
         message = _together(group)
     elif batch.carried and batch.carried[0][0].event == "alert.raised":
-        raises = [json.loads(delivery.body) for delivery, _ in batch.carried if delivery.event == "alert.raised"]
+        raises = [_BODY.decode(delivery.body) for delivery, _ in batch.carried if delivery.event == "alert.raised"]
         message = _both(raises, body)
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notification(
-        main.id, event, main.alert_id, severity, kind, body["subject"], main.host_id, body["host_name"], message,
-        body["raised_at"], body["occurred_at"], f"{base_url}/alerts/{main.alert_id}", body["actor"], body["note"],
-        group, body.get("again", False),
+        main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
+        body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
+        body.again,
     )  # fmt: skip
 
 
-def _member(alert_id: str, body: dict[str, Any]) -> GroupMember:
-    return GroupMember(alert_id, body["severity"], body["kind"], body["subject"], body["message"])
+def _member(delivery: Delivery) -> GroupMember:
+    body = _BODY.decode(delivery.body)
+    return GroupMember(delivery.alert_id, body.severity, body.kind, body.subject, body.message)
 
 
 def _together(group: tuple[GroupMember, ...]) -> str:
@@ -46,10 +48,9 @@ def _indented(message: str) -> str:
     return "\n  ".join(message.splitlines())
 
 
-def _both(raises: list[dict[str, Any]], resolved: dict[str, Any]) -> str:
-    """A raise that was not told in time, and its end, in one message. Where it got worse meanwhile, as it was then."""
-    raised = {**raises[-1], "occurred_at": raises[0]["occurred_at"]}
-    end = "" if resolved["message"] == raised["message"] else f" {resolved['message']}"
-    zone = resolved.get("zone", "UTC")
-    began, ended = (day_and_time(body["occurred_at"], zone) for body in (raised, resolved))
-    return f"Raised {began}, resolved {ended}: {raised['message']}{end}"
+def _both(raises: list[NotificationBody], end: NotificationBody) -> str:
+    """A raise that was not told in time, and its end, in one message. If it got worse meanwhile, as it was then."""
+    raised = raises[-1].message
+    resolved = "" if end.message == raised else f" {end.message}"
+    began, ended = (day_and_time(body.occurred_at, end.zone or "UTC") for body in (raises[0], end))
+    return f"Raised {began}, resolved {ended}: {raised}{resolved}"

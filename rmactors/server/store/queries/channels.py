@@ -86,11 +86,11 @@ class DeliveryRow:
     finished_at: int | None
 
 
-_SELECT = f"SELECT {columns(ChannelRow)} FROM channels WHERE deleted_at IS NULL"
+_SELECT = f"SELECT {columns(ChannelRow)} FROM channels"
 
 
 def channel(db: sqlite3.Connection, channel_id: str) -> tuple[ChannelRow, ChannelHealth] | None:
-    row = db.execute(f"{_SELECT} AND id = ?", (channel_id,)).fetchone()
+    row = db.execute(f"{_SELECT} WHERE id = ?", (channel_id,)).fetchone()
     return _with_health(db, [ChannelRow(*row)])[0] if row is not None else None
 
 
@@ -100,7 +100,7 @@ def channels(
     """In the order in which they were made."""
     created, last_id = after or (-1, "")
     rows = db.execute(
-        f"{_SELECT} AND (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?", (created, last_id, limit + 1)
+        f"{_SELECT} WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?", (created, last_id, limit + 1)
     ).fetchall()
     items = read(ChannelRow, rows[:limit])
     return Page(_with_health(db, items), (items[-1].created_at, items[-1].id) if len(rows) > limit else None)

@@ -67,7 +67,7 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
     ).fetchone()
     pulse = db.execute("SELECT value FROM facts WHERE name = 'pulse'").fetchone()
     (users,) = db.execute("SELECT count(*) FROM users WHERE disabled = 0").fetchone()
-    (enabled,) = db.execute("SELECT count(*) FROM channels WHERE enabled = 1 AND deleted_at IS NULL").fetchone()
+    (enabled,) = db.execute("SELECT count(*) FROM channels WHERE enabled = 1").fetchone()
     size, free = space(db)
     return Condition(
         queues=queues(db),

@@ -105,7 +105,7 @@ def queues(db: sqlite3.Connection) -> list[Queued]:
             " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
             " (SELECT min(created_at) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
             " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'dead'),"
-            " failing_since FROM channels WHERE deleted_at IS NULL ORDER BY created_at, id"
+            " failing_since FROM channels ORDER BY created_at, id"
         )
     ]
 

@@ -3,13 +3,8 @@
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
-from rmactors.server.messages.hosts import (
-    CreateEnrollmentToken,
-    DeleteEnrollmentToken,
-    DeleteHost,
-    RotateHostToken,
-    UpdateHost,
-)
+from rmactors.server.messages.hosts import DeleteHost, RotateHostToken, UpdateHost
+from rmactors.server.messages.made_tokens import CreateEnrollmentToken, DeleteEnrollmentToken
 from rmactors.server.messages.requests import Change
 from rmactors.server.store.queries import hosts as queries
 from rmactors.server.store.queries.hosts import HostView
