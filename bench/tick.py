@@ -15,6 +15,7 @@ import trio
 from bench.figures import Figure
 from rmactors.common import clock, ids
 from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.requests import HostReturned, Request, Tick
@@ -55,7 +56,7 @@ async def measure(folder: Path, hosts: int, schedules: int, report: Callable[[Fi
     host_ids = _fleet(database, hosts, schedules)
     inbox: Mailbox[Request | rules.Answered] = Mailbox("rules", hosts + 10)
     to_store: Mailbox[Commit] = Mailbox("store", 1024)
-    timing = rules.Timing(clock.now(), 0, 300.0)
+    timing = Timing(clock.now(), 0, 300.0)
     took: list[float] = []
     committed = store.StoreState()
     async with trio.open_nursery() as nursery:

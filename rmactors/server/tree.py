@@ -39,6 +39,7 @@ from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.live import Live
 from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
 from rmactors.server.bootstrap import (
     alone,
@@ -211,7 +212,7 @@ async def _run(server: Server, box: SecretBox) -> None:
     host_ports = host.HostPorts(
         to_rules, to_store, reader, live.progress, heartbeats.note, heartbeats.note_clock, not_before, meters.count
     )
-    timing = rules.Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
+    timing = Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
     delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
     flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)
     closing = server.closing

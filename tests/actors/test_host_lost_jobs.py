@@ -1,11 +1,16 @@
 """Host actors: jobs whose end will not come. Real rules and store; trio's clock jumps where a test says so."""
 
+from typing import Any
+
 import trio
 from trio.testing import MockClock
 
 from rmactors.common import clock, ids, wire
+from rmactors.server.messages.answers import Failed
 from rmactors.server.messages.connections import FrameReceived
-from tests.actors.works import Agent, Works, agent, ago, enrolled, running, start_fleet, until, works_idle
+from rmactors.server.messages.requests import JudgeEnd, JudgeLoss, Request
+from rmactors.server.runtime.mailbox import Mailbox
+from tests.actors.works import Agent, Works, agent, ago, enrolled, running, start_fleet, until
 
 
 async def test_a_job_that_its_agent_does_not_know_is_lost_once_the_spooled_reports_are_in(
@@ -32,23 +37,63 @@ async def test_a_job_that_its_agent_does_not_know_is_lost_once_the_spooled_repor
     await until(lambda: works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 1") == 1)
 
 
-async def test_a_spooled_report_that_is_under_way_already_counts_as_in(works: Works, mock_clock: MockClock) -> None:
-    host, ended, lost = enrolled(works), ids.new(), ids.new()
-    works.ledger.commit(running(host, lost))
-    start_fleet(works)
-    before = agent(works, host)
-    await before.hello(running_jobs=[lost])
-    with works.ledger.locked():
-        await before.ends(ended, "succeeded", seq=1)
-        here = agent(works, host, 2)
-        await here.box.send(_heard(here, spooled=1))
-        await here.ends(ended, "succeeded", seq=1)
-        await works_idle()
+async def test_a_spooled_report_that_is_in_flight_already_counts_as_in(works: Works) -> None:
+    here, lost, judging, report = await _sent_again_while_in_flight(works)
+    await works.to_rules.send(report)
+    works.nursery.start_soon(_pass_on, judging, works)
+    await until(lambda: _lost(works) == [lost])
+    await until(lambda: here.acked() == [1])
+    assert works.ledger.value("SELECT status FROM jobs WHERE id = ?", report.report.job_id) == "succeeded"
+
+
+async def test_a_job_whose_spooled_end_fails_in_flight_is_not_lost_and_ends_when_it_has_come_again(
+    works: Works,
+) -> None:
+    here, lost, judging, report = await _sent_again_while_in_flight(works)
+    report.reply(Failed("disk full"))
+    works.nursery.start_soon(_pass_on, judging, works)
+    await until(lambda: _lost(works) == [lost])
     await works.settle()
-    if not here.acked():  # it was not committed: its agent sends it again
-        await here.ends(ended, "succeeded", seq=1)
-    await until(lambda: works.ledger.value("SELECT count(*) FROM jobs WHERE reason = 'lost'") == 1)
-    assert works.ledger.value("SELECT id FROM jobs WHERE reason = 'lost'") == lost
+    ended = report.report.job_id
+    assert (here.acked(), works.ledger.value("SELECT status FROM jobs WHERE id = ?", ended)) == ([], "running")
+    await here.ends(ended, "succeeded", seq=1)
+    await until(lambda: here.acked() == [1])
+    assert works.ledger.value("SELECT status FROM jobs WHERE id = ?", ended) == "succeeded"
+    assert _lost(works) == [lost]
+
+
+def _lost(works: Works) -> list[str]:
+    return [job for (job,) in works.ledger.rows("SELECT id FROM jobs WHERE reason = 'lost'")]
+
+
+async def _sent_again_while_in_flight(works: Works) -> tuple[Agent, str, Mailbox[Request], JudgeEnd]:
+    """An agent is connected a second time, and has sent its one spooled report both times. Another job of it will not
+    be heard of. The report is with the rules, which the test stands in for."""
+    host, ended, lost = enrolled(works), ids.new(), ids.new()
+    for job in (ended, lost):
+        works.ledger.commit(running(host, job))
+    judging: Mailbox[Request] = Mailbox("rules", 100)
+    start_fleet(works, to_rules=judging)
+    before = agent(works, host)
+    await before.hello(running_jobs=[ended, lost])
+    await before.ends(ended, "succeeded", seq=1)
+    report = await _pass_on_until(JudgeEnd, judging, works)
+    here = agent(works, host, 2)
+    await here.box.send(_heard(here, spooled=1))
+    await here.ends(ended, "succeeded", seq=1)
+    await works.to_rules.send(await _pass_on_until(JudgeLoss, judging, works))
+    return here, lost, judging, report
+
+
+async def _pass_on_until(kind: type[Any], judging: Mailbox[Request], works: Works) -> Any:
+    while not isinstance(message := await judging.receive(), kind):
+        await works.to_rules.send(message)
+    return message
+
+
+async def _pass_on(judging: Mailbox[Request], works: Works) -> None:
+    while True:
+        await works.to_rules.send(await judging.receive())
 
 
 async def test_a_job_is_not_lost_because_other_spooled_reports_were_sent_again(works: Works) -> None:

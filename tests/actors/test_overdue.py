@@ -6,7 +6,7 @@ from typing import Any
 
 from rmactors.common import ids
 from rmactors.common.clock import DAY, HOUR, MINUTE
-from rmactors.server.actors.rules.actor import Timing
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.requests import Change, HostGone, HostReturned, Resolve, Tick
 from rmactors.server.messages.schedules import SaveSchedule

@@ -10,7 +10,7 @@ import trio
 from rmactors.common import clock, ids, zones
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.server.actors import zone_watch
-from rmactors.server.actors.rules.actor import Timing
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused
 from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.reports import LostJob
@@ -22,7 +22,6 @@ from rmactors.server.messages.requests import (
     HostWentSilent,
     JudgeEnd,
     JudgeLoss,
-    JudgeStart,
     Resolve,
     Tick,
     ZonesChanged,
@@ -133,41 +132,6 @@ async def test_what_was_decided_on_a_failed_decision_fails_too_or_is_decided_ane
     assert works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 0") == 0
     assert await works.end(end(host, "last", status="failed", at=NOON + 10_000)) == Committed()
     assert works.ledger.value("SELECT count(*) FROM alerts WHERE resolved = 0") == 1
-
-
-async def test_a_run_whose_start_was_not_committed_is_noted_by_its_end(works: Works) -> None:
-    host = works.ledger.host()
-    schedule = works.ledger.schedule(host)
-    begun: list[Answer] = []
-    ended: list[Answer] = []
-    with works.ledger.locked():
-        await works.to_rules.send(JudgeStart(start(host, "job1", schedule_id=schedule), begun.append))
-        await until(lambda: works.rules_state.generation > 0 and not len(works.to_rules))
-        await works.to_rules.send(JudgeEnd(end(host, "job1", schedule_id=schedule), ended.append))
-        await until(lambda: bool(begun))
-    await works.settle()
-    assert isinstance(begun[0], Failed)
-    if isinstance(ended[0], Failed):  # both were in one transaction
-        assert isinstance(await works.end(end(host, "job1", schedule_id=schedule)), Committed)
-    assert works.ledger.value("SELECT last_run_at FROM schedules") == NOON
-
-
-async def test_a_resolution_by_hand_that_fails_takes_along_what_was_decided_on_it(works: Works) -> None:
-    host = works.ledger.host()
-    await works.end(end(host, "job1", status="failed"))
-    (alert,) = works.ledger.rows("SELECT id FROM alerts")[0]
-    resolved: list[Answer] = []
-    good: list[Answer] = []
-    with works.ledger.locked():
-        await works.to_rules.send(Resolve(alert, "anna", None, NOON, audit(), resolved.append))
-        await until(lambda: not len(works.to_rules))
-        await works.to_rules.send(JudgeEnd(end(host, "job2", at=NOON + 1), good.append))
-        await until(lambda: bool(resolved))
-    await works.settle()
-    assert isinstance(resolved[0], Failed)
-    if isinstance(good[0], Failed):
-        await works.end(end(host, "job2", at=NOON + 1))
-    assert works.ledger.rows("SELECT resolved, resolved_by FROM alerts") == [(1, "rule")]
 
 
 # ---- restarts

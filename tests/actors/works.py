@@ -20,6 +20,7 @@ from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.inbox import HostInbox
 from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
 from rmactors.server.edges import gateway
 from rmactors.server.messages.answers import Answer, Committed, Reply
@@ -46,7 +47,7 @@ class Works:
     to_store: Mailbox[Commit]
     to_rules: Mailbox[Request | rules.Answered]
     reader: Reader
-    timing: rules.Timing
+    timing: Timing
     nursery: trio.Nursery
     status: ActorStatus = field(default_factory=ActorStatus)
     store_state: store.StoreState = field(default_factory=store.StoreState)
@@ -116,7 +117,7 @@ class Poison:
 
 
 @asynccontextmanager
-async def open_works(path: Path, timing: rules.Timing | None = None) -> AsyncIterator[Works]:
+async def open_works(path: Path, timing: Timing | None = None) -> AsyncIterator[Works]:
     with closing(Ledger(path)) as ledger, closing(Reader(path)) as reader:
         async with trio.open_nursery() as nursery:
             works = Works(
@@ -124,7 +125,7 @@ async def open_works(path: Path, timing: rules.Timing | None = None) -> AsyncIte
                 Mailbox("store", 1024),
                 Mailbox("rules", 1024),
                 reader,
-                timing or rules.Timing(0, 0, 300.0),
+                timing or Timing(0, 0, 300.0),
                 nursery,
             )
             budget = Budget(50, 60)

@@ -14,6 +14,7 @@ from typing import Any
 from outcome import Value
 
 from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
@@ -42,7 +43,7 @@ class _Inbox:
             await _wait()
         return self.items.popleft()
 
-    def answer(self, item: rules.Answered) -> None:
+    def put_unbounded(self, item: rules.Answered) -> None:
         self.items.append(item)
 
 
@@ -128,7 +129,7 @@ class Engine:
         self._inbox = _Inbox()
         self._to_store = _ToStore(self._write_all)
         self._answered: deque[tuple[Commit, Answer]] = deque()
-        self._timing = rules.Timing(started_at, restart_grace, LEAST_GRACE)
+        self._timing = Timing(started_at, restart_grace, LEAST_GRACE)
         self._actor = self._run()
         self._go_on()
 

@@ -24,6 +24,7 @@ from quart_trio import QuartTrio
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.actors.rules import actor as rules
+from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
 from rmactors.server.channels.base import ChannelSpec
 from rmactors.server.channels.registry import preview
@@ -235,7 +236,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         settings, time, reader, ask_store, ask_rules, SecretBox.load_or_create(settings.key_file), postman.try_channel,
         partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)),
     )  # fmt: skip
-    timing = rules.Timing(clock.now(), 0, 300.0)
+    timing = Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.run, to_store, lambda: Writer(connect(database)), wake, store.StoreState())
         nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())

@@ -118,7 +118,7 @@ class ZonesChanged:
     """The time zone data is newer: what is due next may be due at another time."""
 
 
-Request = (
-    JudgeStart | JudgeEnd | JudgeLoss | HostReturned | HostWentSilent | HostGone | Acknowledge | Resolve | Change | Tick
-    | ZonesChanged | HostClock
-)  # fmt: skip
+Asked = JudgeStart | JudgeEnd | JudgeLoss | HostWentSilent | Acknowledge | Resolve | Change
+"""What is answered, once."""
+
+Request = Asked | HostReturned | HostGone | HostClock | Tick | ZonesChanged

@@ -13,6 +13,7 @@ from rmactors.server.messages.alerts import ResolveAlert
 from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.requests import (
     Acknowledge,
+    Asked,
     Change,
     HostReturned,
     HostWentSilent,
@@ -28,7 +29,7 @@ from rmactors.server.state.alert_state import EMPTY, AlertKey
 from rmactors.server.state.host_state import Decision, HostState, Schedule, apply, limit_hours, plan_named
 from rmactors.server.state.slots import Slots
 
-Decidable = JudgeStart | JudgeEnd | JudgeLoss | HostWentSilent | HostReturned | Acknowledge | Resolve | Change
+Decidable = Asked | HostReturned
 
 
 def decide(host: HostState, request: Decidable, fresh_id: str, least_grace: float) -> Decision:
