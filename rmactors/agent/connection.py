@@ -60,6 +60,8 @@ class Timings:
     """After the server said that this credential or protocol will not do."""
     mend: float = 10.0
     """Between two tries to write into a spool that could not be written."""
+    runs: float = 5.0
+    """The longest that an agent which starts waits for runs of `exec` that only their own process knows."""
 
 
 class BadServerUrl(ValueError):

@@ -55,9 +55,11 @@ async def run_agent(
     Raises NotEnrolled, AlreadyRunning or StateError where it cannot even begin; a state dir that is full or read-only
     is no reason. `task_status` is told once it runs (connected or not).
     """
+    timings = timings or Timings()
     state = StateDir(state_dir)
     state.reach()
     state.credential()
+    state.make_runs_lock()
     with state.held():
         async with open_queue(state) as queue:
             feed = LiveFeed()
@@ -65,7 +67,6 @@ async def run_agent(
             scheduler = Scheduler(state, queue, job_runner.start_due, agent_file.jitter_seconds)
             job_runner.schedules = {schedule.id: schedule for schedule in scheduler.schedules}
             restic_told: list[Restic] = []  # what the newest hello said, or the next one will
-            timings = timings or Timings()
             announced = unwritten.Announced(timings.mend)
 
             async def look() -> None:
@@ -99,6 +100,10 @@ async def run_agent(
             callbacks = Callbacks(on_schedules=on_schedules, on_command=job_runner.on_command)
             link = Link(state, queue, feed, look, make_hello, callbacks, timings, agent_file.certificate)
 
+            async def connect() -> None:
+                await pipes.until_runs_are_known(state, queue, timings.runs)
+                await link.run()
+
             def zones_changed() -> None:
                 scheduler.look_again()
                 link.say_hello_again("the time zone data was updated")
@@ -119,7 +124,7 @@ async def run_agent(
                     nursery.start_soon(_look_for_orphans, queue, name="orphans")
                     nursery.start_soon(watch_zones, zones_changed, name="zones")
                     nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
-                    nursery.start_soon(link.run, name="link")
+                    nursery.start_soon(connect, name="link")
                     log.info("agent %s runs, %d reports in the spool", __version__, await queue.count())
                     task_status.started()
             finally:

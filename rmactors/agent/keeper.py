@@ -251,15 +251,20 @@ class Keeper:
     def _write_memory(self, disk: Spool) -> None:
         """What was kept in memory goes into the file, under numbers of the file's. Where it is on its way already it is
         sent once more: a server takes each once."""
-        owners = {job.started.job_id: job.owner for job in self.memory.unfinished()}
+        unfinished = self.memory.unfinished()
+        owners = {job.started.job_id: job.owner for job in unfinished}
+        written_there = {job_id for job_id in owners if disk.knows(job_id)}
         for spooled in self.memory.pending(0, MOST_REPORTS):
             report = wire.decode_from_agent(spooled.frame)
             assert isinstance(report, wire.JobStarted | wire.JobFinished)
             if isinstance(report, wire.JobFinished):
                 self._write_log(disk, report.job_id)
-            disk.add(report, owner=owners.get(report.job_id))
+            if report.job_id not in written_there:
+                disk.add(report, owner=owners.get(report.job_id))
             self.memory.ack([spooled.seq])
-        disk.set_unfinished(self.memory.unfinished(), forget=self._ended)
+        # of a run that has written there itself, its start or its end already, that is the newer word
+        new = [job for job in self.memory.unfinished() if job.started.job_id not in written_there]
+        disk.set_unfinished(new, forget=self._ended)
         self.memory.set_unfinished([], forget=owners)
         self._ended.clear()
         marks = self.memory.marks()

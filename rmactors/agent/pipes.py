@@ -22,6 +22,7 @@ from rmactors.common import wire
 log = logging.getLogger(__name__)
 
 _CHUNK: Final = 4096
+_LOOK_SECONDS: Final = 0.25
 LAST_READ_SECONDS: Final = 10.0
 """What an agent that is stopped takes for what is in a pipe still."""
 
@@ -61,10 +62,31 @@ async def _keep(line: bytes, queue: ReportQueue) -> None:
         log.warning("what was handed over is no report")
         return
     report = wire.decode_from_agent(handed.frame)
+    if isinstance(report, wire.JobStarted) and await queue.knows(report.job_id):
+        return  # it is handed over again and again, for an agent that does not know it yet
     if isinstance(report, wire.JobStarted | wire.JobFinished):
         await queue.add(report, owner=handed.owner)
     else:
         log.warning("what was handed over is no report")
+
+
+async def until_runs_are_known(state: StateDir, queue: ReportQueue, seconds: float) -> None:
+    """At the start of an agent: until each `exec` whose start is on no disk has handed it over here, or has ended.
+
+    Else the first hello would leave such a run out, and the server take it for lost. No longer than so many seconds.
+    """
+    with trio.move_on_after(seconds):
+        while True:
+            news = queue.unwritten.news()
+            if not state.runs_in_memory() - await _known(queue):
+                return
+            with trio.move_on_after(_LOOK_SECONDS):  # one that has ended says nothing
+                await news.wait()
+    log.warning("a run of `exec` that is not on disk was not handed over in time")
+
+
+async def _known(queue: ReportQueue) -> set[int]:
+    return {int(owner.partition(":")[0]) for owner in await queue.owners()}
 
 
 def hand_over(state: StateDir, frame: str, owner: str | None) -> bool:

@@ -155,6 +155,10 @@ class ReportQueue(Lane):
         ended = [report.ends for report in await self.unwritten.pending(0, 1_000) if report.ends is not None]
         return [job.started.job_id for job in unfinished if this_host.is_running(job.owner)] + ended
 
+    async def owners(self) -> set[str]:
+        """The processes that answer for jobs that have begun and not ended (`this_host.process_identity`)."""
+        return {job.owner for job in await self._calls(self._keeper.unfinished)}
+
     async def report_orphans(self, patience: float = 0.0) -> None:
         """Tell the end of jobs whose process was killed, or went down with the machine: nobody else will.
 

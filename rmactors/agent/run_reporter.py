@@ -28,6 +28,8 @@ LONGEST_TEXT: Final = 200
 _MOST_HANDED: Final = 1_000
 _SHORT_SECONDS: Final = 2.0
 """A command that is over sooner gets one connection for its start and its end."""
+_HAND_OVER_SECONDS: Final = 1.0
+"""An agent that starts waits a few times as long."""
 
 
 class RunReporter:
@@ -59,6 +61,7 @@ class RunReporter:
         self._begun = trio.Event()
         self._asking = trio.CancelScope(deadline=trio.current_time() + seconds)
         self._delivering = trio.CancelScope()
+        self._handing_over = trio.CancelScope()
         self._enrolled = True
         self._turn = trio.Lock()
         self._told: Sequence[wire.ScheduleInfo] = ()
@@ -77,21 +80,34 @@ class RunReporter:
                     await self._queue.report_orphans()
                 self._enrolled = self._is_enrolled()
                 await self._resolve_schedule()
-                await self._queue.add(
-                    wire.JobStarted(
-                        seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan,
-                        schedule_id=self._schedule_id, started_at=self._started_at,
-                    )
+                start = wire.JobStarted(
+                    seq=0, job_id=self._job_id, kind=self._kind, plan=self._plan,
+                    schedule_id=self._schedule_id, started_at=self._started_at,
                 )  # fmt: skip
+                is_written = await self._queue.add(start)
             finally:
                 self._begun.set()
-            if await self._agent_delivers():
-                return
-            await trio.sleep(_SHORT_SECONDS)
-            with trio.move_on_after(self._seconds):
-                await self._deliver()
+            async with trio.open_nursery() as nursery:
+                if not is_written:
+                    await nursery.start(self._hand_over_again, start)
+                if await self._agent_delivers():
+                    return
+                await trio.sleep(_SHORT_SECONDS)
+                with trio.move_on_after(self._seconds):
+                    await self._deliver()
         except Exception as error:
             self._trouble = error  # it matters where the end is not told either
+
+    async def _hand_over_again(
+        self, start: wire.JobStarted, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Until the command has ended: an agent may start, or start again, and know only what it is told."""
+        with self._handing_over, self._state.run_in_memory():
+            task_status.started()
+            while True:
+                await trio.sleep(_HAND_OVER_SECONDS)
+                async with self._turn:
+                    pipes.hand_over(self._state, wire.encode(start), this_host.process_identity())
 
     async def end(self, code: int, verdict: JobVerdict, wrapped: Wrapped) -> None:
         """Put the end into the spool and see to its delivery."""
@@ -99,6 +115,7 @@ class RunReporter:
         self._delivering.deadline = trio.current_time() + self._seconds
         self._asking.deadline = min(self._asking.deadline, self._delivering.deadline)
         await self._begun.wait()
+        self._handing_over.cancel()  # the end is handed over behind the start, once
         if self._queue is None:
             self._excuse(self._trouble)
             return

@@ -8,7 +8,7 @@ import errno
 import os
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from rmactors.agent.disk_trouble import of_errno, probe
 from rmactors.common import locks, wire
 
 SYSTEM_DIR: Final = Path("/var/lib/rmactors-agent")
+_RUNS_LOCK: Final = "runs.lock"
 _DISK_TAKES_NOTHING: Final = {errno.EROFS, errno.ENOSPC, errno.EDQUOT}
 _FIRST_TURN_PAUSE: Final = 0.05
 _LONGEST_TURN_PAUSE: Final = 0.4
@@ -171,6 +172,36 @@ class StateDir:
             return locks.is_taken(handle)
         finally:
             os.close(handle)
+
+    @contextmanager
+    def run_in_memory(self) -> Iterator[None]:
+        """Of an `exec` whose start could not be written: an agent that starts now waits until it is handed over."""
+        try:
+            handle = self._open_runs_lock()
+        except OSError:  # such an agent does not know of this run until it is handed over, a second later
+            yield
+            return
+        try:
+            locks.share(handle)
+            yield
+        finally:
+            os.close(handle)
+
+    def runs_in_memory(self) -> set[int]:
+        """The processes of such runs, by number. Empty if the system does not tell."""
+        return locks.sharers(self.path / _RUNS_LOCK)
+
+    def make_runs_lock(self) -> None:
+        """While the disk still takes a new file. Where it does not, and there is none, it goes without."""
+        with suppress(OSError):
+            os.close(self._open_runs_lock())
+
+    def _open_runs_lock(self) -> int:
+        """Never the directory in its place, which an agent may have locked."""
+        try:
+            return os.open(self.path / _RUNS_LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return os.open(self.path / _RUNS_LOCK, os.O_RDONLY | os.O_CLOEXEC)
 
     @asynccontextmanager
     async def turn(self, seconds: float, is_needless: Callable[[], Awaitable[bool]]) -> AsyncIterator[bool]:

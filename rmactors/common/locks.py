@@ -1,7 +1,10 @@
-"""One process at a time: a lock on an open file, which the kernel lets go when its holder ends, however that is."""
+"""One process at a time, or several that are counted: a lock on an open file, which the kernel releases when its holder
+ends, however that is."""
 
 import fcntl
+import os
 import time
+from pathlib import Path
 from typing import Final
 
 _TRIES: Final = 10
@@ -31,3 +34,23 @@ def is_taken(descriptor: int) -> bool:
         return True
     fcntl.flock(descriptor, fcntl.LOCK_UN)
     return False
+
+
+def share(descriptor: int) -> None:
+    """Be one of those who hold the lock together, until the file is closed. Waits while one process has it alone."""
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def sharers(file: Path, listed: Path = Path("/proc/locks")) -> set[int]:
+    """The numbers of the processes that share the lock on that file. Empty if the system does not tell."""
+    try:
+        inode, lines = os.stat(file).st_ino, listed.read_text().splitlines()
+    except OSError:
+        return set()
+    found = set()
+    for line in lines:  # `1: FLOCK  ADVISORY  READ 4711 08:02:131 0 EOF`; who waits has `->` behind the number
+        match line.split()[1:6]:
+            # the device is left out: some file systems show another one here than to `stat`
+            case ["FLOCK", _, "READ", pid, place] if place.rpartition(":")[2] == str(inode):
+                found.add(int(pid))
+    return found

@@ -31,7 +31,7 @@ from .test_wrapping import exec_command, execute, spooled
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTHING = AgentFile(allow=[])
-PATIENT = replace(Timings(), first_pause=0.05, longest_pause=0.2, mend=0.1)
+PATIENT = replace(Timings(), first_pause=0.05, longest_pause=0.2, mend=0.1, runs=60)
 """Nothing is sent again, and no connection is given up, because the machine is busy."""
 
 
@@ -200,6 +200,43 @@ async def test_a_running_agent_takes_over_what_exec_cannot_write(
     assert set(told(server)) == {end.job_id}
     assert numbers_stand_for_one_report_each(server)
     assert spooled(on_disk) == []
+
+
+@asynccontextmanager
+async def a_run(state: StateDir) -> AsyncIterator[None]:
+    """A command under `exec` that fails, and does so as the block ends."""
+    command = exec_command(state, ["sh", "-c", "cat; exit 1"], "--plan", "p")
+    process = await trio.lowlevel.open_process(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, cwd=ROOT)
+    assert process.stdin is not None
+    async with process.stdin:
+        yield
+    assert await process.wait() == 1
+
+
+async def test_an_agent_that_starts_knows_the_runs_that_are_on_no_disk_before_it_says_hello(
+    server: ServerDouble, disk: SmallDisk, on_disk: StateDir
+) -> None:
+    """Two of them, told by `exec` itself before there was an agent; and again when that agent makes way for another."""
+    disk.fill()
+    async with a_run(on_disk), a_run(on_disk):
+        await eventually(lambda: len(server.starts()) == 2)
+        jobs = {start.job_id for start in server.starts()}
+        for _ in range(2):
+            async with running(on_disk):
+                session = await server.an_agent()
+                assert session.hello is not None
+                assert set(session.hello.running_jobs) == jobs
+            await eventually(lambda session=session: session.gone)  # type: ignore[misc]
+    await eventually(lambda: set(told(server)) == jobs)
+    assert {end.reason for end in server.ends()} == {"error"}
+    assert numbers_stand_for_one_report_each(server)
+
+
+async def test_a_run_that_is_on_no_disk_is_waited_for_as_long_as_it_lasts(disk: SmallDisk, on_disk: StateDir) -> None:
+    disk.fill()
+    async with a_run(on_disk):
+        (_,) = await eventually(on_disk.runs_in_memory)
+    assert on_disk.runs_in_memory() == set()
 
 
 async def test_what_is_in_the_pipe_as_the_agent_is_stopped_is_kept(state: StateDir) -> None:

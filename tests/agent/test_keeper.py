@@ -133,6 +133,25 @@ def test_a_start_that_was_told_from_memory_is_on_disk_as_unfinished_once_there_i
     assert on_disk(state) == []
 
 
+@pytest.mark.parametrize("told", [False, True], ids=["unacked", "acked"])
+def test_a_run_whose_end_its_own_process_has_written_is_not_unfinished_again(
+    keeper: Keeper, state: StateDir, told: bool
+) -> None:
+    """Its start was handed over to this agent while there was no room; the end came when there was."""
+    job = ids.new()
+    read_only(keeper)
+    assert not keeper.add(started(job), owner="1:gone")
+    if told:
+        keeper.memory.ack([report.seq for report in keeper.memory.pending(0, 10)])
+    read_only(keeper, on=False)
+    its_own = Spool(state.spool_file)
+    its_own.add(finished(job))
+    its_own.close()
+    assert keeper.mend()
+    assert keeper.unfinished() == []
+    assert [type(report) for report in on_disk(state)] == [wire.JobFinished]
+
+
 def test_an_orphan_is_told_once_where_the_disk_takes_nothing(keeper: Keeper) -> None:
     job = ids.new()
     keeper.add(started(job), owner="1:gone")
