@@ -35,10 +35,10 @@ _MOST_MINUTES = 7 * 24 * 60.0
 
 @click.group()
 @config_option
-@click.option("--data-dir", help="Where rm.db lives.  [RM_DATA_DIR, ./data]")
+@click.option("--data-dir", help="The directory of rm.db.  [RM_DATA_DIR, ./data]")
 @click.pass_context
 def admin(context: click.Context, config_file: str | None, data_dir: str | None) -> None:
-    """Users and tokens, on the data dir, also while the server runs."""
+    """Create users and tokens in the data dir, also while the server runs."""
     context.obj = settings_of({"data_dir": data_dir}, config_file)
 
 
@@ -50,7 +50,7 @@ def admin(context: click.Context, config_file: str | None, data_dir: str | None)
 )
 @click.pass_obj
 def create_user(settings: Settings, username: str, role: Role, password_file: str | None) -> None:
-    """Make a user. The password comes from --password-file, RM_PASSWORD, RM_PASSWORD_FILE or a prompt."""
+    """Create a user. The password comes from --password-file, RM_PASSWORD, RM_PASSWORD_FILE or a prompt."""
     if problem := username_problem(username):
         raise click.ClickException(f"--username: {problem}")
     password = _password(password_file)
@@ -64,12 +64,14 @@ def create_user(settings: Settings, username: str, role: Role, password_file: st
 
 
 @admin.command("create-api-token")
-@click.option("--name", required=True, help="What uses it; shown in lists and in the audit trail.")
+@click.option("--name", required=True, help="The program that uses the token; shown in lists and in the audit trail.")
 @click.option("--role", type=_ROLE, required=True)
-@click.option("--expires-days", type=click.FloatRange(0, _MOST_DAYS, min_open=True), help="Else it never expires.")
+@click.option(
+    "--expires-days", type=click.FloatRange(0, _MOST_DAYS, min_open=True), help="Without it, the token never expires."
+)
 @click.pass_obj
 def create_api_token(settings: Settings, name: str, role: Role, expires_days: float | None) -> None:
-    """Make a token for a program and print it, this once."""
+    """Create an API token and print it once."""
     if problem := username_problem(name):
         raise click.ClickException(f"--name: {problem}")
     token, token_id, at = tokens.make(tokens.API), ids.new(), clock.now()
@@ -85,7 +87,7 @@ def create_api_token(settings: Settings, name: str, role: Role, expires_days: fl
 @click.option("--ttl-minutes", type=click.FloatRange(0, _MOST_MINUTES, min_open=True), default=60.0, show_default=True)
 @click.pass_obj
 def create_enrollment_token(settings: Settings, ttl_minutes: float) -> None:
-    """Make a single-use token for `rmactors agent enroll` and print it, this once."""
+    """Create a single-use token for `rmactors agent enroll` and print it once."""
     token, token_id, at = tokens.make(tokens.ENROLLMENT), ids.new(), clock.now()
     audit = _audit(at, "enrollment_token.create", "enrollment_token", token_id)
     expires_at = at + clock.seconds(ttl_minutes * 60)
@@ -123,4 +125,4 @@ def _commit(settings: Settings, write: Write) -> None:
         case Refused(_, detail) | Failed(detail):
             raise click.ClickException(detail)
         case _:
-            raise click.ClickException("it changed in the meantime; try again")
+            raise click.ClickException("it was changed in the meantime; try again")

@@ -10,7 +10,7 @@ from rmactors.client.connection import segment
 from rmactors.common.vocabulary import ALERT_KINDS, SEVERITIES
 
 _IDS = click.argument("alert_ids", metavar="ID…", nargs=-1, required=True)
-_NOTE = click.option("--note", help="Kept with it, and told to the channels.")
+_NOTE = click.option("--note", help="Stored with the alert and sent to the channels.")
 
 
 @click.group()
@@ -53,7 +53,7 @@ def show(remote: Remote, alert_id: str) -> None:
 @_IDS
 @_NOTE
 def ack(remote: Remote, alert_ids: tuple[str, ...], note: str | None) -> None:
-    """Acknowledge: it stays open, reminders stop."""
+    """Acknowledge: the alert stays unresolved, reminders stop."""
     _act(remote, alert_ids, "acknowledge", note)
 
 
@@ -61,7 +61,7 @@ def ack(remote: Remote, alert_ids: tuple[str, ...], note: str | None) -> None:
 @_IDS
 @_NOTE
 def resolve(remote: Remote, alert_ids: tuple[str, ...], note: str | None) -> None:
-    """Resolve by hand. The same trouble coming back makes a new alert."""
+    """Resolve by hand. If the problem comes back, a new alert is raised."""
     _act(remote, alert_ids, "resolve", note)
 
 

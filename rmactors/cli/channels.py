@@ -12,13 +12,13 @@ from rmactors.common.text import one_line
 
 @click.group()
 def channels() -> None:
-    """Channels of notification: list, show, test, log, retry. Speaks to a server's API."""
+    """Notification channels: list, show, test, log, retry. Speaks to a server's API."""
 
 
 @remote_command(channels, "list")
 @listing
 def list_channels(remote: Remote, limit: int | None) -> None:
-    """With their health and what waits for them."""
+    """With their health and queue."""
     remote.rows(remote.api.items("/api/notifications"), views.CHANNELS, limit)
 
 
@@ -32,7 +32,7 @@ def show(remote: Remote, channel: str) -> None:
 @remote_command(channels, "test")
 @click.argument("channel")
 def test(remote: Remote, channel: str) -> None:
-    """One real attempt now, enabled or not. The exit code is 1 where it did not arrive."""
+    """One real attempt now, enabled or not. The exit code is 1 if it was not delivered."""
     result = remote.api.call("POST", f"/api/notifications/{remote.channel_id(channel)}/test")
     status = f"HTTP {result['status_code']}, " if result["status_code"] is not None else ""
     if remote.as_json:
@@ -54,7 +54,7 @@ def log(remote: Remote, channel: str, limit: int | None) -> None:
 @remote_command(channels, "retry")
 @click.argument("delivery_ids", metavar="DELIVERY…", nargs=-1, required=True)
 def retry(remote: Remote, delivery_ids: tuple[str, ...]) -> None:
-    """Send notifications that were given up again; their ids are in `log` and on the alert."""
+    """Send notifications again that were not delivered; their ids are in `log` and on the alert."""
     for delivery_id in delivery_ids:
         done = remote.api.call("POST", f"/api/deliveries/{segment(delivery_id)}/retry")
-        click.echo(json.dumps(done) if remote.as_json else one_line(f"{done['id']} is due again"))
+        click.echo(json.dumps(done) if remote.as_json else one_line(f"{done['id']} is queued again"))

@@ -24,10 +24,10 @@ def config() -> None:
 @config_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def check(config_file: str | None, as_json: bool) -> None:
-    """Show every setting, its value, and where that came from; secrets are masked.
+    """Show every setting, its value, and where the value comes from; secrets are masked.
 
-    Looks at what `rmactors server` would look at from here: the environment and the settings file. The exit code is 1
-    where something of it cannot be used, an unknown key or variable included.
+    Reads what `rmactors server` would read here: the environment and the settings file. The exit code is 1 if a
+    setting cannot be used, or a key or variable is unknown.
     """
     file = file_in_use(config_file)
     try:

@@ -28,7 +28,7 @@ def jobs() -> None:
 @click.option("--status", type=click.Choice(JOB_STATUSES))
 @listing
 def list_jobs(remote: Remote, host: str | None, kind: str | None, status: str | None, limit: int | None) -> None:
-    """The newest first."""
+    """List jobs, newest first."""
     host_id = remote.host_id(host) if host else None
     names = {} if remote.as_json else {item["id"]: item["name"] for item in remote.api.items("/api/hosts")}
     found = remote.api.items("/api/jobs", host_id=host_id, kind=kind, status=status)
@@ -45,7 +45,7 @@ def show(remote: Remote, job_id: str) -> None:
 @remote_command(jobs, "log")
 @click.argument("job_id", metavar="ID")
 def log(remote: Remote, job_id: str) -> None:
-    """What it wrote, from the first line on."""
+    """The job's output, from the first line on."""
     lines = remote.api.items(f"/api/jobs/{segment(job_id)}/log")
     if remote.as_json:
         click.echo(json.dumps(list(lines), indent=2))
@@ -60,22 +60,24 @@ def log(remote: Remote, job_id: str) -> None:
 @remote_command(jobs, "run")
 @click.argument("host")
 @click.argument("kind", type=click.Choice(JOB_KINDS))
-@click.option("--plan", help="Of the host's agent.toml; may be left out where it has one alone.")
+@click.option("--plan", help="A plan in the host's agent.toml; optional if there is only one.")
 @click.option("--repository", help="Instead of a plan: for check, prune, init, unlock, snapshots.")
 @click.option("--snapshot", help="restore: an id, or latest, which is the default.")
-@click.option("--include", multiple=True, metavar="PATH", help="restore: this path alone; may be given many times.")
-@click.option("--target", metavar="FOLDER", help="restore: where to, on the host, if its agent takes a target.")
+@click.option("--include", multiple=True, metavar="PATH", help="restore: only this path; can be repeated.")
+@click.option(
+    "--target", metavar="FOLDER", help="restore: the folder on the host to restore into, if its agent allows one."
+)
 @click.option("--from", "from", metavar="ID", help="diff: the older snapshot.")
 @click.option("--to", metavar="ID", help="diff: the newer snapshot.")
-@click.option("--prune/--no-prune", default=None, help="forget: prune after it, or not, whatever the plan says.")
-@click.option("--read-data", is_flag=True, default=None, help="check: read all of the data, too.")
-@click.option("--read-data-subset", metavar="N/M|P%", help="check: read a part of the data, such as 1/5 or 10%.")
-@click.option("--schedule", "schedule_id", help="Id of the schedule that the run counts for, and whose plan it takes.")
-@click.option("--wait", is_flag=True, help="Until it has ended; the exit code is 1 unless it succeeded.")
+@click.option("--prune/--no-prune", default=None, help="forget: prune afterwards or not, regardless of the plan.")
+@click.option("--read-data", is_flag=True, default=None, help="check: also read all data.")
+@click.option("--read-data-subset", metavar="N/M|P%", help="check: also read a part of the data, such as 1/5 or 10%.")
+@click.option("--schedule", "schedule_id", help="Id of a schedule: the run counts for it and uses its plan.")
+@click.option("--wait", is_flag=True, help="Wait until the job has finished; the exit code is 1 unless it succeeded.")
 def run(remote: Remote, host: str, kind: str, schedule_id: str | None, wait: bool, **params: Any) -> None:
-    """Run a job on a host (name or id); queued while the host is away.
+    """Run a job on a host (name or id); queued while the host is offline.
 
-    What KIND does not take is refused by the server, which says what it takes.
+    The server refuses parameters that KIND does not have, and names those that it has.
     """
     body: dict[str, Any] = {"kind": kind, "params": _given(params)}
     if schedule_id:
@@ -90,8 +92,8 @@ def run(remote: Remote, host: str, kind: str, schedule_id: str | None, wait: boo
 
 @remote_command(jobs, "snapshots")
 @click.argument("host")
-@click.option("--plan", help="Of the host's agent.toml; may be left out where it has one alone.")
-@click.option("--repository", help="Instead of a plan: all of a repository's snapshots, by any host or tool.")
+@click.option("--plan", help="A plan in the host's agent.toml; optional if there is only one.")
+@click.option("--repository", help="Instead of a plan: all snapshots of the repository, from any host or tool.")
 def snapshots(remote: Remote, host: str, **params: Any) -> None:
     """Ask a host (name or id) for its snapshots now, and list them, the newest first."""
     body = {"kind": "snapshots", "params": _given(params)}
@@ -123,5 +125,5 @@ def _must_have_succeeded(job: Mapping[str, Any]) -> None:
 @remote_command(jobs, "cancel")
 @click.argument("job_id", metavar="ID")
 def cancel(remote: Remote, job_id: str) -> None:
-    """Ask the host to stop it; one that was never sent ends at once."""
+    """Ask the host to stop a job; a job that was not sent yet ends at once."""
     remote.show(remote.api.call("POST", f"/api/jobs/{segment(job_id)}/cancel"), views.job)

@@ -17,16 +17,16 @@ _BUSY_SECONDS = 30.0
 
 @click.group()
 def keys() -> None:
-    """The key under which channel settings and second factors are stored."""
+    """The key that encrypts channel settings and second factors."""
 
 
 @keys.command()
 @settings_options
 def rotate(settings: Settings) -> None:
-    """Seal every stored secret under a new key, also while the server runs.
+    """Encrypt every stored secret with a new key, also while the server runs.
 
-    May be interrupted at any time and called again. Afterwards back up the new key file: it opens this database
-    from now on, the old one opens only older backups.
+    Can be interrupted at any time and run again. Back up the new key file afterwards: this database needs it from now
+    on; the old key file only opens older backups.
     """
     try:
         if not settings.database.exists():
@@ -49,4 +49,4 @@ def rotate(settings: Settings) -> None:
             f"the key file {settings.key_file} could not be changed: {error.strerror or error}."
             " Nothing is lost; try again."
         ) from None
-    click.echo(f"{moved} secrets sealed under a new key in {settings.key_file}. Back it up.")
+    click.echo(f"{moved} secrets encrypted with a new key in {settings.key_file}. Back it up.")

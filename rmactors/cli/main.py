@@ -12,20 +12,20 @@ from rmactors import PRODUCT, __version__
 
 _COMMANDS = {
     "server": ("rmactors.cli.server", "run the server"),
-    "demo": ("rmactors.cli.demo", "see it work: server, agent, restic and a sink in one process"),
+    "demo": ("rmactors.cli.demo", "a demonstration: server, agent, restic and a webhook receiver in one process"),
     "alerts": ("rmactors.cli.alerts", "list, show, acknowledge and resolve alerts, over the API"),
     "hosts": ("rmactors.cli.hosts", "list and show hosts, over the API"),
     "jobs": ("rmactors.cli.jobs", "list, show, run and cancel jobs, over the API"),
     "channels": ("rmactors.cli.channels", "list, show and test channels, over the API"),
     "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
     "agent": ("rmactors.cli.agent", "the part that runs on each host"),
-    "config": ("rmactors.cli.config", "the settings in force, and where each came from"),
-    "doctor": ("rmactors.cli.doctor", "look for what is wrong with this server"),
+    "config": ("rmactors.cli.config", "the effective settings, and where each comes from"),
+    "doctor": ("rmactors.cli.doctor", "check this server for problems"),
     "backup": ("rmactors.cli.backup", "copy the database into one file, also while the server runs"),
     "restore": ("rmactors.cli.backup", "put a backup into the data dir"),
-    "keys": ("rmactors.cli.keys", "the key of stored secrets"),
+    "keys": ("rmactors.cli.keys", "change the key of stored secrets"),
     "completion": ("rmactors.cli.completion", "completion for bash, zsh and fish"),
-    "simulate": ("rmactors.cli.simulate", "many protocol-true agents, for sizing"),
+    "simulate": ("rmactors.cli.simulate", "simulate many agents, for sizing"),
 }
 
 
@@ -62,5 +62,5 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=f"{PRODUCT} (rmactors)")
 def main() -> None:
-    """restic-manager: watches over the restic backups of a fleet and says, reliably, when one fails,
-    when one did not run, and when a host went silent."""
+    """restic-manager: monitors the restic backups of many hosts, and notifies you when a backup fails,
+    when one does not run, and when a host goes silent."""

@@ -16,7 +16,7 @@ config_option = click.option(
     type=click.Path(dir_okay=False),
     envvar="RM_CONFIG",
     metavar="FILE",
-    help=f"The server's TOML file.  [RM_CONFIG, {DEFAULT_FILE} where it is there]",
+    help=f"The server's TOML file.  [RM_CONFIG, {DEFAULT_FILE} if it exists]",
 )
 
 
@@ -29,7 +29,7 @@ def settings_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--config`, `--data-dir` and `--secret-key-file`; the command is called with the `settings` in force."""
 
     @config_option
-    @click.option("--data-dir", help="Where rm.db and secret.key live.  [RM_DATA_DIR, ./data]")
+    @click.option("--data-dir", help="The directory of rm.db and secret.key.  [RM_DATA_DIR, ./data]")
     @click.option("--secret-key-file", help="The key file.  [RM_SECRET_KEY_FILE, <data dir>/secret.key]")
     @functools.wraps(command)
     def with_settings(config_file: str | None, data_dir: str | None, secret_key_file: str | None, **others: Any) -> Any:

@@ -76,7 +76,7 @@ class Remote:
         else:
             click.echo("none", err=True)
         if more:
-            click.echo(f"more than {limit}: --limit N or --all shows them", err=True)
+            click.echo(f"there are more than {limit}: use --limit N or --all", err=True)
 
     def host_id(self, name: str) -> str:
         """The id of a host by its name or id. Raises Refused."""
@@ -92,7 +92,7 @@ class Remote:
         if not same:
             raise Refused(f"there is no {what} {name!r}")
         if len(same) > 1:
-            raise Refused(f"{len(same)} {what}s are called {name!r}; name one by its id: {', '.join(same)}")
+            raise Refused(f"{len(same)} {what}s are called {name!r}; use an id instead: {', '.join(same)}")
         return same[0]
 
 
@@ -111,9 +111,9 @@ def remote_command(group: click.Group, name: str) -> Callable[[Callable[..., Any
             "--token-file",
             type=click.Path(dir_okay=False, allow_dash=True),
             envvar="RM_TOKEN_FILE",
-            help="Holds an API token; `-` is standard input.  [RM_TOKEN, RM_TOKEN_FILE]",
+            help="File with an API token; `-` is standard input.  [RM_TOKEN, RM_TOKEN_FILE]",
         )
-        @click.option("--json", "as_json", is_flag=True, help="For programs: the API's own objects.")
+        @click.option("--json", "as_json", is_flag=True, help="Print the API's JSON objects.")
         @functools.wraps(command)
         def with_remote(server: str, token_file: str | None, as_json: bool, **others: Any) -> None:
             try:
@@ -121,7 +121,9 @@ def remote_command(group: click.Group, name: str) -> Callable[[Callable[..., Any
             except ValueError as error:
                 raise click.UsageError(str(error)) from None
             if server.startswith("http:") and not is_loopback(server):
-                click.echo("warning: this connection is not encrypted; anyone on the way can read the token", err=True)
+                click.echo(
+                    "warning: this connection is not encrypted; others on the network can read the token", err=True
+                )
             try:
                 command(Remote(api, as_json), **others)
             except Unreachable as error:
@@ -142,8 +144,10 @@ def remote_command(group: click.Group, name: str) -> Callable[[Callable[..., Any
 def listing(command: Callable[..., Any]) -> Callable[..., Any]:
     """`--limit` and `--all`; the command gets `limit`, None for all. A program gets all unless it says otherwise."""
 
-    @click.option("--limit", type=click.IntRange(min=1), help=f"At most so many.  [{SHOWN}; with --json: all]")
-    @click.option("--all", "everything", is_flag=True, help="However many there are.")
+    @click.option(
+        "--limit", type=click.IntRange(min=1), help=f"Show at most so many rows.  [{SHOWN}; with --json: all]"
+    )
+    @click.option("--all", "everything", is_flag=True, help="Show all rows.")
     @functools.wraps(command)
     def limited(remote: Remote, limit: int | None, everything: bool, **others: Any) -> Any:
         usual = None if everything or remote.as_json else SHOWN
@@ -167,5 +171,5 @@ def _token(file: str | None) -> str:
             " create-api-token --name N --role R` makes one."
         )
     if not token.isascii() or not token.isprintable() or " " in token:
-        raise click.UsageError("this is no API token: expected one line of letters and digits")
+        raise click.UsageError("this is not an API token: expected one line of letters and digits")
     return token

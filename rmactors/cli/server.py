@@ -1,4 +1,4 @@
-"""`rmactors server`: runs it, and makes a service of it."""
+"""`rmactors server`: runs the server, and installs it as a service."""
 
 import logging
 import os
@@ -34,7 +34,7 @@ def _with_settings(command: click.Command) -> click.Command:
 def server(context: click.Context, /, config_file: str | None, **flags: Any) -> None:
     """Run the server until SIGTERM or SIGINT. Every flag is also an environment variable RM_….
 
-    The flags before `install` are those of the service.
+    Flags before `install` become flags of the service.
     """
     given = {name: value for name, value in flags.items() if value is not None}
     if context.invoked_subcommand is not None:

@@ -64,7 +64,7 @@ class Api:
         try:
             return json.loads(text) if text else None
         except ValueError:
-            raise Unreachable(f"{self.base_url} answers, but not as restic-manager does: no JSON") from None
+            raise Unreachable(f"{self.base_url} answers, but not with JSON: it is not restic-manager") from None
 
     def items(self, path: str, **query: str | None) -> Iterator[dict[str, Any]]:
         """Every item of a list, page by page as they are taken. Raises ApiError, Unreachable."""

@@ -126,7 +126,7 @@ def test_filters_live_in_the_url_and_empty_states_differ(site: Site, visit: Visi
     page.get_by_label("Search messages").fill("nothing like it")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="No matches")).to_be_visible()
-    page.get_by_role("link", name="Take all filters away").click()
+    page.get_by_role("link", name="Clear filters").click()
     expect(page.get_by_label("Severity")).to_have_value("")
     page.goto("/alerts?status=resolved")
     expect(page.locator("article").first).to_contain_text("resolved")

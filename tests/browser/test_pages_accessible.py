@@ -120,7 +120,7 @@ def test_refused_forms_menus_and_the_list_of_keys_are_accessible(site: Site, vis
             page.get_by_role("button", name=button).click()
         examiner.look(name)
     page.goto("/settings/authentication")
-    page.get_by_role("button", name="Set it up").click()
+    page.get_by_role("button", name="Set up").click()
     page.locator("#secret").wait_for()
     examiner.look("second factor offered")
     page.goto("/alerts")

@@ -59,7 +59,7 @@ def test_progress_and_output_of_a_running_job_are_seen_as_they_come(site: Site, 
     visitor = visit("operator")
     page = visitor.page()
     job_id = start_a_backup(page, site, agent)
-    expect(page.get_by_text("Waits for the host to take it on.")).to_be_visible()
+    expect(page.get_by_text("Waiting for the host.")).to_be_visible()
     began = begin(agent, job_id)
     expect(page.locator(".lede .state")).to_have_text("Running", timeout=SOON)
     agent.send(
@@ -103,14 +103,14 @@ def test_a_running_job_is_called_off_and_run_again(site: Site, visit: Visit, age
     job_id = start_a_backup(page, site, agent)
     began = begin(agent, job_id)
     page.reload()
-    page.get_by_role("button", name="Cancel this job").click()
-    expect(page.locator(".lede .state")).to_have_text("Being cancelled")
+    page.get_by_role("button", name="Cancel job").click()
+    expect(page.locator(".lede .state")).to_have_text("Cancelling")
     assert agent.receive("cancel_job")["job_id"] == job_id
     end(agent, job_id, began, "cancelled", "cancelled")
     if not script:
         page.reload()
     expect(page.locator(".lede .state")).to_have_text("Cancelled", timeout=SOON)
-    page.get_by_role("button", name="Run it again").click()
+    page.get_by_role("button", name="Run again").click()
     page.wait_for_url(lambda url: not url.endswith(job_id))
     again = agent.receive("run_job")
     assert (again["kind"], again["schedule_id"]) == ("backup", site.past.schedules["nas1"])

@@ -148,8 +148,8 @@ def test_a_stored_secret_does_not_follow_a_channel_to_another_place(site: Site, 
 @SCRIPT
 def test_an_enrollment_token_is_listed_and_revoked(site: Site, visit: Visit, script: bool) -> None:
     page = visit("admin", script=script).open("/hosts/new")
-    page.get_by_role("button", name="Make an enrollment token").click()
-    waiting = page.get_by_role("row", name="Waits for a host")
+    page.get_by_role("button", name="Create enrollment token").click()
+    waiting = page.get_by_role("row", name="Not used yet")
     expect(waiting.first).to_contain_text("made by admin")
     if script:
         assert Axe().run(page).violations_count == 0
@@ -162,7 +162,7 @@ def test_an_enrollment_token_is_listed_and_revoked(site: Site, visit: Visit, scr
 def test_an_api_token_is_shown_once_and_revoked(site: Site, visit: Visit, script: bool) -> None:
     page = visit("admin", script=script).open("/settings/users")
     page.locator("#token-name").fill("ci")
-    page.get_by_role("button", name="Make a token").click()
+    page.get_by_role("button", name="Create token").click()
     expect(page.locator("#new-token")).to_have_text(re.compile("^rma_"))
     page.goto("/settings/users")
     expect(page.locator("#new-token")).to_have_count(0)
@@ -179,16 +179,16 @@ def test_a_second_factor_is_set_up_asked_for_and_turned_off(
     running_server.make_user(site.server.settings, who, "operator")
     visitor = visit(who, script=script)
     page = visitor.open("/settings/authentication")
-    page.get_by_role("button", name="Set it up").click()
+    page.get_by_role("button", name="Set up").click()
     secret = page.locator("#secret").inner_text()
     page.get_by_label("Code").fill("000000")
-    page.get_by_role("button", name="Turn it on").click()
+    page.get_by_role("button", name="Enable").click()
     expect(page.locator("#code-error")).to_be_visible()
     visitor.console.clear()
     key = base64.b32decode(secret + "=" * (-len(secret) % 8))
     page.get_by_label("Code").fill(totp.code(key, totp.step_at(clock.now())))
-    page.get_by_role("button", name="Turn it on").click()
-    expect(page.get_by_text("It is on.")).to_be_visible()
+    page.get_by_role("button", name="Enable").click()
+    expect(page.get_by_text("The second factor is on.")).to_be_visible()
     recovery = page.locator("section pre").inner_text().splitlines()
 
     context = browser.new_context(base_url=site.url, java_script_enabled=script)
@@ -215,8 +215,8 @@ def test_a_second_factor_is_set_up_asked_for_and_turned_off(
     expect(page.get_by_text(f"{len(recovery) - 1} recovery codes are left.")).to_be_visible()
     page.locator("tr", has_text="this one").wait_for()
     page.get_by_role("button", name=re.compile("^Sign out ")).first.click()
-    page.get_by_role("button", name="Turn it off").click()
-    expect(page.get_by_role("button", name="Set it up")).to_be_visible()
+    page.get_by_role("button", name="Disable").click()
+    expect(page.get_by_role("button", name="Set up")).to_be_visible()
 
 
 @SCRIPT
@@ -230,12 +230,12 @@ def test_a_password_is_changed_and_a_wrong_present_one_said_beside_its_field(
     page.get_by_label("Current password").fill("not this one, surely")
     page.get_by_label("New password").fill(PASSWORD + " and more")
     page.get_by_role("button", name="Change password").click()
-    expect(page.locator("#e-current")).to_have_text("This is not your password.")
+    expect(page.locator("#e-current")).to_have_text("Wrong password.")
     visitor.console.clear()
     page.get_by_label("Current password").fill(PASSWORD)
     page.get_by_label("New password").fill(PASSWORD + " and more")
     page.get_by_role("button", name="Change password").click()
-    expect(page.get_by_role("status").get_by_text("Your password is changed")).to_be_visible()
+    expect(page.get_by_role("status").get_by_text("Your password was changed")).to_be_visible()
 
 
 @SCRIPT
@@ -250,14 +250,14 @@ def test_a_session_that_showed_its_password_long_ago_shows_it_again_and_goes_on_
         database.execute(f"UPDATE sessions SET proved_at = 0 WHERE {theirs}", [who])
     page = visitor.open("/settings/users")
     page.locator("#token-name").fill(f"made by {who}")
-    page.get_by_role("button", name="Make a token").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your password again")
+    page.get_by_role("button", name="Create token").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Confirm your password")
     page.get_by_label("Password").fill("not this one, surely")
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.get_by_role("alert")).to_be_visible()
     visitor.console.clear()  # a 403, then a 422
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     expect(page.locator("#new-token")).to_have_text(re.compile("^rma_"))
     expect(page.get_by_role("row", name=f"made by {who}")).to_be_visible()
 
@@ -275,27 +275,27 @@ def test_a_silence_begins_and_ends(site: Site, visit: Visit, script: bool) -> No
     page.get_by_label("Hours").fill("2")
     page.get_by_role("button", name="Silence", exact=True).click()
     row = page.get_by_role("row", name="disk swap")
-    expect(row).to_contain_text("Silent now")
+    expect(row).to_contain_text("Active")
     expect(row).to_contain_text("“Backup failed” on mail")
-    row.get_by_role("button", name="End").click()
-    expect(page.get_by_role("heading", name="Nothing is silenced")).to_be_visible()
+    row.get_by_role("button", name="Expire").click()
+    expect(page.get_by_role("heading", name="No silences")).to_be_visible()
 
 
 @SCRIPT
 def test_a_maintenance_window_comes_again_and_again(site: Site, visit: Visit, script: bool) -> None:
     page = visit("operator", script=script).open("/silences")
-    expect(page.get_by_label("Begins at (cron)")).to_be_hidden()
-    page.get_by_label("Again and again").check()
+    expect(page.get_by_label("Starts at (cron)")).to_be_hidden()
+    page.get_by_label("Recurring").check()
     expect(page.get_by_label("Hours")).to_be_hidden()
     page.get_by_label("Reason").fill("patch day")
-    page.get_by_label("Begins at (cron)").fill("30 3 * * 6")
+    page.get_by_label("Starts at (cron)").fill("30 3 * * 6")
     if script:
         expect(page.locator("#cron-words")).to_contain_text("On Saturday at 03:30")
     page.get_by_role("button", name="Silence", exact=True).click()
     row = page.get_by_role("row", name="patch day")
     expect(row).to_contain_text("On Saturday at 03:30 (UTC), for 2 h")
     row.get_by_role("button", name="End").click()
-    expect(page.get_by_role("heading", name="Nothing is silenced")).to_be_visible()
+    expect(page.get_by_role("heading", name="No silences")).to_be_visible()
 
 
 def test_the_audit_trail_is_filtered_and_exported(site: Site, visit: Visit) -> None:
@@ -314,5 +314,5 @@ def test_viewers_do_not_get_what_is_not_theirs(site: Site, visit: Visit) -> None
         answer = page.goto(path)
         assert answer is not None
         assert answer.status == 403, path
-        expect(page.get_by_text("This takes the role admin")).to_be_visible()
+        expect(page.get_by_text("This requires the role admin")).to_be_visible()
     visitor.console.clear()

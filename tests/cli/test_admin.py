@@ -58,7 +58,7 @@ def test_a_user_is_made_with_a_password_that_is_no_argument(tmp_path: Path, way:
     [
         ("anna", "root", PHRASE, "root"),
         ("anna", "admin", "short", "at least 12"),
-        ("anna", "admin", "password1234", "attackers try first"),
+        ("anna", "admin", "password1234", "easy to guess"),
         ("a:b", "admin", PHRASE, "colon"),
     ],
 )

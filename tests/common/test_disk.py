@@ -34,7 +34,7 @@ async def test_every_page_says_how_much_room_there_is_and_when_it_is_little(
     async with open_site(settings_for(tmp_path / "data")) as site:
         page = await text(site, "/hosts")
         assert "Database " in page
-        assert ("When it is full, nothing is taken in" in page) is low
+        assert ("When it is full, no reports are stored" in page) is low
 
 
 async def text(site: Site, path: str) -> str:

@@ -75,7 +75,7 @@ def test_every_row_moves_to_a_new_key_and_the_old_one_leaves_the_file(data: Data
     before = {row[0] for row in data.db.execute("SELECT config FROM channels")}
     done = data.rotate()
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout == f"122 secrets sealed under a new key in {data.key_file}. Back it up.\n"
+    assert done.stdout == f"122 secrets encrypted with a new key in {data.key_file}. Back it up.\n"
     [new] = secrets.read_keys(data.key_file)
     assert new != old
     after = {row[0] for row in data.db.execute("SELECT config FROM channels")}

@@ -24,9 +24,18 @@ def changed(**values: Any) -> AlertRow:
 
 
 def test_what_was_seen_in_the_last_minute_is_still_happening() -> None:
-    assert alerts.line(ROW, MOMENT).still_happening
-    assert not alerts.line(changed(last_seen_at=NOW - 61 * clock.SECOND), MOMENT).still_happening
-    assert not alerts.line(changed(resolved_at=NOW, resolved_by="rule"), MOMENT).still_happening
+    silent = changed(kind="agent_offline")
+    assert alerts.line(silent, MOMENT).still_happening
+    long_ago = dataclasses.replace(silent, last_seen_at=NOW - 61 * clock.SECOND)
+    assert not alerts.line(long_ago, MOMENT).still_happening
+    resolved = dataclasses.replace(silent, resolved_at=NOW, resolved_by="rule")
+    assert not alerts.line(resolved, MOMENT).still_happening
+
+
+def test_a_run_that_failed_is_over() -> None:
+    line = alerts.line(changed(kind="backup_failed"), MOMENT)
+    assert (line.still_happening, line.seen_word) == (False, "last failed")
+    assert alerts.line(changed(kind="agent_offline"), MOMENT).seen_word == "last seen"
 
 
 def test_a_line_says_who_took_it_on_and_how_it_ended() -> None:
@@ -122,5 +131,7 @@ def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
 
 
 def test_the_timeline_of_an_open_alert_ends_with_now() -> None:
-    last = alerts.timeline([], ROW, MOMENT)[-1]
+    last = alerts.timeline([], changed(kind="agent_offline"), MOMENT)[-1]
     assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 22 s ago, 4 times")
+    last = alerts.timeline([], ROW, MOMENT)[-1]
+    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 22 s ago, 4 times")

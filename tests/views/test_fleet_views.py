@@ -48,7 +48,7 @@ SCHEDULE = ScheduleRow(
 @pytest.mark.parametrize(
     ("kinds", "hosts", "backed_up", "text"),
     [
-        ({}, 0, 0, "Let's watch your first host"),
+        ({}, 0, 0, "Add your first host"),
         ({}, 43, 43, "Everything is backed up"),
         ({}, 43, 41, "Nothing needs attention"),
         ({"backup_failed": 1}, 43, 41, "1 backup needs attention"),
@@ -205,7 +205,7 @@ def test_a_silence_says_what_is_quiet_and_until_when() -> None:
     row = silence(host_id="H", kind="backup_failed", ends_at=NOW + clock.HOUR)
     line = silences.line(row, {"H": "mail"}, MOMENT)
     assert (line.what, line.when, line.state.word) == (
-        "“Backup failed” on mail", "until Mon 23 Nov, 13:00", "Silent now",
+        "“Backup failed” on mail", "until Mon 23 Nov, 13:00", "Active",
     )  # fmt: skip
     assert silences.line(silence(ends_at=NOW), {}, MOMENT).state.word == "Over"
     assert silences.line(silence(starts_at=NOW + 1, ends_at=NOW + clock.DAY), {}, MOMENT).state.word == "Planned"
@@ -214,6 +214,6 @@ def test_a_silence_says_what_is_quiet_and_until_when() -> None:
 def test_a_recurring_silence_is_silent_only_in_its_window() -> None:
     window = {"cron": "0 11 * * *", "timezone": "UTC", "duration_minutes": 90}
     line = silences.line(silence(recurrence=json.dumps(window)), {}, MOMENT)
-    assert (line.when, line.state.word) == ("Every day at 11:00 (UTC), for 1 h 30 min", "Silent now")
+    assert (line.when, line.state.word) == ("Every day at 11:00 (UTC), for 1 h 30 min", "Active")
     window["duration_minutes"] = 30
-    assert silences.line(silence(recurrence=json.dumps(window)), {}, MOMENT).state.word == "Waits for its next window"
+    assert silences.line(silence(recurrence=json.dumps(window)), {}, MOMENT).state.word == "Waiting for the next window"

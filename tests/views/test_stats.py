@@ -53,8 +53,8 @@ def test_every_name_that_an_agent_sends_has_a_label() -> None:
     ("given", "shown"),
     [
         ({"files_new": 3}, ("New files", "3")),
-        ({"files_total": 81_234}, ("Files in all", "81,234")),
-        ({"total_files_processed": 81_234}, ("Files in all", "81,234")),
+        ({"files_total": 81_234}, ("Files in total", "81,234")),
+        ({"total_files_processed": 81_234}, ("Files in total", "81,234")),
         ({"bytes_total": 18_200_000_000}, ("Size", "18.2 GB")),
         ({"total_bytes_processed": 18_200_000_000}, ("Size", "18.2 GB")),
         ({"bytes_added": 1_500}, ("Added to the repository", "1.5 kB")),

@@ -115,7 +115,7 @@ async def test_the_kind_cannot_change(site: Site) -> None:
     channel_id = (await site.post("/api/notifications", WEBHOOK))["id"]
     answer = await site.api("PUT", f"/api/notifications/{channel_id}", NTFY)
     assert answer.status == 422
-    assert answer.json["errors"] == [{"pointer": "/kind", "detail": "cannot change; make a new channel"}]
+    assert answer.json["errors"] == [{"pointer": "/kind", "detail": "cannot be changed; create a new channel"}]
 
 
 @pytest.mark.parametrize(

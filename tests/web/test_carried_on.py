@@ -103,7 +103,7 @@ async def test_a_carried_form_is_good_for_its_own_place_and_user_alone(site: Sit
         for sealed in (hidden, dict.fromkeys(hidden, "nonsense")):
             answer = await browser.post(place, form={**sealed, "password_again": PASSWORD})
             assert answer.status_code == 422
-            assert "cannot be read any more" in await answer.get_data(as_text=True)
+            assert "can no longer be read" in await answer.get_data(as_text=True)
     assert names(site) == []
 
 
@@ -118,7 +118,7 @@ async def test_back_leads_to_the_page_with_the_form_also_after_a_wrong_password(
 
 
 async def test_sent_again_after_the_password_was_shown_it_is_still_the_form_that_it_carries(site: Site) -> None:
-    """By "Back" and "Go on", or from a window that had asked before another one did."""
+    """By "Back" and "Continue", or from a window that had asked before another one did."""
     browser = await late(site)
     await site.user(username="bert", role="operator")
     [(bert,)] = site.sql("SELECT id FROM users WHERE username = 'bert'")

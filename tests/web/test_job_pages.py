@@ -7,7 +7,7 @@ import pytest
 from tests.web.conftest import Site
 from tests.web.test_api_fleet import SCHEDULE, ended
 
-AGAIN = "Run it again"
+AGAIN = "Run again"
 
 
 async def page_of(site: Site, job_id: str) -> str:

@@ -63,7 +63,7 @@ async def test_each_refused_field_explains_itself(site: Site) -> None:
     assert answer.status_code == 422
     assert "colon" in text
     assert "at least 12" in text
-    assert "Give the token" in text
+    assert "Enter the token" in text
 
 
 async def test_there_is_no_token_once_a_user_exists(site: Site) -> None:

@@ -222,7 +222,7 @@ async def _guard() -> ResponseReturnValue | None:
     perimeter, host = state().perimeter, host_header()
     if not perimeter.knows_host(host):
         raise Problem(
-            421, "This server does not go by that name; set RM_BASE_URL to the address you use.", "unknown-host"
+            421, "This server does not have that name. Set RM_BASE_URL to the address that you use.", "unknown-host"
         )
     rule = _rule()
     if rule.need != "public":
@@ -232,7 +232,7 @@ async def _guard() -> ResponseReturnValue | None:
             return await _sign_in_first()
         if rule.need != "signed_in" and not who.may(rule.need):
             await _note(refusal("access.refuse", "route", _named(rule), f"takes {rule.need}, has {who.role}"))
-            raise Problem(403, f"This takes the role {rule.need}; you have {who.role}.", "forbidden")
+            raise Problem(403, f"This requires the role {rule.need}; yours is {who.role}.", "forbidden")
     cast(SizedRequest, request).take_body(public=rule.need == "public")
     if request.method not in SAFE_METHODS:
         if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):

@@ -76,14 +76,14 @@ def _detail(status: int) -> str:
         case 404:
             return "There is nothing at this address."
         case 405:
-            return "This address does not take that method."
+            return "This address does not support that method."
         case 413:
-            return "The body is larger than 1 MiB, or than 64 KiB where nobody has signed in yet."
+            return "The body is larger than 1 MiB, or than 64 KiB without a sign-in."
         case 408:
             return "The body did not arrive in time."
         case 400:
-            return "The request cannot be read."
+            return "The request is not valid."
         case 500:
-            return "Something went wrong inside the server. Its log says what."
+            return "Internal error. The server's log has the details."
         case _:
             return title_of(status)

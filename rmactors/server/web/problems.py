@@ -79,10 +79,10 @@ def raise_for_answer(answer: Answer, what: str = "object") -> None:
         case Refused(code, detail):
             raise Problem(_REFUSALS.get(code, 409), detail, code.replace("_", "-"))
         case Stale(detail):
-            raise conflict(f"It changed in the meantime, try again ({detail}).")
+            raise conflict(f"It was changed in the meantime. Try again ({detail}).")
         case Failed(detail):
             _log.error("a change could not be stored: %s", detail)
-            raise unavailable("The server cannot store changes at the moment; nothing was changed.")
+            raise unavailable("The server cannot store changes at the moment. Nothing was changed.")
         case _:
             assert_never(answer)
 

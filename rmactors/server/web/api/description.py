@@ -23,7 +23,7 @@ _PROBLEMS = {
     403: "The role is too weak, the request comes from another site, or the password must be shown again.",
     404: "There is no such object.",
     408: "The body did not arrive in time.",
-    409: "It conflicts with what is there.",
+    409: "It conflicts with the current state.",
     413: "The body is larger than 1 MiB.",
     421: "The server does not go by that host name.",
     422: "Something in it is not valid.",

@@ -73,7 +73,7 @@ async def show_job(job_id: str) -> Response:
 
 @route(blueprint, "/api/jobs/<job_id>/log", role="viewer", answer=Listing[shapes.LogLine], query=PAGING)
 async def show_log(job_id: str) -> Response:
-    """What it wrote, from the first line on."""
+    """The job's output, from the first line on."""
     await jobs.require(job_id)
     given = arguments(*PAGING)
     page = await services().reader.run(queries.log_lines, job_id, limit_of(given), cursor_of(given, (int,)))

@@ -35,7 +35,7 @@ async def take(login: Login, session: SignedIn, kind: Kind) -> Tries:
     match answer:
         case Refused("too_early", wait):
             seconds = -(-int(wait) // clock.SECOND)
-            raise too_many(f"Too many wrong codes. The next one is looked at in {_said(seconds)}.", seconds)
+            raise too_many(f"Too many wrong codes. Try again in {_said(seconds)}.", seconds)
         case Refused("ended", _):
             raise SignInEnded
         case Committed(results=(Tries() as tries,)):

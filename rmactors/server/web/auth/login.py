@@ -93,7 +93,7 @@ async def give_second_factor() -> Response:
     at = services().now()
     step = totp.matching_step(second_factor.secret_of(login), typed, at) if kind == "totp" else None
     response = go(target)
-    error = "This code is not right."
+    error = "This code is wrong."
     if step is not None or kind == "recovery":
         spend = SpendCode(login.id, step) if step else SpendRecoveryCode(login.id, totp.recovery_digest(typed), at)
         factor: Factor = "totp" if step else "recovery code"
@@ -102,7 +102,7 @@ async def give_second_factor() -> Response:
         except Problem as problem:
             if problem.slug != "spent":
                 raise
-            error = "This code was used already; wait for the next one." if step else error
+            error = "This code was already used. Wait for the next one." if step else error
         else:
             return response
     await code_tries.note_wrong(login, session, kind, tries)

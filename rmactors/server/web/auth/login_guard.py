@@ -85,8 +85,8 @@ class LoginGuard:
     def _take(self, throttle: Throttle, key: str) -> None:
         wait = throttle.wait(key, self._services.now())
         if wait:
-            raise too_many("Too many tries. Wait a moment, then try again.", -(-wait // clock.SECOND))
+            raise too_many("Too many attempts. Wait a moment, then try again.", -(-wait // clock.SECOND))
 
 
 def _busy() -> Problem:
-    return too_many("Too many people sign in at the moment. Try again in a few seconds.", 5)
+    return too_many("Too many sign-ins at the moment. Try again in a few seconds.", 5)

@@ -14,7 +14,7 @@ def username_problem(name: str) -> str | None:
     if any(unicodedata.category(character)[0] in "CZ" and character != " " for character in name):
         return "Use letters, digits and signs only."
     if ":" in name:
-        return "A colon is kept for tokens; use something else."
+        return "A colon is reserved for tokens; use something else."
     if name.casefold() in {"rule", "system", "unknown"}:
-        return "This name is kept for the server itself; choose another."
+        return "This name is reserved; choose another."
     return None

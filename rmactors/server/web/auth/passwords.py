@@ -72,14 +72,14 @@ def weakness(password: str, username: str = "") -> str | None:
     Takes some milliseconds, and some hundred for what somebody made for that.
     """
     if len(password) < SHORTEST:
-        return f"Use at least {SHORTEST} characters; a few words are easy to remember."
+        return f"Use at least {SHORTEST} characters; several words are easy to remember."
     if len(password) > LONGEST:
         return f"Use at most {LONGEST} characters."
     plain, name = password.casefold(), username.casefold()
     if len(name) >= 3 and len(plain.replace(name, "")) < 6 and name in plain:
-        return "This is the user name with little more; choose something else."
+        return "This is too close to the user name; choose something else."
     if _guesses(password, username) < _TOO_FEW_GUESSES:
-        return "This password is among those that attackers try first; choose something else."
+        return "This password is easy to guess; choose something else."
     return None
 
 

@@ -43,7 +43,7 @@ async def prove_first() -> Response | None:
         return await ask_for_password(back, status=403, action=action, carried=_sealed(form, back))
     opened = _opened(sealed)
     if opened is None:
-        lost = Problem(422, "What you typed before cannot be read any more. Go back, and type it again.", "invalid")
+        lost = Problem(422, "What you typed before can no longer be read. Go back and type it again.", "invalid")
         return await ask_for_password(way_back(), lost)
     carried, back = opened
     problem = None if is_fresh() else await show_password(form.get(PASSWORD, ""))
@@ -57,9 +57,7 @@ def _refused() -> Response:
     to_form = {"HX-Redirect": f"/reauthenticate?next={quote(way_back(), safe='/')}"} if is_htmx() else {}
     if not for_program():
         return Response("", 403, to_form)
-    return problem_response(
-        Problem(403, "Show your password again first.", "reauthentication-required", headers=to_form)
-    )
+    return problem_response(Problem(403, "Confirm your password first.", "reauthentication-required", headers=to_form))
 
 
 async def show_password(typed: str) -> Problem | None:
@@ -75,7 +73,7 @@ async def show_password(typed: str) -> Problem | None:
             raise
         return problem
     if login is None:
-        return Problem(422, "This is not your password.", "invalid")
+        return Problem(422, "Wrong password.", "invalid")
     await renew_session(proved=True, audit=audit("user.reauthenticate", "user", who.id))
     return None
 

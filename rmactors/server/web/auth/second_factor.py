@@ -32,12 +32,12 @@ class Offer:
 def secret_of(login: Login) -> bytes:
     """The secret of a user who has one. Raises Problem where it cannot be decrypted."""
     if login.totp_secret is None:
-        raise Problem(409, "There is no second factor any more. Sign in again.", "conflict")
+        raise Problem(409, "The second factor was removed. Sign in again.", "conflict")
     try:
         return services().box.open(login.totp_secret, f"totp:{login.id}")
     except SecretError as error:
         _log.error("%s", error)
-        raise unavailable("The second factor cannot be checked: the server's key file is not the right one.") from None
+        raise unavailable("The second factor cannot be checked: the server's key file is wrong.") from None
 
 
 def offer(who: Actor) -> Offer:
@@ -59,7 +59,7 @@ async def turn_on(who: Actor, sealed: str, typed: str) -> tuple[str, ...]:
     secret = _unsealed(who, sealed)
     step = totp.matching_step(secret, typed, services().now())
     if step is None:
-        raise invalid_field("/code", "This code is not right. Check the clock of your device and use its newest code.")
+        raise invalid_field("/code", "This code is wrong. Check the clock of your device and use its newest code.")
     codes = totp.new_recovery_codes()
     await renew_session(
         SetSecondFactor(
@@ -92,4 +92,4 @@ def _unsealed(who: Actor, sealed: str) -> bytes:
     try:
         return services().box.open(base64.urlsafe_b64decode(sealed.encode()), f"totp-offer:{who.id}")
     except (binascii.Error, UnicodeError, ValueError, SecretError):
-        raise Problem(422, "This form is no longer good. Start again.", "invalid") from None
+        raise Problem(422, "This form has expired. Start again.", "invalid") from None

@@ -75,7 +75,7 @@ async def set_up() -> Response:
     if weak := await login_guard.weakness(password, username):
         errors["password"] = weak
     if not token:
-        errors["setup_token"] = "Give the token that the server printed when it started."  # noqa: S105
+        errors["setup_token"] = "Enter the token that the server printed when it started."  # noqa: S105
     if errors:
         return await _form(token, username, errors, 422)
     password_hash = await login_guard.hash(password)

@@ -34,7 +34,7 @@ async def change_password(who: Actor, current: str, new: str) -> None:
     login_guard.check_account(f"proof:{who.id}")
     login = await services().reader.run(queries.login_by_id, who.id)
     if not await login_guard.try_password(login, current, "user.password"):
-        raise invalid_field("/current", "This is not your password.")
+        raise invalid_field("/current", "Wrong password.")
     password_hash = await login_guard.hash(new)
     record = audit("user.password", "user", who.id)
     change = UpdateUser(who.id, None, None, None, password_hash, record, who.session_id)

@@ -74,7 +74,7 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
     kind, config = values.get("kind"), values.get("config")
     if row is not None and kind is not None and kind != row.kind:
-        errors.append(FieldError("/kind", "cannot change; make a new channel"))
+        errors.append(FieldError("/kind", "cannot be changed; create a new channel"))
     elif kind is not None and config is not None:
         if row is not None:
             before = open_config(row)

@@ -33,7 +33,7 @@ async def queue(host_id: str, body: JobBody) -> str:
             else None
         )
         if schedule is None or schedule.host_id != host_id:
-            raise invalid_field("/schedule_id", "is no schedule of this host")
+            raise invalid_field("/schedule_id", "is not a schedule of this host")
         if not params and schedule.kind == body.kind:  # a run of the schedule does what the schedule says
             params = msgspec.json.decode(schedule.params)
     await check_job(host_id, body.kind, params)

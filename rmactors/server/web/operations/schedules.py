@@ -116,18 +116,18 @@ def check(body: ScheduleBody, before: ScheduleBody | None = None) -> None:
     check_zone(body.timezone, "/timezone")
     given = [name for name in WAYS if getattr(body, name) is not None]
     if not given:
-        raise invalid_field("/cron", "is required, or on_calendar or every_hours in its place")
+        raise invalid_field("/cron", "is required, or on_calendar or every_hours instead")
     if len(given) > 1:
-        raise invalid_field(f"/{given[1]}", f"cannot be given together with {given[0]}: one of them says when it runs")
+        raise invalid_field(f"/{given[1]}", f"cannot be given together with {given[0]}")
     if body.cron is not None:
         check_cron(body.cron, body.timezone, "/cron", "/timezone")
     if body.on_calendar is not None:
         if body.mode != "external":
-            raise invalid_field("/on_calendar", "is for mode external, for what a systemd timer starts: use cron here")
+            raise invalid_field("/on_calendar", "is only for mode external (started by a systemd timer); use cron")
         if before is None or (body.on_calendar, body.timezone) != (before.on_calendar, before.timezone):
             check_on_calendar(body.on_calendar, body.timezone)
     if body.max_age_hours is not None and body.kind != "backup":
-        raise invalid_field("/max_age_hours", "is about backups: leave it out for other kinds")
+        raise invalid_field("/max_age_hours", "is only for backups")
     check_params(body.params)
 
 

@@ -50,7 +50,7 @@ async def create(body: SilenceBody) -> str:
         raise invalid_field("/ends_at", "is required, or a recurrence")
     starts_at = starts_at if starts_at is not None else at
     if ends_at is not None and ends_at <= max(starts_at, at):
-        raise invalid_field("/ends_at", "must lie in the future, after the start")
+        raise invalid_field("/ends_at", "must be in the future and after the start")
     one_line_each("/tag", body.tag)
     if body.recurrence is not None:
         one_line_each("/recurrence/cron", body.recurrence.cron.replace("\t", " "))
@@ -58,7 +58,7 @@ async def create(body: SilenceBody) -> str:
     if body.host_id is not None:
         known = await services().reader.run(host_queries.host, body.host_id) if is_id(body.host_id) else None
         if known is None:
-            raise invalid_field("/host_id", "is no host")
+            raise invalid_field("/host_id", "is not a host")
     silence_id, who = ids.new(), actor().name
     recurrence = msgspec.json.encode(body.recurrence).decode() if body.recurrence is not None else None
     record = audit("silence.create", "silence", silence_id, body.reason)
@@ -91,5 +91,5 @@ def _moment(text: str | None, pointer: str) -> int | None:
     except (ValueError, OverflowError):
         raise invalid_field(pointer, "must be a time such as 2026-11-23T03:00:00Z") from None
     if not 0 <= at <= _LATEST:
-        raise invalid_field(pointer, "lies outside of what can be stored")
+        raise invalid_field(pointer, "is out of range")
     return at

@@ -107,11 +107,11 @@ async def new_token(body: TokenBody) -> tuple[str, str]:
         raise invalid_field("/name", problem)
     who = actor()
     if not who.may(body.role):
-        raise invalid_field("/role", f"must not be more than your own, {who.role}")
+        raise invalid_field("/role", f"must not be stronger than your own role, {who.role}")
     token, token_id, at = tokens.make(tokens.API), ids.new(), services().now()
     expires_at = at + clock.seconds(body.expires_days * 86_400) if body.expires_days is not None else who.ends_at
     if expires_at is not None and who.ends_at is not None and expires_at > who.ends_at:
-        raise invalid_field("/expires_days", "must not be after the end of the token that makes it")
+        raise invalid_field("/expires_days", "must not be later than the expiry of the token that creates it")
     record = audit("token.create", "token", token_id, f"{body.name} as {body.role}")
     write = CreateApiToken(
         token_id,

@@ -20,9 +20,8 @@ blueprint = Blueprint("account", __name__)
 
 @route(blueprint, "/settings/authentication", role="signed_in")
 async def authentication() -> Response:
-    return await _page(
-        {}, told=_("Your password is changed; other sessions ended.") if "changed" in request.args else ""
-    )
+    changed = _("Your password was changed. Your other sessions were signed out.")
+    return await _page({}, told=changed if "changed" in request.args else "")
 
 
 @route(blueprint, "/settings/authentication/password", role="signed_in", methods=["POST"])

@@ -55,7 +55,7 @@ def _body(form: Mapping[str, str]) -> dict[str, Any]:
     text = {name: (form.get(name) or "").strip() for name in ("host", "kind", "tag", "reason", "cron", "timezone")}
     body: dict[str, Any] = {"reason": text["reason"]}
     if not text["reason"]:
-        raise invalid_field("/reason", _("Say why: others will wonder."))
+        raise invalid_field("/reason", _("Give a reason for the others."))
     for name, key in (("host", "host_id"), ("kind", "kind"), ("tag", "tag")):
         if text[name]:
             body[key] = text[name]

@@ -80,7 +80,7 @@ async def create_token() -> Response:
             raise ValueError
     except ValueError:
         expires = None
-        errors["token.expires_days"] = _("Give a number of days, or leave it blank.")
+        errors["token.expires_days"] = _("Give a number of days, or leave it empty.")
     token = ""
     if not errors:
         try:

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from rmactors.common import clock
 from rmactors.common.bounds import cut
-from rmactors.common.vocabulary import ALERT_KINDS, SEVERITIES
+from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, SEVERITIES
 from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views import words
@@ -18,7 +18,8 @@ from rmactors.server.web.views.words import State, Tone
 
 _STATUSES: Final = ("open", "acknowledged", "resolved", "all")
 STILL_HAPPENING: Final = 60 * clock.SECOND
-"""Seen within this time, an unresolved alert is said to be happening still."""
+"""Seen within this time, an unresolved condition is said to be happening still."""
+_OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class AlertLine:
     message: str
     raised: Time
     last_seen: Time | None
+    seen_word: str
     still_happening: bool
     occurrences: str
     acknowledged: str
@@ -191,9 +193,8 @@ def listed_line(row: AlertRow, moment: Moment) -> AlertLine:
 
 def line(row: AlertRow, moment: Moment) -> AlertLine:
     """One alert with all that is said of it."""
-    unresolved = row.resolved_at is None
     acknowledged = resolved = note = ""
-    if row.acknowledged_at is not None and unresolved:
+    if row.acknowledged_at is not None and row.resolved_at is None:
         acknowledged = _("acknowledged by %(who)s %(when)s") % {
             "who": row.acknowledged_by, "when": moment.ago(row.acknowledged_at).words,
         }  # fmt: skip
@@ -214,12 +215,23 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         message=row.message,
         raised=moment.ago(row.created_at),
         last_seen=moment.ago(row.last_seen_at) if row.last_seen_at - row.created_at >= clock.SECOND else None,
-        still_happening=unresolved and moment.now - row.last_seen_at <= STILL_HAPPENING,
+        seen_word=_seen_word(row.kind),
+        still_happening=_still_happening(row, moment),
         occurrences=many("%(n)s time", "%(n)s times", row.occurrences) if row.occurrences > 1 else "",
         acknowledged=acknowledged,
         note=note,
         resolved=resolved,
     )
+
+
+def _still_happening(row: AlertRow, moment: Moment) -> bool:
+    """Only a condition goes on: a run that failed is over."""
+    lasts = row.kind not in _OF_RUNS
+    return lasts and row.resolved_at is None and moment.now - row.last_seen_at <= STILL_HAPPENING
+
+
+def _seen_word(kind: str) -> str:
+    return _("last failed") if kind in _OF_RUNS else _("last seen")
 
 
 def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed: bool) -> tuple[str, str]:
@@ -243,14 +255,13 @@ def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) ->
     """Transitions and attempts as sentences, oldest first, and what is so now at the end."""
     found = guard.each(entries, lambda entry: _entry(entry, row, moment), guard.line(Entry))
     if row.resolved_at is None:
-        still = moment.now - row.last_seen_at <= STILL_HAPPENING
-        seen = _("last seen %s") % moment.ago(row.last_seen_at).words
+        seen = f"{_seen_word(row.kind)} {moment.ago(row.last_seen_at).words}"
         times = many("%(n)s time", "%(n)s times", row.occurrences) if row.occurrences > 1 else ""
         found.append(
             Entry(
                 Time(_("now"), moment.exact(moment.now), clock.to_rfc3339(moment.now)),
                 words.severity(row.severity).tone,
-                _("Still happening") if still else _("Not resolved yet"),
+                _("Still happening") if _still_happening(row, moment) else _("Not resolved yet"),
                 "", ", ".join(filter(None, (seen, times))), None,
             )
         )  # fmt: skip

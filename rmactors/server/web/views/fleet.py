@@ -144,7 +144,7 @@ _ABOUT_BACKUPS: Final = ("backup_failed", "backup_overdue", "backup_suspicious",
 def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
     """How things are. `kinds` counts open alerts by kind."""
     if host_count == 0:
-        return _("Let's watch your first host")
+        return _("Add your first host")
     backups = sum(kinds.get(kind, 0) for kind in _ABOUT_BACKUPS)
     silent = kinds.get("agent_offline", 0)
     total = sum(kinds.values())
@@ -161,7 +161,7 @@ def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
 
 def _lede(found: Fleet, moment: Moment) -> str:
     if found.host_count == 0:
-        return _("It takes one command on the host.")
+        return _("This takes one command on the host.")
     one, several = _("%(done)s of %(all)s was"), _("%(done)s of %(all)s were")
     text = (one if found.backed_up == 1 else several) + _(" backed up in the last 24 hours.")
     text %= {

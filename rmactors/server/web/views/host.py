@@ -102,12 +102,12 @@ class HostPage:
 
 _MOST_PLANS, _LONGEST_SOURCES = 200, 500
 _NOTES = {
-    "cloned_agent": _("Two agents use this host's credential: it was probably copied with a machine image."),
+    "cloned_agent": _("Two agents use this host's credential. It was probably copied with a machine image."),
     "foreign_job": _("A report about another host's job was refused."),
-    "bad_message": _("A report that names something else than an id was refused."),
-    "bad_report": _("A report that could not be understood was refused."),
+    "bad_message": _("A report with an invalid id was refused."),
+    "bad_report": _("An invalid report was refused."),
     "unknown_schedule": _("A run named a schedule that this host does not have."),
-    "unknown_kind": _("A report about a kind of job that this server does not know was refused."),
+    "unknown_kind": _("A report about an unknown kind of job was refused."),
 }
 
 
@@ -115,7 +115,7 @@ def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
     lede = many("%(n)s host.", "%(n)s hosts.", found.host_count)
     empty = None
     if not lines and q:
-        empty = (_("No matches"), _("No host has this in its name or its tags."))
+        empty = (_("No matches"), _("No host has this in its name or tags."))
     return HostList(lines, lede, q, found.host_count == 0, empty)
 
 
@@ -187,7 +187,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Win
         written=schedules.written(schedule.when),
         limit=schedules.limit(schedule.max_age_hours),
         by_agent=schedule.mode == "agent",
-        mode=_("run by the agent") if schedule.mode == "agent" else _("run from outside, the server only watches"),
+        mode=_("run by the agent") if schedule.mode == "agent" else _("started outside, the server only watches"),
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
         strip=fleet.strip_of(schedule, theirs, shown, moment),
@@ -208,7 +208,7 @@ def plotted_subject(view: HostView) -> str | None:
 def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
     last = view.last_jobs.get("backup")
     if last is None or last.finished_at is None:
-        text = _("No backup was reported yet.")
+        text = _("No backup reported yet.")
     else:
         text = _("Last backup %(when)s: %(how)s.") % {
             "when": moment.ago(last.finished_at).words,
@@ -231,7 +231,7 @@ def _facts(row: HostRow, moment: Moment, tzdata: str) -> list[tuple[str, Time | 
         (_("Time zone"), row.timezone or ""),
         (_("Time zone data"), host_health.data_fact(row, tzdata)),
         (_("Clock"), host_health.clock_fact(row)),
-        (_("Last sign of life"), moment.ago(row.last_seen_at) if row.last_seen_at is not None else ""),
+        (_("Last seen"), moment.ago(row.last_seen_at) if row.last_seen_at is not None else ""),
         (_("Enrolled"), moment.ago(row.enrolled_at)),
         (_("Id"), row.id),
     ]

@@ -56,7 +56,8 @@ def spool(row: HostRow, moment: Moment) -> tuple[str, ...]:
     else:
         values["since"] = moment.exact(row.spool_problem_since)
         told = _("Its spool cannot be written since %(since)s: %(problem)s.") % values
-    return (told + " " + _("It reports from memory: what is not told before its process ends is lost."),)
+    lost = _("Its reports are kept in memory only: those that are not sent before its process ends are lost.")
+    return (f"{told} {lost}",)
 
 
 def _clock(row: HostRow) -> str:
@@ -64,9 +65,9 @@ def _clock(row: HostRow) -> str:
     if offset is None or abs(offset) < clocks.FAR_SECONDS:
         return ""
     if clocks.believed(offset):
-        then = _("A run still counts for its slot by either clock. Let NTP keep the host's clock right.")
+        then = _("Runs still count for their slots. Let NTP set the host's clock.")
     else:
-        then = _("That is too far to be allowed for: its runs may count as missed. Set the host's clock.")
+        then = _("That is too far: its runs may count as missed. Set the host's clock.")
     return _("Its clock is %s.") % clock_fact(row) + " " + then
 
 

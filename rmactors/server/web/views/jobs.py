@@ -86,7 +86,7 @@ def line(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], mo
     return JobLine(
         id=row.id,
         host_id=row.host_id,
-        host_name=hosts.get(row.host_id, _("a host that is gone")),
+        host_name=hosts.get(row.host_id, _("a deleted host")),
         kind=row.kind,
         what=what(row, schedules),
         state=_state(row),
@@ -112,14 +112,14 @@ def job_page(
     found = line(row, hosts, schedules, moment)
     facts: list[tuple[str, Time | str]] = []
     for name, at in (
-        (_("Planned for"), row.scheduled_for),
-        (_("Asked for"), row.queued_at),
-        (_("Began"), row.started_at),
-        (_("Ended"), row.finished_at),
+        (_("Scheduled for"), row.scheduled_for),
+        (_("Requested"), row.queued_at),
+        (_("Started"), row.started_at),
+        (_("Finished"), row.finished_at),
     ):
         if at is not None:
             facts.append((name, Time(moment.exact(at), moment.ago(at).words, clock.to_rfc3339(at))))
-    for label, text in ((_("Took"), found.took), (_("Plan"), row.plan), (_("Job"), row.id)):
+    for label, text in ((_("Duration"), found.took), (_("Plan"), row.plan), (_("Job"), row.id)):
         if text:
             facts.append((label, text))
     if row.exit_code is not None:
@@ -205,16 +205,16 @@ def _again(row: JobRow, mode: ScheduleMode | None) -> tuple[tuple[str, str], ...
 
 def _state(row: JobRow) -> State:
     if row.cancel_requested_at is not None and row.status in {"queued", "running"}:
-        return State("off", _("Being cancelled"), pulse=True)
+        return State("off", _("Cancelling"), pulse=True)
     return words.job_status(row.status)
 
 
 def _lede(row: JobRow, found: JobLine) -> str:
     match row.status:
         case "queued":
-            return _("Waits for the host to take it on.")
+            return _("Waiting for the host.")
         case "running":
-            return _("Runs for %s.") % found.took
+            return _("Running for %s.") % found.took
         case "succeeded":
             return stats.summary(row)
         case _:

@@ -124,7 +124,7 @@ def _enrollment_line(row: EnrollmentTokenRow, moment: Moment) -> EnrollmentLine:
     if row.used_at is not None:
         state = State("ok", _("Used"))
     else:
-        state = State("off", _("Expired")) if expired else State("warn", _("Waits for a host"))
+        state = State("off", _("Expired")) if expired else State("warn", _("Not used yet"))
     expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
     return EnrollmentLine(
         row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,

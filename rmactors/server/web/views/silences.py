@@ -42,7 +42,7 @@ def what(row: SilenceRow, hosts: Mapping[str, str]) -> str:
     kind = _("“%s”") % words.alert_name(row.kind) if row.kind else _("everything")
     places = []
     if row.host_id is not None:
-        places.append(_("on %s") % hosts.get(row.host_id, _("a host that is gone")))
+        places.append(_("on %s") % hosts.get(row.host_id, _("a deleted host")))
     if row.tag is not None:
         places.append(_("on hosts tagged %s") % row.tag)
     return words.sentence(" ".join([kind, *places]))
@@ -61,8 +61,8 @@ def _state(row: SilenceRow, moment: Moment) -> State:
         except ValueError:
             began = None
         if began is None:
-            return State("info", _("Waits for its next window"))
-    return State("warn", _("Silent now"))
+            return State("info", _("Waiting for the next window"))
+    return State("warn", _("Active"))
 
 
 def _when(row: SilenceRow, moment: Moment) -> str:

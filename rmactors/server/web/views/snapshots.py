@@ -42,7 +42,7 @@ def snapshots(text: str, moment: Moment) -> Snapshots | None:
     lines = tuple(_line(entry, moment) for entry in reversed(entries) if isinstance(entry, dict))
     count = found.get("snapshots_count")
     more = count - len(lines) if isinstance(count, int) and not isinstance(count, bool) else 0
-    older = many("%(n)s older one is not shown", "%(n)s older ones are not shown", more) if more > 0 else ""
+    older = many("%(n)s older snapshot is not shown", "%(n)s older snapshots are not shown", more) if more > 0 else ""
     return Snapshots(lines, older, any(line.size for line in lines))
 
 

@@ -178,7 +178,7 @@ def _counted(of: Past) -> str:
     words = {"good": _("good"), "partial": _("partial"), "failed": _("failed"), "running": _("running")}
     parts = [f"{n} {words[kind]}" for kind, n in zip(_RUNS, of.runs, strict=True) if n]
     if n := of.days.count("recovered"):
-        parts.append(many("%(n)s day put right by a later run", "%(n)s days put right by a later run", n))
+        parts.append(many("%(n)s day recovered by a later run", "%(n)s days recovered by a later run", n))
     if n := of.days.count("missed"):
         parts.append(many("did not run on %(n)s day", "did not run on %(n)s days", n))
     if n := of.days.count("none"):

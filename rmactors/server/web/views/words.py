@@ -58,9 +58,9 @@ def host_status(name: HostStatus, silent_for: str = "") -> State:
         case "offline":
             return State("off", _("Offline · %s") % silent_for if silent_for else _("Offline"))
         case "never_seen":
-            return State("off", _("Not heard from yet"))
+            return State("off", _("Never seen"))
         case "reports_only":
-            return State("info", _("Sends reports only"))
+            return State("info", _("Reports only"))
         case _:
             assert_never(name)
 
@@ -70,7 +70,7 @@ _DOING: Final = {
     "forget": later("Forgetting snapshots"),
     "prune": later("Pruning"),
     "check": later("Checking"),
-    "init": later("Making a repository"),
+    "init": later("Creating a repository"),
     "unlock": later("Unlocking"),
     "restore": later("Restoring"),
     "diff": later("Comparing"),
@@ -78,18 +78,18 @@ _DOING: Final = {
 }
 _REASONS: Final = {
     "partial": later("some files could not be read"),
-    "locked": later("another restic holds the repository's lock"),
+    "locked": later("the repository is locked by another restic process"),
     "wrong_password": later("wrong password"),
-    "no_repository": later("the repository is not there"),
+    "no_repository": later("the repository was not found"),
     "corrupt": later("the repository is damaged"),
-    "no_source": later("there is nothing to back up at the sources"),
+    "no_source": later("the sources are missing or empty"),
     "cancelled": later("it was cancelled"),
-    "timeout": later("it took longer than it may"),
-    "lost": later("its end was never reported"),
+    "timeout": later("it exceeded its maximum run time"),
+    "lost": later("its end was not reported"),
     "skipped": later("it was skipped"),
     "refused": later("the agent does not allow it"),
     "error": later("restic reported an error"),
-    "terminated": later("it was stopped from outside, by a signal"),
+    "terminated": later("it was stopped by a signal"),
     "nothing_done": later("nothing was done"),
 }
 _KIND_NAMES: Final = {
