@@ -37,6 +37,7 @@ from rmactors.server.actors.delivery import actor as delivery
 from rmactors.server.actors.delivery import supervisor as post
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
+from rmactors.server.actors.host.core import HostSettings
 from rmactors.server.actors.live import Live
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
@@ -206,7 +207,7 @@ async def _run(server: Server, box: SecretBox) -> None:
     )  # fmt: skip
 
     # ---- actors
-    host_settings = host.HostSettings(
+    host_settings = HostSettings(
         settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
     )  # fmt: skip
     host_ports = host.HostPorts(

@@ -4,7 +4,7 @@ import pytest
 from trio.testing import MockClock
 
 from rmactors.common import clock, ids, wire
-from rmactors.server.actors.host.inbox import HostChanged
+from rmactors.server.actors.host.events import HostChanged
 from rmactors.server.messages.hosts import DeleteHost, RotateHostToken
 from rmactors.server.messages.jobs import CancelJob, QueueJob
 from tests.actors.works import Works, agent, enrolled, start_fleet, until

@@ -18,7 +18,8 @@ from rmactors.common import clock, wire
 from rmactors.server.actors.delivery import supervisor as post
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
-from rmactors.server.actors.host.inbox import HostInbox
+from rmactors.server.actors.host.core import HostSettings
+from rmactors.server.actors.host.events import HostInbox
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
@@ -232,9 +233,9 @@ def ago(seconds: float) -> Any:
     return clock.to_datetime(clock.now() - clock.seconds(seconds))
 
 
-def settings(**changes: Any) -> host.HostSettings:
+def settings(**changes: Any) -> HostSettings:
     given = {"heartbeat": 30.0, "offline_alert": 900.0, "stale_grace": 300.0, **changes}
-    return host.HostSettings(**given)
+    return HostSettings(**given)
 
 
 def start_fleet(

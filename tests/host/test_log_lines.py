@@ -1,56 +1,50 @@
-"""A host's log lines on their way to the store: what is admitted, in which order it goes, and what is left out."""
+"""A host's log lines until they are on disk: what is admitted, in which order it goes, and what is left out."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
 
-from rmactors.server.actors.host.log_lines import AT_ONCE, JOBS_REMEMBERED, Line, LogLines
-from rmactors.server.messages.answers import Committed
+from rmactors.server.actors.host.effects import CountLeftOut
+from rmactors.server.actors.host.log_lines import AT_ONCE, JOBS_REMEMBERED, LineEffects, LogLines
+from rmactors.server.actors.host.translate import Line
 from rmactors.server.messages.jobs import SaveLogLines
-from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.rate_limits import LINE_BYTES, LINE_CHARACTERS, LINES, LINES_A_FRAME
 
 
 @dataclass
 class Writing:
-    """A host's log lines, and a store that takes so many commits."""
+    """A host's log lines, and a store that takes so many writes at once."""
 
     room: int = 1_000
-    commits: list[Commit] = field(default_factory=list)
-    left_out: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    log: LogLines = field(default_factory=lambda: LogLines("host"))
+    writes: list[SaveLogLines] = field(default_factory=list)
     saved: list[SaveLogLines] = field(default_factory=list)
-    done: int = 0
+    left_out: int = 0
 
-    def __post_init__(self) -> None:
-        self.log = LogLines("host", self._put_aside, self._written, self._count)
-
-    def _put_aside(self, commit: Commit) -> bool:
-        if len(self.commits) >= self.room:
-            return False
-        self.commits.append(commit)
-        return True
-
-    def _count(self, counts: dict[tuple[str, ...], int]) -> None:
-        self.left_out.update(counts)
-
-    def _written(self) -> None:
-        self.done += 1
+    def save(self, job_id: str, lines: list[Line]) -> None:
+        self._do(self.log.save(job_id, lines))
 
     def finish(self) -> None:
         """The store has done what it was given so far."""
-        under_way, self.commits = self.commits, []
-        for commit in under_way:
-            commit.reply(Committed())
-            self.log.go_on()
-            [write] = commit.writes
-            assert isinstance(write, SaveLogLines)
-            self.saved.append(write)
+        done, self.writes = self.writes, []
+        self.saved += done
+        for _ in done:
+            self._do(self.log.written(0))
 
     def all(self) -> list[SaveLogLines]:
-        while self.commits:
+        while self.writes:
             self.finish()
         return self.saved
+
+    def _do(self, effects: LineEffects) -> None:
+        for effect in effects:
+            if isinstance(effect, CountLeftOut):
+                assert effect.what == "log_lines"
+                self.left_out += effect.number
+            elif len(self.writes) < self.room:
+                self.writes.append(effect.write)
+            else:
+                self._do(self.log.written(len(effect.write.lines)))
 
 
 def lines(number: int, first: int = 0, text: str = "x") -> list[Line]:
@@ -86,32 +80,32 @@ def test_long_lines_have_a_budget_in_characters_as_well() -> None:
 
 def test_lines_go_in_order_a_frame_at_a_time_and_few_at_once() -> None:
     writing = Writing()
-    writing.log.save("a", lines(900))
-    writing.log.save("b", lines(3))
-    assert len(writing.commits) == AT_ONCE
+    writing.save("a", lines(900))
+    writing.save("b", lines(3))
+    assert len(writing.writes) == AT_ONCE
     saved = writing.all()
-    assert writing.done == 6
+    assert len(saved) == 6
     assert [(write.job_id, write.lines[0][0], len(write.lines)) for write in saved] == [
         ("a", 0, 200), ("a", 200, 200), ("a", 400, 200), ("a", 600, 200), ("a", 800, 100), ("b", 0, 3),
     ]  # fmt: skip
-    assert not writing.left_out
+    assert writing.left_out == 0
 
 
 def test_where_the_store_takes_no_more_they_are_left_out_and_counted() -> None:
     writing = Writing(room=0)
-    writing.log.save("job", lines(450))
-    assert writing.left_out == {("left_out", "log_lines"): 450}
+    writing.save("job", lines(450))
+    assert writing.left_out == 450
     writing.room = 1
-    writing.log.save("job", lines(7))
-    assert len(writing.commits) == 1
+    writing.save("job", lines(7))
+    assert len(writing.writes) == 1
 
 
 @pytest.mark.parametrize("text", ["", "y" * 1_000])
 def test_while_nothing_is_written_they_do_not_pile_up(text: str) -> None:
     writing = Writing()
     for _ in range(500):
-        writing.log.save("job", lines(200, text=text))
-    waiting = 500 * 200 - writing.left_out["left_out", "log_lines"]
+        writing.save("job", lines(200, text=text))
+    waiting = 500 * 200 - writing.left_out
     assert waiting <= LINES[1] + AT_ONCE * LINES_A_FRAME
     assert waiting * len(text) <= LINE_BYTES[1] + AT_ONCE * LINES_A_FRAME * LINE_CHARACTERS
 

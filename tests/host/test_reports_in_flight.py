@@ -1,6 +1,7 @@
 """A host's jobs while reports of them come in, get to disk, or do not. Times are microseconds from 0."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import pytest
 
@@ -11,20 +12,16 @@ from rmactors.server.actors.host.reports_in_flight import (
     OVERDUE,
     UNKNOWN,
     WAITERS,
+    InFlightReport,
     JobEvent,
     JobTracker,
-    Line,
 )
-from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.actors.host.translate import Line
 from rmactors.server.messages.connections import AgentConnection
-from rmactors.server.messages.jobs import JobStarted
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.state.host import RunningJob
 
 NO_LONGER_THAN = DAY
-COMMITTED, DUPLICATE = Committed((JobStarted(3 * HOUR),)), Duplicate()
-REFUSED = Refused("foreign_job", "another host's")
-FAILED, STALE = Failed("the disk is full"), Stale("somebody was faster")
 START, END, LOSS = JobEvent("job", "start"), JobEvent("job", "end"), JobEvent("job", "loss")
 LINES: list[Line] = [(0, "stdout", "one"), (1, "stderr", "two")]
 
@@ -61,40 +58,52 @@ def lost(losses: list[LostJob]) -> set[tuple[str, str]]:
 # ---- reports and their answers
 
 
+Answered = Literal["saved", "refused", "failed"]
+
+
+def resolve(
+    known: JobTracker, event: JobEvent, answered: Answered = "saved", deadline_at: int | None = None
+) -> InFlightReport:
+    report = known.take(event)
+    assert report is not None
+    match answered:
+        case "saved":
+            known.on_saved(event, deadline_at)
+        case "refused":
+            known.on_refused(event)
+        case "failed":
+            known.on_failed(event, report)
+    return report
+
+
 @dataclass(frozen=True)
-class Told:
+class Row:
     """A job known to run or not, one report of it, and the answer: does it run afterwards?"""
 
     why: str
     before: bool
     event: JobEvent
-    answer: Answer
+    answered: Answered
     after: bool
 
 
 @pytest.mark.parametrize(
     "row",
     [
-        Told("a start that is on disk", False, START, COMMITTED, True),
-        Told("a start that was on disk: whether it has ended is on disk too", False, START, DUPLICATE, True),
-        Told("a start that is refused never was", False, START, REFUSED, False),
-        Told("a start that did not get to disk never came", False, START, FAILED, False),
-        Told("a start that was decided on what is not so never came", False, START, STALE, False),
-        Told("an end that is on disk", True, END, COMMITTED, False),
-        Told("an end that was on disk", True, END, DUPLICATE, False),
-        Told("an end that is refused ends nothing", True, END, REFUSED, True),
-        Told("an end that did not get to disk never came", True, END, FAILED, True),
-        Told("an end that was decided on what is not so never came", True, END, STALE, True),
-        Told("an end of a job whose start was never heard", False, END, COMMITTED, False),
-        Told("a loss that is on disk", True, LOSS, COMMITTED, False),
-        Told("a loss of what had ended", True, LOSS, DUPLICATE, False),
-        Told("a loss that is refused is none of this host's", True, LOSS, REFUSED, False),
-        Told("a loss that did not get to disk is none yet", True, LOSS, FAILED, True),
-        Told("a loss that was decided on what is not so is none yet", True, LOSS, STALE, True),
+        Row("a start that is on disk", False, START, "saved", True),
+        Row("a start that is refused never was", False, START, "refused", False),
+        Row("a start that did not get to disk never came", False, START, "failed", False),
+        Row("an end that is on disk", True, END, "saved", False),
+        Row("an end that is refused ends nothing", True, END, "refused", True),
+        Row("an end that did not get to disk never came", True, END, "failed", True),
+        Row("an end of a job whose start was never heard", False, END, "saved", False),
+        Row("a loss that is on disk", True, LOSS, "saved", False),
+        Row("a loss that is refused is none of this host's", True, LOSS, "refused", False),
+        Row("a loss that did not get to disk is none yet", True, LOSS, "failed", True),
     ],
     ids=lambda row: row.why,
 )
-def test_a_job_runs_as_far_as_reports_have_got_to_disk(row: Told) -> None:
+def test_a_job_runs_as_far_as_reports_have_got_to_disk(row: Row) -> None:
     known = jobs(*[runs()] if row.before else [])
     match row.event.kind:
         case "start":
@@ -103,9 +112,9 @@ def test_a_job_runs_as_far_as_reports_have_got_to_disk(row: Told) -> None:
             known.on_end(end(), (connection(), 7))
         case "loss":
             assert lost(known.lose_overdue(DAY)) == {("job", OVERDUE)}
-    assert known.resolve(row.event, row.answer) is not None
+    resolve(known, row.event, row.answered)
     assert known.runs("job") is row.after
-    assert known.resolve(row.event, row.answer) is None  # it is on its way no more
+    assert known.take(row.event) is None  # it is in flight no more
 
 
 def test_a_job_runs_as_soon_as_its_start_is_heard_and_until_its_end_is_on_disk() -> None:
@@ -124,15 +133,14 @@ def test_whoever_says_the_same_again_waits_for_the_same_answer() -> None:
     known.on_end(end(), (before, 5))
     assert known.join(END, (after, 5))
     assert not known.join(START, (after, 4))
-    report = known.resolve(END, COMMITTED)
-    assert report is not None
+    report = resolve(known, END)
     assert report.waiting == [(before, 5), (after, 5)]
     assert not known.join(END, (after, 5))
 
 
 def test_an_answer_to_what_set_out_before_a_restart_changes_nothing() -> None:
     known = jobs(runs())
-    assert known.resolve(END, COMMITTED) is None
+    assert known.take(END) is None
     assert known.runs("job")
 
 
@@ -163,8 +171,7 @@ def test_log_lines_wait_for_the_start_of_their_job_and_for_nothing_else() -> Non
     assert not known.hold_lines("another", LINES)
     assert known.hold_lines("job", LINES[:1])
     assert known.hold_lines("job", LINES[1:])
-    report = known.resolve(START, COMMITTED)
-    assert report is not None
+    report = resolve(known, START, deadline_at=3 * HOUR)
     assert report.lines == LINES
     assert not known.hold_lines("job", LINES)
 
@@ -179,8 +186,7 @@ def test_lines_that_come_before_anything_else_of_their_job_wait_for_what_tells_o
     else:
         known.on_end(end(), (connection(), 1))
     assert known.hold_lines("job", [(2, "stdout", "three")])
-    report = known.resolve(START if first == "start" else END, COMMITTED)
-    assert report is not None
+    report = resolve(known, START if first == "start" else END, deadline_at=3 * HOUR)
     assert report.lines == [*LINES, (2, "stdout", "three")]
 
 
@@ -191,8 +197,7 @@ def test_early_lines_are_kept_of_the_newest_job_alone_and_only_so_many() -> None
         known.hold_lines("job", [(number, "stdout", "x" * (EARLY_CHARACTERS // 2))])
     for job_id, numbers in (("another", []), ("job", [0, 1])):
         known.on_end(end(job_id), (connection(), 1))
-        report = known.resolve(JobEvent(job_id, "end"), COMMITTED)
-        assert report is not None
+        report = resolve(known, JobEvent(job_id, "end"))
         assert [number for number, _, _ in report.lines] == numbers
 
 
@@ -201,8 +206,7 @@ def test_only_so_many_log_lines_are_held() -> None:
     known.on_start(start(), (connection(), 1))
     for first in range(0, LINES_HELD + 2, 3):
         assert known.hold_lines("job", [(first + n, "stdout", "line") for n in range(3)])
-    report = known.resolve(START, COMMITTED)
-    assert report is not None
+    report = resolve(known, START, deadline_at=3 * HOUR)
     assert [number for number, _, _ in report.lines] == list(range(LINES_HELD))
 
 
@@ -212,8 +216,7 @@ def test_only_so_many_wait_for_one_step_the_others_ask_again() -> None:
     assert len(known) == 1
     for seq in range(1, 2 * WAITERS):
         assert known.join(END, (connection(), seq))
-    report = known.resolve(END, COMMITTED)
-    assert report is not None
+    report = resolve(known, END)
     assert [seq for _, seq in report.waiting] == list(range(WAITERS))
     assert len(known) == 0
 
@@ -240,7 +243,7 @@ def test_a_job_whose_reports_are_refused_again_and_again_is_overdue_once() -> No
     for _ in range(3):
         known.on_end(end(), (connection(), 1))
         assert known.first_deadline() == 2 * HOUR
-        known.resolve(END, REFUSED)
+        resolve(known, END, "refused")
         assert known.first_deadline() == HOUR
     assert lost(known.lose_overdue(HOUR)) == {("job", OVERDUE)}
     assert known.first_deadline() == 2 * HOUR
@@ -252,10 +255,10 @@ def test_an_old_start_is_not_overdue_before_it_is_on_disk_nor_while_its_end_is_o
     assert known.first_deadline() is None
     assert known.lose_overdue(2 * DAY) == []
     known.on_end(end(), (connection(), 2))
-    known.resolve(START, COMMITTED)
+    resolve(known, START, deadline_at=3 * HOUR)
     assert known.first_deadline() is None
     assert known.lose_overdue(2 * DAY) == []
-    known.resolve(END, FAILED)
+    resolve(known, END, "failed")
     assert known.first_deadline() == 3 * HOUR
     assert lost(known.lose_overdue(2 * DAY)) == {("job", OVERDUE)}
 
@@ -275,11 +278,10 @@ def test_no_job_is_overdue_while_spooled_reports_are_to_come_in_unless_their_age
 def test_a_job_may_run_for_as_long_as_is_on_disk_or_for_the_longest_time_where_nothing_is() -> None:
     known = jobs()
     known.on_start(start(at=HOUR), (connection(), 1))
-    known.resolve(START, COMMITTED)
+    resolve(known, START, deadline_at=3 * HOUR)
     assert known.first_deadline() == 3 * HOUR
     known.on_start(start("another", at=0), (connection(), 2))
-    known.resolve(JobEvent("job", "start"), COMMITTED)
-    known.resolve(JobEvent("another", "start"), DUPLICATE)
+    resolve(known, JobEvent("another", "start"))
     known.on_end(end(), (connection(), 3))
     assert known.first_deadline() == NO_LONGER_THAN
 
@@ -287,7 +289,7 @@ def test_a_job_may_run_for_as_long_as_is_on_disk_or_for_the_longest_time_where_n
 def test_a_start_that_is_heard_again_leaves_the_deadline_that_is_known() -> None:
     known = jobs(runs(deadline_at=2 * HOUR))
     known.on_start(start(at=HOUR), (connection(), 1))
-    known.resolve(START, DUPLICATE)
+    resolve(known, START)
     assert known.first_deadline() == 2 * HOUR
 
 
@@ -296,7 +298,7 @@ def test_the_deadline_of_a_job_that_was_given_up_meanwhile_does_not_bring_it_bac
     known.on_start(start(), (connection(), 1))
     known.agent_connected(0, [])
     assert lost(known.reconcile(HOUR)) == {("job", UNKNOWN)}
-    known.resolve(START, COMMITTED)
+    resolve(known, START, deadline_at=3 * HOUR)
     assert not known.runs("job")
 
 
@@ -314,8 +316,7 @@ def test_a_job_whose_loss_is_on_its_way_is_not_given_up_a_second_time() -> None:
 def test_a_loss_that_did_not_get_to_disk_sets_out_again() -> None:
     known = jobs(runs())
     known.lose_overdue(DAY)
-    report = known.resolve(LOSS, FAILED)
-    assert report is not None
+    report = resolve(known, LOSS, "failed")
     assert report.lost_job == runs()
     assert lost(known.lose_overdue(DAY)) == {("job", OVERDUE)}
 
@@ -365,7 +366,7 @@ def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
     known.agent_connected(2, [])
     known.reconcile(HOUR)
     known.on_end(end("on disk"), (connection(), 1))
-    known.resolve(JobEvent("on disk", "end"), COMMITTED)
+    resolve(known, JobEvent("on disk", "end"))
     known.spooled_arrived(JobEvent("on disk", "end"), HOUR)
     known.on_end(end("on its way"), (connection(), 2))
     assert lost(known.spooled_arrived(JobEvent("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
@@ -401,5 +402,5 @@ def test_a_loss_that_did_not_get_to_disk_is_owed_by_an_agent_that_does_not_know_
     known.lose_overdue(DAY)
     if not present:
         known.agent_disconnected()
-    known.resolve(LOSS, FAILED)
+    resolve(known, LOSS, "failed")
     assert lost(known.lose_missing(DAY)) == owed

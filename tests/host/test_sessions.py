@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from rmactors.common import wire
-from rmactors.server.actors.host.sessions import COUNTED_KEPT, REPLACED_KEPT, AgentSession, AgentSessions
+from rmactors.server.actors.host.sessions import COUNTED_KEPT, REPLACED_KEPT, Accepted, AgentSessions
 from rmactors.server.messages.connections import AgentConnection
 
 
@@ -16,25 +16,27 @@ def connection(number: int) -> AgentConnection:
     return AgentConnection(number, "192.0.2.7", nobody, nobody)
 
 
-def greet(
+def accept(
     sessions: AgentSessions, number: int, instance: str = "instance", purpose: Literal["agent", "report"] = "agent"
-) -> AgentSession:
-    return sessions.greet(connection(number), wire.Hello(wire.ProtocolRange(1, 1), instance, purpose))
+) -> Accepted:
+    accepted = sessions.accept(connection(number), wire.Hello(wire.ProtocolRange(1, 1), instance, purpose))
+    assert accepted is not None
+    return accepted
 
 
 def agents(sessions: AgentSessions, *instances: str) -> list[tuple[int | None, bool]]:
     """One agent after the other says hello, on connections 1, 2, …: which each replaces, and whether it is a clone."""
     told = []
     for number, instance in enumerate(instances, 1):
-        follows = sessions.take_over(greet(sessions, number, instance))
+        follows = accept(sessions, number, instance)
         told.append((follows.replaced.number if follows.replaced is not None else None, follows.cloned))
     return told
 
 
-def test_a_link_is_known_from_its_hello_until_it_closes() -> None:
+def test_a_connection_is_known_from_its_hello_until_it_closes() -> None:
     sessions = AgentSessions()
     assert sessions.find(connection(1)) is None
-    session = greet(sessions, 1)
+    session = accept(sessions, 1).session
     assert sessions.find(session.connection) is session
     sessions.remove(session)
     assert sessions.find(session.connection) is None
@@ -45,7 +47,7 @@ def test_the_newer_agent_wins_and_the_older_is_not_known_any_more() -> None:
     assert agents(sessions, "original", "copy") == [(None, False), (1, False)]
     assert sessions.agent is sessions.find(connection(2)) is not None
     assert sessions.find(connection(1)) is None
-    assert [each.number for each in sessions.all()] == [2]
+    assert [each.number for each in sessions.connections()] == [2]
 
 
 def test_an_agent_that_comes_back_after_another_had_replaced_it_is_a_clone_once() -> None:
@@ -64,9 +66,8 @@ def test_a_clone_is_known_although_the_other_has_gone() -> None:
     agents(sessions, "original", "copy")
     assert sessions.agent is not None
     sessions.remove(sessions.agent)
-    assert [(follows.replaced, follows.cloned) for follows in [sessions.take_over(greet(sessions, 3, "original"))]] == [
-        (None, True)
-    ]
+    back = accept(sessions, 3, "original")
+    assert (back.replaced, back.cloned) == (None, True)
 
 
 def test_the_same_agent_replaces_its_older_connection_and_is_no_clone() -> None:
@@ -78,23 +79,23 @@ def test_only_the_agents_that_were_replaced_last_are_remembered() -> None:
     sessions = AgentSessions()
     assert not any(cloned for _, cloned in agents(sessions, *crowd))
     forgotten, kept = "agent 0", "agent 1"
-    assert sessions.take_over(greet(sessions, 100, kept)).cloned
-    assert not sessions.take_over(greet(sessions, 101, forgotten)).cloned
+    assert accept(sessions, 100, kept).cloned
+    assert not accept(sessions, 101, forgotten).cloned
 
 
-def test_a_second_hello_on_the_same_link_replaces_nobody() -> None:
+def test_a_second_hello_on_the_same_connection_replaces_none() -> None:
     sessions = AgentSessions()
-    sessions.take_over(greet(sessions, 1))
-    assert sessions.take_over(greet(sessions, 1, "another")).replaced is None
-    assert [each.number for each in sessions.all()] == [1]
+    accept(sessions, 1)
+    assert accept(sessions, 1, "another").replaced is None
+    assert [each.number for each in sessions.connections()] == [1]
 
 
 def test_what_only_reports_is_connected_beside_the_agent() -> None:
     sessions = AgentSessions()
     agents(sessions, "instance")
-    reporter = greet(sessions, 2, "exec", "report")
+    reporter = accept(sessions, 2, "exec", "report").session
     assert not reporter.is_agent
-    assert [each.number for each in sessions.all()] == [1, 2]
+    assert [each.number for each in sessions.connections()] == [1, 2]
     assert not sessions.remove(reporter)
     assert sessions.agent is not None
     assert sessions.agent.is_agent
@@ -106,7 +107,7 @@ def test_the_agent_has_gone_when_its_own_link_has_closed() -> None:
     assert sessions.agent is not None
     assert sessions.remove(sessions.agent)
     assert sessions.agent is None
-    assert sessions.all() == []
+    assert sessions.connections() == []
 
 
 # ---- hellos that were long on their way
@@ -122,12 +123,11 @@ def said(instance: str, connection: int | None, purpose: Literal["agent", "repor
 def arrive(sessions: AgentSessions, *hellos: Said) -> list[str]:
     """Hellos on connections 1, 2, …: what becomes of each, and which connection it replaces."""
     became = []
-    for number, (instance, which) in enumerate(hellos, 1):
-        hello = said(instance, which)
-        if sessions.is_late(connection(number), hello):
+    for number, (instance, counted) in enumerate(hellos, 1):
+        follows = sessions.accept(connection(number), said(instance, counted))
+        if follows is None:
             became.append("late")
             continue
-        follows = sessions.take_over(sessions.greet(connection(number), hello))
         which = f" {follows.replaced.number}" if follows.replaced is not None else ""
         words = " of another" * follows.another_instance + ", a clone" * follows.cloned
         became.append(f"replaces{which}{words}" if which else f"first{words}")
@@ -150,7 +150,7 @@ def arrive(sessions: AgentSessions, *hellos: Said) -> list[str]:
          ["first", "replaces 1 of another", "replaces 2 of another, a clone", "replaces 3 of another, a clone"]),
         # the same number again is no smaller one
         ([("a", 2), ("a", 2)], ["first", "replaces 1"]),
-        # who does not count is never late, and hides nobody
+        # an agent that does not count is never late, and makes no other late
         ([("a", None), ("a", None)], ["first", "replaces 1"]),
         ([("a", 2), ("a", None), ("a", 1), ("a", 3)], ["first", "replaces 1", "late", "replaces 2"]),
     ],
@@ -166,20 +166,20 @@ def test_a_hello_is_late_also_when_the_younger_connection_has_ended() -> None:
     arrive(sessions, ("a", 2))
     assert sessions.agent is not None
     sessions.remove(sessions.agent)
-    assert sessions.is_late(connection(9), said("a", 1))
-    assert sessions.all() == []
+    assert sessions.accept(connection(9), said("a", 1)) is None
+    assert sessions.connections() == []
 
 
-def test_another_hello_on_a_link_is_never_late_nor_is_that_of_a_reporter() -> None:
+def test_another_hello_on_a_connection_is_never_late_nor_is_that_of_a_reporter() -> None:
     sessions = AgentSessions()
     arrive(sessions, ("a", 4))
-    assert not sessions.is_late(connection(1), said("a", 3))
-    assert not sessions.is_late(connection(2), said("a", 3, "report"))
-    assert sessions.is_late(connection(2), said("a", 3))
+    assert sessions.accept(connection(1), said("a", 3)) is not None
+    assert sessions.accept(connection(2), said("a", 3, "report")) is not None
+    assert sessions.accept(connection(3), said("a", 3)) is None
 
 
 def test_only_the_instances_that_said_hello_last_are_counted() -> None:
     sessions = AgentSessions()
     arrive(sessions, ("forgotten", 2), ("kept", 2), *[(f"{n}", 2) for n in range(COUNTED_KEPT - 1)])
-    assert not sessions.is_late(connection(100), said("forgotten", 1))
-    assert sessions.is_late(connection(100), said("kept", 1))
+    assert sessions.accept(connection(100), said("kept", 1)) is None
+    assert sessions.accept(connection(101), said("forgotten", 1)) is not None

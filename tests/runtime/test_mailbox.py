@@ -247,6 +247,25 @@ async def test_of_mailboxes_beside_each_other_the_first_comes_first() -> None:
         assert await receive_first(answers, frames) == 3
 
 
+async def test_a_receiver_waits_until_its_deadline_and_what_came_before_that_is_taken(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    box: Mailbox[int] = Mailbox("box", 4)
+    assert await receive_first(box, deadline=trio.current_time() + 10) is None
+    box.put_unbounded(1)
+    assert await receive_first(box, deadline=trio.current_time()) is None, "the deadline comes before what waits"
+    assert await receive_first(box, deadline=trio.current_time() + 1) == 1
+
+    async def put_at_the_deadline() -> None:
+        await trio.sleep(1)
+        box.put_unbounded(2)
+        autojump_clock.jump(1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(put_at_the_deadline)
+        assert await receive_first(box, deadline=trio.current_time() + 1.5) == 2
+
+
 async def test_only_what_fits_is_taken() -> None:
     box: Mailbox[int] = Mailbox("box", 9)
     for number in (1, 2, 30, 4):

@@ -146,14 +146,20 @@ class Mailbox(Generic[T]):
         return item
 
 
-async def receive_first(first: Mailbox[T], *others: Mailbox[T]) -> T:
-    """The oldest message of the first of these mailboxes that has one, waiting for one. They are beside each other."""
+async def receive_first(first: Mailbox[T], *others: Mailbox[T], deadline: float = float("inf")) -> T | None:
+    """The oldest message of the first of these mailboxes that has one, waiting for one until `deadline`; None if that
+    has passed already, or passes meanwhile. They are beside each other."""
     await trio.lowlevel.checkpoint()
+    if trio.current_time() >= deadline:
+        return None
     while True:
         for box in (first, *others):
             if box._items:
                 return box._take()
-        await first._receiver.park()
+        with trio.move_on_at(deadline) as scope:  # only to wait: a scope for each message costs as much as the rest
+            await first._receiver.park()
+        if scope.cancelled_caught:
+            return None
 
 
 async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:

@@ -1,49 +1,35 @@
-"""A host's log lines on their way to the store: within its budget, in order, and few at a time. Pure.
+"""A host's log lines until they are on disk: within its budget, in order, and few at a time. Pure.
 
 What is beyond the budget is left out; the numbers of lines show it as a gap. Of a job whose last lines were left out,
-the very last one is kept and written down at its end: a gap is seen only where something follows.
+the very last one is kept and written down at its end: a gap is seen only if something follows.
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
 from typing import Final
 
-from rmactors.server.messages.answers import Answer
+from rmactors.server.actors.host.effects import CountLeftOut, SaveLines
+from rmactors.server.actors.host.translate import Line
 from rmactors.server.messages.jobs import SaveLogLines
-from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.rate_limits import LINE_BYTES, LINE_CHARACTERS, LINES, LINES_A_FRAME, Bucket
 
-Line = tuple[int, str, str]
-"""Number, stream, text."""
-
 AT_ONCE: Final = 2
-"""Writes of a host under way. The next sets out when one is done, so that hosts take turns."""
+"""Writes of a host in flight. The next is sent when one is done, so that hosts take turns."""
 JOBS_REMEMBERED: Final = 100
 """Jobs of a host whose last line is kept although it was beyond the budget."""
 
+LineEffects = list[SaveLines | CountLeftOut]
+
 
 class LogLines:
-    """Of one host.
+    """Of one host. Each `SaveLines` that it returns is answered by one call of `written`."""
 
-    `put_aside` hands a commit to the store, or is False where it takes no more. When one is done, `written` is called;
-    then the owner calls `go_on`. `count` is told of lines that found no room although they were within the
-    budget: ("left_out", "log_lines") → number.
-    """
-
-    def __init__(
-        self,
-        host_id: str,
-        put_aside: Callable[[Commit], bool],
-        written: Callable[[], None],
-        count: Callable[[dict[tuple[str, ...], int]], None],
-    ) -> None:
+    def __init__(self, host_id: str) -> None:
         self._host_id = host_id
-        self._put_aside, self._written, self._count = put_aside, written, count
         self._lines, self._bytes = Bucket(*LINES), Bucket(*LINE_BYTES)
         self._waiting: deque[tuple[str, list[Line]]] = deque()
         self._characters = 0
         self._last: OrderedDict[str, Line] = OrderedDict()
-        self._under_way = 0
+        self._in_flight = 0
 
     def admit(self, job_id: str, lines: list[Line], now: float) -> list[Line]:
         """Those of a frame, from the first on, that the host may send now; each cut to what our agent sends."""
@@ -63,42 +49,37 @@ class LogLines:
             self._last.pop(job_id, None)
         return taken
 
-    def save(self, job_id: str, lines: list[Line]) -> None:
-        """They are to be written down. Where nothing can be written, they do not pile up."""
+    def save(self, job_id: str, lines: list[Line]) -> LineEffects:
+        """They are to be written down. While nothing can be written, they do not pile up."""
+        effects: LineEffects = []
         for first in range(0, len(lines), LINES_A_FRAME):
             part = lines[first : first + LINES_A_FRAME]
             size = _characters(part)
             if self._characters + size > LINE_BYTES[1] or len(self._waiting) * LINES_A_FRAME >= LINES[1]:
-                self._lost(len(lines) - first)
+                effects.append(CountLeftOut("log_lines", len(lines) - first))
                 break
             self._characters += size
             self._waiting.append((job_id, part))
-        self._set_out()
+        return effects + self._send()
 
     def last_of(self, job_id: str) -> list[Line]:
-        """The job's end is on disk: the line that shows that others before it are missing, where there is one."""
+        """The job's end is on disk: the line that shows that others before it are missing, if any are."""
         last = self._last.pop(job_id, None)
         return [last] if last is not None else []
 
-    def go_on(self) -> None:
-        """One write is done, whatever became of it."""
-        self._under_way -= 1
-        self._set_out()
+    def written(self, dropped: int) -> LineEffects:
+        """One write is done. `dropped` of its lines found no place at the store."""
+        self._in_flight -= 1
+        return [*([CountLeftOut("log_lines", dropped)] if dropped else []), *self._send()]
 
-    def _set_out(self) -> None:
-        while self._waiting and self._under_way < AT_ONCE:
+    def _send(self) -> LineEffects:
+        effects: LineEffects = []
+        while self._waiting and self._in_flight < AT_ONCE:
             job_id, lines = self._waiting.popleft()
             self._characters -= _characters(lines)
-            if self._put_aside(Commit((SaveLogLines(self._host_id, job_id, tuple(lines)),), self._reply)):
-                self._under_way += 1
-            else:
-                self._lost(len(lines))
-
-    def _lost(self, number: int) -> None:
-        self._count({("left_out", "log_lines"): number})
-
-    def _reply(self, _: Answer) -> None:
-        self._written()
+            self._in_flight += 1
+            effects.append(SaveLines(SaveLogLines(self._host_id, job_id, tuple(lines))))
+        return effects
 
 
 def _characters(lines: list[Line]) -> int:

@@ -1,10 +1,10 @@
-"""Who of one host is connected: its agent, and commands that only report. Pure: it says whom to close, and closes none.
+"""The sessions of one host: that of its agent, and those of commands that only report. Pure: it closes nothing.
 
-Of two agents the newer wins. One that comes back after another had taken its place tells of a clone: an agent by
-itself keeps its instance through all its connections, and none takes its place but its own.
+Of two agents the newer wins. The instance id is stable across reconnects, so a replaced instance that comes back means
+a cloned agent.
 
-A hello may be on its way for longer than its agent waits for the answer. So an agent counts its connections, and a
-hello that arrives after that of a younger one of its own is late: its sender has left.
+A hello may take longer to arrive than its agent waits for the answer. So an agent counts its connections, and a hello
+that arrives after that of a younger connection of the same instance is late: its sender has left.
 """
 
 from dataclasses import dataclass, field
@@ -26,22 +26,24 @@ class AgentSession:
 
     @property
     def is_agent(self) -> bool:
+        """Not one that only reports."""
         return self.hello.purpose == "agent"
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What follows from an agent's hello: the connection that it replaces, whether that was another instance's, and
-    whether its own instance had been replaced before."""
+    """What follows from a hello: the connection that it replaces, whether that was another instance's, and whether its
+    own instance had been replaced before."""
 
-    replaced: AgentConnection | None
-    another_instance: bool
-    cloned: bool
+    session: AgentSession
+    replaced: AgentConnection | None = None
+    another_instance: bool = False
+    cloned: bool = False
 
 
 @dataclass(slots=True)
 class AgentSessions:
-    """Of one host. `agent` is the one that wins."""
+    """Of one host. `agent` is the agent's session that wins."""
 
     agent: AgentSession | None = None
     _sessions: dict[int, AgentSession] = field(default_factory=dict)
@@ -50,14 +52,29 @@ class AgentSessions:
     _youngest: dict[str, int] = field(default_factory=dict)
     """Number of the youngest connection that said hello, by instance; who said hello last is last."""
 
-    def all(self) -> list[AgentConnection]:
+    def connections(self) -> list[AgentConnection]:
         return [session.connection for session in self._sessions.values()]
 
     def find(self, connection: AgentConnection) -> AgentSession | None:
         """None for a connection on which no hello was said, or whose agent was replaced."""
         return self._sessions.get(connection.number)
 
-    def is_late(self, connection: AgentConnection, hello: wire.Hello) -> bool:
+    def accept(self, connection: AgentConnection, hello: wire.Hello) -> Accepted | None:
+        """None for a hello that is late. An agent's session wins from now on."""
+        if self._is_late(connection, hello):
+            return None
+        session = self._sessions[connection.number] = AgentSession(connection, hello)
+        return self._replace_agent(session) if session.is_agent else Accepted(session)
+
+    def remove(self, session: AgentSession) -> bool:
+        """Its connection has closed. True if it was the agent's."""
+        self._sessions.pop(session.connection.number, None)
+        was_agent = session is self.agent
+        if was_agent:
+            self.agent = None
+        return was_agent
+
+    def _is_late(self, connection: AgentConnection, hello: wire.Hello) -> bool:
         """Whether a younger connection of the same instance has said hello before this one did.
 
         Never for agents that do not count, and not for another hello on a connection that said one.
@@ -66,12 +83,7 @@ class AgentSessions:
             return False
         return hello.connection < self._youngest.get(hello.instance_id, 0)
 
-    def greet(self, connection: AgentConnection, hello: wire.Hello) -> AgentSession:
-        session = self._sessions[connection.number] = AgentSession(connection, hello)
-        return session
-
-    def take_over(self, session: AgentSession) -> Accepted:
-        """It is the agent from now on."""
+    def _replace_agent(self, session: AgentSession) -> Accepted:
         older, self.agent = self.agent, session
         instance = session.hello.instance_id
         self._count(session.hello)
@@ -79,20 +91,12 @@ class AgentSessions:
         if cloned:
             self._replaced.remove(instance)
         if older is None or older.connection.number == session.connection.number:
-            return Accepted(None, False, cloned)
+            return Accepted(session, cloned=cloned)
         another_instance = older.hello.instance_id != instance
         if another_instance:
             self._replaced = [*self._replaced, older.hello.instance_id][-REPLACED_KEPT:]
         self._sessions.pop(older.connection.number, None)
-        return Accepted(older.connection, another_instance, cloned)
-
-    def remove(self, session: AgentSession) -> bool:
-        """Its connection has closed. True where it was the agent's."""
-        self._sessions.pop(session.connection.number, None)
-        was_agent = session is self.agent
-        if was_agent:
-            self.agent = None
-        return was_agent
+        return Accepted(session, older.connection, another_instance, cloned)
 
     def _count(self, hello: wire.Hello) -> None:
         if hello.connection is None:

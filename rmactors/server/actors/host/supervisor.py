@@ -15,7 +15,8 @@ import trio
 from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.server.actors.host import actor as host
-from rmactors.server.actors.host.inbox import HostChanged, HostInbox
+from rmactors.server.actors.host.core import HostSettings
+from rmactors.server.actors.host.events import HostChanged, HostInbox
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.hosts import RecordSigns
 from rmactors.server.messages.requests import HostGone
@@ -81,7 +82,7 @@ async def run(
     directory: Directory,
     heartbeats: Heartbeats,
     ports: host.HostPorts,
-    settings: host.HostSettings,
+    settings: HostSettings,
     flush_seconds: float,
     status: ActorStatus,
 ) -> None:
@@ -115,7 +116,7 @@ async def _host(
     has_running_jobs: bool,
     directory: Directory,
     ports: host.HostPorts,
-    settings: host.HostSettings,
+    settings: HostSettings,
     status: ActorStatus,
     running: set[str],
 ) -> None:

@@ -1,4 +1,4 @@
-"""What an agent says of itself and of its jobs, in the server's terms. Pure."""
+"""What an agent says of itself and of its jobs, in the server's terms, and the welcome that it gets. Pure."""
 
 import json
 import re
@@ -10,12 +10,17 @@ from msgspec import UNSET
 from rmactors.common import clock, job_stats, wire
 from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.reports import EndReport, StartReport
+from rmactors.server.state.host import PendingWork
 
 EARLIEST: Final = 0
 LATEST: Final = clock.from_rfc3339("2100-01-01T00:00:00Z")
 """Times before and after these are these: what is outside of them is no time of a job, and no page could show it in
 every zone."""
 _LEFT_OUT: Final = re.compile(r"\d{1,9}", re.ASCII)
+
+
+Line = tuple[int, str, str]
+"""A line of a log: number, stream, text."""
 
 
 class BadStats(ValueError):
@@ -49,6 +54,12 @@ def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
         clock_offset(frame.utc_now, at), frame.tzdata_version, frame.restic_problem, frame.restic is not UNSET,
         *_spool_trouble(frame, at),
     )  # fmt: skip
+
+
+def welcome(host_id: str, heartbeat_seconds: float, work: PendingWork, at: int) -> wire.Welcome:
+    return wire.Welcome(
+        wire.PROTOCOL, host_id, clock.to_datetime(at), heartbeat_seconds, work.schedules_rev, work.schedules
+    )
 
 
 def _time(said: datetime) -> int:
@@ -117,19 +128,18 @@ def _text(value: object) -> str | None:
     return (value.strip() or None) if isinstance(value, str) else None
 
 
-def log_lines(frame: wire.JobLog) -> list[tuple[int, str, str]]:
-    """(number, stream, text) of each line. A gap passes over the numbers of the lines that it says are missing, one
-    where it does not say how many."""
-    found: list[tuple[int, str, str]] = []
+def log_lines(frame: wire.JobLog) -> list[Line]:
+    """A gap passes over the numbers of the lines that it says are missing, over one if it does not say how many."""
+    lines: list[Line] = []
     number = frame.first_line
     for line in frame.lines:
         if line.stream == "gap":
             missing = _LEFT_OUT.match(line.text)
             number += int(missing[0]) if missing else 1
         else:
-            found.append((number, line.stream, line.text))
+            lines.append((number, line.stream, line.text))
             number += 1
-    return found
+    return lines
 
 
 def sizes(stats: dict[str, Any]) -> tuple[int | None, int | None]:
