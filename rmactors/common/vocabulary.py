@@ -15,7 +15,6 @@ AlertKind = Literal[
 ]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
-ChannelKind = Literal["webhook", "ntfy", "smtp"]
 Event = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder", "alert.test"]
 Priority = Literal["min", "low", "default", "high", "urgent"]
 ScheduleMode = Literal["agent", "external"]
@@ -30,7 +29,6 @@ SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 """Lowest first."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
 """Weakest first."""
-CHANNEL_KINDS: Final[tuple[ChannelKind, ...]] = get_args(ChannelKind)
 LIFECYCLE_EVENTS: Final[tuple[Event, ...]] = (
     "alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from rmactors.common import clock
-from rmactors.common.vocabulary import ChannelKind, Priority
+from rmactors.common.vocabulary import Priority
 from rmactors.server.channels.base import ChannelSpec
 from rmactors.server.messages.notifications import GroupMember, Notification
 
@@ -44,7 +44,7 @@ GROUP = replace(
 )
 
 
-def spec(kind: ChannelKind, default_priority: Priority | None = None, **config: Any) -> ChannelSpec:
+def spec(kind: str, default_priority: Priority | None = None, **config: Any) -> ChannelSpec:
     """A channel of that kind. A field that Python keeps for itself takes an underscore: `from_`."""
     named = {name.rstrip("_"): value for name, value in config.items()}
     return ChannelSpec("01K9XZ3V8T5WQ1R7M2N4P6S8CC", kind, "ops", named, default_priority)

@@ -6,14 +6,14 @@ import pytest
 
 from rmactors.server.channels.base import ChannelSpec
 from rmactors.server.channels.config import masked, merge_secrets, normalized
-from rmactors.server.channels.registry import preview
+from rmactors.server.channels.registry import KINDS, preview
 from tests.channels.notifications import ALERT, DELIVERY, RAISE, RESOLUTION, spec
 
 STORED = {"url": "https://x.example", "bearer_token": "s3cret", "header_name": "X-Key", "header_value": "hunter2"}
 
 
 def test_secrets_read_as_set_and_nothing_else_of_them() -> None:
-    assert masked({**STORED, "signing_secret": ""}) == {
+    assert masked(KINDS["webhook"], {**STORED, "signing_secret": ""}) == {
         "url": "https://x.example",
         "bearer_token": {"set": True},
         "header_name": "X-Key",
@@ -31,7 +31,7 @@ def test_secrets_read_as_set_and_nothing_else_of_them() -> None:
     ],
 )
 def test_a_secret_stays_changes_or_goes(given: dict[str, Any], token: str | None) -> None:
-    merged = merge_secrets(STORED, {"url": "https://y.example", **given})
+    merged = merge_secrets(KINDS["webhook"], STORED, {"url": "https://y.example", **given})
     assert merged.get("bearer_token") == token
     assert merged["url"] == "https://y.example"
     assert merged["header_value"] == "hunter2"
@@ -40,19 +40,22 @@ def test_a_secret_stays_changes_or_goes(given: dict[str, Any], token: str | None
 
 def test_set_means_nothing_where_nothing_is_stored() -> None:
     """So validation sees it and says that a secret must be text."""
-    assert merge_secrets({}, {"bearer_token": {"set": True}}) == {"bearer_token": {"set": True}}
+    assert merge_secrets(KINDS["webhook"], {}, {"bearer_token": {"set": True}}) == {"bearer_token": {"set": True}}
 
 
 def test_merging_changes_neither_config() -> None:
     new = {"url": "https://y.example", "bearer_token": None}
-    merge_secrets(STORED, new)
+    merge_secrets(KINDS["webhook"], STORED, new)
     assert new == {"url": "https://y.example", "bearer_token": None}
     assert STORED["bearer_token"] == "s3cret"
 
 
 def test_a_config_is_stored_with_its_defaults_and_without_what_is_empty() -> None:
-    assert normalized("ntfy", {"topic": "t", "access_token": None}) == {"server_url": "https://ntfy.sh", "topic": "t"}
-    smtp = normalized("smtp", {"host": "m", "port": 25, "from": "a@b", "to": "c@d", "username": ""})
+    assert normalized(KINDS["ntfy"], {"topic": "t", "access_token": None}) == {
+        "server_url": "https://ntfy.sh",
+        "topic": "t",
+    }
+    smtp = normalized(KINDS["smtp"], {"host": "m", "port": 25, "from": "a@b", "to": "c@d", "username": ""})
     assert smtp == {"host": "m", "port": 25, "encryption": "starttls", "from": "a@b", "to": "c@d"}
 
 

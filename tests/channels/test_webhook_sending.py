@@ -19,10 +19,10 @@ import trio.testing
 from harness.certificates import Authority
 from rmactors import __version__
 from rmactors.common import clock
-from rmactors.server.channels.base import Channel
+from rmactors.server.channels.base import Channel, Surroundings
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
-from rmactors.server.channels.webhook.send import WebhookChannel
+from rmactors.server.channels.webhook import kind as webhook
 from rmactors.server.messages.notifications import Attempt, Notification
 from tests.channels.notifications import DELIVERY, LATER, RAISE, spec
 from tests.channels.receivers import Script, cuts, hangs, receiving, replies, sends
@@ -169,12 +169,15 @@ async def test_a_name_that_nobody_knows_is_tried_again_later(system_trust: ssl.S
     assert attempt.error.startswith("the host name nobody.invalid cannot be resolved")
 
 
-class TestSlowReceivers:
-    """With a deadline of 0.2 s instead of 5."""
+def hurried(url: str, trust: ssl.SSLContext) -> Channel:
+    """A webhook with a deadline of 0.2 s instead of 5."""
+    return webhook.make(spec("webhook", url=url), Surroundings(LOOPBACK, trust, "", lambda: LATER), 0.2)
 
+
+class TestSlowReceivers:
     async def once(self, script: Script, trust: ssl.SSLContext) -> tuple[Attempt, float]:
         async with receiving(script) as receiver:
-            hook = WebhookChannel(spec("webhook", url=receiver.url()), LOOPBACK, trust, lambda: LATER, 0.2)
+            hook = hurried(receiver.url(), trust)
             began = time.monotonic()
             attempt = await hook.send(RAISE)
             took = time.monotonic() - began
@@ -208,7 +211,7 @@ class TestSlowReceivers:
             listener.bind(("127.0.0.1", 0))
             listener.listen(1)
             url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-            hook = WebhookChannel(spec("webhook", url=url), LOOPBACK, system_trust, lambda: LATER, 0.2)
+            hook = hurried(url, system_trust)
             huge = await hook.send(replace(RAISE, message="x" * 20_000_000))
             await hook.aclose()
         assert huge.error == "no answer within 0.2 s"

@@ -8,12 +8,11 @@ import trio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rmactors.common.vocabulary import ChannelKind
-from rmactors.server.channels.config import FIELDS, normalized
+from rmactors.server.channels.config import normalized
 from rmactors.server.channels.mail import payload
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
-from rmactors.server.channels.registry import make_channel, preview
+from rmactors.server.channels.registry import KINDS, make_channel, preview
 from rmactors.server.channels.validation import validate
 from rmactors.server.messages.notifications import Attempt, Notification
 from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION, spec
@@ -32,16 +31,16 @@ notifications = st.builds(
 )  # fmt: skip
 
 
-def tamed(kind: ChannelKind, config: dict[str, Any], good: dict[str, Any]) -> dict[str, Any]:
+def tamed(kind: str, config: dict[str, Any], good: dict[str, Any]) -> dict[str, Any]:
     """The config with what the rules refuse replaced by something good, or left out."""
-    for field in FIELDS[kind]:
+    for field in (each.name for each in KINDS[kind].fields):
         if f"/config/{field}" in {error.pointer for error in validate(kind, "ops", config, LOOPBACK)}:
             config[field] = good.get(field, "")
     assert validate(kind, "ops", config, LOOPBACK) == []
-    return normalized(kind, config)
+    return normalized(KINDS[kind], config)
 
 
-def sent(kind: ChannelKind, config: dict[str, Any], good: dict[str, str], notification: Notification) -> Attempt:
+def sent(kind: str, config: dict[str, Any], good: dict[str, str], notification: Notification) -> Attempt:
     """How one attempt at a real receiver ends. `{here}` in `good` is its address."""
 
     async def main() -> Attempt:

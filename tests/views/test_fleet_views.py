@@ -7,6 +7,7 @@ import pytest
 from rmactors.common import clock
 from rmactors.common.vocabulary import JobStatus
 from rmactors.common.wire import JobProgress
+from rmactors.server.channels.registry import KINDS
 from rmactors.server.store.queries.accounts import AuditRow
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.store.queries.hosts import HostRow, HostView
@@ -153,26 +154,30 @@ CHANNEL = ChannelRow(
 
 def test_a_channel_says_what_it_takes_and_how_it_does() -> None:
     health = ChannelHealth("failing", NOW - clock.HOUR, "connection refused", 3, NOW, 1)
-    line = channels.line(CHANNEL, health, {"url": "https://x.example/"}, MOMENT)
+    line = channels.line(KINDS["webhook"], CHANNEL, health, {"url": "https://x.example/"}, MOMENT)
     assert line.filter == "from warning · raised · hosts tagged prod"
     assert line.state.word == "Failing, tried again"
     assert line.detail == "since 11:00:00 · connection refused · 3 messages wait · 1 was given up"
 
 
 def test_a_form_never_shows_a_stored_secret_and_leaves_blank_ones_out() -> None:
-    form = channels.stored_form(CHANNEL, {"url": "https://x.example/", "bearer_token": {"set": True}})
+    form = channels.stored_form(KINDS["webhook"], CHANNEL, {"url": "https://x.example/", "bearer_token": {"set": True}})
     token = next(field for field in form.fields if field.name == "config.bearer_token")
     assert (token.value, token.stored) == ("", True)
     typed = {"name": "ops", "config.url": "https://x.example/", "config.bearer_token": "", "group_seconds": "1,5"}
-    body = channels.body_of("webhook", typed, [])
+    body = channels.body_of(KINDS["webhook"], typed, [])
     assert body["config"] == {"url": "https://x.example/"}
     assert body["group_seconds"] == 1.5
-    assert channels.body_of("webhook", {**typed, "clear.bearer_token": "1"}, [])["config"]["bearer_token"] is None
+    assert (
+        channels.body_of(KINDS["webhook"], {**typed, "clear.bearer_token": "1"}, [])["config"]["bearer_token"] is None
+    )
 
 
 def test_what_is_typed_into_a_number_field_comes_back_for_its_own_error() -> None:
-    assert channels.body_of("smtp", {"config.port": "abc", "remind_hours": "soon"}, [])["config"] == {"port": "abc"}
-    assert channels.body_of("smtp", {"config.port": "587"}, [])["config"] == {"port": 587}
+    assert channels.body_of(KINDS["smtp"], {"config.port": "abc", "remind_hours": "soon"}, [])["config"] == {
+        "port": "abc"
+    }
+    assert channels.body_of(KINDS["smtp"], {"config.port": "587"}, [])["config"] == {"port": 587}
 
 
 @pytest.mark.parametrize(

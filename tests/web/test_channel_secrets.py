@@ -6,8 +6,7 @@ import pytest
 from quart.testing.client import QuartClient
 
 from rmactors.common import clock
-from rmactors.common.vocabulary import CHANNEL_KINDS
-from rmactors.server.channels.config import KINDS
+from rmactors.server.channels.registry import KINDS
 from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
@@ -40,7 +39,7 @@ MOVES: list[tuple[str, str, Any]] = [
 
 
 def secrets_of(kind: str) -> list[str]:
-    return [each.name for each in next(KINDS[known] for known in CHANNEL_KINDS if known == kind) if each.secret]
+    return [each.name for each in KINDS[kind].fields if each.secret]
 
 
 async def make(site: Site, kind: str) -> dict[str, Any]:
@@ -105,7 +104,7 @@ async def test_a_secret_that_is_given_again_or_cleared_lets_its_receiver_change(
 @pytest.mark.parametrize("kind", FULL)
 async def test_what_does_not_move_the_receiver_keeps_the_secrets(site: Site, kind: str) -> None:
     made = await make(site, kind)
-    harmless = {each.name: "other" for each in KINDS[made["kind"]] if not each.steers}
+    harmless = {each.name: "other" for each in KINDS[made["kind"]].fields if not each.steers}
     harmless = {name: "b@example.org" if name in ("from", "to") else text for name, text in harmless.items()}
     body = {**made, "name": "renamed", "min_severity": "critical", "config": made["config"] | harmless}
     assert (await site.api("PUT", f"/api/notifications/{made['id']}", body)).status == 200
@@ -153,10 +152,12 @@ async def test_making_and_changing_a_channel_wants_the_password_again_and_the_fo
 
 
 def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unless_it_thought_of_it() -> None:
-    steering = {kind: [each.name for each in KINDS[kind] if each.steers and not each.secret] for kind in CHANNEL_KINDS}
+    steering = {
+        kind.name: [each.name for each in kind.fields if each.steers and not each.secret] for kind in KINDS.values()
+    }
     assert steering == {
         "webhook": ["url", "header_name"],
         "ntfy": ["server_url"],
         "smtp": ["host", "port", "encryption", "username"],
     }
-    assert all(KINDS[kind][0].told in ("host", "value") for kind in CHANNEL_KINDS), "told_destination tells it"
+    assert all(kind.fields[0].audit in ("host", "value") for kind in KINDS.values()), "audited_destination shows it"

@@ -20,7 +20,6 @@ MAX_WORDS: Final = 240
 _PERHAPS_ANOTHERS: Final = frozenset({*range(300, 400), 401, 403, 404, 405, 407, 421})
 """What an ingress, a proxy, a filter or a captive portal may say in the receiver's place. Others, such as 400, 410, 413
 and 422, are about the message or meant for good."""
-NTFY_DAILY_QUOTA: Final = 42908
 _LONGEST_WAIT: Final = 366 * clock.DAY  # keeps nonsense out of the database; the retry limit comes long before
 
 
@@ -62,20 +61,6 @@ def judge_http(answer: HttpAnswer, at: int) -> Judgement:
     return Judgement("dead", error, in_doubt=in_doubt)
 
 
-def judge_ntfy(answer: HttpAnswer, at: int) -> Judgement:
-    """The same, and what only ntfy says: a daily quota that is used up is there again at 00:00 UTC."""
-    judged = judge_http(answer, at)
-    if judged.verdict == "retry" and _json_object(answer.body).get("code") == NTFY_DAILY_QUOTA:
-        midnight = (at // clock.DAY + 1) * clock.DAY
-        return Judgement("retry", judged.error, midnight)
-    return judged
-
-
-def judge_smtp(code: int) -> Verdict:
-    """What an SMTP reply that is no success means. What is no proper refusal may be better next time."""
-    return "dead" if 500 <= code < 600 else "retry"
-
-
 def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
     """The text on one line, printable, without these secrets, at most that long."""
     for secret in secrets:
@@ -86,7 +71,7 @@ def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
 
 def _body_words(answer: HttpAnswer) -> str:
     """What the body says, without markup: of JSON the field that is meant for people."""
-    found = _json_object(answer.body)
+    found = json_object(answer.body)
     for name in ("error", "detail", "message", "title"):
         if isinstance(found.get(name), str) and found[name].strip():
             return str(found[name])
@@ -96,7 +81,8 @@ def _body_words(answer: HttpAnswer) -> str:
     return text.strip()
 
 
-def _json_object(body: bytes) -> dict[str, Any]:
+def json_object(body: bytes) -> dict[str, Any]:
+    """The body if it is a JSON object, else an empty one."""
     if not body.lstrip().startswith(b"{"):
         return {}
     try:

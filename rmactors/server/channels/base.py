@@ -1,13 +1,15 @@
-"""The one interface of all kinds of channel: a notification in, how the attempt ended out.
+"""What every kind of channel is: its fields, and how one is checked, made, previewed and shown. A folder for each.
 
-The retry loop, the breaker and the log are the delivery actor's; a channel makes exactly one attempt.
+A channel makes exactly one attempt; the retries, the breaker and the log are the delivery actor's.
 """
 
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
-from rmactors.common.vocabulary import ChannelKind, Priority
+from rmactors.common.vocabulary import Priority
+from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.messages.notifications import Attempt, Notification
 
 
@@ -27,8 +29,8 @@ class Channel(Protocol):
     ) -> Attempt:
         """Make one attempt. Never raises for what a network or a receiver can do.
 
-        `recipients` (smtp) limits the attempt to those who have not been told yet; empty means all.
-        `overdue` (smtp) is called, at most once, where the receiver has the whole message and has not answered at the
+        `recipients` (mail) limits the attempt to those that do not have it yet; empty means all.
+        `overdue` (mail) is called, at most once, if the receiver has the whole message and has not answered at the
         end of the time for an attempt: the attempt goes on for as long as such a receiver may take. Without it, the
         attempt ends there.
         """
@@ -52,10 +54,86 @@ class ChannelSpec:
     """What a channel is made from. `config` is decrypted: keep it out of logs (it has no repr)."""
 
     id: str
-    kind: ChannelKind
+    kind: str
     name: str
     config: dict[str, Any]
     default_priority: Priority | None
 
     def __repr__(self) -> str:
         return f"ChannelSpec({self.id}, {self.kind}, {self.name!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What all channels of a server share. `now` gives microseconds, `base_url` has no slash at the end."""
+
+    policy: OutboundPolicy
+    tls: ssl.SSLContext
+    base_url: str
+    now: Callable[[], int]
+
+
+Check = Callable[[Any, Mapping[str, Any], OutboundPolicy], str | None]
+"""A field's value, the whole config and where notifications may go, to a sentence that says what is wrong with it."""
+
+
+class Choice(NamedTuple):
+    """One value of a field with a list to choose from."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting of a channel, as it is checked, stored and typed into the form. Label and help are page texts.
+
+    input     how it is typed: a `password` is a secret, a `number` is an int, a `select` has `choices`
+    missing   the sentence when it is left out; empty: it may be
+    default   what is stored when it is left out
+    proposed  what the form of a new channel begins with
+    check     what else must hold. A value that is no number is text on one line already
+    steers    it decides where the secrets go, or how they are protected on the way: with a new value, no stored
+              secret is kept. So for everything that is no secret, unless the field says otherwise
+    audit     how the audit trail shows a new value: `host` (of a URL; the rest of it may be a secret), `value`, or
+              `name`, only that it changed
+    """
+
+    name: str
+    label: str
+    help: str = ""
+    input: Literal["text", "password", "number", "select"] = "text"
+    placeholder: str = ""
+    choices: tuple[Choice, ...] = ()
+    missing: str = ""
+    default: Any = None
+    proposed: str = ""
+    check: Check | None = None
+    steers: bool = True
+    audit: Literal["host", "value", "name"] = "name"
+
+    @property
+    def secret(self) -> bool:
+        return self.input == "password"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of channel: all that is particular to it. Label and help are page texts.
+
+    name            as API and database have it
+    fields          in the order of the form; the first says where a channel leads, and is no secret
+    make            the channel of a valid spec
+    preview         what a notification would look like; the spec's secrets are masked
+    destination     where a valid config leads, for a list of channels
+    takes_priority  whether `default_priority` means anything to it
+    """
+
+    name: str
+    label: str
+    help: str
+    fields: tuple[Field, ...]
+    make: Callable[[ChannelSpec, Surroundings], Channel]
+    preview: Callable[[ChannelSpec, Notification, str], Preview]
+    destination: Callable[[Mapping[str, Any]], str]
+    takes_priority: bool = False

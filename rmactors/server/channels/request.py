@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from rmactors import PRODUCT, __version__
+from rmactors.server.channels.base import Preview
+from rmactors.server.channels.net.endpoint import parse_endpoint
 
 USER_AGENT = f"{PRODUCT}/{__version__}"
 
@@ -18,6 +20,13 @@ class HttpRequest:
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     body: bytes = field(repr=False)
     method: str = "POST"
+
+
+def preview_of(request: HttpRequest) -> Preview:
+    """The request as it would go out. Its secrets are masked already."""
+    endpoint = parse_endpoint(request.url)
+    headers = {"Host": endpoint.authority, **dict(request.headers), "Content-Length": str(len(request.body))}
+    return Preview({"method": request.method, "url": endpoint.url, "headers": headers, "body": request.body.decode()})
 
 
 def one_line(text: str) -> str:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from rmactors.common.vocabulary import (
-    ChannelKind,
     Event,
     Priority,
     Severity,
@@ -21,7 +20,7 @@ class SaveChannel:
     """
 
     channel_id: str
-    kind: ChannelKind
+    kind: str
     name: str
     enabled: bool
     config: bytes

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rmactors.common.vocabulary import ChannelKind, Priority
+from rmactors.common.vocabulary import Priority
 from rmactors.server.state.refusals import Refusals
 
 
@@ -14,7 +14,7 @@ class ChannelFacts:
     """
 
     id: str
-    kind: ChannelKind
+    kind: str
     name: str
     config: bytes
     default_priority: Priority | None

@@ -3,10 +3,10 @@
 import json
 from typing import Any
 
-from rmactors.common.vocabulary import ChannelKind
-from rmactors.server.channels.base import FieldError
-from rmactors.server.channels.config import normalized
+from rmactors.server.channels.base import FieldError, Kind
+from rmactors.server.channels.config import masked
 from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.registry import kind_named
 from rmactors.server.channels.validation import validate
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.store.queries.channels import ChannelRow
@@ -17,11 +17,6 @@ from rmactors.server.web.problems import unavailable
 def config_errors(kind: object, name: object, config: object) -> list[FieldError]:
     """What is wrong with a channel's name, kind and config; secrets are in the config as text."""
     return validate(kind, name, config, OutboundPolicy.parse(services().settings.outbound_allow))
-
-
-def stored_form(kind: ChannelKind, config: dict[str, Any]) -> dict[str, Any]:
-    """A valid config with its defaults filled in."""
-    return normalized(kind, config)
 
 
 def seal_config(channel_id: str, config: dict[str, Any]) -> bytes:
@@ -36,3 +31,16 @@ def open_config(row: ChannelRow) -> dict[str, Any]:
     except SecretError as error:
         raise unavailable(str(error)) from None
     return found
+
+
+def readable_config(row: ChannelRow) -> dict[str, Any]:
+    """The config of a stored channel as it may be read, without its secrets. Raises as `open_config` does."""
+    return masked(kind_of(row), open_config(row))
+
+
+def kind_of(row: ChannelRow) -> Kind:
+    """Raises the 503 for a kind that this version does not know: a later one made the channel."""
+    try:
+        return kind_named(row.kind)
+    except ValueError as error:
+        raise unavailable(f"the channel {row.name} cannot be used: {error}") from None

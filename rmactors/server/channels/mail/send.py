@@ -11,7 +11,6 @@ import trio
 
 from rmactors.server.channels.answers import words
 from rmactors.server.channels.base import ChannelSpec
-from rmactors.server.channels.config import secret_values
 from rmactors.server.channels.mail import payload
 from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
@@ -19,6 +18,7 @@ from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
 from rmactors.server.channels.net.hostnames import ascii_host
 from rmactors.server.messages.notifications import Attempt, Notification
 
+DEFAULT_ENCRYPTION: Final = "starttls"
 DEADLINE_SECONDS: Final = 10.0
 """For everything up to the final dot: name, connection, TLS, sign-in, mail."""
 ANSWER_SECONDS: Final = 600.0
@@ -59,12 +59,12 @@ class SmtpChannel:
         self._server = MailServer(
             host=ascii_host(config["host"]),
             port=config["port"],
-            encryption=config.get("encryption") or "starttls",
+            encryption=config.get("encryption") or DEFAULT_ENCRYPTION,
             username=config.get("username"),
             password=config.get("password"),
             local_name=_ehlo_name(payload.thread_host(base_url)),
         )
-        self._secrets = _forms(config.get("username") or "", secret_values("smtp", config))
+        self._secrets = _forms(config.get("username") or "", config.get("password") or "")
 
     async def send(
         self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
@@ -151,10 +151,9 @@ def _ehlo_name(host: str) -> str:
     return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
 
 
-def _forms(username: str, secrets: tuple[str, ...]) -> tuple[str, ...]:
-    """The password in every form in which a server could repeat it."""
-    found = list(secrets)
-    for secret in secrets:
-        found.append(base64.b64encode(f"\0{username}\0{secret}".encode()).decode())
-        found.append(base64.b64encode(secret.encode()).decode())
-    return tuple(sorted(found, key=len, reverse=True))
+def _forms(username: str, password: str) -> tuple[str, ...]:
+    """The password in every form in which a server could repeat it, the longest first; nothing without one."""
+    if not password:
+        return ()
+    encoded = [base64.b64encode(text.encode()).decode() for text in (f"\0{username}\0{password}", password)]
+    return tuple(sorted((password, *encoded), key=len, reverse=True))

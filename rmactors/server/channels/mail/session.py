@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Final, Literal
 
-from rmactors.server.channels.answers import Verdict, judge_smtp
+from rmactors.server.channels.answers import Verdict
 from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.net.dialing import (
     ConnectFailed,
@@ -111,7 +111,7 @@ class MailSession:
             said = _text(error.smtp_error)
             if not 100 <= error.smtp_code <= 599:
                 return MailOutcome("retry", None, f"the server does not speak SMTP: {said}", everyone)
-            return MailOutcome(judge_smtp(error.smtp_code), error.smtp_code, f"{error.smtp_code} {said}", everyone)
+            return MailOutcome(judge(error.smtp_code), error.smtp_code, f"{error.smtp_code} {said}", everyone)
         except smtplib.SMTPServerDisconnected as error:
             why = _ENDLESS if _ENDLESS in str(error) else "the server closed the connection"
             return MailOutcome("retry", None, why + self._perhaps(), everyone)
@@ -283,6 +283,11 @@ class _Lines:
         self._file.close()
 
 
+def judge(code: int) -> Verdict:
+    """What an SMTP reply that is no success means. What is no proper refusal may be better next time."""
+    return "dead" if 500 <= code < 600 else "retry"
+
+
 def _log_in(smtp: smtplib.SMTP, username: str, password: str) -> None:
     """smtplib's login, which speaks only ASCII; beyond it PLAIN in UTF-8, as RFC 4616 has it."""
     if username.isascii() and password.isascii():
@@ -300,7 +305,7 @@ def _settled(
     recipients: tuple[str, ...], refused: dict[str, tuple[int, bytes]], *, none_took_it: bool = False
 ) -> MailOutcome:
     """What a mail's end is, where some recipients were refused: `refused` maps them to the server's reply."""
-    for_good = [one for one in recipients if one in refused and judge_smtp(refused[one][0]) == "dead"]
+    for_good = [one for one in recipients if one in refused and judge(refused[one][0]) == "dead"]
     for_now = [one for one in recipients if one in refused and one not in for_good]
     not_asked = [one for one in recipients if one not in refused] if none_took_it else []
     left = tuple(one for one in recipients if one in for_now or one in not_asked)

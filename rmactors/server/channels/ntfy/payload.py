@@ -7,10 +7,10 @@ from urllib.parse import quote
 
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event, Priority
-from rmactors.server.channels.config import DEFAULT_NTFY_SERVER
 from rmactors.server.channels.request import USER_AGENT, HttpRequest, one_line
 from rmactors.server.messages.notifications import Notification
 
+DEFAULT_SERVER: Final = "https://ntfy.sh"
 MAX_BODY_BYTES: Final = 4096
 """Above this, ntfy makes a file of the message."""
 MAX_TITLE_CHARACTERS: Final = 200
@@ -37,7 +37,7 @@ def render(notification: Notification, config: Mapping[str, Any], default_priori
 
 def topic_url(config: Mapping[str, Any]) -> str:
     """Where messages to the topic are posted."""
-    server = (config.get("server_url") or DEFAULT_NTFY_SERVER).rstrip("/")
+    server = (config.get("server_url") or DEFAULT_SERVER).rstrip("/")
     return f"{server}/{quote(config['topic'], safe='')}"
 
 

@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rmactors.common.vocabulary import ChannelKind, Priority, Severity
+from rmactors.common.vocabulary import Priority, Severity
 from rmactors.server.store.queries.rows import Page, columns, read
 
 State = Literal["ok", "failing", "dead", "idle"]
@@ -17,7 +17,7 @@ class ChannelRow:
     """A channel. `config` is encrypted; `events` and `host_tags` are JSON lists as text."""
 
     id: str
-    kind: ChannelKind
+    kind: str
     name: str
     enabled: int
     config: bytes

@@ -4,7 +4,6 @@ import json
 
 from quart import Blueprint, Response
 
-from rmactors.server.channels.config import masked
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web.access import is_htmx, route, services
@@ -22,7 +21,7 @@ from rmactors.server.web.api.bodies import (
 )
 from rmactors.server.web.api.shapes import channels as shapes
 from rmactors.server.web.api.shapes.rows import shaped
-from rmactors.server.web.channel_config import open_config
+from rmactors.server.web.channel_config import readable_config
 from rmactors.server.web.html import html
 from rmactors.server.web.operations import channels
 from rmactors.server.web.operations.channels import ChannelBody, PreviewAnswer, TestResult
@@ -117,7 +116,7 @@ def shape(row: ChannelRow, health: ChannelHealth) -> shapes.Channel:
     return shaped(
         shapes.Channel,
         row,
-        config=masked(open_config(row)),
+        config=readable_config(row),
         events=json.loads(row.events),
         host_tags=json.loads(row.host_tags),
         health=shapes.health(health),

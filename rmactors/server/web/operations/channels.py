@@ -8,15 +8,22 @@ from msgspec import Meta, Struct
 
 from rmactors.common import clock, ids
 from rmactors.common.text import steers
-from rmactors.common.vocabulary import ChannelKind, Event, Priority, Severity
+from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.base import ChannelSpec, FieldError
-from rmactors.server.channels.config import merge_secrets, secrets_led_elsewhere, told_changes, told_destination
+from rmactors.server.channels.config import (
+    audited_changes,
+    audited_destination,
+    merge_secrets,
+    normalized,
+    secrets_led_elsewhere,
+)
+from rmactors.server.channels.registry import KINDS, KindName
 from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel
 from rmactors.server.messages.notifications import Notification
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web.access import audit, is_id, services
-from rmactors.server.web.channel_config import config_errors, open_config, seal_config, stored_form
+from rmactors.server.web.channel_config import config_errors, kind_of, open_config, seal_config
 from rmactors.server.web.fields import Time
 from rmactors.server.web.problems import invalid, not_found, raise_for_answer
 from rmactors.server.web.validation import fields_of
@@ -29,7 +36,7 @@ _READ_ONLY = ("id", "created_at", "updated_at", "last_fired_at", "health")
 class ChannelBody(Struct, forbid_unknown_fields=True):
     """A channel. A secret in `config` that is left out or sent back as `{"set": true}` stays, null clears it."""
 
-    kind: ChannelKind
+    kind: KindName
     name: Annotated[str, Meta(min_length=1, max_length=100)]
     config: dict[str, Any]
     enabled: bool = True
@@ -78,13 +85,13 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     elif kind is not None and config is not None:
         if row is not None:
             before = open_config(row)
-            errors += secrets_led_elsewhere(row.kind, before, config)
-            config = merge_secrets(before, config)
+            errors += secrets_led_elsewhere(kind_of(row), before, config)
+            config = merge_secrets(kind_of(row), before, config)
         errors += config_errors(kind, values.get("name", ""), config)
         if any(map(steers, values.get("host_tags", ()))):
             errors.append(FieldError("/host_tags", "must not contain control characters"))
         if not errors:
-            values["config"] = stored_form(kind, config)
+            values["config"] = normalized(KINDS[kind], config)
     if errors:
         raise invalid(list({error.pointer: error for error in reversed(errors)}.values())[::-1])
     return ChannelBody(**values)
@@ -106,7 +113,7 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
 
 def _new(body: ChannelBody) -> str:
     """What the audit trail says of a new channel."""
-    return f"{body.name}: {body.kind} to {told_destination(body.kind, body.config)}"
+    return f"{body.name}: {body.kind} to {audited_destination(KINDS[body.kind], body.config)}"
 
 
 def _changes(row: ChannelRow, body: ChannelBody) -> str:
@@ -125,7 +132,8 @@ def _changes(row: ChannelRow, body: ChannelBody) -> str:
         told.insert(0, "enabled" if body.enabled else "disabled")
     if row.name != body.name:
         told.insert(0, f"name {row.name} → {body.name}")
-    return f"{row.name}: {', '.join(told_changes(row.kind, open_config(row), body.config) + told) or 'nothing changed'}"
+    changes = audited_changes(kind_of(row), open_config(row), body.config) + told
+    return f"{row.name}: {', '.join(changes) or 'nothing changed'}"
 
 
 async def remove(channel_id: str) -> None:

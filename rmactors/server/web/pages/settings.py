@@ -4,13 +4,13 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from rmactors.common.vocabulary import CHANNEL_KINDS, ChannelKind
-from rmactors.server.channels.config import masked
+from rmactors.server.channels.base import Kind
+from rmactors.server.channels.registry import KINDS
 from rmactors.server.store.queries import channels as channel_queries
-from rmactors.server.store.queries.channels import ChannelRow
+from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
-from rmactors.server.web.channel_config import open_config
+from rmactors.server.web.channel_config import kind_of, open_config, readable_config
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import channels
 from rmactors.server.web.operations.channels import PreviewAnswer, TestResult
@@ -18,9 +18,11 @@ from rmactors.server.web.pages.rendering import field_errors, fragment, moment, 
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import channels as views
 from rmactors.server.web.views.texts import _
+from rmactors.server.web.views.times import Moment
 
 blueprint = Blueprint("settings", __name__)
 
+_FIRST_KIND = next(iter(KINDS.values()))
 _SHOWN = 200
 _LOGGED = 50
 
@@ -34,19 +36,17 @@ async def settings() -> Response:
 async def channel_list() -> Response:
     found = await services().reader.run(channel_queries.channels, _SHOWN)
     now = moment()
-    lines = rows.each(
-        found.items, lambda pair: views.line(*pair, masked(open_config(pair[0])), now), rows.line(views.ChannelLine)
-    )
+    lines = rows.each(found.items, lambda pair: _line(*pair, now), rows.line(views.ChannelLine))
     return await page(
         "settings/notifications.html", "settings", fragments={"channel-list": "settings/channel_list.html"},
-        channels=lines, kinds=views.KINDS, tab="notifications", may_change=actor().may("admin"),
+        channels=lines, kinds=KINDS.values(), tab="notifications", may_change=actor().may("admin"),
         may_test=actor().may("operator"),
     )  # fmt: skip
 
 
 @route(blueprint, "/settings/notifications/new", role="admin")
 async def new_channel() -> Response:
-    kind = _kind(request.args.get("kind", "")) or "webhook"
+    kind = KINDS.get(request.args.get("kind", ""), _FIRST_KIND)
     return await _form(views.new_form(kind), {}, None)
 
 
@@ -54,9 +54,9 @@ async def new_channel() -> Response:
 async def create_channel() -> Response:
     """Also the preview, where the form asks for it."""
     form = await request.form
-    kind = _kind(form.get("kind", ""))
+    kind = KINDS.get(form.get("kind", ""))
     if kind is None:
-        return await _form(views.new_form("webhook"), {"form": _("Choose a kind of channel.")}, None, status=422)
+        return await _form(views.new_form(_FIRST_KIND), {"form": _("Choose a kind of channel.")}, None, status=422)
     shown = views.typed_form(kind, form, form.getlist("events"))
     if form.get("preview"):
         return await _form(shown, {}, None, preview=await _preview(kind, None))
@@ -71,7 +71,7 @@ async def create_channel() -> Response:
 async def preview_channel() -> Response:
     """What a sample alert would send, of the form as it stands: the part beside the form."""
     form = await request.form
-    kind = _kind(form.get("kind", "")) or "webhook"
+    kind = KINDS.get(form.get("kind", ""), _FIRST_KIND)
     channel_id = form.get("id")
     row = (await channels.require(channel_id))[0] if channel_id else None
     return await fragment("settings/preview.html", preview=await _preview(kind, row), readable=views.readable)
@@ -80,9 +80,8 @@ async def preview_channel() -> Response:
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
 async def edit_channel(channel_id: str) -> Response:
     row, _health = await channels.require(channel_id)
-    config = masked(open_config(row))
     told = _("Saved. Send a test to see that it arrives.") if request.args.get("saved") == "1" else ""
-    return await _form(views.stored_form(row, config), {}, row, told=told)
+    return await _form(views.stored_form(kind_of(row), row, readable_config(row)), {}, row, told=told)
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
@@ -90,12 +89,13 @@ async def change_channel(channel_id: str) -> Response:
     row, _health = await channels.require(channel_id)
     form = await request.form
     events = form.getlist("events")
-    stored = frozenset(name for name, value in masked(open_config(row)).items() if isinstance(value, dict))
-    shown = views.typed_form(row.kind, form, events, stored)
+    kind = kind_of(row)
+    stored = frozenset(name for name, value in readable_config(row).items() if isinstance(value, dict))
+    shown = views.typed_form(kind, form, events, stored)
     if form.get("preview"):
-        return await _form(shown, {}, row, preview=await _preview(row.kind, row))
+        return await _form(shown, {}, row, preview=await _preview(kind, row))
     try:
-        await channels.save(row, channels.checked(views.body_of(row.kind, form, events), row))
+        await channels.save(row, channels.checked(views.body_of(kind, form, events), row))
     except Problem as problem:
         return await _form(shown, field_errors(problem), row, status=422)
     return go(f"/settings/notifications/{row.id}/edit?saved=1")
@@ -144,14 +144,14 @@ async def _form(
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
             preview = channels.preview_of(channels.checked(body, row))
     return await page(
-        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=views.KINDS,
+        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
         tab="notifications", password_first=not is_fresh(),
     )  # fmt: skip
 
 
-async def _preview(kind: ChannelKind, row: ChannelRow | None) -> PreviewAnswer | str:
+async def _preview(kind: Kind, row: ChannelRow | None) -> PreviewAnswer | str:
     """What would be sent, or what is missing for it."""
     form = await request.form
     raw: dict[str, Any] = views.body_of(kind, form, form.getlist("events"))
@@ -170,7 +170,7 @@ async def _log_page(channel_id: str, result: TestResult | None) -> Response:
     dead = await read(channel_queries.dead_deliveries, row.id)
     return await page(
         "settings/channel_log.html", "settings", fragments={"channel-log": "settings/log_table.html"},
-        channel=views.line(row, health, masked(open_config(row)), now), log=views.log_lines(logged.items, now),
+        channel=_line(row, health, now), log=views.log_lines(logged.items, now),
         dead=views.dead_lines(dead, now), result=result, tab="notifications", may_change=actor().may("admin"),
         may_test=actor().may("operator"),
     )  # fmt: skip
@@ -183,5 +183,5 @@ async def _delete_page(row: ChannelRow, error: str, *, status: int = 200) -> Res
     )  # fmt: skip
 
 
-def _kind(text: str) -> ChannelKind | None:
-    return next((kind for kind in CHANNEL_KINDS if kind == text), None)
+def _line(row: ChannelRow, health: ChannelHealth, now: Moment) -> views.ChannelLine:
+    return views.line(kind_of(row), row, health, readable_config(row), now)

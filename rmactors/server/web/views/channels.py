@@ -5,8 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from rmactors.common.vocabulary import ChannelKind
-from rmactors.server.channels.config import SECRET_FIELDS
+from rmactors.server.channels.base import Field, Kind
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
 from rmactors.server.web.views.measures import milliseconds
 from rmactors.server.web.views.texts import _, many
@@ -17,7 +16,7 @@ Input = Literal["text", "password", "select"]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """A field of the form. `name` is the form's, `stored` says that a secret is there already."""
 
     name: str
@@ -32,19 +31,12 @@ class Field:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    name: ChannelKind
-    word: str
-    help: str
-
-
-@dataclass(frozen=True, slots=True)
 class ChannelForm:
     """What the form shows, from a stored channel or from what was typed."""
 
-    kind: ChannelKind
+    kind: Kind
     name: str
-    fields: tuple[Field, ...]
+    fields: tuple[FormField, ...]
     enabled: bool
     min_severity: str
     events: tuple[str, ...]
@@ -89,11 +81,6 @@ class DeadLine:
     why: str
 
 
-KINDS: Final = (
-    Kind("webhook", _("Webhook"), _("JSON to any URL")),
-    Kind("ntfy", _("ntfy"), _("Push to your phone")),
-    Kind("smtp", _("Mail"), _("Any SMTP server")),
-)
 EVENTS: Final = (
     ("alert.raised", _("raised")),
     ("alert.acknowledged", _("acknowledged")),
@@ -108,43 +95,14 @@ PRIORITIES: Final = (
     ("high", _("high")),
     ("urgent", _("urgent")),
 )
-_ENCRYPTIONS: Final = (("starttls", "STARTTLS"), ("tls", "TLS"), ("none", _("none")))
-_FIELDS: Final[Mapping[ChannelKind, tuple[tuple[str, str, str, bool, str], ...]]] = {
-    # name, word, help, required, placeholder
-    "webhook": (
-        ("url", _("URL"), _("Gets a POST with JSON for every event."), True, "https://hooks.example/backups"),
-        ("bearer_token", _("Bearer token"), "", False, ""),
-        ("header_name", _("Header"), _("A header of your own, where the receiver wants one."), False, "X-Api-Key"),
-        ("header_value", _("Value of that header"), "", False, ""),
-        ("signing_secret", _("Signing secret"), _("Signs each request by Standard Webhooks."), False, "whsec_…"),
-    ),
-    "ntfy": (
-        ("server_url", _("Server"), "", False, "https://ntfy.sh"),
-        ("topic", _("Topic"), _("Whoever knows it can read along: choose one that is hard to guess."), True, ""),
-        ("access_token", _("Access token"), "", False, ""),
-    ),
-    "smtp": (
-        ("host", _("Mail server"), "", True, "mail.example"),
-        ("port", _("Port"), _("587 with STARTTLS, 465 with TLS."), True, "587"),
-        ("encryption", _("Encryption"), "", False, ""),
-        ("username", _("User name"), "", False, ""),
-        ("password", _("Password"), _("Never sent before the connection is encrypted."), False, ""),
-        ("from", _("From"), "", True, "restic-manager@example.org"),
-        ("to", _("To"), _("One or more addresses, separated by commas."), True, "ops@example.org"),
-    ),
-}
 
 
-def kind_word(kind: ChannelKind) -> str:
-    return next(each.word for each in KINDS if each.name == kind)
-
-
-def stored_form(row: ChannelRow, config: Mapping[str, Any]) -> ChannelForm:
+def stored_form(kind: Kind, row: ChannelRow, config: Mapping[str, Any]) -> ChannelForm:
     """The form of a channel that is there. `config` holds no secret: each that is set is not text."""
     return ChannelForm(
-        row.kind,
+        kind,
         row.name,
-        _fields(row.kind, config, frozenset(name for name, value in config.items() if isinstance(value, dict))),
+        _fields(kind, config, frozenset(name for name, value in config.items() if isinstance(value, dict))),
         bool(row.enabled),
         row.min_severity,
         tuple(json.loads(row.events)),
@@ -155,8 +113,8 @@ def stored_form(row: ChannelRow, config: Mapping[str, Any]) -> ChannelForm:
     )
 
 
-def new_form(kind: ChannelKind) -> ChannelForm:
-    config = {"smtp": {"port": "587"}, "ntfy": {}, "webhook": {}}[kind]
+def new_form(kind: Kind) -> ChannelForm:
+    config = {each.name: each.proposed for each in kind.fields}
     return ChannelForm(
         kind,
         "",
@@ -172,10 +130,10 @@ def new_form(kind: ChannelKind) -> ChannelForm:
 
 
 def typed_form(
-    kind: ChannelKind, form: Mapping[str, str], events: Sequence[str], stored: frozenset[str] = frozenset()
+    kind: Kind, form: Mapping[str, str], events: Sequence[str], stored: frozenset[str] = frozenset()
 ) -> ChannelForm:
     """The form as it was sent, to show it again; `stored` are the names of secrets that are there already."""
-    config = {name: form.get(f"config.{name}", "") for name, *_rest in _FIELDS[kind]}
+    config = {each.name: form.get(f"config.{each.name}", "") for each in kind.fields}
     return ChannelForm(
         kind,
         form.get("name", ""),
@@ -190,18 +148,18 @@ def typed_form(
     )
 
 
-def body_of(kind: ChannelKind, form: Mapping[str, str], events: Sequence[str]) -> dict[str, Any]:
+def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[str, Any]:
     """What was typed as the API takes it. A blank field is left out, a secret to be cleared is None."""
     config: dict[str, Any] = {}
-    for name, *_rest in _FIELDS[kind]:
-        text = form.get(f"config.{name}", "").strip()
-        if form.get(f"clear.{name}") == "1" and name in SECRET_FIELDS[kind]:
-            config[name] = None
+    for each in kind.fields:
+        text = form.get(f"config.{each.name}", "").strip()
+        if each.secret and form.get(f"clear.{each.name}") == "1":
+            config[each.name] = None
         elif text:
-            config[name] = int(text) if name == "port" and text.isascii() and text.isdigit() and len(text) < 9 else text
+            config[each.name] = _whole_number(text) if each.input == "number" else text
     tags = [tag for part in form.get("host_tags", "").split(",") if (tag := part.strip())]
     return {
-        "kind": kind,
+        "kind": kind.name,
         "name": form.get("name", "").strip(),
         "config": config,
         "enabled": form.get("enabled") == "1",
@@ -214,13 +172,8 @@ def body_of(kind: ChannelKind, form: Mapping[str, str], events: Sequence[str]) -
     }
 
 
-def line(row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
+def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
     """`config` as it may be read, without secrets."""
-    where = {
-        "webhook": str(config.get("url", "")),
-        "ntfy": f"{config.get('server_url', '')}/{config.get('topic', '')}",
-        "smtp": str(config.get("to", "")),
-    }[row.kind]
     events = json.loads(row.events)
     parts = [_("from %s") % row.min_severity if row.min_severity != "info" else _("every severity")]
     if len(events) < len(EVENTS):
@@ -228,7 +181,7 @@ def line(row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], mome
     if tags := json.loads(row.host_tags):
         parts.append(_("hosts tagged %s") % ", ".join(tags))
     return ChannelLine(
-        row.id, row.name, kind_word(row.kind), where, bool(row.enabled), health_state(row, health),
+        row.id, row.name, _(kind.label), kind.destination(config), bool(row.enabled), health_state(row, health),
         health_words(health, moment), moment.ago(row.last_fired_at) if row.last_fired_at is not None else None,
         " · ".join(parts),
     )  # fmt: skip
@@ -306,18 +259,27 @@ def _number(text: str) -> float | str:
     return found if abs(found) < 1e12 else text
 
 
-def _fields(kind: ChannelKind, config: Mapping[str, Any], stored: frozenset[str]) -> tuple[Field, ...]:
-    found = []
-    for name, word, help_text, required, placeholder in _FIELDS[kind]:
-        secret = name in SECRET_FIELDS[kind]
-        value = config.get(name, "")
-        kind_of_input: Input = "password" if secret else "select" if name == "encryption" else "text"
-        found.append(
-            Field(
-                f"config.{name}", word, help_text, kind_of_input, required,
-                "" if secret or isinstance(value, dict) else str(value), secret and name in stored,
-                _ENCRYPTIONS if name == "encryption" else (),
-                _("•••• stored, leave blank to keep") if secret and name in stored else placeholder,
-            )
-        )  # fmt: skip
-    return tuple(found)
+def _whole_number(text: str) -> int | str:
+    """A whole number if it is one; else the text, for which the check has a sentence."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else text
+
+
+def _fields(kind: Kind, config: Mapping[str, Any], stored: frozenset[str]) -> tuple[FormField, ...]:
+    return tuple(_field(each, config.get(each.name, ""), each.secret and each.name in stored) for each in kind.fields)
+
+
+def _field(each: Field, value: object, stored: bool) -> FormField:
+    if each.choices:
+        value = value or each.default
+    shown = "" if each.secret or isinstance(value, dict) else str(value)
+    return FormField(
+        f"config.{each.name}",
+        _(each.label),
+        _(each.help) if each.help else "",
+        "text" if each.input == "number" else each.input,
+        bool(each.missing),
+        shown,
+        stored,
+        tuple((choice.value, _(choice.label)) for choice in each.choices),
+        _("•••• stored, leave blank to keep") if stored else each.placeholder,
+    )

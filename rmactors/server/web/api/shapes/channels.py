@@ -5,11 +5,11 @@ from typing import Literal
 from msgspec import Struct
 
 from rmactors.common.vocabulary import (
-    ChannelKind,
     Event,
     Priority,
     Severity,
 )
+from rmactors.server.channels.registry import KindName
 from rmactors.server.store.queries.channels import ChannelHealth, DeliveryRow, LogRow
 from rmactors.server.web.api.shapes.rows import JsonObject, shaped
 from rmactors.server.web.fields import Time
@@ -28,7 +28,7 @@ class Channel(Struct):
     """Secrets in `config` read as `{"set": true}`."""
 
     id: str
-    kind: ChannelKind
+    kind: KindName
     name: str
     enabled: bool
     config: JsonObject
