@@ -8,10 +8,6 @@ ALWAYS: Final = ("store", "rules", "delivery")
 """Checks that are always named. What is down and belongs to none of them is named beside them."""
 STORE_OVERDUE: Final = 30.0
 """Seconds without a commit after which the store counts as stuck: three pulses."""
-_COUNTS_FOR: Final[Mapping[str, str]] = {
-    "pulse": "store", "post": "delivery", "delivery": "delivery", "host": "hosts", "fleet": "hosts",
-}  # fmt: skip
-"""Actors, by the first part of their name, that have no check of their own name: a thousand hosts are one check."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,21 +22,26 @@ class Health:
 
 
 def health(
-    store_failing: str | None, since_commit: float, since_tick: float, tick_seconds: float, down: Mapping[str, str]
+    store_failing: str | None,
+    since_commit: float,
+    since_tick: float,
+    tick_seconds: float,
+    down: Mapping[str, str],
+    check_of: Mapping[str, str],
 ) -> Health:
-    """`down` is what the supervision says: actor → why. Times in seconds."""
-    checks = dict.fromkeys(ALWAYS, "ok")
+    """`down` is what the supervision says: actor → why. `check_of` names an actor's check, by the first part of its
+    name: a thousand hosts are one check. Times in seconds."""
+    reasons: dict[str, list[str]] = {check: [] for check in ALWAYS}
     if store_failing is not None:
-        checks["store"] = f"cannot commit: {store_failing}"
+        reasons["store"].append(f"cannot commit: {store_failing}")
     elif since_commit > STORE_OVERDUE:
-        checks["store"] = f"no commit for {since_commit:.0f} s"
+        reasons["store"].append(f"no commit for {since_commit:.0f} s")
     if since_tick > 3 * tick_seconds + 5:
-        checks["rules"] = f"no tick for {since_tick:.0f} s"
+        reasons["rules"].append(f"no tick for {since_tick:.0f} s")
     crashed: dict[str, list[str]] = {}
     for name, why in down.items():
         actor = name.partition(":")[0]
-        crashed.setdefault(_COUNTS_FOR.get(actor, actor), []).append(why)
-    for check, reasons in crashed.items():
-        more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
-        checks[check] = reasons[0] + more
-    return Health(checks)
+        crashed.setdefault(check_of.get(actor, actor), []).append(why)
+    for check, (first, *others) in crashed.items():
+        reasons.setdefault(check, []).append(first + (f" and {len(others)} more" if others else ""))
+    return Health({check: "; ".join(why) or "ok" for check, why in reasons.items()})

@@ -1,110 +1,105 @@
-"""The tree: every task of the server, every mailbox, every restart budget.
-
-    server
-    ├─ core                      ended last
-    │   ├─ store                 the only writer of the database
-    │   ├─ rules                 every raise, touch and resolve
-    │   ├─ fleet ─ host:…        one for each enrolled host
-    │   ├─ ticker                time, as messages
-    │   ├─ pulse                 a commit now and then, so that a full disk is noticed before a report comes
-    │   ├─ zones                 sees that time zone data was updated
-    │   ├─ janitor               removes what is older than it is kept
-    │   ├─ lag                   how late the event loop is, for /metrics
-    │   ├─ keepalive             tells the service manager that all is well (where there is one)
-    │   └─ watchdog              tells an outside monitor that all is well (where one is set)
-    └─ edges                     told to close first, within `CLOSE_SECONDS`
-        ├─ gateway               the agents' port
-        ├─ web                   pages, API, /healthz
-        └─ post ─ delivery:…     one for each enabled channel
+"""The tree: every task of the server, every mailbox, every restart budget, and the check of /healthz that names it.
 
 Who sends to whom: gateway → host → rules → store; web → rules, store; deliveries → store. Back go answers, which never
 wait, and wake-ups from the store, which carry names alone. The graph of blocking sends has no cycle, so there is no
 deadlock.
 """
 
-import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import trio
 
-from rmactors.common import clock, logs
-from rmactors.common.clock import seconds
-from rmactors.server.actors import janitor, watchdog, zone_watch
-from rmactors.server.actors.awake import Awake
-from rmactors.server.actors.delivery import actor as delivery
-from rmactors.server.actors.delivery import supervisor as post
-from rmactors.server.actors.host import actor as host
-from rmactors.server.actors.host import supervisor as fleet
-from rmactors.server.actors.host.core import HostSettings
-from rmactors.server.actors.live import Live
-from rmactors.server.actors.rules import actor as rules
-from rmactors.server.actors.rules.agenda import Timing
-from rmactors.server.actors.store import actor as store
-from rmactors.server.bootstrap import (
-    alone,
-    channel_spec,
-    files_for_agents,
-    load_inbound_tls,
-    load_outbound_tls,
-    open_data_dir,
-    open_ports,
-    outbound_policy,
-    periods,
-    preview_for,
-    tune,
-    watchdog_fetch,
-)
-from rmactors.server.channels.base import Channel, ChannelSpec
-from rmactors.server.channels.registry import make_channel
+from rmactors.server import bootstrap
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
-from rmactors.server.edges import gateway, http
-from rmactors.server.edges.addresses import parse_networks
 from rmactors.server.edges.listener import Port
-from rmactors.server.health import Health
-from rmactors.server.health import health as health_of
-from rmactors.server.messages.answers import Answer, Reply
-from rmactors.server.messages.notifications import Attempt, Notification
-from rmactors.server.messages.requests import Request
-from rmactors.server.messages.writes import Commit, Write
-from rmactors.server.periodic import moment, pulse, stay_awake, tick
-from rmactors.server.runtime.mailbox import Mailbox, ask
-from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
-from rmactors.server.state.delivery import ChannelFacts
-from rmactors.server.store.reader import Reader
-from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer, connect
-from rmactors.server.web.app import create_app
+from rmactors.server.parts import Opened, Parts, Sizes
+from rmactors.server.runtime.supervision import Budget, supervise
 from rmactors.server.web.auth.setup import make_setup_token
-from rmactors.server.web.known import Known
-from rmactors.server.web.metrics import Meters, Sources
-from rmactors.server.web.security import Perimeter
-from rmactors.server.web.services import Services
-from rmactors.systemd.notify import Notifier, keep_alive
-
-_log = logging.getLogger(__name__)
-
-STORE_MAILBOX = 1024
-"""Four batches: more only adds latency, and whoever waits holds up its own reports, not others'."""
-
-RULES_MAILBOX = 1024
-"""As many as the store can take over at once. Full, host actors wait, then TCP does."""
-
-STORE_BUDGET = Budget(restarts=5, seconds=60)
-
-RULES_BUDGET = Budget(restarts=5, seconds=60)
-
-FLEET_BUDGET = Budget(restarts=3, seconds=60)
-
-EDGE_BUDGET = Budget(restarts=5, seconds=60)
-
-CLOCK_BUDGET = Budget(restarts=3, seconds=60)
+from rmactors.systemd.notify import Notifier
 
 CLOSE_SECONDS = 3.0
+"""As long as the edges have to end what they do."""
 
-FLUSH_SECONDS = 5.0
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """A task, or one task for each host or channel (`…` in its name, and its supervisor runs it).
+
+    run        starts it; a child that has nothing to do as this server is set up returns at once
+    budget     over it, the process ends and the service manager starts it again
+    health     the check of /healthz that is not `ok` while it is down
+    mailbox    how much waits for it at most; 0: it has no mailbox, or wake-ups alone, which coalesce
+    second     the same of another queue of it: log lines aside, frames read ahead
+    when_full  what happens then
+    each       the children that it supervises
+    """
+
+    name: str
+    run: Callable[[Parts], Awaitable[None]] | None
+    budget: Budget
+    health: str
+    mailbox: int = 0
+    second: int = 0
+    when_full: str = "–"
+    each: "Child | None" = None
+
+
+# A host's frames: past them, the gateway stops reading its sockets, and TCP holds the rest.
+HOST: Final = Child("host:…", None, Budget(5, 60), "hosts", 64, when_full="the gateway stops reading the socket")
+DELIVERY: Final = Child("delivery:…", None, Budget(10, 60), "delivery", when_full="coalesces: it sweeps the store")
+# Four batches: more only adds latency, and who waits holds up its own reports, not others'.
+STORE: Final = Child(
+    "store", Parts.run_store, Budget(5, 60), "store", 1024, 256, "senders wait; log lines are dropped and counted"
+)  # fmt: skip
+# As many as the store can take over at once.
+RULES: Final = Child("rules", Parts.run_rules, Budget(5, 60), "rules", 1024, when_full="host actors wait, then TCP")
+# Frames queued to an agent that reads nothing: as many acks as it may have reports in flight, and some. Those read
+# ahead may have a mebibyte each.
+GATEWAY: Final = Child(
+    "gateway", Parts.run_gateway, Budget(5, 60), "gateway", 10_000, 2,
+    "the peer reads nothing: cut off; it sends too fast: read later",
+)  # fmt: skip
+
+CORE: Final = (
+    STORE,
+    RULES,
+    Child(
+        "fleet", partial(Parts.run_fleet, of_each_host=HOST.budget), Budget(3, 60), "hosts",
+        when_full="coalesces", each=HOST,
+    ),
+    Child("ticker", Parts.run_ticker, Budget(3, 60), "ticker"),
+    Child("pulse", Parts.run_pulse, Budget(3, 60), "store"),
+    Child("zones", Parts.run_zones, Budget(3, 60), "zones"),
+    Child("awake", Parts.run_awake, Budget(3, 60), "awake"),
+    Child("janitor", Parts.run_janitor, Budget(3, 60), "janitor"),
+    Child("lag", Parts.run_lag, Budget(3, 60), "lag"),
+    Child("keepalive", Parts.run_keepalive, Budget(3, 60), "keepalive"),
+    Child("watchdog", Parts.run_watchdog, Budget(3, 60), "watchdog"),
+)  # fmt: skip
+"""Ended last."""
+EDGES: Final = (
+    GATEWAY,
+    Child("web", Parts.run_web, Budget(5, 60), "web"),
+    Child(
+        "post", partial(Parts.run_post, of_each_channel=DELIVERY.budget), Budget(5, 60), "delivery",
+        when_full="coalesces", each=DELIVERY,
+    ),
+)  # fmt: skip
+"""Told to close first, within `CLOSE_SECONDS`."""
+SIZES: Final = Sizes(
+    store=STORE.mailbox, log_lines=STORE.second, rules=RULES.mailbox, host=HOST.mailbox,
+    outbox=GATEWAY.mailbox, read_ahead=GATEWAY.second,
+)  # fmt: skip
+
+
+CHILDREN: Final = tuple(child for top in (*CORE, *EDGES) for child in (top, top.each) if child is not None)
+"""All, those of a supervisor after it."""
+CHECK_OF: Final = {child.name.partition(":")[0]: child.health for child in CHILDREN}
+"""The check of /healthz by the first part of an actor's name."""
 
 
 @dataclass(slots=True)
@@ -122,168 +117,41 @@ class Server:
 async def serve(server: Server) -> None:
     """Run until `server.closing` is set. Raises StartError; in a group, OverBudgetError: an actor kept crashing."""
     settings = server.settings
-    with alone(settings):
-        box = server.box = open_data_dir(settings)
+    with bootstrap.alone(settings):
+        box = server.box = bootstrap.open_data_dir(settings)
         server.setup_token = make_setup_token(settings)
-        tune()
-        await _run(server, box)
-
-
-async def _run(server: Server, box: SecretBox) -> None:
-    settings = server.settings
-    policy = outbound_policy(settings)
-    outbound_tls = load_outbound_tls()
-    inbound_tls = load_inbound_tls(settings)
-    proxies = parse_networks(settings.trusted_proxies)
-    agent_port, web_port = Port(settings.agent_listen, 4096), Port(settings.listen, 1024)
-    await open_ports(agent_port, web_port)
-    reader = Reader(settings.database)
-    started_at, started = clock.now(), trio.current_time()
-    patience = min(settings.offline_alert_seconds, settings.stale_grace_seconds)
-    awake = Awake(settings.restart_grace_seconds, patience, moment())
-
-    def not_before() -> float:
-        return awake.not_before(moment())
-
-    # ---- mailboxes, and what actors leave for each other
-    to_store: Mailbox[Commit] = Mailbox("store", STORE_MAILBOX)
-    to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", RULES_MAILBOX)
-    directory, heartbeats, channel_wakeups, live = fleet.Directory(), fleet.Heartbeats(), post.ChannelWakeups(), Live()
-    status = ActorStatus()
-    meters = Meters()
-    # Health counts from the start: nothing is overdue that has only just begun.
-    store_state = store.StoreState(committed_at=started, observe=meters.commit_took)
-    rules_state, gateway_state = rules.RulesState(ticked_at=started), gateway.GatewayState()
-
-    def wake(wakeups: Wakeups) -> None:
-        """After a commit: who has something to look at."""
-        directory.wake(wakeups.hosts)
-        gateway_state.wake(wakeups.hosts)
-        channel_wakeups.wake(wakeups.channels, wakeups.channel_list)
-        live.publish(wakeups.topics)
-        meters.count(wakeups.counts)
-        logs.tell(_log, wakeups.told)
-
-    # ---- what the routes may use
-    async def ask_store(*writes: Write) -> Answer:
-        return await ask(to_store.send, lambda reply: Commit(writes, reply))
-
-    async def ask_rules(request: Callable[[Reply], Request]) -> Answer:
-        return await ask(to_rules.send, request)
-
-    def channel_of(spec: ChannelSpec) -> Channel:
-        return make_channel(spec, policy, outbound_tls, settings.public_url)
-
-    async def try_channel(spec: ChannelSpec, notification: Notification) -> Attempt:
-        channel = channel_of(spec)
+        bootstrap.tune()
+        parts = Parts(await _open(server, box), SIZES, CHECK_OF, server.ready, server.closing)
         try:
-            return await channel.send(notification)
+            await _run(parts)
         finally:
-            with trio.move_on_after(1, shield=True):
-                await channel.aclose()
+            parts.reader.close()
 
-    def stored_channel(facts: ChannelFacts) -> Channel:
-        return channel_of(channel_spec(facts, box))
 
-    def health() -> Health:
-        now = trio.current_time()
-        return health_of(
-            store_state.failing, now - store_state.committed_at, now - rules_state.ticked_at, settings.tick_seconds,
-            status.down,
-        )  # fmt: skip
-
-    sources = Sources(
-        reader, {"store": to_store, "rules": to_rules}, lambda: list(directory.mailboxes.values()),
-        lambda: gateway_state.agents, lambda: len(live), lambda: status.restarts, lambda: rules_state.reloads,
-        lambda: health().checks,
+async def _open(server: Server, box: SecretBox) -> Opened:
+    settings = server.settings
+    policy, outbound_tls = bootstrap.outbound_policy(settings), bootstrap.load_outbound_tls()
+    agent_port, web_port = Port(settings.agent_listen, 4096), Port(settings.listen, 1024)
+    fetch = bootstrap.watchdog_fetch(settings, policy, outbound_tls) if settings.watchdog_url else None
+    opened = Opened(
+        settings, box, policy, outbound_tls, bootstrap.load_inbound_tls(settings), agent_port, web_port,
+        server.notifier, fetch,
     )  # fmt: skip
+    await bootstrap.open_ports(agent_port, web_port)
+    return opened
 
-    async def metrics() -> bytes:
-        return await meters.render(sources)
 
-    services = Services(
-        settings, clock.now, reader, ask_store, ask_rules, box, try_channel, partial(preview_for, settings),
-        live.subscribe, health, live.progress_of,
-    )  # fmt: skip
-
-    # ---- actors
-    host_settings = HostSettings(
-        settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
-    )  # fmt: skip
-    host_ports = host.HostPorts(
-        to_rules, to_store, reader, live.progress, heartbeats.note, heartbeats.note_clock, not_before, meters.count
-    )
-    timing = Timing(started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
-    delivery_ports = delivery.DeliveryPorts(to_store, reader, seconds(settings.retry_max_seconds), settings.public_url)
-    flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)
-    closing = server.closing
-    listening = _AllListening(server.ready, 2)
-
-    core_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
-        (
-            "store",
-            STORE_BUDGET,
-            lambda: store.run(to_store, lambda: Writer(connect(settings.database)), wake, store_state),
-        ),
-        (
-            "rules",
-            RULES_BUDGET,
-            lambda: rules.run(to_rules, to_store, reader, timing, rules_state, settings.max_open_alerts_per_host),
-        ),
-        ("fleet", FLEET_BUDGET, lambda: fleet.run(directory, heartbeats, host_ports, host_settings, flush, status)),
-        ("ticker", CLOCK_BUDGET, lambda: tick(to_rules, settings.tick_seconds, not_before)),
-        ("awake", CLOCK_BUDGET, lambda: stay_awake(not_before)),
-        ("pulse", CLOCK_BUDGET, lambda: pulse(to_store, store_state)),
-        ("zones", CLOCK_BUDGET, lambda: zone_watch.run(to_rules)),
-        ("lag", CLOCK_BUDGET, meters.measure_lag),
-        ("janitor", CLOCK_BUDGET, lambda: janitor.run(to_store, reader, periods(settings))),
-    ]
-    edge_children: list[tuple[str, Budget, Callable[[], Awaitable[None]]]] = [
-        ("gateway", EDGE_BUDGET, lambda: gateway.run(
-            gateway.GatewaySettings(
-                agent_port, inbound_tls, settings.offline_after_seconds, proxies, files_for_agents(),
-            ),
-            gateway.GatewayPorts(directory.mailbox_of, to_store, reader, not_before), gateway_state, closing,
-            listening.one,
-        )),
-        ("web", EDGE_BUDGET, lambda: http.run(
-            http.WebSettings(
-                web_port, inbound_tls, Perimeter(settings).headers, Known(services), proxies, files_for_agents(),
-            ),
-            create_app(services, metrics=metrics), closing, live.close, listening.one,
-        )),
-        ("post", EDGE_BUDGET, lambda: post.run(channel_wakeups, stored_channel, delivery_ports, status, closing)),
-    ]  # fmt: skip
-
-    if settings.watchdog_url:
-        fetch = watchdog_fetch(settings, policy, outbound_tls)
-        core_children.append(("watchdog", CLOCK_BUDGET, lambda: watchdog.run(fetch, lambda: health().ok, reader)))
-
-    if server.notifier.address is not None:
-        core_children.append(("keepalive", CLOCK_BUDGET, lambda: keep_alive(
-            server.notifier, lambda: health().checks, outside=lambda: store_state.failing is not None,
-        )))  # fmt: skip
-
+async def _run(parts: Parts) -> None:
     async with trio.open_nursery() as core:
-        for name, budget, run in core_children:
-            core.start_soon(supervise, name, run, budget, status)
+        _start(core, CORE, parts)
         async with trio.open_nursery() as edges:
-            for name, budget, run in edge_children:
-                edges.start_soon(supervise, name, run, budget, status)
-            await closing.wait()
+            _start(edges, EDGES, parts)
+            await parts.closing.wait()
             edges.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
         core.cancel_scope.cancel()
-    reader.close()
 
 
-@dataclass(slots=True)
-class _AllListening:
-    """Sets `ready` when as many listeners as there are have opened."""
-
-    ready: trio.Event
-    missing: int
-
-    def one(self) -> None:
-        self.missing -= 1
-        if self.missing == 0:
-            self.ready.set()
+def _start(nursery: trio.Nursery, children: tuple[Child, ...], parts: Parts) -> None:
+    for child in children:
+        if child.run is not None:
+            nursery.start_soon(supervise, child.name, partial(child.run, parts), child.budget, parts.status)

@@ -22,6 +22,7 @@ from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert
 from rmactors.server.messages.channels import DeleteChannel
+from rmactors.server.runtime.supervision import Budget
 from rmactors.server.state.delivery import ChannelFacts
 from tests.actors.works import Works, open_works, until
 from tests.channels.receivers import Receiver, Request, Script, Stream, replies
@@ -51,7 +52,9 @@ class Office:
         ports = delivery.DeliveryPorts(self.works.to_store, self.works.reader, self.retry_max, BASE)
         try:
             with self.scope:
-                await post.run(self.works.channel_wakeups, self._make, ports, self.works.status, self.closing)
+                await post.run(
+                    self.works.channel_wakeups, self._make, ports, Budget(10, 60), self.works.status, self.closing
+                )
         finally:
             self.ended.set()
 

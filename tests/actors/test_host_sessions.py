@@ -90,7 +90,7 @@ async def test_a_reporter_replaces_nobody_and_gets_no_jobs(works: Works, mock_cl
     here, reporter = agent(works, host, 1), agent(works, host, 2, "exec")
     await here.hello()
     works.ledger.commit(QueueJob(ids.new(), host, "backup", None, "{}", clock.now(), audit()))
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: len(here.all(wire.RunJob)) == 1)
     await reporter.hello(purpose="report")
     await works.settle()
@@ -117,7 +117,7 @@ async def test_a_job_that_waits_is_sent_after_each_hello_until_it_has_begun(
     await works.settle()
     assert third.all(wire.RunJob) == []
     works.ledger.commit(CancelJob(job, clock.now(), audit()))
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: third.all(wire.CancelJob) == [wire.CancelJob(job)])
 
 
@@ -129,10 +129,10 @@ async def test_a_job_cancelled_before_it_began_is_cancelled_on_the_host_as_well(
     here = agent(works, host)
     await here.hello()
     works.ledger.commit(QueueJob(job, host, "backup", None, "{}", clock.now(), audit()))
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: len(here.all(wire.RunJob)) == 1)
     works.ledger.commit(CancelJob(job, clock.now(), audit()))
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: here.all(wire.CancelJob) == [wire.CancelJob(job)])
 
 
@@ -142,7 +142,7 @@ async def test_changed_schedules_are_sent(works: Works, mock_clock: MockClock) -
     here = agent(works, host)
     await here.hello()
     works.ledger.schedule(host, name="Weekly")
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: [sent.schedules[0].name for sent in here.all(wire.Schedules)] == ["Weekly"])
     here.box.put_unbounded(HostChanged())
     await works.settle()
@@ -157,13 +157,13 @@ async def test_a_rotated_credential_ends_the_connection_and_a_deleted_host_its_a
     here = agent(works, host)
     await here.hello()
     works.ledger.commit(RotateHostToken(host, "another hash", audit()))
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: here.closed is not None)
     assert here.closed == (wire.CLOSE_REVOKED, "the credential was rotated")
     again = agent(works, host, 2)
     await again.hello()
     works.ledger.commit(DeleteHost(host, clock.now(), audit()))
-    works.directory.wake({host})
+    works.directory.changed.add({host})
     await until(lambda: again.closed == (wire.CLOSE_REVOKED, "revoked"))
     await until(lambda: host not in works.directory.mailboxes)
 

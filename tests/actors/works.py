@@ -53,7 +53,7 @@ class Works:
     status: ActorStatus = field(default_factory=ActorStatus)
     store_state: store.StoreState = field(default_factory=store.StoreState)
     rules_state: rules.RulesState = field(default_factory=rules.RulesState)
-    directory: fleet.Directory = field(default_factory=fleet.Directory)
+    directory: fleet.Directory = field(default_factory=lambda: fleet.Directory(64))
     heartbeats: fleet.Heartbeats = field(default_factory=fleet.Heartbeats)
     channel_wakeups: post.ChannelWakeups = field(default_factory=post.ChannelWakeups)
     gateway_state: gateway.GatewayState = field(default_factory=gateway.GatewayState)
@@ -63,8 +63,8 @@ class Works:
 
     def wake(self, woken: Wakeups) -> None:
         self.woken.merge(woken)
-        self.directory.wake(woken.hosts)
-        self.gateway_state.wake(woken.hosts)
+        self.directory.changed.add(woken.hosts)
+        self.gateway_state.changed.add(woken.hosts)
         self.channel_wakeups.wake(woken.channels, woken.channel_list)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:
@@ -248,5 +248,12 @@ def start_fleet(
         works.heartbeats.note, works.heartbeats.note_clock, not_before, works.left_out.update,
     )  # fmt: skip
     works.nursery.start_soon(
-        fleet.run, works.directory, works.heartbeats, ports, settings(**changes), flush_seconds, works.status
+        fleet.run,
+        works.directory,
+        works.heartbeats,
+        ports,
+        settings(**changes),
+        flush_seconds,
+        Budget(5, 60),
+        works.status,
     )

@@ -8,7 +8,7 @@ from rmactors.server.messages.answers import Committed, Failed, Reply
 from rmactors.server.messages.requests import Tick
 from rmactors.server.messages.retention import Pruned
 from rmactors.server.periodic import tick
-from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, receive_first
+from rmactors.server.runtime.mailbox import Mailbox, Signal, WakeupSet, ask, receive_first
 
 
 async def test_messages_come_out_in_the_order_they_went_in() -> None:
@@ -272,3 +272,17 @@ async def test_only_what_fits_is_taken() -> None:
         await box.send(number)
     assert box.take(9, lambda number: number < 10) == [1, 2]
     assert box.take(9) == [30, 4]
+
+
+async def test_what_was_left_while_nobody_waited_is_taken_at_once() -> None:
+    changed = WakeupSet()
+    changed.add({"a"})
+    changed.add({"b", "a"})
+    changed.add(set())
+    assert await changed.take() == {"a", "b"}
+    changed.add(set())
+    with trio.move_on_after(0.01) as waiting:
+        await changed.take()
+    assert waiting.cancelled_caught, "no id wakes nobody"
+    changed.ring()
+    assert await changed.take() == set()

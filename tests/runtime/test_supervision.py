@@ -6,7 +6,7 @@ import pytest
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rmactors.server.runtime.supervision import ActorStatus, Budget, OverBudgetError, supervise
+from rmactors.server.runtime.supervision import ActorStatus, Budget, Children, OverBudgetError, supervise
 
 
 class CrashError(Exception):
@@ -91,3 +91,35 @@ async def test_being_cancelled_is_no_crash(autojump_clock: MockClock) -> None:
         await supervise("rules", trio.sleep_forever, Budget(0, 60), status)
     assert scope.cancelled_caught
     assert status.restarts == 0
+
+
+async def test_children_have_one_name_each_and_one_budget(autojump_clock: MockClock) -> None:
+    status, ended = ActorStatus(), []
+
+    async def crash_once() -> None:
+        if status.restarts == 0:
+            raise CrashError
+
+    async with trio.open_nursery() as nursery:
+        children: Children[str] = Children("host", Budget(1, 60), status, nursery)
+        children.start("a", "handle", crash_once, lambda: ended.append("a"))
+        children.start("b", "handle", trio.sleep_forever, lambda: ended.append("b"))
+        await wait_all_tasks_blocked()
+        assert status.down == {"host:a": "host:a crashed: CrashError"}
+        await trio.sleep(1)
+        assert ended == ["a"]
+        assert children.running == {"b": "handle"}, "it has returned, and the other goes on"
+        nursery.cancel_scope.cancel()
+    assert ended == ["a"], "what is cut off has not ended by itself"
+
+
+async def test_a_child_that_follows_another_is_the_one_that_is_known(autojump_clock: MockClock) -> None:
+    leave, ended = trio.Event(), []
+    async with trio.open_nursery() as nursery:
+        children: Children[str] = Children("delivery", Budget(1, 60), ActorStatus(), nursery)
+        children.start("a", "older", leave.wait, lambda: ended.append("older"))
+        children.start("a", "newer", trio.sleep_forever, lambda: ended.append("newer"))
+        leave.set()
+        await wait_all_tasks_blocked()
+        assert (ended, children.running) == (["older"], {"a": "newer"})
+        nursery.cancel_scope.cancel()

@@ -42,7 +42,7 @@ from rmactors.server.messages.connections import (
     UnreadableReport,
 )
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Outlet, Signal
+from rmactors.server.runtime.mailbox import Outlet, WakeupSet
 from rmactors.server.runtime.rate_limits import Bucket, Pace
 from rmactors.server.store.queries.credentials import Credential, find_credential
 from rmactors.server.store.reader import Reader
@@ -56,20 +56,22 @@ PROXY_HANDSHAKE_SECONDS = 5.0
 TOO_MANY = "too many connections from this address"
 RETRY_AFTER = (b"retry-after", b"5")
 _TURNED_AWAY = refusal(429, [MARK, TEXT, RETRY_AFTER], TOO_MANY.encode() + b"\n")
-MESSAGES_AHEAD = 2
-"""Frames of a connection that are read before it is their turn: each may have a mebibyte."""
 
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
     """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `PreauthLimits`.
-    `most` connections are open at once: the rest of the open files is for pages, notifications and the database."""
+    `most` connections are open at once: the rest of the open files is for pages, notifications and the database.
+    `outbox`: frames queued to an agent that reads nothing. `read_ahead`: frames of a connection that are read before it
+    is their turn."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
     silence: float
     proxies: tuple[Network, ...] = ()
     most: int = 1 << 30
+    outbox: int = 10_000
+    read_ahead: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,8 @@ class GatewayState:
     """What `/metrics` reads, and which hosts have changed."""
 
     agents: int = 0
-    changed: set[str] = field(default_factory=set)
-    signal: Signal = field(default_factory=Signal)
-
-    def wake(self, host_ids: set[str]) -> None:
-        """The credential of these hosts may be another one."""
-        if host_ids:
-            self.changed |= host_ids
-            self.signal.set()
+    changed: WakeupSet = field(default_factory=WakeupSet)
+    """Hosts whose credential may be another one."""
 
 
 async def run(
@@ -192,7 +188,7 @@ class _Gateway:
                         await self._turn_away(stream, address)
                         return
                 request = await trio_websocket.wrap_server_stream(
-                    reading, stream, message_queue_size=MESSAGES_AHEAD, max_message_size=wire.MAX_FRAME_BYTES
+                    reading, stream, message_queue_size=self._settings.read_ahead, max_message_size=wire.MAX_FRAME_BYTES
                 )
             if request is not None:
                 await self._welcome(request, address, slot, shown)
@@ -295,8 +291,7 @@ class _Gateway:
     async def end_revoked(self) -> None:
         """Connections without a hello, whose host's credential has changed: its actor has not heard of them."""
         while True:
-            await self._state.signal.wait()
-            changed, self._state.changed = self._state.changed, set()
+            changed = await self._state.changed.take()
             for number in [number for host_id in changed for number in self._places.silent_of(host_id)]:
                 connection, still_good = self._connections.get(number), self._still_good.get(number)
                 try:
@@ -316,7 +311,7 @@ class _Gateway:
     ) -> None:
         mailbox = self._ports.mailbox_of(host_id)
         async with trio.open_nursery() as nursery:
-            connection = Connection(socket, nursery.cancel_scope)
+            connection = Connection(socket, nursery.cancel_scope, self._settings.outbox)
             agent = AgentConnection(number, address, connection.send, connection.close)
             self._connections[number], self._still_good[number] = connection, still_good
             self._state.agents += 1

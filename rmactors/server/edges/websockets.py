@@ -17,8 +17,6 @@ MARK = (wire.MARK.lower().encode(), wire.MARK_OF_AGENTS.encode())
 CLOSE_SECONDS = 2.0
 REJECT_SECONDS = 15.0
 TEXT = (b"content-type", b"text/plain")
-OUTBOX_FRAMES = 10_000
-"""Frames queued to an agent that reads nothing: as many acks as it may have reports under way, and some."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +39,12 @@ class Reading:
 
 
 class Connection:
-    """The sending half of one connection: a queue that never waits, and a task that empties it."""
+    """The sending half of one connection: a queue of at most `most` frames that never waits, and a task that empties
+    it."""
 
-    def __init__(self, socket: trio_websocket.WebSocketConnection, scope: trio.CancelScope) -> None:
+    def __init__(self, socket: trio_websocket.WebSocketConnection, scope: trio.CancelScope, most: int) -> None:
         self.socket = socket
+        self._most = most
         self.closing: tuple[int, str] | None = None
         self._scope = scope
         self._outbox: deque[wire.FromServer] = deque()
@@ -53,7 +53,7 @@ class Connection:
     def send(self, frame: wire.FromServer) -> None:
         if self.closing is not None:
             return
-        if len(self._outbox) >= OUTBOX_FRAMES:
+        if len(self._outbox) >= self._most:
             self._scope.cancel()  # it takes nothing: what it misses is sent again after its next hello
             return
         self._outbox.append(frame)

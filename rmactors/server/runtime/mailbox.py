@@ -195,3 +195,29 @@ class Signal:
         """Wait until set since the last `wait` returned."""
         await self._event.wait()
         self._event = trio.Event()
+
+
+class WakeupSet:
+    """Ids left for one waiting task, which looks for itself at what they name. Never waits; what was left in between is
+    taken at once."""
+
+    __slots__ = ("_ids", "_signal")
+
+    def __init__(self) -> None:
+        self._ids: set[str] = set()
+        self._signal = Signal()
+
+    def add(self, ids: set[str]) -> None:
+        if ids:
+            self._ids |= ids
+            self._signal.set()
+
+    def ring(self) -> None:
+        """Wake the task although there may be no id."""
+        self._signal.set()
+
+    async def take(self) -> set[str]:
+        """The ids left since the last call; waits for one, or for `ring`."""
+        await self._signal.wait()
+        taken, self._ids = self._ids, set()
+        return taken

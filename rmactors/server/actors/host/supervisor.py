@@ -3,7 +3,7 @@
 Owns      the mailboxes of the host actors, and the newest sign of life of each host until it is flushed.
 Receives  wake-ups with the names of hosts that are new, changed or gone.
 Sends     `HostChanged` to host actors; signs of life to the store, all at once every few seconds.
-Restart   all host actors start anew.
+Restart   all host actors start again.
 """
 
 import logging
@@ -21,35 +21,32 @@ from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.hosts import RecordSigns
 from rmactors.server.messages.requests import HostGone
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Mailbox, Outlet, Signal
-from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
+from rmactors.server.runtime.mailbox import Mailbox, Outlet, WakeupSet
+from rmactors.server.runtime.supervision import ActorStatus, Budget, Children
 from rmactors.server.state.host import HostFacts
 from rmactors.server.store.load_hosts import load_hosts, load_hosts_running, load_running
 
 _log = logging.getLogger(__name__)
 
-HOST_MAILBOX = 64
-"""Frames of one host that wait for its actor. Past it, the gateway stops reading its socket: TCP holds the rest."""
-HOST_BUDGET = Budget(restarts=5, seconds=60)
-
 
 @dataclass(slots=True)
 class Directory:
-    """Where to find a host's actor. The mailbox is made by whoever asks first, the actor follows."""
+    """Where to find a host's actor, whose mailbox takes `frames`. The mailbox is made for the first who asks, the actor
+    follows."""
 
+    frames: int
     mailboxes: dict[str, Mailbox[HostInbox]] = field(default_factory=dict)
-    changed: set[str] = field(default_factory=set)
-    signal: Signal = field(default_factory=Signal)
+    changed: WakeupSet = field(default_factory=WakeupSet)
+    """Hosts that have something to look at, or are new."""
 
     def mailbox_of(self, host_id: str) -> Mailbox[HostInbox]:
         if host_id not in self.mailboxes:
-            self.mailboxes[host_id] = Mailbox(f"host:{host_id}", HOST_MAILBOX)
+            self.mailboxes[host_id] = Mailbox(f"host:{host_id}", self.frames)
         return self.mailboxes[host_id]
 
-    def wake(self, host_ids: set[str]) -> None:
-        """These hosts have something to look at, or are new."""
-        self.changed |= host_ids
-        self.signal.set()
+    def forget(self, host_id: str) -> None:
+        """The host is deleted and its actor has ended."""
+        self.mailboxes.pop(host_id, None)
 
 
 class Heartbeats:
@@ -84,16 +81,17 @@ async def run(
     ports: host.HostPorts,
     settings: HostSettings,
     flush_seconds: float,
+    budget: Budget,
     status: ActorStatus,
 ) -> None:
     """Keep one actor going for each enrolled host."""
-    running: set[str] = set()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_flush, heartbeats, ports.to_store, flush_seconds)
+        children: Children[str] = Children("host", budget, status, nursery)
 
         def start(facts: HostFacts, has_running_jobs: bool) -> None:
-            running.add(facts.id)
-            nursery.start_soon(_host, facts, has_running_jobs, directory, ports, settings, status, running)
+            run_once = _Host(facts, has_running_jobs, directory, ports, settings).run
+            children.start(facts.id, facts.id, run_once, ended=lambda: directory.forget(facts.id))
 
         facts, busy = await ports.reader.run(
             lambda connection: (load_hosts(connection), load_hosts_running(connection))
@@ -101,47 +99,41 @@ async def run(
         for found in facts:
             start(found, found.id in busy)
         while True:
-            await directory.signal.wait()
-            changed, directory.changed = directory.changed, set()
-            for host_id in changed & running:
+            changed = await directory.changed.take()
+            for host_id in changed & children.running.keys():
                 directory.mailbox_of(host_id).put_unbounded(HostChanged())
-            if unknown := changed - running:
+            if unknown := changed - children.running.keys():
                 for found in await ports.reader.run(load_hosts, unknown):
-                    if found.id not in running:
+                    if found.id not in children.running:
                         start(found, False)
 
 
-async def _host(
-    facts: HostFacts,
-    has_running_jobs: bool,
-    directory: Directory,
-    ports: host.HostPorts,
-    settings: HostSettings,
-    status: ActorStatus,
-    running: set[str],
-) -> None:
-    """One host's actor, from its enrollment to its deletion."""
-    current: tuple[HostFacts, bool] | None = (facts, has_running_jobs)
+@dataclass(slots=True)
+class _Host:
+    """One host's actor, and what it starts from."""
 
-    async def once() -> None:
-        nonlocal current
-        if current is None:  # after a crash: what was true at the start may not be any more
-            found = await ports.reader.run(load_hosts, {facts.id})
+    facts: HostFacts
+    has_running_jobs: bool
+    directory: Directory
+    ports: host.HostPorts
+    settings: HostSettings
+    crashed: bool = False
+
+    async def run(self) -> None:
+        """Serve the host until it is deleted, or until a crash."""
+        if self.crashed:  # what was true at the start may not be any more
+            found = await self.ports.reader.run(load_hosts, {self.facts.id})
             if not found:
                 return
-            current = (found[0], True)
+            self.facts, self.has_running_jobs = found[0], True
             # Its sockets are closed: whoever was here says hello again.
-            await ports.to_rules.send(HostGone(facts.id, clock.now()))
-        mine, busy = current
-        current = None
-        jobs = await ports.reader.run(load_running, mine.id) if busy else []
-        silent_for = max(0, clock.now() - mine.last_seen_at) / SECOND if mine.last_seen_at is not None else 0.0
+            await self.ports.to_rules.send(HostGone(self.facts.id, clock.now()))
+        self.crashed = True
+        facts = self.facts
+        jobs = await self.ports.reader.run(load_running, facts.id) if self.has_running_jobs else []
+        silent_for = max(0, clock.now() - facts.last_seen_at) / SECOND if facts.last_seen_at is not None else 0.0
         last_sign = trio.current_time() - silent_for
-        await host.run(mine, jobs, directory.mailbox_of(mine.id), ports, settings, last_sign)
-
-    await supervise(f"host:{facts.id}", once, HOST_BUDGET, status)
-    running.discard(facts.id)
-    directory.mailboxes.pop(facts.id, None)
+        await host.run(facts, jobs, self.directory.mailbox_of(facts.id), self.ports, self.settings, last_sign)
 
 
 async def _flush(heartbeats: Heartbeats, to_store: Outlet[Commit], every: float) -> None:
