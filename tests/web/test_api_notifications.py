@@ -238,3 +238,19 @@ async def test_a_channel_whose_key_is_lost_says_so(site: Site) -> None:
     answer = await site.api("GET", f"/api/notifications/{channel_id}")
     assert answer.status == 503
     assert "secret" in answer.json["detail"]
+
+
+async def test_a_channel_of_a_kind_that_a_later_version_made_says_so_and_hides_no_other(site: Site) -> None:
+    strange = (await site.post("/api/notifications", WEBHOOK))["id"]
+    fine = (await site.post("/api/notifications", NTFY))["id"]
+    site.sql("UPDATE channels SET kind = 'pager' WHERE id = ?", strange)
+    answer = await site.api("GET", f"/api/notifications/{strange}")
+    assert answer.status == 503
+    assert "no kind of channel called 'pager'" in answer.json["detail"]
+    await site.user()
+    browser = await site.log_in()
+    listed = await (await browser.get("/api/notifications")).get_json()
+    assert {each["id"]: "problem" in each for each in listed["items"]} == {strange: True, fine: False}
+    page = await (await browser.get("/settings/notifications")).get_data(as_text=True)
+    assert strange in page
+    assert "phone" in page
