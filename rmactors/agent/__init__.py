@@ -13,7 +13,7 @@
     connection      one WebSocket, with deadlines;  `server_link` keeps one open
     due_runs        pure: which slots are due;  `scheduler` waits for them
     agent_file      agent.toml;  `job_spec` what the server may ask of it
-    job_runner      jobs, one at a time per repository;  `restic_job`, `process` run one
+    job_runner      jobs, one at a time per repository;  `restic_job` does one, by `restic_calls` and `job_process`
     environment, restic_locks   a cache that restic can write; whose lock it is that was left in a repository
     restic_output, output_summary, verdict   pure: what restic said, what matters of it, and what that means
     command_line, wrapped_verdict   pure: what program `exec` runs, and how that ended

@@ -97,7 +97,7 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
     """Open it with its password, without a lock. A backend that does not answer is told at once: restic would try for
     a quarter of an hour."""
-    summary, stop, mask = OutputSummary(speaks_restic=True), Stop(), Mask(repository.repository)
+    summary, stop, mask = OutputSummary(speaks_restic=True), Stop(REPOSITORY_SECONDS), Mask(repository.repository)
     parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
 
     def on_output(stream: Stream, data: bytes) -> None:
@@ -108,18 +108,10 @@ async def _repository(name: str, repository: Repository, agent_file: AgentFile, 
 
     try:
         environment = environment_for(repository, os.environ, spare_cache)
-        async with trio.open_nursery() as nursery:
-
-            async def watch() -> None:
-                await trio.sleep(REPOSITORY_SECONDS)
-                stop.ask("timeout")
-
-            nursery.start_soon(watch)
-            flags = ["-o" + option for option in repository.options]
-            flags += [] if has_cache(environment) else ["--no-cache"]
-            command = [agent_file.restic, *flags, "--no-lock", "cat", "config"]
-            code = await process.run(command, environment, on_output, stop, _GRACE_SECONDS)
-            nursery.cancel_scope.cancel()
+        flags = ["-o" + option for option in repository.options]
+        flags += [] if has_cache(environment) else ["--no-cache"]
+        command = [agent_file.restic, *flags, "--no-lock", "cat", "config"]
+        code = await process.run(command, environment, on_output, stop, _GRACE_SECONDS)
     except (AgentFileError, OSError) as error:
         return Finding(False, f"repository {name}: {error}")
     for parser in parsers.values():

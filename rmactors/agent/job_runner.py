@@ -28,6 +28,7 @@ from rmactors.agent.spool import Mark
 from rmactors.agent.verdict import JobVerdict
 from rmactors.common import clock, ids, wire
 from rmactors.common.logs import fields
+from rmactors.common.race import race
 from rmactors.common.vocabulary import JobKind
 from rmactors.common.wire import ScheduleInfo
 
@@ -171,16 +172,9 @@ class JobRunner:
         job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
         job.max_runtime_seconds = request.max_runtime_seconds
         outcome = STOPPED
+        stop.within(request.max_runtime_seconds)
         try:
-            async with trio.open_nursery() as nursery:
-
-                async def watch() -> None:
-                    await trio.sleep(request.max_runtime_seconds)
-                    stop.ask("timeout")
-
-                nursery.start_soon(watch)
-                outcome = await job.run()
-                nursery.cancel_scope.cancel()
+            outcome = await job.run()
         except Exception:
             log.exception("a job failed in the agent itself", extra=_said("job.crashed", request))
             outcome = JobResult(JobVerdict("failed", "error", "an internal error of the agent; see its log"), None, {})
@@ -223,19 +217,12 @@ def _said(event: str, request: Request, **values: object) -> dict[str, Any]:
 
 async def _its_turn(turn: trio.Lock, stop: Stop) -> bool:
     """Wait for the repository; False where the job is to stop first."""
-    acquired = False
-    with trio.CancelScope() as waiting:
-        async with trio.open_nursery() as nursery:
 
-            async def watch() -> None:
-                await stop.wait()
-                waiting.cancel()
+    async def acquire() -> bool:
+        await turn.acquire()
+        return True
 
-            nursery.start_soon(watch)
-            await turn.acquire()
-            acquired = True
-            nursery.cancel_scope.cancel()
-    return acquired
+    return await race(acquire, stop.wait) is not None
 
 
 def _longest(schedule: ScheduleInfo | None) -> float:

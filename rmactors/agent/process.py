@@ -4,6 +4,7 @@ Owns the child's session. Should the agent die without a word (SIGKILL), the `gu
 at first, so that restic still removes its lock. Must not know what the child is.
 """
 
+import math
 import os
 import signal
 import subprocess
@@ -24,11 +25,19 @@ _STRAGGLERS_SECONDS: Final = 5.0
 
 
 class Stop:
-    """Asks a job to stop. The first reason stays."""
+    """Asks a job to stop, also when its time is up: then the reason is `timeout`. The first reason stays."""
 
-    def __init__(self) -> None:
+    def __init__(self, within: float = math.inf) -> None:
+        """`within` so many seconds."""
         self.reason: StopReason | None = None
         self._asked = trio.Event()
+        self._deadline = math.inf
+        if within < math.inf:
+            self.within(within)
+
+    def within(self, seconds: float) -> None:
+        """Its time begins now. Said before anything waits."""
+        self._deadline = trio.current_time() + seconds
 
     def ask(self, reason: StopReason) -> None:
         if self.reason is None:
@@ -36,7 +45,10 @@ class Stop:
             self._asked.set()
 
     async def wait(self) -> None:
-        await self._asked.wait()
+        """Until it is to stop."""
+        with trio.CancelScope(deadline=self._deadline):
+            await self._asked.wait()
+        self.ask("timeout")  # if nothing else was asked
 
 
 async def run(

@@ -12,6 +12,7 @@ import trio
 from rmactors.agent.connection import Connection
 from rmactors.agent.report_queue import Lane
 from rmactors.common import wire
+from rmactors.common.race import race
 
 log = logging.getLogger(__name__)
 
@@ -94,11 +95,4 @@ class ReportSender:
     async def _wait(self, news: trio.Event) -> None:
         deadline = min(self._sent.values()) + self._ack_seconds if self._sent else math.inf
         with trio.CancelScope(deadline=deadline):
-            async with trio.open_nursery() as nursery:
-
-                async def until(event: trio.Event) -> None:
-                    await event.wait()
-                    nursery.cancel_scope.cancel()
-
-                nursery.start_soon(until, news)
-                nursery.start_soon(until, self._woken)
+            await race(news.wait, self._woken.wait)

@@ -25,6 +25,7 @@ from rmactors.agent.spool import SpoolError
 from rmactors.agent.state_dir import HostCredential, StateDir, StateError
 from rmactors.common import ids, wire
 from rmactors.common.logs import fields
+from rmactors.common.race import race
 
 log = logging.getLogger(__name__)
 
@@ -246,7 +247,7 @@ async def report_once(
     tell: Callable[[wire.Welcome], None],
     certificate: ClientCertificate | None = None,
 ) -> None:
-    """Deliver what is in one lane of an queue over a connection of its own (`purpose: report`), and leave.
+    """Deliver what is in one lane of a queue over a connection of its own (`purpose: report`), and leave.
 
     `tell` is told what the server's welcome says. `certificate` is that of the agent's file, where that is known.
     Raises LinkDown, StateError.
@@ -259,14 +260,11 @@ async def report_once(
         await connection.send(hello)
         tell(await welcomed(connection, timings))
         delivery = ReportSender(connection, lane, timings.ack)
-        async with trio.open_nursery() as nursery:
 
-            async def read() -> None:
-                while True:
-                    frame = await connection.receive()
-                    if isinstance(frame, wire.Ack):
-                        delivery.took(frame)
+        async def read() -> None:
+            while True:
+                frame = await connection.receive()
+                if isinstance(frame, wire.Ack):
+                    delivery.took(frame)
 
-            nursery.start_soon(read)
-            await delivery.until_empty()
-            nursery.cancel_scope.cancel()
+        await race(delivery.until_empty, read)
