@@ -24,11 +24,11 @@ from rmactors.server.actors import janitor
 from rmactors.server.actors.store import actor as store
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
-from rmactors.server.messages.answers import Committed, Reply
+from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.jobs import SaveStart
 from rmactors.server.messages.reports import StartReport
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.runtime.mailbox import Mailbox, ask_store
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.writer import Writer, connect
@@ -133,12 +133,8 @@ class _Stream:
     async def _one(self) -> None:
         at = clock.now()
         start = StartReport(self.host_id, ids.new(), "backup", None, None, None, at, at)
-
-        def request(reply: Reply) -> Commit:
-            return Commit((SaveStart(start, None, "", at + DAY, None),), reply)
-
         began = time.monotonic()
-        answer = await ask(self.to_store.send, request)
+        answer = await ask_store(self.to_store, SaveStart(start, None, "", at + DAY, None))
         assert isinstance(answer, Committed), answer
         self.milliseconds.append((time.monotonic() - began) * 1000)
 

@@ -13,7 +13,7 @@ from rmactors.server.actors.store import actor as store
 from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.runtime.mailbox import Mailbox, ask_store
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.store.writer import Writer, connect
@@ -49,7 +49,7 @@ async def test_the_store_is_failing_until_a_changed_row_is_on_disk(tmp_path: Pat
     woken: list[Wakeups] = []
 
     async def commit(*writes: object) -> Answer:
-        answer = await ask(mailbox.send, lambda reply: Commit(writes, reply))
+        answer = await ask_store(mailbox, *writes)
         await trio.testing.wait_all_tasks_blocked(0.02)
         return answer
 

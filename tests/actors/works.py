@@ -30,7 +30,7 @@ from rmactors.server.messages.jobs import SaveStart
 from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Resolve
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
@@ -77,7 +77,7 @@ class Works:
         return await self.ask(partial(JudgeEnd, report))
 
     async def commit(self, *writes: object) -> None:
-        answer = await ask(self.to_store.send, lambda reply: Commit(writes, reply))
+        answer = await ask_store(self.to_store, *writes)
         assert isinstance(answer, Committed), answer
 
     async def settle(self) -> None:

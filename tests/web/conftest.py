@@ -32,15 +32,14 @@ from rmactors.server.config import tokens
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
-from rmactors.server.messages.answers import Answer, Committed
+from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.hosts import EnrollHost, RecordHello
 from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime import mailbox
-from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
@@ -222,18 +221,13 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     def wake(_: Wakeups) -> None:
         """Nobody is waiting here."""
 
-    async def ask_store(*writes: object) -> Answer:
-        return await mailbox.ask(to_store.send, lambda reply: Commit(writes, reply))
-
-    async def ask_rules(request: Any) -> Answer:
-        return await mailbox.ask(to_rules.send, request)
-
     @asynccontextmanager
     async def subscribe() -> AsyncIterator[trio.MemoryReceiveChannel[frozenset[str]]]:
         yield receive_topics
 
     services = Services(
-        settings, time, reader, ask_store, ask_rules, SecretBox.load_or_create(settings.key_file), postman.try_channel,
+        settings, time, reader, partial(ask_store, to_store), partial(ask, to_rules.send),
+        SecretBox.load_or_create(settings.key_file), postman.try_channel,
         partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)),
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)

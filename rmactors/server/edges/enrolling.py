@@ -7,10 +7,10 @@ from rmactors.common import clock, ids, wire
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
 from rmactors.server.edges.websockets import HELLO_SECONDS
-from rmactors.server.messages.answers import Committed, Refused, Reply
+from rmactors.server.messages.answers import Answer, Committed, Refused
 from rmactors.server.messages.hosts import Enrolled, EnrollHost
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Outlet, ask
+from rmactors.server.runtime.mailbox import Outlet, ask_store
 from rmactors.server.runtime.rate_limits import Bucket
 
 ENROLL_SECONDS = 60.0
@@ -72,13 +72,9 @@ async def enroll(
 
 async def _ask(
     to_store: Outlet[Commit], frame: wire.Enroll, name: str, enrollment_id: str, token_hash: str, address: str
-) -> object:
+) -> Answer:
     write = EnrollHost(
         enrollment_id, ids.new(), name, frame.hostname, frame.os, frame.arch, frame.agent_version, token_hash,
         clock.now(), address,
     )  # fmt: skip
-
-    def request(reply: Reply) -> Commit:
-        return Commit((write,), reply)
-
-    return await ask(to_store.send, request)
+    return await ask_store(to_store, write)

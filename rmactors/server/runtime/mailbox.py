@@ -13,6 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import trio
 
 from rmactors.server.messages.answers import Answer, Failed, Reply
+from rmactors.server.messages.writes import Commit, Write
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -178,6 +179,11 @@ async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R
         await send(request(reply))
         await answered.wait()
     return answers[0] if answers else Failed("no answer in time")
+
+
+async def ask_store(to_store: Outlet[Commit], *writes: Write) -> Answer:
+    """Commit the writes together, all or none; otherwise as `ask`."""
+    return await ask(to_store.send, lambda reply: Commit(writes, reply))
 
 
 class Signal:

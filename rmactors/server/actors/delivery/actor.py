@@ -27,11 +27,11 @@ from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
 from rmactors.server.actors.delivery.queue import CONCURRENT, AttemptResult, Batch, DeliveryQueue, ended_by
 from rmactors.server.channels.base import Channel
-from rmactors.server.messages.answers import Answer, Failed, Reply
+from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Outlet, Signal, ask
+from rmactors.server.runtime.mailbox import Outlet, Signal, ask_store
 from rmactors.server.state.delivery import ChannelFacts, Delivery
 from rmactors.server.store.load_channels import load_due, load_places
 from rmactors.server.store.reader import Reader
@@ -262,12 +262,9 @@ class _Sender:
             tuple((delivery.id, end) for delivery, end in batch.carried if delivery.id in ends),
         )  # fmt: skip
 
-        def request(reply: Reply) -> Commit:
-            return Commit((write,), reply)
-
         answer: Answer = Failed("not asked yet")
         while isinstance(answer, Failed):
-            answer = await ask(self._ports.to_store.send, request)
+            answer = await ask_store(self._ports.to_store, write)
             if isinstance(answer, Failed):
                 await trio.sleep(AGAIN_SECONDS)
         self._queue.release(batch, result)
