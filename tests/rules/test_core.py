@@ -17,6 +17,7 @@ from rmactors.server.messages.reports import LostJob
 from rmactors.server.messages.requests import Change, HostClock, HostGone, JudgeLoss, Request, Tick, ZonesChanged
 from rmactors.server.messages.schedules import DeleteSchedule
 from rmactors.server.messages.silences import DeleteSilence
+from rmactors.server.state.alert_state import AlertState
 from rmactors.server.state.host_state import HostState
 from tests.rules.asked import (
     AUDIT,
@@ -139,7 +140,8 @@ def test_a_host_that_is_read_again_leads_to_what_is_on_disk() -> None:
     failed = send(given, end("job", schedule_id="old"))
     given.answered(failed, Failed("disk full"))
     assert effects(given) == [Respond(failed.request, Failed("disk full")), Reload("host")]
-    given.reread("host", host(schedule("new"), alert_states=with_alert("new").alert_states))
+    known = with_alert("new").alert_states | {OFFLINE: AlertState(suppressed_until_clear=True, version=2)}
+    given.reread("host", host(schedule("new"), alert_states=known))
     delete = [Change(DeleteSchedule(id, NOON, AUDIT), no_reply) for id in ("old", "new")]
     assert [type(effect) for effect in take(given, acknowledge("old"))] == [Store]
     assert [type(effect) for effect in take(given, acknowledge("new"))] == [Send]
@@ -165,6 +167,11 @@ def test_a_host_that_cannot_be_read_is_read_at_the_next_request() -> None:
     given.unreadable("host", "no such file")
     assert effects(given) == [Reload("host"), Respond(end(), Failed("no such file"))]
     assert take(given, end("next")) == [Reload("host")]
+
+
+def test_a_host_that_only_delivers_reports_ends_no_alert() -> None:
+    given = core(with_alert(key=OFFLINE))
+    assert take(given, returned(report_only=True)) == []
 
 
 # ---- restarts

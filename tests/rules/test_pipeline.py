@@ -15,7 +15,6 @@ from rmactors.server.actors.rules.pipeline import (
     Reload,
     Respond,
     Send,
-    Stage,
     TryAtTick,
 )  # fmt: skip
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, TouchAlert
@@ -66,9 +65,9 @@ def test_a_request_is_decided_at_once_and_answered_when_it_is_on_disk() -> None:
     given, request = pipeline(), end()
     send = sent(given.admit(request))
     assert (send.request, send.host_id, send.tries, kinds(send)) == (request, "host", 0, [RaiseAlert])
-    assert given.stage is Stage.IN_FLIGHT
+    assert given.stage == "in_flight"
     assert given.answered(send, Committed()) == [Respond(request, Committed())]
-    assert given.stage is Stage.IDLE
+    assert given.stage == "idle"
 
 
 def test_the_next_is_decided_on_the_state_that_the_last_one_leads_to() -> None:
@@ -76,16 +75,16 @@ def test_the_next_is_decided_on_the_state_that_the_last_one_leads_to() -> None:
     assert [kinds(send) for send in sends] == [[RaiseAlert], [TouchAlert], [ResolveAlert]]
     assert given.answered(sends[0], Committed()) == [Respond(sends[0].request, Committed())]  # type: ignore[arg-type]
     given.answered(sends[1], Committed())
-    assert given.stage is Stage.IN_FLIGHT
+    assert given.stage == "in_flight"
     given.answered(sends[2], Committed())
-    assert given.stage is Stage.IDLE
+    assert given.stage == "idle"
 
 
 def test_what_needs_no_write_is_answered_at_once() -> None:
     suppressed = host(alert_states={OFFLINE: AlertState(suppressed_until_clear=True, version=2)})
     given, request = pipeline(suppressed), silent()
     assert given.admit(request) == [Respond(request, Committed())]
-    assert given.stage is Stage.IDLE
+    assert given.stage == "idle"
 
 
 def test_no_one_waits_to_hear_of_a_return() -> None:
@@ -103,20 +102,20 @@ def test_a_change_waits_for_what_is_in_flight_and_what_follows_waits_for_the_cha
     change, last = save(), end("b")
     assert given.admit(change) == []
     assert given.admit(last) == []
-    assert given.stage is Stage.DRAINING
+    assert given.stage == "draining"
     assert given.answered(first, Committed()) == [Respond(end("a"), Committed()), READ_AGAIN]
-    assert given.stage is Stage.RELOADING
+    assert given.stage == "reloading"
     send = sent(given.reloaded(host(schedule())))
-    assert (send.request, given.stage) == (change, Stage.DRAINING)
+    assert (send.request, given.stage) == (change, "draining")
     assert given.next() == []
     assert given.answered(send, Committed()) == [Respond(change, Committed()), READ_AGAIN]
     assert sent(given.reloaded(host(schedule()))).request == last
-    assert (given.stage, list(given.waiting)) == (Stage.IN_FLIGHT, [])
+    assert (given.stage, list(given.waiting)) == ("in_flight", [])
 
 
 def test_a_change_that_nothing_is_in_flight_before_is_decided_at_once_and_the_host_read_after_it() -> None:
     given, [send] = in_flight(save())
-    assert given.stage is Stage.DRAINING
+    assert given.stage == "draining"
     assert given.answered(send, Committed()) == [Respond(save(), Committed()), READ_AGAIN]
 
 
@@ -124,7 +123,7 @@ def test_an_act_on_an_alert_whose_resolution_fails_is_decided_on_the_open_alert(
     given, [send] = in_flight(resolve(by="anna"), given=pipeline(with_alert()))
     again = acknowledge(by="ben")
     assert given.admit(again) == []
-    assert given.stage is Stage.DRAINING
+    assert given.stage == "draining"
     assert given.answered(send, FULL) == [Respond(resolve(by="anna"), FULL), Ended(("alert",)), READ_AGAIN]
     assert kinds(sent(given.reloaded(with_alert()))) == [AcknowledgeAlert]
     assert given.host.state_of(next(iter(given.host.alert_states))).alert is not None
@@ -176,13 +175,13 @@ def test_a_decision_that_is_stale_again_and_again_is_given_up() -> None:
         send = sent(given.reloaded(host()))
     assert given.answered(send, RACE) == [Respond(end(), Failed(RACE.detail)), READ_AGAIN]
     assert given.reloaded(host()) == []
-    assert given.stage is Stage.IDLE
+    assert given.stage == "idle"
 
 
 def test_a_commit_that_fails_takes_along_what_was_decided_on_top_of_it() -> None:
     given, [first, second] = in_flight(end("a"), end("b"))
     assert given.answered(first, FULL) == [Respond(end("a"), FULL)]
-    assert given.stage is Stage.DRAINING
+    assert given.stage == "draining"
     assert given.admit(end("c")) == []
     assert given.answered(second, RACE) == [READ_AGAIN]
     third = sent(given.reloaded(host()))
@@ -194,7 +193,7 @@ def test_a_commit_that_fails_takes_along_what_was_decided_on_top_of_it() -> None
 def test_what_was_not_written_needs_no_reading_if_memory_has_not_changed_by_it(answer: Answer) -> None:
     given, [unchanged] = in_flight(start())
     assert (unchanged.changed, given.answered(unchanged, answer)) == (False, [Respond(start(), answer)])
-    assert given.stage is Stage.IDLE
+    assert given.stage == "idle"
     given, [changed] = in_flight(end())
     assert (changed.changed, given.answered(changed, answer)) == (True, [Respond(end(), answer), READ_AGAIN])
 
@@ -210,11 +209,11 @@ def test_a_return_that_is_not_on_disk_is_tried_at_a_tick() -> None:
 def test_a_host_that_cannot_be_read_is_read_at_the_next_request() -> None:
     given, [send] = in_flight(end("a"))
     for request in (end("b"), returned()):
-        given.stage = Stage.DRAINING
+        given.stage = "draining"
         given.admit(request)
     given.answered(send, FULL)
     assert given.unreadable("no such file") == [Respond(end("b"), Failed("no such file")), TryAtTick(returned())]
-    assert (given.stage, given.next()) == (Stage.UNREADABLE, [])
+    assert (given.stage, given.next()) == ("unreadable", [])
     assert given.admit(end("c")) == [READ_AGAIN]
     assert given.admit(end("d")) == [], "it is being read"
     assert sent(given.reloaded(host())).request == end("c")
@@ -230,7 +229,7 @@ def test_what_waits_for_a_host_that_is_deleted_is_refused() -> None:
 
 def test_the_clock_of_a_host_is_what_it_said_last_not_what_is_read() -> None:
     given = pipeline(host(clock_offset=5))
-    given.stage = Stage.RELOADING
+    given.stage = "reloading"
     given.reloaded(host(clock_offset=3))
     assert given.host.clock_offset == 5
 
@@ -288,4 +287,4 @@ def test_a_check_of_a_host_that_is_set_aside_comes_at_the_next_tick() -> None:
     assert check(given, "missed_run") == ([], NOON + 1)
     given.unreadable("no such file")
     assert check(given, "missed_run") == ([READ_AGAIN], NOON + 1)
-    assert given.stage is Stage.RELOADING
+    assert given.stage == "reloading"

@@ -149,16 +149,16 @@ class Core:
         while effects:
             for effect in effects:
                 match effect:
-                    case TryAtTick(request):
-                        self.agenda.try_again(request)
-                    case Ended(alert_ids):
-                        self.hosts.ended(alert_ids)
                     case Send():
                         self.hosts.follow(effect.host_id, effect.writes)
                         self.agenda.follow(pipeline.host, effect.writes)
                         self.effects.append(effect)
                     case Respond() | Reload():
                         self.effects.append(effect)
+                    case TryAtTick(request):
+                        self.agenda.try_again(request)
+                    case Ended(alert_ids):
+                        self.hosts.ended(alert_ids)
                     case _:
                         assert_never(effect)
             effects = pipeline.next()

@@ -136,7 +136,7 @@ def _bad(
 ) -> AlertDecision:
     message = _message(state, outcome)
     if state.alert is not None:
-        last = replace(_as_last(outcome, "bad"), before=state.last if outcome.lost else None)
+        last = _as_last(outcome, "bad", before=state.last if outcome.lost else None)
         if state.last is not None and _hides_cause(outcome):
             last = replace(last, cause=state.last.cause, cause_at=state.last.cause_at)
         if state.alert.known_partial and outcome.status != "partial":
@@ -150,10 +150,10 @@ def _bad(
         return AlertDecision(after, (saved, touched), "bad again: touches")
     if fresh_id is None:
         before = state.last if outcome.lost else None
-        last = replace(_as_last(outcome, "bad"), before=before, told_by=held_back_by)
+        last = _as_last(outcome, "bad", before=before, told_by=held_back_by)
         after, saved = remember(key, state, last=_flat(last))
         return AlertDecision(after, (saved,), "bad: another alert tells of it")
-    last = replace(_as_last(outcome, "bad"), raised=outcome.lost, before=state.last if outcome.lost else None)
+    last = _as_last(outcome, "bad", raised=outcome.lost, before=state.last if outcome.lost else None)
     raised = RaiseAlert(
         fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
         last.partial,
@@ -189,7 +189,7 @@ def _replace_earlier_loss(key: AlertKey, state: AlertState, last: LastOutcome, o
     if verdict == "good" and is_newer(outcome, last):
         return _good(key, state, outcome)
     if verdict == "bad" and is_newer(outcome, last):
-        after, saved = remember(key, state, last=replace(_as_last(outcome, "bad"), told_by=last.told_by))
+        after, saved = remember(key, state, last=_as_last(outcome, "bad", told_by=last.told_by))
         why = "the real end of an earlier loss is the newest: no new occurrence"
         if state.alert is None:
             return AlertDecision(after, (saved,), why)
@@ -213,7 +213,7 @@ def _in_place_of(loss: LastOutcome, outcome: Outcome) -> tuple[LastOutcome | Non
     verdict = verdict_of(outcome)
     if verdict is None:
         return loss.before, False
-    end = replace(_as_last(outcome, verdict), told_by=loss.told_by if verdict == "bad" else None)
+    end = _as_last(outcome, verdict, told_by=loss.told_by if verdict == "bad" else None)
     if loss.before is None or is_newer(outcome, loss.before):
         return end, True
     return _beneath(loss.before, end, outcome), False
@@ -238,13 +238,21 @@ def _losses(last: LastOutcome | None) -> set[str]:
     return found
 
 
-def _as_last(outcome: Outcome, verdict: Verdict) -> LastOutcome:
+def _as_last(
+    outcome: Outcome,
+    verdict: Verdict,
+    *,
+    before: LastOutcome | None = None,
+    raised: bool = False,
+    told_by: str | None = None,
+) -> LastOutcome:
     cause = None
     if verdict == "bad" and outcome.doubt is None and not _hides_cause(outcome):
         cause = wording.why(outcome.reason, outcome.error, outcome.exit_code)[:CAUSE_KEPT]
     return LastOutcome(
-        outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, plan=outcome.plan,
-        partial=outcome.status == "partial", cause=cause, cause_at=outcome.at if cause else None,
+        outcome.job_id, verdict, outcome.at, outcome.spool_id, outcome.seq, lost=outcome.lost, raised=raised,
+        before=before, plan=outcome.plan, partial=outcome.status == "partial", cause=cause,
+        cause_at=outcome.at if cause else None, told_by=told_by,
     )  # fmt: skip
 
 

@@ -29,8 +29,7 @@ outcome must not be judged by a schedule that never came to be.
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
-from typing import assert_never
+from typing import Literal, assert_never
 
 from rmactors.server.actors.rules.agenda import Due
 from rmactors.server.actors.rules.decisions import Decidable, decide
@@ -46,14 +45,8 @@ TRIES = 5
 """Decisions made again on stale state before the asker is told to come back later."""
 
 
-class Stage(Enum):
-    """Where a host's pipeline is; the picture above says what leads from one to the next."""
-
-    IDLE = auto()
-    IN_FLIGHT = auto()
-    DRAINING = auto()
-    RELOADING = auto()
-    UNREADABLE = auto()
+Stage = Literal["idle", "in_flight", "draining", "reloading", "unreadable"]
+"""Where a host's pipeline is; the picture above says what leads from one to the next."""
 
 
 # ---- effects
@@ -116,7 +109,7 @@ class HostPipeline:
     host: HostState
     least_grace: float
     new_id: Callable[[], str]
-    stage: Stage = Stage.IDLE
+    stage: Stage = "idle"
     in_flight: int = 0
     waiting: deque[tuple[Decidable, int]] = field(default_factory=deque)
     """Requests that are not decided yet, and how often each was before: empty while idle or in flight."""
@@ -132,12 +125,12 @@ class HostPipeline:
         """Decide the request that has waited longest. None: nothing waits, or what waits has to wait longer."""
         while self.waiting:
             match self.stage:
-                case Stage.IDLE | Stage.IN_FLIGHT:
+                case "idle" | "in_flight":
                     if effects := self._decide():
                         return effects
-                case Stage.DRAINING | Stage.RELOADING:
+                case "draining" | "reloading":
                     return []
-                case Stage.UNREADABLE:
+                case "unreadable":
                     return [self._reload()]
                 case _:
                     assert_never(self.stage)
@@ -149,9 +142,9 @@ class HostPipeline:
         schedule = self.host.schedules.get(due.schedule_id)
         if schedule is None or schedule.deleted or not schedule.enabled:
             return [], None
-        if self.stage is Stage.UNREADABLE:
+        if self.stage == "unreadable":
             return [self._reload()], tick.at + 1
-        if self.stage not in (Stage.IDLE, Stage.IN_FLIGHT):
+        if self.stage not in ("idle", "in_flight"):
             return [], tick.at + 1
         match due.check:
             case "overdue":
@@ -173,16 +166,16 @@ class HostPipeline:
                 effects += _respond(sent.request, answer)
             case Duplicate() | Refused():
                 if sent.changed:
-                    self.stage = Stage.DRAINING
+                    self.stage = "draining"
                 effects += _respond(sent.request, answer)
             case Stale():
-                self.stage = Stage.DRAINING
+                self.stage = "draining"
                 if sent.tries < TRIES and not isinstance(sent.request, Tick):
                     self.waiting.append((sent.request, sent.tries + 1))
                 else:
                     effects += _not_on_disk(sent.request, Failed(answer.detail))
             case Failed():
-                self.stage = Stage.DRAINING
+                self.stage = "draining"
                 effects += _not_on_disk(sent.request, answer)
             case _:
                 assert_never(answer)
@@ -191,12 +184,12 @@ class HostPipeline:
     def reloaded(self, host: HostState) -> list[Effect]:
         """The host was read again: what waits is decided on that."""
         host.clock_offset = self.host.clock_offset  # a new one gets to disk by another way, later
-        self.host, self.stage = host, Stage.IDLE
+        self.host, self.stage = host, "idle"
         return self.next()
 
     def unreadable(self, problem: str) -> list[Effect]:
         """The host could not be read. The next request or check tries again."""
-        self.stage = Stage.UNREADABLE
+        self.stage = "unreadable"
         return self._give_up(Failed(problem))
 
     def deleted(self) -> list[Effect]:
@@ -208,7 +201,7 @@ class HostPipeline:
     def _decide(self) -> list[Effect]:
         request, tries = self.waiting[0]
         if self.in_flight and (isinstance(request, Change) or self._is_ending(request)):
-            self.stage = Stage.DRAINING
+            self.stage = "draining"
             return []
         decision = decide(self.host, request, self.new_id(), self.least_grace)
         self.waiting.popleft()
@@ -216,24 +209,26 @@ class HostPipeline:
             return _respond(request, Committed())
         sent = self._send(decision, request, tries, changed=decision.changed)
         if isinstance(request, Change):
-            self.stage = Stage.DRAINING
+            self.stage = "draining"
         return [sent]
 
     def _send(self, decision: Decision, request: Decidable | Tick, tries: int, *, changed: bool) -> Send:
-        self.stage, self.in_flight = Stage.IN_FLIGHT, self.in_flight + 1
-        self._ending += [write.alert_id for write in decision.writes if isinstance(write, ResolveAlert)]
+        self.stage, self.in_flight = "in_flight", self.in_flight + 1
+        for write in decision.writes:
+            if isinstance(write, ResolveAlert):
+                self._ending.append(write.alert_id)
         return Send(self.host.host_id, decision.writes, request, tries, changed, decision.why)
 
     def _drained(self) -> list[Effect]:
         ended, self._ending = tuple(self._ending), []
         effects: list[Effect] = [Ended(ended)] if ended else []
-        if self.stage is Stage.DRAINING:
+        if self.stage == "draining":
             return [*effects, self._reload()]
-        self.stage = Stage.IDLE
+        self.stage = "idle"
         return effects
 
     def _reload(self) -> Reload:
-        self.stage = Stage.RELOADING
+        self.stage = "reloading"
         return Reload(self.host.host_id)
 
     def _is_ending(self, request: Decidable) -> bool:
@@ -254,4 +249,8 @@ def _not_on_disk(request: Decidable | Tick, answer: Failed | Refused) -> list[Ef
 
 def _respond(request: Decidable | Tick, answer: Answer) -> list[Effect]:
     """Nobody waits to hear of a tick or a host's return."""
-    return [] if isinstance(request, Tick | HostReturned) else [Respond(request, answer)]
+    match request:
+        case Tick() | HostReturned():
+            return []
+        case _:
+            return [Respond(request, answer)]
