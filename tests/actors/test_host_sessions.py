@@ -25,7 +25,7 @@ async def test_a_newer_connection_wins_and_a_clone_is_noted(works: Works, mock_c
     await third.hello()
     await works.settle()
     assert works.ledger.rows("SELECT code FROM host_notes") == [("cloned_agent",)]
-    assert works.rules_state.presence[host][0] == "online"
+    assert works.rules_state.presence[host].where == "online"
 
 
 async def test_the_same_agent_that_comes_back_is_no_clone(works: Works, mock_clock: MockClock) -> None:

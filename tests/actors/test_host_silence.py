@@ -123,11 +123,11 @@ async def test_a_restarted_host_actor_counts_from_the_last_sign_of_life(
         here.box.put_unbounded(Poison())  # type: ignore[arg-type]
         await until(lambda: here.closed is not None)
     assert here.closed == (wire.CLOSE_GOING_AWAY, "restart")
-    await until(lambda: works.rules_state.presence[host][0] == "away")
+    await until(lambda: works.rules_state.presence[host].where == "away")
     await works.settle()
     assert works.ledger.value("SELECT count(*) FROM alerts") == 0
     await agent(works, host, 2).hello()
-    await until(lambda: works.rules_state.presence[host][0] == "online")
+    await until(lambda: works.rules_state.presence[host].where == "online")
 
 
 async def test_a_flapping_link_writes_little_and_raises_nothing(works: Works, mock_clock: MockClock) -> None:
