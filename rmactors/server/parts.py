@@ -35,9 +35,9 @@ from rmactors.server.health import health as health_of
 from rmactors.server.messages.answers import Answer, Reply
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
-from rmactors.server.messages.writes import Commit, Write
+from rmactors.server.messages.writes import Commit
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
-from rmactors.server.runtime.mailbox import Mailbox, ask
+from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.reader import Reader
@@ -121,8 +121,8 @@ class Parts:
         self.store_state = store.StoreState(committed_at=started, observe=self.meters.commit_took)
         self.rules_state, self.gateway_state = rules.RulesState(ticked_at=started), gateway.GatewayState()
         self.services = Services(
-            settings, clock.now, self.reader, self.ask_store, self.ask_rules, opened.box, self.try_channel,
-            partial(preview_for, settings), self.live.subscribe, self.health, self.live.progress_of,
+            settings, clock.now, self.reader, partial(ask_store, self.to_store), self.ask_rules, opened.box,
+            self.try_channel, partial(preview_for, settings), self.live.subscribe, self.health, self.live.progress_of,
         )  # fmt: skip
 
     def not_before(self) -> float:
@@ -147,9 +147,6 @@ class Parts:
 
     # ---- what the routes may use
 
-    async def ask_store(self, *writes: Write) -> Answer:
-        return await ask(self.to_store.send, partial(Commit, writes))
-
     async def ask_rules(self, request: Callable[[Reply], Request]) -> Answer:
         return await ask(self.to_rules.send, request)
 
@@ -171,7 +168,7 @@ class Parts:
         return await self.meters.render(
             Sources(
                 self.reader, {"store": self.to_store, "rules": self.to_rules},
-                lambda: list(self.directory.mailboxes.values()), lambda: self.gateway_state.agents,
+                lambda: list(self.directory.mailboxes.values()), lambda: self.gateway_state.agents(),
                 lambda: len(self.live), lambda: self.status.restarts, lambda: self.rules_state.reloads,
                 lambda: self.health().checks,
             )

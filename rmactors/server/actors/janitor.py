@@ -17,10 +17,10 @@ import trio
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY
-from rmactors.server.messages.answers import Committed, Reply
+from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.retention import OldKind, Prune, Pruned
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Outlet, ask
+from rmactors.server.runtime.mailbox import Outlet, ask_store
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.retention import START, find_old
 
@@ -127,11 +127,8 @@ async def _clear(to_store: Outlet[Commit], reader: Reader, what: OldKind, before
 
 
 async def _step(to_store: Outlet[Commit], write: Prune) -> int:
-    def request(reply: Reply) -> Commit:
-        return Commit((write,), reply)
-
     began = trio.current_time()
-    answer = await ask(to_store.send, request)
+    answer = await ask_store(to_store, write)
     match answer:
         case Committed(results=(Pruned(rows),)):
             took = trio.current_time() - began

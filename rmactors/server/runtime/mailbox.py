@@ -8,11 +8,13 @@ What may be dropped can be put `aside`: it waits in a lane of its own, so that n
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Generic, Protocol, TypeVar
 
 import trio
 
 from rmactors.server.messages.answers import Answer, Failed, Reply
+from rmactors.server.messages.writes import Commit, Write
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -178,6 +180,11 @@ async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R
         await send(request(reply))
         await answered.wait()
     return answers[0] if answers else Failed("no answer in time")
+
+
+async def ask_store(to_store: "Outlet[Commit]", *writes: Write) -> Answer:
+    """Commit these writes together, all or none; Failed if no answer comes in time."""
+    return await ask(to_store.send, partial(Commit, writes))
 
 
 class Signal:
