@@ -165,7 +165,7 @@ class Parts:
         return await self.meters.render(
             Sources(
                 self.reader, {"store": self.to_store, "rules": self.to_rules},
-                lambda: list(self.directory.mailboxes.values()), lambda: self.gateway_state.agents,
+                lambda: list(self.directory.mailboxes.values()), lambda: self.gateway_state.agents(),
                 lambda: len(self.live), lambda: self.status.restarts, lambda: self.rules_state.reloads,
                 lambda: self.health().checks,
             )

@@ -12,8 +12,7 @@ signed in is counted by request: those that come on a proxy's connection, one af
 
 import logging
 import ssl
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -31,17 +30,15 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ConnectionState
 from quart_trio import QuartTrio
 
-from rmactors.server.edges import first_bytes
 from rmactors.server.edges.addresses import Network, client_address, one_list
+from rmactors.server.edges.entrance import Entrance
 from rmactors.server.edges.first_bytes import Headers, refusal
-from rmactors.server.edges.http_connection import HEADERS_SECONDS, LINGER_SECONDS, SEND_SECONDS, Connection, Shield
+from rmactors.server.edges.http_connection import LINGER_SECONDS, SEND_SECONDS, Connection, Shield
 from rmactors.server.edges.listener import Arrivals, Peer, Port
 from rmactors.server.edges.preauth_limits import PreauthLimits, Slot, in_line, places
 
 _log = logging.getLogger(__name__)
 
-PROXY_HEADERS_SECONDS = 5.0
-"""As `HEADERS_SECONDS`, for a trusted proxy's first request: it has the headers before it connects."""
 CLOSE_SECONDS = 2.0
 RETRY_AFTER = (b"retry-after", b"5")
 
@@ -74,12 +71,14 @@ async def run(
     context = WorkerContext(None)
     lifespan = Lifespan(wrapped, config, {})
     listeners = await settings.port.take()
-    door = _Door(wrapped, config, context, settings, shield)
+    limits = PreauthLimits(settings.proxies, places(settings.most))
+    entrance = Entrance(limits, settings.ssl_context, ends_without_notice=True)
+    door = _Door(wrapped, config, context, settings, shield, entrance)
     async with trio.open_nursery() as around:
         await around.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as requests:
-            arrivals = Arrivals(door.serve, requests, door.is_proxy, in_line(settings.most))
+            arrivals = Arrivals(door.contain, requests, limits.is_proxy, in_line(settings.most))
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(arrivals.run, listeners)
                 listening()
@@ -121,7 +120,7 @@ def _config() -> Config:
 
 
 class _Door:
-    """Takes connections in and contains them."""
+    """What is made for each connection: a task group, and hypercorn's protocol between that and the application."""
 
     def __init__(
         self,
@@ -130,72 +129,31 @@ class _Door:
         context: WorkerContext,
         settings: WebSettings,
         shield: Shield,
+        entrance: Entrance,
     ) -> None:
         self._app, self._config, self._context = app, config, context
-        self._ssl_context, self._knows = settings.ssl_context, settings.knows
+        self._entrance, self._knows = entrance, settings.knows
         self._error_headers = [(name.encode(), value.encode()) for name, value in settings.headers.items()]
         self._too_many = refusal(429, [*self._error_headers, RETRY_AFTER])
         self._shield = shield
-        self._limits = PreauthLimits(settings.proxies, places(settings.most))
-        self._openings: set[trio.CancelScope] = set()
+        self._limits = entrance.limits
         self._connections: set[Connection] = set()
 
-    def is_proxy(self, address: str) -> bool:
-        return self._limits.is_proxy(address)
-
-    async def serve(self, stream: trio.SocketStream, client: Peer) -> None:
-        """One connection. Whatever goes wrong in it stays in it."""
-        with trio.CancelScope() as scope:
-
-            def give_up() -> None:
-                scope.cancel()
-                stream.socket.close()  # also for what is shielded: nothing more can be sent
-
-            slot = self._limits.admit(client[0], give_up)
-            try:
-                await self._talk(stream, client, slot)
-            except Exception as error:
-                _log.debug("connection from %s ended: %r", client[0], error)
-            finally:
-                slot.leave()
-                await trio.aclose_forcefully(stream)
+    async def contain(self, tcp: trio.SocketStream, client: Peer) -> None:
+        await self._entrance.contain(tcp, client, self._serve)
 
     def hurry(self) -> None:
         """End every connection on which no request is under way, and the others as soon as they have their answer."""
-        for scope in self._openings:
-            scope.cancel()
+        self._entrance.hurry()
         for connection in list(self._connections):
             connection.hurry()
 
-    @contextmanager
-    def _opening(self) -> Iterator[trio.CancelScope]:
-        """Before the connection can be used. Left at its deadline, or when the server stops."""
-        with trio.CancelScope() as scope:
-            self._openings.add(scope)
-            try:
-                yield scope
-            finally:
-                self._openings.discard(scope)
-
-    async def _talk(self, tcp: trio.SocketStream, client: Peer, slot: Slot) -> None:
-        stream: trio.abc.Stream = tcp
-        with self._opening() as scope:
-            scope.deadline = headers_until = trio.current_time() + HEADERS_SECONDS
-            if self.is_proxy(client[0]):
-                scope.deadline += PROXY_HEADERS_SECONDS - HEADERS_SECONDS
-                behind, stream = await first_bytes.behind(tcp)
-                if behind is not None:
-                    client = behind
-                    slot.is_of(client[0])
-                if not self.is_proxy(client[0]):
-                    scope.deadline = headers_until
-            headers_until = scope.deadline
-            if self._ssl_context is not None:
-                stream = trio.SSLStream(stream, self._ssl_context, server_side=True, https_compatible=True)
-                await stream.do_handshake()
+    async def _serve(self, tcp: trio.SocketStream, client: Peer, slot: Slot) -> None:
+        with self._entrance.begin(client) as scope:
+            stream, client = await self._entrance.open(tcp, client, slot, scope)
         if scope.cancelled_caught:
             return
-        connection = Connection(stream, headers_until, self._shield, slot)
+        connection = Connection(stream, scope.deadline, self._shield, slot)
         # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in, or showed a token
         # that is none.
         state = ConnectionState(
@@ -216,7 +174,7 @@ class _Door:
             with connection.scope:
                 async with TaskGroup() as requests:
                     protocol = _Http1(
-                        self._app, self._config, self._context, requests, state, self._ssl_context is not None, client,
+                        self._app, self._config, self._context, requests, state, self._entrance.tls is not None, client,
                         server, connection.send,
                     )  # fmt: skip
                     protocol.error_headers = self._error_headers
