@@ -294,7 +294,7 @@ def test_a_maintenance_window_comes_again_and_again(site: Site, visit: Visit, sc
     page.get_by_role("button", name="Silence", exact=True).click()
     row = page.get_by_role("row", name="patch day")
     expect(row).to_contain_text("On Saturday at 03:30 (UTC), for 2 h")
-    row.get_by_role("button", name="End").click()
+    row.get_by_role("button", name="Expire").click()
     expect(page.get_by_role("heading", name="No silences")).to_be_visible()
 
 

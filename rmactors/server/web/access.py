@@ -158,9 +158,6 @@ def actor() -> Actor:
     return found
 
 
-current_user = actor
-
-
 def actor_or_none() -> Actor | None:
     """Whoever is signed in, on routes for which that was looked up (all but public ones)."""
     return cast("Actor | None", g.get("actor"))
@@ -187,6 +184,11 @@ def audit(action: str, target_kind: str, target_id: str, detail: str = "", resul
     """An audit row about whoever is signed in. `action` is `<noun>.<verb>`; `detail` never holds a secret."""
     who = actor()
     return Audit(services().now(), who.name, who.kind, action, target_kind, target_id, client_address(), result, detail)
+
+
+def audit_of(username: str, user_id: str, action: str, detail: str = "", result: str = "ok") -> Audit:
+    """An audit row about a user and by them, on routes that they are not signed in to yet."""
+    return Audit(services().now(), username, "user", action, "user", user_id, client_address(), result, detail)
 
 
 def refusal(action: str, target_kind: str, target_id: str, detail: str = "") -> Audit:

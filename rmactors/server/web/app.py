@@ -12,10 +12,11 @@ from werkzeug.exceptions import BadHost, NotFound
 from werkzeug.routing import MapAdapter
 
 from rmactors.server.config import resources
-from rmactors.server.web import access, api, errors, pages
-from rmactors.server.web.auth import login, proof, setup
+from rmactors.server.web import access, api, auth, errors, pages
+from rmactors.server.web.auth import proof
 from rmactors.server.web.auth.login_guard import LoginGuard
 from rmactors.server.web.auth.passwords import Passwords
+from rmactors.server.web.blueprints import blueprints
 from rmactors.server.web.security import Perimeter
 from rmactors.server.web.services import Services
 from rmactors.server.web.sizes import MAX_BODY_BYTES, SizedConnection, SizedRequest
@@ -69,8 +70,9 @@ def create_app(
     )
     errors.install(app)
     access.install(app)
-    for blueprint in (login.blueprint, setup.blueprint, *api.BLUEPRINTS, *pages.BLUEPRINTS):
-        app.register_blueprint(blueprint)
+    for part in (auth, api, pages):
+        for blueprint in blueprints(part):
+            app.register_blueprint(blueprint)
 
     @app.after_request
     async def guard_answer(response: Response) -> Response:

@@ -12,7 +12,7 @@ from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.second_factors import CodeWasWrong, Tries, TryCode
 from rmactors.server.store import guesses
 from rmactors.server.store.queries.accounts import Login, SignedIn
-from rmactors.server.web.access import client_address, services
+from rmactors.server.web.access import audit_of, services
 from rmactors.server.web.problems import raise_for_answer, too_many
 
 Kind = Literal["totp", "recovery"]
@@ -55,7 +55,7 @@ async def note_wrong(login: Login, session: SignedIn, kind: Kind, tries: Tries) 
     at = services().now()
 
     def row(action: str, detail: str) -> Audit:
-        return Audit(at, login.username, "user", action, "user", login.id, client_address(), "failed", detail)
+        return audit_of(login.username, login.id, action, detail, "failed")
 
     alarm = None
     if guesses.is_alarming(tries.in_a_row):

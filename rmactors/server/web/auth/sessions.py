@@ -16,6 +16,7 @@ from rmactors.server.web.access import (
     SESSION_IDLE,
     SESSION_LIFETIME,
     actor,
+    audit_of,
     client_address,
     cookie_name,
     current_session,
@@ -51,11 +52,7 @@ async def open_session(
     earlier = await current_session()
     token = tokens.make(tokens.SESSION)
     lifetime = SESSION_LIFETIME if second_factor else OWES_SECOND_FACTOR_FOR
-    audit = (
-        Audit(at, login.username, "user", "user.login", "user", login.id, client_address(), detail=factor)
-        if second_factor
-        else None
-    )
+    audit = audit_of(login.username, login.id, "user.login", factor) if second_factor else None
     answer = await services().ask_store(
         *writes,
         SweepSessions(at, at - SESSION_IDLE),
@@ -130,8 +127,7 @@ def _cookie_is_dropped() -> bool:
 
 async def close_session(session: SignedIn) -> None:
     """End the session on the server. Raises Problem where that could not be stored."""
-    at = services().now()
-    audit = Audit(at, session.username, "user", "user.logout", "user", session.user_id, client_address())
+    audit = audit_of(session.username, session.user_id, "user.logout")
     raise_for_answer(await services().ask_store(CloseSession(session.session_id, session.user_id, audit)), "session")
 
 

@@ -15,10 +15,10 @@ from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateFirstUser, CreateSetupToken
 from rmactors.server.messages.answers import Committed, Refused
-from rmactors.server.messages.audit import AppendAudit, Audit
+from rmactors.server.messages.audit import AppendAudit
 from rmactors.server.store.offline import commit_here
 from rmactors.server.store.queries import accounts as queries
-from rmactors.server.web.access import client_address, refusal, route, services, state
+from rmactors.server.web.access import audit_of, refusal, route, services, state
 from rmactors.server.web.auth import names
 from rmactors.server.web.auth.sessions import open_session, sign_in_notice
 from rmactors.server.web.html import go, html
@@ -80,7 +80,7 @@ async def set_up() -> Response:
         return await _form(token, username, errors, 422)
     password_hash = await login_guard.hash(password)
     user_id, at = ids.new(), services().now()
-    audit = Audit(at, username, "user", "user.create", "user", user_id, client_address(), detail="first admin")
+    audit = audit_of(username, user_id, "user.create", "first admin")
     answer = await services().ask_store(
         CreateFirstUser(tokens.digest(token.strip()), user_id, username, password_hash, at, audit)
     )

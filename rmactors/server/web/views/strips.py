@@ -23,8 +23,6 @@ Day = Literal["good", "recovered", "partial", "failed", "running", "missed", "no
 """`recovered`: something went wrong, and a later run of the same day was good."""
 DAYS: Final = 30
 _STEP: Final = 7
-HEIGHT: Final = 22
-WIDTH: Final = _STEP * DAYS - 2
 _STROKES: Final[Mapping[Day, str]] = {
     "good": "M{x}.5 3v16",
     "recovered": "M{x}.5 0v4M{x}.5 7v12",
