@@ -121,8 +121,8 @@ class Parts:
         self.rules_state, self.gateway_state = rules.RulesState(ticked_at=started), gateway.GatewayState()
         self.services = Services(
             settings, clock.now, self.reader, partial(ask_store, self.to_store), partial(ask, self.to_rules.send),
-            opened.box, self.try_channel,
-            partial(preview_for, settings), self.live.subscribe, self.health, self.live.progress_of,
+            opened.box, self.try_channel, partial(preview_for, settings), self.live.subscribe, self.health,
+            self.live.progress_of,
         )  # fmt: skip
 
     def not_before(self) -> float:
