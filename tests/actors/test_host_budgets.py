@@ -113,7 +113,7 @@ async def test_refused_reports_are_all_answered_and_make_no_flood_of_notes(works
     assert works.left_out == {("left_out", "notes"): 300 - notes[0][1]}
 
 
-async def test_only_so_many_reports_of_a_host_are_under_way_at_once(works: Works, mock_clock: MockClock) -> None:
+async def test_only_so_many_reports_of_a_host_are_in_flight_at_once(works: Works, mock_clock: MockClock) -> None:
     """So many are before those of others, however many it has; none of them is lost."""
     host = enrolled(works)
     judging: Mailbox[Any] = Mailbox("rules", 1024)
@@ -134,18 +134,3 @@ async def test_only_so_many_reports_of_a_host_are_under_way_at_once(works: Works
     for end in ends[10:] + more:
         end.reply(Committed())
     await here.until(lambda: len(here.acked()) == REPORTS + 10)
-
-
-async def test_the_same_report_again_and_again_keeps_nobody_waiting(works: Works, mock_clock: MockClock) -> None:
-    host, job = enrolled(works), ids.new()
-    judging: Mailbox[Any] = Mailbox("rules", 1024)
-    start_fleet(works, to_rules=judging)
-    here = agent(works, host)
-    await here.hello()
-    for _ in range(1_000):
-        await here.ends(job)
-    await trio.testing.wait_all_tasks_blocked(0.01)
-    [end] = [item for item in judging.take(1024) if isinstance(item, JudgeEnd)]
-    end.reply(Committed())
-    await here.until(lambda: bool(here.acked()))
-    assert len(here.acked()) == 100, "the others are told when they ask again"

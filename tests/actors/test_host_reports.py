@@ -37,7 +37,7 @@ async def test_while_nothing_can_be_committed_there_is_no_ack_and_the_resend_is_
     assert works.ledger.value("SELECT occurrences FROM alerts") == 1
 
 
-async def test_a_report_under_way_that_comes_again_is_judged_once_and_acked_every_time(
+async def test_a_report_in_flight_that_comes_again_is_judged_once_and_acked_every_time(
     works: Works, mock_clock: MockClock
 ) -> None:
     host, job = enrolled(works), ids.new()

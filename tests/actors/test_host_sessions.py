@@ -1,9 +1,10 @@
-"""Host actors: who is connected, and what is told to him: jobs and schedules. Real rules and store."""
+"""Host actors: sessions, and what an agent is sent: jobs and schedules. Real rules and store."""
 
 import pytest
 from trio.testing import MockClock
 
 from rmactors.common import clock, ids, wire
+from rmactors.server.actors.host.core import RETRY_SECONDS
 from rmactors.server.actors.host.events import HostChanged
 from rmactors.server.messages.hosts import DeleteHost, RotateHostToken
 from rmactors.server.messages.jobs import CancelJob, QueueJob
@@ -26,29 +27,6 @@ async def test_a_newer_connection_wins_and_a_clone_is_noted(works: Works, mock_c
     await works.settle()
     assert works.ledger.rows("SELECT code FROM host_notes") == [("cloned_agent",)]
     assert works.rules_state.presence[host].where == "online"
-
-
-async def test_the_same_agent_that_comes_back_is_no_clone(works: Works, mock_clock: MockClock) -> None:
-    host = enrolled(works)
-    start_fleet(works)
-    for number in range(1, 4):
-        await agent(works, host, number, "the one").hello()
-    await works.settle()
-    assert works.ledger.rows("SELECT code FROM host_notes") == []
-
-
-async def test_only_who_is_replaced_by_another_instance_is_told_so(works: Works, mock_clock: MockClock) -> None:
-    host = enrolled(works)
-    start_fleet(works)
-    first, again, copy = agent(works, host, 1), agent(works, host, 2), agent(works, host, 3, "copy")
-    await first.hello(connection=1)
-    await again.hello(connection=2)
-    await copy.hello(connection=1)
-    await until(lambda: again.closed is not None)
-    assert first.closed == again.closed == (wire.CLOSE_REPLACED, "replaced by a newer connection")
-    assert [each.all(wire.Error) for each in (first, again, copy)] == [
-        [], [wire.Error(wire.ANOTHER_INSTANCE, "another agent uses this host's credential")], [],
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("the_younger_one", ["stays", "has gone"])
@@ -84,7 +62,7 @@ async def test_a_late_hello_is_closed_and_changes_nothing(
     assert works.rules_state.presence[host] == presence
 
 
-async def test_a_reporter_replaces_nobody_and_gets_no_jobs(works: Works, mock_clock: MockClock) -> None:
+async def test_a_reporter_replaces_no_agent_and_gets_no_jobs(works: Works, mock_clock: MockClock) -> None:
     host = enrolled(works)
     start_fleet(works)
     here, reporter = agent(works, host, 1), agent(works, host, 2, "exec")
@@ -168,21 +146,6 @@ async def test_a_rotated_credential_ends_the_connection_and_a_deleted_host_its_a
     await until(lambda: host not in works.directory.mailboxes)
 
 
-async def test_a_link_that_says_no_hello_first_is_told_to(works: Works, mock_clock: MockClock) -> None:
-    host = enrolled(works)
-    start_fleet(works)
-    stranger = agent(works, host)
-    await stranger.says(wire.Heartbeat())
-    await until(lambda: stranger.closed == (wire.CLOSE_GOING_AWAY, "say hello again"))
-    other = agent(works, host, 2)
-    await other.says_rubbish(wire.Unreadable("bad_report", "x", 1))
-    await until(lambda: other.closed is not None)
-    third = agent(works, host, 3)
-    await third.hello()
-    await third.says(wire.Enroll("x", "x", "x", "x", "x"))
-    await until(lambda: third.closed == (wire.CLOSE_BAD_MESSAGE, "bad_message"))
-
-
 async def test_while_the_hello_cannot_be_committed_the_agent_is_sent_away(works: Works, mock_clock: MockClock) -> None:
     host = enrolled(works)
     start_fleet(works)
@@ -191,3 +154,23 @@ async def test_while_the_hello_cannot_be_committed_the_agent_is_sent_away(works:
     with works.ledger.locked():
         await here.says(wire.Hello(protocol=wire.ProtocolRange(1, 1), instance_id="x"))
         await until(lambda: here.closed == (wire.CLOSE_GOING_AWAY, "the server cannot write"))
+
+
+async def test_while_the_database_cannot_be_read_new_sessions_are_sent_away_and_what_waits_is_read_later(
+    works: Works, mock_clock: MockClock
+) -> None:
+    host = enrolled(works)
+    start_fleet(works)
+    here, reporter = agent(works, host), agent(works, host, 2, "exec")
+    await here.hello()
+    database = works.reader.database
+    works.reader.close()
+    works.reader.database = database.with_name("another place")
+    works.ledger.commit(QueueJob(ids.new(), host, "backup", None, "{}", clock.now(), audit()))
+    works.directory.changed.add({host})
+    await works.settle()
+    await reporter.says(wire.Hello(wire.ProtocolRange(1, 1), "exec", "report"))
+    await until(lambda: reporter.closed == (wire.CLOSE_GOING_AWAY, "the database cannot be read"))
+    works.reader.database = database
+    mock_clock.jump(RETRY_SECONDS)
+    await until(lambda: len(here.all(wire.RunJob)) == 1)

@@ -32,7 +32,7 @@ async def test_a_silent_host_is_raised_and_its_hello_resolves(works: Works, mock
 async def test_a_host_that_was_silent_on_an_open_link_is_back_with_its_next_sign_of_life(
     works: Works, mock_clock: MockClock
 ) -> None:
-    """Where silence is told of sooner than the gateway cuts a silent link off, no hello comes."""
+    """If silence is reported sooner than the gateway closes a silent connection, no hello comes."""
     host = enrolled(works)
     start_fleet(works, offline_alert=10.0)
     here = agent(works, host)
@@ -97,7 +97,7 @@ async def test_a_host_that_was_never_here_is_never_silent(works: Works, mock_clo
     assert works.ledger.rows("SELECT first_hello_at, last_seen_at FROM hosts") == [(None, None)]
 
 
-async def test_a_silence_that_could_not_be_committed_is_told_again(works: Works, mock_clock: MockClock) -> None:
+async def test_a_silence_that_could_not_be_committed_is_reported_again(works: Works, mock_clock: MockClock) -> None:
     enrolled(works)
     start_fleet(works)
     await works.settle()

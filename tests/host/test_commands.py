@@ -9,13 +9,13 @@ def command(job_id: str = "A", *, queued: bool = True, cancel: bool = False) -> 
     return PendingCommand(job_id, "backup", None, {"plan": "home"}, queued, cancel)
 
 
-def test_a_queued_job_is_told_once() -> None:
+def test_a_queued_job_is_sent_once() -> None:
     sent = SentCommands()
     assert sent.undelivered([command()], set()) == [RunJob("A", "backup", None, {"plan": "home"})]
     assert sent.undelivered([command()], set()) == []
 
 
-def test_a_new_connection_is_told_again() -> None:
+def test_a_new_connection_is_sent_it_again() -> None:
     assert SentCommands().undelivered([command()], set()) == SentCommands().undelivered([command()], set()) != []
 
 
@@ -26,14 +26,14 @@ def test_a_running_job_that_is_to_end_is_cancelled_once() -> None:
     assert sent.undelivered(wanted, {"A"}) == []
 
 
-def test_a_job_that_was_told_and_cancelled_before_it_began_is_cancelled_at_the_agent_as_well() -> None:
+def test_a_job_that_was_sent_and_cancelled_before_it_began_is_cancelled_at_the_agent_as_well() -> None:
     sent = SentCommands()
     sent.undelivered([command()], set())
     assert sent.undelivered([], set()) == [CancelJob("A")]
     assert sent.undelivered([], set()) == []
 
 
-def test_a_job_that_was_told_and_has_begun_is_left_alone() -> None:
+def test_a_job_that_was_sent_and_has_begun_is_left_alone() -> None:
     sent = SentCommands()
     sent.undelivered([command()], set())
     assert sent.undelivered([], {"A"}) == []

@@ -21,14 +21,14 @@ def test_a_hello_goes_to_the_store_then_to_the_rules_and_then_what_waits_is_read
     host = History()
     here = connection()
     effects = host.says_hello(here, plans=[wire.Plan("home")])
-    connected, sign, saved, *told, read = effects
+    connected, sign, saved, *rules, read = effects
     assert connected == do.Log(
         "info", "agent.connected", "agent.connected", {"address": "192.0.2.7", "link": 1, "agent_version": ""}
     )
     assert sign == do.SignOfLife(START_AT)
     assert isinstance(saved, do.SaveHello)
     assert (saved.connection, saved.hello.host_id, saved.hello.report_only) == (here, "host", False)
-    assert told == [
+    assert rules == [
         do.TellRules(HostClock("host", None)), do.TellRules(HostReturned("host", START_AT, plans=("home",))),
     ]  # fmt: skip
     assert isinstance(read, do.ReadPendingWork)
@@ -104,7 +104,7 @@ def test_a_newer_connection_of_the_same_agent_closes_the_older_one() -> None:
     assert host.hangs_up(older) == [], "its end says nothing about the host"
 
 
-def test_another_instance_is_told_of_and_one_that_comes_back_is_noted_as_a_clone() -> None:
+def test_an_agent_hears_that_another_instance_replaced_it_and_if_it_comes_back_that_is_noted_as_a_clone() -> None:
     host = History()
     first = host.connects(1, instance_id="original")
     effects = host.says_hello(connection(2), instance_id="copy")
@@ -159,10 +159,10 @@ def test_the_rules_hear_when_the_agent_has_gone_and_not_when_a_reporter_has() ->
     [logged] = host.hangs_up(reporter)
     assert isinstance(logged, do.Log)
     assert (logged.level, logged.event) == ("debug", "agent.disconnected")
-    [logged, told] = host.hangs_up(here)
+    [logged, gone] = host.hangs_up(here)
     assert isinstance(logged, do.Log)
     assert (logged.level, logged.event) == ("info", "agent.disconnected")
-    assert told == do.TellRules(HostGone("host", START_AT))
+    assert gone == do.TellRules(HostGone("host", START_AT))
 
 
 # ---- what waits in the store
@@ -240,8 +240,8 @@ def test_the_hello_of_a_silent_host_says_once_that_it_is_back() -> None:
     host = History()
     host.seconds = 900.0
     assert only(host.alarm(), do.ReportSilence) == [do.ReportSilence(START_AT, host.at)]
-    told = [effect.request for effect in only(host.says_hello(connection()), do.TellRules)]
-    assert [type(request) for request in told] == [HostClock, HostReturned]
+    requests = [effect.request for effect in only(host.says_hello(connection()), do.TellRules)]
+    assert [type(request) for request in requests] == [HostClock, HostReturned]
 
 
 @pytest.mark.parametrize(("answer", "again_at"), [(NO_DISK, 900.0 + RETRY_SECONDS), (Committed(), float("inf"))])

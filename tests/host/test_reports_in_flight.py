@@ -27,10 +27,10 @@ LINES: list[Line] = [(0, "stdout", "one"), (1, "stderr", "two")]
 
 
 def connection(number: int = 1) -> AgentConnection:
-    def nobody(*_: object) -> None:
+    def never(*_: object) -> None:
         raise AssertionError("nothing is sent or closed in here")
 
-    return AgentConnection(number, "192.0.2.7", nobody, nobody)
+    return AgentConnection(number, "192.0.2.7", never, never)
 
 
 def runs(job_id: str = "job", deadline_at: int = DAY) -> RunningJob:
@@ -126,7 +126,7 @@ def test_a_job_runs_as_soon_as_its_start_is_heard_and_until_its_end_is_on_disk()
     assert known.runs("job")
 
 
-def test_whoever_says_the_same_again_waits_for_the_same_answer() -> None:
+def test_the_same_report_again_waits_for_the_same_answer() -> None:
     known = jobs()
     before, after = connection(1), connection(2)
     assert not known.join(END, (before, 5))
@@ -152,7 +152,7 @@ def test_what_was_on_disk_says_whether_a_job_has_ended_since() -> None:
     assert not known.runs("job")
 
 
-def test_a_job_has_begun_for_its_agent_while_it_runs_or_its_start_is_on_its_way() -> None:
+def test_a_job_has_begun_for_its_agent_while_it_runs_or_its_start_is_in_flight() -> None:
     known = jobs(runs("a"))
     known.on_start(start("b"), (connection(), 1))
     known.on_end(end("c"), (connection(), 2))
@@ -249,7 +249,7 @@ def test_a_job_whose_reports_are_refused_again_and_again_is_overdue_once() -> No
     assert known.first_deadline() == 2 * HOUR
 
 
-def test_an_old_start_is_not_overdue_before_it_is_on_disk_nor_while_its_end_is_on_its_way() -> None:
+def test_an_old_start_is_not_overdue_before_it_is_on_disk_nor_while_its_end_is_in_flight() -> None:
     known = jobs()
     known.on_start(start(), (connection(), 1))
     assert known.first_deadline() is None
@@ -302,7 +302,7 @@ def test_the_deadline_of_a_job_that_was_given_up_meanwhile_does_not_bring_it_bac
     assert not known.runs("job")
 
 
-def test_a_job_whose_loss_is_on_its_way_is_not_given_up_a_second_time() -> None:
+def test_a_job_whose_loss_is_in_flight_is_not_lost_a_second_time() -> None:
     known = jobs(runs())
     assert len(known.lose_overdue(DAY)) == 1
     known.on_start(start(), (connection(), 1))  # heard again
@@ -313,7 +313,7 @@ def test_a_job_whose_loss_is_on_its_way_is_not_given_up_a_second_time() -> None:
     assert known.runs("job")
 
 
-def test_a_loss_that_did_not_get_to_disk_sets_out_again() -> None:
+def test_a_loss_that_did_not_get_to_disk_is_reported_again() -> None:
     known = jobs(runs())
     known.lose_overdue(DAY)
     report = resolve(known, LOSS, "failed")
@@ -327,7 +327,7 @@ def test_a_loss_that_did_not_get_to_disk_sets_out_again() -> None:
 def test_a_job_that_its_agent_does_not_know_is_given_up() -> None:
     known = jobs(runs("known"), runs("unknown"))
     known.agent_connected(0, ["known", "of its own"])
-    assert known.lose_missing(HOUR) == []  # nothing is owed yet
+    assert known.lose_missing(HOUR) == []  # none is missing yet
     assert lost(known.reconcile(HOUR)) == {("unknown", UNKNOWN)}
     assert known.runs("known")
     assert known.lose_missing(HOUR) == []
@@ -372,7 +372,7 @@ def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
     assert lost(known.spooled_arrived(JobEvent("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
 
 
-def test_what_an_agent_owed_counts_no_more_once_it_has_left_or_another_came() -> None:
+def test_no_job_is_missing_any_more_once_it_has_left_or_another_came() -> None:
     known = jobs(runs())
     known.agent_connected(1, [])
     known.reconcile(HOUR)
@@ -387,15 +387,15 @@ def test_what_an_agent_owed_counts_no_more_once_it_has_left_or_another_came() ->
 
 
 @pytest.mark.parametrize(
-    ("present", "knows", "owed"),
+    ("present", "knows", "again"),
     [
         (True, [], {("job", UNKNOWN)}),
         (True, ["job"], set()),  # lost for another reason, which sees to it
         (False, [], set()),  # the next hello tells
     ],
 )
-def test_a_loss_that_did_not_get_to_disk_is_owed_by_an_agent_that_does_not_know_the_job(
-    present: bool, knows: list[str], owed: set[tuple[str, str]]
+def test_a_loss_that_did_not_get_to_disk_is_reported_again_while_its_agent_does_not_know_the_job(
+    present: bool, knows: list[str], again: set[tuple[str, str]]
 ) -> None:
     known = jobs(runs())
     known.agent_connected(0, knows)
@@ -403,4 +403,4 @@ def test_a_loss_that_did_not_get_to_disk_is_owed_by_an_agent_that_does_not_know_
     if not present:
         known.agent_disconnected()
     resolve(known, LOSS, "failed")
-    assert lost(known.lose_missing(DAY)) == owed
+    assert lost(known.lose_missing(DAY)) == again

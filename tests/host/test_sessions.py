@@ -10,10 +10,10 @@ from rmactors.server.messages.connections import AgentConnection
 
 
 def connection(number: int) -> AgentConnection:
-    def nobody(*_: object) -> None:
+    def never(*_: object) -> None:
         raise AssertionError("nothing is sent or closed in here")
 
-    return AgentConnection(number, "192.0.2.7", nobody, nobody)
+    return AgentConnection(number, "192.0.2.7", never, never)
 
 
 def accept(
@@ -26,11 +26,11 @@ def accept(
 
 def agents(sessions: AgentSessions, *instances: str) -> list[tuple[int | None, bool]]:
     """One agent after the other says hello, on connections 1, 2, …: which each replaces, and whether it is a clone."""
-    told = []
+    became = []
     for number, instance in enumerate(instances, 1):
         follows = accept(sessions, number, instance)
-        told.append((follows.replaced.number if follows.replaced is not None else None, follows.cloned))
-    return told
+        became.append((follows.replaced.number if follows.replaced is not None else None, follows.cloned))
+    return became
 
 
 def test_a_connection_is_known_from_its_hello_until_it_closes() -> None:

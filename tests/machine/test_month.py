@@ -12,7 +12,7 @@ import pytest
 
 from rmactors.common import clock, cron
 from rmactors.common.clock import MINUTE, SECOND
-from rmactors.server.actors.host.silence import Liveness
+from rmactors.server.actors.host.silence import SilenceMonitor
 from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import HostGone, HostReturned, HostWentSilent, JudgeEnd, JudgeStart, Tick
@@ -134,8 +134,10 @@ class Month:
             last_sign = now if host.is_here(now) else max(at(gone) for gone, _ in host.away if at(gone) <= now)
             if self.down <= last_sign < self.up <= now:  # nobody was there to hear it go
                 last_sign = self.down
-            silence = Liveness(last_sign / SECOND, SILENT_AFTER / SECOND, self.not_before / SECOND)
-            if silence.is_silent(now / SECOND) and host.id not in self.told:
+            silence = SilenceMonitor(
+                SILENT_AFTER / SECOND, self.not_before / SECOND, last_sign / SECOND, watched=host.id not in self.told
+            )
+            if silence.is_newly_silent(now / SECOND):
                 self.told.add(host.id)
                 self.engine.say(HostWentSilent(host.id, last_sign, now, self.answers.append))
         self.engine.say(Tick(now))

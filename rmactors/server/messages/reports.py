@@ -7,7 +7,7 @@ from rmactors.common.vocabulary import JobEnd, JobKind, Reason
 
 @dataclass(frozen=True, slots=True)
 class StartReport:
-    """A job began on a host. `said_start` is the start as the host said it, where that was in the future."""
+    """A job began on a host. `said_start` is the start as the host said it, if that was in the future."""
 
     host_id: str
     job_id: str
@@ -23,12 +23,12 @@ class StartReport:
 @dataclass(frozen=True, slots=True)
 class EndReport:
     """A job ended on a host. `stats` is the agent's JSON object as text; `files_total` and `bytes_total` are what it
-    says of what a backup holds, None where it does not.
+    says of what a backup holds, None if it does not.
 
-    `spool_id` and `seq` say which spool it came from and where it stood in it; without a spool, None. `warning` is what
+    `spool_id` and `seq` say which spool it came from and at which place; without a spool, None. `warning` is what
     the agent wants an operator to see although it did not decide the outcome, `unknown_schedule` the name of a schedule
     that the run was to belong to, and that its host does not have.
-    `said_start` is the start as the host said it, where that was in the future.
+    `said_start` is the start as the host said it, if that was in the future.
     """
 
     host_id: str

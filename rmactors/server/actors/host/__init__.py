@@ -1,1 +1,1 @@
-"""One host: its connections, its jobs, their reports on the way to disk."""
+"""One host: its connections, its jobs, their reports until they are on disk."""

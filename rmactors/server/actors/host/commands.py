@@ -1,4 +1,4 @@
-"""What an agent is to be told of jobs: start this one, cancel that one, each once a connection. Pure."""
+"""The commands that an agent is sent: run this job, cancel that one, each once a connection. Pure."""
 
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from rmactors.server.state.host import PendingCommand
 
 @dataclass(slots=True)
 class SentCommands:
-    """What the agent on one connection has been told."""
+    """What the agent on one connection has been sent."""
 
     _sent_runs: set[str] = field(default_factory=set)
     _sent_cancels: set[str] = field(default_factory=set)
@@ -31,7 +31,7 @@ class SentCommands:
             if command.cancel:
                 frames += self._cancel(command.job_id)
         for job_id in sorted(self._sent_runs - waiting):
-            # Told, but cancelled before it began: the agent may hold it back until another job ends.
+            # Sent, but cancelled before it began: the agent may hold it back until another job ends.
             if job_id not in started:
                 frames += self._cancel(job_id)
         return frames

@@ -61,8 +61,7 @@ class HostCore:
     ) -> None:
         self.is_gone = False
         """The host was deleted."""
-        self._id, self._name = facts.id, facts.name
-        self._token_hash = facts.token_hash
+        self._id, self._token_hash = facts.id, facts.token_hash
         self._settings = settings
         self._grace_until = grace_until
         self._silence = SilenceMonitor(
@@ -272,17 +271,17 @@ class HostCore:
         event = JobEvent(frame.job_id, "end" if isinstance(frame, wire.JobFinished) else "start")
         if not self._jobs.join(event, (session.connection, frame.seq)):
             try:
-                judge = self._send(event, frame, session, at)
+                judge = self._take_in(event, frame, session, at)
             except (translate.BadStats, OverflowError) as error:
-                problem = wire.Unreadable("bad_report", str(error), frame.seq, frame.job_id)
-                yield from self._unreadable(session.connection, problem, at, now)
+                yield from self._refuse(session, frame.seq, "bad_report", str(error), at, now)
                 return
             yield judge
             if isinstance(judge.report, EndReport) and (name := judge.report.unknown_schedule) is not None:
                 yield from self._notes.unknown_schedule(name, at, now.steady)
         yield from self._count_spooled(session, event, at)
 
-    def _send(self, event: JobEvent, frame: wire.Report, session: AgentSession, at: int) -> do.JudgeReport:
+    def _take_in(self, event: JobEvent, frame: wire.Report, session: AgentSession, at: int) -> do.JudgeReport:
+        """It is in flight from here on. Raises BadStats, OverflowError; then it is not."""
         waiter = (session.connection, frame.seq)
         if isinstance(frame, wire.JobFinished):
             end = translate.end(self._id, frame, session.hello.spool_id, at)
@@ -311,7 +310,7 @@ class HostCore:
             case Refused(code=code, detail=detail):
                 self._jobs.on_refused(event)
                 for connection, seq in report.waiting:
-                    yield from self._refuse(connection, seq, code, detail, now.calendar, now)
+                    yield from self._ack_refused(connection, seq, code, detail, now.calendar, now)
             case Failed() | Stale():  # no ack: the agent sends it again; a loss is reported again from here
                 self._jobs.on_failed(event, report)
                 if report.lost_job is not None:
@@ -327,11 +326,15 @@ class HostCore:
             return
         if session is self._sessions.agent:
             yield from self._alive(at, now)
-        yield from self._refuse(connection, problem.seq, problem.code, problem.detail, at, now)
-        yield from self._count_spooled(session, problem.seq, at)
+        yield from self._refuse(session, problem.seq, problem.code, problem.detail, at, now)
 
-    def _refuse(self, connection: AgentConnection, seq: int, code: str, detail: str, at: int, now: Now) -> Effects:
-        """A report that can never be taken: the agent drops it, an operator sees it on the host's page."""
+    def _refuse(self, session: AgentSession, seq: int, code: str, detail: str, at: int, now: Now) -> Effects:
+        """A report that came in can never be taken."""
+        yield from self._ack_refused(session.connection, seq, code, detail, at, now)
+        yield from self._count_spooled(session, seq, at)
+
+    def _ack_refused(self, connection: AgentConnection, seq: int, code: str, detail: str, at: int, now: Now) -> Effects:
+        """The agent drops the report, an operator sees it on the host's page."""
         yield do.SendFrame(connection, wire.Ack(seq, refused=code, detail=detail))
         yield from self._notes.refused(code, detail, at, now.steady)
 

@@ -24,7 +24,7 @@ OVERDUE = "it has not ended within its longest run time"
 UNKNOWN = "its agent came back and does not know of it"
 
 Waiter = tuple[AgentConnection, int]
-"""Where an ack is waited for, and for which `seq`."""
+"""A connection that waits for an ack, and for which `seq`."""
 Kind = Literal["start", "end", "loss"]
 KINDS: tuple[Kind, ...] = ("start", "end", "loss")
 

@@ -28,7 +28,7 @@ class BadStats(ValueError):
 
 
 def clock_offset(utc_now: datetime | None, at: int) -> float | None:
-    """The host's clock minus the server's in seconds, to a tenth; None where the host did not say the time."""
+    """The host's clock minus the server's in seconds, to a tenth; None if the host did not say the time."""
     return None if utc_now is None else round((clock.from_datetime(utc_now) - at) / clock.SECOND, 1)
 
 
@@ -143,7 +143,7 @@ def log_lines(frame: wire.JobLog) -> list[Line]:
 
 
 def sizes(stats: dict[str, Any]) -> tuple[int | None, int | None]:
-    """(files, bytes) that a backup holds, where its stats say so in whole numbers that can be kept.
+    """(files, bytes) that a backup holds, if its stats say so in whole numbers that can be kept.
 
     Our agent's names go before restic's own: a program that speaks the protocol may send what restic prints.
     """
