@@ -21,10 +21,10 @@ from rmactors.demo.backups import GET_RESTIC, PLAN_BAD, PLAN_OK, of_this_machine
 from rmactors.demo.sink import Sink
 from rmactors.server.channels.answers import judge_http
 from rmactors.server.channels.net.egress import OutboundPolicy
-from rmactors.server.channels.net.endpoint import parse_endpoint
+from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import HttpEndpoint
 from rmactors.server.channels.registry import shared_ssl_context
-from rmactors.server.channels.request import HttpRequest
+from rmactors.server.channels.request import make_request
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
@@ -119,9 +119,9 @@ async def _make_channel(settings: Settings, port: int) -> None:
     token = await trio.to_thread.run_sync(_api_token, settings, "admin")
     body = {"kind": "webhook", "name": "this terminal", "config": {"url": f"http://127.0.0.1:{port}/"}}
     headers = (("Authorization", f"Bearer {token}"), ("Content-Type", "application/json"))
-    target = parse_endpoint(f"{settings.public_url}/api/notifications")
+    target = parse_url(f"{settings.public_url}/api/notifications")
     api = HttpEndpoint(target, OutboundPolicy.parse("loopback"), shared_ssl_context(), clock.now, secrets=(token,))
-    made = await api.send(HttpRequest(target.url, headers, msgspec.json.encode(body)), judge_http)
+    made = await api.send(make_request(target, headers, msgspec.json.encode(body)), judge_http)
     await api.aclose()
     if made.verdict != "delivered":
         raise RuntimeError(f"the channel could not be made: {made.error}")

@@ -17,11 +17,11 @@ from rmactors.server.actors import janitor
 from rmactors.server.channels.answers import judge_http
 from rmactors.server.channels.base import ChannelSpec, Preview
 from rmactors.server.channels.net.egress import OutboundPolicy, PolicyError
-from rmactors.server.channels.net.endpoint import parse_endpoint
+from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import HttpEndpoint
 from rmactors.server.channels.net.tls import TrustError
 from rmactors.server.channels.registry import preview, shared_ssl_context
-from rmactors.server.channels.request import USER_AGENT, HttpRequest
+from rmactors.server.channels.request import USER_AGENT, make_request
 from rmactors.server.config import data_dir
 from rmactors.server.config.data_dir import DataDirTaken
 from rmactors.server.config.secrets import SecretBox, SecretError
@@ -146,14 +146,15 @@ def watchdog_fetch(
 ) -> Callable[[], Awaitable[Attempt]]:
     """One GET of `RM_WATCHDOG_URL`, under the same rules as notifications. Raises StartError."""
     try:
-        target = parse_endpoint(settings.watchdog_url)
+        target = parse_url(settings.watchdog_url)
     except ValueError as error:
         raise StartError(f"RM_WATCHDOG_URL: {error}") from None
     # A server that answers "no such page" repeats the path, and the secret is a part of that.
-    parts = (part for part in re.split(r"[/?&=]", target.target) if len(part) >= 8)
-    secrets = (settings.watchdog_url, target.url, target.target, *parts)
+    path = target.raw_path.decode()
+    parts = (part for part in re.split(r"[/?&=]", path) if len(part) >= 8)
+    secrets = (settings.watchdog_url, str(target), path, *parts)
     endpoint = HttpEndpoint(target, policy, context, clock.now, secrets)
-    request = HttpRequest(target.url, (("User-Agent", USER_AGENT),), b"", "GET")
+    request = make_request(target, [("User-Agent", USER_AGENT)], b"", "GET")
     return lambda: endpoint.send(request, judge_http)
 
 

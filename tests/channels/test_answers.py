@@ -2,18 +2,21 @@
 
 import json
 
+import httpx
 import pytest
 
 from rmactors.common import clock
-from rmactors.server.channels.answers import HttpAnswer, judge_http, words
+from rmactors.server.channels.answers import judge_http, words
 from rmactors.server.channels.mail import session
 from rmactors.server.channels.ntfy import answers as ntfy
 
 NOW = clock.from_rfc3339("2026-11-23T21:30:00Z")
 
 
-def answer(status: int, body: bytes = b"", **headers: str) -> HttpAnswer:
-    return HttpAnswer(status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+def answer(status: int, body: bytes = b"", **headers: str) -> tuple[httpx.Response, bytes]:
+    """As it comes: its body is not decoded."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.Response(status, headers=named), body
 
 
 @pytest.mark.parametrize(
@@ -27,7 +30,7 @@ def answer(status: int, body: bytes = b"", **headers: str) -> HttpAnswer:
     ],
 )  # fmt: skip
 def test_verdict_of_a_status(status: int, verdict: str) -> None:
-    judged = judge_http(answer(status), NOW)
+    judged = judge_http(*answer(status), NOW)
     assert judged.verdict == verdict
     assert (judged.error is None) == (verdict == "delivered")
 
@@ -42,8 +45,8 @@ def test_verdict_of_a_status(status: int, verdict: str) -> None:
     ],
 )  # fmt: skip
 def test_whose_refusal_it_is(status: int, in_doubt: bool) -> None:
-    assert judge_http(answer(status), NOW).in_doubt is in_doubt
-    assert ntfy.judge(answer(status), NOW).in_doubt is in_doubt
+    assert judge_http(*answer(status), NOW).in_doubt is in_doubt
+    assert ntfy.judge(*answer(status), NOW).in_doubt is in_doubt
 
 
 @pytest.mark.parametrize(
@@ -67,20 +70,20 @@ def test_whose_refusal_it_is(status: int, in_doubt: bool) -> None:
 )
 def test_retry_after(status: int, value: str, seconds: int | None) -> None:
     expected = None if seconds is None else NOW + clock.seconds(seconds)
-    assert judge_http(answer(status, retry_after=value), NOW).retry_at == expected
+    assert judge_http(*answer(status, retry_after=value), NOW).retry_at == expected
 
 
 def test_ntfys_daily_quota_waits_for_midnight_utc() -> None:
     body = json.dumps({"code": 42908, "http": 429, "error": "limit reached: daily message quota reached"}).encode()
-    judged = ntfy.judge(answer(429, body, retry_after="60"), NOW)
+    judged = ntfy.judge(*answer(429, body, retry_after="60"), NOW)
     assert judged.retry_at == clock.from_rfc3339("2026-11-24T00:00:00Z")
     assert judged.error == "429 Too Many Requests: limit reached: daily message quota reached"
 
 
 def test_ntfys_other_limits_wait_as_they_say() -> None:
     body = json.dumps({"code": 42901, "http": 429, "error": "limit reached: too many requests"}).encode()
-    assert ntfy.judge(answer(429, body), NOW).retry_at is None
-    assert ntfy.judge(answer(429, body, retry_after="7"), NOW).retry_at == NOW + 7 * clock.SECOND
+    assert ntfy.judge(*answer(429, body), NOW).retry_at is None
+    assert ntfy.judge(*answer(429, body, retry_after="7"), NOW).retry_at == NOW + 7 * clock.SECOND
 
 
 @pytest.mark.parametrize(
@@ -104,11 +107,11 @@ def test_verdict_of_an_smtp_reply(code: int, verdict: str) -> None:
     ],
 )
 def test_the_receivers_words_are_told_in_a_printable_line(body: bytes, content_type: str, said: str) -> None:
-    assert words(judge_http(answer(500, body, content_type=content_type), NOW).error or "") == said
+    assert words(judge_http(*answer(500, body, content_type=content_type), NOW).error or "") == said
 
 
 def test_a_redirect_tells_where_it_wanted_to_go() -> None:
-    error = judge_http(answer(302, location="https://elsewhere.example/"), NOW).error
+    error = judge_http(*answer(302, location="https://elsewhere.example/"), NOW).error
     assert error == "302 Found: redirects are not followed (to https://elsewhere.example/)"
 
 

@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 import trio
 
@@ -17,9 +18,10 @@ from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
 from rmactors.server.channels.net.dialing import ConnectFailed, Dialer
 from rmactors.server.channels.net.egress import ForbiddenAddress, OutboundPolicy
-from rmactors.server.channels.net.endpoint import Endpoint
 from rmactors.server.channels.net.http_client import HttpEndpoint
-from rmactors.server.channels.request import HttpRequest
+from rmactors.server.channels.net.transport import GuardedTransport
+from rmactors.server.channels.request import make_request
+from tests.channels.receivers import receiving, replies
 
 POLICY = OutboundPolicy.parse("127.0.0.2")
 
@@ -102,10 +104,9 @@ async def test_nobodys_address_may_be_the_answer_of_a_name_server_that_blocks_th
     host: str, answer: list[str], in_doubt: bool, listeners: Listeners, system_trust: ssl.SSLContext
 ) -> None:
     """It is never connected to. But tomorrow the name may lead to the receiver again."""
-    endpoint = Endpoint("http", host, listeners.port, host, "/")
-    hook = HttpEndpoint(endpoint, POLICY, system_trust, lambda: 0, resolve=NameServer(answer))
-    request = HttpRequest("http://hooks.example/", (), b"")
-    attempt = await hook.send(request, judge_http)
+    url = httpx.URL(f"http://{host}:{listeners.port}/")
+    hook = HttpEndpoint(url, POLICY, system_trust, lambda: 0, resolve=NameServer(answer))
+    attempt = await hook.send(make_request(url, [], b""), judge_http)
     assert (attempt.verdict, attempt.status_code, attempt.in_doubt) == ("dead", None, in_doubt)
     assert ("a name server that blocks a name answers so" in (attempt.error or "")) is in_doubt
     assert listeners.reached() == []
@@ -167,4 +168,21 @@ def test_mail_to_a_server_whose_name_is_blocked_may_go_out_later(
 ) -> None:
     outcome = deliver(NameServer(["0.0.0.0"]), listeners.port, system_trust)
     assert (outcome.verdict, outcome.in_doubt, outcome.left) == ("dead", True, ("c@d.example",))
+    assert listeners.reached() == []
+
+
+async def test_a_whole_client_of_httpx_can_stand_over_the_guarded_connections(
+    listeners: Listeners, system_trust: ssl.SSLContext
+) -> None:
+    async with receiving(replies("302 Found", b"elsewhere", location="http://127.0.0.1:1/")) as receiver:
+        transport = GuardedTransport(httpx.URL(receiver.url()), OutboundPolicy.parse("loopback"), system_trust)
+        async with httpx.AsyncClient(transport=transport) as client:
+            answers = [await client.post(receiver.url(), content=b"x") for _ in range(2)]
+    assert [(answer.status_code, answer.text) for answer in answers] == [(302, "elsewhere")] * 2
+    assert receiver.connections == 1
+    url = httpx.URL(f"http://hooks.example:{listeners.port}/")
+    transport = GuardedTransport(url, POLICY, system_trust, NameServer(["127.0.0.1"]))
+    async with httpx.AsyncClient(transport=transport) as client:
+        with pytest.raises(ForbiddenAddress):
+            await client.get(url)
     assert listeners.reached() == []

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from email.header import decode_header, make_header
 
+import httpx
 import pytest
 
 from rmactors import __version__
@@ -11,13 +12,15 @@ from rmactors.server.channels.ntfy import payload
 from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}
+URL = httpx.URL("https://ntfy.example/backups")
 
 
 def test_a_raise_is_exactly_this() -> None:
-    request = payload.render(RAISE, {**CONFIG, "access_token": "tk_abc"}, None)
-    assert request.url == "https://ntfy.example/backups"
-    assert request.body == b"Backup of home failed: wrong password"
-    assert request.headers == (
+    request = payload.render(RAISE, URL, {**CONFIG, "access_token": "tk_abc"}, None)
+    assert (request.method, request.url) == ("POST", URL)
+    assert request.read() == b"Backup of home failed: wrong password"
+    assert [(name.decode(), value.decode()) for name, value in request.headers.raw] == [
+        ("Host", "ntfy.example"),
         ("User-Agent", f"restic-manager/{__version__}"),
         ("Content-Type", "text/plain"),
         ("Title", "[warning] nas1 backup_failed"),
@@ -25,7 +28,8 @@ def test_a_raise_is_exactly_this() -> None:
         ("Click", f"https://rm.example.org/alerts/{ALERT}"),
         ("Priority", "4"),
         ("Authorization", "Bearer tk_abc"),
-    )
+        ("Content-Length", "37"),
+    ]
 
 
 def test_without_a_server_it_is_ntfy_sh_and_a_slash_at_the_end_is_no_second_one() -> None:
@@ -67,15 +71,15 @@ def test_a_very_long_host_name_leaves_room_for_the_end_of_the_title() -> None:
 
 
 def test_line_breaks_never_reach_a_header() -> None:
-    request = payload.render(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"), CONFIG, None)
-    assert dict(request.headers)["Title"] == "[warning] nas X-Evil: 1 backup_failed"
+    request = payload.render(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"), URL, CONFIG, None)
+    assert request.headers["Title"] == "[warning] nas X-Evil: 1 backup_failed"
 
 
 def test_a_message_is_printable_and_keeps_its_lines() -> None:
     notification = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
-    request = payload.render(notification, CONFIG, None)
-    assert request.body.decode() == "first\ufffd[2J\nsecond\ufffd\ufffd"
-    assert dict(request.headers)["Title"] == "[warning] nas 1 backup_failed"
+    request = payload.render(notification, URL, CONFIG, None)
+    assert request.read().decode() == "first\ufffd[2J\nsecond\ufffd\ufffd"
+    assert request.headers["Title"] == "[warning] nas 1 backup_failed"
 
 
 @pytest.mark.parametrize("name", ["näs1", "сервер " * 20, "☃" * 70, "=?utf-8?q?evil?="])
@@ -88,10 +92,10 @@ def test_what_is_not_ascii_or_looks_encoded_goes_as_encoded_words(name: str) -> 
 
 @pytest.mark.parametrize("filler", ["x", "ä", "€", "😀"])
 def test_a_long_message_is_cut_between_characters_to_at_most_4096_bytes(filler: str) -> None:
-    body = payload.render(replace(RAISE, message="m" + filler * 5000), CONFIG, None).body
+    body = payload.render(replace(RAISE, message="m" + filler * 5000), URL, CONFIG, None).read()
     assert 4096 - 4 <= len(body) <= 4096
     assert body.decode().endswith(filler + "…")
 
 
 def test_a_message_of_exactly_4096_bytes_is_left_alone() -> None:
-    assert payload.render(replace(RAISE, message="x" * 4096), CONFIG, None).body == b"x" * 4096
+    assert payload.render(replace(RAISE, message="x" * 4096), URL, CONFIG, None).read() == b"x" * 4096

@@ -6,12 +6,15 @@ import hmac
 import json
 from dataclasses import replace
 
+import httpx
+
 from rmactors import __version__
 from rmactors.common import clock
 from rmactors.server.channels.webhook import payload
 from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, HOST, LATER, RAISE, RESOLUTION
 
 CONFIG = {"url": "https://hooks.example/ops"}
+URL = httpx.URL("https://hooks.example/ops")
 
 
 def test_the_body_of_a_raise_is_exactly_this() -> None:
@@ -56,23 +59,26 @@ def test_sentences_are_printable_and_keep_their_lines() -> None:
 
 
 def test_headers_of_a_plain_webhook() -> None:
-    request = payload.render(RAISE, CONFIG, LATER)
-    assert request.headers == (
+    request = payload.render(RAISE, URL, CONFIG, LATER)
+    assert (request.method, request.url) == ("POST", URL)
+    assert [(name.decode(), value.decode()) for name, value in request.headers.raw] == [
+        ("Host", "hooks.example"),
         ("User-Agent", f"restic-manager/{__version__}"),
         ("Content-Type", "application/json"),
         ("Idempotency-Key", DELIVERY),
-    )
+        ("Content-Length", str(len(payload.body(RAISE)))),
+    ]
 
 
 def test_bearer_token_and_header_are_sent_along() -> None:
     config = {**CONFIG, "bearer_token": "s3cret", "header_name": "X-Key", "header_value": "abc"}
-    headers = dict(payload.render(RAISE, config, LATER).headers)
+    headers = payload.render(RAISE, URL, config, LATER).headers
     assert headers["Authorization"] == "Bearer s3cret"
     assert headers["X-Key"] == "abc"
 
 
 def test_a_header_without_value_is_not_sent() -> None:
-    assert "X-Key" not in dict(payload.render(RAISE, {**CONFIG, "header_name": "X-Key"}, LATER).headers)
+    assert "X-Key" not in payload.render(RAISE, URL, {**CONFIG, "header_name": "X-Key"}, LATER).headers
 
 
 def test_the_signature_is_that_of_standard_webhooks() -> None:
@@ -84,10 +90,10 @@ def test_the_signature_is_that_of_standard_webhooks() -> None:
 
 
 def test_a_secret_without_prefix_signs_as_it_is() -> None:
-    request = payload.render(RAISE, {**CONFIG, "signing_secret": "plain text"}, LATER)
-    headers = dict(request.headers)
+    request = payload.render(RAISE, URL, {**CONFIG, "signing_secret": "plain text"}, LATER)
+    headers = request.headers
     stamp = str(LATER // clock.SECOND)
-    signed = f"{DELIVERY}.{stamp}.".encode() + request.body
+    signed = f"{DELIVERY}.{stamp}.".encode() + request.read()
     expected = base64.b64encode(hmac.digest(b"plain text", signed, hashlib.sha256)).decode()
     assert headers["webhook-id"] == DELIVERY
     assert headers["webhook-timestamp"] == stamp

@@ -5,11 +5,13 @@ The words of the receiver are shown to operators: cut short, printable, and with
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any, Final, Literal
+
+import httpx
 
 from rmactors.common import clock
 from rmactors.server.channels.config import MASK
@@ -24,15 +26,6 @@ _LONGEST_WAIT: Final = 366 * clock.DAY  # keeps nonsense out of the database; th
 
 
 @dataclass(frozen=True, slots=True)
-class HttpAnswer:
-    """Status, headers (names in lower case) and the first bytes of the body."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class Judgement:
     """`error` is None where all is well; `retry_at` in microseconds; `in_doubt` as in `Attempt`."""
 
@@ -42,9 +35,9 @@ class Judgement:
     in_doubt: bool = False
 
 
-def judge_http(answer: HttpAnswer, at: int) -> Judgement:
-    """What an HTTP answer that came at `at` (microseconds) means."""
-    status = answer.status
+def judge_http(answer: httpx.Response, body: bytes, at: int) -> Judgement:
+    """What an HTTP answer means that came at `at` (microseconds), and of whose body this was read."""
+    status = answer.status_code
     if 200 <= status < 300:
         return Judgement("delivered")
     error = f"{status} {_phrase(status)}".rstrip()
@@ -53,10 +46,10 @@ def judge_http(answer: HttpAnswer, at: int) -> Judgement:
         where = answer.headers.get("location", "")
         said = f"{error}: redirects are not followed" + (f" (to {where})" if where else "")
         return Judgement("dead", said, in_doubt=in_doubt)
-    if words := _body_words(answer):
+    if words := _body_words(answer, body):
         error = f"{error}: {words}"
     if status in (408, 425, 429) or not 400 <= status < 500:
-        wait = _retry_after(answer.headers.get("retry-after"), at) if status in (429, 503) else None
+        wait = _retry_after(answer, at) if status in (429, 503) else None
         return Judgement("retry", error, wait)
     return Judgement("dead", error, in_doubt=in_doubt)
 
@@ -69,13 +62,13 @@ def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def _body_words(answer: HttpAnswer) -> str:
+def _body_words(answer: httpx.Response, body: bytes) -> str:
     """What the body says, without markup: of JSON the field that is meant for people."""
-    found = json_object(answer.body)
+    found = json_object(body)
     for name in ("error", "detail", "message", "title"):
         if isinstance(found.get(name), str) and found[name].strip():
             return str(found[name])
-    text = answer.body.decode(errors="replace")
+    text = body.decode(errors="replace")
     if "html" in answer.headers.get("content-type", ""):
         text = re.sub(r"<(style|script)\b.*?(</\1>|\Z)|<[^>]*>", " ", text, flags=re.DOTALL | re.IGNORECASE)
     return text.strip()
@@ -92,11 +85,12 @@ def json_object(body: bytes) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _retry_after(value: str | None, at: int) -> int | None:
-    """Seconds or an HTTP date as microseconds since the epoch; None where it is neither, or past."""
-    if value is None:
+def _retry_after(answer: httpx.Response, at: int) -> int | None:
+    """Seconds or an HTTP date, the last one given, as microseconds since the epoch; None if it is neither, or past."""
+    given = answer.headers.get_list("retry-after")
+    if not given:
         return None
-    text = value.strip()
+    text = given[-1].strip()
     if re.fullmatch(r"[0-9]{1,12}", text):
         wanted = at + int(text) * clock.SECOND
     else:

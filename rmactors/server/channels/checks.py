@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
-from rmactors.server.channels.net.endpoint import parse_endpoint
+from rmactors.server.channels.net.endpoint import parse_url
 
 
 def url(value: str, _: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
     """An http or https URL, its host allowed."""
     try:
-        host = parse_endpoint(value).host
+        host = parse_url(value).raw_host.decode("ascii")
     except ValueError as error:
         return str(error)
     return forbidden(host, policy)

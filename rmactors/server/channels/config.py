@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from rmactors.server.channels.base import Field, FieldError, Kind
-from rmactors.server.channels.net.endpoint import parse_endpoint
+from rmactors.server.channels.net.endpoint import authority, parse_url
 
 MASK: Final = "••••"
 _SET: Final = {"set": True}
@@ -102,7 +102,7 @@ def _audited(each: Field, value: object) -> str:
         return "none"
     if each.audit == "host":
         try:
-            return parse_endpoint(str(value)).authority
+            return authority(parse_url(str(value)))
         except ValueError:  # stored by a version that took it
             return "?"
     return str(value)[:200]

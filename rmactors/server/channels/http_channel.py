@@ -2,33 +2,32 @@
 
 from collections.abc import Callable
 
-from rmactors.server.channels.answers import HttpAnswer, Judgement
+import httpx
+
 from rmactors.server.channels.base import ChannelSpec, Field, Surroundings
 from rmactors.server.channels.config import secret_values
-from rmactors.server.channels.net.endpoint import parse_endpoint
-from rmactors.server.channels.net.http_client import DEADLINE_SECONDS, HttpEndpoint
-from rmactors.server.channels.request import HttpRequest
+from rmactors.server.channels.net.http_client import DEADLINE_SECONDS, HttpEndpoint, Judge
 from rmactors.server.messages.notifications import Attempt, Notification
 
 
 class HttpChannel:
-    """One URL. `render` makes the request, `judge` says what an answer at a time (microseconds) means."""
+    """One URL. `render` makes the request, `judge` says what an answer means."""
 
     def __init__(
         self,
         spec: ChannelSpec,
         surroundings: Surroundings,
         fields: tuple[Field, ...],
-        url: str,
-        render: Callable[[Notification], HttpRequest],
-        judge: Callable[[HttpAnswer, int], Judgement],
+        url: httpx.URL,
+        render: Callable[[Notification], httpx.Request],
+        judge: Judge,
         deadline_seconds: float = DEADLINE_SECONDS,
     ) -> None:
         self._render = render
         self._judge = judge
         self._endpoint = HttpEndpoint(
-            parse_endpoint(url), surroundings.policy, surroundings.tls, surroundings.now,
-            secret_values(fields, spec.config), deadline_seconds,
+            url, surroundings.policy, surroundings.tls, surroundings.now, secret_values(fields, spec.config),
+            deadline_seconds,
         )  # fmt: skip
 
     async def send(

@@ -1,7 +1,7 @@
 """Where notifications may go (`RM_OUTBOUND_ALLOW`), as a pure decision about one address.
 
 The connecting side resolves the name, asks here about each address it got, and connects to exactly that address:
-`channels.net.http_client` and `channels.mail.session`. So a name that resolves differently the second time
+`channels.net.transport` and `channels.mail.session`. So a name that resolves differently the second time
 (DNS rebinding) gains nothing. No sockets in here.
 """
 

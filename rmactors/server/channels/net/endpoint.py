@@ -1,34 +1,18 @@
-"""A URL taken apart for sending to it: checked, its host name in ASCII. No sockets in here."""
-
-from dataclasses import dataclass
+"""The URL of a receiver: checked, its host name in ASCII. No sockets in here."""
 
 import httpx
 
 from rmactors.common.idn import url_to_ascii
 from rmactors.server.channels.net.hostnames import ascii_host
 
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """`host` is ASCII (IDNA) without brackets, `authority` what goes into `Host`, `target` path and query."""
-
-    scheme: str
-    host: str
-    port: int
-    authority: str
-    target: str
-
-    @property
-    def tls(self) -> bool:
-        return self.scheme == "https"
-
-    @property
-    def url(self) -> str:
-        return f"{self.scheme}://{self.authority}{self.target}"
+_PORTS = {"http": 80, "https": 443}
 
 
-def parse_endpoint(text: str) -> Endpoint:
-    """The parts of an http or https URL. Raises ValueError, its message a sentence for the person who typed the URL."""
+def parse_url(text: str) -> httpx.URL:
+    """An http or https URL without fragment. Raises ValueError, its message a sentence for the person who typed it.
+
+    Its host is `raw_host`: httpx's `host` turns it back into Unicode.
+    """
     if any(character.isspace() for character in text):
         raise ValueError("The URL must not contain spaces.")
     try:
@@ -36,7 +20,7 @@ def parse_endpoint(text: str) -> Endpoint:
         host = url.raw_host.decode("ascii")
     except (httpx.InvalidURL, ValueError) as error:
         raise ValueError(f"This is not a URL: {str(error).rstrip('.')}.") from None
-    if url.scheme not in ("http", "https"):
+    if url.scheme not in _PORTS:
         raise ValueError("The scheme must be http or https.")
     if not host:
         raise ValueError("The URL names no host.")
@@ -45,7 +29,16 @@ def parse_endpoint(text: str) -> Endpoint:
         raise ValueError(
             "Put no user name or password into the URL, where everybody can read it; use a token or a header."
         )
-    port = url.port if url.port is not None else {"http": 80, "https": 443}[url.scheme]
-    if not 1 <= port <= 65535:
+    if not 1 <= port_of(url) <= 65535:
         raise ValueError("The port must be between 1 and 65535.")
-    return Endpoint(url.scheme, host, port, url.netloc.decode("ascii"), url.raw_path.decode("ascii"))
+    return httpx.URL(f"{url.scheme}://{authority(url)}{url.raw_path.decode('ascii')}")
+
+
+def port_of(url: httpx.URL) -> int:
+    """The port that the URL names or means."""
+    return url.port if url.port is not None else _PORTS[url.scheme]
+
+
+def authority(url: httpx.URL) -> str:
+    """Host and port as they go into `Host`."""
+    return url.netloc.decode("ascii")

@@ -8,6 +8,7 @@ from rmactors.server.channels import checks
 from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
 from rmactors.server.channels.http_channel import HttpChannel
 from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
 from rmactors.server.channels.ntfy import answers, payload
 from rmactors.server.channels.request import preview_of
@@ -45,16 +46,17 @@ _FIELDS: Final = (
 
 def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
     """One topic of one server."""
-    config = spec.config
+    config, url = spec.config, parse_url(payload.topic_url(spec.config))
     return HttpChannel(
-        spec, surroundings, _FIELDS, payload.topic_url(config),
-        lambda notification: payload.render(notification, config, spec.default_priority),
+        spec, surroundings, _FIELDS, url,
+        lambda notification: payload.render(notification, url, config, spec.default_priority),
         answers.judge, deadline_seconds,
     )  # fmt: skip
 
 
 def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    return preview_of(payload.render(notification, spec.config, spec.default_priority))
+    url = parse_url(payload.topic_url(spec.config))
+    return preview_of(payload.render(notification, url, spec.config, spec.default_priority))
 
 
 KIND: Final = Kind(

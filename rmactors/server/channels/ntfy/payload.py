@@ -5,9 +5,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+import httpx
+
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event, Priority
-from rmactors.server.channels.request import USER_AGENT, HttpRequest, one_line
+from rmactors.server.channels.request import USER_AGENT, make_request, one_line
 from rmactors.server.messages.notifications import Notification
 
 DEFAULT_SERVER: Final = "https://ntfy.sh"
@@ -20,7 +22,9 @@ _NUMBERS: Final[dict[Priority, int]] = {"min": 1, "low": 2, "default": 3, "high"
 _SAYS_SO: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
 
 
-def render(notification: Notification, config: Mapping[str, Any], default_priority: Priority | None) -> HttpRequest:
+def render(
+    notification: Notification, url: httpx.URL, config: Mapping[str, Any], default_priority: Priority | None
+) -> httpx.Request:
     """The request as it goes out."""
     headers = [
         ("User-Agent", USER_AGENT),
@@ -32,7 +36,7 @@ def render(notification: Notification, config: Mapping[str, Any], default_priori
     ]
     if token := config.get("access_token"):
         headers.append(("Authorization", f"Bearer {token.strip()}"))
-    return HttpRequest(topic_url(config), tuple(headers), shortened(lines(notification.message), MAX_BODY_BYTES))
+    return make_request(url, headers, shortened(lines(notification.message), MAX_BODY_BYTES))
 
 
 def topic_url(config: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from rmactors.server.channels.answers import judge_http
 from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
 from rmactors.server.channels.http_channel import HttpChannel
 from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
 from rmactors.server.channels.request import preview_of
 from rmactors.server.channels.webhook import payload
@@ -54,15 +55,17 @@ _FIELDS: Final = (
 
 def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
     """One URL."""
-    config = spec.config
+    config, url = spec.config, parse_url(spec.config["url"])
     return HttpChannel(
-        spec, surroundings, _FIELDS, config["url"],
-        lambda notification: payload.render(notification, config, surroundings.now()), judge_http, deadline_seconds,
+        spec, surroundings, _FIELDS, url,
+        lambda notification: payload.render(notification, url, config, surroundings.now()),
+        judge_http, deadline_seconds,
     )  # fmt: skip
 
 
 def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    return preview_of(payload.render(notification, spec.config, notification.occurred_at))
+    url = parse_url(spec.config["url"])
+    return preview_of(payload.render(notification, url, spec.config, notification.occurred_at))
 
 
 KIND: Final = Kind(

@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+import httpx
 import msgspec
 
 from rmactors.common import clock
 from rmactors.common.text import lines
 from rmactors.server.channels.config import MASK
-from rmactors.server.channels.request import USER_AGENT, HttpRequest
+from rmactors.server.channels.request import USER_AGENT, make_request
 from rmactors.server.messages.notifications import Notification
 
 _TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
@@ -50,7 +51,7 @@ def body(notification: Notification) -> bytes:
     return msgspec.json.encode(found)
 
 
-def render(notification: Notification, config: Mapping[str, Any], at: int) -> HttpRequest:
+def render(notification: Notification, url: httpx.URL, config: Mapping[str, Any], at: int) -> httpx.Request:
     """The request as it goes out at `at` (microseconds)."""
     content = body(notification)
     headers = [
@@ -69,7 +70,7 @@ def render(notification: Notification, config: Mapping[str, Any], at: int) -> Ht
             ("webhook-timestamp", str(stamp)),
             ("webhook-signature", sign(secret, notification.delivery_id, stamp, content)),
         ]
-    return HttpRequest(config["url"], tuple(headers), content)
+    return make_request(url, headers, content)
 
 
 def sign(secret: str, message_id: str, stamp: int, content: bytes) -> str:
