@@ -135,8 +135,8 @@ class SecretBox:
             raise _unreadable(self.path, error) from None
         if _signature(found) == self._signature:
             return
-        keys, signature = _read_keys(self.path)
-        made = [_Key(_key_id(raw), raw, AESGCM(raw)) for raw in keys]
+        keys, signature = _read(self.path)
+        made = [_Key(key_id(raw), raw, AESGCM(raw)) for raw in keys]
         self._known = self._known | {key.id: key for key in made}
         self._current = made[0]
         self._signature = signature
@@ -147,12 +147,12 @@ class SecretBox:
 
 def read_keys(path: Path) -> list[bytes]:
     """The raw keys of the file, newest first, at least one. Raises SecretError."""
-    return _read_keys(path)[0]
+    return _read(path)[0]
 
 
 def key_id(raw: bytes) -> bytes:
     """The id that values sealed under this key carry in front."""
-    return _key_id(raw)
+    return hashlib.sha256(b"restic-manager AES-256-GCM key id\0" + raw).digest()[:KEY_ID_BYTES]
 
 
 def write_keys(path: Path, keys: Sequence[bytes]) -> None:
@@ -189,7 +189,7 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read_keys(path: Path) -> tuple[list[bytes], tuple[int, ...]]:
+def _read(path: Path) -> tuple[list[bytes], tuple[int, ...]]:
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno())
@@ -236,10 +236,6 @@ def _unreadable(path: Path, error: OSError) -> SecretError:
         f"the key file {path} cannot be read: {error.strerror or error}. Put back the one from the backup, readable by"
         " the server's user alone; without it the stored secrets cannot be opened."
     )
-
-
-def _key_id(raw: bytes) -> bytes:
-    return hashlib.sha256(b"restic-manager AES-256-GCM key id\0" + raw).digest()[:KEY_ID_BYTES]
 
 
 def _signature(found: os.stat_result) -> tuple[int, ...]:
