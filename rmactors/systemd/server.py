@@ -12,7 +12,7 @@ DATA_DIR: Final = STATE_ROOT / "rmactors"
 ENVIRONMENT_FILE: Final = Path("/etc/rmactors/server.env")
 WATCHDOG_SECONDS: Final = 180
 """As long as the process or a part of it may be stuck before it is restarted: longer than any moment's trouble,
-shorter than anybody would sleep on it."""
+shorter than an outage may last unnoticed."""
 
 
 class BadDataDir(ValueError):

@@ -43,8 +43,8 @@ _HEADER: Final = (
 class SecretError(Exception):
     """A key or a sealed value cannot be used. The message says why and what to do, and holds nothing secret.
 
-    You get it at start-up and from `keys rotate` where the key file is missing, readable by others or of another
-    database; later only where somebody changed the file or the rows by hand.
+    You get it at start-up and from `keys rotate` if the key file is missing, readable by others or of another
+    database; later only if somebody changed the file or the rows by hand.
     """
 
 
@@ -80,7 +80,7 @@ class SecretBox:
 
     @classmethod
     def load_or_create(cls, path: Path) -> "SecretBox":
-        """The box of the key file, which is made (mode 0600, on disk when this returns) where there is none."""
+        """The box of the key file, which is made (mode 0600, on disk when this returns) if there is none."""
         if not path.exists():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class SecretBox:
         return key.id + nonce + key.cipher.encrypt(nonce, plain, _as_bytes(associated))
 
     def open(self, sealed: bytes, associated: str | bytes) -> bytes:
-        """Decrypt. Raises SecretError where the key is missing, the value was changed, or it belongs elsewhere."""
+        """Decrypt. Raises SecretError if the key is missing, the value was changed, or it belongs elsewhere."""
         where = _as_bytes(associated)
         if len(sealed) < KEY_ID_BYTES + _NONCE_BYTES + _TAG_BYTES:
             raise SecretError(f"the secret of {_name(where)} is damaged: it is too short to be one")
@@ -179,7 +179,7 @@ def write_keys(path: Path, keys: Sequence[bytes]) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the right to change the key file; waits for whoever holds it. Raises OSError."""
+    """Hold the right to change the key file; waits for its holder. Raises OSError."""
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         chown_like(path.parent, descriptor)
