@@ -35,7 +35,7 @@ from rmactors.server.store.secret_rows import open_box
 from rmactors.server.store.writer import connect
 
 FILES_KEPT = 256
-"""Open files that are never for agents' connections; where few are allowed, half of them."""
+"""Open files that are never for agents' connections; if few are allowed, half of them."""
 
 
 class StartError(Exception):
@@ -74,7 +74,7 @@ def open_data_dir(settings: Settings) -> SecretBox:
 
 
 async def open_ports(*ports: Port) -> None:
-    """Raises StartError, with the address, where one is taken or is not of this machine."""
+    """Raises StartError, with the address, if one is taken or is not of this machine."""
     for port in ports:
         try:
             await port.open()

@@ -19,15 +19,6 @@ from rmactors.systemd.notify import Notifier
 _log = logging.getLogger(__name__)
 
 
-# ---- before the tree
-
-
-# ---- small pieces of the tree
-
-
-# ---- the process
-
-
 def run(settings: Settings) -> int:
     """The server as a process, until SIGTERM or SIGINT. Returns its exit code."""
     take_all_files()
@@ -43,7 +34,7 @@ def run(settings: Settings) -> int:
 
 
 def _say(settings: Settings, event: str, text: str, level: int = logging.INFO, **values: object) -> None:
-    """For the person who started it: always said, and plainly, where no program reads the log."""
+    """For the person who started it: always said, and plainly if no program reads the log."""
     if settings.log_format == "text":
         print(text, file=sys.stderr, flush=True)
     else:
@@ -51,7 +42,7 @@ def _say(settings: Settings, event: str, text: str, level: int = logging.INFO, *
 
 
 def _died(settings: Settings, group: BaseExceptionGroup[BaseException]) -> int:
-    """Say why the process ends, in one line where it is known."""
+    """Say why the process ends, in one line if it is known."""
     known, others = group.split((OverBudgetError, OSError, StartError))
     if known is None or others is not None:
         raise group

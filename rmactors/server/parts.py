@@ -226,7 +226,7 @@ class Parts:
         opened, settings = self.opened, self.settings
         gateway_settings = gateway.GatewaySettings(
             opened.agent_port, opened.inbound_tls, settings.offline_after_seconds,
-            parse_networks(settings.trusted_proxies), files_for_agents(), self.sizes.outbox, self.sizes.read_ahead,
+            self.sizes.outbox, self.sizes.read_ahead, parse_networks(settings.trusted_proxies), files_for_agents(),
         )  # fmt: skip
         ports = gateway.GatewayPorts(self.directory.mailbox_of, self.to_store, self.reader, self.not_before)
         await gateway.run(gateway_settings, ports, self.gateway_state, self.closing, self.listening.one)

@@ -20,7 +20,7 @@ PULSE_AGAIN_SECONDS = 1.0
 
 
 async def tick(to_rules: Outlet[Tick], every: float, not_before: Callable[[], float]) -> None:
-    """A tick is dropped where the last one still waits: the next says the same."""
+    """A tick is dropped if the last one still waits: the next says the same."""
     while True:
         await trio.sleep(every)
         to_rules.put_once(Tick(clock.now(), judges=trio.current_time() >= not_before()))

@@ -18,7 +18,7 @@ STATUS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """`address` as in `NOTIFY_SOCKET`; `watchdog` in seconds. None where the service manager does not ask for it."""
+    """`address` as in `NOTIFY_SOCKET`; `watchdog` in seconds. None if the service manager does not ask for it."""
 
     address: str | None = None
     watchdog: float | None = None
@@ -48,7 +48,7 @@ class Notifier:
 async def keep_alive(
     notifier: Notifier, checks: Callable[[], Mapping[str, str]], outside: Callable[[], bool] = lambda: False
 ) -> None:
-    """Say again and again, until cancelled, that all is well, as long as every check is `ok`.
+    """Say repeatedly, until cancelled, that all is well, as long as every check is `ok`.
 
     Otherwise say what is wrong, and no more: the service manager ends the process when that has lasted too long. But
     not for trouble that is `outside`, a full disk say: a new process could do no better, and would cut off every agent.

@@ -12,11 +12,11 @@ DATA_DIR: Final = STATE_ROOT / "rmactors"
 ENVIRONMENT_FILE: Final = Path("/etc/rmactors/server.env")
 WATCHDOG_SECONDS: Final = 180
 """As long as the process or a part of it may be stuck before it is restarted: longer than any moment's trouble,
-shorter than anybody would sleep on it."""
+shorter than an outage may last unnoticed."""
 
 
 class BadDataDir(ValueError):
-    """The data dir is none that systemd could make and hand over to the service's user."""
+    """Systemd cannot make this data dir and hand it over to the service's user."""
 
 
 def render(command: Sequence[str], flags: Sequence[str], data_dir: Path, *, in_home: bool) -> str:
@@ -30,12 +30,7 @@ def render(command: Sequence[str], flags: Sequence[str], data_dir: Path, *, in_h
     The user exists only while the service runs and owns nothing but the data dir; root can still read and write there,
     which is what `rmactors admin` does.
     """
-    try:
-        state = data_dir.relative_to(STATE_ROOT)
-    except ValueError:
-        raise BadDataDir(f"the data dir of a service has to be below {STATE_ROOT}, and {data_dir} is not") from None
-    if not state.parts or ".." in state.parts:
-        raise BadDataDir(f"the data dir of a service has to be a directory below {STATE_ROOT}")
+    state = _below_state_root(data_dir)
     start = " ".join(quoted(word) for word in [*command, "server", *flags])
     return f"""\
 # Written by `rmactors server install`; `rmactors server uninstall` removes it.
@@ -81,3 +76,13 @@ SystemCallErrorNumber=EPERM
 [Install]
 WantedBy=multi-user.target
 """
+
+
+def _below_state_root(data_dir: Path) -> Path:
+    try:
+        state = data_dir.relative_to(STATE_ROOT)
+    except ValueError:
+        raise BadDataDir(f"the data dir of a service has to be below {STATE_ROOT}, and {data_dir} is not") from None
+    if not state.parts or ".." in state.parts:
+        raise BadDataDir(f"the data dir of a service has to be a directory below {STATE_ROOT}")
+    return state

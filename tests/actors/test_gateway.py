@@ -113,7 +113,7 @@ async def gate(
     [listener] = port._opened
     number: int = listener.socket.getsockname()[1]
     ports = gateway.GatewayPorts(mailbox_of or works.directory.mailbox_of, works.to_store, works.reader, lambda: 0.0)
-    settings = gateway.GatewaySettings(port, None, 100_000.0, **changes)
+    settings = gateway.GatewaySettings(port, None, 100_000.0, 10_000, 2, **changes)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.run, settings, ports, works.gateway_state, trio.Event(), lambda: None)
         opened = Gate(works, number, nursery)

@@ -123,7 +123,7 @@ async def open_works(path: Path, timing: Timing | None = None) -> AsyncIterator[
         async with trio.open_nursery() as nursery:
             works = Works(
                 ledger,
-                Mailbox("store", 1024),
+                Mailbox("store", 1024, aside=256),
                 Mailbox("rules", 1024),
                 reader,
                 timing or Timing(0, 0, 300.0),

@@ -1,5 +1,8 @@
 """Settings that cannot work are refused with a sentence; what works only in part is said."""
 
+from dataclasses import fields
+from pathlib import Path
+
 import pytest
 
 from rmactors.server.config.settings import ALL_ADDRESSES, Settings, SettingsError, load, own_address, split_address
@@ -108,3 +111,9 @@ def test_what_is_no_whole_number_is_no_bound(value: object) -> None:
 
 def test_the_bound_of_open_alerts_is_a_thousand_unless_said_otherwise() -> None:
     assert Settings().max_open_alerts_per_host == 1000
+
+
+@pytest.mark.parametrize("name", [setting.name for setting in fields(Settings)])
+def test_every_setting_stands_in_the_documentation(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "operating.md").read_text()
+    assert f"`RM_{name.upper()}`" in page

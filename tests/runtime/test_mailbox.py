@@ -213,7 +213,7 @@ async def test_what_is_put_aside_waits_apart_and_is_dropped_where_there_is_no_ro
 
 
 async def test_who_waits_is_woken_by_either(autojump_clock: trio.testing.MockClock) -> None:
-    box: Mailbox[int] = Mailbox("box", 1)
+    box: Mailbox[int] = Mailbox("box", 1, aside=1)
     woken = 0
 
     async def wait() -> None:

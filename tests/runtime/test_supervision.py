@@ -1,4 +1,4 @@
-"""Crashed actors are started anew, within a budget. Time is virtual."""
+"""Crashed actors are started again, within a budget. Time is virtual."""
 
 import logging
 
@@ -25,7 +25,7 @@ async def test_an_actor_that_returns_has_ended(autojump_clock: MockClock) -> Non
     assert status.restarts == 0
 
 
-async def test_a_crashed_actor_is_started_anew_and_the_crash_is_logged(
+async def test_a_crashed_actor_is_started_again_and_the_crash_is_logged(
     autojump_clock: MockClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     status, runs = ActorStatus(), []

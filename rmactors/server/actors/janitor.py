@@ -3,7 +3,7 @@
 Owns      nothing.
 Receives  nothing: it begins a while after the start, and again every few hours.
 Sends     `Prune`s to the store, one at a time, with a pause after each that is longer than the step was.
-Restart   begins anew: what is gone is gone.
+Restart   begins again: what is gone is gone.
 
 What is old is searched for beside the writer, on a reading connection. Reports wait for one step at most.
 """
@@ -78,7 +78,7 @@ async def run(
     every: float = EVERY_SECONDS,
     again: float = AGAIN_SECONDS,
 ) -> None:
-    """Clear up for ever: after `first` seconds, then `every` so often."""
+    """Clear up again and again: after `first` seconds, then `every` so often."""
     await trio.sleep(first)
     while True:
         done = await clear_up(to_store, reader, periods, clock.now())
@@ -86,7 +86,7 @@ async def run(
 
 
 async def clear_up(to_store: Outlet[Commit], reader: Reader, periods: Periods, now: int) -> bool:
-    """Every kind once, each until nothing of it is left. False where it was cut short."""
+    """Every kind once, each until nothing of it is left. False if it was cut short."""
     removed: dict[str, int] = {}
     try:
         for what, days in periods.of_each():

@@ -19,7 +19,7 @@ Subscription = tuple[trio.MemorySendChannel[frozenset[str]], trio.MemoryReceiveC
 
 
 class Live:
-    """Topics to whoever listens."""
+    """Topics to all subscribers."""
 
     def __init__(self) -> None:
         self._subscriptions: set[Subscription] = set()
@@ -29,7 +29,7 @@ class Live:
         return len(self._subscriptions)
 
     def publish(self, topics: set[str] | frozenset[str]) -> None:
-        """Tell every subscriber; where one has not taken the last set yet, it gets both as one."""
+        """Send to every subscriber; if one has not taken the last set yet, it gets both as one."""
         if not topics:
             return
         for send, receive in self._subscriptions:

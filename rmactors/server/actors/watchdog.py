@@ -41,7 +41,7 @@ async def run(
 
 
 async def _overdue(reader: Reader) -> bool:
-    """Whether a notification has been waiting for too long, or nobody can tell."""
+    """Whether a notification has been waiting for too long, or that cannot be read."""
     now = clock.now()
     try:
         oldest = await reader.run(oldest_unsent, now)

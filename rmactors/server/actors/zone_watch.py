@@ -23,7 +23,7 @@ EVERY_SECONDS = 3600.0
 async def run(
     to_rules: Outlet[ZonesChanged], every: float = EVERY_SECONDS, refresh: Callable[[], bool] = zones.refresh
 ) -> None:
-    """Look at the files every `every` seconds, for ever."""
+    """Look at the files every `every` seconds."""
     while True:
         await trio.sleep(every)
         if await trio.to_thread.run_sync(refresh):

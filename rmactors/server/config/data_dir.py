@@ -1,4 +1,4 @@
-"""The data dir's lock: one server at a time, and nobody puts another database in its place while it runs."""
+"""The data dir's lock: one server at a time, and the database is not replaced while it runs."""
 
 import os
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ class DataDirTaken(Exception):
 
 @contextmanager
 def locked(data_dir: Path) -> Iterator[None]:
-    """Hold the lock of a data dir, which is made (0700) where it is missing. Raises DataDirTaken, OSError."""
+    """Hold the lock of a data dir, which is made (0700) if it is missing. Raises DataDirTaken, OSError."""
     data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     lock = os.open(data_dir / "server.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:

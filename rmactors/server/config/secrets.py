@@ -43,8 +43,8 @@ _HEADER: Final = (
 class SecretError(Exception):
     """A key or a sealed value cannot be used. The message says why and what to do, and holds nothing secret.
 
-    You get it at start-up and from `keys rotate` where the key file is missing, readable by others or of another
-    database; later only where somebody changed the file or the rows by hand.
+    You get it at start-up and from `keys rotate` if the key file is missing, readable by others or of another
+    database; later only if somebody changed the file or the rows by hand.
     """
 
 
@@ -80,7 +80,7 @@ class SecretBox:
 
     @classmethod
     def load_or_create(cls, path: Path) -> "SecretBox":
-        """The box of the key file, which is made (mode 0600, on disk when this returns) where there is none."""
+        """The box of the key file, which is made (mode 0600, on disk when this returns) if there is none."""
         if not path.exists():
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,7 @@ class SecretBox:
         return key.id + nonce + key.cipher.encrypt(nonce, plain, _as_bytes(associated))
 
     def open(self, sealed: bytes, associated: str | bytes) -> bytes:
-        """Decrypt. Raises SecretError where the key is missing, the value was changed, or it belongs elsewhere."""
+        """Decrypt. Raises SecretError if the key is missing, the value was changed, or it belongs elsewhere."""
         where = _as_bytes(associated)
         if len(sealed) < KEY_ID_BYTES + _NONCE_BYTES + _TAG_BYTES:
             raise SecretError(f"the secret of {_name(where)} is damaged: it is too short to be one")
@@ -135,8 +135,8 @@ class SecretBox:
             raise _unreadable(self.path, error) from None
         if _signature(found) == self._signature:
             return
-        keys, signature = _read_keys(self.path)
-        made = [_Key(_key_id(raw), raw, AESGCM(raw)) for raw in keys]
+        keys, signature = _read(self.path)
+        made = [_Key(key_id(raw), raw, AESGCM(raw)) for raw in keys]
         self._known = self._known | {key.id: key for key in made}
         self._current = made[0]
         self._signature = signature
@@ -147,12 +147,12 @@ class SecretBox:
 
 def read_keys(path: Path) -> list[bytes]:
     """The raw keys of the file, newest first, at least one. Raises SecretError."""
-    return _read_keys(path)[0]
+    return _read(path)[0]
 
 
 def key_id(raw: bytes) -> bytes:
     """The id that values sealed under this key carry in front."""
-    return _key_id(raw)
+    return hashlib.sha256(b"restic-manager AES-256-GCM key id\0" + raw).digest()[:KEY_ID_BYTES]
 
 
 def write_keys(path: Path, keys: Sequence[bytes]) -> None:
@@ -179,7 +179,7 @@ def write_keys(path: Path, keys: Sequence[bytes]) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the right to change the key file; waits for whoever holds it. Raises OSError."""
+    """Hold the right to change the key file; waits for its holder. Raises OSError."""
     descriptor = os.open(path.with_name(f"{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         chown_like(path.parent, descriptor)
@@ -189,7 +189,7 @@ def locked(path: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _read_keys(path: Path) -> tuple[list[bytes], tuple[int, ...]]:
+def _read(path: Path) -> tuple[list[bytes], tuple[int, ...]]:
     try:
         with open(path, "rb") as file:
             found = os.fstat(file.fileno())
@@ -236,10 +236,6 @@ def _unreadable(path: Path, error: OSError) -> SecretError:
         f"the key file {path} cannot be read: {error.strerror or error}. Put back the one from the backup, readable by"
         " the server's user alone; without it the stored secrets cannot be opened."
     )
-
-
-def _key_id(raw: bytes) -> bytes:
-    return hashlib.sha256(b"restic-manager AES-256-GCM key id\0" + raw).digest()[:KEY_ID_BYTES]
 
 
 def _signature(found: os.stat_result) -> tuple[int, ...]:

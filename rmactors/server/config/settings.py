@@ -122,7 +122,7 @@ def split_address(text: str) -> tuple[str, int]:
 
 
 def own_address(text: str) -> str:
-    """`host:port` at which this machine reaches what listens on `text`: a loopback address where that is all."""
+    """`host:port` at which this machine reaches what listens on `text`: a loopback address if that is all."""
     host, port = split_address(text)
     host = _ON_THIS_MACHINE.get(host, host)
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

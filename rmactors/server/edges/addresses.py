@@ -1,4 +1,4 @@
-"""IP addresses as values: read, compared with networks, and counted as whoever stands behind them. Pure.
+"""IP addresses as values: read, compared with networks, and counted as one client. Pure.
 
 No name is resolved here.
 """
@@ -84,7 +84,7 @@ def _without_port(text: str) -> str:
 
 
 def throttle_key(text: str) -> str:
-    """What an address counts as where tries or connections are counted: an IPv6 customer has a whole /64."""
+    """What an address counts as when tries or connections are counted: an IPv6 customer has a whole /64."""
     found = parse(text)
     if isinstance(found, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((found, 64), strict=False))

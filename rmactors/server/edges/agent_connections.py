@@ -70,7 +70,7 @@ class AgentConnections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def say_goodbye(self) -> None:
+    def close_all(self) -> None:
         for one in list(self._open.values()):
             one.connection.close(wire.CLOSE_GOING_AWAY, "the server stops")
 
@@ -82,7 +82,7 @@ class AgentConnections:
             return
         try:
             while (seconds := self._places.must_wait(owner, trio.current_time())) > 0:
-                with trio.move_on_after(seconds):  # until somebody said hello, left, or had his time for it
+                with trio.move_on_after(seconds):  # until one said hello, left, or had its time for it
                     await self._left.park()
         finally:
             self._places.unqueue(owner)

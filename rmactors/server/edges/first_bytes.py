@@ -1,7 +1,7 @@
 """What a connection says first, looked at before anything is set up for it.
 
 A request that is refused here costs less than half of what it costs with protocol, task group and stream around it:
-while an address has too many unauthenticated connections, its next ones are told so from here.
+while an address has too many unauthenticated connections, its next ones are refused from here.
 """
 
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`data` is all that was read, `request` what it says: None where that is no HTTP, or has ended before its time."""
+    """`data` is all that was read, `request` what it says: None if that is no HTTP, or has ended before its time."""
 
     data: bytes
     request: h11.Request | None
@@ -46,7 +46,7 @@ async def read_head(stream: trio.abc.ReceiveStream) -> Head:
 async def behind(stream: trio.abc.Stream) -> tuple[tuple[str, int] | None, trio.abc.Stream]:
     """For whom a trusted proxy says that it connects, by the PROXY protocol, and the stream of what follows that.
 
-    None where it says nothing of the kind, or speaks for itself. Raises trio.BrokenResourceError.
+    None if it says nothing of the kind, or speaks for itself. Raises trio.BrokenResourceError.
     """
     data = b""
     while (found := proxy_protocol.read(data)) == "more":

@@ -56,10 +56,10 @@ class GatewaySettings:
     port: Port
     ssl_context: ssl.SSLContext | None
     silence: float
+    outbox: int
+    read_ahead: int
     proxies: tuple[Network, ...] = ()
     most: int = 1 << 30
-    outbox: int = 10_000
-    read_ahead: int = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ async def run(
             accepting.cancel_scope.cancel()
         connections.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
         entrance.hurry()
-        gateway.agents.say_goodbye()
+        gateway.agents.close_all()
 
 
 async def _close_revoked(state: GatewayState, agents: AgentConnections) -> None:
@@ -146,7 +146,7 @@ class _Gateway:
             nursery.cancel_scope.cancel()
 
     async def _look_at(self, request: h11.Request | None, peer: str, slot: Slot) -> Shown | None:
-        """What it shows, before anything is set up for it; None where that is to be told later what is wrong."""
+        """What it shows, before anything is set up for it; None if what is wrong is said later."""
         if request is None or not is_for_agents(request.target.decode("latin-1"), request.headers):
             return None
         return await look_at(request.headers, peer, slot, self._settings.proxies, self._credential)

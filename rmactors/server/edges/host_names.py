@@ -6,11 +6,11 @@ _LONGEST = 100
 
 
 def host_name_problem(name: str) -> str | None:
-    """What is wrong with a name, as the end of a sentence; None where it can stand in headers, lists and logs."""
+    """What is wrong with a name, as the end of a sentence; None if it can stand in headers, lists and logs."""
     if not 1 <= len(name) <= _LONGEST:
         return f"must have 1 to {_LONGEST} characters"
     if name != name.strip():
         return "must not begin or end with spaces"
-    if steers(name) or MARK in name:  # that stands where there was one
+    if steers(name) or MARK in name:  # it stands in the place of one
         return "must not contain control characters"
     return None

@@ -5,12 +5,11 @@ Receives  HTTP. Sends what the routes ask of `Services`.
 Restart   the listener opens again; browsers reconnect.
 
 The connection is our own and the protocol is hypercorn's, because hypercorn's connection lets one stray byte after an
-upgrade end the whole nursery, waits for ever for a peer that stops reading, and takes HTTP/2 from whoever asks. Here an
-exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken. Who has not
+upgrade end the whole nursery, waits without end for a peer that stops reading, and takes HTTP/2 from any client. Here
+an exception ends its connection alone, everything has a deadline, and HTTP/1.1 is all that is spoken. Who has not
 signed in is counted by request: those that come on a proxy's connection, one after the other, may be of many clients.
 """
 
-import logging
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -36,8 +35,6 @@ from rmactors.server.edges.first_bytes import Headers, refusal
 from rmactors.server.edges.http_connection import LINGER_SECONDS, SEND_SECONDS, Connection, Shield
 from rmactors.server.edges.listener import Arrivals, Peer, Port
 from rmactors.server.edges.preauth_limits import PreauthLimits, Slot, in_line, places
-
-_log = logging.getLogger(__name__)
 
 CLOSE_SECONDS = 2.0
 RETRY_AFTER = (b"retry-after", b"5")
@@ -73,12 +70,12 @@ async def run(
     listeners = await settings.port.take()
     limits = PreauthLimits(settings.proxies, places(settings.most))
     entrance = Entrance(limits, settings.ssl_context, ends_without_notice=True)
-    door = _Door(wrapped, config, context, settings, shield, entrance)
+    server = _HttpServer(wrapped, config, context, settings, shield, entrance)
     async with trio.open_nursery() as around:
         await around.start(lifespan.handle_lifespan)
         await lifespan.wait_for_startup()
         async with trio.open_nursery() as requests:
-            arrivals = Arrivals(door.contain, requests, limits.is_proxy, in_line(settings.most))
+            arrivals = Arrivals(server.contain, requests, limits.is_proxy, in_line(settings.most))
             async with trio.open_nursery() as accepting:
                 accepting.start_soon(arrivals.run, listeners)
                 listening()
@@ -86,7 +83,7 @@ async def run(
                 accepting.cancel_scope.cancel()
             end_streams()
             await context.terminated.set()
-            door.hurry()
+            server.hurry()
             requests.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
             shield.end_by(requests.cancel_scope.deadline)
         with trio.move_on_after(CLOSE_SECONDS):
@@ -119,7 +116,7 @@ def _config() -> Config:
     return config
 
 
-class _Door:
+class _HttpServer:
     """What is made for each connection: a task group, and hypercorn's protocol between that and the application."""
 
     def __init__(
@@ -143,7 +140,7 @@ class _Door:
         await self._entrance.contain(tcp, client, self._serve)
 
     def hurry(self) -> None:
-        """End every connection on which no request is under way, and the others as soon as they have their answer."""
+        """End every connection on which no request is in progress, and the others as soon as they have their answer."""
         self._entrance.hurry()
         for connection in list(self._connections):
             connection.hurry()
@@ -154,7 +151,7 @@ class _Door:
         if scope.cancelled_caught:
             return
         connection = Connection(stream, scope.deadline, self._shield, slot)
-        # What a request finds in `scope["state"]`: how it says that whoever sent it has signed in, or showed a token
+        # What a request finds in `scope["state"]`: how it says that its sender has signed in, or showed a token
         # that is none.
         state = ConnectionState(
             {"signed_in": slot.has_signed_in, "was_wrong": lambda: slot.penalise(trio.current_time())}

@@ -65,7 +65,7 @@ class Connection:
         self._over = False
 
     async def hear(self) -> Head | None:
-        """The head of the first request; None where it does not come in time, or the server stops."""
+        """The head of the first request; None if it does not come in time, or the server stops."""
         with self._reading:
             return await read_head(self._stream)
         return None
@@ -90,20 +90,20 @@ class Connection:
                 self._slot.takes(len(heard))
                 await protocol.handle(RawData(heard))
             await self._read(protocol)
-        if self._idle or self._over:  # nothing is under way that should be heard of
+        if self._idle or self._over:  # nothing is in progress that should notice
             self.scope.cancel()
             return
         self.scope.deadline = trio.current_time() + AFTERWARDS_SECONDS
         await protocol.handle(Closed())
 
     def hurry(self) -> None:
-        """The server stops: end now, or as soon as the answer under way is out."""
+        """The server stops: end now, or as soon as the current answer is out."""
         self._linger = LINGER_HURRIED_SECONDS
         if self._idle or self._over:
             self._reading.cancel()
 
     async def send(self, event: Event) -> None:
-        """What the protocol has to say: bytes, whether a request is under way, that this was all."""
+        """What the protocol has to say: bytes, whether a request is in progress, that this was all."""
         assert self._protocol is not None
         match event:
             case RawData():

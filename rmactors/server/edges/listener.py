@@ -1,8 +1,8 @@
 """The sockets of a port and those who come to them.
 
 They are opened before anything else starts, so that a port that is taken is said at once. All who wait at one are taken
-in together; each address in turn, some are begun with at a time. So nobody stands behind the thousand connections that
-one address makes in a second, as in the kernel's queue.
+in together; each address in turn, some are begun with at a time. So no client waits behind the thousand connections
+that one address makes in a second, as in the kernel's queue.
 """
 
 import errno
@@ -45,7 +45,7 @@ class Port:
     _opened: list[trio.SocketListener] = field(default_factory=list)
 
     async def open(self) -> None:
-        """Raises OSError where the address is taken or is not of this machine."""
+        """Raises OSError if the address is taken or is not of this machine."""
         host, port = split_address(self.address)
         every = None if host == ALL_ADDRESSES else host  # None: one listener for IPv4, one for IPv6
         self._opened = await trio.open_tcp_listeners(port, host=every, backlog=self.backlog)
@@ -63,7 +63,7 @@ class Arrivals:
     """Those who come to a port. `serve` is started for each, in `tasks`, and has to close the stream.
 
     At most `most` are in line. One more of a trusted proxy waits in the kernel's queue, for the proxy is not who makes
-    them; of anybody else, the oldest of the longest line is closed.
+    them; of any other address, the oldest of the longest line is closed.
     """
 
     serve: Callable[[trio.SocketStream, Peer], Awaitable[None]]
@@ -74,7 +74,7 @@ class Arrivals:
     _changed: trio.lowlevel.ParkingLot = field(default_factory=trio.lowlevel.ParkingLot)
 
     async def run(self, listeners: list[trio.SocketListener]) -> None:
-        """Until cancelled. Who is in line then is closed. Raises OSError where a listening socket breaks."""
+        """Until cancelled. Who is in line then is closed. Raises OSError if a listening socket breaks."""
         try:
             async with trio.open_nursery() as nursery:
                 for listener in listeners:
@@ -95,7 +95,7 @@ class Arrivals:
                         await self._changed.park()
 
     def _take(self, waiting: socket.socket) -> bool:
-        """Put into line who waits at the socket. False where no file is left for another."""
+        """Put into line who waits at the socket. False if no file is left for another."""
         for _ in range(TAKEN_AT_ONCE):
             if len(self._line) >= self.most and self._line.longest()[0]:  # a proxy's
                 return True

@@ -44,7 +44,7 @@ class Places:
     # ---- before the hello
 
     def must_wait(self, credential: str, now: float) -> float:
-        """Seconds until one more may be silent here, if nobody leaves before. 0.0: at once."""
+        """Seconds until one more may be silent here, if none leaves before. 0.0: at once."""
         found = self._credentials.get(credential)
         if found is None or len(found.silent) < SILENT:
             return 0.0
@@ -64,7 +64,7 @@ class Places:
         self._tidy(credential)
 
     def enter(self, credential: str, number: int, close: Close, now: float) -> None:
-        """One more is silent; where there are too many, the oldest is closed."""
+        """One more is silent; if there are too many, the oldest is closed."""
         silent = self._of(credential).silent
         silent[number] = (now, close)
         if len(silent) > SILENT:

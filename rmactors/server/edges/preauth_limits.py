@@ -4,15 +4,15 @@ A connection waits until its request has been read; then it has a place among th
 comes from. That is the address before a trusted proxy, so that who is behind one is counted as if it were not there.
 
 waiting     for the request. One address may have 200 such connections, a trusted proxy as many as there are places
-            at all. There is always room for one more, and the one that waits longest goes: a proxy, and whoever means
-            it well, has sent the request before it is their turn.
+            at all. There is always room for one more, and the one that waits longest goes: a proxy, and any client that
+            means well, has sent the request before it is their turn.
 counted     one address may have 200. Where it has, only who shows a credential that is good is let in: some places are
             kept back, in which that is looked up.
 signed in   not counted, however many share an address.
 
-Who showed a wrong credential is counted for a while longer: an address can try only so many in a second. Nobody else
-notices, and nobody is locked out for good. Over all addresses together there is a limit too, of places and of bytes in
-bodies that are not complete: there, as well, it is the oldest that goes.
+Who showed a wrong credential is counted for a while longer: an address can try only so many in a second. Others do
+not notice, and no client is locked out for good. Over all addresses together there is a limit too, of places and of
+bytes in bodies that are not complete: there, as well, it is the oldest that goes.
 """
 
 from collections import Counter, deque
@@ -36,7 +36,7 @@ PENALTY_SECONDS = 5.0
 
 
 def places(most: int) -> int:
-    """How many may wait, and as many be counted, where that many files may be open for the connections of two ports."""
+    """How many may wait, and as many be counted, if that many files may be open for the connections of two ports."""
     return min(IN_ALL, max(most // 4, 100))
 
 
@@ -139,7 +139,7 @@ class Slot:
             self._all._wait(self)
 
     def comes_from(self, address: str, now: float) -> bool:
-        """Its request has been read. False where its address has too many already."""
+        """Its request has been read. False if its address has too many already."""
         if self._stage == "waiting":
             self._all._leave(self)
             self._key = throttle_key(address)
@@ -169,8 +169,8 @@ class Slot:
             self._stage = "signed in"
 
     def waits(self) -> None:
-        """Its request has been answered, and another may follow. On a proxy's connection that may be of anybody; on any
-        other it is of whoever has signed in there."""
+        """Its request has been answered, and another may follow. On a proxy's connection that may be of any client; on
+        any other it is of the one that signed in there."""
         if self._stage == "gone" or (self._stage == "signed in" and not self._by_proxy):
             return
         self._all._leave(self)

@@ -22,7 +22,7 @@ _ANY_FAMILY, _ANY_TRANSPORT = range(4), range(3)
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """`source` is address and port of the client; None where the proxy speaks for itself (a health check), or for a
+    """`source` is address and port of the client; None if the proxy speaks for itself (a health check), or for a
     client that has no IP address. `size` in bytes."""
 
     source: tuple[str, int] | None

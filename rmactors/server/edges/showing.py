@@ -1,4 +1,4 @@
-"""What a request on the agents' port shows of the client: told from its head, before or after the upgrade is read."""
+"""What a request on the agents' port shows of the client: read from its head, before or after the upgrade is read."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ FindCredential = Callable[[str | None], Awaitable[Credential | None]]
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """`credential` is None where it is none. Where its address has no room, it may not have been looked up either."""
+    """`credential` is None if it is none. If its address has no room, it may not have been looked up either."""
 
     address: str
     has_room: bool

@@ -37,7 +37,7 @@ class Turns(Generic[K, T]):
         return max(self._lines, key=lambda key: len(self._lines[key]))
 
     def send_away(self, key: K) -> T:
-        """The one that stands longest in this line, out of turn. Raises KeyError where there is no such line."""
+        """The one that stands longest in this line, out of turn. Raises KeyError if there is no such line."""
         line = self._lines[key]
         item = line.popleft()
         self._length -= 1

@@ -11,7 +11,7 @@ from rmactors.common import wire
 from rmactors.server.config import tokens
 
 HELLO_SECONDS = 10.0
-"""Within this after the upgrade, an agent has said hello, or whoever is to be enrolled has said a name."""
+"""Within this after the upgrade, an agent has said hello, or a new host has said its name."""
 SEND_SECONDS = 15.0
 MARK = (wire.MARK.lower().encode(), wire.MARK_OF_AGENTS.encode())
 CLOSE_SECONDS = 2.0
@@ -68,7 +68,7 @@ class Connection:
             self._something.set()
 
     async def write(self) -> None:
-        """Send what is queued; after a closing, say goodbye and end the connection."""
+        """Send what is queued; after a closing, close and end the connection."""
         try:
             while True:
                 await self._something.wait()
@@ -86,7 +86,7 @@ class Connection:
 
 
 def token_digest(authorization: bytes) -> str | None:
-    """What a bearer token is found by; None where the header holds none."""
+    """What a bearer token is found by; None if the header holds none."""
     scheme, _, token = authorization.partition(b" ")
     if scheme.lower() != b"bearer" or not token.strip():
         return None

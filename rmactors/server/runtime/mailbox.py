@@ -46,7 +46,7 @@ class Mailbox(Generic[T]):
 
     __slots__ = ("_aside", "_items", "_receiver", "_senders", "_stretch", "aside", "capacity", "dropped", "name")
 
-    def __init__(self, name: str, capacity: int, *, aside: int = 256, beside: "Mailbox[Any] | None" = None) -> None:
+    def __init__(self, name: str, capacity: int, *, aside: int = 0, beside: "Mailbox[Any] | None" = None) -> None:
         self.name = name
         self.capacity = capacity
         self.aside = aside
@@ -164,7 +164,7 @@ async def receive_first(first: Mailbox[T], *others: Mailbox[T], deadline: float 
 
 
 async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:
-    """Send a request and wait for its answer; Failed where none comes in time.
+    """Send a request and wait for its answer; Failed if none comes in time.
 
     Shielded: a browser that goes away in the middle does not leave its change half known.
     """

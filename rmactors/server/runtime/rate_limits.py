@@ -1,6 +1,6 @@
 """How much one host may send: what is dropped beyond it, and what has to wait. Pure: the time is handed in.
 
-Times are seconds of any clock that never goes back. Reports are never dropped: where they come too fast, their host
+Times are seconds of any clock that never goes back. Reports are never dropped: if they come too fast, their host
 waits. Each budget is (so many a second, so many at once).
 """
 
@@ -45,7 +45,7 @@ class Bucket:
         self._level = self.most
 
     def take(self, amount: float, now: float) -> bool:
-        """Take so much; False, and nothing is taken, where there is not enough."""
+        """Take so much; False, and nothing is taken, if there is not enough."""
         if self._fill(now) < amount:
             return False
         self._level -= amount

@@ -5,7 +5,7 @@ Receives  wake-ups: these channels have something to send; the list of channels 
 Sends     wake-ups.
 Restart   all delivery actors start again and sweep.
 
-A channel that changed gets a new actor when the sends under way of the old one have ended, so that nothing is
+A channel that changed gets a new actor when the sends in progress of the old one have ended, so that nothing is
 lost or sent twice by the change. So does one that was disabled and enabled again at once. Where the old one still
 awaits the answer of a slow receiver, that message's alerts alone wait for it.
 """
@@ -33,9 +33,9 @@ _log = logging.getLogger(__name__)
 AGAIN_SECONDS = 1.0
 """Pause after the list of channels could not be read."""
 UNUSABLE_SECONDS = 60.0
-"""Pause after a channel's settings could not be used: its key file may be back, if nobody saves the channel before."""
+"""Pause after a channel's settings could not be used: its key file may be back, unless the channel is saved before."""
 LEAVE_SECONDS = 2.0
-"""At the end of the process, sends under way get so long to finish: what is cut off is sent again after the start."""
+"""At the end of the process, sends in progress get so long to finish: what is cut off is sent again after the start."""
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ async def _deliver(
     """Run the channel's actor until it is to stop. `after`: when the channel's actor before this one has left."""
     if after is not None:
         await after.wait()
-    name = f"delivery:{facts.id}"  # by id: names need not be unique, and /healthz shows this to anybody
+    name = f"delivery:{facts.id}"  # by id: names need not be unique, and /healthz shows this to all
     while not wakeup.stopping:
         try:
             channel = make_channel(facts)

@@ -64,7 +64,7 @@ class Heartbeats:
         self._clocks[host_id] = offset_seconds
 
     def take(self) -> RecordSigns | None:
-        """What is new since the last time; None where nothing is."""
+        """What is new since the last time; None if nothing is."""
         fresh, self._fresh = self._fresh, {}
         clocks, self._clocks = self._clocks, {}
         return RecordSigns(tuple(fresh.items()), tuple(clocks.items())) if fresh or clocks else None
@@ -126,7 +126,7 @@ class _Host:
             if not found:
                 return
             self.facts, self.has_running_jobs = found[0], True
-            # Its sockets are closed: whoever was here says hello again.
+            # Its sockets are closed: agents say hello again.
             await self.ports.to_rules.send(HostGone(self.facts.id, clock.now()))
         self.crashed = True
         facts = self.facts
