@@ -79,7 +79,7 @@ async def run_agent(
                 running = list(dict.fromkeys([*job_runner.accepted_jobs(), *await queue.running()]))
                 spooled = await queue.count()
                 return replace(
-                    introduction.of_this_host(instance_id, queue, problem),
+                    introduction.of_this_host(instance_id, queue.spool_id, problem),
                     restic=wire.ResticInfo(restic.version) if restic.version else None,
                     restic_problem=restic.problem,
                     plans=agent_file.wire_plans(),
