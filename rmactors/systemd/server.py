@@ -15,6 +15,52 @@ WATCHDOG_SECONDS: Final = 180
 shorter than anybody would sleep on it."""
 
 
+_UNIT: Final = """\
+# Written by `rmactors server install`; `rmactors server uninstall` removes it.
+# Settings stand in {settings}, secrets in {environment} as RM_X=value;
+# what else is to be different, in `systemctl edit rmactors-server`.
+[Unit]
+Description=restic-manager server
+Wants=network-online.target
+After=network-online.target
+
+[Service]
+Type=notify
+ExecStart={start}
+Environment={data_dir}
+EnvironmentFile=-{environment}
+# Restarted when stuck for so long. Not for a full disk: a restart would not mend that.
+WatchdogSec={watchdog}
+# The first start after an upgrade may change a large database.
+TimeoutStartSec=900
+TimeoutStopSec=30
+Restart=always
+RestartSec=5
+DynamicUser=yes
+User=rmactors
+StateDirectory={state}
+StateDirectoryMode=0700
+UMask=0077
+# A core dump would hold secrets.
+LimitCORE=0
+
+{hardened}ProtectHome={home}
+ProtectProc=invisible
+ProcSubset=all
+RemoveIPC=yes
+RestrictSUIDSGID=yes
+MemoryDenyWriteExecute=yes
+# A port below 1024 needs CAP_NET_BIND_SERVICE here and as AmbientCapabilities.
+CapabilityBoundingSet=
+SystemCallFilter=@system-service
+SystemCallFilter=~@privileged
+SystemCallErrorNumber=EPERM
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
 class BadDataDir(ValueError):
     """The data dir is none that systemd could make and hand over to the service's user."""
 
@@ -37,47 +83,13 @@ def render(command: Sequence[str], flags: Sequence[str], data_dir: Path, *, in_h
     if not state.parts or ".." in state.parts:
         raise BadDataDir(f"the data dir of a service has to be a directory below {STATE_ROOT}")
     start = " ".join(quoted(word) for word in [*command, "server", *flags])
-    return f"""\
-# Written by `rmactors server install`; `rmactors server uninstall` removes it.
-# Settings stand in {DEFAULT_FILE}, secrets in {ENVIRONMENT_FILE} as RM_X=value;
-# what else is to be different, in `systemctl edit rmactors-server`.
-[Unit]
-Description=restic-manager server
-Wants=network-online.target
-After=network-online.target
-
-[Service]
-Type=notify
-ExecStart={start}
-Environment={quoted(f"RM_DATA_DIR={data_dir}")}
-EnvironmentFile=-{ENVIRONMENT_FILE}
-# Restarted when stuck for so long. Not for a full disk: a restart would not mend that.
-WatchdogSec={WATCHDOG_SECONDS}
-# The first start after an upgrade may change a large database.
-TimeoutStartSec=900
-TimeoutStopSec=30
-Restart=always
-RestartSec=5
-DynamicUser=yes
-User=rmactors
-StateDirectory={quoted(str(state))}
-StateDirectoryMode=0700
-UMask=0077
-# A core dump would hold secrets.
-LimitCORE=0
-
-{HARDENED}ProtectHome={"read-only" if in_home else "yes"}
-ProtectProc=invisible
-ProcSubset=all
-RemoveIPC=yes
-RestrictSUIDSGID=yes
-MemoryDenyWriteExecute=yes
-# A port below 1024 needs CAP_NET_BIND_SERVICE here and as AmbientCapabilities.
-CapabilityBoundingSet=
-SystemCallFilter=@system-service
-SystemCallFilter=~@privileged
-SystemCallErrorNumber=EPERM
-
-[Install]
-WantedBy=multi-user.target
-"""
+    return _UNIT.format(
+        settings=DEFAULT_FILE,
+        environment=ENVIRONMENT_FILE,
+        start=start,
+        data_dir=quoted(f"RM_DATA_DIR={data_dir}"),
+        watchdog=WATCHDOG_SECONDS,
+        state=quoted(str(state)),
+        hardened=HARDENED,
+        home="read-only" if in_home else "yes",
+    )
