@@ -7,7 +7,7 @@ import difflib
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, TypeVar
 
@@ -214,48 +214,58 @@ def environment_of(file: str) -> dict[str, str]:
 
 def _check(agent_file: AgentFile) -> None:
     """What the types do not say. Raises AgentFileError."""
+    for problem in _problems(agent_file):
+        raise AgentFileError(problem)
+
+
+def _problems(agent_file: AgentFile) -> Iterator[str]:
+    """Each names its key."""
     if agent_file.tls_key_file is not None and agent_file.tls_cert_file is None:
-        raise AgentFileError("tls_key_file: give tls_cert_file too")
-    for key in ("tls_cert_file", "tls_key_file"):
-        file = getattr(agent_file, key)
-        if file is not None and not os.path.isabs(file):
-            raise AgentFileError(f"{key}: {file!r} must be an absolute path")
-    for where, names in (("repositories", agent_file.repositories), ("plans", agent_file.plans)):
-        for name in names:
+        yield "tls_key_file: give tls_cert_file too"
+    yield from _relative("", {key: getattr(agent_file, key) for key in ("tls_cert_file", "tls_key_file")})
+    for table in ("repositories", "plans"):
+        for name in getattr(agent_file, table):
             if not _NAME.fullmatch(name):
-                raise AgentFileError(f"{where}: {name!r} must be letters, digits, `.`, `_` and `-`")
+                yield f"{table}: {name!r} must be letters, digits, `.`, `_` and `-`"
     for name, repository in agent_file.repositories.items():
-        key = f"repositories.{name}"
-        if repository.password_file and repository.password_command:
-            raise AgentFileError(f"{key}: give password_file or password_command, not both")
-        if not (repository.password_file or repository.password_command or repository.environment_file):
-            raise AgentFileError(f"{key}: needs password_file, password_command or environment_file")
-        if repository.folder is not None and not os.path.isabs(repository.folder):
-            words = "must be an absolute path, or begin with a backend like `sftp:`"
-            raise AgentFileError(f"{key}.repository: {shown(repository.repository)!r} {words}")
-        for field_name in ("password_file", "environment_file", "cache_dir", "restore_to"):
-            value = getattr(repository, field_name)
-            if value is not None and not os.path.isabs(value):
-                raise AgentFileError(f"{key}.{field_name}: {value!r} must be an absolute path")
+        yield from _of_repository(f"repositories.{name}", repository)
     for name, plan in agent_file.plans.items():
-        key = f"plans.{name}"
-        if plan.repository not in agent_file.repositories:
-            near = difflib.get_close_matches(plan.repository, agent_file.repositories, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise AgentFileError(f"{key}.repository: there is no [repositories.{plan.repository}]{hint}")
-        for source in plan.sources:
-            if not os.path.isabs(source):
-                raise AgentFileError(f"{key}.sources: {source!r} must be an absolute path")
-        if plan.exclude_file is not None and not os.path.isabs(plan.exclude_file):
-            raise AgentFileError(f"{key}.exclude_file: {plan.exclude_file!r} must be an absolute path")
-        if reserved := next((tag for tag in plan.tags if tag.startswith(PLAN_TAG)), None):
-            words = f"the agent itself gives out tags that begin with {PLAN_TAG!r}"
-            raise AgentFileError(f"{key}.tags: {reserved!r}: {words}")
-        if plan.keep is not None and (plan.keep == Keep() or plan.keep == Keep(within=_nothing(plan.keep.within))):
-            raise AgentFileError(f"{key}.keep: keeps nothing; give at least one of {', '.join(Keep.__struct_fields__)}")
-        for hook in (plan.hooks.before, plan.hooks.after):
-            if hook and not os.path.isabs(hook[0]):
-                raise AgentFileError(f"{key}.hooks: {hook[0]!r} must be an absolute path")
+        yield from _of_plan(f"plans.{name}", plan, agent_file.repositories)
+
+
+def _of_repository(key: str, repository: Repository) -> Iterator[str]:
+    if repository.password_file and repository.password_command:
+        yield f"{key}: give password_file or password_command, not both"
+    if not (repository.password_file or repository.password_command or repository.environment_file):
+        yield f"{key}: needs password_file, password_command or environment_file"
+    if repository.folder is not None and not os.path.isabs(repository.folder):
+        words = "must be an absolute path, or begin with a backend like `sftp:`"
+        yield f"{key}.repository: {shown(repository.repository)!r} {words}"
+    places = ("password_file", "environment_file", "cache_dir", "restore_to")
+    yield from _relative(f"{key}.", {place: getattr(repository, place) for place in places})
+
+
+def _of_plan(key: str, plan: Plan, repositories: Iterable[str]) -> Iterator[str]:
+    if plan.repository not in repositories:
+        near = difflib.get_close_matches(plan.repository, repositories, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        yield f"{key}.repository: there is no [repositories.{plan.repository}]{hint}"
+    for source in plan.sources:
+        yield from _relative(f"{key}.", {"sources": source})
+    yield from _relative(f"{key}.", {"exclude_file": plan.exclude_file})
+    if reserved := next((tag for tag in plan.tags if tag.startswith(PLAN_TAG)), None):
+        yield f"{key}.tags: {reserved!r}: the agent itself gives out tags that begin with {PLAN_TAG!r}"
+    if plan.keep is not None and (plan.keep == Keep() or plan.keep == Keep(within=_nothing(plan.keep.within))):
+        yield f"{key}.keep: keeps nothing; give at least one of {', '.join(Keep.__struct_fields__)}"
+    for hook in filter(None, (plan.hooks.before, plan.hooks.after)):
+        yield from _relative(f"{key}.", {"hooks": hook[0]})
+
+
+def _relative(prefix: str, paths: Mapping[str, str | None]) -> Iterator[str]:
+    """Of paths by key, those that are not absolute."""
+    for key, path in paths.items():
+        if path is not None and not os.path.isabs(path):
+            yield f"{prefix}{key}: {path!r} must be an absolute path"
 
 
 def _nothing(within: str | None) -> str | None:

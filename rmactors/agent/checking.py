@@ -8,8 +8,7 @@ from typing import Final
 
 import trio
 
-from rmactors import __version__
-from rmactors.agent import process, programs, this_host
+from rmactors.agent import introduction, process, programs, this_host
 from rmactors.agent.agent_file import AgentFile, AgentFileError, Plan, Repository, load_or_empty
 from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.disk_trouble import Cause, of_errno, probe
@@ -21,7 +20,7 @@ from rmactors.agent.restore_job import distrusted
 from rmactors.agent.server_link import welcomed
 from rmactors.agent.state_dir import StateDir, StateError
 from rmactors.agent.verdict import OutputSummary, cause_of, judge
-from rmactors.common import ids, wire, zones
+from rmactors.common import wire, zones
 from rmactors.common.findings import Finding, zone_data
 
 REPOSITORY_SECONDS: Final = 120.0
@@ -152,17 +151,7 @@ async def _server(state: StateDir, agent_file: AgentFile | None, cause: Cause | 
         async with dial(
             credential.server_url, credential.token, credential.ca_file, timings, certificate=certificate
         ) as connection:
-            await connection.send(
-                wire.Hello(
-                    protocol=wire.ProtocolRange(wire.PROTOCOL, wire.PROTOCOL),
-                    instance_id=ids.new(),
-                    purpose="report",  # no sign of life, and no running agent is pushed aside
-                    agent_version=__version__,
-                    hostname=this_host.hostname(),
-                    utc_now=wire.utc_now(),
-                    spool_problem=cause.words if cause is not None else None,
-                )
-            )
+            await connection.send(introduction.of_a_check(cause.words if cause is not None else None))
             welcome = await welcomed(connection, timings)
     except StateError as error:
         return Finding(False, str(error))

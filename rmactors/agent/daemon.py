@@ -1,7 +1,7 @@
 """The running agent: its tree of tasks on one screen.
 
 agent nursery
-├─ jobs          jobs, one at a time per repository
+├─ jobs        jobs, one at a time per repository
 ├─ scheduler   schedules, also while the server is away  → jobs
 ├─ wakeups     a byte from `exec` or `enroll`            → queue
 ├─ handover    what an `exec` cannot write               → queue
@@ -29,7 +29,7 @@ from rmactors.agent.job_runner import JobRunner
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.report_queue import ReportQueue, open_queue
 from rmactors.agent.scheduler import Scheduler
-from rmactors.agent.server_link import Callbacks, Link, report_once
+from rmactors.agent.server_link import Callbacks, ServerLink, report_once
 from rmactors.agent.state_dir import StateDir
 from rmactors.agent.this_host import Restic
 from rmactors.common import ids, wire, zones
@@ -55,80 +55,96 @@ async def run_agent(
     Raises NotEnrolled, AlreadyRunning or StateError where it cannot even begin; a state dir that is full or read-only
     is no reason. `task_status` is told once it runs (connected or not).
     """
-    timings = timings or Timings()
     state = StateDir(state_dir)
     state.reach()
     state.credential()
     state.make_runs_lock()
     with state.held():
         async with open_queue(state) as queue:
-            feed = LiveFeed()
-            job_runner = JobRunner(agent_file, queue, feed, spare_cache=str(state.path / "cache"))
-            scheduler = Scheduler(state, queue, job_runner.start_due, agent_file.jitter_seconds)
-            job_runner.schedules = {schedule.id: schedule for schedule in scheduler.schedules}
-            restic_told: list[Restic] = []  # what the newest hello said, or the next one will
-            announced = unwritten.Announced(timings.mend)
+            await _Agent(agent_file, state, queue, timings or Timings()).run(task_status)
 
-            async def look() -> None:
-                restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, agent_file.restic)]
 
-            async def make_hello(instance_id: str, connection: int) -> wire.Hello:
-                (restic,) = restic_told
-                problem = queue.problem
-                announced.said(problem is not None)
-                running = list(dict.fromkeys([*job_runner.accepted_jobs(), *await queue.running()]))
-                spooled = await queue.count()
-                return replace(
-                    introduction.of_this_host(instance_id, queue, problem),
-                    restic=wire.ResticInfo(restic.version) if restic.version else None,
-                    restic_problem=restic.problem,
-                    plans=agent_file.wire_plans(),
-                    running_jobs=running,
-                    spooled=spooled,
-                    connection=connection,
-                )
+class _Agent:
+    """What its tasks have in common, and what passes between them."""
 
-            async def tell_unwritten() -> None:
-                hello = await introduction.of_a_reporter(ids.new(), queue, queue.unwritten)
-                # What a welcome says is used by the link alone.
-                await report_once(state, queue.unwritten, hello, timings, lambda _: None, agent_file.certificate)
+    def __init__(self, agent_file: AgentFile, state: StateDir, queue: ReportQueue, timings: Timings) -> None:
+        self._file = agent_file
+        self._state = state
+        self._queue = queue
+        self._timings = timings
+        feed = LiveFeed()
+        self._jobs = JobRunner(agent_file, queue, feed, spare_cache=str(state.path / "cache"))
+        self._scheduler = Scheduler(state, queue, self._jobs.start_due, agent_file.jitter_seconds)
+        self._jobs.schedules = {schedule.id: schedule for schedule in self._scheduler.schedules}
+        self._restic_told: list[Restic] = []  # what the newest hello said, or the next one will
+        self._announced = unwritten.Announced(timings.mend)
+        callbacks = Callbacks(on_schedules=self._on_schedules, on_command=self._jobs.on_command)
+        self._link = ServerLink(
+            state, queue, feed, self._look, self._hello, callbacks, timings, agent_file.certificate
+        )  # fmt: skip
 
-            async def on_schedules(host_id: str, told: wire.Welcome | wire.Schedules) -> None:
-                job_runner.schedules = {schedule.id: schedule for schedule in told.schedules}
-                await scheduler.on_schedules(host_id, told)
+    async def run(self, task_status: trio.TaskStatus[None]) -> None:
+        queue, state, link = self._queue, self._state, self._link
+        await queue.report_orphans()
+        try:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._jobs.run, name="jobs")
+                await nursery.start(self._scheduler.run, name="scheduler")
+                nursery.start_soon(pipes.watch_wakeup_pipe, state, queue, name="wakeups")
+                nursery.start_soon(pipes.receive_handovers, state, queue, name="handover")
+                mender = (queue, self._announced, link.say_hello_again, self._timings.mend)
+                nursery.start_soon(unwritten.mend, *mender, name="mender")
+                nursery.start_soon(unwritten.deliver, queue, self._deliver_unwritten, self._timings, name="unwritten")
+                nursery.start_soon(_look_for_orphans, queue, name="orphans")
+                nursery.start_soon(watch_zones, self._zones_changed, name="zones")
+                restic = (self._file.restic, self._restic_told, self._restic_changed)
+                nursery.start_soon(watch_restic, *restic, name="restic")
+                nursery.start_soon(self._connect, name="link")
+                log.info("agent %s runs, %d reports in the spool", __version__, await queue.count())
+                task_status.started()
+        finally:
+            await unwritten.last_words(queue, self._deliver_unwritten)
 
-            callbacks = Callbacks(on_schedules=on_schedules, on_command=job_runner.on_command)
-            link = Link(state, queue, feed, look, make_hello, callbacks, timings, agent_file.certificate)
+    async def _connect(self) -> None:
+        await pipes.until_runs_are_known(self._state, self._queue, self._timings.runs)
+        await self._link.run()
 
-            async def connect() -> None:
-                await pipes.until_runs_are_known(state, queue, timings.runs)
-                await link.run()
+    async def _look(self) -> None:
+        self._restic_told[:] = [await trio.to_thread.run_sync(this_host.look_at_restic, self._file.restic)]
 
-            def zones_changed() -> None:
-                scheduler.look_again()
-                link.say_hello_again("the time zone data was updated")
+    async def _hello(self, instance_id: str, connection: int) -> wire.Hello:
+        (restic,) = self._restic_told
+        problem = self._queue.problem
+        self._announced.said(problem is not None)
+        running = list(dict.fromkeys([*self._jobs.accepted_jobs(), *await self._queue.running()]))
+        spooled = await self._queue.count()
+        return replace(
+            introduction.of_this_host(instance_id, self._queue.spool_id, problem),
+            restic=wire.ResticInfo(restic.version) if restic.version else None,
+            restic_problem=restic.problem,
+            plans=self._file.wire_plans(),
+            running_jobs=running,
+            spooled=spooled,
+            connection=connection,
+        )
 
-            def restic_changed() -> None:
-                link.say_hello_again("restic is another than before")
+    async def _deliver_unwritten(self) -> None:
+        hello = await introduction.of_a_reporter(ids.new(), self._queue, self._queue.unwritten)
+        # What a welcome says is used by the link alone.
+        await report_once(
+            self._state, self._queue.unwritten, hello, self._timings, lambda _: None, self._file.certificate
+        )  # fmt: skip
 
-            await queue.report_orphans()
-            try:
-                async with trio.open_nursery() as nursery:
-                    await nursery.start(job_runner.run, name="jobs")
-                    await nursery.start(scheduler.run, name="scheduler")
-                    nursery.start_soon(pipes.watch_wakeup_pipe, state, queue, name="wakeups")
-                    nursery.start_soon(pipes.receive_handovers, state, queue, name="handover")
-                    mender = (queue, announced, link.say_hello_again, timings.mend)
-                    nursery.start_soon(unwritten.mend, *mender, name="mender")
-                    nursery.start_soon(unwritten.deliver, queue, tell_unwritten, timings, name="unwritten")
-                    nursery.start_soon(_look_for_orphans, queue, name="orphans")
-                    nursery.start_soon(watch_zones, zones_changed, name="zones")
-                    nursery.start_soon(watch_restic, agent_file.restic, restic_told, restic_changed, name="restic")
-                    nursery.start_soon(connect, name="link")
-                    log.info("agent %s runs, %d reports in the spool", __version__, await queue.count())
-                    task_status.started()
-            finally:
-                await unwritten.last_words(queue, tell_unwritten)
+    async def _on_schedules(self, host_id: str, told: wire.Welcome | wire.Schedules) -> None:
+        self._jobs.schedules = {schedule.id: schedule for schedule in told.schedules}
+        await self._scheduler.on_schedules(host_id, told)
+
+    def _zones_changed(self) -> None:
+        self._scheduler.look_again()
+        self._link.say_hello_again("the time zone data was updated")
+
+    def _restic_changed(self) -> None:
+        self._link.say_hello_again("restic is another than before")
 
 
 async def _look_for_orphans(queue: ReportQueue) -> None:

@@ -29,12 +29,11 @@ from rmactors.agent.verdict import JobVerdict
 from rmactors.common import clock, ids, wire
 from rmactors.common.logs import fields
 from rmactors.common.race import race
-from rmactors.common.vocabulary import JobKind
+from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS, JobKind
 from rmactors.common.wire import ScheduleInfo
 
 log = logging.getLogger(__name__)
 
-DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
 MOST_JOBS: Final = 1_000
 """Accepted at a time: beyond it the server sends the command again, as it does whenever the agent comes back."""
 _LAST_WORDS_SECONDS: Final = 60.0

@@ -8,6 +8,7 @@ import msgspec
 
 from rmactors.agent.restic_output import ExitError, Item, ItemTrouble, Summary, Text
 from rmactors.common import wire
+from rmactors.common.sizes import size
 
 LONGEST_LINE: Final = 1_000
 """Characters of a line that travel; the rest is cut off."""
@@ -99,7 +100,7 @@ def _bytes(line: wire.LogLine) -> int:
 
 
 def in_a_line(numbers: Mapping[str, Any]) -> str:
-    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 KiB in all; snapshot 82f6f905`."""
+    """A summary for the log: `3 new, 0 changed, 12 unmodified files; 48.8 MB in all; snapshot 82f6f905`."""
     parts = []
     files = [
         f"{numbers[f'files_{what}']} {what}" for what in ("new", "changed", "unmodified") if f"files_{what}" in numbers
@@ -107,7 +108,7 @@ def in_a_line(numbers: Mapping[str, Any]) -> str:
     if files:
         parts.append(f"{', '.join(files)} files")
     sizes = [
-        f"{_size(numbers[name])} {words}"
+        f"{size(numbers[name])} {words}"
         for name, words in (("bytes_total", "in all"), ("bytes_added", "added"), ("bytes_restored", "restored"))
         if name in numbers
     ]
@@ -118,11 +119,3 @@ def in_a_line(numbers: Mapping[str, Any]) -> str:
     if "snapshot_id" in numbers:
         parts.append(f"snapshot {numbers['snapshot_id']}")
     return "; ".join(parts) or "done"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
-        if count < 1024 or unit == "TiB":
-            break
-        count /= 1024
-    return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"

@@ -4,11 +4,15 @@ restic's JSON is one object a line, on stdout mostly, errors on stderr, with pla
 that wrap restic print it too. Any cut of the same bytes gives the same items.
 """
 
+import errno
 import json
 import math
+import os
 import re
 from dataclasses import dataclass
 from typing import Any, Final, Literal
+
+from rmactors.common.text import printable
 
 Stream = Literal["stdout", "stderr"]
 
@@ -155,7 +159,7 @@ class OutputParser:
                 return items
         # A progress bar overwrites its line with \r: what a person would see is the last state.
         last = _CONTROL_SEQUENCE.sub("", text.rstrip("\r").rpartition("\r")[2])
-        shown = "".join(c if c.isprintable() or c == "\t" else "\ufffd" for c in last).rstrip()
+        shown = printable(last, also="\t").rstrip()
         return _plain_items(self._stream, shown) if shown else []
 
 
@@ -276,14 +280,14 @@ def _trouble(found: dict[str, Any]) -> ItemTrouble:
 
 def _errno(number: int | None) -> str:
     """Go prints an errno as its number in JSON."""
-    known = {1: "operation not permitted", 2: "no such file or directory", 5: "input/output error",
-             13: "permission denied", 20: "not a directory", 40: "too many levels of symbolic links"}  # fmt: skip
-    return known.get(number, f"error {number}") if number is not None else ""
+    if number is None:
+        return ""
+    return os.strerror(number).lower() if number in errno.errorcode else f"error {number}"
 
 
 def _text(value: object) -> str:
     if isinstance(value, str):
-        return "".join(c if c.isprintable() else "\ufffd" for c in value.strip()[:4000])
+        return printable(value.strip()[:4000])
     return "" if value is None else str(value)[:200]
 
 

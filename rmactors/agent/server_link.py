@@ -54,7 +54,7 @@ class Callbacks:
     on_command: Callable[[wire.RunJob | wire.CancelJob], Awaitable[None]]
 
 
-class Link:
+class ServerLink:
     """Keeps this host in touch with its server.
 
     `look` is called before each try to connect, for what takes its time: `make_hello` has to be quick, since a server

@@ -14,6 +14,7 @@ from rmactors.agent import this_host
 from rmactors.agent.restic_steps import JobResult, Restic, outcome
 from rmactors.agent.verdict import LONGEST_ERROR, JobVerdict
 from rmactors.common import clock
+from rmactors.common.text import printable
 
 STALE_AFTER: Final = timedelta(minutes=35)
 """restic refreshes its locks every five minutes, and calls one stale after thirty. The rest is for the way."""
@@ -112,4 +113,4 @@ def _age(age: timedelta) -> str:
 
 def _shown(value: object) -> str:
     text = value if isinstance(value, str) else ""
-    return "".join(c if c.isprintable() else "\ufffd" for c in text)[:200] or "?"
+    return printable(text[:200]) or "?"

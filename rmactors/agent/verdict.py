@@ -6,7 +6,7 @@ The table in docs/agent.md says the same for people; tests hold the two together
 
 import re
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -63,6 +63,29 @@ class JobVerdict:
     warning: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _End:
+    """What a restic is judged by."""
+
+    kind: JobKind
+    code: int
+    summary: OutputSummary
+    stopped: Literal["cancelled", "timeout"] | None
+    missing: Sequence[str]
+    seconds: float | None
+
+    @property
+    def by_signal(self) -> bool:
+        return self.code < 0 or self.code in _SHELLS_SIGNALS or self.summary.signalled is not None
+
+    @property
+    def is_behind_its_snapshot(self) -> bool:
+        """The snapshot is there: what was ended is how restic removes its lock."""
+        if self.kind != "backup" or not self.summary.made_a_snapshot or self.code == 3:
+            return False
+        return self.by_signal or bool(self.stopped or self.summary.kept_lock)
+
+
 def judge(
     kind: JobKind,
     exit_code: int,
@@ -78,29 +101,8 @@ def judge(
     A signal that nobody here asked for makes it `terminated`.
     """
     missing = list(dict.fromkeys([*missing_sources, *summary.missing]))
-    if exit_code == 0:  # it may have ended well just before it was to be stopped
-        return _done(kind, summary, missing)
-    by_signal = exit_code < 0 or exit_code in _SHELLS_SIGNALS or summary.signalled is not None
-    if kind == "backup" and summary.made_a_snapshot and exit_code != 3 and (by_signal or stopped or summary.kept_lock):
-        # the snapshot is there: what was ended is how restic removes its lock
-        return _done(kind, summary, missing, unread=bool(summary.troubles or summary.plain_troubles))
-    if exit_code == 3 and kind == "backup":
-        return _done(kind, summary, missing, unread=True)
-    if stopped == "timeout":
-        return JobVerdict(
-            "failed", "timeout", _with_cause(f"stopped: it ran longer than {_duration(seconds or 0)}", summary)
-        )
-    if stopped == "cancelled":
-        return JobVerdict("cancelled", "cancelled", _with_cause("cancelled", summary))
-    if summary.crash is None and by_signal:
-        return terminated(exit_code, summary)
-    if summary.crash is not None:
-        return JobVerdict("failed", "error", summary.crash[:LONGEST_ERROR])
-    if exit_code in _BY_CODE:
-        reason = _BY_CODE[exit_code]
-        return JobVerdict("failed", reason, _explain(reason, summary, exit_code))
-    reason = _by_text(kind, summary)
-    return JobVerdict("failed", reason, _explain(reason, summary, exit_code))
+    end = _End(kind, exit_code, summary, stopped, missing, seconds)
+    return next(verdict(end) for applies, verdict in _RULES if applies(end))
 
 
 def judge_any(exit_code: int, summary: OutputSummary) -> JobVerdict:
@@ -133,8 +135,9 @@ def cause_of(summary: OutputSummary) -> str | None:
     return None if summary.cause is None else _of_a_backend("", summary) or summary.cause
 
 
-def _done(kind: JobKind, summary: OutputSummary, missing: Sequence[str], *, unread: bool = False) -> JobVerdict:
+def _done(end: _End, *, unread: bool = False) -> JobVerdict:
     """It did its work; of a backup, perhaps not all of it. `unread` is restic's exit code 3."""
+    kind, summary, missing = end.kind, end.summary, end.missing
     if kind == "backup":
         others = bool(summary.plain_troubles) or summary.troubles > sum(
             trouble.item in missing for trouble in summary.first_troubles
@@ -147,6 +150,47 @@ def _done(kind: JobKind, summary: OutputSummary, missing: Sequence[str], *, unre
         words = f"snapshots that should go could not be removed: {summary.failed or 'restic does not say why'}"
         return JobVerdict("failed", "nothing_done", words[:LONGEST_ERROR])
     return JobVerdict("succeeded", "ok", None, _warning(kind, summary))
+
+
+def _behind_its_snapshot(end: _End) -> JobVerdict:
+    return _done(end, unread=bool(end.summary.troubles or end.summary.plain_troubles))
+
+
+def _timeout(end: _End) -> JobVerdict:
+    words = f"stopped: it ran longer than {_duration(end.seconds or 0)}"
+    return JobVerdict("failed", "timeout", _with_cause(words, end.summary))
+
+
+def _crashed(end: _End) -> JobVerdict:
+    return JobVerdict("failed", "error", (end.summary.crash or "")[:LONGEST_ERROR])
+
+
+def _failed(end: _End) -> JobVerdict:
+    reason = _BY_CODE.get(end.code) or _by_text(end.summary)
+    return JobVerdict("failed", reason, _explain(reason, end.summary, end.code))
+
+
+_RULES: Final[tuple[tuple[Callable[[_End], bool], Callable[[_End], JobVerdict]], ...]] = (
+    # 0: all was done, if only just before it was to be stopped
+    (lambda end: end.code == 0, _done),
+    # any other, by a signal say, once the snapshot was made
+    (lambda end: end.is_behind_its_snapshot, _behind_its_snapshot),
+    # 3: a snapshot was made, and some files could not be read
+    (lambda end: end.code == 3 and end.kind == "backup", lambda end: _done(end, unread=True)),
+    # the agent stopped it
+    (lambda end: end.stopped == "timeout", _timeout),
+    (
+        lambda end: end.stopped == "cancelled",
+        lambda end: JobVerdict("cancelled", "cancelled", _with_cause("cancelled", end.summary)),
+    ),
+    # 2: Go broke down, of memory say; its dump may name a signal
+    (lambda end: end.summary.crash is not None, _crashed),
+    # -N, 128 + N, and 130 of restic's own: a signal that nobody here asked for
+    (lambda end: end.by_signal, lambda end: terminated(end.code, end.summary)),
+    # 10, 11, 12: `_BY_CODE`; 1 and those that no restic has yet: what it printed says why
+    (lambda end: True, _failed),
+)
+"""By which restic's end is judged: the first that applies."""
 
 
 def _warning(kind: JobKind, summary: OutputSummary) -> str | None:
@@ -170,7 +214,7 @@ def _warning(kind: JobKind, summary: OutputSummary) -> str | None:
     return None
 
 
-def _by_text(kind: JobKind, summary: OutputSummary) -> Reason:
+def _by_text(summary: OutputSummary) -> Reason:
     text = _all_text(summary)
     for pattern, reason, _ in _BY_TEXT:
         if pattern.search(text):
@@ -184,25 +228,22 @@ def _by_text(kind: JobKind, summary: OutputSummary) -> Reason:
 
 def _explain(reason: Reason, summary: OutputSummary, exit_code: int) -> str:
     """One sentence: our words where they say more than restic's, else restic's own."""
-    said = _last_words(summary)
-    match reason:
-        case "wrong_password":
-            words = "wrong password"
-        case "locked":
-            words = f"repository locked by {summary.lock}" if summary.lock else "repository locked"
-        case "no_source":
-            words = _missing(summary.missing) if summary.missing else "none of the sources exists"
-        case "corrupt":
-            words = _damaged(said, summary)
-        case _:
-            words = _of_a_backend(said, summary) or said
-            if reason == "no_repository" and words == said:
-                words = f"no repository there, or not reachable: {said}" if said else "no repository there"
-                if summary.helper and summary.helper not in words:
-                    words = f"{words} ({summary.helper})"
-            if reason in {"error", "nothing_done"} and summary.failed and summary.failed not in words:
-                words = f"{words}: {summary.failed}" if words else summary.failed
+    words = _WORDS.get(reason, _own_words)(_last_words(summary), summary)
+    if reason in {"error", "nothing_done"} and summary.failed and summary.failed not in words:
+        words = f"{words}: {summary.failed}" if words else summary.failed
     return (_tried(words, summary) or f"exit code {exit_code}")[:LONGEST_ERROR]
+
+
+def _own_words(said: str, summary: OutputSummary) -> str:
+    return _of_a_backend(said, summary) or said
+
+
+def _no_repository(said: str, summary: OutputSummary) -> str:
+    words = _own_words(said, summary)
+    if words != said:
+        return words
+    words = f"no repository there, or not reachable: {said}" if said else "no repository there"
+    return f"{words} ({summary.helper})" if summary.helper and summary.helper not in words else words
 
 
 def _damaged(said: str, summary: OutputSummary) -> str:
@@ -214,6 +255,16 @@ def _damaged(said: str, summary: OutputSummary) -> str:
     shown = "; ".join([*own, *details[:3]])
     words = f"the repository is damaged{': ' if shown else ''}{shown}"
     return f"{words}. To run: {', then '.join(summary.advice)}" if summary.advice else words
+
+
+_WORDS: Final[dict[Reason, Callable[[str, OutputSummary], str]]] = {
+    "wrong_password": lambda said, summary: "wrong password",
+    "locked": lambda said, summary: f"repository locked{f' by {summary.lock}' if summary.lock else ''}",
+    "no_source": lambda said, summary: _missing(summary.missing) if summary.missing else "none of the sources exists",
+    "no_repository": _no_repository,
+    "corrupt": _damaged,
+}
+"""For people, of restic's last words and the rest of its output."""
 
 
 def _of_a_backend(said: str, summary: OutputSummary) -> str | None:

@@ -58,11 +58,6 @@ def line(value: str) -> str:
     return cut(_NOT_IN_LINES.sub(_INSTEAD, value[: LINE + 1]), LINE)
 
 
-def printable(value: str, most: int) -> str:
-    """The first so many characters of it, each of which can be printed."""
-    return "".join(c if c.isprintable() else _INSTEAD for c in value[:most])
-
-
 def as_it_is(value: str) -> str:
     """Of what is judged elsewhere."""
     return value

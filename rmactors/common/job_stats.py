@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 from msgspec import Raw
 
-from rmactors.common.bounds import printable
+from rmactors.common.text import printable
 
 KEYS: Final = 64
 LONGEST_KEY: Final = 200
@@ -92,7 +92,7 @@ def fit(text: str | bytes, kind: str | None = None) -> Fitted:
             fitted = None if value is None and found[name] is not None else {} if value is None else {name: value}
         key_fits = len(name) <= LONGEST_KEY and name.isprintable()
         if fitted is None or not key_fits or len(values) + len(fitted) > KEYS:
-            left_out.append(printable(name, 40))
+            left_out.append(printable(name[:40]))
         else:
             values |= fitted
     return Fitted(values, tuple(left_out))
@@ -114,8 +114,8 @@ def _fit(name: str, value: Value) -> Value:
     """None for what does not fit."""
     if isinstance(value, str):
         if name in REMARKS:
-            return printable(value.strip(), LONGEST_TEXT)
-        return printable(value, LONGEST_TEXT) if len(value) <= LONGEST_TEXT else None
+            return printable(value.strip()[:LONGEST_TEXT])
+        return printable(value[:LONGEST_TEXT]) if len(value) <= LONGEST_TEXT else None
     if isinstance(value, bool) or value is None:
         return value
     return value if -HIGHEST <= value <= HIGHEST and math.isfinite(value) else None
@@ -165,7 +165,7 @@ def _paths(raw: Raw | None) -> list[str]:
 
 def _word(raw: Raw | None) -> str | None:
     value = _plain(raw)
-    return printable(value, LONGEST_TEXT) if isinstance(value, str) else None
+    return printable(value[:LONGEST_TEXT]) if isinstance(value, str) else None
 
 
 def _plain(raw: Raw | None) -> Value:

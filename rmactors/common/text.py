@@ -20,6 +20,13 @@ def steers(text: str) -> bool:
     return any(sign in _REORDERING or unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp") for sign in text)
 
 
+def printable(text: str, also: str = "") -> str:
+    """The text, as long as before, with a mark for each character that is neither printable nor one of `also`."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in also else MARK for c in text)
+
+
 def one_line(text: str) -> str:
     """The text in one line, as long as before."""
     if text.isprintable():

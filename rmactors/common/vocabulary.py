@@ -52,3 +52,8 @@ FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
     "check": "check_failed",
 }
 """Kinds of job whose failure raises an alert, and which. The other kinds raise nothing."""
+
+DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
+"""After so long a run is stopped, or held for lost, if its schedule says nothing else."""
+DELIVERY_OVERDUE_SECONDS: Final = 600
+"""A notification that waits for longer means that alerting does not work: what watches this server is told."""

@@ -6,8 +6,9 @@ from contextlib import closing
 
 from rmactors import __version__
 from rmactors.common import zones
-from rmactors.common.clock import MINUTE
+from rmactors.common.clock import MINUTE, seconds
 from rmactors.common.findings import Finding
+from rmactors.common.vocabulary import DELIVERY_OVERDUE_SECONDS
 from rmactors.doctor.machine import clock_finding
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
@@ -18,7 +19,6 @@ from rmactors.server.store.reader import connect_read_only
 from rmactors.server.web.views.measures import size
 from rmactors.server.web.views.texts import many
 
-OVERDUE = 10 * MINUTE
 LARGE_LOG = 1_000_000_000
 """Bytes of the write-ahead log: some megabytes are usual; with this many, something keeps it from being folded in."""
 _NAMED = 5
@@ -76,7 +76,7 @@ def _queue(state: Condition, now: int) -> Iterator[Finding]:
         yield Finding(None, "no channel is enabled: nobody is told of anything")
     waiting, dead = sum(queue.waiting for queue in state.queues), sum(queue.dead for queue in state.queues)
     age = 0 if state.oldest_due_at is None else now - state.oldest_due_at
-    if age > OVERDUE:
+    if age > seconds(DELIVERY_OVERDUE_SECONDS):
         yield Finding(False, f"{_notifications(waiting)} waiting, the oldest for {age // MINUTE} minutes")
     else:
         yield Finding(True, f"{_notifications(waiting)} waiting" if waiting else "no notification waits")

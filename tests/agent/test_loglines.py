@@ -92,7 +92,7 @@ def test_what_is_kept_is_a_beginning_and_an_end(lengths: list[int]) -> None:
         (ExitError(1, "Fatal: no\nmain.main"), wire.LogLine("stderr", "Fatal: no")),
         (ExitError(1, ""), None),
         (Summary({"files_new": 3, "bytes_added": 2048, "snapshot_id": "82f6"}),
-         wire.LogLine("stdout", "3 new files; 2.0 KiB added; snapshot 82f6")),
+         wire.LogLine("stdout", "3 new files; 2.0 kB added; snapshot 82f6")),
         (Progress(50.0, 1, 2, 3, 4, None), None),
     ],
 )  # fmt: skip

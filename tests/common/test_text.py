@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from rmactors.common.text import MARK, excerpt, lines, one_line, steers
+from rmactors.common.text import MARK, excerpt, lines, one_line, printable, steers
 
 OBEYED = [
     "\x1b", "\x07", "\x00", "\x08", "\x7f", "\x9b", "\x9d", "\u061c", "\u200e", "\u200f", "\u202a", "\u202d", "\u202e",
@@ -56,3 +56,9 @@ def test_an_excerpt_has_a_longest_and_says_where_it_was_cut() -> None:
     assert excerpt("abcdef", 6) == "abcdef"
     assert excerpt("abcdefg\x1b", 6) == "abcde…"
     assert excerpt("a\nb", 6) == "a b"
+
+
+def test_what_is_not_printable_is_a_mark_but_what_may_stay() -> None:
+    assert printable("a\tb\x1b\u202ec") == f"a{MARK}b{MARK}{MARK}c"
+    assert printable("a\tb\n", also="\t") == f"a\tb{MARK}"
+    assert printable("plain") == "plain"

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from rmactors.common.vocabulary import JobKind
+from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS, JobKind
 from rmactors.common.wire.basics import Frame, Id, ProtocolRange, Seq, Time
 
 MOST_SCHEDULES: Final = 500
@@ -51,7 +51,7 @@ class ScheduleInfo(Struct, frozen=True):
     enabled: bool = True
     mode: Literal["agent", "external"] = "agent"
     grace_seconds: Seconds = 0.0
-    max_runtime_seconds: Seconds = 86_400.0
+    max_runtime_seconds: Seconds = DEFAULT_MAX_RUNTIME_SECONDS
     on_partial: Literal["alert", "ok"] = "alert"
     params: Params = {}
     on_calendar: Times | None = None

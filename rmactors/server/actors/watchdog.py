@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from rmactors.common import clock
-from rmactors.common.clock import MINUTE
+from rmactors.common.vocabulary import DELIVERY_OVERDUE_SECONDS
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.store.queries.figures import oldest_unsent
 from rmactors.server.store.reader import Reader
@@ -23,7 +23,6 @@ _log = logging.getLogger(__name__)
 
 EVERY_SECONDS = 60.0
 LOOK_AGAIN_SECONDS = 1.0
-OVERDUE = 10 * MINUTE
 
 
 async def run(
@@ -48,4 +47,4 @@ async def _overdue(reader: Reader) -> bool:
     except sqlite3.Error as error:
         _log.warning("the watchdog is not told that all is well: %s", error)
         return True
-    return oldest is not None and oldest < now - OVERDUE
+    return oldest is not None and oldest < now - clock.seconds(DELIVERY_OVERDUE_SECONDS)

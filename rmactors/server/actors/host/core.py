@@ -12,6 +12,7 @@ from typing import assert_never
 
 from rmactors.common import clock, wire
 from rmactors.common.clock import SECOND
+from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS
 from rmactors.server.actors.host import effects as do
 from rmactors.server.actors.host import events, translate
 from rmactors.server.actors.host.commands import SentCommands
@@ -31,7 +32,6 @@ from rmactors.server.state.host import HostFacts, PendingWork, RunningJob
 
 RETRY_SECONDS = 5.0
 """After a commit or a read that failed, what only this actor knows is tried again."""
-DEFAULT_MAX_RUNTIME = 86_400.0
 NEVER = float("inf")
 
 Effects = Iterator[do.Effect]
@@ -69,7 +69,7 @@ class HostCore:
         )
         self._last_seen_at = facts.last_seen_at or 0
         self._sessions = AgentSessions()
-        self._jobs = JobTracker(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME + settings.stale_grace))
+        self._jobs = JobTracker(facts.id, running, clock.seconds(DEFAULT_MAX_RUNTIME_SECONDS + settings.stale_grace))
         self._clock = HostClockMonitor()
         self._notes = Notes(facts.id, new_id)
         self._lines = LogLines(facts.id)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from rmactors.common.clock import seconds
-from rmactors.common.vocabulary import FAILURE_ALERT, OnPartial
+from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS, FAILURE_ALERT, OnPartial
 from rmactors.server.actors.rules import alert_limit, host_conditions, overdue, plans, suspicious, wording
 from rmactors.server.actors.rules.missed_runs import grace, mark, missed
 from rmactors.server.actors.rules.outcomes import Outcome
@@ -14,13 +14,10 @@ from rmactors.server.state import clocks
 from rmactors.server.state.alert_state import AlertKey, Size
 from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 
-DEFAULT_MAX_RUNTIME = 86_400.0
-"""Seconds after which a job without a schedule is given up."""
-
 
 def start(host: HostState, report: StartReport, least_grace: float) -> Decision:
     subject, schedule, warning = _subject(host, report.plan, report.schedule_id)
-    longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME
+    longest = schedule.max_runtime_seconds if schedule is not None else DEFAULT_MAX_RUNTIME_SECONDS
     patience = grace(schedule.slots, report.received_at, least_grace) if schedule is not None else seconds(least_grace)
     began = clocks.start_here(report.started_at, report.received_at, host.clock_offset)
     deadline = began + seconds(longest) + patience

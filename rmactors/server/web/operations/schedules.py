@@ -6,7 +6,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from rmactors.common import cron, ids
-from rmactors.common.vocabulary import JobKind, OnPartial, ScheduleMode
+from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS, JobKind, OnPartial, ScheduleMode
 from rmactors.server.calendars import on_calendar
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Change
@@ -40,7 +40,7 @@ class ScheduleBody(Struct, forbid_unknown_fields=True):
     enabled: bool = True
     mode: ScheduleMode = "agent"
     grace_seconds: Grace = 0.0
-    max_runtime_seconds: Runtime = 86_400.0
+    max_runtime_seconds: Runtime = DEFAULT_MAX_RUNTIME_SECONDS
     max_age_hours: Hours | None = None
     on_partial: OnPartial = "alert"
     params: dict[str, Any] = {}

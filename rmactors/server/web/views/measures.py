@@ -3,6 +3,7 @@
 Whatever comes, these give a text: a page holds rows of many hosts, and what one of them said must not be the end of it.
 """
 
+from rmactors.common import sizes
 from rmactors.server.web.views.texts import _
 
 FAR = 10**21
@@ -21,14 +22,7 @@ def size(count: object) -> str:
     left = within(count)
     if left is None:
         return ""
-    if left < 1000:
-        return f"{int(left)} B"
-    for unit in ("kB", "MB", "GB", "TB", "PB"):
-        left /= 1000
-        if left < 999.5:
-            return f"{left:.1f} {unit}" if left < 10 or (unit != "kB" and left < 100) else f"{left:.0f} {unit}"
-    left /= 1000
-    return f"{left:.0f} EB" if left < 1000 else _("more than 1000 EB")
+    return sizes.size(left) if left < FAR else _("more than 1000 EB")
 
 
 def number(count: object) -> str:
