@@ -125,9 +125,9 @@ class Parts:
             self.live.progress_of,
         )  # fmt: skip
 
-    def not_before(self) -> float:
+    def grace_until(self) -> float:
         """On trio's clock: nobody is judged before this."""
-        return self._awake.not_before(moment())
+        return self._awake.grace_until(moment())
 
     def wake(self, wakeups: Wakeups) -> None:
         """After a commit: who has something to look at."""
@@ -187,7 +187,7 @@ class Parts:
         settings = self.settings
         ports = host.HostPorts(
             self.to_rules, self.to_store, self.reader, self.live.progress, self.heartbeats.note,
-            self.heartbeats.note_clock, self.not_before, self.meters.count,
+            self.heartbeats.note_clock, self.grace_until, self.meters.count,
         )  # fmt: skip
         host_settings = HostSettings(
             settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
@@ -196,10 +196,10 @@ class Parts:
         await fleet.run(self.directory, self.heartbeats, ports, host_settings, flush, of_each_host, self.status)
 
     async def run_ticker(self) -> None:
-        await tick(self.to_rules, self.settings.tick_seconds, self.not_before)
+        await tick(self.to_rules, self.settings.tick_seconds, self.grace_until)
 
     async def run_awake(self) -> None:
-        await stay_awake(self.not_before)
+        await stay_awake(self.grace_until)
 
     async def run_pulse(self) -> None:
         await pulse(self.to_store, self.store_state)
@@ -228,7 +228,7 @@ class Parts:
             opened.agent_port, opened.inbound_tls, settings.offline_after_seconds,
             self.sizes.outbox, self.sizes.read_ahead, parse_networks(settings.trusted_proxies), files_for_agents(),
         )  # fmt: skip
-        ports = gateway.GatewayPorts(self.directory.mailbox_of, self.to_store, self.reader, self.not_before)
+        ports = gateway.GatewayPorts(self.directory.mailbox_of, self.to_store, self.reader, self.grace_until)
         await gateway.run(gateway_settings, ports, self.gateway_state, self.closing, self.listening.one)
 
     async def run_web(self) -> None:

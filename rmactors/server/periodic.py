@@ -19,22 +19,22 @@ PULSE_SECONDS = 10.0
 PULSE_AGAIN_SECONDS = 1.0
 
 
-async def tick(to_rules: Outlet[Tick], every: float, not_before: Callable[[], float]) -> None:
+async def tick(to_rules: Outlet[Tick], every: float, grace_until: Callable[[], float]) -> None:
     """A tick is dropped if the last one still waits: the next says the same."""
     while True:
         await trio.sleep(every)
-        to_rules.put_once(Tick(clock.now(), judges=trio.current_time() >= not_before()))
+        to_rules.put_once(Tick(clock.now(), judges=trio.current_time() >= grace_until()))
 
 
 def moment() -> Moment:
     return Moment(trio.current_time(), time.time(), time.process_time())
 
 
-async def stay_awake(not_before: Callable[[], float]) -> None:
+async def stay_awake(grace_until: Callable[[], float]) -> None:
     """Notices that this process was stopped, or its machine suspended."""
     while True:
         await trio.sleep(LEAST_GAP / 2)
-        not_before()
+        grace_until()
 
 
 async def pulse(to_store: Outlet[Commit], state: store.StoreState) -> None:

@@ -19,7 +19,7 @@ def beat(over: Awake, first: int, last: int) -> float:
     """It looks twice a second. Gives what the last look found."""
     found = 0.0
     for half in range(2 * first, 2 * last + 1):
-        found = over.not_before(moment(half / 2))
+        found = over.grace_until(moment(half / 2))
     return found
 
 
@@ -38,8 +38,8 @@ def test_a_start_has_its_grace_and_what_goes_on_has_none() -> None:
 def test_after_a_gap_the_grace_begins_again(after: Moment, why: str) -> None:
     over = awake()
     beat(over, 0, 1000)
-    assert over.not_before(after) == after.monotonic + GRACE, why
-    assert over.not_before(moment(after.monotonic + 0.5, after.wall - 5000.0 + 0.5)) == after.monotonic + GRACE
+    assert over.grace_until(after) == after.monotonic + GRACE, why
+    assert over.grace_until(moment(after.monotonic + 0.5, after.wall - 5000.0 + 0.5)) == after.monotonic + GRACE
 
 
 @pytest.mark.parametrize(
@@ -56,25 +56,25 @@ def test_after_a_gap_the_grace_begins_again(after: Moment, why: str) -> None:
 def test_where_hosts_are_judged_sooner_a_shorter_pause_is_one(patience: float, pause: float, counts: bool) -> None:
     over = awake(patience=patience)
     beat(over, 0, 1000)
-    assert (over.not_before(moment(1000.0 + pause)) > 1000.0) is counts
+    assert (over.grace_until(moment(1000.0 + pause)) > 1000.0) is counts
 
 
 def test_a_process_that_was_busy_was_not_away() -> None:
     over = awake()
     beat(over, 0, 1000)
-    assert over.not_before(moment(1010.0, cpu=9.0)) == GRACE
+    assert over.grace_until(moment(1010.0, cpu=9.0)) == GRACE
 
 
 def test_a_clock_that_was_set_back_is_no_gap() -> None:
     over = awake()
     beat(over, 0, 1000)
-    assert over.not_before(moment(1000.5, wall=-3600.0)) == GRACE
+    assert over.grace_until(moment(1000.5, wall=-3600.0)) == GRACE
 
 
 def test_what_waits_in_the_sockets_is_read_first_without_any_grace_too() -> None:
     over = awake(grace=0.0)
     beat(over, 0, 1000)
-    assert over.not_before(moment(1030.0)) == 1030.0 + LEAST_GRACE
+    assert over.grace_until(moment(1030.0)) == 1030.0 + LEAST_GRACE
 
 
 def test_a_machine_that_stops_again_and_again_judges_in_the_end() -> None:
@@ -84,7 +84,7 @@ def test_a_machine_that_stops_again_and_again_judges_in_the_end() -> None:
     found = []
     while not found or now < found[-1]:
         now += 60.0
-        found.append(over.not_before(moment(now)))
+        found.append(over.grace_until(moment(now)))
         assert len(found) < 100
     assert found[-1] == pytest.approx(1060.0 + LONGEST * GRACE)
 
@@ -92,6 +92,6 @@ def test_a_machine_that_stops_again_and_again_judges_in_the_end() -> None:
 def test_a_later_gap_has_its_whole_grace_again() -> None:
     over = awake()
     beat(over, 0, 1000)
-    over.not_before(moment(1030.0))
+    over.grace_until(moment(1030.0))
     beat(over, 1031, 5000)
-    assert over.not_before(moment(5030.0)) == 5030.0 + GRACE
+    assert over.grace_until(moment(5030.0)) == 5030.0 + GRACE

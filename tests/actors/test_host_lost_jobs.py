@@ -148,7 +148,7 @@ async def test_no_job_is_lost_before_the_restart_grace(works: Works, mock_clock:
     host, job = enrolled(works), ids.new()
     works.ledger.commit(running(host, job, for_seconds=-3600))
     judged = trio.current_time() + 120
-    start_fleet(works, not_before=lambda: judged)
+    start_fleet(works, grace_until=lambda: judged)
     await works.settle()
     assert works.ledger.rows("SELECT reason FROM jobs") == [(None,)]
     mock_clock.jump(121)

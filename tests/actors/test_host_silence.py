@@ -53,7 +53,7 @@ async def test_after_a_server_start_only_hosts_that_stay_away_are_raised(works: 
     long_ago = clock.now() - clock.HOUR
     works.ledger.connection.execute("UPDATE hosts SET last_seen_at = ?", (long_ago,))
     judged = trio.current_time() + 120
-    start_fleet(works, not_before=lambda: judged)
+    start_fleet(works, grace_until=lambda: judged)
     await works.settle()
     await agent(works, back).hello()
     mock_clock.jump(119)
@@ -70,7 +70,7 @@ async def test_after_a_pause_of_the_server_only_hosts_that_stay_away_are_raised(
     """The pause is longer than any host may be silent, and what hosts said in it is read only after its end."""
     here, away = enrolled(works, name="here"), enrolled(works, name="away")
     judged = [trio.current_time()]
-    start_fleet(works, not_before=lambda: judged[0])
+    start_fleet(works, grace_until=lambda: judged[0])
     agents = [agent(works, host) for host in (here, away)]
     for each in agents:
         await each.hello()

@@ -240,12 +240,12 @@ def settings(**changes: Any) -> HostSettings:
 
 def start_fleet(
     works: Works, flush_seconds: float = 1000.0, to_rules: Mailbox[Any] | None = None,
-    not_before: Callable[[], float] = lambda: 0.0, **changes: Any,
+    grace_until: Callable[[], float] = lambda: 0.0, **changes: Any,
 ) -> None:  # fmt: skip
     """Run a host actor for every host in the database; `to_rules` is another mailbox than that of the rules."""
     ports = host.HostPorts(
         works.to_rules if to_rules is None else to_rules, works.to_store, works.reader, works.progress.append,
-        works.heartbeats.note, works.heartbeats.note_clock, not_before, works.left_out.update,
+        works.heartbeats.note, works.heartbeats.note_clock, grace_until, works.left_out.update,
     )  # fmt: skip
     works.nursery.start_soon(
         fleet.run,

@@ -34,15 +34,15 @@ class Awake:
         self._gap = min(LARGEST_GAP, max(LEAST_GAP, patience / 4))
         self._last = now
         self._began = now.monotonic
-        self._not_before = now.monotonic + grace
+        self._grace_until = now.monotonic + grace
 
-    def not_before(self, now: Moment) -> float:
+    def grace_until(self, now: Moment) -> float:
         """On the monotonic clock: nobody is judged before this."""
         last, self._last = self._last, now
         gap = max(now.monotonic - last.monotonic, now.wall - last.wall)
         # A process that was busy all the time was not away.
         if gap > self._gap and now.cpu - last.cpu < gap / 2:
-            if last.monotonic >= self._not_before:
+            if last.monotonic >= self._grace_until:
                 self._began = now.monotonic
-            self._not_before = min(now.monotonic, self._began + (LONGEST - 1) * self._grace) + self._grace
-        return self._not_before
+            self._grace_until = min(now.monotonic, self._began + (LONGEST - 1) * self._grace) + self._grace
+        return self._grace_until

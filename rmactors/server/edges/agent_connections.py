@@ -53,14 +53,14 @@ class _Open:
 
 
 class AgentConnections:
-    """All of them. `silence` in seconds: one without a message for so long is closed. `not_before` as in `HostPorts`.
+    """All of them. `silence` in seconds: one without a message for so long is closed. `grace_until` as in `HostPorts`.
     `outbox`: frames queued to an agent that reads nothing."""
 
     def __init__(
-        self, mailbox_of: Callable[[str], Outlet[FromConnection]], not_before: Callable[[], float], silence: float,
+        self, mailbox_of: Callable[[str], Outlet[FromConnection]], grace_until: Callable[[], float], silence: float,
         outbox: int,
     ) -> None:  # fmt: skip
-        self._mailbox_of, self._not_before, self._silence, self._outbox = mailbox_of, not_before, silence, outbox
+        self._mailbox_of, self._grace_until, self._silence, self._outbox = mailbox_of, grace_until, silence, outbox
         self._open: dict[int, _Open] = {}
         self._places = Places()
         self._left = trio.lowlevel.ParkingLot()
@@ -139,7 +139,7 @@ class AgentConnections:
             with trio.move_on_at(trio.current_time() + self._silence if greeted else hello_by):
                 message = await connection.socket.get_message()
             if message is None:
-                if greeted and trio.current_time() < self._not_before():
+                if greeted and trio.current_time() < self._grace_until():
                     continue  # this server was away: what was said meanwhile is still to be read
                 end = handshake.SILENT if greeted else handshake.NO_HELLO
                 return connection.close(end.code, end.reason)

@@ -64,12 +64,12 @@ class GatewaySettings:
 
 @dataclass(frozen=True, slots=True)
 class GatewayPorts:
-    """`mailbox_of` gives the mailbox of a host's actor, started or about to be. `not_before` as in `HostPorts`."""
+    """`mailbox_of` gives the mailbox of a host's actor, started or about to be. `grace_until` as in `HostPorts`."""
 
     mailbox_of: Callable[[str], Outlet[FromConnection]]
     to_store: Outlet[Commit]
     reader: Reader
-    not_before: Callable[[], float]
+    grace_until: Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -118,7 +118,7 @@ class _Gateway:
     def __init__(self, settings: GatewaySettings, ports: GatewayPorts, entrance: Entrance) -> None:
         self._settings, self._ports, self._entrance = settings, ports, entrance
         self._limits = entrance.limits
-        self.agents = AgentConnections(ports.mailbox_of, ports.not_before, settings.silence, settings.outbox)
+        self.agents = AgentConnections(ports.mailbox_of, ports.grace_until, settings.silence, settings.outbox)
         self._numbers = 0
         self._names: dict[str, Bucket] = {}
 

@@ -36,7 +36,7 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO}
 @dataclass(frozen=True, slots=True)
 class HostPorts:
     """What a host actor talks to. `sign_of_life` notes (host, time), `clock_changed` (host, offset in seconds) for the
-    next flush. `not_before` gives the time on trio's clock before which no host is judged silent or late; it may move.
+    next flush. `grace_until` gives the time on trio's clock before which no host is judged silent or late; it may move.
     `count` takes what was left out, for `/metrics`: ("left_out", what) → number."""
 
     to_rules: Outlet[Request]
@@ -45,7 +45,7 @@ class HostPorts:
     progress: Callable[[wire.JobProgress], None]
     sign_of_life: Callable[[str, int], None]
     clock_changed: Callable[[str, float], None]
-    not_before: Callable[[], float]
+    grace_until: Callable[[], float]
     count: Callable[[dict[tuple[str, ...], int]], None] = lambda _: None
 
 
@@ -62,13 +62,13 @@ async def run(
     While as many of its reports as may be are in flight, only answers are taken.
     """
     answers: Mailbox[events.HostInbox] = Mailbox("answers", 0, beside=inbox)
-    core = HostCore(facts, running, settings, last_sign, ports.not_before(), _now(), ids.new)
+    core = HostCore(facts, running, settings, last_sign, ports.grace_until(), _now(), ids.new)
     actor = _Host(facts, core, answers, ports)
     try:
         while not core.is_gone:
             boxes = (answers,) if core.is_full() else (answers, inbox)
             event = await receive_first(*boxes, deadline=core.next_deadline())
-            await actor.handle(events.Alarm(ports.not_before()) if event is None else event)
+            await actor.handle(events.Alarm(ports.grace_until()) if event is None else event)
     finally:
         end = (wire.CLOSE_REVOKED, "revoked") if core.is_gone else (wire.CLOSE_GOING_AWAY, "restart")
         for connection in core.connections():
