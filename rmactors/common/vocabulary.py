@@ -25,6 +25,8 @@ JOB_KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
 JOB_ENDS: Final[tuple[JobEnd, ...]] = get_args(JobEnd)
 JOB_STATUSES: Final[tuple[JobStatus, ...]] = get_args(JobStatus)
 ALERT_KINDS: Final[tuple[AlertKind, ...]] = get_args(AlertKind)
+LASTING_KINDS: Final[tuple[AlertKind, ...]] = ("agent_offline", "stale_schedule", "backup_overdue")
+"""Kinds whose condition still holds while their alert is open."""
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 """Lowest first."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)

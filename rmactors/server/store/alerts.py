@@ -1,5 +1,6 @@
 """Alerts and their timeline. Every transition is announced (`outbox`) in the transaction that makes it."""
 
+from rmactors.common.vocabulary import LASTING_KINDS
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
     ExpectAlertState,
@@ -15,6 +16,7 @@ from rmactors.server.messages.alerts import (
 from rmactors.server.store import audit, outbox
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, StaleWrite, Transaction, handles
 
+_MARKS = ", ".join("?" * len(LASTING_KINDS))
 _MOVED_ON = "the rules' memory of this subject has moved on"
 
 
@@ -131,10 +133,8 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
 @handles
 def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
     touched = tx.changed(
-        "UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL"
-        " AND kind IN ('agent_offline', 'stale_schedule', 'backup_overdue')"
-        " AND last_seen_at < ?",
-        (write.at, write.at),
+        f"UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL AND last_seen_at < ? AND kind IN ({_MARKS})",  # noqa: S608
+        (write.at, write.at, *LASTING_KINDS),
     )
     if touched:
         tx.wake.topics.add("alerts")

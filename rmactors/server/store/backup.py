@@ -1,7 +1,7 @@
 """A copy of the database in one file, made beside a running server, whole or not at all.
 
 The copy is a plain SQLite database of one moment, with one table more, `backup_made`, which says when it was made and
-holds the keys of the stored secrets where that was asked for. `store.restoring` is the way back.
+holds the keys of the stored secrets if that was asked for. `store.restoring` is the way back.
 """
 
 import base64
@@ -20,7 +20,7 @@ from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit, secret_rows
 from rmactors.server.store.integrity import damage
 from rmactors.server.store.reader import connect_read_only
-from rmactors.server.store.transaction import Transaction
+from rmactors.server.store.transaction import Transaction, atomic
 from rmactors.server.store.writer import connect
 
 
@@ -38,10 +38,10 @@ class Facts:
 
 
 def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
-    """Copy the database to `target`, with the keys of `key_file` where one is given. Returns the size in bytes.
+    """Copy the database to `target`, with the keys of `key_file` if one is given. Returns the size in bytes.
 
     What was at `target` is replaced only once the copy is whole, checked and on disk. That keys leave is in the audit
-    trail before there is such a file: where it cannot be written down, there is none. Raises BackupError,
+    trail before there is such a file: if it cannot be written down, there is none. Raises BackupError,
     SecretError, sqlite3.Error, OSError.
     """
     if not database.exists():
@@ -56,7 +56,7 @@ def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
     try:
         with closing(connect_read_only(database)) as source, closing(open_copy(part)) as copy:
             keys = _snapshot(source, key_file)
-            source.backup(copy)  # all of it on the snapshot: writers go on, and the copy never begins anew
+            source.backup(copy)  # all of it on the snapshot: writers go on, and the copy never starts again
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read where nothing may be written
             _sign(copy, at, keys)
             require_integrity(copy, part, full=False)
@@ -78,10 +78,8 @@ def _record(database: Path, target: Path, at: int) -> None:
     detail = f"with the key, into {str(target.absolute())[:500]}"
     row = Audit(at, "rmactors backup", "system", "database.backup", "database", "", detail=detail)
     try:
-        with closing(connect(database, busy_seconds=30)) as db:
-            db.execute("BEGIN IMMEDIATE")
+        with closing(connect(database, busy_seconds=30)) as db, atomic(db):
             audit.append(Transaction(db, {}), row)
-            db.execute("COMMIT")
     except sqlite3.Error as error:
         raise BackupError(
             f"that the key leaves cannot be written into the audit trail ({error}); one without the key can"
@@ -127,7 +125,7 @@ def require_integrity(db: sqlite3.Connection, file: Path, *, full: bool = True) 
 
 
 def open_copy(file: Path) -> sqlite3.Connection:
-    """A connection to a copy that nobody else uses. It syncs nothing by itself; what is dropped is overwritten."""
+    """A connection to a copy that nothing else uses. It syncs nothing by itself; what is dropped is overwritten."""
     connection = sqlite3.connect(file, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = OFF")

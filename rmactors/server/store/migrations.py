@@ -7,6 +7,7 @@ from pathlib import Path
 from rmactors.common import clock
 from rmactors.server.config import resources
 from rmactors.server.store import cleaning
+from rmactors.server.store.transaction import atomic
 
 
 class MigrationError(Exception):
@@ -30,14 +31,12 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
     for path in waiting:
         number = int(path.name[:4])
         found = statements(path.read_text())
-        connection.execute("BEGIN IMMEDIATE")
         try:
-            for statement in found:
-                connection.execute(statement)
-            connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, path.name, clock.now()))
-            connection.execute("COMMIT")
+            with atomic(connection):
+                for statement in found:
+                    connection.execute(statement)
+                connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, path.name, clock.now()))
         except sqlite3.Error as error:
-            connection.execute("ROLLBACK")
             raise MigrationError(f"{path.name}: {error}") from error
         applied.append(path.name)
     return applied

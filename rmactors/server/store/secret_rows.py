@@ -7,8 +7,6 @@ Sealing and opening belong to `rmactors.server.config.secrets`; this module know
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -17,7 +15,7 @@ from rmactors.server.config import secrets
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id_of
 from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit
-from rmactors.server.store.transaction import StaleWrite, Transaction
+from rmactors.server.store.transaction import StaleWrite, Transaction, atomic
 
 RETIRED: Final = "retired_secret_keys"
 """Name of the fact that lists, as JSON, the ids of keys under which nothing may be written any more."""
@@ -132,7 +130,7 @@ def _retired(db: sqlite3.Connection | Transaction) -> list[str]:
 
 def _retire(connection: sqlite3.Connection, key_ids: list[str]) -> None:
     """From this commit on, nothing sealed under these keys is taken: what `_move_rows` sees is all there will be."""
-    with _transaction(connection):
+    with atomic(connection):
         connection.execute(
             "INSERT INTO facts (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
             (RETIRED, json.dumps(sorted({*_retired(connection), *key_ids}))),
@@ -143,7 +141,7 @@ def _move_rows(connection: sqlite3.Connection, box: SecretBox, column: _Column) 
     """Seal every row of the column under the newest key, in short transactions. Returns how many were moved."""
     moved, last = 0, ""
     while True:
-        with _transaction(connection):
+        with atomic(connection):
             rows = connection.execute(column.page, (last, _BATCH)).fetchall()
             for row_id, sealed in rows:
                 if key_id_of(sealed) != box.current_key_id:
@@ -156,20 +154,8 @@ def _move_rows(connection: sqlite3.Connection, box: SecretBox, column: _Column) 
 
 
 def _record(connection: sqlite3.Connection, at: int, moved: int) -> None:
-    with _transaction(connection):
+    with atomic(connection):
         audit.append(
             Transaction(connection, {}),
             Audit(at, "keys rotate", "system", "key.rotate", "key", "", detail=f"{moved} secrets sealed anew"),
         )
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise

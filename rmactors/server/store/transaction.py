@@ -10,7 +10,8 @@ or raises one of the three exceptions below, which roll the savepoint back and b
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
@@ -113,6 +114,19 @@ class Transaction:
     def forget(self, name: str) -> None:
         """Whoever changes what is cached says so."""
         self._cache.pop(name, None)
+
+
+@contextmanager
+def atomic(connection: sqlite3.Connection) -> Iterator[None]:
+    """One transaction beside the writer's batches: all that is done inside is committed, or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 Apply = Callable[[Transaction, Any], Result | None]

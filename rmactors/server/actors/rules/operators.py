@@ -2,13 +2,11 @@
 
 from dataclasses import replace
 
+from rmactors.common.vocabulary import LASTING_KINDS
 from rmactors.server.messages.alerts import AcknowledgeAlert, ResolveAlert
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Acknowledge, Resolve
 from rmactors.server.state.alert_state import AlertDecision, AlertKey, AlertState, expect, remember
-
-LASTING = frozenset({"agent_offline", "stale_schedule", "backup_overdue"})
-"""Kinds whose condition still holds while their alert is open."""
 
 
 def acknowledge(key: AlertKey, state: AlertState, by: str, note: str | None, now: int, audit: Audit) -> AlertDecision:
@@ -27,7 +25,7 @@ def resolve(key: AlertKey, state: AlertState, by: str, note: str | None, now: in
     """Ends the open alert. A condition that still holds is suppressed until it has cleared once."""
     assert state.alert is not None
     write = ResolveAlert(state.alert.id, now, by, note, None, audit)
-    if key.kind in LASTING:
+    if key.kind in LASTING_KINDS:
         after, saved = remember(key, state, alert=None, suppressed_until_clear=True)
         return AlertDecision(after, (saved, write), "resolved, suppressed until it has cleared once")
     # Saved although nothing of it is kept: what is decided next on an alert that is gone must fail if this does.
