@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from rmactors.agent.output_summary import LONGEST_ERROR, Lock, OutputSummary
-from rmactors.common.vocabulary import JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 
 __all__ = ["LONGEST_ERROR", "JobVerdict", "Lock", "OutputSummary", "cause_of", "judge", "judge_any", "terminated"]
 
-_BACKEND: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
+_BACKEND: Final[tuple[tuple[re.Pattern[str], JobReason, str], ...]] = (
     (re.compile(r"no space left on device|disk quota exceeded|507 Insufficient Storage|QuotaExceeded", re.IGNORECASE),
      "error", "no space left"),
     (re.compile(r"AWS Access Key Id|request signature we calculated|InvalidAccessKeyId|SignatureDoesNotMatch|"
@@ -27,7 +27,7 @@ _BACKEND: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"\(401\)|401 Unauthorized"), "error", "the server refuses the user or the password in the address"),
 )  # fmt: skip
 """What a backend says, in restic's last words or in its retries, and what to make of it."""
-_BY_TEXT: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
+_BY_TEXT: Final[tuple[tuple[re.Pattern[str], JobReason, str], ...]] = (
     (re.compile(r"config file already exists"), "error", "a repository exists there already"),
     (re.compile(r"wrong password or no key found"), "wrong_password", "wrong password"),
     (re.compile(r"all (?:target|source) (?:directories/)?(?:files|directories).* do not exist"), "no_source", ""),
@@ -38,7 +38,7 @@ _BY_TEXT: Final[tuple[tuple[re.Pattern[str], Reason, str], ...]] = (
     (re.compile(r"failed to remove one or more snapshots"), "nothing_done", ""),
     (re.compile(r"repository contains errors"), "corrupt", ""),
 )  # fmt: skip
-_BY_CODE: Final[dict[int, Reason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
+_BY_CODE: Final[dict[int, JobReason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
 _CANCELED: Final = "context canceled"
 _NOT_REMOVED: Final = re.compile(r"unable to remove <?snapshot/")
 _SHELLS_SIGNALS: Final = frozenset({129, 130, 131, 134, 135, 137, 139, 141, 143})
@@ -58,7 +58,7 @@ class JobVerdict:
     """How it ended. `error` is None where all is well; `warning` is what to know about a run that did its work."""
 
     status: JobEnd
-    reason: Reason
+    reason: JobReason
     error: str | None
     warning: str | None = None
 
@@ -214,7 +214,7 @@ def _warning(kind: JobKind, summary: OutputSummary) -> str | None:
     return None
 
 
-def _by_text(summary: OutputSummary) -> Reason:
+def _by_text(summary: OutputSummary) -> JobReason:
     text = _all_text(summary)
     for pattern, reason, _ in _BY_TEXT:
         if pattern.search(text):
@@ -226,7 +226,7 @@ def _by_text(summary: OutputSummary) -> Reason:
     return "error"
 
 
-def _explain(reason: Reason, summary: OutputSummary, exit_code: int) -> str:
+def _explain(reason: JobReason, summary: OutputSummary, exit_code: int) -> str:
     """One sentence: our words where they say more than restic's, else restic's own."""
     words = _WORDS.get(reason, _own_words)(_last_words(summary), summary)
     if reason in {"error", "nothing_done"} and summary.failed and summary.failed not in words:
@@ -257,7 +257,7 @@ def _damaged(said: str, summary: OutputSummary) -> str:
     return f"{words}. To run: {', then '.join(summary.advice)}" if summary.advice else words
 
 
-_WORDS: Final[dict[Reason, Callable[[str, OutputSummary], str]]] = {
+_WORDS: Final[dict[JobReason, Callable[[str, OutputSummary], str]]] = {
     "wrong_password": lambda said, summary: "wrong password",
     "locked": lambda said, summary: f"repository locked{f' by {summary.lock}' if summary.lock else ''}",
     "no_source": lambda said, summary: _missing(summary.missing) if summary.missing else "none of the sources exists",

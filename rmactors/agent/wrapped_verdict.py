@@ -14,11 +14,11 @@ from rmactors.agent.command_line import Program
 from rmactors.agent.output_summary import LONGEST_ERROR, OutputSummary
 from rmactors.agent.restic_output import ExitError, Item, Summary, Text
 from rmactors.agent.verdict import JobVerdict, cause_of, judge, judge_any
-from rmactors.common.vocabulary import JobKind, Reason
+from rmactors.common.vocabulary import JobKind, JobReason
 
 _SAVED: Final = re.compile(r"^(snapshot [0-9a-f]{8,64} saved|skipped creating snapshot)\Z")
 _WOULD: Final = re.compile(r"^Would add to the repo")
-_BY_CODE: Final[dict[int, Reason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
+_BY_CODE: Final[dict[int, JobReason]] = {10: "no_repository", 11: "locked", 12: "wrong_password"}
 _TIMEOUT_SAYS: Final = 124
 LONGEST_WARNING: Final = 200
 """Characters: it travels in the stats."""

@@ -5,7 +5,7 @@ from typing import Final, Literal, get_args
 JobKind = Literal["backup", "forget", "prune", "check", "init", "unlock", "restore", "diff", "snapshots"]
 JobEnd = Literal["succeeded", "partial", "failed", "cancelled", "skipped"]
 JobStatus = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled", "skipped"]
-Reason = Literal[
+JobReason = Literal[
     "ok", "partial", "locked", "wrong_password", "no_repository", "corrupt", "no_source",
     "cancelled", "timeout", "lost", "skipped", "refused", "error", "terminated", "nothing_done",
 ]  # fmt: skip

@@ -167,7 +167,7 @@ class Parts:
                 self.reader, {"store": self.to_store, "rules": self.to_rules},
                 lambda: list(self.directory.mailboxes.values()), lambda: self.gateway_state.agents(),
                 lambda: len(self.live), lambda: self.status.restarts, lambda: self.rules_state.reloads,
-                lambda: self.health().checks,
+                lambda: self.rules_state.decisions, lambda: self.health().checks,
             )
         )  # fmt: skip
 

@@ -14,11 +14,11 @@ from typing import Any
 import trio
 
 from rmactors.common import ids, wire
-from rmactors.common.vocabulary import JobKind, Reason
+from rmactors.common.vocabulary import JobKind, JobReason
 from rmactors.simulate.agent import SimCredential, SimulatedAgent
 
 PLANS = ("home", "etc", "mail", "photos")
-FAILURES: tuple[tuple[Reason, str], ...] = (
+FAILURES: tuple[tuple[JobReason, str], ...] = (
     ("wrong_password", "Fatal: wrong password or no key found"),
     ("locked", "unable to create lock in backend: repository is already locked by PID 4711 on simulated"),
     ("no_repository", "Fatal: unable to open config file: connection refused"),
@@ -154,7 +154,7 @@ class Fleet:
     ) -> None:
         now = wire.utc_now()
         failed = self._dice.random() < self.workload.fail_rate
-        reason: Reason = "ok"
+        reason: JobReason = "ok"
         error: str | None = None
         if failed:
             reason, error = self._dice.choice(FAILURES)
@@ -183,7 +183,9 @@ def _started(common: dict[str, Any], at: datetime) -> Callable[[int], wire.Repor
     return lambda seq: wire.JobStarted(seq=seq, started_at=at, **common)
 
 
-def _finished(common: dict[str, Any], at: datetime, reason: Reason, error: str | None) -> Callable[[int], wire.Report]:
+def _finished(
+    common: dict[str, Any], at: datetime, reason: JobReason, error: str | None
+) -> Callable[[int], wire.Report]:
     return lambda seq: wire.JobFinished(
         seq=seq,
         started_at=at,

@@ -10,13 +10,14 @@ from rmactors.common.vocabulary import JobEnd
 from rmactors.server.actors.rules.pipeline import HostPipeline
 from rmactors.server.messages.answers import no_reply
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.reports import EndReport, StartReport
+from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.requests import (
     Acknowledge,
     Change,
     HostReturned,
     HostWentSilent,
     JudgeEnd,
+    JudgeLoss,
     JudgeStart,
     Resolve,
 )
@@ -54,15 +55,21 @@ def pipeline(of: HostState | None = None) -> HostPipeline:
     return HostPipeline(of if of is not None else host(schedule()), FLOOR, lambda: f"alert{next(numbers)}")
 
 
-def start(job: str = "job", host_id: str = "host") -> JudgeStart:
-    return JudgeStart(StartReport(host_id, job, "backup", None, None, None, NOON, NOON), no_reply)
+def start(job: str = "job", host_id: str = "host", schedule_id: str | None = None) -> JudgeStart:
+    return JudgeStart(StartReport(host_id, job, "backup", None, schedule_id, None, NOON, NOON), no_reply)
 
 
-def end(job: str = "job", status: JobEnd = "failed", host_id: str = "host", schedule_id: str | None = None) -> JudgeEnd:
+def end(
+    job: str = "job", status: JobEnd = "failed", host_id: str = "host", schedule_id: str | None = None, **changes: Any
+) -> JudgeEnd:
     report = EndReport(
         host_id, job, "backup", None, schedule_id, None, status, "error", None, 1, NOON, NOON, "{}", None, None, NOON
     )  # fmt: skip
-    return JudgeEnd(report, no_reply)
+    return JudgeEnd(replace(report, **changes), no_reply)
+
+
+def lost(job: str = "job", at: int = NOON) -> JudgeLoss:
+    return JudgeLoss(LostJob("host", job, "backup", None, None, NOON - HOUR, at, "gone"), no_reply)
 
 
 def resolve(alert: str = "alert", by: str = "anna") -> Resolve:

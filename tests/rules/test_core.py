@@ -1,5 +1,6 @@
 """What is to be done about each message, over all hosts: effects in order, without a store."""
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -13,8 +14,8 @@ from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, Resolv
 from rmactors.server.messages.answers import Answer, Committed, Failed, Refused, Stale, no_reply
 from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
-from rmactors.server.messages.reports import LostJob
-from rmactors.server.messages.requests import Change, HostClock, HostGone, JudgeLoss, Request, Tick, ZonesChanged
+from rmactors.server.messages.reasons import Reason
+from rmactors.server.messages.requests import Change, HostClock, HostGone, Request, Tick, ZonesChanged
 from rmactors.server.messages.schedules import DeleteSchedule
 from rmactors.server.messages.silences import DeleteSilence
 from rmactors.server.state.alert_state import AlertState
@@ -27,6 +28,7 @@ from tests.rules.asked import (
     acknowledge,
     end,
     host,
+    lost,
     resolve,
     returned,
     save,
@@ -37,11 +39,10 @@ from tests.rules.asked import (
 )  # fmt: skip
 
 NO_SUCH_HOST = Refused("not_found", "there is no such host")
-LOSS = JudgeLoss(LostJob("host", "job", "backup", None, None, NOON, NOON, "gone"), no_reply)
 
 
 def core(*hosts: HostState, **presence: Presence) -> Core:
-    given = Core(Hosts(300.0), Agenda(Timing(0, 0, 300.0), dict(presence)))
+    given = Core(Hosts(300.0), Agenda(Timing(0, 0, 300.0), dict(presence)), Counter())
     for each in hosts:
         given.loaded(each)
     return given
@@ -69,7 +70,7 @@ def send(given: Core, message: Any) -> Send:
 
 
 @pytest.mark.parametrize(
-    "request_", [start(), end(), LOSS, silent(), save(), Change(DeleteHost("host", NOON, AUDIT), no_reply)]
+    "request_", [start(), end(), lost(), silent(), save(), Change(DeleteHost("host", NOON, AUDIT), no_reply)]
 )
 def test_what_names_its_host_is_decided_there(request_: Request) -> None:
     assert send(core(host(schedule())), request_).host_id == "host"
@@ -172,6 +173,16 @@ def test_a_host_that_cannot_be_read_is_read_at_the_next_request() -> None:
 def test_a_host_that_only_delivers_reports_ends_no_alert() -> None:
     given = core(with_alert(key=OFFLINE))
     assert take(given, returned(report_only=True)) == []
+
+
+def test_decisions_are_counted_by_why_once_they_are_on_disk_or_need_no_write() -> None:
+    given = core(host(alert_states={OFFLINE: AlertState(suppressed_until_clear=True, version=2)}))
+    take(given, silent())
+    assert given.decided == {Reason.SUPPRESSED: 1}
+    failed, again = send(given, end("a")), send(given, end("b"))
+    given.answered(failed, Committed())
+    given.answered(again, Failed("disk full"))
+    assert given.decided == {Reason.SUPPRESSED: 1, Reason.FAILED: 1}
 
 
 # ---- restarts

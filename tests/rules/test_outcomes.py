@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from rmactors.common.clock import MINUTE
-from rmactors.common.vocabulary import JobEnd, OnPartial, Reason
+from rmactors.common.vocabulary import JobEnd, JobReason, OnPartial
 from rmactors.server.actors.rules import operators
 from rmactors.server.actors.rules.outcomes import CAUSE_KEPT, LOSSES_KEPT, Outcome, is_newer, judge, verdict_of
 from rmactors.server.messages.alerts import (
@@ -22,6 +22,7 @@ from rmactors.server.messages.alerts import (
     WorsenAlert,
 )
 from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.state.alert_state import (
     EMPTY,
     AlertDecision,
@@ -334,7 +335,9 @@ def test_verdicts(status: JobEnd, on_partial: OnPartial, verdict: str | None) ->
     assert verdict_of(outcome(word, "A", 1, on_partial=on_partial)) == verdict
 
 
-def told(state: AlertState, job: str, minute: int, reason: Reason, error: str | None = None) -> tuple[AlertState, str]:
+def told(
+    state: AlertState, job: str, minute: int, reason: JobReason, error: str | None = None
+) -> tuple[AlertState, str]:
     what = replace(outcome("bad", job, minute), reason=reason, error=error, zone="Europe/Berlin")
     decision = judge(KEY, state, what, "fresh")
     (message,) = [write.message for write in decision.writes if isinstance(write, RaiseAlert | TouchAlert)]
@@ -379,7 +382,7 @@ def test_a_long_cause_is_cut() -> None:
 def test_a_missing_source_is_bad_even_where_partial_is_well() -> None:
     missing = replace(outcome("partial", "A", 1, on_partial="ok"), reason="no_source")
     assert verdict_of(missing) == "bad"
-    assert judge(KEY, EMPTY, missing, "fresh").why == "bad: raises"
+    assert judge(KEY, EMPTY, missing, "fresh").reason is Reason.FAILED
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,13 @@ import pytest
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, MINUTE
-from rmactors.common.vocabulary import JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 from rmactors.server.actors.rules import overdue
 from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.answers import no_reply
 from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Acknowledge, Change, JudgeEnd, Resolve
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
@@ -47,7 +48,7 @@ def end(
     status: JobEnd = "succeeded",
     at: int = NOON + 3 * HOUR,
     *,
-    reason: Reason = "ok",
+    reason: JobReason = "ok",
     kind: JobKind = "backup",
     received: int | None = None,
 ) -> JudgeEnd:
@@ -91,7 +92,7 @@ def test_the_limit_of_a_schedule(
 
 def test_it_is_raised_once_the_newest_good_backup_is_older_than_the_limit() -> None:
     given = host()
-    assert check(given, NOON + HOUR) == (Decision((), False, "not overdue"), NOON + HOUR + 1)
+    assert check(given, NOON + HOUR) == (Decision((), False, (Reason.NOT_OVERDUE,)), NOON + HOUR + 1)
     decision, again = check(given, NOON + HOUR + 1)
     (write,) = [write for write in decision.writes if isinstance(write, RaiseAlert)]
     assert (write.host_id, write.kind, write.subject, write.severity) == ("host", "backup_overdue", "s", "critical")
@@ -137,7 +138,7 @@ def test_what_has_no_limit_or_is_not_expected_is_not_judged(changes: dict[str, o
     ("status", "reason"),
     [("failed", "error"), ("cancelled", "cancelled"), ("skipped", "skipped"), ("partial", "partial")],
 )
-def test_an_end_that_is_not_good_changes_nothing_about_it(status: JobEnd, reason: Reason) -> None:
+def test_an_end_that_is_not_good_changes_nothing_about_it(status: JobEnd, reason: JobReason) -> None:
     given = raised(host())
     assert resolutions(given, end(status, reason=reason)) == []
     assert overdue.due_at(given.schedules["s"]) == NOON + HOUR + 1

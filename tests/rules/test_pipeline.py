@@ -19,6 +19,7 @@ from rmactors.server.actors.rules.pipeline import (
 )  # fmt: skip
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Tick
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import AlertState
@@ -83,7 +84,7 @@ def test_the_next_is_decided_on_the_state_that_the_last_one_leads_to() -> None:
 def test_what_needs_no_write_is_answered_at_once() -> None:
     suppressed = host(alert_states={OFFLINE: AlertState(suppressed_until_clear=True, version=2)})
     given, request = pipeline(suppressed), silent()
-    assert given.admit(request) == [Respond(request, Committed())]
+    assert given.admit(request) == [Respond(request, Committed(), (Reason.SUPPRESSED,))]
     assert given.stage == "idle"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
-from rmactors.common.vocabulary import JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.messages.alerts import ExpectAlertState, RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.answers import no_reply
@@ -40,7 +40,7 @@ def ended(
     plan: str | None = None,
     of: str | None = None,
     kind: JobKind = "backup",
-    reason: Reason = "error",
+    reason: JobReason = "error",
     seq: int | None = None,
 ) -> JudgeEnd:
     report = EndReport(
@@ -182,7 +182,7 @@ def at(hour: int) -> int:
 
 
 def run(status: JobEnd, hour: int, of: str | None = None, plan: str | None = "data", job: str = "", seq: int = 0,
-        kind: JobKind = "backup", reason: Reason = "error") -> JudgeEnd:  # fmt: skip
+        kind: JobKind = "backup", reason: JobReason = "error") -> JudgeEnd:  # fmt: skip
     """An end at an hour: by hand, or of a schedule."""
     name = job or f"{status} {hour} {of} {plan}"
     return ended(name, status, at(hour), plan=plan, of=of, kind=kind, reason=reason, seq=seq or None)

@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from rmactors.common import clock
-from rmactors.common.vocabulary import JOB_KINDS, JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JOB_KINDS, JobEnd, JobKind, JobReason
 from rmactors.server.actors.rules import wording
 
 SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
@@ -41,7 +41,7 @@ SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
     ],
 )  # fmt: skip
 def test_a_failure(
-    kind: JobKind, label: str, status: JobEnd, reason: Reason, error: str | None, code: int | None, last: int | None,
+    kind: JobKind, label: str, status: JobEnd, reason: JobReason, error: str | None, code: int | None, last: int | None,
     says: str,
 ) -> None:  # fmt: skip
     assert wording.failed(kind, label, status, reason, error, code, last) == says

@@ -12,6 +12,7 @@ from rmactors.server.actors.host import translate
 from rmactors.server.config import resources
 from rmactors.server.store import cleaning
 from rmactors.server.store.migrations import MigrationError, migrate, statements
+from rmactors.server.store.queries.alerts import timeline
 from rmactors.server.store.writer import LOG_BYTES, connect
 
 
@@ -106,6 +107,18 @@ def test_the_log_beside_the_database_is_cut_back_after_a_reader_held_it(
         connection.execute("INSERT INTO facts VALUES (?, 'small')", (f"f{number}",))
     assert log.stat().st_size <= limit
     reader.close()
+
+
+def test_what_happened_before_reasons_were_noted_has_none(tmp_path: Path, connection: sqlite3.Connection) -> None:
+    old = tmp_path / "old"
+    old.mkdir()
+    for path in resources.path("schema").glob("000[1-7]_*.sql"):
+        (old / path.name).write_bytes(path.read_bytes())
+    migrate(connection, old)
+    connection.execute("PRAGMA foreign_keys = 0")
+    connection.execute("INSERT INTO alert_events (alert_id, pos, at, event) VALUES ('A', 1, 0, 'raised')")
+    assert "0008_reasons.sql" in migrate(connection)
+    assert [(entry.event, entry.reason) for entry in timeline(connection, "A")] == [("raised", None)]
 
 
 def without_limits(tmp_path: Path, connection: sqlite3.Connection) -> None:

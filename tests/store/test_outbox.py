@@ -7,12 +7,14 @@ import pytest
 
 from rmactors.common import ids
 from rmactors.common.clock import HOUR
-from rmactors.server.messages.alerts import WorsenAlert
+from rmactors.server.messages.alerts import ResolveAlert, WorsenAlert
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Stale
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.silences import DeleteSilence
 from rmactors.server.store.load_channels import load_channels, load_due
+from rmactors.server.store.queries.alerts import timeline
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
 
 
@@ -573,3 +575,13 @@ def test_ids_are_never_an_order(ledger: Ledger) -> None:
     host = ledger.host()
     made = [ledger.raise_(host, f"s{n}") for n in range(50)]
     assert [alert for (alert,) in ledger.rows("SELECT alert_id FROM deliveries ORDER BY seq")] == made
+
+
+def test_a_timeline_says_why_the_rules_did_it(ledger: Ledger) -> None:
+    alert = ledger.raise_(ledger.host(), reason=Reason.FAILED)
+    ledger.commit(WorsenAlert(alert, "worse", "worse", NOON + 1, reason=Reason.GOT_WORSE))
+    ledger.acknowledge(alert, NOON + 2)
+    ledger.commit(ResolveAlert(alert, NOON + 3, "rule", None, reason=Reason.RECOVERED))
+    assert [(entry.event, entry.reason) for entry in timeline(ledger.connection, alert)] == [
+        ("raised", "failed"), ("worsened", "got_worse"), ("acknowledged", None), ("resolved", "recovered"),
+    ]  # fmt: skip

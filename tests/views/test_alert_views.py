@@ -97,7 +97,21 @@ EVENTS = [
     ),
     (TimelineEntry(NOW, "worsened", by="rule", message=ROW.message), "Got worse (sent again) | "),
     (TimelineEntry(NOW, "acknowledged", by="dana", note="on it"), "Acknowledged by dana | “on it”"),
+    (
+        TimelineEntry(NOW, "raised", by="rule", message=ROW.message, reason="lost"),
+        "Raised because the end of a run was not reported | ",
+    ),
+    (
+        TimelineEntry(NOW, "worsened", by="rule", message=ROW.message, reason="got_worse"),
+        "Got worse because a run failed after one that was partial (sent again) | ",
+    ),
     (TimelineEntry(NOW, "resolved", by="rule"), "Resolved automatically | "),
+    (
+        TimelineEntry(NOW, "resolved", by="rule", reason="recovered"),
+        "Resolved automatically because a later run was good | ",
+    ),
+    (TimelineEntry(NOW, "resolved", by="dana", reason="resolved_by_hand"), "Resolved by dana | "),
+    (TimelineEntry(NOW, "resolved", by="rule", reason="invented_later"), "Resolved automatically | "),
     (TimelineEntry(NOW, "silenced", channel_name="ops"), "Silenced for ops | "),
     (TimelineEntry(NOW, "unsilenced", channel_name="ops"), "Released to ops when the silence ended | "),
     (TimelineEntry(NOW, "reminded", channel_name="ops"), "Reminder to ops | "),

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from rmactors.common import clock
-from rmactors.common.vocabulary import ALERT_KINDS, JOB_STATUSES, SEVERITIES, Reason
+from rmactors.common.vocabulary import ALERT_KINDS, JOB_STATUSES, SEVERITIES, JobReason
 from rmactors.server.web.views import measures, words
 from rmactors.server.web.views.times import Moment, duration, rough, zone_named
 
@@ -79,7 +79,7 @@ def test_every_state_has_a_tone_and_a_word() -> None:
 def test_every_kind_of_alert_and_every_reason_has_words() -> None:
     for kind in ALERT_KINDS:
         assert words.alert_name(kind) != kind
-    for code in get_args(Reason):
+    for code in get_args(JobReason):
         assert words.reason(code) != code
 
 

@@ -9,6 +9,7 @@ import trio.testing
 from prometheus_client.parser import text_string_to_metric_families
 
 from rmactors.server.config.settings import Settings
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.queries.figures import figures
@@ -37,7 +38,17 @@ def database(tmp_path: Path) -> Path:
 
 def sources(reader: Reader, *boxes: Mailbox[int]) -> Sources:
     named = {box.name: box for box in boxes}
-    return Sources(reader, named, list, lambda: 3, lambda: 2, lambda: 1, lambda: 0, lambda: {"store": "disk full"})
+    return Sources(
+        reader,
+        named,
+        list,
+        lambda: 3,
+        lambda: 2,
+        lambda: 1,
+        lambda: 0,
+        lambda: {Reason.FAILED: 4},
+        lambda: {"store": "disk full"},
+    )
 
 
 async def seen(meters: Meters, database: Path, *boxes: Mailbox[int]) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -100,6 +111,13 @@ async def test_what_is_committed_is_counted_across_transactions(database: Path) 
     assert found["rmactors_notification_attempts_total", ("ntfy", "retry")] == 4
     assert found["rmactors_commit_seconds_bucket", ("0.005",)] == 2
     assert found["rmactors_commit_requests_sum", ()] == 4
+
+
+async def test_every_reason_of_a_decision_is_a_series_from_the_start(database: Path) -> None:
+    with closing(Reader(database)) as reader:
+        found = parse(await Meters().render(sources(reader)))
+    counted = {labels[0]: value for (name, labels), value in found.items() if name == "rmactors_decisions_total"}
+    assert counted == {reason: 4 if reason is Reason.FAILED else 0 for reason in Reason}
 
 
 async def test_two_servers_in_a_process_do_not_mix(database: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from rmactors.common import bounds
-from rmactors.common.vocabulary import JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 from rmactors.common.wire.basics import Count, ExitCode, Frame, Id, Name, ProtocolRange, Seq, Time
 
 
@@ -102,7 +102,7 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
     job_id: Id
     kind: JobKind
     status: JobEnd
-    reason: Reason
+    reason: JobReason
     started_at: Time
     finished_at: Time
     exit_code: ExitCode | None = None

@@ -7,6 +7,7 @@ from rmactors.common.vocabulary import (
     Severity,
 )
 from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class RaiseAlert:
     at: int
     job_id: str | None = None
     known_partial: bool = False
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class WorsenAlert:
     notice: str
     at: int
     job_id: str | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class ResolveAlert:
     note: str | None
     message: str | None = None
     audit: Audit | None = None
+    reason: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

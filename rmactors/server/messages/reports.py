@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from rmactors.common.vocabulary import JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class EndReport:
     schedule_id: str | None
     scheduled_for: int | None
     status: JobEnd
-    reason: Reason
+    reason: JobReason
     error: str | None
     exit_code: int | None
     started_at: int

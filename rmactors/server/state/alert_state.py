@@ -8,6 +8,7 @@ import msgspec
 
 from rmactors.common.vocabulary import AlertKind, Severity
 from rmactors.server.messages.alerts import ExpectAlertState, SaveAlertState
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.writes import Write
 
 Verdict = Literal["good", "bad"]
@@ -111,7 +112,7 @@ class AlertDecision:
 
     state: AlertState
     writes: tuple[Write, ...]
-    why: str
+    reason: Reason
 
 
 def remember(key: AlertKey, state: AlertState, **changes: object) -> tuple[AlertState, SaveAlertState]:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from rmactors.common.vocabulary import JobKind, OnPartial
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import EMPTY, AlertDecision, AlertKey, AlertState
 from rmactors.server.state.slots import Slots
@@ -117,18 +118,18 @@ class HostState:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a request leads to: the writes, whether what is remembered changed, and why (for the log)."""
+    """What a request leads to: the writes, whether what is remembered changed, and why."""
 
     writes: tuple[Write, ...]
     changed: bool
-    why: str
+    reasons: tuple[Reason, ...]
 
 
 def apply(host: HostState, key: AlertKey, decision: AlertDecision) -> Decision:
     """Remember what was decided about one key."""
     before = host.state_of(key)
     host.put(key, decision.state)
-    return Decision(decision.writes, decision.state is not before, f"{key.kind} {key.subject}: {decision.why}")
+    return Decision(decision.writes, decision.state is not before, (decision.reason,))
 
 
 def _is_open(key: AlertKey, state: AlertState) -> bool:

@@ -41,7 +41,7 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     alert = outbox.Alert(
         write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message, write.at
     )
-    outbox.add_event(tx, write.alert_id, 1, write.at, "raised", by="rule", message=write.message)
+    outbox.add_event(tx, write.alert_id, 1, write.at, "raised", by="rule", message=write.message, reason=write.reason)
     outbox.announce(tx, alert, "alert.raised", 1, write.at)
     tx.wake.count("alert", write.kind, write.severity)
     tx.wake.tell(
@@ -62,7 +62,9 @@ def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
     if not rows:
         raise StaleWrite("the alert is resolved")
     row = rows[0]
-    outbox.add_event(tx, write.alert_id, row["pos"], write.at, "worsened", by="rule", message=write.message)
+    outbox.add_event(
+        tx, write.alert_id, row["pos"], write.at, "worsened", by="rule", message=write.message, reason=write.reason
+    )
     outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at)
     tx.wake.tell(
         "info", "alert.worsened", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
@@ -118,8 +120,9 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
             raise DuplicateWrite
         raise StaleWrite("the alert is resolved already")
     outbox.add_event(
-        tx, write.alert_id, row["pos"], write.at, "resolved", by=write.by, note=write.note, message=write.message
-    )
+        tx, write.alert_id, row["pos"], write.at, "resolved", by=write.by, note=write.note, message=write.message,
+        reason=write.reason,
+    )  # fmt: skip
     alert = outbox.Alert.from_row(row, message=write.message)
     outbox.announce(tx, alert, "alert.resolved", row["pos"], write.at, write.by, write.note)
     tx.wake.tell(

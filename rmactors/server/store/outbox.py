@@ -15,6 +15,7 @@ from rmactors.common.clock import seconds
 from rmactors.common.vocabulary import Event, Severity
 from rmactors.server.messages.notifications import NotificationBody
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.store.routing import Filter, Recurrence, Silence
 from rmactors.server.store.transaction import Transaction, handles
 
@@ -91,6 +92,7 @@ def add_event(
     by: str | None = None,
     note: str | None = None,
     message: str | None = None,
+    reason: Reason | None = None,
     channel: tuple[str, str] | None = None,
 ) -> None:
     """Add to the alert's timeline; without `pos`, at its end. `channel` is (id, name)."""
@@ -101,9 +103,9 @@ def add_event(
         pos = row["pos"]
     channel_id, channel_name = channel or (None, None)
     tx.execute(
-        "INSERT INTO alert_events (alert_id, pos, at, event, by_whom, note, message, channel_id, channel_name)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (alert_id, pos, at, event, by, note, message, channel_id, channel_name),
+        "INSERT INTO alert_events (alert_id, pos, at, event, by_whom, note, message, channel_id, channel_name, reason)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (alert_id, pos, at, event, by, note, message, channel_id, channel_name, reason),
     )
 
 

@@ -27,6 +27,7 @@ from rmactors import __version__
 from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.common.disk import free_space
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.store.queries.figures import Figures, Queued, figures
 from rmactors.server.store.reader import Reader
 
@@ -70,6 +71,7 @@ class Sources:
     subscriptions  open event streams of browsers
     restarts       how often an actor was started anew after a crash
     reloads        how often the rules read a host again, because a decision was made on stale state
+    decisions      how often the rules decided something, by why
     checks         what `/healthz` says: name → `ok` or what is wrong
     """
 
@@ -80,6 +82,7 @@ class Sources:
     subscriptions: Callable[[], int]
     restarts: Callable[[], int]
     reloads: Callable[[], int]
+    decisions: Callable[[], Mapping[Reason, int]]
     checks: Callable[[], Mapping[str, str]]
 
 
@@ -179,6 +182,11 @@ def _of_actors(sources: Sources) -> Iterator[Metric]:
         "Hosts read again because a decision was made on stale state.",
         value=sources.reloads(),
     )
+    decisions = CounterMetricFamily("rmactors_decisions", "What the rules decided, by why.", labels=("reason",))
+    counts = sources.decisions()
+    for reason in Reason:
+        decisions.add_metric((reason,), counts.get(reason, 0))
+    yield decisions
     hosts = sources.host_boxes()
     depth = GaugeMetricFamily("rmactors_mailbox_depth", "Messages that wait in a mailbox.", labels=("mailbox",))
     dropped = CounterMetricFamily(

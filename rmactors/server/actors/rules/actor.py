@@ -10,6 +10,7 @@ It decides nothing: `core` says what is to be done about each message, and this 
 
 import logging
 import sqlite3
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -20,6 +21,7 @@ from rmactors.server.actors.rules.core import Core, Find, Store
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import Reload, Respond, Send
 from rmactors.server.messages.answers import Answer, Failed
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Asked, Request, Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
@@ -50,20 +52,17 @@ class RulesState:
     ticked_at: float = 0.0
     generation: int = 0
     reloads: int = 0
+    decisions: Counter[Reason] = field(default_factory=Counter)
     presence: dict[str, Presence] = field(default_factory=dict)
 
 
 async def run(
-    inbox: Mailbox[Request | Answered],
-    to_store: Outlet[Commit],
-    reader: Reader,
-    timing: Timing,
-    state: RulesState,
+    inbox: Mailbox[Request | Answered], to_store: Outlet[Commit], reader: Reader, timing: Timing, state: RulesState,
     most_open: int = 0,
-) -> None:
+) -> None:  # fmt: skip
     """Judge what comes. `most_open` is the bound of open alerts of a host; 0: none."""
     state.generation += 1
-    core = Core(Hosts(timing.stale_grace_seconds, most_open), Agenda(timing, state.presence))
+    core = Core(Hosts(timing.stale_grace_seconds, most_open), Agenda(timing, state.presence), state.decisions)
     actor = _Rules(inbox, to_store, reader, state, core)
     await actor.load()
     state.ticked_at = trio.current_time()
@@ -126,7 +125,7 @@ class _Rules:
                     assert_never(effect)
 
     async def send(self, send: Send) -> None:
-        _log.debug("host %s: %s", send.host_id, send.why)
+        _log.debug("host %s: %s", send.host_id, send.reasons)
         generation = self.state.generation
 
         def reply(answer: Answer) -> None:

@@ -15,6 +15,7 @@ from itertools import islice
 from rmactors.common.vocabulary import SEVERITY_OF
 from rmactors.server.actors.rules import wording
 from rmactors.server.messages.alerts import ExpectOpen, ForgetAlertState, RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import EMPTY, AlertKey, OpenAlert, remember
 from rmactors.server.state.host_state import Decision, HostState
@@ -51,23 +52,27 @@ def update(host: HostState, held_back: bool, changed: bool, now: int, fresh_id: 
     key = _key(host.host_id)
     state = host.state_of(key)
     if not held_back and (not changed or state.alert is None):
-        return Decision((), False, "")
+        return Decision((), False, ())
     if state.alert is None:
         severity = SEVERITY_OF[key.kind]
         after, saved = remember(key, state, alert=OpenAlert(fresh_id, severity, now))
         host.put(key, after)
-        raised = RaiseAlert(fresh_id, key.host_id, key.kind, key.subject, severity, _message(host), now)
-        return Decision((saved, raised), True, "too many alerts: raises")
+        raised = RaiseAlert(
+            fresh_id, key.host_id, key.kind, key.subject, severity, _message(host), now, reason=Reason.TOO_MANY
+        )
+        return Decision((saved, raised), True, (Reason.TOO_MANY,))
     if not host.held_back():
         after, saved = remember(key, state, alert=None)
         host.put(key, after)
-        over = ResolveAlert(state.alert.id, now, "rule", None, wording.no_more_held_back())
-        return Decision((saved, over), True, "no failure is held back any more: resolves")
+        over = ResolveAlert(
+            state.alert.id, now, "rule", None, wording.no_more_held_back(), reason=Reason.NO_LONGER_TOO_MANY
+        )
+        return Decision((saved, over), True, (Reason.NO_LONGER_TOO_MANY,))
     # Saved although nothing of it changes: the number is right only if what led to it is on disk.
     after, saved = remember(key, state)
     host.put(key, after)
     touched = TouchAlert(state.alert.id, _message(host), now, again=held_back)
-    return Decision((saved, touched), True, "too many alerts: touches")
+    return Decision((saved, touched), True, (Reason.STILL_TOO_MANY,))
 
 
 def forget(host: HostState) -> tuple[Write, ...]:

@@ -1,6 +1,6 @@
 """What the rules do with each message: effects, in the order in which they are to be carried out."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -18,8 +18,9 @@ from rmactors.server.actors.rules.pipeline import (
     TryAtTick,
 )  # fmt: skip
 from rmactors.server.messages.alerts import TouchConditions
-from rmactors.server.messages.answers import Answer, Failed, Refused, Reply, Stale, no_reply
+from rmactors.server.messages.answers import Answer, Committed, Failed, Refused, Reply, Stale, no_reply
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Asked, HostClock, HostGone, HostReturned, Tick, ZonesChanged
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.host_state import HostState
@@ -47,6 +48,8 @@ class Core:
 
     hosts: Hosts
     agenda: Agenda
+    decided: Counter[Reason]
+    """Decisions that are on disk, or needed no write, by why."""
     effects: deque[Store | Find | Send | Respond | Reload] = field(default_factory=deque)
 
     def loaded(self, host: HostState) -> None:
@@ -105,6 +108,8 @@ class Core:
             if isinstance(sent.request, Asked):
                 self.effects.append(Respond(sent.request, answer))
         else:
+            if isinstance(answer, Committed):
+                self.decided.update(sent.reasons)
             self._add(pipeline, pipeline.answered(sent, answer))
 
     def reread(self, host_id: str, host: HostState | None) -> None:
@@ -153,7 +158,10 @@ class Core:
                         self.hosts.follow(effect.host_id, effect.writes)
                         self.agenda.follow(pipeline.host, effect.writes)
                         self.effects.append(effect)
-                    case Respond() | Reload():
+                    case Respond():
+                        self.decided.update(effect.reasons)
+                        self.effects.append(effect)
+                    case Reload():
                         self.effects.append(effect)
                     case TryAtTick(request):
                         self.agenda.try_again(request)

@@ -11,6 +11,7 @@ from typing import assert_never
 from rmactors.server.actors.rules import host_conditions, operators, overdue, runs, suspicious, wording
 from rmactors.server.messages.alerts import ResolveAlert
 from rmactors.server.messages.hosts import DeleteHost
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import (
     Acknowledge,
     Asked,
@@ -53,7 +54,7 @@ def decide(host: HostState, request: Decidable, fresh_id: str, least_grace: floa
         case Acknowledge():
             about = host.key_of(request.alert_id)
             if about is None:
-                return Decision((operators.plain(request),), False, "not open: the store knows what became of it")
+                return Decision((operators.plain(request),), False, (Reason.NOT_OPEN,))
             decided = operators.acknowledge(
                 about, host.state_of(about), request.by, request.note, request.at, request.audit
             )
@@ -61,7 +62,7 @@ def decide(host: HostState, request: Decidable, fresh_id: str, least_grace: floa
         case Resolve():
             about = host.key_of(request.alert_id)
             if about is None:
-                return Decision((operators.plain(request),), False, "not open: the store knows what became of it")
+                return Decision((operators.plain(request),), False, (Reason.NOT_OPEN,))
             if about.kind == "backup_suspicious":
                 return suspicious.meant(host, about, request)
             decided = operators.resolve(
@@ -86,10 +87,10 @@ def _change(
         case DeleteSchedule():
             return _delete_schedule(host, write)
         case DeleteHost():
-            ended = _end_all(host, list(host.alert_states), "the host was deleted", write.at)
-            return Decision((*ended, write), True, "the host is deleted")
+            ended = _end_all(host, list(host.alert_states), "the host was deleted", write.at, Reason.HOST_DELETED)
+            return Decision((*ended, write), True, (Reason.HOST_DELETED,))
         case CreateSilence() | DeleteSilence():
-            return Decision((write,), False, "no alert begins or ends by a silence")
+            return Decision((write,), False, (Reason.SILENCE_CHANGED,))
         case _:
             assert_never(write)
 
@@ -117,24 +118,24 @@ def _save_schedule(host: HostState, write: SaveSchedule) -> Decision:
     )  # fmt: skip
     if known is not None:
         ended += overdue.after_change(host, known, saved, write.at)
-    return Decision((write, *ended), True, "the schedule is saved")
+    return Decision((write, *ended), True, (Reason.SCHEDULE_SAVED,))
 
 
 def _delete_schedule(host: HostState, write: DeleteSchedule) -> Decision:
     known = host.schedules.get(write.schedule_id)
     if known is None or known.deleted:
-        return Decision((write,), False, "not there: the store knows what became of it")
+        return Decision((write,), False, (Reason.SCHEDULE_GONE,))
     known.deleted = True
     about = [key for key in host.alert_states if key.subject == write.schedule_id]
-    ended = _end_all(host, about, "the schedule was deleted", write.at)
-    return Decision((*ended, write), True, "the schedule is deleted")
+    ended = _end_all(host, about, "the schedule was deleted", write.at, Reason.SCHEDULE_DELETED)
+    return Decision((*ended, write), True, (Reason.SCHEDULE_DELETED,))
 
 
-def _end_all(host: HostState, keys: Iterable[AlertKey], note: str, at: int) -> list[Write]:
+def _end_all(host: HostState, keys: Iterable[AlertKey], note: str, at: int, reason: Reason) -> list[Write]:
     writes: list[Write] = []
     for key in keys:
         alert = host.state_of(key).alert
         host.put(key, EMPTY)
         if alert is not None:
-            writes.append(ResolveAlert(alert.id, at, "rule", note))
+            writes.append(ResolveAlert(alert.id, at, "rule", note, reason=reason))
     return writes

@@ -2,6 +2,7 @@
 
 from rmactors.common.vocabulary import SEVERITY_OF
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.state.alert_state import AlertDecision, AlertKey, AlertState, OpenAlert, remember
 
 
@@ -12,21 +13,22 @@ def fire(key: AlertKey, state: AlertState, message: str, now: int, fresh_id: str
     What is raised already is touched: so whoever asks hears that it is on disk, or that it is not.
     """
     if state.alert is not None:
-        return AlertDecision(state, (TouchAlert(state.alert.id, message, now, again=False),), "raised already: touches")
+        return AlertDecision(state, (TouchAlert(state.alert.id, message, now, again=False),), Reason.LASTS)
     if state.suppressed_until_clear:
-        return AlertDecision(state, (), "resolved by an operator, suppressed until it has cleared once")
+        return AlertDecision(state, (), Reason.SUPPRESSED)
     severity = SEVERITY_OF[key.kind]
-    raised = RaiseAlert(fresh_id, key.host_id, key.kind, key.subject, severity, message, now)
+    raised = RaiseAlert(fresh_id, key.host_id, key.kind, key.subject, severity, message, now, reason=Reason.BEGAN)
     after, saved = remember(key, state, alert=OpenAlert(fresh_id, severity, now))
-    return AlertDecision(after, (saved, raised), "it began: raises")
+    return AlertDecision(after, (saved, raised), Reason.BEGAN)
 
 
 def resolve(key: AlertKey, state: AlertState, message: str, now: int) -> AlertDecision:
     """The condition is over: resolve what is open, and be ready to raise again."""
     if state.alert is None and not state.suppressed_until_clear:
-        return AlertDecision(state, (), "nothing was open")
+        return AlertDecision(state, (), Reason.NOTHING_OPEN)
     alert = state.alert
     after, saved = remember(key, state, alert=None, suppressed_until_clear=False)
     if alert is None:
-        return AlertDecision(after, (saved,), "cleared: may raise again")
-    return AlertDecision(after, (saved, ResolveAlert(alert.id, now, "rule", None, message)), "cleared: resolves")
+        return AlertDecision(after, (saved,), Reason.SUPPRESSION_ENDED)
+    resolved = ResolveAlert(alert.id, now, "rule", None, message, reason=Reason.CLEARED)
+    return AlertDecision(after, (saved, resolved), Reason.CLEARED)

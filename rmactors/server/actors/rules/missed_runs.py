@@ -8,6 +8,7 @@ has no slots, so none of them is missed.
 from rmactors.common import cron
 from rmactors.common.clock import DAY, HOUR, SECOND, seconds
 from rmactors.server.actors.rules import host_conditions, wording
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.state import clocks
 from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
@@ -35,10 +36,10 @@ def check_missed_run(
         again += now - patient
     slot = missed(schedule.slots, patient, least_grace)
     if slot is None:
-        return Decision((), False, "no slot was missed"), again
+        return Decision((), False, (Reason.NO_SLOT_MISSED,)), again
     patience = grace(schedule.slots, slot, least_grace)
     if now < not_before + patience:
-        return Decision((), False, "its host has only just come back"), not_before + patience
+        return Decision((), False, (Reason.JUST_RETURNED,)), not_before + patience
     key = AlertKey(schedule.host_id, "stale_schedule", schedule.id)
     last = max(schedule.slots.last_slot_at or 0, schedule.slots.last_run_at or 0) or None
     text = wording.stale(schedule.name, slot, last, schedule.slots.timezone)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from rmactors.common.vocabulary import LASTING_KINDS
 from rmactors.server.messages.alerts import AcknowledgeAlert, ResolveAlert
 from rmactors.server.messages.audit import Audit
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Acknowledge, Resolve
 from rmactors.server.state.alert_state import AlertDecision, AlertKey, AlertState, expect, remember
 
@@ -16,21 +17,23 @@ def acknowledge(key: AlertKey, state: AlertState, by: str, note: str | None, now
     partial = state.last is not None and state.last.partial
     write = AcknowledgeAlert(state.alert.id, now, by, note, audit, partial)
     if state.alert.acknowledged:  # perhaps not on disk yet: the store says
-        return AlertDecision(state, (expect(key, state), write), "acknowledged already")
+        return AlertDecision(state, (expect(key, state), write), Reason.ACKNOWLEDGED_ALREADY)
     alert = replace(state.alert, acknowledged=True, known_partial=partial)
-    return AlertDecision(replace(state, alert=alert), (expect(key, state), write), "acknowledged")
+    return AlertDecision(replace(state, alert=alert), (expect(key, state), write), Reason.ACKNOWLEDGED)
 
 
 def resolve(key: AlertKey, state: AlertState, by: str, note: str | None, now: int, audit: Audit) -> AlertDecision:
     """Ends the open alert. A condition that still holds is suppressed until it has cleared once."""
     assert state.alert is not None
-    write = ResolveAlert(state.alert.id, now, by, note, None, audit)
-    if key.kind in LASTING_KINDS:
+    lasts = key.kind in LASTING_KINDS
+    reason = Reason.RESOLVED_UNTIL_CLEAR if lasts else Reason.RESOLVED_BY_HAND
+    write = ResolveAlert(state.alert.id, now, by, note, None, audit, reason)
+    if lasts:
         after, saved = remember(key, state, alert=None, suppressed_until_clear=True)
-        return AlertDecision(after, (saved, write), "resolved, suppressed until it has cleared once")
+        return AlertDecision(after, (saved, write), reason)
     # Saved although nothing of it is kept: what is decided next on an alert that is gone must fail if this does.
     after, saved = remember(key, state, alert=None)
-    return AlertDecision(after, (saved, write), "resolved")
+    return AlertDecision(after, (saved, write), reason)
 
 
 def plain(request: Acknowledge | Resolve) -> AcknowledgeAlert | ResolveAlert:

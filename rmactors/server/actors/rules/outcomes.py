@@ -7,9 +7,10 @@ already changes nothing but its job. A loss is the server's guess; when the real
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from rmactors.common.vocabulary import SEVERITY_OF, JobEnd, JobKind, OnPartial, Reason
+from rmactors.common.vocabulary import SEVERITY_OF, JobEnd, JobKind, JobReason, OnPartial
 from rmactors.server.actors.rules import wording
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import (
     AlertDecision,
@@ -42,7 +43,7 @@ class Outcome:
     kind: JobKind
     label: str
     status: JobEnd
-    reason: Reason
+    reason: JobReason
     error: str | None
     exit_code: int | None
     on_partial: OnPartial
@@ -69,14 +70,13 @@ def judge(
         return replaces(key, state, last, outcome)
     verdict = verdict_of(outcome)
     if verdict is None:
-        return AlertDecision(state, (expect(key, state),), f"{outcome.status} neither raises nor resolves")
+        return AlertDecision(state, (expect(key, state),), Reason.SAYS_NOTHING)
     if last is not None and not is_newer(outcome, last):
         beneath = _beneath(last, _as_last(outcome, verdict), outcome)
         if beneath == last and state is before:
-            return AlertDecision(state, (expect(key, state),), "older than the outcome that counts")
+            return AlertDecision(state, (expect(key, state),), Reason.OUT_OF_DATE)
         after, saved = remember(key, state, last=beneath)
-        why = "older than a loss: counts should that be none" if beneath != last else "older, and a good one to know of"
-        return AlertDecision(after, (saved,), why)
+        return AlertDecision(after, (saved,), Reason.OLDER_THAN_LOSS if beneath != last else Reason.OLDER_GOOD)
     return _good(key, state, outcome) if verdict == "good" else _bad(key, state, outcome, fresh_id, held_back_by)
 
 
@@ -100,7 +100,7 @@ def verdict_of(outcome: Outcome) -> Verdict | None:
             assert_never(outcome.status)
 
 
-def good_enough(status: JobEnd, reason: Reason, on_partial: OnPartial) -> bool:
+def good_enough(status: JobEnd, reason: JobReason, on_partial: OnPartial) -> bool:
     """Whether an end is a good one. Files that could not be read may be left to the schedule to say; a source that
     was not there may not."""
     return status == "succeeded" or (status == "partial" and on_partial == "ok" and reason != "no_source")
@@ -125,10 +125,10 @@ def _with_good(state: AlertState, outcome: Outcome) -> AlertState:
 def _good(key: AlertKey, state: AlertState, outcome: Outcome) -> AlertDecision:
     after, saved = remember(key, state, alert=None, last=_as_last(outcome, "good"))
     if state.alert is None:
-        return AlertDecision(after, (saved,), "good, and nothing was open")
+        return AlertDecision(after, (saved,), Reason.SUCCEEDED)
     text = _recovered(key, outcome)
-    resolved = ResolveAlert(state.alert.id, outcome.now, "rule", None, text)
-    return AlertDecision(after, (saved, resolved), "good: resolves")
+    resolved = ResolveAlert(state.alert.id, outcome.now, "rule", None, text, reason=Reason.RECOVERED)
+    return AlertDecision(after, (saved, resolved), Reason.RECOVERED)
 
 
 def _bad(
@@ -143,24 +143,25 @@ def _bad(
             known = replace(state.alert, known_partial=False, acknowledged=False)
             after, saved = remember(key, state, last=_flat(last), alert=known)
             notice = wording.worse(message)
-            worsened = WorsenAlert(state.alert.id, message, notice, outcome.now, outcome.job_id)
-            return AlertDecision(after, (saved, worsened), "worse than people know: told again")
+            worsened = WorsenAlert(state.alert.id, message, notice, outcome.now, outcome.job_id, Reason.GOT_WORSE)
+            return AlertDecision(after, (saved, worsened), Reason.GOT_WORSE)
         after, saved = remember(key, state, last=_flat(last))
         touched = TouchAlert(state.alert.id, message, outcome.now, True, outcome.job_id)
-        return AlertDecision(after, (saved, touched), "bad again: touches")
+        return AlertDecision(after, (saved, touched), Reason.FAILED_AGAIN)
     if fresh_id is None:
         before = state.last if outcome.lost else None
         last = _as_last(outcome, "bad", before=before, told_by=held_back_by)
         after, saved = remember(key, state, last=_flat(last))
-        return AlertDecision(after, (saved,), "bad: another alert tells of it")
+        return AlertDecision(after, (saved,), Reason.TOLD_ELSEWHERE)
     last = _as_last(outcome, "bad", raised=outcome.lost, before=state.last if outcome.lost else None)
+    reason = Reason.LOOKS_WRONG if outcome.doubt is not None else Reason.LOST if outcome.lost else Reason.FAILED
     raised = RaiseAlert(
         fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
-        last.partial,
+        last.partial, reason,
     )  # fmt: skip
     alert = OpenAlert(fresh_id, raised.severity, outcome.now, known_partial=last.partial)
     after, saved = remember(key, state, alert=alert, last=_flat(last))
-    return AlertDecision(after, (saved, raised), "bad: raises")
+    return AlertDecision(after, (saved, raised), reason)
 
 
 def _replace_loss(key: AlertKey, state: AlertState, loss: LastOutcome, outcome: Outcome) -> AlertDecision:
@@ -168,18 +169,18 @@ def _replace_loss(key: AlertKey, state: AlertState, loss: LastOutcome, outcome: 
     last, counts = _in_place_of(loss, outcome)
     alert = state.alert
     writes: tuple[Write, ...] = ()
-    why = "the real end takes the place of the loss"
+    reason = Reason.LOSS_ENDED
     if alert is not None and last is not None and last.verdict == "bad" and (counts or not loss.raised):
         if counts:
             writes = (TouchAlert(alert.id, _message(state, outcome), outcome.now, False, outcome.job_id),)
-            why += ", a failure: no new occurrence"
+            reason = Reason.LOSS_FAILED
     elif alert is not None:
         text = _recovered(key, outcome)
-        writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text),)
+        reason = Reason.LOSS_RECOVERED
+        writes = (ResolveAlert(alert.id, outcome.now, "rule", None, text, reason=reason),)
         alert = None
-        why += ": resolves"
     after, saved = remember(key, state, alert=alert, last=last)
-    return AlertDecision(after, (saved, *writes), why)
+    return AlertDecision(after, (saved, *writes), reason)
 
 
 def _replace_earlier_loss(key: AlertKey, state: AlertState, last: LastOutcome, outcome: Outcome) -> AlertDecision:
@@ -190,13 +191,12 @@ def _replace_earlier_loss(key: AlertKey, state: AlertState, last: LastOutcome, o
         return _good(key, state, outcome)
     if verdict == "bad" and is_newer(outcome, last):
         after, saved = remember(key, state, last=_as_last(outcome, "bad", told_by=last.told_by))
-        why = "the real end of an earlier loss is the newest: no new occurrence"
         if state.alert is None:
-            return AlertDecision(after, (saved,), why)
+            return AlertDecision(after, (saved,), Reason.EARLIER_LOSS_FAILED)
         touched = TouchAlert(state.alert.id, _message(state, outcome), outcome.now, False, outcome.job_id)
-        return AlertDecision(after, (saved, touched), why)
+        return AlertDecision(after, (saved, touched), Reason.EARLIER_LOSS_FAILED)
     after, saved = remember(key, state, last=_without_loss(last, outcome))
-    return AlertDecision(after, (saved,), "the real end takes the place of an earlier loss")
+    return AlertDecision(after, (saved,), Reason.EARLIER_LOSS_ENDED)
 
 
 def _without_loss(last: LastOutcome, outcome: Outcome) -> LastOutcome:

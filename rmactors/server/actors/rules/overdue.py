@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from rmactors.common.clock import HOUR
 from rmactors.server.actors.rules import host_conditions, wording
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import AlertKey
@@ -29,9 +30,9 @@ def check_overdue(host: HostState, schedule: Schedule, now: int, fresh_id: str) 
     """Whether the schedule is overdue, and when to check again (None: when something about it changes)."""
     due = due_at(schedule, host.clock_offset)
     if due is None or schedule.limit_hours is None:
-        return Decision((), False, "it has no limit"), None
+        return Decision((), False, (Reason.NO_LIMIT,)), None
     if now < due:
-        return Decision((), False, "not overdue"), due
+        return Decision((), False, (Reason.NOT_OVERDUE,)), due
     key = _key(schedule)
     limit = round(schedule.limit_hours * HOUR)
     text = wording.overdue(

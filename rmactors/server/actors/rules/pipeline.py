@@ -37,6 +37,7 @@ from rmactors.server.actors.rules.missed_runs import check_missed_run
 from rmactors.server.actors.rules.overdue import check_overdue
 from rmactors.server.messages.alerts import ResolveAlert
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Acknowledge, Asked, Change, HostReturned, Resolve, Tick
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.host_state import Decision, HostState
@@ -64,15 +65,16 @@ class Send:
     request: Decidable | Tick
     tries: int
     changed: bool
-    why: str
+    reasons: tuple[Reason, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Respond:
-    """Answer a request."""
+    """Answer a request. `reasons` of a decision that needs no write, and is final with that."""
 
     request: Asked
     answer: Answer
+    reasons: tuple[Reason, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ class HostPipeline:
         decision = decide(self.host, request, self.new_id(), self.least_grace)
         self.waiting.popleft()
         if not decision.writes:
-            return _respond(request, Committed())
+            return _respond(request, Committed(), decision.reasons)
         sent = self._send(decision, request, tries, changed=decision.changed)
         if isinstance(request, Change):
             self.stage = "draining"
@@ -217,7 +219,7 @@ class HostPipeline:
         for write in decision.writes:
             if isinstance(write, ResolveAlert):
                 self._ending.append(write.alert_id)
-        return Send(self.host.host_id, decision.writes, request, tries, changed, decision.why)
+        return Send(self.host.host_id, decision.writes, request, tries, changed, decision.reasons)
 
     def _drained(self) -> list[Effect]:
         ended, self._ending = tuple(self._ending), []
@@ -247,10 +249,10 @@ def _not_on_disk(request: Decidable | Tick, answer: Failed | Refused) -> list[Ef
     return _respond(request, answer)
 
 
-def _respond(request: Decidable | Tick, answer: Answer) -> list[Effect]:
+def _respond(request: Decidable | Tick, answer: Answer, reasons: tuple[Reason, ...] = ()) -> list[Effect]:
     """Nobody waits to hear of a tick or a host's return."""
     match request:
         case Tick() | HostReturned():
             return []
         case _:
-            return [Respond(request, answer)]
+            return [Respond(request, answer, reasons)]

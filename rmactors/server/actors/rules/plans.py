@@ -14,6 +14,7 @@ from dataclasses import replace
 from rmactors.common.vocabulary import FAILURE_ALERT
 from rmactors.server.actors.rules import alert_limit, outcomes
 from rmactors.server.actors.rules.outcomes import Outcome, good_enough, is_end_of_loss, verdict_of
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.messages.writes import Write
@@ -85,7 +86,7 @@ def judge(host: HostState, own: AlertKey, outcome: Outcome, fresh_id: str) -> De
     return Decision(
         counted_on + tuple(write for verdict in decisions for write in verdict.writes) + built_on,
         any(verdict.changed for verdict in decisions),
-        "; ".join(verdict.why for verdict in decisions if verdict.why) or "its schedule is deleted",
+        tuple(reason for decision in decisions for reason in decision.reasons) or (Reason.SCHEDULE_GONE,),
     )
 
 
@@ -108,7 +109,7 @@ def _judge_own(
     seeded = replace(state, last=known.good, good=known.good, last_good_at=known.good.at)
     decision = outcomes.judge(own, seeded, outcome, fresh_id, held_back_by)
     after = state if decision.state is seeded else decision.state
-    return apply(host, own, AlertDecision(after, (*decision.writes, expect(of_plan, known)), decision.why))
+    return apply(host, own, AlertDecision(after, (*decision.writes, expect(of_plan, known)), decision.reason))
 
 
 def _related(host: HostState, own: AlertKey, outcome: Outcome) -> list[AlertKey]:

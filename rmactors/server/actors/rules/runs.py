@@ -8,6 +8,7 @@ from rmactors.server.actors.rules import alert_limit, host_conditions, overdue, 
 from rmactors.server.actors.rules.missed_runs import grace, mark, missed
 from rmactors.server.actors.rules.outcomes import Outcome
 from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import MarkRun
 from rmactors.server.state import clocks
@@ -25,7 +26,7 @@ def start(host: HostState, report: StartReport, least_grace: float) -> Decision:
     return Decision(
         (SaveStart(report, _accepted(host, report.schedule_id), subject, deadline, warning), *ran.writes),
         ran.changed,
-        f"a run began; {ran.why}",
+        (Reason.RUN_BEGAN, *ran.reasons),
     )
 
 
@@ -39,7 +40,7 @@ def end(host: HostState, report: EndReport, fresh_id: str, least_grace: float) -
     changed = ran.changed or bool(good)
     kind = FAILURE_ALERT.get(report.kind)
     if kind is None:
-        return Decision(writes, changed, f"{report.kind} ended, and no rule is about it")
+        return Decision(writes, changed, (Reason.NO_RULE,))
     outcome = Outcome(
         report.job_id, report.kind, _label(schedule, report.plan), report.status, report.reason, report.error,
         report.exit_code, _on_partial(schedule), report.finished_at, report.received_at, report.spool_id, report.seq,
@@ -49,37 +50,37 @@ def end(host: HostState, report: EndReport, fresh_id: str, least_grace: float) -
     judged = plans.judge(host, key, outcome, fresh_id)
     writes, changed = (*writes, *judged.writes), changed or judged.changed
     if (report.kind, report.status) != ("backup", "succeeded") or size == Size(None, None):
-        return Decision((*writes, *alert_limit.forget(host)), changed, judged.why)
+        return Decision((*writes, *alert_limit.forget(host)), changed, judged.reasons)
     measured = suspicious.judge(host, key, outcome, size, fresh_id)
     writes, changed = (*writes, *measured.writes), changed or measured.changed
-    return Decision((*writes, *alert_limit.forget(host)), changed, f"{judged.why}; {measured.why}")
+    return Decision((*writes, *alert_limit.forget(host)), changed, judged.reasons + measured.reasons)
 
 
 def loss(host: HostState, lost: LostJob, fresh_id: str) -> Decision:
     subject, schedule, _ = _subject(host, lost.plan, lost.schedule_id)
     kind = FAILURE_ALERT.get(lost.kind)
     if kind is None:
-        return Decision((SaveLoss(lost),), False, f"{lost.kind} was lost, and no rule is about it")
+        return Decision((SaveLoss(lost),), False, (Reason.NO_RULE,))
     at = clocks.earlier(lost.at, host.clock_offset)  # the ends that come after it carry the host's own times
     outcome = Outcome(
         lost.job_id, lost.kind, _label(schedule, lost.plan), "failed", "lost", lost.detail, None, _on_partial(schedule),
         at, lost.at, lost=True, plan=plans.plan_of(lost.plan, schedule), zone=_zone(schedule),
     )  # fmt: skip
     judged = plans.judge(host, AlertKey(lost.host_id, kind, subject), outcome, fresh_id)
-    return Decision((SaveLoss(lost), *judged.writes), judged.changed, judged.why)
+    return Decision((SaveLoss(lost), *judged.writes), judged.changed, judged.reasons)
 
 
 def _ran(host: HostState, schedule: Schedule | None, report: StartReport | EndReport, least_grace: float) -> Decision:
     """A run of a schedule: which slot it counts for, and whether that ends a `stale_schedule`."""
     if schedule is None:
-        return Decision((), False, "of no schedule")
+        return Decision((), False, (Reason.NO_SCHEDULE,))
     now, offset = report.received_at, host.clock_offset
     said = report.started_at if report.said_start is None else report.said_start
     began = clocks.latest_start(said, now, offset)
     slot, free = mark(schedule.slots, report.scheduled_for, began, clocks.later(now, offset))
     known = schedule.slots
     if (slot or 0) <= (known.last_slot_at or 0) and (free or 0) <= (known.last_run_at or 0):
-        return Decision((MarkRun(schedule.id, slot, free, known=True),), False, "the run is known")
+        return Decision((MarkRun(schedule.id, slot, free, known=True),), False, (Reason.RUN_KNOWN,))
     schedule.slots = replace(
         known,
         last_slot_at=max(known.last_slot_at or 0, slot or 0) or None,
@@ -88,11 +89,11 @@ def _ran(host: HostState, schedule: Schedule | None, report: StartReport | EndRe
     marked = MarkRun(schedule.id, slot, free)
     key = AlertKey(schedule.host_id, "stale_schedule", schedule.id)
     if key not in host.alert_states or missed(schedule.slots, clocks.earlier(now, offset), least_grace) is not None:
-        return Decision((marked,), True, "the run is noted")
+        return Decision((marked,), True, (Reason.RUN_NOTED,))
     cleared = apply(
         host, key, host_conditions.resolve(key, host.state_of(key), wording.running_again(schedule.name), now)
     )
-    return Decision((marked, *cleared.writes), True, cleared.why)
+    return Decision((marked, *cleared.writes), True, cleared.reasons)
 
 
 # ---- small questions

@@ -11,6 +11,7 @@ from statistics import median
 
 from rmactors.server.actors.rules import operators, plans
 from rmactors.server.actors.rules.outcomes import Outcome
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Resolve
 from rmactors.server.state.alert_state import AlertDecision, AlertKey, Doubt, Size, Usual, remember
 from rmactors.server.state.host_state import Decision, HostState, apply
@@ -42,7 +43,7 @@ def judge(host: HostState, own: AlertKey, outcome: Outcome, size: Size, fresh_id
     of_measure = _measure_of(key, outcome.plan)
     owner = host.schedules.get(of_measure.subject)
     if owner is not None and owner.deleted:
-        return Decision((), False, "its schedule is deleted")
+        return Decision((), False, (Reason.SCHEDULE_GONE,))
     measure = host.state_of(of_measure)
     usual = measure.usual or NOTHING_USUAL
     found = doubt(usual, size)
@@ -53,11 +54,11 @@ def judge(host: HostState, own: AlertKey, outcome: Outcome, size: Size, fresh_id
     after = host.state_of(of_measure)
     if found is None:
         if after.version == measure.version:
-            apply(host, of_measure, AlertDecision(measure, (), "not the newest"))
+            host.put(of_measure, measure)
         return decision
     state, saved = remember(of_measure, after, usual=replace(usual, doubted=size))
-    kept = apply(host, of_measure, AlertDecision(state, (saved,), "not in the measure"))
-    return Decision((*decision.writes, *kept.writes), True, f"{decision.why}; {kept.why}")
+    kept = apply(host, of_measure, AlertDecision(state, (saved,), Reason.LEFT_OUT))
+    return Decision((*decision.writes, *kept.writes), True, decision.reasons + kept.reasons)
 
 
 def meant(host: HostState, key: AlertKey, request: Resolve) -> Decision:
@@ -70,8 +71,8 @@ def meant(host: HostState, key: AlertKey, request: Resolve) -> Decision:
     if measure.usual is None or measure.usual.doubted is None:
         return resolved
     state, saved = remember(of_measure, measure, usual=Usual((measure.usual.doubted,) * LEAST))
-    kept = apply(host, of_measure, AlertDecision(state, (saved,), "the new measure"))
-    return Decision((*resolved.writes, *kept.writes), True, f"{resolved.why}; {kept.why}")
+    kept = apply(host, of_measure, AlertDecision(state, (saved,), Reason.NEW_MEASURE))
+    return Decision((*resolved.writes, *kept.writes), True, resolved.reasons + kept.reasons)
 
 
 def _usually(usual: Usual, of: Callable[[Size], int | None]) -> int | None:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from rmactors.common import clock
 from rmactors.common.bounds import cut
-from rmactors.common.vocabulary import AlertKind, JobEnd, JobKind, Reason
+from rmactors.common.vocabulary import AlertKind, JobEnd, JobKind, JobReason
 from rmactors.common.zones import day_and_time
 
 _BEGAN = 300
@@ -44,7 +44,7 @@ _HELD_BACK: dict[AlertKind, str] = {
     "check_failed": "check",
     "backup_suspicious": "a backup that looks wrong",
 }
-_REASONS: dict[Reason, str] = {
+_REASONS: dict[JobReason, str] = {
     "ok": "",
     "partial": "some files could not be read",
     "locked": "another restic holds the repository's lock",
@@ -67,7 +67,7 @@ def failed(
     kind: JobKind,
     label: str,
     status: JobEnd,
-    reason: Reason,
+    reason: JobReason,
     error: str | None,
     exit_code: int | None,
     last_good_at: int | None,
@@ -85,7 +85,7 @@ def failed(
     return f"{name}{':' if kind == 'forget' else ''} {what}: {_ended(why(reason, error, exit_code))}{first} {last}"
 
 
-def why(reason: Reason, error: str | None, exit_code: int | None) -> str:
+def why(reason: JobReason, error: str | None, exit_code: int | None) -> str:
     """What went wrong: in the agent's words, else ours."""
     return error or _REASONS[reason] or (f"exit code {exit_code}" if exit_code is not None else "no reason was given")
 

@@ -64,7 +64,7 @@ class AlertFilter:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened to an alert: a transition, or an attempt to tell somebody (the last five fields)."""
+    """One thing that happened to an alert: a transition, or an attempt to tell somebody (`delivery_id` to `error`)."""
 
     at: int
     event: str
@@ -73,6 +73,7 @@ class TimelineEntry:
     message: str | None = None
     channel_id: str | None = None
     channel_name: str | None = None
+    reason: str | None = None
     delivery_id: str | None = None
     attempt: int | None = None
     status_code: int | None = None
@@ -138,8 +139,8 @@ def timeline(db: sqlite3.Connection, alert_id: str) -> list[TimelineEntry]:
     entries = [
         TimelineEntry(*row)
         for row in db.execute(
-            "SELECT at, event, by_whom, note, message, channel_id, channel_name FROM alert_events WHERE alert_id = ?"
-            " ORDER BY pos",
+            "SELECT at, event, by_whom, note, message, channel_id, channel_name, reason FROM alert_events"
+            " WHERE alert_id = ? ORDER BY pos",
             (alert_id,),
         )
     ]

@@ -279,11 +279,16 @@ _Said = tuple[Tone, str, str, str]
 
 
 def _raised(entry: TimelineEntry, row: AlertRow) -> _Said:
-    return words.severity(row.severity).tone, _("Raised"), "", _changed(entry, row)
+    return words.severity(row.severity).tone, _("Raised"), words.decision(entry.reason), _changed(entry, row)
 
 
 def _worsened(entry: TimelineEntry, row: AlertRow) -> _Said:
-    return words.severity(row.severity).tone, _("Got worse"), _("(sent again)"), _changed(entry, row)
+    return (
+        words.severity(row.severity).tone,
+        _("Got worse"),
+        _joined(words.decision(entry.reason), _("(sent again)")),
+        _changed(entry, row),
+    )
 
 
 def _acknowledged(entry: TimelineEntry, row: AlertRow) -> _Said:
@@ -291,7 +296,12 @@ def _acknowledged(entry: TimelineEntry, row: AlertRow) -> _Said:
 
 
 def _resolved(entry: TimelineEntry, row: AlertRow) -> _Said:
-    return "ok", _("Resolved"), _by(entry.by), _quoted(entry.note) or entry.message or ""
+    return (
+        "ok",
+        _("Resolved"),
+        _joined(_by(entry.by), words.decision(entry.reason)),
+        _quoted(entry.note) or entry.message or "",
+    )
 
 
 def _silenced(entry: TimelineEntry, row: AlertRow) -> _Said:
@@ -345,6 +355,10 @@ _SAYS: Final[Mapping[str, Callable[[TimelineEntry, AlertRow], _Said]]] = {
 def _changed(entry: TimelineEntry, row: AlertRow) -> str:
     """What the alert said then, if it says something else now: the heading has that."""
     return (entry.message or "") if entry.message != row.message else ""
+
+
+def _joined(*parts: str) -> str:
+    return " ".join(filter(None, parts))
 
 
 def _channel(entry: TimelineEntry) -> str:

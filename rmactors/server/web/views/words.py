@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
 from rmactors.common.vocabulary import SEVERITY_OF, HostStatus, JobStatus, Severity
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.web.views.texts import _, later
 
 Tone = Literal["ok", "warn", "bad", "info", "off"]
@@ -92,6 +93,18 @@ _REASONS: Final = {
     "terminated": later("it was stopped by a signal"),
     "nothing_done": later("nothing was done"),
 }
+_DECISIONS: Final[dict[str, str]] = {
+    Reason.FAILED: later("because a run failed"),
+    Reason.LOST: later("because the end of a run was not reported"),
+    Reason.LOOKS_WRONG: later("because a backup holds much less than usual"),
+    Reason.TOO_MANY: later("because the host has too many open alerts"),
+    Reason.GOT_WORSE: later("because a run failed after one that was partial"),
+    Reason.RECOVERED: later("because a later run was good"),
+    Reason.LOSS_RECOVERED: later("because the missing end of a run was reported"),
+    Reason.CLEARED: later("because the condition cleared"),
+    Reason.NO_LONGER_TOO_MANY: later("because no failure is held back any more"),
+    Reason.RESOLVED_UNTIL_CLEAR: later("and suppressed until the condition has cleared"),
+}
 _KIND_NAMES: Final = {
     "backup": later("Backup"),
     "forget": later("Forget"),
@@ -141,6 +154,12 @@ def reason(code: str | None) -> str:
     if code is None or code == "ok":
         return ""
     return _(_REASONS.get(code, code))
+
+
+def decision(reason: str | None) -> str:
+    """Why an alert was raised or resolved; empty if it says no more than that it was."""
+    said = _DECISIONS.get(reason or "")
+    return _(said) if said is not None else ""
 
 
 def sentence(text: str) -> str:
