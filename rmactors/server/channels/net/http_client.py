@@ -77,13 +77,15 @@ class HttpEndpoint:
 
 async def _read(response: httpx.Response, body: bytearray) -> None:
     """What is there of the body, up to the cap. The status has been given: a body that breaks is no failure."""
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
     try:
         with trio.move_on_after(_REST_SECONDS):
-            async for part in response.stream:  # type: ignore[union-attr]  # ours is the asynchronous kind
+            async for part in stream:
                 body += part
                 if len(body) > MAX_BODY_BYTES:
                     break
     except Broken:
         pass
     finally:
-        await response.aclose()
+        await stream.aclose()

@@ -115,7 +115,8 @@ class _Connection:
         """One request, up to the head of its answer. Raises Broken."""
         http = self._http
         head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
-        outgoing = [http.send(head), http.send(h11.Data(data=await request.aread())), http.send(h11.EndOfMessage())]
+        body = request.read() if isinstance(request.stream, httpx.SyncByteStream) else await request.aread()
+        outgoing = [http.send(head), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
         try:
             await self._stream.send_all(b"".join(part for part in outgoing if part))
         except trio.BrokenResourceError:
