@@ -150,7 +150,7 @@ def test_an_enrollment_token_is_listed_and_revoked(site: Site, visit: Visit, scr
     page = visit("admin", script=script).open("/hosts/new")
     page.get_by_role("button", name="Create enrollment token").click()
     waiting = page.get_by_role("row", name="Not used yet")
-    expect(waiting.first).to_contain_text("made by admin")
+    expect(waiting.first).to_contain_text("created by admin")
     if script:
         assert Axe().run(page).violations_count == 0
     page.get_by_role("button", name=re.compile("^Revoke rme_")).first.click()

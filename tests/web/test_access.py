@@ -172,7 +172,7 @@ async def test_what_is_delicate_wants_a_fresh_password_of_a_session_and_nothing_
         if method == "GET" or path in ("/logout", "/login", "/setup"):
             continue
         answer = await browser.open(path.replace("{id}", ids.new()), method=method)
-        asked = answer.status_code == 403 and b"again" in await answer.get_data(as_text=False)
+        asked = answer.status_code == 403 and b"Confirm your password" in await answer.get_data(as_text=False)
         assert asked == ((method, path) in delicate), f"{method} {path}: {answer.status_code}"
 
 

@@ -143,7 +143,7 @@ async def test_administrators_are_told_on_the_pages_and_in_the_trail(site: Site)
     async def notice(name: str) -> bool:
         site.clock.advance(12 * clock.SECOND)
         page = await (await (await site.log_in(name)).get("/alerts")).get_data(as_text=True)
-        return "Somebody who knows the password of anna typed 10 wrong codes in a row" in page
+        return "Someone who knows the password of anna entered 10 wrong codes in a row" in page
 
     await guess(site, 9)
     assert site.sql("SELECT 1 FROM audit WHERE action = 'user.code_guessing'") == []

@@ -56,7 +56,7 @@ async def test_a_token_knows_its_maker(site: Site) -> None:
     assert shown["second"]["created_by"] == "token:of-bert-admin"
     assert shown["the admin"]["created_by"] is None, "made before this was known"
     page = await (await browser.get("/settings/users")).get_data(as_text=True)
-    assert "made by token:of-bert-admin" in page
+    assert "created by token:of-bert-admin" in page
 
 
 async def test_a_token_gives_no_longer_life_than_it_has(site: Site) -> None:
@@ -236,7 +236,7 @@ async def test_the_page_where_hosts_are_added_lists_and_revokes_them(site: Site)
     await site.user("boss")
     browser = await site.log_in("boss")
     made = await (await browser.post("/hosts/new")).get_data(as_text=True)
-    assert "made by boss" in made
+    assert "created by boss" in made
     page = await (await browser.get("/hosts/new")).get_data(as_text=True)
     [waiting] = [
         item["id"] for item in (await site.get("/api/enrollment-tokens", "admin"))["items"] if not item["used_at"]

@@ -4,6 +4,7 @@ Routes reach the rest of the server only through `Services`.
 """
 
 from collections.abc import Awaitable, Callable
+from typing import Final
 
 from quart import Response, request
 from quart.wrappers.base import BaseRequestWebsocket
@@ -20,6 +21,8 @@ from rmactors.server.web.blueprints import blueprints
 from rmactors.server.web.security import Perimeter
 from rmactors.server.web.services import Services
 from rmactors.server.web.sizes import MAX_BODY_BYTES, SizedConnection, SizedRequest
+
+_BLUEPRINTS: Final = tuple(blueprint for part in (auth, api, pages) for blueprint in blueprints(part))
 
 
 class Site(QuartTrio):
@@ -70,9 +73,8 @@ def create_app(
     )
     errors.install(app)
     access.install(app)
-    for part in (auth, api, pages):
-        for blueprint in blueprints(part):
-            app.register_blueprint(blueprint)
+    for blueprint in _BLUEPRINTS:
+        app.register_blueprint(blueprint)
 
     @app.after_request
     async def guard_answer(response: Response) -> Response:

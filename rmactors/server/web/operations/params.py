@@ -88,7 +88,7 @@ def problems(kind: JobKind, params: Mapping[str, Any]) -> list[FieldError]:
     for name, value in params.items():
         pointer = f"/params/{name.replace('~', '~0').replace('/', '~1')}"
         if name not in takes:
-            found.append(FieldError(pointer, f"is not a parameter of {kind}; it takes {', '.join(takes)}"))
+            found.append(FieldError(pointer, f"is no parameter of {kind}; it takes {', '.join(takes)}"))
         elif (value is not None or name in _NEVER_NULL) and (wrong := takes[name](value)):
             found.append(FieldError(pointer, wrong))
     found += [FieldError(f"/params/{name}", "is required") for name in _REQUIRED.get(kind, ()) if name not in params]
