@@ -18,7 +18,7 @@ STATUS_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Notifier:
-    """`address` as in `NOTIFY_SOCKET`; `watchdog` in seconds. None where the service manager does not ask for it."""
+    """`address` as in `NOTIFY_SOCKET`; `watchdog` in seconds. None if the service manager does not ask for it."""
 
     address: str | None = None
     watchdog: float | None = None
