@@ -143,7 +143,7 @@ def default_file(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def load(file: Path) -> AgentFile:
-    """The agent's file. Raises AgentFileError, also where somebody else could have written what stands in it."""
+    """The agent's file. Raises AgentFileError, also if somebody else could have written what stands in it."""
     if trouble := trouble_with(file):
         raise AgentFileError(trouble)
     try:
@@ -167,7 +167,7 @@ def load_or_empty(file: Path, *, asked_for: bool) -> AgentFile:
 
 
 def certificate_in_default_file() -> ClientCertificate | None:
-    """For who runs nothing of it; None where it cannot be used, or names none."""
+    """For who runs nothing of it; None if it cannot be used, or names none."""
     try:
         return load_or_empty(default_file(), asked_for=False).certificate
     except AgentFileError:

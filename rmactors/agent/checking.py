@@ -139,7 +139,7 @@ def _plan(name: str, plan: Plan, agent_file: AgentFile) -> Finding:
 
 
 def _no_room_for_reports(state: StateDir) -> Cause | None:
-    """Why nothing can be written into the state dir, where there is one. Leaves nothing there."""
+    """Why nothing can be written into the state dir, if there is one. Leaves nothing there."""
     number = probe(state.path) if state.path.exists() else 0
     return of_errno(number, state.spool_file) if number else None
 

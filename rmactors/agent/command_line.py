@@ -85,7 +85,7 @@ class Program:
     words: tuple[str, ...]
     prefixes: tuple[str, ...] = ()
     time_limit: str | None = None
-    """What `timeout` was told, where it is one of the prefixes."""
+    """What `timeout` was told, if it is one of the prefixes."""
     is_restic: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -99,7 +99,7 @@ class Program:
 
 
 def program_of(command: Sequence[str]) -> Program:
-    """What `command` runs. Where a prefix is used in a way that is not understood, it is the program itself."""
+    """What `command` runs. If a prefix is used in a way that is not understood, it is the program itself."""
     words, prefixes, limit = tuple(command), [], None
     while words and (prefix := _PREFIXES.get(_name(words[0]))) is not None:
         rest = _behind(prefix, words)
@@ -118,7 +118,7 @@ def _name(word: str) -> str:
 
 
 def _behind(prefix: _Prefix, words: tuple[str, ...]) -> tuple[str, ...] | None:
-    """The words that the prefix starts; None where they cannot be told."""
+    """The words that the prefix starts; None if they cannot be told."""
     at, ended = 1, False
     while at < len(words):
         word = words[at]

@@ -1,6 +1,6 @@
 """One WebSocket to the server: URLs, TLS, and every wait under a deadline.
 
-Owns the socket for as long as it is open. trio-websocket waits for ever on a peer that stops reading and hides why
+Owns the socket for as long as it is open. trio-websocket waits forever on a peer that stops reading and hides why
 a connection ended; here each send has a deadline and each end has a reason. Must not know what frames mean.
 """
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 CLOSE_SECONDS: Final = 2.0
 SHARE: Final = 4
-"""Where a name has more addresses, one has this part of the time that the last one has."""
+"""If a name has more addresses, one has this part of the time that the last one has."""
 _NO_FRAMES: Final = {1002, 1007}
 REFUSAL_SECONDS: Final = 2.0
 """How long the rest of a refusal is waited for."""
@@ -71,7 +71,7 @@ class BadServerUrl(ValueError):
 def agent_url(text: str) -> str:
     """What a person typed as the URL of the agents' WebSocket. Raises BadServerUrl.
 
-    `http` is read as `ws`, `https` as `wss`; `/ws/agent` is added where it is missing.
+    `http` is read as `ws`, `https` as `wss`; `/ws/agent` is added if it is missing.
     """
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     try:
@@ -174,7 +174,7 @@ async def dial(
 ) -> AsyncIterator[Connection]:
     """A connection to `url`, closed at the end of the block. Raises LinkDown with a sentence for people.
 
-    Where an address takes a connection and there is no way to the server behind it, the next one is tried. `routes`
+    If an address takes a connection and there is no way to the server behind it, the next one is tried. `routes`
     remembers which those are.
     """
     parts = urlsplit(url)
@@ -250,7 +250,7 @@ async def _opened(
                 try:
                     yield Connection(socket, timings, stream.answer, address)
                 finally:
-                    # It waits for the peer's close. Where this task was cancelled, so was the reader that would see it.
+                    # It waits for the peer's close. If this task was cancelled, so was the reader that would see it.
                     cancelled = trio.current_effective_deadline() == -math.inf
                     with trio.move_on_after(0.05 if cancelled else CLOSE_SECONDS, shield=True):
                         await socket.aclose(wire.CLOSE_GOING_AWAY)
@@ -282,7 +282,7 @@ class _Judged(trio.abc.Stream):
                 return self.answer.rest
 
     async def _receive_head(self, max_bytes: int | None) -> bytes:
-        """Empty where no more comes."""
+        """Empty if no more comes."""
         data = b""
         try:
             with trio.move_on_after(REFUSAL_SECONDS if self.answer.has_head() else math.inf):

@@ -52,7 +52,7 @@ async def run_agent(
 ) -> None:
     """Run the agent until cancelled; running jobs are then stopped and their ends kept in the spool.
 
-    Raises NotEnrolled, AlreadyRunning or StateError where it cannot even begin; a state dir that is full or read-only
+    Raises NotEnrolled, AlreadyRunning or StateError if it cannot even begin; a state dir that is full or read-only
     is no reason. `task_status` is told once it runs (connected or not).
     """
     state = StateDir(state_dir)

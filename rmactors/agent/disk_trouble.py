@@ -75,7 +75,7 @@ def of_errno(number: int, file: Path) -> Cause:
 
 
 def probe(folder: Path) -> int:
-    """The `errno` that stands in the way of writing a little into `folder`; 0 where nothing does. Leaves nothing."""
+    """The `errno` that stands in the way of writing a little into `folder`; 0 if nothing does. Leaves nothing."""
     try:
         handle = _open_nameless(folder)
     except OSError as error:

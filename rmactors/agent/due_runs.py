@@ -21,7 +21,7 @@ _FUTURE: Final = clock.DAY
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A run that should start now, for the slot at `slot` microseconds; None where the schedule has no slots."""
+    """A run that should start now, for the slot at `slot` microseconds; None if the schedule has no slots."""
 
     schedule: ScheduleInfo
     slot: int | None
@@ -34,7 +34,7 @@ class Due:
 
 
 def definition(schedule: ScheduleInfo) -> str:
-    """What makes slots count anew when it changes. An interval does not: it counts from the last run all the same."""
+    """If it changes, slots count from then on. An interval is no part of it: it counts from the last run anyway."""
     if schedule.every_hours is not None:
         return f"every|{schedule.mode}"
     return f"{schedule.cron}|{schedule.timezone}|{schedule.mode}|{int(schedule.enabled)}"

@@ -34,7 +34,7 @@ def environment_for(
 
 
 def has_cache(environment: Mapping[str, str]) -> bool:
-    """Whether restic can write its cache, or was told where to: where not, 0.19 fails without `--no-cache`."""
+    """Whether restic can write its cache, or was told where to: if not, 0.19 fails without `--no-cache`."""
     if environment.get("RESTIC_CACHE_DIR"):
         return True
     if root := environment.get("XDG_CACHE_HOME"):

@@ -38,7 +38,7 @@ async def forget(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult
     before = await listed(restic, spec.identity, counters)
     if isinstance(before, Run):
         return before.outcome(stats)
-    done = await restic.run("forget", *spec.arguments, answer=True)  # a line of many megabytes, where there are many
+    done = await restic.run("forget", *spec.arguments, answer=True)  # a line of many megabytes, if there are many
     if done.verdict.status == "cancelled" or done.verdict.reason == "timeout":
         return done.outcome(stats)  # nothing more can be asked: the job is stopped
     after = await listed(restic, spec.identity, counters)
@@ -62,7 +62,7 @@ async def forget(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult
 async def _adopt(restic: Restic, identity: Identity, counters: Counters, stats: dict[str, Any]) -> JobResult | None:
     """Give the plan's tag to its snapshots from before there was one, once. What went wrong, or None.
 
-    restic writes a tagged copy and then removes the snapshot. Where it cannot remove, the copy is one too many: so the
+    restic writes a tagged copy and then removes the snapshot. If it cannot remove, the copy is one too many: so the
     first goes alone, and what is left over of it is tried again before anything else is adopted.
     """
     if await adoption_is_over(identity, counters):
@@ -97,7 +97,7 @@ async def _adopt(restic: Restic, identity: Identity, counters: Counters, stats: 
 async def _not_gone(
     restic: Restic, identity: Identity, counters: Counters, run: Run, those: Sequence[Snapshot]
 ) -> JobResult | None:
-    """What it means that some of those are still there. None where all have gone."""
+    """What it means that some of those are still there. None if all have gone."""
     if run.verdict.status == "cancelled" or run.verdict.reason == "timeout":
         return run.outcome()
     now = await listed(restic, identity, counters)

@@ -12,7 +12,7 @@ import sys
 import time
 
 TERM_SECONDS = 5.0
-"""Between SIGTERM and SIGKILL, or the grace where that is shorter."""
+"""Between SIGTERM and SIGKILL, or the grace if that is shorter."""
 _LOOK_SECONDS = 0.05
 
 

@@ -36,7 +36,7 @@ def look() -> Inheritance:
 
 
 def become(command: Sequence[str], given: Inheritance) -> NoReturn:
-    """Let the command take this process's place. Raises OSError where it cannot be started."""
+    """Let the command take this process's place. Raises OSError if it cannot be started."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, and the command would go on doing so
         signal.signal(number, signal.SIG_DFL)
     os.execvpe(  # noqa: S606 - without a shell is what is meant
@@ -45,7 +45,7 @@ def become(command: Sequence[str], given: Inheritance) -> NoReturn:
 
 
 def environment() -> dict[bytes, bytes] | None:
-    """As the kernel got it at the start of this process; None where the system does not show it."""
+    """As the kernel got it at the start of this process; None if the system does not show it."""
     try:
         with open("/proc/self/environ", "rb") as file:
             entries = file.read().split(b"\0")

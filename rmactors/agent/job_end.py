@@ -22,5 +22,5 @@ def stats_of(numbers: dict[str, Any], seconds: float) -> msgspec.Raw:
 
 
 def as_shells_say(code: int) -> int:
-    """The exit code of a process, 128 + the signal's number where one ended it."""
+    """The exit code of a process, 128 + the signal's number if one ended it."""
     return code if code >= 0 else 128 - code

@@ -111,7 +111,7 @@ class JobRunner:
                 self._active[job_id][1].ask("cancelled")
 
     async def start_due(self, due: Due) -> None:
-        """A scheduled run. Where the one before has not ended yet, a slot is skipped, and that is reported;
+        """A scheduled run. If the one before has not ended yet, a slot is skipped, and that is reported;
         an interval counts from the end of that one."""
         schedule = due.schedule
         mark = Mark(schedule.id, definition(schedule), due.mark)
@@ -215,7 +215,7 @@ def _said(event: str, request: Request, **values: object) -> dict[str, Any]:
 
 
 async def _its_turn(turn: trio.Lock, stop: Stop) -> bool:
-    """Wait for the repository; False where the job is to stop first."""
+    """Wait for the repository; False if the job is to stop first."""
 
     async def acquire() -> bool:
         await turn.acquire()

@@ -75,7 +75,7 @@ class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
 class JobSpec:
     """What to do, ready to run.
 
-    `arguments` follow `restic`. `plan` and `identity` are None where only a repository was named. `restore_into` is a
+    `arguments` follow `restic`. `plan` and `identity` are None if only a repository was named. `restore_into` is a
     folder to make first; `snapshot` (an id or `latest`) and `include` are what a restore puts there. `compared` are
     ids of snapshots that follow the arguments, once restic has said whose they are. `host` is this host's name there.
     `prune_after` says that forget is to prune what it left. `rotation` names the counter and the number of parts of a

@@ -1,9 +1,9 @@
-"""What this process has to report: in the spool file where that can be written, else in memory until it can be.
+"""What this process has to report: in the spool file if that can be written, else in memory until it can be.
 
 Owns the file as this process has it open, a copy of it where it can only be read, and a spool in memory for what cannot
 be written. That one has an id of its own, so that no number under any id ever stands for two reports. Acks that cannot
 be written are remembered: what they are of is not sent again by this process. Blocking; for one thread at a time.
-Nothing here fails because of the disk, except where a method says so: `problem` tells instead, and nothing is logged of
+Nothing here fails because of the disk, unless a method says so: `problem` tells instead, and nothing is logged of
 it, since an `exec` that tells its run from memory has nothing to say.
 """
 
@@ -102,7 +102,7 @@ class Keeper:
         return True
 
     def add_lost(self, report: wire.JobFinished) -> bool:
-        """As a spool's: of several processes that notice, one tells, or each where the disk takes nothing."""
+        """As a spool's: of several processes that notice, one tells, or each if the disk takes nothing."""
         if report.job_id in self._ended:
             return False
         if self._disk is not None and self.problem is None:
@@ -187,7 +187,7 @@ class Keeper:
         self.memory.set_marks(kept, gone)
 
     def number(self, name: str) -> int:
-        """Raises SpoolError where it cannot be read."""
+        """Raises SpoolError if it cannot be read."""
         if self._source is None:
             return self._writable().number(name)
         return self._source.number(name)
@@ -249,7 +249,7 @@ class Keeper:
             self._sent_logs.remove(job_id)
 
     def _write_memory(self, disk: Spool) -> None:
-        """What was kept in memory goes into the file, under numbers of the file's. Where it is on its way already it is
+        """What was kept in memory goes into the file, under numbers of the file's. If it is on its way already it is
         sent once more: a server takes each once."""
         unfinished = self.memory.unfinished()
         owners = {job.started.job_id: job.owner for job in unfinished}

@@ -28,7 +28,7 @@ async def snapshots(restic: Restic, spec: JobSpec, counters: Counters) -> JobRes
 
 
 async def listed(restic: Restic, identity: Identity, counters: Counters) -> Sorted | Run:
-    """The plan's snapshots as they are now. A Run where they cannot be listed, whose verdict says why."""
+    """The plan's snapshots as they are now. A Run if they cannot be listed, whose verdict says why."""
     adopted = await adoption_is_over(identity, counters)
     found: list[Snapshot] = []
     for selection in (identity.selection,) if adopted else (identity.selection, identity.same_paths):
@@ -40,7 +40,7 @@ async def listed(restic: Restic, identity: Identity, counters: Counters) -> Sort
 
 
 async def named(restic: Restic, spec: JobSpec, *wanted: str) -> list[str] | Run:
-    """The full ids of snapshots that the server named. A Run where one of them is not there, or is of another host."""
+    """The full ids of snapshots that the server named. A Run if one of them is not there, or is of another host."""
     answer = await _ask(restic, "snapshots", "--json", "--no-lock", *wanted)
     if isinstance(answer, Run):
         return answer
@@ -52,7 +52,7 @@ async def named(restic: Restic, spec: JobSpec, *wanted: str) -> list[str] | Run:
 
 
 async def adoption_is_over(identity: Identity, counters: Counters) -> bool:
-    """Where that cannot be known, nothing is adopted: the safe side."""
+    """If that cannot be known, nothing is adopted: the safe side."""
     try:
         return await counters.number(identity.adoption) > 0
     except SpoolError as error:

@@ -40,7 +40,7 @@ def masked(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Mask:
-    """Hides the password in the address of one repository, also where a program quotes it in another spelling."""
+    """Hides the password in the address of one repository, also if a program quotes it in another spelling."""
 
     address: str
 

@@ -2,7 +2,7 @@
 
 A plan's snapshots are known by a tag that each of its backups carries, together with the host. Never by their paths:
 these change, and other plans and other tools back up the same ones. Snapshots from before there was such a tag are
-adopted: they get the tag, once, where nothing speaks against it.
+adopted: they get the tag, once, if nothing speaks against it.
 """
 
 import hashlib
@@ -101,7 +101,7 @@ def identity_tag(plan: str) -> str:
 
 
 def plan_of(tags: Iterable[str]) -> str | None:
-    """The plan whose backup carries these tags; None where they name none, or several."""
+    """The plan whose backup carries these tags; None if they name none, or several."""
     found = {tag.removeprefix(PLAN_TAG) for tag in tags if tag.startswith(PLAN_TAG)}
     return unquote(found.pop()) if len(found) == 1 else None
 
@@ -112,7 +112,7 @@ def exact_paths(sources: Iterable[str]) -> frozenset[str]:
 
 
 def read_listing(answer: bytes) -> list[Snapshot]:
-    """What `restic snapshots --json` answered. Raises ValueError where that is no list of snapshots: then nothing is
+    """What `restic snapshots --json` answered. Raises ValueError if that is no list of snapshots: then nothing is
     known, which is something else than that there are none.
     """
     for line in answer.splitlines():  # some versions say something before it
@@ -152,7 +152,7 @@ def newest(found: Sorted) -> Snapshot | None:
 
 
 def by_id(found: Sorted, wanted: str) -> str | None:
-    """What restic is to be asked for: the id of the plan's newest for `latest`, None where it has none; for the id
+    """What restic is to be asked for: the id of the plan's newest for `latest`, None if it has none; for the id
     that a snapshot had before it was adopted, its id now; any other id as it is.
     """
     if wanted == "latest":

@@ -10,7 +10,7 @@ class Pauses:
 
     Only a connection that lived for `stable` seconds makes the limit small again: a server that accepts and dies at
     once is not to be hammered. A shorter one that was welcomed makes it moderate: at once where reports got to disk
-    over it, else by and by. So the limit grows beyond that only where nobody welcomes.
+    over it, else by and by. So the limit grows beyond that only if nobody welcomes.
     """
 
     def __init__(self, timings: Timings, chance: Callable[[float, float], float]) -> None:

@@ -42,7 +42,7 @@ async def watch_wakeup_pipe(state: StateDir, queue: ReportQueue) -> None:
 
 
 async def receive_handovers(state: StateDir, queue: ReportQueue) -> None:
-    """Keep what is handed over: on disk where this process can write there, else in memory."""
+    """Keep what is handed over: on disk if this process can write there, else in memory."""
     rest = b""
 
     async def take(data: bytes) -> None:
@@ -90,7 +90,7 @@ async def _known(queue: ReportQueue) -> set[int]:
 
 
 def hand_over(state: StateDir, frame: str, owner: str | None) -> bool:
-    """Give a report, as JSON text, to the running agent. False where there is none that takes it. Never waits."""
+    """Give a report, as JSON text, to the running agent. False if there is none that takes it. Never waits."""
     line = msgspec.json.encode(_Handed(frame, owner)) + b"\n"
     if len(line) > select.PIPE_BUF:
         return False  # it could go in by halves
@@ -125,7 +125,7 @@ async def _read_pipe(file: Path, on_data: Callable[[bytes], Awaitable[None]]) ->
 
 
 def _what_is_there(pipe: int) -> bytes:
-    """Nothing where somebody else, who reads all files of a folder say, was faster."""
+    """Nothing if somebody else, who reads all files of a folder say, was faster."""
     try:
         return os.read(pipe, _CHUNK)
     except BlockingIOError:

@@ -63,7 +63,7 @@ async def run(
     `started` its process number.
 
     `stop` sends SIGINT, after the grace SIGTERM to the whole session, then SIGKILL. Cancellation does the same and
-    waits for it. Raises OSError where it cannot be started.
+    waits for it. Raises OSError if it cannot be started.
     """
     process, streams, lifeline = _start(command, environment, grace_seconds)
     if started is not None:

@@ -19,7 +19,7 @@ _HELPERS: Final = (("sftp:", "ssh"), ("rclone:", "rclone"))
 
 
 def troubles_of(agent_file: AgentFile) -> list[str]:
-    """All that is wrong with what the agent's file has the agent run: nothing where it only reports what others run."""
+    """All that is wrong with what the agent's file has the agent run: nothing if it only reports what others run."""
     found = [trouble_of_restic(agent_file.restic)] if agent_file.repositories else []
     found += [trouble_of_repository(name, repository) for name, repository in agent_file.repositories.items()]
     found += [trouble_of_hooks(name, plan) for name, plan in agent_file.plans.items()]

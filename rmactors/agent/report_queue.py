@@ -75,12 +75,12 @@ class Lane:
         return await self._calls(lambda: self._source.holds(job_id))
 
     async def ack(self, seqs: Iterable[int], of: str) -> None:
-        """These numbers `of` that spool. Where another one has taken its place, they stand for other reports there."""
+        """These numbers `of` that spool. If another one has taken its place, they stand for other reports there."""
         gone = list(seqs)
         await self._calls(lambda: self._source.ack(gone) if self._source.spool_id == of else None)
 
     async def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
-        """What a job wrote, to travel with its end. Raises SpoolError where the disk has little room: reports come
+        """What a job wrote, to travel with its end. Raises SpoolError if the disk has little room: reports come
         first."""
         await self._calls(lambda: self._source.keep_log(job_id, frames))
 
@@ -122,7 +122,7 @@ class ReportQueue(Lane):
 
     @property
     def problem(self) -> Problem | None:
-        """Why the spool cannot be written; None where it can."""
+        """Why the spool cannot be written; None if it can."""
         return self._keeper.problem
 
     def turned(self) -> trio.Event:
@@ -224,7 +224,7 @@ def lost(started: wire.JobStarted) -> wire.JobFinished:
 
 @asynccontextmanager
 async def open_queue(state: StateDir) -> AsyncIterator[ReportQueue]:
-    """The queue of a state dir, also where that cannot be written. Raises StateError where there is none."""
+    """The queue of a state dir, also if that cannot be written. Raises StateError if there is none."""
     state.reach()
     keeper = await trio.to_thread.run_sync(Keeper, state.spool_file)
     try:

@@ -1,6 +1,6 @@
 """Unacked reports over one connection, in order, until each is acked.
 
-Owns what is under way on this connection. Lives and dies with it: the spool remembers, this forgets.
+Owns what is in flight on this connection. Lives and dies with it: the spool remembers, this forgets.
 """
 
 import logging

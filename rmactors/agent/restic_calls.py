@@ -57,7 +57,7 @@ class ResticCalls:
         self._process.tell(text)
 
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
-        """Where another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
+        """If another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
         version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
         waits_itself = version is not None and version >= _RETRIES_LOCKS
         deadline = trio.current_time() + self._file.lock_wait_seconds
@@ -167,7 +167,7 @@ class ResticCalls:
             await self._unlock()
 
     async def _unlock(self) -> str | None:
-        """Remove stale locks. What went wrong, or None. Ends at once where the repository does not let it."""
+        """Remove stale locks. What went wrong, or None. Ends at once if the repository does not let it."""
         summary = OutputSummary()
         command = [self._file.restic, *self._flags(), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):

@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 
 STOPPED: Final = JobResult(JobVerdict("failed", "terminated", "the agent was stopped"), None, {})
-"""No operator asked for that: an agent that is restarted in every slot would else be silent for ever."""
+"""No operator asked for that: an agent that is restarted in every slot would else be silent forever."""
 
 
 class ResticJob:
@@ -137,12 +137,12 @@ class ResticJob:
                 assert_never(self._spec.kind)
 
     async def _look_at_sources(self) -> list[str] | None:
-        """Which of them are missing. None where the job was stopped first: a dead network mount never answers."""
+        """Which of them are missing. None if the job was stopped first: a dead network mount never answers."""
         look = partial(trio.to_thread.run_sync, _missing, self._spec.sources, abandon_on_cancel=True)
         return await race(look, self._stop.wait)
 
     async def _turn_is_over(self, name: str) -> None:
-        """That part was read. Where it was not, because of a lock perhaps, the next check reads the same."""
+        """That part was read. If it was not, because of a lock perhaps, the next check reads the same."""
         try:
             await self._counters.count_on(name)
         except SpoolError as error:
@@ -164,7 +164,7 @@ class ResticJob:
         seconds: float,
         verdict: JobVerdict | None,
     ) -> JobVerdict | None:
-        """Run a hook, where there is one; what went wrong, or None.
+        """Run a hook, if there is one; what went wrong, or None.
 
         It sees the repository's environment and, behind the job, how that ended.
         """

@@ -28,7 +28,7 @@ class Leftovers:
             self._ends.popitem(last=False)
 
     def whose(self, lock: Lock) -> str | None:
-        """Which run of this agent left that lock, where one did."""
+        """Which run of this agent left that lock, if one did."""
         return self._ends.get(lock.pid) if lock.host == this_host.hostname() else None
 
 
@@ -38,7 +38,7 @@ def is_dead(lock: Lock) -> bool:
 
 
 def may_have_left_one(summary: OutputSummary) -> bool:
-    """Of a restic that was stopped: not where it says that it had not even opened the repository."""
+    """Of a restic that was stopped: not if it says that it had not even opened the repository."""
     said = (summary.exit_error.message if summary.exit_error else "", summary.first_fatal or "")
     return not any(_NEVER_OPENED.search(words) for words in said)
 

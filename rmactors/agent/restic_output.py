@@ -80,7 +80,7 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The numbers at the end, under our names; `snapshot_id` among them where one was made."""
+    """The numbers at the end, under our names; `snapshot_id` among them if one was made."""
 
     numbers: dict[str, Any]
     advice: tuple[str, ...] = ()
@@ -187,7 +187,7 @@ def _size(found: re.Match[str]) -> int:
 
 
 def _json_items(line: str) -> list[Item] | None:
-    """What the line says; None where it is no JSON of restic's and so plain text."""
+    """What the line says; None if it is no JSON of restic's and so plain text."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):

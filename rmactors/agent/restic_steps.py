@@ -13,7 +13,7 @@ from rmactors.common.vocabulary import JobKind
 
 @dataclass(frozen=True, slots=True)
 class JobResult:
-    """How the job ended. `exit_code` is restic's, None where it never ran."""
+    """How the job ended. `exit_code` is restic's, None if it never ran."""
 
     verdict: JobVerdict
     exit_code: int | None
@@ -34,7 +34,7 @@ class Run:
 
 
 def outcome(verdict: JobVerdict, code: int | None, stats: dict[str, Any]) -> JobResult:
-    """With the verdict's warning among the numbers, where there is one."""
+    """With the verdict's warning among the numbers, if there is one."""
     return JobResult(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
 
 

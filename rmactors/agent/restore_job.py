@@ -1,4 +1,4 @@
-"""restore, up to the count of what really lies in its folder. restic ends with 0 also where it found nothing."""
+"""restore, up to the count of what really lies in its folder. restic ends with 0 also if it found nothing."""
 
 import os
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ class Restored:
 
 
 async def restore(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult:
-    """Restore into the work's folder, which is made for it; where nothing comes, it is gone afterwards."""
+    """Restore into the work's folder, which is made for it; if nothing comes, it is gone afterwards."""
     assert spec.restore_into is not None
     assert spec.identity is not None
     found = await listed(restic, spec.identity, counters)
@@ -74,7 +74,7 @@ def distrusted(above: str) -> str | None:
 def make_folder(folder: str) -> None:
     """One new folder, for its owner alone; the one above it as well, where that is the only one that is missing.
 
-    Raises OSError where anything of that name is there already, also a link that leads nowhere: nothing is ever
+    Raises OSError if anything of that name is there already, also a link that leads nowhere: nothing is ever
     restored over what somebody has.
     """
     above = os.path.dirname(folder)

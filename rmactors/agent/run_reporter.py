@@ -1,4 +1,4 @@
-"""The two reports about a run that `exec` wraps, and its log: into the spool, and to the server where no agent runs.
+"""The two reports about a run that `exec` wraps, and its log: into the spool, and to the server if no agent runs.
 
 What cannot be written into the spool goes to the memory of a running agent, or to the server from here. Whatever goes
 wrong with it, the wrapped command does not notice.
@@ -71,7 +71,7 @@ class RunReporter:
         self._unknown_schedule: str | None = None
 
     async def begin(self, stack: AsyncExitStack) -> None:
-        """Put the start into the spool, and deliver it while the command runs, where no agent does."""
+        """Put the start into the spool, and deliver it while the command runs, if no agent does."""
         try:
             try:
                 self._state.reach()

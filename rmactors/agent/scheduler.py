@@ -55,7 +55,7 @@ class Scheduler:
             self._changed.set()
 
     def _save(self, kept: KeptSchedules) -> None:
-        """Where the disk takes nothing, once more when they are heard again: as soon as the agent says that it does."""
+        """If the disk takes nothing, once more when they are heard again: as soon as the agent says that it does."""
         try:
             self._state.save_schedules(kept)
             self._saved = True

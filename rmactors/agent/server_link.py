@@ -37,7 +37,7 @@ _WORDS = {
 
 
 class Displaced(LinkDown):
-    """Another process that uses this host's credential took its place. Not raised where the server only prefers another
+    """Another process that uses this host's credential took its place. Not raised if the server only prefers another
     connection of this process."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class ServerLink:
         self._why_stale = ""
 
     def say_hello_again(self, why: str) -> None:
-        """What this host said of itself is not so any more: it comes back, and says it anew. `why` is for the log.
+        """What this host said of itself is not so any more: it comes back, and says it again. `why` is for the log.
 
         A second hello on the same connection would not do: reports are on their way, and it counts those that follow.
         """
@@ -125,7 +125,7 @@ class ServerLink:
             await self._sleep(pause, credential)
 
     def _look_whether_copied(self, down: LinkDown) -> None:
-        """Where a younger connection of this instance is there, and this process has none, it runs twice: in a virtual
+        """If a younger connection of this instance is there, and this process has none, it runs twice: in a virtual
         machine that was copied or set back while it ran. From now on it is another one."""
         if down.code == wire.CLOSE_REPLACED and self._welcomed_at is None and not isinstance(down, Displaced):
             self._instance_id = ids.new()
@@ -249,7 +249,7 @@ async def report_once(
 ) -> None:
     """Deliver what is in one lane of a queue over a connection of its own (`purpose: report`), and leave.
 
-    `tell` is told what the server's welcome says. `certificate` is that of the agent's file, where that is known.
+    `tell` is told what the server's welcome says. `certificate` is that of the agent's file, if that is known.
     Raises LinkDown, StateError.
     """
     credential = state.credential()

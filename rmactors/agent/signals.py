@@ -1,7 +1,7 @@
 """Signals that come to `exec`, and from whom: those of the terminal's keys reach the command without help.
 
 Linux tells where a signal comes from (`si_code`), and Python does not pass that on. So SIGINT and SIGQUIT are held back
-and read from a signalfd; where there is none, the foreground decides.
+and read from a signalfd; if there is none, the foreground decides.
 """
 
 import ctypes
@@ -107,7 +107,7 @@ async def _each(signals: AsyncIterator[int], on_signal: Callable[[Arrived], None
 
 
 def _signalfd(numbers: list[int]) -> int:
-    """A descriptor that tells of these signals while they are held back; -1 where the system has none."""
+    """A descriptor that tells of these signals while they are held back; -1 if the system has none."""
     mask = (ctypes.c_uint64 * 16)()  # a sigset_t, 1,024 bits
     for number in numbers:
         mask[0] |= 1 << (number - 1)

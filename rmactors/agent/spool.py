@@ -34,7 +34,7 @@ LEAST_ROOM_BYTES: Final = 16 << 20
 class SpoolError(Exception):
     """The spool cannot be read or written: disk full, locked for long, no rights. The message says what.
 
-    `cause` says why, and what helps; None where only a log is not kept.
+    `cause` says why, and what helps; None if only a log is not kept.
     """
 
     def __init__(self, message: str, cause: Cause | None = None) -> None:
@@ -69,7 +69,7 @@ class Mark:
 
 
 class Spool:
-    """One open spool. Not for use by two threads at once. Every method raises SpoolError where the disk fails."""
+    """One open spool. Not for use by two threads at once. Every method raises SpoolError if the disk fails."""
 
     def __init__(self, file: Path, opened: sqlite3.Connection | None = None) -> None:
         """On disk, unless it was `opened` elsewhere."""
@@ -120,7 +120,7 @@ class Spool:
         return seq
 
     def add_lost(self, report: wire.JobFinished) -> bool:
-        """As `add`, but only where the job is unfinished still: of several that notice, one tells."""
+        """As `add`, but only if the job is unfinished still: of several that notice, one tells."""
         with self._transaction():
             gone = self._db.execute("DELETE FROM unfinished WHERE job_id = ?", (report.job_id,)).rowcount
             if gone:
@@ -196,7 +196,7 @@ class Spool:
     # ---- logs: what may be lost, and never at the cost of a report
 
     def keep_log(self, job_id: str, frames: Sequence[wire.JobLog]) -> None:
-        """Where there is room for it, beside the report of the job's end, which is added after it."""
+        """If there is room for it, beside the report of the job's end, which is added after it."""
         if not frames:
             return
         if not self._in_memory:

@@ -81,7 +81,7 @@ def open_in_memory() -> sqlite3.Connection:
 def copy_into_memory(file: Path) -> sqlite3.Connection:
     """What is in a file that cannot be written.
 
-    SQLite wants to write beside the file even where it only reads. Where that fails, and nothing waits in the
+    SQLite wants to write beside the file even where it only reads. If that fails, and nothing waits in the
     write-ahead log, the file alone is read: nobody else has it open, or SQLite would find what it needs.
     """
     db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)

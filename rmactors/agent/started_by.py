@@ -15,7 +15,7 @@ _TIMER: Final = re.compile(r"[\w:.\\@-]{1,200}\.timer", re.ASCII)
 
 
 def systemd(environ: Mapping[str, str] = os.environ, cgroup: Path = Path("/proc/self/cgroup")) -> dict[str, str]:
-    """`systemd_unit` and `systemd_timer`, as far as they are known; nothing where systemd did not start this.
+    """`systemd_unit` and `systemd_timer`, as far as they are known; nothing if systemd did not start this.
 
     systemd says which timer from version 252 on (TRIGGER_UNIT).
     """

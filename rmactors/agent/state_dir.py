@@ -85,7 +85,7 @@ def default_dir(environ: Mapping[str, str] = os.environ) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class StateDir:
-    """The files of one agent. All methods raise StateError where the disk does not play along."""
+    """The files of one agent. All methods raise StateError if the disk does not play along."""
 
     path: Path
 
@@ -104,14 +104,14 @@ class StateDir:
         return self.path / "handover"
 
     def make(self) -> None:
-        """Make the directory, for its owner alone, where something is to be written into it now."""
+        """Make the directory, for its owner alone, if something is to be written into it now."""
         self.reach()
         if (number := probe(self.path)) != 0:
             cause = of_errno(number, self.path / "credential.json")
             raise StateError(f"cannot write into the state dir {self.path}: {cause.words}; {cause.advice}")
 
     def reach(self) -> None:
-        """Make the directory where there is none. One that is there may be full or read-only."""
+        """Make the directory if there is none. One that is there may be full or read-only."""
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -124,7 +124,7 @@ class StateDir:
             )
 
     def credential(self) -> HostCredential:
-        """Raises NotEnrolled where there is none."""
+        """Raises NotEnrolled if there is none."""
         file = self.path / "credential.json"
         try:
             return msgspec.json.decode(file.read_bytes(), type=HostCredential)
@@ -139,7 +139,7 @@ class StateDir:
         self._write("credential.json", msgspec.json.encode(credential))
 
     def schedules(self) -> KeptSchedules:
-        """The schedules as kept; none where nothing was kept yet or the file is damaged (the server has them).
+        """The schedules as kept; none if nothing was kept yet or the file is damaged (the server has them).
 
         One that this version would not take from a server is left out alone.
         """
@@ -192,7 +192,7 @@ class StateDir:
         return locks.sharers(self.path / _RUNS_LOCK)
 
     def make_runs_lock(self) -> None:
-        """While the disk still takes a new file. Where it does not, and there is none, it goes without."""
+        """While the disk still takes a new file. If it does not, and there is none, it goes without."""
         with suppress(OSError):
             os.close(self._open_runs_lock())
 
@@ -206,7 +206,7 @@ class StateDir:
     @asynccontextmanager
     async def turn(self, seconds: float, is_needless: Callable[[], Awaitable[bool]]) -> AsyncIterator[bool]:
         """Deliver what is in the spool, as the only run of `exec` that does. Waits while another one does, but no
-        longer than so many seconds: that one may hang. False where it `is_needless` by then: the other one took along
+        longer than so many seconds: that one may hang. False if it `is_needless` by then: the other one took along
         what was to be delivered.
         """
         try:
@@ -224,7 +224,7 @@ class StateDir:
             os.close(handle)
 
     def wake_agent(self) -> None:
-        """Make the running agent look into the spool. Nothing happens where none runs."""
+        """Make the running agent look into the spool. Nothing happens if none runs."""
         try:
             pipe = os.open(self.wakeup_pipe, os.O_WRONLY | os.O_NONBLOCK)
         except OSError as error:
@@ -239,7 +239,7 @@ class StateDir:
             os.close(pipe)
 
     def _open_lock(self, name: str) -> int:
-        """The file of that name, to be locked; where it cannot be made on a full or read-only disk, the directory: a
+        """The file of that name, to be locked; if it cannot be made on a full or read-only disk, the directory: a
         lock needs nothing written."""
         try:
             return os.open(self.path / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

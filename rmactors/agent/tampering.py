@@ -21,7 +21,7 @@ _MOST_LINKS: Final = 40
 def trouble_with(
     path: str | Path, *, of: str = "", decides: str = "what runs here", remedy: str | None = None
 ) -> str | None:
-    """Why that file is not to be trusted and what to type against it; None where it may be, or is not there.
+    """Why that file is not to be trusted and what to type against it; None if it may be, or is not there.
 
     `of` says what the file is, `decides` what whoever can change it decides; `remedy` is said in place of a command.
     """

@@ -25,7 +25,7 @@ def hostname() -> str:
 
 
 def os_name() -> str:
-    """`Debian GNU/Linux 12 (bookworm)`, or the kernel's name where the system does not say."""
+    """`Debian GNU/Linux 12 (bookworm)`, or the kernel's name if the system does not say."""
     try:
         return platform.freedesktop_os_release().get("PRETTY_NAME", "Linux")[:_LONGEST]
     except OSError:
@@ -37,7 +37,7 @@ def arch() -> str:
 
 
 def timezone(localtime: Path = Path("/etc/localtime")) -> str:
-    """The IANA name of local time, `UTC` where it cannot be told."""
+    """The IANA name of local time, `UTC` if it cannot be told."""
     named = os.environ.get("TZ", "").lstrip(":")
     if named and not named.startswith("/"):
         return named[:_LONGEST]
@@ -52,7 +52,7 @@ def timezone(localtime: Path = Path("/etc/localtime")) -> str:
 def process_identity(pid: int | None = None) -> str | None:
     """What tells this process, or that with the number `pid`, from all others, also after a reboot.
 
-    None where there is none. Where the system does not let us look, it ends in `unknown`.
+    None if there is none. If the system does not let us look, it ends in `unknown`.
     """
     number = os.getpid() if pid is None else pid
     try:
@@ -83,7 +83,7 @@ def answers(pid: int) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Restic:
-    """What `restic version` says. `problem` is why this restic cannot be used, a few words; None where it can."""
+    """What `restic version` says. `problem` is why this restic cannot be used, a few words; None if it can."""
 
     version: str | None
     problem: str | None
@@ -120,7 +120,7 @@ def look_at_restic(restic: str = "restic") -> Restic:
 
 
 def restic_version(restic: str = "restic") -> str | None:
-    """The version of the restic that jobs use; None where there is none."""
+    """The version of the restic that jobs use; None if there is none."""
     return look_at_restic(restic).version
 
 

@@ -1,7 +1,7 @@
 """unlock, and who holds the repository even so.
 
 restic takes away the locks that it holds for stale: those of processes of this host that are no more, and any that
-was not refreshed for half an hour. It ends with 0 also where others stay, and does not mention them.
+was not refreshed for half an hour. It ends with 0 also if others stay, and does not mention them.
 """
 
 import json
@@ -64,7 +64,7 @@ async def unlock(restic: Restic) -> JobResult:
 
 
 def read_lock(answer: bytes) -> HeldLock | None:
-    """What `restic cat lock` answered; None where that is no lock: it may have gone meanwhile."""
+    """What `restic cat lock` answered; None if that is no lock: it may have gone meanwhile."""
     try:
         found = json.loads(answer)
         at = datetime.fromisoformat(str(found.get("time"))) if isinstance(found, Mapping) else None
@@ -97,7 +97,7 @@ def in_words(locks: list[HeldLock], now: datetime) -> str:
 
 
 async def _ids(restic: Restic) -> set[str] | None:
-    """The locks by id; None where they cannot be listed."""
+    """The locks by id; None if they cannot be listed."""
     run = await restic.ask("list", "locks", "--no-lock")
     if run.verdict.status != "succeeded":
         return None

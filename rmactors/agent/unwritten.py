@@ -47,7 +47,7 @@ class Announced:
         self.told = in_trouble
 
     def wait(self, in_trouble: bool) -> float | None:
-        """How long things must stay as they are now until a hello is due for that; None where the server knows."""
+        """How long things must stay as they are now until a hello is due for that; None if the server knows."""
         if self.told is None or self.told == in_trouble:
             return None
         return 0.0 if in_trouble else min(self.calm * 2.0 ** min(self._troubles - 1, 20), LONGEST_CALM_SECONDS)

@@ -68,7 +68,7 @@ class Answer:
         return self._verdict(self._status) if len(self._bytes) >= self._needed(self._status) else None
 
     def ended(self) -> LinkDown:
-        """The verdict where nothing more comes: the connection has ended, or what there is has to do."""
+        """The verdict if nothing more comes: the connection has ended, or what there is has to do."""
         if self._status is not None:
             return self._verdict(self._status)
         if self._bytes:

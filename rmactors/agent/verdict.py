@@ -55,7 +55,7 @@ _NOISE: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class JobVerdict:
-    """How it ended. `error` is None where all is well; `warning` is what to know about a run that did its work."""
+    """How it ended. `error` is None if all is well; `warning` is what to know about a run that did its work."""
 
     status: JobEnd
     reason: JobReason
@@ -131,7 +131,7 @@ def terminated(exit_code: int, summary: OutputSummary) -> JobVerdict:
 
 
 def cause_of(summary: OutputSummary) -> str | None:
-    """What keeps restic trying, for people; None where nothing does."""
+    """What keeps restic trying, for people; None if nothing does."""
     return None if summary.cause is None else _of_a_backend("", summary) or summary.cause
 
 

@@ -99,7 +99,7 @@ class Wrapped:
             pass  # it has become another user, as sudo does: whoever sent this could not have reached it either
 
     async def run(self) -> int:
-        """Its exit code, negative for a signal that ended it; 127 and 126 where it cannot be started.
+        """Its exit code, negative for a signal that ended it; 127 and 126 if it cannot be started.
 
         Raises CannotWrap before the command was started.
         """

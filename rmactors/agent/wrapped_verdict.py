@@ -2,7 +2,7 @@
 
 Judged by the program itself (`command_line`): restic by what its exit codes and words mean, anything else by its exit
 code alone. What a restic inside a script says in JSON adds reasons and warnings, and never makes a failure good. An end
-by a signal is `cancelled` only where it was Ctrl-C at a terminal.
+by a signal is `cancelled` only if it was Ctrl-C at a terminal.
 """
 
 import re

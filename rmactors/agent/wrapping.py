@@ -48,10 +48,10 @@ async def run_exec(
 ) -> int:
     """Run `command` and report it as a job of `kind`. Returns its exit code, negative for a signal that ended it.
 
-    127 and 126 as shells have it where it cannot be started. `forward_signals` needs the main thread. Reports go to
-    the spool in `state_dir`; where no agent runs there, delivery is tried for `deliver_seconds`. `inheritance` is what
+    127 and 126 as shells have it if it cannot be started. `forward_signals` needs the main thread. Reports go to
+    the spool in `state_dir`; if no agent runs there, delivery is tried for `deliver_seconds`. `inheritance` is what
     the command gets beside stdin, stdout and stderr. Raises nothing about reporting: that is said through `say`;
-    CannotWrap where the command was not started because this process is at a limit of the system.
+    CannotWrap if the command was not started because this process is at a limit of the system.
     """
     signals = Signals() if forward_signals else None
     wrapped = Wrapped(command, fds or Fds(), inheritance or Inheritance(), signals)

@@ -88,7 +88,7 @@ def fitter(kind: type[S]) -> Callable[[S], S]:
 
 
 def _of(kind: inspect.Type, where: str, extra: dict[str, Any] | None = None) -> Fit | None:
-    """None where every value fits."""
+    """None if every value fits."""
     given: Fit | None = (extra or {}).get("fit")
     match kind:
         case inspect.Metadata(type=inner, extra=told):

@@ -49,5 +49,5 @@ def to_rfc3339(micros: int) -> str:
 
 
 def from_rfc3339(text: str) -> int:
-    """RFC 3339 text with any offset as microseconds. Raises ValueError where it is not one."""
+    """RFC 3339 text with any offset as microseconds. Raises ValueError if it is not one."""
     return from_datetime(datetime.fromisoformat(text))

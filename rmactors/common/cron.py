@@ -1,6 +1,6 @@
 """Cron arithmetic: when a schedule fires. Pure: times come in and go out as microseconds since 1970, UTC.
 
-Expressions have five fields or are one of the aliases below, and are read in an IANA time zone. Where clocks
+Expressions have five fields or are one of the aliases below, and are read in an IANA time zone. If clocks
 change, a daily slot fires exactly once: in the gap it moves to the first minute that exists, in the repeated
 hour it takes the first one. One with a star for minute or hour fires whenever clocks show it, as cron does. This
 module must not read a clock.
@@ -40,7 +40,7 @@ def check(expr: str, zone: str) -> None:
 
 
 def check_zone(zone: str) -> None:
-    """Raises ValueError where `zone` is no IANA time zone."""
+    """Raises ValueError if `zone` is no IANA time zone."""
     zone_of(zone)
 
 
@@ -55,7 +55,7 @@ def fires_between(expr: str, zone: str, after_micros: int, until_micros: int) ->
 
 
 def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int | None:
-    """The newest fire at or before `at_micros`; None where it would lie before `not_before`."""
+    """The newest fire at or before `at_micros`; None if it would lie before `not_before`."""
     fields, where = _fields(expr), zone_of(zone)
     at = clock.to_datetime(at_micros).astimezone(where)
     wall = _first(CronSim(fields, at.replace(tzinfo=None) + timedelta(microseconds=1), reverse=True), expr)
@@ -74,14 +74,14 @@ def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int 
 
 
 def repeated(zone: str, at_micros: int) -> int:
-    """How long before `at_micros` clocks on the wall showed the same time, in microseconds; 0 where they did not."""
+    """How long before `at_micros` clocks on the wall showed the same time, in microseconds; 0 if they did not."""
     where = zone_of(zone)
     local = clock.to_datetime(at_micros).astimezone(where)
     return _micros_of(_turned_back(local.replace(tzinfo=None), where)) if local.fold else 0
 
 
 def _forwards(expr: str, zone: str, after_micros: int) -> Iterator[int]:
-    """Fires later than `after_micros`, each once, for ever."""
+    """Fires later than `after_micros`, each once, forever."""
     fields, where = _fields(expr), zone_of(zone)
     newest = after_micros
     for fire in _in_order(fields, where, clock.to_datetime(after_micros).astimezone(where), expr):
@@ -120,7 +120,7 @@ def _in_order(fields: str, zone: tzinfo, after: datetime, expr: str) -> Iterator
 
 
 def _turned_back(wall: datetime, zone: tzinfo) -> timedelta:
-    """By how much clocks are turned back over this time, so that it is shown again; negative where it is left out."""
+    """By how much clocks are turned back over this time, so that it is shown again; negative if it is left out."""
     first, second = (wall.replace(tzinfo=zone, fold=fold).utcoffset() for fold in (0, 1))
     return first - second if first is not None and second is not None else timedelta()
 
@@ -176,7 +176,7 @@ def _in_words(expr: str, text: str, detail: str) -> str:
 
 
 def _change_near(at: datetime, zone: tzinfo) -> timedelta:
-    """By how much clocks change within a few hours of `at`; nothing where they do not."""
+    """By how much clocks change within a few hours of `at`; nothing if they do not."""
     moment = at.astimezone(UTC)
     before, after = (then.astimezone(zone).utcoffset() for then in (moment - _NEAR_A_CHANGE, moment + _NEAR_A_CHANGE))
     return abs(after - before) if before is not None and after is not None else timedelta()

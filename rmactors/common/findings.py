@@ -27,7 +27,7 @@ _MARKS: Final = {True: "ok   ", False: "FAULT", None: "note "}
 
 
 def verdict(findings: Sequence[Finding]) -> str | None:
-    """How many faults there are, None where there is none."""
+    """How many faults there are, None if there is none."""
     faults = sum(finding.ok is False for finding in findings)
     return f"{faults} fault{'s' if faults > 1 else ''} found" if faults else None
 

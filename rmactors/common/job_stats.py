@@ -61,7 +61,7 @@ class Fitted:
 
     @property
     def warning(self) -> str | None:
-        """`left out of the job's statistics: a, b, c and 4 more`; None where nothing was."""
+        """`left out of the job's statistics: a, b, c and 4 more`; None if nothing was."""
         if not self.left_out:
             return None
         names = ", ".join(self.left_out[:_NAMED])

@@ -12,9 +12,9 @@ _PAUSE_SECONDS: Final = 0.02
 
 
 def take(descriptor: int, tries: int = _TRIES) -> bool:
-    """Take the lock, to be held until the file is closed. False where another process has it, and keeps it.
+    """Take the lock, to be held until the file is closed. False if another process has it, and keeps it.
 
-    Blocks for a moment where somebody has it; not at all with `tries` 0.
+    Blocks for a moment if somebody has it; not at all with `tries` 0.
     """
     for patience in range(tries, -1, -1):
         try:

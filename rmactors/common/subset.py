@@ -10,7 +10,7 @@ _SHARE: Final = re.compile(r"(\d{1,3}(?:\.\d{1,3})?)%", re.ASCII)
 
 
 def check_subset(text: object) -> None:
-    """Raises ValueError with what `read_data_subset` must be, where this is not it."""
+    """Raises ValueError with what `read_data_subset` must be, if this is not it."""
     if isinstance(text, str):
         if part := _PART.fullmatch(text):
             number, parts = int(part[1]), int(part[2])

@@ -5,7 +5,7 @@ import ssl
 
 def verifying_context(ca_file: str | None = None) -> ssl.SSLContext:
     """TLS 1.2 or newer, certificates and host names verified: by `ca_file` alone where given, else by the system's
-    certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`. Raises OSError where the file cannot be used.
+    certificates, or those of `SSL_CERT_FILE` and `SSL_CERT_DIR`. Raises OSError if the file cannot be used.
     """
     context = ssl.create_default_context(cafile=ca_file)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

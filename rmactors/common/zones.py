@@ -31,7 +31,7 @@ _BROKEN: Final = (OSError, ValueError, EOFError, IndexError, struct.error)
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """A folder of time zone data. `version` is like `2026f`, empty where the folder does not say."""
+    """A folder of time zone data. `version` is like `2026f`, empty if the folder does not say."""
 
     folder: Path
     version: str
@@ -78,7 +78,7 @@ class Zones:
 
     @property
     def version(self) -> str:
-        """Of what is used, like `2026f`; empty where that is not known."""
+        """Of what is used, like `2026f`; empty if that is not known."""
         return self._data[0].version if self._data else ""
 
     def zone(self, name: str) -> tzinfo:
@@ -91,7 +91,7 @@ class Zones:
         return known[1]
 
     def refresh(self) -> bool:
-        """Look at the files again. True where something that was given out is different now.
+        """Look at the files again. True if something that was given out is different now.
 
         What cannot be read just now (an update may be at work) stays as it was.
         """
@@ -164,17 +164,17 @@ def zone(name: str) -> tzinfo:
 
 
 def version() -> str:
-    """Of the data that is used, like `2026f`; empty where that is not known."""
+    """Of the data that is used, like `2026f`; empty if that is not known."""
     return ours().version
 
 
 def refresh() -> bool:
-    """Look at the files again. True where something that was given out is different now."""
+    """Look at the files again. True if something that was given out is different now."""
     return ours().refresh()
 
 
 def day_and_time(micros: int, zone_name: str = "UTC") -> str:
-    """`Saturday 2026-11-21 03:00 UTC`; in UTC as well where this machine does not know the zone."""
+    """`Saturday 2026-11-21 03:00 UTC`; in UTC as well if this machine does not know the zone."""
     at = clock.to_datetime(micros)
     try:
         at = at.astimezone(zone(zone_name))

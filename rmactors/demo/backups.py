@@ -86,7 +86,7 @@ class ResticBackups:
 
 @dataclass(frozen=True, slots=True)
 class CommandBackups:
-    """Where there is no restic: a command that works, and one that fails."""
+    """If there is no restic: a command that works, and one that fails."""
 
     async def good(self, state_dir: Path) -> None:
         await _wrapped([sys.executable, "-c", "print('copied')"], state_dir, PLAN_OK)

@@ -63,7 +63,7 @@ class Sink:
 
 
 async def _body(http: h11.Connection, stream: trio.SocketStream) -> bytes | None:
-    """The body of the next request; None where the sender has gone."""
+    """The body of the next request; None if the sender has gone."""
     body = b""
     while True:
         match http.next_event():

@@ -36,7 +36,7 @@ class EnrollmentRefused(Exception):
 
 
 async def enroll(url: str, token: str, name: str) -> SimCredential:
-    """Trade an enrollment token for a host's credential. Raises EnrollmentRefused, LinkDown where none answers."""
+    """Trade an enrollment token for a host's credential. Raises EnrollmentRefused, LinkDown if none answers."""
     frame = wire.Enroll(name=name, hostname=name, os="linux", arch="x86_64", agent_version=__version__)
     try:
         async with dial(url, token, None, Timings()) as connection:
@@ -154,7 +154,7 @@ class SimulatedAgent:
                 await trio.sleep(random.uniform(0, ceiling))  # noqa: S311 - jitter, no secret
 
     def _final(self, down: LinkDown) -> str | None:
-        """Why it is no use to come back; None where it is."""
+        """Why it is no use to come back; None if it is."""
         if down.status in (401, 403, 404):
             return f"{REJECTED}: HTTP {down.status}"
         return {wire.CLOSE_REVOKED: REVOKED, wire.CLOSE_PROTOCOL: PROTOCOL}.get(down.code or 0)

@@ -49,7 +49,7 @@ class Tally:
     milliseconds: list[float] = field(default_factory=list)
 
     def percentile(self, share: float) -> float:
-        """Of the milliseconds; 0 where there are none."""
+        """Of the milliseconds; 0 if there are none."""
         ordered = sorted(self.milliseconds)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 

@@ -186,7 +186,7 @@ _FIRST_TYPE: Final = re.compile(r'\s*\{[^{}\[\]]*"type"\s*:\s*"job_')
 
 
 def _too_deep(text: str) -> Unreadable:
-    """A frame that nobody can read whole. Where it says before all that is nested that it is a report, and which, it is
+    """A frame that nobody can read whole. If it says before all that is nested that it is a report, and which, it is
     refused as one."""
     detail = "the frame is nested too deeply"
     seq = _FIRST_SEQ.match(text)

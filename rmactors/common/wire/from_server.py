@@ -40,7 +40,7 @@ Params = Annotated[dict[ParamName, Param], Meta(max_length=20)]
 class ScheduleInfo(Struct, frozen=True):
     """A schedule as an agent keeps it. Durations in seconds; what is left out is as the API has it.
 
-    `cron` is empty where one of the last two is given in its place: an agent that does not know them runs nothing.
+    `cron` is empty if one of the last two is given in its place: an agent that does not know them runs nothing.
     """
 
     id: Id
