@@ -33,7 +33,7 @@ def clock_finding(newest: int | None, now: int) -> Finding:
 
 
 def _synchronised() -> bool | None:
-    """What the kernel says; None where it cannot be asked."""
+    """What the kernel says; None if it cannot be asked."""
     asked = ctypes.create_string_buffer(256)  # struct timex, all zero: change nothing
     try:
         state: int = ctypes.CDLL(None, use_errno=True).adjtimex(asked)

@@ -40,7 +40,7 @@ def _port(settings: Settings, address: str, what: str, server_runs: bool) -> Ite
 
 
 def _bind_trouble(address: str) -> str | None:
-    """Why nothing can listen there now; None where it could."""
+    """Why nothing can listen there now; None if it could."""
     host, port = split_address(address)
     try:
         every = None if host == ALL_ADDRESSES else host
