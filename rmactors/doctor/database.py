@@ -1,4 +1,4 @@
-"""What the database says: whether it is whole, what waits in it, who has not been told, which agents report to it."""
+"""What the database says: whether it is whole, what waits in it, what could not be delivered, which agents report."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ _NAMED = 5
 
 
 def look(settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
-    """`full` compares every index with its table as well, which takes minutes where there are gigabytes."""
+    """`full` compares every index with its table as well, which takes minutes with gigabytes."""
     if not settings.database.exists():
         yield clock_finding(None, now)
         yield Finding(None, f"there is no database at {settings.database} yet: the first start of the server makes it")

@@ -1,6 +1,6 @@
 """Writes about users, their sessions, and tokens. Hashes only: no password and no token passes through here.
 
-Refusals: `not_found`, `username_taken`, `last_admin` (nobody could administer any more), `spent` (a one-time
+Refusals: `not_found`, `username_taken`, `last_admin` (no user could administer any more), `spent` (a one-time
 secret was used, has expired or was never there), `wrong` (it changed since it was looked at), `too_early` (wait first;
 the detail is microseconds).
 """
@@ -13,7 +13,7 @@ from rmactors.server.messages.audit import Audit
 
 @dataclass(frozen=True, slots=True)
 class CreateSetupToken:
-    """Replaces an earlier one. Refused `conflict` where a user exists already."""
+    """Replaces an earlier one. Refused `conflict` if a user exists already."""
 
     token_hash: str
     at: int
@@ -48,7 +48,7 @@ class CreateUser:
 class UpdateUser:
     """None leaves as it is. Whatever is changed ends the user's sessions, except `keep_session`.
 
-    A weaker role weakens the API tokens that the user made, and ends their unused enrollment tokens where they are no
+    A weaker role weakens the API tokens that the user made, and ends their unused enrollment tokens if they are no
     admin any more. `end_tokens` ends all that they made. A new password forgets wrong codes. Refused
     `not_found`, `username_taken`, `last_admin`.
     """
@@ -74,7 +74,7 @@ class DeleteUser:
 
 @dataclass(frozen=True, slots=True)
 class RehashPassword:
-    """The same password under newer parameters; nothing where it changed meanwhile."""
+    """The same password under newer parameters; nothing if it changed meanwhile."""
 
     user_id: str
     old_hash: str
@@ -133,7 +133,7 @@ class RenewSession:
 
 @dataclass(frozen=True, slots=True)
 class CloseSession:
-    """Refused `not_found` where the user has no such session."""
+    """Refused `not_found` if the user has no such session."""
 
     session_id: str
     user_id: str

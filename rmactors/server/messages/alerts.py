@@ -31,8 +31,8 @@ class RaiseAlert:
 
 @dataclass(frozen=True, slots=True)
 class WorsenAlert:
-    """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues a raise once more
-    for every channel that takes it. `notice` is the message as those are told it."""
+    """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues another raise
+    for every channel that takes it. `notice` is the message that they are sent."""
 
     alert_id: str
     message: str
@@ -44,7 +44,7 @@ class WorsenAlert:
 
 @dataclass(frozen=True, slots=True)
 class TouchAlert:
-    """Expects the alert unresolved. `again` adds an occurrence. Notifies nobody."""
+    """Expects the alert unresolved. `again` adds an occurrence. Sends nothing."""
 
     alert_id: str
     message: str
@@ -55,8 +55,8 @@ class TouchAlert:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeAlert:
-    """Expects the alert unresolved and not acknowledged. `known_partial`: what whoever acknowledges it knows of is no
-    worse than a partial run; None where the rules do not say."""
+    """Expects the alert unresolved and not acknowledged. `known_partial`: what the operator knows of is no worse
+    than a partial run; None if the rules do not say."""
 
     alert_id: str
     at: int

@@ -16,7 +16,7 @@ from rmactors.server.messages.notifications import Attempt
 class SaveChannel:
     """Makes the channel or replaces what it says. `config` is encrypted already.
 
-    Disabling ends what is queued. Refused `not_found`, or `conflict` where the kind would change.
+    Disabling ends what is queued. Refused `not_found`, or `conflict` if the kind would change.
     """
 
     channel_id: str
@@ -44,7 +44,7 @@ class DeleteChannel:
 
 @dataclass(frozen=True, slots=True)
 class SettleAttempt:
-    """One attempt and its end. `carried` are the deliveries that the same message told as well, and how
+    """One attempt and its end. `carried` are the deliveries that the same message stands for as well, and how
     they end with it: `delivered` for the members of a group, `superseded` for what a resolution made moot."""
 
     log_id: str

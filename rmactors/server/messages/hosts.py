@@ -32,9 +32,9 @@ class Enrolled:
 class RecordHello:
     """What an agent said of itself. With `report_only` it is no sign of life.
 
-    `clock_offset_seconds` is the host's clock minus the server's, None where the host did not say the time.
+    `clock_offset_seconds` is the host's clock minus the server's, None if the host did not say the time.
     `restic_told` False: it has not looked for restic, what is known stays. `spool_problem` is why it cannot keep
-    reports on disk, with the time from when on; None where it can.
+    reports on disk, with the time from when on; None if it can.
     """
 
     host_id: str

@@ -9,7 +9,7 @@ from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 
 @dataclass(frozen=True, slots=True)
 class SaveStart:
-    """Duplicate where the start or the end is known already; Refused `foreign_job` for another host's job.
+    """Duplicate if the start or the end is known already; Refused `foreign_job` for another host's job.
     Result: `JobStarted`."""
 
     report: StartReport
@@ -28,9 +28,9 @@ class JobStarted:
 
 @dataclass(frozen=True, slots=True)
 class SaveEnd:
-    """Duplicate where a real end is known already (a lost one gives way); Refused `foreign_job`.
+    """Duplicate if a real end is known already (a lost one gives way); Refused `foreign_job`.
 
-    `schedule_id` is the one that counts: None where the report names one that is not its host's.
+    `schedule_id` is the one that counts: None if the report names one that is not its host's.
     """
 
     report: EndReport
@@ -57,7 +57,7 @@ class SaveLogLines:
 
 @dataclass(frozen=True, slots=True)
 class QueueJob:
-    """A job that an operator asks for. Refused `not_found` where host or schedule is not there."""
+    """A job that an operator asks for. Refused `not_found` if host or schedule is not there."""
 
     job_id: str
     host_id: str

@@ -17,7 +17,7 @@ class Maker:
 
 @dataclass(frozen=True, slots=True)
 class CreateApiToken:
-    """Refused `not_found` where the token that makes it has gone or ended, or has less to give by now."""
+    """Refused `not_found` if the token that makes it has gone or ended, or may give less by now."""
 
     token_id: str
     name: str
@@ -46,7 +46,7 @@ class DeleteApiToken:
 
 @dataclass(frozen=True, slots=True)
 class CreateEnrollmentToken:
-    """`prefix` is its readable beginning. Refused `not_found` where the API token that makes it has ended."""
+    """`prefix` is its readable beginning. Refused `not_found` if the API token that makes it has ended."""
 
     id: str
     token_hash: str

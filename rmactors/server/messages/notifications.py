@@ -1,4 +1,4 @@
-"""What is told to people, and how an attempt to tell them ended."""
+"""Notifications, and how an attempt to send one ended."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -44,7 +44,7 @@ class Notification:
 
     `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
     `kind` is a kind of alert, `multiple` for a group, `test` for a test. `host_id` is empty for a test.
-    `again`: a raise of an alert whose raise this channel was told before, because it got worse.
+    `again`: a raise of an alert whose raise this channel was sent before, because it got worse.
     """
 
     delivery_id: str
@@ -70,11 +70,11 @@ class Attempt:
     """How one attempt to send a notification ended.
 
     verdict      `delivered`; `retry`: try again; `dead`: never try again on its own
-    status_code  HTTP status or SMTP reply code; None where nothing answered
+    status_code  HTTP status or SMTP reply code; None if nothing answered
     latency_ms   from the start of the attempt to its end
     error        the receiver's own words or what went wrong; None when all is well
     retry_at     microseconds; not to be tried before, as the receiver asked
-    recipients_left  SMTP: those still to be told, where others have it already
+    recipients_left  SMTP: those still to be sent it, if others have it already
     in_doubt     the refusal may be another's than the receiver's: a proxy's, a name server's
     """
 

@@ -25,7 +25,7 @@ class SetSecondFactor:
 class TryCode:
     """A code is about to be looked at, in a session that owes it. Counts as wrong until it is spent.
 
-    Refused `too_early` while the pause lasts, `ended` where the session has had all its tries or is gone.
+    Refused `too_early` while the pause lasts, `ended` if the session has had all its tries or is gone.
     Result: `Tries`.
     """
 
@@ -59,7 +59,7 @@ class CodeWasWrong:
 
 @dataclass(frozen=True, slots=True)
 class SpendCode:
-    """A code of the second factor is good once, and ends the row of wrong ones. Refused `spent` where this step or a
+    """A code of the second factor is good once, and ends the row of wrong ones. Refused `spent` if this step or a
     later one was used."""
 
     user_id: str
@@ -68,7 +68,7 @@ class SpendCode:
 
 @dataclass(frozen=True, slots=True)
 class SpendRecoveryCode:
-    """Ends the row of wrong ones. Refused `spent` where there is no such unused code."""
+    """Ends the row of wrong ones. Refused `spent` if there is no such unused code."""
 
     user_id: str
     code_hash: str

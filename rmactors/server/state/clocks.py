@@ -13,11 +13,11 @@ MOST = HOUR
 """With more, the clock is shown as wrong and not followed: half a day of alerts must not wait for it."""
 
 FAR_SECONDS = 30.0
-"""A clock that is this far off is one that nothing keeps right: people are told."""
+"""A clock that is this far off is one that nothing keeps right: people are notified."""
 
 
 def believed(offset_seconds: float | None) -> int:
-    """By how much the host's slots may be shifted; 0 where the offset is unknown, too small or too large."""
+    """By how much the host's slots may be shifted; 0 if the offset is unknown, too small or too large."""
     if offset_seconds is None or not LEAST <= abs(offset_seconds) * SECOND <= MOST:
         return 0
     return round(offset_seconds * SECOND)

@@ -10,7 +10,7 @@ from rmactors.server.state.refusals import Refusals
 class ChannelFacts:
     """An enabled channel as its delivery actor starts with. `config` is encrypted.
 
-    `not_before`: when the attempt that ended last is to be repeated; None where it need not be.
+    `not_before`: when the attempt that ended last is to be repeated; None if it need not be.
     """
 
     id: str
@@ -26,7 +26,7 @@ class ChannelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty where it is about no host."""
+    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host."""
 
     id: str
     alert_id: str
@@ -40,6 +40,6 @@ class Delivery:
     grouped: bool
     recipients_left: tuple[str, ...] = ()
     tried_as: str = ""
-    """Under which id a receiver may have been told of it, as one of a group. In memory alone, as is what follows."""
+    """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
     """In doubt, in a row, up to now. After a restart they begin again, within the time for retries."""

@@ -29,7 +29,7 @@ class Refusals:
         return self.count >= FEWEST and now >= max(self.since, not_before) + BELIEVED_AFTER
 
     def next_at(self, now: int) -> int:
-        """When to try again: after 5 s, then after twice as long each time, and once more when ten minutes are over."""
+        """When to try again: after 5 s, then after twice as long each time, and again when ten minutes are over."""
         wanted = now + round(min(FIRST_PAUSE * 2 ** (self.count - 1), LONGEST_PAUSE) * SECOND)
         end = self.since + BELIEVED_AFTER
         return end if now < end < wanted else wanted

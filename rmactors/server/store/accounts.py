@@ -72,7 +72,7 @@ def update_user(tx: Transaction, write: UpdateUser) -> None:
     if write.role is not None or write.disabled is not None:
         _require_an_admin(tx)
     tx.execute("DELETE FROM sessions WHERE user_id = ? AND id <> ?", (write.user_id, write.keep_session or ""))
-    if write.password_hash is not None:  # whoever tried codes knew the old one
+    if write.password_hash is not None:  # who tried codes knew the old one
         tx.execute("DELETE FROM code_tries WHERE user_id = ?", (write.user_id,))
     ended = made_tokens.end_all_of(tx, write.user_id) if write.end_tokens else 0
     weakened = made_tokens.weaken_all_of(tx, write.user_id, write.role) if write.role is not None else 0

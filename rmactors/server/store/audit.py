@@ -1,6 +1,6 @@
 """The audit trail: append-only, in the transaction of the change it tells of.
 
-What was refused is told, too, but not without end: who is refused again and again must not push out what others did.
+Refusals have rows as well, but not without end: who is refused again and again must not push out what others did.
 For each action, an address has so many rows in an hour, and all addresses together so many; the rest is one row that
 counts them.
 """
@@ -48,7 +48,7 @@ def _insert(tx: Transaction, audit_id: str, audit: Audit) -> None:
 
 
 def _has_room(tx: Transaction, audit: Audit) -> bool:
-    """Whether a refusal still gets a row of its own; where not, it is counted."""
+    """Whether a refusal still gets a row of its own; if not, it is counted."""
     hour = audit.at // clock.HOUR
     room = {throttle_key(audit.address): REFUSALS_OF_AN_ADDRESS, _ALL: REFUSALS_OF_ALL}
     for address, most in room.items():
@@ -65,7 +65,7 @@ def _has_room(tx: Transaction, audit: Audit) -> bool:
             " ON CONFLICT (hour, address, action) DO UPDATE SET told = refusals.told + 1",
             (hour, address, audit.action),
         )
-    # Of earlier hours, what no row of the trail points to helps nobody. An hour is left for clocks that go back.
+    # Of earlier hours, what no row of the trail points to has no use. An hour is left for clocks that go back.
     tx.execute("DELETE FROM refusals WHERE hour < ? AND audit_id IS NULL", (hour - 1,))
     return True
 

@@ -146,7 +146,7 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
 
 
 def _end_carried(tx: Transaction, write: SettleAttempt, channel_name: str) -> None:
-    """The deliveries that the same message told as well end with it."""
+    """The deliveries that the same message stands for end with it."""
     arrived = write.result.verdict == "delivered"
     for delivery_id, end in write.carried:
         carried = tx.row(

@@ -1,6 +1,6 @@
-"""What agents sent before it was judged where it comes in, judged once more: functions for the SQL of migrations.
+"""What agents sent before it was checked on arrival, checked again: functions for the SQL of migrations.
 
-They stay for as long as a migration names them. Each gives back what it got where that fits, so that `x <> kept_x(x)`
+They stay for as long as a migration names them. Each gives back what it got if that fits, so that `x <> kept_x(x)`
 finds the rows to change; and what is no text, since a function that raises would keep the server from starting.
 """
 
@@ -88,7 +88,7 @@ def _word(value: object, fit: Callable[[str], str]) -> str | None:
 
 
 def _json(value: str) -> str:
-    """With every text in it cleaned, and cut as a message is. What is no JSON stays: whoever reads it says so."""
+    """With every text in it cleaned, and cut as a message is. What is no JSON stays: its reader says so."""
     try:
         found = json.loads(value)
         kept = _inside(found)

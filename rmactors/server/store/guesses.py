@@ -1,6 +1,6 @@
 """How wrong codes of a second factor slow down. Pure: the time is handed in.
 
-A code has six digits and three are good at a time: whoever has the password and may go on for ever finds one. So after
+A code has six digits and three are good at a time: who has the password and may go on without end finds one. So after
 ten in a row each wrong one doubles the pause before the next. Never for good: after the longest pause a right code is
 taken.
 """
@@ -10,7 +10,7 @@ from typing import Final
 from rmactors.common import clock
 
 IN_A_ROW: Final = 10
-"""Wrong codes that a bad day may have. From here on it slows down, and administrators are told."""
+"""Wrong codes that a bad day may have. From here on it slows down, and administrators are notified."""
 IN_A_SESSION: Final = 5
 """Wrong codes after which the password must be shown again."""
 _FIRST_PAUSE: Final = 12 * clock.SECOND

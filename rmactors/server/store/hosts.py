@@ -68,7 +68,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
 
 @handles
 def record_hello(tx: Transaction, write: RecordHello) -> None:
-    if write.report_only:  # from whoever only reports, what is left out is not known
+    if write.report_only:  # a host that only reports leaves out what it does not know
         tx.execute(
             "UPDATE hosts SET agent_version = ?, timezone = coalesce(nullif(?, ''), timezone),"
             " clock_offset_seconds = coalesce(?, clock_offset_seconds), tzdata_version = coalesce(?, tzdata_version),"

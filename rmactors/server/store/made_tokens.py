@@ -77,7 +77,7 @@ def delete_enrollment_token(tx: Transaction, write: DeleteEnrollmentToken) -> No
 def require_maker(
     tx: Transaction, maker: Maker | None, at: int, expires_at: int | None, role: Role
 ) -> tuple[str | None, str | None, str | None]:
-    """The columns `created_by`, `owner_id`, `parent_id`. Refused where who makes the token could not make it by now."""
+    """The columns `created_by`, `owner_id`, `parent_id`. Refused if its maker could not make it by now."""
     if maker is None:
         return (None, None, None)
     if maker.parent_id is not None:
@@ -104,7 +104,7 @@ def end_all_of(tx: Transaction, owner_id: str) -> int:
 
 
 def weaken_all_of(tx: Transaction, owner_id: str, role: Role) -> int:
-    """No token of a user may more than `role`: their API tokens get it, and who is no admin enrolls nobody.
+    """No token of a user may more than `role`: their API tokens get it, and who is no admin enrolls no host.
 
     How many tokens that changed. A stronger role later does not give it back.
     """

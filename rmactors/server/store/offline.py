@@ -12,7 +12,7 @@ from rmactors.server.store.writer import Writer, connect
 
 
 def prepare(settings: Settings) -> Path:
-    """Make the data dir (0700) and the database where they are missing, bring the schema up to date.
+    """Make the data dir (0700) and the database if they are missing, bring the schema up to date.
 
     Returns the database's path. Raises OSError, sqlite3.Error or MigrationError.
     """
@@ -36,7 +36,7 @@ def prepare(settings: Settings) -> Path:
 def commit_here(settings: Settings, *writes: Write) -> Answer:
     """Commit the writes together from this process. A running server sees them at its next look.
 
-    Raises OSError, sqlite3.Error or MigrationError where there is no database to be had.
+    Raises OSError, sqlite3.Error or MigrationError if there is no database to be had.
     """
     writer = Writer(connect(prepare(settings), busy_seconds=30))
     try:

@@ -1,6 +1,6 @@
 """The outbox: one delivery a transition and channel, made in the transaction of the transition.
 
-What is said here is *whether* a channel is told. When and how it is sent, and whether a raise is still worth
+What is decided here is *whether* a channel is notified. When and how it is sent, and whether a raise is still worth
 sending, is the delivery actor's to decide when it comes to send it.
 """
 
@@ -53,14 +53,14 @@ class _Channel:
 def announce(
     tx: Transaction, alert: Alert, event: Event, pos: int, at: int, actor: str | None = None, note: str | None = None
 ) -> None:
-    """Queue the notification for every channel that takes it, or hold a raise back where a silence says so."""
+    """Queue the notification for every channel that takes it, or hold a raise back if a silence says so."""
     channels = _channels(tx)
     if not channels:
         return
     tags = _tags(tx, alert.host_id)
     takers = [channel for channel in channels if channel.filter.takes(event, alert.severity, tags)]
     if event == "alert.raised":
-        # A channel that does not take raises can still be told the end of what it never heard the beginning of.
+        # A channel that does not take raises may still be sent the end of an alert whose raise it never got.
         silence = silence_of(tx, alert, tags, at)
         if silence is not None:
             _hold(tx, takers, alert, at, silence)
@@ -72,7 +72,7 @@ def announce(
 
 
 def announce_again(tx: Transaction, alert: Alert, pos: int, at: int) -> None:
-    """Queue or hold back a raise once more: the alert got worse. It takes the place of one that is held back still."""
+    """Queue or hold back a raise again: the alert got worse. It takes the place of one that is held back still."""
     tx.execute("DELETE FROM held WHERE alert_id = ?", (alert.id,))
     announce(tx, alert, "alert.raised", pos, at)
     tags = _tags(tx, alert.host_id)
@@ -188,7 +188,7 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
 
 
 def _wants_more(tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str], at: int) -> bool:
-    """Whether a channel is told how an alert went on: not what it was never told the beginning of by a silence."""
+    """Whether a channel is sent how an alert went on: not if a silence held back its raise."""
     held = tx.row("SELECT 1 FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
     if held is not None:
         if event == "alert.resolved":

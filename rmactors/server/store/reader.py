@@ -24,7 +24,7 @@ class Reader:
     async def run(self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`query(connection, …)` in a thread, all of it on one snapshot of the database.
 
-        Raises sqlite3.Error where the database cannot be read.
+        Raises sqlite3.Error if the database cannot be read.
         """
         return await trio.to_thread.run_sync(lambda: self.run_here(query, *args, **kwargs), limiter=self._limiter)
 

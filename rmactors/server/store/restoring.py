@@ -107,7 +107,7 @@ def _copy(file: Path, staged: Path) -> None:
 
 
 def _require_key(db: sqlite3.Connection, key_file: Path) -> None:
-    """Raises BackupError where the database holds secrets that the key file does not open."""
+    """Raises BackupError if the database holds secrets that the key file does not open."""
     if not secret_rows.holds_secrets(db):
         return
     try:
@@ -146,7 +146,7 @@ def _audit(at: int, action: str, kind: str, target_id: str, detail: str) -> Audi
 def _put_aside(database: Path, at: int) -> Path:
     """A second name for the old database. It keeps its own until the new one takes it over: no kill leaves none.
 
-    What its log holds is folded in first; where that cannot be, because it is damaged, the log goes along.
+    What its log holds is folded in first; if it is damaged and that fails, the log goes along.
     """
     stamp = clock.to_datetime(at).strftime("%Y%m%dT%H%M%S.%fZ")
     aside = database.with_name(f"{database.name}.replaced-{stamp}")

@@ -1,8 +1,8 @@
 """What is old enough to go: how it is found, beside the writer, and how it goes, a little at a time.
 
 Each kind is a pair of statements. The first runs on a reading connection, for as long as it takes, and names rows. The
-second removes one of them by its key, and looks again whether it may go: between the two, an alert may have been told
-of once more, or a schedule have run. So the writer never searches, and a step costs what its few rows cost.
+second removes one of them by its key, and looks again whether it may go: between the two, a channel may have been
+notified of an alert, or a schedule have run. So the writer never searches, and a step costs what its few rows cost.
 
 What never goes, however old: unresolved alerts and what belongs to them, jobs that have not ended or that an
 unresolved alert names, deliveries that still wait, and dead ones as long as their alert is there: those can be sent
@@ -21,7 +21,7 @@ from rmactors.server.store.transaction import Transaction, handles
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """`find` takes :before, :most and the place (:after, :after_key), gives (number, key) in the order of places.
-    `remove` takes :key, :before and, where one key may have many rows, :most."""
+    `remove` takes :key, :before and, if one key may have many rows, :most."""
 
     find: str
     remove: str
@@ -78,7 +78,7 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         "DELETE FROM alerts WHERE id = :key AND resolved_at < :before"
         " AND NOT EXISTS (SELECT 1 FROM deliveries WHERE alert_id = :key AND state = 'queued')",
     ),
-    # The raise of an unresolved alert stays: whether a channel was told of it decides whether it hears the end.
+    # The raise of an unresolved alert stays: whether a channel was sent it decides whether it is sent the end.
     "deliveries": _Kind(
         "SELECT 0, deliveries.id FROM deliveries LEFT JOIN alerts ON alerts.id = deliveries.alert_id"
         " WHERE deliveries.id > :after_key AND state IN ('delivered', 'superseded') AND finished_at < :before"
@@ -114,7 +114,7 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         " AND (deleted_at < :before OR (recurrence IS NULL AND ends_at < :before)) ORDER BY id LIMIT :most",
         "DELETE FROM silences WHERE id = :key AND (deleted_at < :before OR (recurrence IS NULL AND ends_at < :before))",
     ),
-    # What the rules knew of a host that is gone helps nobody. Its schedules and itself stay until their jobs are gone.
+    # What the rules knew of a host that is gone has no use. Its schedules and itself stay until their jobs are gone.
     "tracks": _Kind(
         "SELECT 0, id FROM hosts WHERE id > :after_key AND deleted_at < :before"
         " AND EXISTS (SELECT 1 FROM tracks WHERE host_id = hosts.id) ORDER BY id LIMIT :most",

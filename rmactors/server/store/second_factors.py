@@ -92,5 +92,5 @@ def spend_recovery_code(tx: Transaction, write: SpendRecoveryCode) -> None:
 
 
 def _was_right(tx: Transaction, user_id: str, kind: str) -> None:
-    """The row of wrong ones ends. That administrators were told of it stays: it may have been found by trying."""
+    """The row of wrong ones ends. That administrators were notified stays: it may have been found by trying."""
     tx.execute("UPDATE code_tries SET in_a_row = 0 WHERE user_id = ? AND kind = ?", (user_id, kind))

@@ -61,7 +61,7 @@ def holds_secrets(connection: sqlite3.Connection) -> bool:
 def open_box(connection: sqlite3.Connection, key_file: Path) -> SecretBox:
     """The box for this database, every row of it tried: what a start-up calls.
 
-    A missing key file is made only where the database holds nothing that needs the old one. Raises SecretError.
+    A missing key file is made only if the database holds nothing that needs the old one. Raises SecretError.
     """
     if not key_file.exists() and holds_secrets(connection):
         raise SecretError(

@@ -47,7 +47,7 @@ Counted = tuple[str, ...]
 
 @dataclass(slots=True)
 class Wakeups:
-    """Who has something to look at after the commit. Names only: whoever is woken sweeps the store."""
+    """Who has something to look at after the commit. Names only: an actor that is woken reads the store."""
 
     channels: set[str] = field(default_factory=set)
     """Channels with something new to send."""
@@ -63,7 +63,7 @@ class Wakeups:
     """What was committed, for `/metrics`: counted here, so that only what is on disk counts."""
 
     def count(self, what: Count, *labels: str, number: int = 1) -> None:
-        """So many more of `what`. Labels come from closed vocabularies, never from what somebody may name freely."""
+        """So many more of `what`. Labels come from closed vocabularies, never from free text."""
         key = (what, *labels)
         self.counts[key] = self.counts.get(key, 0) + number
 

@@ -73,7 +73,7 @@ class Writer:
         return answers, wakeups
 
     def prove(self) -> str | None:
-        """Put one changed row on the disk, and nothing else. None where it is there, else what the database said.
+        """Put one changed row on the disk, and nothing else. None if it is there, else what the database said.
 
         That a transaction ended well says little: one that changes no page writes nothing, and so ends well on a full
         disk and on a file system that takes no writes.

@@ -240,7 +240,7 @@ def sessions(
 def audit(
     db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None, action: str = "", actor: str = ""
 ) -> Page[AuditRow]:
-    """Newest first; `action` and `actor` narrow it down where given."""
+    """Newest first; `action` and `actor` narrow it down if given."""
     (before,) = after or (1 << 62,)
     rows = db.execute(
         f"{_AUDIT} WHERE n < ? AND (? = '' OR audit.action = ?) AND (? = '' OR actor = ?) ORDER BY n DESC LIMIT ?",

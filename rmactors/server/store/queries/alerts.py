@@ -64,7 +64,7 @@ class AlertFilter:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEntry:
-    """One thing that happened to an alert: a transition, or an attempt to tell somebody (`delivery_id` to `error`)."""
+    """One thing that happened to an alert: a transition, or an attempt to notify (`delivery_id` to `error`)."""
 
     at: int
     event: str
@@ -135,7 +135,7 @@ def listed(
 
 
 def timeline(db: sqlite3.Connection, alert_id: str) -> list[TimelineEntry]:
-    """Transitions and attempts, oldest first; also attempts of a message that told this alert together with others."""
+    """Transitions and attempts, oldest first; also attempts of a message about this alert and others."""
     entries = [
         TimelineEntry(*row)
         for row in db.execute(

@@ -34,7 +34,7 @@ class Condition:
 
 
 def schema_trouble(db: sqlite3.Connection) -> tuple[str, bool] | None:
-    """Why this version does not go with the database's schema, and whether a start mends that; None where it does."""
+    """Why this version does not go with the database's schema, and whether a start mends that; None if it does."""
     to_apply, unknown = missing(db)
     if unknown:
         found = f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again"

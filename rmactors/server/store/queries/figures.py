@@ -9,7 +9,7 @@ SERIES = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """One channel's queue. `oldest_at` is when its oldest message was made, None where it is empty."""
+    """One channel's queue. `oldest_at` is when its oldest message was made, None if it is empty."""
 
     channel: str
     kind: str
@@ -111,7 +111,7 @@ def queues(db: sqlite3.Connection) -> list[Queued]:
 
 
 def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
-    """Since when the oldest delivery that could have been sent by `at` waits; None where none does."""
+    """Since when the oldest delivery that could have been sent by `at` waits; None if none does."""
     found: int | None = connection.execute(
         "SELECT min(created_at) FROM deliveries WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)", (at,)
     ).fetchone()[0]

@@ -67,7 +67,7 @@ _SELECT = f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL"
 
 
 class Heard(Protocol):
-    """When somebody was heard from, of which `status_of` is made."""
+    """When it was last heard from, of which `status_of` is made."""
 
     @property
     def first_hello_at(self) -> int | None: ...

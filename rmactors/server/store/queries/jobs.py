@@ -97,7 +97,7 @@ def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any,
 
 def with_gaps(lines: list[LogLine], last: int | None) -> list[LogLine]:
     """The lines in order and, between them, how many are missing. `last` is the number of the line before the first;
-    None where nobody knows. A log whose first line has the number 1 is complete: an agent may count from there."""
+    None if that is not known. A log whose first line has the number 1 is complete: an agent may count from there."""
     items: list[LogLine] = []
     if last == BEFORE_THE_FIRST and lines and lines[0].line == 1:
         last = 0

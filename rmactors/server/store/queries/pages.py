@@ -222,7 +222,7 @@ def backed_up_since(db: sqlite3.Connection, since: int) -> int:
 
 
 def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, JobRow]:
-    """For each host, the job that it runs, the one that began last where there are several."""
+    """For each host, the job that it runs, the one that began last if there are several."""
     among = set(host_ids)
     unfinished = f"SELECT {columns(JobRow)} FROM jobs INDEXED BY jobs_unfinished WHERE status IN ('queued', 'running')"
     found = [job for job in read(JobRow, db.execute(unfinished)) if job.status == "running" and job.host_id in among]
@@ -287,7 +287,7 @@ def tail(db: sqlite3.Connection, job_id: str, lines: int, most: int) -> tuple[li
 
 
 def subject_of(db: sqlite3.Connection, job_id: str) -> str:
-    """What a job is about, as alerts name it; empty where there is no such job."""
+    """What a job is about, as alerts name it; empty if there is no such job."""
     row = db.execute("SELECT subject FROM jobs WHERE id = ?", (job_id,)).fetchone()
     return row[0] if row is not None else ""
 

@@ -47,7 +47,7 @@ class ScheduleRow:
 
 
 def counted_from(mode: ScheduleMode, created_at: int, last_run_at: int | None, last_good_at: int | None) -> int:
-    """From when an interval counts: the newest good end, or any run where the agent keeps it; else when it was made."""
+    """From when an interval counts: the newest good end, or any run if the agent keeps it; else when it was made."""
     newest = max(last_good_at or 0, (last_run_at or 0) if mode == "agent" else 0)
     return newest or created_at
 
