@@ -44,7 +44,7 @@ class WorsenAlert:
 
 @dataclass(frozen=True, slots=True)
 class TouchAlert:
-    """Expects the alert unresolved. `again` adds an occurrence. Notifies nobody."""
+    """Expects the alert unresolved. `again` adds an occurrence. Sends no notification."""
 
     alert_id: str
     message: str
@@ -55,8 +55,8 @@ class TouchAlert:
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeAlert:
-    """Expects the alert unresolved and not acknowledged. `known_partial`: what whoever acknowledges it knows of is no
-    worse than a partial run; None where the rules do not say."""
+    """Expects the alert unresolved and not acknowledged. `known_partial`: what its operator knows of is no worse
+    than a partial run; None if the rules do not say."""
 
     alert_id: str
     at: int

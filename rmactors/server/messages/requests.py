@@ -38,7 +38,7 @@ class JudgeLoss:
 class HostReturned:
     """A host said hello, as an agent or only to deliver reports; or is heard again after it was told to be silent.
 
-    `plans` are the names of those that its agent has; None where it did not say.
+    `plans` are the names of those that its agent has; None if it did not say.
     """
 
     host_id: str
@@ -49,7 +49,7 @@ class HostReturned:
 
 @dataclass(frozen=True, slots=True)
 class HostClock:
-    """How far a host's clock is from the server's: its time minus ours, in seconds; None where it does not say."""
+    """How far a host's clock is from the server's: its time minus ours, in seconds; None if it does not say."""
 
     host_id: str
     offset_seconds: float | None
@@ -75,7 +75,7 @@ class HostGone:
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """By an operator. Refused `not_found`, or `conflict` where it is resolved; acknowledged twice is once."""
+    """By an operator. Refused `not_found`, or `conflict` if it is resolved; acknowledged twice is once."""
 
     alert_id: str
     by: str
@@ -107,7 +107,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """`judges`: not in the grace after a start or a pause of the server, when nobody is judged late."""
+    """`judges`: not in the grace after a start or a pause of the server, when no host is judged late."""
 
     at: int
     judges: bool = True

@@ -41,8 +41,8 @@ class LastOutcome:
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
     raised the alert, and `before` is the outcome that counted until then, which may be a loss as well.
     `plan` is the one that it was about, as far as it is known; `partial`: some of it was done.
-    `cause` is why the failures began, and `cause_at` when; None where that is not known.
-    `told_by` is the `too_many_alerts` that tells of it, where its host had too many alerts for one of its own.
+    `cause` is why the failures began, and `cause_at` when; None if that is not known.
+    `told_by` is the `too_many_alerts` that tells of it, if its host had too many alerts for one of its own.
     """
 
     job_id: str

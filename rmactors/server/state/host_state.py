@@ -16,8 +16,8 @@ class Schedule:
     """A schedule as the rules use it. A deleted one is kept by name: late reports of it raise nothing.
 
     `by_agent`: the agent keeps it, not a cron job or timer of the host's own. `plan` is the one that it names, None
-    where it leaves that to the host. `last_good_at` is when the newest good end was, of its own runs or its plan's;
-    `limit_hours` is how old that may get, None where it may get as old as it likes.
+    if it leaves that to the host. `last_good_at` is when the newest good end was, of its own runs or its plan's;
+    `limit_hours` is how old that may get, None if it may get as old as it likes.
     """
 
     id: str
@@ -58,7 +58,7 @@ class HostState:
     _held_back: dict[AlertKey, None] | None = field(default=None, compare=False, repr=False)
 
     def losses(self) -> Iterable[AlertKey]:
-        """The keys whose newest outcome is a loss: few, where a host may have hundreds of keys."""
+        """The keys whose newest outcome is a loss: few, though a host may have hundreds of keys."""
         if self._losses is None:
             self._losses = {key: None for key, state in self.alert_states.items() if _is_loss(state)}
         return self._losses
@@ -109,7 +109,7 @@ class HostState:
         return self.alert_states.get(key, EMPTY)
 
     def key_of(self, alert_id: str) -> AlertKey | None:
-        """The key of an open alert of this host; None where it has no such alert."""
+        """The key of an open alert of this host; None if it has no such alert."""
         about = (
             key for key, state in self.alert_states.items() if state.alert is not None and state.alert.id == alert_id
         )
@@ -147,11 +147,11 @@ def plan_named(params: str) -> str | None:
 
 
 INTERVALS = 2
-"""Where a schedule that runs every so many hours has no limit of its own, so many of them are it."""
+"""If a schedule that runs every so many hours has no limit of its own, so many of them are it."""
 
 
 def limit_hours(kind: JobKind, max_age_hours: float | None, every_hours: float | None) -> float | None:
-    """How old the newest good end may be; None where that is not judged."""
+    """How old the newest good end may be; None if that is not judged."""
     if kind != "backup":
         return None
     if max_age_hours is None and every_hours is not None:
