@@ -1,7 +1,7 @@
 """The real rules actor and the real writer on a real file, driven by hand: nothing happens but what a test asks for.
 
 The actor runs until it waits for its next message. What it sends lies in a queue until a test has it written, so that
-a test decides what shares a transaction, what fails, and what was still under way when something died. Time is what
+a test decides what shares a transaction, what fails, and what was still in flight when something died. Time is what
 messages say. The actor reads trio's clock, so all of this has to be called from within a running trio.
 """
 
@@ -93,7 +93,7 @@ class Engine:
         self._go_on()
 
     @property
-    def under_way(self) -> int:
+    def in_flight(self) -> int:
         """Commits that are not written yet."""
         return len(self._to_store.waiting)
 
@@ -103,9 +103,9 @@ class Engine:
         self._hand_over()
 
     def settle(self) -> None:
-        """Write until nothing waits any more, what is decided anew included."""
+        """Write until nothing waits any more, what is decided again included."""
         for _ in range(100):
-            if not self.under_way:
+            if not self.in_flight:
                 return
             self.write()
         raise AssertionError("the rules never come to rest")
@@ -160,5 +160,5 @@ class Engine:
             self._go_on()
 
     def _write_all(self) -> None:
-        while self.under_way:
+        while self.in_flight:
             self._write_batch(BATCH)

@@ -209,7 +209,7 @@ class Machine(RuleBasedStateMachine):
             return
         with self.engine.ledger.locked():
             self.engine.say(HostReturned(host_id, self.now))
-            if self.engine.under_way:
+            if self.engine.in_flight:
                 self.to_clear.setdefault(host_id, self.now)
                 self.engine.write()
         self.model.online[host_id] = self.now
@@ -375,7 +375,7 @@ class Machine(RuleBasedStateMachine):
         if fails:
             with self.engine.ledger.locked():
                 self.engine.say(Tick(self.now))
-                while self.engine.under_way:
+                while self.engine.in_flight:
                     self.engine.write()
             return
         self.engine.say(Tick(self.now))

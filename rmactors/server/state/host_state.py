@@ -147,7 +147,7 @@ def plan_named(params: str) -> str | None:
 
 
 INTERVALS = 2
-"""Where a schedule that runs every so many hours has no limit of its own, so many of them are it."""
+"""If a schedule that runs every so many hours has no limit of its own, so many of them are it."""
 
 
 def limit_hours(kind: JobKind, max_age_hours: float | None, every_hours: float | None) -> float | None:

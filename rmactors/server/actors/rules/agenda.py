@@ -43,7 +43,7 @@ AWAY = Presence("away")
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """One check of one schedule. `here_since` is when its host came back; 0 where it cannot say so."""
+    """One check of one schedule. `here_since` is when its host came back; 0 if it cannot say so."""
 
     host_id: str
     schedule_id: str
@@ -151,7 +151,7 @@ class Agenda:
         return self.presence.get(host_id, AWAY).where == "online"
 
     def try_again(self, returned: HostReturned) -> None:
-        """A return that is not on disk: nobody waits for an answer to it, so it is decided again at a tick."""
+        """A return that is not on disk: no one waits for an answer to it, so it is decided again at a tick."""
         self._returns.append(returned)
 
     def returns(self) -> list[HostReturned]:

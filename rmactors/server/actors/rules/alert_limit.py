@@ -22,7 +22,7 @@ from rmactors.server.state.host_state import Decision, HostState
 
 NAMED = 3
 """Of what was held back last, so many are named in the message."""
-UNDER_WAY = 256
+IN_FLIGHT = 256
 """So near to the bound, a decision says how many it counts on: others may not be on disk yet, or fail to get there."""
 REMEMBERED = 10_000
 """Of one host, so many (kind of alert, subject) are remembered: more plans than anybody has."""
@@ -41,7 +41,7 @@ def counted_on(host: HostState, writes: Iterable[Write], held_back: bool) -> tup
     """What a decision that is remembered already, and that leads to `writes`, expects of the number of open alerts
     on disk before it."""
     raises = any(isinstance(write, RaiseAlert) for write in writes)
-    if held_back or (raises and host.most_open and host.open_alerts() - 1 + UNDER_WAY >= host.most_open):
+    if held_back or (raises and host.most_open and host.open_alerts() - 1 + IN_FLIGHT >= host.most_open):
         return (ExpectOpen(host.host_id, host.most_open, reached=held_back),)
     return ()
 

@@ -109,7 +109,7 @@ class Core:
                 self.effects.append(Respond(sent.request, answer))
         else:
             if isinstance(answer, Committed):
-                self.decided.update(sent.reasons)
+                self._count(sent.reasons)
             self._add(pipeline, pipeline.answered(sent, answer))
 
     def reread(self, host_id: str, host: HostState | None) -> None:
@@ -149,6 +149,10 @@ class Core:
         elif not isinstance(message, HostReturned) or self.agenda.came(pipeline.host, message):
             self._add(pipeline, pipeline.admit(message))
 
+    def _count(self, reasons: tuple[Reason, ...]) -> None:
+        for reason in reasons:
+            self.decided[reason] += 1
+
     def _add(self, pipeline: HostPipeline, effects: Iterable[Effect]) -> None:
         """What a pipeline wants done; and what it decides next, now that it has been."""
         while effects:
@@ -159,7 +163,7 @@ class Core:
                         self.agenda.follow(pipeline.host, effect.writes)
                         self.effects.append(effect)
                     case Respond():
-                        self.decided.update(effect.reasons)
+                        self._count(effect.reasons)
                         self.effects.append(effect)
                     case Reload():
                         self.effects.append(effect)

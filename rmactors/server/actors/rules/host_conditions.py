@@ -10,7 +10,7 @@ def fire(key: AlertKey, state: AlertState, message: str, now: int, fresh_id: str
     """The condition holds: raise, unless it is raised already, or an operator resolved it by hand and it has not
     cleared since.
 
-    What is raised already is touched: so whoever asks hears that it is on disk, or that it is not.
+    What is raised already is touched: so the asker hears that it is on disk, or that it is not.
     """
     if state.alert is not None:
         return AlertDecision(state, (TouchAlert(state.alert.id, message, now, again=False),), Reason.LASTS)

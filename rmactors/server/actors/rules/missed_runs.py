@@ -48,7 +48,7 @@ def check_missed_run(
 
 
 def mark(slots: Slots, scheduled_for: int | None, started_at: int, now: int) -> tuple[int | None, int | None]:
-    """(slot, free start) of a run: the slot it names, or when it began where it names none that exists.
+    """(slot, free start) of a run: the slot it names, or when it began if it names none that exists.
 
     A host's clock may be ahead, so the next slot may be named already. One further away would hide all before it.
     """
@@ -72,7 +72,7 @@ def grace(slots: Slots, at: int, least_seconds: float) -> int:
 
 
 def missed(slots: Slots, now: int, least_seconds: float) -> int | None:
-    """The newest slot whose grace is over and that had no run; None where all is well."""
+    """The newest slot whose grace is over and that had no run; None if all is well."""
     earliest = slots.anchor_at + 1
     slot = slots.when.previous_fire(now - _floor(slots, least_seconds) - 1, not_before=earliest)
     while slot is not None and slot + grace(slots, slot, least_seconds) >= now:

@@ -60,8 +60,8 @@ class Outcome:
 def judge(
     key: AlertKey, state: AlertState, outcome: Outcome, fresh_id: str | None, held_back_by: str | None = None
 ) -> AlertDecision:
-    """What `outcome` does to the alert of `key`. `fresh_id` is used where an alert is raised; None: another alert
-    tells of it already, so none is. `held_back_by` is that one, where there are too many."""
+    """What `outcome` does to the alert of `key`. `fresh_id` is used if an alert is raised; None: another alert
+    tells of it already, so none is. `held_back_by` is that one, if there are too many."""
     before = state
     state = _with_good(state, outcome)
     last = state.last
@@ -86,7 +86,7 @@ def is_end_of_loss(last: LastOutcome | None, outcome: Outcome) -> bool:
 
 
 def verdict_of(outcome: Outcome) -> Verdict | None:
-    """Good, bad, or None where it says nothing about the backup."""
+    """Good, bad, or None if it says nothing about the backup."""
     if outcome.doubt is not None:
         return "bad"
     match outcome.status:
@@ -204,7 +204,7 @@ def _without_loss(last: LastOutcome, outcome: Outcome) -> LastOutcome:
     if last.before.job_id != outcome.job_id:
         return replace(last, before=_without_loss(last.before, outcome))
     before, counts = _in_place_of(last.before, outcome)
-    # Where nothing is left of the loss that raised the alert, the next one is what keeps it open.
+    # If nothing is left of the loss that raised the alert, the next one is what keeps it open.
     return replace(last, before=before, raised=last.raised or (last.before.raised and not counts))
 
 

@@ -1,7 +1,7 @@
 """How old the newest good backup of a schedule may get: `backup_overdue`.
 
 It does not ask why there is none: cancelled, skipped, failed, running for ever, host away, nothing heard at all. Age
-counts from the newest good end, and from when the schedule was made where none is known. It is judged also while the
+counts from the newest good end, and from when the schedule was made if none is known. It is judged also while the
 host is away, for what is not backed up is not backed up.
 """
 
@@ -20,7 +20,7 @@ AGAIN = HOUR
 
 
 def due_at(schedule: Schedule, clock_offset: int = 0) -> int | None:
-    """From when on the schedule is overdue, should no good end come; None where that is not judged."""
+    """From when on the schedule is overdue, should no good end come; None if that is not judged."""
     if schedule.limit_hours is None or schedule.deleted or not schedule.enabled:
         return None
     return _since(schedule, clock_offset) + round(schedule.limit_hours * HOUR) + 1

@@ -5,7 +5,7 @@ An end is judged first for the subject that it belongs to: its schedule, else it
 - a good one counts for the plan, whichever schedule, operator or command it came from: it resolves what is open about
   it, and is remembered, so that an older failure that arrives late raises nothing;
 - a bad one that belongs to no schedule (*Run now*, `exec`) joins the open alert of a schedule that runs the same plan,
-  where there is one: people hear of one cause once. One that belongs to a schedule is its own schedule's affair;
+  if there is one: people hear of one cause once. One that belongs to a schedule is its own schedule's affair;
 - the real end of a lost job goes wherever its loss went.
 """
 
@@ -100,7 +100,7 @@ def _is_held_back(before: AlertState, after: AlertState, outcome: Outcome, cover
 def _judge_own(
     host: HostState, own: AlertKey, outcome: Outcome, fresh_id: str | None, held_back_by: str | None
 ) -> Decision:
-    """For its own subject. Where nothing is known of a schedule yet, the newest good end of its plan is."""
+    """For its own subject. If nothing is known of a schedule yet, the newest good end of its plan is."""
     state = host.state_of(own)
     of_plan = _key_of_plan(own, outcome.plan) if outcome.plan is not None else own
     known = host.state_of(of_plan)

@@ -26,7 +26,7 @@ NOTHING_USUAL = Usual()
 
 
 def doubt(usual: Usual, size: Size) -> Doubt | None:
-    """What looks wrong about a backup of that size; None where nothing does."""
+    """What looks wrong about a backup of that size; None if nothing does."""
     files, data = _usually(usual, lambda known: known.files), _usually(usual, lambda known: known.bytes)
     if size.files == 0 and files != 0:
         return Doubt(size, "files", files)

@@ -76,7 +76,7 @@ def failed(
 ) -> str:
     """`Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET.`
 
-    Times are in `zone`. `began` is when the failures began, and why, where this end does not say what is wrong.
+    Times are in `zone`. `began` is when the failures began, and why, if this end does not say what is wrong.
     """
     name = label or _NAMELESS.get(kind, "This host")
     what = "was only partly backed up" if (kind, status) == ("backup", "partial") else _NOT_DONE[kind]
