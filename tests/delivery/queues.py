@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from rmactors.common.clock import DAY, MINUTE
+from rmactors.server.actors.delivery.breaker import Breaker
 from rmactors.server.actors.delivery.queue import AttemptResult, Batch, DeliveryQueue
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
@@ -19,7 +20,7 @@ def longest(low: float, high: float) -> float:
 
 
 def queue(*, takes_resolved: bool = True, failing_since: int | None = None, retry_max: int = DAY) -> DeliveryQueue:
-    return DeliveryQueue(longest, retry_max, takes_resolved, failing_since)
+    return DeliveryQueue(Breaker(longest, failing_since), retry_max, takes_resolved)
 
 
 def delivery(seq: int, alert: str = "a", event: str = "alert.raised", **changes: object) -> Delivery:
@@ -30,7 +31,7 @@ def delivery(seq: int, alert: str = "a", event: str = "alert.raised", **changes:
 def failing(*, retry_max: int) -> DeliveryQueue:
     """A queue of a channel whose probe has just failed."""
     waiting = queue(retry_max=retry_max, failing_since=0)
-    waiting.failures = 1
+    waiting.breaker.failures = 1
     return waiting
 
 

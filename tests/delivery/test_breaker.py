@@ -1,6 +1,7 @@
 """After one refusal another message is tried, after a second one a probe at a time. Times: microseconds from 0."""
 
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
+from rmactors.server.actors.delivery.breaker import Breaker
 from rmactors.server.actors.delivery.queue import AttemptResult, Batch, DeliveryQueue
 from tests.delivery.queues import AGAIN, NEVER, OK, delivery, end, failing, longest, names, pick_all, queue
 
@@ -10,7 +11,7 @@ def test_one_refusal_lets_another_alert_be_tried_at_once_and_a_second_one_stops_
     waiting.add([delivery(n, f"a{n}") for n in range(5)])
     first = waiting.pick(0)
     end(waiting, first, AGAIN, 0)
-    assert waiting.failing_since == 0
+    assert waiting.breaker.failing_since == 0
     second = waiting.pick(0)
     assert names(second) == ["d1"]
     assert waiting.pick(0) is None  # one probe at a time
@@ -46,7 +47,7 @@ def test_the_queue_drains_when_a_probe_succeeds() -> None:
     at = waiting.next_at()
     assert at is not None
     end(waiting, waiting.pick(at), OK, at)
-    assert waiting.failing_since is None
+    assert waiting.breaker.failing_since is None
     assert len(pick_all(waiting, at)) == 9  # those that were refused as well
 
 
@@ -55,7 +56,7 @@ def test_a_permanent_refusal_is_an_answer_too() -> None:
     waiting.add([delivery(1), delivery(2, "b"), delivery(3, "c")])
     result = end(waiting, waiting.pick(0), NEVER, 0)
     assert result == AttemptResult(NEVER, None)
-    assert waiting.failing_since is None
+    assert waiting.breaker.failing_since is None
     assert len(pick_all(waiting, 0)) == 2
 
 
@@ -64,7 +65,7 @@ def test_sends_under_way_when_the_breaker_opens_count_as_one_failure() -> None:
     waiting.add([delivery(n, f"a{n}") for n in range(8)])
     for batch in pick_all(waiting, 0):
         end(waiting, batch, AGAIN, 0)
-    assert waiting.failures <= 2
+    assert waiting.breaker.failures <= 2
 
 
 def test_a_message_that_the_receiver_never_likes_holds_up_no_other_and_is_not_tried_in_a_loop() -> None:
@@ -113,7 +114,7 @@ def test_what_is_due_while_it_is_being_given_up_is_not_picked() -> None:
     waiting = failing(retry_max=HOUR)
     waiting.add([delivery(1, due_at=2 * HOUR)])
     (late,) = waiting.expired(HOUR)
-    waiting.failing_since = None
+    waiting.breaker.failing_since = None
     assert waiting.pick(2 * HOUR) is None
     waiting.release(Batch(late), AttemptResult(NEVER, None))
 
@@ -141,7 +142,7 @@ def test_after_a_start_a_probe_that_fails_gives_up_what_is_too_old() -> None:
 
 
 def test_the_pause_that_a_restart_interrupted_goes_on_after_it() -> None:
-    waiting = DeliveryQueue(longest, DAY, takes_resolved=True, failing_since=0, probe_at=MINUTE)
+    waiting = DeliveryQueue(Breaker(longest, 0, probe_at=MINUTE), DAY, takes_resolved=True)
     waiting.add([delivery(1, attempts=3, due_at=MINUTE), delivery(2, "b")])
     assert waiting.pick(MINUTE - 1) is None
     assert waiting.next_at() == MINUTE

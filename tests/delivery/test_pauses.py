@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.server.actors.delivery.queue import AttemptResult, Batch, pause
+from rmactors.server.actors.delivery.breaker import pause
+from rmactors.server.actors.delivery.queue import AttemptResult, Batch
 from tests.delivery.queues import AGAIN, NEVER, OK, delivery, end, failing, longest, names, pick_all, queue
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, SECOND
+from rmactors.server.actors.delivery.breaker import Breaker
 from rmactors.server.actors.delivery.queue import Batch, DeliveryQueue, ended_by
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
@@ -50,9 +51,8 @@ class World:
 
     def start(self) -> None:
         last = self.rows.get(self.last_tried)
-        self.queue = DeliveryQueue(
-            self.chance.uniform, DAY, self.takes_resolved, self.failing_since, probe_at=last.due_at if last else 0
-        )
+        breaker = Breaker(self.chance.uniform, self.failing_since, probe_at=last.due_at if last else 0)
+        self.queue = DeliveryQueue(breaker, DAY, self.takes_resolved)
         self.queue.add(sorted(self.rows.values(), key=lambda row: row.seq))
 
     def arrives(self, seq: int, alert: str, event: str, grouping: bool) -> None:

@@ -53,10 +53,10 @@ def test_setting_aside_says_nothing_about_the_channel() -> None:
     first = waiting.pick(0)
     assert first is not None
     waiting.set_aside(first)
-    assert waiting.failing_since is None
+    assert waiting.breaker.failing_since is None
     result = end(waiting, first, AGAIN, 10 * MINUTE)
     assert result.attempt.verdict == "retry"
-    assert waiting.failing_since == 10 * MINUTE, "but no answer in the end is a failure"
+    assert waiting.breaker.failing_since == 10 * MINUTE, "but no answer in the end is a failure"
     assert waiting.places == 0
 
 
@@ -71,9 +71,9 @@ def test_a_probe_that_is_set_aside_lets_the_next_one_go() -> None:
     assert names(second) == ["d2"]
     assert waiting.pick(0) is None
     end(waiting, second, AGAIN, 0)
-    assert waiting.failures == 2
+    assert waiting.breaker.failures == 2
     end(waiting, probe, OK, SECOND)
-    assert waiting.failing_since is None
+    assert waiting.breaker.failing_since is None
 
 
 def test_what_was_set_aside_and_failed_beside_a_probe_makes_no_pause_longer() -> None:
@@ -84,7 +84,7 @@ def test_what_was_set_aside_and_failed_beside_a_probe_makes_no_pause_longer() ->
     waiting.set_aside(first)
     second = waiting.pick(0)
     end(waiting, first, AGAIN, 0)
-    assert waiting.failures == 1
+    assert waiting.breaker.failures == 1
     end(waiting, second, NEVER, 0)
 
 

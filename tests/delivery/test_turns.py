@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rmactors.common.clock import DAY, MINUTE, SECOND
+from rmactors.server.actors.delivery.breaker import Breaker
 from rmactors.server.actors.delivery.queue import CONCURRENT, DeliveryQueue
 from tests.delivery.queues import AGAIN, OK, delivery, end, grouped, longest, names, pick_all, queue
 
@@ -86,11 +87,11 @@ def test_probes_of_a_failing_channel_go_round_the_hosts_as_well() -> None:
     probe = waiting.pick(at)
     assert names(probe) == ["d900"]
     end(waiting, probe, OK, at)
-    assert waiting.failing_since is None
+    assert waiting.breaker.failing_since is None
 
 
 def test_what_was_queued_before_a_restart_takes_turns_after_it() -> None:
-    waiting = DeliveryQueue(longest, DAY, takes_resolved=True, failing_since=0, probe_at=SECOND)
+    waiting = DeliveryQueue(Breaker(longest, 0, probe_at=SECOND), DAY, takes_resolved=True)
     waiting.add([delivery(n, f"a{n}", host_id="loud", attempts=2, due_at=SECOND) for n in range(1_500)])
     waiting.add([delivery(2_000, "b", host_id="quiet", due_at=SECOND)])
     first = waiting.pick(SECOND)

@@ -43,3 +43,5 @@ class Delivery:
     """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
     """In doubt, in a row, up to now. After a restart they begin again, within the time for retries."""
+    opened: int = 0
+    """How often it opened the breaker."""

@@ -25,6 +25,7 @@ from rmactors.common.clock import SECOND
 from rmactors.common.logs import fields
 from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
+from rmactors.server.actors.delivery.breaker import Breaker
 from rmactors.server.actors.delivery.queue import CONCURRENT, AttemptResult, Batch, DeliveryQueue, ended_by
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed
@@ -137,10 +138,8 @@ class _Sender:
         self._channel = channel
         self._wakeup = wakeup
         self._ports = ports
-        self._queue = DeliveryQueue(
-            random.uniform, ports.retry_max, "alert.resolved" in facts.events, facts.failing_since,
-            probe_at=facts.not_before or 0,
-        )  # fmt: skip
+        breaker = Breaker(random.uniform, facts.failing_since, probe_at=facts.not_before or 0)
+        self._queue = DeliveryQueue(breaker, ports.retry_max, "alert.resolved" in facts.events)
         self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
         self._aside: list[Delivery] = []

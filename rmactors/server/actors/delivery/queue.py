@@ -1,4 +1,4 @@
-"""What a channel sends next, and when: order, turns, the breaker and the pauses. Pure; a channel's whole policy.
+"""What a channel sends next, and when: order, turns and groups. Pure; with `breaker`, a channel's whole policy.
 
 One unfinished send per alert, in the order of its deliveries. Hosts take turns, so that one with a thousand alerts does
 not hold up another one's only alert; what belongs to no host has one turn among them. While the channel is failing, one
@@ -14,11 +14,12 @@ answer for ten minutes: `refusals`.
 
 import heapq
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from rmactors.common.clock import MINUTE, SECOND
+from rmactors.server.actors.delivery.breaker import Breaker, pause
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
@@ -27,10 +28,6 @@ CONCURRENT = 16
 """Sends in flight at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
 ANSWERS_AWAITED = 32
 """Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
-FIRST_MINUTES = 10 * MINUTE
-FIRST_CAP = 5.0
-LATER_CAP = 60.0
-GROWTH = 1.5
 OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
 
@@ -53,11 +50,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
-    """What becomes of a batch after an attempt. `due_at` is when it is tried again, `at` when the attempt ended."""
+    """What becomes of a batch after an attempt. `due_at` is when it is tried again, `at` when the attempt ended,
+    `opened` how often its main delivery has opened the breaker."""
 
     attempt: Attempt
     due_at: int | None
     at: int = 0
+    opened: int = 0
 
 
 def ended_by(batch: Batch, attempt: Attempt) -> tuple[Delivery, ...]:
@@ -70,30 +69,17 @@ def _alerts(batch: Batch) -> int:
     return len({delivery.alert_id for delivery in batch.deliveries})
 
 
-def pause(failures: int, failing_for: int, jitter: Callable[[float, float], float]) -> int:
-    """Microseconds until the next probe: from 1 s to 5 s in the first ten minutes, then to 60 s, with jitter."""
-    cap = FIRST_CAP if failing_for < FIRST_MINUTES else LATER_CAP
-    high = min(cap, GROWTH ** min(failures, 20))
-    return round(jitter(max(1.0, high / 2), high) * SECOND)
-
-
 @dataclass(slots=True)
 class DeliveryQueue:
     """The deliveries of one channel that are in memory.
 
-    `jitter(low, high)` gives a number between the two. `retry_max` in microseconds. `takes_resolved`: whether the
-    channel hears of resolutions, so that one may stand for the raise before it. `probe_at`: while it is failing,
-    nothing goes out before. `quiet_until`: the receiver asked for quiet (Retry-After), and no success of a send that
-    was in flight ends that.
+    `retry_max` in microseconds. `takes_resolved`: whether the channel hears of resolutions, so that one may stand for
+    the raise before it.
     """
 
-    jitter: Callable[[float, float], float]
+    breaker: Breaker
     retry_max: int
     takes_resolved: bool
-    failing_since: int | None = None
-    failures: int = 0
-    probe_at: int = 0
-    quiet_until: int = 0
     _lanes: dict[str, deque[Delivery]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _aside: dict[str, int] = field(default_factory=dict)  # first delivery of a batch set aside → how many alerts it has
@@ -101,7 +87,6 @@ class DeliveryQueue:
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
     _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
-    _opened: dict[str, int] = field(default_factory=dict)  # delivery → how often it opened the breaker
     _refusals: Refusals | None = None  # in a row, whichever message they were about
     _count: int = 0
     _looked_at: int = 0
@@ -130,7 +115,7 @@ class DeliveryQueue:
 
     def pick(self, now: int) -> Batch | None:
         """What to send now; None where nothing may go out. Its alerts are busy until `release`."""
-        if now < self._closed_until() or not self._has_room():
+        if now < self.breaker.closed_until() or not self._has_room():
             return None
         while self._later and self._later[0][0] <= now:
             _, seq, alert_id = heapq.heappop(self._later)
@@ -152,7 +137,7 @@ class DeliveryQueue:
         """When `pick` may have something that it has not now, if nothing else happens."""
         if not (self._turns or self._later) or not self._has_room():
             return None
-        return max(self._closed_until(), 0 if self._turns else self._later[0][0])
+        return max(self.breaker.closed_until(), 0 if self._turns else self._later[0][0])
 
     def set_aside(self, batch: Batch) -> None:
         """The receiver has it all and takes its time to answer. Its alerts stay busy until `release`."""
@@ -164,30 +149,24 @@ class DeliveryQueue:
         if attempt.verdict != "retry":
             self._answered()
             return AttemptResult(attempt, None)
-        was_failing = self.failing_since is not None
-        if not was_failing:
-            self.failing_since = now
-            self.failures = 0
-            self._opened[batch.main.id] = self._opened.get(batch.main.id, 0) + 1
-        assert self.failing_since is not None
-        own = 0 if batch.main.id in self._aside else _alerts(batch)
-        if not was_failing or self.places <= own:  # the others were sent before it was known
-            self.failures += 1
-        end_of_time = batch.main.created_at + self.retry_max
-        if attempt.retry_at is not None:
-            self.quiet_until = max(self.quiet_until, min(attempt.retry_at, end_of_time))
-        due_at = max(now + pause(self.failures, now - self.failing_since, self.jitter), self.quiet_until)
-        if attempt.retry_at is None and not was_failing and self._has_another(batch):
-            # One refusal says little: another alert's message is tried at once.
-            self.probe_at = now
-        else:
-            self.probe_at = max(self.probe_at, due_at)
-        if self._opened.get(batch.main.id, 0) > OPENED_BY_ITSELF:
+        main, end_of_time = batch.main, batch.main.created_at + self.retry_max
+        opened = main.opened if self.breaker.failing else main.opened + 1
+        own = 0 if main.id in self._aside else _alerts(batch)
+        due_at = self.breaker.failed(
+            now,
+            None if attempt.retry_at is None else min(attempt.retry_at, end_of_time),
+            alone=self.places <= own,
+            has_another=self._has_another(batch),
+        )
+        if opened > OPENED_BY_ITSELF:
             # The receiver takes others: this one's pauses grow by itself.
-            due_at = max(due_at, now + pause(batch.main.attempts + 1, now - batch.main.created_at, self.jitter))
+            due_at = max(due_at, now + pause(main.attempts + 1, now - main.created_at, self.breaker.jitter))
         if attempt.in_doubt:
-            due_at = max(due_at, one_more(batch.main.refusals, now).next_at(now))
-        return self._or_dead(AttemptResult(attempt, due_at, now), end_of_time, now)
+            due_at = max(due_at, one_more(main.refusals, now).next_at(now))
+        if now < end_of_time:
+            return AttemptResult(attempt, due_at, now, opened)
+        error = f"gave up after {self.retry_max / SECOND:g} s: {attempt.error}"
+        return AttemptResult(replace(attempt, verdict="dead", error=error), None)
 
     def release(self, batch: Batch, result: AttemptResult) -> None:
         """The end of the attempt is on disk."""
@@ -201,7 +180,6 @@ class DeliveryQueue:
         else:
             for delivery in ended_by(batch, result.attempt):
                 self._lanes[delivery.alert_id].remove(delivery)
-                self._opened.pop(delivery.id, None)
                 self._count -= 1
         for alert_id in {delivery.alert_id for delivery in batch.deliveries}:
             if self._lanes[alert_id]:
@@ -214,7 +192,7 @@ class DeliveryQueue:
 
         None before a probe of our own has failed: after a start nobody knows yet whether the receiver is back.
         """
-        if self.failing_since is None or not self.failures or now < self._looked_at + SECOND:
+        if not self.breaker.failing or not self.breaker.failures or now < self._looked_at + SECOND:
             return []
         self._looked_at = now
         late = [
@@ -238,11 +216,8 @@ class DeliveryQueue:
             return replace(attempt, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {attempt.error}")
         return replace(attempt, verdict="retry")
 
-    def _closed_until(self) -> int:
-        return self.quiet_until if self.failing_since is None else max(self.quiet_until, self.probe_at)
-
     def _has_room(self) -> bool:
-        most = CONCURRENT if self.failing_since is None else 1
+        most = 1 if self.breaker.failing else CONCURRENT
         return self.places < most and len(self._aside) < ANSWERS_AWAITED
 
     def _line_up(self, head: Delivery) -> None:
@@ -282,26 +257,31 @@ class DeliveryQueue:
         if later is not None:
             before = tuple(delivery for delivery in self._lanes[head.alert_id] if delivery.seq < later.seq)
             return Batch(later, tuple((delivery, "superseded") for delivery in before))
-        if not head.grouped:
+        members = self._window_of(head) if head.grouped else [head]
+        if len(members) == 1:
             return Batch(head)
-        waiting = self._groups.pop(head.host_id, set())
-        members: list[Delivery] = []
-        for alert_id in waiting:
+        first, *rest = sorted(members, key=lambda delivery: delivery.seq)
+        return Batch(first, tuple((delivery, "delivered") for delivery in rest), group=True)
+
+    def _window_of(self, head: Delivery) -> list[Delivery]:
+        """A grouped head and what goes with it: other heads of its host, of one window or tried together before.
+
+        No others: under an id that a receiver may know, it must hear nothing new, for it may drop what it knows.
+        """
+        members, others = [head], set()
+        for alert_id in self._groups.pop(head.host_id, set()):
             lane = self._lanes.get(alert_id)
             other = lane[0] if lane and alert_id not in self._busy else None
             if other is None or not other.grouped or other is head:
                 continue
-            # Of one window, or tried together before: under an id that a receiver may know, it must hear nothing new,
-            # for it may drop what it knows.
-            apart = (other.due_at, other.tried_as) != (head.due_at, head.tried_as)
-            if apart or self._standing_for(other) is not None:
-                self._groups.setdefault(head.host_id, set()).add(alert_id)
-            else:
+            together = (other.due_at, other.tried_as) == (head.due_at, head.tried_as)
+            if together and self._standing_for(other) is None:
                 members.append(other)
-        if not members:
-            return Batch(head)
-        first, *rest = sorted([head, *members], key=lambda delivery: delivery.seq)
-        return Batch(first, tuple((delivery, "delivered") for delivery in rest), group=True)
+            else:
+                others.add(alert_id)
+        if others:
+            self._groups[head.host_id] = others
+        return members
 
     def _standing_for(self, head: Delivery) -> Delivery | None:
         """What is queued behind a head and makes it needless: a resolution that can tell the raise as well; for a
@@ -325,19 +305,20 @@ class DeliveryQueue:
             tried_as=batch.main.id,
             recipients_left=result.attempt.recipients_left if own else delivery.recipients_left,
             refusals=one_more(delivery.refusals, result.at) if result.attempt.in_doubt else None,
+            opened=result.opened if own else delivery.opened,
         )
 
     def _answered(self) -> None:
         """The receiver answers: what waited for that may go, but for what has opened the breaker again and again."""
-        if self.failing_since is None:
+        if not self.breaker.failing:
             return
-        self.failing_since, self.failures, self.probe_at = None, 0, 0
+        self.breaker.answered()
         rest: list[tuple[int, int, str]] = []
         for entry in self._later:
             head = self._head(entry[2], entry[1])
             if head is None:
                 continue
-            if head.attempts and self._opened.get(head.id, 0) <= OPENED_BY_ITSELF:
+            if head.attempts and head.opened <= OPENED_BY_ITSELF:
                 self._make_ready(head)
             else:
                 rest.append(entry)
@@ -347,9 +328,3 @@ class DeliveryQueue:
     def _has_another(self, batch: Batch) -> bool:
         mine = {delivery.alert_id for delivery in batch.deliveries}
         return any(alert_id not in mine and alert_id not in self._busy for alert_id in self._lanes)
-
-    def _or_dead(self, result: AttemptResult, end_of_time: int, now: int) -> AttemptResult:
-        if now < end_of_time:
-            return result
-        error = f"gave up after {self.retry_max / SECOND:g} s: {result.attempt.error}"
-        return AttemptResult(replace(result.attempt, verdict="dead", error=error), None)
