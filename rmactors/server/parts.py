@@ -219,8 +219,11 @@ class Parts:
 
     async def run_keepalive(self) -> None:
         if (notifier := self.opened.notifier).address is not None:
-            outside = lambda: self.store_state.failing is not None  # noqa: E731 - trouble that no restart mends
-            await keep_alive(notifier, lambda: self.health().checks, outside)
+            await keep_alive(notifier, lambda: self.health().checks, outside=self._store_fails)
+
+    def _store_fails(self) -> bool:
+        """A full disk say: no restart mends that."""
+        return self.store_state.failing is not None
 
     async def run_gateway(self) -> None:
         opened, settings = self.opened, self.settings
