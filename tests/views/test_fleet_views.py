@@ -155,9 +155,9 @@ CHANNEL = ChannelRow(
 def test_a_channel_says_what_it_takes_and_how_it_does() -> None:
     health = ChannelHealth("failing", NOW - clock.HOUR, "connection refused", 3, NOW, 1)
     line = channels.line(KINDS["webhook"], CHANNEL, health, {"url": "https://x.example/"}, MOMENT)
-    assert line.filter == "from warning · raised · hosts tagged prod"
-    assert line.state.word == "Failing, tried again"
-    assert line.detail == "since 11:00:00 · connection refused · 3 messages wait · 1 was given up"
+    assert line.filter == "warning and critical · new alerts · hosts tagged prod"
+    assert line.state.word == "Failing, retrying"
+    assert line.detail == "since 11:00:00 · connection refused · 3 messages queued · 1 not delivered"
 
 
 def test_a_form_never_shows_a_stored_secret_and_leaves_blank_ones_out() -> None:

@@ -80,7 +80,9 @@ async def preview_channel() -> Response:
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
 async def edit_channel(channel_id: str) -> Response:
     row, _health = await channels.require(channel_id)
-    told = _("Saved. Send a test to see that it arrives.") if request.args.get("saved") == "1" else ""
+    told = ""
+    if request.args.get("saved") == "1":
+        told = _("Saved. Send a test to see that it arrives.") if row.enabled else _("Saved. This channel is off.")
     return await _form(views.stored_form(kind_of(row), row, readable_config(row)), {}, row, told=told)
 
 
@@ -138,7 +140,7 @@ async def _form(
     preview: PreviewAnswer | str | None = None, told: str = "",
 ) -> Response:  # fmt: skip
     if preview is None:
-        preview = _("Once the form is complete, this shows exactly what would be sent.")
+        preview = _("When the form is complete, the exact message is shown here.")
         if row is not None and not errors:
             config = open_config(row)
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
+from rmactors.common.vocabulary import Severity
 from rmactors.server.channels.base import Field, Kind
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
 from rmactors.server.web.views.measures import milliseconds
@@ -72,7 +73,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True)
 class DeadLine:
-    """A message that was given up."""
+    """A message that was not delivered and is not retried."""
 
     id: str
     event: str
@@ -82,11 +83,16 @@ class DeadLine:
 
 
 EVENTS: Final = (
-    ("alert.raised", _("raised")),
-    ("alert.acknowledged", _("acknowledged")),
-    ("alert.resolved", _("resolved")),
+    ("alert.raised", _("new alerts")),
+    ("alert.acknowledged", _("acknowledgements")),
+    ("alert.resolved", _("resolutions")),
     ("alert.reminder", _("reminders")),
 )
+_SEVERITIES: Final[Mapping[Severity, str]] = {
+    "info": _("every severity"),
+    "warning": _("warning and critical"),
+    "critical": _("critical only"),
+}
 PRIORITIES: Final = (
     ("", _("by severity")),
     ("min", _("lowest")),
@@ -175,7 +181,7 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
 def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
     """`config` as it may be read, without secrets."""
     events = json.loads(row.events)
-    parts = [_("from %s") % row.min_severity if row.min_severity != "info" else _("every severity")]
+    parts = [_SEVERITIES[row.min_severity]]
     if len(events) < len(EVENTS):
         parts.append(", ".join(word for event, word in EVENTS if event in events) or _("no event"))
     if tags := json.loads(row.host_tags):
@@ -194,7 +200,7 @@ def health_state(row: ChannelRow, health: ChannelHealth) -> State:
         case "ok":
             return State("ok", _("Works"))
         case "failing":
-            return State("warn", _("Failing, tried again"), pulse=True)
+            return State("warn", _("Failing, retrying"), pulse=True)
         case "dead":
             return State("bad", _("Failed"))
         case "idle":
@@ -208,9 +214,9 @@ def health_words(health: ChannelHealth, moment: Moment) -> str:
         if health.last_error:
             parts.append(health.last_error)
     if health.queued:
-        parts.append(many("%(n)s message waits", "%(n)s messages wait", health.queued))
+        parts.append(many("%(n)s message queued", "%(n)s messages queued", health.queued))
     if health.dead:
-        parts.append(many("%(n)s was given up", "%(n)s were given up", health.dead))
+        parts.append(many("%(n)s not delivered", "%(n)s not delivered", health.dead))
     return " · ".join(parts)
 
 
@@ -246,7 +252,13 @@ def readable(body: str) -> str:
 
 
 def _event(event: str) -> str:
-    words = {"alert.test": _("test"), "alert.reminder": _("reminder"), **dict(EVENTS[:3])}
+    words = {
+        "alert.raised": _("raised"),
+        "alert.acknowledged": _("acknowledged"),
+        "alert.resolved": _("resolved"),
+        "alert.reminder": _("reminder"),
+        "alert.test": _("test"),
+    }
     return words.get(event, event)
 
 
@@ -281,5 +293,5 @@ def _field(each: Field, value: object, stored: bool) -> FormField:
         shown,
         stored,
         tuple((choice.value, _(choice.label)) for choice in each.choices),
-        _("•••• stored, leave blank to keep") if stored else each.placeholder,
+        _("•••• stored, leave empty to keep") if stored else each.placeholder,
     )
