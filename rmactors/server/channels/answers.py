@@ -27,7 +27,7 @@ _LONGEST_WAIT: Final = 366 * clock.DAY  # keeps nonsense out of the database; th
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """`error` is None where all is well; `retry_at` in microseconds; `in_doubt` as in `Attempt`."""
+    """`error` is None if all is well; `retry_at` in microseconds; `in_doubt` as in `Attempt`."""
 
     verdict: Verdict
     error: str | None = None

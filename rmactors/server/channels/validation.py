@@ -12,7 +12,7 @@ _MAX_TEXT: Final = 8192
 
 
 def validate(kind: object, name: object, config: object, policy: OutboundPolicy) -> list[FieldError]:
-    """All that is wrong with a channel's kind, name and config, at most one error a field; empty where it is good.
+    """All that is wrong with a channel's kind, name and config, at most one error a field; empty if it is good.
 
     Secrets must be in the config already as text (`config.merge_secrets`).
     """

@@ -110,7 +110,7 @@ class Wakeup:
 
 
 async def run(facts: ChannelFacts, channel: Channel, wakeup: Wakeup, ports: DeliveryPorts) -> None:
-    """Send what is queued on this channel until told to stop."""
+    """Send what is queued on this channel until asked to stop."""
     actor = _Sender(facts, channel, wakeup, ports)
     wakeup.sweep = True
     try:
@@ -147,7 +147,7 @@ class _Sender:
 
     async def sweep(self) -> None:
         """Take from the store what is new, a page of it, and what there is room for again."""
-        # From before it is read: what an earlier actor is told meanwhile, the reading may call queued still.
+        # From before it is read: what an earlier actor is answered meanwhile may still be queued in what is read.
         others = self._wakeup.awaited.of_others(self._wakeup)
         if self._wakeup.sweep or self._more:
             self._wakeup.sweep = False
@@ -166,7 +166,7 @@ class _Sender:
         await self._look_aside()
 
     def _take(self, deliveries: Iterable[Delivery], others: frozenset[str]) -> None:
-        """These are to be sent; but what an earlier actor may have told, only when that is known."""
+        """These are to be sent; but what an earlier actor may have delivered, only when that is known."""
         aside = others | {delivery.alert_id for delivery in self._aside}
         for delivery in deliveries:
             if delivery.alert_id in aside:
@@ -190,7 +190,7 @@ class _Sender:
         self._queue.add(found)
 
     async def _read(self, query: Callable[..., list[Delivery]], *about: object) -> list[Delivery] | None:
-        """Deliveries of this channel; None where the store cannot be read: then another sweep is due."""
+        """Deliveries of this channel; None if the store cannot be read: then another sweep is due."""
         try:
             return await self._ports.reader.run(query, self._facts.id, *about)
         except sqlite3.Error as error:
@@ -223,7 +223,7 @@ class _Sender:
         return self._queue.places > 0
 
     def forget_answers(self) -> None:
-        """Nobody waits any more: what is not on disk is sent again, at least once."""
+        """No answer is awaited any more: what is not on disk is sent again, at least once."""
         self._wakeup.awaited.free(
             [alert_id for alert_id, wakeup in self._wakeup.awaited.of.items() if wakeup is self._wakeup]
         )

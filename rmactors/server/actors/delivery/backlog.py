@@ -53,7 +53,7 @@ class Backlog:
         self._look_at(host_id)
 
     def wanted(self) -> dict[str, list[int]]:
-        """Host → places to read now, oldest first. What came of it is told by `read`."""
+        """Host → places to read now, oldest first. `read` is given what came of it."""
         share = self._share()
         if share >= 2 * self._last_share:  # others are done
             self._with_room.update(self._waiting)

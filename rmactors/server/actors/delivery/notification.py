@@ -39,8 +39,8 @@ def _member(delivery: Delivery) -> GroupMember:
 
 
 def _together(group: tuple[GroupMember, ...]) -> str:
-    told = "\n".join(f"- [{member.severity}] {member.kind}: {_indented(member.message)}" for member in group)
-    return f"{len(group)} alerts:\n{told}"
+    listed = "\n".join(f"- [{member.severity}] {member.kind}: {_indented(member.message)}" for member in group)
+    return f"{len(group)} alerts:\n{listed}"
 
 
 def _indented(message: str) -> str:
@@ -49,7 +49,7 @@ def _indented(message: str) -> str:
 
 
 def _both(raises: list[NotificationBody], end: NotificationBody) -> str:
-    """A raise that was not told in time, and its end, in one message. If it got worse meanwhile, as it was then."""
+    """A raise that was not sent in time, and its end, in one message. If it got worse meanwhile, as it was then."""
     raised = raises[-1].message
     resolved = "" if end.message == raised else f" {end.message}"
     began, ended = (day_and_time(body.occurred_at, end.zone or "UTC") for body in (raises[0], end))

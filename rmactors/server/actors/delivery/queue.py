@@ -37,7 +37,7 @@ End = Literal["delivered", "superseded"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One message to send: `main`, and what it tells as well, with how those end when it arrives."""
+    """One message to send: `main`, and what it covers as well, with how those end when it arrives."""
 
     main: Delivery
     carried: tuple[tuple[Delivery, End], ...] = ()
@@ -60,7 +60,7 @@ class AttemptResult:
 
 
 def ended_by(batch: Batch, attempt: Attempt) -> tuple[Delivery, ...]:
-    """The deliveries that end with this attempt. A resolution that dies takes the raise that it told along; the
+    """The deliveries that end with this attempt. A resolution that dies takes the raise that it covers along; the
     members of a group whose first message is refused are tried without it."""
     return batch.deliveries if attempt.verdict == "delivered" or not batch.group else (batch.main,)
 
@@ -114,7 +114,7 @@ class DeliveryQueue:
                 self._line_up(delivery)
 
     def pick(self, now: int) -> Batch | None:
-        """What to send now; None where nothing may go out. Its alerts are busy until `release`."""
+        """What to send now; None if nothing may go out. Its alerts are busy until `release`."""
         if now < self.breaker.closed_until() or not self._has_room():
             return None
         while self._later and self._later[0][0] <= now:
@@ -190,7 +190,7 @@ class DeliveryQueue:
     def expired(self, now: int) -> list[Delivery]:
         """Heads that have waited for too long behind a failing channel, to be settled as dead. They become busy.
 
-        None before a probe of our own has failed: after a start nobody knows yet whether the receiver is back.
+        None before a probe of our own has failed: after a start it is not known yet whether the receiver is back.
         """
         if not self.breaker.failing or not self.breaker.failures or now < self._looked_at + SECOND:
             return []
@@ -206,7 +206,7 @@ class DeliveryQueue:
     # ---- inside
 
     def _believed(self, delivery: Delivery, attempt: Attempt, now: int) -> Attempt:
-        """The attempt, or a retry where it is a refusal that may not be the receiver's own."""
+        """The attempt, or a retry if it is a refusal that may not be the receiver's own."""
         if not attempt.in_doubt:
             self._refusals = None
             return attempt
@@ -233,7 +233,7 @@ class DeliveryQueue:
         heapq.heappush(self._ready[head.host_id], (head.attempts, head.seq, head.alert_id))
 
     def _next_of(self, host_id: str) -> Delivery | None:
-        """What of this host goes next; None where nothing of it may go after all. It is ready no more."""
+        """What of this host goes next; None if nothing of it may go after all. It is ready no more."""
         heap = self._ready[host_id]
         found = None
         while heap and found is None:
@@ -284,7 +284,7 @@ class DeliveryQueue:
         return members
 
     def _standing_for(self, head: Delivery) -> Delivery | None:
-        """What is queued behind a head and makes it needless: a resolution that can tell the raise as well; for a
+        """What is queued behind a head and makes it needless: a resolution that can cover the raise as well; for a
         reminder, word that somebody looks after it, that it got worse or that it is over."""
         match head.event:
             case "alert.raised":

@@ -40,7 +40,7 @@ LEAVE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class ChannelWakeups:
-    """What others tell the supervisor. Never waits."""
+    """What others ask of the supervisor. Never waits."""
 
     channels: WakeupSet = field(default_factory=WakeupSet)
     list_changed: bool = True

@@ -55,7 +55,7 @@ _FIELDS: Final = (
     ),
     Field("username", "User name"),
     Field("password", "Password", "Never sent before the connection is encrypted.", input="password"),
-    # These two are told to the server, not the password to them.
+    # These two are sent to the server; nothing sends the password to them.
     Field(
         "from", "From",
         placeholder="restic-manager@example.org", missing="A sender address is needed.", check=_from, steers=False,

@@ -113,7 +113,7 @@ def quoted(notification: Notification) -> str:
 
 
 def _name(line: str) -> str:
-    """What stands before the first colon, or what looks like one, near the beginning; empty where nothing does."""
+    """What stands before the first colon, or what looks like one, near the beginning; empty if nothing does."""
     found = _NAMED.match(normalize("NFKC", line))
     return found[1] if found is not None else ""
 

@@ -86,7 +86,7 @@ class SmtpChannel:
     ) -> Attempt:
         began = time.perf_counter()
         mail = payload.render(notification, self._config, self._base_url)
-        # Those no longer in the config are not told; where none is left of them, all are.
+        # Those no longer in the config get nothing; if none of them is left, all get it.
         targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
         deadline = time.monotonic() + self._deadline
         session = MailSession(self._server, self._policy, self._tls, deadline)
@@ -100,7 +100,7 @@ class SmtpChannel:
     async def _outcome(
         self, session: MailSession, mail: Mail, targets: tuple[str, ...], give_way: Callable[[], None] | None
     ) -> MailOutcome | None:
-        """How the conversation ended; None where it took too long."""
+        """How the conversation ended; None if it took too long."""
         found: list[MailOutcome] = []
         ended = trio.Event()
 

@@ -2,7 +2,7 @@
 
 Each step's socket timeout is the time left; for a server that drips, the waiting side calls `abort` at the deadline.
 Once the server has the whole mail, only the waiting side ends the wait for its answer.
-No credential is sent before TLS where TLS is asked for: smtplib ends the conversation where STARTTLS is not
+No credential is sent before TLS if TLS is asked for: smtplib ends the conversation if STARTTLS is not
 offered, is refused, or its certificate does not hold.
 """
 
@@ -152,7 +152,7 @@ class MailSession:
             smtp.close()
 
     def _connect(self) -> socket.socket:
-        """A socket to an address that the policy allows, its TLS done where it comes first."""
+        """A socket to an address that the policy allows, its TLS done if it comes first."""
         server = self._server
         addresses = allowed_addresses(self._resolve(server.host, server.port), server.host, self._policy)
         reason = ""
@@ -212,7 +212,7 @@ class _Unfit(Exception):
 
 
 class _Smtp(smtplib.SMTP):
-    """smtplib on a connection that is there already. Raises SMTPConnectError where the greeting is a refusal."""
+    """smtplib on a connection that is there already. Raises SMTPConnectError if the greeting is a refusal."""
 
     def __init__(
         self, connection: socket.socket, host: str, port: int, local_name: str, handed_over: Callable[[], None]
@@ -244,7 +244,7 @@ class _Smtp(smtplib.SMTP):
         return 250, b""
 
     def getreply(self) -> tuple[int, bytes]:
-        """One reply of the server. Raises SMTPServerDisconnected, also where it does not come to an end."""
+        """One reply of the server. Raises SMTPServerDisconnected, also if it does not come to an end."""
         if self.file is None and self.sock is not None:
             self.file = _Lines(self.sock.makefile("rb"))
         if isinstance(self.file, _Lines):
@@ -304,7 +304,7 @@ def _log_in(smtp: smtplib.SMTP, username: str, password: str) -> None:
 def _settled(
     recipients: tuple[str, ...], refused: dict[str, tuple[int, bytes]], *, none_took_it: bool = False
 ) -> MailOutcome:
-    """What a mail's end is, where some recipients were refused: `refused` maps them to the server's reply."""
+    """What a mail's end is if some recipients were refused: `refused` maps them to the server's reply."""
     for_good = [one for one in recipients if one in refused and judge(refused[one][0]) == "dead"]
     for_now = [one for one in recipients if one in refused and one not in for_good]
     not_asked = [one for one in recipients if one not in refused] if none_took_it else []

@@ -123,7 +123,7 @@ def resolve_name(host: str, port: int) -> list[str]:
 
 
 def allowed_addresses(addresses: Sequence[str], host: str, policy: OutboundPolicy) -> list[str]:
-    """Those that the policy allows. Raises ForbiddenAddress where it allows none, LeadsNowhere where a name server
+    """Those that the policy allows. Raises ForbiddenAddress if it allows none, LeadsNowhere if a name server
     may have put 0.0.0.0 in the place of the right address."""
     allowed = [address for address in addresses if policy.refusal(address, host) is None]
     if allowed:

@@ -99,7 +99,7 @@ class OutboundPolicy:
         return cls(frozenset(zones), tuple(networks), tuple(hosts))
 
     def refusal(self, address: str, host: str | None = None) -> str | None:
-        """Why `address` (of the host that a channel names) must not be connected to; None where it may be."""
+        """Why `address` (of the host that a channel names) must not be connected to; None if it may be."""
         found = ip_address(address)
         targets = (found, *_embedded(found))
         for target in targets:
@@ -119,7 +119,7 @@ class OutboundPolicy:
         return None
 
     def check(self, address: str, host: str | None = None) -> None:
-        """Raises ForbiddenAddress where `refusal` has a reason."""
+        """Raises ForbiddenAddress if `refusal` has a reason."""
         if (reason := self.refusal(address, host)) is not None:
             raise ForbiddenAddress(reason)
 

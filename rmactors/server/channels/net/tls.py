@@ -14,7 +14,7 @@ class TrustError(Exception):
 
 
 def shared_ssl_context() -> ssl.SSLContext:
-    """As `trust.verifying_context`, with the certificates of certifi where the system has none. Raises TrustError."""
+    """As `common.tls.verifying_context`, with the certificates of certifi if the system has none. Raises TrustError."""
     if (file := os.environ.get("SSL_CERT_FILE")) and not os.access(file, os.R_OK):
         raise TrustError(f"SSL_CERT_FILE: {file} cannot be read")
     context = verifying_context()

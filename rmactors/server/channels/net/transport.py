@@ -120,7 +120,7 @@ class _Connection:
         try:
             await self._stream.send_all(b"".join(part for part in outgoing if part))
         except trio.BrokenResourceError:
-            pass  # a receiver may refuse early, close, and still have told why
+            pass  # a receiver may refuse early, close, and still have said why
         event = await self.next_event()
         while isinstance(event, h11.InformationalResponse):
             event = await self.next_event()

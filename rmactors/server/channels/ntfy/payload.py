@@ -67,7 +67,7 @@ def priority(notification: Notification, default_priority: Priority | None) -> i
 
 
 def shortened(text: str, most: int) -> bytes:
-    """The text as UTF-8, of at most that many bytes: cut between characters, with `…` where something is gone."""
+    """The text as UTF-8, of at most that many bytes: cut between characters, with `…` for what is gone."""
     whole = text.encode(errors="replace")
     if len(whole) <= most:
         return whole
@@ -76,7 +76,7 @@ def shortened(text: str, most: int) -> bytes:
 
 
 def encoded(value: str) -> str:
-    """The header value itself where it is ASCII, else RFC 2047 encoded words of at most 75 characters."""
+    """The header value itself if it is ASCII, else RFC 2047 encoded words of at most 75 characters."""
     if value.isascii() and "=?" not in value:
         return value
     words, piece = [], b""
