@@ -19,8 +19,8 @@ HOURLY = 10
 """Every so many hosts one is backed up every hour."""
 _STATS = json.dumps({
     "files_new": 41, "files_changed": 133, "files_unmodified": 184_220, "dirs_new": 3, "dirs_changed": 88,
-    "dirs_unmodified": 22_105, "data_blobs": 214, "tree_blobs": 91, "data_added": 81_220_331,
-    "total_files_processed": 184_394, "total_bytes_processed": 91_233_102_334, "total_duration": 74.31,
+    "dirs_unmodified": 22_105, "data_blobs": 214, "tree_blobs": 91, "bytes_added": 81_220_331,
+    "files_total": 184_394, "bytes_total": 91_233_102_334, "duration_seconds": 74.31,
     "snapshot_id": "5f1c90ab3d27e481",
 })  # fmt: skip
 _ERROR = "Fatal: unable to open config file: dial tcp 192.0.2.17:8000: connect: connection refused"

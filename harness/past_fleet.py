@@ -72,7 +72,7 @@ class Scribe:
         """A run that began `ago` microseconds ago."""
         job_id, began = ids.new(), self.now - ago
         ended = None if status in {"running", "queued"} else began + took
-        stats = {"total_bytes_processed": size, "files_new": 3, "files_changed": 1, "data_added": size // 900,
+        stats = {"bytes_total": size, "files_new": 3, "files_changed": 1, "bytes_added": size // 900,
                  "snapshot_id": job_id[:8].lower()} if status in {"succeeded", "partial"} else {}  # fmt: skip
         self.row(
             "jobs", id=job_id, host_id=host_id, kind=kind, plan="home", schedule_id=schedule_id,

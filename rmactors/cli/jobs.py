@@ -104,8 +104,8 @@ def snapshots(remote: Remote, host: str, **params: Any) -> None:
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
     """What was said on the command line, as the API takes it."""
-    told = {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
-    return {name: value for name, value in told.items() if value not in (None, [])}
+    given = {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+    return {name: value for name, value in given.items() if value not in (None, [])}
 
 
 def _ended(remote: Remote, job: dict[str, Any]) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from rmactors.common.text import one_line
 
 SERVER = "http://127.0.0.1:8080"
 SHOWN = 100
-"""Rows of a list that is longer, unless told otherwise."""
+"""Rows that are shown of a longer list by default."""
 
 
 class _Trouble(click.ClickException):

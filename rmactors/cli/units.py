@@ -79,7 +79,7 @@ def own_command() -> list[str]:
 
 
 def troubles() -> list[str]:
-    """Why what systemd would start as root is not to be trusted: below a folder of somebody else, say."""
+    """Why what systemd would start as root is not to be trusted: below another user's folder, say."""
     import rmactors
     from rmactors.agent.tampering import trouble_with
 

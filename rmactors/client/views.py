@@ -151,13 +151,13 @@ def _last(job: Item | None) -> str:
 
 def alert(a: Item, columns: int | None) -> str:
     """One alert and everything that happened to it."""
-    told = [
+    facts = [
         ("message", a["message"]), ("id", a["id"]), ("host", a["host_name"]), ("kind", a["kind"]),
         ("subject", a["subject"]), ("severity", a["severity"]), ("status", a["status"]),
         ("occurrences", str(a["occurrences"])), ("raised", at(a["created_at"])), ("last seen", at(a["last_seen_at"])),
         *_by("acknowledged", a), *_by("resolved", a), ("link", a["link"]),
     ]  # fmt: skip
-    return f"{sheet(told)}\n\n{TIMELINE.table(a['timeline'], columns)}"
+    return f"{sheet(facts)}\n\n{TIMELINE.table(a['timeline'], columns)}"
 
 
 def _by(what: str, a: Item) -> list[tuple[str, str]]:
@@ -184,7 +184,7 @@ def _spool(h: Item) -> str:
 
 def host(h: Item, columns: int | None) -> str:
     """One host, its plans, schedules, and the last job of each kind."""
-    told = [
+    facts = [
         ("name", h["name"]), ("id", h["id"]), ("status", h["status"]), ("last seen", at(h["last_seen_at"])),
         ("enrolled", at(h["enrolled_at"])), ("hostname", h["hostname"]), ("system", f"{h['os']} {h['arch']}"),
         ("agent", _word(h["agent_version"])), ("restic", h.get("restic_problem") or _word(h["restic_version"])),
@@ -193,7 +193,7 @@ def host(h: Item, columns: int | None) -> str:
         ("tags", " ".join(h["tags"])),
         ("plans", ", ".join(plan["name"] for plan in h["plans"])),
     ]  # fmt: skip
-    parts = [sheet(told)]
+    parts = [sheet(facts)]
     if h["schedules"]:
         parts.append(SCHEDULES.table(h["schedules"], columns))
     if h["last_jobs"]:
@@ -204,7 +204,7 @@ def host(h: Item, columns: int | None) -> str:
 
 def job(j: Item, columns: int | None) -> str:
     """One job."""
-    told = [
+    facts = [
         ("id", j["id"]), ("host", j["host_id"]), ("kind", j["kind"]), ("plan", j["plan"] or ""),
         ("schedule", j["schedule_id"] or ""), ("status", j["status"]), ("reason", j["reason"] or ""),
         ("error", j["error"] or ""), ("warning", j["warning"] or ""),
@@ -214,7 +214,7 @@ def job(j: Item, columns: int | None) -> str:
         *((name.replace("_", " "), _stat(value)) for name, value in j["stats"].items() if name != "snapshots"),
     ]  # fmt: skip
     found = newest_first(j["stats"].get("snapshots"))
-    return f"{sheet(told)}\n\n{SNAPSHOTS.table(found, columns)}" if found else sheet(told)
+    return f"{sheet(facts)}\n\n{SNAPSHOTS.table(found, columns)}" if found else sheet(facts)
 
 
 def _stat(value: Any) -> str:
@@ -224,7 +224,7 @@ def _stat(value: Any) -> str:
 def channel(c: Item, columns: int | None) -> str:
     """One channel; the API does not give its secrets."""
     health = c["health"]
-    told = [
+    facts = [
         ("name", c["name"]), ("id", c["id"]), ("kind", c["kind"]), ("enabled", "yes" if c["enabled"] else "no"),
         ("health", health["state"]), ("since", at(health["since"]) if health["since"] else ""),
         ("last error", health["last_error"] or ""), ("queued", str(health["queued"])), ("dead", str(health["dead"])),
@@ -232,4 +232,4 @@ def channel(c: Item, columns: int | None) -> str:
         ("tags", " ".join(c["host_tags"])),
         *((name, "(set)" if value == {"set": True} else _word(value)) for name, value in c["config"].items()),
     ]  # fmt: skip
-    return sheet(told)
+    return sheet(facts)

@@ -89,7 +89,7 @@ EXAMPLES: dict[str, tuple[JobKind, Callable[[], JobVerdict]]] = {
     "restic breaks down, as without memory": (
         "backup", lambda: judge("backup", 2, summary_of("", f"fatal error: out of memory\n\n{GO_DUMP}"))),
     "anything else": ("backup", lambda: judge("backup", 99, summary_of())),
-    "somebody else sent a signal (an administrator, earlyoom, systemd)": (
+    "something else sent a signal (an administrator, earlyoom, systemd)": (
         "backup", lambda: judge("backup", -15, summary_of("", DOWN))),
     "killed, as when the system has no memory left": ("backup", lambda: judge("backup", 137, summary_of())),
     "the agent was stopped meanwhile": ("backup", lambda: STOPPED.verdict),

@@ -64,7 +64,7 @@ def test_commands_are_found_and_wrong_ones_are_noticed() -> None:
 def test_the_guide_leads_from_nothing_to_a_restore() -> None:
     found = steps(GUIDE.read_text())
     assert [step.title for step in found] == [
-        "Install", "Start the server", "Tell it whom to tell", "The first host", "The first backup",
+        "Install", "Start the server", "Add a channel", "The first host", "The first backup",
         "The first backup", "Upgrade", "Disaster recovery", "Disaster recovery",
     ]  # fmt: skip
     assert "http://ntfy.test" in script(found, {PAGES: "127.0.0.1:1", AGENTS: "127.0.0.1:2", NTFY: "http://ntfy.test"})

@@ -45,7 +45,7 @@ _TOUCH_EVERY: Final = clock.MINUTE
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a route asks of whoever calls it, and what the API description says of it.
+    """What a route requires of its caller, and what the API description says of it.
 
     fresh      a session must have shown its password within `PROOF_LASTS`
     body       type of the JSON body, None where it takes none
@@ -86,7 +86,7 @@ def route(
 ) -> Callable[[V], V]:
     """Register a view under `path` and its rule in `ROUTES`. HEAD comes with GET.
 
-    `role` is `public` (anybody), `signed_in` (whoever is signed in, for their own things) or the weakest role that may.
+    `role` is `public`, `signed_in` (any role, for the user's own things) or the weakest role that may.
     """
     rule = Rule(path, role, fresh, body, answer, status, query, optional_body)
 
@@ -107,7 +107,7 @@ def route(
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
+    """The user or token that is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
 
     `owner_id` is the user themselves or the one behind a token, where that is known; `ends_at` when a token does. The
     others are of users only: a token has neither sessions nor a password.
@@ -151,7 +151,7 @@ def state() -> WebState:
 
 
 def actor() -> Actor:
-    """Whoever is signed in. Raises the 401 where nobody is."""
+    """The user or token that is signed in. Raises the 401 if there is none."""
     found = actor_or_none()
     if found is None:
         raise Problem(401, "Sign in first.", "unauthorized")
@@ -159,7 +159,7 @@ def actor() -> Actor:
 
 
 def actor_or_none() -> Actor | None:
-    """Whoever is signed in, on routes for which that was looked up (all but public ones)."""
+    """The user or token that is signed in, on routes that look this up (all but public ones)."""
     return cast("Actor | None", g.get("actor"))
 
 
@@ -176,12 +176,12 @@ def forwarded(what: str) -> str:
 def host_header() -> str:
     """The host name that the client asked for; a trusted proxy may tell another than `Host`. What a client says itself
     stands before what a proxy adds."""
-    told = said_last(forwarded("Host")) if state().perimeter.is_proxy(request.remote_addr or "") else ""
-    return told or request.headers.get("Host", "")
+    forwarded_host = said_last(forwarded("Host")) if state().perimeter.is_proxy(request.remote_addr or "") else ""
+    return forwarded_host or request.headers.get("Host", "")
 
 
 def audit(action: str, target_kind: str, target_id: str, detail: str = "", result: str = "ok") -> Audit:
-    """An audit row about whoever is signed in. `action` is `<noun>.<verb>`; `detail` never holds a secret."""
+    """An audit row about the signed-in user or token. `action` is `<noun>.<verb>`; `detail` never holds a secret."""
     who = actor()
     return Audit(services().now(), who.name, who.kind, action, target_kind, target_id, client_address(), result, detail)
 
@@ -192,14 +192,14 @@ def audit_of(username: str, user_id: str, action: str, detail: str = "", result:
 
 
 def refusal(action: str, target_kind: str, target_id: str, detail: str = "") -> Audit:
-    """An audit row about what was refused to whoever asks, also to nobody we know. The store bounds how many."""
+    """An audit row about a refused request, also of an unknown client. The store bounds how many."""
     who = actor_or_none()
     name, kind = (who.name, who.kind) if who is not None else ("unknown", "user")
     return Audit(services().now(), name, kind, action, target_kind, target_id, client_address(), "failed", detail)
 
 
 def maker() -> Maker:
-    """Whoever is signed in as the maker of a token."""
+    """The signed-in user or token as the creator of a token."""
     who = actor()
     return Maker(who.name, who.owner_id, who.id if who.kind == "token" else None)
 
@@ -286,8 +286,8 @@ async def authenticate() -> None:
 
 
 def _tell_the_port(what: Literal["signed_in", "was_wrong"]) -> None:
-    """Whoever has signed in does not count among the strangers of their address any more; a token that is none, which
-    costs a row to count it, counts for a while."""
+    """A signed-in client no longer counts among the unauthenticated connections of its address; one with an invalid
+    token, which costs an audit row, counts for a while."""
     tell = request.scope.get("state", {}).get(what)
     if tell is not None:
         tell()
@@ -356,7 +356,7 @@ def name_of_cookie(settings: Settings) -> str:
 
 
 def is_fresh() -> bool:
-    """Whether whoever is signed in may do what is delicate: a token, or a session soon after its password was shown."""
+    """Whether sensitive actions are allowed: for a token, or for a session soon after its password was confirmed."""
     who = actor()
     return who.kind == "token" or services().now() - who.proved_at <= PROOF_LASTS
 

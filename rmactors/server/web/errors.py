@@ -36,12 +36,12 @@ async def page_error(problem: Problem) -> Response:
 
 
 async def answer_problem(problem: Problem) -> Response:
-    """The problem in the form that whoever asked can read."""
+    """The problem in the form that the client can read."""
     return problem_response(problem) if for_program() else await page_error(problem)
 
 
 def install(app: Quart) -> None:
-    """Give every error, also one that nobody expected, its form."""
+    """Give every error, expected or not, its form."""
 
     async def on_http(error: HTTPException) -> Response:
         status = error.code or 500

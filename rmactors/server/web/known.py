@@ -1,4 +1,4 @@
-"""Whether a request comes from somebody whom the server knows, told from its headers before it is looked at.
+"""Whether a request has a valid token or session, from its headers alone, before it is handled.
 
 For the port, where an address has too many strangers: the routes themselves find out who asks (`web.access`).
 """
@@ -30,5 +30,5 @@ class Known:
                 return False
             cookie = parse_cookie("; ".join(cookies)).get(name_of_cookie(self._services.settings))
             return await live_session(self._services, cookie) is not None
-        except sqlite3.Error:  # the routes say so to whoever is let in
+        except sqlite3.Error:  # the routes answer with the error
             return False

@@ -1,7 +1,7 @@
 """What `/metrics` says of one server, in Prometheus' text format.
 
 Owns the server's registry: no global one, so that two servers in a process do not mix. Reads the states that the
-actors keep for it, and the database when somebody asks; what happens between is counted after the commit, by
+actors keep for it, and the database on request; what happens between is counted after the commit, by
 `count`, at the cost of a dictionary entry a transaction.
 
 Labels come from closed vocabularies, or are names of hosts, schedules and channels, whose number is bounded.
@@ -63,13 +63,13 @@ class Box(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the numbers of actors come from, each read when somebody asks.
+    """Where the numbers of actors come from, each read on request.
 
     boxes          mailboxes by name
-    host_boxes     those of the host actors, told together: there may be thousands
+    host_boxes     those of the host actors, summed up: there may be thousands
     agents         connected agents
     subscriptions  open event streams of browsers
-    restarts       how often an actor was started anew after a crash
+    restarts       how often an actor was restarted after a crash
     reloads        how often the rules read a host again, because a decision was made on stale state
     decisions      how often the rules decided something, by why
     checks         what `/healthz` says: name → `ok` or what is wrong
@@ -124,7 +124,7 @@ class Meters:
             self._counts[key] += number
 
     async def measure_lag(self) -> None:
-        """Watch the event loop, for ever."""
+        """Watch the event loop until cancelled."""
         while True:
             due = trio.current_time() + LAG_SECONDS
             await trio.sleep_until(due)

@@ -1,4 +1,4 @@
-"""A list survives each of its rows: one that cannot be shown is one row that says so, for whoever made it and why.
+"""A list survives each of its rows: one that cannot be shown is one row that says so.
 
 Rows are judged where they come in, and what shows them takes any value. This is for what neither thought of.
 """

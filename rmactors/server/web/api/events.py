@@ -47,7 +47,7 @@ async def _topics(
 
 
 def _watch(served: Services, who: Actor) -> Callable[[], Awaitable[bool]]:
-    """Whether whoever opened the stream is still signed in."""
+    """Whether the reader of the stream is still signed in."""
 
     async def may_stay() -> bool:
         at = served.now()

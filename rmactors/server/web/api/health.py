@@ -1,4 +1,4 @@
-"""`/healthz` for whoever watches the server, `/metrics` for Prometheus."""
+"""`/healthz` for monitors of the server, `/metrics` for Prometheus."""
 
 from typing import Literal
 

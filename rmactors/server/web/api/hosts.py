@@ -80,7 +80,7 @@ async def list_enrollment_tokens() -> Response:
     blueprint, "/api/enrollment-tokens/<token_id>", role="admin", methods=["DELETE"], fresh=True, status=204
 )  # fmt: skip
 async def delete_enrollment_token(token_id: str) -> Response:
-    """It lets nobody in any more. A host that it let in stays."""
+    """Revokes it. A host that was enrolled with it stays."""
     await no_body()
     await hosts.revoke_enrollment_token(token_id)
     return no_content()

@@ -43,7 +43,7 @@ async def list_schedules(host_id: str) -> Response:
     answer=shapes.Schedule, status=201,
 )  # fmt: skip
 async def create_schedule(host_id: str) -> Response:
-    """A new schedule; the host is told at once."""
+    """A new schedule; its host gets it at once."""
     raw = await json_body()
     host = (await hosts.require(host_id)).host
     body = convert(raw, ScheduleBody, read_only=shapes.Schedule.__struct_fields__)
@@ -62,7 +62,7 @@ async def show_schedule(schedule_id: str) -> Response:
     answer=shapes.Schedule,
 )  # fmt: skip
 async def change_schedule(schedule_id: str) -> Response:
-    """What is left out stays. A change of times or grace counts slots anew from now."""
+    """What is left out stays. After a change of times or grace, slots count from now."""
     raw = await json_body()
     row = await schedules.require(schedule_id)
     await schedules.change(row, convert(raw, ScheduleChange, read_only=shapes.Schedule.__struct_fields__))

@@ -50,7 +50,7 @@ async def show_silence(silence_id: str) -> Response:
 
 @route(blueprint, "/api/silences/<silence_id>", role="operator", methods=["DELETE"], fresh=True, status=204)
 async def delete_silence(silence_id: str) -> Response:
-    """Ends it: what is still open and was never told goes out."""
+    """Ends it: alerts that are still open and were never sent are sent now."""
     await no_body()
     await silences.require(silence_id)
     await silences.remove(silence_id)

@@ -37,7 +37,7 @@ class UserBody(Struct, forbid_unknown_fields=True):
 
 
 _TOKENS = {"tokens": Literal["end", "keep"]}
-"""What becomes of the tokens that somebody made who is deleted or disabled."""
+"""What becomes of the tokens that a deleted or disabled user created."""
 
 
 # ---- users

@@ -1,7 +1,7 @@
-"""How often codes of a second factor may be wrong: in one sign-in, in a row, and who is told.
+"""How often codes of a second factor may be wrong: in one sign-in, in a row, and when administrators are warned.
 
-What is counted is in the database, so that a restart gives nobody new tries. Codes of the authenticator and recovery
-codes are counted apart: while somebody guesses at the one, the owner can come in by the other.
+What is counted is in the database, so that a restart gives no new tries. Codes of the authenticator and recovery
+codes are counted separately: while someone guesses the one, the owner can sign in with the other.
 """
 
 from typing import Literal
@@ -24,7 +24,7 @@ class SignInEnded(Exception):
 
 
 def kind_of(typed: str) -> Kind:
-    """What somebody meant to type: some digits are a code of the authenticator."""
+    """What the user meant to type: some digits are a code of the authenticator."""
     plain = typed.replace(" ", "")
     return "totp" if plain.isascii() and plain.isdigit() and len(plain) <= 10 else "recovery"
 

@@ -25,7 +25,7 @@ _TOO_MANY_CODES = "Too many wrong codes. Sign in again with your password."
 
 @route(blueprint, "/login", role="public")
 async def login_form() -> Response:
-    """The form; to `/setup` where nobody can sign in yet, onwards where somebody has."""
+    """The form; a redirect to `/setup` if there are no users yet, or to the next page if already signed in."""
     target = safe_next(request.args.get("next"))
     await authenticate()
     if actor_or_none() is not None:

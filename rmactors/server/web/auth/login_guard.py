@@ -77,7 +77,7 @@ class LoginGuard:
             raise _busy() from None
 
     async def note_failure(self, login: Login | None, action: str) -> None:
-        """An audit row of a failed try. A name that nobody has is not kept: people type passwords into that field."""
+        """An audit row of a failed try. An unknown name is not kept: people type passwords into that field."""
         name, user_id = (login.username, login.id) if login is not None else ("unknown", "")
         audit = Audit(self._services.now(), name, "user", action, "user", user_id, self._client_address(), "failed")
         await self._services.ask_store(AppendAudit(audit))

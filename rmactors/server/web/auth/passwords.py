@@ -69,7 +69,7 @@ class Passwords:
 def weakness(password: str, username: str = "") -> str | None:
     """What is wrong with a new password, as a sentence; None where it will do. Only length and being guessed count.
 
-    Takes some milliseconds, and some hundred for what somebody made for that.
+    Takes some milliseconds, and some hundred for a text that is made for that.
     """
     if len(password) < SHORTEST:
         return f"Use at least {SHORTEST} characters; several words are easy to remember."
@@ -89,7 +89,7 @@ def _normal(password: str) -> bytes:
 
 
 def _guesses(password: str, username: str) -> float:
-    """After how many tries whoever knows the lists of common passwords and what people make of them gets there.
+    """After how many tries an attacker who knows the lists of common passwords and their variants succeeds.
 
     Looks at the beginning alone: that tells, and the time grows with the square of the length.
     """

@@ -1,7 +1,7 @@
 """Showing the password again: before what is delicate, for a session that showed it too long ago.
 
 A page's form that comes too late is carried on: the page that asks for the password holds what was typed, sealed, and
-sends it with the password to where it was going. Nothing that somebody typed is lost because ten minutes were over, and
+sends it with the password to where it was going. Nothing that was typed is lost because ten minutes were over, and
 no secret in it is shown.
 """
 

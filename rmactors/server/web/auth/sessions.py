@@ -31,7 +31,7 @@ from rmactors.server.web.views.texts import _
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
 Factor = Literal["password", "totp", "recovery code"]
 _SIGNED_IN = "rm-signed-in"
-"""A cookie for a minute, on the login page alone, with nothing secret in it: that somebody has just signed in here."""
+"""A cookie for a minute, on the login page alone, with nothing secret in it: a user has just signed in here."""
 
 
 async def open_session(
@@ -71,8 +71,8 @@ async def open_session(
 async def renew_session(*writes: Write, proved: bool, audit: Audit | None = None) -> None:
     """Go on under another id and another cookie, which goes out with the answer to the request at hand.
 
-    For whenever a session becomes worth more, or what protects the account changes: whoever learned the old cookie has
-    nothing any more. `writes` are committed first, in the same transaction. They name the session
+    For whenever a session becomes worth more, or what protects the account changes: a stolen old cookie is
+    worthless. `writes` are committed first, in the same transaction. They name the session
     by its present id. `proved`: the password was shown just now. Raises Problem where nothing was committed.
     """
     session = await current_session()

@@ -1,6 +1,6 @@
 """The first run: a one-time token on the console and in a 0600 file, and the form that takes it.
 
-No default password, and the first visitor does not win: whoever makes the first admin has read the server's
+No default password, and the first visitor does not win: the person who creates the first admin has read the server's
 console or its data dir.
 """
 

@@ -1,6 +1,6 @@
 """How often something may be tried: a burst, then one at a time. Pure: the time is handed in.
 
-Nobody is locked out for good: whoever waits may try again. Memory is bounded: the keys used longest ago are
+No account is locked for good: after a wait there is another try. Memory is bounded: the keys used longest ago are
 forgotten first.
 """
 

@@ -8,14 +8,14 @@ from rmactors.server.web.problems import not_found, raise_for_answer
 
 
 async def acknowledge(alert_id: str, note: str | None) -> None:
-    """By whoever is signed in. Raises Problem 404 or 409."""
+    """By the signed-in user or token. Raises Problem 404 or 409."""
     who, at, record = actor().name, services().now(), audit("alert.acknowledge", "alert", alert_id, note or "")
     answer = await services().ask_rules(lambda reply: Acknowledge(alert_id, who, note or None, at, record, reply))
     raise_for_answer(answer, "alert")
 
 
 async def resolve(alert_id: str, note: str | None) -> None:
-    """By whoever is signed in. Raises Problem 404."""
+    """By the signed-in user or token. Raises Problem 404."""
     who, at, record = actor().name, services().now(), audit("alert.resolve", "alert", alert_id, note or "")
     answer = await services().ask_rules(lambda reply: Resolve(alert_id, who, note or None, at, record, reply))
     raise_for_answer(answer, "alert")

@@ -101,11 +101,11 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
     """Make a channel, or replace what `row` says; gives its id. Raises Problem 404 or 409."""
     channel_id, at = row.id if row is not None else ids.new(), services().now()
     action = "channel.create" if row is None else "channel.update"
-    told = _new(body) if row is None else _changes(row, body)
+    detail = _new(body) if row is None else _changes(row, body)
     write = SaveChannel(
         channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
         body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
-        body.remind_hours, at, row is None, audit(action, "channel", channel_id, told),
+        body.remind_hours, at, row is None, audit(action, "channel", channel_id, detail),
     )  # fmt: skip
     raise_for_answer(await services().ask_store(write), "channel")
     return channel_id
@@ -127,12 +127,12 @@ def _changes(row: ChannelRow, body: ChannelBody) -> str:
     after = {name: getattr(body, name) for name in before} | {
         "events": sorted(set(body.events)), "host_tags": sorted(set(body.host_tags)),
     }  # fmt: skip
-    told = [name for name in before if name not in ("name", "enabled") and before[name] != after[name]]
+    changed = [name for name in before if name not in ("name", "enabled") and before[name] != after[name]]
     if before["enabled"] != after["enabled"]:
-        told.insert(0, "enabled" if body.enabled else "disabled")
+        changed.insert(0, "enabled" if body.enabled else "disabled")
     if row.name != body.name:
-        told.insert(0, f"name {row.name} → {body.name}")
-    changes = audited_changes(kind_of(row), open_config(row), body.config) + told
+        changed.insert(0, f"name {row.name} → {body.name}")
+    changes = audited_changes(kind_of(row), open_config(row), body.config) + changed
     return f"{row.name}: {', '.join(changes) or 'nothing changed'}"
 
 

@@ -1,4 +1,4 @@
-"""What a job may be told, kind by kind: what the agent would refuse later is refused here, with its place. Pure.
+"""The parameters of a job, kind by kind: what the agent would refuse later is refused here, with its place. Pure.
 
 The agent has the last word (`agent/job_spec.py`): it knows its file, and may know more kinds of parameters or fewer.
 """
@@ -99,7 +99,7 @@ def problems(kind: JobKind, params: Mapping[str, Any]) -> list[FieldError]:
 
 
 def plan_missing(params: Mapping[str, Any], plans: Collection[str]) -> FieldError | None:
-    """A host with several plans has to be told which; `plans` are those that it said it has."""
+    """On a host with several plans the job has to name one; `plans` are those that it said it has."""
     if len(plans) < 2 or params.get("plan") is not None or params.get("repository") is not None:
         return None
     *others, last = plans

@@ -86,7 +86,7 @@ async def change(row: ScheduleRow, body: ScheduleChange) -> None:
     if any(given is not UNSET for given in (body.params, body.kind, body.mode)):
         await check_job(row.host_id, after.kind, after.params, by_agent=after.mode == "agent")
     at = services().now()
-    # Slots count anew from here when what decides about them changed.
+    # After a change of what decides about them, slots count from here.
     timing = (*WAYS, "timezone", "enabled", "mode", "kind", "grace_seconds")
     anchor_at = at if any(getattr(before, name) != getattr(after, name) for name in timing) else row.anchor_at
     changed = ", ".join(name for name in fields if getattr(before, name) != getattr(after, name))

@@ -55,15 +55,15 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = No
     disabled = None
     if not isinstance(body.disabled, UnsetType) and body.disabled != bool(row.disabled):
         disabled = body.disabled
-    told = [f"username {row.username} → {username}"] if username is not None else []
-    told += ["password"] if password_hash is not None else []
-    told += [f"role {row.role} → {role}"] if role is not None else []
-    told += [f"disabled {_yes(bool(row.disabled))} → {_yes(disabled)}"] if disabled is not None else []
+    changes = [f"username {row.username} → {username}"] if username is not None else []
+    changes += ["password"] if password_hash is not None else []
+    changes += [f"role {row.role} → {role}"] if role is not None else []
+    changes += [f"disabled {_yes(bool(row.disabled))} → {_yes(disabled)}"] if disabled is not None else []
     ends = disabled is True if end_tokens is None else end_tokens
-    if not told and not ends:
+    if not changes and not ends:
         return
     who = actor()
-    record = audit("user.update", "user", row.id, ": ".join(filter(None, (row.username, ", ".join(told)))))
+    record = audit("user.update", "user", row.id, ": ".join(filter(None, (row.username, ", ".join(changes)))))
     own = who.session_id if who.id == row.id else None
     write = UpdateUser(row.id, username, role, disabled, password_hash, record, own, ends)
     if own is not None:

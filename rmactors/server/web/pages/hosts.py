@@ -60,7 +60,7 @@ async def make_enrollment_token() -> Response:
 
 @route(blueprint, "/hosts/new/tokens/<token_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_enrollment_token(token_id: str) -> Response:
-    """It lets nobody in any more."""
+    """Revokes it."""
     await hosts.revoke_enrollment_token(token_id)
     return go("/hosts/new")
 

@@ -24,7 +24,7 @@ _ALARM_STANDS: Final = 7 * clock.DAY
 
 
 def moment() -> Moment:
-    """The present, in the zone of whoever looks."""
+    """The present, in the viewer's zone."""
     return Moment(services().now(), zone_named(actor().timezone))
 
 

@@ -45,7 +45,7 @@ async def create_silence() -> Response:
 
 @route(blueprint, "/silences/<silence_id>/delete", role="operator", methods=["POST"], fresh=True)
 async def delete_silence(silence_id: str) -> Response:
-    """What is still open and was never told goes out now."""
+    """Alerts that are still open and were never sent are sent now."""
     await silences.require(silence_id)
     await silences.remove(silence_id)
     return go("/silences")

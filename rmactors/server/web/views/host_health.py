@@ -52,12 +52,12 @@ def spool(row: HostRow, moment: Moment) -> tuple[str, ...]:
         return ()
     values = {"problem": row.spool_problem}
     if row.spool_problem_since is None:
-        told = _("Its spool cannot be written: %(problem)s.") % values
+        problem = _("Its spool cannot be written: %(problem)s.") % values
     else:
         values["since"] = moment.exact(row.spool_problem_since)
-        told = _("Its spool cannot be written since %(since)s: %(problem)s.") % values
+        problem = _("Its spool cannot be written since %(since)s: %(problem)s.") % values
     lost = _("Its reports are kept in memory only: those that are not sent before its process ends are lost.")
-    return (f"{told} {lost}",)
+    return (f"{problem} {lost}",)
 
 
 def _clock(row: HostRow) -> str:

@@ -7,7 +7,7 @@ from rmactors.common import sizes
 from rmactors.server.web.views.texts import _
 
 FAR = 10**21
-"""Nobody counts further, up or down."""
+"""The largest magnitude that is shown."""
 
 
 def within(value: object, far: int = FAR) -> float | None:

@@ -19,7 +19,7 @@ from rmactors.server.web.views.words import State
 
 @dataclass(frozen=True, slots=True)
 class UserLine:
-    """`yours` is set for whoever looks."""
+    """`yours` is set for the viewer's own."""
 
     id: str
     name: str
@@ -46,7 +46,7 @@ class TokenLine:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentLine:
-    """An enrollment token. `ended` where it lets nobody in any more."""
+    """An enrollment token. `ended` if it is used, expired or revoked."""
 
     id: str
     prefix: str

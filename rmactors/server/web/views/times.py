@@ -1,6 +1,6 @@
 """Times as people say them: `14 min ago`, `in 9 h`, with the exact one beside it in the viewer's zone.
 
-A `Moment` is the present instant and the zone of whoever looks. Pure: it is made by the page, never here.
+A `Moment` is the present instant and the viewer's zone. Pure: it is made by the page, never here.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from rmactors.server.web.views.measures import within
 from rmactors.server.web.views.texts import _
 
 _LONGEST: Final = 1_000_000 * 86_400
-"""Seconds. Whoever says more has no clock."""
+"""Seconds. A longer duration comes from a broken clock."""
 
 
 @dataclass(frozen=True, slots=True)

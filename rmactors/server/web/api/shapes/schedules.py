@@ -36,7 +36,7 @@ class Schedule(Struct):
 
 
 def schedule(row: ScheduleRow, now: int) -> Schedule:
-    """Also where this machine does not know its zone any more: then nobody knows when it is due."""
+    """Also if this machine no longer knows its time zone: then `next_fire_at` is null."""
     due = next_run(row.when, now, row.counted_from) if row.enabled else None
     next_fire_at = clock.to_rfc3339(due) if due is not None else None
     return shaped(Schedule, row, params=json_object(row.params), policy_id=None, next_fire_at=next_fire_at)
