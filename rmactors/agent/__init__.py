@@ -10,7 +10,7 @@
     keeper          the spool, and memory for what a full disk does not take;  `disk_trouble` says why it does not
     report_queue    both, as tasks use them;  `report_sender` sends them over one connection
     unwritten       what is in memory alone: delivered, and written later;  `pipes` what an `exec` hands over
-    connection      one WebSocket, with deadlines;  `server_link` keeps one open
+    connection      one WebSocket, with deadlines;  `server_link` keeps one open;  `server_url` where to
     due_runs        pure: which slots are due;  `scheduler` waits for them
     agent_file      agent.toml;  `job_spec` what the server may ask of it
     job_runner      jobs, one at a time per repository;  `restic_job` does one, by `restic_calls` and `job_process`

@@ -4,7 +4,6 @@ Owns the socket for as long as it is open. trio-websocket waits forever on a pee
 a connection ended; here each send has a deadline and each end has a reason. Must not know what frames mean.
 """
 
-import ipaddress
 import logging
 import math
 import os
@@ -26,7 +25,6 @@ from rmactors.agent.routes import Address, Routes
 from rmactors.agent.tcp import connect, resolve
 from rmactors.agent.upgrade import Answer
 from rmactors.common import wire
-from rmactors.common.idn import url_to_ascii
 from rmactors.common.tls import verifying_context
 
 log = logging.getLogger(__name__)
@@ -62,41 +60,6 @@ class Timings:
     """Between two tries to write into a spool that could not be written."""
     runs: float = 5.0
     """The longest that an agent which starts waits for runs of `exec` that only their own process knows."""
-
-
-class BadServerUrl(ValueError):
-    """The server's URL cannot be used. The message says what one looks like."""
-
-
-def agent_url(text: str) -> str:
-    """What a person typed as the URL of the agents' WebSocket. Raises BadServerUrl.
-
-    `http` is read as `ws`, `https` as `wss`; `/ws/agent` is added if it is missing.
-    """
-    schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
-    try:
-        parts = urlsplit(url_to_ascii(text.strip()))
-        port = parts.port
-    except ValueError as error:
-        raise BadServerUrl(f"{text!r} is not a URL: {error}") from None
-    if parts.scheme not in schemes or not parts.hostname:
-        raise BadServerUrl(f"{text!r} is not the URL of a server: write one like https://backup.example.org:8081")
-    if parts.username is not None or parts.query or parts.fragment:
-        raise BadServerUrl("the server's URL must not carry a user name, a query or a fragment")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    path = parts.path.rstrip("/")
-    if not path.endswith(wire.PATH):
-        path += wire.PATH
-    return f"{schemes[parts.scheme]}://{host}{f':{port}' if port is not None else ''}{path}"
-
-
-def is_loopback(url: str) -> bool:
-    """Whether `url` names this machine, so that nobody is on the way."""
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def trusting(ca_file: str | None) -> ssl.SSLContext:

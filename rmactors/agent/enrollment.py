@@ -8,7 +8,8 @@ import trio
 from rmactors import __version__
 from rmactors.agent import this_host
 from rmactors.agent.client_certificate import of_files
-from rmactors.agent.connection import Connection, LinkDown, Timings, agent_url, dial
+from rmactors.agent.connection import Connection, LinkDown, Timings, dial
+from rmactors.agent.server_url import agent_url
 from rmactors.agent.state_dir import HostCredential, StateDir
 from rmactors.common import wire
 

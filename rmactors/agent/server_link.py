@@ -244,12 +244,12 @@ async def report_once(
     lane: Lane,
     hello: wire.Hello,
     timings: Timings,
-    tell: Callable[[wire.Welcome], None],
+    on_welcome: Callable[[wire.Welcome], None],
     certificate: ClientCertificate | None = None,
 ) -> None:
     """Deliver what is in one lane of a queue over a connection of its own (`purpose: report`), and leave.
 
-    `tell` is told what the server's welcome says. `certificate` is that of the agent's file, if that is known.
+    `on_welcome` is called with what the server says first. `certificate` is that of the agent's file, if that is known.
     Raises LinkDown, StateError.
     """
     credential = state.credential()
@@ -258,7 +258,7 @@ async def report_once(
         credential.server_url, credential.token, credential.ca_file, timings, certificate=certificate
     ) as connection:
         await connection.send(hello)
-        tell(await welcomed(connection, timings))
+        on_welcome(await welcomed(connection, timings))
         delivery = ReportSender(connection, lane, timings.ack)
 
         async def read() -> None:

@@ -88,8 +88,8 @@ def enroll(
     """Trade an enrollment token for this host's credential."""
     import trio
 
-    from rmactors.agent.connection import BadServerUrl, is_loopback
     from rmactors.agent.enrollment import EnrollmentFailed, enroll
+    from rmactors.agent.server_url import BadServerUrl, is_loopback
     from rmactors.agent.state_dir import StateError
     from rmactors.common import logs
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from rmactors.agent.connection import is_loopback
+from rmactors.agent.server_url import is_loopback
 from rmactors.client.connection import Api, ApiError, Unreachable
 from rmactors.client.views import Columns
 from rmactors.common.ids import looks_valid

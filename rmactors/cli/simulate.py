@@ -12,7 +12,8 @@ from pathlib import Path
 import click
 import trio
 
-from rmactors.agent.connection import LinkDown, agent_url
+from rmactors.agent.connection import LinkDown
+from rmactors.agent.server_url import agent_url
 from rmactors.client.connection import ApiError
 from rmactors.common import ids
 from rmactors.common.text import one_line

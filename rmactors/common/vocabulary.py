@@ -22,7 +22,6 @@ OnPartial = Literal["alert", "ok"]
 HostStatus = Literal["online", "offline", "never_seen", "reports_only"]
 
 JOB_KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
-JOB_ENDS: Final[tuple[JobEnd, ...]] = get_args(JobEnd)
 JOB_STATUSES: Final[tuple[JobStatus, ...]] = get_args(JobStatus)
 ALERT_KINDS: Final[tuple[AlertKind, ...]] = get_args(AlertKind)
 LASTING_KINDS: Final[tuple[AlertKind, ...]] = ("agent_offline", "stale_schedule", "backup_overdue")

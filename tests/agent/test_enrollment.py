@@ -10,8 +10,8 @@ import pytest
 import trio
 from click.testing import CliRunner
 
-from rmactors.agent.connection import BadServerUrl, agent_url
 from rmactors.agent.enrollment import EnrollmentFailed, enroll
+from rmactors.agent.server_url import BadServerUrl, agent_url
 from rmactors.agent.state_dir import NotEnrolled, StateDir, default_dir
 from rmactors.cli.main import main
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rmactors.agent.connection import BadServerUrl, agent_url
+from rmactors.agent.server_url import BadServerUrl, agent_url
 from rmactors.client.connection import Api
 from rmactors.common.idn import to_ascii, url_to_ascii
 from rmactors.server.channels.mail.addresses import parse_address
