@@ -126,7 +126,7 @@ def test_snapshots_are_a_table_newest_first() -> None:
     assert (oldest.id, oldest.host, oldest.plan, oldest.paths, oldest.size) == (
         "aaaa1111", "nas1", "home", ("/home", "/etc"), "",
     )  # fmt: skip
-    assert found.older == "5 older ones are not shown"
+    assert found.older == "5 older snapshots are not shown"
     assert found.has_sizes
 
 
