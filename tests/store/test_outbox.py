@@ -516,6 +516,28 @@ def test_disabling_a_channel_ends_what_it_has_queued_and_says_so(ledger: Ledger)
     assert ledger.rows("SELECT grouped FROM deliveries ORDER BY seq DESC LIMIT 1") == [(0,)]
 
 
+@pytest.mark.parametrize(
+    ("result", "delivery", "channel_row"),
+    [
+        (OK, ("delivered", 1, None, None, minute(2)), (minute(2), None, None)),
+        # A mail server took it for some recipients: delivered, and the message says for whom it is not.
+        (Attempt("delivered", 250, 1.0, "no such user"), ("delivered", 1, "no such user", None, minute(2)),
+         (minute(2), None, None)),
+        (Attempt("retry", 503, 1.0, "later", recipients_left=("a@b",)), ("queued", 1, "later", '["a@b"]', None),
+         (None, "later", minute(2))),
+        (Attempt("dead", 400, 1.0, "no"), ("dead", 1, "no", None, minute(2)), (None, "no", minute(2))),
+    ],
+)  # fmt: skip
+def test_each_end_of_an_attempt_changes_its_delivery_and_the_health_of_its_channel(
+    ledger: Ledger, result: Attempt, delivery: tuple[Any, ...], channel_row: tuple[Any, ...]
+) -> None:
+    ledger.channel()
+    ledger.raise_(ledger.host())
+    ledger.settle(ledger.value("SELECT id FROM deliveries"), result, minute(2))
+    assert ledger.rows("SELECT state, attempts, last_error, recipients_left, finished_at FROM deliveries") == [delivery]
+    assert ledger.rows("SELECT last_fired_at, last_error, failing_since FROM channels") == [channel_row]
+
+
 def test_what_arrived_while_its_channel_was_being_disabled_has_arrived(ledger: Ledger) -> None:
     ops, host = ledger.channel(), ledger.host()
     alert = ledger.raise_(host)
