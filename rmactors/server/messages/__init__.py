@@ -2,6 +2,7 @@
 
 `reports`        what agents said, as host actors pass it on
 `requests`       what the rules actor is asked
+`reasons`        why the rules decided what they did
 `answers`        what the store actor and the rules actor answer
 `writes`         `Write`, the union of all that the store may be asked to write, and `Commit`, which carries them
 `notifications`  what people are notified of, and how an attempt to notify them ended

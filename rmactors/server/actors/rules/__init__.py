@@ -1,5 +1,9 @@
 """The rules: pure functions of (what is remembered, what happened) to (what is remembered, what follows and why).
 
+`core`             what is to be done about each message, as effects that `actor` carries out
+`pipeline`         one host: its decisions on their way to disk
+`agenda`           when which schedule is checked, and which hosts are here
+`hosts`            which host a request is about
 `decisions`        one host: what each request leads to
 `runs`             what the start, the end and the loss of a run lead to
 `plans`            the same backup: which schedules and alerts are about one plan
