@@ -25,8 +25,8 @@ def view(*schedules: object, **changes: object) -> HostView:
         (-1.9, "as the server's", ""),
         (3.0, "3 s ahead of the server's", ""),
         (29.9, "30 s ahead of the server's", ""),
-        (91.0, "91 s ahead of the server's", "Its clock is 91 s ahead of the server's. A run still counts"),
-        (-600.0, "10 min behind the server's", "Its clock is 10 min behind the server's. A run still counts"),
+        (91.0, "91 s ahead of the server's", "Its clock is 91 s ahead of the server's. Runs still count"),
+        (-600.0, "10 min behind the server's", "Its clock is 10 min behind the server's. Runs still count"),
         (7300.0, "2 h ahead of the server's", "That is too far"),
     ],
 )

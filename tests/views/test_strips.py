@@ -84,7 +84,7 @@ def test_the_words_count_runs_and_the_days_without_one() -> None:
 def test_an_hourly_host_with_a_failure_every_other_day_does_not_look_like_a_good_one() -> None:
     runs = [f"{day}{'failed' if hour == 2 and day % 5 < 2 else 'succeeded'}" for day in range(30) for hour in range(24)]
     found = strips.strip("hourly", past(",".join(runs), range(30)))
-    assert found.words == "hourly, last 30 days: 708 good, 12 failed, 12 days put right by a later run"
+    assert found.words == "hourly, last 30 days: 708 good, 12 failed, 12 days recovered by a later run"
     assert found.days.count("recovered") == 12
 
 
@@ -92,7 +92,7 @@ def test_words_of_every_kind() -> None:
     runs = "0succeeded,0partial,1failed,2failed,2succeeded,3running,4skipped"
     found = strips.strip("x", past(runs, [5, 6]))
     assert found.words == (
-        "x, last 30 days: 2 good, 1 partial, 2 failed, 1 running, 1 day put right by a later run,"
+        "x, last 30 days: 2 good, 1 partial, 2 failed, 1 running, 1 day recovered by a later run,"
         " did not run on 2 days, 24 days with nothing due"
     )
 
