@@ -115,3 +115,7 @@ def test_what_is_kept_is_flat_whatever_was_sent(sent: dict[str, Any], kind: str 
         if name != "snapshots":
             assert isinstance(value, bool | int | float | str)
     assert fit(found.text, kind) == job_stats.Fitted(json.loads(found.text)), "what is kept is kept again"
+
+
+def test_what_fits_whole_comes_with_no_warning() -> None:
+    assert fit('{"files_new": 3}').warning is None
