@@ -18,7 +18,7 @@ from .server_double import eventually
 ROOT = Path(__file__).resolve().parents[2]
 
 
-class Heard:
+class Output:
     def __init__(self) -> None:
         self.bytes: dict[Stream, bytes] = {"stdout": b"", "stderr": b""}
 
@@ -26,22 +26,22 @@ class Heard:
         self.bytes[stream] += data
 
 
-async def run_shell(script: str, heard: Heard, stop: Stop | None = None, grace: float = 5.0) -> int:
+async def run_shell(script: str, output: Output, stop: Stop | None = None, grace: float = 5.0) -> int:
     with trio.fail_after(30):
-        return await process.run(["sh", "-c", script], os.environ, heard, stop or Stop(), grace)
+        return await process.run(["sh", "-c", script], os.environ, output, stop or Stop(), grace)
 
 
 async def test_output_comes_whole_and_stdin_is_closed() -> None:
-    heard = Heard()
-    assert await run_shell("cat; head -c 300000 /dev/zero; echo err >&2; exit 5", heard) == 5
-    assert heard.bytes == {"stdout": b"\0" * 300_000, "stderr": b"err\n"}
+    output = Output()
+    assert await run_shell("cat; head -c 300000 /dev/zero; echo err >&2; exit 5", output) == 5
+    assert output.bytes == {"stdout": b"\0" * 300_000, "stderr": b"err\n"}
 
 
 async def test_a_command_that_is_not_there_says_so() -> None:
-    heard = Heard()
-    code = await process.run(["/nonexistent/restic"], os.environ, heard, Stop(), 1.0)
+    output = Output()
+    code = await process.run(["/nonexistent/restic"], os.environ, output, Stop(), 1.0)
     assert code != 0
-    assert b"/nonexistent/restic: No such file or directory" in heard.bytes["stderr"]
+    assert b"/nonexistent/restic: No such file or directory" in output.bytes["stderr"]
 
 
 @pytest.mark.parametrize(
@@ -49,32 +49,32 @@ async def test_a_command_that_is_not_there_says_so() -> None:
     [("", signal.SIGINT), ("INT", signal.SIGTERM), ("INT TERM", signal.SIGKILL)],
 )
 async def test_a_stop_begins_gently_and_gets_its_way(ignored: str, ended_by: signal.Signals) -> None:
-    heard, stop = Heard(), Stop()
+    output, stop = Output(), Stop()
     ignoring = f"trap '' {ignored}; " if ignored else ""
     codes: list[int] = []
 
     async def go() -> None:
-        codes.append(await run_shell(f"{ignoring}echo on; exec sleep 1000", heard, stop, grace=0.2))
+        codes.append(await run_shell(f"{ignoring}echo on; exec sleep 1000", output, stop, grace=0.2))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(go)
-        await eventually(lambda: heard.bytes["stdout"])
+        await eventually(lambda: output.bytes["stdout"])
         stop.ask("cancelled")
     assert codes == [-ended_by]
 
 
 async def test_what_a_child_leaves_running_ends_with_it() -> None:
-    heard = Heard()
-    assert await run_shell("sleep 1000 & echo $!; exit 0", heard) == 0
-    left_behind = int(heard.bytes["stdout"])
+    output = Output()
+    assert await run_shell("sleep 1000 & echo $!; exit 0", output) == 0
+    left_behind = int(output.bytes["stdout"])
     await eventually(lambda: not is_running(left_behind))
 
 
 async def test_a_helper_in_a_process_group_of_its_own_ends_with_it() -> None:
     """As restic's ssh and rclone are."""
-    heard = Heard()
-    assert await run_shell("exec bash -c 'set -m; sleep 1000 & echo $!; exit 0'", heard) == 0
-    await eventually(lambda: not is_running(int(heard.bytes["stdout"])))
+    output = Output()
+    assert await run_shell("exec bash -c 'set -m; sleep 1000 & echo $!; exit 0'", output) == 0
+    await eventually(lambda: not is_running(int(output.bytes["stdout"])))
 
 
 @pytest.mark.parametrize("ignored", ["", "INT", "INT TERM"])
@@ -98,20 +98,20 @@ async def test_nothing_survives_an_agent_that_is_killed(ignored: str) -> None:
 
 
 async def test_cancellation_stops_the_child_and_waits_for_it() -> None:
-    heard = Heard()
+    output = Output()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(
-            run_shell, "trap 'echo cleaned up; exit 0' INT; echo $$; while :; do sleep 0.02; done", heard
+            run_shell, "trap 'echo cleaned up; exit 0' INT; echo $$; while :; do sleep 0.02; done", output
         )
-        await eventually(lambda: heard.bytes["stdout"])
+        await eventually(lambda: output.bytes["stdout"])
         nursery.cancel_scope.cancel()
-    assert not is_running(int(heard.bytes["stdout"].split()[0]))
+    assert not is_running(int(output.bytes["stdout"].split()[0]))
 
 
 async def test_a_stop_asked_for_before_the_start_still_stops() -> None:
     stop = Stop()
     stop.ask("cancelled")
-    assert await run_shell("sleep 1000", Heard(), stop) == -signal.SIGINT
+    assert await run_shell("sleep 1000", Output(), stop) == -signal.SIGINT
 
 
 def test_the_first_reason_to_stop_stays() -> None:
