@@ -38,7 +38,7 @@ check: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_sizes.py
+	$(BIN)/python -m pytest -q tests/test_imports.py tests/test_sizes.py tests/test_words.py
 	@$(MAKE) --no-print-directory coverage
 
 # Every branch of the pure modules; a part of `check`.

@@ -25,9 +25,9 @@ import httpx
 import trio
 
 from bench import hostile_drill, links_drill, stranger_drill
+from harness.accounts import Account, AfterKill, account_of, look_after_kill
 from harness.agents import ended
 from harness.processes import Server, away, eventually
-from harness.reckoning import Account, AfterKill, look_after_kill, reckon
 from harness.sink import Mood, Sink, open_sink
 from rmactors.common import wire
 from rmactors.simulate.agent import SimCredential, SimulatedAgent
@@ -76,7 +76,7 @@ class Drill:
             nursery.cancel_scope.cancel()
         code, _ = await away(server.stop)
         told = {channel_id: self.sink.told(path) for channel_id, path in self.channels.items()}
-        account = reckon(server.data_dir / "rm.db", self.outcomes, self.acknowledged, told)
+        account = account_of(server.data_dir / "rm.db", self.outcomes, self.acknowledged, told)
         account.wrong += [problem for kill in self.kills for problem in kill.problems]
         account.wrong += self.refused
         account.wrong += [f"the last stop ended with {code}"] if code else []

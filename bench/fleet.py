@@ -18,8 +18,8 @@ from bench.figures import Figure
 from bench.load import enrolled
 from bench.measures import Scale, queue_empty, rest
 from bench.process import cpu_seconds, own_memory_kib, seconds_short_of_cores
+from harness.accounts import account_of
 from harness.processes import Server, away
-from harness.reckoning import reckon
 from harness.sink import Sink
 from rmactors.simulate.fleet import Fleet, Workload
 
@@ -120,7 +120,7 @@ async def _settle(server: Server, outcomes: Outcomes, sink: Sink, report: Callab
     [channel] = await away(lambda: server.all_items("/api/notifications"))
     await away(server.stop)
     told = sink.told("/fleet")
-    account = await away(lambda: reckon(server.data_dir / "rm.db", outcomes, set(), {channel["id"]: told}))
+    account = await away(lambda: account_of(server.data_dir / "rm.db", outcomes, set(), {channel["id"]: told}))
     await away(server.start)
     runs = sum(map(len, outcomes.values()))
     failed = sum(ends.count("failed") for ends in outcomes.values())

@@ -33,7 +33,7 @@ BY_EXEC = "by-exec"
 
 class Host(ABC):
     """`jobs`: how each job ended, by its id. `outcomes`: the same in order, by (host id, plan or schedule), as the
-    reckoning wants them. `of_exec`: how often which status."""
+    accounts want them. `of_exec`: how often which status."""
 
     def __init__(self, enrolled: Enrolled, link: BadLink, dice: random.Random, rest: float, folder: Path) -> None:
         self.enrolled, self.link, self.dice = enrolled, link, dice

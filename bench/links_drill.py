@@ -26,10 +26,10 @@ import click
 import trio
 
 from bench.link_hosts import NIGHTLY, Daemon, Host, Process, all_left
+from harness.accounts import Account, account_of, copy_of
 from harness.bad_link import BadLink
 from harness.link_faults import FAULTS, LATE_HELLOS, SEEN_AT_ONCE
 from harness.processes import Server, away, eventually
-from harness.reckoning import Account, copy_of, reckon
 from harness.sink import Sink, open_sink
 from rmactors.agent.connection import Timings
 from rmactors.simulate.agent import SimCredential
@@ -122,7 +122,7 @@ class LinksDrill:
         code, _ = await away(server.stop)
         self.figures.problems += [f"the server's stop ended with {code}"] if code else []
         self._look_at_logs()
-        return self._reckon(channel_id)
+        return self._account_of(channel_id)
 
     def _host(self, enrolled: SimCredential, link: BadLink) -> Host:
         number, shape = len(self.hosts), self.shape
@@ -222,10 +222,10 @@ class LinksDrill:
 
     # ---- what came of it
 
-    def _reckon(self, channel_id: str) -> Account:
+    def _account_of(self, channel_id: str) -> Account:
         database = self.server.data_dir / "rm.db"
         outcomes = {key: ends for host in self.hosts for key, ends in host.outcomes.items()}
-        account = reckon(database, outcomes, set(), {channel_id: self.sink.told()})
+        account = account_of(database, outcomes, set(), {channel_id: self.sink.told()})
         figures = self.figures
         figures.outcomes = sum(map(len, outcomes.values()))
         figures.connections = sum(host.link.made for host in self.hosts)

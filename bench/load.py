@@ -68,7 +68,7 @@ class Clockwork:
     async def run(self, links: list[RawSocket], per_second: float, seconds: float, label: str) -> None:
         """New alerts evenly spaced, each on the next link; waits for the last webhook, at most ten seconds.
 
-        Those that had not arrived then count as taking for ever: nothing slow drops out of the figures.
+        Those that had not arrived then count as taking forever: nothing slow drops out of the figures.
         """
         self._sink.on_request = self._arrived
         async with trio.open_nursery() as nursery:

@@ -57,7 +57,7 @@ class Way:
 
 
 class Crossing:
-    """One connection: two sockets, and what is on its way between them.
+    """One connection: two sockets, and what is in flight between them.
 
     `dead`: nothing of it comes any more, and neither end is told. `hello` is set once the agent's first frame may pass,
     `hello_waits` once it is there and may not. `server_left`: the server has closed its end.

@@ -1,4 +1,4 @@
-"""Certificates for listeners on loopback, made anew for each test run; as plain as those that people make at home."""
+"""Certificates for listeners on loopback, made again for each test run; as plain as those that people make at home."""
 
 import datetime
 import ipaddress

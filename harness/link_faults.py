@@ -1,4 +1,4 @@
-"""What the links drill does to a link: each fault begins, lasts and is over, with the link healed by whoever called it.
+"""What the links drill does to a link: each fault begins, lasts and is over, with the link healed by its caller.
 
 A fault that leaves connections dead says nothing to either end: they find out by themselves, or they do not.
 """

@@ -48,7 +48,7 @@ def report_frame(seq: int, plan: str, *, failed: bool = True, kind: JobKind = "b
 
 
 class RawSocket:
-    """A host's connection, open and welcomed. `next_seq` is for whoever makes its reports."""
+    """A host's connection, open and welcomed. `next_seq` is for the test that makes its reports."""
 
     def __init__(self, stream: trio.SocketStream, credential: SimCredential) -> None:
         self.credential = credential

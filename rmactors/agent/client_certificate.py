@@ -1,7 +1,7 @@
 """The certificate by which this host shows itself to a server, or a proxy in front of it, that asks for one.
 
-The files are read for each connection: certificates are renewed while agents run. Whoever is asked says in plain words
-what is wrong with them.
+The files are read for each connection: certificates are renewed while agents run. What is wrong with them is said in
+plain words.
 """
 
 import ssl

@@ -289,7 +289,7 @@ class _Reading:
         except Exception as error:  # what exactly depends on the bytes that came
             log.debug("trio-websocket cannot bear what came", exc_info=True)
             raise self._answer.no_websocket(str(error.__context__ or error) or type(error).__name__) from None
-        await trio.lowlevel.checkpoint()  # whoever waits for the upgrade hears first that there is one
+        await trio.lowlevel.checkpoint()  # anyone who waits for the upgrade hears first that there is one
         if not self.upgraded:
             raise self._answer.no_websocket("its answer does not fit what was asked")
 

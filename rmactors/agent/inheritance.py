@@ -1,4 +1,4 @@
-"""What whoever started this process gave to it, so that a wrapped command gets the same: descriptors, environment.
+"""What the starter of this process gave to it, so that a wrapped command gets the same: descriptors, environment.
 
 Look before anything else is opened. Python changes some of it: in the C locale it adds LC_CTYPE to the environment, and
 it ignores SIGPIPE, so that nobody can tell any more whether that was ignored before.

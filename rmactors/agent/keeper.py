@@ -249,7 +249,7 @@ class Keeper:
             self._sent_logs.remove(job_id)
 
     def _write_memory(self, disk: Spool) -> None:
-        """What was kept in memory goes into the file, under numbers of the file's. If it is on its way already it is
+        """What was kept in memory goes into the file, under numbers of the file's. If it is in flight already it is
         sent once more: a server takes each once."""
         unfinished = self.memory.unfinished()
         owners = {job.started.job_id: job.owner for job in unfinished}

@@ -20,7 +20,7 @@ TAIL_LINES: Final = 1_400
 """The end of a long output tells how it ended."""
 ERROR_LINES: Final = 100
 """The last ones of stderr, which may lie before all that is still to be read of stdout. With the others, no more than
-the server holds while the start of the job is on its way to disk."""
+the server holds while the start of the job is in flight to disk."""
 HEAD_BYTES: Final = 64 << 10
 TAIL_BYTES: Final = 168 << 10
 ERROR_BYTES: Final = 16 << 10
@@ -61,7 +61,7 @@ class _Newest:
 
 
 class KeptLines:
-    """The head and the tail of an output, bounded in lines and bytes, whoever writes however much."""
+    """The head and the tail of an output, bounded in lines and bytes, no matter who writes how much."""
 
     def __init__(self) -> None:
         self._count = 0

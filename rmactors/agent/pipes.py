@@ -118,7 +118,7 @@ async def _read_pipe(file: Path, on_data: Callable[[bytes], Awaitable[None]]) ->
             await on_data(_what_is_there(pipe))
     finally:
         until = trio.current_time() + LAST_READ_SECONDS
-        with trio.CancelScope(shield=True):  # whoever wrote it has gone, and nobody else has it
+        with trio.CancelScope(shield=True):  # anyone who wrote it has gone, and nobody else has it
             while trio.current_time() < until and (data := _what_is_there(pipe)):
                 await on_data(data)
         os.close(pipe)

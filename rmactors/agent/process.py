@@ -104,7 +104,7 @@ def _start(
     # Not a preexec_fn: that runs Python in a forked copy of a process with threads.
     guarded = [sys.executable, "-I", "-S", guard.__file__, str(child_lifeline), str(grace_seconds), *command]
     try:
-        # The child holds the reading ends too: where the agent dies, the first word that restic writes on its way out
+        # The child holds the reading ends too: where the agent dies, the first word that restic writes on the way out
         # (about the signal it got) would otherwise end it by SIGPIPE before it has removed its lock.
         with _interrupts_held():
             process = subprocess.Popen(  # noqa: S603 - fixed words and values from the administrator's own file

@@ -1,4 +1,4 @@
-"""The spool as tasks use it: in a thread, one call at a time, with news for whoever delivers.
+"""The spool as tasks use it: in a thread, one call at a time, with news for what sends them.
 
 Owns the open spool of this process. Must not know about connections.
 """
@@ -38,8 +38,7 @@ class Source(Protocol):
 
 
 class Calls:
-    """Calls that block, in a thread, one at a time. `after` runs behind each of them, whoever asked is cancelled or
-    not."""
+    """Calls that block, in a thread, one at a time. `after` runs behind each, also if its caller is cancelled."""
 
     def __init__(self, after: Callable[[], None]) -> None:
         self._limiter = trio.CapacityLimiter(1)
@@ -53,7 +52,7 @@ class Calls:
 
 
 class Lane:
-    """Reports on their way out, under the numbers of one spool: what one connection delivers."""
+    """Reports on the way out, under the numbers of one spool: what one connection delivers."""
 
     def __init__(self, source: Source, calls: Calls) -> None:
         self._source = source

@@ -67,7 +67,7 @@ async def restore(restic: Restic, spec: JobSpec, counters: Counters) -> JobResul
 
 
 def distrusted(above: str) -> str | None:
-    """Whoever can replace the new folder by a link while restic begins decides where its files land."""
+    """Anyone who can replace the new folder by a link while restic begins decides where its files land."""
     return trouble_with(above, of="restore_to", decides="where a restore lands")
 
 

@@ -91,7 +91,7 @@ class ServerLink:
     def say_hello_again(self, why: str) -> None:
         """What this host said of itself is not so any more: it comes back, and says it again. `why` is for the log.
 
-        A second hello on the same connection would not do: reports are on their way, and it counts those that follow.
+        A second hello on the same connection would not do: reports are in flight, and it counts those that follow.
         """
         self._why_stale = why
         self._stale.set()

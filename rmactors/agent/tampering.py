@@ -23,7 +23,7 @@ def trouble_with(
 ) -> str | None:
     """Why that file is not to be trusted and what to type against it; None if it may be, or is not there.
 
-    `of` says what the file is, `decides` what whoever can change it decides; `remedy` is said in place of a command.
+    `of` says what the file is, `decides` what anyone who can change it decides; `remedy` is said in place of a command.
     """
     user = os.geteuid()
     name = os.fspath(path)
@@ -44,7 +44,7 @@ def trouble_with(
             continue
         whose = f"{of} {name}".lstrip() if place == name else f"{of} {name}: {place}, on the way to it,".lstrip()
         remedy = remedy or f"{against} {shlex.quote(place)}"
-        return f"{whose} {what}, and whoever can change it decides {decides}: {remedy}"
+        return f"{whose} {what}, and anyone who can change it decides {decides}: {remedy}"
     return None
 
 
@@ -87,7 +87,7 @@ def _is_private(gid: int, trusted: set[int]) -> bool:
 
 
 def _is_unmapped(uid: int) -> bool:
-    """In a container with users of its own, whoever has no number there is the system outside."""
+    """In a container with users of its own, anyone who has no number there is the system outside."""
     try:
         overflow = int(Path("/proc/sys/kernel/overflowuid").read_text())
         mapped = Path("/proc/self/uid_map").read_text().split()

@@ -293,7 +293,7 @@ def _with_cause(words: str, summary: OutputSummary) -> str:
 
 
 def _all_text(summary: OutputSummary) -> str:
-    """restic's last words and what stands around them, without what it tried again or gave up on its way."""
+    """restic's last words and what stands around them, without what it tried again or gave up meanwhile."""
     lines = [line for line in summary.last_stderr if not _NOISE.search(line) or line.startswith("Is there")]
     parts = [summary.exit_error.message if summary.exit_error else "", summary.first_fatal or "", *lines]
     if summary.cause is not None and any(_CANCELED in part or "unable to " in part for part in parts):

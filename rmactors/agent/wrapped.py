@@ -1,4 +1,4 @@
-"""The process that `exec` wraps: as it would be without us, its output on its way through, and the signals for it.
+"""The process that `exec` wraps: as it would be without us, its output passed through, and the signals for it.
 
 Owns the process and the two pipes of its output. What cannot be written any more is read all the same; only a reader
 that has gone away is shown to the command, as it would have been without us. Knows nothing of reports.
@@ -96,7 +96,7 @@ class Wrapped:
         try:
             self._process.popen.send_signal(number)
         except PermissionError:
-            pass  # it has become another user, as sudo does: whoever sent this could not have reached it either
+            pass  # it has become another user, as sudo does: anyone who sent this could not have reached it either
 
     async def run(self) -> int:
         """Its exit code, negative for a signal that ended it; 127 and 126 if it cannot be started.

@@ -41,7 +41,7 @@ def backup(settings: Settings, file: Path, with_key: bool) -> None:
         written = copies.make(settings.database, file, settings.key_file if with_key else None, clock.now())
     click.echo(f"{file}: {size(written)}, checked")
     if with_key:
-        click.echo(f"{file} holds the key of the stored secrets: whoever reads it reads them.", err=True)
+        click.echo(f"{file} holds the key of the stored secrets: anyone who reads it reads them.", err=True)
     else:
         click.echo(
             f"The key is not in it. Keep {settings.key_file} as well, in another place:"

@@ -1,4 +1,4 @@
-"""ULIDs: made by whoever asks for a write, so that the same write can be repeated with the same id."""
+"""ULIDs: made by the sender of a write, so that the same write can be repeated with the same id."""
 
 import hashlib
 import re

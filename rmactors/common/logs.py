@@ -2,7 +2,7 @@
 
     _log.info("the agent is connected", extra=fields("agent.connected", host_id=…))
 
-An event has a name (`alert.raised`) and fields; whoever only has a sentence logs that. Other people's loggers say
+An event has a name (`alert.raised`) and fields; anyone who only has a sentence logs that. Other people's loggers say
 nothing below a warning, whatever the level: some of them would log addresses that are secrets.
 """
 

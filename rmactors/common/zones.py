@@ -1,7 +1,7 @@
 """Time zones: one function that loads them, from the newest time zone data on this machine.
 
 The data comes from the system (`zoneinfo.TZPATH`) and with the package `tzdata`. Python always takes the system's,
-however old it is; here the newer one wins, and the other helps out with names that the newer one lacks. Whoever runs
+however old it is; here the newer one wins, and the other helps out with names that the newer one lacks. Anyone who runs
 for long calls `refresh` now and then: systems and packages are updated beside a running process.
 
 Zones are constants that change a few times a year, so pure modules may ask for them. This module must not read a clock.

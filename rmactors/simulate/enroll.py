@@ -16,7 +16,7 @@ from rmactors.client.connection import Api, ApiError
 from rmactors.simulate.agent import EnrollmentRefused, SimCredential, enroll
 
 AT_ONCE = 16
-"""Enrollments that are under way at the same time."""
+"""Enrollments at the same time."""
 
 
 def load_credentials(file: Path) -> list[SimCredential]:

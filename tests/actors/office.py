@@ -63,7 +63,7 @@ class Office:
         return make_channel(spec, OutboundPolicy.parse("loopback"), self.trust, BASE)
 
     async def crash(self) -> None:
-        """As SIGKILL does: whatever is under way is cut off, nothing is written."""
+        """As SIGKILL does: whatever is in flight is cut off, nothing is written."""
         self.scope.cancel()
         await self.ended.wait()
 

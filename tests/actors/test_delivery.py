@@ -47,7 +47,7 @@ async def test_a_receiver_that_is_away_is_probed_and_on_its_return_all_arrive_on
     rows = office.works.ledger.rows
     await until(lambda: rows("SELECT count(*) FROM notification_log")[0][0] >= 16)
     tries = len(receiver.requests)
-    assert tries < 40, "sixteen were under way before it was known, then one at a time"
+    assert tries < 40, "sixteen were in flight before it was known, then one at a time"
     assert rows("SELECT failing_since IS NULL, last_error FROM channels") == [(0, "503 Service Unavailable")]
     receiver.script = FINE
     await office.until_done()

@@ -33,7 +33,7 @@ async def test_while_nothing_can_be_committed_there_is_no_ack_and_the_resend_is_
         await works_idle()
         assert here.acked() == []
     await here.ends(job, seq=1)
-    await until(lambda: set(here.acked()) == {1})  # twice, where the first is still on its way and gets there now
+    await until(lambda: set(here.acked()) == {1})  # twice, where the first is still in flight and gets there now
     assert works.ledger.value("SELECT occurrences FROM alerts") == 1
 
 

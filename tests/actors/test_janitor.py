@@ -101,7 +101,7 @@ async def test_a_report_waits_for_one_step_at_most(works: Works) -> None:
     between = 0
     for passed in way.passed:
         between = between + 1 if isinstance(passed, Prune) else 0 if str(passed).endswith("on disk") else between
-        assert between <= 2, "the step that was under way when the report came, and no more than one behind it"
+        assert between <= 2, "the step that was in flight when the report came, and no more than one behind it"
     assert len([passed for passed in way.passed if str(passed).endswith("on disk")]) >= len(way.steps)
     assert count(works, "jobs WHERE status = 'succeeded'") == 0
 

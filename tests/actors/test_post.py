@@ -1,4 +1,4 @@
-"""The post against real listeners: channels come, change and go while messages wait or are under way.
+"""The post against real listeners: channels come, change and go while messages wait or are in flight.
 
 Pauses between tries are the real ones, so what waits for one takes a second or two. Nothing here measures time.
 """
@@ -69,7 +69,7 @@ async def test_an_edit_lets_the_send_under_way_finish_and_repeats_nothing(
 async def test_disabling_ends_what_waits_and_what_was_under_way_counts_as_what_became_of_it(
     office: Office, receiver: Receiver
 ) -> None:
-    ops, alert, gate = await under_way(office, receiver, "under way")
+    ops, alert, gate = await under_way(office, receiver, "in flight")
     await office.acknowledge(alert)
     await office.save(receiver.url(), ops, enabled=False)
     await office.raise_(office.works.ledger.host("nas2"), "while off")
@@ -79,7 +79,7 @@ async def test_disabling_ends_what_waits_and_what_was_under_way_counts_as_what_b
     await office.save(receiver.url(), ops)
     await office.raise_(office.works.ledger.host("nas3"), "on again")
     await office.until_states("delivered", "dead", "delivered")
-    assert told(receiver) == [("raised", "under way"), ("raised", "on again")]
+    assert told(receiver) == [("raised", "in flight"), ("raised", "on again")]
 
 
 async def test_a_channel_switched_off_and_on_waits_for_its_send_under_way(office: Office, receiver: Receiver) -> None:

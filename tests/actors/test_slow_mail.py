@@ -132,7 +132,7 @@ async def test_an_answer_that_never_comes_is_waited_for_ten_minutes_and_then_the
     assert errors == [("the server has the whole mail, and no answer within 610 s: it may arrive",), (None,)]
     ids = [message_from_bytes(mail.content or b"")["Message-ID"] for mail in (*mails.pondered, *mails.mails)]
     assert len(ids) == 2
-    assert len(set(ids)) == 1, "whoever has it twice can see that"
+    assert len(set(ids)) == 1, "anyone who has it twice can see that"
 
 
 async def test_an_answer_that_came_while_this_process_stood_still_is_read_though_its_time_is_over(

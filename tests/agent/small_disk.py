@@ -38,7 +38,7 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(path: Path, kibibytes: int = 4096) -> Iterator[SmallDisk]:
-    """Gone at the end of the block, whoever still uses it. Skips the test where nothing can be mounted."""
+    """Gone at the end of the block, even if something still uses it. Skips the test where nothing can be mounted."""
     path.mkdir()
     options = f"size={kibibytes}k,mode=0700"
     command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(path)]

@@ -157,7 +157,7 @@ def _size(path: Path) -> int:
 async def test_a_snapshot_of_another_host_is_restored_and_compared_only_where_the_file_allows_it(
     restores: Restores,
 ) -> None:
-    """Whoever has taken over one of the hosts that share a repository can write snapshots of whatever it likes."""
+    """Anyone who has taken over one of the hosts that share a repository can write snapshots of whatever it likes."""
     restores.repository.restic("backup", "--host", "other", "--tag", "rmactors-plan:home", str(restores.source))
     (foreign,) = (file.name for file in (restores.repository.path / "snapshots").iterdir())
     await restores.do("backup")

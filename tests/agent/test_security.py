@@ -152,10 +152,10 @@ async def test_the_child_gets_sigint_when_the_agent_is_killed_without_a_word(
             cwd=ROOT, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         await double.run_job("backup")
-        # well under way: packs are being written
+        # well begun: packs are being written
         await eventually(lambda: [p for p in (repository.path / "data").rglob("*") if p.is_file()])
         assert restic_processes(repository)
         process.kill()
         await process.wait()
-        await eventually(lambda: not restic_processes(repository), seconds=60)  # it finishes the packs under way
+        await eventually(lambda: not restic_processes(repository), seconds=60)  # it finishes the packs it has begun
     assert not repository.locks()

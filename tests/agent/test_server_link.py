@@ -311,7 +311,7 @@ async def test_an_agent_whose_place_another_one_took_says_so_and_stays_away(
 async def test_an_agent_whose_newer_connection_is_preferred_comes_back_as_after_a_break(
     server: ServerDouble, enrolled: StateDir, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A server of before, or a hello of its own that was long on its way."""
+    """A server of before, or a hello of its own that was long delayed."""
     async with trio.open_nursery() as nursery:
         nursery.start_soon(agent(enrolled))
         for number in range(3):

@@ -43,7 +43,7 @@ def test_a_file_that_its_owner_alone_writes_is_trusted(tmp_path: Path) -> None:
 def test_a_file_that_everybody_can_write_is_not(tmp_path: Path) -> None:
     file = make(tmp_path / "agent.toml", 0o666)
     assert trouble_with(file) == (
-        f"{file} can be written by everybody, and whoever can change it decides what runs here: chmod o-w {file}"
+        f"{file} can be written by everybody, and anyone who can change it decides what runs here: chmod o-w {file}"
     )
 
 
@@ -51,8 +51,8 @@ def test_a_folder_above_it_counts_unless_nobody_can_replace_what_others_have_in_
     file = make(tmp_path / "open" / "below" / "hook")
     (tmp_path / "open").chmod(0o777)
     assert trouble_with(file, of="the hook") == (
-        f"the hook {file}: {tmp_path}/open, on the way to it, can be written by everybody, and whoever can change it "
-        f"decides what runs here: chmod o-w {tmp_path}/open"
+        f"the hook {file}: {tmp_path}/open, on the way to it, can be written by everybody, "
+        f"and anyone who can change it decides what runs here: chmod o-w {tmp_path}/open"
     )
     (tmp_path / "open").chmod(0o1777)
     assert trouble_with(file) is None
@@ -170,7 +170,7 @@ def test_commands_refuse_a_file_that_others_can_write(arguments: tuple[str, ...]
     file = make(tmp_path / "agent.toml", 0o666, CONFIG)
     code, output = ran(*arguments, tmp_path=tmp_path)
     assert code == 1
-    assert f"{file} can be written by everybody, and whoever can change it decides what runs here: chmod" in output
+    assert f"{file} can be written by everybody, and anyone who can change it decides what runs here: chmod" in output
     with pytest.raises(AgentFileError, match="chmod o-w"):
         load(file)
 

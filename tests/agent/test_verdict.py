@@ -341,7 +341,7 @@ def test_a_good_backup_that_leaves_its_lock_is_good_and_says_so() -> None:
 
 @pytest.mark.parametrize("stopped", ["cancelled", "timeout", None])
 def test_a_backup_that_is_made_is_good_however_long_restic_then_tries_to_remove_its_lock(stopped: str | None) -> None:
-    """0.14 tries for a quarter of an hour; whoever stops it then stops no backup."""
+    """0.14 tries for a quarter of an hour; anyone who stops it then stops no backup."""
     for code in (130, -15, -9, 1):
         verdict = judge("backup", code, summary_of(SUMMARY, LOCK_RETRIED), stopped=stopped)  # type: ignore[arg-type]
         assert (verdict.status, verdict.error) == ("succeeded", None)

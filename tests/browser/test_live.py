@@ -107,7 +107,7 @@ def test_a_change_while_a_part_is_being_fetched_is_not_lost(site: Site, visit: V
         before = route.fetch()
         done = acting.context.request.post(f"/alerts/{alert_id}/resolve", max_redirects=0)
         assert done.status == 303
-        page.wait_for_timeout(600)  # the news arrives while this answer is under way
+        page.wait_for_timeout(600)  # the news arrives while this answer is in flight
         route.fulfill(response=before)
 
     page.route("**/alerts", answer_with_what_was_so_before, times=1)

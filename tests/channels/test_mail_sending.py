@@ -337,7 +337,7 @@ class TestTroubleOnTheWay:
             took = time.monotonic() - began
             await threads_gone()
         assert attempt.verdict == "retry"
-        assert took < 15, "the server would have been silent for ever"
+        assert took < 15, "the server would have been silent forever"
 
     async def test_a_server_that_drips_its_greeting_is_left_at_the_deadline(self, system_trust: ssl.SSLContext) -> None:
         def drip(connection: socket.socket, heard: list[bytes]) -> None:

@@ -1,4 +1,4 @@
-"""What a server, a host or a receiver says cannot steer the terminal of whoever types a command."""
+"""What a server, a host or a receiver says cannot steer the terminal of the user who types a command."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Ids are ULIDs, made by whoever asks for a write."""
+"""Ids are ULIDs, made by the sender of a write."""
 
 import pytest
 

@@ -88,7 +88,7 @@ def test_every_row_moves_to_a_new_key_and_the_old_one_leaves_the_file(data: Data
 def test_it_is_in_the_audit_without_anything_secret(data: DataDir) -> None:
     data.rotate()
     [row] = data.db.execute("SELECT actor, actor_kind, action, detail FROM audit").fetchall()
-    assert tuple(row) == ("keys rotate", "system", "key.rotate", "122 secrets sealed anew")
+    assert tuple(row) == ("keys rotate", "system", "key.rotate", "122 secrets sealed again")
 
 
 def test_a_running_server_goes_on_before_during_and_after(data: DataDir) -> None:

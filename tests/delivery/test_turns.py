@@ -1,4 +1,4 @@
-"""Hosts take turns: whoever has a thousand alerts holds up nobody who has one. Times are microseconds from 0."""
+"""Hosts take turns: anyone who has a thousand alerts holds up nobody who has one. Times are microseconds from 0."""
 
 from collections import Counter
 

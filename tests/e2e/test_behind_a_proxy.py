@@ -1,4 +1,4 @@
-"""Whom a real server takes a request to come from: the peer, and behind a trusted proxy whoever that names.
+"""Whom a real server takes a request to come from: the peer, and behind a trusted proxy the client that it names.
 
 Logins go out all at once: while they are checked one after the other, a slow machine forgives some of them.
 """

@@ -288,7 +288,7 @@ async def test_hanging_receivers_of_every_kind_hold_up_nobody_else(server: Serve
             await until(server, good, lambda found: found["queued"] == 0)
             assert (await away(lambda: httpx.get(f"{server.url}/healthz", trust_env=False))).status_code == 200
             code, _ = await away(server.stop)
-    assert code == 0, "sends under way are no reason not to end"
+    assert code == 0, "sends in flight are no reason not to end"
 
 
 async def test_a_queue_of_hundreds_survives_sigkill_and_a_change_of_address(server: Server, sink: Sink) -> None:

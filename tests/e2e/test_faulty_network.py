@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import trio
 
+from harness.accounts import Episode, episodes_of
 from harness.agents import enroll_host
 from harness.processes import Server, away, eventually, running_server
-from harness.reckoning import Episode, episodes_of
 from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
 from rmactors.agent.daemon import run_agent
@@ -172,7 +172,7 @@ async def test_what_the_server_says_is_lost_and_so_everything_is_sent_again(serv
 async def test_a_hello_that_arrives_after_that_of_the_next_connection(
     server: Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its agent has given it up; what was on its way arrives all the same."""
+    """Its agent has given it up; what was in flight arrives all the same."""
     async with host(server, tmp_path, "late", PATIENT) as nas:
         network, until = nas.network, trio.Event()
         network.cut_after, network.until = 0, until

@@ -53,7 +53,7 @@ async def test_a_failing_backup_is_told_once_and_its_success_is_told_and_a_resta
     assert (resolved.body["alert_id"], resolved.body["actor"]) == (alert["id"], "rule")
     assert await away(lambda: server.all_items("/api/alerts")) == []
 
-    # Once more, and between the failure and the success the server is stopped and started anew.
+    # Once more, and between the failure and the success the server is stopped and restarted.
     agent.wrong_password()
     await away(lambda: agent.run_backup(host_id))
     [_, _, again] = await sink.until_told(3)

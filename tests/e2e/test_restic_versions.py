@@ -419,7 +419,7 @@ class Versions:
         return ended
 
     def _call_off(self, row: Row, job_id: str) -> None:
-        """When its log says the words, or at once when its packs are on their way. Some versions end before that."""
+        """When its log says the words, or at once when its packs are being written. Some versions end before that."""
         place = self.folder / plan_of(row) / "repository"
 
         def is_time() -> bool:

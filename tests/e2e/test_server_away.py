@@ -6,9 +6,9 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
+from harness.accounts import Episode, episodes_of
 from harness.agents import AgentProcess
 from harness.processes import Server, away, eventually
-from harness.reckoning import Episode, episodes_of
 from harness.sink import Sink
 from rmactors.agent.due_runs import definition
 from rmactors.agent.spool import Mark, Spool

@@ -6,9 +6,9 @@ from functools import partial
 
 import trio
 
+from harness.accounts import AfterKill, look_after_kill
 from harness.agents import ended, enroll_host, simulated
 from harness.processes import Server, away
-from harness.reckoning import AfterKill, look_after_kill
 from harness.sink import Sink
 
 KILLS = 8

@@ -72,8 +72,8 @@ class Old:
             for channel_id, name, sealed in connection.execute("SELECT id, name, config FROM channels").fetchall():
                 where = f"notification-channel:{channel_id}"
                 config = json.loads(box.open(sealed, where)) | {"url": sink.url(f"/{name}")}
-                anew = box.seal(json.dumps(config).encode(), where)
-                connection.execute("UPDATE channels SET config = ? WHERE id = ?", (anew, channel_id))
+                changed = box.seal(json.dumps(config).encode(), where)
+                connection.execute("UPDATE channels SET config = ? WHERE id = ?", (changed, channel_id))
 
 
 def tables(database: Path) -> list[str]:

@@ -362,14 +362,14 @@ def test_a_spooled_report_counts_again_on_a_new_connection() -> None:
 
 
 def test_a_job_whose_end_came_among_the_spooled_reports_is_not_lost() -> None:
-    known = jobs(runs("on its way"), runs("on disk"), runs("lost"))
+    known = jobs(runs("in flight"), runs("on disk"), runs("lost"))
     known.agent_connected(2, [])
     known.reconcile(HOUR)
     known.on_end(end("on disk"), (connection(), 1))
     resolve(known, JobEvent("on disk", "end"))
     known.spooled_arrived(JobEvent("on disk", "end"), HOUR)
-    known.on_end(end("on its way"), (connection(), 2))
-    assert lost(known.spooled_arrived(JobEvent("on its way", "end"), HOUR)) == {("lost", UNKNOWN)}
+    known.on_end(end("in flight"), (connection(), 2))
+    assert lost(known.spooled_arrived(JobEvent("in flight", "end"), HOUR)) == {("lost", UNKNOWN)}
 
 
 def test_no_job_is_missing_any_more_once_it_has_left_or_another_came() -> None:

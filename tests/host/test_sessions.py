@@ -110,7 +110,7 @@ def test_the_agent_has_gone_when_its_own_link_has_closed() -> None:
     assert sessions.connections() == []
 
 
-# ---- hellos that were long on their way
+# ---- hellos that were long delayed
 
 Said = tuple[str, int | None]
 """Instance and number of the connection."""

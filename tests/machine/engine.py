@@ -74,7 +74,7 @@ class Engine:
 
     def __init__(self, path: Path, started_at: int = 0, restart_grace: int = 0, most_open: int = 0) -> None:
         self.ledger = Ledger(path)
-        self.ledger.connection.execute("PRAGMA busy_timeout = 0")  # who waits for a lock here waits for ever
+        self.ledger.connection.execute("PRAGMA busy_timeout = 0")  # who waits for a lock here waits forever
         self.ledger.connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power
         self._reader = _Reader(path)
         self.state = rules.RulesState()
@@ -111,7 +111,7 @@ class Engine:
         raise AssertionError("the rules never come to rest")
 
     def crash_rules(self) -> None:
-        """The rules actor alone dies and is started again. What it had sent is still on its way."""
+        """The rules actor alone dies and is started again. What it had sent is still in flight."""
         self._actor.close()
         self._actor = self._run()
         self._go_on()

@@ -383,7 +383,7 @@ class Model:
         return alert
 
     def _worsen(self, alert: Alert, now: int) -> None:
-        """Nobody looks after it any more, and whoever would hear of a new alert hears of this one again."""
+        """Nobody looks after it any more, and anyone who would hear of a new alert hears of this one again."""
         alert.known_partial, alert.acknowledged_by = False, None
         alert.timeline.append("worsened")
         alert.held.clear()

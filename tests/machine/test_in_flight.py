@@ -1,4 +1,4 @@
-"""What is asked while an earlier decision is on its way to disk, and that one fails: single cases, step by step."""
+"""What is asked while an earlier decision is in flight to disk, and that one fails: single cases, step by step."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

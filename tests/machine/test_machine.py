@@ -95,7 +95,7 @@ class Machine(RuleBasedStateMachine):
         self.reports: list[StartReport | EndReport] = []
         self.seqs = defaultdict[str, int](int)
         self.wrong: list[object] = []  # answers that the model would not have given
-        self.answers: list[list[Answer]] = []  # of whoever still lives
+        self.answers: list[list[Answer]] = []  # of those that still live
         self.to_clear: dict[str, int] = {}  # hosts whose return is not on disk, and when it was
         self.hello(2)
         for host in self.hosts[:2]:

@@ -1,4 +1,4 @@
-"""A host, and what the rules may be asked about it. Whoever asks hears nothing: answers are effects here."""
+"""A host, and what the rules may be asked about it. Anyone who asks hears nothing: answers are effects here."""
 
 from dataclasses import replace
 from itertools import count

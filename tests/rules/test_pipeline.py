@@ -1,4 +1,4 @@
-"""What becomes of the decisions about one host on their way to disk: each history step by step, as effects."""
+"""What becomes of the decisions about one host in flight to disk: each history step by step, as effects."""
 
 from typing import Any
 

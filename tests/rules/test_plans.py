@@ -71,7 +71,7 @@ NAMES_NONE = schedule("names-none")
         # a run of a schedule counts for it, with or without a plan's name
         ([NAMES_NONE], (), ended("A", "succeeded", of="names-none"), {"names-none"}),
         ([DATA], (), ended("A", "succeeded", of="data-nightly", plan="data"), {"data-nightly"}),
-        # for every schedule of its plan, whoever ran it, and for no other
+        # for every schedule of its plan, no matter who ran it, and for no other
         ([DATA, NOON_TOO, MUSIC], (), ended("A", "succeeded", plan="data"), {"data-nightly", "data-noon"}),
         ([DATA, NOON_TOO], (), ended("A", "succeeded", of="data-noon", plan="data"), {"data-nightly", "data-noon"}),
         ([DATA, NOON_TOO], (), ended("A", "succeeded", of="data-noon"), {"data-nightly", "data-noon"}),
@@ -235,7 +235,7 @@ NIGHT, DAY_TIME, OTHER = "data-nightly", "data-noon", "music-nightly"
         # cancelled and skipped say nothing to anybody
         ([run("failed", 1, NIGHT), run("cancelled", 2), run("skipped", 3), run("cancelled", 4, DAY_TIME)],
          [["raises data-nightly"], [], [], []]),
-        # order: what is older than a good end of its plan opens nothing, whoever's it is
+        # order: what is older than a good end of its plan opens nothing, no matter whose it is
         ([run("succeeded", 5), run("failed", 3, NIGHT), run("failed", 4, DAY_TIME)], [[], [], []]),
         ([run("succeeded", 5, NIGHT), run("failed", 3), run("failed", 4, DAY_TIME)], [[], [], []]),
         ([run("succeeded", 5), run("failed", 6), run("failed", 3, NIGHT)], [[], ["raises plan:data"], []]),

@@ -147,7 +147,7 @@ QUIET: list[list[str]] = [[], [], []]
          [*QUIET, ["raises nightly"], ["resolves nightly"], [], ["raises nightly"]]),
         ([backup(0, 4), "resolve nightly", backup(0, 5), backup(1000, 6), backup(0, 7)],
          [["raises nightly"], ["resolves nightly"], [], [], []]),
-        # whoever runs the plan, its backups have one measure
+        # no matter who runs the plan, its backups have one measure
         ([*THREE, backup(5, 4, None)], [*QUIET, ["raises plan:data"]]),
         ([*THREE, backup(5, 4, "noon", None)], [*QUIET, ["raises noon"]]),
         ([*THREE, backup(5, 4, "noon"), backup(1000, 5)], [*QUIET, ["raises noon"], ["resolves noon"]]),

@@ -102,7 +102,7 @@ def test_the_log_beside_the_database_is_cut_back_after_a_reader_held_it(
     connection.execute("INSERT INTO facts VALUES ('large', hex(randomblob(10000000)))")
     reader.execute("COMMIT")
     assert log.stat().st_size > 10 * limit
-    for number in range(3):  # a checkpoint, and a write that begins the log anew
+    for number in range(3):  # a checkpoint, and a write that begins the log again
         connection.execute("PRAGMA wal_checkpoint").fetchone()
         connection.execute("INSERT INTO facts VALUES (?, 'small')", (f"f{number}",))
     assert log.stat().st_size <= limit

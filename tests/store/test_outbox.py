@@ -30,7 +30,7 @@ def release(ledger: Ledger, at: int) -> None:
     ledger.commit(ReleaseHeld(at))
 
 
-# ---- every transition, to whoever takes it
+# ---- every transition, to every channel that takes it
 
 
 def test_every_transition_is_queued_in_order_in_its_own_transaction(ledger: Ledger) -> None:

@@ -86,7 +86,7 @@ def test_a_server_that_is_stuck_is_silent(manager: socket.socket, tmp_path: Path
         heard(manager)
         server.process.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, server.pid, os.WSTOPPED)
-        while not nothing_heard(manager):  # what was under way
+        while not nothing_heard(manager):  # what was in flight
             pass
         manager.settimeout(1)
         with pytest.raises(TimeoutError):

@@ -1,4 +1,4 @@
-"""A job's statistics in words: every name that an agent sends has a label, whoever invented it."""
+"""A job's statistics in words: every name that an agent sends has a label, no matter who invented it."""
 
 import ast
 import json

@@ -147,7 +147,7 @@ PROVEN = {
 """What a session may do only soon after its password was shown, besides every deletion."""
 
 UNPROVEN = {("DELETE", "/api/sessions/{id}")}
-"""Signing oneself out elsewhere: whoever needs that is in a hurry, and it takes rights away, it gives none."""
+"""Signing oneself out elsewhere: anyone who needs that is in a hurry, and it takes rights away, it gives none."""
 
 
 def spelled(path: str) -> str:

@@ -94,8 +94,8 @@ async def test_a_secret_that_is_given_again_or_cleared_lets_its_receiver_change(
 ) -> None:
     made = await make(site, kind)
     path, secrets = f"/api/notifications/{made['id']}", secrets_of(kind)
-    anew = {"kind": kind, "name": "ops", "config": FULL[kind] | {field: value}}
-    assert (await site.api("PUT", path, anew)).status == 200
+    changed = {"kind": kind, "name": "ops", "config": FULL[kind] | {field: value}}
+    assert (await site.api("PUT", path, changed)).status == 200
     cleared = {"kind": kind, "name": "ops", "config": FULL[kind] | dict.fromkeys(secrets)}
     assert (await site.api("PUT", path, cleared)).status == 200
     assert not set(secrets) & stored(site, made["id"]).keys()

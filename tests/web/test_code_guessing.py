@@ -160,7 +160,7 @@ async def test_administrators_are_told_on_the_pages_and_in_the_trail(site: Site)
     assert await notice("boss"), "it may have been found by trying"
     [user] = site.sql("SELECT id FROM users WHERE username = 'anna'")
     await site.api("PATCH", f"/api/users/{user['id']}", {"password": "another good phrase"})
-    assert not await notice("boss"), "whoever tried knew the old password"
+    assert not await notice("boss"), "anyone who tried knew the old password"
 
 
 def test_the_log_tells_it_once_it_is_on_disk(tmp_path: Path) -> None:

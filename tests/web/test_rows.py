@@ -101,7 +101,7 @@ async def test_a_row_that_nobody_thought_of_takes_no_page_away(site: Site, caplo
         assert "fine" in found[path] or fine in found[path]
     for path in ("/", "/hosts", "/api/hosts"):
         assert "Cannot be shown" in found[path]
-        assert odd[0] in found[path], "whoever looks finds out which it is"
+        assert odd[0] in found[path], "anyone who looks finds out which it is"
     logged = [record.getMessage() for record in caplog.records if "cannot be shown" in record.getMessage()]
     assert logged
     assert len(logged) == len(set(logged)), "once, not at every look"

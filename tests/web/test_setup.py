@@ -1,4 +1,4 @@
-"""The first run: only whoever reads the server's console or its data dir makes the first admin."""
+"""The first run: only anyone who reads the server's console or its data dir makes the first admin."""
 
 import os
 import stat

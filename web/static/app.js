@@ -59,7 +59,7 @@ async function signedIn() {
 }
 
 function listen(share) {
-  // Resolves never: whoever listens does so until the tab is closed.
+  // Resolves never: anyone who listens does so until the tab is closed.
   let retryMs = 1000;
   const open = () => {
     const stream = new EventSource("/events");
@@ -239,7 +239,7 @@ document.addEventListener("htmx:afterSwap", () => {
   if (log) log.scrollTop = was.bottom ? log.scrollHeight : was.scroll;
 });
 
-// A form whose button was just pressed is on its way: no update under the finger.
+// A form whose button was just pressed is being sent: no update under the finger.
 document.addEventListener("submit", () => { document.body.dataset.leaving = "true"; });
 addEventListener("pageshow", () => { delete document.body.dataset.leaving; });
 document.addEventListener("htmx:beforeRequest", (event) => {

@@ -30,7 +30,7 @@ class Hello(Frame, tag="hello", frozen=True):
     `restic` None: there is none that can be used, and `restic_problem` may say why; left out: who says hello has not
     looked. `tzdata_version` is that of the time zone data by which schedules run. `spool_problem` is why reports cannot
     be kept on disk there, and `spool_problem_since` the host's time from when on; without it they can. `connection`
-    numbers the connections of an instance, upwards: a hello that was long on its way is known by it.
+    numbers the connections of an instance, upwards: a hello that was long delayed is known by it.
     """
 
     protocol: ProtocolRange

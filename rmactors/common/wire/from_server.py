@@ -20,7 +20,7 @@ Token = Annotated[str, Meta(pattern=r"\A[!-~]{1,500}\Z")]
 Number = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
 Seconds = Annotated[float, Meta(ge=0, le=_YEAR)]
 Times = Annotated[str, Meta(pattern=r"\A[!-~\s]{0,1000}\Z")]
-"""A cron or calendar expression: whether it is one, whoever computes with it says."""
+"""A cron or calendar expression: whether it is one, the code that computes with it says."""
 ZoneName = Annotated[str, Meta(pattern=r"\A[A-Za-z0-9_+/-]{1,100}\Z")]
 Text = Annotated[str, Meta(max_length=4096)]
 Title = Annotated[str, Meta(max_length=200)]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 REPORTS: Final = 32
-"""Reports of a host on their way to disk at once. The next frame is looked at when one has arrived, so that those of a
+"""Reports of a host in flight to disk at once. The next frame is looked at when one has arrived, so that those of a
 host that has thousands do not stand before everybody else's: an eighth of a batch."""
 LINES_A_FRAME: Final = 200
 LINE_CHARACTERS: Final = 1_000

@@ -157,5 +157,5 @@ def _record(connection: sqlite3.Connection, at: int, moved: int) -> None:
     with atomic(connection):
         audit.append(
             Transaction(connection, {}),
-            Audit(at, "keys rotate", "system", "key.rotate", "key", "", detail=f"{moved} secrets sealed anew"),
+            Audit(at, "keys rotate", "system", "key.rotate", "key", "", detail=f"{moved} secrets sealed again"),
         )

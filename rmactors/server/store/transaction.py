@@ -112,7 +112,7 @@ class Transaction:
         return found
 
     def forget(self, name: str) -> None:
-        """Whoever changes what is cached says so."""
+        """Anyone who changes what is cached says so."""
         self._cache.pop(name, None)
 
 

@@ -176,7 +176,7 @@ def _of_actors(sources: Sources) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "rmactors_event_streams", "Browsers that follow what changes.", value=sources.subscriptions()
     )
-    yield CounterMetricFamily("rmactors_actor_restarts", "Actors started anew after a crash.", value=sources.restarts())
+    yield CounterMetricFamily("rmactors_actor_restarts", "Actors restarted after a crash.", value=sources.restarts())
     yield CounterMetricFamily(
         "rmactors_rules_reloads",
         "Hosts read again because a decision was made on stale state.",

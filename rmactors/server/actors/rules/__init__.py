@@ -1,7 +1,7 @@
 """The rules: pure functions of (what is remembered, what happened) to (what is remembered, what follows and why).
 
 `core`             what is to be done about each message, as effects that `actor` carries out
-`pipeline`         one host: its decisions on their way to disk
+`pipeline`         one host: its decisions in flight to disk
 `agenda`           when which schedule is checked, and which hosts are here
 `hosts`            which host a request is about
 `decisions`        one host: what each request leads to

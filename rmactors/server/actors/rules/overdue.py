@@ -1,6 +1,6 @@
 """How old the newest good backup of a schedule may get: `backup_overdue`.
 
-It does not ask why there is none: cancelled, skipped, failed, running for ever, host away, nothing heard at all. Age
+It does not ask why there is none: cancelled, skipped, failed, running forever, host away, nothing heard at all. Age
 counts from the newest good end, and from when the schedule was made if none is known. It is judged also while the
 host is away, for what is not backed up is not backed up.
 """

@@ -1,4 +1,4 @@
-"""One host's decisions on their way to disk.
+"""One host's decisions in flight to disk.
 
 Decisions are pipelined: the next is made on the state that the last one leads to, before that one is on disk. Each says
 what it expects of the database, so a commit that fails takes along what was decided on top of it.

@@ -2,7 +2,7 @@
 
 An unmounted disk makes a good backup of nothing. So what a backup holds is held against what it usually holds: the
 median of the last good ones. A backup that looks wrong does not enter that measure, unless an operator says that it is
-meant. Whoever runs a plan, its backups have one measure.
+meant. Anyone who runs a plan, its backups have one measure.
 """
 
 from collections.abc import Callable

@@ -3,7 +3,7 @@
 Owns      the one connection that writes.
 Receives  `Commit`; each gets exactly one answer, after its transaction is on disk or is known not to be. Log lines come
           in a lane of their own, of which each transaction takes a little.
-Sends     wake-ups, after the commit, to whoever has something new to look at (they coalesce and never wait).
+Sends     wake-ups, after the commit, to those that have something new to read (they coalesce and never wait).
 Restart   starts with an empty cache; requests in its mailbox are still there.
 """
 

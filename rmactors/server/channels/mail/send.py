@@ -22,8 +22,8 @@ DEFAULT_ENCRYPTION: Final = "starttls"
 DEADLINE_SECONDS: Final = 10.0
 """For everything up to the final dot: name, connection, TLS, sign-in, mail."""
 ANSWER_SECONDS: Final = 600.0
-"""For the answer to that dot (RFC 5321, 4.5.3.2.6): the server may be looking for viruses. Whoever gives up before it
-is there sends the mail twice."""
+"""For the answer to that dot (RFC 5321, 4.5.3.2.6): the server may be looking for viruses. Giving up before it is there
+sends the mail twice."""
 _MAX_ERROR: Final = 1000
 """Longer than an HTTP receiver gets: it may have to name many recipients."""
 _LAST_LOOK_SECONDS: Final = 10.0

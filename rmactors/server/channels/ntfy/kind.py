@@ -37,7 +37,7 @@ _FIELDS: Final = (
         placeholder=payload.DEFAULT_SERVER, default=payload.DEFAULT_SERVER, check=_server_url, audit="host",
     ),
     Field(
-        "topic", "Topic", "Whoever knows it can read along: choose one that is hard to guess.",
+        "topic", "Topic", "Anyone who knows it can read along: choose one that is hard to guess.",
         missing=_NO_TOPIC, check=_topic, steers=False,  # of the same server, which knows the token already
     ),
     Field("access_token", "Access token", input="password", check=checks.header_value),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.reckoning import Account, Episode, episodes_of, look_after_kill, reckon
+from harness.accounts import Account, Episode, account_of, episodes_of, look_after_kill
 from harness.sink import Request
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import connect
@@ -67,7 +67,7 @@ def account(database: Path) -> Run:
             with closing(sqlite3.connect(database)) as connection, connection:
                 connection.execute(change)
         outcomes = {(HOST, "home"): ["failed", "succeeded"]}
-        return reckon(database, outcomes, set(acknowledged), {CHANNEL: list(requests)})
+        return account_of(database, outcomes, set(acknowledged), {CHANNEL: list(requests)})
 
     return of
 

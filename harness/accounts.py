@@ -97,7 +97,7 @@ class Account:
     duplicates: int = 0
 
 
-def reckon(
+def account_of(
     database: Path,
     outcomes: Mapping[tuple[str, str], list[str]],
     acknowledged: set[str],
