@@ -175,6 +175,12 @@ def test_store_web_edges_and_channels_know_no_actor(module: str) -> None:
     assert not within(reached(module), "server.actors")
 
 
+@pytest.mark.parametrize("module", under("server.web.pages", "server.web.operations"))
+def test_what_pages_and_api_both_do_is_an_operation(module: str) -> None:
+    others = ["server.web.api"] if ".pages" in module else ["server.web.api", "server.web.pages"]
+    assert not within(imports(module), *others)
+
+
 @pytest.mark.parametrize(
     "module", [module for module in under("server") if module not in under("server.tree", "server.main")]
 )
