@@ -9,6 +9,7 @@ import click
 
 from rmactors.cli.options import settings_options
 from rmactors.common import clock
+from rmactors.common.sizes import size
 from rmactors.server.config import data_dir
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.config.settings import Settings
@@ -16,7 +17,6 @@ from rmactors.server.store import backup as copies
 from rmactors.server.store import restoring
 from rmactors.server.store.backup import BackupError
 from rmactors.server.store.migrations import MigrationError
-from rmactors.server.web.views.measures import size
 from rmactors.server.web.views.texts import many
 
 _FILE = click.Path(path_type=Path)

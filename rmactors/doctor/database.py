@@ -8,6 +8,7 @@ from rmactors import __version__
 from rmactors.common import zones
 from rmactors.common.clock import MINUTE, seconds
 from rmactors.common.findings import Finding
+from rmactors.common.sizes import size
 from rmactors.common.vocabulary import DELIVERY_OVERDUE_SECONDS
 from rmactors.doctor.machine import clock_finding
 from rmactors.server.config.secrets import SecretBox, SecretError
@@ -16,7 +17,6 @@ from rmactors.server.store import secret_rows
 from rmactors.server.store.integrity import damage
 from rmactors.server.store.queries.condition import Condition, condition, schema_trouble
 from rmactors.server.store.reader import connect_read_only
-from rmactors.server.web.views.measures import size
 from rmactors.server.web.views.texts import many
 
 LARGE_LOG = 1_000_000_000

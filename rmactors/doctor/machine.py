@@ -8,9 +8,9 @@ from pathlib import Path
 
 from rmactors.common.disk import free_space
 from rmactors.common.findings import Finding
+from rmactors.common.sizes import size
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
-from rmactors.server.web.views.measures import size
 
 _NOT_SYNCHRONISED = 5
 """TIME_ERROR of adjtimex(2)."""
