@@ -148,7 +148,7 @@ async def test_a_job_is_told_what_its_kind_takes(
     [
         (("check", "--read-data-subset", "3/2"), "n from 1 to m"),
         (("check", "--read-data-subset", "150%"), "at most 100%"),
-        (("backup", "--snapshot", "0123abcd"), "is no parameter of backup, which takes plan"),
+        (("backup", "--snapshot", "0123abcd"), "is no parameter of backup; it takes plan"),
         (("restore", "--include", "relative"), "absolute path"),
         (("check", "--plan", "a", "--repository", "b"), "together"),
         (("diff", "--from", "0123"), "is required"),
