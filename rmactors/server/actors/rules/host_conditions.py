@@ -1,6 +1,6 @@
 """Conditions that last: a silent host (`agent_offline`), a missed schedule (`stale_schedule`)."""
 
-from rmactors.common.vocabulary import SEVERITY_OF
+from rmactors.common.vocabulary import ALERTS
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.state.alert_state import AlertDecision, AlertKey, AlertState, OpenAlert, remember
@@ -16,7 +16,7 @@ def fire(key: AlertKey, state: AlertState, message: str, now: int, fresh_id: str
         return AlertDecision(state, (TouchAlert(state.alert.id, message, now, again=False),), Reason.LASTS)
     if state.suppressed_until_clear:
         return AlertDecision(state, (), Reason.SUPPRESSED)
-    severity = SEVERITY_OF[key.kind]
+    severity = ALERTS[key.kind].severity
     raised = RaiseAlert(fresh_id, key.host_id, key.kind, key.subject, severity, message, now, reason=Reason.BEGAN)
     after, saved = remember(key, state, alert=OpenAlert(fresh_id, severity, now))
     return AlertDecision(after, (saved, raised), Reason.BEGAN)
