@@ -1,5 +1,6 @@
 """The words that agents, rules, database and pages share. Spelled once, here."""
 
+from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
 JobKind = Literal["backup", "forget", "prune", "check", "init", "unlock", "restore", "diff", "snapshots"]
@@ -24,8 +25,6 @@ HostStatus = Literal["online", "offline", "never_seen", "reports_only"]
 JOB_KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
 JOB_STATUSES: Final[tuple[JobStatus, ...]] = get_args(JobStatus)
 ALERT_KINDS: Final[tuple[AlertKind, ...]] = get_args(AlertKind)
-LASTING_KINDS: Final[tuple[AlertKind, ...]] = ("agent_offline", "stale_schedule", "backup_overdue")
-"""Kinds whose condition still holds while their alert is open."""
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
 """Lowest first."""
 ROLES: Final[tuple[Role, ...]] = get_args(Role)
@@ -35,16 +34,31 @@ LIFECYCLE_EVENTS: Final[tuple[Event, ...]] = (
 )  # fmt: skip
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 
-SEVERITY_OF: Final[dict[AlertKind, Severity]] = {
-    "backup_failed": "warning",
-    "forget_failed": "warning",
-    "prune_failed": "warning",
-    "check_failed": "critical",
-    "stale_schedule": "warning",
-    "agent_offline": "warning",
-    "backup_overdue": "critical",
-    "backup_suspicious": "warning",
-    "too_many_alerts": "warning",
+
+@dataclass(frozen=True, slots=True)
+class AlertTraits:
+    """What is so for every alert of a kind.
+
+    `lasts`: its condition still holds while it is open. `of_backup`: the first page counts it as a backup that needs
+    attention.
+    """
+
+    title: str
+    severity: Severity
+    lasts: bool = False
+    of_backup: bool = False
+
+
+ALERTS: Final[dict[AlertKind, AlertTraits]] = {
+    "backup_failed": AlertTraits("Backup failed", "warning", of_backup=True),
+    "forget_failed": AlertTraits("Forget failed", "warning"),
+    "prune_failed": AlertTraits("Prune failed", "warning"),
+    "check_failed": AlertTraits("Check failed", "critical"),
+    "stale_schedule": AlertTraits("Did not run", "warning", lasts=True, of_backup=True),
+    "agent_offline": AlertTraits("Host silent", "warning", lasts=True),
+    "backup_overdue": AlertTraits("Backup overdue", "critical", lasts=True, of_backup=True),
+    "backup_suspicious": AlertTraits("Backup looks wrong", "warning", of_backup=True),
+    "too_many_alerts": AlertTraits("Too many alerts", "warning"),
 }
 FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
     "backup": "backup_failed",

@@ -2,13 +2,15 @@
 
 import pytest
 
+from rmactors.common import clock
 from rmactors.common.vocabulary import AlertKind
 from rmactors.server.actors.rules import host_conditions, operators
+from rmactors.server.actors.rules.host_conditions import Condition
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, SaveAlertState, TouchAlert
-from rmactors.server.messages.answers import Answer
+from rmactors.server.messages.answers import Answer, no_reply
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reasons import Reason
-from rmactors.server.messages.requests import Acknowledge, Resolve
+from rmactors.server.messages.requests import Acknowledge, HostReturned, HostWentSilent, Resolve
 from rmactors.server.state.alert_state import EMPTY, AlertDecision, AlertKey, AlertState, OpenAlert
 
 OFFLINE = AlertKey("host", "agent_offline", "")
@@ -96,3 +98,12 @@ def test_a_request_about_an_alert_unknown_here_is_left_to_the_store() -> None:
         "a", 5, "anna", "n", AUDIT
     )
     assert operators.plain(Resolve("a", "anna", "n", 5, AUDIT, reply)) == ResolveAlert("a", 5, "anna", "n", None, AUDIT)
+
+
+def test_what_is_heard_of_a_host_tells_which_conditions_hold() -> None:
+    saturday = clock.from_rfc3339("2026-11-21T03:00:00Z")
+    silent = HostWentSilent("host", saturday, saturday + clock.HOUR, no_reply)
+    text = "Nothing heard from this host since Saturday 2026-11-21 03:00 UTC."
+    assert list(host_conditions.conditions(silent)) == [Condition("agent_offline", True, text)]
+    returned = HostReturned("host", saturday)
+    assert list(host_conditions.conditions(returned)) == [Condition("agent_offline", False, "The host is back.")]

@@ -1,6 +1,6 @@
 """Alerts and their timeline. Every transition is announced (`outbox`) in the transaction that makes it."""
 
-from rmactors.common.vocabulary import LASTING_KINDS
+from rmactors.common.vocabulary import ALERTS
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
     ExpectAlertState,
@@ -16,7 +16,8 @@ from rmactors.server.messages.alerts import (
 from rmactors.server.store import audit, outbox
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, StaleWrite, Transaction, handles
 
-_MARKS = ", ".join("?" * len(LASTING_KINDS))
+_LASTING = [kind for kind, traits in ALERTS.items() if traits.lasts]
+_MARKS = ", ".join("?" * len(_LASTING))
 _MOVED_ON = "the rules' memory of this subject has moved on"
 
 
@@ -137,7 +138,7 @@ def resolve_alert(tx: Transaction, write: ResolveAlert) -> None:
 def touch_conditions(tx: Transaction, write: TouchConditions) -> None:
     touched = tx.changed(
         f"UPDATE alerts SET last_seen_at = ? WHERE resolved_at IS NULL AND last_seen_at < ? AND kind IN ({_MARKS})",  # noqa: S608
-        (write.at, write.at, *LASTING_KINDS),
+        (write.at, write.at, *_LASTING),
     )
     if touched:
         tx.wake.topics.add("alerts")

@@ -9,7 +9,7 @@
 `plans`            the same backup: which schedules and alerts are about one plan
 `outcomes`         the four `…_failed` rules: what a job's end does to an alert
 `suspicious`       `backup_suspicious`: backups that succeeded and look wrong
-`host_conditions`  `agent_offline` and `stale_schedule`: what lasts until it clears
+`host_conditions`  what lasts until it clears; `agent_offline`, and what else is about a host itself
 `missed_runs`      whether a slot of a schedule was missed, and when to check again
 `overdue`          `backup_overdue`: how old the newest good backup may get
 `alert_limit`      `too_many_alerts`: a host with more open alerts than people can read

@@ -12,7 +12,7 @@ room. When none is left, `too_many_alerts` is resolved.
 from collections.abc import Iterable
 from itertools import islice
 
-from rmactors.common.vocabulary import SEVERITY_OF
+from rmactors.common.vocabulary import ALERTS
 from rmactors.server.actors.rules import wording
 from rmactors.server.messages.alerts import ExpectOpen, ForgetAlertState, RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.reasons import Reason
@@ -54,7 +54,7 @@ def update(host: HostState, held_back: bool, changed: bool, now: int, fresh_id: 
     if not held_back and (not changed or state.alert is None):
         return Decision((), False, ())
     if state.alert is None:
-        severity = SEVERITY_OF[key.kind]
+        severity = ALERTS[key.kind].severity
         after, saved = remember(key, state, alert=OpenAlert(fresh_id, severity, now))
         host.put(key, after)
         raised = RaiseAlert(

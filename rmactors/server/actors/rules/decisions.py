@@ -43,14 +43,11 @@ def decide(host: HostState, request: Decidable, fresh_id: str, least_grace: floa
         case JudgeLoss(loss=loss):
             return runs.loss(host, loss, fresh_id)
         case HostWentSilent():
-            key = AlertKey(request.host_id, "agent_offline", "")
-            text = wording.silent(request.since)
-            return apply(host, key, host_conditions.fire(key, host.state_of(key), text, request.at, fresh_id))
+            return host_conditions.judge(host, request, fresh_id)
         case HostReturned():
             if request.plans is not None:
                 host.plans = request.plans
-            key = AlertKey(request.host_id, "agent_offline", "")
-            return apply(host, key, host_conditions.resolve(key, host.state_of(key), wording.heard_again(), request.at))
+            return host_conditions.judge(host, request, fresh_id)
         case Acknowledge():
             about = host.key_of(request.alert_id)
             if about is None:

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rmactors.common.vocabulary import LASTING_KINDS
+from rmactors.common.vocabulary import ALERTS
 from rmactors.server.messages.alerts import AcknowledgeAlert, ResolveAlert
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reasons import Reason
@@ -25,7 +25,7 @@ def acknowledge(key: AlertKey, state: AlertState, by: str, note: str | None, now
 def resolve(key: AlertKey, state: AlertState, by: str, note: str | None, now: int, audit: Audit) -> AlertDecision:
     """Ends the open alert. A condition that still holds is suppressed until it has cleared once."""
     assert state.alert is not None
-    lasts = key.kind in LASTING_KINDS
+    lasts = ALERTS[key.kind].lasts
     reason = Reason.RESOLVED_UNTIL_CLEAR if lasts else Reason.RESOLVED_BY_HAND
     write = ResolveAlert(state.alert.id, now, by, note, None, audit, reason)
     if lasts:

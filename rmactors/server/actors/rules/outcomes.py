@@ -7,7 +7,7 @@ already changes nothing but its job. A loss is the server's guess; when the real
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from rmactors.common.vocabulary import SEVERITY_OF, JobEnd, JobKind, JobReason, OnPartial
+from rmactors.common.vocabulary import ALERTS, JobEnd, JobKind, JobReason, OnPartial
 from rmactors.server.actors.rules import wording
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert, WorsenAlert
 from rmactors.server.messages.reasons import Reason
@@ -156,7 +156,7 @@ def _bad(
     last = _as_last(outcome, "bad", raised=outcome.lost, before=state.last if outcome.lost else None)
     reason = Reason.LOOKS_WRONG if outcome.doubt is not None else Reason.LOST if outcome.lost else Reason.FAILED
     raised = RaiseAlert(
-        fresh_id, key.host_id, key.kind, key.subject, SEVERITY_OF[key.kind], message, outcome.now, outcome.job_id,
+        fresh_id, key.host_id, key.kind, key.subject, ALERTS[key.kind].severity, message, outcome.now, outcome.job_id,
         last.partial, reason,
     )  # fmt: skip
     alert = OpenAlert(fresh_id, raised.severity, outcome.now, known_partial=last.partial)

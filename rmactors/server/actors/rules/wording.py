@@ -1,4 +1,4 @@
-"""What people read when something is wrong or right again. Sentences, not codes."""
+"""What people read when a run or a schedule is wrong or right again. Sentences, not codes."""
 
 from typing import Literal
 
@@ -135,14 +135,6 @@ def held_back(number: int, most: int, newest: list[tuple[AlertKind, str]]) -> st
 
 def no_more_held_back() -> str:
     return "Every failure that had no alert of its own is over, or has one by now."
-
-
-def silent(since: int) -> str:
-    return f"Nothing heard from this host since {day_and_time(since)}."
-
-
-def heard_again() -> str:
-    return "The host is back."
 
 
 def stale(name: str, slot: int, last_run_at: int | None, zone: str = "UTC") -> str:

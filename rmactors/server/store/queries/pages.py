@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rmactors.common.vocabulary import SEVERITY_OF, JobKind, JobStatus, ScheduleMode
+from rmactors.common.vocabulary import ALERTS, JobKind, JobStatus, ScheduleMode
 from rmactors.server.calendars.when import When
 from rmactors.server.store.queries import jobs
 from rmactors.server.store.queries.accounts import CodeAlarm, code_alarms
@@ -17,7 +17,7 @@ from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.rows import columns, placeholders, read
 from rmactors.server.store.queries.schedules import counted_from
 
-_CRITICAL_KINDS = [kind for kind, severity in SEVERITY_OF.items() if severity == "critical"]
+_CRITICAL_KINDS = [kind for kind, traits in ALERTS.items() if traits.severity == "critical"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from rmactors.common import clock
+from rmactors.common.vocabulary import ALERTS
 from rmactors.server.store.queries.hosts import status_of
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.pages import AlertCount, Fleet, SubjectRuns
@@ -138,14 +139,14 @@ def dashboard(found: Fleet, lines: tuple[HostLine, ...], moment: Moment) -> Dash
     )
 
 
-_ABOUT_BACKUPS: Final = ("backup_failed", "backup_overdue", "backup_suspicious", "stale_schedule")
+_OF_BACKUPS: Final = [kind for kind, traits in ALERTS.items() if traits.of_backup]
 
 
 def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
     """How things are. `kinds` counts open alerts by kind."""
     if host_count == 0:
         return _("Add your first host")
-    backups = sum(kinds.get(kind, 0) for kind in _ABOUT_BACKUPS)
+    backups = sum(kinds.get(kind, 0) for kind in _OF_BACKUPS)
     silent = kinds.get("agent_offline", 0)
     total = sum(kinds.values())
     if total == 0:

@@ -1,8 +1,8 @@
 """The one door through which texts for people pass, so that a translation can be put behind it.
 
 `_` takes an English sentence, `many` picks between one and several, `later` marks one for a table; templates get the
-first two. So a catalogue of all of them can be made with `-k _ -k many:1,2 -k later`, and `-k Kind:2 -k Kind:3
--k Field:2 -k Field:3 -k Choice:2` for the kinds of channels.
+first two. So a catalogue of all of them can be made with `-k _ -k many:1,2 -k later`, and `-k AlertTraits:1`
+for the kinds of alerts, and `-k Kind:2 -k Kind:3 -k Field:2 -k Field:3 -k Choice:2` for those of channels.
 """
 
 import gettext

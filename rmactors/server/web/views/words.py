@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, Literal, assert_never
 
-from rmactors.common.vocabulary import SEVERITY_OF, HostStatus, JobStatus, Severity
+from rmactors.common.vocabulary import ALERTS, HostStatus, JobStatus, Severity
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.web.views.texts import _, later
 
@@ -116,18 +116,8 @@ _KIND_NAMES: Final = {
     "diff": later("Diff"),
     "snapshots": later("Snapshots"),
 }
-_SEVERITIES: Final[dict[str, Severity]] = dict(SEVERITY_OF.items())
-_ALERT_NAMES: Final = {
-    "backup_failed": later("Backup failed"),
-    "forget_failed": later("Forget failed"),
-    "prune_failed": later("Prune failed"),
-    "check_failed": later("Check failed"),
-    "stale_schedule": later("Did not run"),
-    "agent_offline": later("Host silent"),
-    "backup_overdue": later("Backup overdue"),
-    "backup_suspicious": later("Backup looks wrong"),
-    "too_many_alerts": later("Too many alerts"),
-}
+_SEVERITIES: Final[dict[str, Severity]] = {kind: traits.severity for kind, traits in ALERTS.items()}
+_ALERT_NAMES: Final[dict[str, str]] = {kind: traits.title for kind, traits in ALERTS.items()}
 
 
 def severity_of(alert_kind: str) -> Severity:
