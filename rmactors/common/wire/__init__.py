@@ -1,8 +1,8 @@
 """The agents' protocol, version 1: every frame as a typed value, and text in, value or reason out. Pure.
 
     basics       numbers of the protocol, and what frames of both directions are made of
-    from_agent   hello, heartbeat, job_started, job_progress, job_log, job_finished, enroll
-    from_server  enrolled, welcome, schedules, ack, run_job, cancel_job, error
+    from_agent   the frames that an agent sends
+    from_server  the frames that the server sends
     encoding     JSON text to frames and back
 
 Used by both ends, as `wire.Hello` and `wire.encode`. No socket in here: the gateway and the agent's connection move
