@@ -1,6 +1,7 @@
 """What is to be done about each message, over all hosts: effects in order, without a store."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -252,8 +253,9 @@ def test_a_tick_in_the_grace_after_a_pause_judges_no_one() -> None:
     assert len([effects(given) for _ in given.tick(Tick(NOON, judges=False))]) == 1
 
 
-def test_what_is_due_of_a_host_that_is_gone_is_passed_over() -> None:
-    given = core(host(schedule()), host=Presence("online", THREE))
+@pytest.mark.parametrize("state", [host(schedule()), with_alert(key=OFFLINE)])
+def test_what_is_due_of_a_host_that_is_gone_is_passed_over(state: HostState) -> None:
+    given = core(state, host=Presence("online", THREE))
     given.hosts.pipelines.clear()
     assert len([effects(given) for _ in given.tick(Tick(NOON))]) == 1
 
@@ -266,6 +268,18 @@ def test_a_return_that_is_not_on_disk_is_decided_again_at_a_tick() -> None:
     given.reread("host", with_alert(key=OFFLINE))
     steps = [effects(given) for _ in given.tick(Tick(NOON + MINUTE))]
     assert [effect.request for step in steps[1:] for effect in step] == [returned()]
+
+
+def test_a_return_that_is_decided_again_leaves_when_its_host_came_back() -> None:
+    given = core(with_alert(key=OFFLINE))
+    given.answered(send(given, returned()), Failed("disk full"))
+    given.reread("host", with_alert(key=OFFLINE))
+    later = NOON + 2 * MINUTE
+    given.take(HostGone("host", NOON + MINUTE))
+    given.take(replace(returned(), at=later))
+    for _ in given.tick(Tick(later)):
+        given.effects.clear()
+    assert given.agenda.presence["host"] == Presence("online", later), "an older one would judge its slots too early"
 
 
 def test_a_host_that_leaves_is_not_checked_until_it_is_back() -> None:

@@ -60,6 +60,18 @@ def test_a_migration_that_fails_changes_nothing(tmp_path: Path, connection: sqli
     assert migrate(connection, folder) == ["0001_a.sql"]
 
 
+def test_a_database_that_is_locked_is_no_fault_of_a_migration(tmp_path: Path) -> None:
+    folder = schema(tmp_path / "schema", _0001_a="CREATE TABLE a (x TEXT);\n")
+    migrate(first := connect(tmp_path / "rm.db"), folder)
+    schema(folder, _0002_b="CREATE TABLE b (x TEXT);\n")
+    with closing(first), closing(connect(tmp_path / "rm.db", busy_seconds=0.05)) as second:
+        first.execute("BEGIN IMMEDIATE")
+        with pytest.raises(sqlite3.OperationalError, match="locked"):  # who starts the server says which database
+            migrate(second, folder)
+        first.execute("ROLLBACK")
+        assert migrate(second, folder) == ["0002_b.sql"]
+
+
 def test_a_script_without_an_end_is_an_error(tmp_path: Path, connection: sqlite3.Connection) -> None:
     folder = schema(tmp_path / "schema", _0001_a="CREATE TABLE a (x TEXT);\nCREATE TABLE b (")
     with pytest.raises(MigrationError, match="has no end"):

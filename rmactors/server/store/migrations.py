@@ -31,13 +31,13 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
     for path in waiting:
         number = int(path.name[:4])
         found = statements(path.read_text())
-        try:
-            with atomic(connection):
+        with atomic(connection):
+            try:
                 for statement in found:
                     connection.execute(statement)
                 connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, path.name, clock.now()))
-        except sqlite3.Error as error:
-            raise MigrationError(f"{path.name}: {error}") from error
+            except sqlite3.Error as error:
+                raise MigrationError(f"{path.name}: {error}") from error
         applied.append(path.name)
     return applied
 

@@ -90,8 +90,10 @@ class Core:
         self.effects.append(Store(writes, no_reply))
         yield
         for returned in self.agenda.returns():
-            self._take_of(returned.host_id, returned)
-            yield
+            pipeline = self.hosts.pipelines.get(returned.host_id)
+            if pipeline is not None:
+                self._add(pipeline, pipeline.admit(returned))
+                yield
         for due in self.agenda.due(tick.at) if tick.judges else ():
             pipeline = self.hosts.pipelines.get(due.host_id)
             if pipeline is not None:
