@@ -54,6 +54,13 @@ async def test_a_failure_is_on_disk_when_it_is_answered(works: Works) -> None:
     assert works.ledger.outbox() == [("raised", "queued")]
 
 
+async def test_the_log_says_at_debug_why_it_was_decided(works: Works, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG", "rmactors.server.actors.rules")
+    host = works.ledger.host()
+    await works.end(end(host, "job1", status="failed"))
+    assert caplog.messages == [f"host {host}: failed"]
+
+
 async def test_decisions_are_pipelined_and_nothing_of_them_is_lost(works: Works) -> None:
     hosts = [works.ledger.host(f"nas{n}") for n in range(4)]
     works.ledger.channel()

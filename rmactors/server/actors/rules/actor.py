@@ -125,7 +125,7 @@ class _Rules:
                     assert_never(effect)
 
     async def send(self, send: Send) -> None:
-        _log.debug("host %s: %s", send.host_id, send.reasons)
+        _log.debug("host %s: %s", send.host_id, ", ".join(send.reasons))
         generation = self.state.generation
 
         def reply(answer: Answer) -> None:
