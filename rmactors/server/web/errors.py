@@ -25,7 +25,8 @@ async def page_error(problem: Problem) -> Response:
         html = (
             plain
             if problem.status == 408
-            else await render("error.html", status=problem.status, title=title, detail=problem.detail)
+            # Nothing to come back to: the address of a form that was refused may take no GET.
+            else await render("error.html", here="/", status=problem.status, title=title, detail=problem.detail)
         )
     except Exception:  # the page around the message may need what is just failing, the database say
         _log.exception("the error page cannot be made")
