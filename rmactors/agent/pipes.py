@@ -86,7 +86,8 @@ async def until_runs_are_known(state: StateDir, queue: ReportQueue, seconds: flo
 
 
 async def _known(queue: ReportQueue) -> set[int]:
-    return {int(owner.partition(":")[0]) for owner in await queue.owners()}
+    numbers = {owner.partition(":")[0] for owner in await queue.owners()}
+    return {int(number) for number in numbers if number.isdecimal()}  # it came through a pipe, and may be anything
 
 
 def hand_over(state: StateDir, frame: str, owner: str | None) -> bool:

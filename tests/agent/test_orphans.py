@@ -8,7 +8,7 @@ from pathlib import Path
 import trio
 from trio.testing import MockClock, wait_all_tasks_blocked
 
-from rmactors.agent import this_host
+from rmactors.agent import pipes, this_host
 from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.report_queue import open_queue
@@ -151,3 +151,11 @@ def unfinished(state: StateDir) -> bool:
         return bool(spool.unfinished())
     finally:
         spool.close()
+
+
+async def test_an_agent_starts_whoever_is_said_to_answer_for_a_run(tmp_path: Path) -> None:
+    """Whatever came through the pipe."""
+    state = StateDir(tmp_path)
+    async with open_queue(state) as queue:
+        await queue.add(started(), owner="nobody")
+        await pipes.until_runs_are_known(state, queue, 0.1)
