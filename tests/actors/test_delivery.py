@@ -249,7 +249,7 @@ async def test_a_message_that_cannot_be_made_is_dead_and_takes_no_other_along(
     assert office.works.status.restarts == 0
 
 
-async def test_at_the_end_of_the_process_a_send_under_way_may_finish(office: Office, receiver: Receiver) -> None:
+async def test_at_the_end_of_the_process_a_send_in_flight_may_finish(office: Office, receiver: Receiver) -> None:
     gate = receiver.script = Gate()
     await office.save(receiver.url())
     await office.raise_(office.works.ledger.host(), "a")

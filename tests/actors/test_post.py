@@ -12,7 +12,7 @@ from tests.actors.works import until
 from tests.channels.receivers import Receiver, Script, cuts
 
 
-async def under_way(office: Office, receiver: Receiver, subject: str) -> tuple[str, str, Gate]:
+async def in_flight(office: Office, receiver: Receiver, subject: str) -> tuple[str, str, Gate]:
     """(channel, alert, gate): the receiver has got the raise, and answers when the gate is opened."""
     gate = receiver.script = Gate()
     channel_id = await office.save(receiver.url())
@@ -51,10 +51,10 @@ async def test_what_waits_on_a_channel_that_is_corrected_goes_to_its_new_address
     assert set(office.states()) == {"delivered"}
 
 
-async def test_an_edit_lets_the_send_under_way_finish_and_repeats_nothing(
+async def test_an_edit_lets_the_send_in_flight_finish_and_repeats_nothing(
     office: Office, receiver: Receiver, other: Receiver
 ) -> None:
-    ops, alert, gate = await under_way(office, receiver, "slow")
+    ops, alert, gate = await in_flight(office, receiver, "slow")
     await office.save(other.url(), ops, name="first edit")
     await office.save(other.url(), ops, name="second edit, before the first has come into effect")
     await office.resolve(alert)
@@ -66,10 +66,10 @@ async def test_an_edit_lets_the_send_under_way_finish_and_repeats_nothing(
     assert told(other) == [("resolved", "slow")]
 
 
-async def test_disabling_ends_what_waits_and_what_was_under_way_counts_as_what_became_of_it(
+async def test_disabling_ends_what_waits_and_what_was_in_flight_counts_as_what_became_of_it(
     office: Office, receiver: Receiver
 ) -> None:
-    ops, alert, gate = await under_way(office, receiver, "in flight")
+    ops, alert, gate = await in_flight(office, receiver, "in flight")
     await office.acknowledge(alert)
     await office.save(receiver.url(), ops, enabled=False)
     await office.raise_(office.works.ledger.host("nas2"), "while off")
@@ -82,8 +82,8 @@ async def test_disabling_ends_what_waits_and_what_was_under_way_counts_as_what_b
     assert told(receiver) == [("raised", "in flight"), ("raised", "on again")]
 
 
-async def test_a_channel_switched_off_and_on_waits_for_its_send_under_way(office: Office, receiver: Receiver) -> None:
-    ops, alert, gate = await under_way(office, receiver, "a")
+async def test_a_channel_switched_off_and_on_waits_for_its_send_in_flight(office: Office, receiver: Receiver) -> None:
+    ops, alert, gate = await in_flight(office, receiver, "a")
     await office.save(receiver.url(), ops, enabled=False)
     await office.works.settle()
     await office.save(receiver.url(), ops)
@@ -95,11 +95,11 @@ async def test_a_channel_switched_off_and_on_waits_for_its_send_under_way(office
     assert told(receiver) == [("raised", "a"), ("resolved", "a")]
 
 
-async def test_a_deleted_channel_takes_its_queue_along_and_its_send_under_way_harms_nobody(
+async def test_a_deleted_channel_takes_its_queue_along_and_its_send_in_flight_harms_nobody(
     office: Office, receiver: Receiver, other: Receiver
 ) -> None:
     await office.save(other.url(), name="stays")
-    ops, alert, gate = await under_way(office, receiver, "a")
+    ops, alert, gate = await in_flight(office, receiver, "a")
     await office.delete(ops)
     gate.opened.set()
     await office.resolve(alert)

@@ -117,7 +117,7 @@ async def test_while_nothing_can_be_committed_nothing_is_acked_and_what_comes_ag
     assert works.ledger.value("SELECT occurrences FROM alerts") == 1
 
 
-async def test_what_was_decided_on_a_failed_decision_fails_too_or_is_decided_anew(works: Works) -> None:
+async def test_what_was_decided_on_a_failed_decision_fails_too_or_is_decided_again(works: Works) -> None:
     host = works.ledger.host()
     for round_ in range(5):
         answers: list[Answer] = []

@@ -182,7 +182,7 @@ async def test_what_is_no_request_gets_its_answer_beside_too_many_strangers(
     assert answer.startswith(b"HTTP/1.1 400 ")
 
 
-async def test_who_leaves_with_a_request_behind_the_one_under_way_leaves_no_place_taken(
+async def test_who_leaves_with_a_request_behind_the_one_in_flight_leaves_no_place_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async with site(monkeypatch) as here:

@@ -30,7 +30,7 @@ def test_a_new_schedule_counts_from_now_on() -> None:
     assert due([NIGHTLY], {NIGHTLY.id: fresh[0]}, now, "", 0) == ([], at("2026-11-25T03:00"))
 
 
-def test_a_changed_schedule_counts_anew_and_a_deleted_one_is_forgotten() -> None:
+def test_a_changed_schedule_counts_from_then_on_and_a_deleted_one_is_forgotten() -> None:
     changed = schedule("nightly", id=NIGHTLY.id, cron="0 4 * * *")
     now = at("2026-11-24T12:00")
     fresh, gone = reconcile([changed], marked(NIGHTLY, "2026-11-20T03:00") | {"old": Mark("old", "", 0)}, now)

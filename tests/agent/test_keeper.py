@@ -217,7 +217,7 @@ def test_a_file_that_is_damaged_while_it_is_open_costs_no_report(state: StateDir
     assert [file.name for file in state.path.iterdir() if "broken" in file.name]
 
 
-async def test_an_ack_that_was_on_its_way_is_none_of_a_new_files_reports(state: StateDir) -> None:
+async def test_an_ack_that_was_in_flight_is_none_of_a_new_files_reports(state: StateDir) -> None:
     """They have the same numbers as those of the file that was damaged and put aside."""
     async with open_queue(state) as queue:
         await queue.add(finished(ids.new()))

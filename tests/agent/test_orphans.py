@@ -153,7 +153,7 @@ def unfinished(state: StateDir) -> bool:
         spool.close()
 
 
-async def test_an_agent_starts_whoever_is_said_to_answer_for_a_run(tmp_path: Path) -> None:
+async def test_an_agent_starts_no_matter_who_is_said_to_answer_for_a_run(tmp_path: Path) -> None:
     """Whatever came through the pipe."""
     state = StateDir(tmp_path)
     async with open_queue(state) as queue:

@@ -69,7 +69,7 @@ async def test_nothing_that_a_server_says_reaches_the_terminal_as_it_is(closes: 
     assert not [line for line in second.splitlines() if line.startswith("ok     server knows")]
 
 
-def test_a_finding_is_one_line_whoever_said_what_is_in_it() -> None:
+def test_a_finding_is_one_line_no_matter_who_said_what_is_in_it() -> None:
     assert Finding(False, f"repository main: {EVIL}").line.isprintable()
     assert Finding(False, EVIL).line.count("\n") == 0
     assert "\x1b" not in Finding(True, EVIL).line

@@ -112,7 +112,7 @@ async def test_nobodys_address_may_be_the_answer_of_a_name_server_that_blocks_th
     assert listeners.reached() == []
 
 
-async def test_each_connection_is_judged_anew(listeners: Listeners) -> None:
+async def test_each_connection_is_judged_again(listeners: Listeners) -> None:
     dialer = Dialer("hooks.example", listeners.port, POLICY, None, NameServer(["127.0.0.2"], ["127.0.0.1"]))
     await (await dialer.open()).aclose()
     with pytest.raises(ForbiddenAddress):

@@ -105,7 +105,7 @@ def test_ids_of_a_long_host_name_stay_whole() -> None:
     assert f"\r\nIn-Reply-To: <{ALERT}@{host}>\r\n".encode() in raw
 
 
-def test_whoever_ended_it_and_their_note_stand_below_the_facts() -> None:
+def test_who_ended_it_and_their_note_stand_below_the_facts() -> None:
     lines = text(mail(ACKNOWLEDGEMENT)).splitlines()
     assert lines[-2:] == ["By: dana", "Note: on it"]
     assert text(mail(RESOLUTION)).splitlines()[-1] == "By: rule"

@@ -394,7 +394,7 @@ class TestTroubleOnTheWay:
         assert (attempt.verdict, attempt.status_code) == ("delivered", 250)
         assert drops < 400, "it would drip for all of the time for an attempt"
 
-    async def test_whoever_waits_for_a_turn_has_the_whole_time_from_then_on(self, system_trust: ssl.SSLContext) -> None:
+    async def test_who_waits_for_a_turn_has_the_whole_time_from_then_on(self, system_trust: ssl.SSLContext) -> None:
         """One channel talks in few threads. Four that the server lets hang use up their time, not the fifth's."""
         conversations = itertools.count()
 

@@ -113,7 +113,7 @@ def test_a_key_file_elsewhere_is_rotated_there(data: DataDir, tmp_path: Path) ->
     assert data.opens() == 122
 
 
-def test_one_under_way_lets_the_next_one_wait(data: DataDir) -> None:
+def test_one_that_runs_lets_the_next_one_wait(data: DataDir) -> None:
     both = [
         subprocess.Popen(data.command(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=data.environment())
         for _ in range(2)

@@ -60,7 +60,7 @@ def test_a_permanent_refusal_is_an_answer_too() -> None:
     assert len(pick_all(waiting, 0)) == 2
 
 
-def test_sends_under_way_when_the_breaker_opens_count_as_one_failure() -> None:
+def test_sends_in_flight_when_the_breaker_opens_count_as_one_failure() -> None:
     waiting = queue()
     waiting.add([delivery(n, f"a{n}") for n in range(8)])
     for batch in pick_all(waiting, 0):

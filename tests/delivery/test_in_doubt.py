@@ -136,7 +136,7 @@ def test_the_limit_of_retries_stands_over_it() -> None:
     assert story.words == "gave up after 60 s: not found"
 
 
-def test_a_restart_begins_the_ten_minutes_anew() -> None:
+def test_a_restart_begins_the_ten_minutes_again() -> None:
     story = Story(queue(failing_since=0), refuses_for(DAY), now=HOUR)
     story.waiting.add([delivery(1, attempts=8)])
     story.go_on(DAY)

@@ -74,7 +74,7 @@ def test_an_acknowledgement_behind_a_told_raise_goes_out_on_its_own() -> None:
     assert names(waiting.pick(0)) == ["d2"]
 
 
-def test_a_raise_under_way_is_let_finish() -> None:
+def test_a_raise_in_flight_is_let_finish() -> None:
     waiting = queue()
     waiting.add([delivery(1)])
     in_flight = waiting.pick(0)

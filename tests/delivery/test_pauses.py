@@ -79,7 +79,7 @@ def test_retry_after_is_kept() -> None:
     assert len(pick_all(waiting, 90 * SECOND)) == 1
 
 
-def test_the_success_of_a_send_that_was_under_way_does_not_end_the_quiet_that_the_receiver_asked_for() -> None:
+def test_the_success_of_a_send_that_was_in_flight_does_not_end_the_quiet_that_the_receiver_asked_for() -> None:
     waiting = queue()
     waiting.add([delivery(1), delivery(2, "b"), delivery(3, "c")])
     first, second, third = pick_all(waiting, 0)

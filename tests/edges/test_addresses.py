@@ -16,7 +16,7 @@ PLAIN = {
 
 
 @given(forged=st.lists(FOREIGN | OURS, max_size=5), client=CLIENTS, proxies=st.lists(OURS, max_size=3), data=st.data())
-def test_whoever_the_first_of_our_proxies_saw_is_the_client_wherever_the_list_is_cut_into_lines(
+def test_the_one_that_the_first_of_our_proxies_saw_is_the_client_wherever_the_list_is_cut_into_lines(
     forged: list[str], client: str, proxies: list[str], data: st.DataObject
 ) -> None:
     items = [*forged, client, *proxies]
@@ -64,7 +64,7 @@ def test_an_address_is_in_a_network_in_either_spelling(text: str, inside: bool) 
         ("<local>", "<local>"),
     ],
 )  # fmt: skip
-def test_an_address_counts_as_whoever_has_it(text: str, key: str) -> None:
+def test_an_address_counts_as_its_holder(text: str, key: str) -> None:
     assert throttle_key(text) == key
 
 

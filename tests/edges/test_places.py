@@ -78,7 +78,7 @@ def test_of_too_many_that_said_hello_the_one_goes_that_was_not_heard_for_longest
     assert doors.closed == [1], "the same connection once more is no other one"
 
 
-def test_who_greets_anew_for_another_purpose_is_counted_there() -> None:
+def test_who_greets_again_for_another_purpose_is_counted_there() -> None:
     doors = Doors()
     for number in range(GREETED["agent"]):
         doors.greet(number)

@@ -138,7 +138,7 @@ def test_the_same_report_again_waits_for_the_same_answer() -> None:
     assert not known.join(END, (after, 5))
 
 
-def test_an_answer_to_what_set_out_before_a_restart_changes_nothing() -> None:
+def test_an_answer_to_what_was_sent_before_a_restart_changes_nothing() -> None:
     known = jobs(runs())
     assert known.take(END) is None
     assert known.runs("job")

@@ -213,7 +213,7 @@ def test_an_answer_about_a_host_that_is_not_there_is_passed_on() -> None:
     assert effects(given) == [Respond(end(), Committed())]
 
 
-def test_whoever_waits_when_the_actor_ends_is_named_once() -> None:
+def test_who_waits_when_the_actor_ends_is_named_once() -> None:
     given = core(host(schedule()))
     waits, sent = save(), send(given, end("sent"))
     given.take(waits)
@@ -290,7 +290,7 @@ def test_a_host_that_leaves_is_not_checked_until_it_is_back() -> None:
     assert len([effects(given) for _ in given.tick(Tick(NOON + 3 * HOUR))]) == 2
 
 
-def test_new_zones_and_a_clock_plan_the_checks_anew() -> None:
+def test_new_zones_and_a_clock_plan_the_checks_again() -> None:
     given = core(host(schedule()), host=Presence("online", NOON))
     assert len([effects(given) for _ in given.tick(Tick(NOON + HOUR))]) == 2
     assert len([effects(given) for _ in given.tick(Tick(NOON + HOUR))]) == 1

@@ -170,7 +170,7 @@ def test_a_host_whose_clock_is_behind_has_its_good_ends_later_than_it_says() -> 
     assert check(given, NOON)[1] == NOON + 26 * HOUR + 1
 
 
-def test_a_good_end_before_the_limit_has_passed_begins_it_anew() -> None:
+def test_a_good_end_before_the_limit_has_passed_begins_it_again() -> None:
     given = host()
     writes = decide(given, end(at=NOON), "fresh", 300.0).writes
     assert MarkGood("s", NOON) in writes

@@ -32,7 +32,7 @@ def test_who_owes_waits_until_it_has_come_in_and_those_behind_him_wait_longer() 
     assert bucket.owe(0, 1.0) == 0.0
 
 
-def test_nobody_waits_for_ever_for_what_others_took_who_have_left() -> None:
+def test_nobody_waits_without_end_for_what_others_took_who_have_left() -> None:
     bucket = Bucket(2.0, 4.0)
     assert bucket.owe(1_000_000, 0.0) == LONGEST_WAIT
     assert bucket.owe(1, 0.0) == LONGEST_WAIT

@@ -31,7 +31,7 @@ def test_administrators_hear_of_ten_in_a_row_and_whenever_they_have_doubled() ->
     assert [wrong for wrong in range(400) if guesses.is_alarming(wrong)] == [10, 20, 40, 80, 160, 320]
 
 
-def test_whoever_guesses_day_and_night_needs_years() -> None:
+def test_who_guesses_day_and_night_needs_years() -> None:
     """Three codes of a million are good at a time."""
     a_day = sum(1 for _ in range(0, 24 * HOUR, guesses.pause_after(1_000_000)))
     assert a_day * 365 * 3 / 1_000_000 < 0.03

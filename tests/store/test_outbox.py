@@ -185,7 +185,7 @@ def test_what_a_silence_held_back_from_the_start_is_told_once_as_it_is_then(ledg
     assert all("again" not in body for body in bodies)  # neither channel had heard of it
 
 
-def test_reminders_begin_anew_when_it_gets_worse(ledger: Ledger) -> None:
+def test_reminders_begin_again_when_it_gets_worse(ledger: Ledger) -> None:
     ledger.channel(remind_hours=1.0)
     ledger.channel(remind_hours=1.0, events=("alert.reminder",))
     alert = ledger.raise_(ledger.host())

@@ -195,7 +195,7 @@ async def test_an_invalid_schedule_is_a_422_that_names_the_field(
         assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
 
 
-async def test_a_change_of_times_counts_slots_anew_and_a_new_name_does_not(site: Site) -> None:
+async def test_a_change_of_times_counts_slots_from_then_on_and_a_new_name_does_not(site: Site) -> None:
     host_id = await site.enroll()
     made = await site.post(f"/api/hosts/{host_id}/schedules", SCHEDULE)
     path = f"/api/schedules/{made['id']}"

@@ -100,7 +100,7 @@ async def test_another_way_takes_the_place_of_the_one_so_far(site: Site) -> None
         assert (await site.api("PATCH", path, body, role="operator")).status == 422
 
 
-async def test_a_change_of_the_way_counts_slots_anew_and_another_limit_does_not(site: Site) -> None:
+async def test_a_change_of_the_way_counts_slots_from_then_on_and_another_limit_does_not(site: Site) -> None:
     shown = await made(site, BY_CRON)
     path = f"/api/schedules/{shown['id']}"
     [first] = site.sql("SELECT anchor_at FROM schedules")
