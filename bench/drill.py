@@ -180,7 +180,7 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
         ("transitions", account.transitions),
         ("deliveries owed", account.expected_deliveries),
         ("  delivered", account.delivered),
-        ("  told by the resolution's own message", account.told_by_another),
+        ("  said by the resolution's own message", account.told_by_another),
         ("waiting at the kills, together", sum(kill.waiting for kill in drill.kills)),
         ("lost", len(account.lost)),
         ("out of order", len(account.out_of_order)),

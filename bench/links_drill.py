@@ -7,7 +7,7 @@ A real server, and twenty real agents, four of them as processes of their own (s
 its own (`bad_link`), to which one fault after the other is done (`link_faults`). No fault lasts as long as a host may
 be silent before it is alerted, and the next one waits until agent and server are in touch again. In the end all links
 are well, and: each job is in the database once and as it ended; the alerts are those that the outcomes make, and no
-others; each was told; no host was taken for a clone, and no log has a traceback.
+others; each was notified; no host was taken for a clone, and no log has a traceback.
 """
 
 import logging
@@ -302,7 +302,7 @@ def show(figures: Figures, account: Account, shape: Shape, seconds: float) -> No
         ("transitions", account.transitions),
         ("deliveries owed", account.expected_deliveries),
         ("  delivered", account.delivered),
-        ("  told by the resolution's own message", account.told_by_another),
+        ("  said by the resolution's own message", account.told_by_another),
         ("lost", len(account.lost)),
         ("out of order", len(account.out_of_order)),
         ("duplicates", account.duplicates),
@@ -324,7 +324,7 @@ def complaints(figures: Figures, account: Account) -> list[str]:
 
 
 def main(seconds: float, seed: int | None, *, short: bool) -> int:
-    """0 if nothing was lost and nothing false was told."""
+    """0 if nothing was lost and no notification was false."""
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
     shape = SHORT if short else LONG

@@ -89,7 +89,7 @@ EDGES: Final = (
         when_full="coalesces", each=DELIVERY,
     ),
 )  # fmt: skip
-"""Told to close first, within `CLOSE_SECONDS`."""
+"""Closed first, within `CLOSE_SECONDS`."""
 SIZES: Final = Sizes(
     store=STORE.mailbox, log_lines=STORE.second, rules=RULES.mailbox, host=HOST.mailbox,
     outbox=GATEWAY.mailbox, read_ahead=GATEWAY.second,
