@@ -34,6 +34,11 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else MARK for c in text)
 
 
+def squeezed(text: str) -> str:
+    """The text in one line: each run of whitespace and of what is not printable becomes one space."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def lines(text: str) -> str:
     """The text with its lines kept, each ended by a line feed but the last."""
     if text.isprintable():

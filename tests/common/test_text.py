@@ -5,7 +5,7 @@ import unicodedata
 
 import pytest
 
-from rmactors.common.text import MARK, excerpt, lines, one_line, printable, steers
+from rmactors.common.text import MARK, excerpt, lines, one_line, printable, squeezed, steers
 
 OBEYED = [
     "\x1b", "\x07", "\x00", "\x08", "\x7f", "\x9b", "\x9d", "\u061c", "\u200e", "\u200f", "\u202a", "\u202d", "\u202e",
@@ -62,3 +62,7 @@ def test_what_is_not_printable_is_a_mark_but_what_may_stay() -> None:
     assert printable("a\tb\x1b\u202ec") == f"a{MARK}b{MARK}{MARK}c"
     assert printable("a\tb\n", also="\t") == f"a\tb{MARK}"
     assert printable("plain") == "plain"
+
+
+def test_what_separates_words_becomes_one_space() -> None:
+    assert squeezed(" no such\r\n  room\x00\x1b[31m ") == "no such room [31m"

@@ -18,7 +18,6 @@ from rmactors.server.messages.alerts import (
     TouchAlert,
 )
 from rmactors.server.messages.answers import no_reply
-from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
 from rmactors.server.messages.reasons import Reason
@@ -39,11 +38,7 @@ from rmactors.server.messages.writes import Write
 from rmactors.server.state.alert_state import EMPTY, AlertDecision, AlertKey
 from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 from rmactors.server.state.slots import Slots
-
-NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
-THREE = NOON - 9 * HOUR
-AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
-FLOOR = 300.0
+from tests.rules.asked import AUDIT, FLOOR, NOON, THREE
 
 
 def host(**changes: object) -> HostState:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import httpx
 
 from rmactors.common import clock
+from rmactors.common.text import squeezed
 from rmactors.server.channels.config import MASK
 
 Verdict = Literal["delivered", "retry", "dead"]
@@ -58,7 +59,7 @@ def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
     """The text on one line, printable, without these secrets, at most that long."""
     for secret in secrets:
         text = text.replace(secret, MASK)
-    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    text = squeezed(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import httpx
 
 from rmactors import PRODUCT, __version__
+from rmactors.common.text import squeezed
 from rmactors.server.channels.base import Preview
 
 USER_AGENT = f"{PRODUCT}/{__version__}"
@@ -32,6 +33,4 @@ def preview_of(request: httpx.Request) -> Preview:
 
 def one_line(text: str) -> str:
     """The text as one header line: every control character and line end becomes a space."""
-    if text.isprintable():
-        return text.strip()
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text.strip() if text.isprintable() else squeezed(text)
