@@ -4,14 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 from rmactors.server.actors.rules import overdue
 from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.answers import no_reply
-from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Acknowledge, Change, JudgeEnd, Resolve
@@ -19,10 +17,9 @@ from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSch
 from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.host_state import Decision, HostState, Schedule, limit_hours
 from rmactors.server.state.slots import Slots
+from tests.rules.asked import AUDIT, NOON
 
-NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MADE = NOON - 30 * DAY
-AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
 KEY = AlertKey("host", "backup_overdue", "s")
 
 

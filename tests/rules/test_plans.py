@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 from rmactors.server.actors.rules.decisions import Decidable, decide
@@ -17,9 +16,7 @@ from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSch
 from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.host_state import HostState, Schedule, plan_named
 from rmactors.server.state.slots import Slots
-
-NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
-FLOOR = 300.0
+from tests.rules.asked import AUDIT, FLOOR, NOON
 
 
 def schedule(name: str, plan: str | None = None, **changes: object) -> Schedule:
@@ -172,9 +169,6 @@ def told(host: HostState, step: Decidable | str, fresh: str) -> list[str]:
             case _:
                 pass
     return did
-
-
-AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
 
 
 def at(hour: int) -> int:

@@ -4,24 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind
 from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.actors.rules.suspicious import KEPT, doubt
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, SaveAlertState, TouchAlert
 from rmactors.server.messages.answers import no_reply
-from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Change, JudgeEnd, Resolve
 from rmactors.server.messages.schedules import DeleteSchedule
 from rmactors.server.state.alert_state import AlertKey, Doubt, Size, Usual, usual_from_json, usual_to_json
 from rmactors.server.state.host_state import HostState, Schedule
 from rmactors.server.state.slots import Slots
-
-NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
-FLOOR = 300.0
-AUDIT = Audit(NOON, "anna", "user", "x.y", "x", "y")
+from tests.rules.asked import AUDIT, FLOOR, NOON
 
 
 def usual(*sizes: tuple[int | None, int | None]) -> Usual:
