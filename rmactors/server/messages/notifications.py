@@ -45,6 +45,7 @@ class Notification:
     `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
     `kind` is a kind of alert, `multiple` for a group, `test` for a test. `host_id` is empty for a test.
     `again`: a raise of an alert whose raise this channel was sent before, because it got worse.
+    `act_link`: a page with one button, to acknowledge or silence this alert without signing in; empty: there is none.
     """
 
     delivery_id: str
@@ -63,6 +64,7 @@ class Notification:
     note: str | None = None
     group: tuple[GroupMember, ...] = ()
     again: bool = False
+    act_link: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,11 @@ from rmactors.common.vocabulary import Event
 from rmactors.server.channels.mail.addresses import needs_smtputf8, parse_address, parse_addresses
 from rmactors.server.channels.net.hostnames import ascii_host, bracketed
 from rmactors.server.channels.request import one_line
+from rmactors.server.channels.telling import ENDINGS
 from rmactors.server.messages.notifications import Notification
 
 MAX_SUBJECT_CHARACTERS: Final = 200
 _LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
-_SUFFIX: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
 _FACTS: Final = ("raisedat", "severity", "host", "kind", "link", "by", "note")
 """The names before the facts, as `_names_a_fact` compares them."""
 _NAMED: Final = re.compile(r"(.{1,40}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
@@ -77,7 +77,7 @@ def recipients(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 def subject(notification: Notification) -> str:
     """`[restic-manager] [warning] nas1: backup_failed`, and at its end what became of it."""
-    ending = _SUFFIX.get(notification.event, "")
+    ending = ENDINGS.get(notification.event, "")
     line = one_line(f"[{PRODUCT}] [{notification.severity}] {notification.host_name}: {notification.kind}")
     most = MAX_SUBJECT_CHARACTERS - len(ending)
     return (line if len(line) <= most else line[: most - 1] + "…") + ending
@@ -95,7 +95,7 @@ def text(notification: Notification) -> str:
         ("Kind", notification.kind),
         ("Link", notification.link),
     ]
-    if notification.event in _SUFFIX:
+    if notification.event in ENDINGS:
         facts += [("By", notification.actor or ""), ("Note", notification.note or "")]
     stated = [f"{name}: {one_line(value)}" for name, value in facts if value]
     return f"{quoted(notification)}\n\n" + "\n".join(stated) + "\n"

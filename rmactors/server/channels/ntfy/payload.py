@@ -8,18 +8,17 @@ from urllib.parse import quote
 import httpx
 
 from rmactors.common.text import lines
-from rmactors.common.vocabulary import Event, Priority
+from rmactors.common.vocabulary import Priority
 from rmactors.server.channels.request import USER_AGENT, make_request, one_line
+from rmactors.server.channels.telling import ELLIPSIS, ENDINGS
 from rmactors.server.messages.notifications import Notification
 
 DEFAULT_SERVER: Final = "https://ntfy.sh"
 MAX_BODY_BYTES: Final = 4096
 """Above this, ntfy makes a file of the message."""
 MAX_TITLE_CHARACTERS: Final = 200
-ELLIPSIS: Final = "…"
 
 _NUMBERS: Final[dict[Priority, int]] = {"min": 1, "low": 2, "default": 3, "high": 4, "urgent": 5}
-_SAYS_SO: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "alert.resolved": " (resolved)"}
 
 
 def render(
@@ -47,7 +46,7 @@ def topic_url(config: Mapping[str, Any]) -> str:
 
 def title(notification: Notification) -> str:
     """`[warning] nas1 backup_failed`, and at its end what became of it."""
-    ending = _SAYS_SO.get(notification.event, "")
+    ending = ENDINGS.get(notification.event, "")
     text = one_line(f"[{notification.severity}] {notification.host_name} {notification.kind}")
     most = MAX_TITLE_CHARACTERS - len(ending)
     return (text if len(text) <= most else text[: most - 1] + ELLIPSIS) + ending
@@ -63,7 +62,7 @@ def priority(notification: Notification, default_priority: Priority | None) -> i
             number = chosen or 4
         case "info":
             number = chosen or 3
-    return min(number, 3) if notification.event in _SAYS_SO else number
+    return min(number, 3) if notification.event in ENDINGS else number
 
 
 def shortened(text: str, most: int) -> bytes:
