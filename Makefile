@@ -17,7 +17,7 @@ demo: $(VENV)/installed-server
 	@$(BIN)/rmactors demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
+	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers
 	$(PYTEST) $(ARGS)
 
 # The tests with the calendar clock DAYS ahead, or at a moment: make test-ahead AT='2027-12-31 23:59:30' ARGS=tests/rules.
@@ -25,13 +25,13 @@ test: $(VENV)/installed-dev
 DAYS ?= 40
 AHEAD = $$(( $(if $(AT),$$(date -d '$(AT)' +%s) - $$(date +%s),$(DAYS) * 86400) ))
 test-ahead: $(VENV)/installed-dev $(VENV)/tools/calendar.so
-	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
+	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers
 	AHEAD_SECONDS=$(AHEAD) LD_PRELOAD=$(abspath $(VENV))/tools/calendar.so $(PYTEST) -p tests.ahead.plugin $(ARGS)
 
 # The tests ROUNDS times in a row, beside one busy loop for each core; it stops at the first red round.
 ROUNDS ?= 3
 test-busy: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools
+	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers
 	@exec setpriv --pdeathsig TERM bash tests/busy.sh $(ROUNDS) $(PYTEST) $(ARGS)
 
 check: $(VENV)/installed-dev
@@ -124,7 +124,7 @@ $(VENV)/tools/calendar.so: tests/ahead/calendar.c | $(VENV)/bin/pip
 
 # ---- Debian packages
 
-.PHONY: debian-venv debian-restic debian-restics debian-chromium debian-curl debian-cc debian-systemd debian-tools apt-lists
+.PHONY: debian-venv debian-restic debian-restics debian-receivers debian-chromium debian-curl debian-cc debian-systemd debian-tools apt-lists
 
 # $(call debian,COMMAND,PACKAGES): installs the packages where there is no such command.
 define debian
@@ -139,6 +139,10 @@ debian-restic: apt-lists
 # restic as Debian 12, 13 and sid ship it, unpacked beside the virtual environment. A day later they are asked for again.
 debian-restics: | $(VENV)/bin/pip
 	@[ -n "$$(find $(VENV)/tools/restics -maxdepth 0 -mtime -1 2>/dev/null)" ] || bash tests/fetch_restics.sh $(VENV)/tools/restics
+
+# Receivers of notifications as Debian ships them, likewise.
+debian-receivers: | $(VENV)/bin/pip
+	@[ $(VENV)/tools/receivers -nt tests/fetch_receivers.sh ] || bash tests/fetch_receivers.sh $(VENV)/tools/receivers
 
 debian-chromium: apt-lists # libatomic1 is for the node that Playwright brings along; a small Debian 12 lacks it
 	$(call debian,chromium,chromium fonts-dejavu-core)

@@ -22,18 +22,27 @@ UNPACKED = Path(sys.prefix) / "tools"
 
 def program(name: str) -> str:
     """The path of a program. Where CI=true it must be there; elsewhere its absence skips the test."""
-    places = [str(UNPACKED / "usr" / "bin"), str(UNPACKED / "usr" / "sbin"), os.environ.get("PATH", ""), "/usr/sbin"]
-    found = shutil.which(name, path=os.pathsep.join(places))
+    return _found(name, [str(UNPACKED / "usr" / "bin"), str(UNPACKED / "usr" / "sbin")], "debian-tools")
+
+
+def receiver(folder: str, name: str) -> str:
+    """The path of a program of a receiver of notifications, by its folder in `tests/fetch_receivers.sh`."""
+    there = UNPACKED / "receivers" / folder / "usr"
+    return _found(name, [str(there / "bin"), str(there / "sbin")], "debian-receivers")
+
+
+def _found(name: str, folders: list[str], target: str) -> str:
+    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ.get("PATH", ""), "/usr/sbin"]))
     if found is None:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"{name} is not there, and CI=true does not skip: make debian-tools")
-        pytest.skip(f"needs {name}: make debian-tools")
+            pytest.fail(f"{name} is not there, and CI=true does not skip: make {target}")
+        pytest.skip(f"needs {name}: make {target}")
     return found
 
 
-def libraries() -> dict[str, str]:
+def libraries(root: Path = UNPACKED) -> dict[str, str]:
     """Variables for a program whose libraries were unpacked beside it."""
-    return {"LD_LIBRARY_PATH": os.pathsep.join(str(path) for path in (UNPACKED / "usr" / "lib").glob("*-linux-gnu*"))}
+    return {"LD_LIBRARY_PATH": os.pathsep.join(str(path) for path in (root / "usr" / "lib").glob("*-linux-gnu*"))}
 
 
 @contextmanager
