@@ -67,6 +67,8 @@ CONTRACT: dict[tuple[str, str], Need] = {
 
 PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/"): "viewer",
+    ("GET", "/act/{id}"): "public",
+    ("POST", "/act/{id}"): "public",
     ("POST", "/account/timezone"): "signed_in",
     ("GET", "/alerts"): "viewer",
     ("POST", "/alerts/acknowledge"): "operator",
