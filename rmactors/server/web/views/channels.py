@@ -13,7 +13,7 @@ from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 
-Input = Literal["text", "password", "select"]
+Input = Literal["text", "password", "select", "textarea"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,8 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
     """What was typed as the API takes it. A blank field is left out, a secret to be cleared is None."""
     config: dict[str, Any] = {}
     for each in kind.fields:
-        text = form.get(f"config.{each.name}", "").strip()
+        text = form.get(f"config.{each.name}", "")
+        text = _lines(text) if each.input == "textarea" else text.strip()
         if each.secret and form.get(f"clear.{each.name}") == "1":
             config[each.name] = None
         elif text:
@@ -260,6 +261,11 @@ def _event(event: str) -> str:
         "alert.test": _("test"),
     }
     return words.get(event, event)
+
+
+def _lines(text: str) -> str:
+    """What was typed into several lines, without what browsers make of line ends; empty if it is blank."""
+    return text.replace("\r\n", "\n") if text.strip() else ""
 
 
 def _number(text: str) -> float | str:
