@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from quart.testing.client import QuartClient
 
+from rmactors.server.channels.config import audited_destination, with_secrets_hidden
+from rmactors.server.channels.registry import KINDS
 from tests.web.conftest import Site
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -19,6 +21,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "host": "mail.example.org", "port": 587, "encryption": "starttls", "from": "rm@example.org",
         "to": "a@example.org, b@example.org",
     },
+    "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
 }  # fmt: skip
 
 # kind, field, what is typed there, a part of what is said beside it
@@ -68,6 +71,9 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("smtp", "config.to", "a@example.org; b@example.org", "mail address"),
     ("smtp", "config.to", "a@example.org, ", "list of mail addresses"),
     ("smtp", "config.to", "a@example.org, nobody", "mail addresses such as"),
+    ("slack", "config.webhook_url", "", "URL is needed"),
+    ("slack", "config.webhook_url", "hooks.slack.com/services/x", "scheme must be http or https"),
+    ("slack", "config.webhook_url", "http://127.0.0.1/services/x", "loopback"),
     ("smtp", "min_severity", "fatal", "one of info, warning, critical"),
     ("smtp", "group_seconds", "-1", "must be at least 0"),
     ("smtp", "remind_hours", "often", "must be a number, not text"),
@@ -122,6 +128,44 @@ async def send(browser: QuartClient, path: str, form: dict[str, str]) -> tuple[i
     return answer.status_code, await answer.get_data(as_text=True)
 
 
+def secrets_of(kind: str) -> list[str]:
+    return [each.name for each in KINDS[kind].fields if each.secret]
+
+
+def test_every_kind_has_a_config_and_a_rule_here() -> None:
+    assert set(GOOD) == set(KINDS) == {kind for kind, *_ in RULES}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_channel_of_each_kind_is_made_shown_listed_and_saved_by_its_form(site: Site, kind: str) -> None:
+    await site.user()
+    browser, form = await site.log_in(), as_form(kind, "name", "ops")
+    status, _ = await send(browser, "/settings/notifications/new", form)
+    assert status == 303
+    [made] = (await site.get("/api/notifications"))["items"]
+    edit = f"/settings/notifications/{made['id']}/edit"
+    blank = {f"config.{name}": "" for name in secrets_of(kind)}
+    assert (await send(browser, edit, form | blank))[0] == 303, "a secret that is there may be left blank"
+    pages = [await (await browser.get(path)).get_data(as_text=True) for path in (edit, "/settings/notifications")]
+    assert all("very-secret" not in page for page in pages)
+    leads_to = KINDS[kind].destination(with_secrets_hidden(KINDS[kind], GOOD[kind]))
+    assert html.escape(leads_to) in pages[1], "the list says where it leads"
+    [created] = site.sql("SELECT detail FROM audit WHERE action = 'channel.create'")
+    assert created["detail"] == f"ops: {kind} to {audited_destination(KINDS[kind], GOOD[kind])}"
+
+
+async def test_a_secret_that_is_needed_has_no_box_to_clear_it(site: Site) -> None:
+    made = await site.post("/api/notifications", {"kind": "slack", "name": "ops", "config": GOOD["slack"]})
+    assert made["config"] == {"webhook_url": {"set": True}}
+    await site.user()
+    browser = await site.log_in()
+    page = await (await browser.get(f"/settings/notifications/{made['id']}/edit")).get_data(as_text=True)
+    assert "clear.webhook_url" not in page
+    [typed_in] = re.findall(r'<input id="f-config.webhook_url"[^>]*>', page)
+    assert " required" not in typed_in
+    assert "••••" in typed_in
+
+
 def beside(page: str, field: str) -> str | None:
     """What the page says below a field."""
     found = re.search(rf'<div class="error" id="e-{re.escape(field)}">(.*?)</div>', page, re.DOTALL)
@@ -157,8 +201,7 @@ async def test_each_rule_holds_by_api_and_by_form(site: Site, kind: str, field: 
         if name in ("kind", "events", "enabled"):
             continue
         shown = value(page, name)
-        if name in ("config.bearer_token", "config.header_value", "config.signing_secret", "config.access_token",
-                    "config.password"):  # fmt: skip
+        if name.removeprefix("config.") in secrets_of(kind):
             assert shown in (None, ""), "a secret is not sent back"
         elif shown is not None:
             assert shown == text, f"{name} was not kept"

@@ -10,7 +10,7 @@ from rmactors.server.store.queries import channels as channel_queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
-from rmactors.server.web.channel_config import kind_of, open_config, readable_config
+from rmactors.server.web.channel_config import hidden_config, kind_of, open_config, readable_config
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import channels
 from rmactors.server.web.operations.channels import PreviewAnswer, TestResult
@@ -188,4 +188,4 @@ async def _delete_page(row: ChannelRow, error: str, *, status: int = 200) -> Res
 
 
 def _line(row: ChannelRow, health: ChannelHealth, now: Moment) -> views.ChannelLine:
-    return views.line(kind_of(row), row, health, readable_config(row), now)
+    return views.line(kind_of(row), row, health, hidden_config(row), now)

@@ -185,7 +185,7 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
 
 
 def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
-    """`config` as it may be read, without secrets."""
+    """`config` with its secrets hidden."""
     events = json.loads(row.events)
     parts = [_SEVERITIES[row.min_severity]]
     if len(events) < len(EVENTS):
