@@ -93,7 +93,7 @@ class Field:
     """One setting of a channel, as it is checked, stored and typed into the form. Label and help are page texts.
 
     input     how it is typed: a `password` is a secret, a `number` is an int, a `select` has `choices`, a `textarea`
-              several lines
+              several lines. A secret that is audited as `host` is a URL with a secret in it: its host alone is shown
     missing   the sentence when it is left out; empty: it may be
     default   what is stored when it is left out
     proposed  what the form of a new channel begins with
@@ -123,6 +123,10 @@ class Field:
     def secret(self) -> bool:
         return self.input == "password"
 
+    @property
+    def secret_url(self) -> bool:
+        return self.secret and self.audit == "host"
+
 
 @dataclass(frozen=True, slots=True)
 class Preset:
@@ -138,10 +142,10 @@ class Kind:
     """One kind of channel: all that is particular to it. Label and help are page texts.
 
     name            as API and database have it
-    fields          in the order of the form; the first says where a channel leads, and is no secret
+    fields          in the order of the form; the first says where a channel leads: it is no secret, or a secret URL
     make            the channel of a valid spec
     preview         what a notification would look like; the spec's secrets are masked
-    destination     where a valid config leads, for a list of channels
+    destination     where a channel leads, for a list of channels; of a valid config with its secrets hidden
     takes_priority  whether `default_priority` means anything to it
     presets         offered by the form
     """

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from rmactors.common.vocabulary import Severity
 from rmactors.server.channels.base import Field, Kind
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
+from rmactors.server.web.views.channel_times import NO_TIMES, TimesForm, stored_times, times_body, typed_times
 from rmactors.server.web.views.measures import milliseconds
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
@@ -45,6 +46,7 @@ class ChannelForm:
     group_seconds: str
     remind_hours: str
     default_priority: str
+    times: TimesForm = NO_TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def stored_form(kind: Kind, row: ChannelRow, config: Mapping[str, Any]) -> Chann
         f"{row.group_seconds:g}",
         f"{row.remind_hours:g}",
         row.default_priority or "",
+        stored_times(row),
     )
 
 
@@ -151,6 +154,7 @@ def typed_form(
         form.get("group_seconds", "0"),
         form.get("remind_hours", "0"),
         form.get("default_priority", ""),
+        typed_times(form),
     )
 
 
@@ -176,11 +180,12 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
         "group_seconds": _number(form.get("group_seconds", "")),
         "remind_hours": _number(form.get("remind_hours", "")),
         "default_priority": form.get("default_priority") or None,
-    }
+        "after_minutes": _number(form.get("after_minutes", "")),
+    } | times_body(form)
 
 
 def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
-    """`config` as it may be read, without secrets."""
+    """`config` with its secrets hidden."""
     events = json.loads(row.events)
     parts = [_SEVERITIES[row.min_severity]]
     if len(events) < len(EVENTS):
