@@ -46,6 +46,7 @@ unpack() {
     fi
 }
 
-unpack ntfy trixie ntfy
+unpack ntfy trixie ntfy # 2.11
+unpack ntfy-sid sid ntfy # what is newest: 2.27, which updates messages
 unpack alertmanager "$here" prometheus-alertmanager
 touch "$into" # newer than this file: make looks at that
