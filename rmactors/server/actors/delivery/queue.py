@@ -152,9 +152,11 @@ class DeliveryQueue:
         main, end_of_time = batch.main, batch.main.created_at + self.retry_max
         opened = main.opened if self.breaker.failing else main.opened + 1
         own = 0 if main.id in self._aside else _alerts(batch)
+        if attempt.retry_at is not None:
+            attempt = replace(attempt, retry_at=min(attempt.retry_at, end_of_time))
         due_at = self.breaker.failed(
             now,
-            None if attempt.retry_at is None else min(attempt.retry_at, end_of_time),
+            attempt.retry_at,
             alone=self.places <= own,
             has_another=self._has_another(batch),
         )
