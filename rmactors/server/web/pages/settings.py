@@ -147,9 +147,9 @@ async def _form(
             preview = channels.preview_of(channels.checked(body, row))
     return await page(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
-        events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
-        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
-        tab="notifications", password_first=not is_fresh(),
+        events=views.EVENTS, priorities=views.PRIORITIES, group_by=views.GROUP_BY, told=told,
+        channel_id=row.id if row is not None else None, channel_name=row.name if row is not None else "",
+        preview=preview, readable=views.readable, tab="notifications", password_first=not is_fresh(),
     )  # fmt: skip
 
 

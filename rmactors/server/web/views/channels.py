@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from rmactors.common.vocabulary import Severity
+from rmactors.common.vocabulary import GroupBy, Severity
 from rmactors.server.channels.base import Field, Kind
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
 from rmactors.server.web.views.measures import milliseconds
@@ -42,6 +42,7 @@ class ChannelForm:
     min_severity: str
     events: tuple[str, ...]
     host_tags: str
+    group_by: str
     group_seconds: str
     remind_hours: str
     default_priority: str
@@ -93,6 +94,11 @@ _SEVERITIES: Final[Mapping[Severity, str]] = {
     "warning": _("warning and critical"),
     "critical": _("critical only"),
 }
+GROUP_BY: Final[tuple[tuple[GroupBy, str], ...]] = (
+    ("host", _("new alerts of one host")),
+    ("repository", _("alerts of any host about one repository")),
+    ("all", _("all alerts")),
+)
 PRIORITIES: Final = (
     ("", _("by severity")),
     ("min", _("lowest")),
@@ -113,6 +119,7 @@ def stored_form(kind: Kind, row: ChannelRow, config: Mapping[str, Any]) -> Chann
         row.min_severity,
         tuple(json.loads(row.events)),
         ", ".join(json.loads(row.host_tags)),
+        row.group_by,
         f"{row.group_seconds:g}",
         f"{row.remind_hours:g}",
         row.default_priority or "",
@@ -129,6 +136,7 @@ def new_form(kind: Kind) -> ChannelForm:
         "info",
         tuple(event for event, _w in EVENTS),
         "",
+        "host",
         "0",
         "0",
         "",
@@ -148,6 +156,7 @@ def typed_form(
         form.get("min_severity", "info"),
         tuple(events),
         form.get("host_tags", ""),
+        form.get("group_by", "host"),
         form.get("group_seconds", "0"),
         form.get("remind_hours", "0"),
         form.get("default_priority", ""),
@@ -172,6 +181,7 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
         "min_severity": form.get("min_severity", "info"),
         "events": list(events),
         "host_tags": tags,
+        "group_by": form.get("group_by", "host"),
         "group_seconds": _number(form.get("group_seconds", "")),
         "remind_hours": _number(form.get("remind_hours", "")),
         "default_priority": form.get("default_priority") or None,
