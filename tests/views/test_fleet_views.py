@@ -1,7 +1,6 @@
 """The sentence on the dashboard, hosts, jobs, channels, sessions and silences in words."""
 
 import json
-from dataclasses import replace
 
 import pytest
 
@@ -176,15 +175,6 @@ def test_a_form_never_shows_a_stored_secret_and_leaves_blank_ones_out() -> None:
     assert (
         channels.body_of(KINDS["webhook"], {**typed, "clear.bearer_token": "1"}, [])["config"]["bearer_token"] is None
     )
-
-
-def test_a_form_keeps_how_a_channel_groups() -> None:
-    kind = KINDS["webhook"]
-    stored = channels.stored_form(kind, replace(CHANNEL, group_by="all"), {"url": "https://x.example/"})
-    typed = channels.typed_form(kind, {"group_by": "repository"}, [])
-    assert (stored.group_by, typed.group_by, channels.new_form(kind).group_by) == ("all", "repository", "host")
-    assert channels.body_of(kind, {"group_by": "repository"}, [])["group_by"] == "repository"
-    assert channels.body_of(kind, {}, [])["group_by"] == "host"
 
 
 def test_what_is_typed_into_a_number_field_comes_back_for_its_own_error() -> None:
