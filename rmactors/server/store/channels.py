@@ -138,6 +138,12 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
             " RETURNING name, kind",
             (write.at, write.channel_id),
         )
+    if write.result.others_have_it:
+        return tx.row(
+            "UPDATE channels SET last_fired_at = ?, last_error = ?, failing_since = NULL WHERE id = ?"
+            " RETURNING name, kind",
+            (write.at, write.result.error, write.channel_id),
+        )
     return tx.row(
         "UPDATE channels SET last_error = ?, failing_since = coalesce(failing_since, ?) WHERE id = ?"
         " RETURNING name, kind",
