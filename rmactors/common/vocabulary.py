@@ -17,6 +17,8 @@ AlertKind = Literal[
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
 Event = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder", "alert.test"]
+GroupBy = Literal["host", "repository", "all"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Priority = Literal["min", "low", "default", "high", "urgent"]
 ScheduleMode = Literal["agent", "external"]
 OnPartial = Literal["alert", "ok"]
@@ -32,6 +34,7 @@ ROLES: Final[tuple[Role, ...]] = get_args(Role)
 LIFECYCLE_EVENTS: Final[tuple[Event, ...]] = (
     "alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder",
 )  # fmt: skip
+WEEKDAYS: Final[tuple[Weekday, ...]] = get_args(Weekday)
 PRIORITIES: Final[tuple[Priority, ...]] = get_args(Priority)
 
 

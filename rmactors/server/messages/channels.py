@@ -5,6 +5,7 @@ from typing import Literal
 
 from rmactors.common.vocabulary import (
     Event,
+    GroupBy,
     Priority,
     Severity,
 )
@@ -16,7 +17,8 @@ from rmactors.server.messages.notifications import Attempt
 class SaveChannel:
     """Makes the channel or replaces what it says. `config` is encrypted already.
 
-    Disabling ends what is queued. Refused `not_found`, or `conflict` if the kind would change.
+    `quiet_hours` and `digest` are JSON. Disabling ends what is queued. Refused `not_found`, or `conflict`
+    if the kind would change.
     """
 
     channel_id: str
@@ -33,6 +35,10 @@ class SaveChannel:
     at: int
     create: bool
     audit: Audit
+    group_by: GroupBy = "host"
+    after_minutes: float = 0.0
+    quiet_hours: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

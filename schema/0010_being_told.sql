@@ -1,0 +1,7 @@
+-- What channels learn: one message for one cause, escalation, quiet hours, digests, and why a queue is held.
+ALTER TABLE channels ADD COLUMN group_by TEXT NOT NULL DEFAULT 'host' CHECK (group_by IN ('host', 'repository', 'all'));
+ALTER TABLE channels ADD COLUMN after_minutes DOUBLE PRECISION NOT NULL DEFAULT 0;
+ALTER TABLE channels ADD COLUMN quiet_hours TEXT;           -- JSON {timezone, from, to, days}
+ALTER TABLE channels ADD COLUMN digest TEXT;                -- JSON {cron, timezone}
+ALTER TABLE channels ADD COLUMN held_until BIGINT;          -- the receiver asked for quiet until then (Retry-After, a quota)
+ALTER TABLE channels ADD COLUMN held_because TEXT;
