@@ -158,6 +158,12 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
             " held_until = CASE WHEN held_until > :at THEN held_until END WHERE id = :id RETURNING name, kind",
             values,
         )
+    if result.others_have_it:
+        return tx.row(
+            "UPDATE channels SET last_fired_at = :at, last_error = :error, failing_since = NULL WHERE id = :id"
+            " RETURNING name, kind",
+            values | {"error": result.error},
+        )
     until = result.retry_at if result.verdict == "retry" else None
     longer = "enabled = 1 AND updated_at = coalesce(:settings_at, updated_at) AND :until > coalesce(held_until, :at)"
     return tx.row(
