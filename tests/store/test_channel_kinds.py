@@ -55,6 +55,14 @@ def everything(connection: sqlite3.Connection) -> dict[str, list[dict[str, objec
     }
 
 
+def kept(before: dict[str, list[dict[str, object]]], after: dict[str, list[dict[str, object]]]) -> object:
+    """What is there after, without columns that later migrations added."""
+    return {
+        table: [{name: row[name] for name in (before[table] or [row])[0]} for row in rows]
+        for table, rows in after.items()
+    }
+
+
 def made_by(connection: sqlite3.Connection) -> list[tuple[str, ...]]:
     """Every table, index and trigger as it was made, but for the table of channels itself."""
     found = connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master WHERE name != 'channels'")
@@ -66,7 +74,7 @@ def test_all_channels_and_what_refers_to_them_are_kept(tmp_path: Path, version: 
     with closing(stored_by(version, tmp_path / "rm.db", tmp_path / "old")) as connection:
         before = everything(connection)
         assert "0009_channel_kinds.sql" in migrate(connection)
-        assert everything(connection) == before
+        assert kept(before, everything(connection)) == before
         assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
         with closing(connect(tmp_path / "fresh.db")) as fresh:
             migrate(fresh)

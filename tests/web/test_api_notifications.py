@@ -70,6 +70,10 @@ async def test_a_new_channel_has_the_defaults_of_the_contract_and_no_secret_in_s
         "host_tags": [],
         "group_seconds": 0,
         "remind_hours": 0,
+        "group_by": "host",
+        "after_minutes": 0,
+        "quiet_hours": None,
+        "digest": None,
         "created_at": shown["created_at"],
         "updated_at": shown["created_at"],
         "last_fired_at": None,
@@ -92,6 +96,19 @@ async def test_each_kind_can_be_made_and_read_back_and_sent_back(site: Site, bod
     assert answer.status == 200
     assert {**answer.json, "updated_at": None} == {**shown, "updated_at": None}
     assert stored(site, shown["id"]) == before
+
+
+async def test_when_a_channel_is_quiet_and_sends_its_digest_is_read_back_as_it_was_sent(site: Site) -> None:
+    times = {
+        "group_by": "repository", "group_seconds": 60.0, "after_minutes": 30.5,
+        "quiet_hours": {"timezone": "Europe/Berlin", "from": "22:00", "to": "07:00", "days": ["fri", "mon"]},
+        "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
+    }  # fmt: skip
+    shown = await site.post("/api/notifications", {**WEBHOOK, **times})
+    in_order = {**times["quiet_hours"], "days": ["mon", "fri"]}
+    assert {name: shown[name] for name in times} == {**times, "quiet_hours": in_order}
+    again = (await site.api("PUT", f"/api/notifications/{shown['id']}", shown)).json
+    assert {name: again[name] for name in times} == {**times, "quiet_hours": in_order}
 
 
 async def test_a_put_replaces_all_but_secrets_and_null_clears_one(site: Site) -> None:
@@ -142,6 +159,16 @@ async def test_the_kind_cannot_change(site: Site) -> None:
         ({**WEBHOOK, "min_severity": "fatal"}, {"/min_severity"}),
         ({**WEBHOOK, "group_seconds": -1, "remind_hours": "x"}, {"/group_seconds", "/remind_hours"}),
         ({**WEBHOOK, "host_tags": [""]}, {"/host_tags/0"}),
+        ({**WEBHOOK, "group_by": "plan", "after_minutes": -1}, {"/group_by", "/after_minutes"}),
+        ({**WEBHOOK, "group_by": "all", "group_seconds": 0}, {"/group_seconds"}),
+        (
+            {**WEBHOOK, "quiet_hours": {"from": "24:00", "to": "7", "timezone": "Mars/Base"}},
+            {"/quiet_hours/from", "/quiet_hours/to", "/quiet_hours/timezone"},
+        ),
+        ({**WEBHOOK, "quiet_hours": {"from": "07:00", "to": "07:00"}}, {"/quiet_hours/to"}),
+        ({**WEBHOOK, "quiet_hours": {"from": "22:00", "to": "07:00", "days": ["someday"]}}, {"/quiet_hours/days/0"}),
+        ({**WEBHOOK, "digest": {"cron": "every day"}}, {"/digest/cron"}),
+        ({**WEBHOOK, "digest": {"cron": "@daily", "timezone": "Mars/Base"}}, {"/digest/timezone"}),
     ],
 )
 async def test_every_field_at_fault_is_named(site: Site, body: Any, pointers: set[str]) -> None:

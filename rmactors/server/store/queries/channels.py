@@ -6,7 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rmactors.common.vocabulary import Priority, Severity
+from rmactors.common.vocabulary import GroupBy, Priority, Severity
 from rmactors.server.store.queries.rows import Page, columns, read
 
 State = Literal["ok", "failing", "dead", "idle"]
@@ -14,7 +14,7 @@ State = Literal["ok", "failing", "dead", "idle"]
 
 @dataclass(frozen=True, slots=True)
 class ChannelRow:
-    """A channel. `config` is encrypted; `events` and `host_tags` are JSON lists as text."""
+    """A channel. `config` is encrypted; `events`, `host_tags`, `quiet_hours` and `digest` are JSON as text."""
 
     id: str
     kind: str
@@ -27,6 +27,10 @@ class ChannelRow:
     host_tags: str
     group_seconds: float
     remind_hours: float
+    group_by: GroupBy
+    after_minutes: float
+    quiet_hours: str | None
+    digest: str | None
     created_at: int
     updated_at: int
     last_fired_at: int | None

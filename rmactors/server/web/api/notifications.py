@@ -20,7 +20,7 @@ from rmactors.server.web.api.bodies import (
     no_content,
 )
 from rmactors.server.web.api.shapes import channels as shapes
-from rmactors.server.web.api.shapes.rows import shaped
+from rmactors.server.web.api.shapes.rows import json_object, shaped
 from rmactors.server.web.channel_config import readable_config
 from rmactors.server.web.html import html
 from rmactors.server.web.operations import channels
@@ -119,5 +119,7 @@ def shape(row: ChannelRow, health: ChannelHealth) -> shapes.Channel:
         config=readable_config(row),
         events=json.loads(row.events),
         host_tags=json.loads(row.host_tags),
+        quiet_hours=json_object(row.quiet_hours) if row.quiet_hours else None,
+        digest=json_object(row.digest) if row.digest else None,
         health=shapes.health(health),
     )

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from rmactors.common import clock, ids
 from rmactors.common.text import steers
-from rmactors.common.vocabulary import Event, Priority, Severity
+from rmactors.common.vocabulary import Event, GroupBy, Priority, Severity
 from rmactors.server.channels.base import ChannelSpec, FieldError
 from rmactors.server.channels.config import (
     audited_changes,
@@ -26,6 +26,7 @@ from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.channel_config import config_errors, kind_of, open_config, seal_config
 from rmactors.server.web.fields import Time
+from rmactors.server.web.operations.channel_times import Digest, QuietHours, digest_text, quiet_text, time_errors
 from rmactors.server.web.problems import invalid, not_found, raise_for_answer
 from rmactors.server.web.validation import fields_of
 
@@ -49,6 +50,10 @@ class ChannelBody(Struct, forbid_unknown_fields=True):
     host_tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)] = []
     group_seconds: Annotated[float, Meta(ge=0, le=86_400)] = 0.0
     remind_hours: Annotated[float, Meta(ge=0, le=8_760)] = 0.0
+    group_by: GroupBy = "host"
+    after_minutes: Annotated[float, Meta(ge=0, le=10_080)] = 0.0
+    quiet_hours: QuietHours | None = None
+    digest: Digest | None = None
 
     def __repr__(self) -> str:
         return f"ChannelBody({self.kind}, {self.name!r})"
@@ -82,6 +87,9 @@ class PreviewAnswer(Struct, omit_defaults=True):
 def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     """The body of a channel, secrets of `row` merged in. 422 with every field at fault."""
     values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
+    errors += time_errors(values)
+    if values.get("group_by", "host") != "host" and values.get("group_seconds", 0) == 0:
+        errors.append(FieldError("/group_seconds", "say for how long: 0 sends each alert alone"))
     kind, config = values.get("kind"), values.get("config")
     if row is not None and kind is not None and kind != row.kind:
         errors.append(FieldError("/kind", "cannot be changed; create a new channel"))
@@ -108,7 +116,8 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
     write = SaveChannel(
         channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
         body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
-        body.remind_hours, at, row is None, audit(action, "channel", channel_id, detail),
+        body.remind_hours, at, row is None, audit(action, "channel", channel_id, detail), body.group_by,
+        body.after_minutes, quiet_text(body.quiet_hours), digest_text(body.digest),
     )  # fmt: skip
     raise_for_answer(await services().ask_store(write), "channel")
     return channel_id
@@ -125,10 +134,12 @@ def _changes(row: ChannelRow, body: ChannelBody) -> str:
         "name": row.name, "enabled": bool(row.enabled), "default_priority": row.default_priority,
         "min_severity": row.min_severity, "events": sorted(json.loads(row.events)),
         "host_tags": sorted(json.loads(row.host_tags)), "group_seconds": row.group_seconds,
-        "remind_hours": row.remind_hours,
+        "remind_hours": row.remind_hours, "group_by": row.group_by, "after_minutes": row.after_minutes,
+        "quiet_hours": row.quiet_hours, "digest": row.digest,
     }  # fmt: skip
     after = {name: getattr(body, name) for name in before} | {
         "events": sorted(set(body.events)), "host_tags": sorted(set(body.host_tags)),
+        "quiet_hours": quiet_text(body.quiet_hours), "digest": digest_text(body.digest),
     }  # fmt: skip
     changed = [name for name in before if name not in ("name", "enabled") and before[name] != after[name]]
     if before["enabled"] != after["enabled"]:

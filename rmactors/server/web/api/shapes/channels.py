@@ -2,12 +2,14 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from rmactors.common.vocabulary import (
     Event,
+    GroupBy,
     Priority,
     Severity,
+    Weekday,
 )
 from rmactors.server.channels.registry import KindName
 from rmactors.server.store.queries.channels import ChannelHealth, DeliveryRow, LogRow
@@ -24,6 +26,20 @@ class Health(Struct):
     dead: int
 
 
+class QuietHours(Struct):
+    """`from` and `to` as `HH:MM`; empty `days`: every day. The days are those on which they begin."""
+
+    timezone: str
+    from_: str = field(name="from")
+    to: str
+    days: list[Weekday]
+
+
+class Digest(Struct):
+    cron: str
+    timezone: str
+
+
 class Channel(Struct):
     """Secrets in `config` read as `{"set": true}`."""
 
@@ -38,6 +54,10 @@ class Channel(Struct):
     host_tags: list[str]
     group_seconds: float
     remind_hours: float
+    group_by: GroupBy
+    after_minutes: float
+    quiet_hours: QuietHours | None
+    digest: Digest | None
     created_at: Time
     updated_at: Time
     last_fired_at: Time | None
