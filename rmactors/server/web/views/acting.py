@@ -20,7 +20,6 @@ class Choice:
 
     value: str
     word: str
-    help: str
     chosen: bool
 
 
@@ -29,6 +28,7 @@ class ActPage:
     """The alert, and the choices that are left; none: there is nothing to do."""
 
     title: str
+    kind: str
     host_name: str
     message: str
     state: State
@@ -40,18 +40,13 @@ class ActPage:
 def act_page(row: AlertRow, moment: Moment) -> ActPage:
     """Of an alert that is not resolved."""
     acknowledged = row.acknowledged_at is not None
-    choices = [] if acknowledged else [
-        Choice(ACKNOWLEDGE, _("Acknowledge"), _("I look after it. Reminders stop until the alert is resolved."), True)
-    ]  # fmt: skip
-    if (
-        row.host_id
-    ):  # what is about no host has no other end than its cause: its silence would hold back all of its kind
+    choices = [] if acknowledged else [Choice(ACKNOWLEDGE, _("Acknowledge"), True)]
+    if row.host_id:  # else a silence would hold back all alerts of this kind
         choices += [
-            Choice(value, _silence(hours), _silenced(row), acknowledged and hours == 1)
-            for value, hours in SILENCE_HOURS.items()
+            Choice(value, _silence(hours), acknowledged and hours == 1) for value, hours in SILENCE_HOURS.items()
         ]
     return ActPage(
-        words.alert_name(row.kind), row.host_name or "", row.message, words.severity(row.severity),
+        words.alert_name(row.kind), row.kind, row.host_name or "", row.message, words.severity(row.severity),
         _("Acknowledged") if acknowledged else _("Open"), moment.ago(row.created_at), tuple(choices),
     )  # fmt: skip
 
@@ -65,9 +60,3 @@ def done(choice: str) -> str:
 
 def _silence(hours: int) -> str:
     return many("Silence for %(n)s hour", "Silence for %(n)s hours", hours)
-
-
-def _silenced(row: AlertRow) -> str:
-    return _("Nothing is sent about %(kind)s of %(host)s until then.") % {
-        "kind": row.kind, "host": row.host_name,
-    }  # fmt: skip
