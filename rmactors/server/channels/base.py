@@ -5,7 +5,7 @@ A channel makes exactly one attempt; the retries, the breaker and the log are th
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from rmactors.common.vocabulary import Priority
@@ -71,6 +71,10 @@ class Surroundings:
     tls: ssl.SSLContext
     base_url: str
     now: Callable[[], int]
+
+    def outside(self) -> "Surroundings":
+        """The same for a channel whose receiver may not be on a local network, unless that is named."""
+        return replace(self, policy=self.policy.without_local_zones())
 
 
 Check = Callable[[Any, Mapping[str, Any], OutboundPolicy], str | None]
@@ -148,6 +152,7 @@ class Kind:
     destination     where a channel leads, for a list of channels; of a valid config with its secrets hidden
     takes_priority  whether `default_priority` means anything to it
     presets         offered by the form
+    made_by_hand    whether its settings can be typed, so that the form of a new channel offers it
     """
 
     name: str
@@ -159,3 +164,4 @@ class Kind:
     destination: Callable[[Mapping[str, Any]], str]
     takes_priority: bool = False
     presets: tuple[Preset, ...] = ()
+    made_by_hand: bool = True

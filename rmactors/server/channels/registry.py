@@ -15,6 +15,7 @@ from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
 from rmactors.server.channels.slack.kind import KIND as SLACK
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
+from rmactors.server.channels.webpush.kind import KIND as WEBPUSH
 from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
@@ -27,6 +28,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         MAIL,
         SLACK,
         GOTIFY,
+        WEBPUSH,
     )
 }
 """By name, in the order in which they are offered."""
