@@ -12,7 +12,6 @@ from rmactors.common.vocabulary import (
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.notifications import Attempt
 
-
 WhatIsQueued = Literal["ask", "drop", "keep"]
 """`drop`: it is dead, and so is what was kept before. `keep`: it goes out when the channel is on again. `ask`: where
 disabling leaves something queued, it is refused."""
@@ -44,7 +43,7 @@ class SaveChannel:
     after_minutes: float = 0.0
     quiet_hours: str | None = None
     digest: str | None = None
-    queued: WhatIsQueued = "drop"
+    queued: WhatIsQueued = "ask"
 
 
 @dataclass(frozen=True, slots=True)

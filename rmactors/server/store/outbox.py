@@ -189,7 +189,9 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
             _tell(tx, channel, alert.id, write.at)
 
 
-def _wants_more(tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str] | None, at: int) -> bool:
+def _wants_more(
+    tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str] | None, at: int
+) -> bool:
     """Whether a channel is sent how an alert went on: not if a silence held back its raise."""
     held = tx.row("SELECT 1 FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
     if held is not None:
