@@ -167,6 +167,12 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
             " held_until = CASE WHEN held_until > :at THEN held_until END WHERE id = :id RETURNING name, kind",
             values,
         )
+    if result.others_have_it:
+        return tx.row(
+            "UPDATE channels SET last_fired_at = :at, last_error = :error, failing_since = NULL WHERE id = :id"
+            " RETURNING name, kind",
+            values | {"error": result.error},
+        )
     if result.verdict == "retry" and result.retry_at is not None:
         tx.execute(
             "UPDATE channels SET held_until = :until, held_because = :error WHERE id = :id AND enabled = 1"
