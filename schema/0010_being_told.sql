@@ -5,3 +5,15 @@ ALTER TABLE channels ADD COLUMN quiet_hours TEXT;           -- JSON {timezone, f
 ALTER TABLE channels ADD COLUMN digest TEXT;                -- JSON {cron, timezone}
 ALTER TABLE channels ADD COLUMN held_until BIGINT;          -- the receiver asked for quiet until then (Retry-After, a quota)
 ALTER TABLE channels ADD COLUMN held_because TEXT;
+
+ALTER TABLE deliveries ADD COLUMN group_key TEXT NOT NULL DEFAULT '';  -- of a group over hosts: what goes as one message
+-- Those of unresolved alerts: a raise leaves its group when its alert is resolved.
+CREATE INDEX deliveries_by_group ON deliveries (channel_id, group_key) WHERE event = 'alert.raised' AND group_key <> '';
+
+CREATE TABLE shared_windows (                      -- as group_windows, for alerts of several hosts
+  channel_id TEXT NOT NULL REFERENCES channels (id) ON DELETE CASCADE,
+  about TEXT NOT NULL,
+  until_at BIGINT NOT NULL,
+  group_key TEXT NOT NULL,
+  PRIMARY KEY (channel_id, about)
+);

@@ -8,7 +8,7 @@ from rmactors.common import ids
 from rmactors.common.logs import Level
 from rmactors.server.messages.channels import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
 from rmactors.server.messages.notifications import Attempt
-from rmactors.server.store import audit, outbox
+from rmactors.server.store import audit, grouping, outbox
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
@@ -26,7 +26,7 @@ _TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
 @handles
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
     require_live_key(tx, write.config)
-    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ?", (write.channel_id,))
+    known = tx.row("SELECT kind, enabled, group_by FROM channels WHERE id = ?", (write.channel_id,))
     if known is None and not write.create:
         raise RefusedWrite("not_found", "there is no such channel")
     if known is not None and known["kind"] != write.kind:
@@ -56,6 +56,8 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
             " WHERE channel_id = ? AND state = 'queued' AND attempts > 0 AND due_at > ?",
             (write.at, write.channel_id, write.at),
         )
+        if known["group_by"] != write.group_by:
+            grouping.released(tx, write.channel_id, write.at)
     audit.append(tx, write.audit)
     _changed(tx, write.channel_id)
 
@@ -221,7 +223,7 @@ def _end_queue(tx: Transaction, channel_id: str, at: int) -> None:
         (at, channel_id),
     )
     tx.execute("DELETE FROM held WHERE channel_id = ?", (channel_id,))
-    tx.execute("DELETE FROM group_windows WHERE channel_id = ?", (channel_id,))
+    grouping.forget_windows(tx, channel_id)
     tx.execute("UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ?", (channel_id,))
 
 
