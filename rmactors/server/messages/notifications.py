@@ -22,7 +22,7 @@ class GroupMember:
 class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an alert's event has to say, as JSON in the outbox. Times are microseconds.
 
-    `zone` is that of the schedule that the alert is about, None for UTC.
+    `zone` is that of the schedule that the alert is about, None for UTC. `repository` is that of its group.
     """
 
     severity: Severity
@@ -36,6 +36,7 @@ class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):
     note: str | None
     zone: str | None = None
     again: bool = False
+    repository: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

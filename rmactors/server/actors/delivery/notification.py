@@ -4,7 +4,7 @@ import msgspec
 
 from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
-from rmactors.server.actors.delivery.queue import Batch
+from rmactors.server.actors.delivery.batch import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
 from rmactors.server.state.delivery import Delivery
 
