@@ -5,3 +5,8 @@ ALTER TABLE channels ADD COLUMN quiet_hours TEXT;           -- JSON {timezone, f
 ALTER TABLE channels ADD COLUMN digest TEXT;                -- JSON {cron, timezone}
 ALTER TABLE channels ADD COLUMN held_until BIGINT;          -- the receiver asked for quiet until then (Retry-After, a quota)
 ALTER TABLE channels ADD COLUMN held_because TEXT;
+
+-- A channel that hears of alerts later than others (after_minutes): `held.at` is when nobody began to look after the
+-- alert, and `silenced` says whether a silence holds it back (as well).
+ALTER TABLE held ADD COLUMN silenced BIGINT NOT NULL DEFAULT 1 CHECK (silenced IN (0, 1));
+CREATE INDEX held_in_order ON held (channel_id, at);
