@@ -51,6 +51,8 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("ntfy", "config.server_url", "http://127.0.0.1/", "loopback"),
     ("ntfy", "config.topic", "", "topic is needed"),
     ("ntfy", "config.topic", "back/ups", "letters, digits, hyphens"),
+    ("ntfy", "config.topic", "docs", "keeps the name docs for itself"),
+    ("ntfy", "config.topic", "v1", "keeps the name v1 for itself"),
     ("ntfy", "config.access_token", "one\ntwo", "line breaks"),
     ("ntfy", "default_priority", "loudest", "one of min, low, default, high, urgent"),
     ("smtp", "config.host", "", "host name is needed"),
