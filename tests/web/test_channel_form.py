@@ -57,6 +57,8 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("ntfy", "config.server_url", "http://127.0.0.1/", "loopback"),
     ("ntfy", "config.topic", "", "topic is needed"),
     ("ntfy", "config.topic", "back/ups", "letters, digits, hyphens"),
+    ("ntfy", "config.topic", "docs", "keeps the name docs for itself"),
+    ("ntfy", "config.topic", "v1", "keeps the name v1 for itself"),
     ("ntfy", "config.access_token", "one\ntwo", "line breaks"),
     ("ntfy", "default_priority", "loudest", "one of min, low, default, high, urgent"),
     ("smtp", "config.host", "", "host name is needed"),
@@ -96,15 +98,39 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("smtp", "group_seconds", "-1", "must be at least 0"),
     ("smtp", "remind_hours", "often", "must be a number, not text"),
     ("smtp", "host_tags", "t" * 101, "at most 100 characters"),
+    ("webhook", "group_by", "colour", "one of host, repository, all"),
+    ("webhook", "after_minutes", "-1", "must be at least 0"),
+    ("webhook", "after_minutes", "soon", "must be a number, not text"),
+    ("webhook", "quiet_hours.from", "25:00", "a time such as 22:00"),
+    ("webhook", "quiet_hours.from", "", "a time such as 22:00"),
+    ("webhook", "quiet_hours.to", "7", "a time such as 22:00"),
+    ("webhook", "quiet_hours.to", "", "a time such as 22:00"),
+    ("webhook", "quiet_hours.to", "22:00", "another time than the beginning"),
+    ("webhook", "quiet_hours.timezone", "Mars/Olympus", "use a name like Europe/Berlin"),
+    ("webhook", "digest.cron", "every monday", "needs five fields"),
+    ("webhook", "digest.timezone", "Mars/Olympus", "use a name like Europe/Berlin"),
 ]
+TIMES: dict[str, dict[str, Any]] = {
+    "quiet_hours": {"timezone": "Europe/Berlin", "from": "22:00", "to": "07:00", "days": ["mon", "sat"]},
+    "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
+}
+TIMES_TYPED = {
+    "after_minutes": "30", "group_by": "repository",
+    "quiet_hours.from": "22:00", "quiet_hours.to": "07:00", "quiet_hours.timezone": "Europe/Berlin",
+    "quiet_hours.days.sat": "1", "quiet_hours.days.mon": "1",
+    "digest.cron": "0 8 * * 1", "digest.timezone": "Europe/Berlin",
+}  # fmt: skip
 
 
 def as_body(kind: str, field: str, typed: Any) -> dict[str, Any]:
     body: dict[str, Any] = {"kind": kind, "name": "ops", "config": dict(GOOD[kind])}
     if field.startswith("config."):
         body["config"][field.removeprefix("config.")] = typed
+    elif "." in field:
+        group, name = field.split(".")
+        body[group] = TIMES[group] | {name: typed}
     else:
-        body[field] = {"host_tags": [typed], "group_seconds": -1}.get(field, typed)
+        body[field] = {"host_tags": [typed], "group_seconds": -1}.get(field, -1 if typed == "-1" else typed)
     return body
 
 
@@ -112,6 +138,8 @@ def as_form(kind: str, field: str, typed: Any) -> dict[str, str]:
     form = {"kind": kind, "name": "ops", "min_severity": "info", "enabled": "1", "host_tags": "prod, home"}
     form |= {"group_seconds": "0", "remind_hours": "1.5", "default_priority": "", "events": "alert.raised"}
     form |= {f"config.{name}": str(value) for name, value in GOOD[kind].items()}
+    if "." in field and not field.startswith("config."):
+        form |= TIMES_TYPED
     return form | {field: str(typed)}
 
 
@@ -198,7 +226,7 @@ async def test_each_rule_holds_by_api_and_by_form(site: Site, kind: str, field: 
         elif shown is not None:
             assert shown == text, f"{name} was not kept"
         else:  # a list to choose from
-            assert name in ("config.encryption", "min_severity", "default_priority")
+            assert name in ("config.encryption", "min_severity", "default_priority", "group_by") or ".days." in name
     assert site.sql("SELECT 1 FROM channels") == []
 
 
@@ -245,3 +273,59 @@ async def test_on_the_form_a_blank_secret_stays_and_a_box_clears_it(site: Site) 
     assert status == 303
     changed = await site.get(f"/api/notifications/{made['id']}")
     assert changed["config"] == {"url": GOOD["webhook"]["url"], "bearer_token": {"set": True}}
+
+
+def ticked(page: str) -> list[str]:
+    return re.findall(r'name="quiet_hours.days.(\w+)" value="1" checked', page)
+
+
+async def test_the_form_shows_the_times_of_a_channel_and_saving_it_leaves_them(site: Site) -> None:
+    body = {
+        "kind": "webhook",
+        "name": "ops",
+        "config": GOOD["webhook"],
+        "group_by": "all",
+        "after_minutes": 45,
+        **TIMES,
+    }
+    made = await site.post("/api/notifications", body)
+    await site.user()
+    browser = await site.log_in()
+    path = f"/settings/notifications/{made['id']}/edit"
+    page = await (await browser.get(path)).get_data(as_text=True)
+    shown = {name: value(page, name) for name in TIMES_TYPED if ".days." not in name and name != "group_by"}
+    assert shown == {name: {"after_minutes": "45"}.get(name, TIMES_TYPED[name]) for name in shown}
+    assert ticked(page) == ["mon", "sat"]
+    assert '<option value="all" selected>' in page
+    typed = {name: text for name, text in shown.items() if text is not None}
+    typed |= {"group_by": "all"} | {f"quiet_hours.days.{day}": "1" for day in ticked(page)}
+    status, _ = await send(browser, path, as_form("webhook", "config.url", GOOD["webhook"]["url"]) | typed)
+    assert status == 303
+    changed = await site.get(f"/api/notifications/{made['id']}")
+    for name in ("group_by", "after_minutes", "quiet_hours", "digest"):
+        assert changed[name] == made[name], name
+
+
+async def test_emptied_times_are_no_quiet_hours_and_no_digest(site: Site) -> None:
+    body = {"kind": "webhook", "name": "ops", "config": GOOD["webhook"], "after_minutes": 45, **TIMES}
+    made = await site.post("/api/notifications", body)
+    await site.user()
+    browser = await site.log_in()
+    emptied = dict.fromkeys(("after_minutes", "quiet_hours.from", "quiet_hours.to", "digest.cron"), "")
+    zones = {"quiet_hours.timezone": "Europe/Berlin", "digest.timezone": "Europe/Berlin", "group_by": "host"}
+    form = as_form("webhook", "config.url", GOOD["webhook"]["url"]) | emptied | zones
+    status, _ = await send(browser, f"/settings/notifications/{made['id']}/edit", form)
+    assert status == 303
+    changed = await site.get(f"/api/notifications/{made['id']}")
+    assert (changed["after_minutes"], changed["quiet_hours"], changed["digest"]) == (0, None, None)
+
+
+async def test_the_days_that_were_ticked_are_kept_in_a_refused_form(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    status, page = await send(
+        browser, "/settings/notifications/new", as_form("webhook", "quiet_hours.timezone", "Mars/Olympus")
+    )
+    assert status == 422
+    assert ticked(page) == ["mon", "sat"]
+    assert '<details class="field" open>' in page, "the error can be seen"

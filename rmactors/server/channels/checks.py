@@ -17,6 +17,13 @@ def url(value: str, _: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
     return forbidden(host, policy)
 
 
+def base_url(value: str, config: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
+    """The address of a server, of which the rest of a URL is made."""
+    if "?" in value or "#" in value:
+        return "Only the server's address belongs here, without ? or #."
+    return url(value, config, policy)
+
+
 def header_value(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
     """What may stand behind a header's name."""
     if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", value):

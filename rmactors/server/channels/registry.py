@@ -9,6 +9,7 @@ from rmactors.common import clock
 from rmactors.server.channels.base import Channel, ChannelSpec, Kind, Preview, Surroundings
 from rmactors.server.channels.config import normalized, with_secrets_hidden
 from rmactors.server.channels.discord.kind import KIND as DISCORD
+from rmactors.server.channels.gotify.kind import KIND as GOTIFY
 from rmactors.server.channels.mail.kind import KIND as MAIL
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
@@ -22,6 +23,16 @@ from rmactors.server.messages.notifications import Notification
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
 
 KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (WEBHOOK, NTFY, MAIL, SLACK, DISCORD, TEAMS, TELEGRAM)}
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        WEBHOOK,
+        NTFY,
+        MAIL,
+        SLACK,
+        GOTIFY,
+    )
+}
 """By name, in the order in which they are offered."""
 
 if TYPE_CHECKING:
