@@ -22,6 +22,12 @@ GOOD: dict[str, dict[str, Any]] = {
         "to": "a@example.org, b@example.org",
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
+    "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
+    "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
+    "telegram": {
+        "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
+        "api_url": "https://telegram.example.org",
+    },
 }  # fmt: skip
 
 # kind, field, what is typed there, a part of what is said beside it
@@ -76,6 +82,18 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("slack", "config.webhook_url", "", "URL is needed"),
     ("slack", "config.webhook_url", "hooks.slack.com/services/x", "scheme must be http or https"),
     ("slack", "config.webhook_url", "http://127.0.0.1/services/x", "loopback"),
+    ("discord", "config.webhook_url", "", "URL is needed"),
+    ("discord", "config.webhook_url", "https://discord.com/api/webhooks/1/x/slack", "Leave out what follows the token"),
+    ("discord", "config.username", "everyone", "Discord does not take this name"),
+    ("teams", "config.webhook_url", "", "URL is needed"),
+    ("teams", "config.webhook_url", "https://acme.webhook.office.com/webhookb2/x", "make a workflow"),
+    ("telegram", "config.chat_id", "", "chat id is needed"),
+    ("telegram", "config.chat_id", "maria", "chat id is a number"),
+    ("telegram", "config.bot_token", "", "token is needed"),
+    ("telegram", "config.bot_token", "secret", "as BotFather shows it"),
+    ("telegram", "config.message_thread_id", "general", "whole number"),
+    ("telegram", "config.api_url", "http://127.0.0.1:8081", "loopback"),
+    ("telegram", "default_priority", "loudest", "one of min, low, default, high, urgent"),
     ("smtp", "min_severity", "fatal", "one of info, warning, critical"),
     ("smtp", "group_seconds", "-1", "must be at least 0"),
     ("smtp", "remind_hours", "often", "must be a number, not text"),

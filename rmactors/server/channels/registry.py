@@ -8,17 +8,21 @@ from typing import TYPE_CHECKING, Final, Literal
 from rmactors.common import clock
 from rmactors.server.channels.base import Channel, ChannelSpec, Kind, Preview, Surroundings
 from rmactors.server.channels.config import normalized, with_secrets_hidden
+from rmactors.server.channels.discord.kind import KIND as DISCORD
 from rmactors.server.channels.gotify.kind import KIND as GOTIFY
 from rmactors.server.channels.mail.kind import KIND as MAIL
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
 from rmactors.server.channels.slack.kind import KIND as SLACK
+from rmactors.server.channels.teams.kind import KIND as TEAMS
+from rmactors.server.channels.telegram.kind import KIND as TELEGRAM
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
 from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
 
+KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (WEBHOOK, NTFY, MAIL, SLACK, DISCORD, TEAMS, TELEGRAM)}
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
