@@ -28,6 +28,7 @@ CONCURRENT = 16
 """Sends in flight at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
 ANSWERS_AWAITED = 32
 """Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
+TOO_MANY_REQUESTS = 429
 OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
 
@@ -130,6 +131,7 @@ class DeliveryQueue:
             if head is not None:
                 batch = self._pack(head)
                 self._busy.update(delivery.alert_id for delivery in batch.deliveries)
+                self.breaker.pace.sent(now)
                 return batch
         return None
 
@@ -147,16 +149,19 @@ class DeliveryQueue:
         """An attempt ended. The batch's alerts stay busy until its end is on disk: then `release`."""
         attempt = self._believed(batch.main, attempt, now)
         if attempt.verdict != "retry":
+            self.breaker.pace.taken(now)
             self._answered()
             return AttemptResult(attempt, None)
         main, end_of_time = batch.main, batch.main.created_at + self.retry_max
-        opened = main.opened if self.breaker.failing else main.opened + 1
+        throttled = attempt.status_code == TOO_MANY_REQUESTS  # which is not about this message
+        opened = main.opened if self.breaker.failing or throttled else main.opened + 1
         own = 0 if main.id in self._aside else _alerts(batch)
         due_at = self.breaker.failed(
             now,
             None if attempt.retry_at is None else min(attempt.retry_at, end_of_time),
             alone=self.places <= own,
             has_another=self._has_another(batch),
+            throttled=throttled,
         )
         if opened > OPENED_BY_ITSELF:
             # The receiver takes others: this one's pauses grow by itself.
