@@ -127,6 +127,9 @@ class Kind:
     preview         what a notification would look like; the spec's secrets are masked
     destination     where a valid config leads, for a list of channels
     takes_priority  whether `default_priority` means anything to it
+    groups          whether several alerts may be one message; not where each is an incident of its own, with a key by
+                    which it is acknowledged and resolved
+    proposed_remind_hours  what the form of a new channel begins with
     """
 
     name: str
@@ -137,3 +140,5 @@ class Kind:
     preview: Callable[[ChannelSpec, Notification, str], Preview]
     destination: Callable[[Mapping[str, Any]], str]
     takes_priority: bool = False
+    groups: bool = True
+    proposed_remind_hours: float = 0.0

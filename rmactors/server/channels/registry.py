@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rmactors.common import clock
+from rmactors.server.channels.alertmanager.kind import KIND as ALERTMANAGER
 from rmactors.server.channels.base import Channel, ChannelSpec, Kind, Preview, Surroundings
 from rmactors.server.channels.config import normalized, with_secrets_hidden
 from rmactors.server.channels.gotify.kind import KIND as GOTIFY
@@ -18,7 +19,7 @@ from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
 
-KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (WEBHOOK, NTFY, MAIL, GOTIFY)}
+KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (WEBHOOK, NTFY, MAIL, GOTIFY, ALERTMANAGER)}
 """By name, in the order in which they are offered."""
 
 if TYPE_CHECKING:
