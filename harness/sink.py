@@ -154,8 +154,8 @@ class Sink:
                 status = await self._decide(moods)
                 if status is None:
                     return
-                reply = b"HTTP/1.1 %d Said\r\nContent-Length: 2\r\n\r\nok" % status
-                await stream.send_all(reply)
+                said = _as_ntfy(request) if "sequence-id" in request.headers else b"ok"
+                await stream.send_all(b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n%s" % (status, len(said), said))
                 request.status = status  # after the bytes have left: what was cut off before was not told
                 self._notice()
 
@@ -179,6 +179,13 @@ class Sink:
                 return None
             case "down":
                 return None
+
+
+def _as_ntfy(request: Request) -> bytes:
+    """ntfy answers with the message, and is believed for that alone."""
+    topic = request.path.rpartition("/")[2]
+    message = {"event": "message", "topic": topic, "sequence_id": request.headers["sequence-id"]}
+    return json.dumps(message).encode()
 
 
 def _peer(stream: trio.SocketStream) -> object:

@@ -21,7 +21,7 @@ from rmactors.server.messages.outbox import QueueReminders
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
 from tests.channels.mailservers import mail_server
-from tests.channels.receivers import Receiver, hangs, replies
+from tests.channels.receivers import Receiver, answers_as_ntfy, hangs, replies
 from tests.store.ledger import audit
 
 # ---- one party slows nobody else; the breaker
@@ -163,7 +163,7 @@ async def test_a_daily_quota_that_is_used_up_waits_for_midnight_or_for_somebody_
     ((due_at,),) = rows("SELECT due_at FROM deliveries")
     assert due_at in ((before // DAY + 1) * DAY, (clock.now() // DAY + 1) * DAY)
     assert rows("SELECT last_error FROM channels") == [(f"429 Too Many Requests: {quota['error']}",)]
-    receiver.script = FINE
+    receiver.script = answers_as_ntfy
     await office.save_config({**config, "topic": "another"}, phone, kind="ntfy")
     await office.until_states("delivered")
     assert [request.line for request in receiver.requests] == ["POST /backups HTTP/1.1", "POST /another HTTP/1.1"]

@@ -5,6 +5,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from harness.chromium import DESKTOP, PHONE
+from rmactors.server.channels.registry import KINDS
 from tests.browser.conftest import Site, Visit, Visitor
 
 PAGES = {
@@ -29,9 +30,7 @@ PAGES = {
     "stored channel": "/settings/notifications/{channel}/edit",
     "channel's log": "/settings/notifications/{channel}/log",
     "delete a channel": "/settings/notifications/{channel}/delete",
-    "new webhook": "/settings/notifications/new",
-    "new ntfy channel": "/settings/notifications/new?kind=ntfy",
-    "new mail channel": "/settings/notifications/new?kind=smtp",
+    **{f"new {kind} channel": f"/settings/notifications/new?kind={kind}" for kind in KINDS},
     "users": "/settings/users",
     "authentication": "/settings/authentication",
     "audit": "/audit",

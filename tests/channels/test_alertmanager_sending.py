@@ -206,7 +206,7 @@ async def test_a_wrong_path_is_said(program: Path, tmp_path: Path, system_trust:
          "dead", "422 Unprocessable Entity: 0.generatorURL in body must be of type uri"),
         (replies("401 Unauthorized"), "dead", "401 Unauthorized (check user name and password, or the token)"),
         (replies("200 OK", b"<html>Sign in</html>"), "dead",
-         "200, but what answers is not Alertmanager: check its address"),
+         "200 OK: Alertmanager does not answer so: is it the right URL, or does something in between answer?"),
         (replies("503 Service Unavailable"), "retry", "503 Service Unavailable"),
     ],
 )  # fmt: skip

@@ -1,11 +1,22 @@
 """How secrets in a config are shown, kept and cleared, and what a preview shows."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from rmactors.server.channels.base import ChannelSpec
-from rmactors.server.channels.config import masked, merge_secrets, normalized
+from rmactors.server.channels.answers import words
+from rmactors.server.channels.base import ChannelSpec, Field
+from rmactors.server.channels.config import (
+    audited_changes,
+    audited_destination,
+    masked,
+    merge_secrets,
+    normalized,
+    secret_values,
+    secrets_led_elsewhere,
+    with_secrets_hidden,
+)
 from rmactors.server.channels.registry import KINDS, preview
 from tests.channels.notifications import ALERT, DELIVERY, RAISE, RESOLUTION, spec
 
@@ -36,6 +47,47 @@ def test_a_secret_stays_changes_or_goes(given: dict[str, Any], token: str | None
     assert merged["url"] == "https://y.example"
     assert merged["header_value"] == "hunter2"
     assert "header_name" not in merged, "what is no secret is replaced"
+
+
+FIELDS = (
+    Field("hook", "Hook", input="password", audit="host"),
+    Field("key", "Key", input="password"),
+    Field("room", "Room", steers=False),
+)
+SECRET_URL = replace(KINDS["webhook"], fields=FIELDS)
+"""A kind whose URL is secret, with another secret beside it."""
+HOOK = {"hook": "https://hooks.example:8443/services/T0AA/t0k3n-of-the-hook?sig=ab%2Bcd-ef-gh", "key": "hunter2"}
+
+
+def test_of_a_secret_url_the_host_is_left_where_secrets_are_hidden() -> None:
+    assert masked(SECRET_URL, HOOK) == {"hook": {"set": True}, "key": {"set": True}}
+    assert with_secrets_hidden(SECRET_URL, HOOK) == {"hook": "https://hooks.example:8443/••••", "key": "••••"}
+    assert with_secrets_hidden(SECRET_URL, {"hook": {"set": True}, "key": ""}) == {"hook": "••••", "key": ""}
+
+
+def test_a_secret_url_that_changes_takes_no_other_secret_along_and_one_that_stays_does() -> None:
+    """However it is said that it stays."""
+    errors = secrets_led_elsewhere(SECRET_URL, HOOK, {"hook": "https://evil.example/"})
+    assert [error.pointer for error in errors] == ["/config/key"]
+    for same in ({}, {"hook": {"set": True}}, {"hook": HOOK["hook"]}):
+        assert secrets_led_elsewhere(SECRET_URL, HOOK, {**same, "room": "other"}) == []
+
+
+def test_a_change_of_a_secret_url_is_audited_by_its_hosts() -> None:
+    moved = {**HOOK, "hook": "https://other.example/services/another"}
+    renewed = {**HOOK, "hook": "https://hooks.example:8443/services/another", "key": "hunter3"}
+    assert audited_destination(SECRET_URL, HOOK) == "hooks.example:8443"
+    assert audited_changes(SECRET_URL, HOOK, moved) == ["hook hooks.example:8443 → other.example"]
+    assert audited_changes(SECRET_URL, HOOK, renewed) == ["hook replaced", "key replaced"]
+
+
+def test_what_a_receiver_repeats_of_a_secret_url_is_hidden_in_every_spelling() -> None:
+    found = secret_values(FIELDS, HOOK)
+    for said in (HOOK["hook"], "/services/T0AA/t0k3n-of-the-hook", "t0k3n-of-the-hook", "ab%2Bcd-ef-gh", "ab+cd-ef-gh"):
+        assert not set(said.split("/")) & set(words(said, found).split("/")) & {"t0k3n-of-the-hook", "ab+cd-ef-gh"}
+        assert "••••" in words(said, found)
+    assert words("services of hooks.example", found) == "services of hooks.example"
+    assert secret_values(FIELDS, {"hook": {"set": True}, "key": None}) == ()
 
 
 def test_set_means_nothing_where_nothing_is_stored() -> None:

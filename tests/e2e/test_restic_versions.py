@@ -22,7 +22,8 @@ import pytest
 
 from harness.agents import AgentProcess
 from harness.cheap_key import make_cheap
-from harness.processes import Server, eventually, free_port
+from harness.ports import free_port
+from harness.processes import Server, eventually
 from tests.restic_rest_server import Asked, RestServer, rest_server
 from tests.restics import number, restics
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from quart.testing.client import QuartClient
 
+from rmactors.server.channels.config import audited_destination, with_secrets_hidden
+from rmactors.server.channels.registry import KINDS
 from tests.web.conftest import Site
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -19,6 +21,9 @@ GOOD: dict[str, dict[str, Any]] = {
         "host": "mail.example.org", "port": 587, "encryption": "starttls", "from": "rm@example.org",
         "to": "a@example.org, b@example.org",
     },
+    "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
+    "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-8"},
 }  # fmt: skip
 
 # kind, field, what is typed there, a part of what is said beside it
@@ -48,6 +53,8 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("ntfy", "config.server_url", "http://127.0.0.1/", "loopback"),
     ("ntfy", "config.topic", "", "topic is needed"),
     ("ntfy", "config.topic", "back/ups", "letters, digits, hyphens"),
+    ("ntfy", "config.topic", "docs", "keeps the name docs for itself"),
+    ("ntfy", "config.topic", "v1", "keeps the name v1 for itself"),
     ("ntfy", "config.access_token", "one\ntwo", "line breaks"),
     ("ntfy", "default_priority", "loudest", "one of min, low, default, high, urgent"),
     ("smtp", "config.host", "", "host name is needed"),
@@ -68,19 +75,53 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("smtp", "config.to", "a@example.org; b@example.org", "mail address"),
     ("smtp", "config.to", "a@example.org, ", "list of mail addresses"),
     ("smtp", "config.to", "a@example.org, nobody", "mail addresses such as"),
+    ("slack", "config.webhook_url", "", "URL is needed"),
+    ("slack", "config.webhook_url", "hooks.slack.com/services/x", "scheme must be http or https"),
+    ("slack", "config.webhook_url", "http://127.0.0.1/services/x", "loopback"),
+    ("gotify", "config.server_url", "", "server is needed"),
+    ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
+    ("gotify", "config.app_token", "one\ntwo", "line breaks"),
+    ("alertmanager", "config.url", "", "address is needed"),
+    ("alertmanager", "config.url", "http://127.0.0.1:9093", "loopback"),
+    ("alertmanager", "config.url", "http://alerts.example.org/api/v2/alerts", "without /api/v2/alerts"),
+    ("alertmanager", "config.username", "a:b", "must not contain a colon"),
     ("smtp", "min_severity", "fatal", "one of info, warning, critical"),
     ("smtp", "group_seconds", "-1", "must be at least 0"),
     ("smtp", "remind_hours", "often", "must be a number, not text"),
     ("smtp", "host_tags", "t" * 101, "at most 100 characters"),
+    ("webhook", "group_by", "colour", "one of host, repository, all"),
+    ("webhook", "after_minutes", "-1", "must be at least 0"),
+    ("webhook", "after_minutes", "soon", "must be a number, not text"),
+    ("webhook", "quiet_hours.from", "25:00", "a time such as 22:00"),
+    ("webhook", "quiet_hours.from", "", "a time such as 22:00"),
+    ("webhook", "quiet_hours.to", "7", "a time such as 22:00"),
+    ("webhook", "quiet_hours.to", "", "a time such as 22:00"),
+    ("webhook", "quiet_hours.to", "22:00", "another time than the beginning"),
+    ("webhook", "quiet_hours.timezone", "Mars/Olympus", "use a name like Europe/Berlin"),
+    ("webhook", "digest.cron", "every monday", "needs five fields"),
+    ("webhook", "digest.timezone", "Mars/Olympus", "use a name like Europe/Berlin"),
 ]
+TIMES: dict[str, dict[str, Any]] = {
+    "quiet_hours": {"timezone": "Europe/Berlin", "from": "22:00", "to": "07:00", "days": ["mon", "sat"]},
+    "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
+}
+TIMES_TYPED = {
+    "after_minutes": "30", "group_by": "repository",
+    "quiet_hours.from": "22:00", "quiet_hours.to": "07:00", "quiet_hours.timezone": "Europe/Berlin",
+    "quiet_hours.days.sat": "1", "quiet_hours.days.mon": "1",
+    "digest.cron": "0 8 * * 1", "digest.timezone": "Europe/Berlin",
+}  # fmt: skip
 
 
 def as_body(kind: str, field: str, typed: Any) -> dict[str, Any]:
     body: dict[str, Any] = {"kind": kind, "name": "ops", "config": dict(GOOD[kind])}
     if field.startswith("config."):
         body["config"][field.removeprefix("config.")] = typed
+    elif "." in field:
+        group, name = field.split(".")
+        body[group] = TIMES[group] | {name: typed}
     else:
-        body[field] = {"host_tags": [typed], "group_seconds": -1}.get(field, typed)
+        body[field] = {"host_tags": [typed], "group_seconds": -1}.get(field, -1 if typed == "-1" else typed)
     return body
 
 
@@ -88,12 +129,52 @@ def as_form(kind: str, field: str, typed: Any) -> dict[str, str]:
     form = {"kind": kind, "name": "ops", "min_severity": "info", "enabled": "1", "host_tags": "prod, home"}
     form |= {"group_seconds": "0", "remind_hours": "1.5", "default_priority": "", "events": "alert.raised"}
     form |= {f"config.{name}": str(value) for name, value in GOOD[kind].items()}
+    if "." in field and not field.startswith("config."):
+        form |= TIMES_TYPED
     return form | {field: str(typed)}
 
 
 async def send(browser: QuartClient, path: str, form: dict[str, str]) -> tuple[int, str]:
     answer = await browser.post(path, form=form)
     return answer.status_code, await answer.get_data(as_text=True)
+
+
+def secrets_of(kind: str) -> list[str]:
+    return [each.name for each in KINDS[kind].fields if each.secret]
+
+
+def test_every_kind_has_a_config_and_a_rule_here() -> None:
+    assert set(GOOD) == set(KINDS) == {kind for kind, *_ in RULES}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_channel_of_each_kind_is_made_shown_listed_and_saved_by_its_form(site: Site, kind: str) -> None:
+    await site.user()
+    browser, form = await site.log_in(), as_form(kind, "name", "ops")
+    status, _ = await send(browser, "/settings/notifications/new", form)
+    assert status == 303
+    [made] = (await site.get("/api/notifications"))["items"]
+    edit = f"/settings/notifications/{made['id']}/edit"
+    blank = {f"config.{name}": "" for name in secrets_of(kind)}
+    assert (await send(browser, edit, form | blank))[0] == 303, "a secret that is there may be left blank"
+    pages = [await (await browser.get(path)).get_data(as_text=True) for path in (edit, "/settings/notifications")]
+    assert all("very-secret" not in page for page in pages)
+    leads_to = KINDS[kind].destination(with_secrets_hidden(KINDS[kind], GOOD[kind]))
+    assert html.escape(leads_to) in pages[1], "the list says where it leads"
+    [created] = site.sql("SELECT detail FROM audit WHERE action = 'channel.create'")
+    assert created["detail"] == f"ops: {kind} to {audited_destination(KINDS[kind], GOOD[kind])}"
+
+
+async def test_a_secret_that_is_needed_has_no_box_to_clear_it(site: Site) -> None:
+    made = await site.post("/api/notifications", {"kind": "slack", "name": "ops", "config": GOOD["slack"]})
+    assert made["config"] == {"webhook_url": {"set": True}}
+    await site.user()
+    browser = await site.log_in()
+    page = await (await browser.get(f"/settings/notifications/{made['id']}/edit")).get_data(as_text=True)
+    assert "clear.webhook_url" not in page
+    [typed_in] = re.findall(r'<input id="f-config.webhook_url"[^>]*>', page)
+    assert " required" not in typed_in
+    assert "••••" in typed_in
 
 
 def beside(page: str, field: str) -> str | None:
@@ -128,16 +209,17 @@ async def test_each_rule_holds_by_api_and_by_form(site: Site, kind: str, field: 
     assert errors(page) == [field], "each error beside its field, and no other"
     assert said in (beside(page, field) or "")
     for name, text in form.items():
+        if name == "group_seconds" and not KINDS[kind].groups:
+            continue  # not offered
         if name in ("kind", "events", "enabled"):
             continue
         shown = value(page, name)
-        if name in ("config.bearer_token", "config.header_value", "config.signing_secret", "config.access_token",
-                    "config.password"):  # fmt: skip
+        if name.removeprefix("config.") in secrets_of(kind):
             assert shown in (None, ""), "a secret is not sent back"
         elif shown is not None:
             assert shown == text, f"{name} was not kept"
         else:  # a list to choose from
-            assert name in ("config.encryption", "min_severity", "default_priority")
+            assert name in ("config.encryption", "min_severity", "default_priority", "group_by") or ".days." in name
     assert site.sql("SELECT 1 FROM channels") == []
 
 
@@ -184,3 +266,59 @@ async def test_on_the_form_a_blank_secret_stays_and_a_box_clears_it(site: Site) 
     assert status == 303
     changed = await site.get(f"/api/notifications/{made['id']}")
     assert changed["config"] == {"url": GOOD["webhook"]["url"], "bearer_token": {"set": True}}
+
+
+def ticked(page: str) -> list[str]:
+    return re.findall(r'name="quiet_hours.days.(\w+)" value="1" checked', page)
+
+
+async def test_the_form_shows_the_times_of_a_channel_and_saving_it_leaves_them(site: Site) -> None:
+    body = {
+        "kind": "webhook",
+        "name": "ops",
+        "config": GOOD["webhook"],
+        "group_by": "all",
+        "after_minutes": 45,
+        **TIMES,
+    }
+    made = await site.post("/api/notifications", body)
+    await site.user()
+    browser = await site.log_in()
+    path = f"/settings/notifications/{made['id']}/edit"
+    page = await (await browser.get(path)).get_data(as_text=True)
+    shown = {name: value(page, name) for name in TIMES_TYPED if ".days." not in name and name != "group_by"}
+    assert shown == {name: {"after_minutes": "45"}.get(name, TIMES_TYPED[name]) for name in shown}
+    assert ticked(page) == ["mon", "sat"]
+    assert '<option value="all" selected>' in page
+    typed = {name: text for name, text in shown.items() if text is not None}
+    typed |= {"group_by": "all"} | {f"quiet_hours.days.{day}": "1" for day in ticked(page)}
+    status, _ = await send(browser, path, as_form("webhook", "config.url", GOOD["webhook"]["url"]) | typed)
+    assert status == 303
+    changed = await site.get(f"/api/notifications/{made['id']}")
+    for name in ("group_by", "after_minutes", "quiet_hours", "digest"):
+        assert changed[name] == made[name], name
+
+
+async def test_emptied_times_are_no_quiet_hours_and_no_digest(site: Site) -> None:
+    body = {"kind": "webhook", "name": "ops", "config": GOOD["webhook"], "after_minutes": 45, **TIMES}
+    made = await site.post("/api/notifications", body)
+    await site.user()
+    browser = await site.log_in()
+    emptied = dict.fromkeys(("after_minutes", "quiet_hours.from", "quiet_hours.to", "digest.cron"), "")
+    zones = {"quiet_hours.timezone": "Europe/Berlin", "digest.timezone": "Europe/Berlin", "group_by": "host"}
+    form = as_form("webhook", "config.url", GOOD["webhook"]["url"]) | emptied | zones
+    status, _ = await send(browser, f"/settings/notifications/{made['id']}/edit", form)
+    assert status == 303
+    changed = await site.get(f"/api/notifications/{made['id']}")
+    assert (changed["after_minutes"], changed["quiet_hours"], changed["digest"]) == (0, None, None)
+
+
+async def test_the_days_that_were_ticked_are_kept_in_a_refused_form(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    status, page = await send(
+        browser, "/settings/notifications/new", as_form("webhook", "quiet_hours.timezone", "Mars/Olympus")
+    )
+    assert status == 422
+    assert ticked(page) == ["mon", "sat"]
+    assert '<details class="field" open>' in page, "the error can be seen"

@@ -6,11 +6,12 @@ import pytest
 from quart.testing.client import QuartClient
 
 from rmactors.common import clock
+from rmactors.server.channels.config import audited_destination
 from rmactors.server.channels.registry import KINDS
 from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
-from tests.web.test_channel_form import beside, errors, send
+from tests.web.test_channel_form import beside, errors, secrets_of, send
 
 FULL: dict[str, dict[str, Any]] = {
     "webhook": {
@@ -22,6 +23,7 @@ FULL: dict[str, dict[str, Any]] = {
         "host": "mail.example.org", "port": 587, "encryption": "starttls", "username": "u",
         "password": "very-secret-5", "from": "rm@example.org", "to": "a@example.org",
     },
+    "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -36,10 +38,6 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "username", "other"),
     ("smtp", "username", None),
 ]
-
-
-def secrets_of(kind: str) -> list[str]:
-    return [each.name for each in KINDS[kind].fields if each.secret]
 
 
 async def make(site: Site, kind: str) -> dict[str, Any]:
@@ -132,6 +130,25 @@ async def test_the_trail_names_what_changed_and_both_hosts_and_no_secret(site: S
     )
 
 
+@pytest.mark.parametrize("kind", [kind.name for kind in KINDS.values() if kind.fields[0].secret_url])
+async def test_of_a_url_that_is_secret_the_host_is_shown_and_no_more(site: Site, kind: str) -> None:
+    made = await make(site, kind)
+    name = KINDS[kind].fields[0].name
+    path, body = f"/api/notifications/{made['id']}", {"kind": kind, "name": "ops", "config": {}}
+    for url in (
+        "https://elsewhere.example.org:8443/x/very-secret-8",
+        "https://elsewhere.example.org:8443/x/very-secret-9",
+    ):
+        assert (await site.api("PUT", path, {**body, "config": {name: url}})).status == 200
+    answer = await site.api("POST", "/api/notifications/preview", {**body, "id": made["id"]})
+    assert answer.json["request"]["url"].startswith("https://elsewhere.example.org:8443/••••")
+    assert "very-secret" not in answer.text
+    told = [row["detail"] for row in site.sql("SELECT detail FROM audit WHERE action = 'channel.update' ORDER BY n")]
+    before = audited_destination(KINDS[kind], FULL[kind])
+    assert told == [f"ops: {name} {before} → elsewhere.example.org:8443", f"ops: {name} replaced"]
+    assert (await site.api("PUT", path, {**body, "config": {name: None}})).status == 422, "it is needed"
+
+
 async def test_making_and_changing_a_channel_wants_the_password_again_and_the_form_says_so_before(site: Site) -> None:
     made = await make(site, "ntfy")
     await site.user()
@@ -159,6 +176,8 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "webhook": ["url", "header_name"],
         "ntfy": ["server_url"],
         "smtp": ["host", "port", "encryption", "username"],
+        "slack": [],
     }
-    assert {name: steering[name] for name in known} == known
+    assert steering == known
+    assert set(FULL) == set(KINDS)
     assert all(kind.fields[0].audit in ("host", "value") for kind in KINDS.values()), "audited_destination shows it"

@@ -73,6 +73,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "host": "m.example", "port": 25, "encryption": "none", "username": "u", "password": "p", "from": "a@b.example",
         "to": "c@d.example",
     },
+    "slack": {"webhook_url": "https://s.example/services/x"},
 }  # fmt: skip
 
 

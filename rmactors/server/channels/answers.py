@@ -4,6 +4,7 @@ The words of the receiver are shown to operators: cut short, printable, and with
 """
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,7 +42,7 @@ def judge_http(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     status = answer.status_code
     if 200 <= status < 300:
         return Judgement("delivered")
-    error = f"{status} {_phrase(status)}".rstrip()
+    error = status_line(answer)
     in_doubt = status in _PERHAPS_ANOTHERS
     if 300 <= status < 400:
         where = answer.headers.get("location", "")
@@ -53,6 +54,30 @@ def judge_http(answer: httpx.Response, body: bytes, at: int) -> Judgement:
         wait = _retry_after(answer, at) if status in (429, 503) else None
         return Judgement("retry", error, wait)
     return Judgement("dead", error, in_doubt=in_doubt)
+
+
+def own_refusal(answer: httpx.Response, said: str) -> Judgement:
+    """A refusal in words that only the receiver itself has: never again."""
+    return Judgement("dead", f"{status_line(answer)}: {said}")
+
+
+def not_of(receiver: str, answer: httpx.Response) -> Judgement:
+    """A success that the receiver does not give: something in between may have answered in its place."""
+    said = f"{receiver} does not answer so: is it the right URL, or does something in between answer?"
+    return Judgement("dead", f"{status_line(answer)}: {said}", in_doubt=True)
+
+
+def later(answer: httpx.Response, said: str, seconds: object, at: int) -> Judgement:
+    """A receiver asks to wait for so many seconds, whole or not; or for what its header says, if this is no number."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _LONGEST_WAIT:
+        return Judgement("retry", f"{status_line(answer)}: {said}", _retry_after(answer, at))
+    wait = min(math.ceil(seconds * clock.SECOND), _LONGEST_WAIT)
+    return Judgement("retry", f"{status_line(answer)}: {said}", at + wait)
+
+
+def status_line(answer: httpx.Response) -> str:
+    """`404 Not Found`"""
+    return f"{answer.status_code} {_phrase(answer.status_code)}".rstrip()
 
 
 def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:

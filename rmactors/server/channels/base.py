@@ -6,7 +6,7 @@ A channel makes exactly one attempt; the retries, the breaker and the log are th
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from rmactors.common.vocabulary import Priority
 from rmactors.server.channels.net.egress import OutboundPolicy
@@ -77,6 +77,10 @@ Check = Callable[[Any, Mapping[str, Any], OutboundPolicy], str | None]
 """A field's value, the whole config and where notifications may go, to a sentence that says what is wrong with it."""
 
 
+MAX_TEXT: Final = 8192
+"""Characters of a field that says nothing else."""
+
+
 class Choice(NamedTuple):
     """One value of a field with a list to choose from."""
 
@@ -88,11 +92,13 @@ class Choice(NamedTuple):
 class Field:
     """One setting of a channel, as it is checked, stored and typed into the form. Label and help are page texts.
 
-    input     how it is typed: a `password` is a secret, a `number` is an int, a `select` has `choices`
+    input     how it is typed: a `password` is a secret, a `number` is an int, a `select` has `choices`, a `textarea`
+              several lines. A secret that is audited as `host` is a URL with a secret in it: its host alone is shown
     missing   the sentence when it is left out; empty: it may be
     default   what is stored when it is left out
     proposed  what the form of a new channel begins with
-    check     what else must hold. A value that is no number is text on one line already
+    longest   characters
+    check     what else must hold. A value that is no number is text already, on one line but in a `textarea`
     steers    it decides where the secrets go, or how they are protected on the way: with a new value, no stored
               secret is kept. So for everything that is no secret, unless the field says otherwise
     audit     how the audit trail shows a new value: `host` (of a URL; the rest of it may be a secret), `value`, or
@@ -102,12 +108,13 @@ class Field:
     name: str
     label: str
     help: str = ""
-    input: Literal["text", "password", "number", "select"] = "text"
+    input: Literal["text", "password", "number", "select", "textarea"] = "text"
     placeholder: str = ""
     choices: tuple[Choice, ...] = ()
     missing: str = ""
     default: Any = None
     proposed: str = ""
+    longest: int = MAX_TEXT
     check: Check | None = None
     steers: bool = True
     audit: Literal["host", "value", "name"] = "name"
@@ -116,20 +123,34 @@ class Field:
     def secret(self) -> bool:
         return self.input == "password"
 
+    @property
+    def secret_url(self) -> bool:
+        return self.secret and self.audit == "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """What some receivers want, to start from: the form fills these fields in. Label is a page text."""
+
+    name: str
+    label: str
+    values: Mapping[str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of channel: all that is particular to it. Label and help are page texts.
 
     name            as API and database have it
-    fields          in the order of the form; the first says where a channel leads, and is no secret
+    fields          in the order of the form; the first says where a channel leads: it is no secret, or a secret URL
     make            the channel of a valid spec
     preview         what a notification would look like; the spec's secrets are masked
-    destination     where a valid config leads, for a list of channels
+    destination     where a channel leads, for a list of channels; of a valid config with its secrets hidden
     takes_priority  whether `default_priority` means anything to it
     groups          whether several alerts may be one message; not where each is an incident of its own, with a key by
                     which it is acknowledged and resolved
     proposed_remind_hours  what the form of a new channel begins with
+    presets         offered by the form
     """
 
     name: str
@@ -142,3 +163,4 @@ class Kind:
     takes_priority: bool = False
     groups: bool = True
     proposed_remind_hours: float = 0.0
+    presets: tuple[Preset, ...] = ()

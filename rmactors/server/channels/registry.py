@@ -14,12 +14,23 @@ from rmactors.server.channels.mail.kind import KIND as MAIL
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
+from rmactors.server.channels.slack.kind import KIND as SLACK
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
 from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
 
-KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (WEBHOOK, NTFY, MAIL, GOTIFY, ALERTMANAGER)}
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind
+    for kind in (
+        WEBHOOK,
+        NTFY,
+        MAIL,
+        SLACK,
+        GOTIFY,
+        ALERTMANAGER,
+    )
+}
 """By name, in the order in which they are offered."""
 
 if TYPE_CHECKING:

@@ -1,12 +1,17 @@
 """HTTP requests as they go out, before anything is sent."""
 
 from collections.abc import Sequence
+from typing import Any
+from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from rmactors import PRODUCT, __version__
 from rmactors.common.text import squeezed
 from rmactors.server.channels.base import Preview
+from rmactors.server.channels.config import MASK
+from rmactors.server.messages.notifications import Notification
 
 USER_AGENT = f"{PRODUCT}/{__version__}"
 
@@ -23,12 +28,21 @@ def make_request(
     return httpx.Request(method, url, headers=raw, stream=httpx.ByteStream(body))
 
 
+def json_request(url: httpx.URL, notification: Notification, payload: dict[str, Any]) -> httpx.Request:
+    """A POST of this payload, in the order of its keys."""
+    headers = [
+        ("User-Agent", USER_AGENT),
+        ("Content-Type", "application/json"),
+        ("Idempotency-Key", notification.delivery_id),
+    ]
+    return make_request(url, headers, msgspec.json.encode(payload))
+
+
 def preview_of(request: httpx.Request) -> Preview:
     """The request as it would go out. Its secrets are masked already."""
     headers = {name.decode(): value.decode() for name, value in request.headers.raw}
-    return Preview(
-        {"method": request.method, "url": str(request.url), "headers": headers, "body": request.read().decode()}
-    )
+    url = str(request.url).replace(quote(MASK), MASK)
+    return Preview({"method": request.method, "url": url, "headers": headers, "body": request.read().decode()})
 
 
 def one_line(text: str) -> str:

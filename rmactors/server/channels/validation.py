@@ -1,14 +1,13 @@
 """What must be true of a channel before it is stored: every field's errors, for forms and API alike. Pure."""
 
+import re
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from rmactors.common.text import steers
-from rmactors.server.channels.base import Field, FieldError
+from rmactors.server.channels.base import MAX_TEXT, Field, FieldError
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import KINDS
-
-_MAX_TEXT: Final = 8192
 
 
 def validate(kind: object, name: object, config: object, policy: OutboundPolicy) -> list[FieldError]:
@@ -50,7 +49,7 @@ def _field_error(each: Field, config: Mapping[str, Any], policy: OutboundPolicy)
     if each.input != "number":
         if not isinstance(value, str):
             return "This must be text."
-        if (detail := _text_error(value)) is not None:
+        if (detail := _text_error(value, each.longest, lines=each.input == "textarea")) is not None:
             return detail
     values = [choice.value for choice in each.choices]
     if values and value not in values:
@@ -58,11 +57,13 @@ def _field_error(each: Field, config: Mapping[str, Any], policy: OutboundPolicy)
     return each.check(value, config, policy) if each.check is not None else None
 
 
-def _text_error(value: str) -> str | None:
-    if any(character in value for character in "\r\n\0"):
+def _text_error(value: str, longest: int = MAX_TEXT, *, lines: bool = False) -> str | None:
+    if lines and re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]", value):
+        return "This must not contain control characters other than line breaks and tabs."
+    if not lines and any(character in value for character in "\r\n\0"):
         return "This must not contain line breaks or NUL characters."
-    if len(value) > _MAX_TEXT:
-        return f"This is too long: at most {_MAX_TEXT} characters."
+    if len(value) > longest:
+        return f"This is too long: at most {longest} characters."
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from rmactors.server.channels.base import FieldError, Kind
-from rmactors.server.channels.config import masked
+from rmactors.server.channels.config import masked, with_secrets_hidden
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import kind_named
 from rmactors.server.channels.validation import validate
@@ -36,6 +36,11 @@ def open_config(row: ChannelRow) -> dict[str, Any]:
 def readable_config(row: ChannelRow) -> dict[str, Any]:
     """The config of a stored channel as it may be read, without its secrets. Raises as `open_config` does."""
     return masked(kind_of(row), open_config(row))
+
+
+def hidden_config(row: ChannelRow) -> dict[str, Any]:
+    """The config of a stored channel to say where it leads: of a secret URL the host. Raises as `open_config` does."""
+    return with_secrets_hidden(kind_of(row), open_config(row))
 
 
 def kind_of(row: ChannelRow) -> Kind:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, judge_http
+from rmactors.server.channels.answers import Judgement, judge_http, not_of
 
 
 def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
@@ -19,8 +19,7 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     if judged.verdict == "delivered":
         if "html" not in answer.headers.get("content-type", "") and not body.lstrip().startswith(b"<"):
             return judged
-        error = f"{status}, but what answers is not Alertmanager: check its address"
-        return Judgement("dead", error, in_doubt=True)
+        return not_of("Alertmanager", answer)
     match status:
         case 401 | 403:
             hint = "check user name and password, or the token"

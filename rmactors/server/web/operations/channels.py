@@ -85,6 +85,8 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     """The body of a channel, secrets of `row` merged in. 422 with every field at fault."""
     values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
     errors += time_errors(values)
+    if values.get("group_by", "host") != "host" and values.get("group_seconds", 0) == 0:
+        errors.append(FieldError("/group_seconds", "say for how long: 0 sends each alert alone"))
     kind, config = values.get("kind"), values.get("config")
     if row is not None and kind is not None and kind != row.kind:
         errors.append(FieldError("/kind", "cannot be changed; create a new channel"))
@@ -111,6 +113,7 @@ def _group_errors(kind: Kind, values: dict[str, Any]) -> list[FieldError]:
     wanted = {
         "group_seconds": values.get("group_seconds", 0) > 0,
         "group_by": values.get("group_by", "host") != "host",
+        "quiet_hours": values.get("quiet_hours") is not None,  # one message when they end
         "digest": values.get("digest") is not None,
     }
     return [FieldError(f"/{name}", why) for name, is_wanted in wanted.items() if is_wanted]

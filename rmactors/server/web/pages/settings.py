@@ -10,12 +10,13 @@ from rmactors.server.store.queries import channels as channel_queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
-from rmactors.server.web.channel_config import kind_of, open_config, readable_config
+from rmactors.server.web.channel_config import hidden_config, kind_of, open_config, readable_config
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import channels
 from rmactors.server.web.operations.channels import PreviewAnswer, TestResult
 from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
 from rmactors.server.web.problems import Problem
+from rmactors.server.web.views import channel_times
 from rmactors.server.web.views import channels as views
 from rmactors.server.web.views.texts import _
 from rmactors.server.web.views.times import Moment
@@ -149,7 +150,8 @@ async def _form(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
-        tab="notifications", password_first=not is_fresh(),
+        tab="notifications", password_first=not is_fresh(), groups=channel_times.GROUPS,
+        quiet_days=channel_times.DAYS, digests=channel_times.DIGESTS,
     )  # fmt: skip
 
 
@@ -186,4 +188,4 @@ async def _delete_page(row: ChannelRow, error: str, *, status: int = 200) -> Res
 
 
 def _line(row: ChannelRow, health: ChannelHealth, now: Moment) -> views.ChannelLine:
-    return views.line(kind_of(row), row, health, readable_config(row), now)
+    return views.line(kind_of(row), row, health, hidden_config(row), now)

@@ -8,12 +8,13 @@ from typing import Any, Final, Literal
 from rmactors.common.vocabulary import Severity
 from rmactors.server.channels.base import Field, Kind
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
+from rmactors.server.web.views.channel_times import NO_TIMES, TimesForm, stored_times, times_body, typed_times
 from rmactors.server.web.views.measures import milliseconds
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 
-Input = Literal["text", "password", "select"]
+Input = Literal["text", "password", "select", "textarea"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class ChannelForm:
     group_seconds: str
     remind_hours: str
     default_priority: str
+    times: TimesForm = NO_TIMES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ def stored_form(kind: Kind, row: ChannelRow, config: Mapping[str, Any]) -> Chann
         f"{row.group_seconds:g}",
         f"{row.remind_hours:g}",
         row.default_priority or "",
+        stored_times(row),
     )
 
 
@@ -151,6 +154,7 @@ def typed_form(
         form.get("group_seconds", "0"),
         form.get("remind_hours", "0"),
         form.get("default_priority", ""),
+        typed_times(form),
     )
 
 
@@ -158,7 +162,8 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
     """What was typed as the API takes it. A blank field is left out, a secret to be cleared is None."""
     config: dict[str, Any] = {}
     for each in kind.fields:
-        text = form.get(f"config.{each.name}", "").strip()
+        text = form.get(f"config.{each.name}", "")
+        text = _lines(text) if each.input == "textarea" else text.strip()
         if each.secret and form.get(f"clear.{each.name}") == "1":
             config[each.name] = None
         elif text:
@@ -175,11 +180,12 @@ def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[
         "group_seconds": _number(form.get("group_seconds", "")),
         "remind_hours": _number(form.get("remind_hours", "")),
         "default_priority": form.get("default_priority") or None,
-    }
+        "after_minutes": _number(form.get("after_minutes", "")),
+    } | times_body(form)
 
 
 def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str, Any], moment: Moment) -> ChannelLine:
-    """`config` as it may be read, without secrets."""
+    """`config` with its secrets hidden."""
     events = json.loads(row.events)
     parts = [_SEVERITIES[row.min_severity]]
     if len(events) < len(EVENTS):
@@ -260,6 +266,11 @@ def _event(event: str) -> str:
         "alert.test": _("test"),
     }
     return words.get(event, event)
+
+
+def _lines(text: str) -> str:
+    """What was typed into several lines, without what browsers make of line ends; empty if it is blank."""
+    return text.replace("\r\n", "\n") if text.strip() else ""
 
 
 def _number(text: str) -> float | str:

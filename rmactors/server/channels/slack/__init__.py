@@ -1,0 +1,1 @@
+"""A message to a channel of Slack, by its incoming webhook."""
