@@ -12,7 +12,6 @@ from rmactors.common.vocabulary import (
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.notifications import Attempt
 
-
 WhatIsQueued = Literal["ask", "drop", "keep"]
 """`drop`: it is dead, and so is what was kept before. `keep`: it goes out when the channel is on again. `ask`: where
 disabling leaves something queued, it is refused."""

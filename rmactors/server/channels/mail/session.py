@@ -37,7 +37,7 @@ _MAX_REPLY_BYTES: Final = 65536
 """Of one reply. smtplib takes lines without end."""
 _DOT: Final = b".\r\n"
 _CLOSING: Final = 421
-"""The server ends the conversation, whoever the recipient is."""
+"""The server ends the conversation, for every recipient alike."""
 _ENDLESS: Final = "the server's reply does not come to an end"
 
 
