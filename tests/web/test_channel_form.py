@@ -23,6 +23,11 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
     "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
+    "pushover": {
+        "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "verysecret" * 3,
+        "device": "phone",
+    },
+    "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "10"},
     "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-8"},
 }  # fmt: skip
 
@@ -81,6 +86,14 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("gotify", "config.server_url", "", "server is needed"),
     ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
     ("gotify", "config.app_token", "one\ntwo", "line breaks"),
+    ("pushover", "config.api_url", "http://127.0.0.1", "loopback"),
+    ("pushover", "config.app_token", "", "token is needed"),
+    ("pushover", "config.user_key", "me@example.org", "exactly 30 letters and digits"),
+    ("pushover", "config.device", "my phone", "separated by commas"),
+    ("pushover", "config.sound", "a b", "letters, digits"),
+    ("pagerduty", "config.events_url", "events.pagerduty.com", "scheme must be http or https"),
+    ("pagerduty", "config.routing_key", "", "integration key is needed"),
+    ("pagerduty", "config.routing_key", "abc", "exactly 32 letters and digits"),
     ("alertmanager", "config.url", "", "address is needed"),
     ("alertmanager", "config.url", "http://127.0.0.1:9093", "loopback"),
     ("alertmanager", "config.url", "http://alerts.example.org/api/v2/alerts", "without /api/v2/alerts"),

@@ -14,6 +14,8 @@ from rmactors.server.channels.mail.kind import KIND as MAIL
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
+from rmactors.server.channels.pagerduty.kind import KIND as PAGERDUTY
+from rmactors.server.channels.pushover.kind import KIND as PUSHOVER
 from rmactors.server.channels.slack.kind import KIND as SLACK
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
 from rmactors.server.messages.notifications import Notification
@@ -28,6 +30,8 @@ KINDS: Final[Mapping[str, Kind]] = {
         MAIL,
         SLACK,
         GOTIFY,
+        PUSHOVER,
+        PAGERDUTY,
         ALERTMANAGER,
     )
 }
