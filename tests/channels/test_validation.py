@@ -7,6 +7,7 @@ import pytest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import KINDS
 from rmactors.server.channels.validation import validate
+from rmactors.server.channels.webpush.keys import own_key, public_text
 
 POLICY = OutboundPolicy.parse("external,private")
 WEBHOOK: dict[str, Any] = {"url": "https://hooks.example/ops"}
@@ -16,9 +17,13 @@ SLACK: dict[str, Any] = {"webhook_url": "https://hooks.slack.com/services/T0/B0/
 DISCORD: dict[str, Any] = {"webhook_url": "https://discord.com/api/webhooks/1/x"}
 TEAMS: dict[str, Any] = {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=y"}
 TELEGRAM: dict[str, Any] = {"chat_id": "@my_backups", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"}
+WEBPUSH: dict[str, Any] = {
+    "endpoint": "https://push.example.org/x", "p256dh": public_text(own_key(b"browser")), "auth": "A" * 22,
+    "vapid_key": own_key(b"server"),
+}  # fmt: skip
 GOOD = {
     "webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK, "discord": DISCORD, "teams": TEAMS,
-    "telegram": TELEGRAM,
+    "telegram": TELEGRAM, "webpush": WEBPUSH,
 }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from quart.testing.client import QuartClient
 from rmactors.common import clock
 from rmactors.server.channels.config import audited_destination
 from rmactors.server.channels.registry import KINDS
+from rmactors.server.channels.webpush.keys import own_key, public_text
 from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
@@ -30,6 +31,11 @@ FULL: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "webpush": {
+        "endpoint": "https://push.example.org/very-secret-11", "p256dh": public_text(own_key(b"browser")),
+        "auth": "very-secret-12-and-mor", "vapid_key": "very-secret-13-and-so-on-until-it-is-lon-en",
+        "user_id": "01K9XZ3V8T5WQ1R7M2N4P6S8UU",
+    },
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -45,6 +51,7 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "username", None),
     ("telegram", "api_url", "https://elsewhere.example.org"),
     ("telegram", "api_url", None),
+    ("webpush", "p256dh", public_text(own_key(b"another"))),
 ]
 
 
@@ -192,6 +199,7 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "smtp": ["host", "port", "encryption", "username"],
         **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
         "telegram": ["api_url"],
+        "webpush": ["p256dh"],
     }
     assert steering == known
     assert set(FULL) == set(KINDS)
