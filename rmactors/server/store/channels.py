@@ -14,7 +14,7 @@ from rmactors.server.messages.channels import (
     SaveChannel,
     SettleAttempt,
 )
-from rmactors.server.store import audit, outbox, queue_kept
+from rmactors.server.store import audit, grouping, outbox, queue_kept
 from rmactors.server.store.notification_log import log_attempt
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
@@ -33,7 +33,7 @@ _TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
 @handles
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
     require_live_key(tx, write.config)
-    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ?", (write.channel_id,))
+    known = tx.row("SELECT kind, enabled, group_by FROM channels WHERE id = ?", (write.channel_id,))
     if known is None and not write.create:
         raise RefusedWrite("not_found", "there is no such channel")
     if known is not None and known["kind"] != write.kind:
@@ -56,6 +56,8 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
         ),
     )  # fmt: skip
     if known is not None:
+        if known["group_by"] != write.group_by:
+            grouping.released(tx, write.channel_id, write.at)
         _what_waits(tx, write, was_on=bool(known["enabled"]))
     audit.append(tx, write.audit)
     _changed(tx, write.channel_id)

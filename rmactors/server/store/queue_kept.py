@@ -4,7 +4,7 @@ from rmactors.common import ids
 from rmactors.common.vocabulary import OVER_WHILE_OFF
 from rmactors.server.messages.channels import WhatIsQueued
 from rmactors.server.messages.notifications import Attempt
-from rmactors.server.store import outbox
+from rmactors.server.store import grouping, outbox
 from rmactors.server.store.notification_log import log_attempt
 from rmactors.server.store.transaction import RefusedWrite, Transaction
 
@@ -23,7 +23,7 @@ def switched_off(tx: Transaction, channel_id: str, what: WhatIsQueued, at: int) 
             )
     if what == "drop":
         drop(tx, channel_id, at)
-    tx.execute("DELETE FROM group_windows WHERE channel_id = ?", (channel_id,))
+    grouping.forget_windows(tx, channel_id)
     tx.execute("UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ?", (channel_id,))
 
 
