@@ -46,6 +46,8 @@ async def prove_first() -> Response | None:
         lost = Problem(422, "What you typed before can no longer be read. Go back and type it again.", "invalid")
         return await ask_for_password(way_back(), lost)
     carried, back = opened
+    if not is_fresh() and PASSWORD not in form:  # another page held it: nobody was asked yet
+        return await ask_for_password(back, status=403, action=action, carried=sealed)
     problem = None if is_fresh() else await show_password(form.get(PASSWORD, ""))
     if problem is not None:
         return await ask_for_password(back, problem, action=action, carried=sealed)
