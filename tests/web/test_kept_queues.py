@@ -1,4 +1,4 @@
-"""A channel that is switched off or deleted with something queued, that is held, or gave up something: API and pages."""
+"""A channel with something queued that is switched off or deleted, is held, or gave something up: API and pages."""
 
 import html
 import re
