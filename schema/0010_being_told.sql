@@ -3,6 +3,7 @@ ALTER TABLE channels ADD COLUMN group_by TEXT NOT NULL DEFAULT 'host' CHECK (gro
 ALTER TABLE channels ADD COLUMN after_minutes DOUBLE PRECISION NOT NULL DEFAULT 0;
 ALTER TABLE channels ADD COLUMN quiet_hours TEXT;           -- JSON {timezone, from, to, days}
 ALTER TABLE channels ADD COLUMN digest TEXT;                -- JSON {cron, timezone}
+ALTER TABLE channels ADD COLUMN digest_at BIGINT;           -- the slot of the last digest, or from when on there is one
 ALTER TABLE channels ADD COLUMN held_until BIGINT;          -- the receiver asked for quiet until then (Retry-After, a quota)
 ALTER TABLE channels ADD COLUMN held_because TEXT;
 ALTER TABLE deliveries ADD COLUMN dismissed BIGINT NOT NULL DEFAULT 0 CHECK (dismissed IN (0, 1));

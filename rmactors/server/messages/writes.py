@@ -43,6 +43,7 @@ from rmactors.server.messages.channels import (
     SaveChannel,
     SettleAttempt,
 )
+from rmactors.server.messages.digests import QueueDigest
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
@@ -102,6 +103,7 @@ Write = (
     | DeleteSilence
     | ReleaseHeld
     | QueueReminders
+    | QueueDigest
     | SaveChannel
     | DeleteChannel
     | SettleAttempt

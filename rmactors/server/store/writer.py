@@ -16,6 +16,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     alerts,
     audit,
     channels,
+    digests,
     facts,
     hosts,
     jobs,

@@ -30,9 +30,13 @@ def of_batch(batch: Batch, base_url: str) -> Notification:
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notification(
         main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
-        body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
+        body.raised_at, body.occurred_at, _link(main, base_url), body.actor, body.note, group,
         body.again,
     )  # fmt: skip
+
+
+def _link(main: Delivery, base_url: str) -> str:
+    return f"{base_url}/" if main.event == "alert.digest" else f"{base_url}/alerts/{main.alert_id}"
 
 
 def _nobody_since(since: int, body: NotificationBody) -> str:
