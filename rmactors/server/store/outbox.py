@@ -17,6 +17,8 @@ from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.notifications import NotificationBody
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
+from rmactors.server.store import grouping
+from rmactors.server.store.grouping import Grouping
 from rmactors.server.store.routing import Filter, Recurrence, Silence
 from rmactors.server.store.transaction import Transaction, handles
 
@@ -48,7 +50,7 @@ class _Channel:
     id: str
     name: str
     filter: Filter
-    group: int
+    grouping: Grouping
     remind: int
     after: int
     quiet: QuietHours | None
@@ -289,14 +291,14 @@ def _queue(
     note: str | None,
     since: int | None,
 ) -> None:
-    due_at, grouped = at, 0
-    if channel.group and event == "alert.raised":
-        due_at, grouped = _group_window(tx, channel, alert.host_id, at)
+    about = alert.host_id, alert.kind, alert.subject
+    place = grouping.place(tx, channel.id, channel.grouping, alert.id, about, event, at)
     schedule = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
     body = NotificationBody(
         alert.severity, alert.kind, alert.subject, alert.host_name, alert.message, alert.raised_at, at, actor, note,
         zone=schedule["timezone"] if schedule is not None else None,
         again=event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id),
+        repository=place.repository,
         open_since=since if event == "alert.raised" and channel.after else None,
     )  # fmt: skip
     seq = tx.row(
@@ -305,28 +307,15 @@ def _queue(
     assert seq is not None
     tx.execute(
         "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state,"
-        " created_at, due_at, grouped)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?)",
+        " created_at, due_at, grouped, group_key)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
         (
             ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos,
-            msgspec.json.encode(body).decode(), at, due_at, grouped,
+            msgspec.json.encode(body).decode(), at, place.due_at, int(place.grouped), place.group_key,
         ),
     )  # fmt: skip
     tx.wake.channels.add(channel.id)
     tx.wake.topics.add("channels")
-
-
-def _group_window(tx: Transaction, channel: _Channel, host_id: str, at: int) -> tuple[int, int]:
-    """(due, grouped): the first alert of a host goes at once and opens a window, what follows waits for its end."""
-    window = tx.row("SELECT until_at FROM group_windows WHERE channel_id = ? AND host_id = ?", (channel.id, host_id))
-    if window is not None and window["until_at"] > at:
-        return window["until_at"], 1
-    tx.execute(
-        "INSERT INTO group_windows (channel_id, host_id, until_at) VALUES (?, ?, ?)"
-        " ON CONFLICT (channel_id, host_id) DO UPDATE SET until_at = excluded.until_at",
-        (channel.id, host_id, at + channel.group),
-    )
-    return at, 0
 
 
 def _tell(tx: Transaction, channel: _Channel, alert_id: str, at: int) -> None:
@@ -361,7 +350,7 @@ def _load_channels(tx: Transaction) -> list[_Channel]:
             row["id"],
             row["name"],
             Filter(row["min_severity"], frozenset(json.loads(row["events"])), frozenset(json.loads(row["host_tags"]))),
-            seconds(row["group_seconds"]),
+            Grouping(row["group_by"], seconds(row["group_seconds"])),
             seconds(row["remind_hours"] * 3600),
             seconds(row["after_minutes"] * 60),
             QuietHours.from_json(row["quiet_hours"]),
