@@ -20,8 +20,8 @@ def queue_digest(tx: Transaction, write: QueueDigest) -> None:
         raise StaleWrite("this digest was queued already, or is not wanted any more")
     body = NotificationBody("info", "digest", "", PRODUCT, write.message, write.slot, write.at, actor=None, note=None)
     tx.execute(
-        "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state, created_at, due_at)"
-        " VALUES (?, ?, ?, '', 'alert.digest', ?, 1, ?, 'queued', ?, ?)",
+        "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state, created_at, due_at,"
+        " loud) VALUES (?, ?, ?, '', 'alert.digest', ?, 1, ?, 'queued', ?, ?, 1)",
         (
             write.delivery_id, write.channel_id, write.alert_id, channel["seq"], msgspec.json.encode(body).decode(),
             write.at, write.at,
