@@ -289,6 +289,7 @@ def _event(event: str) -> str:
         "alert.acknowledged": _("acknowledged"),
         "alert.resolved": _("resolved"),
         "alert.reminder": _("reminder"),
+        "alert.digest": _("digest"),
         "alert.test": _("test"),
     }
     return words.get(event, event)
