@@ -21,9 +21,14 @@ WEBPUSH: dict[str, Any] = {
     "endpoint": "https://push.example.org/x", "p256dh": public_text(own_key(b"browser")), "auth": "A" * 22,
     "vapid_key": own_key(b"server"),
 }  # fmt: skip
+GOTIFY: dict[str, Any] = {"server_url": "https://push.example.org", "app_token": "A1"}
+PUSHOVER: dict[str, Any] = {"app_token": "a" * 30, "user_key": "u" * 30}
+PAGERDUTY: dict[str, Any] = {"routing_key": "0123456789abcdef" * 2}
+ALERTMANAGER: dict[str, Any] = {"url": "http://alerts.example.org:9093"}
 GOOD = {
     "webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK, "discord": DISCORD, "teams": TEAMS,
-    "telegram": TELEGRAM, "webpush": WEBPUSH,
+    "telegram": TELEGRAM, "gotify": GOTIFY, "pushover": PUSHOVER, "pagerduty": PAGERDUTY,
+    "alertmanager": ALERTMANAGER, "webpush": WEBPUSH,
 }  # fmt: skip
 
 
