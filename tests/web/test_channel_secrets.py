@@ -210,7 +210,7 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "smtp": ["host", "port", "encryption", "username"],
         **{
             name: [] for name in ("slack", "discord", "teams", "webpush")
-        },  # all that leads anywhere is in the secret URL
+        },  # it is all in the secret URL
         "telegram": ["api_url"],
         "gotify": ["server_url"],
         "pushover": ["api_url"],
