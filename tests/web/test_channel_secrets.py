@@ -208,9 +208,7 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "webhook": ["url", "header_name"],
         "ntfy": ["server_url"],
         "smtp": ["host", "port", "encryption", "username"],
-        **{
-            name: [] for name in ("slack", "discord", "teams", "webpush")
-        },  # it is all in the secret URL
+        **{name: [] for name in ("slack", "discord", "teams", "webpush")},  # it is all in the secret URL
         "telegram": ["api_url"],
         "gotify": ["server_url"],
         "pushover": ["api_url"],
