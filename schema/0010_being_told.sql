@@ -5,3 +5,9 @@ ALTER TABLE channels ADD COLUMN quiet_hours TEXT;           -- JSON {timezone, f
 ALTER TABLE channels ADD COLUMN digest TEXT;                -- JSON {cron, timezone}
 ALTER TABLE channels ADD COLUMN held_until BIGINT;          -- the receiver asked for quiet until then (Retry-After, a quota)
 ALTER TABLE channels ADD COLUMN held_because TEXT;
+ALTER TABLE deliveries ADD COLUMN dismissed BIGINT NOT NULL DEFAULT 0 CHECK (dismissed IN (0, 1));
+-- 1: a dead one that an operator looked at and wants nothing more of
+DROP INDEX deliveries_dead;
+CREATE INDEX deliveries_dead ON deliveries (channel_id, dismissed) WHERE state = 'dead';
+CREATE INDEX deliveries_given_up ON deliveries (channel_id, finished_at)  -- without what was dropped on purpose
+  WHERE state = 'dead' AND dismissed = 0 AND coalesce(last_error, '') <> 'channel disabled';

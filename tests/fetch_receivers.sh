@@ -25,8 +25,24 @@ if [ -z "$base" ]; then
     exit 0
 fi
 
-# unpack NAME SUITE PACKAGE...: these packages of a suite, into DIR/NAME
+# libraries PACKAGE...: the libraries that these need, and those need, but for libc, which must be the machine's own
+libraries() {
+    local all=("$@") before=0
+    while [ "$before" != "${#all[@]}" ]; do
+        before=${#all[@]}
+        mapfile -t all < <({
+            printf '%s\n' "${all[@]}"
+            apt-cache "${options[@]}" depends --no-recommends --no-suggests "${all[@]}" |
+                sed -nE 's/^ [ |](Pre)?Depends: (lib[^ ]*)$/\2/p'
+        } | grep -v -e '^libc6$' -e '-perl$' -e '^libperl' -e debian-installer | sort -u)
+    done
+    printf '%s\n' "${all[@]}"
+}
+
+# unpack [--with-libraries] NAME SUITE PACKAGE...: these packages of a suite, into DIR/NAME
 unpack() {
+    local whole=
+    [ "$1" != --with-libraries ] || { whole=1 && shift; }
     local name=$1 suite=$2 root=$work/$2
     shift 2
     [ ! -e "$into/$name" ] || return 0
@@ -39,6 +55,8 @@ unpack() {
         -o APT::Sandbox::User= -o Acquire::Languages=none
         -o Acquire::Retries=1 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
     [ -e "$root/updated" ] || { apt-get "${options[@]}" update -q >"$work/log" 2>&1 && touch "$root/updated"; }
+    # shellcheck disable=SC2046 # names of packages have no spaces
+    [ -z "$whole" ] || set -- $(libraries "$@")
     if (cd "$work/new/$name" && apt-get "${options[@]}" download -q "$@" && for deb in *.deb; do dpkg -x "$deb" . || exit 1; done && rm ./*.deb) >>"$work/log" 2>&1; then
         mv "$work/new/$name" "$into/$name"
     else
@@ -49,4 +67,6 @@ unpack() {
 unpack ntfy trixie ntfy # 2.11
 unpack ntfy-sid sid ntfy # what is newest: 2.27, which updates messages
 unpack alertmanager "$here" prometheus-alertmanager
+# Of the machine's own release, whose libc they run with; nss-wrapper gives them the users that their packages would make.
+unpack --with-libraries mail "$here" postfix exim4-daemon-light exim4-base dovecot-core libnss-wrapper
 touch "$into" # newer than this file: make looks at that

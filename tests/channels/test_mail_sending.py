@@ -230,6 +230,7 @@ class TestRecipients:
             post.refuse = {KIM: "550 gone"}
             second = await send(post.port, system_trust, to=f"{MARIA},{LI},{KIM}", recipients=first.recipients_left)
         assert (first.verdict, first.status_code, first.recipients_left) == ("retry", 450, (LI,))
+        assert first.others_have_it
         assert first.error == f"{KIM} refused for good (550 gone); {LI} refused for now (450 greylisted)"
         assert (second.verdict, second.error) == ("delivered", None)
         assert [mail.rcpt_tos for mail in post.mails] == [[MARIA], [LI]]
@@ -258,6 +259,34 @@ class TestRecipients:
             post.data_reply = "451 disk full"
             attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}", recipients=(LI,))
         assert (attempt.verdict, attempt.recipients_left) == ("retry", (LI,))
+
+    async def test_those_who_are_left_and_refused_again_say_nothing_of_the_server(
+        self, system_trust: ssl.SSLContext
+    ) -> None:
+        with mail_server() as post:
+            post.refuse = {LI: "452 full"}
+            attempt = await send(post.port, system_trust, to=f"{MARIA},{LI}", recipients=(LI,))
+        assert (attempt.verdict, attempt.recipients_left, attempt.others_have_it) == ("retry", (LI,), True)
+
+    @pytest.mark.parametrize(
+        ("to", "recipients", "refuse"),
+        [
+            # the only one, and everybody: other alerts would fare the same
+            (MARIA, (), {MARIA: "450 greylisted"}),
+            (f"{MARIA},{LI}", (), {MARIA: "450 greylisted", LI: "450 greylisted"}),
+            (f"{MARIA},{LI}", (), {MARIA: "550 no", LI: "450 greylisted"}),
+            # the server goes away, for every recipient alike
+            (f"{MARIA},{LI}", (LI,), {LI: "421 closing"}),
+            (f"{MARIA},{LI}", (), {LI: "421 closing"}),
+        ],
+    )
+    async def test_what_may_be_so_for_every_mail_is_a_failing_channel(
+        self, to: str, recipients: tuple[str, ...], refuse: dict[str, str], system_trust: ssl.SSLContext
+    ) -> None:
+        with mail_server() as post:
+            post.refuse = refuse
+            attempt = await send(post.port, system_trust, to=to, recipients=recipients)
+        assert (attempt.verdict, attempt.others_have_it, post.mails) == ("retry", False, [])
 
     async def test_those_no_longer_in_the_config_are_not_told(self, system_trust: ssl.SSLContext) -> None:
         with mail_server() as post:

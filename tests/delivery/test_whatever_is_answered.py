@@ -10,6 +10,8 @@ from rmactors.server.actors.delivery.queue import Batch, ended_by
 from rmactors.server.messages.notifications import Attempt
 from tests.delivery.queues import AGAIN, NEVER, OK, PERHAPS, delivery, pick_all, queue
 
+PARTLY = Attempt("retry", 452, 1.0, "full", recipients_left=("li@example.org",), others_have_it=True)
+
 
 @dataclass
 class Receiver:
@@ -24,7 +26,7 @@ class Receiver:
         if word == "ok":
             self.got += [batch.main.id] if not batch.group else [each.id for each in batch.deliveries]
         quiet = replace(AGAIN, retry_at=7 * SECOND)
-        return {"ok": OK, "later": AGAIN, "no": NEVER, "perhaps": PERHAPS, "wait": quiet}[word]
+        return {"ok": OK, "later": AGAIN, "no": NEVER, "perhaps": PERHAPS, "wait": quiet, "partly": PARTLY}[word]
 
 
 EVENTS = ["alert.raised", "alert.acknowledged", "alert.reminder", "alert.resolved"]
@@ -33,7 +35,7 @@ EVENTS = ["alert.raised", "alert.acknowledged", "alert.reminder", "alert.resolve
 @settings(max_examples=300, deadline=None)
 @given(
     lanes=st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=1, max_size=25),
-    answers=st.lists(st.sampled_from(["ok", "later", "no", "perhaps", "wait"]), max_size=60),
+    answers=st.lists(st.sampled_from(["ok", "later", "no", "perhaps", "wait", "partly"]), max_size=60),
     takes_resolved=st.booleans(),
     shuffle=st.randoms(use_true_random=False),
 )

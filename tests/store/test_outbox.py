@@ -525,6 +525,9 @@ def test_disabling_a_channel_ends_what_it_has_queued_and_says_so(ledger: Ledger)
          (minute(2), None, None)),
         (Attempt("retry", 503, 1.0, "later", recipients_left=("a@b",)), ("queued", 1, "later", '["a@b"]', None),
          (None, "later", minute(2))),
+        # It took it for others: the channel works, and what is wrong with the rest is said.
+        (Attempt("retry", 452, 1.0, "full", recipients_left=("a@b",), others_have_it=True),
+         ("queued", 1, "full", '["a@b"]', None), (minute(2), "full", None)),
         (Attempt("dead", 400, 1.0, "no"), ("dead", 1, "no", None, minute(2)), (None, "no", minute(2))),
     ],
 )  # fmt: skip

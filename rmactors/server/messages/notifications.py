@@ -78,6 +78,7 @@ class Attempt:
     retry_at     microseconds; not to be tried before, as the receiver asked
     recipients_left  SMTP: those still to be sent it, if others have it already
     in_doubt     the refusal may be another's than the receiver's: a proxy's, a name server's
+    others_have_it  SMTP: the server works, and only those left are refused for now
     """
 
     verdict: Literal["delivered", "retry", "dead"]
@@ -87,3 +88,4 @@ class Attempt:
     retry_at: int | None = None
     recipients_left: tuple[str, ...] = ()
     in_doubt: bool = False
+    others_have_it: bool = False

@@ -34,7 +34,15 @@ from rmactors.server.messages.alerts import (
 )
 from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.audit import AppendAudit
-from rmactors.server.messages.channels import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
+from rmactors.server.messages.channels import (
+    DeleteChannel,
+    DismissAll,
+    DismissDelivery,
+    LogTest,
+    RetryDelivery,
+    SaveChannel,
+    SettleAttempt,
+)
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
@@ -99,6 +107,8 @@ Write = (
     | SettleAttempt
     | LogTest
     | RetryDelivery
+    | DismissDelivery
+    | DismissAll
     | Prune
     | AppendAudit
     | CreateSetupToken

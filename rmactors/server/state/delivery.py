@@ -10,7 +10,8 @@ from rmactors.server.state.refusals import Refusals
 class ChannelFacts:
     """An enabled channel as its delivery actor starts with. `config` is encrypted.
 
-    `not_before`: when the attempt that ended last is to be repeated; None if it need not be.
+    `not_before`: when the attempt that ended last is to be repeated; None if it need not be. `held_until`: the receiver
+    asked for quiet until then, perhaps a time that is over.
     """
 
     id: str
@@ -22,6 +23,7 @@ class ChannelFacts:
     updated_at: int
     failing_since: int | None
     not_before: int | None
+    held_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

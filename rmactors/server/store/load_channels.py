@@ -12,7 +12,7 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
         ChannelFacts(
             row["id"], row["kind"], row["name"], row["config"], row["default_priority"],
             frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
-            _last_tried_due_at(connection, row["id"]),
+            _last_tried_due_at(connection, row["id"]), row["held_until"],
         )
         for row in connection.execute("SELECT * FROM channels WHERE enabled = 1")
     ]  # fmt: skip

@@ -22,7 +22,8 @@ from rmactors.server.store.transaction import Transaction, handles
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """What a notification tells of its alert, as it was at that moment."""
+    """What a notification tells of its alert, as it was at that moment. `host_id` is empty if it is about a channel,
+    whose name is in `host_name` then."""
 
     id: str
     host_id: str
@@ -54,7 +55,7 @@ def announce(
     tx: Transaction, alert: Alert, event: Event, pos: int, at: int, actor: str | None = None, note: str | None = None
 ) -> None:
     """Queue the notification for every channel that takes it, or hold a raise back if a silence says so."""
-    channels = _channels(tx)
+    channels = _others(tx, alert)
     if not channels:
         return
     tags = _tags(tx, alert.host_id)
@@ -109,7 +110,7 @@ def add_event(
     )
 
 
-def silence_of(tx: Transaction, alert: Alert, tags: list[str], at: int) -> Silence | None:
+def silence_of(tx: Transaction, alert: Alert, tags: list[str] | None, at: int) -> Silence | None:
     """The silence that holds back notifications about this alert at `at`, if any."""
     for silence in tx.cached("silences", _load_silences):
         if silence.holds(at, alert.host_id, alert.kind, tags):
@@ -171,8 +172,9 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
             "SELECT alerts.* FROM alerts LEFT JOIN told ON told.alert_id = alerts.id AND told.channel_id = ?"
             " WHERE alerts.resolved = 0 AND alerts.acknowledged_at IS NULL"
             " AND coalesce(told.at, alerts.created_at) + ? <= ?"
-            " AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert_id = alerts.id AND held.channel_id = ?)",
-            (channel.id, channel.remind, write.at, channel.id),
+            " AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert_id = alerts.id AND held.channel_id = ?)"
+            " AND alerts.subject <> ?",
+            (channel.id, channel.remind, write.at, channel.id, f"channel:{channel.id}"),
         )
         for row in due:
             alert = Alert.from_row(row)
@@ -187,7 +189,9 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
             _tell(tx, channel, alert.id, write.at)
 
 
-def _wants_more(tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str], at: int) -> bool:
+def _wants_more(
+    tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str] | None, at: int
+) -> bool:
     """Whether a channel is sent how an alert went on: not if a silence held back its raise."""
     held = tx.row("SELECT 1 FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
     if held is not None:
@@ -286,10 +290,18 @@ def _tell(tx: Transaction, channel: _Channel, alert_id: str, at: int) -> None:
     )
 
 
-def _tags(tx: Transaction, host_id: str) -> list[str]:
+def _tags(tx: Transaction, host_id: str) -> list[str] | None:
+    """The tags of a host; None for no host."""
+    if not host_id:
+        return None
     row = tx.row("SELECT tags FROM hosts WHERE id = ?", (host_id,))
     tags: list[str] = json.loads(row["tags"]) if row is not None and row["tags"] != "[]" else []
     return tags
+
+
+def _others(tx: Transaction, alert: Alert) -> list[_Channel]:
+    """The enabled channels but for the one that the alert is about."""
+    return [channel for channel in _channels(tx) if alert.subject != f"channel:{channel.id}"]
 
 
 def _channels(tx: Transaction) -> list[_Channel]:

@@ -11,17 +11,19 @@ from rmactors.common.vocabulary import SEVERITIES, Severity
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a channel wants to hear of. Empty `host_tags`: of every host; else any tag matches."""
+    """What a channel wants to hear of. Empty `host_tags`: of every host; else any tag matches. What is about no host
+    has no tags to go by, and so is for all."""
 
     min_severity: Severity
     events: frozenset[str]
     host_tags: frozenset[str]
 
-    def takes(self, event: str, severity: Severity, host_tags: Sequence[str]) -> bool:
+    def takes(self, event: str, severity: Severity, host_tags: Sequence[str] | None) -> bool:
+        """`host_tags`: of the host that it is about; None: it is about no host."""
         return (
             event in self.events
             and SEVERITIES.index(severity) >= SEVERITIES.index(self.min_severity)
-            and (not self.host_tags or not self.host_tags.isdisjoint(host_tags))
+            and (not self.host_tags or host_tags is None or not self.host_tags.isdisjoint(host_tags))
         )
 
 
@@ -58,13 +60,13 @@ class Silence:
     recurrence: Recurrence | None
     reason: str
 
-    def holds(self, at: int, host_id: str, kind: str, host_tags: Sequence[str]) -> bool:
+    def holds(self, at: int, host_id: str, kind: str, host_tags: Sequence[str] | None) -> bool:
         """Whether a notification at `at` about this alert is to be held back."""
         return (
             self.starts_at <= at
             and (self.ends_at is None or at < self.ends_at)
             and self.host_id in (None, host_id)
             and self.kind in (None, kind)
-            and (self.tag is None or self.tag in host_tags)
+            and (self.tag is None or self.tag in (host_tags or ()))
             and (self.recurrence is None or self.recurrence.open_at(at))
         )

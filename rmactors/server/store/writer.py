@@ -25,6 +25,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     schedules,
     second_factors,
     silences,
+    undelivered,
 )
 from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 

@@ -138,7 +138,9 @@ class _Sender:
         self._channel = channel
         self._wakeup = wakeup
         self._ports = ports
-        breaker = Breaker(random.uniform, facts.failing_since, probe_at=facts.not_before or 0)
+        breaker = Breaker(
+            random.uniform, facts.failing_since, probe_at=facts.not_before or 0, quiet_until=facts.held_until or 0
+        )
         self._queue = DeliveryQueue(breaker, ports.retry_max, "alert.resolved" in facts.events)
         self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
@@ -259,6 +261,7 @@ class _Sender:
             ids.new(), batch.main.id, self._facts.id, batch.main.alert_id, batch.main.event,
             batch.main.attempts + 1, result.attempt, clock.now(), result.due_at,
             tuple((delivery.id, end) for delivery, end in batch.carried if delivery.id in ends),
+            self._facts.updated_at,
         )  # fmt: skip
 
         answer: Answer = Failed("not asked yet")

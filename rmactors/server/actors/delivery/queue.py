@@ -10,11 +10,14 @@ aside, and its place goes to the next one.
 
 A refusal that may not be the receiver's own (`Attempt.in_doubt`) is a failure like any other, until it has been the
 answer for ten minutes: `refusals`.
+
+What a mail server took for some recipients is an answer: only what is left of that message waits, with pauses of its
+own, and such messages together are tried once a second at most (`Attempt.others_have_it`).
 """
 
 import heapq
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -89,6 +92,7 @@ class DeliveryQueue:
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
     _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
     _refusals: Refusals | None = None  # in a row, whichever message they were about
+    _leftover_at: int = 0  # when the last of the messages that some have already is tried again
     _count: int = 0
     _looked_at: int = 0
 
@@ -113,6 +117,8 @@ class DeliveryQueue:
             lane.append(delivery)
             if len(lane) == 1:
                 self._line_up(delivery)
+            elif lane[0].recipients_left and delivery.alert_id not in self._busy:
+                self._line_up(lane[0])
 
     def pick(self, now: int) -> Batch | None:
         """What to send now; None if nothing may go out. Its alerts are busy until `release`."""
@@ -148,17 +154,26 @@ class DeliveryQueue:
     def settle(self, batch: Batch, attempt: Attempt, now: int) -> AttemptResult:
         """An attempt ended. The batch's alerts stay busy until its end is on disk: then `release`."""
         attempt = self._believed(batch.main, attempt, now)
+        main, end_of_time = batch.main, batch.main.created_at + self.retry_max
         if attempt.verdict != "retry":
             self.breaker.pace.taken(now)
             self._answered()
+            if main.recipients_left and attempt.verdict == "delivered":
+                self._let_go(lambda head: head.recipients_left == main.recipients_left)
             return AttemptResult(attempt, None)
-        main, end_of_time = batch.main, batch.main.created_at + self.retry_max
+        if attempt.others_have_it:
+            self._answered()
+            due_at = now + pause(main.attempts + 1, now - main.created_at, self.breaker.jitter)
+            self._leftover_at = max(due_at, self._leftover_at + SECOND)
+            return self._in_time(main, AttemptResult(attempt, self._leftover_at, now, OPENED_BY_ITSELF + 1))
         throttled = attempt.status_code == TOO_MANY_REQUESTS  # which is not about this message
         opened = main.opened if self.breaker.failing or throttled else main.opened + 1
         own = 0 if main.id in self._aside else _alerts(batch)
+        if attempt.retry_at is not None:
+            attempt = replace(attempt, retry_at=min(attempt.retry_at, end_of_time))
         due_at = self.breaker.failed(
             now,
-            None if attempt.retry_at is None else min(attempt.retry_at, end_of_time),
+            attempt.retry_at,
             alone=self.places <= own,
             has_another=self._has_another(batch),
             throttled=throttled,
@@ -168,10 +183,7 @@ class DeliveryQueue:
             due_at = max(due_at, now + pause(main.attempts + 1, now - main.created_at, self.breaker.jitter))
         if attempt.in_doubt:
             due_at = max(due_at, one_more(main.refusals, now).next_at(now))
-        if now < end_of_time:
-            return AttemptResult(attempt, due_at, now, opened)
-        error = f"gave up after {self.retry_max / SECOND:g} s: {attempt.error}"
-        return AttemptResult(replace(attempt, verdict="dead", error=error), None)
+        return self._in_time(main, AttemptResult(attempt, due_at, now, opened))
 
     def release(self, batch: Batch, result: AttemptResult) -> None:
         """The end of the attempt is on disk."""
@@ -221,12 +233,22 @@ class DeliveryQueue:
             return replace(attempt, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {attempt.error}")
         return replace(attempt, verdict="retry")
 
+    def _in_time(self, main: Delivery, result: AttemptResult) -> AttemptResult:
+        """The result, or its end if it has been tried for long enough."""
+        if result.at < main.created_at + self.retry_max:
+            return result
+        error = f"gave up after {self.retry_max / SECOND:g} s: {result.attempt.error}"
+        return AttemptResult(replace(result.attempt, verdict="dead", error=error), None)
+
     def _has_room(self) -> bool:
         most = 1 if self.breaker.failing else CONCURRENT
         return self.places < most and len(self._aside) < ANSWERS_AWAITED
 
     def _line_up(self, head: Delivery) -> None:
-        heapq.heappush(self._later, (head.due_at, head.seq, head.alert_id))
+        # What some have already does not keep them waiting for what comes in its place.
+        instead = self._standing_for(head) if head.recipients_left else None
+        due_at = head.due_at if instead is None else min(head.due_at, instead.due_at)
+        heapq.heappush(self._later, (due_at, head.seq, head.alert_id))
         if head.grouped:
             self._groups.setdefault(head.host_id, set()).add(head.alert_id)
 
@@ -318,12 +340,16 @@ class DeliveryQueue:
         if not self.breaker.failing:
             return
         self.breaker.answered()
+        self._let_go(lambda head: head.opened <= OPENED_BY_ITSELF)
+
+    def _let_go(self, which: Callable[[Delivery], bool]) -> None:
+        """Those of what was tried may go now."""
         rest: list[tuple[int, int, str]] = []
         for entry in self._later:
             head = self._head(entry[2], entry[1])
             if head is None:
                 continue
-            if head.attempts and head.opened <= OPENED_BY_ITSELF:
+            if head.attempts and which(head):
                 self._make_ready(head)
             else:
                 rest.append(entry)

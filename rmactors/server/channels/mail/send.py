@@ -140,7 +140,10 @@ class SmtpChannel:
         error = words(outcome.error, self._secrets, _MAX_ERROR) if outcome.error is not None else None
         everyone = payload.recipients(self._config)
         left = outcome.left if limited or outcome.left != everyone else ()
-        return Attempt(outcome.verdict, outcome.code, round(latency_ms, 3), error, None, left, outcome.in_doubt)
+        # Where others have it from an earlier attempt, that these are refused says nothing of the server either.
+        others = outcome.taken or (limited and outcome.for_now)
+        latency = round(latency_ms, 3)
+        return Attempt(outcome.verdict, outcome.code, latency, error, None, left, outcome.in_doubt, others)
 
 
 def _ehlo_name(host: str) -> str:

@@ -36,6 +36,8 @@ a link that comes back within it, or a machine that was paused, still brings the
 _MAX_REPLY_BYTES: Final = 65536
 """Of one reply. smtplib takes lines without end."""
 _DOT: Final = b".\r\n"
+_CLOSING: Final = 421
+"""The server ends the conversation, for every recipient alike."""
 _ENDLESS: Final = "the server's reply does not come to an end"
 
 
@@ -56,13 +58,18 @@ class MailServer:
 
 @dataclass(frozen=True, slots=True)
 class MailOutcome:
-    """How it ended. `left`: the recipients that have not got it and may yet. `in_doubt` as in `Attempt`."""
+    """How it ended. `left`: the recipients that have not got it and may yet. `in_doubt` as in `Attempt`.
+
+    `taken`: the server took it for others. `for_now`: each of those left was refused by itself, and for now.
+    """
 
     verdict: Verdict
     code: int | None
     error: str | None = None
     left: tuple[str, ...] = ()
     in_doubt: bool = False
+    for_now: bool = False
+    taken: bool = False
 
 
 class MailSession:
@@ -313,7 +320,9 @@ def _settled(
     said += [f"{one} refused for now ({_reply(refused[one])})" for one in for_now]
     error = "; ".join(said) or None
     if left:
-        return MailOutcome("retry", refused[for_now[0]][0] if for_now else None, error, left)
+        alone = not not_asked and all(refused[one][0] != _CLOSING for one in for_now)
+        code = refused[for_now[0]][0] if for_now else None
+        return MailOutcome("retry", code, error, left, for_now=alone, taken=not none_took_it)
     if none_took_it:
         return MailOutcome("dead", refused[for_good[0]][0], error, recipients)
     return MailOutcome("delivered", 250, error)

@@ -85,6 +85,8 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     """The body of a channel, secrets of `row` merged in. 422 with every field at fault."""
     values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
     errors += time_errors(values)
+    if values.get("group_by", "host") != "host" and values.get("group_seconds", 0) == 0:
+        errors.append(FieldError("/group_seconds", "say for how long: 0 sends each alert alone"))
     kind, config = values.get("kind"), values.get("config")
     if row is not None and kind is not None and kind != row.kind:
         errors.append(FieldError("/kind", "cannot be changed; create a new channel"))
