@@ -14,6 +14,7 @@ from rmactors.server.actors import janitor, watchdog, zone_watch
 from rmactors.server.actors.awake import Awake
 from rmactors.server.actors.delivery import actor as delivery
 from rmactors.server.actors.delivery import supervisor as post
+from rmactors.server.actors.digests import actor as digests
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.core import HostSettings
@@ -21,7 +22,7 @@ from rmactors.server.actors.live import Live
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
-from rmactors.server.bootstrap import channel_spec, files_for_agents, periods, preview_for
+from rmactors.server.bootstrap import act_link, channel_spec, files_for_agents, periods, preview_for
 from rmactors.server.channels.base import Channel, ChannelSpec
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
@@ -178,7 +179,10 @@ class Parts:
 
     async def run_rules(self) -> None:
         settings = self.settings
-        timing = Timing(self.started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
+        timing = Timing(
+            self.started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds,
+            seconds(settings.channel_failing_seconds),
+        )  # fmt: skip
         await rules.run(
             self.to_rules, self.to_store, self.reader, timing, self.rules_state, settings.max_open_alerts_per_host
         )
@@ -213,6 +217,9 @@ class Parts:
     async def run_janitor(self) -> None:
         await janitor.run(self.to_store, self.reader, periods(self.settings))
 
+    async def run_digests(self) -> None:
+        await digests.run(self.to_store, self.reader, first=self.settings.restart_grace_seconds)
+
     async def run_watchdog(self) -> None:
         if (fetch := self.opened.fetch_watchdog_url) is not None:
             await watchdog.run(fetch, lambda: self.health().ok, self.reader)
@@ -245,5 +252,8 @@ class Parts:
 
     async def run_post(self, of_each_channel: Budget) -> None:
         retry_max = seconds(self.settings.retry_max_seconds)
-        ports = delivery.DeliveryPorts(self.to_store, self.reader, retry_max, self.settings.public_url)
+        ports = delivery.DeliveryPorts(
+            self.to_store, self.reader, retry_max, self.settings.public_url,
+            partial(act_link, self.settings, self.opened.box),
+        )  # fmt: skip
         await post.run(self.channel_wakeups, self._stored_channel, ports, of_each_channel, self.status, self.closing)

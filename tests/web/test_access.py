@@ -49,6 +49,7 @@ CONTRACT: dict[tuple[str, str], Need] = {
     ("POST", "/api/notifications/{id}/test"): "operator",
     ("POST", "/api/notifications/preview"): "admin",
     ("POST", "/api/deliveries/{id}/retry"): "operator",
+    ("POST", "/api/deliveries/{id}/dismiss"): "operator",
     ("GET", "/api/notifications/{id}/log"): "viewer",
     ("GET", "/api/users"): "admin",
     ("POST", "/api/users"): "admin",
@@ -67,6 +68,8 @@ CONTRACT: dict[tuple[str, str], Need] = {
 
 PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/"): "viewer",
+    ("GET", "/act/{id}"): "public",
+    ("POST", "/act/{id}"): "public",
     ("POST", "/account/timezone"): "signed_in",
     ("GET", "/alerts"): "viewer",
     ("POST", "/alerts/acknowledge"): "operator",
@@ -77,6 +80,8 @@ PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/audit"): "admin",
     ("GET", "/audit.csv"): "admin",
     ("POST", "/deliveries/{id}/retry"): "operator",
+    ("POST", "/deliveries/{id}/dismiss"): "operator",
+    ("POST", "/settings/notifications/{id}/dismiss"): "operator",
     ("GET", "/hosts"): "viewer",
     ("GET", "/hosts/arrived"): "viewer",
     ("GET", "/hosts/new"): "admin",
@@ -133,7 +138,11 @@ PAGES: dict[tuple[str, str], Need] = {
 }
 """The same of pages, their forms and the parts of them."""
 
-ASSETS: dict[tuple[str, str], Need] = {("GET", "/static/{id}"): "public", ("OPTIONS", "/static/{id}"): "public"}
+ASSETS: dict[tuple[str, str], Need] = {
+    ("GET", "/manifest.webmanifest"): "public",
+    ("GET", "/static/{id}"): "public",
+    ("OPTIONS", "/static/{id}"): "public",
+}
 
 PROVEN = {
     ("POST", "/api/users"), ("PATCH", "/api/users/{id}"), ("POST", "/settings/users"), ("POST", "/settings/users/{id}"),

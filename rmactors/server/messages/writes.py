@@ -34,6 +34,7 @@ from rmactors.server.messages.alerts import (
 )
 from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.audit import AppendAudit
+from rmactors.server.messages.channel_trouble import ExpectChannel
 from rmactors.server.messages.channels import (
     DeleteChannel,
     DismissAll,
@@ -43,6 +44,7 @@ from rmactors.server.messages.channels import (
     SaveChannel,
     SettleAttempt,
 )
+from rmactors.server.messages.digests import QueueDigest
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
@@ -102,6 +104,7 @@ Write = (
     | DeleteSilence
     | ReleaseHeld
     | QueueReminders
+    | QueueDigest
     | SaveChannel
     | DeleteChannel
     | SettleAttempt
@@ -109,6 +112,7 @@ Write = (
     | RetryDelivery
     | DismissDelivery
     | DismissAll
+    | ExpectChannel
     | Prune
     | AppendAudit
     | CreateSetupToken

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from rmactors.common.vocabulary import Priority
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.state.refusals import Refusals
 
 
@@ -24,11 +25,15 @@ class ChannelFacts:
     failing_since: int | None
     not_before: int | None
     held_until: int | None = None
+    quiet: QuietHours | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host."""
+    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host.
+
+    `grouped`: it goes with others, those of its `group_key`, or of its host and window where that is empty.
+    """
 
     id: str
     alert_id: str
@@ -41,9 +46,14 @@ class Delivery:
     due_at: int
     grouped: bool
     recipients_left: tuple[str, ...] = ()
+    group_key: str = ""
+    loud: bool = False
+    """It goes out in quiet hours, too."""
     tried_as: str = ""
     """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
     """In doubt, in a row, up to now. After a restart they begin again, within the time for retries."""
+    of_night: bool = False
+    """It was tried as a part of what quiet hours had held back."""
     opened: int = 0
     """How often it opened the breaker."""

@@ -15,7 +15,9 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     accounts,
     alerts,
     audit,
+    channel_trouble,
     channels,
+    digests,
     facts,
     hosts,
     jobs,
@@ -25,7 +27,6 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     schedules,
     second_factors,
     silences,
-    undelivered,
 )
 from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 

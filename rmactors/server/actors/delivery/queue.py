@@ -19,10 +19,13 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from rmactors.common.clock import MINUTE, SECOND
+from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker, pause
+from rmactors.server.actors.delivery.groups import Groups
+from rmactors.server.actors.delivery.nights import Nights
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
@@ -36,39 +39,6 @@ OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
 
 
-End = Literal["delivered", "superseded"]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One message to send: `main`, and what it covers as well, with how those end when it arrives."""
-
-    main: Delivery
-    carried: tuple[tuple[Delivery, End], ...] = ()
-    group: bool = False
-
-    @property
-    def deliveries(self) -> tuple[Delivery, ...]:
-        return (self.main, *(delivery for delivery, _ in self.carried))
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
-    """What becomes of a batch after an attempt. `due_at` is when it is tried again, `at` when the attempt ended,
-    `opened` how often its main delivery has opened the breaker."""
-
-    attempt: Attempt
-    due_at: int | None
-    at: int = 0
-    opened: int = 0
-
-
-def ended_by(batch: Batch, attempt: Attempt) -> tuple[Delivery, ...]:
-    """The deliveries that end with this attempt. A resolution that dies takes the raise that it covers along; the
-    members of a group whose first message is refused are tried without it."""
-    return batch.deliveries if attempt.verdict == "delivered" or not batch.group else (batch.main,)
-
-
 def _alerts(batch: Batch) -> int:
     return len({delivery.alert_id for delivery in batch.deliveries})
 
@@ -78,23 +48,30 @@ class DeliveryQueue:
     """The deliveries of one channel that are in memory.
 
     `retry_max` in microseconds. `takes_resolved`: whether the channel hears of resolutions, so that one may stand for
-    the raise before it.
+    the raise before it. `together`: whether what its quiet hours held back goes as one message.
     """
 
     breaker: Breaker
     retry_max: int
     takes_resolved: bool
+    quiet: QuietHours | None = None
+    together: bool = True
     _lanes: dict[str, deque[Delivery]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _aside: dict[str, int] = field(default_factory=dict)  # first delivery of a batch set aside → how many alerts it has
     _ready: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # host → heap of (attempts, seq, alert)
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
-    _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
+    _groups: Groups = field(init=False)
+    _nights: Nights = field(init=False)
     _refusals: Refusals | None = None  # in a row, whichever message they were about
     _leftover_at: int = 0  # when the last of the messages that some have already is tried again
     _count: int = 0
     _looked_at: int = 0
+
+    def __post_init__(self) -> None:
+        self._groups = Groups(self._lanes, self._busy, self.takes_resolved)
+        self._nights = Nights(self._lanes, self._busy, self.quiet, self.together)
 
     def __len__(self) -> int:
         return self._count
@@ -115,10 +92,14 @@ class DeliveryQueue:
             self._count += 1
             lane = self._lanes.setdefault(delivery.alert_id, deque())
             lane.append(delivery)
-            if len(lane) == 1:
+            self._groups.add(delivery)
+            head = lane[0]
+            if head is delivery:
                 self._line_up(delivery)
-            elif lane[0].recipients_left and delivery.alert_id not in self._busy:
-                self._line_up(lane[0])
+            elif (
+                head.recipients_left or head.group_key or delivery.group_key or delivery.loud
+            ) and head.alert_id not in self._busy:
+                self._line_up(head)  # what is new may go in its place, and sooner
 
     def pick(self, now: int) -> Batch | None:
         """What to send now; None if nothing may go out. Its alerts are busy until `release`."""
@@ -131,11 +112,12 @@ class DeliveryQueue:
                 self._make_ready(head)
         while self._turns:
             host_id = self._turns.popleft()
-            head = self._next_of(host_id)
+            head = self._next_of(host_id, now)
             if host_id in self._ready:
                 self._turns.append(host_id)
             if head is not None:
-                batch = self._pack(head)
+                batch = self._nights.pack(head) or self._groups.pack(head)
+                self._nights.sent(batch)
                 self._busy.update(delivery.alert_id for delivery in batch.deliveries)
                 self.breaker.pace.sent(now)
                 return batch
@@ -154,7 +136,7 @@ class DeliveryQueue:
     def settle(self, batch: Batch, attempt: Attempt, now: int) -> AttemptResult:
         """An attempt ended. The batch's alerts stay busy until its end is on disk: then `release`."""
         attempt = self._believed(batch.main, attempt, now)
-        main, end_of_time = batch.main, batch.main.created_at + self.retry_max
+        main, end_of_time = batch.main, self._nights.there_since(batch.main) + self.retry_max
         if attempt.verdict != "retry":
             self.breaker.pace.taken(now)
             self._answered()
@@ -197,6 +179,7 @@ class DeliveryQueue:
         else:
             for delivery in ended_by(batch, result.attempt):
                 self._lanes[delivery.alert_id].remove(delivery)
+                self._groups.ended(delivery)
                 self._count -= 1
         for alert_id in {delivery.alert_id for delivery in batch.deliveries}:
             if self._lanes[alert_id]:
@@ -215,7 +198,7 @@ class DeliveryQueue:
         late = [
             lane[0]
             for alert_id, lane in self._lanes.items()
-            if alert_id not in self._busy and lane[0].created_at + self.retry_max <= now
+            if alert_id not in self._busy and self._is_too_old(lane[0], now)
         ]
         self._busy.update(delivery.alert_id for delivery in late)
         return late
@@ -228,29 +211,30 @@ class DeliveryQueue:
             self._refusals = None
             return attempt
         self._refusals = one_more(self._refusals, now)
-        there_since = delivery.created_at if delivery.attempts else max(delivery.created_at, delivery.due_at)
+        there_since = self._nights.there_since(delivery)
+        if not delivery.attempts:
+            there_since = max(there_since, delivery.due_at)
         if one_more(delivery.refusals, now).believed(now) or self._refusals.believed(now, there_since):
             return replace(attempt, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {attempt.error}")
         return replace(attempt, verdict="retry")
 
     def _in_time(self, main: Delivery, result: AttemptResult) -> AttemptResult:
         """The result, or its end if it has been tried for long enough."""
-        if result.at < main.created_at + self.retry_max:
+        if not self._is_too_old(main, result.at):
             return result
         error = f"gave up after {self.retry_max / SECOND:g} s: {result.attempt.error}"
         return AttemptResult(replace(result.attempt, verdict="dead", error=error), None)
+
+    def _is_too_old(self, delivery: Delivery, now: int) -> bool:
+        late = delivery.created_at + self.retry_max <= now
+        return late and self._nights.there_since(delivery) + self.retry_max <= now
 
     def _has_room(self) -> bool:
         most = 1 if self.breaker.failing else CONCURRENT
         return self.places < most and len(self._aside) < ANSWERS_AWAITED
 
     def _line_up(self, head: Delivery) -> None:
-        # What some have already does not keep them waiting for what comes in its place.
-        instead = self._standing_for(head) if head.recipients_left else None
-        due_at = head.due_at if instead is None else min(head.due_at, instead.due_at)
-        heapq.heappush(self._later, (due_at, head.seq, head.alert_id))
-        if head.grouped:
-            self._groups.setdefault(head.host_id, set()).add(head.alert_id)
+        heapq.heappush(self._later, (self._groups.lined_up(head), head.seq, head.alert_id))
 
     def _make_ready(self, head: Delivery) -> None:
         """It may go when it is its host's turn, after what was tried less often."""
@@ -259,14 +243,19 @@ class DeliveryQueue:
             self._turns.append(head.host_id)
         heapq.heappush(self._ready[head.host_id], (head.attempts, head.seq, head.alert_id))
 
-    def _next_of(self, host_id: str) -> Delivery | None:
+    def _next_of(self, host_id: str, now: int) -> Delivery | None:
         """What of this host goes next; None if nothing of it may go after all. It is ready no more."""
         heap = self._ready[host_id]
         found = None
         while heap and found is None:
             attempts, seq, alert_id = heapq.heappop(heap)
             head = self._head(alert_id, seq)
-            if head is not None and head.attempts == attempts:  # else it was tried as one of a group since
+            if head is None or head.attempts != attempts:  # it was tried as one of a group since
+                continue
+            due_at = self._nights.over_at(head, now) or self._groups.waits_until(head)
+            if due_at > now:
+                heapq.heappush(self._later, (due_at, seq, alert_id))
+            else:
                 found = head
         if not heap:
             del self._ready[host_id]
@@ -279,49 +268,6 @@ class DeliveryQueue:
             return None
         return lane[0]
 
-    def _pack(self, head: Delivery) -> Batch:
-        later = self._standing_for(head)
-        if later is not None:
-            before = tuple(delivery for delivery in self._lanes[head.alert_id] if delivery.seq < later.seq)
-            return Batch(later, tuple((delivery, "superseded") for delivery in before))
-        members = self._window_of(head) if head.grouped else [head]
-        if len(members) == 1:
-            return Batch(head)
-        first, *rest = sorted(members, key=lambda delivery: delivery.seq)
-        return Batch(first, tuple((delivery, "delivered") for delivery in rest), group=True)
-
-    def _window_of(self, head: Delivery) -> list[Delivery]:
-        """A grouped head and what goes with it: other heads of its host, of one window or tried together before.
-
-        No others: under an id that a receiver may know, it must hear nothing new, for it may drop what it knows.
-        """
-        members, others = [head], set()
-        for alert_id in self._groups.pop(head.host_id, set()):
-            lane = self._lanes.get(alert_id)
-            other = lane[0] if lane and alert_id not in self._busy else None
-            if other is None or not other.grouped or other is head:
-                continue
-            together = (other.due_at, other.tried_as) == (head.due_at, head.tried_as)
-            if together and self._standing_for(other) is None:
-                members.append(other)
-            else:
-                others.add(alert_id)
-        if others:
-            self._groups[head.host_id] = others
-        return members
-
-    def _standing_for(self, head: Delivery) -> Delivery | None:
-        """What is queued behind a head and makes it needless: a resolution that can cover the raise as well; for a
-        reminder, word that somebody looks after it, that it got worse or that it is over."""
-        match head.event:
-            case "alert.raised":
-                wanted = {"alert.resolved"} if self.takes_resolved else set()
-            case "alert.reminder":
-                wanted = {"alert.acknowledged", "alert.resolved", "alert.raised"}
-            case _:
-                wanted = set()
-        return next((delivery for delivery in self._lanes[head.alert_id] if delivery.event in wanted), None)
-
     def _again(self, delivery: Delivery, batch: Batch, result: AttemptResult) -> Delivery:
         assert result.due_at is not None
         own = delivery is batch.main
@@ -330,6 +276,7 @@ class DeliveryQueue:
             attempts=delivery.attempts + 1,
             due_at=result.due_at,
             tried_as=batch.main.id,
+            of_night=batch.night,
             recipients_left=result.attempt.recipients_left if own else delivery.recipients_left,
             refusals=one_more(delivery.refusals, result.at) if result.attempt.in_doubt else None,
             opened=result.opened if own else delivery.opened,

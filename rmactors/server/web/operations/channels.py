@@ -1,6 +1,7 @@
 """Channels: checked, saved, tried, previewed, deleted."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import Meta, Struct
 from rmactors.common import clock, ids
 from rmactors.common.text import steers
 from rmactors.common.vocabulary import Event, GroupBy, Priority, Severity
-from rmactors.server.channels.base import ChannelSpec, FieldError
+from rmactors.server.channels.base import ChannelSpec, FieldError, Kind
 from rmactors.server.channels.config import (
     audited_changes,
     audited_destination,
@@ -18,7 +19,8 @@ from rmactors.server.channels.config import (
     secrets_led_elsewhere,
 )
 from rmactors.server.channels.registry import KINDS, KindName
-from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel
+from rmactors.server.messages.answers import Refused
+from rmactors.server.messages.channels import DeleteChannel, DismissAll, LogTest, SaveChannel, WhatIsQueued
 from rmactors.server.messages.notifications import Notification
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
@@ -26,11 +28,13 @@ from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.channel_config import config_errors, kind_of, open_config, seal_config
 from rmactors.server.web.fields import Time
 from rmactors.server.web.operations.channel_times import Digest, QuietHours, digest_text, quiet_text, time_errors
-from rmactors.server.web.problems import invalid, not_found, raise_for_answer
+from rmactors.server.web.problems import Problem, invalid, not_found, raise_for_answer
 from rmactors.server.web.validation import fields_of
 
 LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
 _ALL_EVENTS: tuple[LifecycleEvent, ...] = get_args(LifecycleEvent)
+_SAMPLE_TOKEN = "x" * 72
+"""As long as a real one, and good for nothing."""
 _READ_ONLY = ("id", "created_at", "updated_at", "last_fired_at", "health")
 
 
@@ -95,7 +99,7 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
             before = open_config(row)
             errors += secrets_led_elsewhere(kind_of(row), before, config)
             config = merge_secrets(kind_of(row), before, config)
-        errors += config_errors(kind, values.get("name", ""), config)
+        errors += config_errors(kind, values.get("name", ""), config) + _group_errors(KINDS[kind], values)
         if any(map(steers, values.get("host_tags", ()))):
             errors.append(FieldError("/host_tags", "must not contain control characters"))
         if not errors:
@@ -105,8 +109,23 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     return ChannelBody(**values)
 
 
-async def save(row: ChannelRow | None, body: ChannelBody) -> str:
-    """Make a channel, or replace what `row` says; gives its id. Raises Problem 404 or 409."""
+def _group_errors(kind: Kind, values: dict[str, Any]) -> list[FieldError]:
+    """What makes one message of several alerts, for a kind that takes each by itself."""
+    if kind.groups:
+        return []
+    why = f"cannot be set: {kind.label} gets each alert by itself, to resolve it by its own key, and groups on its own"
+    wanted = {
+        "group_seconds": values.get("group_seconds", 0) > 0,
+        "group_by": values.get("group_by", "host") != "host",
+        "quiet_hours": values.get("quiet_hours") is not None,  # one message when they end
+        "digest": values.get("digest") is not None,
+    }
+    return [FieldError(f"/{name}", why) for name, is_wanted in wanted.items() if is_wanted]
+
+
+async def save(row: ChannelRow | None, body: ChannelBody, queued: WhatIsQueued = "ask") -> str:
+    """Make a channel, or replace what `row` says; gives its id. Raises Problem 404 or 409, with the number `queued`
+    where it has to be said what becomes of that."""
     channel_id, at = row.id if row is not None else ids.new(), services().now()
     action = "channel.create" if row is None else "channel.update"
     detail = _new(body) if row is None else _changes(row, body)
@@ -114,9 +133,13 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
         channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
         body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
         body.remind_hours, at, row is None, audit(action, "channel", channel_id, detail), body.group_by,
-        body.after_minutes, quiet_text(body.quiet_hours), digest_text(body.digest),
+        body.after_minutes, quiet_text(body.quiet_hours), digest_text(body.digest), queued,
     )  # fmt: skip
-    raise_for_answer(await services().ask_store(write), "channel")
+    answer = await services().ask_store(write)
+    if isinstance(answer, Refused) and answer.code == "queued":
+        _row, health = await require(channel_id)
+        raise Problem(409, answer.detail, "queued", members={"queued": health.queued})
+    raise_for_answer(answer, "channel")
     return channel_id
 
 
@@ -153,6 +176,12 @@ async def remove(channel_id: str) -> None:
     raise_for_answer(await services().ask_store(write), "channel")
 
 
+async def dismiss_dead(channel_id: str) -> None:
+    """What is dead of it counts no longer. Raises Problem 404."""
+    write = DismissAll(channel_id, services().now(), audit("channel.dismiss", "channel", channel_id))
+    raise_for_answer(await services().ask_store(write), "channel")
+
+
 async def try_now(row: ChannelRow) -> TestResult:
     """One attempt at a channel, which its log shows as well. Raises Problem if it cannot be logged."""
     at = services().now()
@@ -175,6 +204,8 @@ def preview_of(body: ChannelBody) -> PreviewAnswer:
     message = "Backup of plan home failed: the repository is locked by another process."
     link = f"{services().settings.public_url}/alerts/{ids.new()}"
     notification = _sample("alert.raised", "backup_failed", message, services().now(), link)
+    if services().settings.action_links:
+        notification = replace(notification, act_link=f"{services().settings.public_url}/act/{_SAMPLE_TOKEN}")
     found = services().preview(spec, notification)
     if found.mail is not None:
         return PreviewAnswer(mail=found.mail)
