@@ -141,7 +141,7 @@ TIMES: dict[str, dict[str, Any]] = {
     "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
 }
 TIMES_TYPED = {
-    "after_minutes": "30", "group_by": "repository",
+    "after_minutes": "30", "group_by": "repository", "group_seconds": "60",
     "quiet_hours.from": "22:00", "quiet_hours.to": "07:00", "quiet_hours.timezone": "Europe/Berlin",
     "quiet_hours.days.sat": "1", "quiet_hours.days.mon": "1",
     "digest.cron": "0 8 * * 1", "digest.timezone": "Europe/Berlin",

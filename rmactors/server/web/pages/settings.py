@@ -26,6 +26,7 @@ from rmactors.server.web.views.times import Moment
 blueprint = Blueprint("settings", __name__)
 
 _FIRST_KIND = next(iter(KINDS.values()))
+_OFFERED = tuple(kind for kind in KINDS.values() if kind.made_by_hand)
 _SHOWN = 200
 _LOGGED = 50
 
@@ -165,7 +166,7 @@ async def _form(
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
             preview = channels.preview_of(channels.checked(body, row))
     return await page(
-        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
+        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=_OFFERED,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable,
         fills=views.fills, told=told,
