@@ -18,7 +18,7 @@ TEAMS: dict[str, Any] = {"webhook_url": "https://ab.api.powerplatform.com/powera
 TELEGRAM: dict[str, Any] = {"chat_id": "@my_backups", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"}
 GOOD = {
     "webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK, "discord": DISCORD, "teams": TEAMS,
-    "telegram": TELEGRAM,
+    "telegram": TELEGRAM, "gotify": {"server_url": "https://push.example", "app_token": "x"},
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ GOOD: dict[str, dict[str, Any]] = {
         "to": "a@example.org, b@example.org",
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
     "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
     "telegram": {
@@ -82,6 +83,9 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("slack", "config.webhook_url", "", "URL is needed"),
     ("slack", "config.webhook_url", "hooks.slack.com/services/x", "scheme must be http or https"),
     ("slack", "config.webhook_url", "http://127.0.0.1/services/x", "loopback"),
+    ("gotify", "config.server_url", "", "server is needed"),
+    ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
+    ("gotify", "config.app_token", "one\ntwo", "line breaks"),
     ("discord", "config.webhook_url", "", "URL is needed"),
     ("discord", "config.webhook_url", "https://discord.com/api/webhooks/1/x/slack", "Leave out what follows the token"),
     ("discord", "config.username", "everyone", "Discord does not take this name"),

@@ -24,6 +24,7 @@ FULL: dict[str, dict[str, Any]] = {
         "password": "very-secret-5", "from": "rm@example.org", "to": "a@example.org",
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
     "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
     "telegram": {
@@ -45,6 +46,7 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "username", None),
     ("telegram", "api_url", "https://elsewhere.example.org"),
     ("telegram", "api_url", None),
+    ("gotify", "server_url", "https://elsewhere.example.org"),
 ]
 
 
@@ -192,6 +194,7 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "smtp": ["host", "port", "encryption", "username"],
         **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
         "telegram": ["api_url"],
+        "gotify": ["server_url"],
     }
     assert steering == known
     assert set(FULL) == set(KINDS)

@@ -74,6 +74,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "to": "c@d.example",
     },
     "slack": {"webhook_url": "https://s.example/services/x"},
+    "gotify": {"server_url": "https://g.example", "app_token": "a"},
     "discord": {"webhook_url": "https://d.example/api/webhooks/1/x", "username": "u"},
     "teams": {"webhook_url": "https://t.example/powerautomate/x"},
     "telegram": {

@@ -22,7 +22,6 @@ from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
 
-KINDS: Final[Mapping[str, Kind]] = {kind.name: kind for kind in (WEBHOOK, NTFY, MAIL, SLACK, DISCORD, TEAMS, TELEGRAM)}
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind
     for kind in (
@@ -30,6 +29,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         NTFY,
         MAIL,
         SLACK,
+        DISCORD,
+        TEAMS,
+        TELEGRAM,
         GOTIFY,
     )
 }
