@@ -178,7 +178,10 @@ class Parts:
 
     async def run_rules(self) -> None:
         settings = self.settings
-        timing = Timing(self.started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
+        timing = Timing(
+            self.started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds,
+            seconds(settings.channel_failing_seconds),
+        )  # fmt: skip
         await rules.run(
             self.to_rules, self.to_store, self.reader, timing, self.rules_state, settings.max_open_alerts_per_host
         )

@@ -30,6 +30,13 @@ def test_a_raise_is_told_as_it_was() -> None:
     assert (notification.actor, notification.note, notification.group) == (None, None, ())
 
 
+def test_a_raise_that_its_channel_waited_for_says_since_when_nobody_looks_after_it() -> None:
+    late = delivery(90, message="It failed.", open_since=NOON, zone="Europe/Berlin")
+    assert of_batch(Batch(late), "http://x").message == (
+        "It failed.\nNobody has acknowledged it since Monday 2026-11-23 13:00 CET."
+    )
+
+
 def test_an_acknowledgement_names_who_and_why() -> None:
     notification = of_batch(Batch(delivery(2, "alert.acknowledged", actor="anna", note="on it")), "http://x")
     assert (notification.event, notification.actor, notification.note) == ("alert.acknowledged", "anna", "on it")

@@ -28,7 +28,10 @@ class ChannelFacts:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host."""
+    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host.
+
+    `grouped`: it goes with others, those of its `group_key`, or of its host and window where that is empty.
+    """
 
     id: str
     alert_id: str
@@ -41,6 +44,7 @@ class Delivery:
     due_at: int
     grouped: bool
     recipients_left: tuple[str, ...] = ()
+    group_key: str = ""
     tried_as: str = ""
     """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None

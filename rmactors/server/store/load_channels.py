@@ -47,5 +47,5 @@ def _delivery(row: sqlite3.Row) -> Delivery:
     return Delivery(
         row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
         row["created_at"], row["due_at"], bool(row["grouped"]),
-        tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),
+        tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (), row["group_key"],
     )  # fmt: skip

@@ -25,8 +25,9 @@ from rmactors.common.clock import SECOND
 from rmactors.common.logs import fields
 from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
+from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker
-from rmactors.server.actors.delivery.queue import CONCURRENT, AttemptResult, Batch, DeliveryQueue, ended_by
+from rmactors.server.actors.delivery.queue import CONCURRENT, DeliveryQueue
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.channels import SettleAttempt

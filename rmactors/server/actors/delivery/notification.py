@@ -4,7 +4,7 @@ import msgspec
 
 from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
-from rmactors.server.actors.delivery.queue import Batch
+from rmactors.server.actors.delivery.batch import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
 from rmactors.server.state.delivery import Delivery
 
@@ -25,12 +25,18 @@ def of_batch(batch: Batch, base_url: str) -> Notification:
     elif batch.carried and batch.carried[0][0].event == "alert.raised":
         raises = [_BODY.decode(delivery.body) for delivery, _ in batch.carried if delivery.event == "alert.raised"]
         message = _both(raises, body)
+    elif body.open_since is not None:
+        message += f"\n{_nobody_since(body.open_since, body)}"
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
     return Notification(
         main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
         body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
         body.again,
     )  # fmt: skip
+
+
+def _nobody_since(since: int, body: NotificationBody) -> str:
+    return f"Nobody has acknowledged it since {day_and_time(since, body.zone or 'UTC')}."
 
 
 def _member(delivery: Delivery) -> GroupMember:

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from rmactors.common import clock, ids
 from rmactors.common.text import steers
 from rmactors.common.vocabulary import Event, GroupBy, Priority, Severity
-from rmactors.server.channels.base import ChannelSpec, FieldError
+from rmactors.server.channels.base import ChannelSpec, FieldError, Kind
 from rmactors.server.channels.config import (
     audited_changes,
     audited_destination,
@@ -95,7 +95,7 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
             before = open_config(row)
             errors += secrets_led_elsewhere(kind_of(row), before, config)
             config = merge_secrets(kind_of(row), before, config)
-        errors += config_errors(kind, values.get("name", ""), config)
+        errors += config_errors(kind, values.get("name", ""), config) + _group_errors(KINDS[kind], values)
         if any(map(steers, values.get("host_tags", ()))):
             errors.append(FieldError("/host_tags", "must not contain control characters"))
         if not errors:
@@ -103,6 +103,20 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     if errors:
         raise invalid(list({error.pointer: error for error in reversed(errors)}.values())[::-1])
     return ChannelBody(**values)
+
+
+def _group_errors(kind: Kind, values: dict[str, Any]) -> list[FieldError]:
+    """What makes one message of several alerts, for a kind that takes each by itself."""
+    if kind.groups:
+        return []
+    why = f"cannot be set: {kind.label} gets each alert by itself, to resolve it by its own key, and groups on its own"
+    wanted = {
+        "group_seconds": values.get("group_seconds", 0) > 0,
+        "group_by": values.get("group_by", "host") != "host",
+        "quiet_hours": values.get("quiet_hours") is not None,  # one message when they end
+        "digest": values.get("digest") is not None,
+    }
+    return [FieldError(f"/{name}", why) for name, is_wanted in wanted.items() if is_wanted]
 
 
 async def save(row: ChannelRow | None, body: ChannelBody) -> str:
