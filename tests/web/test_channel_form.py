@@ -29,7 +29,6 @@ GOOD: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
-    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "verysecret" * 3,
         "device": "phone",
@@ -90,9 +89,6 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("slack", "config.webhook_url", "", "URL is needed"),
     ("slack", "config.webhook_url", "hooks.slack.com/services/x", "scheme must be http or https"),
     ("slack", "config.webhook_url", "http://127.0.0.1/services/x", "loopback"),
-    ("gotify", "config.server_url", "", "server is needed"),
-    ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
-    ("gotify", "config.app_token", "one\ntwo", "line breaks"),
     ("discord", "config.webhook_url", "", "URL is needed"),
     ("discord", "config.webhook_url", "https://discord.com/api/webhooks/1/x/slack", "Leave out what follows the token"),
     ("discord", "config.username", "everyone", "Discord does not take this name"),
