@@ -21,7 +21,7 @@ from rmactors.server.actors.live import Live
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
-from rmactors.server.bootstrap import channel_spec, files_for_agents, periods, preview_for
+from rmactors.server.bootstrap import act_link, channel_spec, files_for_agents, periods, preview_for
 from rmactors.server.channels.base import Channel, ChannelSpec
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
@@ -248,5 +248,8 @@ class Parts:
 
     async def run_post(self, of_each_channel: Budget) -> None:
         retry_max = seconds(self.settings.retry_max_seconds)
-        ports = delivery.DeliveryPorts(self.to_store, self.reader, retry_max, self.settings.public_url)
+        ports = delivery.DeliveryPorts(
+            self.to_store, self.reader, retry_max, self.settings.public_url,
+            partial(act_link, self.settings, self.opened.box),
+        )  # fmt: skip
         await post.run(self.channel_wakeups, self._stored_channel, ports, of_each_channel, self.status, self.closing)

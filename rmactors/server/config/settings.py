@@ -59,6 +59,7 @@ class Settings:
     retry_max_seconds: float = _setting(86400.0, "how long a notification is retried before it is dead")
     channel_failing_seconds: float = _setting(600.0, "how long a channel may fail before channel_failing is raised")
     max_open_alerts_per_host: int = _setting(1000, "open alerts of a host; beyond, one counts the others; 0: no bound")
+    action_links: bool = _setting(True, "links in messages to acknowledge or silence an alert without signing in")
     retain_job_logs_days: float = _setting(30.0, "days that the output of jobs is kept")
     retain_jobs_days: float = _setting(400.0, "days that ended jobs are kept")
     retain_alerts_days: float = _setting(400.0, "days that resolved alerts are kept")

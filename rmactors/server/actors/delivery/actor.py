@@ -47,14 +47,24 @@ AGAIN_SECONDS = 1.0
 """Pause after the store could not be read or written."""
 
 
+def no_act_link(channel_id: str, alert_id: str, at: int) -> str:
+    """For a server that gives out none."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryPorts:
-    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end."""
+    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end.
+
+    `act_link` gives the link with which an alert is acted on from a message: of a channel and an alert, by their ids,
+    and when the event was. It never raises; empty: there is none.
+    """
 
     to_store: Outlet[Commit]
     reader: Reader
     retry_max: int
     base_url: str
+    act_link: Callable[[str, str, int], str] = no_act_link
 
 
 @dataclass(slots=True)
@@ -238,7 +248,7 @@ class _Sender:
             self._wakeup.signal.set()
 
         try:
-            message = notification.of_batch(batch, self._ports.base_url)
+            message = notification.of_batch(batch, self._ports.base_url, partial(self._ports.act_link, self._facts.id))
             attempt = await self._channel.send(message, batch.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.

@@ -1,6 +1,7 @@
 """Channels: checked, saved, tried, previewed, deleted."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -31,6 +32,8 @@ from rmactors.server.web.validation import fields_of
 
 LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
 _ALL_EVENTS: tuple[LifecycleEvent, ...] = get_args(LifecycleEvent)
+_SAMPLE_TOKEN = "x" * 72
+"""As long as a real one, and good for nothing."""
 _READ_ONLY = ("id", "created_at", "updated_at", "last_fired_at", "health")
 
 
@@ -189,6 +192,8 @@ def preview_of(body: ChannelBody) -> PreviewAnswer:
     message = "Backup of plan home failed: the repository is locked by another process."
     link = f"{services().settings.public_url}/alerts/{ids.new()}"
     notification = _sample("alert.raised", "backup_failed", message, services().now(), link)
+    if services().settings.action_links:
+        notification = replace(notification, act_link=f"{services().settings.public_url}/act/{_SAMPLE_TOKEN}")
     found = services().preview(spec, notification)
     if found.mail is not None:
         return PreviewAnswer(mail=found.mail)
