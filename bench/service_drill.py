@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.install_guide import build_wheel
-from harness.processes import free_port
+from harness.ports import free_port
 
 TOOLS = Path(sys.prefix) / "tools" / "usr" / "bin"
 COMMAND = "/opt/rmactors/bin/rmactors"

@@ -20,7 +20,7 @@ from pathlib import Path
 import httpx
 import trio
 
-from harness.processes import free_port
+from harness.ports import free_port
 from harness.sink import Sink, open_sink
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -5,9 +5,7 @@ so that a server which was killed finds them free again.
 """
 
 import os
-import random
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +17,8 @@ from typing import Any
 
 import httpx
 import trio
+
+from harness.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = [sys.executable, "-m", "rmactors"]
@@ -39,17 +39,6 @@ def trusting(certificate: Path | str) -> ssl.SSLContext:
 
 class ServerDied(AssertionError):
     """The server process ended where it should have run. The message has its log."""
-
-
-def free_port() -> int:
-    for port in random.sample(range(20000, 32000), 200):
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no free port between 20000 and 32000")
 
 
 class Server:
@@ -201,7 +190,11 @@ class Server:
 
     def webhook(self, url: str, name: str = "ops", **more: object) -> str:
         """Make a webhook channel; its id."""
-        body = {"kind": "webhook", "name": name, "config": {"url": url}, **more}
+        return self.channel("webhook", name, {"url": url}, **more)
+
+    def channel(self, kind: str, name: str, config: Mapping[str, object], **more: object) -> str:
+        """Make a channel; its id."""
+        body = {"kind": kind, "name": name, "config": config, **more}
         channel_id: str = self.ask("POST", "/api/notifications", body)["id"]
         return channel_id
 

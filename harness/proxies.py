@@ -13,7 +13,8 @@ import httpx
 import trio
 
 from harness.certificates import Authority, make_authority
-from harness.processes import Server, eventually, free_port, running_server
+from harness.ports import free_port
+from harness.processes import Server, eventually, running_server
 from harness.tools import DEPLOY, program, running
 
 PASSWORD = "a long enough password"

@@ -4,7 +4,6 @@ import http.client
 import http.cookies
 import itertools
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.ports import free_port
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import Role
 from rmactors.server.config.settings import Settings
@@ -27,13 +27,6 @@ PASSWORD = "correct horse battery staple"
 STARTS_WITHIN = 120.0
 """Seconds: a net. A start takes under one; a full machine needs over 20."""
 _PASSWORDS = Passwords()
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 @dataclass

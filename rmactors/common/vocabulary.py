@@ -12,7 +12,7 @@ JobReason = Literal[
 ]  # fmt: skip
 AlertKind = Literal[
     "backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline",
-    "backup_overdue", "backup_suspicious", "too_many_alerts",
+    "backup_overdue", "backup_suspicious", "too_many_alerts", "channel_failing",
 ]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
@@ -62,6 +62,7 @@ ALERTS: Final[dict[AlertKind, AlertTraits]] = {
     "backup_overdue": AlertTraits("Backup overdue", "critical", lasts=True, of_backup=True),
     "backup_suspicious": AlertTraits("Backup looks wrong", "warning", of_backup=True),
     "too_many_alerts": AlertTraits("Too many alerts", "warning"),
+    "channel_failing": AlertTraits("Channel failing", "warning", lasts=True),
 }
 FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
     "backup": "backup_failed",
@@ -75,3 +76,5 @@ DEFAULT_MAX_RUNTIME_SECONDS: Final = 86_400.0
 """After so long a run is stopped, or held for lost, if its schedule says nothing else."""
 DELIVERY_OVERDUE_SECONDS: Final = 600
 """A notification that waits for longer means that alerting does not work: what watches this server is told."""
+OVER_WHILE_OFF: Final = "it was over before the channel was on again"
+"""On the timeline of an alert: why a notification that was kept was not sent in the end."""

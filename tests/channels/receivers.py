@@ -1,5 +1,6 @@
 """A real HTTP listener on loopback whose answers the tests write byte by byte."""
 
+import json
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -58,6 +59,14 @@ async def hangs(stream: Stream, _: Request) -> None:
 async def cuts(stream: Stream, _: Request) -> None:
     """Close without a word."""
     await stream.aclose()
+
+
+async def answers_as_ntfy(stream: Stream, request: Request) -> None:
+    """Take everything, and answer with the message as ntfy does."""
+    topic = request.line.split()[1].rpartition("/")[2]
+    message = {"id": "hwQ2YpKdmg", "sequence_id": request.headers["sequence-id"], "time": 1700000000,
+               "event": "message", "topic": topic, "message": request.body.decode()}  # fmt: skip
+    await replies("200 OK", json.dumps(message).encode(), Content_Type="application/json")(stream, request)
 
 
 @dataclass

@@ -1,14 +1,12 @@
 """What each answer of a receiver means. One row a case."""
 
-import json
-
 import httpx
 import pytest
 
-from rmactors.common import clock
+from rmactors.common import clock, ids
 from rmactors.server.channels.answers import judge_http, words
 from rmactors.server.channels.mail import session
-from rmactors.server.channels.ntfy import answers as ntfy
+from rmactors.server.config.action_links import token_for
 
 NOW = clock.from_rfc3339("2026-11-23T21:30:00Z")
 
@@ -46,7 +44,6 @@ def test_verdict_of_a_status(status: int, verdict: str) -> None:
 )  # fmt: skip
 def test_whose_refusal_it_is(status: int, in_doubt: bool) -> None:
     assert judge_http(*answer(status), NOW).in_doubt is in_doubt
-    assert ntfy.judge(*answer(status), NOW).in_doubt is in_doubt
 
 
 @pytest.mark.parametrize(
@@ -71,19 +68,6 @@ def test_whose_refusal_it_is(status: int, in_doubt: bool) -> None:
 def test_retry_after(status: int, value: str, seconds: int | None) -> None:
     expected = None if seconds is None else NOW + clock.seconds(seconds)
     assert judge_http(*answer(status, retry_after=value), NOW).retry_at == expected
-
-
-def test_ntfys_daily_quota_waits_for_midnight_utc() -> None:
-    body = json.dumps({"code": 42908, "http": 429, "error": "limit reached: daily message quota reached"}).encode()
-    judged = ntfy.judge(*answer(429, body, retry_after="60"), NOW)
-    assert judged.retry_at == clock.from_rfc3339("2026-11-24T00:00:00Z")
-    assert judged.error == "429 Too Many Requests: limit reached: daily message quota reached"
-
-
-def test_ntfys_other_limits_wait_as_they_say() -> None:
-    body = json.dumps({"code": 42901, "http": 429, "error": "limit reached: too many requests"}).encode()
-    assert ntfy.judge(*answer(429, body), NOW).retry_at is None
-    assert ntfy.judge(*answer(429, body, retry_after="7"), NOW).retry_at == NOW + 7 * clock.SECOND
 
 
 @pytest.mark.parametrize(
@@ -118,3 +102,15 @@ def test_a_redirect_tells_where_it_wanted_to_go() -> None:
 def test_words_are_short_and_hold_no_secret() -> None:
     assert words("you sent hunter2, hunter2!", ("hunter2",)) == "you sent ••••, ••••!"
     assert len(words("x" * 5000)) == 240
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["https://rm.example/act/", r"https:\/\/rm.example\/act\/", "https%3A%2F%2Frm.example%2Fact%2F"],
+    ids=["as it is", "in JSON", "in a URL"],
+)
+def test_a_receiver_that_repeats_the_link_to_act_gives_it_to_nobody(spelled: str) -> None:
+    token = token_for(b"k" * 32, ids.new(), ids.new(), 0)
+    said = words(f'cannot parse {{"act_link": "{spelled}{token}"}}')
+    assert said == f'cannot parse {{"act_link": "{spelled}••••"}}'
+    assert token[:20] not in words(f"{spelled}{token[:40]}")

@@ -456,7 +456,7 @@ class TestRecipients:
             (MARIA, (), {MARIA: "450 greylisted"}),
             (f"{MARIA},{LI}", (), {MARIA: "450 greylisted", LI: "450 greylisted"}),
             (f"{MARIA},{LI}", (), {MARIA: "550 no", LI: "450 greylisted"}),
-            # the server goes away, and not because of a recipient
+            # the server goes away, for every recipient alike
             (f"{MARIA},{LI}", (LI,), {LI: "421 closing"}),
             (f"{MARIA},{LI}", (), {LI: "421 closing"}),
         ],

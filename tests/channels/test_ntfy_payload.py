@@ -1,5 +1,8 @@
 """What an ntfy request looks like."""
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import replace
 from email.header import decode_header, make_header
 
@@ -9,14 +12,19 @@ import pytest
 from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.ntfy import payload
-from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, RAISE, REMINDER, RESOLUTION
+from rmactors.server.messages.notifications import Notification
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}
 URL = httpx.URL("https://ntfy.example/backups")
 
 
+def rendered(notification: Notification, config: Mapping[str, str] = CONFIG) -> httpx.Request:
+    return payload.render(notification, URL, config, None, payload.body(notification))
+
+
 def test_a_raise_is_exactly_this() -> None:
-    request = payload.render(RAISE, URL, {**CONFIG, "access_token": "tk_abc"}, None)
+    request = rendered(RAISE, {**CONFIG, "access_token": "tk_abc"})
     assert (request.method, request.url) == ("POST", URL)
     assert request.read() == b"Backup of home failed: wrong password"
     assert [(name.decode(), value.decode()) for name, value in request.headers.raw] == [
@@ -27,6 +35,11 @@ def test_a_raise_is_exactly_this() -> None:
         ("Tags", "warning,backup_failed"),
         ("Click", f"https://rm.example.org/alerts/{ALERT}"),
         ("Priority", "4"),
+        ("Sequence-ID", ALERT),
+        (
+            "Actions",
+            f'[{{"action":"view","label":"View the alert","url":"https://rm.example.org/alerts/{ALERT}"}}]',
+        ),
         ("Authorization", "Bearer tk_abc"),
         ("Content-Length", "37"),
     ]
@@ -71,13 +84,13 @@ def test_a_very_long_host_name_leaves_room_for_the_end_of_the_title() -> None:
 
 
 def test_line_breaks_never_reach_a_header() -> None:
-    request = payload.render(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"), URL, CONFIG, None)
+    request = rendered(replace(RAISE, host_name="nas\r\nX-Evil: 1\0"))
     assert request.headers["Title"] == "[warning] nas X-Evil: 1 backup_failed"
 
 
 def test_a_message_is_printable_and_keeps_its_lines() -> None:
     notification = replace(RAISE, message="first\x1b[2J\r\nsecond\u202e\x00", host_name="nas\u202e\x1b1")
-    request = payload.render(notification, URL, CONFIG, None)
+    request = rendered(notification)
     assert request.read().decode() == "first\ufffd[2J\nsecond\ufffd\ufffd"
     assert request.headers["Title"] == "[warning] nas 1 backup_failed"
 
@@ -91,11 +104,66 @@ def test_what_is_not_ascii_or_looks_encoded_goes_as_encoded_words(name: str) -> 
 
 
 @pytest.mark.parametrize("filler", ["x", "ä", "€", "😀"])
-def test_a_long_message_is_cut_between_characters_to_at_most_4096_bytes(filler: str) -> None:
-    body = payload.render(replace(RAISE, message="m" + filler * 5000), URL, CONFIG, None).read()
-    assert 4096 - 4 <= len(body) <= 4096
+def test_a_long_message_is_cut_between_characters_to_at_most_4095_bytes(filler: str) -> None:
+    body = rendered(replace(RAISE, message="m" + filler * 5000)).read()
+    assert 4095 - 4 <= len(body) <= 4095
     assert body.decode().endswith(filler + "…")
 
 
-def test_a_message_of_exactly_4096_bytes_is_left_alone() -> None:
-    assert payload.render(replace(RAISE, message="x" * 4096), URL, CONFIG, None).read() == b"x" * 4096
+def test_a_message_of_exactly_4095_bytes_is_left_alone_and_one_of_4096_is_cut() -> None:
+    assert rendered(replace(RAISE, message="x" * 4095)).read() == b"x" * 4095
+    assert rendered(replace(RAISE, message="x" * 4096)).read() == b"x" * 4092 + "…".encode()
+
+
+def test_what_was_too_long_goes_on_in_steps_until_it_is_short() -> None:
+    assert [payload.next_limit(refused) for refused in (4095, 1024, 1023, 256, 255, 3)] == [
+        1023, 1023, 255, 255, None, None
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("notification", "own"),
+    [
+        (RAISE, False),
+        (ACKNOWLEDGEMENT, False),  # changes the raise that a phone shows
+        (RESOLUTION, False),
+        (replace(RAISE, again=True), True),  # it got worse: a change of what is shown makes no sound
+        (REMINDER, True),
+        (GROUP, True),  # it stands for others as well, and must not be overwritten when the first of them ends
+        (replace(RAISE, event="alert.test"), True),
+    ],
+)
+def test_what_updates_the_alerts_notification_and_what_is_one_of_its_own(notification: Notification, own: bool) -> None:
+    found = payload.sequence_id(replace(notification, delivery_id=DELIVERY, alert_id=ALERT))
+    assert found == (DELIVERY if own else ALERT)
+    assert re.fullmatch(r"[-_A-Za-z0-9]{1,64}", found), "what ntfy takes as an id"
+
+
+@pytest.mark.parametrize(
+    ("severity", "event", "tags"),
+    [
+        ("critical", "alert.raised", "critical,backup_failed,rotating_light"),
+        ("warning", "alert.raised", "warning,backup_failed"),  # an emoji itself
+        ("info", "alert.reminder", "info,backup_failed,information_source"),
+        ("critical", "alert.acknowledged", "critical,backup_failed,eyes"),
+        ("warning", "alert.resolved", "warning,backup_failed,white_check_mark"),
+    ],
+)
+def test_tags_are_severity_and_kind_and_behind_them_an_emoji(severity: Severity, event: Event, tags: str) -> None:
+    assert rendered(replace(RAISE, severity=severity, event=event)).headers["Tags"] == tags
+
+
+def test_one_button_opens_the_alert_and_one_the_page_to_act_on_it() -> None:
+    act = 'https://rm.example.org/act/a;b,c=?"x'
+    link = "https://rm.müller.example/alerts/x"
+    header = rendered(replace(RAISE, act_link=act, link=link)).headers["Actions"]
+    assert header.isascii()
+    assert json.loads(str(make_header(decode_header(header)))) == [
+        {"action": "view", "label": "View the alert", "url": link},
+        {"action": "view", "label": "Acknowledge or silence", "url": act},
+    ]
+
+
+def test_the_button_of_a_test_message_opens_the_channel() -> None:
+    [button] = json.loads(payload.actions(replace(RAISE, event="alert.test")))
+    assert button["label"] == "View the channel"

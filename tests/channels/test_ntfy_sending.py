@@ -17,7 +17,7 @@ from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
 from rmactors.server.messages.notifications import Attempt, Notification
 from tests.channels.notifications import ACKNOWLEDGEMENT, LATER, RAISE, RESOLUTION, spec
-from tests.channels.receivers import Request, Stream, receiving, replies
+from tests.channels.receivers import Request, Stream, answers_as_ntfy, receiving, replies
 
 LOOPBACK = OutboundPolicy.parse("loopback")
 
@@ -30,8 +30,9 @@ def decoded(value: str) -> str:
 class StrictNtfy:
     """Takes a message as ntfy does, keeps what a phone would show, and answers as ntfy answers."""
 
-    def __init__(self, token: str | None = None) -> None:
+    def __init__(self, token: str | None = None, limit: int = 4096) -> None:
         self.token = token
+        self.limit = limit
         self.shown: list[dict[str, Any]] = []
 
     async def __call__(self, stream: Stream, request: Request) -> None:
@@ -50,9 +51,11 @@ class StrictNtfy:
                 "priority": int(headers["priority"]),
                 "tags": headers["tags"].split(","),
                 "click": headers["click"],
+                "actions": json.loads(headers["actions"]),
+                "sequence": headers["sequence-id"],
             }
         )
-        await replies("200 OK", json.dumps({"id": "x", "event": "message"}).encode())(stream, request)
+        await answers_as_ntfy(stream, request)
 
     def _fault(self, request: Request) -> tuple[int, str, str]:
         method, path, _ = request.line.split()
@@ -62,8 +65,12 @@ class StrictNtfy:
             return 40101, "401 Unauthorized", "unauthorized"
         if not all(value.isascii() and value.isprintable() for value in request.headers.values()):
             return 40001, "400 Bad Request", "headers must be ASCII or RFC 2047"
-        if len(request.body) > 4096:
-            return 41301, "413 Content Too Large", "attachments are not allowed here"
+        if len(request.body) >= self.limit:
+            return 40014, "400 Bad Request", "invalid request: attachments not allowed"
+        if not re.fullmatch(r"[-_A-Za-z0-9]{1,64}", request.headers["sequence-id"]):
+            return 40049, "400 Bad Request", "invalid request: sequence ID invalid"
+        if not all(each["label"] and each["url"] for each in json.loads(decoded(request.headers["actions"]))):
+            return 40018, "400 Bad Request", "invalid request: actions invalid"
         if request.headers["priority"] not in {"1", "2", "3", "4", "5"}:
             return 40007, "400 Bad Request", "invalid priority parameter"
         if not decoded(request.headers["click"]).startswith(("http://", "https://")):
@@ -102,6 +109,8 @@ async def test_a_phone_shows_the_alert(system_trust: ssl.SSLContext) -> None:
             "priority": 4,
             "tags": ["warning", "backup_failed"],
             "click": RAISE.link,
+            "actions": [{"action": "view", "label": "View the alert", "url": RAISE.link}],
+            "sequence": RAISE.alert_id,
         }
     ]
 
@@ -125,6 +134,7 @@ async def test_the_whole_life_of_an_alert(system_trust: ssl.SSLContext) -> None:
         replace(RAISE, message="ä" * 9000),
         replace(RAISE, message="\x00\x1b[31m"),
         replace(RAISE, message=""),
+        replace(RAISE, act_link="https://rm.example.org/act/a,b;c=?=" + "x" * 900),
         replace(RAISE, link="https://rm.müller.example/alerts/x"),
     ],
 )
@@ -140,6 +150,61 @@ async def test_a_strict_receiver_takes_whatever_an_alert_may_hold(
 async def test_a_wrong_token_is_dead_and_says_why(system_trust: ssl.SSLContext) -> None:
     [attempt] = await tell(StrictNtfy(token="tk_abc"), system_trust, RAISE, token="tk_wrong")
     assert (attempt.verdict, attempt.status_code, attempt.error) == ("dead", 401, "401 Unauthorized: unauthorized")
+
+
+async def test_a_server_with_a_lower_limit_gets_it_once_more_shorter_and_later_ones_short_at_once(
+    system_trust: ssl.SSLContext,
+) -> None:
+    ntfy = StrictNtfy(limit=1024)
+    long = replace(RAISE, message="ä" * 9000)
+    async with receiving(ntfy) as receiver:
+        config = {"server_url": receiver.url(""), "topic": "backups"}
+        channel = make_channel(spec("ntfy", **config), LOOPBACK, system_trust, "https://rm.example.org", lambda: LATER)
+        attempts = [await channel.send(long), await channel.send(RAISE), await channel.send(long)]
+        await channel.aclose()
+    assert [attempt.verdict for attempt in attempts] == ["delivered"] * 3
+    assert [len(request.body) for request in receiver.requests] == [4095, 1023, len(RAISE.message), 1023]
+    assert [shown["message"][-1] for shown in ntfy.shown] == ["…", RAISE.message[-1], "…"]
+
+
+async def test_a_server_that_takes_hardly_any_text_says_so_in_the_end(system_trust: ssl.SSLContext) -> None:
+    async with receiving(StrictNtfy(limit=100)) as receiver:
+        config = {"server_url": receiver.url(""), "topic": "backups"}
+        channel = make_channel(spec("ntfy", **config), LOOPBACK, system_trust, "https://rm.example.org", lambda: LATER)
+        attempt = await channel.send(replace(RAISE, message="x" * 9000))
+        await channel.aclose()
+    assert (attempt.verdict, attempt.error) == ("dead", "400 Bad Request: invalid request: attachments not allowed")
+    assert [len(request.body) for request in receiver.requests] == [4095, 1023, 255]
+
+
+async def test_sending_it_again_shorter_has_the_rest_of_the_time_and_no_more(
+    system_trust: ssl.SSLContext, mock_clock: trio.testing.MockClock
+) -> None:
+    second = trio.Event()
+
+    async def takes_its_time(stream: Stream, request: Request) -> None:
+        if len(request.body) > 1023:
+            mock_clock.jump(4)
+            body = json.dumps({"code": 40014, "http": 400, "error": "attachments not allowed"}).encode()
+            await replies("400 Bad Request", body)(stream, request)
+        else:
+            second.set()
+            await stream.receive_some(1)
+
+    async with receiving(takes_its_time) as receiver, trio.open_nursery() as nursery:
+        config = {"server_url": receiver.url(""), "topic": "backups"}
+        channel = make_channel(spec("ntfy", **config), LOOPBACK, system_trust, "https://rm.example.org")
+        attempts: list[Attempt] = []
+
+        async def send() -> None:
+            attempts.append(await channel.send(replace(RAISE, message="x" * 5000)))
+
+        nursery.start_soon(send)
+        await second.wait()
+        mock_clock.jump(1.1)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        nursery.cancel_scope.cancel()
+    assert [attempt.error for attempt in attempts] == ["no answer within 5 s"]
 
 
 async def test_the_daily_quota_waits_for_midnight_utc(system_trust: ssl.SSLContext) -> None:

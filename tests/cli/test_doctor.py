@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harness.processes import Server, environment, free_port, running_server
+from harness.ports import free_port
+from harness.processes import Server, environment, running_server
 from rmactors.cli.main import main
 from rmactors.common import clock, zones
 from rmactors.common.clock import MINUTE

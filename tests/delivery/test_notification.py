@@ -30,6 +30,13 @@ def test_a_raise_is_told_as_it_was() -> None:
     assert (notification.actor, notification.note, notification.group) == (None, None, ())
 
 
+def test_a_raise_that_its_channel_waited_for_says_since_when_nobody_looks_after_it() -> None:
+    late = delivery(90, message="It failed.", open_since=NOON, zone="Europe/Berlin")
+    assert of_batch(Batch(late), "http://x").message == (
+        "It failed.\nNobody has acknowledged it since Monday 2026-11-23 13:00 CET."
+    )
+
+
 def test_an_acknowledgement_names_who_and_why() -> None:
     notification = of_batch(Batch(delivery(2, "alert.acknowledged", actor="anna", note="on it")), "http://x")
     assert (notification.event, notification.actor, notification.note) == ("alert.acknowledged", "anna", "on it")
@@ -114,3 +121,34 @@ def test_no_line_of_an_alert_stands_where_another_alert_of_the_group_would() -> 
         "- [warning] backup_failed: message 1", "- [warning] backup_failed: Damaged.",
         "  - [critical] forged: x", "  ", "  end",
     ]  # fmt: skip
+
+
+# ---- the link with which an alert is acted on
+
+
+def acting_link(alert_id: str, at: int) -> str:
+    return f"http://x/act/{alert_id}-{(at - NOON) // clock.MINUTE}"
+
+
+def test_what_asks_somebody_to_act_has_a_link_to_do_so_that_is_the_same_each_time_it_is_sent() -> None:
+    for event in ("alert.raised", "alert.reminder"):
+        batch = Batch(delivery(3, event))
+        first, again = of_batch(batch, "http://x", acting_link), of_batch(batch, "http://x", acting_link)
+        assert first.act_link == again.act_link == "http://x/act/a-3"
+
+
+def test_what_tells_that_somebody_has_acted_has_none() -> None:
+    raised = delivery(1)
+    for event in ("alert.acknowledged", "alert.resolved"):
+        assert of_batch(Batch(delivery(2, event)), "http://x", acting_link).act_link == ""
+        both = Batch(delivery(2, event), ((raised, "superseded"),))
+        assert of_batch(both, "http://x", acting_link).act_link == ""
+
+
+def test_a_group_has_none_for_one_link_is_about_one_alert() -> None:
+    group = Batch(delivery(1), ((delivery(2, alert="b"), "delivered"),), group=True)
+    assert of_batch(group, "http://x", acting_link).act_link == ""
+
+
+def test_a_server_that_gives_out_no_links_sends_none() -> None:
+    assert of_batch(Batch(delivery(1)), "http://x").act_link == ""

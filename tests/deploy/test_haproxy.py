@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from harness.certificates import make_authority
-from harness.processes import Server, away, eventually, free_port, running_server
+from harness.ports import free_port
+from harness.processes import Server, away, eventually, running_server
 from harness.proxies import CLIENT, PASSWORD, STRANGER, UPGRADE, replaced
 from harness.tools import DEPLOY, libraries, program, running
 

@@ -12,7 +12,8 @@ import pytest
 import trio
 
 from harness.agents import ended, enroll_host, simulated
-from harness.processes import Server, away, eventually, free_port, running_server
+from harness.ports import free_port
+from harness.processes import Server, away, eventually, running_server
 from harness.sink import open_sink
 from harness.tools import DEPLOY, program, running
 

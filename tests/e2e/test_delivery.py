@@ -17,7 +17,7 @@ from harness.processes import COMMAND, ROOT, Server, away, eventually
 from harness.sink import Sink
 from rmactors.simulate.agent import SimulatedAgent
 from tests.channels.mailservers import dialogue, mail_server, scripted_server
-from tests.channels.receivers import Receiver, Request, hangs, receiving, replies
+from tests.channels.receivers import Receiver, Request, answers_as_ntfy, hangs, receiving, replies
 
 SECRETS = {"bearer_token": "secret-1", "header_name": "X-Api-Key", "header_value": "secret-2", "signing_secret": "s-3"}
 
@@ -73,7 +73,8 @@ async def test_what_the_preview_shows_is_what_arrives_but_for_secrets_and_the_al
     kind: str, config: dict[str, Any], shared_server: Server
 ) -> None:
     server = shared_server
-    async with receiving() as receiver, host(server, f"nas for {kind}") as agent:
+    answers = answers_as_ntfy if kind == "ntfy" else replies("204 No Content")
+    async with receiving(answers) as receiver, host(server, f"nas for {kind}") as agent:
         address = {"url": receiver.url("/x?y=1")} if kind == "webhook" else {"server_url": receiver.url("")}
         body = {"kind": kind, "name": kind, "config": {**config, **address}}
         shown = (await away(lambda: server.ask("POST", "/api/notifications/preview", body)))["request"]

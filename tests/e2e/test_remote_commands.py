@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness.agents import ended, enroll_host, simulated
-from harness.processes import COMMAND, ROOT, Server, away, environment, free_port
+from harness.ports import free_port
+from harness.processes import COMMAND, ROOT, Server, away, environment
 from harness.sink import Sink
 from rmactors.cli.main import main
 from rmactors.common import ids, wire

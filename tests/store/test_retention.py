@@ -198,9 +198,13 @@ def test_what_an_ended_alert_left_behind_goes(past: Past) -> None:
         past.insert("told", channel_id="c", alert_id=alert, at=OLD)
     past.insert("group_windows", channel_id="c", host_id="h", until_at=OLD)
     past.insert("group_windows", channel_id="c", host_id="other", until_at=NEW)
+    past.insert("shared_windows", channel_id="c", about="all", until_at=OLD, group_key="k")
+    past.insert("shared_windows", channel_id="c", about="kind:x", until_at=NEW, group_key="l")
     assert [past.prune("held"), past.prune("told"), past.prune("group_windows")] == [1, 1, 1]
     assert past.ids("held", "alert_id") == past.ids("told", "alert_id") == ["open"]
     assert past.ids("group_windows", "host_id") == ["other"]
+    assert past.prune("shared_windows") == 1
+    assert past.ids("shared_windows", "about") == ["kind:x"]
 
 
 def test_expired_sessions_tokens_and_silences_go(past: Past) -> None:

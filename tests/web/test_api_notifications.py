@@ -100,7 +100,7 @@ async def test_each_kind_can_be_made_and_read_back_and_sent_back(site: Site, bod
 
 async def test_when_a_channel_is_quiet_and_sends_its_digest_is_read_back_as_it_was_sent(site: Site) -> None:
     times = {
-        "group_by": "repository", "after_minutes": 30.5,
+        "group_by": "repository", "group_seconds": 60.0, "after_minutes": 30.5,
         "quiet_hours": {"timezone": "Europe/Berlin", "from": "22:00", "to": "07:00", "days": ["fri", "mon"]},
         "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
     }  # fmt: skip
@@ -160,6 +160,7 @@ async def test_the_kind_cannot_change(site: Site) -> None:
         ({**WEBHOOK, "group_seconds": -1, "remind_hours": "x"}, {"/group_seconds", "/remind_hours"}),
         ({**WEBHOOK, "host_tags": [""]}, {"/host_tags/0"}),
         ({**WEBHOOK, "group_by": "plan", "after_minutes": -1}, {"/group_by", "/after_minutes"}),
+        ({**WEBHOOK, "group_by": "all", "group_seconds": 0}, {"/group_seconds"}),
         (
             {**WEBHOOK, "quiet_hours": {"from": "24:00", "to": "7", "timezone": "Mars/Base"}},
             {"/quiet_hours/from", "/quiet_hours/to", "/quiet_hours/timezone"},

@@ -56,6 +56,7 @@ class Periods:
         yield "held", 0
         yield "told", 0
         yield "group_windows", 0
+        yield "shared_windows", 0
         yield "deliveries", self.notification_log
         yield "alerts", self.alerts
         yield "dead_deliveries", self.alerts

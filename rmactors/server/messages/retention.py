@@ -9,6 +9,7 @@ OldKind = Literal[
     "held",
     "told",
     "group_windows",
+    "shared_windows",
     "alerts",
     "deliveries",
     "dead_deliveries",

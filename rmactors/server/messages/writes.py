@@ -34,7 +34,16 @@ from rmactors.server.messages.alerts import (
 )
 from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.audit import AppendAudit
-from rmactors.server.messages.channels import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
+from rmactors.server.messages.channel_trouble import ExpectChannel
+from rmactors.server.messages.channels import (
+    DeleteChannel,
+    DismissAll,
+    DismissDelivery,
+    LogTest,
+    RetryDelivery,
+    SaveChannel,
+    SettleAttempt,
+)
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
@@ -99,6 +108,9 @@ Write = (
     | SettleAttempt
     | LogTest
     | RetryDelivery
+    | DismissDelivery
+    | DismissAll
+    | ExpectChannel
     | Prune
     | AppendAudit
     | CreateSetupToken

@@ -10,7 +10,8 @@ from rmactors.server.state.refusals import Refusals
 class ChannelFacts:
     """An enabled channel as its delivery actor starts with. `config` is encrypted.
 
-    `not_before`: when the attempt that ended last is to be repeated; None if it need not be.
+    `not_before`: when the attempt that ended last is to be repeated; None if it need not be. `held_until`: the receiver
+    asked for quiet until then, perhaps a time that is over.
     """
 
     id: str
@@ -22,11 +23,15 @@ class ChannelFacts:
     updated_at: int
     failing_since: int | None
     not_before: int | None
+    held_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host."""
+    """One queued delivery. `body` is JSON, times are microseconds; `host_id` is empty if it is about no host.
+
+    `grouped`: it goes with others, those of its `group_key`, or of its host and window where that is empty.
+    """
 
     id: str
     alert_id: str
@@ -39,6 +44,7 @@ class Delivery:
     due_at: int
     grouped: bool
     recipients_left: tuple[str, ...] = ()
+    group_key: str = ""
     tried_as: str = ""
     """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None

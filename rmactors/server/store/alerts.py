@@ -23,15 +23,13 @@ _MOVED_ON = "the rules' memory of this subject has moved on"
 
 @handles
 def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
-    host = tx.row("SELECT name FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
-    if host is None:
-        raise RefusedWrite("not_found", "the host was deleted")
+    name = _name_of(tx, write)
     raised = tx.changed(
         "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, job_id, pos,"
         " created_at, last_seen_at, known_partial)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
         (
-            write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message,
+            write.alert_id, write.host_id, name, write.kind, write.subject, write.severity, write.message,
             write.job_id, write.at, write.at, int(write.known_partial),
         ),
     )  # fmt: skip
@@ -40,13 +38,13 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
             raise DuplicateWrite
         raise StaleWrite("an unresolved alert exists already")
     alert = outbox.Alert(
-        write.alert_id, write.host_id, host["name"], write.kind, write.subject, write.severity, write.message, write.at
+        write.alert_id, write.host_id, name, write.kind, write.subject, write.severity, write.message, write.at
     )
     outbox.add_event(tx, write.alert_id, 1, write.at, "raised", by="rule", message=write.message, reason=write.reason)
     outbox.announce(tx, alert, "alert.raised", 1, write.at)
     tx.wake.count("alert", write.kind, write.severity)
     tx.wake.tell(
-        "info", "alert.raised", alert_id=write.alert_id, host_id=write.host_id, host=host["name"], kind=write.kind,
+        "info", "alert.raised", alert_id=write.alert_id, host_id=write.host_id, host=name, kind=write.kind,
         severity=write.severity, subject=write.subject, job_id=write.job_id,
     )  # fmt: skip
     tx.wake.topics.add("alerts")
@@ -54,6 +52,7 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
 
 @handles
 def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
+    before = tx.row("SELECT acknowledged_at FROM alerts WHERE id = ?", (write.alert_id,))
     rows = tx.rows(
         "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + 1,"
         " job_id = coalesce(?, job_id), known_partial = 0, acknowledged_at = NULL, acknowledged_by = NULL,"
@@ -66,7 +65,8 @@ def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
     outbox.add_event(
         tx, write.alert_id, row["pos"], write.at, "worsened", by="rule", message=write.message, reason=write.reason
     )
-    outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at)
+    nobody_since = write.at if before is not None and before["acknowledged_at"] is not None else row["created_at"]
+    outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at, nobody_since)
     tx.wake.tell(
         "info", "alert.worsened", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
         kind=row["kind"], severity=row["severity"], subject=row["subject"], job_id=write.job_id,
@@ -196,6 +196,18 @@ def expect_open(tx: Transaction, write: ExpectOpen) -> None:
     assert found is not None
     if (found["number"] >= write.most) != write.reached:
         raise StaleWrite("the host has more or fewer open alerts by now")
+
+
+def _name_of(tx: Transaction, write: RaiseAlert) -> str:
+    """The name of what an alert is about: a host, or else a channel. Refuses what is gone."""
+    if write.host_id:
+        found = tx.row("SELECT name FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
+    else:
+        found = tx.row("SELECT name FROM channels WHERE id = ?", (write.subject.removeprefix("channel:"),))
+    if found is None:
+        raise RefusedWrite("not_found", f"the {'host' if write.host_id else 'channel'} was deleted")
+    name: str = found["name"]
+    return name
 
 
 def _is_resolved(tx: Transaction, alert_id: str) -> bool:

@@ -4,11 +4,18 @@ import json
 import sqlite3
 from typing import Final, assert_never
 
-from rmactors.common import ids
 from rmactors.common.logs import Level
-from rmactors.server.messages.channels import DeleteChannel, LogTest, RetryDelivery, SaveChannel, SettleAttempt
-from rmactors.server.messages.notifications import Attempt
-from rmactors.server.store import audit, outbox
+from rmactors.server.messages.channels import (
+    DeleteChannel,
+    DismissAll,
+    DismissDelivery,
+    LogTest,
+    RetryDelivery,
+    SaveChannel,
+    SettleAttempt,
+)
+from rmactors.server.store import audit, grouping, outbox, queue_kept
+from rmactors.server.store.notification_log import log_attempt
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
@@ -26,7 +33,7 @@ _TOLD_AS: Final[dict[str, tuple[Level, str]]] = {
 @handles
 def save_channel(tx: Transaction, write: SaveChannel) -> None:
     require_live_key(tx, write.config)
-    known = tx.row("SELECT kind, enabled FROM channels WHERE id = ?", (write.channel_id,))
+    known = tx.row("SELECT kind, enabled, group_by FROM channels WHERE id = ?", (write.channel_id,))
     if known is None and not write.create:
         raise RefusedWrite("not_found", "there is no such channel")
     if known is not None and known["kind"] != write.kind:
@@ -39,7 +46,7 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
         " default_priority = excluded.default_priority, min_severity = excluded.min_severity, events = excluded.events,"
         " host_tags = excluded.host_tags, group_seconds = excluded.group_seconds, remind_hours = excluded.remind_hours,"
         " group_by = excluded.group_by, after_minutes = excluded.after_minutes, quiet_hours = excluded.quiet_hours,"
-        " digest = excluded.digest,"
+        " digest = excluded.digest, held_until = NULL, held_because = NULL,"  # the receiver may be another
         " updated_at = excluded.updated_at",
         (
             write.channel_id, write.kind, write.name, int(write.enabled), write.config, write.default_priority,
@@ -48,16 +55,29 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
             write.at,
         ),
     )  # fmt: skip
-    if known is not None and known["enabled"] and not write.enabled:
-        _end_queue(tx, write.channel_id, write.at)
-    elif known is not None:  # what waits was refused under the old settings: it need not sit out its pause
+    if known is not None:
+        if known["group_by"] != write.group_by:
+            grouping.released(tx, write.channel_id, write.at)
+        _what_waits(tx, write, was_on=bool(known["enabled"]))
+    audit.append(tx, write.audit)
+    _changed(tx, write.channel_id)
+
+
+def _what_waits(tx: Transaction, write: SaveChannel, *, was_on: bool) -> None:
+    """What becomes of what a channel has queued when it is saved."""
+    if was_on and not write.enabled:
+        queue_kept.switched_off(tx, write.channel_id, write.queued, write.at)
+    elif was_on:  # what waits was refused under the old settings: it need not sit out its pause
         tx.execute(
             "UPDATE deliveries SET due_at = ?"
             " WHERE channel_id = ? AND state = 'queued' AND attempts > 0 AND due_at > ?",
             (write.at, write.channel_id, write.at),
         )
-    audit.append(tx, write.audit)
-    _changed(tx, write.channel_id)
+    else:
+        if write.queued == "drop":
+            queue_kept.drop(tx, write.channel_id, write.at)
+        if write.enabled:
+            queue_kept.switched_on(tx, write.channel_id, write.name, write.at)
 
 
 @handles
@@ -83,7 +103,7 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
     if channel is None:  # on disk already, or its channel was disabled or deleted meanwhile
         raise DuplicateWrite
     result = write.result
-    _log_attempt(
+    log_attempt(
         tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt, result,
         write.at,
     )  # fmt: skip
@@ -135,23 +155,37 @@ def _dead(tx: Transaction, write: SettleAttempt) -> bool:
 
 
 def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
-    """What the attempt says of its channel. Its `name` and `kind`; None if it was deleted."""
-    if write.result.verdict == "delivered":
+    """What the attempt says of its channel. Its `name` and `kind`; None if it was deleted.
+
+    What arrives while the receiver wants quiet was in flight before it said so: the channel is held all the same.
+    """
+    result = write.result
+    values: dict[str, object] = {"id": write.channel_id, "at": write.at}
+    if result.verdict == "delivered":
         return tx.row(
-            "UPDATE channels SET last_fired_at = ?, last_error = NULL, failing_since = NULL WHERE id = ?"
-            " RETURNING name, kind",
-            (write.at, write.channel_id),
+            "UPDATE channels SET last_fired_at = :at, last_error = CASE WHEN held_until > :at THEN last_error END,"
+            " failing_since = CASE WHEN held_until > :at THEN failing_since END,"
+            " held_because = CASE WHEN held_until > :at THEN held_because END,"
+            " held_until = CASE WHEN held_until > :at THEN held_until END WHERE id = :id RETURNING name, kind",
+            values,
         )
-    if write.result.others_have_it:
+    if result.others_have_it:
         return tx.row(
-            "UPDATE channels SET last_fired_at = ?, last_error = ?, failing_since = NULL WHERE id = ?"
+            "UPDATE channels SET last_fired_at = :at, last_error = :error, failing_since = NULL WHERE id = :id"
             " RETURNING name, kind",
-            (write.at, write.result.error, write.channel_id),
+            values | {"error": result.error},
+        )
+    if result.verdict == "retry" and result.retry_at is not None:
+        tx.execute(
+            "UPDATE channels SET held_until = :until, held_because = :error WHERE id = :id AND enabled = 1"
+            " AND updated_at = coalesce(:settings_at, updated_at) AND :until > coalesce(held_until, :at)",
+            values | {"until": result.retry_at, "error": result.error, "settings_at": write.settings_at},
         )
     return tx.row(
-        "UPDATE channels SET last_error = ?, failing_since = coalesce(failing_since, ?) WHERE id = ?"
+        "UPDATE channels SET last_error = CASE WHEN enabled = 1 THEN :error END,"
+        " failing_since = CASE WHEN enabled = 1 THEN coalesce(failing_since, :at) END WHERE id = :id"
         " RETURNING name, kind",
-        (write.result.error, write.at, write.channel_id),
+        values | {"error": result.error},
     )
 
 
@@ -178,7 +212,7 @@ def log_test(tx: Transaction, write: LogTest) -> None:
         raise RefusedWrite("not_found", "there is no such channel")
     if write.result.verdict == "delivered":
         tx.execute("UPDATE channels SET last_fired_at = ? WHERE id = ?", (write.at, write.channel_id))
-    _log_attempt(
+    log_attempt(
         tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, "alert.test", 1, write.result, write.at
     )
     tx.wake.count("attempt", channel["kind"], write.result.verdict)
@@ -205,8 +239,8 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
     )
     assert seq is not None
     tx.execute(
-        "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0"
-        " WHERE id = ?",
+        "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0,"
+        " dismissed = 0 WHERE id = ?",
         (seq["seq"], write.at, write.at, write.delivery_id),
     )
     audit.append(tx, write.audit)
@@ -214,21 +248,40 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
     tx.wake.topics.add("channels")
 
 
-def _end_queue(tx: Transaction, channel_id: str, at: int) -> None:
-    """What waits on a channel that is switched off is dead, and says why; what a silence held back is forgotten."""
-    for row in tx.rows(
-        "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq", (channel_id,)
-    ):
-        ended = Attempt("dead", None, 0.0, "channel disabled")
-        _log_attempt(tx, ids.new(), channel_id, row["alert_id"], row["id"], row["event"], row["attempts"], ended, at)
+@handles
+def dismiss_delivery(tx: Transaction, write: DismissDelivery) -> None:
+    found = tx.row("SELECT state, channel_id, dismissed FROM deliveries WHERE id = ?", (write.delivery_id,))
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such delivery")
+    if found["state"] != "dead":
+        raise RefusedWrite("conflict", f"only a dead delivery can be dismissed; this one is {found['state']}")
+    if found["dismissed"]:
+        raise DuplicateWrite
+    tx.execute("UPDATE deliveries SET dismissed = 1 WHERE id = ?", (write.delivery_id,))
+    audit.append(tx, write.audit)
+    _dismissed(tx, found["channel_id"])
+
+
+@handles
+def dismiss_all(tx: Transaction, write: DismissAll) -> None:
+    if tx.row("SELECT 1 FROM channels WHERE id = ?", (write.channel_id,)) is None:
+        raise RefusedWrite("not_found", "there is no such channel")
     tx.execute(
-        "UPDATE deliveries SET state = 'dead', last_error = 'channel disabled', finished_at = ?"
-        " WHERE channel_id = ? AND state = 'queued'",
-        (at, channel_id),
+        "UPDATE deliveries SET dismissed = 1 WHERE channel_id = ? AND state = 'dead' AND dismissed = 0",
+        (write.channel_id,),
     )
-    tx.execute("DELETE FROM held WHERE channel_id = ?", (channel_id,))
-    tx.execute("DELETE FROM group_windows WHERE channel_id = ?", (channel_id,))
-    tx.execute("UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ?", (channel_id,))
+    audit.append(tx, write.audit)
+    _dismissed(tx, write.channel_id)
+
+
+def _dismissed(tx: Transaction, channel_id: str) -> None:
+    """With nothing left to try and nothing left to look at, the channel is not failing any more."""
+    tx.execute(
+        "UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ? AND NOT EXISTS (SELECT 1"
+        " FROM deliveries WHERE channel_id = channels.id AND (state = 'queued' OR (state = 'dead' AND dismissed = 0)))",
+        (channel_id,),
+    )
+    tx.wake.topics |= {"channels", "alerts"}
 
 
 def _changed(tx: Transaction, channel_id: str) -> None:
@@ -236,25 +289,3 @@ def _changed(tx: Transaction, channel_id: str) -> None:
     tx.wake.channel_list = True
     tx.wake.channels.add(channel_id)
     tx.wake.topics.add("channels")
-
-
-def _log_attempt(
-    tx: Transaction,
-    log_id: str,
-    channel_id: str,
-    alert_id: str,
-    delivery_id: str,
-    event: str,
-    attempt: int,
-    result: Attempt,
-    at: int,
-) -> None:
-    tx.execute(
-        "INSERT INTO notification_log (id, n, channel_id, alert_id, delivery_id, event, attempt, ok, dead, status_code,"
-        " latency_ms, error, fired_at)"
-        " VALUES (?, (SELECT coalesce(max(n), 0) + 1 FROM notification_log), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            log_id, channel_id, alert_id, delivery_id, event, attempt, int(result.verdict == "delivered"),
-            int(result.verdict == "dead"), result.status_code, result.latency_ms, result.error, at,
-        ),
-    )  # fmt: skip

@@ -12,7 +12,7 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
         ChannelFacts(
             row["id"], row["kind"], row["name"], row["config"], row["default_priority"],
             frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
-            _last_tried_due_at(connection, row["id"]),
+            _last_tried_due_at(connection, row["id"]), row["held_until"],
         )
         for row in connection.execute("SELECT * FROM channels WHERE enabled = 1")
     ]  # fmt: skip
@@ -47,5 +47,5 @@ def _delivery(row: sqlite3.Row) -> Delivery:
     return Delivery(
         row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
         row["created_at"], row["due_at"], bool(row["grouped"]),
-        tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (),
+        tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (), row["group_key"],
     )  # fmt: skip

@@ -71,6 +71,11 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         " WHERE host_id > :after_key AND until_at < :before ORDER BY host_id LIMIT :most",
         "DELETE FROM group_windows WHERE host_id = :key AND until_at < :before",
     ),
+    "shared_windows": _Kind(
+        "SELECT DISTINCT 0, about FROM shared_windows"
+        " WHERE about > :after_key AND until_at < :before ORDER BY about LIMIT :most",
+        "DELETE FROM shared_windows WHERE about = :key AND until_at < :before",
+    ),
     "alerts": _Kind(
         "SELECT resolved_at, id FROM alerts WHERE resolved = 1 AND (resolved_at, id) > (:after, :after_key)"
         " AND resolved_at < :before"

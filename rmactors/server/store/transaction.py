@@ -10,7 +10,7 @@ or raises one of the three exceptions below, which roll the savepoint back and b
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
@@ -92,7 +92,7 @@ class Transaction:
         self.wake = Wakeups()
         self._cache = cache
 
-    def row(self, sql: str, parameters: Sequence[Any] = ()) -> sqlite3.Row | None:
+    def row(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
         """The first row, or None."""
         found: sqlite3.Row | None = self.execute(sql, parameters).fetchone()
         return found

@@ -15,6 +15,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     accounts,
     alerts,
     audit,
+    channel_trouble,
     channels,
     facts,
     hosts,

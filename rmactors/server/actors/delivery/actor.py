@@ -25,8 +25,9 @@ from rmactors.common.clock import SECOND
 from rmactors.common.logs import fields
 from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
+from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker
-from rmactors.server.actors.delivery.queue import CONCURRENT, AttemptResult, Batch, DeliveryQueue, ended_by
+from rmactors.server.actors.delivery.queue import CONCURRENT, DeliveryQueue
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.channels import SettleAttempt
@@ -46,14 +47,24 @@ AGAIN_SECONDS = 1.0
 """Pause after the store could not be read or written."""
 
 
+def no_act_link(channel_id: str, alert_id: str, at: int) -> str:
+    """For a server that gives out none."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryPorts:
-    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end."""
+    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end.
+
+    `act_link` gives the link with which an alert is acted on from a message: of a channel and an alert, by their ids,
+    and when the event was. It never raises; empty: there is none.
+    """
 
     to_store: Outlet[Commit]
     reader: Reader
     retry_max: int
     base_url: str
+    act_link: Callable[[str, str, int], str] = no_act_link
 
 
 @dataclass(slots=True)
@@ -138,7 +149,9 @@ class _Sender:
         self._channel = channel
         self._wakeup = wakeup
         self._ports = ports
-        breaker = Breaker(random.uniform, facts.failing_since, probe_at=facts.not_before or 0)
+        breaker = Breaker(
+            random.uniform, facts.failing_since, probe_at=facts.not_before or 0, quiet_until=facts.held_until or 0
+        )
         self._queue = DeliveryQueue(breaker, ports.retry_max, "alert.resolved" in facts.events)
         self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
@@ -235,7 +248,7 @@ class _Sender:
             self._wakeup.signal.set()
 
         try:
-            message = notification.of_batch(batch, self._ports.base_url)
+            message = notification.of_batch(batch, self._ports.base_url, partial(self._ports.act_link, self._facts.id))
             attempt = await self._channel.send(message, batch.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
@@ -259,6 +272,7 @@ class _Sender:
             ids.new(), batch.main.id, self._facts.id, batch.main.alert_id, batch.main.event,
             batch.main.attempts + 1, result.attempt, clock.now(), result.due_at,
             tuple((delivery.id, end) for delivery, end in batch.carried if delivery.id in ends),
+            self._facts.updated_at,
         )  # fmt: skip
 
         answer: Answer = Failed("not asked yet")

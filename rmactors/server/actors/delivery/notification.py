@@ -1,18 +1,32 @@
 """From what the outbox holds to what a channel is given. Pure."""
 
+from collections.abc import Callable
+from typing import Final
+
 import msgspec
 
 from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
-from rmactors.server.actors.delivery.queue import Batch
+from rmactors.server.actors.delivery.batch import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
 from rmactors.server.state.delivery import Delivery
 
 _BODY = msgspec.json.Decoder(NotificationBody)
+_ACTED_ON: Final = ("alert.raised", "alert.reminder")
+"""Events after which there is something left to do."""
+
+ActLink = Callable[[str, int], str]
+"""An alert's id and when the event was (microseconds), to the page on which the alert is acknowledged or silenced."""
 
 
-def of_batch(batch: Batch, base_url: str) -> Notification:
-    """The notification of one batch. `base_url` has no slash at the end."""
+def no_link(alert_id: str, at: int) -> str:
+    """For a server that gives out none."""
+    return ""
+
+
+def of_batch(batch: Batch, base_url: str, act_link: ActLink = no_link) -> Notification:
+    """The notification of one batch. `base_url` has no slash at the end. A group has no `act_link`: that is about one
+    alert."""
     main = batch.main
     body = _BODY.decode(main.body)
     severity, kind, message = body.severity, body.kind, body.message
@@ -25,12 +39,19 @@ def of_batch(batch: Batch, base_url: str) -> Notification:
     elif batch.carried and batch.carried[0][0].event == "alert.raised":
         raises = [_BODY.decode(delivery.body) for delivery, _ in batch.carried if delivery.event == "alert.raised"]
         message = _both(raises, body)
+    elif body.open_since is not None:
+        message += f"\n{_nobody_since(body.open_since, body)}"
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
+    to_act = act_link(main.alert_id, body.occurred_at) if event in _ACTED_ON and not batch.group else ""
     return Notification(
         main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
         body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
-        body.again,
+        body.again, to_act,
     )  # fmt: skip
+
+
+def _nobody_since(since: int, body: NotificationBody) -> str:
+    return f"Nobody has acknowledged it since {day_and_time(since, body.zone or 'UTC')}."
 
 
 def _member(delivery: Delivery) -> GroupMember:

@@ -19,10 +19,11 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 from rmactors.common.clock import MINUTE, SECOND
+from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker, pause
+from rmactors.server.actors.delivery.groups import Groups
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
@@ -31,41 +32,9 @@ CONCURRENT = 16
 """Sends in flight at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
 ANSWERS_AWAITED = 32
 """Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
+TOO_MANY_REQUESTS = 429
 OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
-
-
-End = Literal["delivered", "superseded"]
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """One message to send: `main`, and what it covers as well, with how those end when it arrives."""
-
-    main: Delivery
-    carried: tuple[tuple[Delivery, End], ...] = ()
-    group: bool = False
-
-    @property
-    def deliveries(self) -> tuple[Delivery, ...]:
-        return (self.main, *(delivery for delivery, _ in self.carried))
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
-    """What becomes of a batch after an attempt. `due_at` is when it is tried again, `at` when the attempt ended,
-    `opened` how often its main delivery has opened the breaker."""
-
-    attempt: Attempt
-    due_at: int | None
-    at: int = 0
-    opened: int = 0
-
-
-def ended_by(batch: Batch, attempt: Attempt) -> tuple[Delivery, ...]:
-    """The deliveries that end with this attempt. A resolution that dies takes the raise that it covers along; the
-    members of a group whose first message is refused are tried without it."""
-    return batch.deliveries if attempt.verdict == "delivered" or not batch.group else (batch.main,)
 
 
 def _alerts(batch: Batch) -> int:
@@ -89,11 +58,14 @@ class DeliveryQueue:
     _ready: dict[str, list[tuple[int, int, str]]] = field(default_factory=dict)  # host → heap of (attempts, seq, alert)
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
-    _groups: dict[str, set[str]] = field(default_factory=dict)  # host → alerts whose head waits for its window
+    _groups: Groups = field(init=False)
     _refusals: Refusals | None = None  # in a row, whichever message they were about
     _leftover_at: int = 0  # when the last of the messages that some have already is tried again
     _count: int = 0
     _looked_at: int = 0
+
+    def __post_init__(self) -> None:
+        self._groups = Groups(self._lanes, self._busy, self.takes_resolved)
 
     def __len__(self) -> int:
         return self._count
@@ -114,10 +86,12 @@ class DeliveryQueue:
             self._count += 1
             lane = self._lanes.setdefault(delivery.alert_id, deque())
             lane.append(delivery)
-            if len(lane) == 1:
+            self._groups.add(delivery)
+            head = lane[0]
+            if head is delivery:
                 self._line_up(delivery)
-            elif lane[0].recipients_left and delivery.alert_id not in self._busy:
-                self._line_up(lane[0])
+            elif (head.recipients_left or head.group_key or delivery.group_key) and head.alert_id not in self._busy:
+                self._line_up(head)  # what is new may go in its place, and sooner
 
     def pick(self, now: int) -> Batch | None:
         """What to send now; None if nothing may go out. Its alerts are busy until `release`."""
@@ -130,12 +104,13 @@ class DeliveryQueue:
                 self._make_ready(head)
         while self._turns:
             host_id = self._turns.popleft()
-            head = self._next_of(host_id)
+            head = self._next_of(host_id, now)
             if host_id in self._ready:
                 self._turns.append(host_id)
             if head is not None:
-                batch = self._pack(head)
+                batch = self._groups.pack(head)
                 self._busy.update(delivery.alert_id for delivery in batch.deliveries)
+                self.breaker.pace.sent(now)
                 return batch
         return None
 
@@ -154,6 +129,7 @@ class DeliveryQueue:
         attempt = self._believed(batch.main, attempt, now)
         main, end_of_time = batch.main, batch.main.created_at + self.retry_max
         if attempt.verdict != "retry":
+            self.breaker.pace.taken(now)
             self._answered()
             if main.recipients_left and attempt.verdict == "delivered":
                 self._let_go(lambda head: head.recipients_left == main.recipients_left)
@@ -163,13 +139,17 @@ class DeliveryQueue:
             due_at = now + pause(main.attempts + 1, now - main.created_at, self.breaker.jitter)
             self._leftover_at = max(due_at, self._leftover_at + SECOND)
             return self._in_time(main, AttemptResult(attempt, self._leftover_at, now, OPENED_BY_ITSELF + 1))
-        opened = main.opened if self.breaker.failing else main.opened + 1
+        throttled = attempt.status_code == TOO_MANY_REQUESTS  # which is not about this message
+        opened = main.opened if self.breaker.failing or throttled else main.opened + 1
         own = 0 if main.id in self._aside else _alerts(batch)
+        if attempt.retry_at is not None:
+            attempt = replace(attempt, retry_at=min(attempt.retry_at, end_of_time))
         due_at = self.breaker.failed(
             now,
-            None if attempt.retry_at is None else min(attempt.retry_at, end_of_time),
+            attempt.retry_at,
             alone=self.places <= own,
             has_another=self._has_another(batch),
+            throttled=throttled,
         )
         if opened > OPENED_BY_ITSELF:
             # The receiver takes others: this one's pauses grow by itself.
@@ -190,6 +170,7 @@ class DeliveryQueue:
         else:
             for delivery in ended_by(batch, result.attempt):
                 self._lanes[delivery.alert_id].remove(delivery)
+                self._groups.ended(delivery)
                 self._count -= 1
         for alert_id in {delivery.alert_id for delivery in batch.deliveries}:
             if self._lanes[alert_id]:
@@ -238,12 +219,7 @@ class DeliveryQueue:
         return self.places < most and len(self._aside) < ANSWERS_AWAITED
 
     def _line_up(self, head: Delivery) -> None:
-        # What some have already does not keep them waiting for what comes in its place.
-        instead = self._standing_for(head) if head.recipients_left else None
-        due_at = head.due_at if instead is None else min(head.due_at, instead.due_at)
-        heapq.heappush(self._later, (due_at, head.seq, head.alert_id))
-        if head.grouped:
-            self._groups.setdefault(head.host_id, set()).add(head.alert_id)
+        heapq.heappush(self._later, (self._groups.lined_up(head), head.seq, head.alert_id))
 
     def _make_ready(self, head: Delivery) -> None:
         """It may go when it is its host's turn, after what was tried less often."""
@@ -252,14 +228,18 @@ class DeliveryQueue:
             self._turns.append(head.host_id)
         heapq.heappush(self._ready[head.host_id], (head.attempts, head.seq, head.alert_id))
 
-    def _next_of(self, host_id: str) -> Delivery | None:
+    def _next_of(self, host_id: str, now: int) -> Delivery | None:
         """What of this host goes next; None if nothing of it may go after all. It is ready no more."""
         heap = self._ready[host_id]
         found = None
         while heap and found is None:
             attempts, seq, alert_id = heapq.heappop(heap)
             head = self._head(alert_id, seq)
-            if head is not None and head.attempts == attempts:  # else it was tried as one of a group since
+            if head is None or head.attempts != attempts:  # it was tried as one of a group since
+                continue
+            if (due_at := self._groups.waits_until(head)) > now:
+                heapq.heappush(self._later, (due_at, seq, alert_id))
+            else:
                 found = head
         if not heap:
             del self._ready[host_id]
@@ -271,49 +251,6 @@ class DeliveryQueue:
         if lane is None or alert_id in self._busy or lane[0].seq != seq:
             return None
         return lane[0]
-
-    def _pack(self, head: Delivery) -> Batch:
-        later = self._standing_for(head)
-        if later is not None:
-            before = tuple(delivery for delivery in self._lanes[head.alert_id] if delivery.seq < later.seq)
-            return Batch(later, tuple((delivery, "superseded") for delivery in before))
-        members = self._window_of(head) if head.grouped else [head]
-        if len(members) == 1:
-            return Batch(head)
-        first, *rest = sorted(members, key=lambda delivery: delivery.seq)
-        return Batch(first, tuple((delivery, "delivered") for delivery in rest), group=True)
-
-    def _window_of(self, head: Delivery) -> list[Delivery]:
-        """A grouped head and what goes with it: other heads of its host, of one window or tried together before.
-
-        No others: under an id that a receiver may know, it must hear nothing new, for it may drop what it knows.
-        """
-        members, others = [head], set()
-        for alert_id in self._groups.pop(head.host_id, set()):
-            lane = self._lanes.get(alert_id)
-            other = lane[0] if lane and alert_id not in self._busy else None
-            if other is None or not other.grouped or other is head:
-                continue
-            together = (other.due_at, other.tried_as) == (head.due_at, head.tried_as)
-            if together and self._standing_for(other) is None:
-                members.append(other)
-            else:
-                others.add(alert_id)
-        if others:
-            self._groups[head.host_id] = others
-        return members
-
-    def _standing_for(self, head: Delivery) -> Delivery | None:
-        """What is queued behind a head and makes it needless: a resolution that can cover the raise as well; for a
-        reminder, word that somebody looks after it, that it got worse or that it is over."""
-        match head.event:
-            case "alert.raised":
-                wanted = {"alert.resolved"} if self.takes_resolved else set()
-            case "alert.reminder":
-                wanted = {"alert.acknowledged", "alert.resolved", "alert.raised"}
-            case _:
-                wanted = set()
-        return next((delivery for delivery in self._lanes[head.alert_id] if delivery.event in wanted), None)
 
     def _again(self, delivery: Delivery, batch: Batch, result: AttemptResult) -> Delivery:
         assert result.due_at is not None

@@ -18,7 +18,7 @@ from rmactors.server.messages.notifications import Attempt
 DEADLINE_SECONDS: Final = 5.0
 """For everything: name, connection, TLS, request, answer."""
 MAX_BODY_BYTES: Final = 4096
-"""Read of an answer's body. What is longer costs the connection."""
+"""Read of an answer's body, unless the kind says otherwise. What is longer costs the connection."""
 
 _REST_SECONDS: Final = 0.5  # for a body whose status has said all
 
@@ -38,23 +38,28 @@ class HttpEndpoint:
         secrets: Sequence[str] = (),
         deadline_seconds: float = DEADLINE_SECONDS,
         resolve: Resolve | None = None,
+        max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         """`now` gives microseconds; `secrets` are removed from what is shown of the receiver's answers."""
         self._transport = GuardedTransport(url, policy, ssl_context, resolve)
         self._now = now
         self._secrets = secrets
         self._deadline = deadline_seconds
+        self._max_body_bytes = max_body_bytes
 
-    async def send(self, request: httpx.Request, judge: Judge) -> Attempt:
-        """Send the request once. Never raises for what network or receiver do."""
+    async def send(self, request: httpx.Request, judge: Judge, within: float | None = None) -> Attempt:
+        """Send the request once. Never raises for what network or receiver do.
+
+        `within`: what is left of the deadline, for a request that is not the first one of its attempt.
+        """
         began = time.perf_counter()
         response: httpx.Response | None = None
         body = bytearray()
         judged = Judgement("retry", f"no answer within {self._deadline:g} s")
         try:
-            with trio.move_on_after(self._deadline):
+            with trio.move_on_after(self._deadline if within is None else max(0.0, within)):
                 response = await self._transport.handle_async_request(request)
-                await _read(response, body)
+                await _read(response, body, self._max_body_bytes)
         except ForbiddenAddress as error:
             judged = Judgement("dead", str(error), in_doubt=isinstance(error, LeadsNowhere))
         except (ConnectFailed, Broken) as error:
@@ -63,7 +68,7 @@ class HttpEndpoint:
             judged = Judgement("dead", "this cannot be sent as HTTP: check the channel's token and header")
         status: int | None = None
         if response is not None:  # a status that came in time counts, whatever became of the body behind it
-            status, judged = response.status_code, judge(response, bytes(body[:MAX_BODY_BYTES]), self._now())
+            status, judged = response.status_code, judge(response, bytes(body[: self._max_body_bytes]), self._now())
         error_words = words(judged.error, self._secrets) if judged.error is not None else None
         latency_ms = (time.perf_counter() - began) * 1000
         return Attempt(
@@ -75,7 +80,7 @@ class HttpEndpoint:
         await self._transport.aclose()
 
 
-async def _read(response: httpx.Response, body: bytearray) -> None:
+async def _read(response: httpx.Response, body: bytearray, most: int) -> None:
     """What is there of the body, up to the cap. The status has been given: a body that breaks is no failure."""
     stream = response.stream
     assert isinstance(stream, httpx.AsyncByteStream)
@@ -83,7 +88,7 @@ async def _read(response: httpx.Response, body: bytearray) -> None:
         with trio.move_on_after(_REST_SECONDS):
             async for part in stream:
                 body += part
-                if len(body) > MAX_BODY_BYTES:
+                if len(body) > most:
                     break
     except Broken:
         pass

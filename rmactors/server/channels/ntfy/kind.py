@@ -6,15 +6,20 @@ from typing import Any, Final
 
 from rmactors.server.channels import checks
 from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.config import secret_values
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
-from rmactors.server.channels.ntfy import answers, payload
+from rmactors.server.channels.ntfy import payload
+from rmactors.server.channels.ntfy.channel import NtfyChannel
 from rmactors.server.channels.request import preview_of
 from rmactors.server.messages.notifications import Notification
 
 _NO_TOPIC: Final = "A topic is needed."
+RESERVED_TOPICS: Final = frozenset(
+    {"account", "app", "docs", "file", "login", "metrics", "settings", "signup", "static", "v1"}
+)
+"""Pages of every ntfy server (2.11 to 2.27). One may reserve more, and then says so when it is sent to."""
 
 
 def _server_url(value: str, config: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
@@ -28,6 +33,8 @@ def _topic(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
         return _NO_TOPIC
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", value):
         return "A topic has at most 64 letters, digits, hyphens and underscores."
+    if value in RESERVED_TOPICS:
+        return f"ntfy keeps the name {value} for itself: choose another topic."
     return None
 
 
@@ -44,19 +51,15 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
+def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> NtfyChannel:
     """One topic of one server."""
-    config, url = spec.config, parse_url(payload.topic_url(spec.config))
-    return HttpChannel(
-        spec, surroundings, _FIELDS, url,
-        lambda notification: payload.render(notification, url, config, spec.default_priority),
-        answers.judge, deadline_seconds,
-    )  # fmt: skip
+    return NtfyChannel(spec, surroundings, secret_values(_FIELDS, spec.config), deadline_seconds)
 
 
 def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
     url = parse_url(payload.topic_url(spec.config))
-    return preview_of(payload.render(notification, url, spec.config, spec.default_priority))
+    body = payload.body(notification)
+    return preview_of(payload.render(notification, url, spec.config, spec.default_priority, body))
 
 
 KIND: Final = Kind(

@@ -48,6 +48,8 @@ def body(notification: Notification) -> bytes:
     if notification.group:
         members = [replace(member, message=lines(member.message)) for member in notification.group]
         found["group"] = members  # dataclasses, in the order of their fields
+    if notification.act_link:
+        found["act_link"] = notification.act_link
     return msgspec.json.encode(found)
 
 
