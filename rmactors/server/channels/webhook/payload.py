@@ -55,7 +55,7 @@ def body(notification: Notification) -> bytes:
 
 def _member(member: GroupMember, of_several: bool) -> dict[str, str | None]:
     """In the order of its fields; its host where the group is one of several hosts."""
-    found = {
+    found: dict[str, str | None] = {
         "alert_id": member.alert_id, "severity": member.severity, "kind": member.kind, "subject": member.subject,
         "message": lines(member.message),
     }  # fmt: skip
