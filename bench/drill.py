@@ -5,8 +5,8 @@
     python -m bench.drill --hostile                 # another one: see `hostile_drill`
     python -m bench.drill --links                   # another one: see `links_drill`
 
-Protocol-true agents with spools report failures and successes, an operator acknowledges, two webhook channels
-lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
+Protocol-true agents with spools report failures and successes, an operator acknowledges, four channels of
+four kinds lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
 instants, some of them while it still starts. In the end everything that was acked must have arrived, in order.
 Exits 1 where anything was lost, out of order or wrong.
 """
@@ -33,7 +33,13 @@ from rmactors.common import wire
 from rmactors.simulate.agent import SimCredential, SimulatedAgent
 from rmactors.simulate.enroll import enroll_many
 
-PATHS = ("/a", "/b")
+CHANNELS: dict[str, tuple[str, dict[str, str]]] = {
+    "/a": ("webhook", {"url": "/a"}),
+    "/topic": ("ntfy", {"server_url": "", "topic": "topic"}),
+    "/slack": ("slack", {"webhook_url": "/slack"}),
+    "/message": ("gotify", {"server_url": "", "app_token": "app-token"}),
+}
+"""Where each sends to: its kind, and its config, in which what begins at the receiver's root is a URL."""
 PLANS = ("home", "etc", "mail", "photos")
 MOODS: tuple[Mood, ...] = ("up", "up", "up", "slow", "error", "hang")
 
@@ -54,8 +60,9 @@ class Drill:
     async def run(self) -> Account:
         server = self.server
         await away(server.start)
-        for path in PATHS:
-            make = partial(server.webhook, self.sink.url(path), name=path[1:])
+        for path, (kind, config) in CHANNELS.items():
+            there = {name: self.sink.url(value) if name.endswith("url") else value for name, value in config.items()}
+            make = partial(server.channel, kind, kind, there)
             self.channels[await away(make)] = path
         names = [f"host-{n}" for n in range(self.agents)]
         credentials = await enroll_many(server.url, server.token, server.agent_url, names)
@@ -104,7 +111,8 @@ class Drill:
         await self.sink.hear_out()
         acked, requests = set(self.acked_jobs), list(self.sink.requests)
         database = self.server.data_dir / "rm.db"
-        self.kills.append(await away(lambda: look_after_kill(database, acked, requests)))
+        channels = {path: channel_id for channel_id, path in self.channels.items()}
+        self.kills.append(await away(lambda: look_after_kill(database, acked, requests, channels)))
         await away(self.server.spawn)
         if (number + 1) % 10 == 0:
             click.echo(
@@ -130,7 +138,7 @@ class Drill:
 
     async def _change_moods(self) -> None:
         while True:
-            for path in PATHS:
+            for path in CHANNELS:
                 self.sink.feel(
                     self.dice.choice(MOODS),
                     path=path,
@@ -141,7 +149,7 @@ class Drill:
             await trio.sleep(self.dice.uniform(0.2, 1.5))
 
     def _everything_up(self) -> None:
-        for path in PATHS:
+        for path in CHANNELS:
             self.sink.feel("up", path=path)
         self.sink.feel("up")
 

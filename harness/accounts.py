@@ -4,6 +4,7 @@ The database is always a copy of the files as a kill left them: opening the orig
 server does, and the drill is about whether the server can.
 """
 
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -14,6 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from harness.sink import Request
+
+_LINK = re.compile(r"/alerts/([0-9A-Z]{26})")
+
+Told = tuple[str, str, str]
+"""Channel (empty where there is but one), alert, event: a notification, whatever kind of channel sent it."""
 
 RANK = {"alert.raised": 0, "alert.acknowledged": 1, "alert.resolved": 2}
 
@@ -57,8 +63,8 @@ class AfterKill:
     """What the files and the receiver said after a kill. `queued`: deliveries without an outcome on disk; `told`: those
     that the receiver said yes to, also to a sender that was dead by then."""
 
-    queued: set[str]
-    told: set[str]
+    queued: set[Told]
+    told: set[Told]
     problems: list[str] = field(default_factory=list)
 
     @property
@@ -72,16 +78,31 @@ class AfterKill:
         return len(self.queued & self.told)
 
 
-def look_after_kill(database: Path, acked_jobs: set[str], requests: list[Request]) -> AfterKill:
-    """`requests` are what the receiver has heard in all, when it has heard the dead sender out."""
-    told = {request.body["delivery_id"] for request in requests if request.told}
+def about(request: Request) -> tuple[str, str]:
+    """(alert, event), from a webhook's fields, or from link and title as people see them on other kinds of channels."""
+    if request.raw.startswith(b"{") and "event" in request.body:
+        return request.body["alert_id"], request.body["event"]
+    text = "\n".join((*request.headers.values(), request.raw.decode()))
+    found = _LINK.search(text)
+    assert found is not None, f"which alert is this about? {text}"
+    ended = next((word for word in ("acknowledged", "resolved") if f"({word})" in text), "raised")
+    return found[1], f"alert.{ended}"
+
+
+def look_after_kill(
+    database: Path, acked_jobs: set[str], requests: list[Request], channels: Mapping[str, str] | None = None
+) -> AfterKill:
+    """`requests` are what the receiver has heard in all, when it has heard the dead sender out. `channels`: which
+    channel sends to which path, where there are several."""
+    told = {((channels or {}).get(request.path, ""), *about(request)) for request in requests if request.told}
     with copy_of(database) as connection:
         problems = [
             f"integrity_check: {row[0]}" for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
         ]
         there = {row[0] for row in connection.execute("SELECT id FROM jobs WHERE finished_at IS NOT NULL")}
         problems += [f"job {job_id} was acked and is not on disk" for job_id in acked_jobs - there]
-        queued = {row[0] for row in connection.execute("SELECT id FROM deliveries WHERE state = 'queued'")}
+        waiting = connection.execute("SELECT channel_id, alert_id, event FROM deliveries WHERE state = 'queued'")
+        queued = {(channel_id if channels else "", alert_id, event) for channel_id, alert_id, event in waiting}
     return AfterKill(queued, told, problems)
 
 
@@ -112,10 +133,7 @@ def account_of(
     if check != "ok":
         account.wrong.append(f"integrity_check: {check}")
     _compare_alerts(account, rows, outcomes, acknowledged)
-    arrived = {
-        channel_id: Counter((r.body["alert_id"], r.body["event"]) for r in requests)
-        for channel_id, requests in told.items()
-    }
+    arrived = {channel_id: Counter(map(about, requests)) for channel_id, requests in told.items()}
     states = {(row["channel_id"], row["alert_id"], row["event"]): row["state"] for row in deliveries}
     for alert in rows:
         events = ["alert.raised"]
@@ -135,7 +153,7 @@ def account_of(
                     account.lost.append(f"{what}: state {state}")
     for channel_id, requests in told.items():
         _compare_order(account, channel_id, requests)
-        account.duplicates += sum(n - 1 for n in Counter(r.body["delivery_id"] for r in requests).values())
+        account.duplicates += sum(n - 1 for n in arrived[channel_id].values())
     return account
 
 
@@ -160,7 +178,8 @@ def _compare_alerts(
 def _compare_order(account: Account, channel_id: str, requests: list[Request]) -> None:
     highest: dict[str, int] = {}
     for request in requests:
-        alert_id, rank = request.body["alert_id"], RANK[request.body["event"]]
+        alert_id, event = about(request)
+        rank = RANK[event]
         if rank < highest.get(alert_id, -1):
-            account.out_of_order.append(f"{request.body['event']} of {alert_id} on {channel_id}")
+            account.out_of_order.append(f"{event} of {alert_id} on {channel_id}")
         highest[alert_id] = max(rank, highest.get(alert_id, -1))

@@ -190,7 +190,11 @@ class Server:
 
     def webhook(self, url: str, name: str = "ops", **more: object) -> str:
         """Make a webhook channel; its id."""
-        body = {"kind": "webhook", "name": name, "config": {"url": url}, **more}
+        return self.channel("webhook", name, {"url": url}, **more)
+
+    def channel(self, kind: str, name: str, config: Mapping[str, object], **more: object) -> str:
+        """Make a channel; its id."""
+        body = {"kind": kind, "name": name, "config": config, **more}
         channel_id: str = self.ask("POST", "/api/notifications", body)["id"]
         return channel_id
 

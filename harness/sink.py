@@ -154,7 +154,7 @@ class Sink:
                 status = await self._decide(moods)
                 if status is None:
                     return
-                said = _as_ntfy(request) if "sequence-id" in request.headers else b"ok"
+                said = _answer_to(request)
                 await stream.send_all(b"HTTP/1.1 %d Said\r\nContent-Length: %d\r\n\r\n%s" % (status, len(said), said))
                 request.status = status  # after the bytes have left: what was cut off before was not told
                 self._notice()
@@ -181,11 +181,14 @@ class Sink:
                 return None
 
 
-def _as_ntfy(request: Request) -> bytes:
-    """ntfy answers with the message, and is believed for that alone."""
-    topic = request.path.rpartition("/")[2]
-    message = {"event": "message", "topic": topic, "sequence_id": request.headers["sequence-id"]}
-    return json.dumps(message).encode()
+def _answer_to(request: Request) -> bytes:
+    """ntfy and Gotify answer with the message and Slack with a word, and are believed for that alone."""
+    if "sequence-id" in request.headers:
+        topic = request.path.rpartition("/")[2]
+        return json.dumps({"event": "message", "topic": topic, "sequence_id": request.headers["sequence-id"]}).encode()
+    if "x-gotify-key" in request.headers:
+        return json.dumps({"id": 1, "appid": 1} | request.body).encode()
+    return b"ok"
 
 
 def _peer(stream: trio.SocketStream) -> object:

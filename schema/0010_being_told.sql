@@ -23,3 +23,7 @@ CREATE TABLE shared_windows (                      -- as group_windows, for aler
   group_key TEXT NOT NULL,
   PRIMARY KEY (channel_id, about)
 );
+-- A channel that hears of alerts later than others (after_minutes): `held.at` is when nobody began to look after the
+-- alert, and `silenced` says whether a silence holds it back (as well).
+ALTER TABLE held ADD COLUMN silenced BIGINT NOT NULL DEFAULT 1 CHECK (silenced IN (0, 1));
+CREATE INDEX held_in_order ON held (channel_id, at);

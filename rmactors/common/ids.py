@@ -18,6 +18,16 @@ def derived(*parts: str) -> str:
     return str(ULID(hashlib.sha256("\0".join(parts).encode()).digest()[:16]))
 
 
+def to_bytes(text: str) -> bytes:
+    """The 16 bytes of an id. Raises ValueError for what is none."""
+    return ULID.from_str(text).bytes
+
+
+def from_bytes(raw: bytes) -> str:
+    """The id that has these 16 bytes."""
+    return str(ULID(raw))
+
+
 def looks_valid(text: str) -> bool:
     """Whether `text` has the shape of an id. Says nothing about whether something has that id."""
     return _SHAPE.fullmatch(text) is not None

@@ -1,6 +1,7 @@
 """What must be there before the tree starts: the lock, the database, ports, certificates, limits. Raises StartError."""
 
 import gc
+import logging
 import re
 import resource
 import sqlite3
@@ -22,7 +23,7 @@ from rmactors.server.channels.net.http_client import HttpEndpoint
 from rmactors.server.channels.net.tls import TrustError
 from rmactors.server.channels.registry import preview, shared_ssl_context
 from rmactors.server.channels.request import USER_AGENT, make_request
-from rmactors.server.config import data_dir
+from rmactors.server.config import action_links, data_dir
 from rmactors.server.config.data_dir import DataDirTaken
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
@@ -33,6 +34,8 @@ from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.secret_rows import open_box
 from rmactors.server.store.writer import connect
+
+_log = logging.getLogger(__name__)
 
 FILES_KEPT = 256
 """Open files that are never for agents' connections; if few are allowed, half of them."""
@@ -132,6 +135,19 @@ def channel_spec(facts: ChannelFacts, box: SecretBox) -> ChannelSpec:
         box.open(facts.config, associated=f"notification-channel:{facts.id}"), type=dict[str, Any]
     )
     return ChannelSpec(facts.id, facts.kind, facts.name, config, facts.default_priority)
+
+
+def act_link(settings: Settings, box: SecretBox, channel_id: str, alert_id: str, at: int) -> str:
+    """The link in a message of that channel with which the alert is acted on, good for a time from `at` on. Empty where
+    there are none. No message is lost for the lack of one."""
+    if not settings.action_links:
+        return ""
+    try:
+        key = box.derived(action_links.PURPOSE)[0]
+        return f"{settings.public_url}/act/{action_links.token_for(key, alert_id, channel_id, at)}"
+    except (SecretError, ValueError) as error:
+        _log.warning("a message goes out without a link to act on its alert: %s", error)
+        return ""
 
 
 def periods(settings: Settings) -> janitor.Periods:

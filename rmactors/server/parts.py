@@ -21,7 +21,7 @@ from rmactors.server.actors.live import Live
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
-from rmactors.server.bootstrap import channel_spec, files_for_agents, periods, preview_for
+from rmactors.server.bootstrap import act_link, channel_spec, files_for_agents, periods, preview_for
 from rmactors.server.channels.base import Channel, ChannelSpec
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
@@ -178,7 +178,10 @@ class Parts:
 
     async def run_rules(self) -> None:
         settings = self.settings
-        timing = Timing(self.started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds)
+        timing = Timing(
+            self.started_at, seconds(settings.restart_grace_seconds), settings.stale_grace_seconds,
+            seconds(settings.channel_failing_seconds),
+        )  # fmt: skip
         await rules.run(
             self.to_rules, self.to_store, self.reader, timing, self.rules_state, settings.max_open_alerts_per_host
         )
@@ -245,5 +248,8 @@ class Parts:
 
     async def run_post(self, of_each_channel: Budget) -> None:
         retry_max = seconds(self.settings.retry_max_seconds)
-        ports = delivery.DeliveryPorts(self.to_store, self.reader, retry_max, self.settings.public_url)
+        ports = delivery.DeliveryPorts(
+            self.to_store, self.reader, retry_max, self.settings.public_url,
+            partial(act_link, self.settings, self.opened.box),
+        )  # fmt: skip
         await post.run(self.channel_wakeups, self._stored_channel, ports, of_each_channel, self.status, self.closing)

@@ -21,7 +21,7 @@ from rmactors.server.messages.outbox import QueueReminders
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
 from tests.channels.mailservers import mail_server
-from tests.channels.receivers import Receiver, answers_as_ntfy, hangs, replies
+from tests.channels.receivers import Receiver, Request, Stream, answers_as_ntfy, hangs, replies
 from tests.store.ledger import audit
 
 # ---- one party slows nobody else; the breaker
@@ -147,6 +147,40 @@ async def test_a_pause_that_the_receiver_asked_for_outlives_a_crash_and_holds_fo
     assert len(times) == 2
     assert min(times) >= due_at
     assert rows("SELECT attempts, state FROM deliveries ORDER BY seq") == [(2, "delivered"), (1, "delivered")]
+
+
+async def test_a_pause_that_was_asked_for_outlives_a_crash_also_if_a_message_in_flight_arrived_after_that(
+    office: Office, receiver: Receiver
+) -> None:
+    host, gate, asked = office.works.ledger.host(), Gate(), replies("429 Too Many Requests", retry_after="3")
+
+    async def only_the_first(stream: Stream, request: Request) -> None:
+        await (gate if request is receiver.requests[0] else asked)(stream, request)
+
+    receiver.script = only_the_first
+    await office.save(receiver.url())
+    await office.raise_(host, "in flight")
+    await arrived(receiver, 1)
+    await office.raise_(host, "refused")
+    rows = office.works.ledger.rows
+    await until(lambda: rows("SELECT max(attempts) FROM deliveries") == [(1,)])
+    gate.opened.set()
+    await until(lambda: sorted(office.states()) == ["delivered", "queued"])
+    [(held_until, because, failing)] = rows("SELECT held_until, held_because, failing_since IS NOT NULL FROM channels")
+    assert (because, failing) == ("429 Too Many Requests", 1)
+    await office.crash()
+    times: list[int] = []
+
+    async def note(stream: Stream, request: object) -> None:
+        times.append(clock.now())
+        await stream.send_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    receiver.script = note
+    await office.raise_(host, "fresh")
+    office.start()
+    await office.until_done()
+    assert min(times) >= held_until
+    assert rows("SELECT held_until, held_because, failing_since FROM channels") == [(None, None, None)]
 
 
 async def test_a_daily_quota_that_is_used_up_waits_for_midnight_or_for_somebody_who_changes_the_channel(

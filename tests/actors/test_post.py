@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from tests.actors.office import DOWN, Gate, Office, arrived, bodies, raising, told
+from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, raising, told
 from tests.actors.works import until
 from tests.channels.receivers import Receiver, Script, cuts
 
@@ -71,7 +71,7 @@ async def test_disabling_ends_what_waits_and_what_was_in_flight_counts_as_what_b
 ) -> None:
     ops, alert, gate = await in_flight(office, receiver, "in flight")
     await office.acknowledge(alert)
-    await office.save(receiver.url(), ops, enabled=False)
+    await office.save(receiver.url(), ops, enabled=False, queued="drop")
     await office.raise_(office.works.ledger.host("nas2"), "while off")
     assert office.states() == ["dead", "dead"]
     gate.opened.set()
@@ -82,9 +82,12 @@ async def test_disabling_ends_what_waits_and_what_was_in_flight_counts_as_what_b
     assert told(receiver) == [("raised", "in flight"), ("raised", "on again")]
 
 
-async def test_a_channel_switched_off_and_on_waits_for_its_send_in_flight(office: Office, receiver: Receiver) -> None:
+@pytest.mark.parametrize("queued", ["drop", "keep"])
+async def test_a_channel_switched_off_and_on_waits_for_its_send_in_flight(
+    office: Office, receiver: Receiver, queued: str
+) -> None:
     ops, alert, gate = await in_flight(office, receiver, "a")
-    await office.save(receiver.url(), ops, enabled=False)
+    await office.save(receiver.url(), ops, enabled=False, queued=queued)
     await office.works.settle()
     await office.save(receiver.url(), ops)
     await office.resolve(alert)
@@ -93,6 +96,25 @@ async def test_a_channel_switched_off_and_on_waits_for_its_send_in_flight(office
     gate.opened.set()
     await office.until_states("delivered", "delivered")
     assert told(receiver) == [("raised", "a"), ("resolved", "a")]
+
+
+async def test_what_was_kept_while_a_channel_was_off_goes_out_when_it_is_on_but_not_what_is_over(
+    office: Office, receiver: Receiver
+) -> None:
+    host, receiver.script = office.works.ledger.host(), DOWN
+    ops = await office.save(receiver.url())
+    over, goes_on = await office.raise_(host, "over"), await office.raise_(host, "goes on")
+    await arrived(receiver, 2)
+    await until(lambda: office.works.ledger.rows("SELECT min(attempts) FROM deliveries") == [(1,)])
+    await office.save(receiver.url(), ops, enabled=False, queued="keep")
+    await office.resolve(over)
+    await office.raise_(host, "while off")
+    receiver.requests.clear()
+    receiver.script = FINE
+    await office.save(receiver.url(), ops)
+    await office.acknowledge(goes_on)
+    await office.until_states("superseded", "delivered", "delivered")
+    assert told(receiver) == [("raised", "goes on"), ("acknowledged", "goes on")]
 
 
 async def test_a_deleted_channel_takes_its_queue_along_and_its_send_in_flight_harms_nobody(

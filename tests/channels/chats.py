@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 from hypothesis import strategies as st
 
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
 from rmactors.server.messages.notifications import Attempt, GroupMember, Notification
 from tests.channels.notifications import ACKNOWLEDGEMENT, LATER, RAISE, REMINDER, RESOLUTION, spec
-from tests.channels.receivers import Script, receiving
+from tests.channels.receivers import Request, Script, receiving
 
 LOOPBACK = OutboundPolicy.parse("loopback")
 BASE = "https://rm.example.org"
@@ -51,3 +52,8 @@ async def tell(
         attempt = await channel.send(notification)
         await channel.aclose()
     return attempt
+
+
+def posted(path: str, payload: dict[str, Any], content_type: str = "application/json") -> Request:
+    """A request with this body as a receiver reads it, without a network."""
+    return Request(f"POST {path} HTTP/1.1", [], {"content-type": content_type}, msgspec.json.encode(payload))

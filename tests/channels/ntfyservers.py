@@ -32,30 +32,31 @@ class Ntfy:
 
     def is_up(self) -> bool:
         try:
-            return self.client.get(f"{self.url}/v1/health").status_code == 200
+            return self.client.get(f"{self.url}/v1/health").status_code in (200, 429)  # it counts against a limit
         except httpx.TransportError:
             return False
 
 
 @contextmanager
-def ntfy_server(folder: str, where: Path, **settings: str) -> Iterator[Ntfy]:
+def ntfy_server(folder: str, where: Path, **settings: str | int) -> Iterator[Ntfy]:
     """A server for as long as the block lasts. `settings` are lines of its file: `message_size_limit="1k"`."""
     program, url = receiver(folder, "ntfy"), f"http://127.0.0.1:{free_port()}"
-    lines = {"listen-http": url.removeprefix("http://"), "base-url": url, "cache-file": str(where / "cache.db")}
+    lines: dict[str, str | int] = {"listen-http": url.removeprefix("http://"), "base-url": url}
+    lines |= {"cache-file": str(where / "cache.db")}
     lines |= {name.replace("_", "-"): value for name, value in settings.items()}
     file = where / "server.yml"
     file.write_text("".join(f"{name}: {json.dumps(value)}\n" for name, value in lines.items()))
     with (
-        running([program, "serve", "--config", str(file)], where),
+        running([program, "serve", "--config", str(file)], where) as log,
         httpx.Client(verify=PLAIN, trust_env=False, timeout=STARTS_WITHIN) as client,
     ):
         ntfy = Ntfy(url, client)
-        _until_up(ntfy)
+        _until_up(ntfy, log)
         yield ntfy
 
 
-def _until_up(ntfy: Ntfy) -> None:
+def _until_up(ntfy: Ntfy, log: Path) -> None:
     deadline = time.monotonic() + STARTS_WITHIN
     while not ntfy.is_up():
-        assert time.monotonic() < deadline, "ntfy does not answer"
+        assert time.monotonic() < deadline, f"ntfy does not answer: {log.read_text()}"
         time.sleep(0.05)

@@ -3,9 +3,10 @@
 import httpx
 import pytest
 
-from rmactors.common import clock
+from rmactors.common import clock, ids
 from rmactors.server.channels.answers import judge_http, words
 from rmactors.server.channels.mail import session
+from rmactors.server.config.action_links import token_for
 
 NOW = clock.from_rfc3339("2026-11-23T21:30:00Z")
 
@@ -101,3 +102,15 @@ def test_a_redirect_tells_where_it_wanted_to_go() -> None:
 def test_words_are_short_and_hold_no_secret() -> None:
     assert words("you sent hunter2, hunter2!", ("hunter2",)) == "you sent ••••, ••••!"
     assert len(words("x" * 5000)) == 240
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["https://rm.example/act/", r"https:\/\/rm.example\/act\/", "https%3A%2F%2Frm.example%2Fact%2F"],
+    ids=["as it is", "in JSON", "in a URL"],
+)
+def test_a_receiver_that_repeats_the_link_to_act_gives_it_to_nobody(spelled: str) -> None:
+    token = token_for(b"k" * 32, ids.new(), ids.new(), 0)
+    said = words(f'cannot parse {{"act_link": "{spelled}{token}"}}')
+    assert said == f'cannot parse {{"act_link": "{spelled}••••"}}'
+    assert token[:20] not in words(f"{spelled}{token[:40]}")

@@ -108,7 +108,7 @@ async def test_a_page_that_is_not_gotifys_is_no_delivery(system_trust: ssl.SSLCo
     page = replies("200 OK", b"<html>Sign in to the network</html>", Content_Type="text/html")
     [attempt] = await told(page, system_trust, RAISE)
     assert (attempt.verdict, attempt.in_doubt) == ("dead", True)
-    assert "what answers is not Gotify" in (attempt.error or "")
+    assert "Gotify does not answer so" in (attempt.error or "")
     [other] = await told(replies("401 Unauthorized"), system_trust, RAISE)  # a proxy in between, perhaps
     assert (other.verdict, other.in_doubt) == ("dead", True)
 
@@ -116,7 +116,7 @@ async def test_a_page_that_is_not_gotifys_is_no_delivery(system_trust: ssl.SSLCo
 async def test_what_gotify_has_against_a_message_is_shown(system_trust: ssl.SSLContext) -> None:
     body = json.dumps({"error": "Bad Request", "errorCode": 400, "errorDescription": "Field 'message' is required"})
     [attempt] = await told(replies("400 Bad Request", body.encode()), system_trust, RAISE)
-    assert (attempt.verdict, attempt.error) == ("dead", "400 Field 'message' is required")
+    assert (attempt.verdict, attempt.error) == ("dead", "400 Bad Request: Field 'message' is required")
     [busy] = await told(replies("503 Service Unavailable", retry_after="7"), system_trust, RAISE)
     assert (busy.verdict, busy.retry_at) == ("retry", LATER + 7_000_000)
 

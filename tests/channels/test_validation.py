@@ -13,7 +13,13 @@ WEBHOOK: dict[str, Any] = {"url": "https://hooks.example/ops"}
 NTFY: dict[str, Any] = {"topic": "backups"}
 SMTP: dict[str, Any] = {"host": "mail.example.org", "port": 587, "from": "ops@example.org", "to": "maria@example.org"}
 SLACK: dict[str, Any] = {"webhook_url": "https://hooks.slack.com/services/T0/B0/x"}
-GOOD = {"webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK}
+DISCORD: dict[str, Any] = {"webhook_url": "https://discord.com/api/webhooks/1/x"}
+TEAMS: dict[str, Any] = {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=y"}
+TELEGRAM: dict[str, Any] = {"chat_id": "@my_backups", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"}
+GOOD = {
+    "webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK, "discord": DISCORD, "teams": TEAMS,
+    "telegram": TELEGRAM,
+}  # fmt: skip
 
 
 def pointers(kind: object, config: object, name: object = "ops", allow: str = "external,private") -> list[str]:

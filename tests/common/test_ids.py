@@ -33,3 +33,12 @@ def test_an_id_that_is_derived_is_the_same_every_time() -> None:
 )
 def test_what_has_the_shape_of_an_id(text: str, valid: bool) -> None:
     assert ids.looks_valid(text) is valid
+
+
+def test_an_id_and_its_sixteen_bytes_are_the_same_thing() -> None:
+    text = ids.new()
+    raw = ids.to_bytes(text)
+    assert len(raw) == 16
+    assert ids.from_bytes(raw) == text
+    with pytest.raises(ValueError, match="26 characters"):
+        ids.to_bytes("no id")

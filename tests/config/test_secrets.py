@@ -185,3 +185,25 @@ class TestRunningBox:
         with pytest.raises(SecretError, match=r"secret\.key cannot be read: No such file"):
             box.seal(b"y", WHERE)
         assert box.open(sealed, WHERE) == b"x", "what is known still opens"
+
+
+# ---- keys for another purpose
+
+
+def test_keys_for_other_purposes_follow_from_the_file_and_differ_from_each_other(path: Path) -> None:
+    box = SecretBox.load_or_create(path)
+    [links], [other] = box.derived("action links"), box.derived("something else")
+    assert len(links) == KEY_BYTES
+    assert len({links, other, read_keys(path)[0]}) == 3
+    assert SecretBox(path).derived("action links") == (links,)
+
+
+def test_while_a_rotation_is_at_work_both_keys_count_and_afterwards_the_new_one_alone(path: Path) -> None:
+    box = SecretBox.load_or_create(path)
+    [old] = box.derived("action links")
+    raw, new = read_keys(path)[0], os.urandom(KEY_BYTES)
+    write_keys(path, [new, raw])
+    assert box.derived("action links")[1:] == (old,)
+    write_keys(path, [new])
+    [left] = box.derived("action links")
+    assert left != old, "the box still opens what was sealed under it, but nothing that it signed counts"

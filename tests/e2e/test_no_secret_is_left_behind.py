@@ -22,6 +22,8 @@ from harness.agents import ended, enroll_host, simulated
 from harness.processes import COMMAND, ROOT, Server, away, running_server
 from rmactors.common import clock, ids
 from rmactors.server.channels.config import MASK
+from rmactors.server.config import action_links
+from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.tokens import SHOWN_PREFIX_LENGTH
 from rmactors.server.web.access import ROUTES
 from rmactors.server.web.auth import totp
@@ -163,6 +165,16 @@ class Run:
         [key] = [line for line in lines if not line.startswith("#")]
         self.hunt.hide(name, base64.b64decode(key))
 
+    def links_to_act(self) -> None:
+        """Those that messages carry under the key of now; receivers repeat them."""
+        key = SecretBox(self.server.data_dir / "secret.key").derived(action_links.PURPOSE)[0]
+        [alert_id] = self.ids["alert_id"]
+        at = clock.from_rfc3339(self.server.ask("GET", f"/api/alerts/{alert_id}")["created_at"])
+        channels = self.ids["channel_id"]
+        self.ids["token"] = [action_links.token_for(key, alert_id, channel, at) for channel in channels]
+        for channel, token in zip(channels, self.ids["token"], strict=True):
+            self.hunt.hide(f"link to act on channel {channel} under key {key.hex()[:8]}", token)
+
     def channels(self, url: str, mail_port: int) -> None:
         def hidden(name: str) -> str:
             secret = f"{name.replace(' ', '-')}-{ids.new()}"
@@ -288,8 +300,10 @@ async def test_no_secret_is_in_the_database_a_log_or_an_answer(tmp_path: Path) -
 
         await away(before_the_host)
         await run.host()
+        await away(run.links_to_act)
         assert await away(lambda: run.command("keys", "rotate")) == 0
         run.keys("rotated key")
+        await away(run.links_to_act)
         hunt.hide("DECOY", DECOY)
         read = await away(run.read_everything)
         await away(run.read_commands)

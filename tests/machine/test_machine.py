@@ -421,7 +421,9 @@ class Machine(RuleBasedStateMachine):
         queued = "SELECT id, event, alert_id FROM deliveries WHERE channel_id = ? AND state = 'queued' ORDER BY seq"
         for delivery_id, event, alert_id in ledger.rows(f"{queued} LIMIT {most}", channel_id):
             ledger.settle(delivery_id, Attempt(verdict, 200, 1.0))
-            alert = self._alerts()[alert_id]
+            alert = self._alerts().get(alert_id)
+            if alert is None:  # it is about a channel
+                continue
             alert.answered[name] += 1
             if verdict == "dead" and event == "alert.raised":
                 alert.never_arrived[name] += 1

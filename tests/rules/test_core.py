@@ -8,11 +8,12 @@ import pytest
 
 from rmactors.common.clock import HOUR, MINUTE
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
-from rmactors.server.actors.rules.core import Core, Find, Store
+from rmactors.server.actors.rules.core import Core, Find, LookAtChannels, Store
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import Reload, Respond, Send
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert, TouchConditions
 from rmactors.server.messages.answers import Answer, Committed, Failed, Refused, Stale, no_reply
+from rmactors.server.messages.channel_trouble import ExpectChannel
 from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
@@ -20,6 +21,7 @@ from rmactors.server.messages.requests import Change, HostClock, HostGone, Reque
 from rmactors.server.messages.schedules import DeleteSchedule
 from rmactors.server.messages.silences import DeleteSilence
 from rmactors.server.state.alert_state import AlertState
+from rmactors.server.state.channel_trouble import ChannelTrouble, GivenUp
 from rmactors.server.state.host_state import HostState
 from tests.rules.asked import (
     AUDIT,
@@ -228,7 +230,26 @@ def test_who_waits_when_the_actor_ends_is_named_once() -> None:
 def test_a_host_that_was_here_when_the_actor_restarted_is_still_here() -> None:
     given = core(with_alert(key=OFFLINE), host=Presence("online", THREE))
     steps = [effects(given) for _ in given.tick(Tick(NOON))]
-    assert [type(effect) for step in steps for effect in step] == [Store, Send], "its return may not be on disk"
+    assert [type(effect) for step in steps for effect in step] == [Store, LookAtChannels, Send], (
+        "its return may not be on disk"
+    )
+
+
+# ---- channels
+
+
+def test_what_is_decided_about_a_channel_is_counted_once_it_is_on_disk_or_if_it_needs_no_write() -> None:
+    given = core()
+    dead = GivenUp(1, NOON, "410 Gone")
+    raised = ChannelTrouble("c", "ops", True, True, given_up=dead)
+    given.channels_seen([raised, replace(raised, resolved_at=NOON)], Tick(NOON))
+    [store] = effects(given)
+    assert [type(write) for write in store.writes] == [ExpectChannel, RaiseAlert]
+    assert given.decided == {Reason.SUPPRESSED: 1}
+    store.reply(Stale("it delivers again"))
+    assert given.decided == {Reason.SUPPRESSED: 1}
+    store.reply(Committed())
+    assert given.decided == {Reason.SUPPRESSED: 1, Reason.BEGAN: 1}
 
 
 # ---- time and presence
@@ -243,7 +264,8 @@ def test_a_tick_touches_what_lasts_and_checks_what_is_due_step_by_step() -> None
     assert steps[0] == [
         Store(
             (TouchConditions(NOON + 3 * HOUR), ReleaseHeld(NOON + 3 * HOUR), QueueReminders(NOON + 3 * HOUR)), no_reply
-        )
+        ),
+        LookAtChannels(Tick(NOON + 3 * HOUR)),
     ]
     assert [[type(effect) for effect in step] for step in steps[1:]] == [[Send], [Send]]
 

@@ -503,7 +503,7 @@ def test_disabling_a_channel_ends_what_it_has_queued_and_says_so(ledger: Ledger)
     ledger.settle(first)
     ledger.silence(starts_at=minute(1))
     ledger.raise_(host, "c", at=minute(2))
-    ledger.commit(channel(ops, create=False, enabled=False, at=minute(3)))
+    ledger.commit(channel(ops, create=False, enabled=False, queued="drop", at=minute(3)))
     assert ledger.outbox() == [("raised", "delivered"), ("raised", "dead")]
     assert ledger.rows("SELECT last_error FROM deliveries WHERE alert_id = ?", waiting) == [("channel disabled",)]
     logged = ledger.rows("SELECT alert_id, ok, dead, error FROM notification_log ORDER BY n")
@@ -547,7 +547,7 @@ def test_what_arrived_while_its_channel_was_being_disabled_has_arrived(ledger: L
     ledger.resolve(alert)
     other = ledger.raise_(host, "other")
     raised, resolved, _ = (id for (id,) in ledger.rows("SELECT id FROM deliveries ORDER BY seq"))
-    ledger.commit(channel(ops, create=False, enabled=False, at=minute(1)))
+    ledger.commit(channel(ops, create=False, enabled=False, queued="drop", at=minute(1)))
     carried = ((raised, "superseded"),)
     assert isinstance(ledger.settle(resolved, OK, minute(2), alert_id=alert, carried=carried), Committed)
     assert ledger.outbox() == [("raised", "superseded"), ("resolved", "delivered"), ("raised", "dead")]

@@ -115,6 +115,7 @@ EVENTS = [
     (TimelineEntry(NOW, "silenced", channel_name="ops"), "Silenced for ops | "),
     (TimelineEntry(NOW, "unsilenced", channel_name="ops"), "Released to ops when the silence ended | "),
     (TimelineEntry(NOW, "reminded", channel_name="ops"), "Reminder to ops | "),
+    (TimelineEntry(NOW, "escalated", channel_name="ops"), "Escalated to ops: nobody had acknowledged it | "),
     (TimelineEntry(NOW, "superseded", channel_name="ops"), "Combined with the resolved notification to ops | "),
     (
         TimelineEntry(NOW, "delivered", channel_name="ops", attempt=1, status_code=204, latency_ms=38.2),

@@ -67,6 +67,8 @@ CONTRACT: dict[tuple[str, str], Need] = {
 
 PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/"): "viewer",
+    ("GET", "/act/{id}"): "public",
+    ("POST", "/act/{id}"): "public",
     ("POST", "/account/timezone"): "signed_in",
     ("GET", "/alerts"): "viewer",
     ("POST", "/alerts/acknowledge"): "operator",
@@ -133,7 +135,11 @@ PAGES: dict[tuple[str, str], Need] = {
 }
 """The same of pages, their forms and the parts of them."""
 
-ASSETS: dict[tuple[str, str], Need] = {("GET", "/static/{id}"): "public", ("OPTIONS", "/static/{id}"): "public"}
+ASSETS: dict[tuple[str, str], Need] = {
+    ("GET", "/manifest.webmanifest"): "public",
+    ("GET", "/static/{id}"): "public",
+    ("OPTIONS", "/static/{id}"): "public",
+}
 
 PROVEN = {
     ("POST", "/api/users"), ("PATCH", "/api/users/{id}"), ("POST", "/settings/users"), ("POST", "/settings/users/{id}"),

@@ -24,6 +24,12 @@ FULL: dict[str, dict[str, Any]] = {
         "password": "very-secret-5", "from": "rm@example.org", "to": "a@example.org",
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
+    "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
+    "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
+    "telegram": {
+        "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
+        "api_url": "https://telegram.example.org",
+    },
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -37,6 +43,8 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "encryption", "none"),
     ("smtp", "username", "other"),
     ("smtp", "username", None),
+    ("telegram", "api_url", "https://elsewhere.example.org"),
+    ("telegram", "api_url", None),
 ]
 
 
@@ -94,8 +102,13 @@ async def test_a_secret_that_is_given_again_or_cleared_lets_its_receiver_change(
     path, secrets = f"/api/notifications/{made['id']}", secrets_of(kind)
     changed = {"kind": kind, "name": "ops", "config": FULL[kind] | {field: value}}
     assert (await site.api("PUT", path, changed)).status == 200
+    needed = {f"/config/{each.name}" for each in KINDS[kind].fields if each.secret and each.missing}
     cleared = {"kind": kind, "name": "ops", "config": FULL[kind] | dict.fromkeys(secrets)}
-    assert (await site.api("PUT", path, cleared)).status == 200
+    answer = await site.api("PUT", path, cleared)
+    if needed:
+        assert {error["pointer"] for error in answer.json["errors"]} == needed
+        return
+    assert answer.status == 200
     assert not set(secrets) & stored(site, made["id"]).keys()
 
 
@@ -103,7 +116,8 @@ async def test_a_secret_that_is_given_again_or_cleared_lets_its_receiver_change(
 async def test_what_does_not_move_the_receiver_keeps_the_secrets(site: Site, kind: str) -> None:
     made = await make(site, kind)
     harmless = {each.name: "other" for each in KINDS[made["kind"]].fields if not each.steers}
-    harmless = {name: "b@example.org" if name in ("from", "to") else text for name, text in harmless.items()}
+    fitting = {"from": "b@example.org", "to": "b@example.org", "chat_id": "@others", "message_thread_id": 7}
+    harmless = {name: fitting.get(name, text) for name, text in harmless.items()}
     body = {**made, "name": "renamed", "min_severity": "critical", "config": made["config"] | harmless}
     assert (await site.api("PUT", f"/api/notifications/{made['id']}", body)).status == 200
     assert stored(site, made["id"]) == FULL[kind] | harmless
@@ -139,7 +153,7 @@ async def test_of_a_url_that_is_secret_the_host_is_shown_and_no_more(site: Site,
         "https://elsewhere.example.org:8443/x/very-secret-8",
         "https://elsewhere.example.org:8443/x/very-secret-9",
     ):
-        assert (await site.api("PUT", path, {**body, "config": {name: url}})).status == 200
+        assert (await site.api("PUT", path, {**body, "config": {**FULL[kind], name: url}})).status == 200
     answer = await site.api("POST", "/api/notifications/preview", {**body, "id": made["id"]})
     assert answer.json["request"]["url"].startswith("https://elsewhere.example.org:8443/••••")
     assert "very-secret" not in answer.text
@@ -176,7 +190,8 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "webhook": ["url", "header_name"],
         "ntfy": ["server_url"],
         "smtp": ["host", "port", "encryption", "username"],
-        "slack": [],
+        **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
+        "telegram": ["api_url"],
     }
     assert steering == known
     assert set(FULL) == set(KINDS)

@@ -74,6 +74,12 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "to": "c@d.example",
     },
     "slack": {"webhook_url": "https://s.example/services/x"},
+    "discord": {"webhook_url": "https://d.example/api/webhooks/1/x", "username": "u"},
+    "teams": {"webhook_url": "https://t.example/powerautomate/x"},
+    "telegram": {
+        "chat_id": "1", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "message_thread_id": 1,
+        "api_url": "https://t.example",
+    },
 }  # fmt: skip
 
 

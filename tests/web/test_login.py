@@ -15,6 +15,7 @@ from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web import access
 from rmactors.server.web.auth import totp
 from rmactors.server.web.auth.passwords import Passwords
+from rmactors.server.web.views.qr import svg
 from tests.web.conftest import PASSWORD, Site, open_site, settings_for
 
 SECRET = b"01234567890123456789"
@@ -241,6 +242,7 @@ async def test_a_second_factor_is_turned_on_by_its_first_code_and_off_again(site
         re.findall(r'id="secret">([A-Z2-7]+)<', offered),
         re.findall(r'name="sealed" value="(.+?)"', offered),
     )
+    assert svg(totp.provisioning_uri(base64.b32decode(text), "anna"), "The key, to be scanned") in offered
     code = totp.code(base64.b32decode(text), totp.step_at(site.clock()))
     wrong = await here.post(path, form={"step": "on", "sealed": sealed, "code": "000000" if code != "000000" else "1"})
     assert wrong.status_code == 422

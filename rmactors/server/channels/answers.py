@@ -24,6 +24,9 @@ MAX_WORDS: Final = 240
 _PERHAPS_ANOTHERS: Final = frozenset({*range(300, 400), 401, 403, 404, 405, 407, 421})
 """What an ingress, a proxy, a filter or a captive portal may say in the receiver's place. Others, such as 400, 410, 413
 and 422, are about the message or meant for good."""
+_SIGNED_LINK: Final = re.compile(r"(act(?:\\?/|%2[Ff]))[0-9A-Za-z_-]{20,}")
+"""The token of a link to act on an alert: a receiver may repeat what it was sent, and more people read what it says
+than may act. Also as JSON and as URLs write it; a shorter piece of one is good for nothing."""
 _LONGEST_WAIT: Final = 366 * clock.DAY  # keeps nonsense out of the database; the retry limit comes long before
 
 
@@ -81,9 +84,10 @@ def status_line(answer: httpx.Response) -> str:
 
 
 def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
-    """The text on one line, printable, without these secrets, at most that long."""
+    """The text on one line, printable, without these secrets and without signed links, at most that long."""
     for secret in secrets:
         text = text.replace(secret, MASK)
+    text = _SIGNED_LINK.sub(rf"\1{MASK}", text)
     text = squeezed(text)
     return text if len(text) <= most else text[: most - 1] + "…"
 

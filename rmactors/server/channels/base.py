@@ -147,6 +147,9 @@ class Kind:
     preview         what a notification would look like; the spec's secrets are masked
     destination     where a channel leads, for a list of channels; of a valid config with its secrets hidden
     takes_priority  whether `default_priority` means anything to it
+    groups          whether several alerts may be one message; not where each is an incident of its own, with a key by
+                    which it is acknowledged and resolved
+    proposed_remind_hours  what the form of a new channel begins with
     presets         offered by the form
     """
 
@@ -158,4 +161,6 @@ class Kind:
     preview: Callable[[ChannelSpec, Notification, str], Preview]
     destination: Callable[[Mapping[str, Any]], str]
     takes_priority: bool = False
+    groups: bool = True
+    proposed_remind_hours: float = 0.0
     presets: tuple[Preset, ...] = ()

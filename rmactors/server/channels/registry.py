@@ -6,14 +6,20 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from rmactors.common import clock
+from rmactors.server.channels.alertmanager.kind import KIND as ALERTMANAGER
 from rmactors.server.channels.base import Channel, ChannelSpec, Kind, Preview, Surroundings
 from rmactors.server.channels.config import normalized, with_secrets_hidden
+from rmactors.server.channels.discord.kind import KIND as DISCORD
 from rmactors.server.channels.gotify.kind import KIND as GOTIFY
 from rmactors.server.channels.mail.kind import KIND as MAIL
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
+from rmactors.server.channels.pagerduty.kind import KIND as PAGERDUTY
+from rmactors.server.channels.pushover.kind import KIND as PUSHOVER
 from rmactors.server.channels.slack.kind import KIND as SLACK
+from rmactors.server.channels.teams.kind import KIND as TEAMS
+from rmactors.server.channels.telegram.kind import KIND as TELEGRAM
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
 from rmactors.server.messages.notifications import Notification
 
@@ -26,7 +32,13 @@ KINDS: Final[Mapping[str, Kind]] = {
         NTFY,
         MAIL,
         SLACK,
+        DISCORD,
+        TEAMS,
+        TELEGRAM,
         GOTIFY,
+        PUSHOVER,
+        PAGERDUTY,
+        ALERTMANAGER,
     )
 }
 """By name, in the order in which they are offered."""

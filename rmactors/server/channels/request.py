@@ -28,11 +28,13 @@ def make_request(
     return httpx.Request(method, url, headers=raw, stream=httpx.ByteStream(body))
 
 
-def json_request(url: httpx.URL, notification: Notification, payload: dict[str, Any]) -> httpx.Request:
-    """A POST of this payload, in the order of its keys."""
+def json_request(
+    url: httpx.URL, notification: Notification, payload: dict[str, Any], content_type: str = "application/json"
+) -> httpx.Request:
+    """A POST of this payload, in the order of its keys, as UTF-8."""
     headers = [
         ("User-Agent", USER_AGENT),
-        ("Content-Type", "application/json"),
+        ("Content-Type", content_type),
         ("Idempotency-Key", notification.delivery_id),
     ]
     return make_request(url, headers, msgspec.json.encode(payload))

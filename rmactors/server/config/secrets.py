@@ -25,6 +25,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from rmactors.common.disk import sync
 from rmactors.server.config.ownership import chown_like
@@ -71,6 +73,8 @@ class SecretBox:
         """Use the key file at `path`, which must be there. Raises SecretError."""
         self.path = path
         self._known: dict[bytes, _Key] = {}
+        self._in_file: tuple[_Key, ...] = ()
+        self._derived: dict[str, tuple[bytes, ...]] = {}
         self._signature: tuple[int, ...] | None = None
         self._current: _Key
         self._refresh()
@@ -127,6 +131,16 @@ class SecretBox:
                 " Restore the database from a backup, or enter the secret again."
             ) from None
 
+    def derived(self, purpose: str) -> tuple[bytes, ...]:
+        """A key for another purpose than sealing, from each key in the file, newest first: the first one signs, all of
+        them are believed. So a rotation also ends what was signed before it. Raises SecretError."""
+        self._refresh()
+        keys = self._derived.get(purpose)
+        if keys is None:
+            keys = tuple(_derive(key.raw, purpose) for key in self._in_file)
+            self._derived[purpose] = keys
+        return keys
+
     def _refresh(self) -> None:
         """Read the file again if it is not the one that was read last."""
         try:
@@ -138,7 +152,7 @@ class SecretBox:
         keys, signature = _read(self.path)
         made = [_Key(key_id(raw), raw, AESGCM(raw)) for raw in keys]
         self._known = self._known | {key.id: key for key in made}
-        self._current = made[0]
+        self._current, self._in_file, self._derived = made[0], tuple(made), {}
         self._signature = signature
 
 
@@ -153,6 +167,10 @@ def read_keys(path: Path) -> list[bytes]:
 def key_id(raw: bytes) -> bytes:
     """The id that values sealed under this key carry in front."""
     return hashlib.sha256(b"restic-manager AES-256-GCM key id\0" + raw).digest()[:KEY_ID_BYTES]
+
+
+def _derive(raw: bytes, purpose: str) -> bytes:
+    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"restic-manager {purpose}".encode()).derive(raw)
 
 
 def write_keys(path: Path, keys: Sequence[bytes]) -> None:

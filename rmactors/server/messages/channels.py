@@ -43,7 +43,7 @@ class SaveChannel:
     after_minutes: float = 0.0
     quiet_hours: str | None = None
     digest: str | None = None
-    queued: WhatIsQueued = "drop"
+    queued: WhatIsQueued = "ask"
 
 
 @dataclass(frozen=True, slots=True)

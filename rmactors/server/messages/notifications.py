@@ -25,6 +25,7 @@ class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):
     """What an alert's event has to say, as JSON in the outbox. Times are microseconds.
 
     `zone` is that of the schedule that the alert is about, None for UTC. `repository` is that of its group.
+    `open_since`: from when on nobody has acknowledged it, where the channel waited for that before it was told.
     """
 
     severity: Severity
@@ -39,6 +40,7 @@ class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):
     zone: str | None = None
     again: bool = False
     repository: str | None = None
+    open_since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ from rmactors.server.messages.alerts import (
 )
 from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.audit import AppendAudit
+from rmactors.server.messages.channel_trouble import ExpectChannel
 from rmactors.server.messages.channels import (
     DeleteChannel,
     DismissAll,
@@ -109,6 +110,7 @@ Write = (
     | RetryDelivery
     | DismissDelivery
     | DismissAll
+    | ExpectChannel
     | Prune
     | AppendAudit
     | CreateSetupToken

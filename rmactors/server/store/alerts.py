@@ -52,6 +52,7 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
 
 @handles
 def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
+    before = tx.row("SELECT acknowledged_at FROM alerts WHERE id = ?", (write.alert_id,))
     rows = tx.rows(
         "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + 1,"
         " job_id = coalesce(?, job_id), known_partial = 0, acknowledged_at = NULL, acknowledged_by = NULL,"
@@ -64,7 +65,8 @@ def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
     outbox.add_event(
         tx, write.alert_id, row["pos"], write.at, "worsened", by="rule", message=write.message, reason=write.reason
     )
-    outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at)
+    nobody_since = write.at if before is not None and before["acknowledged_at"] is not None else row["created_at"]
+    outbox.announce_again(tx, outbox.Alert.from_row(row, message=write.notice), row["pos"], write.at, nobody_since)
     tx.wake.tell(
         "info", "alert.worsened", alert_id=write.alert_id, host_id=row["host_id"], host=row["host_name"],
         kind=row["kind"], severity=row["severity"], subject=row["subject"], job_id=write.job_id,

@@ -5,8 +5,16 @@ import sqlite3
 from typing import Final, assert_never
 
 from rmactors.common.logs import Level
-from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel, SettleAttempt
-from rmactors.server.store import audit, grouping, outbox, undelivered
+from rmactors.server.messages.channels import (
+    DeleteChannel,
+    DismissAll,
+    DismissDelivery,
+    LogTest,
+    RetryDelivery,
+    SaveChannel,
+    SettleAttempt,
+)
+from rmactors.server.store import audit, grouping, outbox, queue_kept
 from rmactors.server.store.notification_log import log_attempt
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
@@ -58,7 +66,7 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
 def _what_waits(tx: Transaction, write: SaveChannel, *, was_on: bool) -> None:
     """What becomes of what a channel has queued when it is saved."""
     if was_on and not write.enabled:
-        undelivered.switched_off(tx, write.channel_id, write.queued, write.at)
+        queue_kept.switched_off(tx, write.channel_id, write.queued, write.at)
     elif was_on:  # what waits was refused under the old settings: it need not sit out its pause
         tx.execute(
             "UPDATE deliveries SET due_at = ?"
@@ -67,9 +75,9 @@ def _what_waits(tx: Transaction, write: SaveChannel, *, was_on: bool) -> None:
         )
     else:
         if write.queued == "drop":
-            undelivered.drop(tx, write.channel_id, write.at)
+            queue_kept.drop(tx, write.channel_id, write.at)
         if write.enabled:
-            undelivered.switched_on(tx, write.channel_id, write.name, write.at)
+            queue_kept.switched_on(tx, write.channel_id, write.name, write.at)
 
 
 @handles
@@ -151,7 +159,8 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
 
     What arrives while the receiver wants quiet was in flight before it said so: the channel is held all the same.
     """
-    result, values = write.result, {"id": write.channel_id, "at": write.at}
+    result = write.result
+    values: dict[str, object] = {"id": write.channel_id, "at": write.at}
     if result.verdict == "delivered":
         return tx.row(
             "UPDATE channels SET last_fired_at = :at, last_error = CASE WHEN held_until > :at THEN last_error END,"
@@ -166,15 +175,17 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
             " RETURNING name, kind",
             values | {"error": result.error},
         )
-    until = result.retry_at if result.verdict == "retry" else None
-    longer = "enabled = 1 AND updated_at = coalesce(:settings_at, updated_at) AND :until > coalesce(held_until, :at)"
+    if result.verdict == "retry" and result.retry_at is not None:
+        tx.execute(
+            "UPDATE channels SET held_until = :until, held_because = :error WHERE id = :id AND enabled = 1"
+            " AND updated_at = coalesce(:settings_at, updated_at) AND :until > coalesce(held_until, :at)",
+            values | {"until": result.retry_at, "error": result.error, "settings_at": write.settings_at},
+        )
     return tx.row(
         "UPDATE channels SET last_error = CASE WHEN enabled = 1 THEN :error END,"
-        " failing_since = CASE WHEN enabled = 1 THEN coalesce(failing_since, :at) END,"
-        f" held_because = CASE WHEN {longer} THEN :error WHEN held_until > :at THEN held_because END,"
-        f" held_until = CASE WHEN {longer} THEN :until WHEN held_until > :at THEN held_until END"
-        " WHERE id = :id RETURNING name, kind",
-        values | {"error": result.error, "until": until, "settings_at": write.settings_at},
+        " failing_since = CASE WHEN enabled = 1 THEN coalesce(failing_since, :at) END WHERE id = :id"
+        " RETURNING name, kind",
+        values | {"error": result.error},
     )
 
 
@@ -207,6 +218,70 @@ def log_test(tx: Transaction, write: LogTest) -> None:
     tx.wake.count("attempt", channel["kind"], write.result.verdict)
     audit.append(tx, write.audit)
     tx.wake.topics.add("channels")
+
+
+@handles
+def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
+    found = tx.row(
+        "SELECT deliveries.state, deliveries.channel_id, channels.enabled FROM deliveries"
+        " JOIN channels ON channels.id = deliveries.channel_id WHERE deliveries.id = ?",
+        (write.delivery_id,),
+    )
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such delivery")
+    if found["state"] != "dead":
+        raise RefusedWrite("conflict", f"only a dead delivery can be sent again; this one is {found['state']}")
+    if not found["enabled"]:
+        raise RefusedWrite("conflict", "its channel is disabled; enable it first")
+    # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
+    seq = tx.row(
+        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],)
+    )
+    assert seq is not None
+    tx.execute(
+        "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0,"
+        " dismissed = 0 WHERE id = ?",
+        (seq["seq"], write.at, write.at, write.delivery_id),
+    )
+    audit.append(tx, write.audit)
+    tx.wake.channels.add(found["channel_id"])
+    tx.wake.topics.add("channels")
+
+
+@handles
+def dismiss_delivery(tx: Transaction, write: DismissDelivery) -> None:
+    found = tx.row("SELECT state, channel_id, dismissed FROM deliveries WHERE id = ?", (write.delivery_id,))
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such delivery")
+    if found["state"] != "dead":
+        raise RefusedWrite("conflict", f"only a dead delivery can be dismissed; this one is {found['state']}")
+    if found["dismissed"]:
+        raise DuplicateWrite
+    tx.execute("UPDATE deliveries SET dismissed = 1 WHERE id = ?", (write.delivery_id,))
+    audit.append(tx, write.audit)
+    _dismissed(tx, found["channel_id"])
+
+
+@handles
+def dismiss_all(tx: Transaction, write: DismissAll) -> None:
+    if tx.row("SELECT 1 FROM channels WHERE id = ?", (write.channel_id,)) is None:
+        raise RefusedWrite("not_found", "there is no such channel")
+    tx.execute(
+        "UPDATE deliveries SET dismissed = 1 WHERE channel_id = ? AND state = 'dead' AND dismissed = 0",
+        (write.channel_id,),
+    )
+    audit.append(tx, write.audit)
+    _dismissed(tx, write.channel_id)
+
+
+def _dismissed(tx: Transaction, channel_id: str) -> None:
+    """With nothing left to try and nothing left to look at, the channel is not failing any more."""
+    tx.execute(
+        "UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ? AND NOT EXISTS (SELECT 1"
+        " FROM deliveries WHERE channel_id = channels.id AND (state = 'queued' OR (state = 'dead' AND dismissed = 0)))",
+        (channel_id,),
+    )
+    tx.wake.topics |= {"channels", "alerts"}
 
 
 def _changed(tx: Transaction, channel_id: str) -> None:

@@ -13,6 +13,7 @@ import msgspec
 from rmactors.common import ids
 from rmactors.common.clock import seconds
 from rmactors.common.vocabulary import Event, Severity
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.notifications import NotificationBody
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
@@ -51,12 +52,16 @@ class _Channel:
     filter: Filter
     grouping: Grouping
     remind: int
+    after: int
+    quiet: QuietHours | None
 
 
 def announce(
-    tx: Transaction, alert: Alert, event: Event, pos: int, at: int, actor: str | None = None, note: str | None = None
-) -> None:
-    """Queue the notification for every channel that takes it, or hold a raise back if a silence says so."""
+    tx: Transaction, alert: Alert, event: Event, pos: int, at: int, actor: str | None = None, note: str | None = None,
+    since: int | None = None,
+) -> None:  # fmt: skip
+    """Queue the notification for every channel that takes it, or hold a raise back if a silence says so, or if the
+    channel is to hear of it later. `since`: from when on nobody has looked after the alert, if not from `at`."""
     channels = _others(tx, alert)
     if not channels:
         return
@@ -64,20 +69,24 @@ def announce(
     takers = [channel for channel in channels if channel.filter.takes(event, alert.severity, tags)]
     if event == "alert.raised":
         # A channel that does not take raises may still be sent the end of an alert whose raise it never got.
+        since = at if since is None else since
         silence = silence_of(tx, alert, tags, at)
-        if silence is not None:
-            _hold(tx, takers, alert, at, silence)
-            return
+        waiting = takers if silence is not None else [each for each in takers if since + each.after > at]
+        _hold(tx, waiting, alert, since, at, silence)
+        takers = [channel for channel in takers if channel not in waiting]
     for channel in takers:
         if event != "alert.raised" and not _wants_more(tx, channel, alert, event, tags, at):
             continue
-        _queue(tx, channel, alert, event, pos, at, actor, note)
+        _queue(tx, channel, alert, event, pos, at, actor, note, since)
 
 
-def announce_again(tx: Transaction, alert: Alert, pos: int, at: int) -> None:
-    """Queue or hold back a raise again: the alert got worse. It takes the place of one that is held back still."""
+def announce_again(tx: Transaction, alert: Alert, pos: int, at: int, since: int) -> None:
+    """Queue or hold back a raise again: the alert got worse. It takes the place of one that is held back still.
+
+    `since`: its acknowledgement was taken back at that time; if there was none, when it was raised.
+    """
     tx.execute("DELETE FROM held WHERE alert_id = ?", (alert.id,))
-    announce(tx, alert, "alert.raised", pos, at)
+    announce(tx, alert, "alert.raised", pos, at, since=since)
     tags = _tags(tx, alert.host_id)
     if silence_of(tx, alert, tags, at) is None:
         for channel in _channels(tx):
@@ -122,16 +131,19 @@ def silence_of(tx: Transaction, alert: Alert, tags: list[str] | None, at: int) -
 
 @handles
 def release_held(tx: Transaction, write: ReleaseHeld) -> None:
-    _release(tx, tx.rows(f"{_HELD} ORDER BY alerts.created_at, alerts.id"), write.at)
+    due = f"{_HELD} AND held.channel_id = ? AND held.at <= ?"
+    rows = [row for each in _channels(tx) for row in tx.rows(due, (each.id, write.at - each.after))]
+    _release(tx, sorted(rows, key=lambda row: (row["created_at"], row["id"])), write.at)
 
 
 def release_before(tx: Transaction, alert_id: str, at: int) -> None:
-    """An alert is about to be acknowledged or resolved: if the silence over it has ended, its raise goes out first."""
+    """An alert is about to be acknowledged or resolved: if nothing holds back its raise any more, that goes first."""
     _release(tx, tx.rows(f"{_HELD} AND alerts.id = ?", (alert_id,)), at)
 
 
 _HELD = (
-    "SELECT alerts.*, held.channel_id AS held_for FROM held JOIN alerts ON alerts.id = held.alert_id"
+    "SELECT alerts.*, held.channel_id AS held_for, held.at AS held_since, held.silenced"
+    " FROM held JOIN alerts ON alerts.id = held.alert_id"
     " WHERE alerts.resolved_at IS NULL AND alerts.acknowledged_at IS NULL"
 )
 
@@ -140,29 +152,41 @@ def _release(tx: Transaction, held: list[sqlite3.Row], at: int) -> None:
     if not held:
         return
     channels = {channel.id: channel for channel in _channels(tx)}
-    silenced: dict[tuple[str, str], bool] = {}  # a silence does not look further than at host and kind
+    silences: dict[tuple[str, str], Silence | None] = {}  # a silence does not look further than at host and kind
+    silenced: dict[str, list[_Channel]] = {}
     said: set[str] = set()
     for row in held:
-        about = row["host_id"], row["kind"]
-        if about not in silenced:
-            silenced[about] = silence_of(tx, Alert.from_row(row), _tags(tx, row["host_id"]), at) is not None
         channel = channels.get(row["held_for"])
-        if channel is None or silenced[about]:
+        if channel is None or row["held_since"] + channel.after > at:
             continue
-        alert = Alert.from_row(row)
+        alert, about = Alert.from_row(row), (row["host_id"], row["kind"])
+        if about not in silences:
+            silences[about] = silence_of(tx, alert, _tags(tx, alert.host_id), at)
+        if silences[about] is not None:
+            if not row["silenced"]:  # it began while the channel waited
+                silenced.setdefault(alert.id, []).append(channel)
+            continue
         tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
-        if not channel.filter.takes("alert.raised", alert.severity, _tags(tx, alert.host_id)):
-            continue
-        if alert.id not in said:
-            said.add(alert.id)
-            add_event(tx, alert.id, None, at, "unsilenced", note="the silence ended")
-        pos = tx.row("SELECT pos FROM alerts WHERE id = ?", (alert.id,))
-        assert pos is not None
-        _queue(tx, channel, alert, "alert.raised", pos["pos"], at, None, None)
-        if channel.remind:
-            _tell(tx, channel, alert.id, at)
-    if said:
-        tx.wake.topics.add("alerts")
+        if channel.filter.takes("alert.raised", alert.severity, _tags(tx, alert.host_id)):
+            if row["silenced"] and alert.id not in said:
+                said.add(alert.id)
+                add_event(tx, alert.id, None, at, "unsilenced", note="the silence ended")
+            _let_go(tx, channel, alert, row["held_since"], at)
+    for row in {row["id"]: row for row in held if row["id"] in silenced}.values():
+        alert = Alert.from_row(row)
+        _hold(tx, silenced[alert.id], alert, row["held_since"], at, silences[alert.host_id, alert.kind])
+
+
+def _let_go(tx: Transaction, channel: _Channel, alert: Alert, since: int, at: int) -> None:
+    """Send a raise that was held back."""
+    if channel.after:
+        add_event(tx, alert.id, None, at, "escalated", channel=(channel.id, channel.name))
+    pos = tx.row("SELECT pos FROM alerts WHERE id = ?", (alert.id,))
+    assert pos is not None
+    _queue(tx, channel, alert, "alert.raised", pos["pos"], at, None, None, since)
+    if channel.remind:
+        _tell(tx, channel, alert.id, at)
+    tx.wake.topics.add("alerts")
 
 
 @handles
@@ -173,11 +197,19 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
         due = tx.rows(
             "SELECT alerts.* FROM alerts LEFT JOIN told ON told.alert_id = alerts.id AND told.channel_id = ?"
             " WHERE alerts.resolved = 0 AND alerts.acknowledged_at IS NULL"
-            " AND coalesce(told.at, alerts.created_at) + ? <= ?"
+            " AND coalesce(told.at + ?, alerts.created_at + ?) <= ?"
             " AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert_id = alerts.id AND held.channel_id = ?)"
             " AND alerts.subject <> ?",
-            (channel.id, channel.remind, write.at, channel.id, f"channel:{channel.id}"),
+            (
+                channel.id,
+                channel.remind,
+                max(channel.remind, channel.after),
+                write.at,
+                channel.id,
+                f"channel:{channel.id}",
+            ),
         )
+        night = channel.quiet.at(write.at) if channel.quiet is not None else None
         for row in due:
             alert = Alert.from_row(row)
             tags = _tags(tx, alert.host_id)
@@ -185,9 +217,12 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
                 tx, alert, tags, write.at
             ):
                 continue
+            if night is not None:  # the next one comes that long after the end of the quiet hours
+                _tell(tx, channel, alert.id, night.end)
+                continue
             if not _reminder_waits(tx, channel.id, alert.id):
                 add_event(tx, alert.id, None, write.at, "reminded", channel=(channel.id, channel.name))
-                _queue(tx, channel, alert, "alert.reminder", row["pos"] + 1, write.at, None, None)
+                _queue(tx, channel, alert, "alert.reminder", row["pos"] + 1, write.at, None, None, None)
             _tell(tx, channel, alert.id, write.at)
 
 
@@ -201,6 +236,8 @@ def _wants_more(
             tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
         if not _was_told(tx, channel.id, alert.id):  # else what is held back is that it got worse
             return False
+    elif channel.after and not _was_escalated(tx, channel, alert, at):
+        return False
     if silence_of(tx, alert, tags, at) is None:
         return True
     return event == "alert.resolved" and _was_told(tx, channel.id, alert.id)
@@ -215,6 +252,13 @@ def _was_told(tx: Transaction, channel_id: str, alert_id: str) -> bool:
     return told is not None
 
 
+def _was_escalated(tx: Transaction, channel: _Channel, alert: Alert, at: int) -> bool:
+    """Whether a channel that hears of alerts later was sent this one; would have been, if it takes no raises."""
+    if "alert.raised" in channel.filter.events:
+        return _was_told(tx, channel.id, alert.id)
+    return alert.raised_at + channel.after <= at
+
+
 def _reminder_waits(tx: Transaction, channel_id: str, alert_id: str) -> bool:
     """Whether one is queued already: a channel that was down for a night gets one when it is back, not twelve."""
     waiting = tx.row(
@@ -225,13 +269,14 @@ def _reminder_waits(tx: Transaction, channel_id: str, alert_id: str) -> bool:
     return waiting is not None
 
 
-def _hold(tx: Transaction, takers: list[_Channel], alert: Alert, at: int, silence: Silence) -> None:
+def _hold(tx: Transaction, takers: list[_Channel], alert: Alert, since: int, at: int, silence: Silence | None) -> None:
     for channel in takers:
         tx.execute(
-            "INSERT INTO held (channel_id, alert_id, at) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
-            (channel.id, alert.id, at),
+            "INSERT INTO held (channel_id, alert_id, at, silenced) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (channel_id, alert_id) DO UPDATE SET silenced = excluded.silenced",
+            (channel.id, alert.id, since, int(silence is not None)),
         )
-    if takers:
+    if takers and silence is not None:
         add_event(tx, alert.id, None, at, "silenced", note=silence.reason)
 
 
@@ -244,6 +289,7 @@ def _queue(
     at: int,
     actor: str | None,
     note: str | None,
+    since: int | None,
 ) -> None:
     about = alert.host_id, alert.kind, alert.subject
     place = grouping.place(tx, channel.id, channel.grouping, alert.id, about, event, at)
@@ -253,6 +299,7 @@ def _queue(
         zone=schedule["timezone"] if schedule is not None else None,
         again=event == "alert.raised" and pos > 1 and _was_told(tx, channel.id, alert.id),
         repository=place.repository,
+        open_since=since if event == "alert.raised" and channel.after else None,
     )  # fmt: skip
     seq = tx.row(
         "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,)
@@ -305,6 +352,8 @@ def _load_channels(tx: Transaction) -> list[_Channel]:
             Filter(row["min_severity"], frozenset(json.loads(row["events"])), frozenset(json.loads(row["host_tags"]))),
             Grouping(row["group_by"], seconds(row["group_seconds"])),
             seconds(row["remind_hours"] * 3600),
+            seconds(row["after_minutes"] * 60),
+            QuietHours.from_json(row["quiet_hours"]),
         )
         for row in tx.rows("SELECT * FROM channels WHERE enabled = 1 ORDER BY id")
     ]

@@ -15,6 +15,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     accounts,
     alerts,
     audit,
+    channel_trouble,
     channels,
     facts,
     hosts,
@@ -25,7 +26,6 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     schedules,
     second_factors,
     silences,
-    undelivered,
 )
 from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 

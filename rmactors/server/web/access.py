@@ -27,6 +27,7 @@ from rmactors.server.messages.made_tokens import Maker, TouchApiToken
 from rmactors.server.store.queries import accounts as queries
 from rmactors.server.web import problems
 from rmactors.server.web.auth.login_guard import LoginGuard
+from rmactors.server.web.auth.throttle import Throttle
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import SAFE_METHODS, Perimeter, safe_next
 from rmactors.server.web.services import Services
@@ -52,6 +53,8 @@ class Rule:
     answer     type of the JSON answer
     status     of the answer when all is well
     query      query parameters that it takes, and their types
+    secret_address   the address itself is what lets the caller in, so its page sends no referrer, and browsers say
+               `Origin: null` with its form; who does not know the address cannot send that
     """
 
     path: str
@@ -62,6 +65,7 @@ class Rule:
     status: int = 200
     query: Mapping[str, object] = field(default_factory=dict)
     optional_body: bool = False
+    secret_address: bool = False
 
 
 ROUTES: Final[dict[tuple[str, str], Rule]] = {
@@ -83,12 +87,13 @@ def route(
     answer: object = None,
     status: int = 200,
     query: Mapping[str, object] = MappingProxyType({}),
+    secret_address: bool = False,
 ) -> Callable[[V], V]:
     """Register a view under `path` and its rule in `ROUTES`. HEAD comes with GET.
 
     `role` is `public`, `signed_in` (any role, for the user's own things) or the weakest role that may.
     """
-    rule = Rule(path, role, fresh, body, answer, status, query, optional_body)
+    rule = Rule(path, role, fresh, body, answer, status, query, optional_body, secret_address)
 
     def register(view: V) -> V:
         name = getattr(view, "__name__", "view")
@@ -139,6 +144,8 @@ class WebState:
     """See `auth/proof.py`."""
     metrics: Callable[[], Awaitable[bytes]]
     keep_alive_seconds: float
+    action_throttle: Throttle
+    """How often an address may follow links in messages."""
 
 
 def services() -> Services:
@@ -237,7 +244,10 @@ async def _guard() -> ResponseReturnValue | None:
             raise Problem(403, f"This requires the role {rule.need}; yours is {who.role}.", "forbidden")
     cast(SizedRequest, request).take_body(public=rule.need == "public")
     if request.method not in SAFE_METHODS:
-        if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin"), host):
+        origin = request.headers.get("Origin")
+        if rule.secret_address and origin == "null":
+            origin = None
+        if perimeter.is_cross_site(request.headers.get("Sec-Fetch-Site"), origin, host):
             if actor_or_none() is not None:
                 await _note(refusal("access.refuse", "route", _named(rule), "comes from another site"))
             raise Problem(403, "This request comes from another site.", "cross-site")

@@ -17,12 +17,15 @@ from rmactors.server.web import access, api, auth, errors, pages
 from rmactors.server.web.auth import proof
 from rmactors.server.web.auth.login_guard import LoginGuard
 from rmactors.server.web.auth.passwords import Passwords
+from rmactors.server.web.auth.throttle import Throttle
 from rmactors.server.web.blueprints import blueprints
 from rmactors.server.web.security import Perimeter
 from rmactors.server.web.services import Services
 from rmactors.server.web.sizes import MAX_BODY_BYTES, SizedConnection, SizedRequest
 
 _BLUEPRINTS: Final = tuple(blueprint for part in (auth, api, pages) for blueprint in blueprints(part))
+_ACTIONS_A_MINUTE: Final = 10
+"""Links in messages that an address may follow, looking and acting together."""
 
 
 class Site(QuartTrio):
@@ -69,8 +72,9 @@ def create_app(
     app.config["RESPONSE_TIMEOUT"] = 60
     login_guard = LoginGuard(passwords or Passwords(), services, access.client_address)
     app.extensions["rmactors"] = access.WebState(
-        services, perimeter, login_guard, proof.prove_first, metrics, keep_alive_seconds
-    )
+        services, perimeter, login_guard, proof.prove_first, metrics, keep_alive_seconds,
+        Throttle(_ACTIONS_A_MINUTE, 60 / _ACTIONS_A_MINUTE),
+    )  # fmt: skip
     errors.install(app)
     access.install(app)
     for blueprint in _BLUEPRINTS:

@@ -59,13 +59,19 @@ def install(app: Quart) -> None:
         return await answer_problem(unavailable("The database cannot be read at the moment."))
 
     async def on_bug(error: Exception) -> Response:
-        _log.error("unexpected error in %s %r", request.method, request.path, exc_info=error)
+        _log.error("unexpected error in %s %r", request.method, _path(), exc_info=error)
         return await answer_problem(Problem(500, _detail(500), "internal"))
 
     app.register_error_handler(Problem, answer_problem)
     app.register_error_handler(HTTPException, on_http)
     app.register_error_handler(sqlite3.Error, on_database)
     app.register_error_handler(Exception, on_bug)
+
+
+def _path() -> str:
+    """The path of the request at hand, without a token that is a part of it."""
+    token = (request.view_args or {}).get("token")
+    return request.path.replace(token, "<token>") if token else request.path
 
 
 def _slug(status: int) -> str:

@@ -27,6 +27,7 @@ from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
 from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker
+from rmactors.server.actors.delivery.over_hosts import NAMED
 from rmactors.server.actors.delivery.queue import CONCURRENT, DeliveryQueue
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed
@@ -47,14 +48,24 @@ AGAIN_SECONDS = 1.0
 """Pause after the store could not be read or written."""
 
 
+def no_act_link(channel_id: str, alert_id: str, at: int) -> str:
+    """For a server that gives out none."""
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryPorts:
-    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end."""
+    """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end.
+
+    `act_link` gives the link with which an alert is acted on from a message: of a channel and an alert, by their ids,
+    and when the event was. It never raises; empty: there is none.
+    """
 
     to_store: Outlet[Commit]
     reader: Reader
     retry_max: int
     base_url: str
+    act_link: Callable[[str, str, int], str] = no_act_link
 
 
 @dataclass(slots=True)
@@ -238,7 +249,12 @@ class _Sender:
             self._wakeup.signal.set()
 
         try:
-            message = notification.of_batch(batch, self._ports.base_url, await self._still_open(batch))
+            message = notification.of_batch(
+                batch,
+                self._ports.base_url,
+                partial(self._ports.act_link, self._facts.id),
+                await self._still_open(batch),
+            )
             attempt = await self._channel.send(message, batch.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
@@ -255,7 +271,7 @@ class _Sender:
             return NONE_OPEN
         try:
             key = batch.main.group_key
-            return await self._ports.reader.run(load_open, self._facts.id, key, notification.NAMED)
+            return await self._ports.reader.run(load_open, self._facts.id, key, NAMED)
         except sqlite3.Error:
             return NONE_OPEN
 

@@ -1,35 +1,38 @@
 """From what the outbox holds to what a channel is given. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
-from rmactors.common.text import excerpt, one_line
 from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
+from rmactors.server.actors.delivery import over_hosts
 from rmactors.server.actors.delivery.batch import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
 from rmactors.server.state.delivery import NONE_OPEN, Delivery, OpenAlerts
 
-NAMED: Final = 10
-"""So many of a group over hosts are named in its message, the others counted."""
-LISTED: Final = 200
-"""So many of them are in `group`, for receivers that read it."""
-_LINE: Final = 200
 _BODY = msgspec.json.Decoder(NotificationBody)
-_OVER: Final[dict[Event, str]] = {
-    "alert.acknowledged": " are acknowledged", "alert.resolved": " are resolved", "alert.reminder": " are still open",
-}  # fmt: skip
+_ACTED_ON: Final = ("alert.raised", "alert.reminder")
+"""Events after which there is something left to do."""
+
+ActLink = Callable[[str, int], str]
+"""An alert's id and when the event was (microseconds), to the page on which the alert is acknowledged or silenced."""
 
 
-def of_batch(batch: Batch, base_url: str, still_open: OpenAlerts = NONE_OPEN) -> Notification:
-    """The notification of one batch. `base_url` has no slash at the end. `still_open`: of a group over hosts, whose
-    end it tells."""
+def no_link(alert_id: str, at: int) -> str:
+    """For a server that gives out none."""
+    return ""
+
+
+def of_batch(
+    batch: Batch, base_url: str, act_link: ActLink = no_link, still_open: OpenAlerts = NONE_OPEN
+) -> Notification:
+    """The notification of one batch. `base_url` has no slash at the end. A group has no `act_link`: that is about one
+    alert. `still_open`: of a group over hosts whose end it tells."""
     main = batch.main
     if batch.group and main.group_key:
-        return _of_hosts(batch, base_url, still_open)
+        return over_hosts.of_hosts(of_batch(Batch(main), base_url), batch, still_open)
     body = _BODY.decode(main.body)
     severity, kind, message = body.severity, body.kind, body.message
     group: tuple[GroupMember, ...] = ()
@@ -41,64 +44,19 @@ def of_batch(batch: Batch, base_url: str, still_open: OpenAlerts = NONE_OPEN) ->
     elif batch.carried and batch.carried[0][0].event == "alert.raised":
         raises = [_BODY.decode(delivery.body) for delivery, _ in batch.carried if delivery.event == "alert.raised"]
         message = _both(raises, body)
+    elif body.open_since is not None:
+        message += f"\n{_nobody_since(body.open_since, body)}"
     event: Event = main.event  # type: ignore[assignment]  # the outbox writes nothing else
+    to_act = act_link(main.alert_id, body.occurred_at) if event in _ACTED_ON and not batch.group else ""
     return Notification(
         main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
         body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
-        body.again,
+        body.again, to_act,
     )  # fmt: skip
 
 
-def _of_hosts(batch: Batch, base_url: str, still_open: OpenAlerts) -> Notification:
-    """The notification of a group over hosts: it names the first few and counts the others."""
-    main, members = of_batch(Batch(batch.main), base_url), batch.members
-    bodies = [_BODY.decode(delivery.body) for delivery in members]
-    hosts = {delivery.host_id or body.host_name for delivery, body in zip(members, bodies, strict=True)}
-    group = tuple(
-        GroupMember(
-            delivery.alert_id, body.severity, body.kind, body.subject, body.message, delivery.host_id, body.host_name
-        )
-        for delivery, body in zip(members[:LISTED], bodies, strict=False)
-    )
-    actors = list(dict.fromkeys(body.actor for body in bodies if body.actor))
-    notes = {body.note for body in bodies}
-    return replace(
-        main,
-        severity=max((body.severity for body in bodies), key=SEVERITIES.index),
-        kind="multiple",
-        host_name=f"{len(hosts)} hosts" if len(hosts) > 1 else main.host_name,
-        message=_counted(main.event, group, len(members), len(hosts), bodies[0].repository, still_open),
-        occurred_at=max(body.occurred_at for body in bodies),
-        actor=excerpt(", ".join(actors), _LINE) if actors else None,
-        note=notes.pop() if len(notes) == 1 else None,
-        group=group,
-        again=all(body.again for body in bodies),
-        group_count=len(members),
-        repository=bodies[0].repository,
-        still_open=still_open.number,
-    )
-
-
-def _counted(
-    event: Event, group: Sequence[GroupMember], number: int, hosts: int, repository: str | None, still_open: OpenAlerts
-) -> str:
-    where = f" of {hosts} hosts" if hosts > 1 else ""
-    about = f" (repository {repository})" if repository else ""
-    listed = [f"{number} alerts{where}{about}{_OVER.get(event, '')}:"]
-    listed += [
-        f"- [{each.severity}] {one_line(each.host_name)}: {each.kind}: {excerpt(each.message, _LINE)}"
-        for each in group[:NAMED]
-    ]
-    listed += _more(number)
-    if still_open.number:
-        listed.append("1 is still open" if still_open.number == 1 else f"{still_open.number} are still open")
-        listed += [f"- [{severity}] {one_line(host)}: {kind}" for severity, host, kind in still_open.first[:NAMED]]
-        listed += _more(still_open.number)
-    return "\n".join(listed)
-
-
-def _more(number: int) -> list[str]:
-    return [f"and {number - NAMED} more"] if number > NAMED else []
+def _nobody_since(since: int, body: NotificationBody) -> str:
+    return f"Nobody has acknowledged it since {day_and_time(since, body.zone or 'UTC')}."
 
 
 def _member(delivery: Delivery) -> GroupMember:

@@ -32,6 +32,7 @@ CONCURRENT = 16
 """Sends in flight at once on a channel that works: enough to drain a backlog, few enough for a small receiver."""
 ANSWERS_AWAITED = 32
 """Beside those: messages that the receiver has and has not answered yet. With so many, the next ones wait."""
+TOO_MANY_REQUESTS = 429
 OPENED_BY_ITSELF = 1
 """How often a message may open the breaker and still be let out again by another one's success."""
 
@@ -109,6 +110,7 @@ class DeliveryQueue:
             if head is not None:
                 batch = self._groups.pack(head)
                 self._busy.update(delivery.alert_id for delivery in batch.deliveries)
+                self.breaker.pace.sent(now)
                 return batch
         return None
 
@@ -127,6 +129,7 @@ class DeliveryQueue:
         attempt = self._believed(batch.main, attempt, now)
         main, end_of_time = batch.main, batch.main.created_at + self.retry_max
         if attempt.verdict != "retry":
+            self.breaker.pace.taken(now)
             self._answered()
             if main.recipients_left and attempt.verdict == "delivered":
                 self._let_go(lambda head: head.recipients_left == main.recipients_left)
@@ -136,7 +139,8 @@ class DeliveryQueue:
             due_at = now + pause(main.attempts + 1, now - main.created_at, self.breaker.jitter)
             self._leftover_at = max(due_at, self._leftover_at + SECOND)
             return self._in_time(main, AttemptResult(attempt, self._leftover_at, now, OPENED_BY_ITSELF + 1))
-        opened = main.opened if self.breaker.failing else main.opened + 1
+        throttled = attempt.status_code == TOO_MANY_REQUESTS  # which is not about this message
+        opened = main.opened if self.breaker.failing or throttled else main.opened + 1
         own = 0 if main.id in self._aside else _alerts(batch)
         if attempt.retry_at is not None:
             attempt = replace(attempt, retry_at=min(attempt.retry_at, end_of_time))
@@ -145,6 +149,7 @@ class DeliveryQueue:
             attempt.retry_at,
             alone=self.places <= own,
             has_another=self._has_another(batch),
+            throttled=throttled,
         )
         if opened > OPENED_BY_ITSELF:
             # The receiver takes others: this one's pauses grow by itself.

@@ -17,7 +17,7 @@ from typing import assert_never
 import trio
 
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
-from rmactors.server.actors.rules.core import Core, Find, Store
+from rmactors.server.actors.rules.core import Core, Find, LookAtChannels, Store
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import Reload, Respond, Send
 from rmactors.server.messages.answers import Answer, Failed
@@ -26,6 +26,7 @@ from rmactors.server.messages.requests import Asked, Request, Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
 from rmactors.server.state.host_state import HostState
+from rmactors.server.store.channel_trouble import load_channel_trouble
 from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
@@ -117,6 +118,8 @@ class _Rules:
                     request.reply(answer)
                 case Store(writes, reply):
                     await self.to_store.send(Commit(writes, reply))
+                case LookAtChannels(tick):
+                    self.core.channels_seen(await self.reader.run(load_channel_trouble), tick)
                 case Find(host_id, message):
                     self.core.found(message, await self.read(host_id))
                 case Reload(host_id):

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-from rmactors.common.clock import seconds
+from rmactors.common.clock import MINUTE, seconds
 from rmactors.server.actors.rules import overdue
 from rmactors.server.messages.requests import HostClock, HostGone, HostReturned
 from rmactors.server.messages.schedules import MarkGood, SaveSchedule
@@ -23,11 +23,13 @@ Where = Literal["away", "online", "reports_only"]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Durations in microseconds, from the settings. `started_at` is when the server did."""
+    """Durations in microseconds, from the settings. `started_at` is when the server did. A channel may fail for
+    `channel_patience` before people are notified of that."""
 
     started_at: int
     restart_grace: int
     stale_grace_seconds: float
+    channel_patience: int = 10 * MINUTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,11 @@
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 from rmactors.server.actors.rules.agenda import Agenda
+from rmactors.server.actors.rules.channel_trouble import ChannelWatch
 from rmactors.server.actors.rules.decisions import Decidable
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import (
@@ -23,6 +25,7 @@ from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Asked, HostClock, HostGone, HostReturned, Tick, ZonesChanged
 from rmactors.server.messages.writes import Write
+from rmactors.server.state.channel_trouble import ChannelTrouble
 from rmactors.server.state.host_state import HostState
 
 
@@ -42,6 +45,13 @@ class Find:
     message: Decidable | HostClock
 
 
+@dataclass(frozen=True, slots=True)
+class LookAtChannels:
+    """Read which channels have trouble, and call `channels_seen`."""
+
+    tick: Tick
+
+
 @dataclass(slots=True)
 class Core:
     """Methods add to `effects`. The caller takes them from there and carries them out, before the next call."""
@@ -50,7 +60,11 @@ class Core:
     agenda: Agenda
     decided: Counter[Reason]
     """Decisions that are on disk, or needed no write, by why."""
-    effects: deque[Store | Find | Send | Respond | Reload] = field(default_factory=deque)
+    effects: deque[Store | Find | LookAtChannels | Send | Respond | Reload] = field(default_factory=deque)
+    channels: ChannelWatch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.channels = ChannelWatch(self.agenda.timing.channel_patience, self.agenda.timing.started_at)
 
     def loaded(self, host: HostState) -> None:
         """A host was read when the actor started."""
@@ -87,7 +101,7 @@ class Core:
     def tick(self, tick: Tick) -> Iterator[None]:
         """What is due. Effects are to be carried out after each step, before the next."""
         writes = (TouchConditions(tick.at), ReleaseHeld(tick.at), QueueReminders(tick.at))
-        self.effects.append(Store(writes, no_reply))
+        self.effects += (Store(writes, no_reply), LookAtChannels(tick))
         yield
         for returned in self.agenda.returns():
             pipeline = self.hosts.pipelines.get(returned.host_id)
@@ -101,6 +115,15 @@ class Core:
                 self.agenda.again(due, again)
                 self._add(pipeline, effects)
                 yield
+
+    def channels_seen(self, found: Iterable[ChannelTrouble], tick: Tick) -> None:
+        """What the store says of the channels, asked for at a tick. What does not get to disk is found again at the
+        next one."""
+        for verdict in self.channels.look(found, tick, self.hosts.new_id):
+            if verdict.writes:
+                self.effects.append(Store(verdict.writes, partial(self._written, verdict.reason)))
+            else:
+                self._count((verdict.reason,))
 
     def answered(self, sent: Send, answer: Answer, *, late: bool = False) -> None:
         """What the store says of a decision; `late`: of one that an earlier run of the actor made."""
@@ -150,6 +173,10 @@ class Core:
             self.agenda.clock(pipeline.host, message)
         elif not isinstance(message, HostReturned) or self.agenda.came(pipeline.host, message):
             self._add(pipeline, pipeline.admit(message))
+
+    def _written(self, reason: Reason, answer: Answer) -> None:
+        if isinstance(answer, Committed):
+            self._count((reason,))
 
     def _count(self, reasons: tuple[Reason, ...]) -> None:
         for reason in reasons:

@@ -4,12 +4,11 @@ Success is a 200 with the message as it was stored: a page of something else tha
 """
 
 import re
-from dataclasses import replace
 from typing import Final
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, not_of, own_refusal
 
 _STORED: Final = re.compile(rb'\s*\{\s*"id"\s*:\s*[0-9]+\s*,\s*"appid"\s*:')
 """The beginning of a stored message. The rest of a long one is not read."""
@@ -17,17 +16,12 @@ _OTHER_CREDENTIAL: Final = "use the token of an application, not that of a clien
 
 
 def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
-    """As `judge_http`; but a 200 must be Gotify's, and what Gotify itself refuses is not tried again."""
+    """As `judge_http`; but a success must be Gotify's, and what Gotify itself refuses is not tried again."""
     judged = judge_http(answer, body, at)
     if judged.verdict == "delivered":
-        if answer.status_code == 200 and _STORED.match(body):
-            return judged
-        error = f"{answer.status_code}, but what answers is not Gotify: check the server's address"
-        return Judgement("dead", error, in_doubt=True)
+        return judged if answer.status_code == 200 and _STORED.match(body) else not_of("Gotify", answer)
     found = json_object(body)
-    if not isinstance(found.get("errorCode"), int):
+    if judged.verdict == "retry" or not isinstance(found.get("errorCode"), int):
         return judged
-    said = str(found.get("errorDescription") or found.get("error") or "")
-    if answer.status_code in (401, 403):
-        said = f"{_OTHER_CREDENTIAL} ({said})"
-    return replace(judged, error=f"{answer.status_code} {said}".rstrip(), in_doubt=False)
+    said = str(found.get("errorDescription") or found.get("error") or "it gives no reason")
+    return own_refusal(answer, f"{_OTHER_CREDENTIAL} ({said})" if answer.status_code in (401, 403) else said)

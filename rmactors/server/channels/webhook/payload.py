@@ -50,6 +50,8 @@ def body(notification: Notification) -> bytes:
         found["group_count"] = notification.group_count
         found["repository"] = notification.repository
         found["still_open"] = notification.still_open
+    if notification.act_link:
+        found["act_link"] = notification.act_link
     return msgspec.json.encode(found)
 
 

@@ -64,6 +64,7 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
     ).fetchall()
     (dead,) = db.execute(
         "SELECT count(*) FROM deliveries JOIN alerts ON alerts.id = alert_id AND resolved = 0 WHERE state = 'dead'"
+        " AND dismissed = 0"
     ).fetchone()
     pulse = db.execute("SELECT value FROM facts WHERE name = 'pulse'").fetchone()
     (users,) = db.execute("SELECT count(*) FROM users WHERE disabled = 0").fetchone()

@@ -9,7 +9,8 @@ SERIES = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """One channel's queue. `oldest_at` is when its oldest message was made, None if it is empty."""
+    """One channel's queue. `oldest_at` is when its oldest message was made, None if it is empty, or kept while the
+    channel is off. `held_until`: the receiver wants quiet until then, which may be over."""
 
     channel: str
     kind: str
@@ -17,6 +18,7 @@ class Queued:
     oldest_at: int | None
     dead: int
     failing: bool
+    held_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,20 +101,24 @@ _PRAGMAS = ("page_size", "page_count", "freelist_count")
 def queues(db: sqlite3.Connection) -> list[Queued]:
     """From the two partial indexes: what was delivered is never looked at."""
     return [
-        Queued(row[0], row[1], row[2], row[3], row[4], row[5] is not None)
+        Queued(row[0], row[1], row[2], row[3], row[4], row[5] is not None, row[6])
         for row in db.execute(
             "SELECT name, kind,"
             " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
-            " (SELECT min(created_at) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
-            " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'dead'),"
-            " failing_since FROM channels ORDER BY created_at, id"
+            " (SELECT min(created_at) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'"
+            " AND channels.enabled = 1),"
+            " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'dead' AND dismissed = 0),"
+            " failing_since, held_until FROM channels ORDER BY created_at, id"
         )
     ]
 
 
 def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
-    """Since when the oldest delivery that could have been sent by `at` waits; None if none does."""
+    """Since when the oldest delivery that could have been sent by `at` waits; None if none does. What is kept for a
+    channel that is off waits for somebody to switch it on."""
     found: int | None = connection.execute(
-        "SELECT min(created_at) FROM deliveries WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)", (at,)
+        "SELECT min(deliveries.created_at) FROM deliveries JOIN channels ON channels.id = channel_id AND enabled = 1"
+        " WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)",
+        (at,),
     ).fetchone()[0]
     return found

@@ -1,6 +1,7 @@
 """Channels: checked, saved, tried, previewed, deleted."""
 
 import json
+from dataclasses import replace
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -9,7 +10,7 @@ from msgspec import Meta, Struct
 from rmactors.common import clock, ids
 from rmactors.common.text import steers
 from rmactors.common.vocabulary import Event, GroupBy, Priority, Severity
-from rmactors.server.channels.base import ChannelSpec, FieldError
+from rmactors.server.channels.base import ChannelSpec, FieldError, Kind
 from rmactors.server.channels.config import (
     audited_changes,
     audited_destination,
@@ -31,6 +32,8 @@ from rmactors.server.web.validation import fields_of
 
 LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
 _ALL_EVENTS: tuple[LifecycleEvent, ...] = get_args(LifecycleEvent)
+_SAMPLE_TOKEN = "x" * 72
+"""As long as a real one, and good for nothing."""
 _READ_ONLY = ("id", "created_at", "updated_at", "last_fired_at", "health")
 
 
@@ -95,7 +98,7 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
             before = open_config(row)
             errors += secrets_led_elsewhere(kind_of(row), before, config)
             config = merge_secrets(kind_of(row), before, config)
-        errors += config_errors(kind, values.get("name", ""), config)
+        errors += config_errors(kind, values.get("name", ""), config) + _group_errors(KINDS[kind], values)
         if any(map(steers, values.get("host_tags", ()))):
             errors.append(FieldError("/host_tags", "must not contain control characters"))
         if not errors:
@@ -103,6 +106,20 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
     if errors:
         raise invalid(list({error.pointer: error for error in reversed(errors)}.values())[::-1])
     return ChannelBody(**values)
+
+
+def _group_errors(kind: Kind, values: dict[str, Any]) -> list[FieldError]:
+    """What makes one message of several alerts, for a kind that takes each by itself."""
+    if kind.groups:
+        return []
+    why = f"cannot be set: {kind.label} gets each alert by itself, to resolve it by its own key, and groups on its own"
+    wanted = {
+        "group_seconds": values.get("group_seconds", 0) > 0,
+        "group_by": values.get("group_by", "host") != "host",
+        "quiet_hours": values.get("quiet_hours") is not None,  # one message when they end
+        "digest": values.get("digest") is not None,
+    }
+    return [FieldError(f"/{name}", why) for name, is_wanted in wanted.items() if is_wanted]
 
 
 async def save(row: ChannelRow | None, body: ChannelBody) -> str:
@@ -175,6 +192,8 @@ def preview_of(body: ChannelBody) -> PreviewAnswer:
     message = "Backup of plan home failed: the repository is locked by another process."
     link = f"{services().settings.public_url}/alerts/{ids.new()}"
     notification = _sample("alert.raised", "backup_failed", message, services().now(), link)
+    if services().settings.action_links:
+        notification = replace(notification, act_link=f"{services().settings.public_url}/act/{_SAMPLE_TOKEN}")
     found = services().preview(spec, notification)
     if found.mail is not None:
         return PreviewAnswer(mail=found.mail)

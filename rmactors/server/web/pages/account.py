@@ -13,6 +13,7 @@ from rmactors.server.web.operations import account
 from rmactors.server.web.pages.rendering import back, field_errors, moment, page
 from rmactors.server.web.problems import Problem, raise_for_answer
 from rmactors.server.web.views import people
+from rmactors.server.web.views.qr import svg
 from rmactors.server.web.views.texts import _
 
 blueprint = Blueprint("account", __name__)
@@ -90,4 +91,5 @@ async def _page(
         "settings/authentication.html", "settings", status=status, errors=errors, offer=offer, codes=codes, told=told,
         sessions=people.session_lines(sessions.items, who.session_id, now), tab="authentication", codes_left=left,
         has_second_factor=login is not None and login.totp_secret is not None,
+        qr=svg(offer.uri, _("The key, to be scanned")) if offer is not None else "",
     )  # fmt: skip

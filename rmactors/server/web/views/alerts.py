@@ -316,6 +316,10 @@ def _reminded(entry: TimelineEntry, row: AlertRow) -> _Said:
     return "info", _("Reminder"), _("to %s") % _channel(entry), ""
 
 
+def _escalated(entry: TimelineEntry, row: AlertRow) -> _Said:
+    return "info", _("Escalated"), _("to %s: nobody had acknowledged it") % _channel(entry), ""
+
+
 def _superseded(entry: TimelineEntry, row: AlertRow) -> _Said:
     return "off", _("Combined"), _("with the resolved notification to %s") % _channel(entry), entry.note or ""
 
@@ -345,6 +349,7 @@ _SAYS: Final[Mapping[str, Callable[[TimelineEntry, AlertRow], _Said]]] = {
     "silenced": _silenced,
     "unsilenced": _unsilenced,
     "reminded": _reminded,
+    "escalated": _escalated,
     "superseded": _superseded,
     "delivered": _delivered,
     "attempt_failed": _attempt_failed,

@@ -133,7 +133,7 @@ def new_form(kind: Kind) -> ChannelForm:
         tuple(event for event, _w in EVENTS),
         "",
         "0",
-        "0",
+        f"{kind.proposed_remind_hours:g}",
         "",
     )
 

@@ -39,7 +39,7 @@ class TimelineItem(Struct, omit_defaults=True):
 
     at: Time
     event: Literal[
-        "raised", "worsened", "acknowledged", "resolved", "silenced", "unsilenced", "reminded",
+        "raised", "worsened", "acknowledged", "resolved", "silenced", "unsilenced", "reminded", "escalated",
         "delivered", "attempt_failed", "superseded", "dead",
     ]  # fmt: skip
     by: str | None = None

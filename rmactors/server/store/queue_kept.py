@@ -1,14 +1,12 @@
-"""What a channel has not delivered: dropped or kept while it is off, and what is dead sent again or dismissed."""
+"""What a channel has queued when it is switched off: dropped, or kept until it is on again."""
 
 from rmactors.common import ids
 from rmactors.common.vocabulary import OVER_WHILE_OFF
-from rmactors.server.messages.channels import DismissAll, DismissDelivery, RetryDelivery, WhatIsQueued
+from rmactors.server.messages.channels import WhatIsQueued
 from rmactors.server.messages.notifications import Attempt
-from rmactors.server.store import audit, grouping, outbox
+from rmactors.server.store import grouping, outbox
 from rmactors.server.store.notification_log import log_attempt
-from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
-
-# ---- a channel is switched off and on
+from rmactors.server.store.transaction import RefusedWrite, Transaction
 
 
 def switched_off(tx: Transaction, channel_id: str, what: WhatIsQueued, at: int) -> None:
@@ -68,70 +66,3 @@ def switched_on(tx: Transaction, channel_id: str, channel_name: str, at: int) ->
         (at, at, at, channel_id),
     )
     tx.execute("UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ?", (channel_id,))
-
-
-# ---- by hand
-
-
-@handles
-def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
-    found = tx.row(
-        "SELECT deliveries.state, deliveries.channel_id, channels.enabled FROM deliveries"
-        " JOIN channels ON channels.id = deliveries.channel_id WHERE deliveries.id = ?",
-        (write.delivery_id,),
-    )
-    if found is None:
-        raise RefusedWrite("not_found", "there is no such delivery")
-    if found["state"] != "dead":
-        raise RefusedWrite("conflict", f"only a dead delivery can be sent again; this one is {found['state']}")
-    if not found["enabled"]:
-        raise RefusedWrite("conflict", "its channel is disabled; enable it first")
-    # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
-    seq = tx.row(
-        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],)
-    )
-    assert seq is not None
-    tx.execute(
-        "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0,"
-        " dismissed = 0 WHERE id = ?",
-        (seq["seq"], write.at, write.at, write.delivery_id),
-    )
-    audit.append(tx, write.audit)
-    tx.wake.channels.add(found["channel_id"])
-    tx.wake.topics.add("channels")
-
-
-@handles
-def dismiss_delivery(tx: Transaction, write: DismissDelivery) -> None:
-    found = tx.row("SELECT state, channel_id, dismissed FROM deliveries WHERE id = ?", (write.delivery_id,))
-    if found is None:
-        raise RefusedWrite("not_found", "there is no such delivery")
-    if found["state"] != "dead":
-        raise RefusedWrite("conflict", f"only a dead delivery can be dismissed; this one is {found['state']}")
-    if found["dismissed"]:
-        raise DuplicateWrite
-    tx.execute("UPDATE deliveries SET dismissed = 1 WHERE id = ?", (write.delivery_id,))
-    audit.append(tx, write.audit)
-    _dismissed(tx, found["channel_id"])
-
-
-@handles
-def dismiss_all(tx: Transaction, write: DismissAll) -> None:
-    if tx.row("SELECT 1 FROM channels WHERE id = ?", (write.channel_id,)) is None:
-        raise RefusedWrite("not_found", "there is no such channel")
-    tx.execute(
-        "UPDATE deliveries SET dismissed = 1 WHERE channel_id = ? AND state = 'dead' AND dismissed = 0",
-        (write.channel_id,),
-    )
-    audit.append(tx, write.audit)
-    _dismissed(tx, write.channel_id)
-
-
-def _dismissed(tx: Transaction, channel_id: str) -> None:
-    """With nothing left to try and nothing left to look at, the channel is not failing any more."""
-    tx.execute(
-        "UPDATE channels SET failing_since = NULL, last_error = NULL WHERE id = ? AND NOT EXISTS (SELECT 1"
-        " FROM deliveries WHERE channel_id = channels.id AND (state = 'queued' OR (state = 'dead' AND dismissed = 0)))",
-        (channel_id,),
-    )
-    tx.wake.topics |= {"channels", "alerts"}

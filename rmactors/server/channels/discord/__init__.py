@@ -1,0 +1,1 @@
+"""A message to a channel of Discord, by its webhook."""

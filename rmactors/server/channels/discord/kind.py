@@ -1,0 +1,81 @@
+"""Discord: one POST to a webhook, which belongs to one channel there."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+
+from rmactors.server.channels import checks
+from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
+from rmactors.server.channels.config import host_alone
+from rmactors.server.channels.discord import answers
+from rmactors.server.channels.discord.payload import payload, webhook_url
+from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.endpoint import parse_url
+from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
+from rmactors.server.channels.request import json_request, preview_of
+from rmactors.server.channels.telling import utf16
+from rmactors.server.messages.notifications import Notification
+
+_MAX_NAME: Final = 80
+_NOT_IN_A_NAME: Final = ("@", "#", ":", "```", "discord", "clyde")
+_NO_NAME: Final = ("everyone", "here")
+
+
+def _webhook_url(value: str, config: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
+    if (wrong := checks.url(value, config, policy)) is not None:
+        return wrong
+    if parse_url(value).path.rstrip("/").endswith(("/slack", "/github")):
+        return "Leave out what follows the token: /slack and /github are for other programs' messages."
+    return None
+
+
+def _username(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
+    """https://discord.com/developers/docs/resources/user#usernames-and-nicknames and .../webhook#create-webhook"""
+    name = value.strip().lower()
+    if not name or utf16(name) > _MAX_NAME:
+        return f"A name has 1 to {_MAX_NAME} characters."
+    if name in _NO_NAME or any(part in name for part in _NOT_IN_A_NAME):
+        return "Discord does not take this name: “everyone”, “here”, and all with @, #, :, Discord or Clyde in it."
+    return None
+
+
+_FIELDS: Final = (
+    Field(
+        "webhook_url", "Webhook URL", "From the channel's settings, under Integrations. All of it is secret.",
+        input="password", placeholder="https://discord.com/api/webhooks/…", missing="The webhook's URL is needed.",
+        check=_webhook_url, audit="host",
+    ),
+    Field(
+        "username", "Name", "Shown as the sender. Empty: the webhook's own.", placeholder="restic-manager",
+        check=_username, steers=False, audit="value",
+    ),
+)  # fmt: skip
+
+
+def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
+    """One webhook."""
+    url = webhook_url(spec.config["webhook_url"])
+    return HttpChannel(
+        spec, surroundings, _FIELDS, url, lambda notification: _request(spec, url, notification), answers.judge,
+        deadline_seconds,
+    )  # fmt: skip
+
+
+def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
+    return preview_of(_request(spec, webhook_url(spec.config["webhook_url"]), notification))
+
+
+def _request(spec: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
+    return json_request(url, notification, payload(notification, spec.config.get("username", "").strip()))
+
+
+def _destination(config: Mapping[str, Any]) -> str:
+    return host_alone(config.get("webhook_url"))
+
+
+KIND: Final = Kind(
+    "discord", "Discord", "A channel of your server",
+    fields=_FIELDS, make=make, preview=_preview, destination=_destination,
+)  # fmt: skip

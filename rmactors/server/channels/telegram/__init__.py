@@ -1,0 +1,1 @@
+"""A message of a Telegram bot to a chat."""

@@ -1,0 +1,88 @@
+"""Telegram: one message of a bot to a chat, a group, a topic of one, or a channel."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+import httpx
+
+from rmactors.server.channels import checks
+from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
+from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.net.endpoint import parse_url
+from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
+from rmactors.server.channels.request import json_request, preview_of
+from rmactors.server.channels.telegram import answers
+from rmactors.server.channels.telegram.payload import DEFAULT_SERVER, method_url, payload
+from rmactors.server.messages.notifications import Notification
+
+
+def _chat_id(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
+    if not re.fullmatch(r"-?[0-9]{1,18}|@[A-Za-z][A-Za-z0-9_]{2,31}", value):
+        return "A chat id is a number such as -1001234567890; a public channel may be named, such as @my_backups."
+    return None
+
+
+def _bot_token(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
+    if not re.fullmatch(r"[0-9]{3,20}:[A-Za-z0-9_-]{20,100}", value):
+        return "A bot's token is a number, a colon and some 35 letters and digits, as BotFather shows it."
+    return None
+
+
+def _thread(value: object, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
+    fine = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**31
+    return None if fine else "A topic's id is a whole number: the last one in a link to the topic."
+
+
+def _api_url(value: str, config: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
+    if "?" in value or "#" in value:
+        return "Only the server's address belongs here, without ? or #."
+    return checks.url(value, config, policy)
+
+
+_FIELDS: Final = (
+    Field(
+        "chat_id", "Chat id", "Add the bot to the chat first, or write to it.",
+        placeholder="-1001234567890", missing="A chat id is needed.", check=_chat_id, steers=False, audit="value",
+    ),
+    Field(
+        "bot_token", "Bot token", "From BotFather.",
+        input="password", placeholder="123456789:AA…", missing="The bot's token is needed.", check=_bot_token,
+    ),
+    Field(
+        "message_thread_id", "Topic", "Of a group with topics: the topic's id.",
+        input="number", check=_thread, steers=False, audit="value",
+    ),
+    Field(
+        "api_url", "Server", "Another one only if you run Telegram's Bot API server yourself.",
+        placeholder=DEFAULT_SERVER, default=DEFAULT_SERVER, check=_api_url, audit="host",
+    ),
+)  # fmt: skip
+
+
+def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
+    """One chat of one bot."""
+    url = parse_url(method_url(spec.config))
+    return HttpChannel(
+        spec, surroundings, _FIELDS, url, lambda notification: _request(spec, url, notification), answers.judge,
+        deadline_seconds,
+    )  # fmt: skip
+
+
+def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
+    return preview_of(_request(spec, parse_url(method_url(spec.config)), notification))
+
+
+def _request(spec: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
+    return json_request(url, notification, payload(notification, spec.config, spec.default_priority))
+
+
+def _destination(config: Mapping[str, Any]) -> str:
+    return str(config.get("chat_id", ""))
+
+
+KIND: Final = Kind(
+    "telegram", "Telegram", "A chat, group or channel, by a bot",
+    fields=_FIELDS, make=make, preview=_preview, destination=_destination, takes_priority=True,
+)  # fmt: skip
