@@ -41,7 +41,7 @@ def facts(notification: Notification) -> list[tuple[str, str]]:
     found = [
         ("Raised at", clock.to_rfc3339(notification.raised_at)),
         ("Severity", notification.severity),
-        ("Host", one_line(notification.host_name)),
+        (notification.about, one_line(notification.host_name)),
         ("Kind", notification.kind),
     ]
     if notification.event in ENDINGS:

@@ -26,7 +26,7 @@ from rmactors.server.messages.notifications import Notification
 
 MAX_SUBJECT_CHARACTERS: Final = 200
 _LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
-_FACTS: Final = ("raisedat", "severity", "host", "kind", "link", "by", "note")
+_FACTS: Final = ("raisedat", "severity", "host", "channel", "kind", "link", "by", "note")
 """The names before the facts, as `_names_a_fact` compares them."""
 _NAMED: Final = re.compile(r"(.{1,40}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
 _OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.digest", "alert.test")
@@ -96,7 +96,7 @@ def text(notification: Notification) -> str:
         facts = [
             ("Raised at", clock.to_rfc3339(notification.raised_at)),
             ("Severity", notification.severity),
-            ("Host", notification.host_name),
+            (notification.about, notification.host_name),
             ("Kind", notification.kind),
             *facts,
         ]
