@@ -65,7 +65,9 @@ def _member(member: GroupMember, of_several: bool) -> dict[str, str | None]:
         "alert_id": member.alert_id, "severity": member.severity, "kind": member.kind, "subject": member.subject,
         "message": lines(member.message),
     }  # fmt: skip
-    return found | {"host_id": member.host_id or None, "host_name": member.host_name} if of_several else found
+    if of_several:
+        found |= {"host_id": member.host_id or None, "host_name": member.host_name}
+    return found | {"state": member.state} if member.state is not None else found
 
 
 def render(notification: Notification, url: httpx.URL, config: Mapping[str, Any], at: int) -> httpx.Request:
