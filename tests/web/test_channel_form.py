@@ -316,6 +316,7 @@ async def test_the_form_shows_the_times_of_a_channel_and_saving_it_leaves_them(s
         "name": "ops",
         "config": GOOD["webhook"],
         "group_by": "all",
+        "group_seconds": 60,
         "after_minutes": 45,
         **TIMES,
     }

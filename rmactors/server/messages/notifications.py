@@ -69,6 +69,11 @@ class Notification:
     again: bool = False
     act_link: str = ""
 
+    @property
+    def about(self) -> Literal["Host", "Channel"]:
+        """What `host_name` is the name of. What is about a channel is about no host, and `host_id` is empty."""
+        return "Channel" if self.subject.startswith("channel:") else "Host"
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

@@ -45,9 +45,13 @@ def of_batch(batch: Batch, base_url: str, act_link: ActLink = no_link) -> Notifi
     to_act = act_link(main.alert_id, body.occurred_at) if event in _ACTED_ON and not batch.group else ""
     return Notification(
         main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
-        body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
+        body.raised_at, body.occurred_at, _link(main, base_url), body.actor, body.note, group,
         body.again, to_act,
     )  # fmt: skip
+
+
+def _link(main: Delivery, base_url: str) -> str:
+    return f"{base_url}/" if main.event == "alert.digest" else f"{base_url}/alerts/{main.alert_id}"
 
 
 def _nobody_since(since: int, body: NotificationBody) -> str:
