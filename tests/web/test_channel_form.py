@@ -23,13 +23,16 @@ GOOD: dict[str, dict[str, Any]] = {
         "to": "a@example.org, b@example.org",
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
-    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
     "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
     "telegram": {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "matrix": {
+        "homeserver_url": "https://matrix.example.org", "room_id": "!abc:example.org", "access_token": "very-secret-13",
+    },
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "verysecret" * 3,
         "device": "phone",
@@ -105,6 +108,10 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("telegram", "config.message_thread_id", "general", "whole number"),
     ("telegram", "config.api_url", "http://127.0.0.1:8081", "loopback"),
     ("telegram", "default_priority", "loudest", "one of min, low, default, high, urgent"),
+    ("matrix", "config.homeserver_url", "", "homeserver is needed"),
+    ("matrix", "config.homeserver_url", "https://matrix.example.org/_matrix/client", "without /_matrix"),
+    ("matrix", "config.room_id", "#backups:example.org", "This is an alias"),
+    ("matrix", "config.access_token", "", "access token is needed"),
     ("gotify", "config.server_url", "", "server is needed"),
     ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
     ("gotify", "config.app_token", "one\ntwo", "line breaks"),
