@@ -32,7 +32,7 @@ def pointers(kind: object, config: object, name: object = "ops", allow: str = "e
     return [error.pointer for error in validate(kind, name, config, OutboundPolicy.parse(allow))]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", GOOD)
 def test_the_least_config_of_each_kind_is_good(kind: str) -> None:
     assert pointers(kind, GOOD[kind]) == []
 
@@ -163,8 +163,8 @@ def test_a_sender_is_one_address_and_recipients_are_one_or_more() -> None:
 
 @pytest.mark.parametrize("broken", ["a\rb", "a\nb", "a\r\nb", "a\0b", "x\ud800"])
 def test_no_line_break_or_nul_gets_into_anything(broken: str) -> None:
-    for kind, described in KINDS.items():
-        fields = [each.name for each in described.fields if each.input != "number"]
+    for kind in GOOD:
+        fields = [each.name for each in KINDS[kind].fields if each.input not in ("number", "textarea")]
         found = pointers(kind, {**GOOD[kind], **dict.fromkeys(fields, broken)})
         assert sorted(found) == sorted(f"/config/{field}" for field in fields)
 

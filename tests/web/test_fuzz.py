@@ -10,6 +10,7 @@ import pytest
 
 from rmactors.common import ids
 from tests.web.conftest import PASSWORD, Site
+from tests.web.test_channel_form import GOOD
 
 NASTY: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 1e308, -0.0, 2**63, -(2**63) - 1, 2**70, 10**400,
@@ -63,7 +64,7 @@ def bodies(schema: dict[str, Any], schemas: dict[str, Any], *, deep: bool) -> It
 PLAIN: dict[str, Any] = {
     "name": "n", "kind": "backup", "cron": "@daily", "reason": "r", "ends_at": "2999-01-01T00:00:00Z", "role": "viewer",
 }  # fmt: skip
-CONFIGS: dict[str, dict[str, Any]] = {
+CONFIGS: dict[str, dict[str, Any]] = GOOD | {
     "webhook": {
         "url": "https://h.example/x", "bearer_token": "t", "header_name": "X-A", "header_value": "v",
         "signing_secret": "whsec_QUJD",
