@@ -35,11 +35,12 @@ _NO_DOMAIN: Final = "localhost"
 """Behind the name of a list whose owner has no domain (RFC 2919, 2)."""
 _OF_THE_END: Final = ("By", "Note")
 _FACTS: Final = (
-    "raisedat", "severity", "host", "kind", "link", "by", "note", "".join(filter(str.isalpha, html_part.ACT)).lower(),
+    "raisedat", "severity", "host", "channel", "kind", "link", "by", "note",
+    "".join(filter(str.isalpha, html_part.ACT)).lower(),
 )  # fmt: skip
 """The names before the facts, as `_names_a_fact` compares them."""
 _NAMED: Final = re.compile(r"(.{1,60}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
-_OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.test")
+_OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.digest", "alert.test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +144,7 @@ def text(notification: Notification) -> str:
 
     There are words of a host in the message. A line of it that looks like one of the facts is marked as quoted.
     """
-    facts = telling.facts(notification)
+    facts = telling.facts(notification) if notification.event != "alert.digest" else []  # its Date says when
     stated = [fact for fact in facts if fact[0] not in _OF_THE_END]
     stated += [("Link", notification.link), (html_part.ACT, notification.act_link)]
     stated += [fact for fact in facts if fact[0] in _OF_THE_END]
@@ -156,7 +157,8 @@ def quoted(notification: Notification) -> str:
     found = []
     for number, line in enumerate(lines(notification.message).split("\n")):
         # One of ours may begin with a name that a host chose.
-        ours = number == 0 or (notification.group and line.startswith("- ["))
+        listed = "- " if notification.event == "alert.digest" else "- [" if notification.group else ""
+        ours = number == 0 or (listed and line.startswith(listed))
         doubtful = _names_a_fact(line) if ours else bool(_name(line))
         found.append(f"> {line}" if doubtful else line)
     return "\n".join(found)

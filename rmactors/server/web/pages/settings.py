@@ -1,5 +1,6 @@
 """`/settings/notifications`: channels, their forms with preview and test, their log."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from quart import Blueprint, Response, request
@@ -10,6 +11,7 @@ from rmactors.server.store.queries import channels as channel_queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
+from rmactors.server.web.auth.proof import CARRIED, seal_form
 from rmactors.server.web.channel_config import hidden_config, kind_of, open_config, readable_config
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import channels
@@ -24,6 +26,7 @@ from rmactors.server.web.views.times import Moment
 blueprint = Blueprint("settings", __name__)
 
 _FIRST_KIND = next(iter(KINDS.values()))
+_OFFERED = tuple(kind for kind in KINDS.values() if kind.made_by_hand)
 _SHOWN = 200
 _LOGGED = 50
 
@@ -35,8 +38,8 @@ async def settings() -> Response:
 
 @route(blueprint, "/settings/notifications", role="viewer")
 async def channel_list() -> Response:
-    found = await services().reader.run(channel_queries.channels, _SHOWN)
     now = moment()
+    found = await services().reader.run(channel_queries.channels, now.now, _SHOWN)
     lines = rows.each(found.items, lambda pair: _line(*pair, now), rows.line(views.ChannelLine))
     return await page(
         "settings/notifications.html", "settings", fragments={"channel-list": "settings/channel_list.html"},
@@ -58,9 +61,10 @@ async def create_channel() -> Response:
     kind = KINDS.get(form.get("kind", ""))
     if kind is None:
         return await _form(views.new_form(_FIRST_KIND), {"form": _("Choose a kind of channel.")}, None, status=422)
-    shown = views.typed_form(kind, form, form.getlist("events"))
-    if form.get("preview"):
-        return await _form(shown, {}, None, preview=await _preview(kind, None))
+    typed = views.with_preset(kind, form)
+    shown = views.typed_form(kind, typed, form.getlist("events"))
+    if form.get("preview") or form.get("fill"):
+        return await _form(shown, {}, None, preview=await _preview(kind, None, typed))
     try:
         channel_id = await channels.save(None, channels.checked(views.body_of(kind, form, form.getlist("events"))))
     except Problem as problem:
@@ -75,7 +79,7 @@ async def preview_channel() -> Response:
     kind = KINDS.get(form.get("kind", ""), _FIRST_KIND)
     channel_id = form.get("id")
     row = (await channels.require(channel_id))[0] if channel_id else None
-    return await fragment("settings/preview.html", preview=await _preview(kind, row), readable=views.readable)
+    return await fragment("settings/preview.html", preview=await _preview(kind, row, form), readable=views.readable)
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
@@ -89,17 +93,24 @@ async def edit_channel(channel_id: str) -> Response:
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
 async def change_channel(channel_id: str) -> Response:
+    """Where it disables a channel with something queued, a page asks what becomes of that, and sends all that was typed
+    again with the answer in its address (`queued`)."""
     row, _health = await channels.require(channel_id)
     form = await request.form
     events = form.getlist("events")
     kind = kind_of(row)
     stored = frozenset(name for name, value in readable_config(row).items() if isinstance(value, dict))
-    shown = views.typed_form(kind, form, events, stored)
-    if form.get("preview"):
-        return await _form(shown, {}, row, preview=await _preview(kind, row))
+    typed = views.with_preset(kind, form)
+    shown = views.typed_form(kind, typed, events, stored)
+    if form.get("preview") or form.get("fill"):
+        return await _form(shown, {}, row, preview=await _preview(kind, row, typed))
     try:
-        await channels.save(row, channels.checked(views.body_of(kind, form, events), row))
+        queued = request.args.get("queued", "")
+        body = channels.checked(views.body_of(kind, form, events), row)
+        await channels.save(row, body, "keep" if queued == "keep" else "drop" if queued == "drop" else "ask")
     except Problem as problem:
+        if problem.slug == "queued":
+            return await _ask_what_becomes_of_the_queue(row, problem)
         return await _form(shown, field_errors(problem), row, status=422)
     return go(f"/settings/notifications/{row.id}/edit?saved=1")
 
@@ -119,19 +130,27 @@ async def channel_log(channel_id: str) -> Response:
     return await _log_page(channel_id, None)
 
 
+@route(blueprint, "/settings/notifications/<channel_id>/dismiss", role="operator", methods=["POST"])
+async def dismiss_dead(channel_id: str) -> Response:
+    """All that it gave up counts no longer."""
+    await channels.require(channel_id)
+    await channels.dismiss_dead(channel_id)
+    return go(f"/settings/notifications/{channel_id}/log")
+
+
 @route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin")
 async def ask_to_delete(channel_id: str) -> Response:
-    row, _health = await channels.require(channel_id)
-    return await _delete_page(row, "")
+    row, health = await channels.require(channel_id)
+    return await _delete_page(row, health, "")
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_channel(channel_id: str) -> Response:
     """With its name typed (form `confirm`)."""
-    row, _health = await channels.require(channel_id)
+    row, health = await channels.require(channel_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != row.name.strip():
-        return await _delete_page(row, _("This is not the channel's name."), status=422)
+        return await _delete_page(row, health, _("This is not the channel's name."), status=422)
     await channels.remove(row.id)
     return go("/settings/notifications")
 
@@ -147,18 +166,18 @@ async def _form(
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
             preview = channels.preview_of(channels.checked(body, row))
     return await page(
-        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
+        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=_OFFERED,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
-        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
+        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable,
+        fills=views.fills, told=told,
         tab="notifications", password_first=not is_fresh(), groups=channel_times.GROUPS,
         quiet_days=channel_times.DAYS, digests=channel_times.DIGESTS,
     )  # fmt: skip
 
 
-async def _preview(kind: Kind, row: ChannelRow | None) -> PreviewAnswer | str:
-    """What would be sent, or what is missing for it."""
-    form = await request.form
-    raw: dict[str, Any] = views.body_of(kind, form, form.getlist("events"))
+async def _preview(kind: Kind, row: ChannelRow | None, form: Mapping[str, str]) -> PreviewAnswer | str:
+    """What would be sent with what was typed, or what is missing for it."""
+    raw: dict[str, Any] = views.body_of(kind, form, (await request.form).getlist("events"))
     raw["name"] = raw["name"] or "preview"
     try:
         return channels.preview_of(channels.checked(raw, row))
@@ -180,10 +199,20 @@ async def _log_page(channel_id: str, result: TestResult | None) -> Response:
     )  # fmt: skip
 
 
-async def _delete_page(row: ChannelRow, error: str, *, status: int = 200) -> Response:
+async def _delete_page(row: ChannelRow, health: ChannelHealth, error: str, *, status: int = 200) -> Response:
     return await page(
         "settings/channel_delete.html", "settings", status=status, name=row.name, channel_id=row.id, error=error,
-        tab="notifications",
+        tab="notifications", goes=views.goes_with(health),
+    )  # fmt: skip
+
+
+async def _ask_what_becomes_of_the_queue(row: ChannelRow, problem: Problem) -> Response:
+    """The form goes along sealed: there may be secrets in it."""
+    number = problem.members.get("queued")
+    return await page(
+        "settings/channel_off.html", "settings", status=409, name=row.name, channel_id=row.id, tab="notifications",
+        sentence=views.what_waits(number if isinstance(number, int) else 0),
+        carried_on=CARRIED, carried=seal_form(await request.form, f"/settings/notifications/{row.id}/edit"),
     )  # fmt: skip
 
 
