@@ -8,6 +8,7 @@ from quart.testing.client import QuartClient
 from rmactors.common import clock
 from rmactors.server.channels.config import audited_destination
 from rmactors.server.channels.registry import KINDS
+from rmactors.server.channels.webpush.keys import own_key, public_text
 from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
@@ -40,6 +41,11 @@ FULL: dict[str, dict[str, Any]] = GOOD | {
     },
     "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "11"},
     "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-12"},
+    "webpush": {
+        "endpoint": "https://push.example.org/very-secret-11", "p256dh": public_text(own_key(b"browser")),
+        "auth": "very-secret-12-and-mor", "vapid_key": "very-secret-13-and-so-on-until-it-is-lon-en",
+        "user_id": "01K9XZ3V8T5WQ1R7M2N4P6S8UU",
+    },
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -212,7 +218,7 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "webhook": ["url", "header_name"],
         "ntfy": ["server_url"],
         "smtp": ["host", "port", "encryption", "username"],
-        **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
+        **{name: [] for name in ("slack", "discord", "teams", "webpush")},  # it is all in the secret URL
         "telegram": ["api_url"],
         "matrix": ["homeserver_url"],
         "gotify": ["server_url"],
