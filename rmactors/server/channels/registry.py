@@ -12,6 +12,7 @@ from rmactors.server.channels.config import normalized, with_secrets_hidden
 from rmactors.server.channels.discord.kind import KIND as DISCORD
 from rmactors.server.channels.gotify.kind import KIND as GOTIFY
 from rmactors.server.channels.mail.kind import KIND as MAIL
+from rmactors.server.channels.matrix.kind import KIND as MATRIX
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
@@ -21,6 +22,7 @@ from rmactors.server.channels.slack.kind import KIND as SLACK
 from rmactors.server.channels.teams.kind import KIND as TEAMS
 from rmactors.server.channels.telegram.kind import KIND as TELEGRAM
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
+from rmactors.server.channels.webpush.kind import KIND as WEBPUSH
 from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
@@ -35,7 +37,9 @@ KINDS: Final[Mapping[str, Kind]] = {
         DISCORD,
         TEAMS,
         TELEGRAM,
+        MATRIX,
         GOTIFY,
+        WEBPUSH,
         PUSHOVER,
         PAGERDUTY,
         ALERTMANAGER,

@@ -1,8 +1,10 @@
 """What a delivery actor rebuilds from: its channel, and the deliveries that wait."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from rmactors.common.vocabulary import Priority
+from rmactors.common.vocabulary import Priority, Severity
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.state.refusals import Refusals
 
 
@@ -24,6 +26,7 @@ class ChannelFacts:
     failing_since: int | None
     not_before: int | None
     held_until: int | None = None
+    quiet: QuietHours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +48,24 @@ class Delivery:
     grouped: bool
     recipients_left: tuple[str, ...] = ()
     group_key: str = ""
+    loud: bool = False
+    """It goes out in quiet hours, too."""
     tried_as: str = ""
     """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
     """In doubt, in a row, up to now. After a restart they begin again, within the time for retries."""
+    of_night: bool = False
+    """It was tried as a part of what quiet hours had held back."""
     opened: int = 0
     """How often it opened the breaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """What of a group is not resolved yet: how many alerts, and severity, host and kind of the first few."""
+
+    number: int
+    first: tuple[tuple[Severity, str, str], ...]
+
+
+NONE_OPEN: Final = OpenAlerts(0, ())

@@ -11,15 +11,23 @@ End = Literal["delivered", "superseded"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One message to send: `main`, and what it covers as well, with how those end when it arrives."""
+    """One message to send: `main`, and what it covers as well, with how those end when it arrives. `night`: all that
+    quiet hours held back, of each alert one or more."""
 
     main: Delivery
     carried: tuple[tuple[Delivery, End], ...] = ()
     group: bool = False
+    night: bool = False
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:
         return (self.main, *(delivery for delivery, _ in self.carried))
+
+    @property
+    def in_order(self) -> tuple[Delivery, ...]:
+        """All that it covers, of each alert in the order in which it happened, the alerts as they are told."""
+        alerts = {delivery.alert_id: number for number, delivery in reversed(list(enumerate(self.deliveries)))}
+        return tuple(sorted(self.deliveries, key=lambda each: (alerts[each.alert_id], each.seq)))
 
     @property
     def members(self) -> tuple[Delivery, ...]:
