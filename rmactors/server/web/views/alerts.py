@@ -1,9 +1,8 @@
 """Alerts as a list and one by one: filters that live in the URL, sentences. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
-from urllib.parse import urlencode
+from typing import Final, Literal
 
 from rmactors.common import clock
 from rmactors.common.bounds import cut
@@ -11,12 +10,14 @@ from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, SEVERITIES
 from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views import words
+from rmactors.server.web.views.alert_filters import filter_from as filter_from
+from rmactors.server.web.views.alert_filters import href as href
+from rmactors.server.web.views.alert_filters import query_of as query_of
 from rmactors.server.web.views.measures import number
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 
-_STATUSES: Final = ("open", "acknowledged", "resolved", "all")
 STILL_HAPPENING: Final = 60 * clock.SECOND
 """Seen within this time, an unresolved condition is said to be happening still."""
 _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
@@ -85,37 +86,6 @@ class AlertList:
     lines: tuple[AlertLine, ...]
     empty: tuple[str, str] | None
     next_href: str | None
-
-
-def filter_from(given: Mapping[str, str]) -> AlertFilter:
-    """The filter that a URL asks for. What is not a known word counts as not given: a page is no API."""
-    status = given.get("status", "")
-    host = given.get("host") or given.get("host_id") or None
-    return AlertFilter(
-        status=status if status in _STATUSES else "open",  # type: ignore[arg-type]
-        severity=_known(given.get("severity"), SEVERITIES),
-        kind=_known(given.get("kind"), ALERT_KINDS),
-        host_id=host[:26] if host else None,
-        q=(given.get("q") or "").strip().replace("\0", "")[:200] or None,
-    )
-
-
-def query_of(wanted: AlertFilter) -> str:
-    """The filter as a query string without the question mark; defaults are left out."""
-    parts = {
-        "status": wanted.status if wanted.status != "open" else "",
-        "severity": wanted.severity,
-        "kind": wanted.kind,
-        "host": wanted.host_id,
-        "q": wanted.q,
-    }
-    return urlencode({name: value for name, value in parts.items() if value})
-
-
-def href(wanted: AlertFilter, **changed: Any) -> str:
-    """The list narrowed like this, with some of it changed."""
-    query = query_of(replace(wanted, **changed))
-    return "/alerts" + (f"?{query}" if query else "")
 
 
 def lede(counts: Counts) -> str:
@@ -252,7 +222,3 @@ def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed:
             )
         case "all":
             return _("No alerts yet"), shows_up
-
-
-def _known(value: str | None, allowed: Sequence[str]) -> str | None:
-    return value if value in allowed else None

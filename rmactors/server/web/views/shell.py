@@ -1,4 +1,4 @@
-"""What stands around every page: tabs, the badge of open alerts, the icon of the browser's tab, a banner where nobody
+"""What stands around every page: tabs, the badge of open alerts, the icon of the browser's tab, a notice where nobody
 is notified. Pure."""
 
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ class Tab:
 
 
 @dataclass(frozen=True, slots=True)
-class Banner:
+class ChannelWarning:
     """A sentence above every page, and the link behind it."""
 
     sentence: str
@@ -31,12 +31,12 @@ class Banner:
 
 @dataclass(frozen=True, slots=True)
 class Shell:
-    """`open` counts what is neither resolved nor acknowledged; `critical` those among the unresolved. `banner`: of
+    """`open` counts what is neither resolved nor acknowledged; `critical` those among the unresolved. `notice`: of
     channels, if they do not deliver or there are none."""
 
     open: int
     critical: int
-    banner: Banner | None = None
+    notice: ChannelWarning | None = None
 
     @property
     def icon(self) -> Literal["ok", "warn", "bad"]:
@@ -46,29 +46,29 @@ class Shell:
 
 
 _NAMED: Final = 3
-"""Channels that a banner names; more are counted."""
+"""Channels that a notice names; more are counted."""
 
 
-def channel_banner(channels: Glance, may_act: bool) -> Banner | None:
+def channel_notice(channels: Glance, may_act: bool) -> ChannelWarning | None:
     """What is said of the channels above every page. `may_act`: the reader may do something about it, and is told which
     they are."""
     everywhere = "/settings/notifications"
     if not channels.enabled:
-        return Banner(
+        return ChannelWarning(
             _("No notification channel is enabled: alerts are shown here only, and nobody gets a message."),
             everywhere, _("Channels"),
         )  # fmt: skip
     if not channels.failing:
         return None
     if not may_act:
-        return Banner(_("Some notifications are not delivered."), everywhere, _("Channels"))
+        return ChannelWarning(_("Some notifications are not delivered."), everywhere, _("Channels"))
     names = [name for _id, name in channels.failing]
     listed = ", ".join(names[:_NAMED])
     if more := len(names) - _NAMED:
         listed += _(" and %s") % many("%(n)s more", "%(n)s more", more) if more > 0 else ""
     sentence = _("Notifications are not delivered by: %s.") % listed
     href = f"{everywhere}/{channels.failing[0][0]}/log" if len(names) == 1 else everywhere
-    return Banner(sentence, href, _("See why"))
+    return ChannelWarning(sentence, href, _("See why"))
 
 
 TABS: Final = (
