@@ -3,6 +3,7 @@ ALTER TABLE channels ADD COLUMN group_by TEXT NOT NULL DEFAULT 'host' CHECK (gro
 ALTER TABLE channels ADD COLUMN after_minutes DOUBLE PRECISION NOT NULL DEFAULT 0;
 ALTER TABLE channels ADD COLUMN quiet_hours TEXT;           -- JSON {timezone, from, to, days}
 ALTER TABLE channels ADD COLUMN digest TEXT;                -- JSON {cron, timezone}
+ALTER TABLE channels ADD COLUMN digest_at BIGINT;           -- the slot of the last digest, or from when on there is one
 ALTER TABLE channels ADD COLUMN held_until BIGINT;          -- the receiver asked for quiet until then (Retry-After, a quota)
 ALTER TABLE channels ADD COLUMN held_because TEXT;
 ALTER TABLE deliveries ADD COLUMN dismissed BIGINT NOT NULL DEFAULT 0 CHECK (dismissed IN (0, 1));
@@ -27,3 +28,7 @@ CREATE TABLE shared_windows (                      -- as group_windows, for aler
 -- alert, and `silenced` says whether a silence holds it back (as well).
 ALTER TABLE held ADD COLUMN silenced BIGINT NOT NULL DEFAULT 1 CHECK (silenced IN (0, 1));
 CREATE INDEX held_in_order ON held (channel_id, at);
+
+ALTER TABLE deliveries ADD COLUMN loud BIGINT NOT NULL DEFAULT 0 CHECK (loud IN (0, 1));  -- goes out in quiet hours, too
+UPDATE deliveries SET loud = 1 WHERE state = 'queued' AND event <> 'alert.reminder'
+  AND (body LIKE '{"severity":"critical"%' OR body LIKE '{"severity": "critical"%');

@@ -12,7 +12,7 @@ from rmactors.common.text import one_line
 
 @click.group()
 def channels() -> None:
-    """Notification channels: list, show, test, log, retry. Speaks to a server's API."""
+    """Notification channels: list, show, test, log, retry, dismiss. Speaks to a server's API."""
 
 
 @remote_command(channels, "list")
@@ -58,3 +58,12 @@ def retry(remote: Remote, delivery_ids: tuple[str, ...]) -> None:
     for delivery_id in delivery_ids:
         done = remote.api.call("POST", f"/api/deliveries/{segment(delivery_id)}/retry")
         click.echo(json.dumps(done) if remote.as_json else one_line(f"{done['id']} is queued again"))
+
+
+@remote_command(channels, "dismiss")
+@click.argument("delivery_ids", metavar="DELIVERY…", nargs=-1, required=True)
+def dismiss(remote: Remote, delivery_ids: tuple[str, ...]) -> None:
+    """Let notifications that were not delivered count no longer; their ids are in `log` and on the alert."""
+    for delivery_id in delivery_ids:
+        done = remote.api.call("POST", f"/api/deliveries/{segment(delivery_id)}/dismiss")
+        click.echo(json.dumps(done) if remote.as_json else one_line(f"{done['id']} is dismissed"))

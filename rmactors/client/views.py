@@ -87,7 +87,7 @@ HOSTS: Final = Columns(
 CHANNELS: Final = Columns(
     ("ID", "NAME", "KIND", "ENABLED", "HEALTH", "QUEUED", "DEAD", "LAST ERROR"),
     lambda c: (
-        c["id"], c["name"], c["kind"], "yes" if c["enabled"] else "no", c["health"]["state"],
+        c["id"], c["name"], c["kind"], "yes" if c["enabled"] else "no", _how(c["health"]),
         str(c["health"]["queued"]), str(c["health"]["dead"]), c["health"]["last_error"] or "",
     ),
 )  # fmt: skip
@@ -121,14 +121,19 @@ TIMELINE: Final = Columns(
 )  # fmt: skip
 
 
+def _how(health: Item) -> str:
+    """How a channel does. An older server does not say that it is held."""
+    return "held" if health.get("held_until") else str(health["state"])
+
+
 def alerts(now: datetime, *, with_status: bool) -> Columns:
     """A list of alerts. Where all have one status, the room is the message's."""
     status = ("STATUS",) if with_status else ()
     return Columns(
         ("ID", "SEVERITY", *status, "AGE", "HOST", "MESSAGE"),
         lambda a: (
-            a["id"], a["severity"], *((a["status"],) if with_status else ()), age(a["created_at"], now), a["host_name"],
-            a["message"],
+            a["id"], a["severity"], *((a["status"],) if with_status else ()), age(a["created_at"], now),
+            _word(a["host_name"]), a["message"],
         ),
     )  # fmt: skip
 
@@ -152,7 +157,7 @@ def _last(job: Item | None) -> str:
 def alert(a: Item, columns: int | None) -> str:
     """One alert and everything that happened to it."""
     facts = [
-        ("message", a["message"]), ("id", a["id"]), ("host", a["host_name"]), ("kind", a["kind"]),
+        ("message", a["message"]), ("id", a["id"]), ("host", a["host_name"] or ""), ("kind", a["kind"]),
         ("subject", a["subject"]), ("severity", a["severity"]), ("status", a["status"]),
         ("occurrences", str(a["occurrences"])), ("raised", at(a["created_at"])), ("last seen", at(a["last_seen_at"])),
         *_by("acknowledged", a), *_by("resolved", a), ("link", a["link"]),
@@ -226,7 +231,9 @@ def channel(c: Item, columns: int | None) -> str:
     health = c["health"]
     facts = [
         ("name", c["name"]), ("id", c["id"]), ("kind", c["kind"]), ("enabled", "yes" if c["enabled"] else "no"),
-        ("health", health["state"]), ("since", at(health["since"]) if health["since"] else ""),
+        ("health", _how(health)), ("since", at(health["since"]) if health["since"] else ""),
+        ("held until", at(health["held_until"]) if health.get("held_until") else ""),
+        ("held because", health.get("held_because") or ""),
         ("last error", health["last_error"] or ""), ("queued", str(health["queued"])), ("dead", str(health["dead"])),
         ("last fired", at(c["last_fired_at"])), ("severity from", c["min_severity"]), ("events", " ".join(c["events"])),
         ("tags", " ".join(c["host_tags"])),

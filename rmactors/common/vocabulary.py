@@ -16,7 +16,7 @@ AlertKind = Literal[
 ]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
-Event = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder", "alert.test"]
+Event = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder", "alert.digest", "alert.test"]
 GroupBy = Literal["host", "repository", "all"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 Priority = Literal["min", "low", "default", "high", "urgent"]

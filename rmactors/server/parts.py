@@ -14,6 +14,7 @@ from rmactors.server.actors import janitor, watchdog, zone_watch
 from rmactors.server.actors.awake import Awake
 from rmactors.server.actors.delivery import actor as delivery
 from rmactors.server.actors.delivery import supervisor as post
+from rmactors.server.actors.digests import actor as digests
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.core import HostSettings
@@ -215,6 +216,9 @@ class Parts:
 
     async def run_janitor(self) -> None:
         await janitor.run(self.to_store, self.reader, periods(self.settings))
+
+    async def run_digests(self) -> None:
+        await digests.run(self.to_store, self.reader, first=self.settings.restart_grace_seconds)
 
     async def run_watchdog(self) -> None:
         if (fetch := self.opened.fetch_watchdog_url) is not None:

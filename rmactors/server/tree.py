@@ -76,6 +76,7 @@ CORE: Final = (
     Child("zones", Parts.run_zones, Budget(3, 60), "zones"),
     Child("awake", Parts.run_awake, Budget(3, 60), "awake"),
     Child("janitor", Parts.run_janitor, Budget(3, 60), "janitor"),
+    Child("digests", Parts.run_digests, Budget(3, 60), "digests"),
     Child("lag", Parts.run_lag, Budget(3, 60), "lag"),
     Child("keepalive", Parts.run_keepalive, Budget(3, 60), "keepalive"),
     Child("watchdog", Parts.run_watchdog, Budget(3, 60), "watchdog"),

@@ -43,6 +43,22 @@ GROUP = replace(
     ),
 )
 
+DIGEST = replace(
+    RAISE,
+    event="alert.digest",
+    severity="info",
+    kind="digest",
+    subject="",
+    host_id="",
+    host_name="restic-manager",
+    message=(
+        "1 of 2 hosts needs a look: 7 backups since Monday 2026-11-16 08:00 CET, 1.2 GB added; 1 open alert.\n"
+        "- nas1: no good backup since Friday 2026-11-20 03:00 CET, 2 failed; 1 open alert\n"
+        "- web7: 7 backups, 1.2 GB added"
+    ),
+    link="https://rm.example.org/",
+)
+
 
 def spec(kind: str, default_priority: Priority | None = None, **config: Any) -> ChannelSpec:
     """A channel of that kind. A field that Python keeps for itself takes an underscore: `from_`."""

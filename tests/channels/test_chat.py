@@ -10,7 +10,7 @@ from rmactors.common.vocabulary import Event, Severity
 from rmactors.server.channels.chat import colour, headline, links, text
 from rmactors.server.channels.telling import utf16
 from tests.channels.chats import ACT, ACTABLE, notifications
-from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, RAISE, REMINDER, RESOLUTION
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,10 @@ def test_a_group_names_as_many_as_fit_and_counts_the_rest() -> None:
 
 def test_a_small_group_is_named_whole() -> None:
     assert text(GROUP, 1500, len).count("\n") == 2
+
+
+def test_the_link_of_a_digest_opens_the_dashboard() -> None:
+    assert links(DIGEST) == [("Open the dashboard", "https://rm.example.org/")]
 
 
 def test_links_lead_to_the_alert_or_what_a_test_is_about_and_to_the_page_to_act_on() -> None:

@@ -14,7 +14,7 @@ from rmactors.server.actors.delivery.queue import Batch
 from rmactors.server.channels.mail import payload
 from rmactors.server.messages.notifications import Notification
 from rmactors.server.state.delivery import Delivery
-from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, DIGEST, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}
 BASE = "https://rm.example.org:8443/sub"
@@ -103,6 +103,13 @@ def test_ids_of_a_long_host_name_stay_whole() -> None:
     raw = payload.render(RESOLUTION, CONFIG, f"https://{host}").content
     assert f"\r\nReferences: <{ALERT}@{host}>\r\n".encode() in raw
     assert f"\r\nIn-Reply-To: <{ALERT}@{host}>\r\n".encode() in raw
+
+
+def test_a_digest_is_a_mail_of_its_own_that_reads_as_it_was_written() -> None:
+    assert payload.subject(DIGEST) == "[restic-manager] Digest: 1 of 2 hosts needs a look"
+    assert payload.text(DIGEST) == f"{DIGEST.message}\n\nLink: https://rm.example.org/\n"
+    forged = replace(DIGEST, message="All.\n- Link: http://evil.example\nLink: x")
+    assert payload.text(forged).startswith("All.\n> - Link: http://evil.example\n> Link: x\n")
 
 
 def test_who_ended_it_and_their_note_stand_below_the_facts() -> None:

@@ -13,7 +13,7 @@ from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.ntfy import payload
 from rmactors.server.messages.notifications import Notification
-from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, DIGEST, GROUP, RAISE, REMINDER, RESOLUTION
 
 CONFIG = {"server_url": "https://ntfy.example", "topic": "backups"}
 URL = httpx.URL("https://ntfy.example/backups")
@@ -75,6 +75,11 @@ def test_the_title_says_what_became_of_the_alert() -> None:
     assert payload.title(ACKNOWLEDGEMENT) == "[warning] nas1 backup_failed (acknowledged)"
     assert payload.title(RESOLUTION) == "[warning] nas1 backup_failed (resolved)"
     assert payload.title(REMINDER) == "[warning] nas1 backup_failed"
+
+
+def test_a_digest_is_titled_by_what_it_says_first_and_opens_the_dashboard() -> None:
+    assert payload.title(DIGEST) == "Digest: 1 of 2 hosts needs a look"
+    assert json.loads(payload.actions(DIGEST))[0]["label"] == "View the dashboard"
 
 
 def test_a_very_long_host_name_leaves_room_for_the_end_of_the_title() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmactors.server.channels.telling import facts, shortened, title, utf8, utf16
-from tests.channels.notifications import RAISE
+from tests.channels.notifications import DIGEST, RAISE
 
 
 def test_a_title_says_what_became_of_the_alert() -> None:
@@ -26,6 +26,12 @@ def test_who_ended_an_alert_is_a_fact_where_that_is_known() -> None:
     assert names == ["Raised at", "Severity", "Host", "Kind"]
     ended = replace(RAISE, event="alert.acknowledged", actor="ada", note="on it")
     assert facts(ended)[-2:] == [("By", "ada"), ("Note", "on it")]
+
+
+def test_a_digest_is_titled_by_what_it_says_first_and_is_about_no_alert() -> None:
+    assert title(DIGEST) == "Digest: 1 of 2 hosts needs a look"
+    assert len(title(DIGEST, 20)) == 20
+    assert facts(DIGEST) == [("Made at", "2026-11-23T03:00:12.345Z")]
 
 
 @given(st.text(), st.integers(min_value=3, max_value=60), st.sampled_from([len, utf8, utf16]))

@@ -16,9 +16,14 @@ SLACK: dict[str, Any] = {"webhook_url": "https://hooks.slack.com/services/T0/B0/
 DISCORD: dict[str, Any] = {"webhook_url": "https://discord.com/api/webhooks/1/x"}
 TEAMS: dict[str, Any] = {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=y"}
 TELEGRAM: dict[str, Any] = {"chat_id": "@my_backups", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"}
+GOTIFY: dict[str, Any] = {"server_url": "https://push.example.org", "app_token": "A1"}
+PUSHOVER: dict[str, Any] = {"app_token": "a" * 30, "user_key": "u" * 30}
+PAGERDUTY: dict[str, Any] = {"routing_key": "0123456789abcdef" * 2}
+ALERTMANAGER: dict[str, Any] = {"url": "http://alerts.example.org:9093"}
 GOOD = {
     "webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK, "discord": DISCORD, "teams": TEAMS,
-    "telegram": TELEGRAM,
+    "telegram": TELEGRAM, "gotify": GOTIFY, "pushover": PUSHOVER, "pagerduty": PAGERDUTY,
+    "alertmanager": ALERTMANAGER,
 }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 from rmactors.common.clock import DAY, MINUTE
 from rmactors.server.actors.delivery.breaker import Breaker
 from rmactors.server.actors.delivery.queue import AttemptResult, Batch, DeliveryQueue
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
 
@@ -19,8 +20,15 @@ def longest(low: float, high: float) -> float:
     return high
 
 
-def queue(*, takes_resolved: bool = True, failing_since: int | None = None, retry_max: int = DAY) -> DeliveryQueue:
-    return DeliveryQueue(Breaker(longest, failing_since), retry_max, takes_resolved)
+def queue(
+    *,
+    takes_resolved: bool = True,
+    failing_since: int | None = None,
+    retry_max: int = DAY,
+    quiet: QuietHours | None = None,
+    together: bool = True,
+) -> DeliveryQueue:
+    return DeliveryQueue(Breaker(longest, failing_since), retry_max, takes_resolved, quiet, together)
 
 
 def delivery(seq: int, alert: str = "a", event: str = "alert.raised", **changes: object) -> Delivery:

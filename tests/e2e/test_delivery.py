@@ -162,7 +162,8 @@ async def test_a_test_send_looks_like_one_on_the_wire_and_is_in_the_log_alone(sh
 
 async def test_a_channels_health_follows_what_happens_to_it(server: Server, sink: Sink) -> None:
     channel_id = await away(lambda: server.webhook(sink.url()))
-    idle = {"state": "idle", "since": None, "last_error": None, "queued": 0, "oldest_queued_at": None, "dead": 0}
+    idle = {"state": "idle", "since": None, "last_error": None, "queued": 0, "oldest_queued_at": None, "dead": 0,
+            "held_until": None, "held_because": None}  # fmt: skip
     assert await away(lambda: health(server, channel_id)) == idle
     async with host(server) as agent:
         agent.report(ended("a"))

@@ -216,10 +216,10 @@ def test_those_that_come_due_within_a_window_go_together(ledger: Ledger) -> None
     assert due == [(minute(30), 0), (minute(40), 1), (minute(40), 1)]
 
 
-def test_switching_the_channel_off_forgets_what_waits(ledger: Ledger) -> None:
+def test_switching_the_channel_off_may_drop_what_waits(ledger: Ledger) -> None:
     pager = ledger.channel(after_minutes=30.0)
     ledger.raise_(ledger.host())
-    ledger.commit(channel(pager, create=False, after_minutes=30.0, enabled=False, at=minute(1)))
+    ledger.commit(channel(pager, create=False, after_minutes=30.0, enabled=False, queued="drop", at=minute(1)))
     ledger.commit(channel(pager, create=False, after_minutes=30.0, at=minute(2)))
     tick(ledger, 100)
     assert ledger.outbox(pager) == []

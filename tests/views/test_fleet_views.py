@@ -56,6 +56,7 @@ SCHEDULE = ScheduleRow(
         ({"backup_failed": 1, "stale_schedule": 1}, 43, 41, "2 backups need attention"),
         ({"backup_overdue": 1, "backup_suspicious": 1}, 43, 41, "2 backups need attention"),
         ({"agent_offline": 2}, 43, 41, "2 hosts are silent"),
+        ({"channel_failing": 1}, 43, 43, "1 channel does not deliver"),
         ({"agent_offline": 1, "check_failed": 2}, 43, 41, "3 things need attention"),
     ],
 )

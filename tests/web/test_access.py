@@ -49,6 +49,7 @@ CONTRACT: dict[tuple[str, str], Need] = {
     ("POST", "/api/notifications/{id}/test"): "operator",
     ("POST", "/api/notifications/preview"): "admin",
     ("POST", "/api/deliveries/{id}/retry"): "operator",
+    ("POST", "/api/deliveries/{id}/dismiss"): "operator",
     ("GET", "/api/notifications/{id}/log"): "viewer",
     ("GET", "/api/users"): "admin",
     ("POST", "/api/users"): "admin",
@@ -79,6 +80,8 @@ PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/audit"): "admin",
     ("GET", "/audit.csv"): "admin",
     ("POST", "/deliveries/{id}/retry"): "operator",
+    ("POST", "/deliveries/{id}/dismiss"): "operator",
+    ("POST", "/settings/notifications/{id}/dismiss"): "operator",
     ("GET", "/hosts"): "viewer",
     ("GET", "/hosts/arrived"): "viewer",
     ("GET", "/hosts/new"): "admin",
@@ -108,6 +111,8 @@ PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/settings"): "viewer",
     ("GET", "/settings/authentication"): "signed_in",
     ("POST", "/settings/authentication/password"): "signed_in",
+    ("POST", "/settings/authentication/push"): "viewer",
+    ("POST", "/settings/authentication/push/{id}/delete"): "viewer",
     ("POST", "/settings/authentication/second-factor"): "signed_in",
     ("POST", "/settings/authentication/sessions/{id}/end"): "signed_in",
     ("GET", "/settings/notifications"): "viewer",
@@ -137,6 +142,7 @@ PAGES: dict[tuple[str, str], Need] = {
 
 ASSETS: dict[tuple[str, str], Need] = {
     ("GET", "/manifest.webmanifest"): "public",
+    ("GET", "/sw.js"): "public",
     ("GET", "/static/{id}"): "public",
     ("OPTIONS", "/static/{id}"): "public",
 }
@@ -146,7 +152,7 @@ PROVEN = {
     ("POST", "/api/tokens"), ("POST", "/settings/tokens"),
     ("POST", "/api/enrollment-tokens"), ("POST", "/hosts/new"),
     ("POST", "/api/hosts/{id}/rotate-token"), ("POST", "/hosts/{id}/rotate-token"),
-    ("POST", "/settings/authentication/second-factor"),
+    ("POST", "/settings/authentication/second-factor"), ("POST", "/settings/authentication/push"),
     ("POST", "/api/notifications"), ("PUT", "/api/notifications/{id}"),
     ("POST", "/settings/notifications/new"), ("POST", "/settings/notifications/{id}/edit"),
 }  # fmt: skip

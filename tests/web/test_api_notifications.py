@@ -79,6 +79,7 @@ async def test_a_new_channel_has_the_defaults_of_the_contract_and_no_secret_in_s
         "last_fired_at": None,
         "health": {
             "state": "idle", "since": None, "last_error": None, "queued": 0, "oldest_queued_at": None, "dead": 0,
+            "held_until": None, "held_because": None,
         },
     }  # fmt: skip
     assert await site.get(f"/api/notifications/{channel_id}") == shown

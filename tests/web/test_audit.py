@@ -80,7 +80,7 @@ ACTS: dict[str, Act] = {
     "user.delete": on_new("/api/users", USER, "DELETE", "/api/users/{id}"),
 }
 ELSEWHERE = {
-    "alert.acknowledge", "alert.resolve", "delivery.retry", "key.rotate",
+    "alert.acknowledge", "alert.resolve", "delivery.retry", "delivery.dismiss", "channel.dismiss", "key.rotate",
     "enrollment_token.create", "enrollment_token.delete", "host.enroll", "session.delete", "access.refuse",
     "token.use", "setup_token.use", "database.backup", "user.code_guessing",
     "user.login", "user.logout", "user.reauthenticate", "user.second_factor", "user.second_factor_on",

@@ -137,7 +137,7 @@ TIMES: dict[str, dict[str, Any]] = {
     "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
 }
 TIMES_TYPED = {
-    "after_minutes": "30", "group_by": "repository",
+    "after_minutes": "30", "group_by": "repository", "group_seconds": "60",
     "quiet_hours.from": "22:00", "quiet_hours.to": "07:00", "quiet_hours.timezone": "Europe/Berlin",
     "quiet_hours.days.sat": "1", "quiet_hours.days.mon": "1",
     "digest.cron": "0 8 * * 1", "digest.timezone": "Europe/Berlin",
@@ -309,6 +309,7 @@ async def test_the_form_shows_the_times_of_a_channel_and_saving_it_leaves_them(s
         "name": "ops",
         "config": GOOD["webhook"],
         "group_by": "all",
+        "group_seconds": 60,
         "after_minutes": 45,
         **TIMES,
     }

@@ -30,6 +30,13 @@ FULL: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-10"},
+    "pushover": {
+        "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "Verysecret" * 3,
+        "device": "phone", "sound": "siren",
+    },
+    "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "11"},
+    "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-12"},
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -45,6 +52,11 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "username", None),
     ("telegram", "api_url", "https://elsewhere.example.org"),
     ("telegram", "api_url", None),
+    ("gotify", "server_url", "https://elsewhere.example.org"),
+    ("pushover", "api_url", "https://elsewhere.example.org"),
+    ("pagerduty", "events_url", "https://events.eu.pagerduty.com/v2/enqueue"),
+    ("alertmanager", "url", "http://alerts.example.org:9093/other"),
+    ("alertmanager", "username", "other"),
 ]
 
 
@@ -192,6 +204,10 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "smtp": ["host", "port", "encryption", "username"],
         **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
         "telegram": ["api_url"],
+        "gotify": ["server_url"],
+        "pushover": ["api_url"],
+        "pagerduty": ["events_url"],
+        "alertmanager": ["url", "username"],
     }
     assert steering == known
     assert set(FULL) == set(KINDS)

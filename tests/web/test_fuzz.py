@@ -80,6 +80,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "chat_id": "1", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "message_thread_id": 1,
         "api_url": "https://t.example",
     },
+    "gotify": {"server_url": "https://g.example", "app_token": "t"},
+    "pushover": {
+        "api_url": "https://p.example", "app_token": "a" * 30, "user_key": "u" * 30, "device": "phone",
+        "sound": "siren",
+    },
+    "pagerduty": {"events_url": "https://p.example/v2/enqueue", "routing_key": "a" * 32},
+    "alertmanager": {"url": "http://a.example:9093", "username": "u", "password": "p"},
 }  # fmt: skip
 
 

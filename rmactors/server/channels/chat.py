@@ -8,7 +8,7 @@ from typing import Final
 
 from rmactors.common.text import excerpt, lines
 from rmactors.common.vocabulary import Event, Severity
-from rmactors.server.channels.telling import shortened, title, utf16
+from rmactors.server.channels.telling import OPENS, shortened, title, utf16
 from rmactors.server.messages.notifications import GroupMember, Notification
 
 Size = Callable[[str], int]
@@ -52,8 +52,10 @@ def text(notification: Notification, most: int, size: Size) -> str:
 
 def links(notification: Notification) -> list[tuple[str, str]]:
     """(words, URL): the alert, or the channel's settings; then the page to acknowledge it, if there is one."""
-    leads_to = "Open the channel" if notification.event == "alert.test" else "Open the alert"
-    found = [(leads_to, notification.link), ("Acknowledge or silence", notification.act_link)]
+    found = [
+        (f"Open {OPENS.get(notification.event, 'the alert')}", notification.link),
+        ("Acknowledge or silence", notification.act_link),
+    ]
     return [(words, url) for words, url in found if url]
 
 

@@ -16,19 +16,32 @@ ENDINGS: Final[dict[Event, str]] = {"alert.acknowledged": " (acknowledged)", "al
 """What became of the alert, behind a title."""
 
 
+OPENS: Final[dict[Event, str]] = {"alert.test": "the channel", "alert.digest": "the dashboard"}
+"""What the link leads to, where that is not the alert."""
+
+
 def title(notification: Notification, most: int = 200) -> str:
     """`[warning] nas1: backup_failed (resolved)`, at most so many characters; the end of it is never cut."""
+    if notification.event == "alert.digest":
+        return shortened(digest_title(notification), most)
     ending = ENDINGS.get(notification.event, "")
     text = one_line(f"[{notification.severity}] {notification.host_name}: {notification.kind}")
     return shortened(text, most - len(ending)) + ending
 
 
+def digest_title(notification: Notification) -> str:
+    """`Digest: 3 of 12 hosts need a look`: how its first sentence begins."""
+    return f"Digest: {one_line(notification.message.partition(chr(10))[0].partition(':')[0])}"
+
+
 def facts(notification: Notification) -> list[tuple[str, str]]:
     """(name, value), each on one line: what stands below the message. Without the link."""
+    if notification.event == "alert.digest":  # it is about no alert
+        return [("Made at", clock.to_rfc3339(notification.occurred_at))]
     found = [
         ("Raised at", clock.to_rfc3339(notification.raised_at)),
         ("Severity", notification.severity),
-        ("Host", one_line(notification.host_name)),
+        (notification.about, one_line(notification.host_name)),
         ("Kind", notification.kind),
     ]
     if notification.event in ENDINGS:

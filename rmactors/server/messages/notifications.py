@@ -77,6 +77,11 @@ class Notification:
     repository: str | None = None
     still_open: int = 0
 
+    @property
+    def about(self) -> Literal["Host", "Channel"]:
+        """What `host_name` is the name of. What is about a channel is about no host, and `host_id` is empty."""
+        return "Channel" if self.subject.startswith("channel:") else "Host"
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:

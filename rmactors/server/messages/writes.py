@@ -44,6 +44,7 @@ from rmactors.server.messages.channels import (
     SaveChannel,
     SettleAttempt,
 )
+from rmactors.server.messages.digests import QueueDigest
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
@@ -103,6 +104,7 @@ Write = (
     | DeleteSilence
     | ReleaseHeld
     | QueueReminders
+    | QueueDigest
     | SaveChannel
     | DeleteChannel
     | SettleAttempt

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rmactors.common.vocabulary import Priority, Severity
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.state.refusals import Refusals
 
 
@@ -25,6 +26,7 @@ class ChannelFacts:
     failing_since: int | None
     not_before: int | None
     held_until: int | None = None
+    quiet: QuietHours | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,14 @@ class Delivery:
     grouped: bool
     recipients_left: tuple[str, ...] = ()
     group_key: str = ""
+    loud: bool = False
+    """It goes out in quiet hours, too."""
     tried_as: str = ""
     """Under which id a receiver may have got it, as one of a group. In memory alone, as is what follows."""
     refusals: Refusals | None = None
     """In doubt, in a row, up to now. After a restart they begin again, within the time for retries."""
+    of_night: bool = False
+    """It was tried as a part of what quiet hours had held back."""
     opened: int = 0
     """How often it opened the breaker."""
 

@@ -40,19 +40,22 @@ def save_channel(tx: Transaction, write: SaveChannel) -> None:
         raise RefusedWrite("conflict", "a channel's kind cannot change; make a new channel")
     tx.execute(
         "INSERT INTO channels (id, kind, name, enabled, config, default_priority, min_severity, events, host_tags,"
-        " group_seconds, remind_hours, group_by, after_minutes, quiet_hours, digest, created_at, updated_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " group_seconds, remind_hours, group_by, after_minutes, quiet_hours, digest, created_at, updated_at,"
+        " digest_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET name = excluded.name, enabled = excluded.enabled, config = excluded.config,"
         " default_priority = excluded.default_priority, min_severity = excluded.min_severity, events = excluded.events,"
         " host_tags = excluded.host_tags, group_seconds = excluded.group_seconds, remind_hours = excluded.remind_hours,"
         " group_by = excluded.group_by, after_minutes = excluded.after_minutes, quiet_hours = excluded.quiet_hours,"
         " digest = excluded.digest, held_until = NULL, held_because = NULL,"  # the receiver may be another
+        # Of another digest, the first covers what is from now on.
+        " digest_at = CASE WHEN coalesce(channels.digest, '') = coalesce(excluded.digest, '')"
+        " AND channels.enabled = excluded.enabled THEN channels.digest_at ELSE excluded.updated_at END,"
         " updated_at = excluded.updated_at",
         (
             write.channel_id, write.kind, write.name, int(write.enabled), write.config, write.default_priority,
             write.min_severity, json.dumps(write.events), json.dumps(write.host_tags), write.group_seconds,
             write.remind_hours, write.group_by, write.after_minutes, write.quiet_hours, write.digest, write.at,
-            write.at,
+            write.at, write.at,
         ),
     )  # fmt: skip
     if known is not None:

@@ -3,6 +3,7 @@
 import json
 import sqlite3
 
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.state.delivery import NONE_OPEN, ChannelFacts, Delivery, OpenAlerts
 from rmactors.server.store.grouping import ENDED
 
@@ -14,6 +15,7 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
             row["id"], row["kind"], row["name"], row["config"], row["default_priority"],
             frozenset(json.loads(row["events"])), row["updated_at"], row["failing_since"],
             _last_tried_due_at(connection, row["id"]), row["held_until"],
+            QuietHours.from_json(row["quiet_hours"]),
         )
         for row in connection.execute("SELECT * FROM channels WHERE enabled = 1")
     ]  # fmt: skip
@@ -67,4 +69,5 @@ def _delivery(row: sqlite3.Row) -> Delivery:
         row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
         row["created_at"], row["due_at"], bool(row["grouped"]),
         tuple(json.loads(row["recipients_left"])) if row["recipients_left"] else (), row["group_key"],
+        bool(row["loud"]),
     )  # fmt: skip

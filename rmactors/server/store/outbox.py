@@ -307,11 +307,12 @@ def _queue(
     assert seq is not None
     tx.execute(
         "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state,"
-        " created_at, due_at, grouped, group_key)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)",
+        " created_at, due_at, grouped, group_key, loud)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
         (
             ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos,
             msgspec.json.encode(body).decode(), at, place.due_at, int(place.grouped), place.group_key,
+            int(alert.severity == "critical" and event != "alert.reminder"),
         ),
     )  # fmt: skip
     tx.wake.channels.add(channel.id)

@@ -17,7 +17,9 @@ def switched_off(tx: Transaction, channel_id: str, what: WhatIsQueued, at: int) 
         if row["n"]:
             waits = "1 message is queued" if row["n"] == 1 else f"{row['n']} messages are queued"
             raise RefusedWrite(
-                "queued", f"{waits} on this channel: say with queued=keep or queued=drop what becomes of that"
+                "queued",
+                f"{waits} on this channel. Say what becomes of that: with queued=keep it goes out when the channel is"
+                " on again, with queued=drop it is not sent.",
             )
     if what == "drop":
         drop(tx, channel_id, at)

@@ -17,6 +17,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     audit,
     channel_trouble,
     channels,
+    digests,
     facts,
     hosts,
     jobs,

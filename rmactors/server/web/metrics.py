@@ -244,6 +244,9 @@ def _of_channels(queues: list[Queued], now: int) -> Iterator[Metric]:
     oldest = GaugeMetricFamily("rmactors_channel_oldest_seconds", "Age of the oldest that waits.", labels=labels)
     dead = GaugeMetricFamily("rmactors_channel_dead", "Notifications given up and not sent again.", labels=labels)
     failing = GaugeMetricFamily("rmactors_channel_failing", "Whether the last attempt failed.", labels=labels)
+    held = GaugeMetricFamily(
+        "rmactors_channel_held_seconds", "For how long the receiver wants quiet still: a quota, say.", labels=labels
+    )
     names: Counter[str] = Counter()
     for queue in queues:
         names[queue.channel] += 1  # names need not be unique, series must be
@@ -252,7 +255,8 @@ def _of_channels(queues: list[Queued], now: int) -> Iterator[Metric]:
         oldest.add_metric((name, queue.kind), (now - queue.oldest_at) / SECOND if queue.oldest_at else 0.0)
         dead.add_metric((name, queue.kind), queue.dead)
         failing.add_metric((name, queue.kind), float(queue.failing))
-    yield from (queued, oldest, dead, failing)
+        held.add_metric((name, queue.kind), max(0.0, ((queue.held_until or 0) - now) / SECOND))
+    yield from (queued, oldest, dead, failing, held)
 
 
 def _of_good_runs(found: Figures) -> Iterator[Metric]:

@@ -22,7 +22,8 @@ _PROGRAM_PATHS = ("/healthz", "/metrics", "/events")
 class Problem(Exception):
     """An answer that is an error. You get it for what the asker did or what the server cannot do now, never for a bug.
 
-    `slug` is the end of the problem's `type`; `errors` are the fields at fault, for a 422.
+    `slug` is the end of the problem's `type`; `errors` are the fields at fault, for a 422; `members` what a program is
+    told beside that.
     """
 
     status: int
@@ -30,6 +31,7 @@ class Problem(Exception):
     slug: str = ""
     errors: Sequence[FieldError] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, object] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.status}: {self.detail}"
@@ -102,6 +104,7 @@ def problem_response(problem: Problem) -> Response:
     }
     if problem.errors:
         body["errors"] = [{"pointer": error.pointer, "detail": error.detail} for error in problem.errors]
+    body.update(problem.members)
     response = Response(msgspec.json.encode(body), problem.status, content_type="application/problem+json")
     response.headers.update(problem.headers)
     return response

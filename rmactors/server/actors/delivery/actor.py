@@ -153,7 +153,7 @@ class _Sender:
         breaker = Breaker(
             random.uniform, facts.failing_since, probe_at=facts.not_before or 0, quiet_until=facts.held_until or 0
         )
-        self._queue = DeliveryQueue(breaker, ports.retry_max, "alert.resolved" in facts.events)
+        self._queue = DeliveryQueue(breaker, ports.retry_max, "alert.resolved" in facts.events, facts.quiet)
         self._backlog = Backlog(WINDOW, least=CONCURRENT)
         self._more = False
         self._aside: list[Delivery] = []

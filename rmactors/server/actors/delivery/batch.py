@@ -11,11 +11,13 @@ End = Literal["delivered", "superseded"]
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """One message to send: `main`, and what it covers as well, with how those end when it arrives."""
+    """One message to send: `main`, and what it covers as well, with how those end when it arrives. `night`: all that
+    quiet hours held back, of each alert one or more."""
 
     main: Delivery
     carried: tuple[tuple[Delivery, End], ...] = ()
     group: bool = False
+    night: bool = False
 
     @property
     def deliveries(self) -> tuple[Delivery, ...]:

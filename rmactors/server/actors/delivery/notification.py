@@ -31,7 +31,7 @@ def of_batch(
     """The notification of one batch. `base_url` has no slash at the end. A group has no `act_link`: that is about one
     alert. `still_open`: of a group over hosts whose end it tells."""
     main = batch.main
-    if batch.group and main.group_key:
+    if batch.group and main.group_key and not batch.night:
         return over_hosts.of_hosts(of_batch(Batch(main), base_url), batch, still_open)
     body = _BODY.decode(main.body)
     severity, kind, message = body.severity, body.kind, body.message
@@ -50,9 +50,13 @@ def of_batch(
     to_act = act_link(main.alert_id, body.occurred_at) if event in _ACTED_ON and not batch.group else ""
     return Notification(
         main.id, event, main.alert_id, severity, kind, body.subject, main.host_id, body.host_name, message,
-        body.raised_at, body.occurred_at, f"{base_url}/alerts/{main.alert_id}", body.actor, body.note, group,
+        body.raised_at, body.occurred_at, _link(main, base_url), body.actor, body.note, group,
         body.again, to_act,
     )  # fmt: skip
+
+
+def _link(main: Delivery, base_url: str) -> str:
+    return f"{base_url}/" if main.event == "alert.digest" else f"{base_url}/alerts/{main.alert_id}"
 
 
 def _nobody_since(since: int, body: NotificationBody) -> str:

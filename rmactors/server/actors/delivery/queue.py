@@ -24,6 +24,8 @@ from rmactors.common.clock import MINUTE, SECOND
 from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker, pause
 from rmactors.server.actors.delivery.groups import Groups
+from rmactors.server.actors.delivery.nights import Nights
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.state.delivery import Delivery
 from rmactors.server.state.refusals import BELIEVED_AFTER, Refusals, one_more
@@ -46,12 +48,14 @@ class DeliveryQueue:
     """The deliveries of one channel that are in memory.
 
     `retry_max` in microseconds. `takes_resolved`: whether the channel hears of resolutions, so that one may stand for
-    the raise before it.
+    the raise before it. `together`: whether what its quiet hours held back goes as one message.
     """
 
     breaker: Breaker
     retry_max: int
     takes_resolved: bool
+    quiet: QuietHours | None = None
+    together: bool = True
     _lanes: dict[str, deque[Delivery]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _aside: dict[str, int] = field(default_factory=dict)  # first delivery of a batch set aside → how many alerts it has
@@ -59,6 +63,7 @@ class DeliveryQueue:
     _turns: deque[str] = field(default_factory=deque)  # hosts with something ready, the next one first
     _later: list[tuple[int, int, str]] = field(default_factory=list)  # (due, seq, alert)
     _groups: Groups = field(init=False)
+    _nights: Nights = field(init=False)
     _refusals: Refusals | None = None  # in a row, whichever message they were about
     _leftover_at: int = 0  # when the last of the messages that some have already is tried again
     _count: int = 0
@@ -66,6 +71,7 @@ class DeliveryQueue:
 
     def __post_init__(self) -> None:
         self._groups = Groups(self._lanes, self._busy, self.takes_resolved)
+        self._nights = Nights(self._lanes, self._busy, self.quiet, self.together)
 
     def __len__(self) -> int:
         return self._count
@@ -90,7 +96,9 @@ class DeliveryQueue:
             head = lane[0]
             if head is delivery:
                 self._line_up(delivery)
-            elif (head.recipients_left or head.group_key or delivery.group_key) and head.alert_id not in self._busy:
+            elif (
+                head.recipients_left or head.group_key or delivery.group_key or delivery.loud
+            ) and head.alert_id not in self._busy:
                 self._line_up(head)  # what is new may go in its place, and sooner
 
     def pick(self, now: int) -> Batch | None:
@@ -108,7 +116,8 @@ class DeliveryQueue:
             if host_id in self._ready:
                 self._turns.append(host_id)
             if head is not None:
-                batch = self._groups.pack(head)
+                batch = self._nights.pack(head) or self._groups.pack(head)
+                self._nights.sent(batch)
                 self._busy.update(delivery.alert_id for delivery in batch.deliveries)
                 self.breaker.pace.sent(now)
                 return batch
@@ -127,7 +136,7 @@ class DeliveryQueue:
     def settle(self, batch: Batch, attempt: Attempt, now: int) -> AttemptResult:
         """An attempt ended. The batch's alerts stay busy until its end is on disk: then `release`."""
         attempt = self._believed(batch.main, attempt, now)
-        main, end_of_time = batch.main, batch.main.created_at + self.retry_max
+        main, end_of_time = batch.main, self._nights.there_since(batch.main) + self.retry_max
         if attempt.verdict != "retry":
             self.breaker.pace.taken(now)
             self._answered()
@@ -189,7 +198,7 @@ class DeliveryQueue:
         late = [
             lane[0]
             for alert_id, lane in self._lanes.items()
-            if alert_id not in self._busy and lane[0].created_at + self.retry_max <= now
+            if alert_id not in self._busy and self._is_too_old(lane[0], now)
         ]
         self._busy.update(delivery.alert_id for delivery in late)
         return late
@@ -202,17 +211,23 @@ class DeliveryQueue:
             self._refusals = None
             return attempt
         self._refusals = one_more(self._refusals, now)
-        there_since = delivery.created_at if delivery.attempts else max(delivery.created_at, delivery.due_at)
+        there_since = self._nights.there_since(delivery)
+        if not delivery.attempts:
+            there_since = max(there_since, delivery.due_at)
         if one_more(delivery.refusals, now).believed(now) or self._refusals.believed(now, there_since):
             return replace(attempt, error=f"refused for {BELIEVED_AFTER // MINUTE} minutes: {attempt.error}")
         return replace(attempt, verdict="retry")
 
     def _in_time(self, main: Delivery, result: AttemptResult) -> AttemptResult:
         """The result, or its end if it has been tried for long enough."""
-        if result.at < main.created_at + self.retry_max:
+        if not self._is_too_old(main, result.at):
             return result
         error = f"gave up after {self.retry_max / SECOND:g} s: {result.attempt.error}"
         return AttemptResult(replace(result.attempt, verdict="dead", error=error), None)
+
+    def _is_too_old(self, delivery: Delivery, now: int) -> bool:
+        late = delivery.created_at + self.retry_max <= now
+        return late and self._nights.there_since(delivery) + self.retry_max <= now
 
     def _has_room(self) -> bool:
         most = 1 if self.breaker.failing else CONCURRENT
@@ -237,7 +252,8 @@ class DeliveryQueue:
             head = self._head(alert_id, seq)
             if head is None or head.attempts != attempts:  # it was tried as one of a group since
                 continue
-            if (due_at := self._groups.waits_until(head)) > now:
+            due_at = self._nights.over_at(head, now) or self._groups.waits_until(head)
+            if due_at > now:
                 heapq.heappush(self._later, (due_at, seq, alert_id))
             else:
                 found = head
@@ -260,6 +276,7 @@ class DeliveryQueue:
             attempts=delivery.attempts + 1,
             due_at=result.due_at,
             tried_as=batch.main.id,
+            of_night=batch.night,
             recipients_left=result.attempt.recipients_left if own else delivery.recipients_left,
             refusals=one_more(delivery.refusals, result.at) if result.attempt.in_doubt else None,
             opened=result.opened if own else delivery.opened,

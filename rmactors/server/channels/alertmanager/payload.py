@@ -64,7 +64,7 @@ def labels(notification: Notification) -> dict[str, str]:
         "alertname": notification.kind,
         "severity": notification.severity,
         "service": PRODUCT,
-        "host": notification.host_name,
+        notification.about.lower(): notification.host_name,
         name: value,
     }
     return {name: one_line(value) for name, value in found.items() if value}

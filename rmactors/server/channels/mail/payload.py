@@ -21,15 +21,15 @@ from rmactors.common.vocabulary import Event
 from rmactors.server.channels.mail.addresses import needs_smtputf8, parse_address, parse_addresses
 from rmactors.server.channels.net.hostnames import ascii_host, bracketed
 from rmactors.server.channels.request import one_line
-from rmactors.server.channels.telling import ENDINGS
+from rmactors.server.channels.telling import ENDINGS, digest_title
 from rmactors.server.messages.notifications import Notification
 
 MAX_SUBJECT_CHARACTERS: Final = 200
 _LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
-_FACTS: Final = ("raisedat", "severity", "host", "kind", "link", "by", "note")
+_FACTS: Final = ("raisedat", "severity", "host", "channel", "kind", "link", "by", "note")
 """The names before the facts, as `_names_a_fact` compares them."""
 _NAMED: Final = re.compile(r"(.{1,40}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
-_OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.test")
+_OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.digest", "alert.test")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,10 @@ def recipients(config: Mapping[str, Any]) -> tuple[str, ...]:
 def subject(notification: Notification) -> str:
     """`[restic-manager] [warning] nas1: backup_failed`, and at its end what became of it."""
     ending = ENDINGS.get(notification.event, "")
-    line = one_line(f"[{PRODUCT}] [{notification.severity}] {notification.host_name}: {notification.kind}")
+    if notification.event == "alert.digest":
+        line = f"[{PRODUCT}] {digest_title(notification)}"
+    else:
+        line = one_line(f"[{PRODUCT}] [{notification.severity}] {notification.host_name}: {notification.kind}")
     most = MAX_SUBJECT_CHARACTERS - len(ending)
     return (line if len(line) <= most else line[: most - 1] + "…") + ending
 
@@ -88,13 +91,15 @@ def text(notification: Notification) -> str:
 
     There are words of a host in the message. A line of it that looks like one of the facts is marked as quoted.
     """
-    facts = [
-        ("Raised at", clock.to_rfc3339(notification.raised_at)),
-        ("Severity", notification.severity),
-        ("Host", notification.host_name),
-        ("Kind", notification.kind),
-        ("Link", notification.link),
-    ]
+    facts = [("Link", notification.link)]
+    if notification.event != "alert.digest":
+        facts = [
+            ("Raised at", clock.to_rfc3339(notification.raised_at)),
+            ("Severity", notification.severity),
+            (notification.about, notification.host_name),
+            ("Kind", notification.kind),
+            *facts,
+        ]
     if notification.event in ENDINGS:
         facts += [("By", notification.actor or ""), ("Note", notification.note or "")]
     stated = [f"{name}: {one_line(value)}" for name, value in facts if value]
@@ -106,7 +111,8 @@ def quoted(notification: Notification) -> str:
     found = []
     for number, line in enumerate(lines(notification.message).split("\n")):
         # One of ours may begin with a name that a host chose.
-        ours = number == 0 or (notification.group and line.startswith("- ["))
+        listed = "- " if notification.event == "alert.digest" else "- [" if notification.group else ""
+        ours = number == 0 or (listed and line.startswith(listed))
         doubtful = _names_a_fact(line) if ours else bool(_name(line))
         found.append(f"> {line}" if doubtful else line)
     return "\n".join(found)

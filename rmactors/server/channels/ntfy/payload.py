@@ -11,7 +11,7 @@ import httpx
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.request import USER_AGENT, make_request, one_line
-from rmactors.server.channels.telling import ENDINGS, shortened, utf8
+from rmactors.server.channels.telling import ENDINGS, OPENS, digest_title, shortened, utf8
 from rmactors.server.messages.notifications import Notification
 
 DEFAULT_SERVER: Final = "https://ntfy.sh"
@@ -71,6 +71,8 @@ def topic_url(config: Mapping[str, Any]) -> str:
 
 def title(notification: Notification) -> str:
     """`[warning] nas1 backup_failed`, and at its end what became of it."""
+    if notification.event == "alert.digest":
+        return shortened(digest_title(notification), MAX_TITLE_CHARACTERS)
     ending = ENDINGS.get(notification.event, "")
     text = one_line(f"[{notification.severity}] {notification.host_name} {notification.kind}")
     most = MAX_TITLE_CHARACTERS - len(ending)
@@ -110,7 +112,7 @@ def tags(notification: Notification) -> list[str]:
 
 def actions(notification: Notification) -> str:
     """The buttons, as JSON in ASCII: ntfy's short form has quotes and commas of its own to escape."""
-    first = "View the channel" if notification.event == "alert.test" else "View the alert"
+    first = f"View {OPENS.get(notification.event, 'the alert')}"
     buttons = [{"action": "view", "label": first, "url": notification.link}]
     if notification.act_link:
         buttons.append({"action": "view", "label": "Acknowledge or silence", "url": notification.act_link})

@@ -27,13 +27,14 @@ def body(notification: Notification) -> bytes:
 
     Sentences are printable: most receivers hand them on to people. Names and ids are as the API has them.
     """
+    of_host = notification.about == "Host"
     found: dict[str, Any] = {
         "event": notification.event,
         "alert_id": notification.alert_id,
         "severity": notification.severity,
         "kind": notification.kind,
-        "host_id": notification.host_id,
-        "host_name": notification.host_name,
+        "host_id": notification.host_id if of_host else None,
+        "host_name": notification.host_name if of_host else None,
         "message": lines(notification.message),
         "raised_at": clock.to_rfc3339(notification.raised_at),
         "link": notification.link,

@@ -36,6 +36,8 @@ class ChannelRow:
     last_fired_at: int | None
     last_error: str | None
     failing_since: int | None
+    held_until: int | None
+    held_because: str | None
 
     def __repr__(self) -> str:
         return f"ChannelRow({self.id}, {self.kind}, {self.name!r})"
@@ -48,6 +50,7 @@ class ChannelHealth:
     state   `failing`: the last attempt failed and more will be made; `dead`: it failed and nothing is left to try;
             `idle`: nothing was sent yet, or it is disabled; else `ok`
     queued  how many messages wait, the oldest since `oldest_queued_at`; `dead`: how many were given up
+    held_until  the receiver wants quiet until then, `held_because` of this; it may be over
     """
 
     state: State
@@ -56,6 +59,16 @@ class ChannelHealth:
     queued: int
     oldest_queued_at: int | None
     dead: int
+    held_until: int | None = None
+    held_because: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """What pages say of all channels: how many are enabled, and (id, name) of those that do not deliver."""
+
+    enabled: int
+    failing: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +140,9 @@ def delivery(db: sqlite3.Connection, delivery_id: str) -> DeliveryRow | None:
 
 
 def dead_deliveries(db: sqlite3.Connection, channel_id: str, limit: int = 50) -> list[DeliveryRow]:
-    """What a channel gave up on, newest first."""
+    """What a channel gave up on and nobody dismissed, newest first."""
     rows = db.execute(
-        f"SELECT {columns(DeliveryRow)} FROM deliveries WHERE channel_id = ? AND state = 'dead'"
+        f"SELECT {columns(DeliveryRow)} FROM deliveries WHERE channel_id = ? AND state = 'dead' AND dismissed = 0"
         " ORDER BY seq DESC LIMIT ?",
         (channel_id, limit),
     )
@@ -145,7 +158,7 @@ def _health(db: sqlite3.Connection, row: ChannelRow) -> ChannelHealth:
     queued, oldest, dead = db.execute(
         "SELECT (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'queued'),"
         " (SELECT created_at FROM deliveries WHERE channel_id = :id AND state = 'queued' ORDER BY seq LIMIT 1),"
-        " (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'dead')",
+        " (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'dead' AND dismissed = 0)",
         {"id": row.id},
     ).fetchone()
     state: State
@@ -155,4 +168,14 @@ def _health(db: sqlite3.Connection, row: ChannelRow) -> ChannelHealth:
         state, since = "idle", None
     else:
         state, since = "ok", row.last_fired_at
-    return ChannelHealth(state, since, row.last_error, queued, oldest, dead)
+    return ChannelHealth(state, since, row.last_error, queued, oldest, dead, row.held_until, row.held_because)
+
+
+def glance(db: sqlite3.Connection) -> Glance:
+    """From the few rows of channels, and an index that has nothing of what was delivered."""
+    rows = db.execute(
+        "SELECT id, name, failing_since IS NOT NULL OR EXISTS (SELECT 1 FROM deliveries WHERE channel_id = channels.id"
+        " AND state = 'dead' AND dismissed = 0 AND coalesce(last_error, '') <> 'channel disabled')"
+        " FROM channels WHERE enabled = 1 ORDER BY created_at, id"
+    ).fetchall()
+    return Glance(len(rows), tuple((row[0], row[1]) for row in rows if row[2]))

@@ -12,6 +12,7 @@ from rmactors.common.vocabulary import ALERTS, JobKind, JobStatus, ScheduleMode
 from rmactors.server.calendars.when import When
 from rmactors.server.store.queries import jobs
 from rmactors.server.store.queries.accounts import CodeAlarm, code_alarms
+from rmactors.server.store.queries.channels import Glance, glance
 from rmactors.server.store.queries.hosts import HostRow
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.rows import columns, placeholders, read
@@ -150,9 +151,9 @@ def open_alerts(db: sqlite3.Connection) -> OpenAlerts:
     return OpenAlerts(*row)
 
 
-def around_a_page(db: sqlite3.Connection, since: int) -> tuple[OpenAlerts, list[CodeAlarm]]:
-    """What stands on every page: open alerts, and whose second factor was tried often since then."""
-    return open_alerts(db), code_alarms(db, since)
+def around_a_page(db: sqlite3.Connection, since: int) -> tuple[OpenAlerts, list[CodeAlarm], Glance]:
+    """What stands on every page: open alerts, whose second factor was tried often since then, and how channels do."""
+    return open_alerts(db), code_alarms(db, since), glance(db)
 
 
 def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:

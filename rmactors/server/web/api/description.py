@@ -49,13 +49,14 @@ class FieldProblem(msgspec.Struct):
 
 
 class ProblemBody(msgspec.Struct):
-    """RFC 9457."""
+    """RFC 9457. `queued`: how many messages wait on a channel that is to be disabled."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: list[FieldProblem] | msgspec.UnsetType = msgspec.UNSET
+    queued: int | msgspec.UnsetType = msgspec.UNSET
 
 
 @route(blueprint, "/api/openapi.json", role="viewer")

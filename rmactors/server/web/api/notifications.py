@@ -1,6 +1,7 @@
 """`/api/notifications`: channels, what they would send, what they sent."""
 
 import json
+from typing import Literal
 
 from quart import Blueprint, Response
 
@@ -18,6 +19,7 @@ from rmactors.server.web.api.bodies import (
     listing,
     no_body,
     no_content,
+    one_of,
 )
 from rmactors.server.web.api.shapes import channels as shapes
 from rmactors.server.web.api.shapes.rows import json_object, shaped
@@ -56,16 +58,19 @@ async def show_channel(channel_id: str) -> Response:
 
 @route(
     blueprint, "/api/notifications/<channel_id>", role="admin", methods=["PUT"], fresh=True, body=ChannelBody,
-    answer=shapes.Channel,
+    answer=shapes.Channel, query={"queued": Literal["keep", "drop"]},
 )  # fmt: skip
 async def replace_channel(channel_id: str) -> Response:
     """Replaces all but the secrets that are left out. `kind` cannot change.
 
     Where what decides about their receiver changes (`url`, `host` …), each secret is given again or cleared: else 422.
+    Disabling one that has something queued is a 409 with the number, unless `queued` says what becomes of that.
     """
     raw = await json_body()
     row, _ = await channels.require(channel_id)
-    await channels.save(row, channels.checked(raw, row))
+    queued = one_of(arguments("queued"), "queued", ("keep", "drop"))
+    body = channels.checked(raw, row)
+    await channels.save(row, body, "keep" if queued == "keep" else "drop" if queued == "drop" else "ask")
     return json_response(shape(*await channels.require(channel_id)))
 
 
@@ -121,5 +126,5 @@ def shape(row: ChannelRow, health: ChannelHealth) -> shapes.Channel:
         host_tags=json.loads(row.host_tags),
         quiet_hours=json_object(row.quiet_hours) if row.quiet_hours else None,
         digest=json_object(row.digest) if row.digest else None,
-        health=shapes.health(health),
+        health=shapes.health(health, services().now()),
     )

@@ -40,12 +40,14 @@ async def prove_first() -> Response | None:
         if is_fresh():
             return None
         back = way_back()
-        return await ask_for_password(back, status=403, action=action, carried=_sealed(form, back))
+        return await ask_for_password(back, status=403, action=action, carried=seal_form(form, back))
     opened = _opened(sealed)
     if opened is None:
         lost = Problem(422, "What you typed before can no longer be read. Go back and type it again.", "invalid")
         return await ask_for_password(way_back(), lost)
     carried, back = opened
+    if not is_fresh() and PASSWORD not in form:  # another page held it: nobody was asked yet
+        return await ask_for_password(back, status=403, action=action, carried=sealed)
     problem = None if is_fresh() else await show_password(form.get(PASSWORD, ""))
     if problem is not None:
         return await ask_for_password(back, problem, action=action, carried=sealed)
@@ -89,8 +91,9 @@ async def ask_for_password(
     )  # fmt: skip
 
 
-def _sealed(form: MultiDict[str, str], back: str) -> str:
-    """The form, and the page that it is on: once the password was asked for, the browser names only where it goes."""
+def seal_form(form: MultiDict[str, str], back: str) -> str:
+    """The form, and the page that it is on: once the password was asked for, the browser names only where it goes. For
+    a field `CARRIED` of a form that goes where this one went; what it then sends is this one."""
     text = json.dumps([list(form.items(multi=True)), back])
     return base64.urlsafe_b64encode(services().box.seal(text.encode(), _place())).decode()
 

@@ -19,7 +19,8 @@ from rmactors.server.channels.config import (
     secrets_led_elsewhere,
 )
 from rmactors.server.channels.registry import KINDS, KindName
-from rmactors.server.messages.channels import DeleteChannel, LogTest, SaveChannel
+from rmactors.server.messages.answers import Refused
+from rmactors.server.messages.channels import DeleteChannel, DismissAll, LogTest, SaveChannel, WhatIsQueued
 from rmactors.server.messages.notifications import Notification
 from rmactors.server.store.queries import channels as queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
@@ -27,7 +28,7 @@ from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.channel_config import config_errors, kind_of, open_config, seal_config
 from rmactors.server.web.fields import Time
 from rmactors.server.web.operations.channel_times import Digest, QuietHours, digest_text, quiet_text, time_errors
-from rmactors.server.web.problems import invalid, not_found, raise_for_answer
+from rmactors.server.web.problems import Problem, invalid, not_found, raise_for_answer
 from rmactors.server.web.validation import fields_of
 
 LifecycleEvent = Literal["alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder"]
@@ -122,8 +123,9 @@ def _group_errors(kind: Kind, values: dict[str, Any]) -> list[FieldError]:
     return [FieldError(f"/{name}", why) for name, is_wanted in wanted.items() if is_wanted]
 
 
-async def save(row: ChannelRow | None, body: ChannelBody) -> str:
-    """Make a channel, or replace what `row` says; gives its id. Raises Problem 404 or 409."""
+async def save(row: ChannelRow | None, body: ChannelBody, queued: WhatIsQueued = "ask") -> str:
+    """Make a channel, or replace what `row` says; gives its id. Raises Problem 404 or 409, with the number `queued`
+    where it has to be said what becomes of that."""
     channel_id, at = row.id if row is not None else ids.new(), services().now()
     action = "channel.create" if row is None else "channel.update"
     detail = _new(body) if row is None else _changes(row, body)
@@ -131,9 +133,13 @@ async def save(row: ChannelRow | None, body: ChannelBody) -> str:
         channel_id, body.kind, body.name, body.enabled, seal_config(channel_id, body.config), body.default_priority,
         body.min_severity, tuple(dict.fromkeys(body.events)), tuple(dict.fromkeys(body.host_tags)), body.group_seconds,
         body.remind_hours, at, row is None, audit(action, "channel", channel_id, detail), body.group_by,
-        body.after_minutes, quiet_text(body.quiet_hours), digest_text(body.digest),
+        body.after_minutes, quiet_text(body.quiet_hours), digest_text(body.digest), queued,
     )  # fmt: skip
-    raise_for_answer(await services().ask_store(write), "channel")
+    answer = await services().ask_store(write)
+    if isinstance(answer, Refused) and answer.code == "queued":
+        _row, health = await require(channel_id)
+        raise Problem(409, answer.detail, "queued", members={"queued": health.queued})
+    raise_for_answer(answer, "channel")
     return channel_id
 
 
@@ -167,6 +173,12 @@ def _changes(row: ChannelRow, body: ChannelBody) -> str:
 async def remove(channel_id: str) -> None:
     """Raises Problem 404."""
     write = DeleteChannel(channel_id, services().now(), audit("channel.delete", "channel", channel_id))
+    raise_for_answer(await services().ask_store(write), "channel")
+
+
+async def dismiss_dead(channel_id: str) -> None:
+    """What is dead of it counts no longer. Raises Problem 404."""
+    write = DismissAll(channel_id, services().now(), audit("channel.dismiss", "channel", channel_id))
     raise_for_answer(await services().ask_store(write), "channel")
 
 

@@ -88,6 +88,13 @@ async def retry_delivery(delivery_id: str) -> Response:
     return await back("/alerts")
 
 
+@route(blueprint, "/deliveries/<delivery_id>/dismiss", role="operator", methods=["POST"])
+async def dismiss_delivery(delivery_id: str) -> Response:
+    """What was given up counts no longer."""
+    await deliveries.dismiss(delivery_id)
+    return await back("/alerts")
+
+
 async def _each_selected(*, acknowledging: bool) -> Response:
     form = await request.form
     note = await _note()

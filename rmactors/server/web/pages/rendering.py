@@ -13,7 +13,7 @@ from rmactors.server.web.access import actor, is_htmx, route, services, way_back
 from rmactors.server.web.html import go, html
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import people, texts
-from rmactors.server.web.views.shell import Section, Shell
+from rmactors.server.web.views.shell import Section, Shell, channel_notice
 from rmactors.server.web.views.times import Moment, zone_named
 
 T = TypeVar("T")
@@ -45,8 +45,8 @@ async def page(
     if fragments and wanted in fragments:
         return await fragment(fragments[wanted], status=status, **context)
     now = moment()
-    counted, tried = await services().reader.run(queries.around_a_page, now.now - _ALARM_STANDS)
-    shell = Shell(counted.open, counted.critical)
+    counted, tried, channels = await services().reader.run(queries.around_a_page, now.now - _ALARM_STANDS)
+    shell = Shell(counted.open, counted.critical, channel_notice(channels, actor().may("operator")))
     alarms = people.alarms(tried, actor().may("admin"), actor().id, now)
     return await fragment(template, status=status, section=section, shell=shell, alarms=alarms, **context)
 

@@ -10,6 +10,7 @@ from rmactors.server.store.queries import channels as channel_queries
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_fresh, is_htmx, route, services
+from rmactors.server.web.auth.proof import CARRIED, seal_form
 from rmactors.server.web.channel_config import hidden_config, kind_of, open_config, readable_config
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import channels
@@ -24,6 +25,7 @@ from rmactors.server.web.views.times import Moment
 blueprint = Blueprint("settings", __name__)
 
 _FIRST_KIND = next(iter(KINDS.values()))
+_OFFERED = tuple(kind for kind in KINDS.values() if kind.made_by_hand)
 _SHOWN = 200
 _LOGGED = 50
 
@@ -89,6 +91,8 @@ async def edit_channel(channel_id: str) -> Response:
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
 async def change_channel(channel_id: str) -> Response:
+    """Where it disables a channel with something queued, a page asks what becomes of that, and sends all that was typed
+    again with the answer in its address (`queued`)."""
     row, _health = await channels.require(channel_id)
     form = await request.form
     events = form.getlist("events")
@@ -98,8 +102,12 @@ async def change_channel(channel_id: str) -> Response:
     if form.get("preview"):
         return await _form(shown, {}, row, preview=await _preview(kind, row))
     try:
-        await channels.save(row, channels.checked(views.body_of(kind, form, events), row))
+        queued = request.args.get("queued", "")
+        body = channels.checked(views.body_of(kind, form, events), row)
+        await channels.save(row, body, "keep" if queued == "keep" else "drop" if queued == "drop" else "ask")
     except Problem as problem:
+        if problem.slug == "queued":
+            return await _ask_what_becomes_of_the_queue(row, problem)
         return await _form(shown, field_errors(problem), row, status=422)
     return go(f"/settings/notifications/{row.id}/edit?saved=1")
 
@@ -119,19 +127,27 @@ async def channel_log(channel_id: str) -> Response:
     return await _log_page(channel_id, None)
 
 
+@route(blueprint, "/settings/notifications/<channel_id>/dismiss", role="operator", methods=["POST"])
+async def dismiss_dead(channel_id: str) -> Response:
+    """All that it gave up counts no longer."""
+    await channels.require(channel_id)
+    await channels.dismiss_dead(channel_id)
+    return go(f"/settings/notifications/{channel_id}/log")
+
+
 @route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin")
 async def ask_to_delete(channel_id: str) -> Response:
-    row, _health = await channels.require(channel_id)
-    return await _delete_page(row, "")
+    row, health = await channels.require(channel_id)
+    return await _delete_page(row, health, "")
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/delete", role="admin", methods=["POST"], fresh=True)
 async def delete_channel(channel_id: str) -> Response:
     """With its name typed (form `confirm`)."""
-    row, _health = await channels.require(channel_id)
+    row, health = await channels.require(channel_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != row.name.strip():
-        return await _delete_page(row, _("This is not the channel's name."), status=422)
+        return await _delete_page(row, health, _("This is not the channel's name."), status=422)
     await channels.remove(row.id)
     return go("/settings/notifications")
 
@@ -147,7 +163,7 @@ async def _form(
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
             preview = channels.preview_of(channels.checked(body, row))
     return await page(
-        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
+        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=_OFFERED,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
         tab="notifications", password_first=not is_fresh(), groups=channel_times.GROUPS,
@@ -180,10 +196,20 @@ async def _log_page(channel_id: str, result: TestResult | None) -> Response:
     )  # fmt: skip
 
 
-async def _delete_page(row: ChannelRow, error: str, *, status: int = 200) -> Response:
+async def _delete_page(row: ChannelRow, health: ChannelHealth, error: str, *, status: int = 200) -> Response:
     return await page(
         "settings/channel_delete.html", "settings", status=status, name=row.name, channel_id=row.id, error=error,
-        tab="notifications",
+        tab="notifications", goes=views.goes_with(health),
+    )  # fmt: skip
+
+
+async def _ask_what_becomes_of_the_queue(row: ChannelRow, problem: Problem) -> Response:
+    """The form goes along sealed: there may be secrets in it."""
+    number = problem.members.get("queued")
+    return await page(
+        "settings/channel_off.html", "settings", status=409, name=row.name, channel_id=row.id, tab="notifications",
+        sentence=views.what_waits(number if isinstance(number, int) else 0),
+        carried_on=CARRIED, carried=seal_form(await request.form, f"/settings/notifications/{row.id}/edit"),
     )  # fmt: skip
 
 

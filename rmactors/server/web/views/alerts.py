@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from rmactors.common import clock
 from rmactors.common.bounds import cut
-from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, SEVERITIES
+from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, OVER_WHILE_OFF, SEVERITIES
 from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views import words
@@ -24,11 +24,17 @@ _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 
 @dataclass(frozen=True, slots=True)
 class AlertLine:
-    """One alert in the list. `last_seen` is None where it says no more than `raised`."""
+    """One alert in the list. `last_seen` is None where it says no more than `raised`.
+
+    `host_name`: of its host, else of its channel, whose page is `about_href`; then `host_id` is empty. `others_href`
+    has the other alerts about it.
+    """
 
     id: str
     host_id: str
     host_name: str
+    about_href: str
+    others_href: str
     kind: str
     kind_name: str
     severity: str
@@ -207,6 +213,8 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         id=row.id,
         host_id=row.host_id,
         host_name=row.host_name,
+        about_href=_place(row),
+        others_href=f"/alerts?host={row.host_id}" if row.host_id else f"/alerts?kind={row.kind}",
         kind=row.kind,
         kind_name=words.alert_name(row.kind),
         severity=row.severity,
@@ -222,6 +230,13 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         note=note,
         resolved=resolved,
     )
+
+
+def _place(row: AlertRow) -> str:
+    """The page of what an alert is about."""
+    if row.host_id:
+        return f"/hosts/{row.host_id}"
+    return f"/settings/notifications/{row.subject.removeprefix('channel:')}/log"
 
 
 def _still_happening(row: AlertRow, moment: Moment) -> bool:
@@ -321,6 +336,8 @@ def _escalated(entry: TimelineEntry, row: AlertRow) -> _Said:
 
 
 def _superseded(entry: TimelineEntry, row: AlertRow) -> _Said:
+    if entry.note == OVER_WHILE_OFF:
+        return "off", _("Not sent"), _("to %s") % _channel(entry), entry.note
     return "off", _("Combined"), _("with the resolved notification to %s") % _channel(entry), entry.note or ""
 
 

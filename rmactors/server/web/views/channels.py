@@ -9,7 +9,7 @@ from rmactors.common.vocabulary import Severity
 from rmactors.server.channels.base import Field, Kind
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
 from rmactors.server.web.views.channel_times import NO_TIMES, TimesForm, stored_times, times_body, typed_times
-from rmactors.server.web.views.measures import milliseconds
+from rmactors.server.web.views.measures import milliseconds, number
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
@@ -62,6 +62,7 @@ class ChannelLine:
     detail: str
     last_fired: Time | None
     filter: str
+    dead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,15 +194,17 @@ def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str
     if tags := json.loads(row.host_tags):
         parts.append(_("hosts tagged %s") % ", ".join(tags))
     return ChannelLine(
-        row.id, row.name, _(kind.label), kind.destination(config), bool(row.enabled), health_state(row, health),
+        row.id, row.name, _(kind.label), kind.destination(config), bool(row.enabled), health_state(row, health, moment),
         health_words(health, moment), moment.ago(row.last_fired_at) if row.last_fired_at is not None else None,
-        " · ".join(parts),
+        " · ".join(parts), health.dead,
     )  # fmt: skip
 
 
-def health_state(row: ChannelRow, health: ChannelHealth) -> State:
+def health_state(row: ChannelRow, health: ChannelHealth, moment: Moment) -> State:
     if not row.enabled:
-        return State("off", _("Off"))
+        return State("off", _("Off, %s kept") % number(health.queued) if health.queued else _("Off"))
+    if _held_until(health, moment) is not None:
+        return State("warn", _("Held"))
     match health.state:
         case "ok":
             return State("ok", _("Works"))
@@ -215,7 +218,11 @@ def health_state(row: ChannelRow, health: ChannelHealth) -> State:
 
 def health_words(health: ChannelHealth, moment: Moment) -> str:
     parts = []
-    if health.state in {"failing", "dead"} and health.since is not None:
+    until = _held_until(health, moment)
+    if until is not None:
+        held = {"time": moment.clock_time(until).words, "why": health.held_because or _("the receiver asks for it")}
+        parts.append(_("held until %(time)s because “%(why)s”") % held)
+    elif health.state in {"failing", "dead"} and health.since is not None:
         parts.append(_("since %s") % moment.clock_time(health.since).words)
         if health.last_error:
             parts.append(health.last_error)
@@ -224,6 +231,11 @@ def health_words(health: ChannelHealth, moment: Moment) -> str:
     if health.dead:
         parts.append(many("%(n)s not delivered", "%(n)s not delivered", health.dead))
     return " · ".join(parts)
+
+
+def _held_until(health: ChannelHealth, moment: Moment) -> int | None:
+    """Until when the receiver wants quiet; None if it does not, or not any more."""
+    return health.held_until if health.held_until is not None and health.held_until > moment.now else None
 
 
 def log_lines(rows: Sequence[LogRow], moment: Moment) -> list[LogLine]:
@@ -249,6 +261,20 @@ def dead_lines(rows: Sequence[DeliveryRow], moment: Moment) -> list[DeadLine]:
     ]
 
 
+def goes_with(health: ChannelHealth) -> str:
+    """What is deleted with a channel, as a sentence."""
+    parts = [_("its log")]
+    if health.queued:
+        parts.append(many("%(n)s message that is queued", "%(n)s messages that are queued", health.queued))
+    if health.dead:
+        parts.append(many("%(n)s that was not delivered", "%(n)s that were not delivered", health.dead))
+    return _("Deleted with it: %s.") % ", ".join(parts)
+
+
+def what_waits(queued: int) -> str:
+    return many("%(n)s message is queued on it.", "%(n)s messages are queued on it.", queued)
+
+
 def readable(body: str) -> str:
     """A body for reading: JSON with a line for each key. What is sent has no spaces."""
     try:
@@ -263,6 +289,7 @@ def _event(event: str) -> str:
         "alert.acknowledged": _("acknowledged"),
         "alert.resolved": _("resolved"),
         "alert.reminder": _("reminder"),
+        "alert.digest": _("digest"),
         "alert.test": _("test"),
     }
     return words.get(event, event)

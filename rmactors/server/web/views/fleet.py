@@ -147,7 +147,7 @@ def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
     if host_count == 0:
         return _("Add your first host")
     backups = sum(kinds.get(kind, 0) for kind in _OF_BACKUPS)
-    silent = kinds.get("agent_offline", 0)
+    silent, channels = kinds.get("agent_offline", 0), kinds.get("channel_failing", 0)
     total = sum(kinds.values())
     if total == 0:
         if backed_up == 0:
@@ -157,6 +157,8 @@ def sentence(kinds: dict[str, int], host_count: int, backed_up: int) -> str:
         return many("%(n)s backup needs attention", "%(n)s backups need attention", backups)
     if silent == total:
         return many("%(n)s host is silent", "%(n)s hosts are silent", silent)
+    if channels == total:
+        return many("%(n)s channel does not deliver", "%(n)s channels do not deliver", channels)
     return many("%(n)s thing needs attention", "%(n)s things need attention", total)
 
 

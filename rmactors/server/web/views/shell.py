@@ -1,9 +1,11 @@
-"""What stands around every page: tabs, the badge of open alerts, the icon of the browser's tab. Pure."""
+"""What stands around every page: tabs, the badge of open alerts, the icon of the browser's tab, a notice where nobody
+is notified. Pure."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from rmactors.server.web.views.texts import _
+from rmactors.server.store.queries.channels import Glance
+from rmactors.server.web.views.texts import _, many
 
 Section = Literal["dashboard", "hosts", "jobs", "alerts", "settings"]
 
@@ -19,17 +21,54 @@ class Tab:
 
 
 @dataclass(frozen=True, slots=True)
+class Notice:
+    """A sentence above every page, and the link behind it."""
+
+    sentence: str
+    href: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
 class Shell:
-    """`open` counts what is neither resolved nor acknowledged; `critical` those among the unresolved."""
+    """`open` counts what is neither resolved nor acknowledged; `critical` those among the unresolved. `notice`: of
+    channels, if they do not deliver or there are none."""
 
     open: int
     critical: int
+    notice: Notice | None = None
 
     @property
     def icon(self) -> Literal["ok", "warn", "bad"]:
         if self.critical:
             return "bad"
         return "warn" if self.open else "ok"
+
+
+_NAMED: Final = 3
+"""Channels that a notice names; more are counted."""
+
+
+def channel_notice(channels: Glance, may_act: bool) -> Notice | None:
+    """What is said of the channels above every page. `may_act`: the reader may do something about it, and is told which
+    they are."""
+    everywhere = "/settings/notifications"
+    if not channels.enabled:
+        return Notice(
+            _("No notification channel is enabled: alerts are shown here only, and nobody gets a message."),
+            everywhere, _("Channels"),
+        )  # fmt: skip
+    if not channels.failing:
+        return None
+    if not may_act:
+        return Notice(_("Some notifications are not delivered."), everywhere, _("Channels"))
+    names = [name for _id, name in channels.failing]
+    listed = ", ".join(names[:_NAMED])
+    if more := len(names) - _NAMED:
+        listed += _(" and %s") % many("%(n)s more", "%(n)s more", more) if more > 0 else ""
+    sentence = _("Notifications are not delivered by: %s.") % listed
+    href = f"{everywhere}/{channels.failing[0][0]}/log" if len(names) == 1 else everywhere
+    return Notice(sentence, href, _("See why"))
 
 
 TABS: Final = (

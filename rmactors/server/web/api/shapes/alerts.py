@@ -13,9 +13,11 @@ from rmactors.server.web.fields import Time
 
 
 class Alert(Struct):
+    """`host_id` and `host_name` are null where it is about a channel, `channel:<id>` as its subject."""
+
     id: str
-    host_id: str
-    host_name: str
+    host_id: str | None
+    host_name: str | None
     kind: str
     subject: str
     severity: Severity
@@ -71,13 +73,17 @@ class AlertListing(Struct):
 
 
 def alert(row: AlertRow, public_url: str) -> Alert:
-    return shaped(Alert, row, status=row.status, link=f"{public_url}/alerts/{row.id}")
+    return shaped(Alert, row, status=row.status, link=f"{public_url}/alerts/{row.id}", **_about(row))
 
 
 def alert_with_timeline(row: AlertRow, entries: list[TimelineEntry], public_url: str) -> AlertWithTimeline:
     link = f"{public_url}/alerts/{row.id}"
     items = [shaped(TimelineItem, entry) for entry in entries]
-    return shaped(AlertWithTimeline, row, status=row.status, link=link, timeline=items)
+    return shaped(AlertWithTimeline, row, status=row.status, link=link, timeline=items, **_about(row))
+
+
+def _about(row: AlertRow) -> dict[str, str | None]:
+    return {"host_id": row.host_id, "host_name": row.host_name} if row.host_id else {"host_id": None, "host_name": None}
 
 
 def alert_counts(counts: Counts) -> AlertCounts:

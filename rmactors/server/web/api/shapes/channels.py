@@ -24,6 +24,8 @@ class Health(Struct):
     queued: int
     oldest_queued_at: Time | None
     dead: int
+    held_until: Time | None
+    held_because: str | None
 
 
 class QuietHours(Struct):
@@ -91,7 +93,10 @@ class Delivery(Struct):
     finished_at: Time | None
 
 
-def health(found: ChannelHealth) -> Health:
+def health(found: ChannelHealth, now: int) -> Health:
+    """A hold that is over is none."""
+    if found.held_until is None or found.held_until <= now:
+        return shaped(Health, found, held_until=None, held_because=None)
     return shaped(Health, found)
 
 
