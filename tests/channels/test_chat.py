@@ -10,7 +10,7 @@ from rmactors.common.vocabulary import Event, Severity
 from rmactors.server.channels.chat import colour, headline, links, text
 from rmactors.server.channels.telling import utf16
 from tests.channels.chats import ACT, ACTABLE, notifications
-from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, OF_HOSTS, RAISE, REMINDER, RESOLUTION
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,11 @@ def test_a_group_names_as_many_as_fit_and_counts_the_rest() -> None:
     assert lines[-1] == f"… and {40 - len(lines[1:-1])} more"
     assert all(len(line) <= 200 and line.startswith("• [warning] backup_failed: xxx") for line in lines[1:-1])
     assert 5 <= len(lines[1:-1]) <= 7
+
+
+def test_a_group_over_hosts_is_told_as_it_counts_and_names_itself() -> None:
+    assert text(OF_HOSTS, 1500, len) == OF_HOSTS.message
+    assert headline(OF_HOSTS, 200) == "✅ [critical] 39 hosts: multiple (resolved)"
 
 
 def test_a_small_group_is_named_whole() -> None:

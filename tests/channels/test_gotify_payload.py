@@ -13,7 +13,7 @@ from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.gotify import payload
 from rmactors.server.messages.notifications import GroupMember, Notification
-from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, OF_HOSTS, RAISE, REMINDER, RESOLUTION
 
 URL = httpx.URL("https://push.example/message")
 
@@ -29,7 +29,7 @@ def test_a_raise_is_exactly_this() -> None:
     content = request.read()
     assert json.loads(content) == {
         "title": "[warning] nas1: backup_failed",
-        "message": f"Backup of home failed: wrong password\nAlert: {RAISE.link}",
+        "message": f"Backup of home failed: wrong password\nOpen the alert: {RAISE.link}",
         "priority": 8,
         "extras": {
             "client::display": {"contentType": "text/plain"},
@@ -59,6 +59,10 @@ def test_a_page_to_act_on_is_a_second_link() -> None:
     found = body(replace(RAISE, act_link="https://rm.example.org/act/x"))
     assert found["message"].splitlines()[-1] == "Acknowledge or silence: https://rm.example.org/act/x"
     assert found["extras"]["client::notification"]["click"]["url"] == RAISE.link
+
+
+def test_a_group_over_hosts_is_told_as_it_counts_and_names_itself() -> None:
+    assert OF_HOSTS.message in body(OF_HOSTS)["message"]
 
 
 def test_a_group_lists_its_first_ten_and_how_many_more() -> None:
@@ -110,4 +114,4 @@ def test_whatever_a_host_says_is_a_message_of_bounded_length(
     assert 0 < len(found["title"]) <= 200
     assert found["title"].isprintable()
     assert found["message"].replace("\n", "").isprintable()
-    assert found["message"].splitlines()[-1] == f"Alert: {RAISE.link}"
+    assert found["message"].splitlines()[-1] == f"Open the alert: {RAISE.link}"

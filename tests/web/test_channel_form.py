@@ -4,6 +4,7 @@ A refused form is a 422 that keeps what was typed; secrets alone are not sent ba
 """
 
 import html
+import json
 import re
 from typing import Any
 
@@ -12,6 +13,7 @@ from quart.testing.client import QuartClient
 
 from rmactors.server.channels.config import audited_destination, with_secrets_hidden
 from rmactors.server.channels.registry import KINDS
+from rmactors.server.channels.webpush.keys import own_key, public_text
 from tests.web.conftest import Site
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -28,6 +30,9 @@ GOOD: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "matrix": {
+        "homeserver_url": "https://matrix.example.org", "room_id": "!abc:example.org", "access_token": "very-secret-13",
+    },
     "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "verysecret" * 3,
@@ -35,6 +40,11 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "10"},
     "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-8"},
+    "webpush": {
+        "endpoint": "https://push.example.org/very-secret-11", "p256dh": public_text(own_key(b"browser")),
+        "auth": "very-secret-12-and-mor", "vapid_key": "very-secret-13-and-so-on-until-it-is-lon-en",
+        "user_id": "01K9XZ3V8T5WQ1R7M2N4P6S8UU",
+    },
 }  # fmt: skip
 
 # kind, field, what is typed there, a part of what is said beside it
@@ -60,6 +70,9 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("webhook", "config.header_value", "one\ntwo", "line breaks"),
     ("webhook", "config.header_value", "nul\0nul", "NUL"),
     ("webhook", "config.signing_secret", "whsec_not base64", "base64"),
+    ("webhook", "config.body_template", "{\n{{ hostname }}", "Line 2: nothing here is called hostname"),
+    ("webhook", "config.body_template", '{"text": "{{ message }}"}', "makes no JSON"),
+    ("webhook", "config.content_type", "json", "a type such as application/json"),
     ("ntfy", "config.server_url", "ntfy.example.org", "scheme must be http or https"),
     ("ntfy", "config.server_url", "http://127.0.0.1/", "loopback"),
     ("ntfy", "config.topic", "", "topic is needed"),
@@ -101,6 +114,10 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("telegram", "config.message_thread_id", "general", "whole number"),
     ("telegram", "config.api_url", "http://127.0.0.1:8081", "loopback"),
     ("telegram", "default_priority", "loudest", "one of min, low, default, high, urgent"),
+    ("matrix", "config.homeserver_url", "", "homeserver is needed"),
+    ("matrix", "config.homeserver_url", "https://matrix.example.org/_matrix/client", "without /_matrix"),
+    ("matrix", "config.room_id", "#backups:example.org", "This is an alias"),
+    ("matrix", "config.access_token", "", "access token is needed"),
     ("gotify", "config.server_url", "", "server is needed"),
     ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
     ("gotify", "config.app_token", "one\ntwo", "line breaks"),
@@ -116,6 +133,12 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("alertmanager", "config.url", "http://127.0.0.1:9093", "loopback"),
     ("alertmanager", "config.url", "http://alerts.example.org/api/v2/alerts", "without /api/v2/alerts"),
     ("alertmanager", "config.username", "a:b", "must not contain a colon"),
+    ("webpush", "config.endpoint", "", "endpoint of a subscription is needed"),
+    ("webpush", "config.endpoint", "http://push.example.org/x", "has an https address"),
+    ("webpush", "config.endpoint", "https://192.168.1.1/x", "which is private"),
+    ("webpush", "config.p256dh", "AAAA", "not the public key"),
+    ("webpush", "config.auth", "AAAA", "16 bytes"),
+    ("webpush", "config.vapid_key", "AAAA", "not a private key"),
     ("smtp", "min_severity", "fatal", "one of info, warning, critical"),
     ("smtp", "group_seconds", "-1", "must be at least 0"),
     ("smtp", "remind_hours", "often", "must be a number, not text"),
@@ -220,6 +243,7 @@ def errors(page: str) -> list[str]:
 
 def value(page: str, field: str) -> str | None:
     found = re.search(rf'<input id="f-{re.escape(field)}"[^>]*? value="(.*?)"', page, re.DOTALL)
+    found = found or re.search(rf'<textarea id="f-{re.escape(field)}"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
     return html.unescape(found[1]) if found else None
 
 
@@ -354,3 +378,46 @@ async def test_the_days_that_were_ticked_are_kept_in_a_refused_form(site: Site) 
     assert status == 422
     assert ticked(page) == ["mon", "sat"]
     assert '<details class="field" open>' in page, "the error can be seen"
+
+
+# ---- presets
+
+
+async def test_a_preset_fills_in_its_fields_without_scripts_and_keeps_what_was_typed(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    form = as_form("webhook", "name", "my hook") | {"preset": "text", "fill": "1"}
+    status, page = await send(browser, "/settings/notifications/new", form)
+    assert status == 200
+    assert value(page, "name") == "my hook"
+    assert (value(page, "config.body_template") or "").startswith("{{ title }}\n\n{{ message }}\n")
+    assert value(page, "config.content_type") == "text/plain; charset=utf-8"
+    assert "Content-Type: text/plain; charset=utf-8\n" in html.unescape(page), "the preview has it too"
+    assert site.sql("SELECT 1 FROM channels") == []
+
+
+async def test_a_preset_that_is_chosen_and_not_filled_in_changes_nothing(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    form = as_form("webhook", "config.body_template", "[{{ title | tojson }}]\r\n") | {"preset": "text"}
+    status, _ = await send(browser, "/settings/notifications/new", form)
+    assert status == 303
+    [made] = (await site.get("/api/notifications"))["items"]
+    assert made["config"]["body_template"] == "[{{ title | tojson }}]\n", "its lines end as everywhere"
+    _, page = await send(browser, f"/settings/notifications/{made['id']}/edit", form | {"fill": "1", "preset": "slack"})
+    assert 'replace("<", "&lt;")' in (value(page, "config.body_template") or "")
+    _, page = await send(browser, f"/settings/notifications/{made['id']}/edit", form | {"fill": "1", "preset": "no"})
+    assert value(page, "config.body_template") == "[{{ title | tojson }}]\r\n"
+
+
+async def test_the_scripts_of_the_page_find_what_a_preset_fills_in(site: Site) -> None:
+    await site.user()
+    page = await (await (await site.log_in()).get("/settings/notifications/new?kind=webhook")).get_data(as_text=True)
+    found = {
+        name: json.loads(html.unescape(fields))
+        for name, fields in re.findall(r'<option value="([^"]*)" data-fields="([^"]*)">', page)
+    }
+    assert set(found) == {"json", "slack", "mattermost", "home-assistant", "text"}
+    for fields in found.values():
+        assert set(fields) == {"config.body_template", "config.content_type"}
+        assert all(f'name="{name}"' in page for name in fields)

@@ -41,7 +41,7 @@ def headline(notification: Notification, most: int, size: Size = utf16) -> str:
 def text(notification: Notification, most: int, size: Size) -> str:
     """The message, never empty, of at most that size (of at least 1,500). Of a group its first line and the members."""
     message = lines(notification.message).strip() or "–"
-    if not notification.group:
+    if not notification.group or notification.group_count:  # one about several hosts counts and lists itself
         return shortened(message, most, size)
     first = excerpt(message.partition("\n")[0], _LONGEST_MEMBER)
     listed = [_member(each) for each in notification.group[:_MOST_MEMBERS]]

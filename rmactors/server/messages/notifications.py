@@ -7,10 +7,13 @@ import msgspec
 
 from rmactors.common.vocabulary import Event, Severity
 
+AlertState = Literal["open", "acknowledged", "resolved"]
+
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """One alert of a grouped message. Its host is empty where all of the group are of one."""
+    """One alert of a grouped message. Its host is empty where all of the group are of one; its state is None where that
+    follows from the message's event."""
 
     alert_id: str
     severity: Severity
@@ -19,6 +22,7 @@ class GroupMember:
     message: str
     host_id: str = ""
     host_name: str = ""
+    state: AlertState | None = None
 
 
 class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -267,7 +267,7 @@ class _Sender:
 
     async def _still_open(self, batch: Batch) -> OpenAlerts:
         """What of the group whose end is told is not resolved; nothing is said of it where it cannot be read."""
-        if not batch.group or batch.main.event != "alert.resolved":
+        if not batch.group or batch.night or batch.main.event != "alert.resolved":
             return NONE_OPEN
         try:
             key = batch.main.group_key

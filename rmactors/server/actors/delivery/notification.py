@@ -7,7 +7,7 @@ import msgspec
 
 from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
-from rmactors.server.actors.delivery import over_hosts
+from rmactors.server.actors.delivery import after_quiet, over_hosts
 from rmactors.server.actors.delivery.batch import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
 from rmactors.server.state.delivery import NONE_OPEN, Delivery, OpenAlerts
@@ -31,7 +31,9 @@ def of_batch(
     """The notification of one batch. `base_url` has no slash at the end. A group has no `act_link`: that is about one
     alert. `still_open`: of a group over hosts whose end it tells."""
     main = batch.main
-    if batch.group and main.group_key and not batch.night:
+    if batch.night:
+        return after_quiet.of_night(of_batch(Batch(main), base_url), batch)
+    if batch.group and main.group_key:
         return over_hosts.of_hosts(of_batch(Batch(main), base_url), batch, still_open)
     body = _BODY.decode(main.body)
     severity, kind, message = body.severity, body.kind, body.message
