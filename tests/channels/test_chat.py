@@ -10,7 +10,7 @@ from rmactors.common.vocabulary import Event, Severity
 from rmactors.server.channels.chat import colour, headline, links, text
 from rmactors.server.channels.telling import utf16
 from tests.channels.chats import ACT, ACTABLE, notifications
-from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, OF_HOSTS, RAISE, REMINDER, RESOLUTION
 
 
 @pytest.mark.parametrize(
@@ -72,6 +72,11 @@ def test_a_group_over_hosts_names_them_and_what_is_still_open() -> None:
     message = "\n".join([*said, "- [info] web7: y"])
     found = text(replace(GROUP, group_count=40, message=message), 1500, len)
     assert found == message.replace("- [", "• [")
+
+
+def test_a_group_over_hosts_is_told_as_it_counts_and_names_itself() -> None:
+    assert text(OF_HOSTS, 1500, len) == OF_HOSTS.message
+    assert headline(OF_HOSTS, 200) == "✅ [critical] 39 hosts: multiple (resolved)"
 
 
 def test_a_small_group_is_named_whole() -> None:

@@ -42,7 +42,7 @@ def headline(notification: Notification, most: int, size: Size = utf16) -> str:
 def text(notification: Notification, most: int, size: Size) -> str:
     """The message, never empty, of at most that size. Of a group its first line, the members, and how many more."""
     message = lines(notification.message).strip() or "–"
-    if not notification.group:
+    if not notification.group or notification.group_count:  # one about several hosts counts and lists itself
         return shortened(message, most, size)
     for longest in _LONGEST_LINES:
         listed = _over_hosts(message, longest) if notification.group_count else _members(notification, message, longest)
