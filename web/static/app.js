@@ -290,6 +290,9 @@ document.addEventListener("change", (event) => {
     document.querySelectorAll("input[name=alert]").forEach((box) => { box.checked = field.checked; });
   } else if (field.matches("[data-submit] select, [data-submit] input[type=checkbox]")) {
     field.form.requestSubmit();
+  } else if (field.matches("select[data-fills]")) { // its form fills in what the button beside it does without scripts
+    const fields = JSON.parse(field.selectedOptions[0].dataset.fields ?? "{}");
+    Object.entries(fields).forEach(([name, value]) => { field.form.elements[name].value = value; });
   }
 });
 

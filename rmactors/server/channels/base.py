@@ -5,7 +5,7 @@ A channel makes exactly one attempt; the retries, the breaker and the log are th
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from rmactors.common.vocabulary import Priority
@@ -71,6 +71,10 @@ class Surroundings:
     tls: ssl.SSLContext
     base_url: str
     now: Callable[[], int]
+
+    def outside(self) -> "Surroundings":
+        """The same for a channel whose receiver may not be on a local network, unless that is named."""
+        return replace(self, policy=self.policy.without_local_zones())
 
 
 Check = Callable[[Any, Mapping[str, Any], OutboundPolicy], str | None]
@@ -151,6 +155,7 @@ class Kind:
                     which it is acknowledged and resolved
     proposed_remind_hours  what the form of a new channel begins with
     presets         offered by the form
+    made_by_hand    whether its settings can be typed, so that the form of a new channel offers it
     """
 
     name: str
@@ -164,3 +169,4 @@ class Kind:
     groups: bool = True
     proposed_remind_hours: float = 0.0
     presets: tuple[Preset, ...] = ()
+    made_by_hand: bool = True

@@ -7,11 +7,12 @@ import httpx
 from rmactors.server.channels.base import ChannelSpec, Field, Surroundings
 from rmactors.server.channels.config import secret_values
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS, HttpEndpoint, Judge
+from rmactors.server.channels.request import CannotBeMade
 from rmactors.server.messages.notifications import Attempt, Notification
 
 
 class HttpChannel:
-    """One URL. `render` makes the request, `judge` says what an answer means."""
+    """One URL. `render` makes the request or raises CannotBeMade, `judge` says what an answer means."""
 
     def __init__(
         self,
@@ -34,7 +35,11 @@ class HttpChannel:
         self, notification: Notification, recipients: tuple[str, ...] = (), overdue: Callable[[], None] | None = None
     ) -> Attempt:
         """One attempt. `recipients` and `overdue` mean nothing here."""
-        return await self._endpoint.send(self._render(notification), self._judge)
+        try:
+            request = self._render(notification)
+        except CannotBeMade as error:
+            return Attempt("dead", None, 0.0, str(error))
+        return await self._endpoint.send(request, self._judge)
 
     async def aclose(self) -> None:
         await self._endpoint.aclose()

@@ -21,6 +21,7 @@ from rmactors.server.channels.slack.kind import KIND as SLACK
 from rmactors.server.channels.teams.kind import KIND as TEAMS
 from rmactors.server.channels.telegram.kind import KIND as TELEGRAM
 from rmactors.server.channels.webhook.kind import KIND as WEBHOOK
+from rmactors.server.channels.webpush.kind import KIND as WEBPUSH
 from rmactors.server.messages.notifications import Notification
 
 __all__ = ["KINDS", "KindName", "kind_named", "make_channel", "preview", "shared_ssl_context"]
@@ -36,6 +37,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         TEAMS,
         TELEGRAM,
         GOTIFY,
+        WEBPUSH,
         PUSHOVER,
         PAGERDUTY,
         ALERTMANAGER,

@@ -16,6 +16,10 @@ from rmactors.server.messages.notifications import Notification
 USER_AGENT = f"{PRODUCT}/{__version__}"
 
 
+class CannotBeMade(ValueError):
+    """The channel's own settings make no message of this notification. Its words say why; no attempt is made again."""
+
+
 def make_request(
     url: httpx.URL, headers: Sequence[tuple[str, str]], body: bytes, method: str = "POST"
 ) -> httpx.Request:

@@ -7,7 +7,7 @@ The connecting side resolves the name, asks here about each address it got, and 
 
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Literal
@@ -97,6 +97,11 @@ class OutboundPolicy:
                         " or a host glob such as *.example.org"
                     )
         return cls(frozenset(zones), tuple(networks), tuple(hosts))
+
+    def without_local_zones(self) -> "OutboundPolicy":
+        """The same for receivers that people without an administrator's role may name: local addresses only where a
+        network or a host of the setting names them."""
+        return replace(self, zones=self.zones & {"external"})
 
     def refusal(self, address: str, host: str | None = None) -> str | None:
         """Why `address` (of the host that a channel names) must not be connected to; None if it may be."""

@@ -13,8 +13,12 @@ from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
 from rmactors.server.channels.request import preview_of
 from rmactors.server.channels.webhook import payload
+from rmactors.server.channels.webhook.own_body import fault
+from rmactors.server.channels.webhook.presets import PRESETS
+from rmactors.server.channels.webhook.template import MAX_SOURCE
 from rmactors.server.messages.notifications import Notification
 
+_WORD: Final = r"[A-Za-z0-9!#$&^_.+-]+"
 _OURS: Final = frozenset({
     "host", "connection", "content-length", "content-type", "expect", "idempotency-key", "keep-alive", "te", "trailer",
     "transfer-encoding", "upgrade", "user-agent", "webhook-id", "webhook-signature", "webhook-timestamp",
@@ -35,6 +39,16 @@ def _signing_secret(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str
     return checks.parsed(value, payload.signing_key)
 
 
+def _body_template(value: str, config: Mapping[str, Any], _: OutboundPolicy) -> str | None:
+    return fault(value, config)
+
+
+def _content_type(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
+    if re.fullmatch(rf"{_WORD}/{_WORD}( ?; ?{_WORD}=({_WORD}|\"[^\"\\]*\"))*", value):
+        return None
+    return "This must be a type such as application/json or text/plain; charset=utf-8."
+
+
 _FIELDS: Final = (
     Field(
         "url", "URL", "Gets a POST with JSON for every event.",
@@ -49,6 +63,13 @@ _FIELDS: Final = (
     Field(
         "signing_secret", "Signing secret", "Signs each request by Standard Webhooks.",
         input="password", placeholder="whsec_…", check=_signing_secret,
+    ),
+    Field(
+        "body_template", "Body", "Empty: the usual JSON. Or a template with its keys, such as {{ message | tojson }}.",
+        input="textarea", longest=MAX_SOURCE, check=_body_template, steers=False,
+    ),
+    Field(
+        "content_type", "Content type", placeholder=payload.JSON, check=_content_type, steers=False, audit="value",
     ),
 )  # fmt: skip
 
@@ -71,4 +92,5 @@ def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
 KIND: Final = Kind(
     "webhook", "Webhook", "JSON to any URL",
     fields=_FIELDS, make=make, preview=_preview, destination=lambda config: str(config.get("url", "")),
+    presets=PRESETS,
 )  # fmt: skip

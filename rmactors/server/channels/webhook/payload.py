@@ -16,9 +16,12 @@ import msgspec
 from rmactors.common import clock
 from rmactors.common.text import lines
 from rmactors.server.channels.config import MASK
-from rmactors.server.channels.request import USER_AGENT, make_request
+from rmactors.server.channels.request import USER_AGENT, CannotBeMade, make_request
+from rmactors.server.channels.webhook.own_body import own_body
+from rmactors.server.channels.webhook.template import TemplateFault
 from rmactors.server.messages.notifications import GroupMember, Notification
 
+JSON: Final = "application/json"
 _TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
 
 
@@ -68,11 +71,16 @@ def _member(member: GroupMember, of_several: bool) -> dict[str, str | None]:
 
 
 def render(notification: Notification, url: httpx.URL, config: Mapping[str, Any], at: int) -> httpx.Request:
-    """The request as it goes out at `at` (microseconds)."""
+    """The request as it goes out at `at` (microseconds). Raises CannotBeMade."""
     content = body(notification)
+    if template := config.get("body_template"):
+        try:
+            content = own_body(template, notification)
+        except TemplateFault as error:
+            raise CannotBeMade(f"the body template makes no body of this: {error}") from None
     headers = [
         ("User-Agent", USER_AGENT),
-        ("Content-Type", "application/json"),
+        ("Content-Type", config.get("content_type") or JSON),
         ("Idempotency-Key", notification.delivery_id),
     ]
     if token := config.get("bearer_token"):

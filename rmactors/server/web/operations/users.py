@@ -14,6 +14,7 @@ from rmactors.server.store.queries.accounts import UserRow
 from rmactors.server.web.access import actor, audit, is_id, maker, services, state
 from rmactors.server.web.auth.names import username_problem
 from rmactors.server.web.auth.sessions import renew_session
+from rmactors.server.web.operations import push
 from rmactors.server.web.problems import invalid_field, not_found, raise_for_answer
 
 
@@ -69,13 +70,14 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = No
     if own is not None:
         await renew_session(write, proved=False)
     else:
-        raise_for_answer(await services().ask_store(write), "user")
+        browsers = await push.endings(row.id) if disabled else []
+        raise_for_answer(await services().ask_store(write, *browsers), "user")
 
 
 async def remove(row: UserRow, *, end_tokens: bool = True) -> None:
     """Raises Problem 404 or 409."""
     write = DeleteUser(row.id, audit("user.delete", "user", row.id, row.username), end_tokens)
-    raise_for_answer(await services().ask_store(write), "user")
+    raise_for_answer(await services().ask_store(write, *await push.endings(row.id)), "user")
 
 
 def _yes(value: bool) -> str:

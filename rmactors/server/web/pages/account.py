@@ -9,7 +9,7 @@ from rmactors.server.web.access import actor, route, services
 from rmactors.server.web.auth import second_factor
 from rmactors.server.web.auth.second_factor import Offer
 from rmactors.server.web.html import go
-from rmactors.server.web.operations import account
+from rmactors.server.web.operations import account, push
 from rmactors.server.web.pages.rendering import back, field_errors, moment, page
 from rmactors.server.web.problems import Problem, raise_for_answer
 from rmactors.server.web.views import people
@@ -63,6 +63,28 @@ async def second_factor_step() -> Response:
             return await _page({}, offer=second_factor.offer(who))
 
 
+@route(blueprint, "/settings/authentication/push", role="viewer", methods=["POST"], fresh=True)
+async def subscribe() -> Response:
+    """What the browser at hand was given by its push service (form `endpoint`, `p256dh`, `auth`, `made_for`)."""
+    form = await request.form
+    endpoint, p256dh, auth, made_for = (
+        form.get(name, "").strip() for name in ("endpoint", "p256dh", "auth", "made_for")
+    )
+    try:
+        device = people.device(request.headers.get("User-Agent", ""))
+        await push.subscribe(endpoint, p256dh, auth, made_for, device)
+    except Problem as problem:
+        wrong = field_errors(problem)
+        return await _page({"push": wrong.get("form") or next(iter(wrong.values()))}, status=422)
+    return go("/settings/authentication#push")
+
+
+@route(blueprint, "/settings/authentication/push/<channel_id>/delete", role="viewer", methods=["POST"], fresh=True)
+async def unsubscribe(channel_id: str) -> Response:
+    await push.unsubscribe(channel_id)
+    return go("/settings/authentication#push")
+
+
 @route(blueprint, "/account/timezone", role="signed_in", methods=["POST"])
 async def set_timezone() -> Response:
     """The zone in which times are shown (form `timezone`); back to the page one was on."""
@@ -91,5 +113,6 @@ async def _page(
         "settings/authentication.html", "settings", status=status, errors=errors, offer=offer, codes=codes, told=told,
         sessions=people.session_lines(sessions.items, who.session_id, now), tab="authentication", codes_left=left,
         has_second_factor=login is not None and login.totp_secret is not None,
+        browsers=await push.of_user(who.id), push_key=push.public_key() if who.kind == "user" else "",
         qr=svg(offer.uri, _("The key, to be scanned")) if offer is not None else "",
     )  # fmt: skip

@@ -1,14 +1,17 @@
-"""`/manifest.webmanifest`: what a phone needs to put the page among its programs.
+"""`/manifest.webmanifest`: what a phone needs to put the page among its programs. `/sw.js`: what shows a notification
+when no page is open.
 
-Browsers fetch it without a session. It says no more than the login page does.
+Browsers fetch both without a session. They say no more than the login page does.
 """
 
 from typing import Final
 
 import msgspec
+import trio
 from quart import Blueprint, Response
 
 from rmactors import PRODUCT
+from rmactors.server.config import resources
 from rmactors.server.web.access import route
 from rmactors.server.web.views.texts import _
 
@@ -33,6 +36,15 @@ async def manifest() -> Response:
         "icons": [_icon("192", 192, "any"), _icon("512", 512, "any"), _icon("maskable-512", 512, "maskable")],
     }
     response = Response(msgspec.json.encode(found), content_type="application/manifest+json")
+    response.headers["Cache-Control"] = "no-cache"
+    return response
+
+
+@route(blueprint, "/sw.js", role="public")
+async def service_worker() -> Response:
+    """At the root, so that it is there for all pages."""
+    script = await trio.Path(resources.path("web/static") / "sw.js").read_text()
+    response = Response(script, content_type="text/javascript; charset=utf-8")
     response.headers["Cache-Control"] = "no-cache"
     return response
 

@@ -1,5 +1,6 @@
 """`/settings/notifications`: channels, their forms with preview and test, their log."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from quart import Blueprint, Response, request
@@ -25,6 +26,7 @@ from rmactors.server.web.views.times import Moment
 blueprint = Blueprint("settings", __name__)
 
 _FIRST_KIND = next(iter(KINDS.values()))
+_OFFERED = tuple(kind for kind in KINDS.values() if kind.made_by_hand)
 _SHOWN = 200
 _LOGGED = 50
 
@@ -59,9 +61,10 @@ async def create_channel() -> Response:
     kind = KINDS.get(form.get("kind", ""))
     if kind is None:
         return await _form(views.new_form(_FIRST_KIND), {"form": _("Choose a kind of channel.")}, None, status=422)
-    shown = views.typed_form(kind, form, form.getlist("events"))
-    if form.get("preview"):
-        return await _form(shown, {}, None, preview=await _preview(kind, None))
+    typed = views.with_preset(kind, form)
+    shown = views.typed_form(kind, typed, form.getlist("events"))
+    if form.get("preview") or form.get("fill"):
+        return await _form(shown, {}, None, preview=await _preview(kind, None, typed))
     try:
         channel_id = await channels.save(None, channels.checked(views.body_of(kind, form, form.getlist("events"))))
     except Problem as problem:
@@ -76,7 +79,7 @@ async def preview_channel() -> Response:
     kind = KINDS.get(form.get("kind", ""), _FIRST_KIND)
     channel_id = form.get("id")
     row = (await channels.require(channel_id))[0] if channel_id else None
-    return await fragment("settings/preview.html", preview=await _preview(kind, row), readable=views.readable)
+    return await fragment("settings/preview.html", preview=await _preview(kind, row, form), readable=views.readable)
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
@@ -97,9 +100,10 @@ async def change_channel(channel_id: str) -> Response:
     events = form.getlist("events")
     kind = kind_of(row)
     stored = frozenset(name for name, value in readable_config(row).items() if isinstance(value, dict))
-    shown = views.typed_form(kind, form, events, stored)
-    if form.get("preview"):
-        return await _form(shown, {}, row, preview=await _preview(kind, row))
+    typed = views.with_preset(kind, form)
+    shown = views.typed_form(kind, typed, events, stored)
+    if form.get("preview") or form.get("fill"):
+        return await _form(shown, {}, row, preview=await _preview(kind, row, typed))
     try:
         queued = request.args.get("queued", "")
         body = channels.checked(views.body_of(kind, form, events), row)
@@ -162,18 +166,18 @@ async def _form(
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
             preview = channels.preview_of(channels.checked(body, row))
     return await page(
-        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=KINDS.values(),
+        "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=_OFFERED,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
-        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable, told=told,
+        channel_name=row.name if row is not None else "", preview=preview, readable=views.readable,
+        fills=views.fills, told=told,
         tab="notifications", password_first=not is_fresh(), groups=channel_times.GROUPS,
         quiet_days=channel_times.DAYS, digests=channel_times.DIGESTS,
     )  # fmt: skip
 
 
-async def _preview(kind: Kind, row: ChannelRow | None) -> PreviewAnswer | str:
-    """What would be sent, or what is missing for it."""
-    form = await request.form
-    raw: dict[str, Any] = views.body_of(kind, form, form.getlist("events"))
+async def _preview(kind: Kind, row: ChannelRow | None, form: Mapping[str, str]) -> PreviewAnswer | str:
+    """What would be sent with what was typed, or what is missing for it."""
+    raw: dict[str, Any] = views.body_of(kind, form, (await request.form).getlist("events"))
     raw["name"] = raw["name"] or "preview"
     try:
         return channels.preview_of(channels.checked(raw, row))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rmactors.common.vocabulary import Severity
-from rmactors.server.channels.base import Field, Kind
+from rmactors.server.channels.base import Field, Kind, Preset
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
 from rmactors.server.web.views.channel_times import NO_TIMES, TimesForm, stored_times, times_body, typed_times
 from rmactors.server.web.views.measures import milliseconds, number
@@ -159,6 +159,13 @@ def typed_form(
     )
 
 
+def with_preset(kind: Kind, form: Mapping[str, str]) -> dict[str, str]:
+    """What was typed; where the button for that was pressed, with the fields that the chosen preset fills in."""
+    wanted = form.get("preset") if form.get("fill") else None
+    filled = next((preset.values for preset in kind.presets if preset.name == wanted), {})
+    return {**form, **{f"config.{name}": value for name, value in filled.items()}}
+
+
 def body_of(kind: Kind, form: Mapping[str, str], events: Sequence[str]) -> dict[str, Any]:
     """What was typed as the API takes it. A blank field is left out, a secret to be cleared is None."""
     config: dict[str, Any] = {}
@@ -293,6 +300,11 @@ def _event(event: str) -> str:
         "alert.test": _("test"),
     }
     return words.get(event, event)
+
+
+def fills(preset: Preset) -> str:
+    """What a preset fills in, by the name of the form's field, as JSON for the page's script."""
+    return json.dumps({f"config.{name}": value for name, value in preset.values.items()})
 
 
 def _lines(text: str) -> str:

@@ -1,0 +1,103 @@
+"""A notification as a template makes its body, and what a template must be good for before it is saved. Pure."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from functools import lru_cache
+from typing import Any, Final
+
+from rmactors.common import clock
+from rmactors.common.text import lines
+from rmactors.server.channels.telling import ENDINGS, shortened, title
+from rmactors.server.channels.webhook.template import BodyTemplate, TemplateFault
+from rmactors.server.messages.notifications import GroupMember, Notification
+
+VARIABLES: Final = frozenset({
+    "event", "alert_id", "severity", "kind", "host_id", "host_name", "message", "raised_at", "link", "subject",
+    "occurred_at", "delivery_id", "actor", "note", "group", "title", "act_link",
+})  # fmt: skip
+
+_SIZES: Final = ((65_536, 500, 2_000), (2_000, 20, 200))
+"""Characters of the message, members of a group, characters of each one's: as it is, and where that is too much."""
+
+
+def own_body(source: str, notification: Notification) -> bytes:
+    """The body. Where all that there is to say makes too much of it, with less. Raises TemplateFault."""
+    template = compiled(source)
+    *larger, least = _SIZES
+    for size in larger:
+        try:
+            return template.render(values(notification, *size)).encode(errors="replace")
+        except TemplateFault:
+            continue
+    return template.render(values(notification, *least)).encode(errors="replace")
+
+
+@lru_cache(maxsize=64)
+def compiled(source: str) -> BodyTemplate:
+    """Raises TemplateFault."""
+    return BodyTemplate(source, VARIABLES)
+
+
+def values(notification: Notification, message: int, members: int, each: int) -> dict[str, Any]:
+    """What a template may name: the keys of the usual body, each always there, and a title. Texts of these lengths."""
+    ends = notification.event in ENDINGS
+    group = [
+        asdict(replace(member, message=shortened(lines(member.message), each)))
+        for member in notification.group[:members]
+    ]
+    return {
+        "event": notification.event,
+        "alert_id": notification.alert_id,
+        "severity": notification.severity,
+        "kind": notification.kind,
+        "host_id": notification.host_id,
+        "host_name": notification.host_name,
+        "message": shortened(lines(notification.message), message),
+        "raised_at": clock.to_rfc3339(notification.raised_at),
+        "link": notification.link,
+        "subject": notification.subject,
+        "occurred_at": clock.to_rfc3339(notification.occurred_at),
+        "delivery_id": notification.delivery_id,
+        "actor": (notification.actor or "") if ends else "",
+        "note": shortened(lines(notification.note or ""), message) if ends else "",
+        "group": group,
+        "title": title(notification),
+        "act_link": notification.act_link,
+    }
+
+
+def fault(source: str, config: Mapping[str, Any]) -> str | None:
+    """What is wrong with a template, as a sentence: it is tried with each event, and with words that need escaping."""
+    for what, sample in _SAMPLES.items():
+        try:
+            made = own_body(source, sample)
+        except TemplateFault as error:
+            return str(error)
+        if not made.strip():
+            return f"Of {what}, this makes nothing."
+        if "json" not in config.get("content_type", "json"):
+            continue
+        try:
+            json.loads(made)
+        except ValueError as error:
+            return f"Of {what}, this makes no JSON ({error}): write each text with the filter tojson."
+    return None
+
+
+_NASTY: Final = 'Backup of "home" failed:\n\tno space left on D:\\backup'
+_SAMPLE: Final = Notification(
+    "01K9XZ3V8T5WQ1R7M2N4P6S8DD", "alert.raised", "01K9XZ3V8T5WQ1R7M2N4P6S8AA", "warning", "backup_failed", "plan:home",
+    "01K9XZ3V8T5WQ1R7M2N4P6S8HH", 'the "nas"', _NASTY, 0, 0, "https://rm.example.org/alerts/01K9XZ3V8T5WQ1R7M2N4P6S8AA",
+)  # fmt: skip
+_SAMPLES: Final = {
+    "an alert": _SAMPLE,
+    "an acknowledgement": replace(_SAMPLE, event="alert.acknowledged", actor="dana", note='on "it"\n'),
+    "a resolution": replace(_SAMPLE, event="alert.resolved", actor="rule"),
+    "a reminder": replace(_SAMPLE, event="alert.reminder", severity="critical"),
+    "a test": replace(_SAMPLE, event="alert.test", severity="info", kind="test", subject="", host_id=""),
+    "a group": replace(
+        _SAMPLE, kind="multiple", subject="",
+        group=(GroupMember("01K9XZ3V8T5WQ1R7M2N4P6S8AA", "warning", "backup_failed", "plan:home", _NASTY),) * 2,
+    ),
+}  # fmt: skip
