@@ -108,12 +108,13 @@ def test_a_mail(name: str, local: str, domain: str, username: str, password: str
     config = {"host": "localhost", "port": 25, "username": username, "password": password,
               "from": f"{name} <{local}@example.org>", "to": f"{local}@{domain}, a@example.org"}  # fmt: skip
     kept = tamed("smtp", config, good)
-    mail = payload.render(notification, kept, BASE)
+    mail = payload.render(notification, spec("smtp", **kept), BASE)
     found = message_from_bytes(mail.content, policy=policy.default)
     assert found["Message-ID"].count("@") == 1
     assert set(found.keys()) <= {
         "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version",
-        "Content-Type", "Content-Transfer-Encoding",
+        "Content-Type", "X-Auto-Response-Suppress", "List-Id", "X-Restic-Manager-Event", "X-Restic-Manager-Severity",
+        "X-Restic-Manager-Kind", "X-Restic-Manager-Host", "X-Restic-Manager-Alert",
     }  # fmt: skip
     assert preview(spec("smtp", **kept), notification, BASE).mail
     make_channel(spec("smtp", **kept), LOOPBACK, TRUST, BASE)

@@ -81,6 +81,7 @@ CONFIGS: dict[str, dict[str, Any]] = GOOD | {
         "chat_id": "1", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "message_thread_id": 1,
         "api_url": "https://t.example",
     },
+    "matrix": {"homeserver_url": "https://m.example", "room_id": "!r", "access_token": "t"},
     "gotify": {"server_url": "https://g.example", "app_token": "t"},
     "pushover": {
         "api_url": "https://p.example", "app_token": "a" * 30, "user_key": "u" * 30, "device": "phone",
