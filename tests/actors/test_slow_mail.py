@@ -5,7 +5,7 @@ The server is a real one; its minutes are jumps of the clock by which a channel'
 
 import threading
 from collections.abc import AsyncIterator, Iterator
-from email import message_from_bytes
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
@@ -46,9 +46,11 @@ def settings(mails: Post, **changes: Any) -> dict[str, Any]:
 def about(envelope: Envelope) -> str:
     """The first word of what it tells: an alert's subject, or of a resolution `it resolved`."""
     assert isinstance(envelope.content, bytes)
-    mail = message_from_bytes(envelope.content)
+    mail = message_from_bytes(envelope.content, policy=policy.default)
     end = " resolved" if "(resolved)" in mail["Subject"] else ""
-    return str(mail.get_payload()).split()[0] + end
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return str(body.get_content()).split()[0] + end
 
 
 async def pondered(mails: Post, *subjects: str) -> None:

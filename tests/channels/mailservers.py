@@ -25,6 +25,9 @@ class Post:
     refuse: dict[str, str] = field(default_factory=dict)
     data_reply: str = "250 OK"
     accounts: dict[str, str] = field(default_factory=dict)
+    names: list[str] = field(default_factory=list)
+    """What clients called themselves, mail for mail."""
+    mechanisms_used: list[str] = field(default_factory=list)
     port: int = 0
     ponders: Callable[[bytes], bool] = lambda _: False
     """Whether it takes a mail of this content and answers only after `answer`."""
@@ -48,6 +51,7 @@ class Post:
             await self.done.wait()
         if self.data_reply.startswith("250"):
             self.mails.append(envelope)
+            self.names.append(str(session.host_name))
             secured = server.transport.get_extra_info("ssl_object")
             self.tls.append(secured is not None)
             if secured is not None:
@@ -59,6 +63,7 @@ class Post:
     ) -> AuthResult:
         login, password = data.login.decode(), data.password.decode()
         self.logins.append((login, password))
+        self.mechanisms_used.append(mechanism)
         return AuthResult(success=self.accounts.get(login) == password, handled=self.accounts.get(login) == password)
 
 
@@ -69,6 +74,7 @@ def mail_server(
     tls: ssl.SSLContext | None = None,
     accounts: dict[str, str] | None = None,
     smtputf8: bool = True,
+    mechanisms: tuple[str, ...] = ("PLAIN", "LOGIN"),
 ) -> Iterator[Post]:
     """A proper server. With `accounts`, signing in is required."""
     post = Post(accounts=accounts or {})
@@ -82,6 +88,7 @@ def mail_server(
             "authenticator": post.authenticate,
             "auth_required": True,
             "auth_require_tls": starttls is not None,
+            "auth_exclude_mechanism": {"PLAIN", "LOGIN"} - set(mechanisms),
         }
     listener = socket.create_server(("127.0.0.1", 0))
     post.port = listener.getsockname()[1]

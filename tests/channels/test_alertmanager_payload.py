@@ -131,6 +131,13 @@ def test_what_it_is_about_is_a_label(subject: str, label: tuple[str, str]) -> No
     assert label in posted(replace(RAISE, subject=subject))["labels"].items()
 
 
+def test_an_alert_about_a_channel_is_about_no_host() -> None:
+    found = posted(replace(RAISE, kind="channel_failing", subject="channel:01K9", host_name="phone", host_id=""))
+    assert found["labels"] == {
+        "alertname": "channel_failing", "severity": "warning", "service": "restic-manager", "channel": "01K9",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("link", ["foo", "http://exa mple/x", "https://h.example/%zz", "javascript:alert(1)", ""])
 def test_a_link_that_is_no_uri_is_left_out_for_it_would_mute_the_alert(link: str) -> None:
     assert "generatorURL" not in posted(replace(RAISE, link=link))

@@ -29,7 +29,7 @@ def test_a_raise_is_exactly_this() -> None:
     content = request.read()
     assert json.loads(content) == {
         "title": "[warning] nas1: backup_failed",
-        "message": f"Backup of home failed: wrong password\nAlert: {RAISE.link}",
+        "message": f"Backup of home failed: wrong password\nOpen the alert: {RAISE.link}",
         "priority": 8,
         "extras": {
             "client::display": {"contentType": "text/plain"},
@@ -110,4 +110,4 @@ def test_whatever_a_host_says_is_a_message_of_bounded_length(
     assert 0 < len(found["title"]) <= 200
     assert found["title"].isprintable()
     assert found["message"].replace("\n", "").isprintable()
-    assert found["message"].splitlines()[-1] == f"Alert: {RAISE.link}"
+    assert found["message"].splitlines()[-1] == f"Open the alert: {RAISE.link}"

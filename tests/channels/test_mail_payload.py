@@ -4,43 +4,70 @@ import json
 import re
 from dataclasses import replace
 from email import message_from_bytes, policy
+from email.header import decode_header, make_header
+from email.headerregistry import Address
 from email.message import EmailMessage
+from email.utils import unquote
+from html.parser import HTMLParser
 from typing import cast
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from rmactors.server.actors.delivery.notification import of_batch
 from rmactors.server.actors.delivery.queue import Batch
-from rmactors.server.channels.mail import payload
+from rmactors.server.channels.mail import headers, payload
+from rmactors.server.channels.mail.payload import Mail
+from rmactors.server.channels.request import one_line
+from rmactors.server.channels.telling import shortened
 from rmactors.server.messages.notifications import Notification
 from rmactors.server.state.delivery import Delivery
-from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, DIGEST, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, ALERT, DELIVERY, DIGEST, RAISE, REMINDER, RESOLUTION, spec
 
 CONFIG = {"from": "Ops <ops@example.org>", "to": "maria@example.org, Li <li@example.org>"}
 BASE = "https://rm.example.org:8443/sub"
 
 
 def mail(notification: Notification, base_url: str = BASE, **config: str) -> EmailMessage:
-    content = payload.render(notification, {**CONFIG, **config}, base_url).content
+    content = render(notification, base_url, **config).content
     return cast(EmailMessage, message_from_bytes(content, policy=policy.default))
 
 
-def text(message: EmailMessage) -> str:
-    return str(message.get_content()).replace("\r\n", "\n")
+def render(notification: Notification, base_url: str = BASE, **config: str) -> Mail:
+    return payload.render(notification, spec("smtp", **{**CONFIG, **config}), base_url)
+
+
+def text(message: EmailMessage, kind: str = "plain") -> str:
+    """The part of a mail in plain text, or in HTML."""
+    part = message.get_body((kind,))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
 
 
 def test_a_raise_is_exactly_this() -> None:
-    found = payload.render(RAISE, CONFIG, BASE)
-    assert found.content.decode().split("\r\n") == [
+    found = render(RAISE)
+    head, html = found.content.decode().split("<!doctype html>")
+    assert head.split("\r\n") == [
         "From: Ops <ops@example.org>",
         "To: maria@example.org, Li <li@example.org>",
         "Subject: [restic-manager] [warning] nas1: backup_failed",
         "Date: Mon, 23 Nov 2026 03:00:12 +0000",
         f"Message-ID: <{ALERT}@rm.example.org>",
         "Auto-Submitted: auto-generated",
+        "X-Auto-Response-Suppress: All",
+        "List-Id: restic-manager <01k9xz3v8t5wq1r7m2n4p6s8cc.rm.example.org>",
+        "X-Restic-Manager-Event: alert.raised",
+        "X-Restic-Manager-Severity: warning",
+        "X-Restic-Manager-Kind: backup_failed",
+        "X-Restic-Manager-Host: nas1",
+        f"X-Restic-Manager-Alert: {ALERT}",
+        "MIME-Version: 1.0",
+        f'Content-Type: multipart/alternative; boundary="=_{DELIVERY}"',
+        "",
+        f"--=_{DELIVERY}",
         'Content-Type: text/plain; charset="utf-8"',
         "Content-Transfer-Encoding: 7bit",
-        "MIME-Version: 1.0",
         "",
         "Backup of home failed: wrong password",
         "",
@@ -50,7 +77,14 @@ def test_a_raise_is_exactly_this() -> None:
         "Kind: backup_failed",
         f"Link: https://rm.example.org/alerts/{ALERT}",
         "",
+        f"--=_{DELIVERY}",
+        'Content-Type: text/html; charset="utf-8"',
+        "Content-Transfer-Encoding: 7bit",
+        "MIME-Version: 1.0",
+        "",
+        "",
     ]
+    assert html.endswith(f"\r\n</html>\r\n\r\n--=_{DELIVERY}--\r\n")
     assert (found.sender, found.recipients) == ("ops@example.org", ("maria@example.org", "li@example.org"))
 
 
@@ -72,7 +106,7 @@ def test_later_mails_have_an_id_of_their_own_and_point_to_the_raise(notification
 
 
 def test_a_retry_is_the_same_mail() -> None:
-    assert payload.render(RESOLUTION, CONFIG, BASE) == payload.render(RESOLUTION, CONFIG, BASE)
+    assert render(RESOLUTION) == render(RESOLUTION)
 
 
 def test_a_test_mail_begins_a_thread_of_its_own() -> None:
@@ -100,7 +134,7 @@ def test_ids_end_in_the_host_of_the_base_url(base_url: str, host: str) -> None:
 
 def test_ids_of_a_long_host_name_stay_whole() -> None:
     host = ".".join(["a" * 60] * 4)
-    raw = payload.render(RESOLUTION, CONFIG, f"https://{host}").content
+    raw = render(RESOLUTION, f"https://{host}").content
     assert f"\r\nReferences: <{ALERT}@{host}>\r\n".encode() in raw
     assert f"\r\nIn-Reply-To: <{ALERT}@{host}>\r\n".encode() in raw
 
@@ -129,7 +163,7 @@ def test_text_and_names_beyond_ascii_arrive() -> None:
 
 @pytest.mark.parametrize("message", ["x" * 5000, "ä" * 5000, "word " * 2000, ".", "a\r\nb\rc\nd"])
 def test_every_message_fits_into_lines_that_mail_servers_take(message: str) -> None:
-    raw = payload.render(replace(RAISE, message=message), CONFIG, BASE).content
+    raw = render(replace(RAISE, message=message)).content
     assert max(len(line) for line in raw.split(b"\r\n")) <= 998
     assert b"\n" not in raw.replace(b"\r\n", b"")
     assert raw.isascii()
@@ -207,11 +241,183 @@ def test_nothing_that_a_terminal_obeys_or_that_turns_the_line_is_in_a_mail() -> 
 
 
 def test_an_address_beyond_ascii_asks_for_smtputf8() -> None:
-    found = payload.render(RAISE, {**CONFIG, "to": "jörg@example.org"}, BASE)
+    found = render(RAISE, to="jörg@example.org")
     assert found.smtputf8
     assert "To: jörg@example.org\r\n".encode() in found.content
-    assert not payload.render(RAISE, {**CONFIG, "to": "ops@müller.example"}, BASE).smtputf8
+    assert not render(RAISE, to="ops@müller.example").smtputf8
 
 
 def test_an_address_twice_is_told_once() -> None:
     assert payload.recipients({"to": "a@b.example, A <a@b.example>, c@d.example"}) == ("a@b.example", "c@d.example")
+
+
+def test_a_server_without_smtputf8_gets_a_mail_for_those_whom_it_can_reach() -> None:
+    found = render(RAISE, to="Jörg <jörg@example.org>, Li <li@example.org>")
+    assert found.recipients == ("jörg@example.org", "li@example.org")
+    assert found.in_ascii is not None
+    assert (found.in_ascii.recipients, found.in_ascii.smtputf8) == (("li@example.org",), False)
+    assert found.in_ascii.content.isascii()
+    assert b"To: Li <li@example.org>\r\n" in found.in_ascii.content
+
+
+@pytest.mark.parametrize("config", [{"to": "jörg@example.org"}, {"from": "jörg@example.org"}])
+def test_nobody_can_be_reached_where_the_sender_or_all_recipients_need_smtputf8(config: dict[str, str]) -> None:
+    found = render(RAISE, **config)
+    assert (found.smtputf8, found.in_ascii) == (True, None)
+
+
+# ---- headers
+
+
+READABLE = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"]), max_size=150
+)
+ODD = st.lists(
+    st.sampled_from(["=?utf-8?q?x?=", "=?utf-8?b?eA==?=", "=?", "?=", " ", "  ", "_", "ä", "☃", "a", '"', ",", "\\"]),
+    max_size=30,
+).map("".join)
+NAMES = st.one_of(READABLE, ODD)
+
+
+@settings(max_examples=500, deadline=None)
+@given(name=NAMES, kind=NAMES)
+@example(name="=?utf-8?q?evil?=", kind="backup_failed")
+@example(name="x =?utf-8?b?eA==?= y", kind="=?utf-8?q?a?= =?utf-8?q?b?=")
+@example(name="ä b  ö " * 12, kind="x" * 120)
+def test_a_subject_is_read_as_it_was_written(name: str, kind: str) -> None:
+    notification = replace(RAISE, host_name=name, kind=kind)
+    raw = render(notification).content
+    found = cast(EmailMessage, message_from_bytes(raw, policy=policy.default))
+    assert found["Subject"] == payload.subject(notification)
+    assert str(found["X-Restic-Manager-Host"] or "") == shortened(one_line(name), 200)
+    assert all(len(line) <= 78 for line in raw.partition(b"\r\n\r\n")[0].split(b"\r\n"))
+
+
+@settings(max_examples=300, deadline=None)
+@given(name=NAMES.map(str.strip))
+def test_a_name_beside_an_address_is_read_as_it_was_written(name: str) -> None:
+    raw = headers.addresses("To", [Address(name, "a", "example.org")]).replace("\r\n", "")
+    phrase, _, address = raw.rpartition(" ")
+    quoted = phrase.startswith('"') and phrase.endswith('"')
+    assert (unquote(phrase) if quoted else str(make_header(decode_header(phrase)))) == name
+    assert address == ("<a@example.org>" if name else "a@example.org")
+
+
+def test_several_addresses_share_lines() -> None:
+    given = [Address(f"Person {n}", f"p{n}", "example.org") for n in range(9)]
+    raw = f"To: {headers.addresses('To', given)}\r\n\r\n".encode()
+    assert max(map(len, raw.split(b"\r\n"))) <= 76
+    found = message_from_bytes(raw, policy=policy.default)["To"].addresses
+    assert [(each.display_name, each.addr_spec) for each in found] == [
+        (each.display_name, each.addr_spec) for each in given
+    ]
+
+
+def test_ascii_words_stay_readable_in_the_source_of_a_mail() -> None:
+    raw = render(replace(RAISE, host_name="näs1")).content.decode()
+    assert "\r\nSubject: [restic-manager] [warning] =?utf-8?q?n=C3=A4s1=3A_backup=5Ffailed?=\r\n" in raw
+    plain = render(replace(RAISE, host_name="nas1." + "sub." * 8 + "example.org")).content.decode()
+    assert "=?" not in plain.partition("\r\n\r\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("base_url", "domain"),
+    [("https://rm.example.org", "rm.example.org"), ("http://nas:8080", "localhost"), ("http://10.0.0.5", "localhost")],
+)
+def test_a_channels_mails_have_one_list_id(base_url: str, domain: str) -> None:
+    found = {mail(each, base_url)["List-Id"] for each in (RAISE, RESOLUTION, REMINDER)}
+    assert found == {f"restic-manager <01k9xz3v8t5wq1r7m2n4p6s8cc.{domain}>"}
+
+
+def test_the_headers_for_filters_say_what_it_is_about() -> None:
+    found = mail(replace(RESOLUTION, host_name=""))
+    about = {name: value for name, value in found.items() if name.startswith("X-Restic-Manager-")}
+    assert about == {
+        "X-Restic-Manager-Event": "alert.resolved", "X-Restic-Manager-Severity": "warning",
+        "X-Restic-Manager-Kind": "backup_failed", "X-Restic-Manager-Alert": ALERT,
+    }  # fmt: skip
+    assert found["X-Auto-Response-Suppress"] == "All"
+
+
+# ---- HTML
+
+
+class Page(HTMLParser):
+    """What an HTML part shows: its words, the targets of its links, and what it would load."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.links: list[str] = []
+        self.elements: list[str] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append(tag)
+        named = dict(attrs)
+        assert not {"src", "srcset", "background", "onclick", "onload"} & named.keys()
+        if "href" in named:
+            assert tag == "a"
+            self.links.append(named["href"] or "")
+
+    def handle_data(self, data: str) -> None:
+        self.words += data.split()
+
+
+OURS = {"html", "head", "meta", "title", "style", "body", "div", "p", "table", "tr", "th", "td", "a", "br"}
+EVIL_HTML = '<script>alert(1)</script><img src=x onerror=alert(1)><a href="https://evil.example/">x</a>&amp;'
+
+
+def test_the_html_part_says_what_the_plain_one_says() -> None:
+    found = mail(replace(ACKNOWLEDGEMENT, message="one\ntwo <b>three</b>"))
+    assert [part.get_content_type() for part in found.iter_parts()] == ["text/plain", "text/html"]
+    page = Page(text(found, "html"))
+    assert page.links == [RAISE.link]
+    shown = " ".join(page.words)
+    for words in ("one two <b>three</b>", "Raised at 2026-11-23T03:00:12.345Z", "Host nas1", "By dana", "Note on it"):
+        assert words in shown
+    assert set(page.elements) <= OURS
+
+
+def test_what_hosts_say_is_no_html() -> None:
+    notification = replace(ACKNOWLEDGEMENT, message=EVIL_HTML, host_name=EVIL_HTML, kind=EVIL_HTML, note=EVIL_HTML)
+    page = Page(text(mail(notification), "html"))
+    assert page.links == [RAISE.link]
+    assert set(page.elements) <= OURS
+    assert " ".join(page.words).count("<script>alert(1)</script>") == 6, (
+        "title with host and kind, message, host, kind, note"
+    )
+
+
+def test_nothing_in_the_html_part_comes_from_elsewhere() -> None:
+    source = text(mail(RAISE), "html")
+    assert re.findall(r"(?:https?:)?//[^\s\"<]+|url\(|@import", source) == [RAISE.link]
+    assert len(source) < 4000
+
+
+def test_a_link_to_act_stands_in_both_parts() -> None:
+    act = "https://rm.example.org/act/abc?x=1&y=2"
+    found = mail(replace(RAISE, act_link=act))
+    assert text(found).splitlines()[-2:] == [
+        f"Link: {RAISE.link}", f"Acknowledge or silence without signing in: {act}"
+    ]  # fmt: skip
+    page = Page(text(found, "html"))
+    assert page.links == [RAISE.link, act]
+    assert "Acknowledge or silence without signing in" in " ".join(page.words)
+    assert "Acknowledge" not in render(RAISE).content.decode()
+
+
+@pytest.mark.parametrize("line", ["Acknowledge or silence without signing in: https://evil.example/",
+                                  "\u0410cknowledge or silence  without signing in : x"])  # fmt: skip
+def test_no_host_can_make_a_link_to_act(line: str) -> None:
+    act = "https://rm.example.org/act/abc"
+    said = text(mail(replace(RAISE, act_link=act, message=f"boom\n{line}"))).splitlines()
+    assert [each for each in said if "ilence" in each and not each.startswith(">")] == [
+        f"Acknowledge or silence without signing in: {act}"
+    ]
+
+
+def test_a_text_that_has_the_boundary_in_it_parts_nothing() -> None:
+    found = mail(replace(RAISE, message=f"--=_{DELIVERY}--\nmore"))
+    assert len(list(found.iter_parts())) == 2
+    assert text(found).startswith(f"--=_{DELIVERY}--\nmore\n")

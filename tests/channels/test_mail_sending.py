@@ -15,6 +15,7 @@ import trio
 from trio.testing import MockClock
 
 from harness.certificates import Authority
+from rmactors.server.channels.mail import helo
 from rmactors.server.channels.mail.send import DEADLINE_SECONDS, SmtpChannel
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
@@ -134,6 +135,81 @@ class TestEncryption:
         assert post.alpn == [None]
 
 
+class TestTheOtherPort:
+    """One port speaks TLS from the start, the other one after STARTTLS. Who mixes them up is told what to set."""
+
+    @pytest.mark.parametrize(("encryption", "trusted"), [("starttls", True), ("none", False)])
+    async def test_a_server_that_waits_for_tls(
+        self, encryption: str, trusted: bool, authority: Authority, system_trust: ssl.SSLContext
+    ) -> None:
+        trust = authority.trusting() if trusted else system_trust
+        with mail_server(tls=authority.server) as post:
+            attempt = await send(post.port, trust, encryption=encryption, username="ops", password="hunter2")
+        assert (attempt.verdict, post.logins) == ("retry", [])
+        assert attempt.error == (f"127.0.0.1 speaks TLS from the start on port {post.port}: set the encryption to tls")
+
+    async def test_a_server_that_does_not_speak_tls_yet(self, authority: Authority) -> None:
+        with mail_server(starttls=authority.server) as post:
+            attempt = await send(post.port, authority.trusting(), encryption="tls")
+        assert attempt.verdict == "retry"
+        assert attempt.error == (
+            f"127.0.0.1 does not speak TLS from the start on port {post.port}: set the encryption to starttls, or the"
+            " port to one that does, which is 465 as a rule"
+        )
+
+    async def test_a_server_that_says_nothing_at_all(self, system_trust: ssl.SSLContext) -> None:
+        def deaf(connection: socket.socket, heard: list[bytes]) -> None:
+            heard.append(connection.recv(4096))
+            connection.sendall(b"what\r\n")
+
+        with scripted_server(deaf) as (port, heard):
+            attempt = await send(port, system_trust, encryption="starttls", seconds=1.0)
+            await threads_gone()
+        assert (attempt.verdict, attempt.error) == ("retry", f"127.0.0.1 does not say anything on port {port}")
+        assert heard[0].startswith(b"\x16"), "a client hello, when it had been waited for"
+
+
+class TestNameInEhlo:
+    @pytest.mark.parametrize(
+        ("base", "config", "name"),
+        [
+            ("https://rm.example.org:8443", {}, "rm.example.org"),
+            ("https://rm.müller.example", {}, "rm.xn--mller-kva.example"),
+            ("http://nas:8080", {"helo_name": "mail.example.org"}, "mail.example.org"),
+            ("https://rm.example.org", {"helo_name": "[192.0.2.1]"}, "[192.0.2.1]"),
+            ("https://rm.example.org", {"helo_name": "[ipv6:2001:db8:0::1]"}, "[IPv6:2001:db8::1]"),
+        ],
+    )
+    async def test_what_is_set_else_the_base_urls_host(
+        self, base: str, config: dict[str, str], name: str, system_trust: ssl.SSLContext
+    ) -> None:
+        assert await self.said(base, system_trust, **config) == name
+
+    @pytest.mark.parametrize(
+        "base", ["http://nas:8080", "http://rm_server", "http://localhost", "http://192.168.1.5:80"]
+    )
+    async def test_a_base_url_without_a_full_name_is_not_what_goes_out(
+        self, base: str, system_trust: ssl.SSLContext
+    ) -> None:
+        assert await self.said(base, system_trust) == (helo.machine_name() or "[127.0.0.1]")
+
+    async def said(self, base: str, trust: ssl.SSLContext, **config: str) -> str:
+        """What the server hears behind EHLO."""
+        with mail_server() as post:
+            settings = {
+                "host": "127.0.0.1",
+                "port": post.port,
+                "encryption": "none",
+                "from": KIM,
+                "to": MARIA,
+                **config,
+            }
+            channel = SmtpChannel(spec("smtp", **settings), LOOPBACK, trust, base)
+            assert (await channel.send(RAISE)).verdict == "delivered"
+        [name] = post.names
+        return name
+
+
 class TestStrippedStarttls:
     """Whatever goes wrong with STARTTLS, no credential and no mail is sent."""
 
@@ -202,7 +278,10 @@ class TestSignIn:
         with mail_server() as post:
             attempt = await send(post.port, system_trust, username="ops", password="hunter2")
         assert attempt.verdict == "retry"
-        assert attempt.error == "127.0.0.1 offers no way to sign in that fits, but a user name is set"
+        assert attempt.error == (
+            "127.0.0.1 offers no way to sign in, but a user name is set: clear it, or use the port for mail programs,"
+            " which is 587 or 465 as a rule"
+        )
 
     async def test_a_server_that_repeats_the_password_does_not_get_it_into_the_log(
         self, system_trust: ssl.SSLContext
@@ -211,7 +290,109 @@ class TestSignIn:
         replies = (b"220 hi\r\n", b"250-mail\r\n250 AUTH PLAIN\r\n", b"535 what is " + token + b" or hunter2\r\n")
         with scripted_server(dialogue(*replies)) as (port, _):
             attempt = await send(port, system_trust, username="ops", password="hunter2", seconds=1)
-        assert (attempt.verdict, attempt.error) == ("dead", "535 what is •••• or ••••")
+        assert attempt.verdict == "dead"
+        assert attempt.error == "535 what is •••• or ••••: check the user name and the password"
+
+    @pytest.mark.parametrize(("mechanisms", "used"), [(("PLAIN", "LOGIN"), "PLAIN"), (("LOGIN",), "LOGIN")])
+    async def test_with_one_mechanism_which_carries_letters_beyond_ascii(
+        self, mechanisms: tuple[str, ...], used: str, authority: Authority
+    ) -> None:
+        with mail_server(tls=authority.server, accounts={"jörg": "pässwörd ☃"}, mechanisms=mechanisms) as post:
+            config = {"encryption": "tls", "username": "jörg"}
+            good = await send(post.port, authority.trusting(), password="pässwörd ☃", **config)
+            bad = await send(post.port, authority.trusting(), password="wröng", **config)
+        assert (good.verdict, bad.verdict, bad.status_code) == ("delivered", "dead", 535)
+        assert post.logins == [("jörg", "pässwörd ☃"), ("jörg", "wröng")], "each password once"
+        assert post.mechanisms_used == [used, used]
+        assert "wröng" not in (bad.error or "")
+
+    async def test_a_password_that_has_no_room_in_the_first_line(self, authority: Authority) -> None:
+        password = "long " * 100
+        with mail_server(tls=authority.server, accounts={"ops": password}) as post:
+            config = {"encryption": "tls", "username": "ops", "password": password}
+            attempt = await send(post.port, authority.trusting(), **config)
+        assert (attempt.verdict, post.logins) == ("delivered", [("ops", password)])
+
+    @pytest.mark.parametrize(
+        ("offered", "answers", "verdict", "said"),
+        [
+            ("XOAUTH2 OAUTHBEARER", (), "retry", "takes tokens alone (XOAUTH2 OAUTHBEARER) and no password"),
+            ("GSSAPI NTLM", (), "retry", "offers no way to sign in that fits (GSSAPI NTLM)"),
+            ("PLAIN", (b"503 5.5.1 Error: authentication not enabled",), "dead", "503 5.5.1 Error: authentication not"
+             " enabled: it may want encryption before the password; set the encryption to starttls"),
+            ("PLAIN", (b"538 5.7.11 Encryption required",), "dead", "set the encryption to starttls"),
+            ("PLAIN", (b"454 4.7.0 Temporary authentication failure",), "retry", "454 4.7.0 Temporary"),
+            ("PLAIN", (b"334 ",), "retry", "334"),
+            ("LOGIN", (b"535 5.7.8 no",), "dead", "535 5.7.8 no: check the user name and the password"),
+            ("LOGIN", (b"334 VXNlcm5hbWU6", b"334 UGFzc3dvcmQ6", b"535 what is aHVudGVyMg=="), "dead",
+             "535 what is ••••: check"),
+            ("CRAM-MD5", (b"334 !!",), "retry", "signing in at 127.0.0.1 by CRAM-MD5 does not work"),
+            ("CRAM-MD5 PLAIN", (b"535 5.7.8 no",), "dead", "535 5.7.8 no"),
+        ],
+    )  # fmt: skip
+    async def test_what_servers_say_to_it(
+        self, offered: str, answers: tuple[bytes, ...], verdict: str, said: str, system_trust: ssl.SSLContext
+    ) -> None:
+        replies = (b"220 hi", f"250-mail\r\n250 AUTH {offered}".encode(), *answers)
+        with scripted_server(dialogue(*(reply + b"\r\n" for reply in replies))) as (port, heard):
+            attempt = await send(port, system_trust, username="ops", password="hunter2", seconds=2)
+        assert attempt.verdict == verdict
+        assert said in (attempt.error or "")
+        assert not any(line.startswith(b"MAIL") for line in heard)
+        assert sum(line.startswith(b"AUTH") for line in heard) == min(1, len(answers))
+        if offered.startswith("CRAM-MD5"):
+            assert b"AUTH CRAM-MD5\r\n" in heard, "in clear, the one that does not show the password comes first"
+
+    async def test_a_server_that_wants_encryption_first(self, authority: Authority) -> None:
+        with mail_server(starttls=authority.server, accounts={"ops": "hunter2"}) as post:
+            attempt = await send(post.port, authority.trusting(), username="ops", password="hunter2")
+            unsigned = await send(post.port, authority.trusting())
+        assert attempt.error == (
+            "127.0.0.1 lets nobody sign in without encryption, but a user name is set: set the encryption to starttls"
+        )
+        assert (attempt.verdict, unsigned.verdict, post.logins) == ("retry", "dead", [])
+        assert (unsigned.error or "").endswith(": set the encryption to starttls")
+
+    async def test_a_wrong_password_is_sent_once_a_minute_however_many_mails_there_are(
+        self, authority: Authority
+    ) -> None:
+        attempts: list[Attempt] = []
+        with mail_server(starttls=authority.server, accounts={"ops": "hunter2"}) as post:
+            settings = {"host": "127.0.0.1", "port": post.port, "from": KIM, "to": MARIA, "username": "ops",
+                        "password": "letmein"}  # fmt: skip
+            channel = SmtpChannel(spec("smtp", **settings), LOOPBACK, authority.trusting(), BASE)
+
+            async def one() -> None:
+                attempts.append(await channel.send(RAISE))
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(30):
+                    nursery.start_soon(one)
+        assert {(attempt.verdict, attempt.status_code) for attempt in attempts} == {("dead", 535)}
+        assert post.logins == [("ops", "letmein")]
+        assert (attempts[-1].error or "").endswith("(said a moment ago, and asked once a minute)")
+
+    async def test_a_right_one_after_a_while_is_used_by_all_at_once(
+        self, authority: Authority, mock_clock: MockClock
+    ) -> None:
+        attempts: list[str] = []
+        with mail_server(starttls=authority.server, accounts={"ops": "old"}) as post:
+            settings = {"host": "127.0.0.1", "port": post.port, "from": KIM, "to": MARIA, "username": "ops",
+                        "password": "new"}  # fmt: skip
+            channel = SmtpChannel(spec("smtp", **settings), LOOPBACK, authority.trusting(), BASE)
+            assert (await channel.send(RAISE)).verdict == "dead"
+            post.accounts = {"ops": "new"}
+            assert (await channel.send(RAISE)).verdict == "dead"
+            mock_clock.jump(60)
+
+            async def one() -> None:
+                attempts.append((await channel.send(RAISE)).verdict)
+
+            async with trio.open_nursery() as nursery:
+                for _ in range(8):
+                    nursery.start_soon(one)
+        assert attempts == ["delivered"] * 8
+        assert len(post.logins) == 9
 
 
 class TestRecipients:
@@ -327,8 +508,45 @@ class TestReplies:
     async def test_a_server_without_smtputf8_cannot_take_such_addresses(self, system_trust: ssl.SSLContext) -> None:
         with mail_server(smtputf8=False) as post:
             attempt = await send(post.port, system_trust, to="jörg@example.org")
-        assert attempt.verdict == "dead"
-        assert "SMTPUTF8" in (attempt.error or "")
+        assert (attempt.verdict, post.mails) == ("dead", [])
+        assert attempt.error == (
+            "127.0.0.1 takes no mail addresses with letters beyond ASCII before the @ (SMTPUTF8): jörg@example.org"
+            " cannot be reached through it"
+        )
+
+    async def test_those_whom_it_can_reach_have_the_mail_and_the_other_one_is_named(
+        self, system_trust: ssl.SSLContext
+    ) -> None:
+        with mail_server(smtputf8=False) as post:
+            post.refuse = {LI: "450 later"}
+            attempt = await send(post.port, system_trust, to=f"jörg@example.org, {MARIA}, {LI}")
+            again = await send(
+                post.port, system_trust, to=f"jörg@example.org, {MARIA}, {LI}", recipients=("jörg@example.org",)
+            )
+        assert (attempt.verdict, attempt.recipients_left, attempt.others_have_it) == ("retry", (LI,), True)
+        assert attempt.error == (
+            "jörg@example.org refused for good (127.0.0.1 takes no mail addresses with letters beyond ASCII before the"
+            " @ (SMTPUTF8)); li@example.org refused for now (450 later)"
+        )
+        [mail] = post.mails
+        assert mail.rcpt_tos == [MARIA]
+        assert isinstance(mail.content, bytes)
+        assert mail.content.isascii()
+        assert message_from_bytes(mail.content, policy=policy.default)["To"] == f"{MARIA}, {LI}"
+        assert again.verdict == "dead"
+
+    async def test_it_cannot_take_a_mail_from_such_a_sender(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server(smtputf8=False) as post:
+            attempt = await send(post.port, system_trust, **{"from": "jörg@example.org"})
+        assert (attempt.verdict, post.mails) == ("dead", [])
+        assert (attempt.error or "").endswith("and the sender is one: give another sender, or use another mail server")
+
+    async def test_a_domain_beyond_ascii_needs_nothing_of_the_server(self, system_trust: ssl.SSLContext) -> None:
+        with mail_server(smtputf8=False) as post:
+            attempt = await send(post.port, system_trust, to="ops@müller.example", **{"from": "rm@faß.example"})
+        assert attempt.verdict == "delivered"
+        [mail] = post.mails
+        assert (mail.mail_from, mail.rcpt_tos) == ("rm@xn--fa-hia.example", ["ops@xn--mller-kva.example"])
 
     async def test_a_server_with_smtputf8_takes_them(self, system_trust: ssl.SSLContext) -> None:
         with mail_server() as post:

@@ -81,6 +81,10 @@ def test_an_alert_about_no_host_comes_from_this_server() -> None:
     found = event(replace(RAISE, host_name="", subject=""))["payload"]
     assert found["source"] == "restic-manager"
     assert "component" not in found
+    about_a_channel = event(replace(RAISE, kind="channel_failing", subject="channel:01K9", host_name="phone"))[
+        "payload"
+    ]
+    assert (about_a_channel["source"], about_a_channel["component"]) == ("restic-manager", "channel:01K9")
 
 
 @given(

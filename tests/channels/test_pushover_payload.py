@@ -37,7 +37,7 @@ def test_a_raise_is_exactly_this() -> None:
         "priority": "1",
         "timestamp": "1795402812",
         "url": RAISE.link,
-        "url_title": "The alert in restic-manager",
+        "url_title": "Open the alert",
     }
     assert [(name.decode(), value.decode()) for name, value in request.headers.raw] == [
         ("Host", "api.pushover.net"),
@@ -60,6 +60,7 @@ def test_an_acknowledgement_says_who_and_why_and_a_page_to_act_on_is_a_link_in_t
 
 
 def test_a_link_that_is_too_long_is_left_out_for_pushover_would_refuse_the_message() -> None:
+    assert "url" not in form(replace(RAISE, link=""))
     found = form(replace(RAISE, link="https://rm.example.org/" + "x" * 600))
     assert "url" not in found
     assert "url_title" not in found

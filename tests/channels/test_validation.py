@@ -7,6 +7,7 @@ import pytest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import KINDS
 from rmactors.server.channels.validation import validate
+from rmactors.server.channels.webpush.keys import own_key, public_text
 
 POLICY = OutboundPolicy.parse("external,private")
 WEBHOOK: dict[str, Any] = {"url": "https://hooks.example/ops"}
@@ -16,14 +17,19 @@ SLACK: dict[str, Any] = {"webhook_url": "https://hooks.slack.com/services/T0/B0/
 DISCORD: dict[str, Any] = {"webhook_url": "https://discord.com/api/webhooks/1/x"}
 TEAMS: dict[str, Any] = {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=y"}
 TELEGRAM: dict[str, Any] = {"chat_id": "@my_backups", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw"}
+MATRIX: dict[str, Any] = {"homeserver_url": "https://matrix.example.org", "room_id": "!abc", "access_token": "syt_1"}
+WEBPUSH: dict[str, Any] = {
+    "endpoint": "https://push.example.org/x", "p256dh": public_text(own_key(b"browser")), "auth": "A" * 22,
+    "vapid_key": own_key(b"server"),
+}  # fmt: skip
 GOTIFY: dict[str, Any] = {"server_url": "https://push.example.org", "app_token": "A1"}
 PUSHOVER: dict[str, Any] = {"app_token": "a" * 30, "user_key": "u" * 30}
 PAGERDUTY: dict[str, Any] = {"routing_key": "0123456789abcdef" * 2}
 ALERTMANAGER: dict[str, Any] = {"url": "http://alerts.example.org:9093"}
 GOOD = {
     "webhook": WEBHOOK, "ntfy": NTFY, "smtp": SMTP, "slack": SLACK, "discord": DISCORD, "teams": TEAMS,
-    "telegram": TELEGRAM, "gotify": GOTIFY, "pushover": PUSHOVER, "pagerduty": PAGERDUTY,
-    "alertmanager": ALERTMANAGER,
+    "telegram": TELEGRAM, "matrix": MATRIX, "gotify": GOTIFY, "pushover": PUSHOVER, "pagerduty": PAGERDUTY,
+    "alertmanager": ALERTMANAGER, "webpush": WEBPUSH,
 }  # fmt: skip
 
 
@@ -163,7 +169,7 @@ def test_a_sender_is_one_address_and_recipients_are_one_or_more() -> None:
 @pytest.mark.parametrize("broken", ["a\rb", "a\nb", "a\r\nb", "a\0b", "x\ud800"])
 def test_no_line_break_or_nul_gets_into_anything(broken: str) -> None:
     for kind, described in KINDS.items():
-        fields = [each.name for each in described.fields if each.input not in ("number", "textarea")]
+        fields = [each.name for each in described.fields if each.input != "number"]
         found = pointers(kind, {**GOOD[kind], **dict.fromkeys(fields, broken)})
         assert sorted(found) == sorted(f"/config/{field}" for field in fields)
 

@@ -44,6 +44,19 @@ def test_a_group_lists_its_members_last() -> None:
     assert body["group"][1]["kind"] == "check_failed"
 
 
+def test_a_group_over_hosts_counts_all_and_names_the_host_of_each_that_it_lists() -> None:
+    first, second = GROUP.group
+    of_hosts = replace(first, host_id=HOST, host_name="nas1"), replace(second, host_name="the mail channel")
+    group = replace(GROUP, group=of_hosts, group_count=39, repository="rest:https://srv:8000", still_open=2)
+    body = json.loads(payload.body(group))
+    assert list(body)[-4:] == ["group", "group_count", "repository", "still_open"]
+    assert (body["group_count"], body["repository"], body["still_open"]) == (39, "rest:https://srv:8000", 2)
+    assert list(body["group"][0])[-2:] == ["host_id", "host_name"]
+    assert [(each["host_id"], each["host_name"]) for each in body["group"]] == [
+        (HOST, "nas1"), (None, "the mail channel"),
+    ]  # fmt: skip
+
+
 def test_text_beyond_ascii_goes_out_as_utf8() -> None:
     notification = replace(RAISE, host_name="näs1 ☃")
     assert "näs1 ☃".encode() in payload.body(notification)

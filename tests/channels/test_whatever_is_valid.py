@@ -77,6 +77,33 @@ def test_an_ntfy_topic(path: str, topic: str, token: str, notification: Notifica
     assert (attempt.verdict, attempt.status_code) == ("delivered", 200), attempt.error
 
 
+CHATS: dict[str, dict[str, str]] = {
+    "slack": {"webhook_url": "{here}/services/x"},
+    "discord": {"webhook_url": "{here}/api/webhooks/1/x"},
+    "teams": {"webhook_url": "{here}/workflows/x?sig=y"},
+    "telegram": {"chat_id": "-100", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "api_url": "{here}"},
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    kind=st.sampled_from(sorted(CHATS)),
+    values=st.lists(odd, min_size=4, max_size=4),
+    path=odd,
+    notification=notifications,
+)
+def test_a_chat(kind: str, values: list[str], path: str, notification: Notification) -> None:
+    """None of them answers so; what matters is that each is asked, and that the attempt has an end."""
+    good = CHATS[kind]
+    names = [each.name for each in KINDS[kind].fields if each.input != "number"]
+    config = dict(zip(names, values, strict=False)) | {
+        name: f"{text}/{path}" for name, text in good.items() if name.endswith("url")
+    }
+    attempt = sent(kind, config, good, notification)
+    assert attempt.status_code == 200
+    assert attempt.verdict == ("delivered" if kind in ("discord", "teams") else "dead"), attempt.error
+
+
 @settings(max_examples=150, deadline=None)
 @given(name=odd, local=odd, domain=odd, username=odd, password=odd, notification=notifications)
 def test_a_mail(name: str, local: str, domain: str, username: str, password: str, notification: Notification) -> None:
@@ -84,12 +111,13 @@ def test_a_mail(name: str, local: str, domain: str, username: str, password: str
     config = {"host": "localhost", "port": 25, "username": username, "password": password,
               "from": f"{name} <{local}@example.org>", "to": f"{local}@{domain}, a@example.org"}  # fmt: skip
     kept = tamed("smtp", config, good)
-    mail = payload.render(notification, kept, BASE)
+    mail = payload.render(notification, spec("smtp", **kept), BASE)
     found = message_from_bytes(mail.content, policy=policy.default)
     assert found["Message-ID"].count("@") == 1
     assert set(found.keys()) <= {
         "From", "To", "Subject", "Date", "Message-ID", "In-Reply-To", "References", "Auto-Submitted", "MIME-Version",
-        "Content-Type", "Content-Transfer-Encoding",
+        "Content-Type", "X-Auto-Response-Suppress", "List-Id", "X-Restic-Manager-Event", "X-Restic-Manager-Severity",
+        "X-Restic-Manager-Kind", "X-Restic-Manager-Host", "X-Restic-Manager-Alert",
     }  # fmt: skip
     assert preview(spec("smtp", **kept), notification, BASE).mail
     make_channel(spec("smtp", **kept), LOOPBACK, TRUST, BASE)

@@ -26,9 +26,8 @@ def queue(
     failing_since: int | None = None,
     retry_max: int = DAY,
     quiet: QuietHours | None = None,
-    together: bool = True,
 ) -> DeliveryQueue:
-    return DeliveryQueue(Breaker(longest, failing_since), retry_max, takes_resolved, quiet, together)
+    return DeliveryQueue(Breaker(longest, failing_since), retry_max, takes_resolved, quiet)
 
 
 def delivery(seq: int, alert: str = "a", event: str = "alert.raised", **changes: object) -> Delivery:

@@ -206,13 +206,6 @@ def test_what_is_in_flight_is_not_part_of_it() -> None:
     assert names(waiting.pick(MORNING)) == ["d2"]
 
 
-def test_where_each_alert_has_a_message_of_its_own_all_go_when_they_are_over() -> None:
-    waiting = quiet(together=False)
-    waiting.add([made(1, "a"), made(2, "b"), made(3, "a", "alert.resolved")])
-    assert waiting.pick(NIGHT) is None
-    assert sorted(names(batch)[0] for batch in pick_all(waiting, MORNING)) == ["d2", "d3"]
-
-
 def test_other_settings_apply_to_what_waits_already() -> None:
     """A new actor has a new queue: with other hours, everything is due by those."""
     earlier = QuietHours("UTC", time(22), time(3), frozenset(range(7)))

@@ -6,6 +6,7 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from email import message_from_bytes, message_from_string, policy
+from email.message import EmailMessage
 from typing import Any
 
 import httpx
@@ -100,6 +101,12 @@ async def test_what_the_preview_shows_is_what_arrives_but_for_secrets_and_the_al
         assert request.headers["title"] == f"[warning] nas for {kind} backup_failed"
 
 
+def plain(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content())
+
+
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS:UserWarning")
 async def test_the_mail_of_the_preview_is_the_mail_that_arrives(shared_server: Server) -> None:
     server = shared_server
@@ -118,12 +125,13 @@ async def test_the_mail_of_the_preview_is_the_mail_that_arrives(shared_server: S
     raised, resolved = (message_from_bytes(mail.content, policy=policy.default) for mail in post.mails)
     previewed = message_from_string(shown, policy=policy.default)
     assert raised.keys() == previewed.keys()
-    for name in ("From", "To", "Auto-Submitted", "MIME-Version", "Content-Type"):
+    for name in ("From", "To", "Auto-Submitted", "MIME-Version", "X-Restic-Manager-Event"):
         assert raised[name] == previewed[name]
     assert previewed["Subject"] == "[restic-manager] [warning] nas1: backup_failed"
     assert raised["Subject"] == "[restic-manager] [warning] nas for mail: backup_failed"
-    names = [line.split(":")[0] for line in previewed.get_content().splitlines()[-5:]]
-    assert [line.split(":")[0] for line in raised.get_content().splitlines()[-5:]] == names
+    assert [part.get_content_type() for part in raised.walk()] == [part.get_content_type() for part in previewed.walk()]
+    names = [line.split(":")[0] for line in plain(previewed).splitlines()[-5:]]
+    assert [line.split(":")[0] for line in plain(raised).splitlines()[-5:]] == names
     assert resolved["Subject"] == f"{raised['Subject']} (resolved)"
     assert resolved["In-Reply-To"] == resolved["References"] == raised["Message-ID"]
     assert resolved["Message-ID"] != raised["Message-ID"]

@@ -186,8 +186,16 @@ class Run:
         ntfy = {"server_url": url, "topic": "backups", "access_token": hidden("access token")}
         smtp = {"host": "127.0.0.1", "port": mail_port, "encryption": "none", "username": "postmaster",
                 "password": hidden("mail password"), "from": "rm@example.org", "to": "ops@example.org"}  # fmt: skip
+        slack, discord, teams = (
+            {"webhook_url": f"{url}/{path}{hidden(f'webhook of {kind}')}"}
+            for kind, path in (("slack", "services/"), ("discord", "api/webhooks/1/"), ("teams", "workflows/x?sig="))
+        )
+        telegram = {"chat_id": "-100", "bot_token": f"110201543:{hidden('bot token')}", "api_url": url}
         made = []
-        for kind, name, config in (("webhook", DECOY, webhook), ("ntfy", "phone", ntfy), ("smtp", "mail", smtp)):
+        for kind, name, config in (
+            ("webhook", DECOY, webhook), ("ntfy", "phone", ntfy), ("smtp", "mail", smtp), ("slack", "slack", slack),
+            ("discord", "discord", discord), ("teams", "teams", teams), ("telegram", "telegram", telegram),
+        ):  # fmt: skip
             body = {"kind": kind, "name": name, "config": config}
             answer = self.searched(self.browser.post("/api/notifications", json=body))
             assert answer.status_code == 201, answer.text

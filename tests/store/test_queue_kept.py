@@ -160,5 +160,5 @@ def test_what_is_kept_is_not_overdue(ledger: Ledger) -> None:
     assert oldest_unsent(ledger.connection, NOON) == NOON
     off(ledger, ops)
     assert oldest_unsent(ledger.connection, NOON) is None
-    [queue] = queues(ledger.connection)
+    [queue] = queues(ledger.connection, NOON)
     assert (queue.waiting, queue.oldest_at) == (1, None)

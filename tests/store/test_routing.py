@@ -8,7 +8,7 @@ import pytest
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS, Severity
-from rmactors.server.store.routing import Filter, Recurrence, Silence
+from rmactors.server.store.routing import Filter, Recurrence, Silence, repository_server
 
 
 def at(text: str) -> int:
@@ -109,3 +109,64 @@ def test_a_recurring_silence_keeps_to_its_start_and_end() -> None:
 def test_a_recurrence_is_read_as_it_is_stored() -> None:
     stored = json.dumps({"cron": "0 2 * * 0", "timezone": "Europe/Berlin", "duration_minutes": 90})
     assert Recurrence.from_json(stored) == SUNDAYS
+
+
+# ---- what repositories of several hosts share
+
+
+@pytest.mark.parametrize(
+    ("location", "server"),
+    [
+        # rest-server: whoever signs in, with or without the port that the scheme has anyway, whatever folder
+        ("rest:https://srv.lan:8000/nas1/", "rest:https://srv.lan:8000"),
+        ("rest:https://nas2:s3cret@SRV.lan:8000/nas2", "rest:https://srv.lan:8000"),
+        ("rest:https://srv.lan./x", "rest:https://srv.lan"),
+        ("rest:https://srv.lan:443", "rest:https://srv.lan"),
+        ("rest:http://srv.lan:80/", "rest:http://srv.lan"),
+        ("rest:http://srv.lan:8000/", "rest:http://srv.lan:8000"),
+        ("rest:https://[2001:db8::1]:8000/x", "rest:https://[2001:db8::1]:8000"),
+        ("rest:https://user:p@ss@srv.lan/x", "rest:https://srv.lan"),
+        # s3: the endpoint
+        ("s3:https://s3.example.org/bucket/nas1", "s3:https://s3.example.org"),
+        ("s3:minio.lan:9000/bucket", "s3:minio.lan:9000"),
+        ("s3:s3.amazonaws.com/bucket", "s3:s3.amazonaws.com"),
+        # sftp in both ways of writing it
+        ("sftp:backup@srv.lan:/srv/nas1", "sftp:srv.lan"),
+        ("sftp:srv.lan:nas1", "sftp:srv.lan"),
+        ("sftp://backup@srv.lan:22//srv/nas1", "sftp:srv.lan"),
+        ("sftp://backup@srv.lan:2222//srv/nas1", "sftp:srv.lan:2222"),
+        ("sftp:backup@[2001:db8::1]:/srv", "sftp:[2001:db8::1]"),
+        ("sftp:srv.lan", "sftp:srv.lan"),
+        # a provider without an address: its bucket
+        ("b2:bucket:nas1", "b2:bucket"),
+        ("azure:container:/", "azure:container"),
+        ("gs:bucket:/nas1", "gs:bucket"),
+        ("swift:container:/nas1", "swift:container"),
+        ("rclone:my drive:nas1", "rclone:my drive"),
+        ("rclone:remote,pass=s3cret:nas1", "rclone:remote"),
+        # a folder, which may be a share that all have at the same place
+        ("/mnt/backup/", "/mnt/backup"),
+        ("local:/mnt/backup", "/mnt/backup"),
+        ("/mnt/a:b", "/mnt/a:b"),
+        ("C:\\backup\\", "C:\\backup"),
+        ("/", "/"),
+        ("backup", "backup"),
+        ("/mnt/x\n[31m", "/mnt/x [31m"),
+        ("/" + "x" * 300, "/" + "x" * 198 + "…"),
+        # it cannot be told, or might show a secret
+        ("", None),
+        ("  ", None),
+        ("local:", None),
+        ("rest:", None),
+        ("rest:https:///nas1", None),
+        ("rest:https://user:pa/ss@srv.lan/x", None),
+        ("rest:https://user:1234/5@srv.lan/x", None),
+        ("rest:https://evil\n.lan/x", None),
+        ("sftp:", None),
+        ("rclone::sftp,pass=s3cret:nas1", None),
+        ("b2:bucket", None),
+        ("ftp:user:s3cret@srv.lan", None),
+    ],
+)
+def test_what_repositories_of_several_hosts_share(location: str, server: str | None) -> None:
+    assert repository_server(location) == server

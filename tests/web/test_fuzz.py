@@ -10,6 +10,7 @@ import pytest
 
 from rmactors.common import ids
 from tests.web.conftest import PASSWORD, Site
+from tests.web.test_channel_form import GOOD
 
 NASTY: tuple[Any, ...] = (
     None, True, 0, -1, 1.5, 1e308, -0.0, 2**63, -(2**63) - 1, 2**70, 10**400,
@@ -63,7 +64,7 @@ def bodies(schema: dict[str, Any], schemas: dict[str, Any], *, deep: bool) -> It
 PLAIN: dict[str, Any] = {
     "name": "n", "kind": "backup", "cron": "@daily", "reason": "r", "ends_at": "2999-01-01T00:00:00Z", "role": "viewer",
 }  # fmt: skip
-CONFIGS: dict[str, dict[str, Any]] = {
+CONFIGS: dict[str, dict[str, Any]] = GOOD | {
     "webhook": {
         "url": "https://h.example/x", "bearer_token": "t", "header_name": "X-A", "header_value": "v",
         "signing_secret": "whsec_QUJD",
@@ -80,6 +81,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
         "chat_id": "1", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "message_thread_id": 1,
         "api_url": "https://t.example",
     },
+    "matrix": {"homeserver_url": "https://m.example", "room_id": "!r", "access_token": "t"},
     "gotify": {"server_url": "https://g.example", "app_token": "t"},
     "pushover": {
         "api_url": "https://p.example", "app_token": "a" * 30, "user_key": "u" * 30, "device": "phone",

@@ -5,6 +5,7 @@ from typing import Final
 
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Priority
+from rmactors.server.channels import chat
 from rmactors.server.channels.request import one_line
 from rmactors.server.channels.telling import ENDINGS, shortened, title
 from rmactors.server.messages.notifications import GroupMember, Notification
@@ -51,9 +52,9 @@ def who(notification: Notification) -> list[str]:
     return [shortened(f"{name}: {value}", MAX_NOTE) for name, value in found if value]
 
 
-def acting(notification: Notification) -> str:
-    """The line that leads to the page with the buttons; empty where there is none."""
-    return f"Acknowledge or silence: {one_line(notification.act_link)}" if notification.act_link else ""
+def links(notification: Notification) -> list[str]:
+    """Lines that lead to the alert, and to where it can be acknowledged."""
+    return [f"{words}: {one_line(url)}" for words, url in chat.links(notification)]
 
 
 def text(notification: Notification, most: int, size: Callable[[str], int] = len, *more: str) -> str:

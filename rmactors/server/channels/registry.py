@@ -12,6 +12,7 @@ from rmactors.server.channels.config import normalized, with_secrets_hidden
 from rmactors.server.channels.discord.kind import KIND as DISCORD
 from rmactors.server.channels.gotify.kind import KIND as GOTIFY
 from rmactors.server.channels.mail.kind import KIND as MAIL
+from rmactors.server.channels.matrix.kind import KIND as MATRIX
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.ntfy.kind import KIND as NTFY
@@ -36,6 +37,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         DISCORD,
         TEAMS,
         TELEGRAM,
+        MATRIX,
         GOTIFY,
         WEBPUSH,
         PUSHOVER,

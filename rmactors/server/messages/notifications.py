@@ -7,16 +7,22 @@ import msgspec
 
 from rmactors.common.vocabulary import Event, Severity
 
+AlertState = Literal["open", "acknowledged", "resolved"]
+
 
 @dataclass(frozen=True, slots=True)
 class GroupMember:
-    """One alert of a grouped message."""
+    """One alert of a grouped message. Its host is empty where all of the group are of one; its state is None where that
+    follows from the message's event."""
 
     alert_id: str
     severity: Severity
     kind: str
     subject: str
     message: str
+    host_id: str = ""
+    host_name: str = ""
+    state: AlertState | None = None
 
 
 class NotificationBody(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -48,6 +54,9 @@ class Notification:
     `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
     `kind` is a kind of alert, `multiple` for a group, `test` for a test. `host_id` is empty for a test.
     `again`: a raise of an alert whose raise this channel was sent before, because it got worse.
+    Of a group over hosts, `group` is no more than the first of `group_count` alerts, and `host_name` may be a number of
+    them; `repository` is where all of them back up to, if they are grouped by that; `still_open` is how many of the
+    group are not resolved.
     `act_link`: a page with one button, to acknowledge or silence this alert without signing in; empty: there is none.
     """
 
@@ -68,6 +77,9 @@ class Notification:
     group: tuple[GroupMember, ...] = ()
     again: bool = False
     act_link: str = ""
+    group_count: int = 0
+    repository: str | None = None
+    still_open: int = 0
 
     @property
     def about(self) -> Literal["Host", "Channel"]:

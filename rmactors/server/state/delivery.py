@@ -1,8 +1,9 @@
 """What a delivery actor rebuilds from: its channel, and the deliveries that wait."""
 
 from dataclasses import dataclass
+from typing import Final
 
-from rmactors.common.vocabulary import Priority
+from rmactors.common.vocabulary import Priority, Severity
 from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.state.refusals import Refusals
 
@@ -57,3 +58,14 @@ class Delivery:
     """It was tried as a part of what quiet hours had held back."""
     opened: int = 0
     """How often it opened the breaker."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAlerts:
+    """What of a group is not resolved yet: how many alerts, and severity, host and kind of the first few."""
+
+    number: int
+    first: tuple[tuple[Severity, str, str], ...]
+
+
+NONE_OPEN: Final = OpenAlerts(0, ())

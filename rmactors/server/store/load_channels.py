@@ -4,7 +4,8 @@ import json
 import sqlite3
 
 from rmactors.server.calendars.quiet_hours import QuietHours
-from rmactors.server.state.delivery import ChannelFacts, Delivery
+from rmactors.server.state.delivery import NONE_OPEN, ChannelFacts, Delivery, OpenAlerts
+from rmactors.server.store.grouping import ENDED
 
 
 def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
@@ -43,6 +44,24 @@ def load_places(connection: sqlite3.Connection, channel_id: str, places: list[in
     """Of a channel's deliveries with these `seq` those that are queued, in the order of `places`."""
     query = "SELECT * FROM deliveries WHERE channel_id = ? AND seq = ? AND state = 'queued'"
     return [_delivery(row) for place in places for row in connection.execute(query, (channel_id, place))]
+
+
+def load_open(connection: sqlite3.Connection, channel_id: str, group_key: str, most: int) -> OpenAlerts:
+    """What a channel was sent of a group and is not resolved, where `group_key` is that of its resolutions."""
+    if not group_key.startswith(ENDED):
+        return NONE_OPEN
+    of_group = (
+        " FROM deliveries JOIN alerts ON alerts.id = deliveries.alert_id WHERE channel_id = ? AND group_key = ?"
+        " AND group_key <> '' AND event = 'alert.raised' AND state IN ('queued', 'delivered')"
+        " AND resolved_at IS NULL"
+    )
+    about = channel_id, group_key.partition("/")[2]
+    (number,) = connection.execute(f"SELECT count(DISTINCT alerts.id) {of_group}", about).fetchone()
+    first = connection.execute(
+        f"SELECT severity, host_name, alerts.kind {of_group} GROUP BY alerts.id ORDER BY min(seq) LIMIT ?",
+        (*about, most),
+    )
+    return OpenAlerts(number, tuple((row["severity"], row["host_name"], row["kind"]) for row in first))
 
 
 def _delivery(row: sqlite3.Row) -> Delivery:

@@ -27,6 +27,7 @@ from rmactors.server.actors.delivery import notification
 from rmactors.server.actors.delivery.backlog import Backlog
 from rmactors.server.actors.delivery.batch import AttemptResult, Batch, ended_by
 from rmactors.server.actors.delivery.breaker import Breaker
+from rmactors.server.actors.delivery.over_hosts import NAMED
 from rmactors.server.actors.delivery.queue import CONCURRENT, DeliveryQueue
 from rmactors.server.channels.base import Channel
 from rmactors.server.messages.answers import Answer, Failed
@@ -34,8 +35,8 @@ from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask_store
-from rmactors.server.state.delivery import ChannelFacts, Delivery
-from rmactors.server.store.load_channels import load_due, load_places
+from rmactors.server.state.delivery import NONE_OPEN, ChannelFacts, Delivery, OpenAlerts
+from rmactors.server.store.load_channels import load_due, load_open, load_places
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
@@ -248,7 +249,12 @@ class _Sender:
             self._wakeup.signal.set()
 
         try:
-            message = notification.of_batch(batch, self._ports.base_url, partial(self._ports.act_link, self._facts.id))
+            message = notification.of_batch(
+                batch,
+                self._ports.base_url,
+                partial(self._ports.act_link, self._facts.id),
+                await self._still_open(batch),
+            )
             attempt = await self._channel.send(message, batch.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.
@@ -258,6 +264,16 @@ class _Sender:
             _log.exception("a message cannot be made or sent", extra=said)
             attempt = Attempt("dead", None, 0.0, f"a bug in restic-manager: {type(error).__name__}, see its log")
         await self._end(batch, self._queue.settle(batch, attempt, clock.now()))
+
+    async def _still_open(self, batch: Batch) -> OpenAlerts:
+        """What of the group whose end is told is not resolved; nothing is said of it where it cannot be read."""
+        if not batch.group or batch.night or batch.main.event != "alert.resolved":
+            return NONE_OPEN
+        try:
+            key = batch.main.group_key
+            return await self._ports.reader.run(load_open, self._facts.id, key, NAMED)
+        except sqlite3.Error:
+            return NONE_OPEN
 
     async def _give_up(self, delivery: Delivery) -> None:
         seconds = self._ports.retry_max / SECOND

@@ -24,6 +24,12 @@ class Batch:
         return (self.main, *(delivery for delivery, _ in self.carried))
 
     @property
+    def in_order(self) -> tuple[Delivery, ...]:
+        """All that it covers, of each alert in the order in which it happened, the alerts as they are told."""
+        alerts = {delivery.alert_id: number for number, delivery in reversed(list(enumerate(self.deliveries)))}
+        return tuple(sorted(self.deliveries, key=lambda each: (alerts[each.alert_id], each.seq)))
+
+    @property
     def members(self) -> tuple[Delivery, ...]:
         """Those of a group that it tells: one of each alert."""
         return (self.main, *(delivery for delivery, end in self.carried if end == "delivered"))

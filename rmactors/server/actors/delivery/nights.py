@@ -16,15 +16,11 @@ from rmactors.server.state.delivery import Delivery
 
 @dataclass(slots=True)
 class Nights:
-    """The quiet hours of a channel among `lanes` (alert → its deliveries in order); what is `busy` is in flight.
-
-    `together`: what was held back goes as one message; else each as on any other day.
-    """
+    """The quiet hours of a channel among `lanes` (alert → its deliveries in order); what is `busy` is in flight."""
 
     lanes: Mapping[str, deque[Delivery]]
     busy: Set[str]
     quiet: QuietHours | None = None
-    together: bool = True
     _held: set[str] = field(default_factory=set)  # alerts whose head was due in a night
 
     def over_at(self, head: Delivery, now: int) -> int | None:
@@ -45,7 +41,7 @@ class Nights:
 
     def pack(self, head: Delivery) -> Batch | None:
         """The message about all that was held back, if that is what a head is part of; None: it goes by itself."""
-        if self.quiet is None or not self.together:
+        if self.quiet is None:
             return None
         if head.of_night:  # the same again: under an id that a receiver may know, it must hear nothing new
             found = [each for lane in self._free() for each in lane if each.tried_as == head.tried_as]

@@ -7,9 +7,10 @@ import msgspec
 
 from rmactors.common.vocabulary import SEVERITIES, Event
 from rmactors.common.zones import day_and_time
+from rmactors.server.actors.delivery import after_quiet, over_hosts
 from rmactors.server.actors.delivery.batch import Batch
 from rmactors.server.messages.notifications import GroupMember, Notification, NotificationBody
-from rmactors.server.state.delivery import Delivery
+from rmactors.server.state.delivery import NONE_OPEN, Delivery, OpenAlerts
 
 _BODY = msgspec.json.Decoder(NotificationBody)
 _ACTED_ON: Final = ("alert.raised", "alert.reminder")
@@ -24,10 +25,16 @@ def no_link(alert_id: str, at: int) -> str:
     return ""
 
 
-def of_batch(batch: Batch, base_url: str, act_link: ActLink = no_link) -> Notification:
+def of_batch(
+    batch: Batch, base_url: str, act_link: ActLink = no_link, still_open: OpenAlerts = NONE_OPEN
+) -> Notification:
     """The notification of one batch. `base_url` has no slash at the end. A group has no `act_link`: that is about one
-    alert."""
+    alert. `still_open`: of a group over hosts whose end it tells."""
     main = batch.main
+    if batch.night:
+        return after_quiet.of_night(of_batch(Batch(main), base_url), batch)
+    if batch.group and main.group_key:
+        return over_hosts.of_hosts(of_batch(Batch(main), base_url), batch, still_open)
     body = _BODY.decode(main.body)
     severity, kind, message = body.severity, body.kind, body.message
     group: tuple[GroupMember, ...] = ()

@@ -48,14 +48,13 @@ class DeliveryQueue:
     """The deliveries of one channel that are in memory.
 
     `retry_max` in microseconds. `takes_resolved`: whether the channel hears of resolutions, so that one may stand for
-    the raise before it. `together`: whether what its quiet hours held back goes as one message.
+    the raise before it. `quiet`: when it is left alone.
     """
 
     breaker: Breaker
     retry_max: int
     takes_resolved: bool
     quiet: QuietHours | None = None
-    together: bool = True
     _lanes: dict[str, deque[Delivery]] = field(default_factory=dict)
     _busy: set[str] = field(default_factory=set)
     _aside: dict[str, int] = field(default_factory=dict)  # first delivery of a batch set aside → how many alerts it has
@@ -71,7 +70,7 @@ class DeliveryQueue:
 
     def __post_init__(self) -> None:
         self._groups = Groups(self._lanes, self._busy, self.takes_resolved)
-        self._nights = Nights(self._lanes, self._busy, self.quiet, self.together)
+        self._nights = Nights(self._lanes, self._busy, self.quiet)
 
     def __len__(self) -> int:
         return self._count

@@ -48,7 +48,7 @@ _FIELDS: Final = (
         check=_webhook_url, audit="host",
     ),
     Field(
-        "username", "Name", "Shown as the sender. Empty: the webhook's own.", placeholder="restic-manager",
+        "username", "Name of the sender", "Empty: the name that the webhook has.", placeholder="restic-manager",
         check=_username, steers=False, audit="value",
     ),
 )  # fmt: skip

@@ -30,10 +30,9 @@ def message_url(config: Mapping[str, Any]) -> str:
 
 def body(notification: Notification, default_priority: Priority | None) -> bytes:
     """The JSON of one message."""
-    links = (f"Alert: {one_line(notification.link)}", plain.acting(notification))
     found = {
         "title": title(notification),
-        "message": plain.text(notification, MAX_MESSAGE, len, *links),
+        "message": plain.text(notification, MAX_MESSAGE, len, *plain.links(notification)),
         "priority": _NUMBERS[plain.priority(notification, default_priority)],
         "extras": {
             "client::display": {"contentType": "text/plain"},

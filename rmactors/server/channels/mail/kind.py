@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from rmactors.server.channels import checks
 from rmactors.server.channels.base import ChannelSpec, Choice, Field, Kind, Preview, Surroundings
-from rmactors.server.channels.mail import payload
+from rmactors.server.channels.mail import helo, payload
 from rmactors.server.channels.mail.addresses import parse_address, parse_addresses
 from rmactors.server.channels.mail.send import DEFAULT_ENCRYPTION, SmtpChannel
 from rmactors.server.channels.net.egress import OutboundPolicy
@@ -41,6 +41,10 @@ def _to(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
     return checks.parsed(value, parse_addresses)
 
 
+def _helo_name(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
+    return checks.parsed(value, helo.checked)
+
+
 _FIELDS: Final = (
     Field("host", "Mail server", placeholder="mail.example", missing=_NO_HOST, check=_host, audit="value"),
     Field(
@@ -65,6 +69,10 @@ _FIELDS: Final = (
         "to", "To", "One or more addresses, separated by commas.",
         placeholder="ops@example.org", missing="At least one recipient is needed.", check=_to, steers=False,
     ),
+    Field(
+        "helo_name", "Name of this server (EHLO)", "A full host name. Empty: that of the base URL, or this machine's.",
+        placeholder="rm.example.org", check=_helo_name, steers=False, audit="value",
+    ),
 )  # fmt: skip
 
 
@@ -73,7 +81,7 @@ def _make(spec: ChannelSpec, surroundings: Surroundings) -> SmtpChannel:
 
 
 def _preview(spec: ChannelSpec, notification: Notification, base_url: str) -> Preview:
-    mail = payload.render(notification, spec.config, base_url)
+    mail = payload.render(notification, spec, base_url)
     return Preview(mail=mail.content.decode().replace("\r\n", "\n"))
 
 

@@ -5,9 +5,10 @@ its own and points to the raise. Both are the same on every retry, so that a mai
 """
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from email import policy
+from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import format_datetime
 from typing import Any, Final
@@ -18,72 +19,124 @@ from rmactors import PRODUCT
 from rmactors.common import clock
 from rmactors.common.text import lines
 from rmactors.common.vocabulary import Event
+from rmactors.server.channels import telling
+from rmactors.server.channels.base import ChannelSpec
+from rmactors.server.channels.mail import headers
+from rmactors.server.channels.mail import html as html_part
 from rmactors.server.channels.mail.addresses import needs_smtputf8, parse_address, parse_addresses
+from rmactors.server.channels.mail.helo import is_full_name
 from rmactors.server.channels.net.hostnames import ascii_host, bracketed
 from rmactors.server.channels.request import one_line
-from rmactors.server.channels.telling import ENDINGS, digest_title
 from rmactors.server.messages.notifications import Notification
 
 MAX_SUBJECT_CHARACTERS: Final = 200
 _LONGEST_LINE: Final = 990  # of a mail; the limit is 998 bytes
-_FACTS: Final = ("raisedat", "severity", "host", "channel", "kind", "link", "by", "note")
+_NO_DOMAIN: Final = "localhost"
+"""Behind the name of a list whose owner has no domain (RFC 2919, 2)."""
+_OF_THE_END: Final = ("By", "Note")
+_FACTS: Final = (
+    "raisedat", "severity", "host", "channel", "kind", "link", "by", "note",
+    "".join(filter(str.isalpha, html_part.ACT)).lower(),
+)  # fmt: skip
 """The names before the facts, as `_names_a_fact` compares them."""
-_NAMED: Final = re.compile(r"(.{1,40}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
+_NAMED: Final = re.compile(r"(.{1,60}?)[:\u02d0\u02f8\u0589\u05c3\u2236\ua789]", re.DOTALL)
 _OPENS_THREAD: Final[tuple[Event, ...]] = ("alert.raised", "alert.digest", "alert.test")
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """A mail ready to be handed over. Addresses are those of the envelope."""
+    """A mail ready to be handed over. Addresses are those of the envelope.
+
+    smtputf8  an address in it has letters beyond ASCII before the @: the server must know them
+    in_ascii  then: the mail for a server that does not, for those whom it can reach; None if that is nobody
+    """
 
     sender: str
     recipients: tuple[str, ...]
     content: bytes
     smtputf8: bool
+    in_ascii: "Mail | None" = None
 
 
-def render(notification: Notification, config: Mapping[str, Any], base_url: str) -> Mail:
+def render(notification: Notification, spec: ChannelSpec, base_url: str) -> Mail:
     """The mail about a notification, lines ended by CRLF."""
-    sender = parse_address(config["from"])
-    to = parse_addresses(config["to"])
-    host = thread_host(base_url)
-    utf8 = needs_smtputf8((sender, *to))
-    mail = EmailMessage(_UTF8_MAIL if utf8 else _MAIL)
-    mail["From"] = sender
-    mail["To"] = to
-    mail["Subject"] = subject(notification)
-    mail["Date"] = format_datetime(clock.to_datetime(notification.occurred_at).replace(microsecond=0))
+    sender = parse_address(spec.config["from"])
+    to = parse_addresses(spec.config["to"])
+    whole = _mail(notification, spec.id, base_url, sender, to)
+    if not whole.smtputf8:
+        return whole
+    reached = [address for address in to if not needs_smtputf8([address])]
+    if not reached or needs_smtputf8([sender]):
+        return whole
+    return replace(whole, in_ascii=_mail(notification, spec.id, base_url, sender, reached))
+
+
+def _mail(notification: Notification, channel_id: str, base_url: str, sender: Address, to: Sequence[Address]) -> Mail:
+    mail = EmailMessage(_MAIL)
+    for name, value in _headers(notification, channel_id, thread_host(base_url), sender, to):
+        mail[name] = value
+    plain, html = text(notification), html_part.html(notification)
+    mail.set_content(plain, cte=_encoding(plain))
+    mail.add_alternative(html, subtype="html", cte=_encoding(html))
+    mail.set_boundary(_boundary(notification.delivery_id, plain + html))
+    return Mail(sender.addr_spec, _envelope(to), mail.as_bytes(), needs_smtputf8((sender, *to)))
+
+
+def _headers(
+    notification: Notification, channel_id: str, host: str, sender: Address, to: Sequence[Address]
+) -> Iterator[tuple[str, str]]:
+    """Names and values as they go out."""
+    yield "From", headers.addresses("From", [sender])
+    yield "To", headers.addresses("To", to)
+    yield "Subject", headers.text("Subject", subject(notification))
+    yield "Date", format_datetime(clock.to_datetime(notification.occurred_at).replace(microsecond=0))
     thread = f"<{notification.alert_id}@{host}>"
     if notification.event in _OPENS_THREAD and not notification.again:
-        mail["Message-ID"] = thread
+        yield "Message-ID", thread
     else:
-        mail["Message-ID"] = f"<{notification.alert_id}.{notification.delivery_id}@{host}>"
-        mail["In-Reply-To"] = thread
-        mail["References"] = thread
-    mail["Auto-Submitted"] = "auto-generated"
-    content = text(notification)
-    short = all(len(line) <= _LONGEST_LINE for line in content.splitlines())
-    if content.isascii() and short:
-        mail.set_content(content, cte="7bit")
-    else:
-        mail.set_content(content)
-    return Mail(sender.addr_spec, recipients(config), mail.as_bytes(), utf8)
+        yield "Message-ID", f"<{notification.alert_id}.{notification.delivery_id}@{host}>"
+        yield "In-Reply-To", thread
+        yield "References", thread
+    yield "Auto-Submitted", "auto-generated"
+    yield "X-Auto-Response-Suppress", "All"
+    yield "List-Id", f"{PRODUCT} <{channel_id.lower()}.{host if is_full_name(host) else _NO_DOMAIN}>"
+    about = {
+        "Event": notification.event, "Severity": notification.severity, "Kind": notification.kind,
+        "Host": notification.host_name, "Alert": notification.alert_id,
+    }  # fmt: skip
+    for what, said in about.items():
+        if line := telling.shortened(one_line(said), MAX_SUBJECT_CHARACTERS):
+            name = f"X-Restic-Manager-{what}"
+            yield name, headers.text(name, line)
+
+
+def _encoding(content: str) -> str | None:
+    """As it is where that can be; else as the standard library finds shortest."""
+    fits = content.isascii() and all(len(line) <= _LONGEST_LINE for line in content.splitlines())
+    return "7bit" if fits else None
+
+
+def _boundary(delivery_id: str, content: str) -> str:
+    """What parts the two contents, the same on each retry. It is in neither of them."""
+    found = f"=_{delivery_id}"
+    while found in content:
+        found += "_"
+    return found
+
+
+def _envelope(to: Iterable[Address]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(address.addr_spec for address in to))
 
 
 def recipients(config: Mapping[str, Any]) -> tuple[str, ...]:
     """The addresses of the envelope, each once."""
-    return tuple(dict.fromkeys(address.addr_spec for address in parse_addresses(config["to"])))
+    return _envelope(parse_addresses(config["to"]))
 
 
 def subject(notification: Notification) -> str:
     """`[restic-manager] [warning] nas1: backup_failed`, and at its end what became of it."""
-    ending = ENDINGS.get(notification.event, "")
-    if notification.event == "alert.digest":
-        line = f"[{PRODUCT}] {digest_title(notification)}"
-    else:
-        line = one_line(f"[{PRODUCT}] [{notification.severity}] {notification.host_name}: {notification.kind}")
-    most = MAX_SUBJECT_CHARACTERS - len(ending)
-    return (line if len(line) <= most else line[: most - 1] + "…") + ending
+    before = f"[{PRODUCT}] "
+    return before + telling.title(notification, MAX_SUBJECT_CHARACTERS - len(before))
 
 
 def text(notification: Notification) -> str:
@@ -91,19 +144,12 @@ def text(notification: Notification) -> str:
 
     There are words of a host in the message. A line of it that looks like one of the facts is marked as quoted.
     """
-    facts = [("Link", notification.link)]
-    if notification.event != "alert.digest":
-        facts = [
-            ("Raised at", clock.to_rfc3339(notification.raised_at)),
-            ("Severity", notification.severity),
-            (notification.about, notification.host_name),
-            ("Kind", notification.kind),
-            *facts,
-        ]
-    if notification.event in ENDINGS:
-        facts += [("By", notification.actor or ""), ("Note", notification.note or "")]
-    stated = [f"{name}: {one_line(value)}" for name, value in facts if value]
-    return f"{quoted(notification)}\n\n" + "\n".join(stated) + "\n"
+    facts = telling.facts(notification) if notification.event != "alert.digest" else []  # its Date says when
+    stated = [fact for fact in facts if fact[0] not in _OF_THE_END]
+    stated += [("Link", notification.link), (html_part.ACT, notification.act_link)]
+    stated += [fact for fact in facts if fact[0] in _OF_THE_END]
+    said = [f"{name}: {one_line(value)}" for name, value in stated if value]
+    return f"{quoted(notification)}\n\n" + "\n".join(said) + "\n"
 
 
 def quoted(notification: Notification) -> str:
@@ -146,24 +192,29 @@ def thread_host(base_url: str) -> str:
 
 
 class _Mail(policy.EmailPolicy):
-    """The standard library's policy for sending, save that ids stay on one line.
+    """The standard library's policy for sending, for headers that are folded and encoded already.
 
-    Folded, an id longer than a line would come out as an encoded word, which no mail client takes for an id.
+    Its own to fold are those alone that it makes itself, about the content.
     """
 
-    _WHOLE = ("message-id", "in-reply-to", "references")
+    def header_store_parse(self, name: str, value: Any) -> tuple[str, Any]:
+        if _is_ready(name):
+            return name, value
+        stored: tuple[str, Any] = super().header_store_parse(name, value)
+        return stored
 
     def fold(self, name: str, value: str) -> str:
-        if name.lower() in self._WHOLE:
+        if _is_ready(name):
             return f"{name}: {value}\r\n"
         folded: str = super().fold(name, value)
         return folded
 
     def fold_binary(self, name: str, value: str) -> bytes:
-        if name.lower() in self._WHOLE:
-            return self.fold(name, value).encode("ascii")
-        return super().fold_binary(name, value)
+        return self.fold(name, value).encode()
 
 
-_MAIL: Final = _Mail(linesep="\r\n", max_line_length=78)
-_UTF8_MAIL: Final = _MAIL.clone(utf8=True)
+def _is_ready(name: str) -> bool:
+    return not name.lower().startswith(("content-", "mime-"))
+
+
+_MAIL: Final = _Mail(linesep="\r\n", max_line_length=78, cte_type="7bit")

@@ -3,18 +3,19 @@
 import base64
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 import trio
 
 from rmactors.server.channels.answers import words
 from rmactors.server.channels.base import ChannelSpec
-from rmactors.server.channels.mail import payload
+from rmactors.server.channels.mail import helo, payload
 from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
-from rmactors.server.channels.net.egress import OutboundPolicy, literal_address
+from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.hostnames import ascii_host
 from rmactors.server.messages.notifications import Attempt, Notification
 
@@ -31,6 +32,9 @@ _LAST_LOOK_SECONDS: Final = 10.0
 _CONVERSATIONS: Final = 4
 """Of one channel at once. Its own limit, so that a slow server holds up no other channel. One that waits for a turn is
 not in flight yet: a server that takes seconds for each mail must not look as if it never answered."""
+_NOT_AGAIN_SECONDS: Final = 60.0
+"""So long a refusal of the user name and password is the answer to all mails, and they are not sent again: each wrong
+one makes servers slower for everybody from here. Dovecot forgets them within half a minute."""
 _THREADS: Final = 64
 """Of one channel: conversations, and those that are overdue; the delivery queue has fewer of these in flight."""
 
@@ -48,13 +52,14 @@ class SmtpChannel:
         answer_seconds: float = ANSWER_SECONDS,
     ) -> None:
         config = spec.config
-        self._config = config
+        self._spec = spec
         self._policy = policy
         self._tls = ssl_context
         self._base_url = base_url
         self._deadline = deadline_seconds
         self._patience = answer_seconds
         self._turns = trio.Semaphore(_CONVERSATIONS)
+        self._first = trio.Semaphore(1)  # until the user name and password were taken once
         self._threads = trio.CapacityLimiter(_THREADS)
         self._server = MailServer(
             host=ascii_host(config["host"]),
@@ -62,8 +67,12 @@ class SmtpChannel:
             encryption=config.get("encryption") or DEFAULT_ENCRYPTION,
             username=config.get("username"),
             password=config.get("password"),
-            local_name=_ehlo_name(payload.thread_host(base_url)),
+            local_name=_local_name(config, base_url),
         )
+        self._proven = trio.Event()
+        if not self._server.username:
+            self._proven.set()
+        self._refused: tuple[float, MailOutcome] | None = None
         self._secrets = _forms(config.get("username") or "", config.get("password") or "")
 
     async def send(
@@ -73,6 +82,12 @@ class SmtpChannel:
         with ExitStack() as turn:
             await self._turns.acquire()
             turn.callback(self._turns.release)
+            if not self._proven.is_set():
+                await self._first.acquire()
+                if self._proven.is_set():  # meanwhile
+                    self._first.release()
+                else:
+                    turn.callback(self._first.release)
 
             def give_way() -> None:
                 assert overdue is not None
@@ -85,12 +100,15 @@ class SmtpChannel:
         self, notification: Notification, recipients: tuple[str, ...], give_way: Callable[[], None] | None
     ) -> Attempt:
         began = time.perf_counter()
-        mail = payload.render(notification, self._config, self._base_url)
+        mail = payload.render(notification, self._spec, self._base_url)
         # Those no longer in the config get nothing; if none of them is left, all get it.
         targets = tuple(one for one in mail.recipients if one in recipients) or mail.recipients
         deadline = time.monotonic() + self._deadline
+        if (refused := self._just_refused()) is not None:
+            return self._attempt(replace(refused, left=targets), targets != mail.recipients, 0.0)
         session = MailSession(self._server, self._policy, self._tls, deadline)
         outcome = await self._outcome(session, mail, targets, give_way)
+        self._learn(session, outcome)
         # The socket's own timeout may come first, and then looks like a server that hung up.
         hung_up = outcome is not None and outcome.verdict == "retry" and outcome.code is None
         if outcome is None or (hung_up and not session.handed_over and time.monotonic() >= deadline):
@@ -127,7 +145,25 @@ class SmtpChannel:
             session.abort()
         return found[0] if found else None
 
+    def _just_refused(self) -> MailOutcome | None:
+        """A refusal of the user name and password that is so young that they are not sent again."""
+        if self._refused is None or trio.current_time() >= self._refused[0] + _NOT_AGAIN_SECONDS:
+            return None
+        return self._refused[1]
+
+    def _learn(self, session: MailSession, outcome: MailOutcome | None) -> None:
+        if session.signed_in:
+            self._proven.set()
+        if outcome is not None and outcome.sign_in_refused:
+            said = f"{outcome.error} (said a moment ago, and asked once a minute)"
+            self._refused, self._proven = (trio.current_time(), replace(outcome, error=said)), trio.Event()
+
     def _silence(self, session: MailSession, give_way: Callable[[], None] | None) -> str:
+        if session.signing_in:
+            return (
+                f"no answer within {self._deadline:g} s to the user name and password: some servers answer ever slower"
+                " after wrong ones"
+            )
         if not session.handed_over:
             return f"no answer within {self._deadline:g} s"
         seconds = self._deadline if give_way is None else self._deadline + self._patience
@@ -138,7 +174,7 @@ class SmtpChannel:
 
     def _attempt(self, outcome: MailOutcome, limited: bool, latency_ms: float) -> Attempt:
         error = words(outcome.error, self._secrets, _MAX_ERROR) if outcome.error is not None else None
-        everyone = payload.recipients(self._config)
+        everyone = payload.recipients(self._spec.config)
         left = outcome.left if limited or outcome.left != everyone else ()
         # Where others have it from an earlier attempt, that these are refused says nothing of the server either.
         others = outcome.taken or (limited and outcome.for_now)
@@ -146,12 +182,12 @@ class SmtpChannel:
         return Attempt(outcome.verdict, outcome.code, latency, error, None, left, outcome.in_doubt, others)
 
 
-def _ehlo_name(host: str) -> str:
-    """A name, or an address literal as SMTP writes it: `[127.0.0.1]`, `[IPv6:::1]`."""
-    address = literal_address(host)
-    if address is None:
-        return host
-    return f"[IPv6:{address}]" if ":" in address else f"[{address}]"
+def _local_name(config: Mapping[str, Any], base_url: str) -> str | None:
+    """What the channel's settings or the base URL say; None if that is nothing that mail servers take."""
+    if config.get("helo_name"):
+        return helo.checked(config["helo_name"])
+    host = payload.thread_host(base_url)
+    return host if helo.is_full_name(host) else None
 
 
 def _forms(username: str, password: str) -> tuple[str, ...]:

@@ -38,7 +38,7 @@ def event(notification: Notification, config: Mapping[str, Any]) -> dict[str, An
         "dedup_key": notification.alert_id[:MAX_NAME],
         "payload": {
             "summary": shortened(f"{title(notification)}: {one_line(plain.message(notification))}", MAX_SUMMARY),
-            "source": _name(notification.host_name) or PRODUCT,
+            "source": (_name(notification.host_name) if notification.about == "Host" else "") or PRODUCT,
             "severity": _SEVERITIES[notification.severity],
             "timestamp": clock.to_rfc3339(notification.raised_at),
             "component": _name(notification.subject),

@@ -12,7 +12,7 @@ import httpx
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import Priority
-from rmactors.server.channels import plain
+from rmactors.server.channels import chat, plain
 from rmactors.server.channels.config import MASK
 from rmactors.server.channels.request import USER_AGENT, make_request, one_line
 from rmactors.server.channels.telling import title
@@ -37,19 +37,19 @@ def form(
     notification: Notification, config: Mapping[str, Any], default_priority: Priority | None
 ) -> list[tuple[str, str]]:
     """The parameters of one message."""
-    link, acting = one_line(notification.link), plain.acting(notification)
-    fits = len(link) <= MAX_URL
+    links = chat.links(notification)
+    acting = [f"{words}: {one_line(url)}" for words, url in links[1:]]
     found = [
         ("token", config["app_token"].strip()),
         ("user", config["user_key"].strip()),
         ("title", title(notification, MAX_TITLE)),
-        ("message", plain.text(notification, MAX_MESSAGE, len, acting)),
+        ("message", plain.text(notification, MAX_MESSAGE, len, *acting)),
         ("priority", str(_NUMBERS[plain.priority(notification, default_priority)])),
         ("timestamp", str(notification.occurred_at // clock.SECOND)),
     ]
-    if link and fits:
-        words = "The channel's settings" if notification.event == "alert.test" else "The alert in restic-manager"
-        found += [("url", link), ("url_title", words)]
+    for words, link in links[:1]:
+        if len(link) <= MAX_URL:
+            found += [("url", one_line(link)), ("url_title", words)]
     if device := config.get("device"):
         found.append(("device", device.replace(" ", "")))
     if sound := config.get("sound"):

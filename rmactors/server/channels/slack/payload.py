@@ -45,7 +45,8 @@ def escaped(text: str) -> str:
 
 
 def _escaped_size(text: str) -> int:
-    return utf16(escaped(text))
+    """Of the escaped text, without making it."""
+    return utf16(text) + 4 * text.count("&") + 3 * (text.count("<") + text.count(">"))
 
 
 def _fact(name: str, value: str) -> str:

@@ -8,7 +8,6 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 import httpx
@@ -20,7 +19,7 @@ from rmactors.server.channels.config import MASK
 from rmactors.server.channels.request import USER_AGENT, CannotBeMade, make_request
 from rmactors.server.channels.webhook.own_body import own_body
 from rmactors.server.channels.webhook.template import TemplateFault
-from rmactors.server.messages.notifications import Notification
+from rmactors.server.messages.notifications import GroupMember, Notification
 
 JSON: Final = "application/json"
 _TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
@@ -50,11 +49,25 @@ def body(notification: Notification) -> bytes:
         found["actor"] = notification.actor
         found["note"] = notification.note and lines(notification.note)
     if notification.group:
-        members = [replace(member, message=lines(member.message)) for member in notification.group]
-        found["group"] = members  # dataclasses, in the order of their fields
+        found["group"] = [_member(member, notification.group_count > 0) for member in notification.group]
+    if notification.group_count:
+        found["group_count"] = notification.group_count
+        found["repository"] = notification.repository
+        found["still_open"] = notification.still_open
     if notification.act_link:
         found["act_link"] = notification.act_link
     return msgspec.json.encode(found)
+
+
+def _member(member: GroupMember, of_several: bool) -> dict[str, str | None]:
+    """In the order of its fields; its host where the group is one of several hosts."""
+    found: dict[str, str | None] = {
+        "alert_id": member.alert_id, "severity": member.severity, "kind": member.kind, "subject": member.subject,
+        "message": lines(member.message),
+    }  # fmt: skip
+    if of_several:
+        found |= {"host_id": member.host_id or None, "host_name": member.host_name}
+    return found | {"state": member.state} if member.state is not None else found
 
 
 def render(notification: Notification, url: httpx.URL, config: Mapping[str, Any], at: int) -> httpx.Request:

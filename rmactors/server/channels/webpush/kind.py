@@ -40,7 +40,9 @@ _FIELDS: Final = (
         input="password", missing="The endpoint of a subscription is needed.", longest=2_000, check=_endpoint,
         audit="host",
     ),
-    Field("p256dh", "Key of the browser", missing="The browser's key is needed.", check=_browser_key),
+    Field(
+        "p256dh", "Key of the browser", input="password", missing="The browser's key is needed.", check=_browser_key,
+    ),
     Field(
         "auth", "Secret of the browser", input="password", missing="The browser's secret is needed.", check=_auth,
     ),

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rmactors.common.vocabulary import GroupBy, Priority, Severity
 from rmactors.server.store.queries.rows import Page, columns, read
+from rmactors.server.store.queries.waiting import QUIET, waiting
 
 State = Literal["ok", "failing", "dead", "idle"]
 
@@ -49,8 +50,9 @@ class ChannelHealth:
 
     state   `failing`: the last attempt failed and more will be made; `dead`: it failed and nothing is left to try;
             `idle`: nothing was sent yet, or it is disabled; else `ok`
-    queued  how many messages wait, the oldest since `oldest_queued_at`; `dead`: how many were given up
-    held_until  the receiver wants quiet until then, `held_because` of this; it may be over
+    queued  how many messages wait, the oldest since `oldest_queued_at`, without what only waits for the end of quiet
+            hours; `dead`: how many were given up
+    held_until  the receiver wants quiet until then, or its quiet hours end, `held_because` of this; it may be over
     """
 
     state: State
@@ -106,21 +108,22 @@ class DeliveryRow:
 _SELECT = f"SELECT {columns(ChannelRow)} FROM channels"
 
 
-def channel(db: sqlite3.Connection, channel_id: str) -> tuple[ChannelRow, ChannelHealth] | None:
+def channel(db: sqlite3.Connection, channel_id: str, at: int) -> tuple[ChannelRow, ChannelHealth] | None:
+    """As of `at`: whether its own quiet hours hold it."""
     row = db.execute(f"{_SELECT} WHERE id = ?", (channel_id,)).fetchone()
-    return _with_health(db, [ChannelRow(*row)])[0] if row is not None else None
+    return _with_health(db, [ChannelRow(*row)], at)[0] if row is not None else None
 
 
 def channels(
-    db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None
+    db: sqlite3.Connection, at: int, limit: int, after: tuple[Any, ...] | None = None
 ) -> Page[tuple[ChannelRow, ChannelHealth]]:
-    """In the order in which they were made."""
+    """In the order in which they were made, as of `at`."""
     created, last_id = after or (-1, "")
     rows = db.execute(
         f"{_SELECT} WHERE (created_at, id) > (?, ?) ORDER BY created_at, id LIMIT ?", (created, last_id, limit + 1)
     ).fetchall()
     items = read(ChannelRow, rows[:limit])
-    return Page(_with_health(db, items), (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
+    return Page(_with_health(db, items, at), (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
 
 
 def log(db: sqlite3.Connection, channel_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogRow]:
@@ -149,11 +152,11 @@ def dead_deliveries(db: sqlite3.Connection, channel_id: str, limit: int = 50) ->
     return read(DeliveryRow, rows)
 
 
-def _with_health(db: sqlite3.Connection, rows: list[ChannelRow]) -> list[tuple[ChannelRow, ChannelHealth]]:
-    return [(row, _health(db, row)) for row in rows]
+def _with_health(db: sqlite3.Connection, rows: list[ChannelRow], at: int) -> list[tuple[ChannelRow, ChannelHealth]]:
+    return [(row, _health(db, row, at)) for row in rows]
 
 
-def _health(db: sqlite3.Connection, row: ChannelRow) -> ChannelHealth:
+def _health(db: sqlite3.Connection, row: ChannelRow, at: int) -> ChannelHealth:
     """Counts from the two partial indexes: what was delivered is never looked at."""
     queued, oldest, dead = db.execute(
         "SELECT (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'queued'),"
@@ -168,7 +171,13 @@ def _health(db: sqlite3.Connection, row: ChannelRow) -> ChannelHealth:
         state, since = "idle", None
     else:
         state, since = "ok", row.last_fired_at
-    return ChannelHealth(state, since, row.last_error, queued, oldest, dead, row.held_until, row.held_because)
+    held_until, held_because = row.held_until, row.held_because
+    if row.quiet_hours is not None and row.enabled and queued:
+        found = waiting(db, row.id, row.quiet_hours, at)
+        oldest = found.oldest_at
+        if found.quiet_until is not None and found.quiet_until > (held_until or 0):
+            held_until, held_because = found.quiet_until, QUIET
+    return ChannelHealth(state, since, row.last_error, queued, oldest, dead, held_until, held_because)
 
 
 def glance(db: sqlite3.Connection) -> Glance:

@@ -71,7 +71,7 @@ def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
     (enabled,) = db.execute("SELECT count(*) FROM channels WHERE enabled = 1").fetchone()
     size, free = space(db)
     return Condition(
-        queues=queues(db),
+        queues=queues(db, at),
         oldest_due_at=oldest_unsent(db, at),
         dead_open=dead,
         newest_at=int(pulse[0]) if pulse else None,

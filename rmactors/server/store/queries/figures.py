@@ -2,6 +2,9 @@
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
+
+from rmactors.server.store.queries.waiting import waiting
 
 SERIES = 5_000
 """Schedules, and hosts, whose last success is shown. A larger fleet's others are counted, not named."""
@@ -80,7 +83,7 @@ def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
     return Figures(
         hosts=hosts,
         open_alerts=alerts,
-        queues=queues(db),
+        queues=queues(db, at),
         oldest_due_at=oldest_unsent(db, at),
         good_runs=by_schedule[:series] + by_host[:series],
         left_off=max(0, len(by_schedule) - series) + max(0, len(by_host) - series),
@@ -98,27 +101,39 @@ def space(db: sqlite3.Connection) -> tuple[int, int]:
 _PRAGMAS = ("page_size", "page_count", "freelist_count")
 
 
-def queues(db: sqlite3.Connection) -> list[Queued]:
+def queues(db: sqlite3.Connection, at: int) -> list[Queued]:
     """From the two partial indexes: what was delivered is never looked at."""
     return [
-        Queued(row[0], row[1], row[2], row[3], row[4], row[5] is not None, row[6])
+        Queued(row[0], row[1], row[2], _oldest(db, row, at), row[4], row[5] is not None, row[6])
         for row in db.execute(
             "SELECT name, kind,"
             " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'),"
             " (SELECT min(created_at) FROM deliveries WHERE channel_id = channels.id AND state = 'queued'"
             " AND channels.enabled = 1),"
             " (SELECT count(*) FROM deliveries WHERE channel_id = channels.id AND state = 'dead' AND dismissed = 0),"
-            " failing_since, held_until FROM channels ORDER BY created_at, id"
+            " failing_since, held_until, id, quiet_hours FROM channels ORDER BY created_at, id"
         )
     ]
+
+
+def _oldest(db: sqlite3.Connection, row: tuple[Any, ...], at: int) -> int | None:
+    """Without what only waits for the end of quiet hours."""
+    oldest: int | None = row[3]
+    if oldest is None or row[8] is None:
+        return oldest
+    return waiting(db, row[7], row[8], at).oldest_at
 
 
 def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
     """Since when the oldest delivery that could have been sent by `at` waits; None if none does. What is kept for a
     channel that is off waits for somebody to switch it on."""
-    found: int | None = connection.execute(
+    (found,) = connection.execute(
         "SELECT min(deliveries.created_at) FROM deliveries JOIN channels ON channels.id = channel_id AND enabled = 1"
-        " WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)",
+        " AND quiet_hours IS NULL WHERE state = 'queued' AND (attempts > 0 OR due_at <= ?)",
         (at,),
-    ).fetchone()[0]
-    return found
+    ).fetchone()
+    with_quiet = connection.execute(
+        "SELECT id, quiet_hours FROM channels WHERE enabled = 1 AND quiet_hours IS NOT NULL"
+    )
+    oldest = [found, *(waiting(connection, row[0], row[1], at, due=True).oldest_at for row in with_quiet.fetchall())]
+    return min((each for each in oldest if each is not None), default=None)

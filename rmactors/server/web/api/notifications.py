@@ -35,7 +35,9 @@ blueprint = Blueprint("api_notifications", __name__)
 async def list_channels() -> Response:
     """With their health; secrets read as `{"set": true}`."""
     given = arguments(*PAGING)
-    page = await services().reader.run(queries.channels, limit_of(given), cursor_of(given, (int, str)))
+    page = await services().reader.run(
+        queries.channels, services().now(), limit_of(given), cursor_of(given, (int, str))
+    )
     return json_response(listing(page, lambda found: shape(*found)))
 
 

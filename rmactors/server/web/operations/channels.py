@@ -229,7 +229,8 @@ def _spec(row: ChannelRow) -> ChannelSpec:
 
 async def require(channel_id: str) -> tuple[ChannelRow, ChannelHealth]:
     """The channel, or the 404."""
-    found = await services().reader.run(queries.channel, channel_id) if is_id(channel_id) else None
+    now = services().now()
+    found = await services().reader.run(queries.channel, channel_id, now) if is_id(channel_id) else None
     if found is None:
         raise not_found("channel")
     return found

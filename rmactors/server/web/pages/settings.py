@@ -39,8 +39,8 @@ async def settings() -> Response:
 
 @route(blueprint, "/settings/notifications", role="viewer")
 async def channel_list() -> Response:
-    found = await services().reader.run(channel_queries.channels, _SHOWN)
     now = moment()
+    found = await services().reader.run(channel_queries.channels, now.now, _SHOWN)
     lines = rows.each(found.items, lambda pair: _line(*pair, now), rows.line(views.ChannelLine))
     return await page(
         "settings/notifications.html", "settings", fragments={"channel-list": "settings/channel_list.html"},
