@@ -78,6 +78,14 @@ def test_a_group_lists_its_first_ten_and_how_many_more() -> None:
     assert all(len(line) <= 200 for line in many)
 
 
+def test_a_group_over_hosts_is_told_as_it_is_counted() -> None:
+    said = (
+        "40 alerts of 40 hosts (repository main):\n- [warning] nas1: backup_failed: no\nand 39 more\n3 are still open"
+    )
+    found = body(replace(GROUP, message=said, group_count=40))["message"]
+    assert found == f"{said}\nOpen the alert: {RAISE.link}"
+
+
 def test_an_empty_message_which_gotify_refuses_is_the_title() -> None:
     assert body(replace(RAISE, message=" \n"))["message"].splitlines()[0] == "[warning] nas1: backup_failed"
 
