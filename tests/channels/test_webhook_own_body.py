@@ -21,8 +21,8 @@ from tests.channels.notifications import (
     DELIVERY,
     DIGEST,
     GROUP,
-    HOST,
     LATER,
+    OF_HOSTS,
     RAISE,
     REMINDER,
     RESOLUTION,
@@ -32,10 +32,7 @@ from tests.channels.receivers import receiving
 
 URL = httpx.URL("https://hooks.example/ops")
 POLICY = OutboundPolicy.parse("external")
-OVER_HOSTS = replace(
-    GROUP, host_name="2 hosts", group_count=2, repository="rest:https://nas/", still_open=1, act_link="https://x/act/1",
-    group=tuple(replace(member, host_id=HOST, host_name="nas1", state="open") for member in GROUP.group),
-)  # fmt: skip
+OVER_HOSTS = replace(OF_HOSTS, act_link="https://rm.example.org/act/x")
 HOSTILE = replace(
     RAISE, host_name='nas "1" <@U1> `@all` *', message='"}, <!channel> @all @here\n```\n[x](y) & \\u0022 \x07 ```'
 )
@@ -122,6 +119,12 @@ async def test_a_body_that_cannot_be_made_is_dead_and_says_why(system_trust: ssl
 )
 def test_a_template_that_would_fail_one_day_cannot_be_saved(template: str, said: str) -> None:
     assert said in errors(body_template=template)["body_template"]
+
+
+def test_a_template_may_count_a_group_over_hosts() -> None:
+    template = "{{ group_count }} {{ repository }} {{ still_open }} {{ group[0].host_name }}"
+    assert own_body(template, OF_HOSTS) == b"39 rest:https://srv:8000 1 nas1"
+    assert own_body("{{ group_count }}{{ repository }}{{ still_open }}", RAISE) == b"00"
 
 
 def test_only_json_must_be_json() -> None:
