@@ -45,6 +45,7 @@ def values(notification: Notification, message: int, members: int, each: int) ->
     shorter = replace(
         notification,
         message=shortened(notification.message, message),
+        actor=notification.actor or "",
         note=shortened(notification.note or "", message),
         group=notification.group[:members],
     )
@@ -57,10 +58,11 @@ def values(notification: Notification, message: int, members: int, each: int) ->
 
 
 def _member(member: GroupMember, notification: Notification, most: int) -> dict[str, Any]:
-    """Its host is that of the group where it has none of its own."""
-    host = (member.host_id, member.host_name) if member.host_name else (notification.host_id, notification.host_name)
-    message = shortened(lines(member.message), most)
-    return asdict(replace(member, message=message, host_id=host[0], host_name=host[1]))
+    """Its host is that of the group, unless the group is of several."""
+    found = asdict(replace(member, message=shortened(lines(member.message), most)))
+    if notification.group_count:
+        return found | {"host_id": member.host_id or None}
+    return found | {"host_id": notification.host_id, "host_name": notification.host_name}
 
 
 def fault(source: str, config: Mapping[str, Any]) -> str | None:
