@@ -13,7 +13,7 @@ from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.gotify import payload
 from rmactors.server.messages.notifications import GroupMember, Notification
-from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, OF_HOSTS, RAISE, REMINDER, RESOLUTION
 
 URL = httpx.URL("https://push.example/message")
 
@@ -59,6 +59,10 @@ def test_a_page_to_act_on_is_a_second_link() -> None:
     found = body(replace(RAISE, act_link="https://rm.example.org/act/x"))
     assert found["message"].splitlines()[-1] == "Acknowledge or silence: https://rm.example.org/act/x"
     assert found["extras"]["client::notification"]["click"]["url"] == RAISE.link
+
+
+def test_a_group_over_hosts_is_told_as_it_counts_and_names_itself() -> None:
+    assert OF_HOSTS.message in body(OF_HOSTS)["message"]
 
 
 def test_a_group_lists_its_first_ten_and_how_many_more() -> None:

@@ -88,6 +88,26 @@ def test_what_was_dropped_or_dismissed_or_tells_of_a_failing_channel_is_no_troub
     assert ledger.value("SELECT state FROM deliveries WHERE id = ?", third) == "dead"
 
 
+def test_a_message_about_a_failing_channel_is_no_trouble_either_when_its_alert_is_gone(
+    ledger: Ledger,
+) -> None:
+    ops, other = ledger.channel(), ledger.channel(name="other")
+    alert = raise_about(ledger, other)
+    ledger.settle(queued(ledger, ops)[0], GONE)
+    ledger.resolve(alert)
+    ledger.settle(queued(ledger, ops)[0], OK)
+    ledger.connection.execute("DELETE FROM alerts")
+    assert trouble(ledger) == []
+
+
+@pytest.mark.parametrize("group_by", ["host", "repository", "all"])
+def test_it_is_told_as_well_where_alerts_go_out_together(ledger: Ledger, group_by: str) -> None:
+    ops = ledger.channel(name="ops")
+    ledger.channel(name="other", group_seconds=60.0, group_by=group_by)
+    alert = raise_about(ledger, ops)
+    assert told(ledger, alert) == [("other", "alert.raised")]
+
+
 def test_an_open_alert_is_read_with_its_channel_also_if_that_is_gone(ledger: Ledger) -> None:
     ops = ledger.channel()
     alert = raise_about(ledger, ops)

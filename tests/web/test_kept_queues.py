@@ -173,7 +173,8 @@ async def test_until_when_a_channel_is_held_and_why_is_said_until_that_is_over(s
     assert (found["held_until"], found["held_because"], found["state"]) == (clock.to_rfc3339(until), QUOTA, "failing")
     await site.user()
     browser = await site.log_in()
-    for path in ("/settings/notifications", f"/settings/notifications/{channel_id}/log"):
+    of_channel = f"/settings/notifications/{channel_id}"
+    for path in ("/settings/notifications", f"{of_channel}/log", f"{of_channel}/edit"):
         text = await page(browser, path)
         assert "Held" in text
         assert f"because “{QUOTA}”" in text

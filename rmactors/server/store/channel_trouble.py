@@ -13,8 +13,8 @@ _log = logging.getLogger(__name__)
 _QUEUED = "EXISTS (SELECT 1 FROM deliveries WHERE channel_id = channels.id AND state = 'queued')"
 _GIVEN_UP = (
     "FROM deliveries WHERE channel_id = ? AND state = 'dead' AND dismissed = 0"
-    " AND coalesce(last_error, '') <> 'channel disabled' AND NOT EXISTS"
-    " (SELECT 1 FROM alerts WHERE alerts.id = deliveries.alert_id AND alerts.kind = 'channel_failing')"
+    " AND coalesce(last_error, '') <> 'channel disabled'"
+    " AND (host_id <> '' OR event = 'alert.digest')"  # all else that is about no host is about a failing channel
 )
 
 

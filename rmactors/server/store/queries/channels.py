@@ -37,8 +37,8 @@ class ChannelRow:
     last_fired_at: int | None
     last_error: str | None
     failing_since: int | None
-    held_until: int | None
-    held_because: str | None
+    held_until: int | None = None
+    held_because: str | None = None
 
     def __repr__(self) -> str:
         return f"ChannelRow({self.id}, {self.kind}, {self.name!r})"

@@ -20,6 +20,7 @@ from rmactors.server.web.pages.rendering import field_errors, fragment, moment, 
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import channel_times
 from rmactors.server.web.views import channels as views
+from rmactors.server.web.views.subscribing import subscribing
 from rmactors.server.web.views.texts import _
 from rmactors.server.web.views.times import Moment
 
@@ -84,11 +85,12 @@ async def preview_channel() -> Response:
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin")
 async def edit_channel(channel_id: str) -> Response:
-    row, _health = await channels.require(channel_id)
+    row, health = await channels.require(channel_id)
     told = ""
     if request.args.get("saved") == "1":
         told = _("Saved. Send a test to see that it arrives.") if row.enabled else _("Saved. This channel is off.")
-    return await _form(views.stored_form(kind_of(row), row, readable_config(row)), {}, row, told=told)
+    form = views.stored_form(kind_of(row), row, readable_config(row))
+    return await _form(form, {}, row, told=told, line=_line(row, health, moment()))
 
 
 @route(blueprint, "/settings/notifications/<channel_id>/edit", role="admin", methods=["POST"], fresh=True)
@@ -157,7 +159,7 @@ async def delete_channel(channel_id: str) -> Response:
 
 async def _form(
     form: views.ChannelForm, errors: dict[str, str], row: ChannelRow | None, *, status: int = 200,
-    preview: PreviewAnswer | str | None = None, told: str = "",
+    preview: PreviewAnswer | str | None = None, told: str = "", line: views.ChannelLine | None = None,
 ) -> Response:  # fmt: skip
     if preview is None:
         preview = _("When the form is complete, the exact message is shown here.")
@@ -169,7 +171,8 @@ async def _form(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=_OFFERED,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable,
-        fills=views.fills, told=told,
+        fills=views.fills, told=told, line=line,
+        subscribing=subscribing(form.kind, readable_config(row)) if row is not None else None,
         tab="notifications", password_first=not is_fresh(), groups=channel_times.GROUPS,
         quiet_days=channel_times.DAYS, digests=channel_times.DIGESTS,
     )  # fmt: skip

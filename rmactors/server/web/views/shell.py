@@ -21,7 +21,7 @@ class Tab:
 
 
 @dataclass(frozen=True, slots=True)
-class Notice:
+class ChannelWarning:
     """A sentence above every page, and the link behind it."""
 
     sentence: str
@@ -36,7 +36,7 @@ class Shell:
 
     open: int
     critical: int
-    notice: Notice | None = None
+    notice: ChannelWarning | None = None
 
     @property
     def icon(self) -> Literal["ok", "warn", "bad"]:
@@ -49,26 +49,26 @@ _NAMED: Final = 3
 """Channels that a notice names; more are counted."""
 
 
-def channel_notice(channels: Glance, may_act: bool) -> Notice | None:
+def channel_notice(channels: Glance, may_act: bool) -> ChannelWarning | None:
     """What is said of the channels above every page. `may_act`: the reader may do something about it, and is told which
     they are."""
     everywhere = "/settings/notifications"
     if not channels.enabled:
-        return Notice(
+        return ChannelWarning(
             _("No notification channel is enabled: alerts are shown here only, and nobody gets a message."),
             everywhere, _("Channels"),
         )  # fmt: skip
     if not channels.failing:
         return None
     if not may_act:
-        return Notice(_("Some notifications are not delivered."), everywhere, _("Channels"))
+        return ChannelWarning(_("Some notifications are not delivered."), everywhere, _("Channels"))
     names = [name for _id, name in channels.failing]
     listed = ", ".join(names[:_NAMED])
     if more := len(names) - _NAMED:
         listed += _(" and %s") % many("%(n)s more", "%(n)s more", more) if more > 0 else ""
     sentence = _("Notifications are not delivered by: %s.") % listed
     href = f"{everywhere}/{channels.failing[0][0]}/log" if len(names) == 1 else everywhere
-    return Notice(sentence, href, _("See why"))
+    return ChannelWarning(sentence, href, _("See why"))
 
 
 TABS: Final = (
