@@ -90,9 +90,11 @@ class SimulatedAgent:
         heartbeat_seconds: float | None = None,
         reconnect_seconds: float = 60.0,
         timings: Timings | None = None,
+        plans: tuple[wire.Plan, ...] = (),
     ) -> None:
         self.url = url
         self.credential = credential
+        self.plans = plans
         self.spool: dict[int, Spooled] = {}
         self.spool_id = ids.new()
         self.connections = 0
@@ -210,6 +212,7 @@ class SimulatedAgent:
             utc_now=wire.utc_now(),
             restic=wire.ResticInfo("0.16.4"),
             running_jobs=list(self._running),
+            plans=list(self.plans),
             spooled=len(self.spool),
             connection=self._hellos,
         )

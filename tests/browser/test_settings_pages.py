@@ -73,10 +73,47 @@ def test_a_channel_is_made_corrected_previewed_tested_changed_and_deleted(
     expect(page.get_by_text(name)).to_have_count(0)
 
 
+@SCRIPT
+def test_a_webhook_gets_a_body_of_its_own_from_a_preset(site: Site, visit: Visit, sink: str, script: bool) -> None:
+    visitor = visit("admin", script=script)
+    page = visitor.open("/settings/notifications/new?kind=webhook")
+    page.get_by_label("Name", exact=True).fill(f"own body {'with' if script else 'without'} script")
+    page.get_by_label("URL").fill(sink)
+    page.get_by_label("Start from").select_option("Plain text")
+    if not script:
+        page.get_by_role("button", name="Fill in").click()
+    body = page.get_by_label("Body", exact=True)
+    expect(body).to_have_value(re.compile(r"^\{\{ title \}\}\n\n"))
+    expect(page.get_by_label("Content type")).to_have_value("text/plain; charset=utf-8")
+    expect(page.locator("#preview")).to_contain_text("[warning] nas1: backup_failed")
+    body.fill("{{ title }}\n{{ mesage }}")
+    page.get_by_label("URL").press("Enter")  # which saves, and presses none of the buttons on the way
+    error = page.locator(".field.wrong .error")
+    expect(error).to_contain_text("Line 2: nothing here is called mesage")
+    expect(body).to_have_value("{{ title }}\n{{ mesage }}")
+    visitor.console.clear()  # the 422
+    body.fill("{{ title }}\n{{ message }}")
+    page.get_by_role("button", name="Save channel").click()
+    expect(page.locator(".told.ok")).to_be_visible()
+    expect(body).to_have_value("{{ title }}\n{{ message }}")
+
+
+def test_a_phone_can_scan_the_topic_of_a_channel(site: Site, visit: Visit) -> None:
+    page = visit("admin").open("/settings/notifications/new?kind=ntfy")
+    expect(page.get_by_label("Topic")).to_have_value(re.compile(r"^backups-[A-Za-z0-9_-]{16}$"))
+    page.get_by_label("Name", exact=True).fill("phone")
+    page.get_by_role("button", name="Save channel").click()
+    code = page.get_by_role("img", name="QR code to subscribe")
+    expect(code).to_be_visible()
+    box = code.bounding_box()
+    assert box is not None
+    assert box["width"] == box["height"] > 100, "the page's policy lets it be drawn"
+
+
 def test_a_chat_is_chosen_among_the_kinds_and_of_its_url_the_host_alone_is_seen(site: Site, visit: Visit) -> None:
     page = visit("admin").open("/settings/notifications/new")
     chooser = page.get_by_role("navigation", name="Kind of channel")
-    expect(chooser.get_by_role("link")).to_have_count(len(KINDS))
+    expect(chooser.get_by_role("link")).to_have_count(sum(kind.made_by_hand for kind in KINDS.values()))
     chooser.get_by_role("link", name="Slack").click()
     expect(chooser.locator("[aria-current]")).to_contain_text("Slack")
     page.get_by_label("Name", exact=True).fill("the team's channel")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
 from rmactors.server.messages.notifications import Attempt, GroupMember, Notification
-from tests.channels.notifications import ACKNOWLEDGEMENT, LATER, RAISE, REMINDER, RESOLUTION, spec
+from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, LATER, RAISE, REMINDER, RESOLUTION, spec
 from tests.channels.receivers import Request, Script, receiving
 
 LOOPBACK = OutboundPolicy.parse("loopback")
@@ -32,12 +32,13 @@ _members = st.builds(
     GroupMember, st.just("01K9XZ3V8T5WQ1R7M2N4P6S8BB"), st.just("critical"), st.just("check_failed"), st.just(""), texts
 )
 notifications = st.builds(
-    lambda kind, host, message, actor, note, group, act: replace(
-        kind, host_name=host[:200], message=message, actor=actor[:200], note=note, group=tuple(group), act_link=act
+    lambda kind, host, message, actor, note, group, act, count: replace(
+        kind, host_name=host[:200], message=message, actor=actor[:200], note=note, group=tuple(group), act_link=act,
+        group_count=count,
     ),
-    st.sampled_from([RAISE, ACKNOWLEDGEMENT, RESOLUTION, REMINDER]), texts, texts, texts, texts,
+    st.sampled_from([RAISE, ACKNOWLEDGEMENT, RESOLUTION, REMINDER, DIGEST]), texts, texts, texts, texts,
     st.lists(_members, max_size=4).flatmap(lambda some: st.integers(0, 20).map(lambda times: some * times)),
-    st.sampled_from(["", ACT]),
+    st.sampled_from(["", ACT]), st.sampled_from([0, 40]),
 )  # fmt: skip
 
 

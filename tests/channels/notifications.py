@@ -43,6 +43,18 @@ GROUP = replace(
     ),
 )
 
+OF_HOSTS = replace(
+    GROUP,
+    event="alert.resolved",
+    host_name="39 hosts",
+    message="39 alerts of 39 hosts are resolved:\n- [warning] nas1: backup_failed: No.\nand 38 more\n1 is still open",
+    group=tuple(replace(member, host_id=HOST, host_name="nas1") for member in GROUP.group),
+    group_count=39,
+    repository="rest:https://srv:8000",
+    still_open=1,
+)
+"""About several hosts; its list is cut."""
+
 DIGEST = replace(
     RAISE,
     event="alert.digest",

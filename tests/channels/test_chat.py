@@ -10,7 +10,7 @@ from rmactors.common.vocabulary import Event, Severity
 from rmactors.server.channels.chat import colour, headline, links, text
 from rmactors.server.channels.telling import utf16
 from tests.channels.chats import ACT, ACTABLE, notifications
-from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, DIGEST, GROUP, OF_HOSTS, RAISE, REMINDER, RESOLUTION
 
 
 @pytest.mark.parametrize(
@@ -57,14 +57,26 @@ def test_a_message_is_printable_and_keeps_its_lines() -> None:
     )
 
 
-def test_a_group_names_as_many_as_fit_and_counts_the_rest() -> None:
+def test_a_group_names_twenty_in_shorter_lines_where_these_do_not_fit_and_counts_the_rest() -> None:
     member = replace(GROUP.group[0], message="x" * 500)
     many = replace(GROUP, message="40 alerts:\n- and so on", group=(member,) * 40)
-    lines = text(many, 1500, len).split("\n")
-    assert lines[0] == "40 alerts:"
-    assert lines[-1] == f"… and {40 - len(lines[1:-1])} more"
-    assert all(len(line) <= 200 and line.startswith("• [warning] backup_failed: xxx") for line in lines[1:-1])
-    assert 5 <= len(lines[1:-1]) <= 7
+    for most, longest in ((9000, 200), (3000, 120), (1500, 60)):
+        found = text(many, most, len).split("\n")
+        assert found[0] == "40 alerts:"
+        assert found[1:-1] == [("• [warning] backup_failed: " + "x" * 500)[: longest - 1] + "…"] * 20
+        assert found[-1] == "… and 20 more"
+
+
+def test_a_group_over_hosts_names_them_and_what_is_still_open() -> None:
+    said = ["40 alerts of 40 hosts are resolved:", "- [warning] nas1: check_failed: x", "and 39 more", "1 is open"]
+    message = "\n".join([*said, "- [info] web7: y"])
+    found = text(replace(GROUP, group_count=40, message=message), 1500, len)
+    assert found == message.replace("- [", "• [")
+
+
+def test_a_group_over_hosts_is_told_as_it_counts_and_names_itself() -> None:
+    assert text(OF_HOSTS, 1500, len) == OF_HOSTS.message
+    assert headline(OF_HOSTS, 200) == "✅ [critical] 39 hosts: multiple (resolved)"
 
 
 def test_a_small_group_is_named_whole() -> None:

@@ -13,7 +13,7 @@ from rmactors import __version__
 from rmactors.common.vocabulary import Event, Priority, Severity
 from rmactors.server.channels.gotify import payload
 from rmactors.server.messages.notifications import GroupMember, Notification
-from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION
+from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, OF_HOSTS, RAISE, REMINDER, RESOLUTION
 
 URL = httpx.URL("https://push.example/message")
 
@@ -61,6 +61,10 @@ def test_a_page_to_act_on_is_a_second_link() -> None:
     assert found["extras"]["client::notification"]["click"]["url"] == RAISE.link
 
 
+def test_a_group_over_hosts_is_told_as_it_counts_and_names_itself() -> None:
+    assert OF_HOSTS.message in body(OF_HOSTS)["message"]
+
+
 def test_a_group_lists_its_first_ten_and_how_many_more() -> None:
     assert body(GROUP)["message"].splitlines()[:3] == [
         "2 alerts:",
@@ -72,6 +76,14 @@ def test_a_group_lists_its_first_ten_and_how_many_more() -> None:
     assert many[0] == "40 alerts:"
     assert many[11] == "and 30 more"
     assert all(len(line) <= 200 for line in many)
+
+
+def test_a_group_over_hosts_is_told_as_it_is_counted() -> None:
+    said = (
+        "40 alerts of 40 hosts (repository main):\n- [warning] nas1: backup_failed: no\nand 39 more\n3 are still open"
+    )
+    found = body(replace(GROUP, message=said, group_count=40))["message"]
+    assert found == f"{said}\nOpen the alert: {RAISE.link}"
 
 
 def test_an_empty_message_which_gotify_refuses_is_the_title() -> None:

@@ -168,8 +168,9 @@ def test_a_sender_is_one_address_and_recipients_are_one_or_more() -> None:
 
 @pytest.mark.parametrize("broken", ["a\rb", "a\nb", "a\r\nb", "a\0b", "x\ud800"])
 def test_no_line_break_or_nul_gets_into_anything(broken: str) -> None:
+    but_for = {"number", "textarea"} if "\n" in broken or "\r" in broken else {"number"}
     for kind, described in KINDS.items():
-        fields = [each.name for each in described.fields if each.input != "number"]
+        fields = [each.name for each in described.fields if each.input not in but_for]
         found = pointers(kind, {**GOOD[kind], **dict.fromkeys(fields, broken)})
         assert sorted(found) == sorted(f"/config/{field}" for field in fields)
 

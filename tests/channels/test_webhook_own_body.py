@@ -16,7 +16,17 @@ from rmactors.server.channels.webhook import payload
 from rmactors.server.channels.webhook.own_body import own_body
 from rmactors.server.channels.webhook.presets import PRESETS
 from rmactors.server.messages.notifications import GroupMember
-from tests.channels.notifications import ACKNOWLEDGEMENT, DELIVERY, GROUP, LATER, RAISE, REMINDER, RESOLUTION, spec
+from tests.channels.notifications import (
+    ACKNOWLEDGEMENT,
+    DELIVERY,
+    GROUP,
+    LATER,
+    OF_HOSTS,
+    RAISE,
+    REMINDER,
+    RESOLUTION,
+    spec,
+)
 from tests.channels.receivers import receiving
 
 URL = httpx.URL("https://hooks.example/ops")
@@ -103,6 +113,12 @@ async def test_a_body_that_cannot_be_made_is_dead_and_says_why(system_trust: ssl
 )
 def test_a_template_that_would_fail_one_day_cannot_be_saved(template: str, said: str) -> None:
     assert said in errors(body_template=template)["body_template"]
+
+
+def test_a_template_may_count_a_group_over_hosts() -> None:
+    template = "{{ group_count }} {{ repository }} {{ still_open }} {{ group[0].host_name }}"
+    assert own_body(template, OF_HOSTS) == b"39 rest:https://srv:8000 1 nas1"
+    assert own_body("{{ group_count }}{{ repository }}{{ still_open }}", RAISE) == b"00"
 
 
 def test_only_json_must_be_json() -> None:

@@ -1,5 +1,6 @@
 """Whatever the rules let pass can be shown and sent: an attempt has an end, never an exception."""
 
+from contextlib import suppress
 from dataclasses import replace
 from email import message_from_bytes, policy
 from typing import Any
@@ -14,6 +15,8 @@ from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.channels.registry import KINDS, make_channel, preview
 from rmactors.server.channels.validation import validate
+from rmactors.server.channels.webhook.own_body import own_body
+from rmactors.server.channels.webhook.template import MAX_OUTPUT, TemplateFault
 from rmactors.server.messages.notifications import Attempt, Notification
 from tests.channels.notifications import ACKNOWLEDGEMENT, GROUP, RAISE, REMINDER, RESOLUTION, spec
 from tests.channels.receivers import answers_as_ntfy, receiving, replies
@@ -118,3 +121,34 @@ def test_a_mail(name: str, local: str, domain: str, username: str, password: str
     }  # fmt: skip
     assert preview(spec("smtp", **kept), notification, BASE).mail
     make_channel(spec("smtp", **kept), LOOPBACK, TRUST, BASE)
+
+
+TEXT = [
+    "{{ title }}",
+    "{{ message }}",
+    "x",
+    '"',
+    "\n",
+    "{{ group | tojson }}",
+    "{{ note | truncate(3) }}",
+    "{{ nope }}",
+]
+PARTS = [
+    *TEXT, "{% for each in group %}", "{{ each.message | upper }}", "{{ loop.index }}", "{% endfor %}", "{{ group }}",
+    '{% if event == "alert.resolved" %}', "{% else %}", "{% endif %}", "{% set note = note ~ message %}", "{{", "}}",
+    "{% set title = title ~ title %}", "{{ message | replace(title, message) }}", "{{ [group, group] | tojson }}",
+    "{{ message | escape | urlencode }}", "{{ group[0].message[:2] }}", "{% raw %}", "{#", "{{ kind if note }}",
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(template=st.lists(st.sampled_from(PARTS), max_size=9).map("".join), notification=notifications)
+def test_a_body_template(template: str, notification: Notification) -> None:
+    """It is refused with a sentence, or makes a body of whatever comes, or says why it does not."""
+    config = {"url": "https://hooks.example", "body_template": template or "x", "content_type": "text/plain"}
+    errors = validate("webhook", "ops", config, OutboundPolicy.parse("external"))
+    if errors:
+        assert all(error.pointer == "/config/body_template" and error.detail.endswith(".") for error in errors)
+        return
+    with suppress(TemplateFault):  # which has its sentences in tests of its own
+        assert len(own_body(template, notification).decode()) <= MAX_OUTPUT

@@ -68,7 +68,7 @@ def test_a_group_over_hosts_of_one_host_names_it() -> None:
 def test_words_of_hosts_stay_on_their_line_and_are_short_in_a_group_over_hosts() -> None:
     told = of_batch(of_hosts(2, message="x" * 500 + "\n- [critical] forged: y", host_name="a\nb"), "http://x")
     assert len(told.message.splitlines()) == 3
-    assert told.message.splitlines()[1] == f"- [warning] a b: backup_failed: {'x' * 199}…"
+    assert told.message.splitlines()[1] == f"- [warning] a b: backup_failed: {'x' * 119}…"
 
 
 def test_the_end_of_a_group_says_who_ended_it() -> None:

@@ -176,7 +176,7 @@ def test_a_digest_is_queued_and_its_slot_remembered(ledger: Ledger) -> None:
     }  # fmt: skip
 
 
-def test_a_slot_has_one_digest_whoever_asks_again(ledger: Ledger) -> None:
+def test_a_slot_has_one_digest_also_when_it_is_asked_for_again(ledger: Ledger) -> None:
     ledger.channel(digest=WEEKLY)
     write = digest(ledger, NOON + WEEK)
     assert isinstance(ledger.apply(write), Committed)

@@ -141,7 +141,7 @@ def test_the_only_one_of_a_group_is_told_at_once(ledger: Ledger) -> None:
     assert keys(ledger, "alert.resolved") == [""]
 
 
-def test_after_an_hour_what_is_resolved_goes_without_the_others_and_the_rest_waits_anew(ledger: Ledger) -> None:
+def test_after_an_hour_what_is_resolved_goes_without_the_others_and_the_rest_waits_again(ledger: Ledger) -> None:
     over_hosts(ledger)
     alerts = [ledger.raise_(ledger.host(f"nas{n}")) for n in range(4)]
     deliver(ledger)

@@ -117,7 +117,7 @@ def test_a_recurrence_is_read_as_it_is_stored() -> None:
 @pytest.mark.parametrize(
     ("location", "server"),
     [
-        # rest-server: whoever signs in, with or without the port that the scheme has anyway, whatever folder
+        # rest-server: with any user name, with or without the port that the scheme has anyway, whatever folder
         ("rest:https://srv.lan:8000/nas1/", "rest:https://srv.lan:8000"),
         ("rest:https://nas2:s3cret@SRV.lan:8000/nas2", "rest:https://srv.lan:8000"),
         ("rest:https://srv.lan./x", "rest:https://srv.lan"),

@@ -8,6 +8,7 @@ import pytest
 from rmactors.common import clock
 from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
 from rmactors.server.web.views import alerts
+from rmactors.server.web.views.timeline import timeline
 from rmactors.server.web.views.times import Moment
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -136,17 +137,17 @@ EVENTS = [
 
 @pytest.mark.parametrize(("entry", "text"), EVENTS, ids=[entry.event for entry, _text in EVENTS])
 def test_each_event_of_a_timeline_is_a_sentence(entry: TimelineEntry, text: str) -> None:
-    found = alerts.timeline([entry], changed(resolved_at=NOW, resolved_by="rule"), MOMENT)[0]
+    found = timeline([entry], changed(resolved_at=NOW, resolved_by="rule"), MOMENT)[0]
     assert f"{found.strong} {found.rest} | {found.sub}" == text
 
 
 def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
     entry = TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D")
-    assert alerts.timeline([entry], ROW, MOMENT)[0].delivery_id == "D"
+    assert timeline([entry], ROW, MOMENT)[0].delivery_id == "D"
 
 
 def test_the_timeline_of_an_open_alert_ends_with_now() -> None:
-    last = alerts.timeline([], changed(kind="agent_offline"), MOMENT)[-1]
+    last = timeline([], changed(kind="agent_offline"), MOMENT)[-1]
     assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 22 s ago, 4 times")
-    last = alerts.timeline([], ROW, MOMENT)[-1]
+    last = timeline([], ROW, MOMENT)[-1]
     assert (last.strong, last.sub) == ("Not resolved yet", "last failed 22 s ago, 4 times")

@@ -154,6 +154,8 @@ CHANNEL = ChannelRow(
     None,
     None,
     None,
+    None,
+    None,
 )
 
 

@@ -421,3 +421,18 @@ async def test_the_scripts_of_the_page_find_what_a_preset_fills_in(site: Site) -
     for fields in found.values():
         assert set(fields) == {"config.body_template", "config.content_type"}
         assert all(f'name="{name}"' in page for name in fields)
+
+
+# ---- what a phone scans
+
+
+async def test_the_page_of_an_ntfy_channel_shows_a_code_to_subscribe(site: Site) -> None:
+    made = await site.post("/api/notifications", {"kind": "ntfy", "name": "phone", "config": GOOD["ntfy"]})
+    await site.user()
+    browser = await site.log_in()
+    page = await (await browser.get(f"/settings/notifications/{made['id']}/edit")).get_data(as_text=True)
+    assert page.count('<svg role="img" aria-label="QR code to subscribe"') == 1
+    assert '<a href="https://ntfy.example.org/backups"' in page
+    new = await (await browser.get("/settings/notifications/new?kind=ntfy")).get_data(as_text=True)
+    assert "QR code" not in new
+    assert re.fullmatch(r"backups-[A-Za-z0-9_-]{16}", value(new, "config.topic") or "")

@@ -144,7 +144,8 @@ async def test_what_does_not_move_the_receiver_keeps_the_secrets(site: Site, kin
     made = await make(site, kind)
     harmless = {each.name: "other" for each in KINDS[made["kind"]].fields if not each.steers}
     fitting = {"from": "b@example.org", "to": "b@example.org", "chat_id": "@others", "message_thread_id": 7,
-               "room_id": "!others"}  # fmt: skip
+               "room_id": "!others", "body_template": '{"a": 1}', "content_type": "application/json",
+               "helo_name": "mx.example.org"}  # fmt: skip
     harmless = {name: fitting.get(name, text) for name, text in harmless.items()}
     body = {**made, "name": "renamed", "min_severity": "critical", "config": made["config"] | harmless}
     assert (await site.api("PUT", f"/api/notifications/{made['id']}", body)).status == 200

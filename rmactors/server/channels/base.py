@@ -100,7 +100,7 @@ class Field:
               several lines. A secret that is audited as `host` is a URL with a secret in it: its host alone is shown
     missing   the sentence when it is left out; empty: it may be
     default   what is stored when it is left out
-    proposed  what the form of a new channel begins with
+    proposed  what the form of a new channel begins with; called for something new each time
     longest   characters
     check     what else must hold. A value that is no number is text already, on one line but in a `textarea`
     steers    it decides where the secrets go, or how they are protected on the way: with a new value, no stored
@@ -117,7 +117,7 @@ class Field:
     choices: tuple[Choice, ...] = ()
     missing: str = ""
     default: Any = None
-    proposed: str = ""
+    proposed: str | Callable[[], str] = ""
     longest: int = MAX_TEXT
     check: Check | None = None
     steers: bool = True
@@ -141,6 +141,15 @@ class Preset:
     values: Mapping[str, str]
 
 
+class Subscription(NamedTuple):
+    """Where people subscribe to what a channel sends."""
+
+    scanned: str
+    """What the QR code says: opened by the receiver's app."""
+    opened: str
+    """The same for a browser."""
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of channel: all that is particular to it. Label and help are page texts.
@@ -155,6 +164,7 @@ class Kind:
                     which it is acknowledged and resolved
     proposed_remind_hours  what the form of a new channel begins with
     presets         offered by the form
+    subscription    where people subscribe to a channel with a valid config; None: it leads to somebody already
     made_by_hand    whether its settings can be typed, so that the form of a new channel offers it
     """
 
@@ -169,4 +179,5 @@ class Kind:
     groups: bool = True
     proposed_remind_hours: float = 0.0
     presets: tuple[Preset, ...] = ()
+    subscription: Callable[[Mapping[str, Any]], Subscription] | None = None
     made_by_hand: bool = True

@@ -9,7 +9,7 @@ from typing import Final
 from rmactors.common.text import excerpt, lines
 from rmactors.common.vocabulary import Event, Severity
 from rmactors.server.channels.telling import OPENS, shortened, title, utf16
-from rmactors.server.messages.notifications import GroupMember, Notification
+from rmactors.server.messages.notifications import Notification
 
 Size = Callable[[str], int]
 
@@ -20,7 +20,8 @@ _COLOURS_OF_ENDS: Final[dict[Event, int]] = {"alert.acknowledged": 0x757575, "al
 
 _LONGEST_TITLE: Final = 200
 _MOST_MEMBERS: Final = 20
-_LONGEST_MEMBER: Final = 200
+_LONGEST_LINES: Final = (200, 120, 60)
+"""Characters of each line of a group: as many of these as let it fit."""
 
 
 def colour(notification: Notification) -> int:
@@ -39,15 +40,15 @@ def headline(notification: Notification, most: int, size: Size = utf16) -> str:
 
 
 def text(notification: Notification, most: int, size: Size) -> str:
-    """The message, never empty, of at most that size (of at least 1,500). Of a group its first line and the members."""
+    """The message, never empty, of at most that size. Of a group its first line, the members, and how many more."""
     message = lines(notification.message).strip() or "–"
-    if not notification.group:
+    if not notification.group or notification.group_count:  # one about several hosts counts and lists itself
         return shortened(message, most, size)
-    first = excerpt(message.partition("\n")[0], _LONGEST_MEMBER)
-    listed = [_member(each) for each in notification.group[:_MOST_MEMBERS]]
-    while size(found := "\n".join([first, *listed, *_more(len(notification.group) - len(listed))])) > most:
-        listed.pop()
-    return found
+    for longest in _LONGEST_LINES:
+        listed = _over_hosts(message, longest) if notification.group_count else _members(notification, message, longest)
+        if size(found := "\n".join(listed)) <= most:
+            break
+    return shortened(found, most, size)
 
 
 def links(notification: Notification) -> list[tuple[str, str]]:
@@ -59,9 +60,14 @@ def links(notification: Notification) -> list[tuple[str, str]]:
     return [(words, url) for words, url in found if url]
 
 
-def _member(member: GroupMember) -> str:
-    return excerpt(f"• [{member.severity}] {member.kind}: {member.message}", _LONGEST_MEMBER)
+def _members(notification: Notification, message: str, longest: int) -> list[str]:
+    named = notification.group[:_MOST_MEMBERS]
+    listed = [f"• [{each.severity}] {each.kind}: {each.message}" for each in named]
+    more = len(notification.group) - len(named)
+    first, _, _ = message.partition("\n")
+    return [excerpt(line, longest) for line in (first, *listed)] + ([f"… and {more} more"] if more else [])
 
 
-def _more(number: int) -> list[str]:
-    return [f"… and {number} more"] if number else []
+def _over_hosts(message: str, longest: int) -> list[str]:
+    """Such a message is a list already, with hosts and what is still open, and a few lines long."""
+    return [excerpt(f"• {line[2:]}" if line.startswith("- ") else line, longest) for line in message.split("\n")]

@@ -27,8 +27,11 @@ def priority(notification: Notification, default_priority: Priority | None) -> P
 
 
 def message(notification: Notification) -> str:
-    """The message, its lines kept; of a group the first members and how many more there are. Never empty."""
-    if notification.group:
+    """The message, its lines kept; of a group the first members and how many more there are. Never empty.
+
+    Of a group over hosts the message names the first alone, and counts all.
+    """
+    if notification.group and not notification.group_count:
         return listed(notification.group)
     return lines(notification.message).strip() or title(notification)
 

@@ -16,7 +16,9 @@ NAMED: Final = 10
 """So many of a group over hosts are named in its message, the others counted."""
 LISTED: Final = 200
 """So many of them are in `group`, for receivers that read it."""
-_LINE: Final = 200
+_SAID: Final = 120
+"""So much of what each says: ten of them fit into most receivers' limits."""
+_MANY: Final = 200
 _BODY = msgspec.json.Decoder(NotificationBody)
 _OVER: Final[dict[Event, str]] = {
     "alert.acknowledged": " are acknowledged", "alert.resolved": " are resolved", "alert.reminder": " are still open",
@@ -44,7 +46,7 @@ def of_hosts(alone: Notification, batch: Batch, still_open: OpenAlerts) -> Notif
         host_name=f"{len(hosts)} hosts" if len(hosts) > 1 else alone.host_name,
         message=_counted(alone.event, group, len(members), len(hosts), bodies[0].repository, still_open),
         occurred_at=max(body.occurred_at for body in bodies),
-        actor=excerpt(", ".join(actors), _LINE) if actors else None,
+        actor=excerpt(", ".join(actors), _MANY) if actors else None,
         note=notes.pop() if len(notes) == 1 else None,
         group=group,
         again=all(body.again for body in bodies),
@@ -61,7 +63,7 @@ def _counted(
     about = f" (repository {repository})" if repository else ""
     listed = [f"{number} alerts{where}{about}{_OVER.get(event, '')}:"]
     listed += [
-        f"- [{each.severity}] {one_line(each.host_name)}: {each.kind}: {excerpt(each.message, _LINE)}"
+        f"- [{each.severity}] {one_line(each.host_name)}: {each.kind}: {excerpt(each.message, _SAID)}"
         for each in group[:NAMED]
     ]
     listed += _more(number)

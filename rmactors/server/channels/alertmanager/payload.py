@@ -46,7 +46,8 @@ def alerts(notification: Notification) -> list[dict[str, Any]]:
     members = [
         replace(
             notification, alert_id=member.alert_id, severity=member.severity, kind=member.kind, subject=member.subject,
-            message=member.message, link=notification.link.replace(notification.alert_id, member.alert_id),
+            message=member.message, host_name=member.host_name or notification.host_name,
+            link=notification.link.replace(notification.alert_id, member.alert_id),
         )
         for member in notification.group
     ]  # fmt: skip

@@ -1,14 +1,15 @@
 """ntfy: one POST to a topic of a server."""
 
 import re
+import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
+from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Subscription, Surroundings
 from rmactors.server.channels.config import secret_values
 from rmactors.server.channels.net.egress import OutboundPolicy
-from rmactors.server.channels.net.endpoint import parse_url
+from rmactors.server.channels.net.endpoint import authority, parse_url
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
 from rmactors.server.channels.ntfy import payload
 from rmactors.server.channels.ntfy.channel import NtfyChannel
@@ -38,6 +39,22 @@ def _topic(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
     return None
 
 
+def new_topic() -> str:
+    """One that nobody guesses."""
+    return f"backups-{secrets.token_urlsafe(12)}"
+
+
+def subscription(config: Mapping[str, Any]) -> Subscription:
+    """The app's own link; it has no place for a path in the server's address, so there it is the topic's page."""
+    page = parse_url(payload.topic_url(config))
+    link = f"ntfy://{authority(page)}{page.raw_path.decode()}"
+    if page.raw_path.count(b"/") > 1:
+        link = str(page)
+    elif page.scheme == "http":
+        link += "?secure=false"
+    return Subscription(link, str(page))
+
+
 _FIELDS: Final = (
     Field(
         "server_url", "Server",
@@ -45,7 +62,8 @@ _FIELDS: Final = (
     ),
     Field(
         "topic", "Topic", "Anyone who knows it can read along: choose one that is hard to guess.",
-        missing=_NO_TOPIC, check=_topic, steers=False,  # of the same server, which knows the token already
+        missing=_NO_TOPIC, check=_topic, proposed=new_topic,
+        steers=False,  # of the same server, which knows the token already
     ),
     Field("access_token", "Access token", input="password", check=checks.header_value),
 )  # fmt: skip
@@ -64,6 +82,6 @@ def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
 
 KIND: Final = Kind(
     "ntfy", "ntfy", "Push to your phone",
-    fields=_FIELDS, make=make, preview=_preview, takes_priority=True,
+    fields=_FIELDS, make=make, preview=_preview, takes_priority=True, subscription=subscription,
     destination=lambda config: f"{config.get('server_url', '')}/{config.get('topic', '')}",
 )  # fmt: skip

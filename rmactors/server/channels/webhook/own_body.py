@@ -15,6 +15,7 @@ from rmactors.server.messages.notifications import GroupMember, Notification
 VARIABLES: Final = frozenset({
     "event", "alert_id", "severity", "kind", "host_id", "host_name", "message", "raised_at", "link", "subject",
     "occurred_at", "delivery_id", "actor", "note", "group", "title", "act_link",
+    "group_count", "repository", "still_open",
 })  # fmt: skip
 
 _SIZES: Final = ((65_536, 500, 2_000), (2_000, 20, 200))
@@ -64,6 +65,9 @@ def values(notification: Notification, message: int, members: int, each: int) ->
         "group": group,
         "title": title(notification),
         "act_link": notification.act_link,
+        "group_count": notification.group_count,
+        "repository": notification.repository or "",
+        "still_open": notification.still_open,
     }
 
 

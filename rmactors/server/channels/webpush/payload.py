@@ -40,7 +40,7 @@ _URGENCY: Final[dict[Severity, str]] = {"critical": "high", "warning": "normal",
 def shown(notification: Notification) -> bytes:
     """What the service worker is told, as JSON. `tag`: messages with one tag are one notification on the screen.
 
-    No `act_link`: a channel of this kind is made by whoever may read alerts, and that link is for those who may act.
+    No `act_link`: everyone who may read alerts can make a channel of this kind, and that link is for those who may act.
     """
     found = {
         "title": title(notification),

@@ -16,6 +16,7 @@ from rmactors.server.web.pages.rendering import back, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import alerts as views
 from rmactors.server.web.views.texts import _
+from rmactors.server.web.views.timeline import timeline
 
 blueprint = Blueprint("alerts", __name__)
 
@@ -47,7 +48,7 @@ async def alert_detail(alert_id: str) -> Response:
     tail = await services().reader.run(queries.tail, job.id, 30, 16 << 10) if job is not None else ([], False)
     return await page(
         "alert.html", "alerts", fragments={"alert-detail": "alerts/detail.html"}, alert=views.line(row, now),
-        timeline=views.timeline(entries, row, now), job=job, said=tail[0], may_act=actor().may("operator"),
+        timeline=timeline(entries, row, now), job=job, said=tail[0], may_act=actor().may("operator"),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from rmactors.server.web.pages.rendering import field_errors, fragment, moment, 
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import channel_times
 from rmactors.server.web.views import channels as views
+from rmactors.server.web.views.subscribing import subscribing
 from rmactors.server.web.views.texts import _
 from rmactors.server.web.views.times import Moment
 
@@ -171,6 +172,7 @@ async def _form(
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
         channel_name=row.name if row is not None else "", preview=preview, readable=views.readable,
         fills=views.fills, told=told, line=line,
+        subscribing=subscribing(form.kind, readable_config(row)) if row is not None else None,
         tab="notifications", password_first=not is_fresh(), groups=channel_times.GROUPS,
         quiet_days=channel_times.DAYS, digests=channel_times.DIGESTS,
     )  # fmt: skip

@@ -124,7 +124,7 @@ def stored_form(kind: Kind, row: ChannelRow, config: Mapping[str, Any]) -> Chann
 
 
 def new_form(kind: Kind) -> ChannelForm:
-    config = {each.name: each.proposed for each in kind.fields}
+    config = {each.name: each.proposed() if callable(each.proposed) else each.proposed for each in kind.fields}
     return ChannelForm(
         kind,
         "",
