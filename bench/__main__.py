@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, measures, month, pages, tick
+from bench import agent, fleet, kinds, measures, month, pages, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
@@ -33,6 +33,7 @@ async def _delivery(server: Server, scale: Scale, report: Callable[[Figure], Non
         credentials = await measures.latency(server, sink, scale, report)
         await measures.flow(server, sink, scale, credentials, report)
         await measures.outage(server, sink, scale, credentials, report)
+        await kinds.slack(server, sink, scale, credentials, report)
 
 
 async def _fleet(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:

@@ -181,7 +181,7 @@ async def latency(server: Server, sink: Sink, scale: Scale, report: Report) -> l
 
 async def flow(server: Server, sink: Sink, scale: Scale, credentials: list[SimCredential], report: Report) -> None:
     """As many new alerts as are taken, with their webhooks, until the last outcome is committed. One channel."""
-    await _only_channel(server, "ops")
+    await only_channel(server, "ops")
     async with connected(server, credentials) as links:
         each = scale.drain // len(links)
         frames = [[link.report(f"flow-{n}") for n in range(each)] for link in links]
@@ -242,7 +242,7 @@ async def queue_empty(server: Server) -> None:
     await away(lambda: eventually(is_empty, 120, lambda: "the queue does not drain", 0.1))
 
 
-async def _only_channel(server: Server, name: str) -> None:
+async def only_channel(server: Server, name: str) -> None:
     """Delete every other channel."""
     async with httpx.AsyncClient(
         base_url=server.url, headers={"Authorization": f"Bearer {server.token}"}, trust_env=False

@@ -134,11 +134,12 @@ def account_of(
     acknowledged: set[str],
     told: Mapping[str, list[Request]],
 ) -> Account:
-    """`outcomes` by (host id, plan), `acknowledged` ids that the API said yes to, `told` requests by channel id."""
+    """`outcomes` by (host id, plan), `acknowledged` ids that the API said yes to, `told` requests by channel id.
+    What is about a channel that did not deliver is not counted: that is a receiver's doing, not a report's."""
     account = Account()
     with copy_of(database) as connection:
-        rows = connection.execute("SELECT * FROM alerts ORDER BY rowid").fetchall()
-        deliveries = connection.execute("SELECT * FROM deliveries").fetchall()
+        rows = connection.execute("SELECT * FROM alerts WHERE host_id <> '' ORDER BY rowid").fetchall()
+        deliveries = connection.execute("SELECT * FROM deliveries WHERE host_id <> ''").fetchall()
         check = connection.execute("PRAGMA integrity_check").fetchone()[0]
     if check != "ok":
         account.wrong.append(f"integrity_check: {check}")

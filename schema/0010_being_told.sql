@@ -30,5 +30,5 @@ ALTER TABLE held ADD COLUMN silenced BIGINT NOT NULL DEFAULT 1 CHECK (silenced I
 CREATE INDEX held_in_order ON held (channel_id, at);
 
 ALTER TABLE deliveries ADD COLUMN loud BIGINT NOT NULL DEFAULT 0 CHECK (loud IN (0, 1));  -- goes out in quiet hours, too
-UPDATE deliveries SET loud = 1 WHERE state = 'queued' AND event <> 'alert.reminder'
+UPDATE deliveries SET loud = 1 WHERE state = 'queued'
   AND (body LIKE '{"severity":"critical"%' OR body LIKE '{"severity": "critical"%');

@@ -30,7 +30,11 @@ PAGES = {
     "stored channel": "/settings/notifications/{channel}/edit",
     "channel's log": "/settings/notifications/{channel}/log",
     "delete a channel": "/settings/notifications/{channel}/delete",
-    **{f"new {kind} channel": f"/settings/notifications/new?kind={kind}" for kind in KINDS},
+    **{
+        f"new {kind} channel": f"/settings/notifications/new?kind={kind}"
+        for kind, each in KINDS.items()
+        if each.made_by_hand
+    },
     "users": "/settings/users",
     "authentication": "/settings/authentication",
     "audit": "/audit",

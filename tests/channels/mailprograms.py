@@ -24,7 +24,7 @@ import pytest
 
 from harness.tools import libraries, receiver
 
-USERS = {"postfix": 7101, "postdrop": 7102, "Debian-exim": 7103}
+USERS = {"postfix": 7101, "postdrop": 7102, "Debian-exim": 7103, "dovecot": 7104, "dovenull": 7105}
 HOST = "127.0.0.1"
 BOXES = ("maria", "li", "jörg", "whole", "helo", "ascii", "both", "in", "grey", "many")
 """At example.org."""
@@ -281,46 +281,88 @@ def policy_server() -> Iterator[Policy]:
 # ---- Dovecot
 
 
-@contextmanager
-def dovecot(made: Programs, accounts: dict[str, str], mechanisms: str = "plain login cram-md5") -> Iterator[int]:
-    """Dovecot's passwords, for a mail server to ask; gives the port. It clears its environment, and so sees no users of
-    ours: these two are on every Debian."""
-    [port] = free_ports(1)
-    made.file("accounts", "".join(f"{user}:{{PLAIN}}{password}\n" for user, password in accounts.items()))
-    common = f"""
-base_dir = {made.folder}/dovecot
-libexec_dir = {made.unpacked}/usr/lib/dovecot
-log_path = {made.folder}/dovecot.log
-state_dir = {made.folder}/dovecot-state
+_DOVECOT = """
+base_dir = {folder}/dovecot
+libexec_dir = {unpacked}/usr/lib/dovecot
+log_path = {folder}/dovecot.log
+state_dir = {folder}/dovecot-state
 ssl = no
-auth_mechanisms = {mechanisms}
-import_environment = TZ {" ".join(made.variables)}
+auth_mechanisms = plain login cram-md5
+protocols =
+"""
+_DOVECOT_2_3 = """
+import_environment = TZ LD_LIBRARY_PATH
 default_internal_user = mail
 default_internal_group = mail
 default_login_user = nobody
-protocols =
-"""
-    old = f"""
 passdb {{
   driver = passwd-file
-  args = {made.folder}/accounts
+  args = {folder}/accounts
 }}
 userdb {{
   driver = static
-  args = uid={USERS["postfix"]} gid={USERS["postfix"]} home=/nonexistent
+  args = uid=mail gid=mail home=/nonexistent
 }}
 service auth {{
   inet_listener {{
-    address = {HOST}
+    address = {host}
     port = {port}
   }}
 }}
 """
-    config = made.file("dovecot.conf", common + old)
+_DOVECOT_2_4 = """
+import_environment {{
+  LD_LIBRARY_PATH = {libraries}
+}}
+passdb passwd-file {{
+  passwd_file_path = {folder}/accounts
+}}
+userdb static {{
+  fields {{
+    uid = mail
+    gid = mail
+    home = /nonexistent
+  }}
+}}
+service auth {{
+  inet_listener smtp {{
+    listen = {host}
+    port = {port}
+  }}
+}}
+"""
+_WITH_USERS = 'mount --bind passwd /etc/passwd && mount --bind group /etc/group && exec "$@"'
+
+
+@contextmanager
+def dovecot(made: Programs, accounts: dict[str, str]) -> Iterator[int]:
+    """Dovecot's passwords, for a mail server to ask; gives the port.
+
+    It clears its environment, so that nss_wrapper tells it nothing. Up to 2.3 it takes users that every Debian has; 2.4
+    wants its own at its start, and sees them in a namespace of its own.
+    """
+    [port] = free_ports(1)
+    made.file("accounts", "".join(f"{user}:{{PLAIN}}{password}\n" for user, password in accounts.items()))
+    reader, program = made.unpacked / "usr" / "bin" / "doveconf", made.unpacked / "usr" / "sbin" / "dovecot"
+    paths = {"LD_LIBRARY_PATH": made.variables["LD_LIBRARY_PATH"]}
+    version = subprocess.run([program, "--version"], env=paths, capture_output=True, text=True, check=True).stdout
+    new = version.startswith("2.4")
+    about = {
+        "folder": made.folder,
+        "unpacked": made.unpacked,
+        "host": HOST,
+        "port": port,
+        "libraries": paths["LD_LIBRARY_PATH"],
+    }
+    head = "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n" if new else ""
+    config = made.file("dovecot.conf", head + (_DOVECOT + (_DOVECOT_2_4 if new else _DOVECOT_2_3)).format(**about))
     # What `dovecot -F -c …` would do itself, if its settings' reader were where Debian installs it.
-    reader, dovecot = made.unpacked / "usr" / "bin" / "doveconf", made.unpacked / "usr" / "sbin" / "dovecot"
-    settings = ["-f", "service=master", "-c", config, "-m", "master"]
-    with made.running([reader, *settings, "-e", dovecot, "-F", "-c", config], port):
+    command: list[str | Path]
+    if new:
+        command = ["unshare", "-m", "sh", "-c", _WITH_USERS, "sh", reader, "-c", config, "-C", "-F"]
+    else:
+        command = [reader, "-f", "service=master", "-c", config, "-m", "master", "-e"]
+    with made.running([*command, program, "-F", "-c", config], port):
         yield port
 
 

@@ -4,7 +4,11 @@ import threading
 
 import pytest
 
+from rmactors.server.channels.config import secrets_led_elsewhere
 from rmactors.server.channels.mail import helo
+from rmactors.server.channels.mail.kind import KIND as MAIL
+from rmactors.server.channels.net.egress import OutboundPolicy
+from rmactors.server.channels.validation import validate
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,17 @@ def test_what_mail_servers_would_refuse_is_refused_at_once(given: str) -> None:
     with pytest.raises(ValueError, match=r"such as \[192\.0\.2\.1\]") as caught:
         helo.checked(given)
     assert str(caught.value).endswith(".")
+
+
+@pytest.mark.parametrize(("given", "wrong"), [("mail.example.org", []), ("", []), ("nas", ["/config/helo_name"])])
+def test_it_is_a_setting_of_the_channel(given: str, wrong: list[str]) -> None:
+    config = {"host": "mail.example.org", "port": 587, "from": "a@b.example", "to": "c@d.example", "helo_name": given}
+    assert [error.pointer for error in validate("smtp", "ops", config, OutboundPolicy.parse("external"))] == wrong
+
+
+def test_changing_it_keeps_the_password() -> None:
+    old = {"host": "mail.example.org", "port": 587, "password": "hunter2"}
+    assert secrets_led_elsewhere(MAIL, old, {**old, "password": {"set": True}, "helo_name": "rm.example.org"}) == []
 
 
 @pytest.mark.parametrize(

@@ -135,6 +135,7 @@ def test_what_was_too_long_goes_on_in_steps_until_it_is_short() -> None:
         (replace(RAISE, again=True), True),  # it got worse: a change of what is shown makes no sound
         (REMINDER, True),
         (GROUP, True),  # it stands for others as well, and must not be overwritten when the first of them ends
+        (replace(GROUP, event="alert.resolved"), True),
         (replace(RAISE, event="alert.test"), True),
     ],
 )

@@ -13,12 +13,13 @@ from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel
 from rmactors.server.channels.validation import validate
 from rmactors.server.channels.webhook import payload
-from rmactors.server.channels.webhook.own_body import own_body
+from rmactors.server.channels.webhook.own_body import VARIABLES, own_body
 from rmactors.server.channels.webhook.presets import PRESETS
-from rmactors.server.messages.notifications import GroupMember
+from rmactors.server.messages.notifications import GroupMember, Notification
 from tests.channels.notifications import (
     ACKNOWLEDGEMENT,
     DELIVERY,
+    DIGEST,
     GROUP,
     LATER,
     OF_HOSTS,
@@ -31,6 +32,7 @@ from tests.channels.receivers import receiving
 
 URL = httpx.URL("https://hooks.example/ops")
 POLICY = OutboundPolicy.parse("external")
+OVER_HOSTS = replace(OF_HOSTS, act_link="https://rm.example.org/act/x")
 HOSTILE = replace(
     RAISE, host_name='nas "1" <@U1> `@all` *', message='"}, <!channel> @all @here\n```\n[x](y) & \\u0022 \x07 ```'
 )
@@ -64,18 +66,22 @@ def test_what_is_signed_is_what_goes_out() -> None:
     assert request.headers["webhook-signature"] == payload.sign("key", DELIVERY, stamp, "nas1 ü".encode())
 
 
-def test_every_key_of_the_usual_body_is_a_name_in_each_event() -> None:
-    template = "{" + ", ".join(
-        f'"{name}": {{{{ {name} | tojson }}}}' for name in json.loads(payload.body(ACKNOWLEDGEMENT))
-    ) + "}"  # fmt: skip
-    assert json.loads(rendered({"body_template": template}, ACKNOWLEDGEMENT).read()) == json.loads(
-        payload.body(ACKNOWLEDGEMENT)
-    )
-    assert json.loads(rendered({"body_template": template}, RAISE).read())["actor"] == ""
+@pytest.mark.parametrize("notification", [ACKNOWLEDGEMENT, RAISE, DIGEST, OVER_HOSTS], ids=lambda each: each.event)
+def test_every_key_of_the_usual_body_is_a_name_in_each_event(notification: Notification) -> None:
+    names = [*json.loads(payload.body(ACKNOWLEDGEMENT)), *json.loads(payload.body(OVER_HOSTS))]
+    template = "{" + ", ".join(f'"{name}": {{{{ {name} | tojson }}}}' for name in names) + "}"
+    found = json.loads(rendered({"body_template": template}, notification).read())
+    usual = json.loads(payload.body(notification))
+    usual |= {name: usual[name] or "" for name in ("actor", "note") if name in usual}
+    for member in usual.get("group", []):
+        member["state"] = member.get("state")
+    assert found.items() >= usual.items()
+    assert set(VARIABLES) == {*names, "title"}
 
 
 def test_a_group_can_be_looped_over() -> None:
     template = "{% for each in group %}{{ each.severity }} {{ each.message }}\n{% endfor %}"
+    assert own_body(template.replace("each.severity", "each.host_name"), GROUP).decode().startswith("nas1 Backup")
     assert own_body(template, GROUP).decode() == "warning Backup of home failed\ncritical Check found errors\n"
 
 

@@ -129,3 +129,22 @@ def test_all_is_read_once_in_the_order_of_each_host_and_no_host_waits_outside(
         assert sum(len(places) for places in memory.values()) <= sum(shares)
     for host, places in done.items():
         assert places == [each.seq for each in store if each.host_id == host], "each once, in order"
+
+
+def test_what_waits_for_the_end_of_quiet_hours_keeps_nothing_loud_in_the_store() -> None:
+    backlog = Backlog(window=4, least=1, apart=True)
+    held = [delivery(n, host_id="h") for n in range(1, 10)]
+    assert len(backlog.found(held)) == 4
+    loud = [delivery(n, host_id="h", loud=True) for n in range(10, 15)]
+    assert [each.seq for each in backlog.found(loud)] == [10, 11]
+    backlog.ended("h", loud=True)
+    backlog.ended("h", loud=True)
+    wanted = backlog.wanted()
+    assert list(wanted.values()) == [[12, 13]]
+    backlog.read(wanted, loud[2:4])
+    assert backlog.wanted() == {}
+
+
+def test_without_quiet_hours_a_host_has_one_share() -> None:
+    backlog = Backlog(window=4, least=1)
+    assert len(backlog.found([delivery(n, host_id="h", loud=n > 4) for n in range(1, 10)])) == 4

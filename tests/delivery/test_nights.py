@@ -165,6 +165,15 @@ def test_what_was_tried_before_goes_by_itself() -> None:
     assert sorted(found) == [["d1"], ["d2", "d3"]]
 
 
+def test_what_a_receiver_may_know_of_is_not_told_under_its_id_with_others() -> None:
+    """After a restart: the message of a night failed, and its first delivery alone is known to have been tried."""
+    waiting = quiet()
+    tried = made(2, "a", "alert.acknowledged", attempts=1)
+    waiting.add([made(1, "a"), tried, made(3, "b"), made(4, "c")])
+    found = [names(batch) for batch in pick_all(waiting, MORNING)]
+    assert sorted(found) == [["d1"], ["d3", "d4"]]
+
+
 def test_critical_ones_are_not_told_again() -> None:
     waiting = quiet()
     waiting.add([made(1, "a"), made(2, "b", loud=True), made(3, "c")])

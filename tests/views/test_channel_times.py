@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from rmactors.server.channels.registry import KINDS
 from rmactors.server.web.views import channels
-from rmactors.server.web.views.channel_times import TimesForm
+from rmactors.server.web.views.channel_times import TimesForm, times_words
 from tests.views.test_fleet_views import CHANNEL
 
 
@@ -25,6 +25,20 @@ def test_times_of_a_channel_go_through_the_form_and_come_back_as_they_were() -> 
     body = channels.body_of(KINDS["webhook"], typed, [])
     assert (body["group_by"], body["after_minutes"], body["quiet_hours"]) == ("all", 7.5, quiet)
     assert body["digest"] == {"cron": "0 8 * * 1", "timezone": "UTC"}
+
+
+def test_the_list_says_when_a_channel_is_notified() -> None:
+    quiet = {"timezone": "Europe/Berlin", "from": "22:00", "to": "07:00", "days": ["fri", "sat"]}
+    digest = '{"cron": "0 8 * * 1", "timezone": "UTC"}'
+    row = replace(CHANNEL, after_minutes=90.0, quiet_hours=json.dumps(quiet), digest=digest)
+    assert times_words(row) == [
+        "what is open after 1 h 30 min", "quiet 22:00 to 07:00, Europe/Berlin (Fri, Sat)",
+        "digest on Monday at 08:00, UTC",
+    ]  # fmt: skip
+    assert times_words(replace(row, quiet_hours=json.dumps(quiet | {"days": []})))[1] == (
+        "quiet 22:00 to 07:00, Europe/Berlin"
+    )
+    assert times_words(CHANNEL) == []
 
 
 def test_times_are_folded_away_where_none_are_set() -> None:

@@ -270,7 +270,8 @@ async def test_a_link_about_an_alert_that_was_removed_says_that_it_is_over(linke
 async def test_a_link_ends_while_its_channel_is_disabled_and_for_good_when_it_is_deleted(linked: Linked) -> None:
     path = f"/api/notifications/{linked.channel_id}"
     channel = await linked.site.get(path)
-    assert (await linked.site.api("PUT", f"{path}?queued=keep", channel | {"enabled": False})).status == 200
+    disabled = channel | {"enabled": False}
+    assert (await linked.site.api("PUT", f"{path}?queued=keep", disabled)).status == 200
     await nothing_happens(linked, 410, "not in use any more")
     assert (await linked.site.api("PUT", path, channel)).status == 200
     assert (await linked.ask()).status == 200
@@ -295,6 +296,15 @@ async def test_where_they_are_switched_off_no_link_is_given_out_and_none_does_an
     off = await make_linked(without_links)
     assert off.path == ""
     await nothing_happens(off, 404, "switched off", linked.path)
+
+
+async def test_no_message_and_no_page_is_lost_while_the_key_cannot_be_used(linked: Linked) -> None:
+    settings, box = linked.site.services.settings, linked.site.services.box
+    settings.key_file.chmod(0o644)
+    assert act_link(settings, box, linked.channel_id, linked.alert_id, linked.site.clock()) == ""
+    await nothing_happens(linked, 503, "at the moment")
+    settings.key_file.chmod(0o600)
+    assert (await linked.ask()).status == 200
 
 
 # ---- how often

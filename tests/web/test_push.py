@@ -153,6 +153,13 @@ async def test_a_new_key_of_the_server_ends_no_subscription_and_new_ones_are_mad
     assert len(await channels(site)) == 1
 
 
+async def test_while_the_servers_key_cannot_be_used_the_page_is_there_without_it(site: Site) -> None:
+    await site.user("vera", "viewer")
+    browser = await site.log_in("vera")
+    site.services.settings.key_file.chmod(0o644)
+    assert 'data-push=""' in await page(browser)
+
+
 async def test_the_form_of_a_new_channel_does_not_offer_what_nobody_can_type(site: Site) -> None:
     await site.user()
     browser = await site.log_in()

@@ -40,13 +40,14 @@ def headline(notification: Notification, most: int, size: Size = utf16) -> str:
 
 
 def text(notification: Notification, most: int, size: Size) -> str:
-    """The message, never empty, of at most that size. Of a group its first line, the members, and how many more."""
+    """The message, never empty, of at most that size. Of a group its first line, the members, and how many more; one
+    over hosts is such a list already."""
     message = lines(notification.message).strip() or "–"
-    if not notification.group or notification.group_count:  # one about several hosts counts and lists itself
+    if not notification.group:
         return shortened(message, most, size)
     for longest in _LONGEST_LINES:
-        listed = _over_hosts(message, longest) if notification.group_count else _members(notification, message, longest)
-        if size(found := "\n".join(listed)) <= most:
+        listed = message.split("\n") if notification.group_count else _members(notification, message)
+        if size(found := "\n".join(excerpt(line, longest) for line in listed)) <= most:
             break
     return shortened(found, most, size)
 
@@ -60,14 +61,9 @@ def links(notification: Notification) -> list[tuple[str, str]]:
     return [(words, url) for words, url in found if url]
 
 
-def _members(notification: Notification, message: str, longest: int) -> list[str]:
+def _members(notification: Notification, message: str) -> list[str]:
     named = notification.group[:_MOST_MEMBERS]
     listed = [f"• [{each.severity}] {each.kind}: {each.message}" for each in named]
     more = len(notification.group) - len(named)
     first, _, _ = message.partition("\n")
-    return [excerpt(line, longest) for line in (first, *listed)] + ([f"… and {more} more"] if more else [])
-
-
-def _over_hosts(message: str, longest: int) -> list[str]:
-    """Such a message is a list already, with hosts and what is still open, and a few lines long."""
-    return [excerpt(f"• {line[2:]}" if line.startswith("- ") else line, longest) for line in message.split("\n")]
+    return [first, *listed, *([f"… and {more} more"] if more else [])]

@@ -52,7 +52,8 @@ class Notification:
     """One notification, before a channel gives it its form.
 
     `raised_at` and `occurred_at` are microseconds; `occurred_at` is when this event happened.
-    `kind` is a kind of alert, `multiple` for a group, `test` for a test. `host_id` is empty for a test.
+    `kind` is a kind of alert, `multiple` for a group, `test` for a test, `digest` for a digest; of the last two,
+    `host_id` is empty.
     `again`: a raise of an alert whose raise this channel was sent before, because it got worse.
     Of a group over hosts, `group` is no more than the first of `group_count` alerts, and `host_name` may be a number of
     them; `repository` is where all of them back up to, if they are grouped by that; `still_open` is how many of the

@@ -312,7 +312,7 @@ def _queue(
         (
             ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos,
             msgspec.json.encode(body).decode(), at, place.due_at, int(place.grouped), place.group_key,
-            int(alert.severity == "critical" and event != "alert.reminder"),
+            int(alert.severity == "critical"),
         ),
     )  # fmt: skip
     tx.wake.channels.add(channel.id)

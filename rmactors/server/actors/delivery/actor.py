@@ -154,7 +154,7 @@ class _Sender:
             random.uniform, facts.failing_since, probe_at=facts.not_before or 0, quiet_until=facts.held_until or 0
         )
         self._queue = DeliveryQueue(breaker, ports.retry_max, "alert.resolved" in facts.events, facts.quiet)
-        self._backlog = Backlog(WINDOW, least=CONCURRENT)
+        self._backlog = Backlog(WINDOW, least=CONCURRENT, apart=facts.quiet is not None)
         self._more = False
         self._aside: list[Delivery] = []
         """Of alerts with a message whose answer the actor before this one awaits, in their order."""
@@ -200,7 +200,7 @@ class _Sender:
         self._aside = [delivery for delivery in self._aside if delivery.id not in known]
         for delivery in free:
             if delivery.id not in queued:
-                self._backlog.ended(delivery.host_id)
+                self._backlog.ended(delivery.host_id, delivery.loud)
         self._queue.add(found)
 
     async def _read(self, query: Callable[..., list[Delivery]], *about: object) -> list[Delivery] | None:
@@ -298,6 +298,6 @@ class _Sender:
                 await trio.sleep(AGAIN_SECONDS)
         self._queue.release(batch, result)
         for delivery in ended:
-            self._backlog.ended(delivery.host_id)
+            self._backlog.ended(delivery.host_id, delivery.loud)
         self._wakeup.awaited.free([delivery.alert_id for delivery in batch.deliveries])
         self._wakeup.signal.set()

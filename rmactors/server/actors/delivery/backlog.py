@@ -17,11 +17,13 @@ from rmactors.server.state.delivery import Delivery
 class Backlog:
     """`window`: how many one host may have in memory while it is alone; each of several has an equal part of it, but
     never less than `least`. So a few more than `window` may be in memory: of n hosts at most `window` times
-    1 + 1/2 + … + 1/n, or `least` each. `seen`: the store was read up to this place (`seq`).
+    1 + 1/2 + … + 1/n, or `least` each. `seen`: the store was read up to this place (`seq`). `apart`: what goes out in
+    quiet hours, too, has a share of its own, so that what waits for their end does not keep it in the store.
     """
 
     window: int
     least: int
+    apart: bool = False
     seen: int = 0
     _in_memory: dict[str, int] = field(default_factory=dict)  # host → how many; every host with something queued
     _waiting: dict[str, deque[int]] = field(default_factory=dict)  # host → places in the store, oldest first
@@ -36,24 +38,26 @@ class Backlog:
         taken = []
         for delivery in deliveries:
             self.seen = delivery.seq
-            number = self._in_memory.setdefault(delivery.host_id, 0)
-            waiting = self._waiting.get(delivery.host_id)
+            key = self._key(delivery.host_id, delivery.loud)
+            number = self._in_memory.setdefault(key, 0)
+            waiting = self._waiting.get(key)
             if waiting is not None:
                 waiting.append(delivery.seq)
             elif number >= self._share():
-                self._waiting[delivery.host_id] = deque([delivery.seq])
+                self._waiting[key] = deque([delivery.seq])
             else:
-                self._in_memory[delivery.host_id] = number + 1
+                self._in_memory[key] = number + 1
                 taken.append(delivery)
         return taken
 
-    def ended(self, host_id: str) -> None:
+    def ended(self, host_id: str, loud: bool = False) -> None:
         """One of this host's is in memory no more."""
-        self._in_memory[host_id] -= 1
-        self._look_at(host_id)
+        key = self._key(host_id, loud)
+        self._in_memory[key] -= 1
+        self._look_at(key)
 
     def wanted(self) -> dict[str, list[int]]:
-        """Host → places to read now, oldest first. `read` is given what came of it."""
+        """Share → places to read now, oldest first. `read` is given what came of it."""
         share = self._share()
         if share >= 2 * self._last_share:  # others are done
             self._with_room.update(self._waiting)
@@ -69,7 +73,7 @@ class Backlog:
     def read(self, wanted: Mapping[str, list[int]], deliveries: Iterable[Delivery]) -> None:
         """The store was asked for `wanted`, and `deliveries` are those of them that are queued still."""
         for delivery in deliveries:
-            self._in_memory[delivery.host_id] += 1
+            self._in_memory[self._key(delivery.host_id, delivery.loud)] += 1
         for host_id, places in wanted.items():
             waiting = self._waiting[host_id]
             for _ in places:
@@ -87,6 +91,9 @@ class Backlog:
                 del self._in_memory[host_id]
         elif number <= self._share() // 2:
             self._with_room.add(host_id)
+
+    def _key(self, host_id: str, loud: bool) -> str:
+        return f"{host_id} loud" if loud and self.apart else host_id
 
     def _share(self) -> int:
         return max(self.least, self.window // max(1, len(self._in_memory)))

@@ -63,9 +63,10 @@ class Nights:
 
     def _waited(self, head: Delivery) -> bool:
         """Whether a head, or what is behind it, was held back in a night, and nobody can know of it yet."""
-        if head.attempts or head.of_night or self._is_loud(head):
+        lane = self.lanes[head.alert_id]
+        if self._is_loud(head) or any(each.attempts for each in lane):
             return False
-        return head.alert_id in self._held or any(map(self._is_of_a_night, self.lanes[head.alert_id]))
+        return head.alert_id in self._held or any(map(self._is_of_a_night, lane))
 
     def _is_of_a_night(self, delivery: Delivery) -> bool:
         assert self.quiet is not None

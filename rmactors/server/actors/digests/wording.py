@@ -36,7 +36,7 @@ def _summary(hosts: Sequence[HostFigures], troubled: int, elsewhere: int, since:
     state = ", ".join(filter(None, (_some(alerts, "open alert"), _some(_overdue(hosts), "overdue backup"))))
     look = "The hosts are well" if hosts else "There is no host yet"
     if troubled:
-        look = f"{troubled} of {_many(len(hosts), 'host')} {'needs' if troubled == 1 else 'need'} a look"
+        look = f"{troubled:,} of {_many(len(hosts), 'host')} {'needs' if troubled == 1 else 'need'} a look"
     return f"{look}: {done}{f'; {state}' if state else ''}."
 
 

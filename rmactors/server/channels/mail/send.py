@@ -179,7 +179,10 @@ class SmtpChannel:
         # Where others have it from an earlier attempt, that these are refused says nothing of the server either.
         others = outcome.taken or (limited and outcome.for_now)
         latency = round(latency_ms, 3)
-        return Attempt(outcome.verdict, outcome.code, latency, error, None, left, outcome.in_doubt, others)
+        return Attempt(
+            outcome.verdict, outcome.code, latency, error, recipients_left=left, in_doubt=outcome.in_doubt,
+            others_have_it=others,
+        )  # fmt: skip
 
 
 def _local_name(config: Mapping[str, Any], base_url: str) -> str | None:

@@ -23,12 +23,6 @@ RESERVED_TOPICS: Final = frozenset(
 """Pages of every ntfy server (2.11 to 2.27). One may reserve more, and then says so when it is sent to."""
 
 
-def _server_url(value: str, config: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
-    if "?" in value or "#" in value:
-        return "Only the server's address belongs here, without ? or #."
-    return checks.url(value, config, policy)
-
-
 def _topic(value: str, _: Mapping[str, Any], __: OutboundPolicy) -> str | None:
     if not value.strip():
         return _NO_TOPIC
@@ -58,7 +52,7 @@ def subscription(config: Mapping[str, Any]) -> Subscription:
 _FIELDS: Final = (
     Field(
         "server_url", "Server",
-        placeholder=payload.DEFAULT_SERVER, default=payload.DEFAULT_SERVER, check=_server_url, audit="host",
+        placeholder=payload.DEFAULT_SERVER, default=payload.DEFAULT_SERVER, check=checks.base_url, audit="host",
     ),
     Field(
         "topic", "Topic", "Anyone who knows it can read along: choose one that is hard to guess.",

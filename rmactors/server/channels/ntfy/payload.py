@@ -100,8 +100,8 @@ def sequence_id(notification: Notification) -> str:
     group, which stands for several alerts. A delivery that is tried again never shows twice.
     """
     quiet = notification.event in _QUIET
-    first = notification.event == "alert.raised" and not notification.again and not notification.group
-    return notification.alert_id if quiet or first else notification.delivery_id
+    first = notification.event == "alert.raised" and not notification.again
+    return notification.alert_id if (quiet or first) and not notification.group else notification.delivery_id
 
 
 def tags(notification: Notification) -> list[str]:

@@ -35,12 +35,6 @@ def _thread(value: object, _: Mapping[str, Any], __: OutboundPolicy) -> str | No
     return None if fine else "A topic's id is a whole number: the last one in a link to the topic."
 
 
-def _api_url(value: str, config: Mapping[str, Any], policy: OutboundPolicy) -> str | None:
-    if "?" in value or "#" in value:
-        return "Only the server's address belongs here, without ? or #."
-    return checks.url(value, config, policy)
-
-
 _FIELDS: Final = (
     Field(
         "chat_id", "Chat id", "Add the bot to the chat first, or write to it.",
@@ -56,7 +50,7 @@ _FIELDS: Final = (
     ),
     Field(
         "api_url", "Server", "Another one only if you run Telegram's Bot API server yourself.",
-        placeholder=DEFAULT_SERVER, default=DEFAULT_SERVER, check=_api_url, audit="host",
+        placeholder=DEFAULT_SERVER, default=DEFAULT_SERVER, check=checks.base_url, audit="host",
     ),
 )  # fmt: skip
 

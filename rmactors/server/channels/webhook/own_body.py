@@ -6,16 +6,16 @@ from dataclasses import asdict, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from rmactors.common import clock
 from rmactors.common.text import lines
-from rmactors.server.channels.telling import ENDINGS, shortened, title
+from rmactors.server.channels.telling import shortened, title
 from rmactors.server.channels.webhook.template import BodyTemplate, TemplateFault
+from rmactors.server.channels.webhook.usual_body import said
 from rmactors.server.messages.notifications import GroupMember, Notification
 
 VARIABLES: Final = frozenset({
     "event", "alert_id", "severity", "kind", "host_id", "host_name", "message", "raised_at", "link", "subject",
-    "occurred_at", "delivery_id", "actor", "note", "group", "title", "act_link",
-    "group_count", "repository", "still_open",
+    "occurred_at", "delivery_id", "actor", "note", "group", "group_count", "repository", "still_open", "act_link",
+    "title",
 })  # fmt: skip
 
 _SIZES: Final = ((65_536, 500, 2_000), (2_000, 20, 200))
@@ -42,33 +42,27 @@ def compiled(source: str) -> BodyTemplate:
 
 def values(notification: Notification, message: int, members: int, each: int) -> dict[str, Any]:
     """What a template may name: the keys of the usual body, each always there, and a title. Texts of these lengths."""
-    ends = notification.event in ENDINGS
-    group = [
-        asdict(replace(member, message=shortened(lines(member.message), each)))
-        for member in notification.group[:members]
-    ]
+    shorter = replace(
+        notification,
+        message=shortened(notification.message, message),
+        actor=notification.actor or "",
+        note=shortened(notification.note or "", message),
+        group=notification.group[:members],
+    )
     return {
-        "event": notification.event,
-        "alert_id": notification.alert_id,
-        "severity": notification.severity,
-        "kind": notification.kind,
-        "host_id": notification.host_id,
-        "host_name": notification.host_name,
-        "message": shortened(lines(notification.message), message),
-        "raised_at": clock.to_rfc3339(notification.raised_at),
-        "link": notification.link,
-        "subject": notification.subject,
-        "occurred_at": clock.to_rfc3339(notification.occurred_at),
-        "delivery_id": notification.delivery_id,
-        "actor": (notification.actor or "") if ends else "",
-        "note": shortened(lines(notification.note or ""), message) if ends else "",
-        "group": group,
+        "actor": "", "note": "", "group_count": 0, "repository": None, "still_open": 0, "act_link": "",
+        **said(shorter),
+        "group": [_member(member, notification, each) for member in shorter.group],
         "title": title(notification),
-        "act_link": notification.act_link,
-        "group_count": notification.group_count,
-        "repository": notification.repository or "",
-        "still_open": notification.still_open,
-    }
+    }  # fmt: skip
+
+
+def _member(member: GroupMember, notification: Notification, most: int) -> dict[str, Any]:
+    """Its host is that of the group, unless the group is of several."""
+    found = asdict(replace(member, message=shortened(lines(member.message), most)))
+    if notification.group_count:
+        return found | {"host_id": member.host_id or None}
+    return found | {"host_id": notification.host_id, "host_name": notification.host_name}
 
 
 def fault(source: str, config: Mapping[str, Any]) -> str | None:
@@ -104,4 +98,6 @@ _SAMPLES: Final = {
         _SAMPLE, kind="multiple", subject="",
         group=(GroupMember("01K9XZ3V8T5WQ1R7M2N4P6S8AA", "warning", "backup_failed", "plan:home", _NASTY),) * 2,
     ),
+    "a digest": replace(_SAMPLE, event="alert.digest", severity="info", kind="digest", subject="", host_id=""),
+    "an alert about a channel": replace(_SAMPLE, kind="channel_failing", subject="channel:x", host_id=""),
 }  # fmt: skip

@@ -1,7 +1,4 @@
-"""A notification as a webhook's request. Pure: the caller gives the time and sends it.
-
-The order of the body's keys is part of the contract; new keys go to the end.
-"""
+"""A notification as a webhook's request. Pure: the caller gives the time and sends it."""
 
 import base64
 import binascii
@@ -11,63 +8,16 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import httpx
-import msgspec
 
 from rmactors.common import clock
-from rmactors.common.text import lines
 from rmactors.server.channels.config import MASK
 from rmactors.server.channels.request import USER_AGENT, CannotBeMade, make_request
 from rmactors.server.channels.webhook.own_body import own_body
 from rmactors.server.channels.webhook.template import TemplateFault
-from rmactors.server.messages.notifications import GroupMember, Notification
+from rmactors.server.channels.webhook.usual_body import body
+from rmactors.server.messages.notifications import Notification
 
 JSON: Final = "application/json"
-_TELLS_WHO: Final = ("alert.acknowledged", "alert.resolved")
-
-
-def body(notification: Notification) -> bytes:
-    """The JSON body, UTF-8, without line breaks.
-
-    Sentences are printable: most receivers hand them on to people. Names and ids are as the API has them.
-    """
-    of_host = notification.about == "Host"
-    found: dict[str, Any] = {
-        "event": notification.event,
-        "alert_id": notification.alert_id,
-        "severity": notification.severity,
-        "kind": notification.kind,
-        "host_id": notification.host_id if of_host else None,
-        "host_name": notification.host_name if of_host else None,
-        "message": lines(notification.message),
-        "raised_at": clock.to_rfc3339(notification.raised_at),
-        "link": notification.link,
-        "subject": notification.subject,
-        "occurred_at": clock.to_rfc3339(notification.occurred_at),
-        "delivery_id": notification.delivery_id,
-    }
-    if notification.event in _TELLS_WHO:
-        found["actor"] = notification.actor
-        found["note"] = notification.note and lines(notification.note)
-    if notification.group:
-        found["group"] = [_member(member, notification.group_count > 0) for member in notification.group]
-    if notification.group_count:
-        found["group_count"] = notification.group_count
-        found["repository"] = notification.repository
-        found["still_open"] = notification.still_open
-    if notification.act_link:
-        found["act_link"] = notification.act_link
-    return msgspec.json.encode(found)
-
-
-def _member(member: GroupMember, of_several: bool) -> dict[str, str | None]:
-    """In the order of its fields; its host where the group is one of several hosts."""
-    found: dict[str, str | None] = {
-        "alert_id": member.alert_id, "severity": member.severity, "kind": member.kind, "subject": member.subject,
-        "message": lines(member.message),
-    }  # fmt: skip
-    if of_several:
-        found |= {"host_id": member.host_id or None, "host_name": member.host_name}
-    return found | {"state": member.state} if member.state is not None else found
 
 
 def render(notification: Notification, url: httpx.URL, config: Mapping[str, Any], at: int) -> httpx.Request:

@@ -4,10 +4,12 @@ Nobody is signed in here. The link alone says what is allowed: one alert, acknow
 the alert ends.
 """
 
+import logging
 from dataclasses import dataclass
 
 from rmactors.common import clock, ids
 from rmactors.server.config import action_links
+from rmactors.server.config.secrets import SecretError
 from rmactors.server.edges.addresses import throttle_key
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Acknowledge, Change
@@ -15,9 +17,10 @@ from rmactors.server.messages.silences import CreateSilence
 from rmactors.server.store.queries import acting as queries
 from rmactors.server.store.queries.alerts import AlertRow
 from rmactors.server.web.access import client_address, services, state
-from rmactors.server.web.problems import Problem, raise_for_answer, too_many
+from rmactors.server.web.problems import Problem, raise_for_answer, too_many, unavailable
 from rmactors.server.web.views.texts import _
 
+_log = logging.getLogger(__name__)
 _SAME_END = clock.MINUTE
 """Silences whose ends are no further apart are one: a button was pressed twice."""
 
@@ -31,14 +34,14 @@ class Linked:
 
 
 async def require(token: str) -> Linked:
-    """What the link is about. Raises Problem 404, 410 or 429 with a sentence for people, and nothing of the alert."""
+    """What the link is about. Raises Problem 404, 410, 429 or 503 with a sentence for people, nothing of the alert."""
     now = services().now()
     wait = state().action_throttle.wait(throttle_key(client_address()), now)
     if wait:
         raise too_many(_("Too many requests. Wait a moment, then open the link again."), -(-wait // clock.SECOND))
     if not services().settings.action_links:
         raise Problem(404, _("Links like this one are switched off on this server. Sign in to act on alerts."))
-    link = action_links.read(services().box.derived(action_links.PURPOSE), token)
+    link = action_links.read(_keys(), token)
     if link is None:
         raise Problem(404, _("This link is not valid: it was cut off or changed, or the server's key is a new one."))
     if now >= link.ends_at:
@@ -74,6 +77,14 @@ async def silence(linked: Linked, hours: int) -> None:
         _audit(linked, "silence.create", "silence", silence_id, reason),
     )  # fmt: skip
     raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
+
+
+def _keys() -> tuple[bytes, ...]:
+    try:
+        return services().box.derived(action_links.PURPOSE)
+    except SecretError as error:
+        _log.error("%s", error)
+        raise unavailable(_("The server cannot check this link at the moment. Try again later.")) from None
 
 
 def _is_over() -> Problem:

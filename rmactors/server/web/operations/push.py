@@ -3,11 +3,15 @@
 Whose one is stands in its config. It ends with its user: what is deleted or disabled hears nothing more.
 """
 
+import logging
+from contextlib import suppress
+
 from rmactors.common import ids
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS
 from rmactors.server.channels.config import normalized
 from rmactors.server.channels.webpush import keys
 from rmactors.server.channels.webpush.kind import KIND
+from rmactors.server.config.secrets import SecretError
 from rmactors.server.messages.channels import DeleteChannel, SaveChannel
 from rmactors.server.store.queries import push as queries
 from rmactors.server.store.queries.channels import ChannelRow
@@ -16,19 +20,25 @@ from rmactors.server.web.channel_config import config_errors, open_config, seal_
 from rmactors.server.web.problems import Problem, conflict, invalid, not_found, raise_for_answer
 from rmactors.server.web.views.texts import _
 
+_log = logging.getLogger(__name__)
+
 MOST_OF_A_USER = 10
 _LONGEST_NAME = 100
 
 
 def public_key() -> str:
-    """The server's key of now, for which browsers make their subscriptions."""
-    return keys.public_text(_own_keys()[0])
+    """The server's key of now, for which browsers make their subscriptions; empty while it cannot be read."""
+    return next((keys.public_text(key) for key in _own_keys()), "")
 
 
 async def of_user(user_id: str) -> list[ChannelRow]:
-    """Those that belong to this user."""
-    rows = await services().reader.run(queries.channels_of_kind, KIND.name)
-    return [row for row in rows if open_config(row).get("user_id") == user_id]
+    """Those that belong to this user. One that cannot be opened, as its key is not there, is nobody's meanwhile."""
+    found = []
+    for row in await services().reader.run(queries.channels_of_kind, KIND.name):
+        with suppress(Problem):
+            if open_config(row).get("user_id") == user_id:
+                found.append(row)
+    return found
 
 
 async def subscribe(endpoint: str, p256dh: str, auth: str, made_for: str, device: str) -> None:
@@ -64,12 +74,17 @@ async def unsubscribe(channel_id: str) -> None:
 
 
 async def endings(user_id: str) -> list[DeleteChannel]:
-    """What to write together with the end of a user."""
-    return [_deletion(row) for row in await of_user(user_id)]
+    """What to write together with the end of a user. Raises the 503 where it cannot be seen whose one is."""
+    rows = await services().reader.run(queries.channels_of_kind, KIND.name)
+    return [_deletion(row) for row in rows if open_config(row).get("user_id") == user_id]
 
 
 def _own_keys() -> list[str]:
-    return [keys.own_key(seed) for seed in services().box.derived(keys.PURPOSE)]
+    try:
+        return [keys.own_key(seed) for seed in services().box.derived(keys.PURPOSE)]
+    except SecretError as error:
+        _log.error("%s", error)
+        return []
 
 
 def _creation(name: str, config: dict[str, str]) -> SaveChannel:

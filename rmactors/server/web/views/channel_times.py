@@ -7,7 +7,9 @@ from typing import Any, Final
 
 from rmactors.common.vocabulary import WEEKDAYS
 from rmactors.server.store.queries.channels import ChannelRow
+from rmactors.server.web.views.schedules import in_words
 from rmactors.server.web.views.texts import _
+from rmactors.server.web.views.times import duration
 
 GROUPS: Final = (
     ("host", _("the same host")),
@@ -53,6 +55,22 @@ def stored_times(row: ChannelRow) -> TimesForm:
         row.group_by, f"{row.after_minutes:g}", quiet.get("from", ""), quiet.get("to", ""), quiet.get("timezone", ""),
         frozenset(quiet.get("days", ())), digest.get("cron", ""), digest.get("timezone", ""),
     )  # fmt: skip
+
+
+def times_words(row: ChannelRow) -> list[str]:
+    """What a list of channels says of it; nothing where it is notified at once and always."""
+    times = stored_times(row)
+    found = []
+    if row.after_minutes:
+        found.append(_("what is open after %s") % duration(row.after_minutes * 60))
+    if times.quiet_from:
+        days = ", ".join(word for day, word in DAYS if day in times.quiet_days)
+        hours = {"from": times.quiet_from, "to": times.quiet_to, "zone": times.quiet_zone}
+        found.append(_("quiet %(from)s to %(to)s, %(zone)s") % hours + (f" ({days})" if days else ""))
+    if times.digest_cron:
+        when = in_words(times.digest_cron)
+        found.append(_("digest %s") % f"{when[:1].lower()}{when[1:]}, {times.digest_zone}")
+    return found
 
 
 def typed_times(form: Mapping[str, str]) -> TimesForm:

@@ -8,7 +8,14 @@ from typing import Any, Final, Literal
 from rmactors.common.vocabulary import Severity
 from rmactors.server.channels.base import Field, Kind, Preset
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
-from rmactors.server.web.views.channel_times import NO_TIMES, TimesForm, stored_times, times_body, typed_times
+from rmactors.server.web.views.channel_times import (
+    NO_TIMES,
+    TimesForm,
+    stored_times,
+    times_body,
+    times_words,
+    typed_times,
+)
 from rmactors.server.web.views.measures import milliseconds, number
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
@@ -200,6 +207,7 @@ def line(kind: Kind, row: ChannelRow, health: ChannelHealth, config: Mapping[str
         parts.append(", ".join(word for event, word in EVENTS if event in events) or _("no event"))
     if tags := json.loads(row.host_tags):
         parts.append(_("hosts tagged %s") % ", ".join(tags))
+    parts += times_words(row)
     return ChannelLine(
         row.id, row.name, _(kind.label), kind.destination(config), bool(row.enabled), health_state(row, health, moment),
         health_words(health, moment), moment.ago(row.last_fired_at) if row.last_fired_at is not None else None,

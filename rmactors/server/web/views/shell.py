@@ -64,8 +64,8 @@ def channel_notice(channels: Glance, may_act: bool) -> ChannelWarning | None:
         return ChannelWarning(_("Some notifications are not delivered."), everywhere, _("Channels"))
     names = [name for _id, name in channels.failing]
     listed = ", ".join(names[:_NAMED])
-    if more := len(names) - _NAMED:
-        listed += _(" and %s") % many("%(n)s more", "%(n)s more", more) if more > 0 else ""
+    if len(names) > _NAMED:
+        listed += " " + many("and %(n)s more", "and %(n)s more", len(names) - _NAMED)
     sentence = _("Notifications are not delivered by: %s.") % listed
     href = f"{everywhere}/{channels.failing[0][0]}/log" if len(names) == 1 else everywhere
     return ChannelWarning(sentence, href, _("See why"))
