@@ -85,7 +85,9 @@ def announce_again(tx: Transaction, alert: Alert, pos: int, at: int, since: int)
 
     `since`: its acknowledgement was taken back at that time; if there was none, when it was raised.
     """
-    tx.execute("DELETE FROM held WHERE alert_id = ?", (alert.id,))
+    for channel in _channels(tx):  # one that is switched off hears of it as it is when it is on again
+        tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
+    tx.execute("UPDATE held SET at = ? WHERE alert_id = ? AND at < ?", (since, alert.id, since))
     announce(tx, alert, "alert.raised", pos, at, since=since)
     tags = _tags(tx, alert.host_id)
     if silence_of(tx, alert, tags, at) is None:
