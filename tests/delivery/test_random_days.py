@@ -17,12 +17,14 @@ from rmactors.common import ids
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.alerts import WorsenAlert
-from rmactors.server.messages.channels import SaveChannel
+from rmactors.server.messages.channels import RetryDelivery, SaveChannel
 from rmactors.server.messages.notifications import Notification
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.retention import Prune
+from rmactors.server.store.retention import START, find_old
 from tests.delivery.queues import AGAIN, NEVER, OK, queue
 from tests.delivery.storms import Post
-from tests.store.ledger import NOON, Ledger, channel
+from tests.store.ledger import NOON, Ledger, audit, channel
 
 EVENTS = ("alert.raised", "alert.acknowledged", "alert.resolved", "alert.reminder")
 NIGHT = json.dumps({"timezone": "UTC", "from": "22:00", "to": "07:00", "days": []})
@@ -91,8 +93,22 @@ class Days:
     def step(self) -> None:
         dice, open_alerts = self.dice, self.alerts("resolved_at IS NULL")
         what = dice.choices(
-            ["raise", "resolve", "acknowledge", "worsen", "silence", "switch", "trouble", "restart", "tags", "nothing"],
-            [8, 6, 4, 3, 1, 1, 3, 2, 1, 4],
+            [
+                "raise",
+                "resolve",
+                "acknowledge",
+                "worsen",
+                "silence",
+                "switch",
+                "trouble",
+                "restart",
+                "tags",
+                "nothing",
+                "again",
+                "prune",
+                "change",
+            ],
+            [8, 6, 4, 3, 1, 1, 3, 2, 1, 4, 2, 1, 1],
         )[0]
         alert = dice.choice(open_alerts) if open_alerts else None
         if what == "raise":
@@ -112,6 +128,25 @@ class Days:
                 about = f"channel:{dice.choice(self.posts)[0].channel_id}"
                 if not self.ledger.rows("SELECT 1 FROM alerts WHERE subject = ? AND resolved_at IS NULL", about):
                     self._came(self.ledger.raise_("", about, "channel_failing", self.now))
+        elif what == "again":
+            dead = self.ledger.rows("SELECT id, channel_id FROM deliveries WHERE state = 'dead'")
+            if dead:
+                self.ledger.apply(RetryDelivery(dice.choice(dead)[0], self.now, audit("delivery.retry", "x")))
+        elif what == "prune":
+            for kind in ("held", "told", "group_windows", "shared_windows", "alerts", "deliveries", "dead_deliveries"):
+                keys, _ = find_old(self.ledger.connection, kind, self.now - 3 * HOUR, START, 1000)
+                self.ledger.commit(Prune(kind, self.now - 3 * HOUR, tuple(keys), 1000))
+        elif what == "change":
+            n = dice.randrange(3)
+            post, write = self.posts[n]
+            if post.channel_id not in self.off:
+                by = dice.choice(["host", "repository", "all"])
+                write = replace(
+                    write, create=False, group_by=by, group_seconds=dice.choice([60.0, 7200.0]), at=self.now
+                )
+                self.ledger.commit(write)
+                self.posts[n] = post, write
+                post.restart()
         elif what == "silence":
             host, length = dice.choice([*self.hosts, None]), dice.choice([1, 3, 9])
             self.ledger.silence(self.now, self.now + length * HOUR, host_id=host)
@@ -201,6 +236,13 @@ class Days:
                 known = post.known.get(alert_id)
                 where = post.channel_id, alert_id, write, self.story(post, alert_id)
                 if known is not None and (known == "resolved") != (state == "resolved"):
+                    raise AssertionError(f"it is {state}, told as {known}: {where}")
+                if (
+                    known is not None
+                    and state == "acknowledged"
+                    and known == "open"
+                    and not self.ledger.rows("SELECT 1 FROM silences")
+                ):
                     raise AssertionError(f"it is {state}, told as {known}: {where}")
                 if known is None and state == "open" and self._due(write, alert_id):
                     raise AssertionError(f"forgotten: {where}")
