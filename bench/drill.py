@@ -5,9 +5,10 @@
     python -m bench.drill --hostile                 # another one: see `hostile_drill`
     python -m bench.drill --links                   # another one: see `links_drill`
 
-Protocol-true agents with spools report failures and successes, an operator acknowledges, four channels of
-four kinds lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets SIGKILL at random
-instants, some of them while it still starts. In the end everything that was acked must have arrived, in order.
+Protocol-true agents with spools report failures and successes, an operator acknowledges, channels of four kinds, one of
+which groups over hosts, lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets
+SIGKILL at random instants, some of them while it still starts. In the end every plan succeeds, and everything that was
+acked must have arrived, in order.
 Exits 1 where anything was lost, out of order or wrong.
 """
 
@@ -35,11 +36,14 @@ from rmactors.simulate.enroll import enroll_many
 
 CHANNELS: dict[str, tuple[str, dict[str, str]]] = {
     "/a": ("webhook", {"url": "/a"}),
+    "/together": ("webhook", {"url": "/together"}),
     "/topic": ("ntfy", {"server_url": "", "topic": "topic"}),
     "/slack": ("slack", {"webhook_url": "/slack"}),
     "/message": ("gotify", {"server_url": "", "app_token": "app-token"}),
 }
 """Where each sends to: its kind, and its config, in which what begins at the receiver's root is a URL."""
+TOGETHER = {"group_by": "all", "group_seconds": 1}
+"""How the channel at `/together` groups."""
 PLANS = ("home", "etc", "mail", "photos")
 MOODS: tuple[Mood, ...] = ("up", "up", "up", "slow", "error", "hang")
 
@@ -62,7 +66,7 @@ class Drill:
         await away(server.start)
         for path, (kind, config) in CHANNELS.items():
             there = {name: self.sink.url(value) if name.endswith("url") else value for name, value in config.items()}
-            make = partial(server.channel, kind, kind, there)
+            make = partial(server.channel, kind, path, there, **(TOGETHER if path == "/together" else {}))
             self.channels[await away(make)] = path
         names = [f"host-{n}" for n in range(self.agents)]
         credentials = await enroll_many(server.url, server.token, server.agent_url, names)
@@ -74,6 +78,7 @@ class Drill:
             for number in range(self.rounds):
                 await self._one_round(number)
             self.reporting.cancel()
+            self._all_is_well()
             self._everything_up()
             await away(server.wait_until_ready)
             with trio.fail_after(60):
@@ -135,6 +140,13 @@ class Drill:
                 status = "failed" if self.dice.random() < 0.5 else "succeeded"
                 agent.report(ended(plan, status, error="the disk is on fire"))
                 self.outcomes[agent.credential.host_id, plan].append(status)
+
+    def _all_is_well(self) -> None:
+        """In the end every plan succeeds: resolutions of a group wait for the last of it."""
+        for agent in self.fleet:
+            for plan in PLANS:
+                agent.report(ended(plan, "succeeded"))
+                self.outcomes[agent.credential.host_id, plan].append("succeeded")
 
     async def _change_moods(self) -> None:
         while True:

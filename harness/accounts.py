@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 from harness.sink import Request
@@ -78,15 +79,19 @@ class AfterKill:
         return len(self.queued & self.told)
 
 
-def about(request: Request) -> tuple[str, str]:
-    """(alert, event), from a webhook's fields, or from link and title as people see them on other kinds of channels."""
+def about(request: Request) -> list[tuple[str, str]]:
+    """(alert, event) of each alert that it tells of, from a webhook's fields, or from link and title as people see them
+    on other kinds of channels."""
     if request.raw.startswith(b"{") and "event" in request.body:
-        return request.body["alert_id"], request.body["event"]
+        body = request.body
+        members = [member["alert_id"] for member in body.get("group", ())]
+        assert len(members) == body.get("group_count", len(members)), "more than are listed"
+        return [(alert_id, body["event"]) for alert_id in members or [body["alert_id"]]]
     text = "\n".join((*request.headers.values(), request.raw.decode()))
     found = _LINK.search(text)
     assert found is not None, f"which alert is this about? {text}"
     ended = next((word for word in ("acknowledged", "resolved") if f"({word})" in text), "raised")
-    return found[1], f"alert.{ended}"
+    return [(found[1], f"alert.{ended}")]
 
 
 def look_after_kill(
@@ -94,7 +99,12 @@ def look_after_kill(
 ) -> AfterKill:
     """`requests` are what the receiver has heard in all, when it has heard the dead sender out. `channels`: which
     channel sends to which path, where there are several."""
-    told = {((channels or {}).get(request.path, ""), *about(request)) for request in requests if request.told}
+    told = {
+        ((channels or {}).get(request.path, ""), *each)
+        for request in requests
+        if request.told
+        for each in about(request)
+    }
     with copy_of(database) as connection:
         problems = [
             f"integrity_check: {row[0]}" for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"
@@ -134,7 +144,7 @@ def account_of(
     if check != "ok":
         account.wrong.append(f"integrity_check: {check}")
     _compare_alerts(account, rows, outcomes, acknowledged)
-    arrived = {channel_id: Counter(map(about, requests)) for channel_id, requests in told.items()}
+    arrived = {channel_id: Counter(chain.from_iterable(map(about, requests))) for channel_id, requests in told.items()}
     states = {(row["channel_id"], row["alert_id"], row["event"]): row["state"] for row in deliveries}
     for alert in rows:
         events = ["alert.raised"]
@@ -178,8 +188,7 @@ def _compare_alerts(
 
 def _compare_order(account: Account, channel_id: str, requests: list[Request]) -> None:
     highest: dict[str, int] = {}
-    for request in requests:
-        alert_id, event = about(request)
+    for alert_id, event in chain.from_iterable(map(about, requests)):
         rank = RANK[event]
         if rank < highest.get(alert_id, -1):
             account.out_of_order.append(f"{event} of {alert_id} on {channel_id}")

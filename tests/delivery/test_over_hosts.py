@@ -242,3 +242,14 @@ def test_what_was_given_up_leaves_its_group() -> None:
     assert late.id == "d1"
     end(waiting, Batch(late), NEVER, HOUR)
     assert len(waiting) == 1
+
+
+def test_what_is_in_flight_is_no_part_of_a_group() -> None:
+    waiting = queue()
+    waiting.add([shared(1, "a"), shared(2, "b")])
+    in_flight = waiting.pick(MINUTE)
+    waiting.add([resolved(3, "a", due_at=MINUTE), resolved(4, "c", due_at=MINUTE)])
+    assert sent(waiting, MINUTE) == [["d4"]]
+    end(waiting, in_flight, OK, MINUTE)
+    assert sent(waiting, MINUTE) == [["d3"]]
+    assert is_empty(waiting)
