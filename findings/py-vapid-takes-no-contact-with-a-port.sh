@@ -34,7 +34,6 @@ for contact in (
     "https://rm.example.org:8443",
     "https://rm.example.org/contact",
     "mailto:ops@example.org",
-    "mailto:ops@example.org and more",
 ):
     found[contact] = answer(contact)
     print(f"{contact:34} {found[contact]}")
