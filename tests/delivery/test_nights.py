@@ -69,6 +69,15 @@ def test_what_gets_critical_goes_out_with_what_waits_before_it() -> None:
     assert names(waiting.pick(NIGHT)) == ["d2"]
 
 
+@pytest.mark.parametrize("key", ["", "all@1"])
+def test_what_is_critical_does_not_take_the_rest_of_its_group_along(key: str) -> None:
+    waiting = quiet()
+    waiting.add([made(n, name, grouped=True, group_key=key, loud=name in "bc") for n, name in enumerate("abcd")])
+    assert names(waiting.pick(NIGHT)) == ["d1", "d2"]
+    assert waiting.pick(NIGHT) is None
+    assert names(waiting.pick(MORNING)) == ["d0", "d3"]
+
+
 def test_what_waits_is_not_given_up_and_has_its_whole_time_from_then_on() -> None:
     waiting = quiet(retry_max=HOUR, failing_since=NIGHT)
     waiting.breaker.failures = 1

@@ -5,6 +5,7 @@ import pytest
 
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import OVER_WHILE_OFF
+from rmactors.server.messages.alerts import WorsenAlert
 from rmactors.server.messages.answers import Refused
 from rmactors.server.messages.channels import WhatIsQueued
 from rmactors.server.messages.notifications import Attempt
@@ -162,3 +163,27 @@ def test_what_is_kept_is_not_overdue(ledger: Ledger) -> None:
     assert oldest_unsent(ledger.connection, NOON) is None
     [queue] = queues(ledger.connection, NOON)
     assert (queue.waiting, queue.oldest_at) == (1, None)
+
+
+def test_what_a_silence_held_back_is_kept_also_if_it_gets_worse_meanwhile(ledger: Ledger) -> None:
+    ops = ledger.channel()
+    ledger.silence(ends_at=minute(10))
+    alert = ledger.raise_(ledger.host(), at=minute(1))
+    off(ledger, ops, "ask", at=2)
+    ledger.commit(WorsenAlert(alert, "It failed.", "This got worse. It failed.", minute(3)))
+    on(ledger, ops)
+    ledger.commit(ReleaseHeld(minute(61)))
+    assert goes_out(ledger, ops) == [("raised", alert)]
+
+
+def test_what_waits_for_its_time_counts_from_when_it_got_worse_also_on_a_channel_that_is_off(ledger: Ledger) -> None:
+    pager = ledger.channel(after_minutes=30.0)
+    alert = ledger.raise_(ledger.host())
+    ledger.commit(channel(pager, create=False, enabled=False, after_minutes=30.0, at=minute(1)))
+    ledger.acknowledge(alert, minute(2))
+    ledger.commit(WorsenAlert(alert, "It failed.", "This got worse. It failed.", minute(50)))
+    ledger.commit(channel(pager, create=False, after_minutes=30.0, at=minute(60)))
+    ledger.commit(ReleaseHeld(minute(79)))
+    assert goes_out(ledger, pager) == []
+    ledger.commit(ReleaseHeld(minute(80)))
+    assert goes_out(ledger, pager) == [("raised", alert)]

@@ -193,13 +193,15 @@ def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
 
 
 def _end_carried(tx: Transaction, write: SettleAttempt, channel_name: str) -> None:
-    """The deliveries that the same message stands for end with it."""
+    """The deliveries that the same message stands for end with it. What it alone would have told is dead with it."""
     arrived = write.result.verdict == "delivered"
-    for delivery_id, end in write.carried:
+    for delivery_id, said in write.carried:
+        end = said if arrived or said == "superseded" else "dead"
         carried = tx.row(
-            "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ? WHERE id = ?"
+            "UPDATE deliveries SET state = ?, finished_at = ?, carried_by = ?, grouped = 0,"
+            " last_error = CASE WHEN ? = 'dead' THEN ? ELSE last_error END WHERE id = ?"
             " AND (state = 'queued' OR (? AND state = 'dead')) RETURNING alert_id",
-            (end, write.at, write.delivery_id, delivery_id, arrived),
+            (end, write.at, write.delivery_id, end, write.result.error, delivery_id, arrived),
         )
         if carried is not None and end == "superseded":
             outbox.add_event(
@@ -226,7 +228,7 @@ def log_test(tx: Transaction, write: LogTest) -> None:
 @handles
 def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
     found = tx.row(
-        "SELECT deliveries.state, deliveries.channel_id, channels.enabled FROM deliveries"
+        "SELECT deliveries.*, channels.enabled, channels.events FROM deliveries"
         " JOIN channels ON channels.id = deliveries.channel_id WHERE deliveries.id = ?",
         (write.delivery_id,),
     )
@@ -236,6 +238,10 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
         raise RefusedWrite("conflict", f"only a dead delivery can be sent again; this one is {found['state']}")
     if not found["enabled"]:
         raise RefusedWrite("conflict", "its channel is disabled; enable it first")
+    if _is_moot(tx, found):
+        raise RefusedWrite(
+            "conflict", "a later message about this alert was sent, or the alert is over; dismiss this one instead"
+        )
     # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
     seq = tx.row(
         "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],)
@@ -249,6 +255,19 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
     audit.append(tx, write.audit)
     tx.wake.channels.add(found["channel_id"])
     tx.wake.topics.add("channels")
+
+
+def _is_moot(tx: Transaction, dead: sqlite3.Row) -> bool:
+    """Whether a receiver would be told last what is not so any more: it knows better, or would never hear the end."""
+    about = dead["alert_id"], dead["channel_id"]
+    later = "SELECT 1 FROM deliveries WHERE alert_id = ? AND channel_id = ? AND pos > ? AND"
+    if tx.row(f"{later} state IN ('queued', 'delivered')", (*about, dead["pos"])) is not None:
+        return True
+    if "alert.resolved" not in json.loads(dead["events"]) or dead["event"] == "alert.resolved":
+        return False
+    over = tx.row("SELECT 1 FROM alerts WHERE id = ? AND resolved = 1", (dead["alert_id"],))
+    end = tx.row(f"{later} event = 'alert.resolved' AND state = 'dead'", (*about, dead["pos"]))
+    return over is not None and end is None
 
 
 @handles

@@ -66,7 +66,7 @@ def announce(
     if not channels:
         return
     tags = _tags(tx, alert.host_id)
-    takers = [channel for channel in channels if channel.filter.takes(event, alert.severity, tags)]
+    takers = [channel for channel in channels if _takes(tx, channel, alert, event, tags)]
     if event == "alert.raised":
         # A channel that does not take raises may still be sent the end of an alert whose raise it never got.
         since = at if since is None else since
@@ -85,7 +85,9 @@ def announce_again(tx: Transaction, alert: Alert, pos: int, at: int, since: int)
 
     `since`: its acknowledgement was taken back at that time; if there was none, when it was raised.
     """
-    tx.execute("DELETE FROM held WHERE alert_id = ?", (alert.id,))
+    for channel in _channels(tx):  # one that is switched off hears of it as it is when it is on again
+        tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
+    tx.execute("UPDATE held SET at = ? WHERE alert_id = ? AND at < ?", (since, alert.id, since))
     announce(tx, alert, "alert.raised", pos, at, since=since)
     tags = _tags(tx, alert.host_id)
     if silence_of(tx, alert, tags, at) is None:
@@ -226,6 +228,13 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
             _tell(tx, channel, alert.id, write.at)
 
 
+def _takes(tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str] | None) -> bool:
+    """Who was told of an alert is told its end, also if tags or filter are others by now."""
+    if channel.filter.takes(event, alert.severity, tags):
+        return True
+    return event == "alert.resolved" and event in channel.filter.events and _heard_of(tx, channel.id, alert.id)
+
+
 def _wants_more(
     tx: Transaction, channel: _Channel, alert: Alert, event: Event, tags: list[str] | None, at: int
 ) -> bool:
@@ -234,13 +243,22 @@ def _wants_more(
     if held is not None:
         if event == "alert.resolved":
             tx.execute("DELETE FROM held WHERE channel_id = ? AND alert_id = ?", (channel.id, alert.id))
-        if not _was_told(tx, channel.id, alert.id):  # else what is held back is that it got worse
+        if not _heard_of(tx, channel.id, alert.id):  # else what is held back is that it got worse
             return False
     elif channel.after and not _was_escalated(tx, channel, alert, at):
         return False
     if silence_of(tx, alert, tags, at) is None:
         return True
-    return event == "alert.resolved" and _was_told(tx, channel.id, alert.id)
+    return event == "alert.resolved" and _heard_of(tx, channel.id, alert.id)
+
+
+def _heard_of(tx: Transaction, channel_id: str, alert_id: str) -> bool:
+    """Whether a channel was sent anything about an alert, or is to be: a reminder, if it was made after the raise."""
+    heard = tx.row(
+        "SELECT 1 FROM deliveries WHERE alert_id = ? AND channel_id = ? AND state IN ('queued', 'delivered')",
+        (alert_id, channel_id),
+    )
+    return heard is not None
 
 
 def _was_told(tx: Transaction, channel_id: str, alert_id: str) -> bool:
@@ -254,9 +272,11 @@ def _was_told(tx: Transaction, channel_id: str, alert_id: str) -> bool:
 
 def _was_escalated(tx: Transaction, channel: _Channel, alert: Alert, at: int) -> bool:
     """Whether a channel that hears of alerts later was sent this one; would have been, if it takes no raises."""
-    if "alert.raised" in channel.filter.events:
-        return _was_told(tx, channel.id, alert.id)
-    return alert.raised_at + channel.after <= at
+    if "alert.raised" in channel.filter.events or _heard_of(tx, channel.id, alert.id):
+        return _heard_of(tx, channel.id, alert.id)
+    row = tx.row("SELECT acknowledged_at FROM alerts WHERE id = ?", (alert.id,))
+    seen_at = row["acknowledged_at"] if row is not None and row["acknowledged_at"] is not None else at
+    return bool(alert.raised_at + channel.after <= seen_at)
 
 
 def _reminder_waits(tx: Transaction, channel_id: str, alert_id: str) -> bool:

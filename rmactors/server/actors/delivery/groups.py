@@ -5,7 +5,7 @@ of it is due. So resolutions that wait for the rest of their group all go with t
 """
 
 from collections import deque
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field
 
 from rmactors.server.actors.delivery.batch import Batch, End
@@ -73,13 +73,14 @@ class Groups:
                 wanted = set()
         return next((delivery for delivery in self.lanes[head.alert_id] if delivery.event in wanted), None)
 
-    def pack(self, head: Delivery) -> Batch:
-        """The message that goes out for a head that is due, and all that it covers."""
+    def pack(self, head: Delivery, may_go: Callable[[Delivery], bool]) -> Batch:
+        """The message that goes out for a head that is due, and all that it covers. `may_go`: whether a head that is in
+        time for it may go now."""
         later = self.standing_for(head)
         end = later or head
-        members = self._sharing(end) if _is_shared(end) else [end]
+        members = self._sharing(end, may_go) if _is_shared(end) else [end]
         if later is None and head.grouped and not head.group_key:
-            members = self._window_of(head)
+            members = self._window_of(head, may_go)
         first, *rest = sorted(members, key=lambda delivery: delivery.seq)
         carried: list[tuple[Delivery, End]] = [(before, "superseded") for before in self._before(first)]
         for member in rest:
@@ -90,7 +91,7 @@ class Groups:
     def _before(self, delivery: Delivery) -> list[Delivery]:
         return [other for other in self.lanes[delivery.alert_id] if other.seq < delivery.seq]
 
-    def _sharing(self, end: Delivery) -> list[Delivery]:
+    def _sharing(self, end: Delivery, may_go: Callable[[Delivery], bool]) -> list[Delivery]:
         """What goes as one message with a delivery of several hosts' group: all of it that may go, and was tried
         together with it."""
         members, others = [end], set()
@@ -99,7 +100,8 @@ class Groups:
             if not lane or alert_id in self.busy:
                 continue
             other = self.standing_for(lane[0]) or lane[0]
-            if _is_shared(other) and (other.group_key, other.tried_as) == (end.group_key, end.tried_as):
+            together = _is_shared(other) and (other.group_key, other.tried_as) == (end.group_key, end.tried_as)
+            if together and may_go(lane[0]):
                 members.append(other)
             else:
                 others.add(alert_id)
@@ -107,7 +109,7 @@ class Groups:
             self._alerts[end.group_key] = others
         return members
 
-    def _window_of(self, head: Delivery) -> list[Delivery]:
+    def _window_of(self, head: Delivery, may_go: Callable[[Delivery], bool]) -> list[Delivery]:
         """A grouped head and what goes with it: other heads of its host, of one window or tried together before.
 
         No others: under an id that a receiver may know, it must hear nothing new, for it may drop what it knows.
@@ -119,7 +121,7 @@ class Groups:
             if other is None or not other.grouped or other.group_key or other is head:
                 continue
             together = (other.due_at, other.tried_as) == (head.due_at, head.tried_as)
-            if together and self.standing_for(other) is None:
+            if together and self.standing_for(other) is None and may_go(other):
                 members.append(other)
             else:
                 others.add(alert_id)

@@ -115,7 +115,9 @@ class DeliveryQueue:
             if host_id in self._ready:
                 self._turns.append(host_id)
             if head is not None:
-                batch = self._nights.pack(head) or self._groups.pack(head)
+                batch = self._nights.pack(head) or self._groups.pack(
+                    head, lambda other: self._nights.over_at(other, now) is None
+                )
                 self._nights.sent(batch)
                 self._busy.update(delivery.alert_id for delivery in batch.deliveries)
                 self.breaker.pace.sent(now)
