@@ -76,3 +76,12 @@ async def test_a_channel_that_would_not_be_taken_any_more_has_its_form_and_can_b
         assert (await site.api("PUT", f"/api/notifications/{made['id']}", moved)).status == 422
         assert (await site.api("PUT", f"/api/notifications/{made['id']}", stored | {"enabled": True})).status == 422
         assert (await site.api("POST", "/api/notifications/preview", stored)).status == 422
+
+
+async def test_a_word_that_is_none_of_the_choices_deep_in_a_body_is_told_with_the_choices(site: Site) -> None:
+    quiet = {"from": "22:00", "to": "07:00", "days": ["Monday"]}
+    body = {"kind": "webhook", "name": "ops", "config": GOOD["webhook"], "quiet_hours": quiet}
+    answer = await site.api("POST", "/api/notifications", body)
+    assert answer.status == 422
+    said = "must be one of mon, tue, wed, thu, fri, sat, sun"
+    assert answer.json["errors"] == [{"pointer": "/quiet_hours/days/0", "detail": said}]
