@@ -2,7 +2,7 @@
 # py-vapid 1.9.6 judges the contact of a push message's signature (claim `sub`) by a pattern that is anchored for https
 # addresses alone, and there has no place for a port or a path: "https://rm.example.org:8443" is "Missing 'sub' from
 # claims. 'sub' is your admin email as a mailto: link.", although it is there and RFC 8292 asks for any https: URI. So a
-# server that is not at port 443 cannot name its own address. Of a mailto: address only the beginning is looked at.
+# server that is not at port 443 cannot name its own address.
 # Exits non-zero once it takes such a contact.
 set -eu
 folder=$(mktemp -d)
@@ -34,7 +34,6 @@ for contact in (
     "https://rm.example.org:8443",
     "https://rm.example.org/contact",
     "mailto:ops@example.org",
-    "mailto:ops@example.org and more",
 ):
     found[contact] = answer(contact)
     print(f"{contact:34} {found[contact]}")

@@ -66,6 +66,7 @@ unpack() {
 
 unpack ntfy trixie ntfy # 2.11
 unpack ntfy-sid sid ntfy # what is newest: 2.27, which updates messages
+unpack webhook "$here" webhook # of adnanh
 unpack alertmanager "$here" prometheus-alertmanager
 # Of the machine's own release, whose libc they run with; nss-wrapper gives them the users that their packages would make.
 unpack --with-libraries mail "$here" postfix exim4-daemon-light exim4-base dovecot-core libnss-wrapper

@@ -8,7 +8,7 @@ from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
 from rmactors.server.actors.delivery.batch import Batch, ended_by
 from rmactors.server.actors.delivery.queue import DeliveryQueue
 from rmactors.server.state.delivery import Delivery
-from tests.delivery.queues import AGAIN, NEVER, OK, delivery, end, names, pick_all, queue
+from tests.delivery.queues import AGAIN, NEVER, OK, delivery, end, failing, names, pick_all, queue
 
 RAISED, RESOLVED, ACKNOWLEDGED = "alert.raised", "alert.resolved", "alert.acknowledged"
 
@@ -67,6 +67,15 @@ def test_a_window_of_a_host_takes_nothing_of_a_group_over_hosts_along() -> None:
     waiting = queue()
     waiting.add([replace(shared(1, "a"), group_key="", host_id="h"), replace(shared(2, "b"), host_id="h")])
     assert sorted(sent(waiting, MINUTE)) == [["d1"], ["d2"]]
+
+
+def test_what_was_given_up_is_not_taken_along() -> None:
+    waiting = failing(retry_max=HOUR)
+    waiting.add([shared(1, "a"), shared(2, "b", created_at=HOUR), shared(3, "c", created_at=HOUR)])
+    (late,) = waiting.expired(HOUR)
+    end(waiting, Batch(late), NEVER, HOUR)
+    assert late.id == "d1"
+    assert names(waiting.pick(HOUR)) == ["d2", "d3"]
 
 
 def test_what_was_tried_is_tried_again_under_its_id_with_nothing_new() -> None:

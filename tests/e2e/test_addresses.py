@@ -11,7 +11,7 @@ from harness.processes import COMMAND, ROOT, Server, environment
 
 def code(server: Server, host: str, **headers: str) -> int:
     url = f"http://{host}:{server.port}"
-    return httpx.get(f"{url}/login", headers=headers, trust_env=False, timeout=20).status_code
+    return httpx.get(f"{url}/login", headers=headers, trust_env=False, timeout=120).status_code
 
 
 @pytest.mark.parametrize("every", ["*", ""])
@@ -23,12 +23,12 @@ def test_a_star_and_nothing_are_all_addresses_for_pages_and_agents(tmp_path: Pat
         for host in ("127.0.0.1", "[::1]", "localhost", "127.0.0.2"):
             assert code(server, host) == 303, host
             agents = f"http://{host}:{server.agent_port}/ws/agent"
-            assert httpx.get(agents, trust_env=False, timeout=20).status_code < 500, host
+            assert httpx.get(agents, trust_env=False, timeout=120).status_code < 500, host
         assert code(server, "127.0.0.1", Host=f"192.168.1.5:{server.port}") == 303
         assert code(server, "127.0.0.1", Host=f"[fd00::5]:{server.port}") == 303
         assert code(server, "127.0.0.1", Host="evil.example") == 421
         own = {"Origin": f"http://192.168.1.5:{server.port}", "Host": f"192.168.1.5:{server.port}"}
-        post = httpx.post(f"http://127.0.0.1:{server.port}/logout", headers=own, trust_env=False, timeout=20)
+        post = httpx.post(f"http://127.0.0.1:{server.port}/logout", headers=own, trust_env=False, timeout=120)
         assert post.status_code == 303
         assert f"pages on http://127.0.0.1:{server.port}" in server.log
         assert "RM_BASE_URL is not set" in server.log

@@ -418,7 +418,7 @@ class TestApi:
     ) -> None:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {shared_server.token}"}
         url = f"{shared_server.url}/api/notifications"
-        answer = await away(lambda: httpx.post(url, content=body, headers=headers, trust_env=False, timeout=20))
+        answer = await away(lambda: httpx.post(url, content=body, headers=headers, trust_env=False, timeout=120))
         assert answer.status_code == status
         assert answer.headers["content-type"].startswith("application/problem+json")
         problem = answer.json()

@@ -73,14 +73,14 @@ async def test_the_host_that_counts_is_the_one_that_the_nearest_proxy_names(
 ) -> None:
     own = behind.url.removeprefix("http://")
     headers = [("X-Forwarded-Host", line.format(own=own)) for line in lines]
-    async with httpx.AsyncClient(base_url=behind.url, trust_env=False, timeout=20) as client:
+    async with httpx.AsyncClient(base_url=behind.url, trust_env=False, timeout=120) as client:
         assert (await client.get("/login", headers=headers)).status_code == status
 
 
 async def test_a_trusted_proxy_names_whom_the_audit_shows(behind: Server) -> None:
     def browser() -> httpx.Response:
         form, headers = {"username": "anna", "password": PASSWORD}, {"X-Forwarded-For": "192.0.2.5"}
-        return httpx.post(f"{behind.url}/login", data=form, headers=headers, trust_env=False, timeout=20)
+        return httpx.post(f"{behind.url}/login", data=form, headers=headers, trust_env=False, timeout=120)
 
     assert (await away(browser)).status_code == 303
     name = f"nas-{ids.new()}"

@@ -56,7 +56,7 @@ async def arrived(receiver: Receiver, count: int) -> list[Request]:
 def sign_in(server: Server) -> httpx.Client:
     """A browser that signed in as an operator."""
     server.admin("create-user", "--username", "olga", "--role", "operator", RM_PASSWORD="a long enough phrase")
-    browser = httpx.Client(base_url=server.url, trust_env=False, timeout=20)
+    browser = httpx.Client(base_url=server.url, trust_env=False, timeout=120)
     answer = browser.post("/login", data={"username": "olga", "password": "a long enough phrase", "next": "/"})
     assert answer.status_code == 303
     return browser

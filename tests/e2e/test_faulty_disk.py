@@ -41,7 +41,7 @@ Trouble = Callable[[Server], AbstractContextManager[None]]
 
 
 def health(server: Server) -> httpx.Response:
-    return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=10, verify=server.verify)
+    return httpx.get(f"{server.url}/healthz", trust_env=False, timeout=120, verify=server.verify)
 
 
 def watched(server: Server, times: int) -> set[int]:

@@ -277,7 +277,7 @@ class Run:
 
     @contextmanager
     def server_client(self) -> Iterator[httpx.Client]:
-        with httpx.Client(base_url=self.server.url, trust_env=False, timeout=20) as client:
+        with httpx.Client(base_url=self.server.url, trust_env=False, timeout=120) as client:
             yield client
 
 
@@ -285,7 +285,7 @@ class Run:
 async def open_run(folder: Path) -> AsyncIterator[tuple[Run, str, int]]:
     """A server that logs all it can, and receivers at a URL and a mail port."""
     async with receiving(echoes) as receiver:
-        with scripted_server(repeats) as (mail_port, _), httpx.Client(trust_env=False, timeout=20) as browser:
+        with scripted_server(repeats) as (mail_port, _), httpx.Client(trust_env=False, timeout=120) as browser:
             hunt = Hunt()
             secret_path = f"/ping/{ids.new()}"
             hunt.hide("watchdog URL", secret_path)

@@ -286,7 +286,7 @@ def complete(words: str, script: str | None = None) -> list[str]:
     # click names the variable after the program: called as a script, that is argv[0].
     code = (script or "from rmactors.cli.main import main\nmain()").replace("main()", "main(prog_name='rmactors')")
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=environment(variables), capture_output=True, text=True, timeout=30
+        [sys.executable, "-c", code], cwd=ROOT, env=environment(variables), capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     return [line.partition(",")[2] for line in done.stdout.splitlines()]
@@ -302,8 +302,8 @@ def test_a_shell_completes_commands_and_options(script: str | None) -> None:
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_what_a_shell_must_read_is_printed(shell: str) -> None:
-    done = subprocess.run([*COMMAND, "completion", shell], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([*COMMAND, "completion", shell], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0
     assert "_RMACTORS_COMPLETE" in done.stdout
     if shell == "bash":
-        assert subprocess.run(["bash", "-n"], input=done.stdout, text=True, timeout=30).returncode == 0
+        assert subprocess.run(["bash", "-n"], input=done.stdout, text=True, timeout=120).returncode == 0

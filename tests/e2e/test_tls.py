@@ -73,7 +73,7 @@ async def test_over_tls_the_session_is_bound_to_this_host_and_to_tls(tls_server:
     def log_in() -> httpx.Response:
         tls_server.admin("create-user", "--username", "anna", "--role", "viewer", RM_PASSWORD="a long enough phrase")
         form = {"username": "anna", "password": "a long enough phrase"}
-        return httpx.post(f"{tls_server.url}/login", data=form, verify=tls_server.verify, trust_env=False, timeout=20)
+        return httpx.post(f"{tls_server.url}/login", data=form, verify=tls_server.verify, trust_env=False, timeout=120)
 
     answer = await away(log_in)
     name, *attributes = answer.headers["set-cookie"].split("; ")
@@ -87,7 +87,7 @@ async def test_over_tls_the_session_is_bound_to_this_host_and_to_tls(tls_server:
 def test_without_it_the_log_and_every_page_warn(server: Server) -> None:
     assert "RM_COOKIE_SECURE is false" in server.log
     for path in ("/setup", "/no/such/page"):
-        page = httpx.get(f"{server.url}{path}", trust_env=False, follow_redirects=True, timeout=20)
+        page = httpx.get(f"{server.url}{path}", trust_env=False, follow_redirects=True, timeout=120)
         assert "RM_COOKIE_SECURE=false" in page.text
 
 

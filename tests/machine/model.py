@@ -384,10 +384,11 @@ class Model:
 
     def _worsen(self, alert: Alert, now: int) -> None:
         """Nobody looks after it any more, and anyone who would hear of a new alert hears of this one again."""
+        since = now if alert.acknowledged_by else alert.raised_at
         alert.known_partial, alert.acknowledged_by = False, None
         alert.timeline.append("worsened")
         alert.held.clear()
-        self._tell(alert, "alert.raised", now)
+        self._tell(alert, "alert.raised", now, since)
         if not self._is_silenced(alert, now):
             alert.told_at.update({name: now for name in self.channels if self._takes(name, "alert.raised", alert)})
 
@@ -399,16 +400,21 @@ class Model:
 
     # ---- notices
 
-    def _tell(self, alert: Alert, event: str, now: int) -> None:
+    def _tell(self, alert: Alert, event: str, now: int, since: int | None = None) -> None:
         silent = self._is_silenced(alert, now)
         takers = [name for name in self.channels if self._takes(name, event, alert)]
-        if event == "alert.raised" and silent and takers:
-            alert.held.update(takers)
-            alert.timeline.append("silenced")
-            return
+        if event == "alert.raised" and takers:
+            since = now if since is None else since
+            waiting = [name for name in takers if silent or since + self.channels[name].after > now]
+            alert.held.update(dict.fromkeys(waiting, since))
+            alert.silenced.difference_update(waiting)
+            if silent:
+                self._silence(alert, waiting)
+            takers = [name for name in takers if name not in waiting]
         for name in takers:
             got_raise = alert.told.get(name, []).count("alert.raised") > alert.never_arrived[name]
-            if name in alert.held and not got_raise:
+            waits_for_it = self.channels[name].after > 0 and event != "alert.raised"
+            if (name in alert.held or waits_for_it) and not got_raise:
                 continue
             if not silent or (event == "alert.resolved" and got_raise):
                 alert.told.setdefault(name, []).append(event)
@@ -418,21 +424,34 @@ class Model:
             self._release(alert, now)
 
     def _release(self, alert: Alert, now: int) -> None:
-        """What a silence held back and none holds any more, if it still is to be told."""
-        if alert.resolved_by or alert.acknowledged_by or not alert.held or self._is_silenced(alert, now):
+        """What nothing holds back any more, neither a silence nor the time that its channel waits."""
+        if alert.resolved_by or alert.acknowledged_by:
             return
-        alert.timeline.append("unsilenced")
-        for name in alert.held:
+        due = [name for name, since in alert.held.items() if since + self.channels[name].after <= now]
+        if self._is_silenced(alert, now):
+            self._silence(alert, [name for name in due if name not in alert.silenced])
+            return
+        if alert.silenced.intersection(due):
+            alert.timeline.append("unsilenced")
+        for name in due:
+            if self.channels[name].after:
+                alert.timeline.append("escalated")
             alert.told.setdefault(name, []).append("alert.raised")
             alert.told_at[name] = now
-        alert.held.clear()
+            del alert.held[name]
+
+    def _silence(self, alert: Alert, names: list[str]) -> None:
+        if names:
+            alert.silenced.update(names)
+            alert.timeline.append("silenced")
 
     def _remind(self, now: int) -> None:
         for alert in self.alerts:
             if alert.resolved_by or alert.acknowledged_by or self._is_silenced(alert, now):
                 continue
             for name, channel in self.channels.items():
-                due = alert.told_at.get(name, alert.raised_at) + channel.remind <= now
+                first = alert.raised_at + max(channel.remind, channel.after)
+                due = (alert.told_at[name] + channel.remind if name in alert.told_at else first) <= now
                 wanted = channel.remind and self._takes(name, "alert.reminder", alert)
                 if due and wanted and name not in alert.held:
                     alert.told_at[name] = now

@@ -57,6 +57,7 @@ CHANNELS = {
     "critical": Channel(LIFECYCLE_EVENTS, critical_only=True),
     "reminded": Channel(LIFECYCLE_EVENTS, tag="db", remind=2 * HOUR),
     "raises": Channel(("alert.raised",)),
+    "pager": Channel(LIFECYCLE_EVENTS, remind=2 * HOUR, after=45 * MINUTE),
     "ends": Channel(("alert.resolved",)),
 }
 A_FEW = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
@@ -88,6 +89,7 @@ class Machine(RuleBasedStateMachine):
             name: ledger.channel(
                 name=name, events=channel.events, host_tags=(channel.tag,) if channel.tag else (),
                 min_severity="critical" if channel.critical_only else "info", remind_hours=channel.remind / HOUR,
+                after_minutes=channel.after / MINUTE,
             )
             for name, channel in CHANNELS.items()
         }  # fmt: skip
@@ -268,6 +270,7 @@ class Machine(RuleBasedStateMachine):
                 partial(Resolve, alert_id, "anna", None, at, audit()),
                 taken=lambda: self.model.resolve(alert, "anna", at) or True,
                 known=lambda: alert.resolved_by is not None,
+                refused=lambda: alert.key[0] in self.model.gone,
             )
 
     @rule(which=pick)

@@ -18,19 +18,22 @@ Key = tuple[str, str, str]
 
 @dataclass(eq=False)
 class Channel:
-    """What it takes: events, of hosts with a tag (None: of all), only critical ones; reminders every `remind`."""
+    """What it takes: events, of hosts with a tag (None: of all), only critical ones; reminders every `remind`;
+    raises of what nobody has looked after for `after`."""
 
     events: tuple[str, ...]
     tag: str | None = None
     critical_only: bool = False
     remind: int = 0
+    after: int = 0
 
 
 @dataclass(eq=False)
 class Alert:
     """`told` is what each channel is sent, in order, `answered` how many of those arrived or never will.
 
-    `held` channels have not been told of the raise.
+    `held` channels have not been told of the raise: nobody looks after it since then. `silenced` are those of them that
+    a silence holds back (as well).
     """
 
     key: Key
@@ -42,7 +45,8 @@ class Alert:
     timeline: list[str] = field(default_factory=list)
     told: dict[str, list[str]] = field(default_factory=dict)
     told_at: dict[str, int] = field(default_factory=dict)
-    held: set[str] = field(default_factory=set)
+    held: dict[str, int] = field(default_factory=dict)
+    silenced: set[str] = field(default_factory=set)
     answered: Counter[str] = field(default_factory=Counter)
     never_arrived: Counter[str] = field(default_factory=Counter)
     """How many of the raises told to a channel."""

@@ -61,7 +61,7 @@ def judge_http(answer: httpx.Response, body: bytes, at: int) -> Judgement:
 
 def own_refusal(answer: httpx.Response, said: str) -> Judgement:
     """A refusal in words that only the receiver itself has: never again."""
-    return Judgement("dead", f"{status_line(answer)}: {said}")
+    return Judgement("dead", _with_words(answer, said))
 
 
 def not_of(receiver: str, answer: httpx.Response) -> Judgement:
@@ -73,14 +73,25 @@ def not_of(receiver: str, answer: httpx.Response) -> Judgement:
 def later(answer: httpx.Response, said: str, seconds: object, at: int) -> Judgement:
     """A receiver asks to wait for so many seconds, whole or not; or for what its header says, if this is no number."""
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < _LONGEST_WAIT:
-        return Judgement("retry", f"{status_line(answer)}: {said}", _retry_after(answer, at))
+        return Judgement("retry", _with_words(answer, said), _retry_after(answer, at))
     wait = min(math.ceil(seconds * clock.SECOND), _LONGEST_WAIT)
-    return Judgement("retry", f"{status_line(answer)}: {said}", at + wait)
+    return Judgement("retry", _with_words(answer, said), at + wait)
 
 
 def status_line(answer: httpx.Response) -> str:
     """`404 Not Found`"""
     return f"{answer.status_code} {_phrase(answer.status_code)}".rstrip()
+
+
+def text_of(value: object) -> str:
+    """A field of an answer that is meant for people; empty where it is missing or no text."""
+    return value.strip() if isinstance(value, str) else ""
+
+
+def texts_of(values: object) -> str:
+    """The first five texts of a list, in one line; empty where it is none."""
+    found = map(text_of, values[:5]) if isinstance(values, list) else ()
+    return "; ".join(filter(None, found))
 
 
 def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
@@ -90,6 +101,10 @@ def words(text: str, secrets: Sequence[str] = (), most: int = MAX_WORDS) -> str:
     text = _SIGNED_LINK.sub(rf"\1{MASK}", text)
     text = squeezed(text)
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _with_words(answer: httpx.Response, said: str) -> str:
+    return f"{status_line(answer)}: {said}" if said else status_line(answer)
 
 
 def _body_words(answer: httpx.Response, body: bytes) -> str:

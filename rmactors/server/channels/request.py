@@ -44,6 +44,12 @@ def json_request(
     return make_request(url, headers, msgspec.json.encode(payload))
 
 
+def credentials(request: httpx.Request) -> tuple[str, ...]:
+    """What follows the scheme in `Authorization`: a receiver may repeat it as it was sent, and Basic is no cipher."""
+    credential = request.headers.get("authorization", "").partition(" ")[2].strip()
+    return (credential,) if credential else ()
+
+
 def preview_of(request: httpx.Request) -> Preview:
     """The request as it would go out. Its secrets are masked already."""
     headers = {name.decode(): value.decode() for name, value in request.headers.raw}

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -91,8 +91,19 @@ def _placed(message: str, wanted: Any) -> tuple[str, str]:
     """msgspec's `Expected `int`, got `str` - at `$.a[0].b`` as (pointer, sentence)."""
     match = _PATH.match(message)
     what, path = (match["what"], match["path"] or "") if match is not None else (message, "")
-    steps = [escape(name) if name else index for name, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path)]
+    steps = []
+    for name, index in re.findall(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]", path):
+        steps.append(escape(name) if name else index)
+        wanted = _type_of(name, wanted) if name else wanted
     if named := _NAMED.match(what):
         steps.append(escape(named["name"]))
         what = "is required" if named["how"].startswith("missing") else "is not a known key"
     return "".join(f"/{step}" for step in steps), worded(what, wanted)
+
+
+def _type_of(name: str, within: Any) -> Any:
+    """The type of that field of an object, wherever in the type `within` the object stands; None if it has no such."""
+    if isinstance(within, type) and issubclass(within, msgspec.Struct):
+        return next((field.type for field in msgspec.structs.fields(within) if field.encode_name == name), None)
+    found = (_type_of(name, part) for part in get_args(within))
+    return next((each for each in found if each is not None), None)

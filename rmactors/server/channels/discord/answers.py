@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal, text_of
 
 _HINTS: Final = {
     10003: "the channel or thread was deleted: make a webhook in another one, and store its URL here",
@@ -25,11 +25,11 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     if status == 204 or (status == 200 and body[:1] in (b"", b"{")):  # of a long message only the beginning was read
         return Judgement("delivered")
     if status == 429 and "retry_after" in found:
-        return later(answer, str(found.get("message")), found["retry_after"], at)
+        return later(answer, text_of(found.get("message")), found["retry_after"], at)
     code = found.get("code")
     if 400 <= status < 500 and status not in (408, 425, 429) and isinstance(code, int) and code:
-        said = "; ".join([str(found.get("message")), *_faults(found.get("errors"))])
-        return own_refusal(answer, f"{said} ({code})" + (f": {_HINTS[code]}" if code in _HINTS else ""))
+        said = "; ".join(filter(None, [text_of(found.get("message")), *_faults(found.get("errors"))]))
+        return own_refusal(answer, f"{said} ({code})".lstrip() + (f": {_HINTS[code]}" if code in _HINTS else ""))
     judged = judge_http(answer, body, at)
     return not_of("Discord", answer) if judged.verdict == "delivered" else judged
 
@@ -43,6 +43,7 @@ def _faults(errors: Any) -> list[str]:
             continue
         listed = each.get("_errors")
         if isinstance(listed, list):
-            found += [f"{path}: {one.get('message')}" for one in listed if isinstance(one, dict)]
+            said = [text_of(one.get("message")) for one in listed if isinstance(one, dict)]
+            found += [f"{path}: {one}" for one in said if one]
         waiting += [(f"{path}.{name}".lstrip("."), below) for name, below in each.items() if name != "_errors"]
     return found

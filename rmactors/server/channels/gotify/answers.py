@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, not_of, own_refusal
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, not_of, own_refusal, text_of
 
 _STORED: Final = re.compile(rb'\s*\{\s*"id"\s*:\s*[0-9]+\s*,\s*"appid"\s*:')
 """The beginning of a stored message. The rest of a long one is not read."""
@@ -23,5 +23,5 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     found = json_object(body)
     if judged.verdict == "retry" or not isinstance(found.get("errorCode"), int):
         return judged
-    said = str(found.get("errorDescription") or found.get("error") or "it gives no reason")
+    said = text_of(found.get("errorDescription")) or text_of(found.get("error")) or "it gives no reason"
     return own_refusal(answer, f"{_OTHER_CREDENTIAL} ({said})" if answer.status_code in (401, 403) else said)

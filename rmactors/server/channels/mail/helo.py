@@ -24,7 +24,7 @@ _LOOKUP_SECONDS: Final = 2.0
 def is_full_name(name: str) -> bool:
     """Whether a host name in ASCII is one that a mail server may hold true: with a dot, letters, digits and hyphens."""
     last = name.rpartition(".")[2].lower()
-    return bool(_NAME.fullmatch(name)) and not last.isdigit() and last not in _NOT_THE_LAST
+    return bool(_NAME.fullmatch(name)) and not last.isdecimal() and last not in _NOT_THE_LAST
 
 
 def checked(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal, text_of
 
 _LOG_IN: Final = "log the bot in again, and store its new access token here"
 _JOIN: Final = "invite the bot into the room and let it join; of a room that was upgraded, use the new id"
@@ -26,7 +26,7 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     code = found.get("errcode")
     if not isinstance(code, str):
         return judged
-    said = str(found.get("error") or code)
+    said = text_of(found.get("error")) or code
     if answer.status_code == 429 or code == "M_LIMIT_EXCEEDED":
         milliseconds = found.get("retry_after_ms")
         seconds = milliseconds / 1000 if isinstance(milliseconds, int | float) else None

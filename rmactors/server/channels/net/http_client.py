@@ -13,6 +13,7 @@ from rmactors.server.channels.answers import Judgement, words
 from rmactors.server.channels.net.dialing import ConnectFailed, Resolve
 from rmactors.server.channels.net.egress import ForbiddenAddress, LeadsNowhere, OutboundPolicy
 from rmactors.server.channels.net.transport import Broken, GuardedTransport
+from rmactors.server.channels.request import credentials
 from rmactors.server.messages.notifications import Attempt
 
 DEADLINE_SECONDS: Final = 5.0
@@ -69,7 +70,8 @@ class HttpEndpoint:
         status: int | None = None
         if response is not None:  # a status that came in time counts, whatever became of the body behind it
             status, judged = response.status_code, judge(response, bytes(body[: self._max_body_bytes]), self._now())
-        error_words = words(judged.error, self._secrets) if judged.error is not None else None
+        secrets = (*self._secrets, *credentials(request))
+        error_words = words(judged.error, secrets) if judged.error is not None else None
         latency_ms = (time.perf_counter() - began) * 1000
         return Attempt(
             judged.verdict, status, round(latency_ms, 3), error_words, judged.retry_at, in_doubt=judged.in_doubt

@@ -66,4 +66,4 @@ def _is_cut(answer: httpx.Response, body: bytes) -> bool:
     if answer.status_code == HTTPStatus.NO_CONTENT:
         return False
     length = answer.headers.get("content-length", "")
-    return int(length) > len(body) if length.isdigit() else body.lstrip()[:1] in (b"", b"{")
+    return int(length) > len(body) if length.isascii() and length.isdigit() else body.lstrip()[:1] in (b"", b"{")

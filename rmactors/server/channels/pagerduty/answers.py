@@ -6,7 +6,7 @@ and `"status": "success"`; a 400 has a list of errors and stays one; 429 and 5xx
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, not_of, own_refusal
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, not_of, own_refusal, text_of, texts_of
 
 
 def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
@@ -16,7 +16,6 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     if judged.verdict == "delivered":
         return judged if found.get("status") == "success" else not_of("PagerDuty", answer)
     if answer.status_code == 400 and isinstance(found.get("status"), str):
-        given = found.get("errors")
-        errors = [str(each) for each in given[:5]] if isinstance(given, list) else []
-        return own_refusal(answer, "; ".join(errors) or str(found.get("message") or found["status"]))
+        said = texts_of(found.get("errors")) or text_of(found.get("message")) or found["status"]
+        return own_refusal(answer, said)
     return judged

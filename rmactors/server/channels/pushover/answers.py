@@ -10,7 +10,7 @@ from typing import Final
 import httpx
 
 from rmactors.common import clock
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal, texts_of
 
 _RESET: Final = "x-limit-app-reset"
 
@@ -19,7 +19,7 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     """As `judge_http`, by the status in the body; what Pushover itself refuses is not tried again."""
     judged = judge_http(answer, body, at)
     found = json_object(body)
-    status, said = found.get("status"), _errors(found)
+    status, said = found.get("status"), texts_of(found.get("errors"))
     if answer.status_code == 429:
         return _quota(answer, said, at)
     if answer.status_code >= 500 or type(status) is not int:
@@ -33,8 +33,3 @@ def _quota(answer: httpx.Response, said: str, at: int) -> Judgement:
     given = answer.headers.get(_RESET, "").strip()
     seconds = (int(given) * clock.SECOND - at) / clock.SECOND if re.fullmatch(r"[0-9]{1,12}", given) else None
     return later(answer, said or "the application's messages of this month are used up", seconds, at)
-
-
-def _errors(found: dict[str, object]) -> str:
-    given = found.get("errors")
-    return "; ".join(str(each) for each in given[:5]) if isinstance(given, list) else ""

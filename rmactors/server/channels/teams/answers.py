@@ -7,7 +7,16 @@ from typing import Final
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal, status_line
+from rmactors.server.channels.answers import (
+    Judgement,
+    json_object,
+    judge_http,
+    later,
+    not_of,
+    own_refusal,
+    status_line,
+    text_of,
+)  # fmt: skip
 
 _HINTS: Final = {
     "WorkflowTriggerIsNotEnabled": "the workflow is switched off: switch it on in Teams or Power Automate",
@@ -31,7 +40,7 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
         return not_of("A workflow", answer)
     if not isinstance(error, dict) or not isinstance(code := error.get("code"), str):
         return judged
-    said = f"{code}: {_HINTS.get(code) or error.get('message')}"
+    said = ": ".join(filter(None, [code, _HINTS.get(code) or text_of(error.get("message"))]))
     if judged.verdict == "dead":
         return own_refusal(answer, said)
     return Judgement("retry", f"{status_line(answer)}: {said}", later(answer, said, None, at).retry_at)

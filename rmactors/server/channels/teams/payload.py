@@ -63,7 +63,7 @@ def escaped(text: str) -> str:
 
 def _disarmed(found: re.Match[str]) -> str:
     """A sign gets its backslash before it, a number behind it: before the dot."""
-    return f"{found[1]}\\" if found[1].isdigit() else f"\\{found[1]}"
+    return f"{found[1]}\\" if found[1].isdecimal() else f"\\{found[1]}"
 
 
 def _escaped_size(text: str) -> int:

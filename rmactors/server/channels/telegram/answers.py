@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal
+from rmactors.server.channels.answers import Judgement, json_object, judge_http, later, not_of, own_refusal, text_of
 
 _OK: Final = re.compile(rb'\s*\{\s*"ok"\s*:\s*true\b')
 """How a success begins: it repeats the message, and of a long one only the beginning is read."""
@@ -30,8 +30,8 @@ def judge(answer: httpx.Response, body: bytes, at: int) -> Judgement:
     if answer.status_code == 200 and _OK.match(body):
         return Judgement("delivered")
     found = json_object(body)
-    description, parameters = found.get("description"), found.get("parameters")
-    if found.get("ok") is not False or not isinstance(description, str):
+    description, parameters = text_of(found.get("description")), found.get("parameters")
+    if found.get("ok") is not False or not description:
         judged = judge_http(answer, body, at)
         return not_of("Telegram", answer) if judged.verdict == "delivered" else judged
     parameters = parameters if isinstance(parameters, dict) else {}

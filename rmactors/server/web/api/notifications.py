@@ -71,7 +71,7 @@ async def replace_channel(channel_id: str) -> Response:
     raw = await json_body()
     row, _ = await channels.require(channel_id)
     queued = one_of(arguments("queued"), "queued", ("keep", "drop"))
-    body = channels.checked(raw, row)
+    body = channels.checked(raw, row, to_save=True)
     await channels.save(row, body, "keep" if queued == "keep" else "drop" if queued == "drop" else "ask")
     return json_response(shape(*await channels.require(channel_id)))
 

@@ -85,8 +85,12 @@ class PreviewAnswer(Struct, omit_defaults=True):
     mail: str | None = None
 
 
-def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
-    """The body of a channel, secrets of `row` merged in. 422 with every field at fault."""
+def checked(raw: Any, row: ChannelRow | None = None, *, to_save: bool = False) -> ChannelBody:
+    """The body of a channel, secrets of `row` merged in. 422 with every field at fault.
+
+    `to_save`: one whose config would not be taken any more (`RM_OUTBOUND_ALLOW` is another one) may still be saved
+    with it as it is, to switch it off.
+    """
     values, errors = fields_of(raw, ChannelBody, read_only=_READ_ONLY)
     errors += time_errors(values)
     if values.get("group_by", "host") != "host" and values.get("group_seconds", 0) == 0:
@@ -99,7 +103,10 @@ def checked(raw: Any, row: ChannelRow | None = None) -> ChannelBody:
             before = open_config(row)
             errors += secrets_led_elsewhere(kind_of(row), before, config)
             config = merge_secrets(kind_of(row), before, config)
-        errors += config_errors(kind, values.get("name", ""), config) + _group_errors(KINDS[kind], values)
+        found = config_errors(kind, values.get("name", ""), config)
+        if to_save and values.get("enabled") is False and row is not None and config == before:
+            found = [error for error in found if not error.pointer.startswith("/config")]
+        errors += found + _group_errors(KINDS[kind], values)
         if any(map(steers, values.get("host_tags", ()))):
             errors.append(FieldError("/host_tags", "must not contain control characters"))
         if not errors:

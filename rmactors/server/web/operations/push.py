@@ -48,7 +48,7 @@ async def subscribe(endpoint: str, p256dh: str, auth: str, made_for: str, device
     """
     who = actor()
     if who.kind == "token":
-        raise Problem(403, _("A token has no browser. Sign in as a user."), "forbidden")
+        raise conflict(_("A token has no browser. Sign in as a user."))
     own = next((key for key in _own_keys() if keys.public_text(key) == made_for), None)
     if own is None:
         raise conflict(_("The server's key was changed meanwhile. Try again."))

@@ -108,7 +108,7 @@ async def change_channel(channel_id: str) -> Response:
         return await _form(shown, {}, row, preview=await _preview(kind, row, typed))
     try:
         queued = request.args.get("queued", "")
-        body = channels.checked(views.body_of(kind, form, events), row)
+        body = channels.checked(views.body_of(kind, form, events), row, to_save=True)
         await channels.save(row, body, "keep" if queued == "keep" else "drop" if queued == "drop" else "ask")
     except Problem as problem:
         if problem.slug == "queued":
@@ -166,7 +166,7 @@ async def _form(
         if row is not None and not errors:
             config = open_config(row)
             body = {"kind": row.kind, "name": row.name, "config": config, "default_priority": row.default_priority}
-            preview = channels.preview_of(channels.checked(body, row))
+            preview = _preview_of(body, row)
     return await page(
         "settings/channel.html", "settings", status=status, form=form, errors=errors, kinds=_OFFERED,
         events=views.EVENTS, priorities=views.PRIORITIES, channel_id=row.id if row is not None else None,
@@ -182,6 +182,11 @@ async def _preview(kind: Kind, row: ChannelRow | None, form: Mapping[str, str]) 
     """What would be sent with what was typed, or what is missing for it."""
     raw: dict[str, Any] = views.body_of(kind, form, (await request.form).getlist("events"))
     raw["name"] = raw["name"] or "preview"
+    return _preview_of(raw, row)
+
+
+def _preview_of(raw: dict[str, Any], row: ChannelRow | None) -> PreviewAnswer | str:
+    """Or what is wrong with it. Also with what is stored: where notifications may go is a setting of the server."""
     try:
         return channels.preview_of(channels.checked(raw, row))
     except Problem as problem:

@@ -49,10 +49,16 @@ class TimesForm:
 NO_TIMES: Final = TimesForm()
 
 
+def as_typed(number: float) -> str:
+    """A number as one would type it, and no other: saving the form leaves what the API has set."""
+    return repr(float(number)).removesuffix(".0")
+
+
 def stored_times(row: ChannelRow) -> TimesForm:
     quiet, digest = (json.loads(text) if text else {} for text in (row.quiet_hours, row.digest))
     return TimesForm(
-        row.group_by, f"{row.after_minutes:g}", quiet.get("from", ""), quiet.get("to", ""), quiet.get("timezone", ""),
+        row.group_by, as_typed(row.after_minutes),
+        quiet.get("from", ""), quiet.get("to", ""), quiet.get("timezone", ""),
         frozenset(quiet.get("days", ())), digest.get("cron", ""), digest.get("timezone", ""),
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, De
 from rmactors.server.web.views.channel_times import (
     NO_TIMES,
     TimesForm,
+    as_typed,
     stored_times,
     times_body,
     times_words,
@@ -123,8 +124,8 @@ def stored_form(kind: Kind, row: ChannelRow, config: Mapping[str, Any]) -> Chann
         row.min_severity,
         tuple(json.loads(row.events)),
         ", ".join(json.loads(row.host_tags)),
-        f"{row.group_seconds:g}",
-        f"{row.remind_hours:g}",
+        as_typed(row.group_seconds),
+        as_typed(row.remind_hours),
         row.default_priority or "",
         stored_times(row),
     )
@@ -141,7 +142,7 @@ def new_form(kind: Kind) -> ChannelForm:
         tuple(event for event, _w in EVENTS),
         "",
         "0",
-        f"{kind.proposed_remind_hours:g}",
+        as_typed(kind.proposed_remind_hours),
         "",
     )
 
@@ -331,7 +332,7 @@ def _number(text: str) -> float | str:
 
 def _whole_number(text: str) -> int | str:
     """A whole number if it is one; else the text, for which the check has a sentence."""
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 9 else text
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text
 
 
 def _fields(kind: Kind, config: Mapping[str, Any], stored: frozenset[str]) -> tuple[FormField, ...]:
