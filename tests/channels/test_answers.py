@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from rmactors.common import clock, ids
-from rmactors.server.channels.answers import judge_http, words
+from rmactors.server.channels.answers import judge_http, later, own_refusal, text_of, texts_of, words
 from rmactors.server.channels.mail import session
 from rmactors.server.config.action_links import token_for
 
@@ -114,3 +114,16 @@ def test_a_receiver_that_repeats_the_link_to_act_gives_it_to_nobody(spelled: str
     said = words(f'cannot parse {{"act_link": "{spelled}{token}"}}')
     assert said == f'cannot parse {{"act_link": "{spelled}••••"}}'
     assert token[:20] not in words(f"{spelled}{token[:40]}")
+
+
+@pytest.mark.parametrize(
+    ("value", "one", "many"),
+    [(" no ", "no", ""), (None, "", ""), ({"a": 1}, "", ""), (["a", None, " b ", 5], "", "a; b"), ([], "", "")],
+)
+def test_of_a_field_only_text_is_shown(value: object, one: str, many: str) -> None:
+    assert (text_of(value), texts_of(value)) == (one, many)
+
+
+def test_a_refusal_without_words_is_its_status_alone() -> None:
+    assert own_refusal(answer(400)[0], "").error == "400 Bad Request"
+    assert later(answer(429)[0], "", 5, NOW).error == "429 Too Many Requests"

@@ -327,6 +327,8 @@ class TestSignIn:
             ("LOGIN", (b"334 VXNlcm5hbWU6", b"334 UGFzc3dvcmQ6", b"535 what is aHVudGVyMg=="), "dead",
              "535 what is ••••: check"),
             ("CRAM-MD5", (b"334 !!",), "retry", "signing in at 127.0.0.1 by CRAM-MD5 does not work"),
+            ("CRAM-MD5", (b"334 PDFAeD4=", b"535 what is 74c17aa2cf35ca60de5c5b2264b813b3"), "dead",
+             "535 what is ••••: check"),
             ("CRAM-MD5 PLAIN", (b"535 5.7.8 no",), "dead", "535 5.7.8 no"),
         ],
     )  # fmt: skip

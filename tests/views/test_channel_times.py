@@ -3,9 +3,11 @@
 import json
 from dataclasses import replace
 
+import pytest
+
 from rmactors.server.channels.registry import KINDS
 from rmactors.server.web.views import channels
-from rmactors.server.web.views.channel_times import TimesForm, times_words
+from rmactors.server.web.views.channel_times import TimesForm, as_typed, times_words
 from tests.views.test_fleet_views import CHANNEL
 
 
@@ -51,3 +53,8 @@ def test_times_are_folded_away_where_none_are_set() -> None:
 def test_a_form_without_times_has_neither_quiet_hours_nor_a_digest() -> None:
     body = channels.body_of(KINDS["webhook"], {"quiet_hours.timezone": "UTC", "digest.timezone": "UTC"}, [])
     assert (body["quiet_hours"], body["digest"], body["after_minutes"]) == (None, None, 0)
+
+
+@pytest.mark.parametrize(("number", "text"), [(0.0, "0"), (60, "60"), (1.5, "1.5"), (12345.678, "12345.678")])
+def test_a_number_is_shown_as_it_would_be_typed(number: float, text: str) -> None:
+    assert as_typed(number) == text

