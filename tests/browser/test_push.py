@@ -68,8 +68,8 @@ def push(page: Page, site: Site, **told: str) -> None:
 
     browser.on("ServiceWorker.workerRegistrationUpdated", note)
     browser.send("ServiceWorker.enable")
-    page.wait_for_function("() => navigator.serviceWorker.ready.then(() => true)")
-    for _ in range(100):
+    page.evaluate("() => navigator.serviceWorker.ready.then(() => true)")
+    for _ in range(2400):  # two minutes: a busy machine takes its time
         if found:
             break
         page.wait_for_timeout(50)
@@ -86,5 +86,9 @@ def notifications(page: Page, count: int) -> list[dict[str, str]]:
       const found = shown.map(({title, data}) => ({title, data})).sort((a, b) => a.title < b.title ? -1 : 1);
       return found.length === count && found.some(({title}) => title.endsWith("(resolved)")) ? found : null;
     }"""
-    shown: list[dict[str, str]] = page.wait_for_function(listed, arg=count).json_value()
-    return shown
+    for _ in range(2400):  # asked from here: `wait_for_function` takes a promise for an answer
+        shown: list[dict[str, str]] | None = page.evaluate(listed, count)
+        if shown is not None:
+            return shown
+        page.wait_for_timeout(50)
+    raise AssertionError("what was pushed is not shown")
