@@ -1,12 +1,14 @@
 """When people are told that a channel does not deliver. Minutes count from noon, when the server started."""
 
 from dataclasses import replace
+from datetime import time
 from typing import Any
 
 import pytest
 
 from rmactors.common.clock import MINUTE
 from rmactors.server.actors.rules.channel_trouble import ChannelWatch, Verdict
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, TouchAlert
 from rmactors.server.messages.channel_trouble import ExpectChannel
 from rmactors.server.messages.reasons import Reason
@@ -65,6 +67,16 @@ def test_a_channel_that_has_failed_for_ten_minutes_is_told_of_and_no_sooner() ->
     assert raised == RaiseAlert(
         "fresh", "", "channel_failing", "channel:c", "warning", FAILING, minute(10), reason=Reason.BEGAN
     )
+
+
+def test_quiet_hours_do_not_count_and_after_them_a_channel_has_all_its_time() -> None:
+    quiet = QuietHours("UTC", time(12, 5), time(13, 0), frozenset(range(7)))
+    watching = watch()
+    assert look(failing(), 11, watching) != []
+    for at in (5, 11, 59, 60, 69.9):
+        assert look(failing(quiet=quiet), at, watching) == [], at
+    assert wrote(look(failing(quiet=quiet), 70, watching)) == ["RaiseAlert"]
+    assert look(failing(quiet=quiet, alert_id="a", said=FAILING), 11, watching) == [], "what is open stays open"
 
 
 def test_a_message_that_was_given_up_is_told_of_at_once() -> None:

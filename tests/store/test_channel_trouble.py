@@ -1,11 +1,13 @@
 """What is read of channels with trouble, whom an alert about one is told, and what ends it. Minutes count from noon."""
 
+import json
 from typing import Any
 
 import pytest
 
 from rmactors.common import ids
 from rmactors.common.clock import HOUR
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.alerts import RaiseAlert
 from rmactors.server.messages.answers import Committed, Duplicate, Refused, Stale
 from rmactors.server.messages.channel_trouble import ExpectChannel
@@ -69,6 +71,19 @@ def test_a_channel_fails_while_something_is_there_to_try(ledger: Ledger) -> None
     assert trouble(ledger) == [ChannelTrouble(ops, "ops", True, True, None, "gone", GivenUp(1, minute(2), "gone"))]
     ledger.settle(only, OK, minute(3), attempt=9)
     assert trouble(ledger) == []
+
+
+def test_quiet_hours_are_read_where_all_that_is_queued_waits_for_their_end(ledger: Ledger) -> None:
+    hours = {"timezone": "UTC", "from": "22:00", "to": "07:00", "days": []}
+    ops, host = ledger.channel(quiet_hours=json.dumps(hours)), ledger.host()
+    ledger.raise_(host)
+    [first] = queued(ledger, ops)
+    ledger.settle(first, LATER)
+    [found] = trouble(ledger)
+    assert found.quiet == QuietHours.from_json(json.dumps(hours))
+    ledger.raise_(host, kind="check_failed", severity="critical")
+    [found] = trouble(ledger)
+    assert found.quiet is None
 
 
 def test_what_was_dropped_or_dismissed_or_tells_of_a_failing_channel_is_no_trouble(ledger: Ledger) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from rmactors.server.calendars.quiet_hours import QuietHours
+
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
@@ -23,6 +25,7 @@ class ChannelTrouble:
     failing_since  its last attempt failed then or later, and something is there to try
     alert_id, said the open alert about it and its message
     resolved_at    when an operator last resolved one
+    quiet          its quiet hours, where all that is queued waits for their end
     """
 
     id: str
@@ -35,3 +38,4 @@ class ChannelTrouble:
     alert_id: str | None = None
     said: str = ""
     resolved_at: int | None = None
+    quiet: QuietHours | None = None

@@ -4,6 +4,7 @@ import logging
 import sqlite3
 from collections.abc import Callable
 
+from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.channel_trouble import ExpectChannel
 from rmactors.server.state.channel_trouble import ChannelTrouble, GivenUp
 from rmactors.server.store.transaction import StaleWrite, Transaction, handles
@@ -47,6 +48,7 @@ def _load(db: sqlite3.Connection) -> list[ChannelTrouble]:
                 row["id"], row["name"], True, bool(row["enabled"]), failing_since, row["last_error"], given_up,
                 alert["id"] if alert is not None else None, alert["message"] if alert is not None else "",
                 _resolved_at(db, row["id"]) if alert is None else None,
+                _quiet_hours(db, row) if failing_since is not None else None,
             )
         )  # fmt: skip
     for channel_id, alert in open_alerts.items():
@@ -70,6 +72,14 @@ def _trouble(execute: Callable[..., sqlite3.Cursor], row: sqlite3.Row) -> tuple[
         (row["id"],),
     ).fetchone()
     return failing_since, GivenUp(number, newest["finished_at"], newest["last_error"] or "")
+
+
+def _quiet_hours(db: sqlite3.Connection, row: sqlite3.Row) -> QuietHours | None:
+    """A channel's quiet hours, if nothing is queued that goes out in them too."""
+    (loud,) = db.execute(
+        "SELECT EXISTS (SELECT 1 FROM deliveries WHERE channel_id = ? AND state = 'queued' AND loud = 1)", (row["id"],)
+    ).fetchone()
+    return None if loud else QuietHours.from_json(row["quiet_hours"])
 
 
 def _resolved_at(db: sqlite3.Connection, channel_id: str) -> int | None:

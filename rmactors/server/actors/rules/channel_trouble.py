@@ -75,7 +75,7 @@ class ChannelWatch:
         if not channel.enabled:
             return found
         since = channel.failing_since
-        if since is not None and self._long_enough(since, now):
+        if since is not None and self._long_enough(channel, since, now):
             found.append(
                 f"Notifications to the channel {channel.name} have been failing since {day_and_time(since)}:"
                 f" {_sentence(channel.last_error)}"
@@ -88,7 +88,10 @@ class ChannelWatch:
             )
         return found
 
-    def _long_enough(self, since: int, now: int) -> bool:
+    def _long_enough(self, channel: ChannelTrouble, since: int, now: int) -> bool:
+        """Quiet hours do not count: nothing is tried in them, and after them the channel has all its time."""
+        if (quiet := channel.quiet) is not None and (quiet.at(now) or quiet.at(now - self.patience)):
+            return False
         return now - max(since, self.counted_from) >= self.patience
 
     def _known(self, channel: ChannelTrouble, now: int) -> bool:
@@ -99,7 +102,7 @@ class ChannelWatch:
         since, dead = channel.failing_since, channel.given_up
         if since is not None and since <= channel.resolved_at:
             return True
-        new = since is not None and self._long_enough(since, now)
+        new = since is not None and self._long_enough(channel, since, now)
         return not new and (dead is None or dead.at <= channel.resolved_at)
 
 
