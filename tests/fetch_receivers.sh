@@ -53,7 +53,7 @@ unpack() {
         -o Dir::Etc::preferences=/dev/null -o Dir::Etc::preferencesparts=/dev/null
         -o "Dir::State::status=$root/status" -o "Dir::State::Lists=$root/lists" -o "Dir::Cache=$root/cache"
         -o APT::Sandbox::User= -o Acquire::Languages=none
-        -o Acquire::Retries=1 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
+        -o Acquire::Retries=3 -o Acquire::http::Timeout=30 -o Acquire::https::Timeout=30)
     [ -e "$root/updated" ] || { apt-get "${options[@]}" update -q >"$work/log" 2>&1 && touch "$root/updated"; }
     # shellcheck disable=SC2046 # names of packages have no spaces
     [ -z "$whole" ] || set -- $(libraries "$@")
