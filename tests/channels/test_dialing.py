@@ -13,6 +13,7 @@ import httpx
 import pytest
 import trio
 
+from harness.ports import free_port
 from rmactors.server.channels.answers import judge_http
 from rmactors.server.channels.mail.payload import Mail
 from rmactors.server.channels.mail.session import MailOutcome, MailServer, MailSession
@@ -30,8 +31,8 @@ class Listeners:
     """The same port on both addresses."""
 
     def __init__(self) -> None:
-        self.allowed = socket.create_server(("127.0.0.2", 0))
-        self.port = self.allowed.getsockname()[1]
+        self.port = free_port()
+        self.allowed = socket.create_server(("127.0.0.2", self.port))
         self.forbidden = socket.create_server(("127.0.0.1", self.port))
 
     def reached(self) -> list[str]:
