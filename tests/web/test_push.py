@@ -186,7 +186,8 @@ async def test_an_administrator_sees_it_and_may_change_what_it_sends(site: Site)
 
 async def test_a_token_has_no_browser(site: Site) -> None:
     answer = await site.api("POST", f"{PAGE}/push", role="admin")
-    assert answer.status == 403
+    assert answer.status == 422
+    assert "A token has no browser" in answer.body.decode()
     assert (await site.api("POST", f"{PAGE}/push/{ids.new()}/delete", role="admin")).status == 404
 
 
