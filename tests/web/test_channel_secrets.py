@@ -24,23 +24,10 @@ FULL: dict[str, dict[str, Any]] = GOOD | {
         "host": "mail.example.org", "port": 587, "encryption": "starttls", "username": "u",
         "password": "very-secret-5", "from": "rm@example.org", "to": "a@example.org",
     },
-    "slack": {"webhook_url": "https://hooks.slack.com/services/T0/B0/very-secret-6"},
-    "discord": {"webhook_url": "https://discord.com/api/webhooks/1/very-secret-7", "username": "backups"},
-    "teams": {"webhook_url": "https://ab.api.powerplatform.com/powerautomate/x?sig=very-secret-8"},
-    "telegram": {
-        "chat_id": "-1001234567890", "bot_token": "110201543:very-secret-9-and-more-of-it", "message_thread_id": 42,
-        "api_url": "https://telegram.example.org",
-    },
-    "matrix": {
-        "homeserver_url": "https://matrix.example.org", "room_id": "!abc:example.org", "access_token": "very-secret-13",
-    },
-    "gotify": {"server_url": "https://push.example.org", "app_token": "very-secret-10"},
     "pushover": {
         "api_url": "https://api.pushover.net", "app_token": "verysecret" * 3, "user_key": "Verysecret" * 3,
         "device": "phone", "sound": "siren",
     },
-    "pagerduty": {"events_url": "https://events.pagerduty.com/v2/enqueue", "routing_key": "verysecret" * 3 + "11"},
-    "alertmanager": {"url": "http://alerts.example.org:9093/am", "username": "rm", "password": "very-secret-12"},
     "webpush": {
         "endpoint": "https://push.example.org/very-secret-11", "p256dh": public_text(own_key(b"browser")),
         "auth": "very-secret-12-and-mor", "vapid_key": "very-secret-13-and-so-on-until-it-is-lon-en",

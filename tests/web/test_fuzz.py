@@ -74,21 +74,10 @@ CONFIGS: dict[str, dict[str, Any]] = GOOD | {
         "host": "m.example", "port": 25, "encryption": "none", "username": "u", "password": "p", "from": "a@b.example",
         "to": "c@d.example",
     },
-    "slack": {"webhook_url": "https://s.example/services/x"},
-    "discord": {"webhook_url": "https://d.example/api/webhooks/1/x", "username": "u"},
-    "teams": {"webhook_url": "https://t.example/powerautomate/x"},
-    "telegram": {
-        "chat_id": "1", "bot_token": "110201543:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw", "message_thread_id": 1,
-        "api_url": "https://t.example",
-    },
-    "matrix": {"homeserver_url": "https://m.example", "room_id": "!r", "access_token": "t"},
-    "gotify": {"server_url": "https://g.example", "app_token": "t"},
     "pushover": {
         "api_url": "https://p.example", "app_token": "a" * 30, "user_key": "u" * 30, "device": "phone",
         "sound": "siren",
     },
-    "pagerduty": {"events_url": "https://p.example/v2/enqueue", "routing_key": "a" * 32},
-    "alertmanager": {"url": "http://a.example:9093", "username": "u", "password": "p"},
 }  # fmt: skip
 
 
