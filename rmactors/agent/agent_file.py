@@ -19,7 +19,7 @@ from rmactors.agent.masking import shown
 from rmactors.agent.tampering import trouble_with
 from rmactors.common import wire
 from rmactors.common.subset import MOST_PARTS
-from rmactors.common.vocabulary import JOB_KINDS, JobKind
+from rmactors.common.vocabulary import ALLOWED, Allowed
 
 DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
 _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
@@ -110,7 +110,7 @@ class Plan(Struct, frozen=True, forbid_unknown_fields=True):
 class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     """The whole file. Durations are seconds."""
 
-    allow: list[JobKind] = field(default_factory=lambda: ["backup", "check"])
+    allow: list[Allowed] = field(default_factory=lambda: ["backup", "check"])
     repositories: dict[str, Repository] = {}
     plans: dict[str, Plan] = {}
     restic: str = "restic"
@@ -297,7 +297,7 @@ def _in_words(error: str, at: str) -> str:
     assert found is not None
     what, path = found["what"], ".".join(filter(None, [at, found["path"]]))
     if what.startswith("Invalid enum value"):
-        what = f"must be some of {', '.join(JOB_KINDS)}"
+        what = f"must be some of {', '.join(ALLOWED)}"
     what = what.replace("Object missing required field", "misses").replace("`null`", "nothing")
     return f"{path or 'the file'}: {what[:1].lower()}{what[1:]}"
 

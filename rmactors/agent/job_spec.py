@@ -130,6 +130,8 @@ def spec_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             named = _read(_OnRepository, params)
             arguments = ("init", "--json") if kind == "init" else (kind,)
             return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
+        case "restore_test":
+            raise JobRefused("this agent cannot test restores yet")
         case _:
             assert_never(kind)
 

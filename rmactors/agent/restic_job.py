@@ -125,7 +125,7 @@ class ResticJob:
                 return await unlock_job.unlock(restic)
             case "snapshots":
                 return await listing.snapshots(restic, self._spec, self._counters)
-            case "backup" | "prune" | "check" | "init" | "diff":
+            case "backup" | "prune" | "check" | "init" | "diff" | "restore_test":
                 compared = await listing.named(restic, self._spec, *self._spec.compared) if self._spec.compared else []
                 if isinstance(compared, Run):
                     return compared.outcome()

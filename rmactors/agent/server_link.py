@@ -188,6 +188,8 @@ class ServerLink:
                     await self._callbacks.on_schedules(host_id, frame)
                 case wire.RunJob() | wire.CancelJob():
                     await self._callbacks.on_command(frame)
+                case wire.Request() | wire.CancelRequest():
+                    pass
                 case wire.Error(code=wire.ANOTHER_INSTANCE):
                     raise Displaced
                 case wire.Error():

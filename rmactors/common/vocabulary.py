@@ -3,7 +3,13 @@
 from dataclasses import dataclass
 from typing import Final, Literal, get_args
 
-JobKind = Literal["backup", "forget", "prune", "check", "init", "unlock", "restore", "diff", "snapshots"]
+JobKind = Literal[
+    "backup", "forget", "prune", "check", "init", "unlock", "restore", "diff", "snapshots", "restore_test",
+]  # fmt: skip
+LiveRequest = Literal["snapshots", "browse", "find", "diff", "preview", "stats"]
+"""What the server asks an agent about its repositories while somebody waits for the answer. None of it is kept."""
+Allowed = JobKind | Literal["browse"]
+"""What an agent's file may allow: kinds of job, and `browse` for all live requests."""
 JobEnd = Literal["succeeded", "partial", "failed", "cancelled", "skipped"]
 JobStatus = Literal["queued", "running", "succeeded", "partial", "failed", "cancelled", "skipped"]
 JobReason = Literal[
@@ -12,7 +18,7 @@ JobReason = Literal[
 ]  # fmt: skip
 AlertKind = Literal[
     "backup_failed", "forget_failed", "prune_failed", "check_failed", "stale_schedule", "agent_offline",
-    "backup_overdue", "backup_suspicious", "too_many_alerts", "channel_failing",
+    "backup_overdue", "backup_suspicious", "too_many_alerts", "channel_failing", "restore_test_failed",
 ]  # fmt: skip
 Severity = Literal["info", "warning", "critical"]
 Role = Literal["viewer", "operator", "admin"]
@@ -25,6 +31,7 @@ OnPartial = Literal["alert", "ok"]
 HostStatus = Literal["online", "offline", "never_seen", "reports_only"]
 
 JOB_KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
+ALLOWED: Final[tuple[Allowed, ...]] = (*JOB_KINDS, "browse")
 JOB_STATUSES: Final[tuple[JobStatus, ...]] = get_args(JobStatus)
 ALERT_KINDS: Final[tuple[AlertKind, ...]] = get_args(AlertKind)
 SEVERITIES: Final[tuple[Severity, ...]] = get_args(Severity)
@@ -63,12 +70,14 @@ ALERTS: Final[dict[AlertKind, AlertTraits]] = {
     "backup_suspicious": AlertTraits("Backup looks wrong", "warning", of_backup=True),
     "too_many_alerts": AlertTraits("Too many alerts", "warning"),
     "channel_failing": AlertTraits("Channel failing", "warning", lasts=True),
+    "restore_test_failed": AlertTraits("Restore test failed", "critical", of_backup=True),
 }
 FAILURE_ALERT: Final[dict[JobKind, AlertKind]] = {
     "backup": "backup_failed",
     "forget": "forget_failed",
     "prune": "prune_failed",
     "check": "check_failed",
+    "restore_test": "restore_test_failed",
 }
 """Kinds of job whose failure raises an alert, and which. The other kinds raise nothing."""
 

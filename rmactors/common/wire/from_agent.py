@@ -31,6 +31,7 @@ class Hello(Frame, tag="hello", frozen=True):
     looked. `tzdata_version` is that of the time zone data by which schedules run. `spool_problem` is why reports cannot
     be kept on disk there, and `spool_problem_since` the host's time from when on; without it they can. `connection`
     numbers the connections of an instance, upwards: a hello that was long delayed is known by it.
+    `allow` and `restore_targets` are what its file says under these names; None: it does not tell.
     """
 
     protocol: ProtocolRange
@@ -50,6 +51,8 @@ class Hello(Frame, tag="hello", frozen=True):
     spool_problem_since: Time | None = None
     plans: Annotated[list[Plan], Meta(extra={"most": 200})] = field(default_factory=list)
     running_jobs: Annotated[list[Id], Meta(extra={"most": 10_000})] = field(default_factory=list)
+    allow: Annotated[list[Name], Meta(extra={"most": 50})] | None = None
+    restore_targets: Annotated[list[str], Meta(extra={"most": 50})] | None = None
     spooled: Annotated[int, Meta(ge=0, extra={"fit": bounds.count})] = 0
     connection: Annotated[int, Meta(ge=1, le=(1 << 63) - 1)] | None = None
 
@@ -113,6 +116,28 @@ class JobFinished(Frame, tag="job_finished", frozen=True):
     stats: Annotated[Raw, Meta(extra={"judged": True})] = Raw(b"{}")
 
 
+class Response(Frame, tag="response", frozen=True):
+    """The answer to a `request`, at most 1 MiB as JSON. Droppable.
+
+    `items` is a JSON list, raw: who asked judges it. `error` says why there is none, in a sentence, and `code` in a
+    word: `not_allowed`, `not_found`, `invalid`, `busy` or `failed`. `next_cursor` asks for what follows.
+    """
+
+    request_id: Id
+    ok: bool
+    items: Annotated[Raw, Meta(extra={"judged": True})] = Raw(b"[]")
+    next_cursor: str | None = None
+    error: str | None = None
+    code: Name | None = None
+
+
+class AgentError(Frame, tag="error", frozen=True):
+    """What the server sent cannot be used. `unknown_type`: the agent is older than that frame."""
+
+    code: Name
+    detail: str = ""
+
+
 class Enroll(Frame, tag="enroll", frozen=True):
     """The only frame under an enrollment token. Its `name` is not changed but, where it will not do, refused."""
 
@@ -123,5 +148,5 @@ class Enroll(Frame, tag="enroll", frozen=True):
     agent_version: Name
 
 
-FromAgent = Hello | Heartbeat | JobStarted | JobProgress | JobLog | JobFinished | Enroll
+FromAgent = Hello | Heartbeat | JobStarted | JobProgress | JobLog | JobFinished | Response | AgentError | Enroll
 Report = JobStarted | JobFinished

@@ -8,7 +8,7 @@ from typing import Annotated, Final, Literal
 
 from msgspec import Meta, Struct, field
 
-from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS, JobKind
+from rmactors.common.vocabulary import DEFAULT_MAX_RUNTIME_SECONDS, JobKind, LiveRequest
 from rmactors.common.wire.basics import Frame, Id, ProtocolRange, Seq, Time
 
 MOST_SCHEDULES: Final = 500
@@ -101,10 +101,24 @@ class CancelJob(Frame, tag="cancel_job", frozen=True):
     job_id: Id
 
 
+class Request(Frame, tag="request", frozen=True):
+    """A question about the host's repositories, for somebody who waits. Answered by one `response`."""
+
+    request_id: Id
+    kind: LiveRequest
+    params: Params = field(default_factory=dict)
+
+
+class CancelRequest(Frame, tag="cancel_request", frozen=True):
+    """Nobody waits for that answer any more."""
+
+    request_id: Id
+
+
 class Error(Frame, tag="error", frozen=True, omit_defaults=True):
     code: Code
     detail: str
     supported: ProtocolRange | None = None
 
 
-FromServer = Enrolled | Welcome | Schedules | Ack | RunJob | CancelJob | Error
+FromServer = Enrolled | Welcome | Schedules | Ack | RunJob | CancelJob | Request | CancelRequest | Error

@@ -34,7 +34,8 @@ class RecordHello:
 
     `clock_offset_seconds` is the host's clock minus the server's, None if the host did not say the time.
     `restic_told` False: it has not looked for restic, what is known stays. `spool_problem` is why it cannot keep
-    reports on disk, with the time from when on; None if it can.
+    reports on disk, with the time from when on; None if it can. `plans`, `allow` and `restore_targets` are JSON lists;
+    the last two None if the agent does not tell.
     """
 
     host_id: str
@@ -53,6 +54,8 @@ class RecordHello:
     restic_told: bool = True
     spool_problem: str | None = None
     spool_problem_since: int | None = None
+    allow: str | None = None
+    restore_targets: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ import json
 import sqlite3
 
 from rmactors.server.messages.jobs import CancelJob, JobStarted, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
+from rmactors.server.messages.reports import EndReport
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
@@ -56,12 +57,24 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
             report.started_at, report.finished_at, report.started_at,
         ),
     )  # fmt: skip
+    if report.status == "succeeded":
+        _remember_good_end(tx, report)
     tx.wake.count("report", report.kind, report.status)
     tx.wake.tell(
         "debug" if report.status == "succeeded" else "info", "job.ended", job_id=report.job_id, host_id=report.host_id,
         kind=report.kind, plan=report.plan, schedule_id=write.schedule_id, status=report.status, reason=report.reason,
     )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
+
+
+def _remember_good_end(tx: Transaction, report: EndReport) -> None:
+    """Reports come late, and in any order: the newest end counts."""
+    tx.execute(
+        "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) VALUES (?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (host_id, kind, plan) DO UPDATE SET job_id = excluded.job_id, at = excluded.at,"
+        " stats = excluded.stats WHERE good_ends.at <= excluded.at",
+        (report.host_id, report.kind, report.plan or "", report.job_id, report.finished_at, report.stats),
+    )
 
 
 @handles

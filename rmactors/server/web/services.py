@@ -1,18 +1,20 @@
 """What the web part may use of the rest. Built by the tree; routes know nothing else of the server."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
 import trio
 
+from rmactors.common.vocabulary import LiveRequest
 from rmactors.common.wire import JobProgress
 from rmactors.server.channels.base import ChannelSpec, Preview
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
 from rmactors.server.health import Health
 from rmactors.server.messages.answers import Answer, Reply
+from rmactors.server.messages.live_requests import AgentAway, AskAgent, LiveAnswer
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Write
@@ -31,6 +33,10 @@ class AskRules(Protocol):
         ...
 
 
+async def _nobody_there(host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
+    return AgentAway()
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything the routes use. `now` gives microseconds.
@@ -46,6 +52,7 @@ class Services:
                    context manager that gives a receive channel of sets of topic names
     progress       how far a running job is, None where nothing is known
     health         what `/healthz` says
+    ask_agent      a question to the agent of a host (messages.live_requests)
     """
 
     settings: Settings
@@ -59,3 +66,4 @@ class Services:
     subscribe: Callable[[], AbstractAsyncContextManager["trio.MemoryReceiveChannel[frozenset[str]]"]]
     health: Callable[[], Health]
     progress: Callable[[str], JobProgress | None] = lambda _: None
+    ask_agent: AskAgent = _nobody_there

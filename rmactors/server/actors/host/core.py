@@ -177,6 +177,8 @@ class HostCore:
                 yield from self._log_lines(frame, at, now)
             case wire.JobProgress():
                 yield from self._show_progress(frame, at, now)
+            case wire.Response() | wire.AgentError():
+                pass
             case wire.Hello():
                 yield from self._hello(connection, frame, at, now)
             case wire.Enroll():

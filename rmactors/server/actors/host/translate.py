@@ -52,8 +52,12 @@ def hello(host_id: str, frame: wire.Hello, at: int) -> RecordHello:
         host_id, at, frame.purpose == "report", frame.agent_version, frame.hostname, frame.os, frame.arch,
         frame.timezone, frame.restic.version if frame.restic else None, json.dumps(plans),
         clock_offset(frame.utc_now, at), frame.tzdata_version, frame.restic_problem, frame.restic is not UNSET,
-        *_spool_trouble(frame, at),
+        *_spool_trouble(frame, at), _list(frame.allow), _list(frame.restore_targets),
     )  # fmt: skip
+
+
+def _list(said: list[str] | None) -> str | None:
+    return None if said is None else json.dumps(said)
 
 
 def welcome(host_id: str, heartbeat_seconds: float, work: PendingWork, at: int) -> wire.Welcome:

@@ -19,6 +19,7 @@ _NOT_DONE: dict[JobKind, str] = {
     "restore": "was not restored",
     "diff": "was not compared",
     "snapshots": "was not listed",
+    "restore_test": "did not pass its restore test",
 }
 _DONE: dict[JobKind, str] = {
     "backup": "is backed up again",
@@ -30,6 +31,7 @@ _DONE: dict[JobKind, str] = {
     "restore": "is restored",
     "diff": "is compared",
     "snapshots": "is listed",
+    "restore_test": "passed its restore test again",
 }
 _NAMELESS: dict[JobKind, str] = {
     "backup": "This host",

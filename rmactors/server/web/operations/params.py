@@ -66,6 +66,14 @@ def _paths_problem(value: Any) -> str | None:
     return next((f"entry {n}: {wrong}" for n, path in enumerate(value, 1) if (wrong := _path_problem(path))), None)
 
 
+def _files_problem(value: Any) -> str | None:
+    return None if type(value) is int and 1 <= value <= 1000 else "must be a whole number from 1 to 1000"
+
+
+def _bytes_problem(value: Any) -> str | None:
+    return None if type(value) is int and 1 <= value <= 1 << 50 else "must be a whole number of bytes, at least 1"
+
+
 _ON_PLAN: Final[Mapping[str, Check]] = {"plan": _plan_problem}
 _ON_REPOSITORY: Final[Mapping[str, Check]] = {"plan": _plan_problem, "repository": _repository_problem}
 _TAKES: Final[Mapping[JobKind, Mapping[str, Check]]] = {
@@ -75,6 +83,7 @@ _TAKES: Final[Mapping[JobKind, Mapping[str, Check]]] = {
     "restore": {**_ON_PLAN, "snapshot": _snapshot_problem, "include": _paths_problem, "target": _path_problem},
     "diff": {**_ON_PLAN, "from": _id_problem, "to": _id_problem},
     "prune": _ON_REPOSITORY, "init": _ON_REPOSITORY, "unlock": _ON_REPOSITORY, "snapshots": _ON_REPOSITORY,
+    "restore_test": {**_ON_PLAN, "sample_files": _files_problem, "sample_bytes": _bytes_problem},
 }  # fmt: skip
 _NEVER_NULL: Final = {"snapshot", "include", "from", "to", "read_data"}
 _REQUIRED: Final[Mapping[JobKind, tuple[str, ...]]] = {"diff": ("from", "to")}

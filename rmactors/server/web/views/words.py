@@ -76,6 +76,7 @@ _DOING: Final = {
     "restore": later("Restoring"),
     "diff": later("Comparing"),
     "snapshots": later("Listing snapshots"),
+    "restore_test": later("Testing a restore"),
 }
 _REASONS: Final = {
     "partial": later("some files could not be read"),
@@ -115,6 +116,7 @@ _KIND_NAMES: Final = {
     "restore": later("Restore"),
     "diff": later("Diff"),
     "snapshots": later("Snapshots"),
+    "restore_test": later("Restore test"),
 }
 _SEVERITIES: Final[dict[str, Severity]] = {kind: traits.severity for kind, traits in ALERTS.items()}
 _ALERT_NAMES: Final[dict[str, str]] = {kind: traits.title for kind, traits in ALERTS.items()}
