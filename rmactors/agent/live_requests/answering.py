@@ -60,10 +60,14 @@ class LiveRequests:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            while True:
-                await trio.sleep(_LOOK_SECONDS)
-                for session in self._sessions:
-                    session.context.listings.drop_idle()
+            try:
+                while True:
+                    await trio.sleep(_LOOK_SECONDS)
+                    for session in self._sessions:
+                        session.context.listings.drop_idle()
+            finally:
+                for session in list(self._sessions):
+                    session.close()
 
     def session(self, send: Send) -> "Session":
         """For a new connection. Close it when that is gone."""

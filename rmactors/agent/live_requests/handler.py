@@ -26,8 +26,8 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of a kind; one that it does not know is refused."""
 
 
-class Paged(Params, frozen=True):
-    """Of a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
+class Paged(Params, frozen=True, kw_only=True):
+    """For a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
 
     cursor: Cursor | None = None
     limit: Limit = PAGE
