@@ -10,7 +10,7 @@ from typing import Final
 import trio
 
 from rmactors.agent import this_host
-from rmactors.agent.agent_file import AgentFile
+from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.environment import has_cache
 from rmactors.agent.job_process import LONGEST_ANSWER, JobProcess
 from rmactors.agent.job_spec import JobSpec
@@ -147,16 +147,7 @@ class ResticCalls:
         return code, summary
 
     def _flags(self) -> tuple[str, ...]:
-        """Before every command on the repository."""
-        repository = self._spec.repository
-        flags = [] if has_cache(self.environment) else ["--no-cache"]
-        if repository.limit_upload:
-            flags += ["--limit-upload", str(repository.limit_upload)]
-        if repository.limit_download:
-            flags += ["--limit-download", str(repository.limit_download)]
-        for option in repository.options:
-            flags += ["-o", option]
-        return tuple(flags)
+        return repository_flags(self._spec.repository, self.environment)
 
     async def _clear_up(self) -> None:
         """After a stop: restic leaves its lock where it was stopped in its first moments, or had to be killed.
@@ -174,3 +165,15 @@ class ResticCalls:
             code = await self._process.run(command, self.environment, summary, Stop(), give_up=True)
             return None if code == 0 else summary.failed or summary.cause or f"exit code {code}"
         return "it took too long"
+
+
+def repository_flags(repository: Repository, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Before every command on the repository."""
+    flags = [] if has_cache(environment) else ["--no-cache"]
+    if repository.limit_upload:
+        flags += ["--limit-upload", str(repository.limit_upload)]
+    if repository.limit_download:
+        flags += ["--limit-download", str(repository.limit_download)]
+    for option in repository.options:
+        flags += ["-o", option]
+    return tuple(flags)
