@@ -33,7 +33,7 @@ from rmactors.agent.repository_stats import (
     shares_told,
     told_apart,
 )
-from rmactors.agent.restic_calls import repository_flags
+from rmactors.agent.restic_calls import flags_of
 from rmactors.agent.unlock_job import read_lock
 from rmactors.agent.verdict import OutputSummary, cause_of, judge
 from rmactors.common import ids
@@ -200,7 +200,7 @@ class RepositoryLook:
         stop, summary, answer = Stop(seconds), OutputSummary(speaks_restic=True), bytearray()
         process = JobProcess(ids.new(), LiveFeed(), self._mask, stop, self._file.cancel_grace_seconds)
         process.in_background = True
-        flags = repository_flags(self._repository, self._environment)
+        flags = flags_of(self._repository, self._environment)
         command = [self._file.restic, *flags, "--no-lock", *arguments]
         code = await process.run(command, self._environment, summary, stop, give_up=True, answer=answer)
         if stop.reason is not None:

@@ -137,7 +137,7 @@ class ResticCalls:
     async def _restic(self, arguments: Sequence[str], answer: bytearray | None = None) -> tuple[int, OutputSummary]:
         summary, stopped = OutputSummary(speaks_restic=True), True
         try:
-            command = [self._file.restic, *self._flags(), *arguments]
+            command = [self._file.restic, *flags_of(self._spec.repository, self.environment), *arguments]
             code = await self._process.run(command, self.environment, summary, answer=answer)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
@@ -145,9 +145,6 @@ class ResticCalls:
                 with trio.move_on_after(LAST_CLEAR_UP_SECONDS, shield=True):
                     await self._clear_up()
         return code, summary
-
-    def _flags(self) -> tuple[str, ...]:
-        return repository_flags(self._spec.repository, self.environment)
 
     async def _clear_up(self) -> None:
         """After a stop: restic leaves its lock where it was stopped in its first moments, or had to be killed.
@@ -160,15 +157,15 @@ class ResticCalls:
     async def _unlock(self) -> str | None:
         """Remove stale locks. What went wrong, or None. Ends at once if the repository does not let it."""
         summary = OutputSummary()
-        command = [self._file.restic, *self._flags(), "unlock"]
+        command = [self._file.restic, *flags_of(self._spec.repository, self.environment), "unlock"]
         with trio.move_on_after(_CLEAR_UP_SECONDS):
             code = await self._process.run(command, self.environment, summary, Stop(), give_up=True)
             return None if code == 0 else summary.failed or summary.cause or f"exit code {code}"
         return "it took too long"
 
 
-def repository_flags(repository: Repository, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Before every command on the repository."""
+def flags_of(repository: Repository, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """restic's flags for this repository, before every command."""
     flags = [] if has_cache(environment) else ["--no-cache"]
     if repository.limit_upload:
         flags += ["--limit-upload", str(repository.limit_upload)]

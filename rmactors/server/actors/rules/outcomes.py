@@ -1,4 +1,4 @@
-"""What the end of a backup, forget, prune or check does: the four `…_failed` rules.
+"""What the end of a backup, forget, prune, check or restore test does: the five `…_failed` rules.
 
 Outcomes count in the order in which they happened, not in which they arrive: one that is older than what counted
 already changes nothing but its job. A loss is the server's guess; when the real end comes, it takes the loss's place.

@@ -38,12 +38,14 @@ _NAMELESS: dict[JobKind, str] = {
     "forget": "This host",
     "prune": "A repository",
     "check": "A repository",
+    "restore_test": "A backup",
 }
 _HELD_BACK: dict[AlertKind, str] = {
     "backup_failed": "backup",
     "forget_failed": "forget",
     "prune_failed": "prune",
     "check_failed": "check",
+    "restore_test_failed": "restore test",
     "backup_suspicious": "a backup that looks wrong",
 }
 _REASONS: dict[JobReason, str] = {

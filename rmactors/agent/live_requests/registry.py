@@ -1,0 +1,9 @@
+"""Which kinds of request this agent answers, and by what."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from rmactors.agent.live_requests.handler import Handler
+from rmactors.common.vocabulary import LiveRequest
+
+HANDLERS: Final[Mapping[LiveRequest, Handler[Any]]] = {}
