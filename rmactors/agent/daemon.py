@@ -123,6 +123,7 @@ class _Agent:
             restic=wire.ResticInfo(restic.version) if restic.version else None,
             restic_problem=restic.problem,
             plans=self._file.wire_plans(),
+            restore_targets=self._file.restore_targets,
             running_jobs=running,
             spooled=spooled,
             connection=connection,

@@ -51,6 +51,10 @@ class Restic(Protocol):
         """Reads, without a lock of its own. The answer comes back and is not shown."""
         ...
 
+    async def version(self) -> tuple[int, ...] | None:
+        """`0.18.0` as (0, 18, 0); None if it does not say."""
+        ...
+
     def tell(self, text: str) -> None:
         """A line of the agent's own in the job's log."""
         ...
