@@ -129,6 +129,7 @@ class _Agent:
             restic_problem=restic.problem,
             plans=self._file.wire_plans(),
             allow=list(self._file.allow),
+            restore_targets=self._file.restore_targets,
             running_jobs=running,
             spooled=spooled,
             connection=connection,
