@@ -49,7 +49,18 @@ class ResticRepository:
         } | changes.pop("repository", {})
         plan: dict[str, Any] = {"repository": "main", "sources": [str(self.source)]} | changes.pop("plan", {})
         values: dict[str, Any] = {
-            "allow": ["backup", "forget", "prune", "check", "unlock", "init", "restore", "diff", "snapshots"],
+            "allow": [
+                "backup",
+                "forget",
+                "prune",
+                "check",
+                "unlock",
+                "init",
+                "restore",
+                "diff",
+                "snapshots",
+                "restore_test",
+            ],
             "repositories": {"main": Repository(**repository)},
             "plans": {"home": Plan(**plan)},
             "jitter_seconds": 0.0,
