@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from rmactors.agent.live_requests import stats
 from rmactors.agent.live_requests.handler import Handler
 from rmactors.common.vocabulary import LiveRequest
 
-HANDLERS: Final[Mapping[LiveRequest, Handler[Any]]] = {}
+HANDLERS: Final[Mapping[LiveRequest, Handler[Any]]] = {
+    "stats": stats.HANDLER,
+}
