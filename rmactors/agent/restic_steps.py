@@ -55,8 +55,8 @@ class Restic(Reads, Protocol):
         """
         ...
 
-    async def version(self) -> tuple[int, ...] | None:
-        """`0.18.0` as (0, 18, 0); None if it does not say."""
+    async def version(self) -> tuple[int, ...]:
+        """`0.18.0` as (0, 18, 0); empty if it does not say."""
         ...
 
     def tell(self, text: str) -> None:
