@@ -133,7 +133,7 @@ class Session:
         try:
             response, outcome = _response(request, await self._ask(request)), "answered"
         except Refused as refused:
-            response, outcome = _refusal(request, refused), refused.code
+            response, outcome = _refusal(request, refused), str(refused.code)
         except Exception as error:
             response, outcome = _refusal(request, internal_error(error)), "failed"
         plan = request.params.get("plan")
