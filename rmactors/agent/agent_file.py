@@ -126,6 +126,8 @@ class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a job waits for a repository that another restic has locked."""
     cancel_grace_seconds: Seconds = 30.0
     """What restic is given to end by itself, after which it is ended."""
+    restore_test_dir: str | None = None
+    """Where restore tests put what they restore, for as long as they run; the agent's state dir where None."""
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
     """The certificate that a server is shown which asks for one, in place of the one that was given at enrollment."""
@@ -232,6 +234,7 @@ def _problems(agent_file: AgentFile) -> Iterator[str]:
     for folder in agent_file.restore_targets:
         if wrong := _no_target(folder):
             yield f"restore_targets: {folder!r} {wrong}"
+    yield from _relative("", {"restore_test_dir": agent_file.restore_test_dir})
     for table in ("repositories", "plans"):
         for name in getattr(agent_file, table):
             if not _NAME.fullmatch(name):

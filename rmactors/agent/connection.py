@@ -91,7 +91,8 @@ class Connection:
             raise self._ended(closed) from None
 
     async def receive(self) -> wire.FromServer | None:
-        """The next frame; None for one that cannot be taken, which is logged. Waits as long as it takes."""
+        """The next frame; None for one that cannot be taken, which is logged and, where somebody there may wait for an
+        answer to it, told the server. Waits as long as it takes."""
         try:
             message = await self._socket.get_message()
         except ConnectionClosed as closed:
@@ -102,6 +103,8 @@ class Connection:
             decoded = wire.decode_from_server(message)
         if decoded.fault is not None:
             log.warning("of what the server sent, this was passed over: %s", decoded.fault)
+        if decoded.reply is not None:
+            await self.send(decoded.reply)
         return decoded.frame
 
     async def prove_alive(self) -> None:

@@ -6,10 +6,12 @@ agent nursery
 ├─ wakeups     a byte from `exec` or `enroll`            → queue
 ├─ handover    what an `exec` cannot write               → queue
 ├─ mender      a spool that cannot be written            → queue, link
+├─ requests    what the server asks while somebody waits
 ├─ unwritten   the server: what is in memory alone
 ├─ zones       time zone data that was updated           → scheduler, link
 ├─ restic      a restic that was installed or updated    → link
 ├─ orphans     jobs whose process was killed             → queue
+├─ leftovers   restored files of tests that were killed
 └─ link        the server: hello, reports, heartbeats, commands → jobs, scheduler
 """
 
@@ -26,8 +28,10 @@ from rmactors.agent import introduction, pipes, this_host, unwritten
 from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.connection import Timings
 from rmactors.agent.job_runner import JobRunner
+from rmactors.agent.live_requests.answering import LiveRequests
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.report_queue import ReportQueue, open_queue
+from rmactors.agent.restore_test.folder import PrivateFolders, clear_left_over
 from rmactors.agent.scheduler import Scheduler
 from rmactors.agent.server_link import Callbacks, ServerLink, report_once
 from rmactors.agent.state_dir import StateDir
@@ -73,14 +77,18 @@ class _Agent:
         self._queue = queue
         self._timings = timings
         feed = LiveFeed()
-        self._jobs = JobRunner(agent_file, queue, feed, spare_cache=str(state.path / "cache"))
+        spare_cache = str(state.path / "cache")
+        self._folders = PrivateFolders(state.path, agent_file.restore_test_dir)
+        self._left_over = self._folders.left_over()
+        self._jobs = JobRunner(agent_file, queue, feed, spare_cache=spare_cache, private_folders=self._folders)
+        self._requests = LiveRequests(agent_file, queue, state.path, spare_cache=spare_cache)
         self._scheduler = Scheduler(state, queue, self._jobs.start_due, agent_file.jitter_seconds)
         self._jobs.schedules = {schedule.id: schedule for schedule in self._scheduler.schedules}
         self._restic_told: list[Restic] = []  # what the newest hello said, or the next one will
         self._announced = unwritten.Announced(timings.mend)
         callbacks = Callbacks(on_schedules=self._on_schedules, on_command=self._jobs.on_command)
         self._link = ServerLink(
-            state, queue, feed, self._look, self._hello, callbacks, timings, agent_file.certificate
+            state, queue, feed, self._look, self._hello, callbacks, self._requests, timings, agent_file.certificate
         )  # fmt: skip
 
     async def run(self, task_status: trio.TaskStatus[None]) -> None:
@@ -90,12 +98,14 @@ class _Agent:
             async with trio.open_nursery() as nursery:
                 await nursery.start(self._jobs.run, name="jobs")
                 await nursery.start(self._scheduler.run, name="scheduler")
+                await nursery.start(self._requests.run, name="requests")
                 nursery.start_soon(pipes.watch_wakeup_pipe, state, queue, name="wakeups")
                 nursery.start_soon(pipes.receive_handovers, state, queue, name="handover")
                 mender = (queue, self._announced, link.say_hello_again, self._timings.mend)
                 nursery.start_soon(unwritten.mend, *mender, name="mender")
                 nursery.start_soon(unwritten.deliver, queue, self._deliver_unwritten, self._timings, name="unwritten")
                 nursery.start_soon(_look_for_orphans, queue, name="orphans")
+                nursery.start_soon(clear_left_over, self._folders, self._left_over, name="leftovers")
                 nursery.start_soon(watch_zones, self._zones_changed, name="zones")
                 restic = (self._file.restic, self._restic_told, self._restic_changed)
                 nursery.start_soon(watch_restic, *restic, name="restic")
@@ -123,6 +133,7 @@ class _Agent:
             restic=wire.ResticInfo(restic.version) if restic.version else None,
             restic_problem=restic.problem,
             plans=self._file.wire_plans(),
+            allow=list(self._file.allow),
             restore_targets=self._file.restore_targets,
             running_jobs=running,
             spooled=spooled,

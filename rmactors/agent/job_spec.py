@@ -64,10 +64,24 @@ class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
     target: str | None = None
 
 
+class _RestoreTest(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: Named | None = None
+    sample_files: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    sample_bytes: Annotated[int, Meta(ge=1, le=1 << 50)] | None = None
+
+
 class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
     older: SnapshotId = field(name="from")
     newer: SnapshotId = field(name="to")
     plan: Named | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSize:
+    """Of a restore test: at most so many files, and so many bytes of them together."""
+
+    files: int = 20
+    bytes: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,7 @@ class JobSpec:
     host: str = ""
     prune_after: bool = False
     rotation: tuple[str, int] | None = None
+    sample: SampleSize = SampleSize()
 
 
 P = TypeVar("P", bound=Struct)
@@ -130,7 +145,7 @@ def spec_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             arguments = ("init", "--json") if kind == "init" else (kind,)
             return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
         case "restore_test":
-            raise JobRefused("this agent cannot test restores yet")
+            return _restore_test(agent_file, _read(_RestoreTest, params), host)
         case _:
             assert_never(kind)
 
@@ -205,6 +220,14 @@ def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -
         identity=identity_of(agent_file, name, host), target=target, snapshot=request.snapshot,
         include=tuple(request.include), host=host,
     )  # fmt: skip
+
+
+def _restore_test(agent_file: AgentFile, request: _RestoreTest, host: str) -> JobSpec:
+    spec = _on_plan(agent_file, "restore_test", request.plan, ())
+    assert spec.plan_name is not None
+    usual = SampleSize()
+    sample = SampleSize(request.sample_files or usual.files, request.sample_bytes or usual.bytes)
+    return replace(spec, identity=identity_of(agent_file, spec.plan_name, host), sample=sample)
 
 
 def _on_plan(agent_file: AgentFile, kind: JobKind, named: str | None, arguments: tuple[str, ...]) -> JobSpec:

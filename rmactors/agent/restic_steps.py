@@ -38,17 +38,21 @@ def outcome(verdict: JobVerdict, code: int | None, stats: dict[str, Any]) -> Job
     return JobResult(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
 
 
-class Restic(Protocol):
+class Reads(Protocol):
+    """restic on a repository, to look at it."""
+
+    async def ask(self, *arguments: str) -> Run:
+        """Reads, without a lock of its own. The answer comes back and is not shown."""
+        ...
+
+
+class Restic(Reads, Protocol):
     """restic on the job's repository. Both calls end early, with a verdict that says so, when the job is stopped."""
 
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
         """Shown in the job's log, but for stdout where that is the answer. Waits for a repository that another restic
         has locked.
         """
-        ...
-
-    async def ask(self, *arguments: str) -> Run:
-        """Reads, without a lock of its own. The answer comes back and is not shown."""
         ...
 
     async def version(self) -> tuple[int, ...] | None:

@@ -1,8 +1,9 @@
 """The agent's link: one connection to the server after another, for as long as the agent lives.
 
 Owns reconnecting, the hello, heartbeats, and the sorting of what the server says. Receives nothing by mailbox: the
-queue and the live feed hold what is to be sent. Passes commands and schedules to its callbacks. On an error of
-the server's or the network's it connects again; it ends only when cancelled.
+queue and the live feed hold what is to be sent. Passes commands and schedules to its callbacks, and what is asked to
+`live_requests`, which answers on the same connection. On an error of the server's or the network's it connects again;
+it ends only when cancelled.
 """
 
 import logging
@@ -16,6 +17,7 @@ import trio
 from rmactors.agent.agent_file import certificate_in_default_file
 from rmactors.agent.client_certificate import ClientCertificate
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
+from rmactors.agent.live_requests.answering import LiveRequests, Session
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.pauses import Pauses
 from rmactors.agent.report_queue import Lane, ReportQueue
@@ -69,10 +71,12 @@ class ServerLink:
         look: Callable[[], Awaitable[None]],
         make_hello: Callable[[str, int], Awaitable[wire.Hello]],
         callbacks: Callbacks,
+        requests: LiveRequests,
         timings: Timings,
         certificate: ClientCertificate | None = None,
     ) -> None:
         self._state = state
+        self._requests = requests
         self._queue = queue
         self._feed = feed
         self._look = look
@@ -157,14 +161,16 @@ class ServerLink:
             delivery = ReportSender(connection, self._queue, self._timings.ack)
             await self._callbacks.on_schedules(welcome.host_id, welcome)
             self._feed.open()
+            requests = self._requests.session(connection.send)
             try:
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(self._heartbeats, connection, min(max(0.05, welcome.heartbeat_seconds), 3600.0))
                     nursery.start_soon(delivery.forever)
                     nursery.start_soon(self._stream, connection)
                     nursery.start_soon(self._leave_when_stale)
-                    await self._read(connection, delivery, welcome.host_id)
+                    await self._read(connection, delivery, requests, welcome.host_id)
             finally:
+                requests.close()
                 self._feed.close()
 
     async def _welcomed(self, connection: Connection) -> wire.Welcome:
@@ -177,7 +183,7 @@ class ServerLink:
         self._routes.led_to_server(connection.address)
         return welcome
 
-    async def _read(self, connection: Connection, delivery: ReportSender, host_id: str) -> None:
+    async def _read(self, connection: Connection, delivery: ReportSender, requests: Session, host_id: str) -> None:
         while True:
             frame = await connection.receive()
             match frame:
@@ -189,7 +195,7 @@ class ServerLink:
                 case wire.RunJob() | wire.CancelJob():
                     await self._callbacks.on_command(frame)
                 case wire.Request() | wire.CancelRequest():
-                    pass
+                    await requests.take(frame)
                 case wire.Error(code=wire.ANOTHER_INSTANCE):
                     raise Displaced
                 case wire.Error():

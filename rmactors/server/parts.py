@@ -113,6 +113,7 @@ class Parts:
         self.to_store: Mailbox[Commit] = Mailbox("store", sizes.store, aside=sizes.log_lines)
         self.to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", sizes.rules)
         self.directory, self.heartbeats = fleet.Directory(sizes.host), fleet.Heartbeats()
+        self.questions = fleet.LiveQuestions(self.directory)
         self.channel_wakeups, self.live = post.ChannelWakeups(), Live()
         # ---- what is said of them
         self.status, self.meters, self._check_of = ActorStatus(), Meters(), check_of
@@ -123,7 +124,7 @@ class Parts:
         self.services = Services(
             settings, clock.now, self.reader, partial(ask_store, self.to_store), partial(ask, self.to_rules.send),
             opened.box, self.try_channel, partial(preview_for, settings), self.live.subscribe, self.health,
-            self.live.progress_of,
+            self.live.progress_of, self.questions.ask,
         )  # fmt: skip
 
     def grace_until(self) -> float:
@@ -191,13 +192,15 @@ class Parts:
         settings = self.settings
         ports = host.HostPorts(
             self.to_rules, self.to_store, self.reader, self.live.progress, self.heartbeats.note,
-            self.heartbeats.note_clock, self.grace_until, self.meters.count,
+            self.heartbeats.note_clock, self.grace_until, self.questions.answer, self.meters.count,
         )  # fmt: skip
         host_settings = HostSettings(
             settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds
         )
         flush = min(FLUSH_SECONDS, settings.offline_after_seconds / 4)
-        await fleet.run(self.directory, self.heartbeats, ports, host_settings, flush, of_each_host, self.status)
+        await fleet.run(
+            self.directory, self.questions, self.heartbeats, ports, host_settings, flush, of_each_host, self.status
+        )  # fmt: skip
 
     async def run_ticker(self) -> None:
         await tick(self.to_rules, self.settings.tick_seconds, self.grace_until)

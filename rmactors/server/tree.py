@@ -1,8 +1,8 @@
 """The tree: every task of the server, every mailbox, every restart budget, and the check of /healthz that names it.
 
-Who sends to whom: gateway → host → rules → store; web → rules, store; deliveries → store. Back go answers, which never
-wait, and wake-ups from the store, which carry names alone. The graph of blocking sends has no cycle, so there is no
-deadlock.
+Who sends to whom: gateway → host → rules → store; web → host, rules, store; deliveries → store. Back go answers, which
+never wait, and wake-ups from the store, which carry names alone. The graph of blocking sends has no cycle, so there is
+no deadlock.
 """
 
 from collections.abc import Awaitable, Callable

@@ -60,6 +60,10 @@ class Works:
     woken: Wakeups = field(default_factory=Wakeups)
     progress: list[wire.JobProgress] = field(default_factory=list)
     left_out: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    questions: fleet.LiveQuestions = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.questions = fleet.LiveQuestions(self.directory)
 
     def wake(self, woken: Wakeups) -> None:
         self.woken.merge(woken)
@@ -245,11 +249,12 @@ def start_fleet(
     """Run a host actor for every host in the database; `to_rules` is another mailbox than that of the rules."""
     ports = host.HostPorts(
         works.to_rules if to_rules is None else to_rules, works.to_store, works.reader, works.progress.append,
-        works.heartbeats.note, works.heartbeats.note_clock, grace_until, works.left_out.update,
+        works.heartbeats.note, works.heartbeats.note_clock, grace_until, works.questions.answer, works.left_out.update,
     )  # fmt: skip
     works.nursery.start_soon(
         fleet.run,
         works.directory,
+        works.questions,
         works.heartbeats,
         ports,
         settings(**changes),

@@ -199,6 +199,15 @@ def test_progress_is_within_what_can_be_shown() -> None:
         assert isinstance(wire.decode_from_agent(text), Unreadable)
 
 
+def test_a_cursor_goes_back_to_the_agent_as_it_came() -> None:
+    cursor = "\x1b\t" + "x" * 5_000
+    frame = wire.decode_from_agent(
+        json.dumps({"type": "response", "request_id": JOB, "ok": True, "next_cursor": cursor})
+    )
+    assert isinstance(frame, wire.Response)
+    assert frame.next_cursor == cursor
+
+
 def test_a_hello_says_no_more_than_is_kept() -> None:
     plan = {"name": "p" * 300, "kind_hint": "\0", "repository": "r" * 3000, "sources": ["/s"] * 300}
     frame = wire.decode_from_agent(
@@ -421,3 +430,29 @@ def test_what_is_passed_over_is_said_in_one_plain_line_without_the_servers_words
     assert fault.isprintable()
     assert len(fault) < 200
     assert not fault or fault in allowed or fault.startswith(("a frame `", "left out, does not fit: schedule "))
+
+
+@pytest.mark.parametrize(
+    ("text", "reply"),
+    [
+        ('{"type": "song"}', wire.AgentError("unknown_type", "unknown type 'song'")),
+        (
+            f'{{"type": "request", "kind": "sing", "request_id": "{JOB}"}}',
+            wire.Response(JOB, ok=False, error="this agent does not know that kind of request", code="invalid"),
+        ),
+        (
+            f'{{"type": "request", "kind": "find", "request_id": "{JOB}", "params": {{"a": {{}}}}}}',
+            wire.Response(
+                JOB, ok=False, error="the request does not fit: a frame `request` that does not fit (params)",
+                code="invalid",
+            ),
+        ),
+        ('{"type": "request", "kind": "sing"}', None),
+        ('{"type": "request", "kind": "sing", "request_id": "x"}', None),
+        ('{"type": "run_job", "job_id": "x"}', None),
+        ("no JSON", None),
+    ],
+)  # fmt: skip
+def test_who_waits_for_an_answer_to_what_does_not_fit_gets_one(text: str, reply: wire.Frame | None) -> None:
+    heard = wire.decode_from_server(text)
+    assert (heard.frame, heard.reply) == (None, reply)

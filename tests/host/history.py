@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 
 from rmactors.common import clock, wire
 from rmactors.common.clock import DAY, SECOND
+from rmactors.common.vocabulary import LiveRequest
 from rmactors.server.actors.host import effects as do
 from rmactors.server.actors.host import events
 from rmactors.server.actors.host.core import HostCore, HostSettings
@@ -13,6 +14,7 @@ from rmactors.server.actors.host.reports_in_flight import JobEvent, Kind
 from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.connections import AgentConnection, ConnectionClosed, FrameReceived, UnreadableReport
 from rmactors.server.messages.hosts import NoteOnHost
+from rmactors.server.messages.live_requests import LiveAnswer
 from rmactors.server.state.host import HostFacts, PendingCommand, PendingWork, RunningJob
 
 E = TypeVar("E")
@@ -118,8 +120,19 @@ class History:
     def answered(self, kind: Kind, answer: Answer, job_id: str = "job") -> list[do.Effect]:
         return self.happens(events.ReportAnswered(JobEvent(job_id, kind), answer))
 
+    def is_asked(self, request_id: str = "question", kind: LiveRequest = "browse") -> list[do.Effect]:
+        return self.happens(events.Question(request_id, kind, {"plan": "home"}))
+
+    def responds(self, link: AgentConnection, request_id: str = "question", **changes: Any) -> list[do.Effect]:
+        return self.says(link, wire.Response(**{"request_id": request_id, "ok": True, **changes}))
+
     def alarm(self, grace_until: float = 0.0) -> list[do.Effect]:
         return self.happens(events.Alarm(grace_until))
+
+
+def answers(effects: list[do.Effect]) -> dict[str, LiveAnswer]:
+    """What those who asked are told, by the question."""
+    return {effect.request_id: effect.answer for effect in only(effects, do.AnswerQuestion)}
 
 
 def refused_note(at: int) -> NoteOnHost:

@@ -7,16 +7,16 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
 from rmactors.common import bounds
 from rmactors.common.text import excerpt
-from rmactors.common.vocabulary import JOB_KINDS
+from rmactors.common.vocabulary import JOB_KINDS, LiveRequest
 from rmactors.common.wire.basics import ID_PATTERN, Frame
-from rmactors.common.wire.from_agent import FromAgent
+from rmactors.common.wire.from_agent import AgentError, FromAgent, Response
 from rmactors.common.wire.from_server import (
     LONGEST_DETAIL,
     MOST_SCHEDULES,
@@ -65,11 +65,12 @@ def decode_from_agent(text: str) -> FromAgent | Unreadable:
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """What a server sent. `frame` is None if nothing of it can be used; `fault` is what was ignored, in one plain line
-    that repeats nothing of the server's.
+    that repeats nothing of the server's. `reply` tells the server about it where somebody there may be waiting.
     """
 
     frame: FromServer | None
     fault: str | None = None
+    reply: AgentError | Response | None = None
 
 
 def decode_from_server(text: str) -> Decoded:
@@ -86,7 +87,7 @@ def decode_from_server(text: str) -> Decoded:
         fitting, left_out = _without_misfits(text)
         return Decoded(_worded(_server_decoder.decode(fitting)), left_out)
     except (msgspec.DecodeError, UnicodeError, RecursionError, LookupError):
-        return Decoded(None, fault)
+        return Decoded(None, fault, _reply(text, fault))
 
 
 def fitting_schedules(listed: Sequence[Raw]) -> tuple[list[ScheduleInfo], str | None]:
@@ -120,6 +121,12 @@ class _Typed(Struct):
     type: str
 
 
+class _Asked(Struct):
+    type: str
+    request_id: Annotated[str, Meta(pattern=ID_PATTERN)] | None = None
+    kind: str = ""
+
+
 _FIELD: Final = re.compile(r"(?:\$\.|field `)([a-z_]{1,40})\b")
 
 
@@ -131,6 +138,21 @@ def _misfit(text: str, detail: str) -> str:
         return "a message that is no frame"
     known = {name for name in _SERVER_TYPES if name == kind}
     return f"a frame `{known.pop()}` that does not fit ({_field_of(detail)})" if known else "a frame of an unknown type"
+
+
+def _reply(text: str, fault: str) -> AgentError | Response | None:
+    """To a newer server, or to one that asks for what no agent has. Commands and schedules get none: nobody waits."""
+    try:
+        asked = msgspec.json.decode(text, type=_Asked)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    if asked.type not in _SERVER_TYPES:
+        return AgentError("unknown_type", f"unknown type {asked.type[:60]!r}")
+    if asked.type != "request" or asked.request_id is None:
+        return None
+    known = asked.kind in get_args(LiveRequest)
+    words = f"the request does not fit: {fault}" if known else "this agent does not know that kind of request"
+    return Response(asked.request_id, ok=False, error=words, code="invalid")
 
 
 def _field_of(detail: str) -> str:

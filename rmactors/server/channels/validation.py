@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rmactors.common.text import steers
-from rmactors.server.channels.base import MAX_TEXT, Field, FieldError
+from rmactors.server.channels.base import MAX_TEXT, Field, FieldError, Kind
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import KINDS
 
@@ -20,9 +20,14 @@ def validate(kind: object, name: object, config: object, policy: OutboundPolicy)
     if known is None:
         errors.append(FieldError("/kind", f"The kind must be one of {', '.join(KINDS)}."))
         return errors
+    return errors + config_errors(known, config, policy)
+
+
+def config_errors(known: Kind, config: object, policy: OutboundPolicy) -> list[FieldError]:
+    """All that is wrong with the config of a channel of this kind."""
     if not isinstance(config, Mapping):
-        errors.append(FieldError("/config", "The config must be an object."))
-        return errors
+        return [FieldError("/config", "The config must be an object.")]
+    errors = []
     fields = {each.name: each for each in known.fields}
     for given in config:
         if given not in fields:

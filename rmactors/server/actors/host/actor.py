@@ -1,7 +1,7 @@
 """The actor of one host: it takes messages, asks its core (`core`), and does what that says, in order.
 
 Owns      the core, and with it the host's sockets, running jobs, and reports that are not on disk yet.
-Receives  frames from the gateway; answers of rules and store; `HostChanged` when something waits for it in the store.
+Receives  frames from the gateway; questions from the web; answers of rules and store; `HostChanged`.
 Sends     reports and presence to the rules; hellos, notes and log lines to the store; frames to its connections.
 Restart   its sockets close, so that the agent comes back and says hello; running jobs are read again.
 """
@@ -20,6 +20,7 @@ from rmactors.server.actors.host import effects as do
 from rmactors.server.actors.host import events
 from rmactors.server.actors.host.core import HostCore, HostSettings
 from rmactors.server.messages.answers import Answer, Reply, no_reply
+from rmactors.server.messages.live_requests import LiveAnswer
 from rmactors.server.messages.requests import HostWentSilent, Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first
@@ -37,7 +38,7 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO}
 class HostPorts:
     """What a host actor talks to. `sign_of_life` notes (host, time), `clock_changed` (host, offset in seconds) for the
     next flush. `grace_until` gives the time on trio's clock before which no host is judged silent or late; it may move.
-    `count` takes what was left out, for `/metrics`: ("left_out", what) → number."""
+    `answer` takes (request id, answer), `count` what was left out, for `/metrics`: ("left_out", what) → number."""
 
     to_rules: Outlet[Request]
     to_store: Outlet[Commit]
@@ -46,6 +47,7 @@ class HostPorts:
     sign_of_life: Callable[[str, int], None]
     clock_changed: Callable[[str, float], None]
     grace_until: Callable[[], float]
+    answer: Callable[[str, LiveAnswer], None]
     count: Callable[[dict[tuple[str, ...], int]], None] = lambda _: None
 
 
@@ -103,6 +105,8 @@ class _Host:
                 connection.send(frame)
             case do.CloseConnection(connection, code, reason):
                 connection.close(code, reason)
+            case do.AnswerQuestion(request_id, answer):
+                ports.answer(request_id, answer)
             case do.TellRules(request):
                 await ports.to_rules.send(request)
             case do.ReportSilence(since, at):

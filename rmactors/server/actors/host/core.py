@@ -1,6 +1,6 @@
 """What a host's actor decides: events and times in, effects out. Pure.
 
-It owns the host's sessions, its silence, its jobs with their reports in flight, and what its agent was sent.
+It owns the host's sessions, its silence, its jobs with their reports in flight, and what its agent was sent and asked.
 
 The order of effects is a promise: a hello goes to the store, then to the rules, then what waits for the agent is read,
 and the welcome, commands and losses follow. An ack follows the answer to its report.
@@ -19,6 +19,7 @@ from rmactors.server.actors.host.commands import SentCommands
 from rmactors.server.actors.host.events import Now
 from rmactors.server.actors.host.log_lines import LogLines
 from rmactors.server.actors.host.notes import Notes
+from rmactors.server.actors.host.questions import OpenQuestions
 from rmactors.server.actors.host.reports_in_flight import JobEvent, JobTracker
 from rmactors.server.actors.host.sessions import Accepted, AgentSession, AgentSessions
 from rmactors.server.actors.host.silence import HostClockMonitor, SilenceMonitor
@@ -76,6 +77,7 @@ class HostCore:
         self._progress = Bucket(*PROGRESS)
         self._sent_rev: int | None = None
         self._sent = SentCommands()
+        self._questions = OpenQuestions()
         self._retry_at = NEVER
         self._work_unread = False
         self._now = now
@@ -113,6 +115,8 @@ class HostCore:
                 return self._unreadable(connection, problem, at, now)
             case ConnectionClosed(connection, at):
                 return self._closed(connection, at)
+            case events.Question() | events.NobodyWaits():
+                return self._questions.handle(event, self._sessions.agent)
             case events.LinesWritten(dropped):
                 return self._lines.written(dropped)
             case events.HostChanged():
@@ -178,7 +182,7 @@ class HostCore:
             case wire.JobProgress():
                 yield from self._show_progress(frame, at, now)
             case wire.Response() | wire.AgentError():
-                pass
+                yield from self._questions.heard(frame, of_agent=session is self._sessions.agent)
             case wire.Hello():
                 yield from self._hello(connection, frame, at, now)
             case wire.Enroll():
@@ -245,6 +249,7 @@ class HostCore:
                 error = wire.Error(wire.ANOTHER_INSTANCE, "another agent uses this host's credential")
                 yield do.SendFrame(replaced, error)
             yield do.CloseConnection(replaced, wire.CLOSE_REPLACED, "replaced by a newer connection")
+            yield from self._questions.agent_left()
 
     def _welcome(self, session: AgentSession, work: PendingWork | None, now: Now) -> Effects:
         if work is None:
@@ -265,6 +270,7 @@ class HostCore:
         yield _log_session("agent.disconnected", session)
         if self._sessions.remove(session):
             self._jobs.agent_disconnected()
+            yield from self._questions.agent_left()
             yield do.TellRules(HostGone(self._id, at))
 
     # ---- reports

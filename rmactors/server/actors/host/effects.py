@@ -10,10 +10,11 @@ from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.connections import AgentConnection
 from rmactors.server.messages.hosts import NoteOnHost, RecordHello
 from rmactors.server.messages.jobs import SaveLogLines
+from rmactors.server.messages.live_requests import LiveAnswer
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.requests import HostClock, HostGone, HostReturned, JudgeEnd, JudgeLoss, JudgeStart
 
-LeftOut = Literal["log_lines", "notes", "progress"]
+LeftOut = Literal["log_lines", "notes", "progress", "responses"]
 
 # ---- to agents
 
@@ -29,6 +30,15 @@ class CloseConnection:
     connection: AgentConnection
     code: int
     reason: str
+
+
+# ---- to who waits for an answer
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerQuestion:
+    request_id: str
+    answer: LiveAnswer
 
 
 # ---- to the rules
@@ -146,6 +156,6 @@ class Log:
 
 
 Effect = (
-    SendFrame | CloseConnection | JudgeReport | ReportSilence | TellRules | SaveHello | SaveNote | SaveLines
-    | ReadPendingWork | ReadRunningJobs | SignOfLife | ClockChanged | ShowProgress | CountLeftOut | Log
+    SendFrame | CloseConnection | AnswerQuestion | JudgeReport | ReportSilence | TellRules | SaveHello | SaveNote
+    | SaveLines | ReadPendingWork | ReadRunningJobs | SignOfLife | ClockChanged | ShowProgress | CountLeftOut | Log
 )  # fmt: skip

@@ -1,8 +1,10 @@
 """What a host's actor takes from its mailboxes, and what its core is given beside that. Pure."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from rmactors.common.vocabulary import LiveRequest
 from rmactors.server.actors.host.reports_in_flight import JobEvent
 from rmactors.server.actors.host.sessions import AgentSession
 from rmactors.server.messages.answers import Answer
@@ -20,6 +22,22 @@ class Now(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class HostChanged:
     """Something changed in the store that concerns this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Somebody waits for what the agent answers to this."""
+
+    request_id: str
+    kind: LiveRequest
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class NobodyWaits:
+    """Any more, for the answer to this question: it took too long, or who asked has left."""
+
+    request_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +93,9 @@ class RunningJobsRead:
     running: list[RunningJob] | None
 
 
-HostInbox = FromConnection | HostChanged | ReportAnswered | SilenceAnswered | HelloAnswered | LinesWritten
+HostInbox = (
+    FromConnection | HostChanged | Question | NobodyWaits | ReportAnswered | SilenceAnswered | HelloAnswered
+    | LinesWritten
+)  # fmt: skip
 """What comes through mailboxes."""
 HostEvent = HostInbox | Alarm | PendingWorkRead | RunningJobsRead

@@ -1,24 +1,29 @@
 """The fleet: one actor for each enrolled host.
 
-Owns      the mailboxes of the host actors, and the newest sign of life of each host until it is flushed.
+Owns      the mailboxes of the host actors, who waits for an answer of which agent, and the newest sign of life of each
+          host until it is flushed.
 Receives  wake-ups with the names of hosts that are new, changed or gone.
 Sends     `HostChanged` to host actors; signs of life to the store, all at once every few seconds.
 Restart   all host actors start again.
 """
 
 import logging
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Final
 
 import trio
 
-from rmactors.common import clock
+from rmactors.common import clock, ids
 from rmactors.common.clock import SECOND
+from rmactors.common.vocabulary import LiveRequest
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host.core import HostSettings
-from rmactors.server.actors.host.events import HostChanged, HostInbox
+from rmactors.server.actors.host.events import HostChanged, HostInbox, NobodyWaits, Question
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.hosts import RecordSigns
+from rmactors.server.messages.live_requests import AgentAway, AgentRefused, AgentSlow, LiveAnswer
 from rmactors.server.messages.requests import HostGone
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, WakeupSet
@@ -49,6 +54,71 @@ class Directory:
         self.mailboxes.pop(host_id, None)
 
 
+QUESTION_SECONDS: Final = 30.0
+QUESTIONS_OF_A_HOST: Final = 16
+"""That are open at once. An agent asks restic one after the other: more would only wait longer."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    host_id: str
+    answered: trio.Event = field(default_factory=trio.Event)
+    answer: LiveAnswer = field(default_factory=AgentSlow)
+
+
+class LiveQuestions:
+    """Asks agents for those who wait, through the actors of their hosts.
+
+    A question stays open until its host's actor has ended it, also where nobody waits any more: so what lies in the
+    mailbox of an actor that is busy is bounded, however often somebody asks and leaves.
+    """
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._open: dict[str, _Waiting] = {}
+        self._of_host: dict[str, set[str]] = {}
+
+    def __len__(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+    async def ask(self, host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
+        """See `AskAgent`."""
+        mailbox = self._directory.mailboxes.get(host_id)
+        if mailbox is None:
+            return AgentAway()
+        if len(self._of_host.get(host_id, ())) >= QUESTIONS_OF_A_HOST:
+            return AgentRefused("busy", "this host is asked for as much as it may be at once; try again in a moment")
+        request_id, waiting = ids.new(), _Waiting(host_id)
+        self._open[request_id] = waiting
+        self._of_host.setdefault(host_id, set()).add(request_id)
+        mailbox.put_unbounded(Question(request_id, kind, params))
+        try:
+            with trio.move_on_after(QUESTION_SECONDS):
+                await waiting.answered.wait()
+        finally:
+            if not waiting.answered.is_set():
+                mailbox.put_unbounded(NobodyWaits(request_id))
+        return waiting.answer
+
+    def answer(self, request_id: str, answer: LiveAnswer) -> None:
+        """The end of this question; another end of it counts for nothing."""
+        waiting = self._open.pop(request_id, None)
+        if waiting is None:
+            return
+        of_host = self._of_host[waiting.host_id]
+        of_host.remove(request_id)
+        if not of_host:
+            del self._of_host[waiting.host_id]
+        waiting.answer = answer
+        waiting.answered.set()
+
+    def host_stopped(self, host_id: str) -> None:
+        """Its actor has ended, for good or for a restart, and with it the agent's session."""
+        for request_id in list(self._of_host.get(host_id, ())):
+            self.answer(request_id, AgentAway())
+
+
 class Heartbeats:
     """Newest signs of life, and clocks that have changed, kept in memory and flushed together: one write each would
     cost more than they are worth."""
@@ -77,6 +147,7 @@ class Heartbeats:
 
 async def run(
     directory: Directory,
+    questions: LiveQuestions,
     heartbeats: Heartbeats,
     ports: host.HostPorts,
     settings: HostSettings,
@@ -90,8 +161,8 @@ async def run(
         children: Children[str] = Children("host", budget, status, nursery)
 
         def start(facts: HostFacts, has_running_jobs: bool) -> None:
-            run_once = _Host(facts, has_running_jobs, directory, ports, settings).run
-            children.start(facts.id, facts.id, run_once, ended=lambda: directory.forget(facts.id))
+            one = _Host(facts, has_running_jobs, directory, ports, settings, partial(questions.host_stopped, facts.id))
+            children.start(facts.id, facts.id, one.run, ended=lambda: directory.forget(facts.id))
 
         facts, busy = await ports.reader.run(
             lambda connection: (load_hosts(connection), load_hosts_running(connection))
@@ -117,6 +188,7 @@ class _Host:
     directory: Directory
     ports: host.HostPorts
     settings: HostSettings
+    stopped: Callable[[], None]
     crashed: bool = False
 
     async def run(self) -> None:
@@ -133,7 +205,10 @@ class _Host:
         jobs = await self.ports.reader.run(load_running, facts.id) if self.has_running_jobs else []
         silent_for = max(0, clock.now() - facts.last_seen_at) / SECOND if facts.last_seen_at is not None else 0.0
         last_sign = trio.current_time() - silent_for
-        await host.run(facts, jobs, self.directory.mailbox_of(facts.id), self.ports, self.settings, last_sign)
+        try:
+            await host.run(facts, jobs, self.directory.mailbox_of(facts.id), self.ports, self.settings, last_sign)
+        finally:
+            self.stopped()
 
 
 async def _flush(heartbeats: Heartbeats, to_store: Outlet[Commit], every: float) -> None:

@@ -6,15 +6,14 @@ from typing import Any, Final
 import httpx
 
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
+from rmactors.server.channels.base import ChannelSpec, Field, Kind
 from rmactors.server.channels.config import host_alone
 from rmactors.server.channels.discord import answers
 from rmactors.server.channels.discord.payload import payload, webhook_url
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.http_channel import OneRequest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_url
-from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
-from rmactors.server.channels.request import json_request, preview_of
+from rmactors.server.channels.request import json_request
 from rmactors.server.channels.telling import utf16
 from rmactors.server.messages.notifications import Notification
 
@@ -54,17 +53,8 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
-    """One webhook."""
-    url = webhook_url(spec.config["webhook_url"])
-    return HttpChannel(
-        spec, surroundings, _FIELDS, url, lambda notification: _request(spec, url, notification), answers.judge,
-        deadline_seconds,
-    )  # fmt: skip
-
-
-def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    return preview_of(_request(spec, webhook_url(spec.config["webhook_url"]), notification))
+def _url(config: Mapping[str, Any]) -> httpx.URL:
+    return webhook_url(config["webhook_url"])
 
 
 def _request(spec: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
@@ -75,7 +65,10 @@ def _destination(config: Mapping[str, Any]) -> str:
     return host_alone(config.get("webhook_url"))
 
 
+_REQUESTS: Final = OneRequest(_FIELDS, _url, _request, answers.judge)
+
+
 KIND: Final = Kind(
     "discord", "Discord", "A channel of your server",
-    fields=_FIELDS, make=make, preview=_preview, destination=_destination,
+    fields=_FIELDS, make=_REQUESTS.make, preview=_REQUESTS.preview, destination=_destination,
 )  # fmt: skip

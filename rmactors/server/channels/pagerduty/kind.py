@@ -4,15 +4,16 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import httpx
+
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.base import ChannelSpec, Field, Kind, Surroundings
+from rmactors.server.channels.http_channel import OneRequest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_url
 from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
 from rmactors.server.channels.pagerduty import answers, payload
 from rmactors.server.channels.pagerduty.channel import PagerDutyChannel
-from rmactors.server.channels.request import preview_of
 from rmactors.server.messages.notifications import Notification
 
 
@@ -35,24 +36,24 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
+def _url(config: Mapping[str, Any]) -> httpx.URL:
+    return parse_url(config.get("events_url") or payload.DEFAULT_URL)
+
+
+def _request(spec: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
+    return payload.render(notification, url, spec.config)
+
+
+_EVENTS: Final = OneRequest(_FIELDS, _url, _request, answers.judge)
+
+
 def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> PagerDutyChannel:
     """One integration of a service."""
-    config, url = spec.config, parse_url(spec.config.get("events_url") or payload.DEFAULT_URL)
-    events = HttpChannel(
-        spec, surroundings, _FIELDS, url,
-        lambda notification: payload.render(notification, url, config),
-        answers.judge, deadline_seconds,
-    )  # fmt: skip
-    return PagerDutyChannel(events)
-
-
-def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    url = parse_url(spec.config.get("events_url") or payload.DEFAULT_URL)
-    return preview_of(payload.render(notification, url, spec.config))
+    return PagerDutyChannel(_EVENTS.make(spec, surroundings, deadline_seconds))
 
 
 KIND: Final = Kind(
     "pagerduty", "PagerDuty", "Calls who is on duty",
-    fields=_FIELDS, make=make, preview=_preview, groups=False,
+    fields=_FIELDS, make=make, preview=_EVENTS.preview, groups=False,
     destination=lambda config: str(config.get("events_url", "")),
 )  # fmt: skip

@@ -4,14 +4,14 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import httpx
+
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.base import ChannelSpec, Field, Kind
+from rmactors.server.channels.http_channel import OneRequest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_url
-from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
 from rmactors.server.channels.pushover import answers, payload
-from rmactors.server.channels.request import preview_of
 from rmactors.server.messages.notifications import Notification
 
 
@@ -48,23 +48,19 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
-    """One user or group."""
-    config, url = spec.config, parse_url(payload.messages_url(spec.config))
-    return HttpChannel(
-        spec, surroundings, _FIELDS, url,
-        lambda notification: payload.render(notification, url, config, spec.default_priority),
-        answers.judge, deadline_seconds,
-    )  # fmt: skip
+def _url(config: Mapping[str, Any]) -> httpx.URL:
+    return parse_url(payload.messages_url(config))
 
 
-def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    url = parse_url(payload.messages_url(spec.config))
-    return preview_of(payload.render(notification, url, spec.config, spec.default_priority))
+def _request(spec: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
+    return payload.render(notification, url, spec.config, spec.default_priority)
+
+
+_REQUESTS: Final = OneRequest(_FIELDS, _url, _request, answers.judge)
 
 
 KIND: Final = Kind(
     "pushover", "Pushover", "Push to your phone",
-    fields=_FIELDS, make=make, preview=_preview, takes_priority=True,
+    fields=_FIELDS, make=_REQUESTS.make, preview=_REQUESTS.preview, takes_priority=True,
     destination=lambda config: str(config.get("api_url", "")),
 )  # fmt: skip

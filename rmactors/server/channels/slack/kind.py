@@ -6,12 +6,11 @@ from typing import Any, Final
 import httpx
 
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
+from rmactors.server.channels.base import ChannelSpec, Field, Kind
 from rmactors.server.channels.config import host_alone
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.http_channel import OneRequest
 from rmactors.server.channels.net.endpoint import parse_url
-from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
-from rmactors.server.channels.request import json_request, preview_of
+from rmactors.server.channels.request import json_request
 from rmactors.server.channels.slack import answers
 from rmactors.server.channels.slack.payload import payload
 from rmactors.server.messages.notifications import Notification
@@ -25,20 +24,11 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
-    """One incoming webhook."""
-    url = parse_url(spec.config["webhook_url"])
-    return HttpChannel(
-        spec, surroundings, _FIELDS, url, lambda notification: _request(url, notification), answers.judge,
-        deadline_seconds,
-    )  # fmt: skip
+def _url(config: Mapping[str, Any]) -> httpx.URL:
+    return parse_url(config["webhook_url"])
 
 
-def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    return preview_of(_request(parse_url(spec.config["webhook_url"]), notification))
-
-
-def _request(url: httpx.URL, notification: Notification) -> httpx.Request:
+def _request(_: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
     return json_request(url, notification, payload(notification))
 
 
@@ -46,7 +36,10 @@ def _destination(config: Mapping[str, Any]) -> str:
     return host_alone(config.get("webhook_url"))
 
 
+_REQUESTS: Final = OneRequest(_FIELDS, _url, _request, answers.judge)
+
+
 KIND: Final = Kind(
     "slack", "Slack", "A channel of your workspace",
-    fields=_FIELDS, make=make, preview=_preview, destination=_destination,
+    fields=_FIELDS, make=_REQUESTS.make, preview=_REQUESTS.preview, destination=_destination,
 )  # fmt: skip

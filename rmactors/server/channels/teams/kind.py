@@ -6,13 +6,12 @@ from typing import Any, Final
 import httpx
 
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
+from rmactors.server.channels.base import ChannelSpec, Field, Kind
 from rmactors.server.channels.config import host_alone
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.http_channel import OneRequest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_url
-from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
-from rmactors.server.channels.request import json_request, preview_of
+from rmactors.server.channels.request import json_request
 from rmactors.server.channels.teams import answers
 from rmactors.server.channels.teams.payload import CONTENT_TYPE, payload
 from rmactors.server.messages.notifications import Notification
@@ -36,20 +35,11 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
-    """One workflow."""
-    url = parse_url(spec.config["webhook_url"])
-    return HttpChannel(
-        spec, surroundings, _FIELDS, url, lambda notification: _request(url, notification), answers.judge,
-        deadline_seconds,
-    )  # fmt: skip
+def _url(config: Mapping[str, Any]) -> httpx.URL:
+    return parse_url(config["webhook_url"])
 
 
-def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    return preview_of(_request(parse_url(spec.config["webhook_url"]), notification))
-
-
-def _request(url: httpx.URL, notification: Notification) -> httpx.Request:
+def _request(_: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
     return json_request(url, notification, payload(notification), CONTENT_TYPE)
 
 
@@ -57,7 +47,10 @@ def _destination(config: Mapping[str, Any]) -> str:
     return host_alone(config.get("webhook_url"))
 
 
+_REQUESTS: Final = OneRequest(_FIELDS, _url, _request, answers.judge)
+
+
 KIND: Final = Kind(
     "teams", "Teams", "A channel or chat, by a workflow",
-    fields=_FIELDS, make=make, preview=_preview, destination=_destination,
+    fields=_FIELDS, make=_REQUESTS.make, preview=_REQUESTS.preview, destination=_destination,
 )  # fmt: skip

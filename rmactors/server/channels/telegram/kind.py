@@ -7,12 +7,11 @@ from typing import Any, Final
 import httpx
 
 from rmactors.server.channels import checks
-from rmactors.server.channels.base import ChannelSpec, Field, Kind, Preview, Surroundings
-from rmactors.server.channels.http_channel import HttpChannel
+from rmactors.server.channels.base import ChannelSpec, Field, Kind
+from rmactors.server.channels.http_channel import OneRequest
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import parse_url
-from rmactors.server.channels.net.http_client import DEADLINE_SECONDS
-from rmactors.server.channels.request import json_request, preview_of
+from rmactors.server.channels.request import json_request
 from rmactors.server.channels.telegram import answers
 from rmactors.server.channels.telegram.payload import DEFAULT_SERVER, method_url, payload
 from rmactors.server.messages.notifications import Notification
@@ -55,17 +54,8 @@ _FIELDS: Final = (
 )  # fmt: skip
 
 
-def make(spec: ChannelSpec, surroundings: Surroundings, deadline_seconds: float = DEADLINE_SECONDS) -> HttpChannel:
-    """One chat of one bot."""
-    url = parse_url(method_url(spec.config))
-    return HttpChannel(
-        spec, surroundings, _FIELDS, url, lambda notification: _request(spec, url, notification), answers.judge,
-        deadline_seconds,
-    )  # fmt: skip
-
-
-def _preview(spec: ChannelSpec, notification: Notification, _: str) -> Preview:
-    return preview_of(_request(spec, parse_url(method_url(spec.config)), notification))
+def _url(config: Mapping[str, Any]) -> httpx.URL:
+    return parse_url(method_url(config))
 
 
 def _request(spec: ChannelSpec, url: httpx.URL, notification: Notification) -> httpx.Request:
@@ -76,7 +66,10 @@ def _destination(config: Mapping[str, Any]) -> str:
     return str(config.get("chat_id", ""))
 
 
+_REQUESTS: Final = OneRequest(_FIELDS, _url, _request, answers.judge)
+
+
 KIND: Final = Kind(
     "telegram", "Telegram", "A chat, group or channel, by a bot",
-    fields=_FIELDS, make=make, preview=_preview, destination=_destination, takes_priority=True,
+    fields=_FIELDS, make=_REQUESTS.make, preview=_REQUESTS.preview, destination=_destination, takes_priority=True,
 )  # fmt: skip
