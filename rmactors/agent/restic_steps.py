@@ -55,6 +55,10 @@ class Restic(Reads, Protocol):
         """
         ...
 
+    async def version(self) -> tuple[int, ...]:
+        """`0.18.0` as (0, 18, 0); empty if it does not say."""
+        ...
+
     def tell(self, text: str) -> None:
         """A line of the agent's own in the job's log."""
         ...

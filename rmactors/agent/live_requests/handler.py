@@ -11,6 +11,8 @@ from msgspec import Meta, Struct
 from rmactors.agent.live_requests.context import Context
 from rmactors.agent.live_requests.refusal import Refused
 
+LONGEST_SECONDS: Final = 600.0
+"""The server has long gone by then, if it did not say so."""
 PAGE: Final = 500
 LARGEST_PAGE: Final = 2_000
 
@@ -47,13 +49,12 @@ P = TypeVar("P", bound=Params)
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[P]):
-    """`answer` raises Refused for what cannot be answered. It may be cancelled at any time, and restic with it: also
-    after `seconds`, when the server has long gone, if it did not say so.
-    """
+    """`answer` raises Refused for what cannot be answered. It may be cancelled at any time, and restic with it; it is
+    after `seconds`."""
 
     params: type[P]
     answer: Callable[[Context, P], Awaitable[Answer]]
-    seconds: float = 600.0
+    seconds: float = LONGEST_SECONDS
 
     async def __call__(self, context: Context, params: Mapping[str, Any]) -> Answer:
         """Raises Refused."""
