@@ -1,8 +1,6 @@
 """What is in a repository, asked live, with each restic: snapshots, folders, files by name, and what changed."""
 
-import json
 import os
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import pytest
 from rmactors.agent.live_requests import reader
 from tests.restics import version_of
 
-from .jobs import Jobs
+from .looked_at import Host
 from .questions import asking, refusal
 from .repositories import ResticRepository
 
@@ -20,41 +18,6 @@ ODD = (
     b"{}", "ü".encode(), b"~", b"$HOME",
 )  # fmt: skip
 """Names of folders that restic, a shell, a pattern or JSON could take for something else."""
-
-
-class Host:
-    """A host with plan `home`, its repository, and the restic that is tried."""
-
-    def __init__(self, repository: ResticRepository, restic: str) -> None:
-        self.repository = repository
-        self.restic = restic
-        self.source = repository.source
-        self.agent_file = repository.agent_file(restic=restic, host="nas", plan={"tags": ["daily"]})
-        self.state = repository.path.parent / "state"
-
-    async def backup(self) -> str:
-        end = await Jobs(self.agent_file, self.state).do("backup")
-        assert end.verdict.status in {"succeeded", "partial"}, end.verdict
-        return self.ids()[-1]
-
-    def ids(self, *selection: str) -> list[str]:
-        """Full ids in the repository, oldest first."""
-        found = self.run("snapshots", "--json", "--no-lock", *selection)
-        return [one["id"] for one in sorted(json.loads(found), key=lambda one: one["time"])]
-
-    def run(self, *arguments: str | bytes) -> str:
-        return subprocess.run(
-            [self.restic, *arguments], env=self.repository.environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=True, timeout=60,
-        ).stdout  # fmt: skip
-
-    def backup_as(self, host: str, *arguments: str) -> str:
-        """A snapshot that nobody's plan made."""
-        self.run("backup", "-q", "--host", host, *arguments, str(self.source))
-        return self.ids("--host", host)[-1]
-
-    def asking(self) -> Any:
-        return asking(self.agent_file, self.state)
 
 
 @pytest.fixture
@@ -308,6 +271,18 @@ async def test_names_of_all_kinds_are_found_and_each_under_its_snapshot_over_man
     assert {hit["path"] for hit in dashed} == {f"{host.source}/-dash", f"{host.source}/--"}
     for snapshot in snapshots:
         assert {hit["path"] for hit in hits if hit["snapshot"] == snapshot} == shown
+
+
+async def test_a_folder_is_found_by_its_name_without_all_that_is_in_it(host: Host) -> None:
+    (host.source / "deep" / "deeper").mkdir()
+    (host.source / "deep" / "deeper" / "deep").touch()
+    await host.backup()
+    async with host.asking() as ask:
+        for pattern in ("deep", "DEEP", "d??p"):
+            hits = await ask.items("find", plan="home", pattern=pattern, ignore_case=True)
+            assert [hit["path"] for hit in hits] == [f"{host.source}/deep", f"{host.source}/deep/deeper/deep"]
+        hits = await ask.items("find", plan="home", pattern=f"{host.source}/deep")
+        assert [hit["path"] for hit in hits] == [f"{host.source}/deep"]
 
 
 # ---- what changed
