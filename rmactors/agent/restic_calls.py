@@ -58,13 +58,10 @@ class ResticCalls:
     def tell(self, text: str) -> None:
         self._process.tell(text)
 
-    async def version(self) -> tuple[int, ...] | None:
-        return await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
-
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
         """If another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
         version = await self.version()
-        waits_itself = version is not None and version >= _RETRIES_LOCKS
+        waits_itself = version >= _RETRIES_LOCKS
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
         waiting: tuple[str, ...] = ()

@@ -55,8 +55,8 @@ class Restic(Reads, Protocol):
         """
         ...
 
-    async def version(self) -> tuple[int, ...] | None:
-        """`0.18.0` as (0, 18, 0); None if it does not say."""
+    async def version(self) -> tuple[int, ...]:
+        """The numbers of restic's version, as (0, 18, 0); none if it does not tell."""
         ...
 
     def tell(self, text: str) -> None:

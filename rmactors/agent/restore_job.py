@@ -32,8 +32,8 @@ async def restore(restic: Restic, spec: JobSpec, counters: Counters) -> JobResul
     except OSError as error:
         words = f"cannot make a folder in {spec.target.path}: {error.strerror or error}"
         return JobResult(JobVerdict("failed", "error", words), None, {"files_restored": 0})
-    version = await restic.version()
-    sparse = ("--sparse",) if version is not None and version >= _HAS_SPARSE else ()
+    restic.tell(f"restoring snapshot {found[:8]} into {place.into}")
+    sparse = ("--sparse",) if await restic.version() >= _HAS_SPARSE else ()
     done = await restic.run("restore", *spec.arguments, *sparse, "--target", place.into, found)
     there = await trio.to_thread.run_sync(look, place.into, spec.include, done.summary.unrestored)
     stats = _numbers(done, there) | {"snapshot_id": found}
