@@ -56,7 +56,7 @@ class Restic(Reads, Protocol):
         ...
 
     async def version(self) -> tuple[int, ...]:
-        """The numbers of restic's version, as (0, 18, 0); none if it does not tell."""
+        """`0.18.0` as (0, 18, 0); empty if it does not say."""
         ...
 
     def tell(self, text: str) -> None:

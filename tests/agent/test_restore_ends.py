@@ -28,7 +28,8 @@ from .small_disk import small_disk
 
 ODD = (
     b"film [1080p]", b"new\nline", b"-rf", b"--help", b"x" * 255, b"\xff", b"\xff\xfebytes", b"half\xe2\x82",
-    "\ufffd".encode(), b"\x1b[31m", b"tab\t", b"carriage\r", b"back\\slash", b"a?b*", b" lead", b"trail ", b"\x7f", b"$HOME", b"quote\"'",
+    "\ufffd".encode(),
+    b"\x1b[31m", b"tab\t", b"carriage\r", b"back\\slash", b"a?b*", b" lead", b"trail ", b"\x7f", b"$HOME", b"quote\"'",
     b"{a,b}", b"!no", b"#hash", b"a: b", "ü".encode(), "u\u0308".encode(), "\u202e".encode(), b"\xed\xa0\x80",
 )  # fmt: skip
 """Names as bytes: patterns, line ends, options, the longest, what is no UTF-8, what steers a terminal."""

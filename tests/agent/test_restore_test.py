@@ -2,7 +2,7 @@
 
 import os
 import random
-import subprocess
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +55,10 @@ async def test_a_good_backup_passes_and_its_numbers_say_what_was_tested(
     os.link(folder / "-x", repository.source / "hard")
     (repository.source / "link").symlink_to("/etc/passwd")
     (repository.source / "empty").touch()
-    with (repository.source / "sparse").open("wb") as file:
-        file.truncate(3 << 20)
+    (repository.source / "sparse").touch()
+    os.truncate(repository.source / "sparse", 3 << 20)
     os.mkfifo(repository.source / "fifo")
-    invalid = os.fsencode(repository.source) + b"/bad\xff"
-    with open(invalid, "wb") as file:
-        file.write(b"?")
+    os.mknod(os.fsencode(repository.source) + b"/bad\xff")
     doing = jobs(repository, tmp_path, restic=each_restic)
     backup = await doing.do("backup")
     assert is_good(backup)
@@ -154,7 +152,8 @@ async def test_without_a_snapshot_or_without_files_nothing_was_done(
     none = await doing.do("restore_test")
     assert (none.verdict.status, none.verdict.reason) == ("failed", "nothing_done")
     assert "plan home has no snapshot" in (none.verdict.error or "")
-    subprocess.run(["find", str(repository.source), "-mindepth", "1", "-delete"], check=True)
+    shutil.rmtree(repository.source)
+    repository.source.mkdir()
     assert is_good(await doing.do("backup"))
     empty = await doing.do("restore_test")
     assert (empty.verdict.status, empty.verdict.reason) == ("failed", "nothing_done")

@@ -98,11 +98,27 @@ async def test_a_plan_with_many_snapshots_is_asked_for_page_by_page(site: Site) 
     assert [params.get("cursor") for _, _, params in site.agent.asked] == [None, "2"]
 
 
+async def test_without_a_plan_the_snapshots_of_all_plans_are_listed_newest_first(site: Site) -> None:
+    host_id = await host(site, plans='[{"name": "home"}, {"name": "etc"}]')
+    times = {"home": ["2026-11-28T10:00:00Z", "2026-11-26T10:00:00Z"], "etc": ["2026-11-27T10:00:00Z"]}
+
+    async def ask(host_id: str, kind: Any, params: Any) -> LiveAnswer:
+        items = [{"id": ID, "time": at, "plan": params["plan"]} for at in times[params["plan"]]]
+        return AgentAnswered(Raw(json.dumps(items).encode()), None)
+
+    object.__setattr__(site.services, "ask_agent", ask)
+    answer = await site.api("GET", f"/api/hosts/{host_id}/snapshots", role="operator")
+    assert [item["plan"] for item in answer.json["items"]] == ["home", "etc", "home"]
+
+
 async def test_an_agent_that_never_comes_to_an_end_is_not_followed_without_end(site: Site) -> None:
-    host_id = await host(site)
+    host_id = await host(site, plans=json.dumps([{"name": f"plan{n}"} for n in range(200)]))
     site.agent.answers([{"id": ID, "time": AT}] * 2_000, "more")
-    assert len((await look(site, host_id, "snapshots")).json["items"]) == 10_000
-    assert len(site.agent.asked) == 5
+    for path in ("snapshots?plan=home", "snapshots"):
+        site.agent.asked.clear()
+        answer = await site.api("GET", f"/api/hosts/{host_id}/{path}", role="operator")
+        assert len(answer.json["items"]) == 10_000
+        assert len(site.agent.asked) == 5
 
 
 @pytest.mark.parametrize("kind", ANSWERS)

@@ -175,7 +175,8 @@ class _Test:
             found = troubles_of(done.summary, part, self._files)
             bad = dict(found.files)
             if done.verdict.status == "succeeded" or bad or found.metadata:
-                bad = await trio.to_thread.run_sync(self._missing, part) | bad
+                missing = await trio.to_thread.run_sync(self._missing, part)
+                bad |= {path: why for path, why in missing.items() if path not in bad}
             parts.append(_Restored(_with_damage(done, found), bad, found.metadata, found.complete))
             if parts[-1].is_restics_word:
                 return parts[-1]

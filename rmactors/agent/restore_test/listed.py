@@ -79,7 +79,7 @@ def nanoseconds(text: str) -> int | None:
     try:
         whole = datetime.fromisoformat(found[1] + found[3].replace("Z", "+00:00"))
         return int((whole - _EPOCH).total_seconds()) * 10**9 + int((found[2] or "0").ljust(9, "0"))
-    except (ValueError, OverflowError):
+    except ValueError:
         return None
 
 
