@@ -6,10 +6,9 @@ repository in which a job of this agent runs is not measured. One that fails say
 
 import os
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import trio
-from msgspec import Meta, Struct
 
 from rmactors.agent import programs
 from rmactors.agent.agent_file import AgentFile, AgentFileError, Repository
@@ -37,6 +36,7 @@ from rmactors.agent.restic_calls import flags_of
 from rmactors.agent.unlock_job import read_lock
 from rmactors.agent.verdict import OutputSummary, cause_of, judge
 from rmactors.common import ids
+from rmactors.common.vocabulary import REPOSITORY_BUSY
 
 _QUICK_SECONDS: Final = 120.0
 """For what reads a few small files."""
@@ -47,55 +47,29 @@ _APART_SECONDS: Final = 10 * 60.0
 _MOST_LOCKS: Final = 20
 _LONGEST_ERROR: Final = 500
 
-RUNNING: Final = "not measured: a job of this repository is running"
-
-
-class StatsParams(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked. `repository`: only that one of agent.toml. `identify`: only which they are, which is quick."""
-
-    repository: Annotated[str, Meta(max_length=200)] | None = None
-    identify: bool = False
-
 
 class _Failed(Exception):
     """restic did not answer as it should. The message is for people."""
 
 
-async def look(
-    agent_file: AgentFile,
-    params: StatsParams,
-    hostname: str,
-    is_busy: Callable[[Repository], bool],
-    spare_cache: str | None = None,
-) -> list[dict[str, Any]]:
-    """One item for each repository of the file that is asked for, none if there is none of that name."""
-    found = []
-    for name, repository in agent_file.repositories.items():
-        if params.repository in (None, name):
-            one = RepositoryLook(agent_file, name, repository, hostname, is_busy, spare_cache)
-            found.append(await one.item(measure=not params.identify))
-    return found
-
-
 class RepositoryLook:
-    """A look at one repository."""
+    """A look at one repository of the agent's file. `host` is the name under which this host files its snapshots."""
 
     def __init__(
         self,
         agent_file: AgentFile,
         name: str,
-        repository: Repository,
-        hostname: str,
+        host: str,
         is_busy: Callable[[Repository], bool],
-        spare_cache: str | None,
+        spare_cache: str | None = None,
     ) -> None:
         self._file = agent_file
         self._name = name
-        self._repository = repository
-        self._hostname = hostname
+        self._repository = agent_file.repositories[name]
+        self._host = host
         self._is_busy = is_busy
         self._spare_cache = spare_cache
-        self._mask = Mask(repository.repository)
+        self._mask = Mask(self._repository.repository)
         self._environment: dict[str, str] = {}
 
     async def item(self, *, measure: bool) -> dict[str, Any]:
@@ -104,7 +78,7 @@ class RepositoryLook:
         item: dict[str, Any] = {
             "name": self._name, "repository_id": None, "location": shown(self._repository.repository), "plans": plans,
             "version": None, "compression": None, "size_bytes": None, "uncompressed_bytes": None, "snapshots": None,
-            "hosts": [], "locks": [], "own_host": self._file.host or self._hostname, "measured": False, "error": None,
+            "hosts": [], "locks": [], "own_host": self._host, "measured": False, "error": None,
         }  # fmt: skip
         try:
             await self._prepare()
@@ -139,7 +113,7 @@ class RepositoryLook:
 
     async def _measured(self) -> Mapping[str, Any]:
         if self._is_busy(self._repository):
-            raise _Failed(RUNNING)
+            raise _Failed(REPOSITORY_BUSY)
         try:
             listed = read_listing(await self._ask(_MEASURE_SECONDS, "snapshots", "--json"))
         except ValueError as error:

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,43 @@ from msgspec.structs import replace
 
 from rmactors.agent.agent_file import AgentFile, Plan, Repository
 from rmactors.agent.job_process import JobProcess
-from rmactors.agent.repository_look import RUNNING, StatsParams, look
+from rmactors.agent.live_requests.context import Context
+from rmactors.agent.live_requests.listings import Listings
+from rmactors.agent.live_requests.refusal import Refused
+from rmactors.agent.live_requests.stats import HANDLER
 from rmactors.agent.repository_stats import MOST_HOSTS
 from rmactors.common import clock
+from rmactors.common.vocabulary import REPOSITORY_BUSY
 from tests.restics import version_of
 
 from .repositories import ResticRepository, holding_a_lock, restic_processes
 
-ALL = StatsParams()
+
+class NoCounters:
+    async def number(self, name: str) -> int:
+        raise AssertionError(name)
+
+    async def count_on(self, name: str) -> None:
+        raise AssertionError(name)
 
 
 def nobody(_: Repository) -> bool:
     return False
 
 
-async def look_at(agent_file: AgentFile, params: StatsParams = ALL, **given: Any) -> list[dict[str, Any]]:
+def never(_: object) -> None:
+    raise AssertionError("nothing is listed in pages")
+
+
+async def look_at(
+    agent_file: AgentFile, is_busy: Callable[[Repository], bool] = nobody, **params: Any
+) -> list[dict[str, Any]]:
+    listings = Listings(Path("/nonexistent"), never)
+    # Those who wait have all turns there are: this is not to wait for them.
+    context = Context(agent_file, NoCounters(), trio.CapacityLimiter(0), set(), listings, is_busy=is_busy)
     with trio.fail_after(240):
-        return await look(agent_file, params, "nas", given.pop("is_busy", nobody), **given)
+        answer = await HANDLER(context, params)
+    return [json.loads(item) for item in answer.items]
 
 
 def backed_up(repository: ResticRepository, restic: str, host: str, *files: str) -> None:
@@ -57,7 +78,7 @@ async def test_a_repository_that_two_hosts_share_is_told_with_what_each_has_alon
     assert item["error"] is None
     assert item["measured"]
     assert (item["name"], item["repository_id"]) == ("main", id_of(repository))
-    assert (item["location"], item["plans"], item["own_host"]) == (str(repository.path), ["home"], "nas")
+    assert (item["location"], item["plans"]) == (str(repository.path), ["home"])
     assert item["snapshots"] == 3
     assert 500_000 < item["size_bytes"] < 520_000
     web, nas = item["hosts"]
@@ -84,7 +105,8 @@ async def test_a_repository_of_version_1_cannot_compress(bare_repository: Restic
         ["restic", "init", "--repository-version", "1"], env=bare_repository.environment, capture_stdout=True
     )
     backed_up(bare_repository, "restic", "nas", "a.txt")
-    (item,) = await look_at(bare_repository.agent_file())
+    (item,) = await look_at(bare_repository.agent_file(host="filed-as-this"))
+    assert item["own_host"] == "filed-as-this"
     assert (item["version"], item["compression"], item["uncompressed_bytes"]) == (1, None, None)
     assert item["size_bytes"] > 0
 
@@ -143,19 +165,20 @@ async def test_one_of_them_can_be_asked_for_and_none_of_another_name(repository:
     two = replace(
         there, repositories={"main": there.repositories["main"], "gone": Repository("/x", password_file="/p")}
     )
-    assert [item["name"] for item in await look_at(two, StatsParams(repository="main"))] == ["main"]
-    assert await look_at(two, StatsParams(repository="nosuch")) == []
+    assert [item["name"] for item in await look_at(two, repository="main")] == ["main"]
+    with pytest.raises(Refused, match="no repository 'nosuch'"):
+        await look_at(two, repository="nosuch")
 
 
 async def test_which_they_are_is_told_without_measuring_also_while_a_job_runs(repository: ResticRepository) -> None:
-    (item,) = await look_at(repository.agent_file(), StatsParams(identify=True), is_busy=lambda _: True)
+    (item,) = await look_at(repository.agent_file(), is_busy=lambda _: True, identify=True)
     assert (item["repository_id"], item["version"], item["error"]) == (id_of(repository), 2, None)
     assert (item["size_bytes"], item["measured"]) == (None, False)
 
 
 async def test_a_repository_in_which_a_job_runs_is_not_measured(repository: ResticRepository) -> None:
     (item,) = await look_at(repository.agent_file(), is_busy=lambda _: True)
-    assert (item["repository_id"], item["error"], item["measured"]) == (id_of(repository), RUNNING, False)
+    assert (item["repository_id"], item["error"], item["measured"]) == (id_of(repository), REPOSITORY_BUSY, False)
 
 
 async def test_a_job_that_begins_meanwhile_ends_the_costly_part(repository: ResticRepository) -> None:

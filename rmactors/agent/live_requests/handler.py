@@ -5,11 +5,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
+import trio
 from msgspec import Meta, Struct
 
 from rmactors.agent.live_requests.context import Context
 from rmactors.agent.live_requests.refusal import Refused
 
+LONGEST_SECONDS: Final = 600.0
+"""The server has long gone by then, if it did not say so."""
 PAGE: Final = 500
 LARGEST_PAGE: Final = 2_000
 
@@ -26,8 +29,8 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of a kind; one that it does not know is refused."""
 
 
-class Paged(Params, frozen=True):
-    """Of a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
+class Paged(Params, frozen=True, kw_only=True):
+    """For a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
 
     cursor: Cursor | None = None
     limit: Limit = PAGE
@@ -46,14 +49,19 @@ P = TypeVar("P", bound=Params)
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[P]):
-    """`answer` raises Refused for what cannot be answered. It may be cancelled at any time, and restic with it."""
+    """`answer` raises Refused for what cannot be answered. It may be cancelled at any time, and restic with it; it is
+    after `seconds`."""
 
     params: type[P]
     answer: Callable[[Context, P], Awaitable[Answer]]
+    seconds: float = LONGEST_SECONDS
 
     async def __call__(self, context: Context, params: Mapping[str, Any]) -> Answer:
         """Raises Refused."""
-        return await self.answer(context, _read(self.params, params))
+        read = _read(self.params, params)
+        with trio.move_on_after(self.seconds):
+            return await self.answer(context, read)
+        raise Refused("failed", f"no answer within {self.seconds:.0f} s")
 
 
 def _read(form: type[P], params: Mapping[str, Any]) -> P:
