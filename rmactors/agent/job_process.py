@@ -4,7 +4,7 @@ Owns the numbering of the job's lines, and what must not be shown in them.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -50,16 +50,20 @@ class JobProcess:
         *,
         give_up: bool = False,
         answer: bytearray | None = None,
+        take: Callable[[bytes], None] | None = None,
     ) -> int:
         """Its exit code; 127 if it cannot be started. It stops with the job, or by a `stop` of its own.
 
         `give_up`: end it when the repository does not answer at once. `answer`: where stdout goes, up to a bound,
-        instead of into the log.
+        instead of into the log. `take`: what gets it as it comes, without a bound.
         """
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
         stop = stop or self._stop
 
         def on_output(stream: Stream, data: bytes) -> None:
+            if take is not None and stream == "stdout":
+                take(data)
+                return
             if answer is not None and stream == "stdout":
                 answer.extend(data[: LONGEST_ANSWER - len(answer)])
                 return

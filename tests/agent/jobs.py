@@ -14,6 +14,7 @@ from rmactors.agent.report_queue import open_queue
 from rmactors.agent.restic_job import ResticJob
 from rmactors.agent.restic_locks import Leftovers
 from rmactors.agent.restic_steps import JobResult
+from rmactors.agent.restore_test.folder import PrivateFolders
 from rmactors.agent.state_dir import StateDir
 from rmactors.common import ids, wire
 from rmactors.common.vocabulary import JobKind
@@ -39,6 +40,7 @@ class Jobs:
         async with open_queue(self._state) as queue:
             job = ResticJob(job_id, work, self.agent_file, feed, stop or Stop(), queue)
             job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
+            job.private_folders = PrivateFolders(self._state.path, self.agent_file.restore_test_dir)
             with trio.fail_after(self._seconds):
                 outcome = await job.run()
         frames = [frame for frame in feed.take() if isinstance(frame, wire.JobLog)]

@@ -33,9 +33,9 @@ def test_nothing_has_no_pieces() -> None:
         ("a\u200bb", "U+200B", "zero width space (U+200B)"),
         ("a\u00a0b", "U+00A0", "no-break space (U+00A0)"),
         ("caf\ufffd", "\ufffd", "a byte that is not UTF-8, or this character itself"),
-        ("end ", "␠", "a space"),
-        (" begin", "␠", "a space"),
-        (" ", "␠", "a space"),
+        ("end ", "␣", "a space"),
+        (" begin", "␣", "a space"),
+        (" ", "␣", "a space"),
         ("a\ud800b", "U+D800", "U+D800"),
     ],
 )

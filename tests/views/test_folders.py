@@ -2,6 +2,8 @@
 
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
+
 from rmactors.common import clock
 from rmactors.server.web.live_items import Entry, Snapshot
 from rmactors.server.web.views import folders
@@ -22,7 +24,8 @@ def snapshot(letter: str, hours: int = 1, **more: object) -> Snapshot:
 
 
 def query(href: str) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(href).query)
+    """What the address asks for, beside the times that it carries."""
+    return {name: value for name, value in parse_qs(urlsplit(href).query).items() if name != "times"}
 
 
 def test_a_snapshot_says_when_it_was_made_and_how_much_is_in_it() -> None:
@@ -32,8 +35,23 @@ def test_a_snapshot_says_when_it_was_made_and_how_much_is_in_it() -> None:
         "aaaaaaaa", "1 h ago", "18.2 GB", "1,200", "5.0 MB",
     )  # fmt: skip
     assert view.summary == "1 snapshot"
-    assert line.folder == f"/hosts/HOST/snapshots/{'a' * 64}?plan=home"
-    assert line.restore == f"/hosts/HOST/restore?plan=home&snapshot={'a' * 64}"
+    assert line.folder.startswith(f"/hosts/HOST/snapshots/{'a' * 64}?plan=home&")
+    assert line.restore.startswith(f"/hosts/HOST/restore?plan=home&snapshot={'a' * 64}&")
+    assert line.value == f"<{'a' * 64} {NOW.now - clock.HOUR}>"
+
+
+def test_addresses_carry_the_times_of_the_snapshots_that_they_are_about() -> None:
+    view = folders.snapshot_list([snapshot("b"), snapshot("a", 25)], 0, 0, PLACE, NOW)
+    hour, day = NOW.now - clock.HOUR, NOW.now - 25 * clock.HOUR
+    assert parse_qs(urlsplit(view.lines[0].folder).query)["times"] == [f"<bbbbbbbb={hour}>"]
+    carried = parse_qs(urlsplit(view.lines[0].changes).query)["times"][0]
+    assert folders.times_from(carried.strip("<>")) == {"aaaaaaaa": day, "bbbbbbbb": hour}
+    assert "times" not in PLACE.folder("a" * 64)
+
+
+@pytest.mark.parametrize("text", ["", "x", "a=b", "/home/a=b c", "a=" + "9" * 40, "="])
+def test_what_carries_no_times_is_read_as_none(text: str) -> None:
+    assert folders.times_from(text) == {}
 
 
 def test_what_changed_is_asked_against_the_one_before() -> None:

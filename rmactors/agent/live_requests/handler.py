@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
+import trio
 from msgspec import Meta, Struct
 
 from rmactors.agent.live_requests.context import Context
@@ -28,8 +29,8 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of a kind; one that it does not know is refused."""
 
 
-class Paged(Params, frozen=True):
-    """Of a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
+class Paged(Params, frozen=True, kw_only=True):
+    """For a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
 
     cursor: Cursor | None = None
     limit: Limit = PAGE
@@ -57,7 +58,10 @@ class Handler(Generic[P]):
 
     async def __call__(self, context: Context, params: Mapping[str, Any]) -> Answer:
         """Raises Refused."""
-        return await self.answer(context, _read(self.params, params))
+        read = _read(self.params, params)
+        with trio.move_on_after(self.seconds):
+            return await self.answer(context, read)
+        raise Refused("failed", f"no answer within {self.seconds:.0f} s")
 
 
 def _read(form: type[P], params: Mapping[str, Any]) -> P:

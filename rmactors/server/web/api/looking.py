@@ -64,7 +64,7 @@ class PreviewBody(Struct, forbid_unknown_fields=True):
 
 @route(blueprint, f"{_PATHS}/snapshots", role="operator", answer=shapes.Snapshots, query=QUERY)
 async def list_snapshots(host_id: str) -> Response:
-    """All snapshots of a plan, newest first."""
+    """All snapshots of a plan, newest first; without `plan`, those of every plan of the host."""
     given = arguments(*QUERY)
     host = (await hosts.require(host_id)).host
     return json_response(shapes.snapshots(await looking.snapshots(host, given.get("plan"))))

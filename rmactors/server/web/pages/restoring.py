@@ -63,7 +63,7 @@ class Wanted:
 @route(blueprint, "/hosts/<host_id>/restore", role="operator")
 async def restore_snapshot(host_id: str) -> Response:
     """The form for a whole snapshot: `plan` and `snapshot`."""
-    of = await backups(host_id, request.args.get("plan"))
+    of = await backups(host_id, request.args)
     snapshot = snapshot_id(request.args.get("snapshot", "latest"))
     return await _form(Wanted(of, snapshot, (), True, "", restoring.usual_folder(of.plan, snapshot)), {})
 
@@ -115,7 +115,7 @@ async def _look_ahead(wanted: Wanted) -> Response:
             view, shown = restoring.outlook(found, wanted.into), replace(wanted, snapshot=found.snapshot)
         return await render("snapshots/preview.html", view=view, wanted=shown, of=of, form=_shown(shown))
 
-    return await asked(answer, of, title=_("Restore"), back=of.place.folder(wanted.snapshot))
+    return await asked(answer, of, title=_("Restore"), back=of.place.folder(wanted.snapshot), snapshot=wanted.snapshot)
 
 
 async def _form(wanted: Wanted, errors: dict[str, str]) -> Response:
@@ -135,7 +135,7 @@ def _shown(wanted: Wanted) -> restoring.RestoreForm:
 async def _wanted(host_id: str) -> Wanted:
     """What the form at hand says. Raises Problem 404 for a plan, a snapshot or a path that is not from here."""
     form = await request.form
-    of = await backups(host_id, form.get("plan"))
+    of = await backups(host_id, form)
     snapshot = snapshot_id(form.get("snapshot", ""))
     paths = [of.sealed.open(each) for each in dict.fromkeys(form.getlist("include"))]
     folder = form.get("folder", restoring.usual_folder(of.plan, snapshot)).strip()

@@ -31,7 +31,7 @@ _LONGEST_PATTERN: Final = 1000
 @route(blueprint, "/hosts/<host_id>/snapshots", role="operator")
 async def snapshot_list(host_id: str) -> Response:
     """Of one plan (`plan`), newest first; `begin` is the number of the first one shown, from 0."""
-    of = await backups(host_id, request.args.get("plan"))
+    of = await backups(host_id, request.args)
     given = request.args.get("begin", "")
     begin = int(given) if given.isdecimal() and len(given) < 6 else 0
 
@@ -49,7 +49,7 @@ async def snapshot_list(host_id: str) -> Response:
 @route(blueprint, "/hosts/<host_id>/snapshots/<snapshot>", role="operator")
 async def folder(host_id: str, snapshot: str) -> Response:
     """One folder of a snapshot (an id, or `latest`): `at` is its path, sealed."""
-    of = await backups(host_id, request.args.get("plan"))
+    of = await backups(host_id, request.args)
     which, path, cursor = snapshot_id(snapshot), of.opened("at") or "/", of.opened("next")
 
     async def answer() -> str:
@@ -61,15 +61,20 @@ async def folder(host_id: str, snapshot: str) -> Response:
         return await render("snapshots/folder.html", view=view, of=of, snapshot=which)
 
     above = of.place.folder(which, file_names.folder_of(path)) if path != "/" else of.place.snapshots()
-    return await asked(answer, of, title=_("Snapshot %s") % folders.short_id(which), back=above)
+    return await asked(answer, of, title=_("Snapshot %s") % folders.short_id(which), back=above, snapshot=which)
 
 
 @route(blueprint, "/hosts/<host_id>/changes", role="operator")
 async def changes(host_id: str) -> Response:
     """From one snapshot to another: `from` and `to`, or two `one` of which the first is the newer."""
-    of = await backups(host_id, request.args.get("plan"))
-    two = request.args.getlist("one")
-    before, after = (two[1], two[0]) if len(two) == 2 else (request.args.get("from", ""), request.args.get("to", ""))
+    of = await backups(host_id, request.args)
+    before, after = request.args.get("from", ""), request.args.get("to", "")
+    if "one" in request.args:
+        chosen = [of.sealed.open(each) for each in request.args.getlist("one")]
+        two = [each.partition(" ") for each in chosen if each]
+        if len(two) == 2:
+            times = [(snapshot, at) for snapshot, _, text in two if (at := folders.number_from(text)) is not None]
+            return go(of.place.knowing(times).changes(two[1][0], two[0][0]))
     cursor = of.opened("next")
 
     async def answer() -> str:
@@ -81,8 +86,7 @@ async def changes(host_id: str) -> Response:
         )
         return await render(
             "snapshots/changes.html", view=view, of=of,
-            before=(folders.short_id(before), of.place.folder(before)),
-            after=(folders.short_id(after), of.place.folder(after)),
+            before=before, after=after,
         )  # fmt: skip
 
     return await asked(answer, of, title=_("What changed"), back=of.place.snapshots())
@@ -91,7 +95,7 @@ async def changes(host_id: str) -> Response:
 @route(blueprint, "/hosts/<host_id>/find", role="operator")
 async def find(host_id: str) -> Response:
     """Files by a pattern (`what`, sealed) in all snapshots of a plan."""
-    of = await backups(host_id, request.args.get("plan"))
+    of = await backups(host_id, request.args)
     pattern, cursor = of.opened("what"), of.opened("next")
 
     async def answer() -> str:
@@ -113,7 +117,7 @@ async def find(host_id: str) -> Response:
 async def begin_to_find(host_id: str) -> Response:
     """Form `plan` and `pattern`: leads to the page that shows what was found."""
     form = await request.form
-    of = await backups(host_id, form.get("plan"))
+    of = await backups(host_id, form)
     pattern = form.get("pattern") or ""
     if len(pattern.encode()) > _LONGEST_PATTERN:
         raise Problem(422, _("A pattern has at most 1,000 bytes."), "invalid")

@@ -89,7 +89,7 @@ def _odd(sign: str, at_an_end: bool) -> Piece | None:
     if sign == MARK:
         return Piece(sign, _("a byte that is not UTF-8, or this character itself"))
     if sign == " ":
-        return Piece("␠", _("a space")) if at_an_end else None
+        return Piece("␣", _("a space")) if at_an_end else None
     if unicodedata.category(sign) not in _UNSEEN:
         return None
     code = f"U+{ord(sign):04X}"

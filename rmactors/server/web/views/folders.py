@@ -1,8 +1,9 @@
 """The snapshots of a plan, and the folders in one of them. Pure: rows of an agent in, what is shown out."""
 
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote, urlencode
 
@@ -30,36 +31,50 @@ _TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where in a host's backups a page is, and the addresses from there on."""
+    """Where in a host's backups a page is, and the addresses from there on.
+
+    `times` are those of snapshots, by their short ids, as far as they are known: addresses carry them on, so that each
+    page says of when what it shows is.
+    """
 
     host_id: str
     plan: str
     seal: Seal
+    times: Mapping[str, int] = field(default_factory=dict)
 
-    def _at(self, page: str, /, **query: str) -> str:
-        kept = {name: value for name, value in {"plan": self.plan, **query}.items() if value}
-        return f"/hosts/{self.host_id}/{page}?{urlencode(kept)}"
+    def _at(self, page: str, /, *snapshots: str, **query: str) -> str:
+        kept = {"plan": self.plan, **query, "times": self.carried(*snapshots)}
+        return f"/hosts/{self.host_id}/{page}?{urlencode({name: value for name, value in kept.items() if value})}"
+
+    def carried(self, *snapshots: str) -> str:
+        """The times of these snapshots for an address or a form: `times_from` reads them."""
+        return self.seal(" ".join(f"{each[:8]}={self.times[each[:8]]}" for each in snapshots if each[:8] in self.times))
+
+    def knowing(self, times: Iterable[tuple[str, int]]) -> "Place":
+        """With the times of more snapshots."""
+        return replace(self, times={**self.times, **{short_id(snapshot): at for snapshot, at in times}})
 
     def snapshots(self, begin: int = 0) -> str:
         return self._at("snapshots", begin=str(begin or ""))
 
     def folder(self, snapshot: str, path: str = "/", cursor: str = "") -> str:
         at = "" if path == "/" else self.seal(path)
-        return self._at(f"snapshots/{quote(snapshot, safe='')}", at=at, next=self.seal(cursor))
+        return self._at(f"snapshots/{quote(snapshot, safe='')}", snapshot, at=at, next=self.seal(cursor))
 
     def changes(self, before: str, after: str, cursor: str = "") -> str:
-        return self._at("changes", **{"from": before, "to": after, "next": self.seal(cursor)})
+        return self._at("changes", before, after, **{"from": before, "to": after, "next": self.seal(cursor)})
 
     def found(self, pattern: str = "", cursor: str = "") -> str:
         return self._at("find", what=self.seal(pattern), next=self.seal(cursor))
 
     def restore(self, snapshot: str) -> str:
-        return self._at("restore", snapshot=snapshot)
+        return self._at("restore", snapshot, snapshot=snapshot)
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotLine:
-    """One snapshot. What restic does not tell is empty; `changes` too where none is before it on this page."""
+    """One snapshot. What restic does not tell is empty; `changes` too where none is before it. `value` is what
+    a form sends to choose it."""
 
     id: str
     short: str
@@ -71,6 +86,7 @@ class SnapshotLine:
     more_paths: str
     tags: tuple[Name, ...]
     host: str
+    value: str
     folder: str
     changes: str
     restore: str
@@ -115,6 +131,7 @@ class Folder:
 
 def snapshot_list(rows: Sequence[Snapshot], left_out: int, begin: int, place: Place, moment: Moment) -> SnapshotList:
     """The page that begins at the row of this number, from 0. `rows` are all, newest first."""
+    place = place.knowing((row.id, row.time) for row in rows)
     shown = rows[begin : begin + SNAPSHOTS_SHOWN]
     before = [*(row.id for row in rows[begin + 1 : begin + 1 + len(shown)]), ""]
     lines = tuple(_snapshot(row, older, place, moment) for row, older in zip(shown, before, strict=False))
@@ -149,6 +166,17 @@ def folder(
     )
 
 
+def times_from(carried: str) -> dict[str, int]:
+    """What `Place.carried` said; of another text, nothing."""
+    pairs = (each.partition("=") for each in carried.split())
+    return {short: micros for short, _between, at in pairs if (micros := number_from(at)) is not None}
+
+
+def number_from(text: str) -> int | None:
+    """None for what is no whole number of a usual length."""
+    return int(text) if re.fullmatch("-?[0-9]{1,18}", text) else None
+
+
 def type_word(type_: str) -> str:
     """Empty for a file, which needs no word."""
     return _(_TYPES.get(type_, type_)) if type_ != "file" else ""
@@ -180,6 +208,7 @@ def _snapshot(row: Snapshot, before: str, place: Place, moment: Moment) -> Snaps
         more_paths=many("and %(n)s more", "and %(n)s more", more) if more > 0 else "",
         tags=_names(row.tags[:_PATHS_SHOWN]),
         host=file_names.said(row.hostname or ""),
+        value=place.seal(f"{row.id} {row.time}"),
         folder=place.folder(row.id),
         changes=place.changes(before, row.id) if before else "",
         restore=place.restore(row.id),

@@ -19,12 +19,14 @@ from rmactors.server.web.views.words import State, Tone
 class Version:
     """A file as it was in one or several snapshots: those in which size and time are the same.
 
-    `snapshot` is the newest of them, which is where `folder` leads and from which it is restored.
+    `snapshot` is the newest of them, which is where `folder` leads and from which it is restored; `times` carries its
+    time on.
     """
 
     size: str
     changed: Time | None
     snapshot: str
+    times: str
     short: str
     newest: Time
     oldest: Time | None
@@ -88,6 +90,7 @@ def found_page(
     by_path: dict[tuple[str, str], list[Found]] = {}
     for hit in rows:
         by_path.setdefault((hit.path, hit.type), []).append(hit)
+    place = place.knowing((hit.snapshot, hit.time) for hit in rows)
     files = tuple(_found(path, type_, hits, place, moment) for (path, type_), hits in by_path.items())
     snapshots = len({hit.snapshot for hit in rows})
     summary = _("%(files)s in %(snapshots)s") % {
@@ -141,6 +144,7 @@ def _version(hits: Sequence[Found], above: str, place: Place, moment: Moment) ->
         size=size(newest.size) if newest.type == "file" else "",
         changed=time_of(newest.mtime, moment),
         snapshot=newest.snapshot,
+        times=place.carried(newest.snapshot),
         short=short_id(newest.snapshot),
         newest=moment.ago(newest.time),
         oldest=moment.ago(oldest.time) if len(hits) > 1 else None,
