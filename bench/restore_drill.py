@@ -20,8 +20,8 @@ from harness.restore_kills import RestoreTester, kill_at
 from tests.restics import restics
 
 KILLS: Final = 50
-_LATEST: Final = 4.0
-"""Seconds after its start by which an agent is killed. It begins its first test within one."""
+_LATEST: Final = 3.0
+"""Seconds after its start, or after its first test began, by which an agent is killed. A test takes about two."""
 
 
 def main(seed: int | None) -> int:
@@ -34,7 +34,8 @@ def main(seed: int | None) -> int:
         testers = _testers(Path(folder))
         for number in range(KILLS):
             tester = testers[number % len(testers)]
-            killed = kill_at(tester, dice.uniform(0.2, _LATEST))
+            of_a_test = number % 4 != 0  # else also while it starts
+            killed = kill_at(tester, dice.uniform(0.0, _LATEST), of_a_test=of_a_test)
             with_folder += bool(killed.folders)
             with_restic += bool(killed.writing)
             tester.start(testing=False)

@@ -24,6 +24,7 @@ class Past:
     jobs: dict[str, str] = field(default_factory=dict)
     alerts: dict[str, str] = field(default_factory=dict)
     spare: list[str] = field(default_factory=list)
+    doubted: list[str] = field(default_factory=list)
 
 
 class Scribe:
@@ -112,8 +113,9 @@ class Scribe:
         return alert_id
 
 
-def write(settings: Settings, spare_alerts: int = 0) -> Past:
-    """The fleet of the drawings and of the tests. Spare alerts, open and about nas1, are there to be used up."""
+def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
+    """The fleet of the drawings and of the tests. Spare alerts, open and about nas1, are there to be used up; so are
+    the `doubted` ones, about backups that look wrong."""
     past, scribe = Past(), Scribe(settings)
     try:
         _hosts(scribe, past)
@@ -124,6 +126,15 @@ def write(settings: Settings, spare_alerts: int = 0) -> Past:
                 raised=clock.HOUR, seen=5 * clock.MINUTE, subject=f"plan:{ids.new()}",
             )  # fmt: skip
             past.spare.append(alert_id)
+        for number in range(doubted):
+            alert_id = scribe.alert(
+                past.hosts["nas1"], "nas1", "backup_suspicious", "warning",
+                f"photos-{number} was backed up, but with 12 files (usually about 48,200) and 3.4 MiB (usually about"
+                " 120.0 GiB): is the source mounted and complete? If this is meant, answer so: later backups are then"
+                " compared with this one.",
+                raised=clock.HOUR, seen=clock.HOUR, subject=f"plan:photos-{number}",
+            )  # fmt: skip
+            past.doubted.append(alert_id)
     finally:
         scribe.close()
     return past

@@ -1,6 +1,7 @@
 """`rmactors agent check`: tries what the agent will need, and says what it found. Changes nothing anywhere."""
 
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,12 +17,14 @@ from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
-from rmactors.agent.restore_job import distrusted
+from rmactors.agent.restore_folder import clash, distrusted
+from rmactors.agent.restore_targets import target_in
 from rmactors.agent.server_link import welcomed
 from rmactors.agent.state_dir import StateDir, StateError
 from rmactors.agent.verdict import OutputSummary, cause_of, judge
 from rmactors.common import wire, zones
 from rmactors.common.findings import Finding, zone_data
+from rmactors.common.sizes import size
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0
@@ -56,6 +59,8 @@ async def check(
                 yield await _repository(name, repository, agent_file, str(state_dir / "cache"))
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
+        for folder in agent_file.restore_targets:
+            yield await trio.to_thread.run_sync(_restore_target, folder, agent_file)
     yield zone_data(zones.ours().data)
     cause = await trio.to_thread.run_sync(_no_room_for_reports, StateDir(state_dir))
     if cause is not None:
@@ -88,9 +93,27 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
     into = repository.restore_to
     if "restore" in agent_file.allow and into and not os.path.isdir(into):
         return [Finding(None, f"repository {name}: {into} is not there yet: make it before the first restore")]
-    if "restore" in agent_file.allow and into and (trouble := distrusted(into)):
+    if "restore" in agent_file.allow and into and (trouble := distrusted(into, "restore_to")):
         return [Finding(False, f"repository {name}: {trouble}")]
     return []
+
+
+def _restore_target(folder: str, agent_file: AgentFile) -> Finding:
+    """Whether a restore could go there now."""
+    target = target_in(agent_file, folder)
+    if "restore" not in agent_file.allow:
+        return Finding(None, f"restore_targets: {folder} is of no use as long as `allow` does not list restore")
+    if trouble := clash(target):
+        return Finding(False, f"restore_targets: {trouble}")
+    if not os.path.lexists(folder):
+        return Finding(None, f"restore_targets: {folder} is not there yet: make it before the first restore")
+    if not os.path.isdir(folder):
+        return Finding(False, f"restore_targets: {folder} is no folder")
+    if trouble := distrusted(folder, "restore_targets"):
+        return Finding(False, trouble)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(False, f"restore_targets: this user cannot write into {folder}")
+    return Finding(True, f"restores may go into {folder}; {size(shutil.disk_usage(folder).free)} are free there")
 
 
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:

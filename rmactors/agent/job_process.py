@@ -3,7 +3,9 @@
 Owns the numbering of the job's lines, and what must not be shown in them.
 """
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from rmactors.agent import process
@@ -19,6 +21,8 @@ from rmactors.common import wire
 LONGEST_ANSWER: Final = 64 << 20
 """Bytes: some ten thousand snapshots."""
 _CAUSES_TOLD: Final = 20
+_LAST_IN_TURN: Final = 19
+"""A niceness, which Linux takes for the disk as well."""
 
 
 class JobProcess:
@@ -34,6 +38,8 @@ class JobProcess:
         self._causes_told: set[str] = set()
         self.pid: int | None = None
         """Of the newest program."""
+        self.in_background = False
+        """Whether everything else on this machine goes first."""
 
     async def run(
         self,
@@ -68,6 +74,9 @@ class JobProcess:
 
         def on_start(pid: int) -> None:
             self.pid = pid
+            if self.in_background:
+                with suppress(OSError):  # it has ended already
+                    os.setpriority(os.PRIO_PGRP, pid, _LAST_IN_TURN)
 
         try:
             code = await process.run(command, environment, on_output, stop, self._grace_seconds, on_start)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 
 from rmactors.agent import this_host
-from rmactors.agent.agent_file import AgentFile
+from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.due_runs import Due, definition
 from rmactors.agent.job_end import as_shells_say, stats_of
 from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
@@ -87,6 +87,11 @@ class JobRunner:
             self._nursery = nursery
             task_status.started()
             await trio.sleep_forever()
+
+    def is_busy(self, repository: Repository) -> bool:
+        """Whether a job has this repository just now."""
+        turn = self._turns.get(repository.place)
+        return turn is not None and turn.locked()
 
     def accepted_jobs(self) -> list[str]:
         """Jobs accepted and not ended, waiting ones too."""

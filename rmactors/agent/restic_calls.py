@@ -60,8 +60,8 @@ class ResticCalls:
 
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
         """If another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
-        version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
-        waits_itself = version is not None and version >= _RETRIES_LOCKS
+        version = await self.version()
+        waits_itself = version >= _RETRIES_LOCKS
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
         waiting: tuple[str, ...] = ()

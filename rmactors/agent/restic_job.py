@@ -71,6 +71,8 @@ class ResticJob:
             verdict = replace(verdict, error=self._mask(verdict.error))
         if isinstance(stats.get("warning"), str):
             stats = {**stats, "warning": self._mask(stats["warning"])}
+        if self._spec.plan_name is None:  # else the plan says which one it was
+            stats = {**stats, "repository": self._spec.repository_name}
         return replace(ended, verdict=verdict, stats=stats)
 
     async def _run(self) -> JobResult:

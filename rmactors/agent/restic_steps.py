@@ -38,7 +38,15 @@ def outcome(verdict: JobVerdict, code: int | None, stats: dict[str, Any]) -> Job
     return JobResult(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
 
 
-class Restic(Protocol):
+class Reads(Protocol):
+    """restic on a repository, to look at it."""
+
+    async def ask(self, *arguments: str) -> Run:
+        """Reads, without a lock of its own. The answer comes back and is not shown."""
+        ...
+
+
+class Restic(Reads, Protocol):
     """restic on the job's repository. Both calls end early, with a verdict that says so, when the job is stopped."""
 
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
@@ -47,8 +55,8 @@ class Restic(Protocol):
         """
         ...
 
-    async def ask(self, *arguments: str) -> Run:
-        """Reads, without a lock of its own. The answer comes back and is not shown."""
+    async def version(self) -> tuple[int, ...]:
+        """`0.18.0` as (0, 18, 0); empty if it does not say."""
         ...
 
     def tell(self, text: str) -> None:

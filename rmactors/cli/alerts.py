@@ -1,5 +1,6 @@
 """`rmactors alerts`: over the API."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import click
@@ -60,12 +61,19 @@ def ack(remote: Remote, alert_ids: tuple[str, ...], note: str | None) -> None:
 @remote_command(alerts, "resolve")
 @_IDS
 @_NOTE
-def resolve(remote: Remote, alert_ids: tuple[str, ...], note: str | None) -> None:
+@click.option(
+    "--meant/--not-meant", default=None,
+    help="Of backups that look wrong (backup_suspicious): later backups are compared with this one, which is the"
+    " default, or with what was usual until now.",
+)  # fmt: skip
+def resolve(remote: Remote, alert_ids: tuple[str, ...], note: str | None, meant: bool | None) -> None:
     """Resolve by hand. If the problem comes back, a new alert is raised."""
-    _act(remote, alert_ids, "resolve", note)
+    _act(remote, alert_ids, "resolve", note, {} if meant is None else {"meant": meant})
 
 
-def _act(remote: Remote, alert_ids: tuple[str, ...], what: str, note: str | None) -> None:
-    body = {"note": note} if note else {}
+def _act(
+    remote: Remote, alert_ids: tuple[str, ...], what: str, note: str | None, answer: Mapping[str, bool] | None = None
+) -> None:
+    body = {**({"note": note} if note else {}), **(answer or {})}
     done = [remote.api.call("POST", f"/api/alerts/{segment(alert_id)}/{what}", body) for alert_id in alert_ids]
     remote.rows(done, views.alerts(datetime.now(UTC), with_status=True), None)

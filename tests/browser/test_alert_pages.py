@@ -17,6 +17,7 @@ from rmactors.common import ids
 from tests.browser.conftest import SCRIPT, Site, Visit
 
 SPARE_ALERTS = 12
+DOUBTED = 2
 
 
 @pytest.fixture
@@ -93,6 +94,20 @@ def test_selected_alerts_are_acknowledged_and_resolved_together(site: Site, visi
     page.goto(f"/alerts/{several[0]}")
     told = re.compile("Acknowledged by operator.*“all of them”.*Resolved by operator", re.DOTALL)
     expect(page.locator(".timeline")).to_contain_text(told)
+
+
+@SCRIPT
+def test_a_backup_that_looks_wrong_is_said_to_be_meant(site: Site, visit: Visit, script: bool) -> None:
+    alert_id = site.past.doubted.pop()
+    page = visit("operator", script=script).open("/alerts?kind=backup_suspicious")
+    expect(article(page, alert_id).get_by_role("button", name="This is meant")).to_be_visible()
+    article(page, alert_id).get_by_role("link", name=re.compile("usually about 48,200")).click()
+    page.get_by_label("Note").fill("the old photos moved")
+    page.get_by_role("button", name="This is meant").click()
+    page.wait_for_url(f"**/alerts/{alert_id}")
+    told = re.compile("Resolved by operator because it is meant.*“the old photos moved”", re.DOTALL)
+    expect(page.locator(".timeline")).to_contain_text(told)
+    expect(page.get_by_role("button", name="This is meant")).to_have_count(0)
 
 
 def test_keys_acknowledge_with_a_note_and_open_what_is_chosen(site: Site, visit: Visit, alert: str) -> None:

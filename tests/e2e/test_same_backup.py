@@ -117,7 +117,9 @@ async def test_a_backup_of_nothing_is_told_until_somebody_says_that_it_is_meant(
     assert await away(lambda: run(agent, host, nightly)) == "succeeded ok"
     [raised] = await sink.until_told(1)
     assert (raised.body["kind"], raised.body["severity"]) == ("backup_suspicious", "warning")
-    assert raised.body["message"].startswith("Nightly was backed up, but with 0 files (usually about 2): is the source")
+    assert raised.body["message"].startswith(
+        "Nightly was backed up, but with 0 files (usually about 2) and 0 bytes (usually about"
+    )
     assert await away(lambda: run(agent, host, None)) == "succeeded ok"
     assert await away(lambda: open_alerts(server)) == [("backup_suspicious", nightly, 2)]
 

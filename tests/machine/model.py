@@ -337,11 +337,11 @@ class Model:
             alert.timeline.append("acknowledged")
             self._tell(alert, "alert.acknowledged", now)
 
-    def resolve(self, alert: Alert, by: str, now: int) -> None:
+    def resolve(self, alert: Alert, by: str, now: int, *, meant: bool = False) -> None:
         if alert.resolved_by is None:
             newest = self._newest(alert.key)
             measure = (*alert.key[:2], f"plan:{newest.plan}") if newest is not None and newest.plan else alert.key
-            if alert.key[1] == "backup_suspicious" and by != "beside" and measure in self.doubted:
+            if alert.key[1] == "backup_suspicious" and meant and measure in self.doubted:
                 self.sizes[measure] = [self.doubted.pop(measure)] * 3
             self._resolve(alert, by, now)
             if alert.key[1] in LASTING:

@@ -260,15 +260,15 @@ class Machine(RuleBasedStateMachine):
                 known=lambda: alert.acknowledged_by is not None, refused=lambda: alert.resolved_by is not None,
             )  # fmt: skip
 
-    @rule(which=pick)
-    def resolve(self, which: int) -> None:
+    @rule(which=pick, meant=st.booleans())
+    def resolve(self, which: int, meant: bool) -> None:
         found = self._an_alert(which)
         if found is not None:
             alert_id, alert = found
             at = self.now
             self._ask(
-                partial(Resolve, alert_id, "anna", None, at, audit()),
-                taken=lambda: self.model.resolve(alert, "anna", at) or True,
+                partial(Resolve, alert_id, "anna", None, at, audit(), meant=meant),
+                taken=lambda: self.model.resolve(alert, "anna", at, meant=meant) or True,
                 known=lambda: alert.resolved_by is not None,
                 refused=lambda: alert.key[0] in self.model.gone,
             )

@@ -72,8 +72,8 @@ def lost(job: str = "job", at: int = NOON) -> JudgeLoss:
     return JudgeLoss(LostJob("host", job, "backup", None, None, NOON - HOUR, at, "gone"), no_reply)
 
 
-def resolve(alert: str = "alert", by: str = "anna") -> Resolve:
-    return Resolve(alert, by, None, NOON, AUDIT, no_reply)
+def resolve(alert: str = "alert", by: str = "anna", *, meant: bool = False) -> Resolve:
+    return Resolve(alert, by, None, NOON, AUDIT, no_reply, meant)
 
 
 def acknowledge(alert: str = "alert", by: str = "anna") -> Acknowledge:

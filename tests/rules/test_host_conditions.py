@@ -18,6 +18,10 @@ STALE = AlertKey("host", "stale_schedule", "sched")
 AUDIT = Audit(0, "anna", "user", "alert.resolve", "alert", "x")
 
 
+def by_hand(at: int, note: str | None = None) -> Resolve:
+    return Resolve("a", "anna", note, at, AUDIT, no_reply)
+
+
 def tell(key: AlertKey, state: AlertState, step: str, fresh: str) -> AlertDecision:
     match step:
         case "hold":
@@ -27,7 +31,7 @@ def tell(key: AlertKey, state: AlertState, step: str, fresh: str) -> AlertDecisi
         case "acknowledge":
             return operators.acknowledge(key, state, "anna", "on it", 7, AUDIT)
         case _:
-            return operators.resolve(key, state, "anna", "fixed", 8, AUDIT)
+            return operators.resolve(key, state, by_hand(8, "fixed"))
 
 
 @pytest.mark.parametrize("key", [OFFLINE, STALE])
@@ -67,7 +71,7 @@ def test_a_story(key: AlertKey, story: list[str], does: list[str]) -> None:
 
 def test_that_an_alert_is_suppressed_is_written_down() -> None:
     raised = host_conditions.fire(OFFLINE, EMPTY, "silent", 5, "a")
-    resolved = operators.resolve(OFFLINE, raised.state, "anna", None, 6, AUDIT)
+    resolved = operators.resolve(OFFLINE, raised.state, by_hand(6))
     assert SaveAlertState("host", "agent_offline", "", 2, None, None, None, True) in resolved.writes
     cleared = host_conditions.resolve(OFFLINE, resolved.state, "back", 7)
     assert cleared.writes == (SaveAlertState("host", "agent_offline", "", 3, None, None, None, False),)
@@ -75,8 +79,8 @@ def test_that_an_alert_is_suppressed_is_written_down() -> None:
 
 def test_a_resolution_by_hand_is_an_operators_and_by_a_rule_is_the_rules() -> None:
     raised = host_conditions.fire(STALE, EMPTY, "late", 5, "a")
-    by_hand = operators.resolve(STALE, raised.state, "anna", "fixed", 6, AUDIT)
-    assert ResolveAlert("a", 6, "anna", "fixed", None, AUDIT, Reason.RESOLVED_UNTIL_CLEAR) in by_hand.writes
+    decided = operators.resolve(STALE, raised.state, by_hand(6, "fixed"))
+    assert ResolveAlert("a", 6, "anna", "fixed", None, AUDIT, Reason.RESOLVED_UNTIL_CLEAR) in decided.writes
     by_rule = host_conditions.resolve(STALE, raised.state, "it ran", 6)
     assert ResolveAlert("a", 6, "rule", None, "it ran", reason=Reason.CLEARED) in by_rule.writes
 
@@ -84,7 +88,7 @@ def test_a_resolution_by_hand_is_an_operators_and_by_a_rule_is_the_rules() -> No
 @pytest.mark.parametrize("kind", ["backup_failed", "forget_failed", "prune_failed", "check_failed"])
 def test_a_failure_resolved_by_hand_is_not_suppressed(kind: AlertKind) -> None:
     key, state = AlertKey("host", kind, "s"), AlertState(OpenAlert("a", "warning", 1), version=3)
-    decision = operators.resolve(key, state, "anna", None, 6, AUDIT)
+    decision = operators.resolve(key, state, by_hand(6))
     assert not decision.state.suppressed_until_clear
     # It still counts a version on, so that what is decided next on a resolved alert fails if this one does.
     assert SaveAlertState("host", kind, "s", 4, None, None, None, False) in decision.writes

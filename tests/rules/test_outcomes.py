@@ -21,8 +21,10 @@ from rmactors.server.messages.alerts import (
     TouchAlert,
     WorsenAlert,
 )
+from rmactors.server.messages.answers import no_reply
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reasons import Reason
+from rmactors.server.messages.requests import Resolve
 from rmactors.server.state.alert_state import (
     EMPTY,
     AlertDecision,
@@ -70,7 +72,7 @@ class Subject:
     def tell(self, step: str) -> str:
         """One step of a story; what it did in one word."""
         if step == "resolve":
-            decision = operators.resolve(KEY, self.state, "anna", None, 0, AUDIT)
+            decision = operators.resolve(KEY, self.state, Resolve("x", "anna", None, 0, AUDIT, no_reply))
         elif step == "acknowledge":
             decision = operators.acknowledge(KEY, self.state, "anna", None, 0, AUDIT)
         else:

@@ -83,7 +83,8 @@ HISTORIES: list[tuple[list[Any], tuple[Reason, ...]]] = [
     ([save(max_age_hours=26.0), end("a", "succeeded", schedule_id="s"), overdue(NOON)], (Reason.NOT_OVERDUE,)),
     # sizes
     ([*USUAL, EMPTY], (Reason.SUCCEEDED, Reason.LOOKS_WRONG, Reason.LEFT_OUT)),
-    ([*USUAL, EMPTY, resolve("alert 3")], (Reason.RESOLVED_BY_HAND, Reason.NEW_MEASURE)),
+    ([*USUAL, EMPTY, resolve("alert 3", meant=True)], (Reason.MEANT, Reason.NEW_MEASURE)),
+    ([*USUAL, EMPTY, resolve("alert 3")], (Reason.RESOLVED_BY_HAND,)),
     # operators
     ([end("a"), acknowledge("alert 0")], (Reason.ACKNOWLEDGED,)),
     ([end("a"), acknowledge("alert 0"), acknowledge("alert 0")], (Reason.ACKNOWLEDGED_ALREADY,)),
@@ -145,6 +146,8 @@ def test_no_reason_is_without_a_history() -> None:
         ([silent(), returned()], Reason.CLEARED),
         ([silent(), resolve("alert 0")], Reason.RESOLVED_UNTIL_CLEAR),
         ([end("a"), resolve("alert 0")], Reason.RESOLVED_BY_HAND),
+        ([end("a"), resolve("alert 0", meant=True)], Reason.RESOLVED_BY_HAND),
+        ([*USUAL, EMPTY, resolve("alert 3", meant=True)], Reason.MEANT),
         ([end("a", schedule_id="s"), DELETE], Reason.SCHEDULE_DELETED),
     ],
 )

@@ -10,10 +10,11 @@ from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.actors.rules.suspicious import KEPT, doubt
 from rmactors.server.messages.alerts import RaiseAlert, ResolveAlert, SaveAlertState, TouchAlert
 from rmactors.server.messages.answers import no_reply
+from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Change, JudgeEnd, Resolve
 from rmactors.server.messages.schedules import DeleteSchedule
-from rmactors.server.state.alert_state import AlertKey, Doubt, Size, Usual, usual_from_json, usual_to_json
+from rmactors.server.state.alert_state import AlertKey, Size, Usual, usual_from_json, usual_to_json
 from rmactors.server.state.host_state import HostState, Schedule
 from rmactors.server.state.slots import Slots
 from tests.rules.asked import AUDIT, FLOOR, NOON
@@ -62,7 +63,12 @@ def test_what_looks_wrong(
     known: list[tuple[int | None, int | None]], files: int | None, data: int | None, why: tuple[str, int | None] | None
 ) -> None:
     found = doubt(usual(*known), Size(files, data))
-    assert found == (Doubt(Size(files, data), *why) if why is not None else None)  # type: ignore[arg-type]
+    if why is None:
+        assert found is None
+        return
+    assert found is not None
+    usually = found.usual.files if found.what == "files" else found.usual.bytes
+    assert (found.size, (found.what, usually)) == (Size(files, data), why)
 
 
 @pytest.mark.parametrize("known", [None, Usual(), usual(MANY, (None, 3)), Usual((Size(1, 2),), Size(0, None))])
@@ -95,14 +101,16 @@ def backup(files: int | None, hour: int, of: str | None = "nightly", plan: str |
 
 
 def told(host: HostState, step: Decidable | str, fresh: str) -> list[str]:
-    """What a step does to alerts about sizes: `raises nightly`, and so on. `resolve SUBJECT` is an operator's."""
+    """What a step does to alerts about sizes: `raises nightly`, and so on. `meant SUBJECT` and `resolve SUBJECT` are an
+    operator's."""
     subjects = {
         state.alert.id: key.subject for key, state in host.alert_states.items()
         if state.alert is not None and key.kind == "backup_suspicious"
     }  # fmt: skip
     if isinstance(step, str):
-        alert = next(id for id, of in subjects.items() if of == step.removeprefix("resolve "))
-        step = Resolve(alert, "anna", None, NOON, AUDIT, no_reply)
+        answer, _, about = step.partition(" ")
+        alert = next(id for id, of in subjects.items() if of == about)
+        step = Resolve(alert, "anna", None, NOON, AUDIT, no_reply, meant=answer == "meant")
     versions = {key: state.version for key, state in host.alert_states.items()}
     decision = decide(host, step, fresh, FLOOR)
     did = []
@@ -138,20 +146,25 @@ QUIET: list[list[str]] = [[], [], []]
         ([*THREE, *[backup(5, hour) for hour in range(4, 20)]],
          [*QUIET, ["raises nightly"], *[["touches nightly"]] * 15]),
         # unless it is meant: then it is the measure at once
-        ([*THREE, backup(5, 4), "resolve nightly", backup(5, 5), backup(0, 6)],
+        ([*THREE, backup(5, 4), "meant nightly", backup(5, 5), backup(0, 6)],
          [*QUIET, ["raises nightly"], ["resolves nightly"], [], ["raises nightly"]]),
-        ([backup(0, 4), "resolve nightly", backup(0, 5), backup(1000, 6), backup(0, 7)],
+        ([backup(0, 4), "meant nightly", backup(0, 5), backup(1000, 6), backup(0, 7)],
          [["raises nightly"], ["resolves nightly"], [], [], []]),
+        # resolved without saying so, the measure is as before: the next one like it is news
+        ([*THREE, backup(5, 4), "resolve nightly", backup(5, 5), "meant nightly", backup(5, 6)],
+         [*QUIET, ["raises nightly"], ["resolves nightly"], ["raises nightly"], ["resolves nightly"], []]),
+        ([*THREE, backup(5, 4), "resolve nightly", backup(1000, 5), backup(5, 6)],
+         [*QUIET, ["raises nightly"], ["resolves nightly"], [], ["raises nightly"]]),
         # no matter who runs the plan, its backups have one measure
         ([*THREE, backup(5, 4, None)], [*QUIET, ["raises plan:data"]]),
         ([*THREE, backup(5, 4, "noon", None)], [*QUIET, ["raises noon"]]),
         ([*THREE, backup(5, 4, "noon"), backup(1000, 5)], [*QUIET, ["raises noon"], ["resolves noon"]]),
-        ([*THREE, backup(5, 4), backup(5, 5, None), "resolve nightly", backup(5, 6, "noon")],
+        ([*THREE, backup(5, 4), backup(5, 5, None), "meant nightly", backup(5, 6, "noon")],
          [*QUIET, ["raises nightly"], ["touches nightly"], ["resolves nightly"], []]),
         # another plan has its own
         ([*THREE, backup(5, 4, "music", "music"), backup(5, 5), backup(1000, 6, "music", "music")],
          [*QUIET, [], ["raises nightly"], []]),
-        ([*[backup(1000, hour, None, None) for hour in (1, 2, 3)], backup(5, 4, None, None), "resolve "],
+        ([*[backup(1000, hour, None, None) for hour in (1, 2, 3)], backup(5, 4, None, None), "meant "],
          [*QUIET, ["raises "], ["resolves "]]),
         # only backups that succeeded and say what they hold
         ([*THREE, backup(0, 4, status="partial"), backup(0, 5, status="failed"), backup(0, 6, kind="check")],
@@ -187,12 +200,14 @@ def test_it_is_a_warning_that_says_how_much_is_usual_and_what_to_do() -> None:
     (raised,) = [write for write in writes if isinstance(write, RaiseAlert)]
     assert (raised.severity, raised.job_id) == ("warning", "4 nightly data 0")
     assert raised.message == (
-        "Nightly was backed up, but with 0 files (usually about 12,300): is the source mounted and complete?"
-        " If it is meant to be so, resolve this alert: later backups are then compared with this one."
+        "Nightly was backed up, but with 0 files (usually about 12,300) and 0 bytes (usually about 120.1 KiB): is the"
+        " source mounted and complete? If this is meant, answer so: later backups are then compared with this one."
     )
     writes = decide(host, backup(12_345, 5, data=99), "none", FLOOR).writes
     (touched,) = [write for write in writes if isinstance(write, TouchAlert)]
-    assert touched.message.startswith("Nightly was backed up, but with 99 bytes (usually about 120.1 KiB): is")
+    assert touched.message.startswith(
+        "Nightly was backed up, but with 99 bytes (usually about 120.1 KiB) and 12,345 files (usually about 12,300): is"
+    )
     writes = decide(host, backup(12_000, 6), "none", FLOOR).writes
     (resolved,) = [write for write in writes if isinstance(write, ResolveAlert)]
     assert resolved.message == "Nightly: the newest backup holds about what it usually does."
@@ -217,10 +232,31 @@ def test_a_deleted_schedule_raises_nothing_and_its_alert_ends() -> None:
     assert told(host, backup(0, 3, plan=None), "b") == []
 
 
-def test_resolving_what_nothing_is_known_of_any_more_makes_no_measure() -> None:
+def test_that_it_is_meant_is_told_with_what_the_measure_is_now() -> None:
+    host = a_book()
+    for step in (*THREE, backup(5, 4, "noon"), backup(7, 5, "noon")):  # the newest is the one that is meant
+        told(host, step, "a")
+    writes = decide(host, Resolve("a", "anna", "cleaned up", NOON, AUDIT, no_reply, meant=True), "x", FLOOR).writes
+    text = "It is meant that this backup holds 7 files and 70 bytes: later backups are compared with it."
+    assert ResolveAlert("a", NOON, "anna", "cleaned up", text, AUDIT, Reason.MEANT) in writes
+    of_plan = host.state_of(AlertKey("host", "backup_suspicious", "plan:data"))
+    assert of_plan.usual == usual((7, 70), (7, 70), (7, 70))
+
+
+def test_an_operator_who_only_resolves_it_says_nothing_of_the_measure() -> None:
+    host = a_book()
+    for step in (*THREE, backup(5, 4)):
+        told(host, step, "a")
+    writes = decide(host, Resolve("a", "anna", None, NOON, AUDIT, no_reply), "x", FLOOR).writes
+    assert ResolveAlert("a", NOON, "anna", None, None, AUDIT, Reason.RESOLVED_BY_HAND) in writes
+    of_plan = host.state_of(AlertKey("host", "backup_suspicious", "plan:data"))
+    assert of_plan.usual == replace(usual(MANY, MANY, MANY), doubted=Size(5, 50))
+
+
+def test_saying_that_it_is_meant_of_what_nothing_is_known_of_any_more_makes_no_measure() -> None:
     host = a_book()
     told(host, backup(0, 1), "a")
     of_plan = AlertKey("host", "backup_suspicious", "plan:data")
     host.alert_states[of_plan] = replace(host.state_of(of_plan), usual=None)
-    assert told(host, "resolve nightly", "x") == ["resolves nightly"]
+    assert told(host, "meant nightly", "x") == ["resolves nightly"]
     assert host.state_of(of_plan).usual is None

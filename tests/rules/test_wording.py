@@ -7,6 +7,7 @@ import pytest
 from rmactors.common import clock
 from rmactors.common.vocabulary import JOB_KINDS, JobEnd, JobKind, JobReason
 from rmactors.server.actors.rules import wording
+from rmactors.server.state.alert_state import Doubt, Size
 
 SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
 
@@ -113,4 +114,32 @@ def test_conditions() -> None:
 )
 def test_a_backup_that_looks_wrong(label: str, what: Literal["files", "bytes"], number: int, usual: int | None,
                                    says: str) -> None:  # fmt: skip
-    assert wording.suspicious(label, what, number, usual).startswith(says)
+    held, usually = (
+        (Size(number, None), Size(usual, None)) if what == "files" else (Size(None, number), Size(None, usual))
+    )
+    assert wording.suspicious(label, Doubt(held, what, usually)).startswith(says)
+
+
+@pytest.mark.parametrize(
+    ("doubt", "held"),
+    [
+        (Doubt(Size(9, 7_000_000), "files", Size(100, 8_000_000)),
+         "9 files (usually about 100) and 6.7 MiB (usually about 7.6 MiB)"),
+        (Doubt(Size(98, 7), "bytes", Size(100, 8_000_000)),  # what is too few of comes first
+         "7 bytes (usually about 7.6 MiB) and 98 files (usually about 100)"),
+        (Doubt(Size(0, 0), "files", Size(None, None)), "0 files and 0 bytes"),
+    ],
+)  # fmt: skip
+def test_it_is_told_with_all_numbers_that_are_known(doubt: Doubt, held: str) -> None:
+    assert wording.suspicious("Nightly", doubt) == (
+        f"Nightly was backed up, but with {held}: is the source mounted and complete?"
+        " If this is meant, answer so: later backups are then compared with this one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("size", "held"),
+    [(Size(0, 0), "0 files and 0 bytes"), (Size(1, None), "1 file"), (Size(None, 2048), "2.0 KiB")],
+)
+def test_what_is_meant(size: Size, held: str) -> None:
+    assert wording.meant(size) == f"It is meant that this backup holds {held}: later backups are compared with it."

@@ -287,7 +287,7 @@ function dress() {
 document.addEventListener("change", (event) => {
   const field = event.target;
   if (field.matches("[data-select-all]")) {
-    document.querySelectorAll("input[name=alert]").forEach((box) => { box.checked = field.checked; });
+    document.querySelectorAll(`input[name=${field.dataset.selectAll || "alert"}]`).forEach((box) => { box.checked = field.checked; });
   } else if (field.matches("[data-submit] select, [data-submit] input[type=checkbox]")) {
     field.form.requestSubmit();
   } else if (field.matches("select[data-fills]")) { // its form fills in what the button beside it does without scripts

@@ -14,7 +14,7 @@ from typing import Final
 import trio
 from msgspec import Raw
 
-from rmactors.agent.agent_file import AgentFile
+from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.link_down import LinkDown
 from rmactors.agent.live_requests.context import Context
 from rmactors.agent.live_requests.handler import Answer
@@ -31,8 +31,6 @@ MOST_REQUESTS: Final = 20
 """Of a connection at a time: beyond it they are refused, for somebody waits."""
 RESTICS: Final = 3
 """That run at once for requests, beside the jobs."""
-LONGEST_SECONDS: Final = 600.0
-"""The server has long gone by then, if it did not say so."""
 _LONGEST_RESPONSE: Final = wire.MAX_FRAME_BYTES - 1_000
 _LOOK_SECONDS: Final = 30.0
 
@@ -44,12 +42,19 @@ class LiveRequests:
     """Answers what is asked of one agent. `run` it in a nursery; `folder` is where long listings lie meanwhile."""
 
     def __init__(
-        self, agent_file: AgentFile, counters: Counters, folder: Path, *, spare_cache: str | None = None
+        self,
+        agent_file: AgentFile,
+        counters: Counters,
+        folder: Path,
+        *,
+        spare_cache: str | None = None,
+        is_busy: Callable[[Repository], bool] = lambda _: False,
     ) -> None:
         self._file = agent_file
         self._counters = counters
         self._folder = folder
         self._spare_cache = spare_cache
+        self._is_busy = is_busy
         self._turns = trio.CapacityLimiter(RESTICS)
         self._checked: set[tuple[str, str]] = set()
         self._nursery: trio.Nursery | None = None
@@ -60,16 +65,22 @@ class LiveRequests:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
             task_status.started()
-            while True:
-                await trio.sleep(_LOOK_SECONDS)
-                for session in self._sessions:
-                    session.context.listings.drop_idle()
+            try:
+                while True:
+                    await trio.sleep(_LOOK_SECONDS)
+                    for session in self._sessions:
+                        session.context.listings.drop_idle()
+            finally:
+                for session in list(self._sessions):
+                    session.close()
 
     def session(self, send: Send) -> "Session":
         """For a new connection. Close it when that is gone."""
         assert self._nursery is not None
         listings = Listings(self._folder, self._nursery.start_soon)
-        context = Context(self._file, self._counters, self._turns, self._checked, listings, self._spare_cache)
+        context = Context(
+            self._file, self._counters, self._turns, self._checked, listings, self._spare_cache, self._is_busy
+        )
         session = Session(context, send, self._nursery, self._sessions.discard)
         self._sessions.add(session)
         return session
@@ -120,14 +131,9 @@ class Session:
 
     async def _response(self, request: wire.Request) -> wire.Response:
         try:
-            with trio.fail_after(LONGEST_SECONDS):
-                response = _response(request, await self._ask(request))
-            outcome = "answered"
+            response, outcome = _response(request, await self._ask(request)), "answered"
         except Refused as refused:
             response, outcome = _refusal(request, refused), refused.code
-        except trio.TooSlowError:
-            response = _refusal(request, Refused("failed", f"no answer within {LONGEST_SECONDS:.0f} s"))
-            outcome = "failed"
         except Exception as error:
             response, outcome = _refusal(request, internal_error(error)), "failed"
         plan = request.params.get("plan")
@@ -145,7 +151,11 @@ class Session:
         handler = HANDLERS.get(request.kind)
         if handler is None:
             raise Refused("invalid", f"this agent does not know requests of kind {request.kind}")
-        return await handler(self.context, request.params)
+        try:
+            with trio.fail_after(handler.seconds):
+                return await handler(self.context, request.params)
+        except trio.TooSlowError:
+            raise Refused("failed", f"no answer within {handler.seconds:.0f} s") from None
 
 
 def _response(request: wire.Request, answer: Answer) -> wire.Response:

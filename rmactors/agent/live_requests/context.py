@@ -1,6 +1,7 @@
 """What a handler has to work with: the agent's file, restic, and what is kept between requests."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import trio
@@ -28,7 +29,8 @@ class AskedPlan:
 @dataclass(slots=True)
 class Context:
     """`turns` is how many restics may run at once. `checked` are snapshots that were seen to be this host's, as (place
-    of the repository, full id): an id never names another content. `listings` are gone with the connection.
+    of the repository, full id): an id never names another content. `listings` are gone with the connection. `is_busy`
+    says whether a job of this agent has a repository.
     """
 
     agent_file: AgentFile
@@ -37,6 +39,7 @@ class Context:
     checked: set[tuple[str, str]]
     listings: Listings
     spare_cache: str | None = None
+    is_busy: Callable[[Repository], bool] = lambda _: False
 
     @property
     def host(self) -> str:

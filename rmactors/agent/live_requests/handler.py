@@ -10,6 +10,8 @@ from msgspec import Meta, Struct
 from rmactors.agent.live_requests.context import Context
 from rmactors.agent.live_requests.refusal import Refused
 
+LONGEST_SECONDS: Final = 600.0
+"""The server has long gone by then, if it did not say so."""
 PAGE: Final = 500
 LARGEST_PAGE: Final = 2_000
 
@@ -26,8 +28,8 @@ class Params(Struct, frozen=True, forbid_unknown_fields=True):
     """The parameters of a kind; one that it does not know is refused."""
 
 
-class Paged(Params, frozen=True):
-    """Of a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
+class Paged(Params, frozen=True, kw_only=True):
+    """For a kind whose answer comes in pages. `cursor` is the `next_cursor` of the page before."""
 
     cursor: Cursor | None = None
     limit: Limit = PAGE
@@ -46,10 +48,12 @@ P = TypeVar("P", bound=Params)
 
 @dataclass(frozen=True, slots=True)
 class Handler(Generic[P]):
-    """`answer` raises Refused for what cannot be answered. It may be cancelled at any time, and restic with it."""
+    """`answer` raises Refused for what cannot be answered. It may be cancelled at any time, and restic with it; it is
+    after `seconds`."""
 
     params: type[P]
     answer: Callable[[Context, P], Awaitable[Answer]]
+    seconds: float = LONGEST_SECONDS
 
     async def __call__(self, context: Context, params: Mapping[str, Any]) -> Answer:
         """Raises Refused."""

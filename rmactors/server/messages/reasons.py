@@ -67,6 +67,8 @@ class Reason(StrEnum):
     ACKNOWLEDGED_ALREADY = "acknowledged_already"
     RESOLVED_BY_HAND = "resolved_by_hand"
     RESOLVED_UNTIL_CLEAR = "resolved_until_clear"
+    MEANT = "meant"
+    """Resolved: what looks wrong is meant."""
     NOT_OPEN = "not_open"
     """The store knows what became of the alert."""
     SCHEDULE_SAVED = "schedule_saved"

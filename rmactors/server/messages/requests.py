@@ -87,7 +87,11 @@ class Acknowledge:
 
 @dataclass(frozen=True, slots=True)
 class Resolve:
-    """By an operator. Refused `not_found`; resolved twice is once."""
+    """By an operator. Refused `not_found`; resolved twice is once.
+
+    `meant`: the backup that looks wrong (`backup_suspicious`) is as it should be, and is the measure from now on. It
+    says nothing about other kinds.
+    """
 
     alert_id: str
     by: str
@@ -95,6 +99,7 @@ class Resolve:
     at: int
     audit: Audit
     reply: Reply
+    meant: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,11 +78,11 @@ class Usual:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """Why a backup looks wrong: `what` it has too few of, and how many it usually has (None: nothing is usual yet)."""
+    """Why a backup looks wrong: `what` it has too few of, and what it usually holds (None: nothing is usual yet)."""
 
     size: Size
     what: Literal["files", "bytes"]
-    usual: int | None
+    usual: Size
 
 
 @dataclass(frozen=True, slots=True)

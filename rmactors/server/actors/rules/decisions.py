@@ -60,12 +60,9 @@ def decide(host: HostState, request: Decidable, fresh_id: str, least_grace: floa
             about = host.key_of(request.alert_id)
             if about is None:
                 return Decision((operators.plain(request),), False, (Reason.NOT_OPEN,))
-            if about.kind == "backup_suspicious":
+            if about.kind == "backup_suspicious" and request.meant:
                 return suspicious.meant(host, about, request)
-            decided = operators.resolve(
-                about, host.state_of(about), request.by, request.note, request.at, request.audit
-            )
-            return apply(host, about, decided)
+            return apply(host, about, operators.resolve(about, host.state_of(about), request))
         case Change():
             return _change(host, request.write)
         case _:

@@ -22,12 +22,20 @@ def acknowledge(key: AlertKey, state: AlertState, by: str, note: str | None, now
     return AlertDecision(replace(state, alert=alert), (expect(key, state), write), Reason.ACKNOWLEDGED)
 
 
-def resolve(key: AlertKey, state: AlertState, by: str, note: str | None, now: int, audit: Audit) -> AlertDecision:
-    """Ends the open alert. A condition that still holds is suppressed until it has cleared once."""
+def resolve(
+    key: AlertKey,
+    state: AlertState,
+    request: Resolve,
+    reason: Reason = Reason.RESOLVED_BY_HAND,
+    message: str | None = None,
+) -> AlertDecision:
+    """Ends the open alert. A condition that still holds is suppressed until it has cleared once. `message` is what its
+    end tells of it."""
     assert state.alert is not None
     lasts = ALERTS[key.kind].lasts
-    reason = Reason.RESOLVED_UNTIL_CLEAR if lasts else Reason.RESOLVED_BY_HAND
-    write = ResolveAlert(state.alert.id, now, by, note, None, audit, reason)
+    if lasts:
+        reason = Reason.RESOLVED_UNTIL_CLEAR
+    write = ResolveAlert(state.alert.id, request.at, request.by, request.note, message, request.audit, reason)
     if lasts:
         after, saved = remember(key, state, alert=None, suppressed_until_clear=True)
         return AlertDecision(after, (saved, write), reason)

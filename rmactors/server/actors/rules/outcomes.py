@@ -274,15 +274,9 @@ def _recovered(key: AlertKey, outcome: Outcome) -> str:
     return wording.recovered(outcome.kind, outcome.label, outcome.status)
 
 
-def _few(doubt: Doubt) -> int:
-    number = doubt.size.files if doubt.what == "files" else doubt.size.bytes
-    assert number is not None
-    return number
-
-
 def _message(state: AlertState, outcome: Outcome) -> str:
     if outcome.doubt is not None:
-        return wording.suspicious(outcome.label, outcome.doubt.what, _few(outcome.doubt), outcome.doubt.usual)
+        return wording.suspicious(outcome.label, outcome.doubt)
     began, last = None, state.last
     if last is not None and last.job_id != outcome.job_id and state.alert is not None and _hides_cause(outcome):
         began = (last.cause_at, last.cause) if last.cause_at and last.cause else None

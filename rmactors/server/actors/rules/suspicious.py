@@ -2,14 +2,15 @@
 
 An unmounted disk makes a good backup of nothing. So what a backup holds is held against what it usually holds: the
 median of the last good ones. A backup that looks wrong does not enter that measure, unless an operator says that it is
-meant. Anyone who runs a plan, its backups have one measure.
+meant. Anyone who runs a plan, its backups have one measure. Resolved without saying so, the alert is over and the
+measure is as before: the next backup like it raises again.
 """
 
 from collections.abc import Callable
 from dataclasses import replace
 from statistics import median
 
-from rmactors.server.actors.rules import operators, plans
+from rmactors.server.actors.rules import operators, plans, wording
 from rmactors.server.actors.rules.outcomes import Outcome
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.requests import Resolve
@@ -29,11 +30,11 @@ def doubt(usual: Usual, size: Size) -> Doubt | None:
     """What looks wrong about a backup of that size; None if nothing does."""
     files, data = _usually(usual, lambda known: known.files), _usually(usual, lambda known: known.bytes)
     if size.files == 0 and files != 0:
-        return Doubt(size, "files", files)
+        return Doubt(size, "files", Size(files, data))
     if size.files is not None and files is not None and size.files * SHARE < files:
-        return Doubt(size, "files", files)
+        return Doubt(size, "files", Size(files, data))
     if size.bytes is not None and data is not None and size.bytes * SHARE < data:
-        return Doubt(size, "bytes", data)
+        return Doubt(size, "bytes", Size(files, data))
     return None
 
 
@@ -62,15 +63,16 @@ def judge(host: HostState, own: AlertKey, outcome: Outcome, size: Size, fresh_id
 
 
 def meant(host: HostState, key: AlertKey, request: Resolve) -> Decision:
-    """An operator resolves the alert: it is meant, and what the backup holds now is the measure."""
+    """An operator says that it is meant: the alert is over, and what the backup holds now is the measure."""
     last = host.state_of(key).last
-    decided = operators.resolve(key, host.state_of(key), request.by, request.note, request.at, request.audit)
-    resolved = apply(host, key, decided)
     of_measure = _measure_of(key, last.plan if last is not None else None)
-    measure = host.state_of(of_measure)
-    if measure.usual is None or measure.usual.doubted is None:
+    usual = host.state_of(of_measure).usual
+    size = usual.doubted if usual is not None else None
+    text = wording.meant(size) if size is not None else None
+    resolved = apply(host, key, operators.resolve(key, host.state_of(key), request, Reason.MEANT, text))
+    if size is None:
         return resolved
-    state, saved = remember(of_measure, measure, usual=Usual((measure.usual.doubted,) * LEAST))
+    state, saved = remember(of_measure, host.state_of(of_measure), usual=Usual((size,) * LEAST))
     kept = apply(host, of_measure, AlertDecision(state, (saved,), Reason.NEW_MEASURE))
     return Decision((*resolved.writes, *kept.writes), True, resolved.reasons + kept.reasons)
 

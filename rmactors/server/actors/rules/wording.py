@@ -1,11 +1,12 @@
 """What people read when a run or a schedule is wrong or right again. Sentences, not codes."""
 
-from typing import Literal
+from collections.abc import Callable
 
 from rmactors.common import clock
 from rmactors.common.bounds import cut
 from rmactors.common.vocabulary import AlertKind, JobEnd, JobKind, JobReason
 from rmactors.common.zones import day_and_time
+from rmactors.server.state.alert_state import Doubt, Size
 
 _BEGAN = 300
 """Characters of why failures began: the error that is told besides has 2,000 of its own."""
@@ -111,14 +112,28 @@ def recovered(kind: JobKind, label: str, status: JobEnd) -> str:
     return f"{name}{':' if kind == 'forget' else ''} {_DONE[kind]}."
 
 
-def suspicious(label: str, what: Literal["files", "bytes"], number: int, usual: int | None) -> str:
-    """`Nightly was backed up, but with 0 files (usually about 12,300): is the source mounted? …`"""
-    show = _files if what == "files" else _bytes
-    usually = f" (usually about {show(_rounded(usual)).removesuffix(' files')})" if usual else ""
+def suspicious(label: str, doubt: Doubt) -> str:
+    """`Nightly was backed up, but with 0 files (usually about 12,300) and 0 bytes (usually about 3.4 GiB): is the
+    source mounted and complete? …`: what it has too few of first."""
+    files, data = _held(doubt.size.files, doubt.usual.files, _files), _held(doubt.size.bytes, doubt.usual.bytes, _bytes)
+    held = " and ".join(filter(None, (files, data) if doubt.what == "files" else (data, files)))
     return (
-        f"{label or 'This host'} was backed up, but with {show(number)}{usually}: is the source mounted and complete?"
-        " If it is meant to be so, resolve this alert: later backups are then compared with this one."
+        f"{label or 'This host'} was backed up, but with {held}: is the source mounted and complete?"
+        " If this is meant, answer so: later backups are then compared with this one."
     )
+
+
+def meant(size: Size) -> str:
+    """`It is meant that this backup holds 0 files and 0 bytes: …`"""
+    known = " and ".join(filter(None, (_held(size.files, None, _files), _held(size.bytes, None, _bytes))))
+    return f"It is meant that this backup holds {known}: later backups are compared with it."
+
+
+def _held(number: int | None, usual: int | None, show: Callable[[int], str]) -> str:
+    """`0 files (usually about 12,300)`; empty if it is not known."""
+    if number is None:
+        return ""
+    return show(number) + (f" (usually about {show(_rounded(usual)).removesuffix(' files')})" if usual else "")
 
 
 def as_usual(label: str) -> str:

@@ -166,6 +166,14 @@ def timeline(db: sqlite3.Connection, alert_id: str) -> list[TimelineEntry]:
     return sorted(entries, key=lambda entry: entry.at)  # stable: transitions before attempts, each in their order
 
 
+def was_meant(db: sqlite3.Connection, alert_id: str) -> bool:
+    """Whether it was resolved because what looked wrong is meant."""
+    found = db.execute(
+        "SELECT 1 FROM alert_events WHERE alert_id = ? AND event = 'resolved' AND reason = 'meant'", (alert_id,)
+    ).fetchone()
+    return found is not None
+
+
 def _may_have(wanted: AlertFilter, resolved: int) -> bool:
     return wanted.status == "all" or (wanted.status == "resolved") == bool(resolved)
 

@@ -16,7 +16,8 @@ from rmactors.server.store.queries.schedules import ScheduleRow
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """A host that is not deleted. `tags` and `plans` are JSON lists as text.
+    """A host that is not deleted. `tags`, `plans`, `allow` and `restore_targets` are JSON lists as text; the last two
+    None where its agent does not tell.
 
     `clock_offset_seconds` is its clock minus the server's.
     """
@@ -42,6 +43,8 @@ class HostRow:
     restic_problem: str | None = None
     spool_problem: str | None = None
     spool_problem_since: int | None = None
+    allow: str | None = None
+    restore_targets: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,14 @@ class NoteBody(Struct, forbid_unknown_fields=True):
     note: Annotated[str, Meta(max_length=2000)] | None = None
 
 
+class ResolveBody(Struct, forbid_unknown_fields=True):
+    """`meant` answers a backup that looks wrong (`backup_suspicious`): it is as it should be, and later ones are
+    compared with it; false: the alert is over, and nothing else changes. Left out, it is meant."""
+
+    note: Annotated[str, Meta(max_length=2000)] | None = None
+    meant: bool | None = None
+
+
 def alert_filter(given: dict[str, str]) -> AlertFilter:
     """The filter in query parameters. 422 for words that none of them knows."""
     status = one_of(given, "status", STATUSES) or "open"
@@ -94,15 +102,15 @@ async def acknowledge_alert(alert_id: str) -> Response:
 
 
 @route(
-    blueprint, "/api/alerts/<alert_id>/resolve", role="operator", methods=["POST"], body=NoteBody,
+    blueprint, "/api/alerts/<alert_id>/resolve", role="operator", methods=["POST"], body=ResolveBody,
     optional_body=True, answer=shapes.AlertWithTimeline,
 )  # fmt: skip
 async def resolve_alert(alert_id: str) -> Response:
-    """Ends it; resolved twice is once."""
+    """Ends it; resolved twice is once. 409 where `meant` is true and it was resolved already without that."""
     raw = await json_body(optional=True)
-    await alerts.require(alert_id)
-    note = convert(raw, NoteBody).note
-    await alerts.resolve(alert_id, note)
+    row = await alerts.require(alert_id)
+    body = convert(raw, ResolveBody)
+    await alerts.resolve(row, body.note, body.meant)
     return await _alert(alert_id)
 
 

@@ -1,7 +1,7 @@
 """Acting from a message: what a signed link is about, and what it does.
 
-Nobody is signed in here. The link alone says what is allowed: one alert, acknowledged or silenced, until the link or
-the alert ends.
+Nobody is signed in here. The link alone says what is allowed: one alert, acknowledged, silenced, or said to be meant
+where a backup looks wrong, until the link or the alert ends.
 """
 
 import logging
@@ -11,12 +11,14 @@ from rmactors.common import clock, ids
 from rmactors.server.config import action_links
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.edges.addresses import throttle_key
+from rmactors.server.messages.answers import Duplicate
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.requests import Acknowledge, Change
+from rmactors.server.messages.requests import Acknowledge, Change, Resolve
 from rmactors.server.messages.silences import CreateSilence
 from rmactors.server.store.queries import acting as queries
 from rmactors.server.store.queries.alerts import AlertRow
 from rmactors.server.web.access import client_address, services, state
+from rmactors.server.web.operations import alerts
 from rmactors.server.web.problems import Problem, raise_for_answer, too_many, unavailable
 from rmactors.server.web.views.texts import _
 
@@ -59,6 +61,20 @@ async def acknowledge(linked: Linked) -> None:
     at, alert_id = services().now(), linked.alert.id
     record = _audit(linked, "alert.acknowledge", "alert", alert_id)
     answer = await services().ask_rules(lambda reply: Acknowledge(alert_id, linked.by, None, at, record, reply))
+    try:
+        raise_for_answer(answer, "alert")
+    except Problem as problem:
+        raise (_is_over() if problem.status in {404, 409} else problem) from None
+
+
+async def meant(linked: Linked) -> None:
+    """What looks wrong is as it should be: resolves it, and later backups are compared with this one. Raises Problem
+    410 where the alert was resolved meanwhile."""
+    at, alert_id = services().now(), linked.alert.id
+    record = _audit(linked, "alert.resolve", "alert", alert_id, alerts.detail(None, meant=True))
+    answer = await services().ask_rules(lambda reply: Resolve(alert_id, linked.by, None, at, record, reply, meant=True))
+    if isinstance(answer, Duplicate):
+        raise _is_over()
     try:
         raise_for_answer(answer, "alert")
     except Problem as problem:

@@ -1,10 +1,15 @@
 """Acknowledge and resolve."""
 
+from rmactors.server.messages.answers import Duplicate
 from rmactors.server.messages.requests import Acknowledge, Resolve
 from rmactors.server.store.queries import alerts as queries
 from rmactors.server.store.queries.alerts import AlertRow
 from rmactors.server.web.access import actor, audit, is_id, services
-from rmactors.server.web.problems import not_found, raise_for_answer
+from rmactors.server.web.problems import conflict, invalid_field, not_found, raise_for_answer
+from rmactors.server.web.views.texts import _
+
+MAY_BE_MEANT = "backup_suspicious"
+"""The kind of alert to which an operator may answer that it is meant."""
 
 
 async def acknowledge(alert_id: str, note: str | None) -> None:
@@ -14,11 +19,25 @@ async def acknowledge(alert_id: str, note: str | None) -> None:
     raise_for_answer(answer, "alert")
 
 
-async def resolve(alert_id: str, note: str | None) -> None:
-    """By the signed-in user or token. Raises Problem 404."""
-    who, at, record = actor().name, services().now(), audit("alert.resolve", "alert", alert_id, note or "")
-    answer = await services().ask_rules(lambda reply: Resolve(alert_id, who, note or None, at, record, reply))
+async def resolve(row: AlertRow, note: str | None, meant: bool | None) -> None:
+    """By the signed-in user or token. `meant` answers a backup that looks wrong: later ones are compared with it. None:
+    it is meant where that can be.
+
+    Raises Problem 404; where it is meant, 422 for another kind of alert, and 409 if it was resolved without that.
+    """
+    if meant and row.kind != MAY_BE_MEANT:
+        raise invalid_field("/meant", f"is an answer to {MAY_BE_MEANT} alone; this alert is {row.kind}")
+    so = meant if meant is not None else row.kind == MAY_BE_MEANT
+    who, at, record = actor().name, services().now(), audit("alert.resolve", "alert", row.id, detail(note, so))
+    answer = await services().ask_rules(lambda reply: Resolve(row.id, who, note or None, at, record, reply, meant=so))
     raise_for_answer(answer, "alert")
+    if meant and isinstance(answer, Duplicate) and not await services().reader.run(queries.was_meant, row.id):
+        raise conflict(_("The alert was resolved already, so what backups are compared with has not changed."))
+
+
+def detail(note: str | None, meant: bool) -> str:
+    """What the audit trail says of a resolution."""
+    return ": ".join(filter(None, ("meant" if meant else "", note)))
 
 
 async def require(alert_id: str) -> AlertRow:

@@ -1,4 +1,5 @@
-"""`/act/<token>`: the page behind the link in a message, on which that one alert is acknowledged or silenced.
+"""`/act/<token>`: the page behind the link in a message, on which that one alert is acknowledged or silenced, or a
+backup that looks wrong is said to be meant.
 
 Who has the link may. Programs that scan mail fetch every link: GET and HEAD change nothing, only the button does. The
 page shows that one alert and leads nowhere else. What a link is about, and when it has ended, `operations/acting.py`
@@ -40,10 +41,12 @@ async def act(token: str) -> Response:
         page = views.act_page(linked.alert, Moment(services().now()))
         if choice == views.ACKNOWLEDGE:  # once more is no error: it is so
             await acting.acknowledge(linked)
-        elif choice in {each.value for each in page.choices}:
-            await acting.silence(linked, views.SILENCE_HOURS[choice])
-        else:
+        elif choice not in {each.value for each in page.choices}:
             return await _page("act/alert.html", 422, page=page, error=_("Choose one of these."))
+        elif choice == views.MEANT:
+            await acting.meant(linked)
+        else:
+            await acting.silence(linked, views.SILENCE_HOURS[choice])
     except Problem as problem:
         return await _ended(problem)
     return await _page("act/done.html", page=page, done=views.done(choice))

@@ -63,10 +63,10 @@ async def acknowledge(alert_id: str) -> Response:
 
 @route(blueprint, "/alerts/<alert_id>/resolve", role="operator", methods=["POST"])
 async def resolve(alert_id: str) -> Response:
-    """Back to the same filtered list."""
-    note = await _note()
-    await alerts.require(alert_id)
-    await alerts.resolve(alert_id, note)
+    """Back to the same filtered list. With `meant` in the form: what looks wrong is as it should be."""
+    note, meant = await _note(), bool((await request.form).get("meant"))
+    row = await alerts.require(alert_id)
+    await alerts.resolve(row, note, meant)
     return await _back_to_list()
 
 
@@ -102,7 +102,10 @@ async def _each_selected(*, acknowledging: bool) -> Response:
     selected = [alert_id for alert_id in dict.fromkeys(form.getlist("alert")) if is_id(alert_id)][:_MOST_AT_ONCE]
     for alert_id in selected:
         try:
-            await (alerts.acknowledge if acknowledging else alerts.resolve)(alert_id, note)
+            if acknowledging:
+                await alerts.acknowledge(alert_id, note)
+            else:
+                await alerts.resolve(await alerts.require(alert_id), note, meant=False)
         except Problem as problem:
             if problem.status not in {404, 409}:  # gone or resolved meanwhile: what was wanted is so
                 raise

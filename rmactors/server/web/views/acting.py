@@ -10,6 +10,8 @@ from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 
 ACKNOWLEDGE: Final = "acknowledge"
+MEANT: Final = "meant"
+"""What looks wrong is as it should be."""
 SILENCE_HOURS: Final = {"silence-1": 1, "silence-4": 4, "silence-24": 24}
 """Choice of the form → hours."""
 
@@ -41,6 +43,8 @@ def act_page(row: AlertRow, moment: Moment) -> ActPage:
     """Of an alert that is not resolved."""
     acknowledged = row.acknowledged_at is not None
     choices = [] if acknowledged else [Choice(ACKNOWLEDGE, _("Acknowledge"), True)]
+    if row.kind == "backup_suspicious":
+        choices.append(Choice(MEANT, _("This is meant: compare later backups with this one"), False))
     if row.host_id:  # else a silence would hold back all alerts of this kind
         choices += [
             Choice(value, _silence(hours), acknowledged and hours == 1) for value, hours in SILENCE_HOURS.items()
@@ -55,6 +59,8 @@ def done(choice: str) -> str:
     """What has happened, as a sentence."""
     if choice == ACKNOWLEDGE:
         return _("The alert is acknowledged.")
+    if choice == MEANT:
+        return _("The alert is resolved, and later backups are compared with this one.")
     return many("Silenced for %(n)s hour.", "Silenced for %(n)s hours.", SILENCE_HOURS[choice])
 
 

@@ -59,6 +59,11 @@ class AlertLine:
     def may_resolve(self) -> bool:
         return self.status != "resolved"
 
+    @property
+    def may_be_meant(self) -> bool:
+        """Whether an operator may answer that what looks wrong is meant."""
+        return self.may_resolve and self.kind == "backup_suspicious"
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

@@ -1,8 +1,10 @@
 """Jobs as a list and one by one: what ran, how it ended and why, how it grew. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import JobKind, ScheduleMode
@@ -18,6 +20,7 @@ from rmactors.server.web.views.words import State
 
 REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "forget", "prune", "unlock")
 """Kinds that a page starts with no more than a plan to say."""
+_SNAPSHOT: Final = re.compile("[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,8 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One job and all that is known of it. `facts` are (name, value), `again` what the form that repeats it sends."""
+    """One job and all that is known of it. `facts` are (name, value), `again` what the form that repeats it sends,
+    `contents` the address of the snapshot that it made, empty where it made none."""
 
     line: JobLine
     title: str
@@ -53,6 +57,7 @@ class JobPage:
     running: bool
     again: tuple[tuple[str, str], ...]
     snapshots: Snapshots | None
+    contents: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +142,7 @@ def job_page(
         running=row.status == "running",
         again=_again(row, mode) if not found.unfinished else (),
         snapshots=snapshots.snapshots(row.stats, moment) if row.kind == "snapshots" else None,
+        contents=_contents(row),
     )
 
 
@@ -201,6 +207,13 @@ def _again(row: JobRow, mode: ScheduleMode | None) -> tuple[tuple[str, str], ...
         ("kind", row.kind),
         ("plan", row.plan or ""),
     )
+
+
+def _contents(row: JobRow) -> str:
+    snapshot = stats.read(row.stats).get("snapshot_id")
+    if row.kind != "backup" or not row.plan or not isinstance(snapshot, str) or not _SNAPSHOT.fullmatch(snapshot):
+        return ""
+    return f"/hosts/{row.host_id}/snapshots/{snapshot}?{urlencode({'plan': row.plan})}"
 
 
 def _state(row: JobRow) -> State:

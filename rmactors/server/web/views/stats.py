@@ -46,6 +46,8 @@ LABELS: Final[Mapping[str, str]] = {
     "removed": later("Removed"),
     "restored_into": later("Restored into"),
     "dry_run": later("Dry run"),
+    "repository": later("Repository"),
+    "pruned": later("Pruned"),
     "systemd_unit": later("systemd unit"),
     "systemd_timer": later("systemd timer"),
     "duration_seconds": later("Running time"),

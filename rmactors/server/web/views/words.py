@@ -104,6 +104,7 @@ _DECISIONS: Final[dict[str, str]] = {
     Reason.LOSS_RECOVERED: later("because the missing end of a run was reported"),
     Reason.CLEARED: later("because the condition cleared"),
     Reason.NO_LONGER_TOO_MANY: later("because no failure is held back any more"),
+    Reason.MEANT: later("because it is meant"),
     Reason.RESOLVED_UNTIL_CLEAR: later("and suppressed until the condition has cleared"),
 }
 _KIND_NAMES: Final = {

@@ -16,6 +16,8 @@ from rmactors.server.web.what_was_sent import first_plans, json_list
 
 
 class Host(Struct):
+    """`allow` and `restore_targets` are what its agent.toml says there, null where the agent does not tell."""
+
     id: str
     name: str
     os: str
@@ -32,6 +34,8 @@ class Host(Struct):
     spool_problem_since: Time | None
     clock_offset_seconds: float | None
     tzdata_version: str | None
+    allow: list[str] | None
+    restore_targets: list[str] | None
     plans: list[JsonObject]
     schedules: list[Schedule]
     last_jobs: dict[str, Job]
@@ -55,10 +59,16 @@ def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool 
         view.host,
         tags=msgspec.json.decode(view.host.tags),
         plans=json_list(view.host.plans) if whole else first_plans(view.host.plans),
+        allow=_said(view.host.allow),
+        restore_targets=_said(view.host.restore_targets),
         status=status_of(view.host, now, offline_after_seconds),
         schedules=[schedule(row, now) for row in view.schedules],
         last_jobs={kind: (job if whole else listed_job)(row) for kind, row in view.last_jobs.items()},
     )
+
+
+def _said(text: str | None) -> list[str] | None:
+    return None if text is None else json_list(text)
 
 
 def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:
