@@ -9,6 +9,7 @@ Exits 1 where anything was left or was not found.
 """
 
 import random
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import Final
 import click
 
 from harness.restore_kills import RestoreTester, kill_at
-from tests.restics import restics
 
 KILLS: Final = 50
 _LATEST: Final = 3.0
@@ -64,9 +64,10 @@ def main(seed: int | None) -> int:
 
 def _testers(folder: Path) -> list[RestoreTester]:
     found = []
-    for version, restic in restics().items():
-        for place in (None, folder / f"place-{version}"):
+    fetched = sorted(Path(sys.prefix, "tools", "restics").glob("*/restic"))
+    for number, restic in enumerate(map(str, fetched) if fetched else ["restic"]):
+        for place in (None, folder / f"place-{number}"):
             if place is not None:
                 place.mkdir()
-            found.append(RestoreTester(folder / f"{version}-{place is None}", restic, place))
+            found.append(RestoreTester(folder / f"{number}-{place is None}", restic, place))
     return found

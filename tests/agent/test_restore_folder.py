@@ -266,6 +266,6 @@ async def test_agent_check_looks_at_each_folder_for_restores(disk: Disk) -> None
 
 
 async def test_agent_check_says_that_folders_for_restores_are_of_no_use_where_none_is_allowed(disk: Disk) -> None:
-    _, (ok, text) = await check_of(disk, disk.allowed, allow='"backup"')
+    ((ok, text),) = await check_of(disk, disk.allowed, allow='"backup"')
     assert ok is None
     assert "as long as `allow` does not list restore" in text

@@ -228,7 +228,7 @@ async def test_trees_that_are_in_this_hosts_cache_alone_prove_nothing(
 async def test_a_snapshot_whose_sizes_are_wrong_is_stopped_before_the_disk_is_full(
     repository: ResticRepository, tmp_path: Path
 ) -> None:
-    """Whoever shares the repository can write such a snapshot."""
+    """Any host that shares the repository can write such a snapshot."""
     (repository.source / "large").write_bytes(random.Random(1).randbytes(60_000_000))
     lying = """if [[ " $* " == *" ls "* ]]; then $restic "$@" | sed 's/"size":60000000/"size":60/'; exit; fi
 exec $restic "$@" """

@@ -1,7 +1,7 @@
 // What the pages do beyond plain HTML: live updates over one stream per browser, keys, small comforts.
 // Every form and link works without this file.
 
-const TOPICS = ["alerts", "hosts", "jobs", "channels", "silences", "users"];
+const TOPICS = ["alerts", "hosts", "jobs", "channels", "silences", "users", "repositories"];
 const CHANNEL = "restic-manager";
 const QUIET_MS = 400; // pause between two refetches of the same topic
 const POLL_MS = 15000; // where tabs cannot elect one (no Web Locks: plain HTTP on a LAN)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
+import trio
 from msgspec import Meta, Struct
 
 from rmactors.agent.live_requests.context import Context
@@ -57,7 +58,10 @@ class Handler(Generic[P]):
 
     async def __call__(self, context: Context, params: Mapping[str, Any]) -> Answer:
         """Raises Refused."""
-        return await self.answer(context, _read(self.params, params))
+        read = _read(self.params, params)
+        with trio.move_on_after(self.seconds):
+            return await self.answer(context, read)
+        raise Refused("failed", f"no answer within {self.seconds:.0f} s")
 
 
 def _read(form: type[P], params: Mapping[str, Any]) -> P:

@@ -41,7 +41,7 @@ T = TypeVar("T")
 MOST_AT_ONCE: Final = live_items.MOST_ITEMS
 """Items of one answer, the most that may be asked for."""
 MOST_SNAPSHOTS: Final = 10_000
-"""Of a plan. Who has more sees the newest."""
+"""Of all plans together. Who has more sees the newest of those that come first."""
 SECONDS: Final = 30.0
 LONGEST_PATH: Final = 4_096
 LONGEST_PATTERN: Final = 1_000
@@ -79,22 +79,22 @@ async def snapshots(host: HostRow, plan: str | None) -> Looked[Snapshot]:
     found: list[Looked[Snapshot]] = []
     with trio.move_on_after(SECONDS) as scope:
         for name in plans or (_plan(host, plan),):
-            found.append(await _of_plan(host, name))
+            room = MOST_SNAPSHOTS - sum(len(looked.items) + looked.left_out for looked in found)
+            if room > 0:
+                found.append(await _of_plan(host, name, room))
     if scope.cancelled_caught:
         raise _slow(host)
-    if len(found) == 1:
-        return found[0]
     newest_first = sorted((item for looked in found for item in looked.items), key=lambda one: one.time, reverse=True)
     cursor = next((looked.next_cursor for looked in found if looked.next_cursor), None)
     return Looked(newest_first, cursor, services().now(), sum(looked.left_out for looked in found))
 
 
-async def _of_plan(host: HostRow, plan: str) -> Looked[Snapshot]:
+async def _of_plan(host: HostRow, plan: str, most: int) -> Looked[Snapshot]:
     params = {"plan": plan, "limit": MOST_AT_ONCE}
     await _write_down(host, "snapshots", params)
     found: list[Snapshot] = []
     left_out, cursor = 0, None
-    while len(found) + left_out < MOST_SNAPSHOTS:
+    while len(found) + left_out < most:
         page = await _page(host, "snapshots", {**params, **_if_given(cursor=cursor)}, live_items.snapshots)
         found += page.items
         left_out, cursor = left_out + page.left_out, page.next_cursor

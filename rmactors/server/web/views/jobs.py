@@ -11,8 +11,9 @@ from rmactors.common.vocabulary import JobKind, ScheduleMode
 from rmactors.common.wire import JobProgress
 from rmactors.server.store.queries.jobs import JobRow, LogLine
 from rmactors.server.store.queries.pages import SizePoint
-from rmactors.server.web.views import snapshots, stats, times, words
+from rmactors.server.web.views import plots, snapshots, stats, times, words
 from rmactors.server.web.views.measures import size, within
+from rmactors.server.web.views.plots import Plot
 from rmactors.server.web.views.snapshots import Snapshots
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
@@ -66,17 +67,6 @@ class Progress:
 
     percent: int
     words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """Sizes over time as an SVG path in a box of 600 by 120, with the smallest and the largest in words."""
-
-    line: str
-    area: str
-    words: str
-    first: str
-    last: str
 
 
 def line(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], moment: Moment) -> JobLine:
@@ -166,22 +156,11 @@ def plot(points: Sequence[SizePoint], moment: Moment) -> Plot | None:
     sizes = [(point.at, held) for point in points if (held := stats.held(point.stats)) is not None]
     if len(sizes) < 2:
         return None
-    start, end = sizes[0][0], sizes[-1][0]
     low, high = min(held for _at, held in sizes), max(held for _at, held in sizes)
-    room = (high - low) or max(high, 1.0)
-    coordinates = [
-        (600 * (at - start) / max(end - start, 1), 108 - 96 * (held - low) / room if high > low else 60.0)
-        for at, held in sizes
-    ]
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in coordinates)
-    return Plot(
-        line=path,
-        area=f"{path}L600 120L0 120z",
-        words=_("Size of %(n)d backups: from %(low)s to %(high)s, the newest %(last)s")
-        % {"n": len(sizes), "low": size(low), "high": size(high), "last": size(sizes[-1][1])},
-        first=moment.date(start),
-        last=moment.date(end),
-    )
+    words = _("Size of %(n)d backups: from %(low)s to %(high)s, the newest %(last)s") % {
+        "n": len(sizes), "low": size(low), "high": size(high), "last": size(sizes[-1][1]),
+    }  # fmt: skip
+    return plots.plot(sizes, words, moment)
 
 
 def log_text(lines: Sequence[LogLine]) -> tuple[tuple[str, str], ...]:
