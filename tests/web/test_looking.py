@@ -17,6 +17,7 @@ from rmactors.server.messages.live_requests import (
     AgentTooOld,
     LiveAnswer,
 )
+from rmactors.server.web.operations import looking
 from tests.web.conftest import Reply, Site
 
 ID = "0123456789abcdef" * 4
@@ -213,6 +214,16 @@ async def test_what_is_asked_wrongly_is_not_asked(site: Site) -> None:
         assert pointer in [error["pointer"].removesuffix("/0") for error in answer.json["errors"]], (kind, change)
     assert site.agent.asked == []
     assert rows(site) == []
+
+
+async def test_a_text_that_no_frame_could_carry_is_not_asked(site: Site) -> None:
+    host_id = await host(site)
+    for kind, field in (("browse", "path"), ("find", "pattern"), ("browse", "cursor"), ("restore-preview", "target")):
+        raw = json.dumps({**BODIES[kind], field: "/half \ud800"}).encode()
+        answer = await site.api("POST", f"/api/hosts/{host_id}/{kind}", raw=raw, role="operator")
+        assert answer.status in (400, 422), field
+    assert looking.path_problem("/half \ud800") is not None, "as a page may be asked"
+    assert site.agent.asked == []
 
 
 async def test_the_snapshots_take_no_other_parameter(site: Site) -> None:
