@@ -135,8 +135,11 @@ async def diff(
     return await _look(host, "diff", params, live_items.changes)
 
 
-async def preview(host: HostRow, plan: str | None, snapshot: str, include: Sequence[str], target: str) -> Preview:
-    """How much a restore of these paths into a folder of `restore_targets` would write. Without paths, all."""
+async def preview(
+    host: HostRow, plan: str | None, snapshot: str, include: Sequence[str], target: str | None
+) -> Preview:
+    """How much a restore of these paths would write: into a folder of `restore_targets`, or without `target` into the
+    one for restores. Without paths, all of the snapshot."""
     _check("snapshot", _snapshot_problem(snapshot))
     if len(include) > MOST_PATHS:
         raise invalid_field("/include", f"must have at most {MOST_PATHS} entries")
@@ -144,8 +147,9 @@ async def preview(host: HostRow, plan: str | None, snapshot: str, include: Seque
         raise invalid(wrong)
     if sum(map(len, include)) > _MOST_INCLUDED:
         raise invalid_field("/include", f"must have at most {_MOST_INCLUDED} characters in all its paths together")
-    _check("target", path_problem(target))
-    params = {"plan": _plan(host, plan), "snapshot": snapshot, "include": list(include), "target": target}
+    if target is not None:
+        _check("target", path_problem(target))
+    params = {"plan": _plan(host, plan), "snapshot": snapshot, "include": list(include), **_if_given(target=target)}
     looked = await _look(host, "preview", params, live_items.previews)
     if len(looked.items) != 1:
         raise _failed("The agent's answer could not be read.")
