@@ -133,8 +133,10 @@ async def diff(
     return await _look(host, "diff", params, live_items.changes)
 
 
-async def preview(host: HostRow, plan: str | None, snapshot: str, include: Sequence[str], target: str) -> Preview:
-    """How much a restore of these paths into a folder of `restore_targets` would write. Without paths, all."""
+async def preview(
+    host: HostRow, plan: str | None, snapshot: str, include: Sequence[str], target: str | None
+) -> Preview:
+    """How much a restore of these paths would write, and where to. Without paths, all."""
     _check("snapshot", _snapshot_problem(snapshot))
     if len(include) > MOST_PATHS:
         raise invalid_field("/include", f"must have at most {MOST_PATHS} entries")
@@ -142,7 +144,8 @@ async def preview(host: HostRow, plan: str | None, snapshot: str, include: Seque
         raise invalid(wrong)
     if sum(map(len, include)) > _MOST_INCLUDED:
         raise invalid_field("/include", f"must have at most {_MOST_INCLUDED} characters in all its paths together")
-    _check("target", path_problem(target))
+    if target is not None:
+        _check("target", path_problem(target))
     params = {"plan": _plan(host, plan), "snapshot": snapshot, "include": list(include), "target": target}
     looked = await _look(host, "preview", params, live_items.previews)
     if len(looked.items) != 1:
