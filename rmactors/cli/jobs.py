@@ -72,6 +72,8 @@ def log(remote: Remote, job_id: str) -> None:
 @click.option("--prune/--no-prune", default=None, help="forget: prune afterwards or not, regardless of the plan.")
 @click.option("--read-data", is_flag=True, default=None, help="check: also read all data.")
 @click.option("--read-data-subset", metavar="N/M|P%", help="check: also read a part of the data, such as 1/5 or 10%.")
+@click.option("--sample-files", type=click.IntRange(1, 1000), help="restore_test: at most so many files; 20.")
+@click.option("--sample-bytes", type=click.IntRange(1), help="restore_test: at most so many bytes; 1 GiB.")
 @click.option("--schedule", "schedule_id", help="Id of a schedule: the run counts for it and uses its plan.")
 @click.option("--wait", is_flag=True, help="Wait until the job has finished; the exit code is 1 unless it succeeded.")
 def run(remote: Remote, host: str, kind: str, schedule_id: str | None, wait: bool, **params: Any) -> None:
