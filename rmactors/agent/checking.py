@@ -41,6 +41,8 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
+        if looking := _looking(agent_file):
+            yield looking
         troubles = programs.troubles_of(agent_file)
         for words in troubles:
             yield Finding(False, words)
@@ -73,8 +75,20 @@ async def check(
 def _of_file(file: Path, agent_file: AgentFile) -> Finding:
     if not file.exists():
         return Finding(None, f"there is no {file}: this host runs nothing by itself and only reports what `exec` wraps")
-    allowed = ", ".join(agent_file.allow) or "nothing"
+    allowed = ", ".join(kind for kind in agent_file.allow if kind != "browse") or "nothing"
     return Finding(True, f"{file} is well-formed; the server may start here: {allowed}")
+
+
+def _looking(agent_file: AgentFile) -> Finding | None:
+    """What `browse` in `allow` means on this host."""
+    if "browse" not in agent_file.allow:
+        return None
+    if not agent_file.plans:
+        return Finding(None, "`allow` has browse, but there are no plans: the server finds nothing to look into")
+    shared = [name for name, repository in agent_file.repositories.items() if repository.snapshots_of_other_hosts]
+    whose = f", and of other hosts in {', '.join(shared)}" if shared else ""
+    words = "the server may look into snapshots of this host"
+    return Finding(None, f"{words}{whose}: names, sizes and times of files, and what changed, but not what is in them")
 
 
 def _secrets(name: str, repository: Repository) -> list[Finding]:

@@ -1,6 +1,9 @@
 """What the server asks of an agent while somebody waits: who is answered, who is refused, and who is called off."""
 
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +22,8 @@ from .conftest import FAST
 from .questions import asking, items_of, refusal
 from .repositories import ResticRepository, restic_processes
 from .server_double import ServerDouble, Session, eventually
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def request(kind: str, **params: Any) -> wire.Request:
@@ -230,3 +235,51 @@ async def test_the_log_says_what_was_asked_for_without_the_names_of_files(
     assert [level for level, _ in said] == ["INFO"] * 5
     assert "diary" not in caplog.text
     assert "diary" not in str(said)
+
+
+async def test_a_large_folder_comes_in_pages_from_an_agent_that_stays_small(
+    server: ServerDouble, enrolled: StateDir, repository: ResticRepository, tmp_path: Path
+) -> None:
+    """A real process. `make bench` looks at a folder ten times as large."""
+    number = 20_000
+    large = repository.source / "large"
+    large.mkdir()
+    for name in range(number):
+        os.close(os.open(large / f"{name:08}-{'long' * 20}", os.O_CREAT | os.O_WRONLY))
+    repository.restic("backup", "-q", "--host", "nas", "--tag", "rmactors-plan:home", str(repository.source))
+    config = tmp_path / "agent.toml"
+    config.write_text(
+        f"""allow = ["browse"]
+host = "nas"
+repositories.main = {{ repository = "{repository.path}", password_file = "{repository.password_file}" }}
+plans.home = {{ repository = "main", sources = ["{repository.source}"] }}
+"""
+    )
+    command = [sys.executable, "-m", "rmactors", "agent", "run", "--state-dir", str(enrolled.path)]
+    agent = await trio.lowlevel.open_process(
+        [*command, "--config", str(config)], cwd=ROOT, stderr=subprocess.DEVNULL, env=repository.environment
+    )
+    try:
+        session = await server.an_agent()
+        before = highest_resident_mib(agent.pid)
+        names, cursor = list[str](), dict[str, str]()
+        while True:
+            asked = request("browse", plan="home", path=str(large), limit=2000, **cursor)
+            page = await answer(session, asked)
+            names += [item["name"] for item in items_of(page)]
+            if page.next_cursor is None:
+                break
+            cursor = {"cursor": page.next_cursor}
+        after = highest_resident_mib(agent.pid)
+        assert not [name for name in os.listdir(enrolled.path) if name.startswith("tmp")], "it has no name there"
+    finally:
+        agent.kill()
+        await agent.wait()
+    assert names == sorted(os.listdir(large))
+    assert after < before + 12, "most of it lies in a file"
+    assert after < 100
+
+
+def highest_resident_mib(pid: int) -> float:
+    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
+    return int(line.split()[1]) / 1024
