@@ -62,16 +62,16 @@ class Nas:
         ]
 
 
-REPOSITORIES = ("main", "held", "broken", "slow", "nobodys")
+REPOSITORIES = ("main", "held", "broken", "slow", "nobodys", "tested")
 PLANS = {"home": "main", "gone": "main", "wrong": "wrong", "missing": "missing", "held": "held", "broken": "broken",
-         "slow": "slow", "closed": "nobodys"}  # fmt: skip
+         "slow": "slow", "closed": "nobodys", "tested": "tested"}  # fmt: skip
 
 
 def agent_file(folder: Path) -> str:
     """A plan for each case. restic is a script that becomes somebody else for one of the repositories."""
     text = [
-        f'allow = ["backup", "browse", "check", "prune", "restore", "unlock"]\nrestic = "{folder}/restic"\n'
-        f'lock_wait_seconds = 0\nrestore_targets = ["{folder}/restore"]'
+        'allow = ["backup", "browse", "check", "prune", "restore", "restore_test", "unlock"]',
+        f'restic = "{folder}/restic"\nlock_wait_seconds = 0\nrestore_targets = ["{folder}/restore"]',
     ]
     for name in (*REPOSITORIES, "missing", "wrong"):
         where, password = ("main", "wrong") if name == "wrong" else (name, "pass")
@@ -281,6 +281,40 @@ def test_a_restore_from_the_command_line_says_before_what_it_brings_and_after_wh
     before = typed(nas, "restore", "--plan", "home", "--target", str(nas.folder / "home"), "--dry-run", code=1)
     assert "is not below a folder that agent.toml names in `restore_targets`" in before.stderr
     assert "--dry-run is for restore" in typed(nas, "backup", "--plan", "home", "--dry-run", code=2).stderr
+
+
+def test_a_restore_test_proves_a_plan_and_finds_what_cannot_be_restored(nas: Nas) -> None:
+    server = nas.agent.server
+
+    def proven() -> list[dict[str, Any]]:
+        host = server.ask("GET", f"/api/hosts/{nas.host_id}")
+        return [one for one in host["last_restore_tests"] if one["plan"] == "tested"]
+
+    assert nas.run("backup", "tested")["status"] == "succeeded"
+    assert proven() == []
+    good = nas.run("restore_test", "tested")
+    assert (good["status"], good["reason"], good["error"]) == ("succeeded", "ok", None)
+    assert (good["stats"]["files_tested"], good["stats"]["compared_with_source"]) == (3, 3)
+    [first] = proven()
+    assert (first["files"], first["bytes"], first["job_id"]) == (3, 300_014, good["id"])
+    largest = nas.packs("tested")[-1]
+    whole = largest.read_bytes()
+    largest.chmod(0o600)
+    largest.write_bytes(whole[:200_000] + bytes([whole[200_000] ^ 1]) + whole[200_001:])
+    assert nas.run("check", "tested")["status"] == "succeeded", "a check that reads no data does not notice"
+    bad = nas.run("restore_test", "tested")
+    assert (bad["status"], bad["reason"]) == ("failed", "corrupt")
+    alert = nas.alert("tested", "restore_test_failed")
+    assert alert is not None
+    assert alert["severity"] == "critical"
+    assert "tested did not pass its restore test: " in alert["message"]
+    assert f"{nas.folder}/home/deep/ü ñ.bin" in alert["message"]
+    assert proven() == [first]
+    largest.write_bytes(whole)
+    again = nas.run("restore_test", "tested")
+    assert again["status"] == "succeeded"
+    assert nas.alert("tested", "restore_test_failed") is None
+    assert [one["job_id"] for one in proven()] == [again["id"]]
 
 
 def test_a_kind_that_the_agents_file_does_not_allow(nas: Nas) -> None:
