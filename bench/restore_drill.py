@@ -9,6 +9,7 @@ Exits 1 where anything was left or was not found.
 """
 
 import random
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -17,11 +18,10 @@ from typing import Final
 import click
 
 from harness.restore_kills import RestoreTester, kill_at
-from tests.restics import restics
 
 KILLS: Final = 50
-_LATEST: Final = 4.0
-"""Seconds after its start by which an agent is killed. It begins its first test within one."""
+_LATEST: Final = 3.0
+"""Seconds after its start, or after its first test began, by which an agent is killed. A test takes about two."""
 
 
 def main(seed: int | None) -> int:
@@ -34,7 +34,8 @@ def main(seed: int | None) -> int:
         testers = _testers(Path(folder))
         for number in range(KILLS):
             tester = testers[number % len(testers)]
-            killed = kill_at(tester, dice.uniform(0.2, _LATEST))
+            of_a_test = number % 4 != 0  # else also while it starts
+            killed = kill_at(tester, dice.uniform(0.0, _LATEST), of_a_test=of_a_test)
             with_folder += bool(killed.folders)
             with_restic += bool(killed.writing)
             tester.start(testing=False)
@@ -63,9 +64,10 @@ def main(seed: int | None) -> int:
 
 def _testers(folder: Path) -> list[RestoreTester]:
     found = []
-    for version, restic in restics().items():
-        for place in (None, folder / f"place-{version}"):
+    fetched = sorted(Path(sys.prefix, "tools", "restics").glob("*/restic"))
+    for number, restic in enumerate(map(str, fetched) if fetched else ["restic"]):
+        for place in (None, folder / f"place-{number}"):
             if place is not None:
                 place.mkdir()
-            found.append(RestoreTester(folder / f"{version}-{place is None}", restic, place))
+            found.append(RestoreTester(folder / f"{number}-{place is None}", restic, place))
     return found

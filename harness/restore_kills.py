@@ -95,6 +95,9 @@ class RestoreTester:
             self._process.kill()
             self._process.wait()
 
+    def until_it_tests(self) -> None:
+        eventually(lambda: bool(self.entries), _MOST_SECONDS, self._told, pause=0.002)
+
     def until_it_writes(self) -> None:
         """A restic has begun to write into a private folder."""
         eventually(
@@ -180,9 +183,11 @@ sources = ["{source}"]
         self._state.save_credential(HostCredential("http://127.0.0.1:9", ids.new(), "nas", "none"))
 
 
-def kill_at(tester: RestoreTester, seconds: float) -> Killed:
-    """Start it, and kill it so many seconds later, whatever it does then."""
+def kill_at(tester: RestoreTester, seconds: float, *, of_a_test: bool = False) -> Killed:
+    """Start it, and kill it so many seconds later, or after it began a test, whatever it does then."""
     tester.start()
+    if of_a_test:
+        tester.until_it_tests()
     time.sleep(seconds)
     return tester.kill()
 

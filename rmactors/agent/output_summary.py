@@ -51,7 +51,7 @@ _DAMAGE: Final = re.compile(
     r"unexpected file size|^(error: )?pack [0-9a-f]{4,64}: .*(does not exist|not found)|contains \d+ errors: |"
     r"(U|u)nknown blob|not found in (the )?(repository|index)|hash does not match|unexpected pack id|"
     r"Unmarshal: |data corruption|is not known; the repository could be|cached file <\w+/[0-9a-f]+> is too short|"
-    r"(ReadFull|Load|LoadRaw|load)\W*<(data|index|snapshot|key|config)/.*"
+    r"(ReadFull|Load|LoadRaw|load|StreamPack)\W*<(data|index|snapshot|key|config)/.*"
     r"(too short|no such file|does not exist)|ReadFull: unexpected EOF",
 )
 _UNRESTORED: Final = re.compile(

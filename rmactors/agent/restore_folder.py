@@ -29,8 +29,10 @@ class Place:
 
 def folder_for(target: Target) -> str:
     """The folder that a restore would go into now. Writes nothing. Raises TargetRefused, or OSError."""
-    _refuse(target)
-    return _walk(target, make=False).into
+    place = _walk(target, make=False)
+    if trouble := clash(target) or distrusted(target.path, target.key):
+        raise TargetRefused(trouble)
+    return place.into
 
 
 def make_folder(target: Target) -> Place:
@@ -39,7 +41,7 @@ def make_folder(target: Target) -> Place:
     Folders on the way to it are made too, but above the one that the file names none is. OSError also if anything has
     the new folder's name already: nothing is ever restored over what somebody has.
     """
-    _refuse(target)
+    folder_for(target)
     return _walk(target, make=True)
 
 
@@ -67,12 +69,6 @@ def clash(target: Target) -> str | None:
             )
             return f"{target.path} lies inside {kept.words}: {remedy}"
     return None
-
-
-def _refuse(target: Target) -> None:
-    trouble = clash(target) or distrusted(target.path, target.key)
-    if trouble:
-        raise TargetRefused(trouble)
 
 
 def _walk(target: Target, *, make: bool) -> Place:

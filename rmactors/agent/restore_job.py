@@ -32,6 +32,7 @@ async def restore(restic: Restic, spec: JobSpec, counters: Counters) -> JobResul
     except OSError as error:
         words = f"cannot make a folder in {spec.target.path}: {error.strerror or error}"
         return JobResult(JobVerdict("failed", "error", words), None, {"files_restored": 0})
+    restic.tell(f"restoring snapshot {found[:8]} into {place.into}")
     sparse = ("--sparse",) if await restic.version() >= _HAS_SPARSE else ()
     done = await restic.run("restore", *spec.arguments, *sparse, "--target", place.into, found)
     there = await trio.to_thread.run_sync(look, place.into, spec.include, done.summary.unrestored)

@@ -20,7 +20,7 @@ from rmactors.common.text import one_line, printable
 
 _CAME_TO_ITS_END: Final = re.compile(r"There were \d+ errors")
 """restic's words where it went through the whole snapshot, and could not restore some of it."""
-_NO_ROOM: Final = re.compile(r"no space left on device|disk quota exceeded|file too large")
+_NO_ROOM: Final = re.compile(r"no space left on device|disk quota exceeded")
 _NAMED: Final = 5
 
 

@@ -21,20 +21,22 @@ from rmactors.common.vocabulary import JobKind
 
 
 class Jobs:
-    """Does jobs one after the other, on a state dir of its own. `said` are the log lines of the last one."""
+    """Does jobs one after the other, on a state dir of its own. `said` are the log lines of the last one; they are in
+    `feed` until then."""
 
     def __init__(
         self, agent_file: AgentFile, state: Path, seconds: float = 240.0, *, spare_cache: str | None = None
     ) -> None:
         self.agent_file = agent_file
         self.said: list[str] = []
+        self.feed = LiveFeed()
         self._state = StateDir(state)
         self._seconds = seconds
         self._spare_cache = spare_cache
         self._leftovers = Leftovers()
 
     async def do(self, kind: JobKind, stop: Stop | None = None, **params: Any) -> JobResult:
-        feed, job_id = LiveFeed(), ids.new()
+        feed, job_id = self.feed, ids.new()
         feed.open()
         work = spec_for(self.agent_file, kind, params, job_id, this_host.hostname())
         async with open_queue(self._state) as queue:

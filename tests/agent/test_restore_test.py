@@ -1,29 +1,72 @@
 """Restore tests with real restic: what they find, what they let pass, what they leave behind."""
 
+import json
 import os
 import random
+import resource
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trio
 
+from harness.cheap_key import new_repository
+from rmactors.agent.process import Stop, StopReason
 from rmactors.agent.restic_steps import JobResult
-from tests.restics import version_of
+from rmactors.agent.restore_test import job as restore_test_job
+from tests.restics import restics, version_of
 
 from .jobs import Jobs
-from .repositories import ResticRepository
+from .repositories import ResticRepository, restic_processes
+from .server_double import eventually
+from .small_disk import SmallDisk, small_disk
 
 ODD_NAMES = ("b*?[x]", "-x", " lead trail ", "new\nline", 'q"uo\\te #$HOME !', "ü", "%2F", "a: b")
 
 
-def jobs(repository: ResticRepository, folder: Path, **changes: Any) -> Jobs:
+@pytest.fixture
+def repository(bare_repository: ResticRepository) -> ResticRepository:
+    """With a password that costs no time: a test calls restic often."""
+    new_repository(bare_repository.path, "secret")
+    return bare_repository
+
+
+def wrapped(folder: Path, restic: str, script: str) -> str:
+    """A restic that does something besides. `$restic` is the real one, `$*` its arguments."""
+    path = folder / "wrapped-restic"
+    path.write_text(f"#!/bin/bash\nrestic={restic}\n{script}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def jobs(repository: ResticRepository, folder: Path, /, **changes: Any) -> Jobs:
     return Jobs(repository.agent_file(**changes), folder / "state")
 
 
 def left_behind(folder: Path) -> list[str]:
     """What lies in the place of the private folders."""
     return os.listdir(folder / "state" / "restore-tests")
+
+
+def newest_restic() -> str:
+    return list(restics().values())[-1]
+
+
+def is_writing(folder: Path) -> bool:
+    """Whether restic has begun to write into a private folder."""
+    return any((folder / "state").glob("restore-tests/*/files/**/home/*"))
+
+
+def peak_memory() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "small", 8192) as disk:
+        yield disk
 
 
 def is_good(result: JobResult) -> bool:
@@ -112,8 +155,8 @@ async def test_a_pack_that_is_gone_or_cut_is_found(
     gone = await doing.do("restore_test")
     for result in (cut, gone):
         assert (result.verdict.status, result.verdict.reason) == ("failed", "corrupt"), result
-        assert str(repository.source / "a.txt") in (result.verdict.error or "")
-        assert result.stats["files_failed"] == 3
+        assert str(repository.source) in (result.verdict.error or "")
+    assert gone.stats["files_failed"] == 3
     assert left_behind(tmp_path) == []
 
 
@@ -164,3 +207,154 @@ async def test_without_a_snapshot_or_without_files_nothing_was_done(
     assert large.verdict.reason == "nothing_done"
     assert "the smallest has 5.0 kB, a test may restore 5.0 kB here" in (large.verdict.error or "")
     assert left_behind(tmp_path) == []
+
+
+async def test_trees_that_are_in_this_hosts_cache_alone_prove_nothing(
+    each_restic: str, repository: ResticRepository, tmp_path: Path
+) -> None:
+    if version_of(each_restic) < (0, 17):
+        pytest.skip("it tries a pack that is gone for 45 s")
+    (repository.source / "large").write_bytes(random.Random(1).randbytes(2_000_000))
+    doing = jobs(repository, tmp_path, restic=each_restic)
+    assert is_good(await doing.do("backup"))
+    packs(repository)[-1].unlink()
+    result = await doing.do("restore_test")
+    assert (result.verdict.status, result.verdict.reason) == ("failed", "corrupt"), result
+
+
+# ---- limits
+
+
+async def test_a_snapshot_whose_sizes_are_wrong_is_stopped_before_the_disk_is_full(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    """Any host that shares the repository can write such a snapshot."""
+    (repository.source / "large").write_bytes(random.Random(1).randbytes(60_000_000))
+    lying = """if [[ " $* " == *" ls "* ]]; then $restic "$@" | sed 's/"size":60000000/"size":60/'; exit; fi
+exec $restic "$@" """
+    slow = {"repository": {"limit_download": 20_000}}
+    doing = jobs(repository, tmp_path, restic=wrapped(tmp_path, newest_restic(), lying), **slow)
+    assert is_good(await doing.do("backup"))
+    result = await doing.do("restore_test")
+    assert (result.verdict.status, result.verdict.reason) == ("failed", "corrupt")
+    assert "stopped: 4 files of snapshot" in (result.verdict.error or "")
+    assert "its sizes are wrong" in (result.verdict.error or "")
+    assert left_behind(tmp_path) == []
+    await eventually(lambda: not restic_processes(repository))
+
+
+async def test_no_more_than_a_part_of_the_free_space_is_used(
+    repository: ResticRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doing = jobs(repository, tmp_path)
+    assert is_good(await doing.do("backup"))
+    free = shutil.disk_usage(tmp_path).free
+    monkeypatch.setattr(restore_test_job, "LEAST_FREE", 2 * free)
+    none = await doing.do("restore_test")
+    assert (none.verdict.status, none.verdict.reason) == ("failed", "error")
+    assert "no room for a restore test" in (none.verdict.error or "")
+    monkeypatch.setattr(restore_test_job, "LEAST_FREE", 0)
+    monkeypatch.setattr(restore_test_job, "SHARE", free // 1_000)
+    some = await doing.do("restore_test")
+    assert is_good(some)
+    assert some.stats["files_too_large"] == 1
+    assert some.stats["bytes_tested"] < 1_100
+    assert left_behind(tmp_path) == []
+
+
+async def test_a_disk_that_others_fill_meanwhile_stops_it(
+    repository: ResticRepository, tmp_path: Path, small: SmallDisk
+) -> None:
+    (repository.source / "large").write_bytes(random.Random(1).randbytes(3_000_000))
+    doing = jobs(repository, tmp_path, restore_test_dir=str(small.path))
+    filling = f"""[[ " $* " == *" restore "* ]] && head -c 6000000 /dev/zero > {small.path}/filler
+exec $restic "$@" """
+    doing.agent_file = repository.agent_file(
+        restore_test_dir=str(small.path), restic=wrapped(tmp_path, newest_restic(), filling)
+    )
+    assert is_good(await doing.do("backup"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(restore_test_job, "LEAST_FREE", 0)
+        patch.setattr(restore_test_job, "SHARE", 1)
+        result = await doing.do("restore_test")
+    assert (result.verdict.status, result.verdict.reason) == ("failed", "error"), result
+    assert "no room where the sample was restored to" in (result.verdict.error or "")
+    assert os.listdir(small.path) == ["filler"]
+    assert left_behind(tmp_path) == []
+
+
+async def test_a_long_listing_takes_no_memory(repository: ResticRepository, tmp_path: Path) -> None:
+    """Of 300,000 files, all of which were kept if it were for their number."""
+    doing = jobs(repository, tmp_path)
+    assert is_good(await doing.do("backup"))
+    node = {"type": "file", "path": "/x/y", "size": 10**11, "mtime": "2026-01-01T00:00:00Z"}
+    (tmp_path / "node").write_text(f"{json.dumps(node)}\n")
+    long = f"""if [[ " $* " == *" ls "* ]]; then $restic "$@"; yes "$(cat {tmp_path}/node)" | head -300000; exit; fi
+exec $restic "$@" """
+    doing.agent_file = repository.agent_file(restic=wrapped(tmp_path, newest_restic(), long))
+    before = peak_memory()
+    result = await doing.do("restore_test")
+    assert is_good(result), result
+    assert result.stats["files_listed"] == 300_003
+    assert peak_memory() - before < 60 << 20
+
+
+# ---- its end
+
+
+async def test_a_test_that_is_called_off_or_takes_too_long_leaves_nothing(
+    each_restic: str, repository: ResticRepository, tmp_path: Path
+) -> None:
+    (repository.source / "large").write_bytes(random.Random(1).randbytes(6_000_000))
+    doing = jobs(repository, tmp_path, restic=each_restic, repository={"limit_download": 1_500})
+    assert is_good(await doing.do("backup"))
+    ends: dict[StopReason, JobResult] = {}
+    reasons: tuple[StopReason, ...] = ("cancelled", "timeout")
+    for reason in reasons:
+        stop = Stop()
+        async with trio.open_nursery() as nursery:
+
+            async def test(reason: StopReason = reason, stop: Stop = stop) -> None:
+                ends[reason] = await doing.do("restore_test", stop)
+
+            nursery.start_soon(test)
+            await eventually(lambda: is_writing(tmp_path))
+            stop.ask(reason)
+    assert [ends[reason].verdict.reason for reason in reasons] == list(reasons)
+    assert [ends[reason].verdict.status for reason in reasons] == ["cancelled", "failed"]
+    assert left_behind(tmp_path) == []
+    await eventually(lambda: not restic_processes(repository))
+
+
+async def test_an_agent_that_is_stopped_meanwhile_leaves_nothing(repository: ResticRepository, tmp_path: Path) -> None:
+    (repository.source / "large").write_bytes(random.Random(1).randbytes(6_000_000))
+    doing = jobs(repository, tmp_path, repository={"limit_download": 1_500})
+    assert is_good(await doing.do("backup"))
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(lambda: doing.do("restore_test"))
+        await eventually(lambda: is_writing(tmp_path))
+        nursery.cancel_scope.cancel()
+    assert left_behind(tmp_path) == []
+    await eventually(lambda: not restic_processes(repository))
+
+
+# ---- others who work in the repository meanwhile
+
+
+async def test_a_snapshot_that_is_forgotten_and_pruned_meanwhile_is_no_damage(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    doing = jobs(repository, tmp_path)
+    assert is_good(await doing.do("backup"))
+    (repository.source / "a.txt").write_text("later\n")
+    newer = await doing.do("backup")
+    assert is_good(newer)
+    pruned = f"""if [[ " $* " == *" restore "* && ! -e {tmp_path}/once ]]; then
+touch {tmp_path}/once; $restic forget --prune {newer.stats["snapshot_id"]} >/dev/null; fi
+exec $restic "$@" """
+    doing.agent_file = repository.agent_file(restic=wrapped(tmp_path, newest_restic(), pruned))
+    result = await doing.do("restore_test")
+    assert is_good(result), result
+    assert not newer.stats["snapshot_id"].startswith(result.stats["snapshot_id"][:8])
+    assert any("was removed meanwhile: testing the one that is the newest now" in line for line in doing.said)
+    assert (result.stats["files_tested"], result.stats["source_changed"]) == (3, 1)

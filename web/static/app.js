@@ -279,6 +279,7 @@ document.addEventListener("htmx:afterSettle", showBadge);
 // ---- comforts ------------------------------------------------------------------------------------------------
 
 function dress() {
+  document.querySelectorAll(".asking").forEach((card) => { card.hidden = true; }); // scripts run when the answer is there
   document.querySelectorAll("[data-select-all]").forEach((box) => { box.hidden = false; });
   document.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
   document.querySelectorAll("[data-submit] button, [data-noscript]").forEach((each) => { each.hidden = true; });

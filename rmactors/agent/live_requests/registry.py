@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rmactors.agent.live_requests import browse, diff, find, snapshots, stats
+from rmactors.agent.live_requests import browse, diff, find, preview, snapshots, stats
 from rmactors.agent.live_requests.handler import Handler
 from rmactors.common.vocabulary import LiveRequest
 
@@ -12,5 +12,6 @@ HANDLERS: Final[Mapping[LiveRequest, Handler[Any]]] = {
     "browse": browse.HANDLER,
     "find": find.HANDLER,
     "diff": diff.HANDLER,
+    "preview": preview.HANDLER,
     "stats": stats.HANDLER,
 }

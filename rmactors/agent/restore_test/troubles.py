@@ -61,7 +61,12 @@ def troubles_of(summary: OutputSummary, sample: list[Entry], folder: str) -> Tro
             found.setdefault(path, words.replace(folder, ""))
     last = summary.exit_error.message if summary.exit_error is not None else summary.first_fatal or ""
     counted = _COUNTED.search(last)
-    return Troubles(found, metadata, counted is not None and int(counted[1]) == len(said))
+    complete = counted is not None and int(counted[1]) == len(said)
+    if not complete:  # more was said than is kept: who is named there may have lost its data
+        words = next(iter(found.values()), summary.first_unrestored) or "restic could not restore it"
+        named = (paths.get(item.removeprefix(folder)) for item in sorted(summary.unrestored))
+        found |= {path: words.replace(folder, "") for path in named if path is not None and path not in found}
+    return Troubles(found, metadata, complete)
 
 
 def _said(summary: OutputSummary, folder: str, paths: list[str]) -> Iterator[tuple[str, str]]:

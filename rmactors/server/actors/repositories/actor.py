@@ -95,9 +95,9 @@ class Looks:
         """Ask as many of those that are due as there is room for. Raises sqlite3.Error."""
         if len(self._asked) >= AT_ONCE:
             return
-        now = self._now()
+        now, left_out = self._now(), set(self._asked)  # one whose look ends meanwhile is read as still due
         for host in await self._reader.run(hosts_to_ask, now, now - self._silence, AT_ONCE + len(self._asked)):
-            if host.id not in self._asked and len(self._asked) < AT_ONCE:
+            if host.id not in left_out and len(self._asked) < AT_ONCE:
                 self._asked.add(host.id)
                 nursery.start_soon(self._look, host, name=f"repositories of {host.name}")
 
@@ -130,26 +130,32 @@ class Looks:
         errors = [one.error for one in found if one.error is not None]
         if not await self._write(SaveRepositories(host.id, at, found, all_of_them=True)):
             return agenda.when_away(host, self._now())
+        tried: set[str] = set()
         try:
-            todo = await self._reader.run(to_measure, host.id, at - agenda.FRESH)
+            while (one := await self._next(host, at, tried)) is not None:
+                tried.add(one.repository_id)
+                self._measured.add(one.repository_id)
+                try:
+                    failed = await self._measure(host, at, one, named[one.name])
+                finally:
+                    self._measured.discard(one.repository_id)
+                if isinstance(failed, Away):
+                    return agenda.when_away(host, self._now())
+                if failed is not None:
+                    errors.append(failed)
         except sqlite3.Error as trouble:
             _log.warning("what is to be measured cannot be read: %s", trouble)
             return agenda.when_away(host, self._now())
-        for one in todo:
-            if one.repository_id in self._measured or one.name not in named:
-                continue
-            self._measured.add(one.repository_id)
-            try:
-                failed = await self._measure(host, at, one, named[one.name])
-            finally:
-                self._measured.discard(one.repository_id)
-            if isinstance(failed, Away):
-                return agenda.when_away(host, self._now())
-            if failed is not None:
-                errors.append(failed)
         for error in errors:
             _tell(host, error)
         return agenda.after_look(host, at, None, errors)
+
+    async def _next(self, host: DueHost, at: int, tried: set[str]) -> ToMeasure | None:
+        """What is to be measured at this host next: not what another host measures, or has just measured. Raises
+        sqlite3.Error."""
+        left_out = tried | self._measured
+        todo = await self._reader.run(to_measure, host.id, at - agenda.FRESH)
+        return next((one for one in todo if one.repository_id not in left_out | self._measured), None)
 
     async def _measure(self, host: DueHost, at: int, what: ToMeasure, known: FoundRepository) -> str | Away | None:
         """None if all went well, else what did not."""

@@ -19,7 +19,7 @@ from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 
-REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "forget", "prune", "unlock")
+REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "restore_test", "forget", "prune", "unlock")
 """Kinds that a page starts with no more than a plan to say."""
 _SNAPSHOT: Final = re.compile("[0-9a-f]{8,64}")
 

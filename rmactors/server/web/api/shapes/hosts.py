@@ -3,16 +3,30 @@
 import msgspec
 from msgspec import Struct
 
+from rmactors.common import clock
 from rmactors.common.vocabulary import (
     HostStatus,
 )
 from rmactors.server.store.queries.accounts import EnrollmentTokenRow
+from rmactors.server.store.queries.good_ends import GoodEnd
 from rmactors.server.store.queries.hosts import HostView, status_of
 from rmactors.server.web.api.shapes.jobs import Job, job, listed_job
 from rmactors.server.web.api.shapes.rows import JsonObject, shaped
 from rmactors.server.web.api.shapes.schedules import Schedule, schedule
 from rmactors.server.web.fields import Time
-from rmactors.server.web.what_was_sent import first_plans, json_list
+from rmactors.server.web.views import restore_tests
+from rmactors.server.web.what_was_sent import first_plans, first_texts, json_list
+
+
+class RestoreTest(Struct):
+    """The newest test of a plan that passed: how many files and bytes came back as saved, null where it does not say.
+    `job_id` may be of a job that is no longer kept; `plan` null where it named none."""
+
+    plan: str | None
+    at: Time
+    files: int | None
+    bytes: int | None
+    job_id: str
 
 
 class Host(Struct):
@@ -39,6 +53,7 @@ class Host(Struct):
     plans: list[JsonObject]
     schedules: list[Schedule]
     last_jobs: dict[str, Job]
+    last_restore_tests: list[RestoreTest]
 
 
 class EnrollmentTokenEntry(Struct):
@@ -59,16 +74,24 @@ def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool 
         view.host,
         tags=msgspec.json.decode(view.host.tags),
         plans=json_list(view.host.plans) if whole else first_plans(view.host.plans),
-        allow=_said(view.host.allow),
-        restore_targets=_said(view.host.restore_targets),
+        allow=_said(view.host.allow, whole),
+        restore_targets=_said(view.host.restore_targets, whole),
         status=status_of(view.host, now, offline_after_seconds),
         schedules=[schedule(row, now) for row in view.schedules],
         last_jobs={kind: (job if whole else listed_job)(row) for kind, row in view.last_jobs.items()},
+        last_restore_tests=[restore_test(end) for end in view.restore_tests],
     )
 
 
-def _said(text: str | None) -> list[str] | None:
-    return None if text is None else json_list(text)
+def restore_test(end: GoodEnd) -> RestoreTest:
+    files, size = restore_tests.files_and_bytes(end.stats)
+    return RestoreTest(end.plan or None, clock.to_rfc3339(end.at), files, size, end.job_id)
+
+
+def _said(text: str | None, whole: bool) -> list[str] | None:
+    if text is None:
+        return None
+    return json_list(text) if whole else first_texts(text)
 
 
 def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:
