@@ -1,6 +1,7 @@
 """What is in a repository, asked live, with each restic: snapshots, folders, files by name, and what changed."""
 
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -210,6 +211,35 @@ async def test_a_snapshot_that_is_not_there_is_not_found(host: Host) -> None:
             assert words.startswith("there is no snapshot ab")
 
 
+async def test_a_snapshot_that_is_damaged_is_not_called_missing(host: Host) -> None:
+    snapshot, healthy = await host.backup(), await host.backup()
+    file = host.repository.path / "snapshots" / snapshot
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-20])
+    shutil.rmtree(host.repository.cache)
+    async with host.asking() as ask:
+        for response in (
+            await ask("browse", plan="home", snapshot=snapshot, path="/"),
+            await ask("diff", plan="home", **{"from": snapshot, "to": healthy}),
+        ):
+            code, words = refusal(response)
+            assert code == "failed"
+            assert words.startswith(f"restic cannot read snapshot {snapshot}")
+        assert [one["id"] for one in await ask.items("snapshots", plan="home")] == [healthy]
+
+
+async def test_the_beginning_of_several_ids_names_none(host: Host) -> None:
+    snapshot = await host.backup()
+    (host.repository.path / "snapshots" / (snapshot[:-4] + "ffff")).touch()
+    async with host.asking() as ask:
+        for response in (
+            await ask("browse", plan="home", snapshot=snapshot[:8], path="/"),
+            await ask("browse", plan="home", snapshot=snapshot[:8], path="/\ufffd"),
+        ):
+            code, words = refusal(response)
+            assert (code, words) == ("invalid", f"several snapshots begin with {snapshot[:8]}: give more of the id")
+
+
 async def test_what_a_plan_adopted_is_found_by_its_former_id_and_what_it_will_is_its_own(host: Host) -> None:
     former = host.backup_as("nas")
     async with host.asking() as ask:
@@ -337,6 +367,38 @@ async def test_what_does_not_fit_is_refused_by_name(
     assert code == "invalid"
     assert said.startswith("params: ")
     assert words in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("snapshots", {}),
+        ("browse", {"path": "/", "snapshot": "abcd"}),
+        ("browse", {"path": "/\ufffd", "snapshot": "abcd"}),
+        ("diff", {"from": "abcd", "to": "abce"}),
+        ("find", {"pattern": "x"}),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_told(
+    repository: ResticRepository, tmp_path: Path, kind: str, params: dict[str, Any]
+) -> None:
+    restic = tmp_path / "restic"
+    restic.write_text("#!/bin/sh\necho '{{'\n")
+    restic.chmod(0o755)
+    async with asking(repository.agent_file(restic=str(restic)), tmp_path / "state") as ask:
+        code, words = refusal(await ask(kind, plan="home", **params))
+    assert code == "failed"
+    assert "cannot be read" in words
+
+
+async def test_an_answer_that_is_read_whole_has_a_bound(
+    repository: ResticRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LONGEST_ANSWER", 1)
+    async with asking(repository.agent_file(), tmp_path / "state") as ask:
+        code, words = refusal(await ask("snapshots", plan="home"))
+    assert code == "failed"
+    assert words.startswith("restic's answer to `snapshots` is longer than")
 
 
 async def test_a_repository_that_does_not_open_says_why(host: Host) -> None:
