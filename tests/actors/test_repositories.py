@@ -114,7 +114,7 @@ class Round:
         await repositories.run(works.to_store, works.reader, self.ask, self.wanted, 90.0, 0.0, self.now)
 
     async def settled(self) -> None:
-        """Whoever was due was asked, and what became of it is written down."""
+        """Those that were due were asked, and what became of it is written down."""
         await until(lambda: self.wanted.waited_for and self.wanted.ended == self.begun)
 
     async def later(self, micros: int) -> None:
