@@ -93,9 +93,10 @@ async def test_a_good_backup_passes_and_its_numbers_say_what_was_tested(
     each_restic: str, repository: ResticRepository, tmp_path: Path
 ) -> None:
     folder = repository.source / "d[1]"
-    folder.mkdir(mode=0o500)
+    folder.mkdir()
     for name in ODD_NAMES:
         (folder / name).write_text(name)
+    folder.chmod(0o500)
     os.link(folder / "-x", repository.source / "hard")
     (repository.source / "link").symlink_to("/etc/passwd")
     (repository.source / "empty").touch()
