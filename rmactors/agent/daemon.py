@@ -81,9 +81,7 @@ class _Agent:
         self._folders = PrivateFolders(state.path, agent_file.restore_test_dir)
         self._left_over = self._folders.left_over()
         self._jobs = JobRunner(agent_file, queue, feed, spare_cache=spare_cache, private_folders=self._folders)
-        self._requests = LiveRequests(
-            agent_file, queue, state.path, spare_cache=spare_cache, is_busy=self._jobs.is_busy
-        )
+        self._requests = LiveRequests(agent_file, queue, state.path, spare_cache=spare_cache, jobs=self._jobs)
         self._scheduler = Scheduler(state, queue, self._jobs.start_due, agent_file.jitter_seconds)
         self._jobs.schedules = {schedule.id: schedule for schedule in self._scheduler.schedules}
         self._restic_told: list[Restic] = []  # what the newest hello said, or the next one will

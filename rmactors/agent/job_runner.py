@@ -93,6 +93,12 @@ class JobRunner:
         turn = self._turns.get(repository.place)
         return turn is not None and turn.locked()
 
+    async def until_idle(self, repository: Repository) -> None:
+        """Wait for the end of that job."""
+        if (turn := self._turns.get(repository.place)) is not None:
+            async with turn:
+                pass
+
     def accepted_jobs(self) -> list[str]:
         """Jobs accepted and not ended, waiting ones too."""
         return list(self._active)

@@ -5,13 +5,13 @@ repository in which a job of this agent runs is not measured. One that fails say
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import trio
 
 from rmactors.agent import programs
-from rmactors.agent.agent_file import AgentFile, AgentFileError, Repository
+from rmactors.agent.agent_file import AgentFile, AgentFileError
 from rmactors.agent.environment import environment_for
 from rmactors.agent.job_process import LONGEST_ANSWER, JobProcess
 from rmactors.agent.livefeed import LiveFeed
@@ -33,6 +33,7 @@ from rmactors.agent.repository_stats import (
     told_apart,
 )
 from rmactors.agent.restic_calls import flags_of
+from rmactors.agent.restic_steps import Turns
 from rmactors.agent.unlock_job import read_lock
 from rmactors.agent.verdict import OutputSummary, cause_of, judge
 from rmactors.common import ids
@@ -42,7 +43,7 @@ _QUICK_SECONDS: Final = 120.0
 """For what reads a few small files."""
 _MEASURE_SECONDS: Final = 25 * 60.0
 """For what reads the trees of all snapshots. The server waits half an hour for one repository."""
-_APART_SECONDS: Final = 10 * 60.0
+APART_SECONDS: Final = 10 * 60.0
 """For what each host alone has, all in all: the rest of it stays unknown."""
 _MOST_LOCKS: Final = 20
 _LONGEST_ERROR: Final = 500
@@ -60,14 +61,14 @@ class RepositoryLook:
         agent_file: AgentFile,
         name: str,
         host: str,
-        is_busy: Callable[[Repository], bool],
+        jobs: Turns | None,
         spare_cache: str | None = None,
     ) -> None:
         self._file = agent_file
         self._name = name
         self._repository = agent_file.repositories[name]
         self._host = host
-        self._is_busy = is_busy
+        self._jobs = jobs
         self._spare_cache = spare_cache
         self._mask = Mask(self._repository.repository)
         self._environment: dict[str, str] = {}
@@ -112,7 +113,7 @@ class RepositoryLook:
         return config
 
     async def _measured(self) -> Mapping[str, Any]:
-        if self._is_busy(self._repository):
+        if self._jobs is not None and self._jobs.is_busy(self._repository):
             raise _Failed(REPOSITORY_BUSY)
         try:
             listed = read_listing(await self._ask(_MEASURE_SECONDS, "snapshots", "--json"))
@@ -143,10 +144,12 @@ class RepositoryLook:
         if not can_be_told_apart(hosts):
             return hosts
         amounts: dict[frozenset[str], int] = {}
-        deadline = trio.current_time() + _APART_SECONDS
+        deadline = trio.current_time() + APART_SECONDS
         for group in groups(hosts):
+            with trio.move_on_at(deadline):
+                await self._until_idle()
             left = deadline - trio.current_time()
-            if took > left or self._is_busy(self._repository):
+            if took > left:
                 break
             began = trio.current_time()
             try:
@@ -155,6 +158,11 @@ class RepositoryLook:
                 break
             took = max(took, trio.current_time() - began)
         return told_apart(hosts, total, amounts)
+
+    async def _until_idle(self) -> None:
+        """A job that has begun meanwhile goes first."""
+        if self._jobs is not None:
+            await self._jobs.until_idle(self._repository)
 
     async def _locks(self) -> list[dict[str, Any]]:
         """Those that are there, and can be read: one may go meanwhile."""

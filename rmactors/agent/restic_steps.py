@@ -7,6 +7,7 @@ steps live in modules of their own; `restic_job` runs restic for them.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rmactors.agent.agent_file import Repository
 from rmactors.agent.verdict import JobVerdict, OutputSummary
 from rmactors.common.vocabulary import JobKind
 
@@ -61,6 +62,18 @@ class Restic(Reads, Protocol):
 
     def tell(self, text: str) -> None:
         """A line of the agent's own in the job's log."""
+        ...
+
+
+class Turns(Protocol):
+    """Whose turn it is at a repository: jobs go one after the other there."""
+
+    def is_busy(self, repository: Repository) -> bool:
+        """Whether a job has this repository just now."""
+        ...
+
+    async def until_idle(self, repository: Repository) -> None:
+        """Wait for the end of that job."""
         ...
 
 

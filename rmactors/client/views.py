@@ -237,6 +237,15 @@ def job(j: Item, columns: int | None) -> str:
     return f"{sheet(facts)}\n\n{SNAPSHOTS.table(found, columns)}" if found else sheet(facts)
 
 
+def restore_preview(found: Item, columns: int | None) -> str:
+    """What a restore would write, and where to."""
+    facts = [
+        ("snapshot", found["snapshot"]), ("files", _word(found["files"])), ("size", _size(found["bytes"])),
+        ("into", _word(found["into"])), ("free there", _size(found["free_bytes"])),
+    ]  # fmt: skip
+    return sheet(facts)
+
+
 def _stat(value: Any) -> str:
     return json.dumps(value) if isinstance(value, list | dict) else str(value)
 

@@ -53,6 +53,8 @@ from rmactors.systemd.notify import Notifier, keep_alive
 
 _log = logging.getLogger(__name__)
 
+RECONNECT_SECONDS = 15.0
+"""After a start, most agents have come back by then: who is asked sooner would be taken for away."""
 FLUSH_SECONDS = 5.0
 """Between two flushes of heartbeats, at most."""
 
@@ -231,7 +233,7 @@ class Parts:
         settings = self.settings
         await repositories.run(
             self.to_store, self.reader, self.questions.ask, self.repository_wanted, settings.offline_after_seconds,
-            first=settings.restart_grace_seconds,
+            first=min(RECONNECT_SECONDS, settings.restart_grace_seconds),
         )  # fmt: skip
 
     async def run_watchdog(self) -> None:

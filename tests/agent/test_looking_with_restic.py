@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rmactors.agent.live_requests import reader
 from tests.restics import version_of
 
 from .jobs import Jobs
@@ -341,15 +342,16 @@ async def test_what_changed_between_two_snapshots_is_a_list(host: Host) -> None:
 @pytest.mark.parametrize(
     ("kind", "params", "words"),
     [
-        ("browse", {"plan": "home", "path": "home"}, "expected `str` matching regex"),
-        ("browse", {"plan": "home", "path": "/", "snapshot": "-h"}, "expected `str` matching regex"),
-        ("browse", {"plan": "home"}, "missing required"),
-        ("browse", {"plan": "home", "path": "/", "limit": 2001}, "<= 2000"),
+        ("browse", {"plan": "home", "path": "home"}, "path must be an absolute path"),
+        ("browse", {"plan": "home", "path": "/", "snapshot": "-h"}, "snapshot must be `latest`, or at least 4 digits"),
+        ("browse", {"plan": "home"}, "missing `path`"),
+        ("browse", {"plan": "home", "path": "/", "limit": 2001}, "limit must be a number from 1 to 2000"),
         ("browse", {"plan": "home", "path": "/", "repository": "x"}, "has no parameter `repository`"),
-        ("find", {"plan": "home", "pattern": "a\0b"}, "expected `str` matching regex"),
-        ("find", {"plan": "home", "pattern": ""}, "expected `str` matching regex"),
-        ("diff", {"plan": "home", "from": "latest", "to": "abcd"}, "expected `str` matching regex"),
-        ("snapshots", {}, "missing required field `plan`"),
+        ("find", {"plan": "home", "pattern": "a\0b"}, "pattern must have 1 to 1,000 characters"),
+        ("find", {"plan": "home", "pattern": ""}, "pattern must have 1 to 1,000 characters"),
+        ("find", {"plan": 3, "pattern": "x"}, "Expected `str`, got `int` - at `plan`"),
+        ("diff", {"plan": "home", "from": "latest", "to": "abcd"}, "from must be at least 4 digits of a snapshot's id"),
+        ("snapshots", {}, "missing `plan`"),
     ],
 )
 async def test_what_does_not_fit_is_refused_by_name(
@@ -359,26 +361,36 @@ async def test_what_does_not_fit_is_refused_by_name(
         code, said = refusal(await ask(kind, **params))
     assert code == "invalid"
     assert said.startswith("params: ")
+    assert words in said
 
 
-async def test_a_repository_that_does_not_open_says_why_and_keeps_its_password(host: Host) -> None:
+async def test_a_repository_that_does_not_open_says_why(host: Host) -> None:
     await host.backup()
     wrong = host.repository.path.parent / "wrong"
     wrong.write_text("nonsense\n")
     host.agent_file = host.repository.agent_file(restic=host.restic, repository={"password_file": str(wrong)})
-    elsewhere = host.repository.agent_file(
-        restic=host.restic, repository={"repository": "rest:http://me:s3cret@127.0.0.1:1/"}
-    )
     async with host.asking() as ask:
-        for kind, params in (
-            ("browse", {"path": "/", "snapshot": "abcd"}),
-            ("snapshots", {}),
-            ("find", {"pattern": "x"}),
+        for response in (
+            await ask("browse", plan="home", path="/", snapshot="abcd"),
+            await ask("snapshots", plan="home"),
+            await ask("find", plan="home", pattern="x"),
         ):
-            code, words = refusal(await ask(kind, plan="home", **params))
-            assert (code, words) == ("failed", "wrong password")
-    if version_of(host.restic) < (0, 16):  # newer ones keep trying for a quarter of an hour
-        async with asking(elsewhere, host.state) as ask:
-            code, words = refusal(await ask("snapshots", plan="home"))
+            assert refusal(response) == ("failed", "wrong password")
+
+
+async def test_a_repository_that_does_not_answer_is_not_tried_for_a_quarter_of_an_hour(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As jobs do. Its password stays here."""
+    monkeypatch.setattr(reader, "TRY_SECONDS", 0.1)
+    address = {"repository": "rest:http://me:s3cret@127.0.0.1:1/"}
+    host.agent_file = host.repository.agent_file(restic=host.restic, repository=address)
+    async with host.asking() as ask:
+        for response in (
+            await ask("browse", plan="home", path="/", snapshot="abcd"),
+            await ask("snapshots", plan="home"),
+        ):
+            code, words = refusal(response)
             assert code == "failed"
+            assert "connection refused" in words
             assert "s3cret" not in words

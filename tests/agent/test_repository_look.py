@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 import trio
 from msgspec.structs import replace
 
+from rmactors.agent import repository_look
 from rmactors.agent.agent_file import AgentFile, Plan, Repository
 from rmactors.agent.job_process import JobProcess
 from rmactors.agent.live_requests.context import Context
@@ -33,20 +33,37 @@ class NoCounters:
         raise AssertionError(name)
 
 
-def nobody(_: Repository) -> bool:
-    return False
+class Jobs:
+    """Stands for the agent's jobs: one has the repository at each of these looks. `waited` is how often its end was
+    waited for."""
+
+    def __init__(self, *busy: bool) -> None:
+        self._busy = iter(busy)
+        self.waited = 0
+
+    def is_busy(self, _: Repository) -> bool:
+        return next(self._busy, False)
+
+    async def until_idle(self, _: Repository) -> None:
+        self.waited += 1
+        await trio.lowlevel.checkpoint()
 
 
 def never(_: object) -> None:
     raise AssertionError("nothing is listed in pages")
 
 
-async def look_at(
-    agent_file: AgentFile, is_busy: Callable[[Repository], bool] = nobody, **params: Any
-) -> list[dict[str, Any]]:
+class EndlessJob(Jobs):
+    """One that began while the repository was measured."""
+
+    async def until_idle(self, _: Repository) -> None:
+        await trio.sleep_forever()
+
+
+async def look_at(agent_file: AgentFile, jobs: Jobs | None = None, **params: Any) -> list[dict[str, Any]]:
     listings = Listings(Path("/nonexistent"), never)
     # Those who wait have all turns there are: this is not to wait for them.
-    context = Context(agent_file, NoCounters(), trio.CapacityLimiter(0), set(), listings, is_busy=is_busy)
+    context = Context(agent_file, NoCounters(), trio.CapacityLimiter(0), set(), listings, jobs=jobs)
     with trio.fail_after(240):
         answer = await HANDLER(context, params)
     return [json.loads(item) for item in answer.items]
@@ -171,21 +188,32 @@ async def test_one_of_them_can_be_asked_for_and_none_of_another_name(repository:
 
 
 async def test_which_they_are_is_told_without_measuring_also_while_a_job_runs(repository: ResticRepository) -> None:
-    (item,) = await look_at(repository.agent_file(), is_busy=lambda _: True, identify=True)
+    (item,) = await look_at(repository.agent_file(), Jobs(True), identify=True)
     assert (item["repository_id"], item["version"], item["error"]) == (id_of(repository), 2, None)
     assert (item["size_bytes"], item["measured"]) == (None, False)
 
 
 async def test_a_repository_in_which_a_job_runs_is_not_measured(repository: ResticRepository) -> None:
-    (item,) = await look_at(repository.agent_file(), is_busy=lambda _: True)
+    (item,) = await look_at(repository.agent_file(), Jobs(True))
     assert (item["repository_id"], item["error"], item["measured"]) == (id_of(repository), REPOSITORY_BUSY, False)
 
 
-async def test_a_job_that_begins_meanwhile_ends_the_costly_part(repository: ResticRepository) -> None:
+async def test_a_job_that_begins_meanwhile_goes_before_what_each_host_has_alone(repository: ResticRepository) -> None:
     backed_up(repository, "restic", "nas", "a.txt")
     backed_up(repository, "restic", "web", "b.bin")
-    looks = iter([False, True])
-    (item,) = await look_at(repository.agent_file(), is_busy=lambda _: next(looks))
+    jobs = Jobs()
+    (item,) = await look_at(repository.agent_file(), jobs)
+    assert jobs.waited == 2, "before each costly look at the data"
+    assert all(share["unique_bytes"] is not None for share in item["hosts"])
+
+
+async def test_a_job_that_does_not_end_leaves_unknown_what_each_host_has_alone(
+    repository: ResticRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backed_up(repository, "restic", "nas", "a.txt")
+    backed_up(repository, "restic", "web", "b.bin")
+    monkeypatch.setattr(repository_look, "APART_SECONDS", 0.1)
+    (item,) = await look_at(repository.agent_file(), EndlessJob())
     assert item["measured"]
     assert item["size_bytes"] > 50_000
     assert [share["unique_bytes"] for share in item["hosts"]] == [None, None]

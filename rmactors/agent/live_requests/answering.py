@@ -14,14 +14,14 @@ from typing import Final
 import trio
 from msgspec import Raw
 
-from rmactors.agent.agent_file import AgentFile, Repository
+from rmactors.agent.agent_file import AgentFile
 from rmactors.agent.link_down import LinkDown
 from rmactors.agent.live_requests.context import Context
 from rmactors.agent.live_requests.handler import Answer
 from rmactors.agent.live_requests.listings import Listings
 from rmactors.agent.live_requests.refusal import Refused, internal_error
 from rmactors.agent.live_requests.registry import HANDLERS
-from rmactors.agent.restic_steps import Counters
+from rmactors.agent.restic_steps import Counters, Turns
 from rmactors.common import wire
 from rmactors.common.logs import fields
 
@@ -48,13 +48,13 @@ class LiveRequests:
         folder: Path,
         *,
         spare_cache: str | None = None,
-        is_busy: Callable[[Repository], bool] = lambda _: False,
+        jobs: Turns | None = None,
     ) -> None:
         self._file = agent_file
         self._counters = counters
         self._folder = folder
         self._spare_cache = spare_cache
-        self._is_busy = is_busy
+        self._jobs = jobs
         self._turns = trio.CapacityLimiter(RESTICS)
         self._checked: set[tuple[str, str]] = set()
         self._nursery: trio.Nursery | None = None
@@ -79,7 +79,7 @@ class LiveRequests:
         assert self._nursery is not None
         listings = Listings(self._folder, self._nursery.start_soon)
         context = Context(
-            self._file, self._counters, self._turns, self._checked, listings, self._spare_cache, self._is_busy
+            self._file, self._counters, self._turns, self._checked, listings, self._spare_cache, self._jobs
         )
         session = Session(context, send, self._nursery, self._sessions.discard)
         self._sessions.add(session)
@@ -141,7 +141,8 @@ class Session:
             "live.request", kind=request.kind, plan=plan if plan in self.context.agent_file.plans else None,
             outcome=outcome,
         )  # fmt: skip
-        log.info("the server asked", extra=said)
+        level = logging.DEBUG if "cursor" in request.params else logging.INFO  # one line for all pages
+        log.log(level, "the server asked", extra=said)
         return response
 
     async def _ask(self, request: wire.Request) -> Answer:

@@ -26,7 +26,7 @@ async def _answer(context: Context, params: Stats) -> Answer:
         raise Refused("not_found", f"there is no repository {params.repository!r} in agent.toml")
     items = []
     for name in chosen:
-        look = RepositoryLook(context.agent_file, name, context.host, context.is_busy, context.spare_cache)
+        look = RepositoryLook(context.agent_file, name, context.host, context.jobs, context.spare_cache)
         items.append(json.dumps(await look.item(measure=not params.identify)).encode())
     return Answer(items)
 

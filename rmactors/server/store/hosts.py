@@ -13,7 +13,7 @@ from rmactors.server.messages.hosts import (
     RotateHostToken,
     UpdateHost,
 )
-from rmactors.server.store import audit
+from rmactors.server.store import audit, repositories
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 NOTES_KEPT = 100
@@ -79,16 +79,13 @@ def record_hello(tx: Transaction, write: RecordHello) -> None:
             ),
         )  # fmt: skip
     else:
+        repositories.note_hello(tx, write)
         tx.execute(
-            # One that was upgraded, or whose file was changed, may tell more of its repositories: it is asked again.
-            "UPDATE hosts SET repositories_due_at = CASE WHEN agent_version <> ? OR plans <> ?"
-            " OR coalesce(allow, '') <> coalesce(CAST(? AS TEXT), '') THEN 0 ELSE repositories_due_at END,"
-            " agent_version = ?, timezone = ?, clock_offset_seconds = ?, tzdata_version = ?,"
+            "UPDATE hosts SET agent_version = ?, timezone = ?, clock_offset_seconds = ?, tzdata_version = ?,"
             " hostname = ?, os = ?, arch = ?, plans = ?, allow = ?, restore_targets = ?,"
             " first_hello_at = coalesce(first_hello_at, ?),"
             " last_hello_at = ?, last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?",
             (
-                write.agent_version, write.plans, write.allow,
                 write.agent_version, write.timezone, write.clock_offset_seconds, write.tzdata_version,
                 write.hostname, write.os, write.arch, write.plans, write.allow, write.restore_targets,
                 write.at, write.at, write.at, write.host_id,

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from rmactors.common.clock import DAY
 from rmactors.common.vocabulary import REPOSITORY_BUSY
+from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.repositories import (
     FoundRepository,
@@ -118,6 +119,16 @@ def refresh_repository(tx: Transaction, write: RefreshRepository) -> None:
     audit.append(tx, write.audit)
     tx.wake.repositories = True
     tx.wake.topics.add("repositories")
+
+
+def note_hello(tx: Transaction, write: RecordHello) -> None:
+    """A host that is new, was upgraded, or whose file was changed may tell more of its repositories: it is asked."""
+    changed = tx.changed(
+        "UPDATE hosts SET repositories_due_at = 0 WHERE id = ? AND (first_hello_at IS NULL OR agent_version <> ?"
+        " OR plans <> ? OR coalesce(allow, '') <> coalesce(CAST(? AS TEXT), ''))",
+        (write.host_id, write.agent_version, write.plans, write.allow),
+    )
+    tx.wake.repositories |= changed > 0
 
 
 def note_good_end(tx: Transaction, report: EndReport) -> None:

@@ -56,7 +56,7 @@ class DiffBody(Struct, forbid_unknown_fields=True):
 class PreviewBody(Struct, forbid_unknown_fields=True):
     """As the parameters of a job of kind `restore`. Without `include`, all of the snapshot."""
 
-    target: str
+    target: str | None = None
     snapshot: str = "latest"
     include: list[str] = []
     plan: str | None = None
