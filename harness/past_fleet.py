@@ -23,6 +23,7 @@ class Past:
     schedules: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     alerts: dict[str, str] = field(default_factory=dict)
+    repositories: dict[str, str] = field(default_factory=dict)
     spare: list[str] = field(default_factory=list)
     doubted: list[str] = field(default_factory=list)
 
@@ -120,6 +121,7 @@ def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
     try:
         _hosts(scribe, past)
         _alerts(scribe, past)
+        _repositories(scribe, past)
         for _ in range(spare_alerts):
             alert_id = scribe.alert(
                 past.hosts["nas1"], "nas1", "prune_failed", "warning", f"Prune {ids.new()} failed",
@@ -138,6 +140,40 @@ def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
     finally:
         scribe.close()
     return past
+
+
+def _repositories(scribe: Scribe, past: Past) -> None:
+    """One that nas1 and db-primary share, which grew for a year, and one that mail could not open yet."""
+    day, now = clock.DAY, scribe.now
+    past.repositories = {"shared": "5a" * 32, "lonely": "10" * 32}
+    shared, lonely = past.repositories.values()
+    shares = [{"host": "nas1", "snapshots": 120, "bytes": 412 * 10**9, "unique_bytes": 230 * 10**9},
+              {"host": "db-primary", "snapshots": 60, "bytes": 270 * 10**9, "unique_bytes": 18 * 10**9},
+              {"host": "old-laptop", "snapshots": 3, "bytes": 10**9, "unique_bytes": 10**8}]  # fmt: skip
+    locks = [{"host": "nas1", "user": "root", "pid": 4711, "at": clock.to_rfc3339(now - 5 * day), "exclusive": True}]
+    scribe.row(
+        "repositories", id=shared, version=2, size_bytes=430 * 10**9, uncompressed_bytes=612 * 10**9, compression=1.42,
+        snapshots=183, shares=json.dumps(shares), locks=json.dumps(locks), measured_at=now - 3 * clock.HOUR,
+        measured_by=past.hosts["nas1"], first_seen_at=now - 370 * day,
+    )  # fmt: skip
+    scribe.row("repositories", id=lonely, version=2, first_seen_at=now - day)
+    for host, name, repository, location, error in (
+        ("nas1", "nas-store", shared, "/srv/restic", None),
+        ("db-primary", "main", shared, "rest:https://backup:***@nas1.lan:8000/", None),
+        ("mail", "mail-store", lonely, "sftp:backup@elsewhere:/srv/mail", "a job of this repository is running"),
+    ):
+        scribe.row(
+            "repository_uses", host_id=past.hosts[host], name=name, repository_id=repository, location=location,
+            plans='["home"]', filed_as=host, error=error, error_at=now if error else None, seen_at=now,
+        )  # fmt: skip
+    for ago in range(0, 366, 5):
+        at = now - 3 * clock.HOUR - ago * day
+        held = 430 * 10**9 - ago * 9 * 10**8 + round(6 * 10**9 * math.sin(ago))
+        scribe.row("repository_sizes", repository_id=shared, day=at // day, at=at, bytes=held, snapshots=183 - ago // 5)
+    scribe.row(
+        "care_ends", host_id=past.hosts["nas1"], kind="check", plan="home", repository="", job_id=past.jobs["check"],
+        at=now - 94 * day,
+    )  # fmt: skip
 
 
 def _hosts(scribe: Scribe, past: Past) -> None:
