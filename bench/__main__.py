@@ -12,13 +12,13 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, kinds, measures, month, pages, tick
+from bench import agent, fleet, kinds, looking, measures, month, pages, tick
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
 from harness.sink import open_sink
 
-PARTS = ("intake", "idle", "delivery", "fleet", "agent", "pages", "tick")
+PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
 LONG = ("month",)
 """Only where they are asked for."""
 
@@ -54,6 +54,7 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
         "delivery": _delivery,
         "fleet": _fleet,
         "agent": agent.rest,
+        "looking": looking.measure,
         "pages": pages.measure,
     }
     for part in parts:

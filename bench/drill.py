@@ -4,6 +4,7 @@
     python -m bench.drill --stranger                # another one: see `stranger_drill`
     python -m bench.drill --hostile                 # another one: see `hostile_drill`
     python -m bench.drill --links                   # another one: see `links_drill`
+    python -m bench.drill --restore-tests           # another one: see `restore_drill`
 
 Protocol-true agents with spools report failures and successes, an operator acknowledges, channels of four kinds, one of
 which groups over hosts, lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets
@@ -25,7 +26,7 @@ import click
 import httpx
 import trio
 
-from bench import hostile_drill, links_drill, stranger_drill
+from bench import hostile_drill, links_drill, restore_drill, stranger_drill
 from harness.accounts import Account, AfterKill, account_of, look_after_kill
 from harness.agents import ended
 from harness.processes import Server, away, eventually
@@ -225,11 +226,12 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
 @click.option("--hostile", is_flag=True, help="Instead: one host does its worst beside honest ones.")
 @click.option("--hosts", default=50, show_default=True, help="Honest hosts, with --hostile.")
 @click.option("--links", is_flag=True, help="Instead: agents behind links that fail in every way.")
+@click.option("--restore-tests", is_flag=True, help="Instead: agents are killed while they test restores.")
 @click.option("--short", is_flag=True, help="With --links: each fault twice, and none for long.")
 @click.option("--seconds", type=float, help="How long: 60 with --hostile, 600 with --links, if left out.")
 def main(
     rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, links: bool, short: bool,
-    seconds: float | None,
+    restore_tests: bool, seconds: float | None,
 ) -> None:  # fmt: skip
     """Kill a server at random instants, and account for every notification."""
     if stranger:
@@ -238,6 +240,8 @@ def main(
         sys.exit(hostile_drill.main(hosts, seconds or 60.0))
     if links:
         sys.exit(links_drill.main(seconds or 600.0, seed, short=short))
+    if restore_tests:
+        sys.exit(restore_drill.main(seed))
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
 

@@ -42,10 +42,14 @@ class Scale:
     """How often each page is asked for."""
     schedules: int = 100
     """Of the agent that has nothing to do."""
+    large_folder: int = 200_000
+    """Entries of the largest folder that is looked at."""
 
 
 SHORT = Scale(10_000, 10_000, 8, 500, 30_000, 6, 20, 2_000, 100_000, 1_000, 20, 20)
-QUICK = Scale(200, 200, 0.3, 10, 1_000, 0.3, 1, 100, 1_000, 20, 2, 0.5, intake_hosts=5, pages=3, schedules=10)
+QUICK = Scale(
+    200, 200, 0.3, 10, 1_000, 0.3, 1, 100, 1_000, 20, 2, 0.5, intake_hosts=5, pages=3, schedules=10, large_folder=2_000
+)
 """To see that the measurements themselves work; its figures mean little."""
 FULL = Scale(50_000, 50_000, 30, 5_000, 30_000, 20, 20, 10_000, 200_000, 10_000, 600, 120)
 

@@ -22,6 +22,11 @@ def resident_kib(pid: int) -> int:
     return _status(pid, "VmRSS")
 
 
+def highest_resident_kib(pid: int) -> int:
+    """The most that `resident_kib` has been."""
+    return _status(pid, "VmHWM")
+
+
 def _status(pid: int, name: str) -> int:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(f"{name}:"):

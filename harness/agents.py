@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -159,7 +159,7 @@ PASSWORD = "correct horse"
 class AgentProcess:
     """The real agent on a state dir and a file of its own, with a real restic repository beside them."""
 
-    def __init__(self, server: Server, folder: Path, name: str) -> None:
+    def __init__(self, server: Server, folder: Path, name: str, *, allow: Sequence[str] = ("backup", "check")) -> None:
         self.server, self.folder, self.name = server, folder, name
         self.source, self.repository = folder / "source", folder / "repository"
         self.password_file, self.config = folder / "password", folder / "agent.toml"
@@ -169,7 +169,7 @@ class AgentProcess:
         (self.source / "letter.txt").write_text("worth keeping\n")
         self.right_password()
         self.config.write_text(
-            f"""allow = ["backup", "check"]
+            f"""allow = {json.dumps(list(allow))}
 [repositories.main]
 repository = {json.dumps(str(self.repository))}
 password_file = {json.dumps(str(self.password_file))}

@@ -16,10 +16,12 @@ from rmactors.common import wire
 
 
 class LiveAgent:
-    """Connected and welcomed within the `with` block. `token` is the host's credential, `schedule` what it runs."""
+    """Connected and welcomed within the `with` block. `token` is the host's credential, `schedule` what it runs, `said`
+    what its hello says beside what is usual."""
 
-    def __init__(self, server: RunningServer, token: str, schedule: str) -> None:
+    def __init__(self, server: RunningServer, token: str, schedule: str, **said: Any) -> None:
         self.schedule = schedule
+        self._said = said
         self._url = f"ws://{server.settings.agent_listen}{wire.PATH}"
         self._token = token
         self._frames: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -53,13 +55,16 @@ class LiveAgent:
             if frame["type"] == kind:
                 return frame
 
+    async def _take(self, frame: dict[str, Any]) -> None:
+        self._frames.put(frame)
+
     async def _run(self) -> None:
         self._trio = trio.lowlevel.current_trio_token()
         headers = [(b"Authorization", b"Bearer " + self._token.encode())]
         async with trio_websocket.open_websocket_url(self._url, extra_headers=headers) as self._connection:
-            await self._connection.send_message(json.dumps(hello()))
+            await self._connection.send_message(json.dumps(hello(**self._said)))
             try:
                 while True:
-                    self._frames.put(json.loads(await self._connection.get_message()))
+                    await self._take(json.loads(await self._connection.get_message()))
             except trio_websocket.ConnectionClosed:
                 return

@@ -22,7 +22,7 @@ ALSO_PURE = (
     "server.messages", "server.state", "server.calendars", "server.health", "server.actors.awake",
     "server.config.action_links", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
     "server.edges.addresses", "server.edges.places", "server.edges.preauth_limits", "server.edges.turns",
-    "server.edges.proxy_protocol", "server.edges.handshake", "server.edges.host_names",
+    "server.edges.proxy_protocol", "server.edges.handshake", "server.edges.host_names", "server.web.live_items",
     "common.wire", "common.bounds", "common.job_stats", "common.sizes", "common.vocabulary", "common.clock",
     "common.cron", "common.ids", "common.subset", "common.idn", "common.text",
 )  # fmt: skip
@@ -32,7 +32,7 @@ CONSTANTS = {"rmactors.common.zones"}
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
 BASE_INSTALL = (
     "common", "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts",
-    "cli.jobs", "cli.backups", "cli.channels", "cli.completion",
+    "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.completion",
 )  # fmt: skip
 """What runs without the extra `server`."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")
@@ -125,7 +125,7 @@ def server_only() -> set[str]:
 
 
 def test_the_folders_that_the_rules_name_are_there() -> None:
-    assert ACTORS == ["delivery", "digests", "host", "rules", "store"]
+    assert ACTORS == ["delivery", "digests", "host", "repositories", "rules", "store"]
     for name in (*ALSO_PURE, *BASE_INSTALL):
         assert under(name), f"rmactors.{name} is gone: take it off the list, or put it back"
 

@@ -19,6 +19,7 @@ from rmactors.agent.masking import shown
 from rmactors.agent.tampering import trouble_with
 from rmactors.common import wire
 from rmactors.common.subset import MOST_PARTS
+from rmactors.common.text import steers
 from rmactors.common.vocabulary import ALLOWED, Allowed
 
 DEFAULT_FILE: Final = "/etc/rmactors/agent.toml"
@@ -26,6 +27,9 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _BACKEND: Final = re.compile(r"[a-z0-9]+:")
 """As in `sftp:`; anything else is a path to restic."""
 
+MOST_TARGETS: Final = 50
+"""As many as a hello tells the server."""
+LONGEST_TARGET: Final = 4096
 PLAN_TAG: Final = "rmactors-plan:"
 """What the tag begins with that the agent puts on each plan's snapshots. See own_snapshots."""
 
@@ -74,7 +78,7 @@ class Repository(Struct, frozen=True, forbid_unknown_fields=True):
     options: list[str] = []
     """restic's extended options (`-o`), like `sftp.connections=2`."""
     restore_to: str | None = None
-    """The folder under which restores land, each in one of its own. Without it there are none."""
+    """The folder under which restores land that name no target, each in one of its own."""
     snapshots_of_other_hosts: bool = False
     """Whether a restore or a diff may name a snapshot that another host made."""
 
@@ -122,9 +126,13 @@ class AgentFile(Struct, frozen=True, forbid_unknown_fields=True):
     """How long a job waits for a repository that another restic has locked."""
     cancel_grace_seconds: Seconds = 30.0
     """What restic is given to end by itself, after which it is ended."""
+    restore_test_dir: str | None = None
+    """Where restore tests put what they restore, for as long as they run; the agent's state dir where None."""
     tls_cert_file: str | None = None
     tls_key_file: str | None = None
     """The certificate that a server is shown which asks for one, in place of the one that was given at enrollment."""
+    restore_targets: Annotated[list[str], Meta(max_length=MOST_TARGETS)] = []
+    """Folders into which a restore may be told to go, or into one below them."""
 
     @property
     def certificate(self) -> ClientCertificate | None:
@@ -223,6 +231,10 @@ def _problems(agent_file: AgentFile) -> Iterator[str]:
     if agent_file.tls_key_file is not None and agent_file.tls_cert_file is None:
         yield "tls_key_file: give tls_cert_file too"
     yield from _relative("", {key: getattr(agent_file, key) for key in ("tls_cert_file", "tls_key_file")})
+    for folder in agent_file.restore_targets:
+        if wrong := _no_target(folder):
+            yield f"restore_targets: {folder!r} {wrong}"
+    yield from _relative("", {"restore_test_dir": agent_file.restore_test_dir})
     for table in ("repositories", "plans"):
         for name in getattr(agent_file, table):
             if not _NAME.fullmatch(name):
@@ -231,6 +243,17 @@ def _problems(agent_file: AgentFile) -> Iterator[str]:
         yield from _of_repository(f"repositories.{name}", repository)
     for name, plan in agent_file.plans.items():
         yield from _of_plan(f"plans.{name}", plan, agent_file.repositories)
+
+
+def _no_target(folder: str) -> str | None:
+    """Why no restore can be told to go there, as the rest of a sentence."""
+    if not os.path.isabs(folder):
+        return "must be an absolute path"
+    if steers(folder) or len(folder) > LONGEST_TARGET:
+        return f"must be one line of at most {LONGEST_TARGET} characters, without control characters"
+    if ".." in folder.split("/"):
+        return "must not contain `..`"
+    return "is the whole system: name a folder for restores alone" if not folder.strip("/.") else None
 
 
 def _of_repository(key: str, repository: Repository) -> Iterator[str]:

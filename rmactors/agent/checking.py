@@ -1,6 +1,7 @@
 """`rmactors agent check`: tries what the agent will need, and says what it found. Changes nothing anywhere."""
 
 import os
+import shutil
 import stat
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,12 +17,14 @@ from rmactors.agent.environment import environment_for, has_cache
 from rmactors.agent.masking import Mask
 from rmactors.agent.process import Stop
 from rmactors.agent.restic_output import OutputParser, Stream
-from rmactors.agent.restore_job import distrusted
+from rmactors.agent.restore_folder import clash, distrusted
+from rmactors.agent.restore_targets import target_in
 from rmactors.agent.server_link import welcomed
 from rmactors.agent.state_dir import StateDir, StateError
 from rmactors.agent.verdict import OutputSummary, cause_of, judge
 from rmactors.common import wire, zones
 from rmactors.common.findings import Finding, zone_data
+from rmactors.common.sizes import size
 
 REPOSITORY_SECONDS: Final = 120.0
 _GRACE_SECONDS: Final = 10.0
@@ -38,6 +41,8 @@ async def check(
         agent_file = None
     if agent_file is not None:
         yield _of_file(file, agent_file)
+        if looking := _looking(agent_file):
+            yield looking
         troubles = programs.troubles_of(agent_file)
         for words in troubles:
             yield Finding(False, words)
@@ -56,6 +61,10 @@ async def check(
                 yield await _repository(name, repository, agent_file, str(state_dir / "cache"))
         for name, plan in agent_file.plans.items():
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
+        for folder in agent_file.restore_targets:
+            yield await trio.to_thread.run_sync(_restore_target, folder, agent_file)
+        if agent_file.restore_test_dir is not None:
+            yield await trio.to_thread.run_sync(_restore_test_dir, agent_file.restore_test_dir, agent_file)
     yield zone_data(zones.ours().data)
     cause = await trio.to_thread.run_sync(_no_room_for_reports, StateDir(state_dir))
     if cause is not None:
@@ -66,8 +75,20 @@ async def check(
 def _of_file(file: Path, agent_file: AgentFile) -> Finding:
     if not file.exists():
         return Finding(None, f"there is no {file}: this host runs nothing by itself and only reports what `exec` wraps")
-    allowed = ", ".join(agent_file.allow) or "nothing"
+    allowed = ", ".join(kind for kind in agent_file.allow if kind != "browse") or "nothing"
     return Finding(True, f"{file} is well-formed; the server may start here: {allowed}")
+
+
+def _looking(agent_file: AgentFile) -> Finding | None:
+    """What `browse` in `allow` means on this host."""
+    if "browse" not in agent_file.allow:
+        return None
+    if not agent_file.plans:
+        return Finding(None, "`allow` has browse, but there are no plans: the server finds nothing to look into")
+    shared = [name for name, repository in agent_file.repositories.items() if repository.snapshots_of_other_hosts]
+    whose = f", and of other hosts in {', '.join(shared)}" if shared else ""
+    words = "the server may look into snapshots of this host"
+    return Finding(None, f"{words}{whose}: names, sizes and times of files, and what changed, but not what is in them")
 
 
 def _secrets(name: str, repository: Repository) -> list[Finding]:
@@ -88,9 +109,40 @@ def _places(name: str, repository: Repository, agent_file: AgentFile) -> list[Fi
     into = repository.restore_to
     if "restore" in agent_file.allow and into and not os.path.isdir(into):
         return [Finding(None, f"repository {name}: {into} is not there yet: make it before the first restore")]
-    if "restore" in agent_file.allow and into and (trouble := distrusted(into)):
+    if "restore" in agent_file.allow and into and (trouble := distrusted(into, "restore_to")):
         return [Finding(False, f"repository {name}: {trouble}")]
     return []
+
+
+def _restore_target(folder: str, agent_file: AgentFile) -> Finding:
+    """Whether a restore could go there now."""
+    target = target_in(agent_file, folder)
+    if "restore" not in agent_file.allow:
+        return Finding(None, f"restore_targets: {folder} is of no use as long as `allow` does not list restore")
+    if trouble := clash(target):
+        return Finding(False, f"restore_targets: {trouble}")
+    if not os.path.lexists(folder):
+        return Finding(None, f"restore_targets: {folder} is not there yet: make it before the first restore")
+    if not os.path.isdir(folder):
+        return Finding(False, f"restore_targets: {folder} is no folder")
+    if trouble := distrusted(folder, "restore_targets"):
+        return Finding(False, trouble)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(False, f"restore_targets: this user cannot write into {folder}")
+    return Finding(True, f"restores may go into {folder}; {size(shutil.disk_usage(folder).free)} are free there")
+
+
+def _restore_test_dir(folder: str, agent_file: AgentFile) -> Finding:
+    """Whether a restore test could use it now."""
+    if "restore_test" not in agent_file.allow:
+        return Finding(None, f"restore_test_dir: {folder} is of no use as long as `allow` does not list restore_test")
+    if not os.path.isdir(folder):
+        return Finding(False, f"restore_test_dir: {folder} is no folder, or not there: make it, or name another")
+    if trouble := distrusted(folder, "restore_test_dir"):
+        return Finding(False, trouble)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(False, f"restore_test_dir: this user cannot write into {folder}")
+    return Finding(True, f"restore tests use {folder}; {size(shutil.disk_usage(folder).free)} are free there")
 
 
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:

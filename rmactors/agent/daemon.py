@@ -11,6 +11,7 @@ agent nursery
 ├─ zones       time zone data that was updated           → scheduler, link
 ├─ restic      a restic that was installed or updated    → link
 ├─ orphans     jobs whose process was killed             → queue
+├─ leftovers   restored files of tests that were killed
 └─ link        the server: hello, reports, heartbeats, commands → jobs, scheduler
 """
 
@@ -30,6 +31,7 @@ from rmactors.agent.job_runner import JobRunner
 from rmactors.agent.live_requests.answering import LiveRequests
 from rmactors.agent.livefeed import LiveFeed
 from rmactors.agent.report_queue import ReportQueue, open_queue
+from rmactors.agent.restore_test.folder import PrivateFolders, clear_left_over
 from rmactors.agent.scheduler import Scheduler
 from rmactors.agent.server_link import Callbacks, ServerLink, report_once
 from rmactors.agent.state_dir import StateDir
@@ -76,8 +78,10 @@ class _Agent:
         self._timings = timings
         feed = LiveFeed()
         spare_cache = str(state.path / "cache")
-        self._jobs = JobRunner(agent_file, queue, feed, spare_cache=spare_cache)
-        self._requests = LiveRequests(agent_file, queue, state.path, spare_cache=spare_cache)
+        self._folders = PrivateFolders(state.path, agent_file.restore_test_dir)
+        self._left_over = self._folders.left_over()
+        self._jobs = JobRunner(agent_file, queue, feed, spare_cache=spare_cache, private_folders=self._folders)
+        self._requests = LiveRequests(agent_file, queue, state.path, spare_cache=spare_cache, jobs=self._jobs)
         self._scheduler = Scheduler(state, queue, self._jobs.start_due, agent_file.jitter_seconds)
         self._jobs.schedules = {schedule.id: schedule for schedule in self._scheduler.schedules}
         self._restic_told: list[Restic] = []  # what the newest hello said, or the next one will
@@ -101,6 +105,7 @@ class _Agent:
                 nursery.start_soon(unwritten.mend, *mender, name="mender")
                 nursery.start_soon(unwritten.deliver, queue, self._deliver_unwritten, self._timings, name="unwritten")
                 nursery.start_soon(_look_for_orphans, queue, name="orphans")
+                nursery.start_soon(clear_left_over, self._folders, self._left_over, name="leftovers")
                 nursery.start_soon(watch_zones, self._zones_changed, name="zones")
                 restic = (self._file.restic, self._restic_told, self._restic_changed)
                 nursery.start_soon(watch_restic, *restic, name="restic")
@@ -129,6 +134,7 @@ class _Agent:
             restic_problem=restic.problem,
             plans=self._file.wire_plans(),
             allow=list(self._file.allow),
+            restore_targets=self._file.restore_targets,
             running_jobs=running,
             spooled=spooled,
             connection=connection,

@@ -55,7 +55,7 @@ async def forget(restic: Restic, spec: JobSpec, counters: Counters) -> JobResult
     if verdict.status != "succeeded" or not spec.prune_after or not gone:
         return outcome(verdict, done.code, stats)
     pruned = await restic.run("prune", "prune")
-    stats |= pruned.summary.counts if pruned.verdict.status == "succeeded" else {}
+    stats |= {"pruned": True, **pruned.summary.counts} if pruned.verdict.status == "succeeded" else {}
     return pruned.outcome(stats)
 
 

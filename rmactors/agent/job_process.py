@@ -3,7 +3,9 @@
 Owns the numbering of the job's lines, and what must not be shown in them.
 """
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Final
 
 from rmactors.agent import process
@@ -19,6 +21,8 @@ from rmactors.common import wire
 LONGEST_ANSWER: Final = 64 << 20
 """Bytes: some ten thousand snapshots."""
 _CAUSES_TOLD: Final = 20
+_LAST_IN_TURN: Final = 19
+"""A niceness, which Linux takes for the disk as well."""
 
 
 class JobProcess:
@@ -34,6 +38,8 @@ class JobProcess:
         self._causes_told: set[str] = set()
         self.pid: int | None = None
         """Of the newest program."""
+        self.in_background = False
+        """Whether everything else on this machine goes first."""
 
     async def run(
         self,
@@ -44,16 +50,20 @@ class JobProcess:
         *,
         give_up: bool = False,
         answer: bytearray | None = None,
+        take: Callable[[bytes], None] | None = None,
     ) -> int:
         """Its exit code; 127 if it cannot be started. It stops with the job, or by a `stop` of its own.
 
         `give_up`: end it when the repository does not answer at once. `answer`: where stdout goes, up to a bound,
-        instead of into the log.
+        instead of into the log. `take`: what gets it as it comes, without a bound.
         """
         parsers = {"stdout": OutputParser("stdout"), "stderr": OutputParser("stderr")}
         stop = stop or self._stop
 
         def on_output(stream: Stream, data: bytes) -> None:
+            if take is not None and stream == "stdout":
+                take(data)
+                return
             if answer is not None and stream == "stdout":
                 answer.extend(data[: LONGEST_ANSWER - len(answer)])
                 return
@@ -64,6 +74,9 @@ class JobProcess:
 
         def on_start(pid: int) -> None:
             self.pid = pid
+            if self.in_background:
+                with suppress(OSError):  # it has ended already
+                    os.setpriority(os.PRIO_PGRP, pid, _LAST_IN_TURN)
 
         try:
             code = await process.run(command, environment, on_output, stop, self._grace_seconds, on_start)

@@ -14,7 +14,7 @@ from typing import Any, Final
 import trio
 
 from rmactors.agent import this_host
-from rmactors.agent.agent_file import AgentFile
+from rmactors.agent.agent_file import AgentFile, Repository
 from rmactors.agent.due_runs import Due, definition
 from rmactors.agent.job_end import as_shells_say, stats_of
 from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
@@ -24,6 +24,7 @@ from rmactors.agent.report_queue import ReportQueue
 from rmactors.agent.restic_job import STOPPED, ResticJob
 from rmactors.agent.restic_locks import Leftovers
 from rmactors.agent.restic_steps import JobResult
+from rmactors.agent.restore_test.folder import PrivateFolders
 from rmactors.agent.spool import Mark
 from rmactors.agent.verdict import JobVerdict
 from rmactors.common import clock, ids, wire
@@ -61,7 +62,13 @@ class JobRunner:
     """Does the jobs of one agent. `run` it in a nursery; the rest may be called any time after it started."""
 
     def __init__(
-        self, agent_file: AgentFile, queue: ReportQueue, feed: LiveFeed, *, spare_cache: str | None = None
+        self,
+        agent_file: AgentFile,
+        queue: ReportQueue,
+        feed: LiveFeed,
+        *,
+        spare_cache: str | None = None,
+        private_folders: PrivateFolders | None = None,
     ) -> None:
         self._file = agent_file
         self._queue = queue
@@ -70,6 +77,7 @@ class JobRunner:
         self._turns: dict[str, trio.Lock] = {}
         self._nursery: trio.Nursery | None = None
         self._spare_cache = spare_cache
+        self._private_folders = private_folders
         self._leftovers = Leftovers()
         self.schedules: dict[str, ScheduleInfo] = {}
 
@@ -79,6 +87,17 @@ class JobRunner:
             self._nursery = nursery
             task_status.started()
             await trio.sleep_forever()
+
+    def is_busy(self, repository: Repository) -> bool:
+        """Whether a job has this repository just now."""
+        turn = self._turns.get(repository.place)
+        return turn is not None and turn.locked()
+
+    async def until_idle(self, repository: Repository) -> None:
+        """Wait for the end of that job."""
+        if (turn := self._turns.get(repository.place)) is not None:
+            async with turn:
+                pass
 
     def accepted_jobs(self) -> list[str]:
         """Jobs accepted and not ended, waiting ones too."""
@@ -169,6 +188,7 @@ class JobRunner:
         await self._report_start(request, spec, started_at)
         job = ResticJob(request.job_id, spec, self._file, self._feed, stop, self._queue)
         job.spare_cache, job.leftovers = self._spare_cache, self._leftovers
+        job.private_folders = self._private_folders
         job.max_runtime_seconds = request.max_runtime_seconds
         outcome = STOPPED
         stop.within(request.max_runtime_seconds)

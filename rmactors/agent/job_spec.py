@@ -5,8 +5,6 @@ own file, and a few parameters of the server's that are checked by pattern: noth
 names a repository's password or a place to write to.
 """
 
-import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, TypeVar, assert_never
@@ -16,19 +14,19 @@ from msgspec import Meta, Struct, field
 
 from rmactors.agent.agent_file import AgentFile, Plan, Repository
 from rmactors.agent.own_snapshots import Identity, identity_of
-from rmactors.agent.restore_patterns import pattern, plain
-from rmactors.common import wire
+from rmactors.agent.restore_patterns import included
+from rmactors.agent.restore_targets import Target, TargetRefused, target_of
 from rmactors.common.subset import check_subset
 from rmactors.common.text import excerpt
 from rmactors.common.vocabulary import JobKind
 
 Snapshot = Annotated[str, Meta(pattern=r"\A(latest|[0-9a-f]{4,64})\Z")]
 SnapshotId = Annotated[str, Meta(pattern=r"\A[0-9a-f]{4,64}\Z")]
-InsidePath = Annotated[str, Meta(pattern=r"\A/[^\x00-\x1f\x7f]*\Z", max_length=4096)]
+InsidePath = Annotated[str, Meta(pattern=r"\A/[^\x00\ud800-\udfff]*\Z", max_length=4096)]
+"""Any path that a snapshot can have in it: a name may hold a line end, or a character that a terminal obeys."""
 Named = Annotated[str, Meta(max_length=200)]
 SNAPSHOTS_LISTED: Final = 50
 _LONGEST_REFUSAL: Final = 500
-_JOB_ID: Final = re.compile(wire.ID_PATTERN)
 
 
 class JobRefused(Exception):
@@ -63,6 +61,13 @@ class _Restore(Struct, frozen=True, forbid_unknown_fields=True):
     plan: Named | None = None
     snapshot: Snapshot = "latest"
     include: Annotated[list[InsidePath], Meta(max_length=100)] = []
+    target: str | None = None
+
+
+class _RestoreTest(Struct, frozen=True, forbid_unknown_fields=True):
+    plan: Named | None = None
+    sample_files: Annotated[int, Meta(ge=1, le=1_000)] | None = None
+    sample_bytes: Annotated[int, Meta(ge=1, le=1 << 50)] | None = None
 
 
 class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,11 +77,19 @@ class _Diff(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
+class SampleSize:
+    """Of a restore test: at most so many files, and so many bytes of them together."""
+
+    files: int = 20
+    bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What to do, ready to run.
 
-    `arguments` follow `restic`. `plan` and `identity` are None if only a repository was named. `restore_into` is a
-    folder to make first; `snapshot` (an id or `latest`) and `include` are what a restore puts there. `compared` are
+    `arguments` follow `restic`. `plan` and `identity` are None if only a repository was named. `target` is where a
+    restore goes; `snapshot` (an id or `latest`) and `include` are what it puts there. `compared` are
     ids of snapshots that follow the arguments, once restic has said whose they are. `host` is this host's name there.
     `prune_after` says that forget is to prune what it left. `rotation` names the counter and the number of parts of a
     check that reads the data in turn.
@@ -90,13 +103,14 @@ class JobSpec:
     sources: tuple[str, ...] = ()
     plan: Plan | None = None
     identity: Identity | None = None
-    restore_into: str | None = None
+    target: Target | None = None
     snapshot: str = "latest"
     include: tuple[str, ...] = ()
     compared: tuple[str, ...] = ()
     host: str = ""
     prune_after: bool = False
     rotation: tuple[str, int] | None = None
+    sample: SampleSize = SampleSize()
 
 
 P = TypeVar("P", bound=Struct)
@@ -131,7 +145,7 @@ def spec_for(agent_file: AgentFile, kind: JobKind, params: Mapping[str, Any], jo
             arguments = ("init", "--json") if kind == "init" else (kind,)
             return _on_repository(agent_file, kind, named.plan, named.repository, arguments)
         case "restore_test":
-            raise JobRefused("this agent cannot test restores yet")
+            return _restore_test(agent_file, _read(_RestoreTest, params), host)
         case _:
             assert_never(kind)
 
@@ -196,22 +210,24 @@ def _check(agent_file: AgentFile, request: _Check) -> JobSpec:
 
 def _restore(agent_file: AgentFile, request: _Restore, job_id: str, host: str) -> JobSpec:
     name, plan = _plan(agent_file, request.plan)
-    repository = agent_file.repositories[plan.repository]
-    if repository.restore_to is None:
-        raise JobRefused(
-            f"repositories.{plan.repository} has no `restore_to` in agent.toml: there is no place to restore to"
-        )
-    into = os.path.join(repository.restore_to, job_id)
-    if not _JOB_ID.match(job_id) or os.path.dirname(os.path.normpath(into)) != os.path.normpath(repository.restore_to):
-        raise JobRefused("the job's id is none: it would not name a folder below `restore_to`")
-    flags = ["restore", "--json", "--no-lock", "--target", into]
-    if not any(plain(path) == "/" for path in request.include):  # all of it
-        flags += [f"--include={pattern(path)}" for path in request.include]
+    try:
+        target = target_of(agent_file, plan.repository, request.target, job_id)
+    except TargetRefused as refused:
+        raise JobRefused(str(refused)) from None
     return JobSpec(
-        "restore", name, plan.repository, repository, tuple(flags), plan=plan,
-        identity=identity_of(agent_file, name, host), restore_into=into, snapshot=request.snapshot,
+        "restore", name, plan.repository, agent_file.repositories[plan.repository],
+        ("restore", "--json", "--no-lock", *included(request.include)), plan=plan,
+        identity=identity_of(agent_file, name, host), target=target, snapshot=request.snapshot,
         include=tuple(request.include), host=host,
     )  # fmt: skip
+
+
+def _restore_test(agent_file: AgentFile, request: _RestoreTest, host: str) -> JobSpec:
+    spec = _on_plan(agent_file, "restore_test", request.plan, ())
+    assert spec.plan_name is not None
+    usual = SampleSize()
+    sample = SampleSize(request.sample_files or usual.files, request.sample_bytes or usual.bytes)
+    return replace(spec, identity=identity_of(agent_file, spec.plan_name, host), sample=sample)
 
 
 def _on_plan(agent_file: AgentFile, kind: JobKind, named: str | None, arguments: tuple[str, ...]) -> JobSpec:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from rmactors.agent.job_spec import JobSpec
 from rmactors.agent.own_snapshots import Identity, NotOurs, Snapshot, Sorted, plan_of, read_listing, sort_out, whose
-from rmactors.agent.restic_steps import Counters, JobResult, Restic, Run
+from rmactors.agent.restic_steps import Counters, JobResult, Reads, Restic, Run
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import JobVerdict, OutputSummary
 
@@ -27,7 +27,7 @@ async def snapshots(restic: Restic, spec: JobSpec, counters: Counters) -> JobRes
     return _shown(sorted((*found.own, *found.adoptable), key=lambda one: one.time), spec.identity.plan)
 
 
-async def listed(restic: Restic, identity: Identity, counters: Counters) -> Sorted | Run:
+async def listed(restic: Reads, identity: Identity, counters: Counters) -> Sorted | Run:
     """The plan's snapshots as they are now. A Run if they cannot be listed, whose verdict says why."""
     adopted = await adoption_is_over(identity, counters)
     found: list[Snapshot] = []
@@ -60,7 +60,7 @@ async def adoption_is_over(identity: Identity, counters: Counters) -> bool:
         return True
 
 
-async def _ask(restic: Restic, *arguments: str) -> list[Snapshot] | Run:
+async def _ask(restic: Reads, *arguments: str) -> list[Snapshot] | Run:
     run = await restic.ask(*arguments)
     if run.verdict.status != "succeeded":
         return run

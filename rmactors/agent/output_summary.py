@@ -25,6 +25,7 @@ LONGEST_ERROR: Final = 2_000
 _LAST_LINES: Final = 20
 _KEPT: Final = 20
 _OPERATIONS_KEPT: Final = 50
+MOST_UNRESTORED: Final = 100_000
 
 _LOCKED: Final = re.compile(
     r"already locked(?P<exclusively> exclusively)? by PID (?P<pid>\d+) on (?P<host>\S+)(?: by (?P<user>\S+))?"
@@ -50,9 +51,14 @@ _DAMAGE: Final = re.compile(
     r"unexpected file size|^(error: )?pack [0-9a-f]{4,64}: .*(does not exist|not found)|contains \d+ errors: |"
     r"(U|u)nknown blob|not found in (the )?(repository|index)|hash does not match|unexpected pack id|"
     r"Unmarshal: |data corruption|is not known; the repository could be|cached file <\w+/[0-9a-f]+> is too short|"
-    r"(ReadFull|Load|LoadRaw|load)\W*<(data|index|snapshot|key|config)/.*"
+    r"(ReadFull|Load|LoadRaw|load|StreamPack)\W*<(data|index|snapshot|key|config)/.*"
     r"(too short|no such file|does not exist)|ReadFull: unexpected EOF",
 )
+_UNRESTORED: Final = re.compile(
+    r"^ignoring error for (?P<path>/.+): (?P<why>.*(?P=path).*)|^ignoring error for (?P<place>/.+?): (?P<words>.*)"
+)
+"""restore in 0.14: `ignoring error for /srv/a: b: write /mnt/srv/a: b: no space left on device`.
+A name may have colons, and most causes repeat it."""
 _GOOD_NEWS: Final = "storing the file again"
 """restic met a hole in the repository, and filled it."""
 _ADVICE: Final = re.compile(
@@ -86,6 +92,10 @@ class OutputSummary:
     """Numbers that stand in plain text: those of prune."""
     troubles: int = 0
     first_troubles: list[ItemTrouble] = field(default_factory=list)
+    unrestored: set[str] = field(default_factory=set)
+    """Paths in the snapshot that restore could not restore, as restic shows them."""
+    first_unrestored: str = ""
+    """Why, in plain text, of the first of them."""
     stored_again: int = 0
     """Files whose data was missing in the repository, and is there again."""
     exit_error: ExitError | None = None
@@ -180,6 +190,8 @@ class OutputSummary:
             return
         if trouble.during not in {"", "archival", "restore"}:
             return  # what the scan met is met again by the archiver
+        if trouble.during == "restore":
+            self._could_not_restore(trouble.item)
         self.troubles += 1
         if len(self.first_troubles) < _KEPT:
             self.first_troubles.append(trouble)
@@ -213,6 +225,10 @@ class OutputSummary:
                 self.helper = found["words"]
         elif _SAVED.match(text):
             self.saved = True
+        elif found := _UNRESTORED.match(text):
+            self._could_not_restore(found["path"] or found["place"])
+            self.first_unrestored = self.first_unrestored or found["why"] or found["words"]
+            self._look_for_damage(text)
         elif text == "skipped creating snapshot":
             self.unchanged = True
         elif _GOOD_NEWS in text:
@@ -220,6 +236,10 @@ class OutputSummary:
         else:
             self._look_for_damage(text)
             self._advise(_ADVICE.findall(text))
+
+    def _could_not_restore(self, path: str) -> None:
+        if len(self.unrestored) < MOST_UNRESTORED:
+            self.unrestored.add(path)
 
     def _retried(self, operation: str, cause: str, pause: float) -> None:
         self.cause = plainly(cause)

@@ -55,8 +55,8 @@ class Identity:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed; `size`, in
-    bytes, is in those that restic 0.17 and later made.
+    """One entry of `restic snapshots --json`. `original` is the id it had before its tags were changed; `size` and
+    `added` in bytes, and `files`, are in those that restic 0.17 and later made, `program` from 0.15 on.
     """
 
     id: str
@@ -67,6 +67,9 @@ class Snapshot:
     tree: str
     original: str | None
     size: int | None = None
+    files: int | None = None
+    added: int | None = None
+    program: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,12 +229,15 @@ def _snapshot(found: Any) -> Snapshot:
         tags=frozenset(_texts(found.get("tags"))),
         tree=str(found.get("tree") or ""),
         original=original if isinstance(original, str) and original else None,
-        size=_size(found.get("summary")),
+        size=_number(found.get("summary"), "total_bytes_processed"),
+        files=_number(found.get("summary"), "total_files_processed"),
+        added=_number(found.get("summary"), "data_added"),
+        program=str(found["program_version"])[:200] if found.get("program_version") else None,
     )
 
 
-def _size(summary: Any) -> int | None:
-    size = summary.get("total_bytes_processed") if isinstance(summary, Mapping) else None
+def _number(summary: Any, name: str) -> int | None:
+    size = summary.get(name) if isinstance(summary, Mapping) else None
     return size if isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63 else None
 
 

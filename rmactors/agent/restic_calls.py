@@ -3,7 +3,7 @@
 Owns nothing beyond the job. What a call means for the job is `restic_job`'s affair.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -27,6 +27,8 @@ LAST_CLEAR_UP_SECONDS: Final = 15.0
 _CLEAR_UP_SECONDS: Final = 60.0
 _FIRST_LOCK_PAUSE: Final = 2.0
 _LONGEST_LOCK_PAUSE: Final = 60.0
+_NO_LOCK: Final = "--no-lock"
+"""With it, restic leaves none behind."""
 _RETRIES_LOCKS: Final = (0, 16)
 """The first restic that has --retry-lock."""
 
@@ -58,8 +60,8 @@ class ResticCalls:
 
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
         """If another restic holds the repository, wait for it, and clear a lock that nobody holds any more."""
-        version = await trio.to_thread.run_sync(this_host.restic_number, self._file.restic)
-        waits_itself = version is not None and version >= _RETRIES_LOCKS
+        version = await self.version()
+        waits_itself = version >= _RETRIES_LOCKS
         deadline = trio.current_time() + self._file.lock_wait_seconds
         pause, unlocked = _FIRST_LOCK_PAUSE, False
         waiting: tuple[str, ...] = ()
@@ -68,7 +70,8 @@ class ResticCalls:
             code, summary = await self._restic((*waiting, *arguments), out)
             verdict = self._judged(kind, code, summary)
             self._remember_end(code, verdict, summary)
-            if self._stop.reason is not None and code != 0 and may_have_left_one(summary):
+            is_stopped = self._stop.reason is not None and code != 0 and _NO_LOCK not in arguments
+            if is_stopped and may_have_left_one(summary):
                 with trio.move_on_after(LAST_CLEAR_UP_SECONDS):  # who called it off waits for this
                     await self._clear_up()
             if verdict.reason != "locked" or kind == "unlock":
@@ -109,6 +112,15 @@ class ResticCalls:
             verdict = JobVerdict("failed", "error", f"restic's answer to `{arguments[0]}` is longer than 64 MiB")
         return Run(code, summary, verdict, bytes(out))
 
+    async def read(self, take: Callable[[bytes], None], *arguments: str) -> Run:
+        """Run what only reads, without a lock; `take` gets its stdout as it comes, however long that is."""
+        code, summary = await self._restic(arguments, take=take)
+        return Run(code, summary, self._judged(self._spec.kind, code, summary))
+
+    async def version(self) -> tuple[int, ...]:
+        """The numbers of restic's version; none if it does not tell."""
+        return await trio.to_thread.run_sync(this_host.restic_number, self._file.restic) or ()
+
     def stopped(self, summary: OutputSummary) -> JobVerdict:
         """Of a job that was stopped while restic did not run."""
         return judge(self._spec.kind, -2, summary, stopped=self._stop.reason, seconds=self._max_runtime_seconds)
@@ -134,14 +146,20 @@ class ResticCalls:
             ended = "was cancelled" if verdict.status == "cancelled" else "failed"
             self._leftovers.remember(pid, f"{of} that {ended} at {at} ({verdict.error})"[:400])
 
-    async def _restic(self, arguments: Sequence[str], answer: bytearray | None = None) -> tuple[int, OutputSummary]:
+    async def _restic(
+        self,
+        arguments: Sequence[str],
+        answer: bytearray | None = None,
+        take: Callable[[bytes], None] | None = None,
+    ) -> tuple[int, OutputSummary]:
         summary, stopped = OutputSummary(speaks_restic=True), True
         try:
             command = [self._file.restic, *flags_of(self._spec.repository, self.environment), *arguments]
-            code = await self._process.run(command, self.environment, summary, answer=answer)
+            code = await self._process.run(command, self.environment, summary, answer=answer, take=take)
             stopped = False
         finally:  # not `except trio.Cancelled`: nurseries make a group of several
-            if stopped:  # the agent is being stopped, and restic has been
+            # the agent is being stopped, and restic has been
+            if stopped and _NO_LOCK not in arguments:
                 with trio.move_on_after(LAST_CLEAR_UP_SECONDS, shield=True):
                     await self._clear_up()
         return code, summary

@@ -24,6 +24,8 @@ from rmactors.agent.process import Stop
 from rmactors.agent.restic_calls import LAST_CLEAR_UP_SECONDS, ResticCalls
 from rmactors.agent.restic_locks import Leftovers
 from rmactors.agent.restic_steps import Counters, JobResult, Run
+from rmactors.agent.restore_test.folder import PrivateFolders
+from rmactors.agent.restore_test.job import restore_test
 from rmactors.agent.spool import SpoolError
 from rmactors.agent.verdict import JobVerdict, OutputSummary
 from rmactors.common.race import race
@@ -58,6 +60,8 @@ class ResticJob:
         self.spare_cache: str | None = None
         """A folder for restic's cache where its own place cannot be written."""
         self.leftovers = Leftovers()
+        self.private_folders: PrivateFolders | None = None
+        """Where a restore test may put what it restores."""
 
     async def run(self) -> JobResult:
         """Never raises for what restic, the repository or the sources do."""
@@ -67,6 +71,8 @@ class ResticJob:
             verdict = replace(verdict, error=self._mask(verdict.error))
         if isinstance(stats.get("warning"), str):
             stats = {**stats, "warning": self._mask(stats["warning"])}
+        if self._spec.plan_name is None:  # else the plan says which one it was
+            stats = {**stats, "repository": self._spec.repository_name}
         return replace(ended, verdict=verdict, stats=stats)
 
     async def _run(self) -> JobResult:
@@ -125,7 +131,12 @@ class ResticJob:
                 return await unlock_job.unlock(restic)
             case "snapshots":
                 return await listing.snapshots(restic, self._spec, self._counters)
-            case "backup" | "prune" | "check" | "init" | "diff" | "restore_test":
+            case "restore_test":
+                assert self.private_folders is not None
+                return await restore_test(
+                    restic, self._spec, self._counters, self.private_folders, self._job_id, self._stop
+                )
+            case "backup" | "prune" | "check" | "init" | "diff":
                 compared = await listing.named(restic, self._spec, *self._spec.compared) if self._spec.compared else []
                 if isinstance(compared, Run):
                     return compared.outcome()

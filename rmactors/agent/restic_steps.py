@@ -7,6 +7,7 @@ steps live in modules of their own; `restic_job` runs restic for them.
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from rmactors.agent.agent_file import Repository
 from rmactors.agent.verdict import JobVerdict, OutputSummary
 from rmactors.common.vocabulary import JobKind
 
@@ -38,7 +39,15 @@ def outcome(verdict: JobVerdict, code: int | None, stats: dict[str, Any]) -> Job
     return JobResult(verdict, code, stats if verdict.warning is None else stats | {"warning": verdict.warning})
 
 
-class Restic(Protocol):
+class Reads(Protocol):
+    """restic on a repository, to look at it."""
+
+    async def ask(self, *arguments: str) -> Run:
+        """Reads, without a lock of its own. The answer comes back and is not shown."""
+        ...
+
+
+class Restic(Reads, Protocol):
     """restic on the job's repository. Both calls end early, with a verdict that says so, when the job is stopped."""
 
     async def run(self, kind: JobKind, *arguments: str, answer: bool = False) -> Run:
@@ -47,12 +56,24 @@ class Restic(Protocol):
         """
         ...
 
-    async def ask(self, *arguments: str) -> Run:
-        """Reads, without a lock of its own. The answer comes back and is not shown."""
+    async def version(self) -> tuple[int, ...]:
+        """`0.18.0` as (0, 18, 0); empty if it does not say."""
         ...
 
     def tell(self, text: str) -> None:
         """A line of the agent's own in the job's log."""
+        ...
+
+
+class Turns(Protocol):
+    """Whose turn it is at a repository: jobs go one after the other there."""
+
+    def is_busy(self, repository: Repository) -> bool:
+        """Whether a job has this repository just now."""
+        ...
+
+    async def until_idle(self, repository: Repository) -> None:
+        """Wait for the end of that job."""
         ...
 
 

@@ -58,4 +58,6 @@ def _written(agent_file: AgentFile, state_dir: Path) -> list[str]:
     found = [str(state_dir)]
     for repository in agent_file.repositories.values():
         found += [path for path in (repository.folder, repository.cache_dir, repository.restore_to) if path]
+    found += agent_file.restore_targets
+    found += [agent_file.restore_test_dir] if agent_file.restore_test_dir else []
     return [f"-{path}" for path in dict.fromkeys(found)]  # `-`: one that is missing today is no reason not to start

@@ -17,6 +17,7 @@ _COMMANDS = {
     "hosts": ("rmactors.cli.hosts", "list and show hosts, over the API"),
     "backups": ("rmactors.cli.backups", "how old the newest good backup of each plan is, over the API"),
     "jobs": ("rmactors.cli.jobs", "list, show, run and cancel jobs, over the API"),
+    "snapshots": ("rmactors.cli.snapshots", "list, browse, search and compare a host's snapshots, over the API"),
     "channels": ("rmactors.cli.channels", "list, show and test channels, over the API"),
     "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
     "agent": ("rmactors.cli.agent", "the part that runs on each host"),

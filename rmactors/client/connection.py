@@ -11,7 +11,8 @@ from rmactors.common.tls import verifying_context
 
 PAGE = 200
 """Items asked for at once: the most that the API gives."""
-SECONDS = 30.0
+SECONDS = 45.0
+"""Longer than the server waits for a host's agent."""
 _LONGEST = 2000
 """Characters of what a problem says: the detail may quote what was sent."""
 

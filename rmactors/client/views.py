@@ -115,6 +115,21 @@ SNAPSHOTS: Final = Columns(
         ", ".join(str(path) for path in s.get("paths") or []),
     ),
 )  # fmt: skip
+PLANS_SNAPSHOTS: Final = Columns(
+    ("ID", "TIME", "PLAN", "HOST", "FILES", "SIZE", "ADDED", "TAGS", "PATHS"),
+    lambda s: (
+        s["short_id"], at(s["time"]), _word(s["plan"]), _word(s["hostname"]), _word(s["files"]), _size(s["bytes"]),
+        _size(s["added_bytes"]), " ".join(s["tags"]), ", ".join(s["paths"]),
+    ),
+)  # fmt: skip
+ENTRIES: Final = Columns(
+    ("TYPE", "SIZE", "MODIFIED", "NAME"), lambda e: (e["type"], _size(e["size"]), at(e["mtime"]), e["name"])
+)
+FOUND: Final = Columns(
+    ("SNAPSHOT", "TIME", "TYPE", "SIZE", "MODIFIED", "PATH"),
+    lambda f: (f["snapshot"][:8], at(f["time"]), f["type"], _size(f["size"]), at(f["mtime"]), f["path"]),
+)
+CHANGES: Final = Columns(("CHANGE", "PATH"), lambda c: (c["change"], c["path"]))
 TIMELINE: Final = Columns(
     ("AT", "EVENT", "BY", "WHAT"),
     lambda e: (
@@ -255,6 +270,15 @@ def job(j: Item, columns: int | None) -> str:
     ]  # fmt: skip
     found = newest_first(j["stats"].get("snapshots"))
     return f"{sheet(facts)}\n\n{SNAPSHOTS.table(found, columns)}" if found else sheet(facts)
+
+
+def restore_preview(found: Item, columns: int | None) -> str:
+    """What a restore would write, and where to."""
+    facts = [
+        ("snapshot", found["snapshot"]), ("files", _word(found["files"])), ("size", _size(found["bytes"])),
+        ("into", _word(found["into"])), ("free there", _size(found["free_bytes"])),
+    ]  # fmt: skip
+    return sheet(facts)
 
 
 def _stat(value: Any) -> str:

@@ -30,6 +30,9 @@ ScheduleMode = Literal["agent", "external"]
 OnPartial = Literal["alert", "ok"]
 HostStatus = Literal["online", "offline", "never_seen", "reports_only"]
 
+REPOSITORY_BUSY: Final = "a job of this repository is running"
+"""Why an agent does not measure it just now: the server asks again when that has ended."""
+
 JOB_KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
 ALLOWED: Final[tuple[Allowed, ...]] = (*JOB_KINDS, "browse")
 JOB_STATUSES: Final[tuple[JobStatus, ...]] = get_args(JobStatus)

@@ -19,6 +19,7 @@ from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.core import HostSettings
 from rmactors.server.actors.live import Live
+from rmactors.server.actors.repositories import actor as repositories
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
@@ -37,7 +38,7 @@ from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
-from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
+from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.reader import Reader
@@ -52,6 +53,8 @@ from rmactors.systemd.notify import Notifier, keep_alive
 
 _log = logging.getLogger(__name__)
 
+RECONNECT_SECONDS = 15.0
+"""After a start, most agents have come back by then: who is asked sooner would be taken for away."""
 FLUSH_SECONDS = 5.0
 """Between two flushes of heartbeats, at most."""
 
@@ -115,6 +118,7 @@ class Parts:
         self.directory, self.heartbeats = fleet.Directory(sizes.host), fleet.Heartbeats()
         self.questions = fleet.LiveQuestions(self.directory)
         self.channel_wakeups, self.live = post.ChannelWakeups(), Live()
+        self.repository_wanted = Signal()
         # ---- what is said of them
         self.status, self.meters, self._check_of = ActorStatus(), Meters(), check_of
         # Health counts from the start: nothing is overdue that has only just begun.
@@ -136,6 +140,8 @@ class Parts:
         self.directory.changed.add(wakeups.hosts)
         self.gateway_state.changed.add(wakeups.hosts)
         self.channel_wakeups.wake(wakeups.channels, wakeups.channel_list)
+        if wakeups.repositories:
+            self.repository_wanted.set()
         self.live.publish(wakeups.topics)
         self.meters.count(wakeups.counts)
         logs.tell(_log, wakeups.told)
@@ -222,6 +228,13 @@ class Parts:
 
     async def run_digests(self) -> None:
         await digests.run(self.to_store, self.reader, first=self.settings.restart_grace_seconds)
+
+    async def run_repositories(self) -> None:
+        settings = self.settings
+        await repositories.run(
+            self.to_store, self.reader, self.questions.ask, self.repository_wanted, settings.offline_after_seconds,
+            first=min(RECONNECT_SECONDS, settings.restart_grace_seconds),
+        )  # fmt: skip
 
     async def run_watchdog(self) -> None:
         if (fetch := self.opened.fetch_watchdog_url) is not None:

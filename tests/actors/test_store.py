@@ -17,6 +17,7 @@ from rmactors.server.runtime.mailbox import Mailbox, ask_store
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.store.writer import Writer, connect
+from tests.actors.works import until
 
 Trouble = Callable[[Path, sqlite3.Connection], AbstractContextManager[None]]
 
@@ -65,5 +66,5 @@ async def test_the_store_is_failing_until_a_changed_row_is_on_disk(tmp_path: Pat
                 assert state.failing is not None, "a commit of nothing puts nothing on the disk"
             assert state.committed_at == at
         assert isinstance(await commit(), Committed)  # the disk takes writes again, and it looks for itself
-        assert state.failing is None
+        await until(lambda: state.failing is None)
         nursery.cancel_scope.cancel()

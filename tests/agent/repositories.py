@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rmactors.agent.agent_file import AgentFile, Plan, Repository
+from rmactors.common.vocabulary import ALLOWED
 
 from .server_double import eventually
 
@@ -49,7 +50,7 @@ class ResticRepository:
         } | changes.pop("repository", {})
         plan: dict[str, Any] = {"repository": "main", "sources": [str(self.source)]} | changes.pop("plan", {})
         values: dict[str, Any] = {
-            "allow": ["backup", "forget", "prune", "check", "unlock", "init", "restore", "diff", "snapshots"],
+            "allow": list(ALLOWED),
             "repositories": {"main": Repository(**repository)},
             "plans": {"home": Plan(**plan)},
             "jitter_seconds": 0.0,

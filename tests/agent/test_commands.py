@@ -81,6 +81,28 @@ async def test_check_names_every_fault_and_fails(state: StateDir, repository: Re
     assert b"4 faults found" in done.stderr
 
 
+async def test_check_says_what_a_server_may_look_at(state: StateDir, tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+
+    async def words(more: str) -> str:
+        file.write_text(more)
+        return (await command("check", "--config", str(file), "--state-dir", str(state.path))).stdout.decode()
+
+    plans = (
+        '[repositories.main]\nrepository = "/srv/x"\npassword_file = "/nonexistent"\n'
+        '[plans.home]\nrepository = "main"\nsources = ["/home"]\n'
+    )
+    assert "look into" not in await words('allow = ["backup"]')
+    assert "the server finds nothing to look into" in await words('allow = ["browse"]')
+    told = await words(f'allow = ["backup", "browse"]\n{plans}')
+    assert "the server may start here: backup\n" in told
+    assert "the server may look into snapshots of this host: names, sizes and times of files" in told
+    shared = plans.replace("[plans.home]", "snapshots_of_other_hosts = true\n[plans.home]")
+    assert "look into snapshots of this host, and of other hosts in main: names" in await words(
+        f'allow = ["browse"]\n{shared}'
+    )
+
+
 async def test_a_broken_file_stops_run_with_a_sentence(enrolled: StateDir, tmp_path: Path) -> None:
     (tmp_path / "agent.toml").write_text("alow = []")
     done = await command("run", "--config", str(tmp_path / "agent.toml"), "--state-dir", str(enrolled.path))
@@ -173,10 +195,12 @@ def test_the_unit_lets_the_agent_write_where_its_file_says_and_nowhere_else() ->
         },
         plans={"home": Plan("main", ["/home"])},
         cancel_grace_seconds=60,
+        restore_targets=["/srv/restore", "/srv/back"],
+        restore_test_dir="/srv/tests",
     )
     text = unit.render(["/usr/bin/rmactors"], Path("/srv/agent.toml"), Path("/var/lib/rmactors-agent"), agent_file)
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    assert lines["ReadWritePaths"] == "-/var/lib/rmactors-agent -/srv/restic -/srv/back"
+    assert lines["ReadWritePaths"] == "-/var/lib/rmactors-agent -/srv/restic -/srv/back -/srv/restore -/srv/tests"
     assert lines["ExecStart"] == "/usr/bin/rmactors agent run --config /srv/agent.toml"
     assert lines["TimeoutStopSec"] == "135"
     assert lines["ProtectSystem"] == "strict"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rmactors.agent.agent_file import AgentFile, Hooks, Keep, Plan, Repository
-from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
+from rmactors.agent.job_spec import JobRefused, JobSpec, SampleSize, spec_for
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 FILE = AgentFile(
@@ -44,6 +44,15 @@ def test_forget_is_bound_to_this_host_and_the_plans_own_tag_whatever_the_paths()
     assert found.prune_after
 
 
+def test_a_restore_test_has_its_usual_sample_unless_told_another() -> None:
+    usual = work("restore_test", {"plan": "home"})
+    assert (usual.plan_name, usual.sample, usual.arguments) == ("home", SampleSize(20, 1 << 30), ())
+    assert usual.identity is not None
+    other = work("restore_test", {"plan": "home", "sample_files": 1000, "sample_bytes": 1})
+    assert other.sample == SampleSize(1000, 1)
+    assert work("restore_test", {"plan": "home", "sample_files": None}).sample == SampleSize()
+
+
 def test_check_reads_the_data_in_turn_unless_told_what_to_read() -> None:
     assert work("check", {"plan": "home"}).rotation == ("check:main", 12)
     assert work("check", {"plan": "home", "read_data_subset": "1/5"}).rotation is None
@@ -53,11 +62,11 @@ def test_check_reads_the_data_in_turn_unless_told_what_to_read() -> None:
 
 def test_a_restore_lands_in_a_folder_of_its_own_below_the_one_in_the_file() -> None:
     found = work("restore", {"plan": "home", "snapshot": "0123abcd", "include": ["/home/me"]})
-    assert found.restore_into == "/restored/" + "J" * 26
+    assert found.target is not None
+    assert found.target.own_path == "/restored/" + "J" * 26
+    assert found.target.in_new_folder
     assert (found.snapshot, found.include) == ("0123abcd", ("/home/me",))
-    assert found.arguments == (
-        "restore", "--json", "--no-lock", "--target", "/restored/" + "J" * 26, "--include=/home/me",
-    )  # fmt: skip
+    assert found.arguments == ("restore", "--json", "--no-lock", "--include=/home/me")
 
 
 def test_a_restore_of_everything_that_is_named_so_needs_no_pattern() -> None:
@@ -73,6 +82,8 @@ def test_a_restore_of_everything_that_is_named_so_needs_no_pattern() -> None:
         ("/x//y/../z/", "/x/z"),
         ("/x/**/y", r"/x/\*\*/y"),
         ("//x", "/x"),
+        ("/x/new\nline", "/x/new\nline"),
+        ("/x/\ufffd", "/x/[\ufffd]"),
     ],
 )
 def test_a_named_file_is_no_pattern(path: str, becomes: str) -> None:
@@ -109,9 +120,16 @@ def test_the_only_plan_need_not_be_named() -> None:
         ("backup", {"plan": "home", "command": "rm"}, "no parameter `command`"),
         ("forget", {"plan": "db"}, "has no `keep`"),
         ("forget", {"plan": "bare"}, "has no sources: forget would not know"),
-        ("restore", {"plan": "db"}, "no `restore_to`"),
+        ("restore", {"plan": "db"}, "needs `restore_targets`, or `restore_to` for the repository off"),
         ("restore", {"plan": "home", "snapshot": "--help"}, "params"),
-        ("restore", {"plan": "home", "target": "/"}, "no parameter `target`"),
+        ("restore", {"plan": "home", "target": "/"}, "names no `restore_targets`"),
+        ("restore", {"plan": "home", "target": 7}, "params: Expected `str | null`"),
+        ("restore", {"plan": "home", "include": ["/a\0b"]}, "params"),
+        ("restore_test", {"plan": "home", "sample_files": 0}, "params: Expected `int` >= 1 - at `sample_files`"),
+        ("restore_test", {"plan": "home", "sample_files": 1001}, "params"),
+        ("restore_test", {"plan": "home", "sample_bytes": 1 << 51}, "params"),
+        ("restore_test", {"plan": "home", "sample_bytes": "1G"}, "params"),
+        ("restore_test", {"plan": "home", "target": "/x"}, "this kind of job has no parameter `target`"),
         ("restore", {"plan": "home", "include": ["relative"]}, "params"),
         ("diff", {"plan": "home", "from": "0123", "to": "--x"}, "params"),
         ("diff", {"plan": "home"}, "missing `from`"),

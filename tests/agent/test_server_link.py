@@ -78,6 +78,18 @@ async def test_hello_says_what_the_host_is_and_how_much_follows(server: ServerDo
     assert hello.tzdata_version == zones.version() != ""
 
 
+async def test_hello_says_where_restores_may_go(server: ServerDouble, enrolled: StateDir) -> None:
+    """Also that it is nowhere: a form can then say so, instead of waiting for a refusal."""
+    for targets in ([], ["/srv/restore", "/mnt/usb disk"]):
+        async with trio.open_nursery() as nursery:
+            agent_file = AgentFile(allow=[], restore_targets=targets)
+            nursery.start_soon(lambda file=agent_file: run_agent(file, enrolled.path, timings=FAST))  # type: ignore[misc]
+            hello = (await server.an_agent()).hello
+            nursery.cancel_scope.cancel()
+        assert hello is not None
+        assert hello.restore_targets == targets
+
+
 async def test_each_hello_says_what_restic_is_now_and_a_change_is_told(
     server: ServerDouble, enrolled: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

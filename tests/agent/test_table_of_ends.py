@@ -1,7 +1,7 @@
 """The table in docs/agent.md, *What each end means*, and the code say the same: one example for each of its rows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +10,9 @@ import pytest
 from rmactors.agent.forget_job import judge_forget
 from rmactors.agent.restic_job import STOPPED
 from rmactors.agent.restic_steps import Run
-from rmactors.agent.restore_job import Restored, judge_restore
+from rmactors.agent.restore_test.sampling import Entry
+from rmactors.agent.restore_test.wording import differing, not_restored
+from rmactors.agent.restored import Restored, judge_restore
 from rmactors.agent.verdict import JobVerdict, judge
 from rmactors.common.vocabulary import FAILURE_ALERT, JobKind
 from rmactors.server.actors.rules.outcomes import Outcome, verdict_of
@@ -26,6 +28,7 @@ from .test_verdict import (
     SUMMARY,
     UNREAD,
     json_lines,
+    restore_error,
     summary_of,
 )
 
@@ -43,6 +46,17 @@ def bucket(words: str) -> str:
 
 UNABLE = summary_of("[]", "unable to remove snapshot/a8eb1f3f7a from the repository\n")
 REFUSED = Run(0, UNABLE, judge("forget", 0, UNABLE))
+UNWRITTEN = restore_error("open /srv/restore/x: permission denied")
+NO_ROOM = UNWRITTEN.replace("permission denied", "no space left on device")
+DAMAGED = restore_error("ciphertext verification failed")
+THERE_WERE = json_lines("=Fatal: There were 1 errors")
+
+
+def restore_that_ended(code: int, there: Restored, *stderr: str, include: Sequence[str] = ()) -> JobVerdict:
+    summary = summary_of("", "".join(stderr))
+    return judge_restore(Run(code, summary, judge("restore", code, summary)), include, there, "/srv/restore")
+
+
 GONE = "/photos does not exist, skipping\n"
 EXAMPLES: dict[str, tuple[JobKind, Callable[[], JobVerdict]]] = {
     "all was done": ("backup", lambda: judge("backup", 0, summary_of(SUMMARY))),
@@ -67,10 +81,20 @@ EXAMPLES: dict[str, tuple[JobKind, Callable[[], JobVerdict]]] = {
     "a forget that removed nothing although `keep` says so: append-only, or a key that may not delete": (
         "forget", lambda: judge_forget(REFUSED, gone=0, left=2)),
     "a forget that could remove only some": ("forget", lambda: judge_forget(REFUSED, gone=1, left=1)),
-    "a restore of what is not in the snapshot": ("restore", lambda: judge_restore(
-        judge("restore", 0, summary_of()), ["/x/nope"], Restored(0, 0, 0, ("/x/nope",)))),
-    "a restore of several paths, of which some are not there": ("restore", lambda: judge_restore(
-        judge("restore", 0, summary_of()), ["/x/a", "/x/nope"], Restored(1, 1, 9, ("/x/nope",)))),
+    "a restore of what is not in the snapshot": (
+        "restore", lambda: restore_that_ended(0, Restored(0, 0, 0, ("/x/nope",)), include=["/x/nope"])),
+    "a restore of several paths, of which some are not there": (
+        "restore", lambda: restore_that_ended(0, Restored(1, 1, 9, ("/x/nope",)), include=["/x/a", "/x/nope"])),
+    "a restore in which some files could not be restored": (
+        "restore", lambda: restore_that_ended(1, Restored(9, 1, 12_000, (), 1), UNWRITTEN, THERE_WERE)),
+    "a restore whose disk is full": (
+        "restore", lambda: restore_that_ended(1, Restored(9, 1, 12_000, (), 1), NO_ROOM, THERE_WERE)),
+    "a restore test whose files do not come back as saved": (
+        "restore_test",
+        lambda: not_restored(Run(1, summary_of("", DAMAGED), judge("restore_test", 1, summary_of("", DAMAGED))),
+                             {"/x/a": "ciphertext verification failed", "/x/b": ""}, 20)),
+    "a restore test that finds another source under the same size and time": (
+        "restore_test", lambda: differing([Entry("/x/a", 1, 1, 1)], 20)),
     "wrong password": (
         "backup", lambda: judge("backup", 12, summary_of("", "Fatal: wrong password or no key found\n"))),
     "no repository there, or not reachable": ("backup", lambda: judge("backup", 10, summary_of("", NO_REPOSITORY))),

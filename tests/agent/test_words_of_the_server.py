@@ -30,20 +30,24 @@ FILE = AgentFile(
         "home": Plan("main", ["/home", "/etc"], exclude=["*.cache"], tags=["t"], keep=Keep(daily=7), check_parts=12),
         "db": Plan("off", ["/var/db"], hooks=Hooks(before=["/bin/dump"]), keep=Keep(within="1y")),
     },
+    restore_targets=["/back", "/srv/back"],
 )
 OURS = {
     "backup", "forget", "check", "restore", "diff", "snapshots", "init", "unlock", "prune", "--json", "--no-lock",
     "--host", "nas", "--tag", "--group-by", "", "--latest", "50", "--keep-daily", "7", "--keep-within", "1y",
     "--exclude=*.cache", "--tag=t", "--tag=rmactors-plan:home", "--tag=rmactors-plan:db", "rmactors-plan:home",
-    "--target", "rmactors-plan:db", "--", "/home", "/etc", "/var/db", "--read-data",
+    "rmactors-plan:db", "--", "/home", "/etc", "/var/db", "--read-data",
 }  # fmt: skip
 """Every word that a restic may be given here, but for those with a value of the server's."""
 ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 SNAPSHOT = re.compile(r"[0-9a-f]{4,64}")
 SUBSET = re.compile(r"--read-data-subset=(\d{1,3}/\d{1,3}|\d{1,3}(\.\d{1,3})?%)")
-INCLUDE = re.compile(r"--include=/[^\x00-\x1f]*")
+INCLUDE = re.compile(r"--include=/[^\x00]*")
 
 paths = st.sampled_from(["/home/me", "/", "/../../etc", "//x", "/a\nb", "home", "-rf", "/" + "y" * 5000]) | st.text()
+targets = paths | st.sampled_from(
+    ["/back", "/srv/back/x", "/back/../x", "/backed", "//back/./y//", "/back/a\nb", "/srv"]
+)
 snapshots = st.sampled_from(["latest", "0123abcd", "0123abcd\n", "--target=/", "a" * 65, "LATEST", "-"]) | st.text(
     string.hexdigits, max_size=70
 )
@@ -63,7 +67,7 @@ params = st.fixed_dictionaries(
         "plan": names | anything, "repository": names | anything, "prune": st.booleans() | anything,
         "read_data": st.booleans() | anything, "read_data_subset": subsets | anything,
         "snapshot": snapshots | anything, "include": st.lists(paths, max_size=3) | anything,
-        "from": snapshots | anything, "to": snapshots | anything, "target": paths, "--repo": paths,
+        "from": snapshots | anything, "to": snapshots | anything, "target": targets | anything, "--repo": paths,
     },
 )  # fmt: skip
 
@@ -107,13 +111,18 @@ def judge(kind: JobKind, told: dict[str, Any], job_id: str) -> None:
     assert work.repository in FILE.repositories.values()
     assert work.plan is None or work.plan in FILE.plans.values()
     for word in work.arguments:
-        assert word in OURS or word == work.restore_into or SUBSET.fullmatch(word) or INCLUDE.fullmatch(word), word
+        assert word in OURS or SUBSET.fullmatch(word) or INCLUDE.fullmatch(word), word
     assert work.snapshot == "latest" or SNAPSHOT.fullmatch(work.snapshot)
     assert all(SNAPSHOT.fullmatch(one) for one in work.compared)
-    if work.restore_into is not None:
+    if work.target is not None:
         assert work.repository.restore_to is not None
-        above, name = os.path.split(os.path.normpath(work.restore_into))
-        assert (above, name) == (os.path.normpath(work.repository.restore_to), job_id)
+        if told.get("target") is None:
+            assert work.target.path == os.path.normpath(work.repository.restore_to)
+            assert work.target.own_path == os.path.join(work.target.path, job_id)
+        else:
+            assert work.target.within in FILE.restore_targets
+            assert os.path.normpath(work.target.path) == work.target.path
+            assert work.target.path.startswith(work.target.within)
 
 
 def meant(kind: JobKind, told: dict[str, Any], job_id: str) -> JobSpec | str:

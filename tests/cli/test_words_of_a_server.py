@@ -45,6 +45,14 @@ ATTEMPT = {
     "fired_at": None, "event": EVIL, "attempt": 1, "ok": False, "status_code": EVIL, "latency_ms": 1.0,
     "delivery_id": EVIL, "error": EVIL,
 }  # fmt: skip
+FILE = {
+    "name": EVIL, "path": EVIL, "snapshot": EVIL, "time": "2026-11-23T03:00:12.345Z", "type": EVIL, "size": 5,
+    "mtime": None, "change": EVIL,
+}  # fmt: skip
+SNAPSHOT = {
+    "id": EVIL, "short_id": EVIL, "time": "2026-11-23T03:00:12.345Z", "plan": EVIL, "paths": [EVIL], "tags": [EVIL],
+    "hostname": EVIL, "files": None, "bytes": 5, "added_bytes": None, "program_version": EVIL,
+}  # fmt: skip
 ID = ids.new()
 
 
@@ -129,6 +137,10 @@ def test_where_another_server_is_said_to_be_is_one_plain_line(answers: Answers) 
         (["jobs", "show", ID], json.dumps(JOB).encode(), 0),
         (["jobs", "run", ID, "check", "--wait"], json.dumps(JOB).encode(), 1),
         (["jobs", "log", ID], page({"stream": "stdout", "text": EVIL}, {"stream": "gap", "text": EVIL}), 0),
+        (["snapshots", ID], json.dumps({"items": [SNAPSHOT], "as_of": EVIL, "left_out": EVIL}).encode(), 0),
+        (["snapshots", "browse", ID], page(FILE), 0),
+        (["snapshots", "find", ID, "x"], page(FILE), 0),
+        (["snapshots", "diff", ID, "x", "y"], page(FILE), 0),
         (["hosts", "list"], page(HOST), 0),
         (["hosts", "show", ID], json.dumps(HOST).encode(), 0),
         (["hosts", "show", "twin"], page(HOST | {"name": "twin"}, HOST | {"name": "twin"}), 1),

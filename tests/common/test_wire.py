@@ -199,6 +199,15 @@ def test_progress_is_within_what_can_be_shown() -> None:
         assert isinstance(wire.decode_from_agent(text), Unreadable)
 
 
+def test_a_cursor_goes_back_to_the_agent_as_it_came() -> None:
+    cursor = "\x1b\t" + "x" * 5_000
+    frame = wire.decode_from_agent(
+        json.dumps({"type": "response", "request_id": JOB, "ok": True, "next_cursor": cursor})
+    )
+    assert isinstance(frame, wire.Response)
+    assert frame.next_cursor == cursor
+
+
 def test_a_hello_says_no_more_than_is_kept() -> None:
     plan = {"name": "p" * 300, "kind_hint": "\0", "repository": "r" * 3000, "sources": ["/s"] * 300}
     frame = wire.decode_from_agent(

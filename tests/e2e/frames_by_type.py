@@ -58,6 +58,8 @@ def plain(kind: inspect.Type) -> str:
             return "1"
         case inspect.DateTimeType():
             return NOW
+        case inspect.BoolType():
+            return "true"
         case inspect.RawType():
             return '{"files_new": 3, "bytes_total": 18200000000}'
         case _:

@@ -9,15 +9,18 @@ from typing import Any
 
 import msgspec
 import pytest
+import trio
 from click.testing import CliRunner, Result
 
-from harness.agents import ended, enroll_host, simulated
+from harness.agents import RawLink, ended, enroll_host, simulated
 from harness.ports import free_port
 from harness.processes import COMMAND, ROOT, Server, away, environment
 from harness.sink import Sink
 from rmactors.cli.main import main
 from rmactors.common import ids, wire
 from rmactors.simulate.agent import SimulatedAgent
+
+from .test_looking import AT, ID, entry, greeted, response
 
 
 @pytest.fixture
@@ -102,6 +105,53 @@ async def test_the_ages_of_backups_are_listed_as_they_are_narrowed_and_sorted(
     assert lines[2].split()[1:4] == ["home", "never", "never"]
     refused = await typed(shared_server, "backups", "list", "--sort", "age", code=2)
     assert "newest_good" in refused.stderr
+
+
+async def test_a_snapshot_is_listed_browsed_searched_and_compared(shared_server: Server) -> None:
+    host = await enroll_host(shared_server, "looked-at")
+    snapshot = {"id": ID, "time": AT, "plan": "home", "paths": ["/home"], "hostname": "nas", "files": 2, "bytes": 5000}
+    pages: dict[str, list[tuple[list[dict[str, Any]], str | None]]] = {
+        "snapshots": [([snapshot], None)],
+        "browse": [([entry("a"), {"name": 5}], "1"), ([entry("b\nc")], None)],
+        "find": [([{"snapshot": ID, "time": AT, "path": "/home/a", "type": "file", "size": 5}], None)],
+        "diff": [([{"path": "/home/a", "change": "added"}], None)],
+    }
+    asked: list[dict[str, Any]] = []
+
+    async def answers(link: RawLink) -> None:
+        while True:
+            request = await link.receive()
+            if request["type"] == "request":
+                asked.append(request["params"])
+                items, cursor = pages[request["kind"]]["cursor" in request["params"]]
+                await link.send(response(request["request_id"], *items, next_cursor=cursor))
+
+    async with greeted(shared_server, host) as link, trio.open_nursery() as nursery:
+        nursery.start_soon(answers, link)
+        head, row = (await typed(shared_server, "snapshots", "looked-at")).stdout.splitlines()
+        assert head.split() == ["ID", "TIME", "PLAN", "HOST", "FILES", "SIZE", "ADDED", "TAGS", "PATHS"]
+        assert row.split()[:1] + row.split()[3:] == [ID[:8], "home", "nas", "2", "5.0", "kB", "-", "/home"]
+        [listed] = await found(shared_server, "snapshots", "list", "looked-at", "--plan", "home")
+        assert listed["id"] == ID
+
+        done = await typed(shared_server, "snapshots", "browse", "looked-at", "/home", "--plan", "home")
+        assert [line.split()[-1] for line in done.stdout.splitlines()] == ["NAME", "a", "c"]
+        assert done.stderr == "1 more could not be read\n"
+        assert asked[-2:] == [
+            {"plan": "home", "snapshot": "latest", "path": "/home"},
+            {"plan": "home", "snapshot": "latest", "path": "/home", "cursor": "1"},
+        ]
+        names = [item["name"] for item in await found(shared_server, "snapshots", "browse", "looked-at")]
+        assert names == ["a", "b\nc"], "a program gets them as they are"
+        shown = (await typed(shared_server, "snapshots", "find", "looked-at", "*.txt")).stdout
+        assert shown.splitlines()[1].split()[0] == ID[:8]
+        [change] = await found(shared_server, "snapshots", "diff", "looked-at", ID, ID)
+        assert change == {"path": "/home/a", "change": "added"}
+        refused = await typed(shared_server, "snapshots", "diff", "looked-at", ID, "latest", code=1)
+        assert "/to: must be a snapshot's id" in refused.stderr
+        nursery.cancel_scope.cancel()
+    gone = await typed(shared_server, "snapshots", "looked-at", code=1)
+    assert "This host is not connected at the moment." in gone.stderr
 
 
 async def test_the_cursor_is_followed_to_the_end(shared_server: Server, agent: SimulatedAgent) -> None:
@@ -337,6 +387,8 @@ def test_a_shell_completes_commands_and_options(script: str | None) -> None:
     assert complete("rmactors alerts a", script) == ["ack"]
     assert complete("rmactors alerts list --status r", script) == ["resolved"]
     assert "--severity" in complete("rmactors alerts list --s", script)
+    assert complete("rmactors snapshots f", script) == ["find"]
+    assert "--plan" in complete("rmactors snapshots nas --p", script)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

@@ -139,6 +139,7 @@ def test_other_kinds_are_held_back_and_named_as_well() -> None:
     update(host, run("failed", 1, plan="b", kind="check"))
     assert host.open_alerts() == 1
     assert "The newest: forget, check of b." in message(host, run("failed", 1, plan=None, kind="forget"))
+    assert "The newest: restore test of b, " in message(host, run("failed", 1, plan="b", kind="restore_test"))
     update(host, backup(0, 1, None, "c"))
     assert list(host.held_back())[-1].kind == "backup_suspicious"
 

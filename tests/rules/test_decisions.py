@@ -116,6 +116,7 @@ def test_the_subject_of_a_job(request_: JudgeEnd, subject: str, warning: str | N
         ("forget", "forget_failed"),
         ("prune", "prune_failed"),
         ("check", "check_failed"),
+        ("restore_test", "restore_test_failed"),
         ("init", None),
         ("unlock", None),
         ("restore", None),

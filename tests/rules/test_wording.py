@@ -39,6 +39,11 @@ SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
          "main did not pass its check: Fatal: repository contains errors. No good one is known."),
         ("check", "", "partial", "partial", None, 3, None,
          "A repository did not pass its check: some files could not be read. No good one is known."),
+        ("restore_test", "home", "failed", "corrupt", "1 of 20 files could not be restored: /srv/a", 1, SATURDAY,
+         "home did not pass its restore test: 1 of 20 files could not be restored: /srv/a."
+         " Last good one: Saturday 2026-11-21 03:00 UTC."),
+        ("restore_test", "", "failed", "lost", None, None, None,
+         "A backup did not pass its restore test: it began and was never heard of again. No good one is known."),
     ],
 )  # fmt: skip
 def test_a_failure(

@@ -6,7 +6,7 @@ the test wants, and time is the real clock plus what a test adds to it.
 
 import json
 import sqlite3
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -17,12 +17,13 @@ import msgspec
 import pytest
 import trio
 from argon2 import PasswordHasher
+from msgspec import Raw
 from quart.testing.client import QuartClient
 from quart.wrappers import Response
 from quart_trio import QuartTrio
 
 from rmactors.common import clock, ids
-from rmactors.common.vocabulary import ROLES, Role
+from rmactors.common.vocabulary import ROLES, LiveRequest, Role
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
@@ -35,6 +36,7 @@ from rmactors.server.messages.accounts import CreateUser
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.hosts import EnrollHost, RecordHello
+from rmactors.server.messages.live_requests import AgentAnswered, AgentAway, LiveAnswer
 from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
@@ -80,6 +82,21 @@ class Postman:
 
 
 @dataclass
+class FarAgent:
+    """Stands for the agents of all hosts: what is asked of them ends as `answer` says."""
+
+    answer: LiveAnswer = field(default_factory=AgentAway)
+    asked: list[tuple[str, LiveRequest, Mapping[str, object]]] = field(default_factory=list)
+
+    async def ask(self, host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
+        self.asked.append((host_id, kind, params))
+        return self.answer
+
+    def answers(self, items: object, next_cursor: str | None = None) -> None:
+        self.answer = AgentAnswered(Raw(json.dumps(items).encode()), next_cursor)
+
+
+@dataclass
 class Reply:
     """An answer with its body."""
 
@@ -111,6 +128,7 @@ class Site:
     postman: Postman
     health: dict[str, str]
     topics: trio.MemorySendChannel[frozenset[str]]
+    agent: FarAgent
     tokens: dict[Role, str] = field(default_factory=dict)
 
     async def commit(self, *writes: object) -> None:
@@ -212,7 +230,7 @@ def settings_for(path: Path, **changes: Any) -> Settings:
 async def open_site(settings: Settings) -> AsyncIterator[Site]:
     """A site on an empty data dir, with an API token for each role."""
     database = prepare(settings)
-    time, postman, health = Clock(), Postman(), {"store": "ok", "rules": "ok", "delivery": "ok"}
+    time, postman, agent, health = Clock(), Postman(), FarAgent(), {"store": "ok", "rules": "ok", "delivery": "ok"}
     to_store: Mailbox[Commit] = Mailbox("store", 100)
     to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", 100)
     reader = Reader(database)
@@ -228,15 +246,16 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     services = Services(
         settings, time, reader, partial(ask_store, to_store), partial(ask, to_rules.send),
         SecretBox.load_or_create(settings.key_file), postman.try_channel,
-        partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)),
+        partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)), ask_agent=agent.ask,
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.run, to_store, lambda: Writer(connect(database)), wake, store.StoreState())
         nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
         site = Site(
-            create_app(services, passwords=CHEAP, keep_alive_seconds=0.05), services, time, postman, health, send_topics
-        )
+            create_app(services, passwords=CHEAP, keep_alive_seconds=0.05), services, time, postman, health,
+            send_topics, agent,
+        )  # fmt: skip
         for role in ROLES:
             token = tokens.make(tokens.API)
             site.tokens[role] = token

@@ -61,7 +61,8 @@ async def test_a_host_has_the_keys_of_the_contract(site: Site) -> None:
     assert set(shown) == {
         "id", "name", "os", "arch", "hostname", "tags", "status", "last_seen_at", "enrolled_at", "agent_version",
         "restic_version", "restic_problem", "spool_problem", "spool_problem_since", "clock_offset_seconds",
-        "tzdata_version", "plans", "schedules", "last_jobs",
+        "tzdata_version", "allow", "restore_targets", "plans", "schedules", "last_jobs",
+        "last_restore_tests",
     }  # fmt: skip
     assert shown["last_jobs"]["backup"]["id"] == newest
     assert shown["last_jobs"]["backup"]["reason"] == "locked"

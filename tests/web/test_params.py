@@ -23,7 +23,9 @@ GOOD: list[tuple[JobKind, dict[str, Any]]] = [
         "1/1", "1/5", "5/5", "256/256", "10%", "100%", "0.5%", "2.125%",
     )),
     ("restore", {"plan": "home", "snapshot": "latest", "include": ["/home/a b"]}),
-    ("restore", {"plan": "home", "snapshot": "0123abcd"}),
+    ("restore", {"plan": "home", "snapshot": "0123abcd", "include": ["/new\nline", "/\x1b[31m", "/\ufffd"]}),
+    ("restore", {"plan": "home", "target": None}),
+    ("restore", {"plan": "home", "target": "/back/sp ace/ü"}),
     ("diff", {"plan": "home", "from": "0123abcd", "to": "4567abcd"}),
     *((kind, {"repository": "main"}) for kind in ("prune", "init", "unlock", "snapshots")),
 ]  # fmt: skip
@@ -46,11 +48,15 @@ BAD: list[tuple[JobKind, dict[str, Any], str, str]] = [
     ("restore", {"plan": "home", "snapshot": "ABCDEF"}, "/params/snapshot", "latest, or a snapshot's id"),
     ("restore", {"plan": "home", "snapshot": None}, "/params/snapshot", "latest, or a snapshot's id"),
     ("restore", {"plan": "home", "include": ["home"]}, "/params/include", "entry 1: must be an absolute path"),
-    ("restore", {"plan": "home", "include": ["/a", "/b\nc"]}, "/params/include", "entry 2: must not contain"),
+    ("restore", {"plan": "home", "include": ["/a", "/b\0c"]}, "/params/include", "entry 2: must not contain NUL"),
     ("restore", {"plan": "home", "include": "/home"}, "/params/include", "a list of absolute paths"),
     ("restore", {"plan": "home", "include": ["/a"] * 101}, "/params/include", "at most 100 entries"),
     ("restore", {"plan": "home", "include": ["/" + "a" * 4096]}, "/params/include", "at most 4096 characters"),
     ("restore", {"plan": "home", "target": "here"}, "/params/target", "absolute path"),
+    ("restore", {"plan": "home", "target": None, "include": ["/\ud800"]}, "/params/include", "half of a character"),
+    ("restore", {"plan": "home", "target": "/srv/../etc"}, "/params/target", "must not contain `..`"),
+    ("restore", {"plan": "home", "target": "/srv/a\nb"}, "/params/target", "control characters"),
+    ("restore", {"plan": "home", "target": "/" + "a" * 4096}, "/params/target", "at most 4096 characters"),
     ("diff", {"plan": "home", "from": "0123", "to": "latest"}, "/params/to", "snapshot's id"),
     ("diff", {"plan": "home", "from": "0123"}, "/params/to", "is required"),
 ]  # fmt: skip
@@ -59,6 +65,7 @@ FILE = AgentFile(
     allow=list(JOB_KINDS),
     repositories={"main": Repository(repository="/srv/restic", password_file="/p", restore_to="/restored")},
     plans={"home": Plan(repository="main", sources=["/home"])},
+    restore_targets=["/back"],
 )
 
 

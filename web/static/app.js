@@ -1,7 +1,7 @@
 // What the pages do beyond plain HTML: live updates over one stream per browser, keys, small comforts.
 // Every form and link works without this file.
 
-const TOPICS = ["alerts", "hosts", "jobs", "channels", "silences", "users"];
+const TOPICS = ["alerts", "hosts", "jobs", "channels", "silences", "users", "repositories"];
 const CHANNEL = "restic-manager";
 const QUIET_MS = 400; // pause between two refetches of the same topic
 const POLL_MS = 15000; // where tabs cannot elect one (no Web Locks: plain HTTP on a LAN)
@@ -279,6 +279,7 @@ document.addEventListener("htmx:afterSettle", showBadge);
 // ---- comforts ------------------------------------------------------------------------------------------------
 
 function dress() {
+  document.querySelectorAll(".asking").forEach((card) => { card.hidden = true; }); // scripts run when the answer is there
   document.querySelectorAll("[data-select-all]").forEach((box) => { box.hidden = false; });
   document.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
   document.querySelectorAll("[data-submit] button, [data-noscript]").forEach((each) => { each.hidden = true; });
@@ -287,7 +288,7 @@ function dress() {
 document.addEventListener("change", (event) => {
   const field = event.target;
   if (field.matches("[data-select-all]")) {
-    document.querySelectorAll("input[name=alert]").forEach((box) => { box.checked = field.checked; });
+    document.querySelectorAll(`input[name=${field.dataset.selectAll || "alert"}]`).forEach((box) => { box.checked = field.checked; });
   } else if (field.matches("[data-submit] select, [data-submit] input[type=checkbox]")) {
     field.form.requestSubmit();
   } else if (field.matches("select[data-fills]")) { // its form fills in what the button beside it does without scripts

@@ -12,7 +12,7 @@ from rmactors.agent.live_requests.listings import Listings
 from rmactors.agent.live_requests.reader import Reader
 from rmactors.agent.live_requests.refusal import Refused
 from rmactors.agent.own_snapshots import Identity, identity_of
-from rmactors.agent.restic_steps import Counters
+from rmactors.agent.restic_steps import Counters, Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class AskedPlan:
 @dataclass(slots=True)
 class Context:
     """`turns` is how many restics may run at once. `checked` are snapshots that were seen to be this host's, as (place
-    of the repository, full id): an id never names another content. `listings` are gone with the connection.
+    of the repository, full id): an id never names another content. `listings` are gone with the connection. `jobs`
+    knows whether a job of this agent has a repository.
     """
 
     agent_file: AgentFile
@@ -37,6 +38,7 @@ class Context:
     checked: set[tuple[str, str]]
     listings: Listings
     spare_cache: str | None = None
+    jobs: Turns | None = None
 
     @property
     def host(self) -> str:

@@ -4,6 +4,7 @@ Owns what is kept: small ones in memory, longer ones in a file without a name in
 is left of them whatever happens. Each is made by a task of its own, which goes on behind the first page.
 """
 
+import bisect
 import math
 import os
 import tempfile
@@ -30,17 +31,21 @@ _MARKED: Final = 500
 _LOOK_BYTES: Final = 4 << 20
 """So much is written between two looks at the room that is left on the disk."""
 
-Make = Callable[[Callable[[Sequence[bytes]], None]], Awaitable[None]]
-"""Hands on the entries, as JSON without line ends, as they come. Raises Refused if they cannot be had."""
+Make = Callable[["Listing"], Awaitable[None]]
+"""Adds the entries as they come. Raises Refused if they cannot be had."""
 
 
 class Listing:
-    """One answer. It is complete when `done`; `trouble` is why it will never be."""
+    """One answer, entry by entry. It is complete when `done`; `trouble` is why it will never be. `count` are the
+    entries that can be had already.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._file = tempfile.SpooledTemporaryFile(IN_MEMORY, dir=str(folder))  # noqa: SIM115 - closed by `close`
         self._marks = array("Q")
+        self._heads: list[tuple[int, bytes]] = []
+        self._written = 0
         self._bytes = 0
         self._looked_at = 0
         self._news = trio.Event()
@@ -55,7 +60,7 @@ class Listing:
         """Until it is complete, or will not be."""
         with self._scope:
             try:
-                await make(self._add)
+                await make(self)
                 self.done = True
             except Refused as refused:
                 self.trouble = refused
@@ -104,15 +109,16 @@ class Listing:
     def is_waited_for(self) -> bool:
         return self._waiting > 0
 
-    def _add(self, entries: Sequence[bytes]) -> None:
+    def add(self, entries: Sequence[bytes], *, whole: bool = True) -> None:
+        """Entries as JSON without line ends. Not `whole`: `begin_with` says what they begin with. Raises Refused."""
         if not entries or self.trouble is not None:
             return
         at = self._bytes
-        for number, entry in enumerate(entries, self.count):
+        for number, entry in enumerate(entries, self._written):
             if number % _MARKED == 0:
                 self._marks.append(at)
             at += len(entry) + 1
-        if at > MOST_BYTES or self.count + len(entries) > MOST_ENTRIES:
+        if at > MOST_BYTES or self._written + len(entries) > MOST_ENTRIES:
             raise Refused("failed", f"there is more than this agent lists: the first {self.count} entries were shown")
         if at > IN_MEMORY and at > self._looked_at:
             self._look_at_room()
@@ -120,8 +126,17 @@ class Listing:
         self._file.seek(0, os.SEEK_END)
         self._file.write(b"\n".join([*entries, b""]))
         self._bytes = at
-        self.count += len(entries)
-        self._tell()
+        self._written += len(entries)
+        if whole:
+            self.begin_with(b"")
+
+    def begin_with(self, head: bytes) -> None:
+        """Of all entries that were added since the last call. From now on they can be had."""
+        if self.trouble is None and self._written > self.count:
+            if not self._heads or self._heads[-1][1] != head:
+                self._heads.append((self.count, head))
+            self.count = self._written
+            self._tell()
 
     def _look_at_room(self) -> None:
         found = os.statvfs(self._folder)
@@ -136,8 +151,11 @@ class Listing:
             self._file.readline()
         entries: list[bytes] = []
         size = 0
+        group = bisect.bisect_right(self._heads, start, key=lambda one: one[0]) - 1
         while len(entries) < number:
-            entry = self._file.readline()[:-1]
+            if group + 1 < len(self._heads) and start + len(entries) >= self._heads[group + 1][0]:
+                group += 1
+            entry = self._heads[group][1] + self._file.readline()[:-1]
             size += len(entry) + 1
             if entries and size > LONGEST_PAGE:
                 break

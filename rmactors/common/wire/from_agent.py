@@ -126,7 +126,7 @@ class Response(Frame, tag="response", frozen=True):
     request_id: Id
     ok: bool
     items: Annotated[Raw, Meta(extra={"judged": True})] = Raw(b"[]")
-    next_cursor: str | None = None
+    next_cursor: Annotated[str, Meta(extra={"fit": bounds.as_it_is})] | None = None
     error: str | None = None
     code: Name | None = None
 

@@ -34,6 +34,8 @@ AGAIN_SECONDS = 60.0
 STEP = 200
 """Rows a step, lines of a job's output times five: some milliseconds of the writer."""
 LINES = 1_000
+SIZES_DAYS = 400.0
+"""A year of a repository's sizes, and some: they are few, and what grows is seen over a year."""
 PAUSE_SECONDS = 0.02
 PAUSE_STEPS = 4
 """Between two steps the store is left alone for as many times as the last step took."""
@@ -67,8 +69,11 @@ class Periods:
         yield "silences", self.alerts
         yield "tracks", 0
         yield "host_notes", 0
+        yield "good_ends", 0
         yield "schedules", self.jobs
         yield "hosts", self.jobs
+        yield "repository_sizes", SIZES_DAYS
+        yield "repositories", SIZES_DAYS
 
 
 async def run(

@@ -47,3 +47,11 @@ class AskAgent(Protocol):
     async def __call__(self, host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
         """Ask the agent of this host, and wait for its answer. If the caller is cancelled, so is the question."""
         ...
+
+
+class AskAgentFor(Protocol):
+    async def __call__(
+        self, host_id: str, kind: LiveRequest, params: Mapping[str, object], seconds: float
+    ) -> LiveAnswer:
+        """The same for who has more time: AgentSlow after so many seconds."""
+        ...

@@ -20,6 +20,9 @@ OldKind = Literal[
     "silences",
     "tracks",
     "host_notes",
+    "good_ends",
+    "repository_sizes",
+    "repositories",
     "schedules",
     "hosts",
 ]

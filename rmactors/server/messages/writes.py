@@ -64,6 +64,7 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
 from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.server.messages.second_factors import CodeWasWrong, SetSecondFactor, SpendCode, SpendRecoveryCode, TryCode
@@ -105,6 +106,10 @@ Write = (
     | ReleaseHeld
     | QueueReminders
     | QueueDigest
+    | SaveRepositories
+    | SettleLook
+    | PostponeLook
+    | RefreshRepository
     | SaveChannel
     | DeleteChannel
     | SettleAttempt

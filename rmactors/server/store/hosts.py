@@ -13,7 +13,7 @@ from rmactors.server.messages.hosts import (
     RotateHostToken,
     UpdateHost,
 )
-from rmactors.server.store import audit
+from rmactors.server.store import audit, repositories
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 NOTES_KEPT = 100
@@ -79,6 +79,7 @@ def record_hello(tx: Transaction, write: RecordHello) -> None:
             ),
         )  # fmt: skip
     else:
+        repositories.note_hello(tx, write)
         tx.execute(
             "UPDATE hosts SET agent_version = ?, timezone = ?, clock_offset_seconds = ?, tzdata_version = ?,"
             " hostname = ?, os = ?, arch = ?, plans = ?, allow = ?, restore_targets = ?,"

@@ -5,7 +5,7 @@ import sqlite3
 
 from rmactors.server.messages.jobs import CancelJob, JobStarted, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
 from rmactors.server.messages.reports import EndReport
-from rmactors.server.store import audit
+from rmactors.server.store import audit, repositories
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
 HEAD_KEPT, TAIL_KEPT = 2_000, 18_000
@@ -59,6 +59,8 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
     )  # fmt: skip
     if report.status == "succeeded":
         _remember_good_end(tx, report)
+        repositories.remember_care(tx, report, write.schedule_id)
+        repositories.note_good_end(tx, report)
     tx.wake.count("report", report.kind, report.status)
     tx.wake.tell(
         "debug" if report.status == "succeeded" else "info", "job.ended", job_id=report.job_id, host_id=report.host_id,

@@ -132,6 +132,27 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         "DELETE FROM host_notes WHERE host_id = :key"
         " AND EXISTS (SELECT 1 FROM hosts WHERE id = :key AND deleted_at < :before)",
     ),
+    "good_ends": _Kind(
+        "SELECT 0, id FROM hosts WHERE id > :after_key AND deleted_at < :before"
+        " AND EXISTS (SELECT 1 FROM good_ends WHERE host_id = hosts.id) ORDER BY id LIMIT :most",
+        "DELETE FROM good_ends WHERE host_id = :key"
+        " AND EXISTS (SELECT 1 FROM hosts WHERE id = :key AND deleted_at < :before)",
+    ),
+    "repository_sizes": _Kind(
+        "SELECT DISTINCT 0, repository_id FROM repository_sizes"
+        " WHERE repository_id > :after_key AND at < :before ORDER BY repository_id LIMIT :most",
+        "DELETE FROM repository_sizes WHERE repository_id = :key AND at < :before",
+    ),
+    # One that no host has any more, and of which no size is left.
+    "repositories": _Kind(
+        "SELECT 0, id FROM repositories WHERE id > :after_key AND first_seen_at < :before"
+        " AND NOT EXISTS (SELECT 1 FROM repository_uses WHERE repository_id = repositories.id)"
+        " AND NOT EXISTS (SELECT 1 FROM repository_sizes WHERE repository_id = repositories.id)"
+        " ORDER BY id LIMIT :most",
+        "DELETE FROM repositories WHERE id = :key AND first_seen_at < :before"
+        " AND NOT EXISTS (SELECT 1 FROM repository_uses WHERE repository_id = :key)"
+        " AND NOT EXISTS (SELECT 1 FROM repository_sizes WHERE repository_id = :key)",
+    ),
     "schedules": _Kind(
         "SELECT 0, id FROM schedules WHERE id > :after_key AND deleted_at < :before"
         " AND NOT EXISTS (SELECT 1 FROM jobs WHERE schedule_id = schedules.id) ORDER BY id LIMIT :most",
@@ -146,7 +167,8 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         " AND NOT EXISTS (SELECT 1 FROM jobs WHERE host_id = :key)"
         " AND NOT EXISTS (SELECT 1 FROM schedules WHERE host_id = :key)"
         " AND NOT EXISTS (SELECT 1 FROM tracks WHERE host_id = :key)"
-        " AND NOT EXISTS (SELECT 1 FROM host_notes WHERE host_id = :key)",
+        " AND NOT EXISTS (SELECT 1 FROM host_notes WHERE host_id = :key)"
+        " AND NOT EXISTS (SELECT 1 FROM good_ends WHERE host_id = :key)",
     ),
 }
 

@@ -55,8 +55,11 @@ class Wakeups:
     """Hosts that are new or gone, or whose schedules, queued jobs or credential changed."""
     channel_list: bool = False
     """A channel was made, changed or deleted."""
+    repositories: bool = False
+    """A repository is to be looked at now."""
     topics: set[str] = field(default_factory=set)
-    """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`."""
+    """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`,
+    `repositories`."""
     told: list[Told] = field(default_factory=list)
     """What was committed, for the log."""
     counts: dict[Counted, int] = field(default_factory=dict)
@@ -76,6 +79,7 @@ class Wakeups:
         self.channels |= other.channels
         self.hosts |= other.hosts
         self.channel_list |= other.channel_list
+        self.repositories |= other.repositories
         self.topics |= other.topics
         for key, number in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + number

@@ -23,6 +23,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     jobs,
     made_tokens,
     outbox,
+    repositories,
     retention,
     schedules,
     second_factors,

@@ -31,12 +31,12 @@ def fields_of(
         return {}, [FieldError("", "must be a JSON object")]
     if errors := text_errors(value):
         return {}, errors
-    fields = {field.name: field for field in msgspec.structs.fields(kind)}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
     values: dict[str, Any] = {}
     for name, item in value.items():
         if name in fields:
             try:
-                values[name] = msgspec.convert(item, fields[name].type)
+                values[fields[name].name] = msgspec.convert(item, fields[name].type)
             except msgspec.ValidationError as error:
                 pointer, detail = _placed(str(error), fields[name].type)
                 errors.append(FieldError(f"/{name}{pointer}", detail))

@@ -82,8 +82,10 @@ class LiveQuestions:
         """How many are open."""
         return len(self._open)
 
-    async def ask(self, host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
-        """See `AskAgent`."""
+    async def ask(
+        self, host_id: str, kind: LiveRequest, params: Mapping[str, object], seconds: float = QUESTION_SECONDS
+    ) -> LiveAnswer:
+        """See `AskAgent`. Waits for at most so many seconds."""
         mailbox = self._directory.mailboxes.get(host_id)
         if mailbox is None:
             return AgentAway()
@@ -94,7 +96,7 @@ class LiveQuestions:
         self._of_host.setdefault(host_id, set()).add(request_id)
         mailbox.put_unbounded(Question(request_id, kind, params))
         try:
-            with trio.move_on_after(QUESTION_SECONDS):
+            with trio.move_on_after(seconds):
                 await waiting.answered.wait()
         finally:
             if not waiting.answered.is_set():

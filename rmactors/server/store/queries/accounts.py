@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rmactors.common.vocabulary import Role
+from rmactors.server.messages.audit import Audit
 from rmactors.server.store.queries.rows import Page, columns, read
 
 
@@ -129,6 +130,7 @@ _AUDIT = (
     " FROM audit LEFT JOIN refusals ON refusals.audit_id = audit.id"
 )
 """The row that stands for refusals which have none of their own says how many they are."""
+_NEWEST = 500
 
 
 def any_user(db: sqlite3.Connection) -> bool:
@@ -248,6 +250,20 @@ def audit(
     ).fetchall()
     items = read(AuditRow, rows[:limit])
     return Page(items, (items[-1].n,) if len(rows) > limit else None)
+
+
+def is_in_audit(db: sqlite3.Connection, row: Audit, since: int) -> bool:
+    """Whether one that says the same is among the newest rows, and no older than `since`."""
+    found = db.execute(
+        f"SELECT 1 FROM (SELECT * FROM audit ORDER BY n DESC LIMIT {_NEWEST}) AS newest WHERE at >= ? AND actor = ?"
+        " AND actor_kind = ? AND action = ? AND target_kind = ? AND target_id = ? AND result = ? AND address = ?"
+        " AND detail = ? LIMIT 1",
+        (
+            since, row.actor, row.actor_kind, row.action, row.target_kind, row.target_id, row.result, row.address,
+            row.detail,
+        ),
+    ).fetchone()  # fmt: skip
+    return found is not None
 
 
 def enrollment_tokens(

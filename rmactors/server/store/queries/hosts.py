@@ -3,12 +3,13 @@
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import HostStatus
 from rmactors.server.store.queries import jobs, schedules
+from rmactors.server.store.queries.good_ends import GoodEnd, good_ends
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.rows import Page, columns, read
 from rmactors.server.store.queries.schedules import ScheduleRow
@@ -16,7 +17,8 @@ from rmactors.server.store.queries.schedules import ScheduleRow
 
 @dataclass(frozen=True, slots=True)
 class HostRow:
-    """A host that is not deleted. `tags` and `plans` are JSON lists as text.
+    """A host that is not deleted. `tags`, `plans`, `allow` and `restore_targets` are JSON lists as text; the last two
+    None where its agent does not tell.
 
     `clock_offset_seconds` is its clock minus the server's.
     """
@@ -42,15 +44,19 @@ class HostRow:
     restic_problem: str | None = None
     spool_problem: str | None = None
     spool_problem_since: int | None = None
+    allow: str | None = None
+    restore_targets: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class HostView:
-    """A host with what it runs: its schedules, and for each kind of job the one that ended last."""
+    """A host with what it runs: its schedules, for each kind of job the one that ended last, and for each plan the
+    restore test that passed last."""
 
     host: HostRow
     schedules: list[ScheduleRow]
     last_jobs: dict[str, JobRow]
+    restore_tests: list[GoodEnd] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,4 +124,5 @@ def notes(db: sqlite3.Connection, host_id: str, limit: int = 50) -> list[HostNot
 def _views(db: sqlite3.Connection, hosts: list[HostRow]) -> list[HostView]:
     host_ids = [row.id for row in hosts]
     theirs, newest = schedules.schedules_of(db, host_ids), jobs.last_jobs(db, host_ids)
-    return [HostView(row, theirs[row.id], newest[row.id]) for row in hosts]
+    tested = good_ends(db, "restore_test", host_ids)
+    return [HostView(row, theirs[row.id], newest[row.id], tested[row.id]) for row in hosts]

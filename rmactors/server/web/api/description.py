@@ -29,8 +29,12 @@ _PROBLEMS = {
     422: "Something in it is not valid.",
     429: "Too many tries.",
     500: "A fault of the server; its log says which.",
+    502: "The agent of the host could not do it.",
     503: "The server cannot store or read at the moment.",
+    504: "The agent of the host gave no answer in time.",
 }
+_ASKS_AGENTS = "api_looking"
+"""The blueprint of the routes for which an agent is asked."""
 
 
 _OTHER_ANSWERS = {
@@ -158,6 +162,8 @@ def _problems_of(rule: UrlRule, known: Rule, method: str) -> list[int]:
         found.add(422)
     if method != "GET":
         found |= {400, 404, 408, 409, 413, 422, 429}
+    if rule.endpoint.partition(".")[0] == _ASKS_AGENTS:
+        found |= {409, 422, 502, 504}
     return sorted(found)
 
 

@@ -17,6 +17,9 @@ Check = Callable[[Any], str | None]
 """What is wrong with a value, as the rest of a sentence; None where nothing is."""
 
 MOST_PATHS: Final = 100
+LONGEST_PATH: Final = 4096
+_HALF: Final = re.compile("[\ud800-\udfff]")
+"""Half of a pair of UTF-16, which JSON can say, and no text is."""
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{4,64}")
 
 
@@ -50,12 +53,26 @@ def _snapshot_problem(value: Any) -> str | None:
     return None if value == "latest" or _id_problem(value) is None else "must be latest, or a snapshot's id"
 
 
-def _path_problem(value: Any) -> str | None:
+def _include_problem(value: Any) -> str | None:
+    """A path in a snapshot: a name in it may hold any character, a line end too."""
     if not isinstance(value, str) or not value.startswith("/"):
         return "must be an absolute path"
-    if len(value) > 4096:
-        return "must have at most 4096 characters"
-    return "must not contain control characters" if any(ord(character) < 32 for character in value) else None
+    if len(value) > LONGEST_PATH:
+        return f"must have at most {LONGEST_PATH} characters"
+    if "\0" in value or _HALF.search(value):
+        return "must not contain NUL, or half of a character"
+    return None
+
+
+def _target_problem(value: Any) -> str | None:
+    """A folder on the host."""
+    if not isinstance(value, str) or not value.startswith("/"):
+        return "must be an absolute path"
+    if len(value) > LONGEST_PATH:
+        return f"must have at most {LONGEST_PATH} characters"
+    if ".." in value.split("/"):
+        return "must not contain `..`"
+    return "must not contain control characters" if steers(value) else None
 
 
 def _paths_problem(value: Any) -> str | None:
@@ -63,7 +80,7 @@ def _paths_problem(value: Any) -> str | None:
         return "must be a list of absolute paths"
     if len(value) > MOST_PATHS:
         return f"must have at most {MOST_PATHS} entries"
-    return next((f"entry {n}: {wrong}" for n, path in enumerate(value, 1) if (wrong := _path_problem(path))), None)
+    return next((f"entry {n}: {wrong}" for n, path in enumerate(value, 1) if (wrong := _include_problem(path))), None)
 
 
 def _files_problem(value: Any) -> str | None:
@@ -80,7 +97,7 @@ _TAKES: Final[Mapping[JobKind, Mapping[str, Check]]] = {
     "backup": _ON_PLAN,
     "forget": {**_ON_PLAN, "prune": _flag_problem},
     "check": {**_ON_REPOSITORY, "read_data": _flag_problem, "read_data_subset": _subset_problem},
-    "restore": {**_ON_PLAN, "snapshot": _snapshot_problem, "include": _paths_problem, "target": _path_problem},
+    "restore": {**_ON_PLAN, "snapshot": _snapshot_problem, "include": _paths_problem, "target": _target_problem},
     "diff": {**_ON_PLAN, "from": _id_problem, "to": _id_problem},
     "prune": _ON_REPOSITORY, "init": _ON_REPOSITORY, "unlock": _ON_REPOSITORY, "snapshots": _ON_REPOSITORY,
     "restore_test": {**_ON_PLAN, "sample_files": _files_problem, "sample_bytes": _bytes_problem},

@@ -17,8 +17,8 @@ from rmactors.server.web.operations.schedules import ScheduleBody, ScheduleChang
 from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.validation import convert
+from rmactors.server.web.views import restore_tests, words
 from rmactors.server.web.views import schedules as views
-from rmactors.server.web.views import words
 from rmactors.server.web.views.texts import _
 
 blueprint = Blueprint("schedules", __name__)
@@ -32,10 +32,13 @@ _NEW = {
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator")
 async def new_schedule(host_id: str) -> Response:
+    """`kind` restore_test, and `plan`, say what the form begins with."""
     host = (await hosts.require(host_id)).host
     plans = plan_names(host.plans)
-    only = plans[0] if len(plans) == 1 else ""
-    return await _form(host.id, {**_NEW, "timezone": host.timezone or "UTC", "plan": only}, {}, None)
+    asked = request.args.get("plan", "")
+    begun = restore_tests.NEW_SCHEDULE if request.args.get("kind") == restore_tests.KIND else {}
+    plan = asked if asked in plans else plans[0] if len(plans) == 1 else ""
+    return await _form(host.id, {**_NEW, **begun, "timezone": host.timezone or "UTC", "plan": plan}, {}, None)
 
 
 @route(blueprint, "/hosts/<host_id>/schedules/new", role="operator", methods=["POST"])

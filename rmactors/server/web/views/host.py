@@ -13,6 +13,7 @@ from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views import fleet, host_health, jobs, schedules, words
 from rmactors.server.web.views.fleet import HostLine
+from rmactors.server.web.views.restore_tests import RestoreTests, restore_tests
 from rmactors.server.web.views.strips import Strip, Window
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
@@ -98,6 +99,7 @@ class HostPage:
     notes: tuple[Note, ...]
     warnings: tuple[str, ...]
     kinds: tuple[tuple[str, str], ...]
+    restore_tests: RestoreTests
 
 
 _MOST_PLANS, _LONGEST_SOURCES = 200, 500
@@ -171,6 +173,7 @@ def host_page(
         ),
         warnings=(*host_health.warnings(view, tzdata), *host_health.spool(row, moment)),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
+        restore_tests=restore_tests(view, [plan.name for plan in plans], moment),
     )
 
 

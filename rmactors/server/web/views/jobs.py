@@ -1,23 +1,27 @@
 """Jobs as a list and one by one: what ran, how it ended and why, how it grew. Pure."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import urlencode
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import JobKind, ScheduleMode
 from rmactors.common.wire import JobProgress
 from rmactors.server.store.queries.jobs import JobRow, LogLine
 from rmactors.server.store.queries.pages import SizePoint
-from rmactors.server.web.views import snapshots, stats, times, words
+from rmactors.server.web.views import plots, snapshots, stats, times, words
 from rmactors.server.web.views.measures import size, within
+from rmactors.server.web.views.plots import Plot
 from rmactors.server.web.views.snapshots import Snapshots
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 
-REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "forget", "prune", "unlock")
+REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "restore_test", "forget", "prune", "unlock")
 """Kinds that a page starts with no more than a plan to say."""
+_SNAPSHOT: Final = re.compile("[0-9a-f]{8,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class JobLine:
 
 @dataclass(frozen=True, slots=True)
 class JobPage:
-    """One job and all that is known of it. `facts` are (name, value), `again` what the form that repeats it sends."""
+    """One job and all that is known of it. `facts` are (name, value), `again` what the form that repeats it sends,
+    `contents` the address of the snapshot that it made, empty where it made none."""
 
     line: JobLine
     title: str
@@ -53,6 +58,7 @@ class JobPage:
     running: bool
     again: tuple[tuple[str, str], ...]
     snapshots: Snapshots | None
+    contents: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,17 +67,6 @@ class Progress:
 
     percent: int
     words: str
-
-
-@dataclass(frozen=True, slots=True)
-class Plot:
-    """Sizes over time as an SVG path in a box of 600 by 120, with the smallest and the largest in words."""
-
-    line: str
-    area: str
-    words: str
-    first: str
-    last: str
 
 
 def line(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], moment: Moment) -> JobLine:
@@ -137,6 +132,7 @@ def job_page(
         running=row.status == "running",
         again=_again(row, mode) if not found.unfinished else (),
         snapshots=snapshots.snapshots(row.stats, moment) if row.kind == "snapshots" else None,
+        contents=_contents(row),
     )
 
 
@@ -160,22 +156,11 @@ def plot(points: Sequence[SizePoint], moment: Moment) -> Plot | None:
     sizes = [(point.at, held) for point in points if (held := stats.held(point.stats)) is not None]
     if len(sizes) < 2:
         return None
-    start, end = sizes[0][0], sizes[-1][0]
     low, high = min(held for _at, held in sizes), max(held for _at, held in sizes)
-    room = (high - low) or max(high, 1.0)
-    coordinates = [
-        (600 * (at - start) / max(end - start, 1), 108 - 96 * (held - low) / room if high > low else 60.0)
-        for at, held in sizes
-    ]
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in coordinates)
-    return Plot(
-        line=path,
-        area=f"{path}L600 120L0 120z",
-        words=_("Size of %(n)d backups: from %(low)s to %(high)s, the newest %(last)s")
-        % {"n": len(sizes), "low": size(low), "high": size(high), "last": size(sizes[-1][1])},
-        first=moment.date(start),
-        last=moment.date(end),
-    )
+    words = _("Size of %(n)d backups: from %(low)s to %(high)s, the newest %(last)s") % {
+        "n": len(sizes), "low": size(low), "high": size(high), "last": size(sizes[-1][1]),
+    }  # fmt: skip
+    return plots.plot(sizes, words, moment)
 
 
 def log_text(lines: Sequence[LogLine]) -> tuple[tuple[str, str], ...]:
@@ -201,6 +186,13 @@ def _again(row: JobRow, mode: ScheduleMode | None) -> tuple[tuple[str, str], ...
         ("kind", row.kind),
         ("plan", row.plan or ""),
     )
+
+
+def _contents(row: JobRow) -> str:
+    snapshot = stats.read(row.stats).get("snapshot_id")
+    if row.kind != "backup" or not row.plan or not isinstance(snapshot, str) or not _SNAPSHOT.fullmatch(snapshot):
+        return ""
+    return f"/hosts/{row.host_id}/snapshots/{snapshot}?{urlencode({'plan': row.plan})}"
 
 
 def _state(row: JobRow) -> State:

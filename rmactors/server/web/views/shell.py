@@ -7,7 +7,7 @@ from typing import Final, Literal
 from rmactors.server.store.queries.channels import Glance
 from rmactors.server.web.views.texts import _, many
 
-Section = Literal["dashboard", "hosts", "jobs", "alerts", "settings"]
+Section = Literal["dashboard", "hosts", "repositories", "jobs", "alerts", "settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,12 @@ def channel_notice(channels: Glance, may_act: bool) -> ChannelWarning | None:
 TABS: Final = (
     Tab("dashboard", "/", _("Dashboard"), "M3 10.5 10 4l7 6.5M5 9v7h10V9"),
     Tab("hosts", "/hosts", _("Hosts"), "M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01"),
+    Tab(
+        "repositories",
+        "/repositories",
+        _("Repositories"),
+        "M4 5.5c0-1.4 2.7-2.5 6-2.5s6 1.1 6 2.5-2.7 2.5-6 2.5-6-1.1-6-2.5zM4 5.5v9c0 1.4 2.7 2.5 6 2.5s6-1.1 6-2.5v-9",
+    ),
     Tab("jobs", "/jobs", _("Jobs"), "M4 5h12M4 10h12M4 15h7"),
     Tab("alerts", "/alerts", _("Alerts"), "M5 14V9a5 5 0 0 1 10 0v5l1.5 1.5h-13zM8.5 17.5h3"),
     Tab(

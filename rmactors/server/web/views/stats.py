@@ -18,14 +18,27 @@ LABELS: Final[Mapping[str, str]] = {
     "files_total": later("Files in total"),
     "files_unread": later("Files that could not be read"),
     "files_restored": later("Files restored"),
+    "files_incomplete": later("Files there that are not complete"),
+    "files_left": later("Files left, perhaps incomplete"),
     "folders_restored": later("Folders restored"),
     "dirs_new": later("New folders"),
     "dirs_changed": later("Changed folders"),
     "dirs_unmodified": later("Unchanged folders"),
+    "files_tested": later("Files tested"),
+    "bytes_tested": later("Tested"),
+    "compared_with_source": later("Compared with the source"),
+    "source_changed": later("Source changed since"),
+    "source_unreadable": later("Source could not be read"),
+    "files_listed": later("Files in the snapshot"),
+    "files_left_out": later("Left out, names not valid UTF-8"),
+    "files_too_large": later("Left out, larger than a test may restore"),
+    "files_failed": later("Files that failed"),
+    "snapshot_time": later("Snapshot made"),
     "bytes_total": later("Size"),
     "bytes_added": later("Added to the repository"),
     "bytes_stored": later("Added, compressed"),
     "bytes_restored": later("Restored"),
+    "bytes_left": later("Left, perhaps incomplete"),
     "bytes_removed": later("Freed"),
     "bytes_freed": later("Freed"),
     "bytes_remaining": later("Repository size after"),
@@ -46,6 +59,8 @@ LABELS: Final[Mapping[str, str]] = {
     "removed": later("Removed"),
     "restored_into": later("Restored into"),
     "dry_run": later("Dry run"),
+    "repository": later("Repository"),
+    "pruned": later("Pruned"),
     "systemd_unit": later("systemd unit"),
     "systemd_timer": later("systemd timer"),
     "duration_seconds": later("Running time"),
@@ -94,6 +109,10 @@ def amounts(job: Timed) -> str:
 def _amounts(text: str) -> str:
     stats = read(text)
     parts = []
+    if (tested := amount(stats, "files_tested")) is not None:
+        parts.append(many("%(n)s file tested", "%(n)s files tested", int(tested)))
+        if (bytes_tested := amount(stats, "bytes_tested")) is not None:
+            parts.append(size(bytes_tested))
     if (total := amount(stats, "total_bytes_processed", "bytes_total", "total_bytes")) is not None:
         parts.append(size(total))
     if (new := amount(stats, "files_new")) is not None:

@@ -3,19 +3,35 @@
 import msgspec
 from msgspec import Struct
 
+from rmactors.common import clock
 from rmactors.common.vocabulary import (
     HostStatus,
 )
 from rmactors.server.store.queries.accounts import EnrollmentTokenRow
+from rmactors.server.store.queries.good_ends import GoodEnd
 from rmactors.server.store.queries.hosts import HostView, status_of
 from rmactors.server.web.api.shapes.jobs import Job, job, listed_job
 from rmactors.server.web.api.shapes.rows import JsonObject, shaped
 from rmactors.server.web.api.shapes.schedules import Schedule, schedule
 from rmactors.server.web.fields import Time
-from rmactors.server.web.what_was_sent import first_plans, json_list
+from rmactors.server.web.views import restore_tests
+from rmactors.server.web.what_was_sent import first_plans, first_texts, json_list
+
+
+class RestoreTest(Struct):
+    """The newest test of a plan that passed: how many files and bytes came back as saved, null where it does not say.
+    `job_id` may be of a job that is no longer kept; `plan` null where it named none."""
+
+    plan: str | None
+    at: Time
+    files: int | None
+    bytes: int | None
+    job_id: str
 
 
 class Host(Struct):
+    """`allow` and `restore_targets` are what its agent.toml says there, null where the agent does not tell."""
+
     id: str
     name: str
     os: str
@@ -32,9 +48,12 @@ class Host(Struct):
     spool_problem_since: Time | None
     clock_offset_seconds: float | None
     tzdata_version: str | None
+    allow: list[str] | None
+    restore_targets: list[str] | None
     plans: list[JsonObject]
     schedules: list[Schedule]
     last_jobs: dict[str, Job]
+    last_restore_tests: list[RestoreTest]
 
 
 class EnrollmentTokenEntry(Struct):
@@ -55,10 +74,24 @@ def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool 
         view.host,
         tags=msgspec.json.decode(view.host.tags),
         plans=json_list(view.host.plans) if whole else first_plans(view.host.plans),
+        allow=_said(view.host.allow, whole),
+        restore_targets=_said(view.host.restore_targets, whole),
         status=status_of(view.host, now, offline_after_seconds),
         schedules=[schedule(row, now) for row in view.schedules],
         last_jobs={kind: (job if whole else listed_job)(row) for kind, row in view.last_jobs.items()},
+        last_restore_tests=[restore_test(end) for end in view.restore_tests],
     )
+
+
+def restore_test(end: GoodEnd) -> RestoreTest:
+    files, size = restore_tests.files_and_bytes(end.stats)
+    return RestoreTest(end.plan or None, clock.to_rfc3339(end.at), files, size, end.job_id)
+
+
+def _said(text: str | None, whole: bool) -> list[str] | None:
+    if text is None:
+        return None
+    return json_list(text) if whole else first_texts(text)
 
 
 def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:

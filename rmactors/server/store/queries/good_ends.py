@@ -1,0 +1,33 @@
+"""Reads of the newest good end of each kind of job and plan, which outlives its job."""
+
+# ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
+
+import sqlite3
+from dataclasses import dataclass
+
+from rmactors.common.vocabulary import JobKind
+from rmactors.server.store.queries.rows import columns, placeholders, read
+
+
+@dataclass(frozen=True, slots=True)
+class GoodEnd:
+    """The newest job of its kind that succeeded. `plan` is empty if it named none; `stats` is its JSON object."""
+
+    host_id: str
+    plan: str
+    job_id: str
+    at: int
+    stats: str
+
+
+def good_ends(db: sqlite3.Connection, kind: JobKind, host_ids: list[str]) -> dict[str, list[GoodEnd]]:
+    """Of each of these hosts, by plan."""
+    found: dict[str, list[GoodEnd]] = {host_id: [] for host_id in host_ids}
+    rows = db.execute(
+        f"SELECT {columns(GoodEnd)} FROM good_ends WHERE host_id IN ({placeholders(host_ids)}) AND kind = ?"
+        " ORDER BY host_id, plan",
+        (*host_ids, kind),
+    )
+    for row in read(GoodEnd, rows):
+        found[row.host_id].append(row)
+    return found

@@ -1,0 +1,114 @@
+"""The numbers of a repository that pages, API and CSV show alike. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, get_args
+
+from rmactors.common.clock import DAY
+from rmactors.server.store.queries.repositories import RepositoryView, SizeRow, UseRow
+from rmactors.server.web.what_was_sent import json_list
+
+MONTH: Final = 30 * DAY
+_LEAST_TIME: Final = DAY
+"""What a repository grew in less than that says nothing of a month."""
+_MOST: Final = (1 << 63) - 1
+
+Sort = Literal["name", "size", "-size", "growth", "-growth", "last_check", "-last_check"]
+SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one host has in a repository. `host_id` is None for a host that is not enrolled, and then `name` is what
+    restic calls it. `filed_as` is that name always. Numbers are None where they are not known."""
+
+    host_id: str | None
+    name: str
+    filed_as: str
+    snapshots: int | None
+    bytes: int | None
+    unique_bytes: int | None
+
+
+def name_of(view: RepositoryView) -> str:
+    """As the first of its hosts calls it."""
+    return view.uses[0].name
+
+
+def plans_of(view: RepositoryView) -> list[str]:
+    """The names of all plans that use it, each once."""
+    return sorted({plan for use in view.uses for plan in json_list(use.plans) if isinstance(plan, str)})
+
+
+def shares(view: RepositoryView) -> list[Share]:
+    """Of each host that has it, and then of those that are not enrolled and have snapshots in it.
+
+    Two hosts that file their snapshots under one name cannot be told apart: of neither it is known what it has.
+    """
+    told = {str(share.get("host")): share for share in json_list(view.row.shares) if isinstance(share, dict)}
+    hosts: dict[str, UseRow] = {}
+    for use in view.uses:
+        hosts.setdefault(use.host_id, use)
+    names = [use.filed_as for use in hosts.values()]
+    found = [
+        _share(use.host_id, use.host_name, use.filed_as, told if names.count(use.filed_as) == 1 else {})
+        for use in hosts.values()
+    ]
+    return found + [_share(None, host, host, told) for host in told if host not in names]
+
+
+def unique_bytes(view: RepositoryView) -> int | None:
+    """What only one host has, all hosts together; None if that is not known of each."""
+    each = [_number(share, "unique_bytes") for share in json_list(view.row.shares)]
+    if view.row.measured_at is None or any(one is None for one in each):
+        return None
+    return sum(one for one in each if one is not None)
+
+
+def growth_a_month(sizes: Sequence[SizeRow]) -> int | None:
+    """Bytes in 30 days, by what it grew in the last 30 days, or as long as it is known; None if that is too short."""
+    if not sizes:
+        return None
+    newest = sizes[-1]
+    before = [size for size in sizes if size.at <= newest.at - MONTH]
+    oldest = before[-1] if before else sizes[0]
+    time = newest.at - oldest.at
+    return None if time < _LEAST_TIME else round((newest.bytes - oldest.bytes) * MONTH / time)
+
+
+def ordered(views: Sequence[RepositoryView], sort: Sort) -> list[tuple[tuple[Any, str], RepositoryView]]:
+    """In this order, each with its sort key. What is not known comes last, but what was never checked counts as
+    checked longest ago."""
+    return sorted((((_key(view, sort), view.id), view) for view in views), key=lambda pair: pair[0])
+
+
+def key_shape(sort: Sort) -> tuple[type, ...]:
+    """The types in a sort key."""
+    return (str, str) if sort == "name" else (int, str)
+
+
+def _key(view: RepositoryView, sort: Sort) -> int | str:
+    match sort:
+        case "name":
+            return name_of(view).casefold()
+        case "size" | "-size":
+            number = view.row.size_bytes
+        case "growth" | "-growth":
+            number = growth_a_month(view.sizes)
+        case "last_check" | "-last_check":
+            care = view.cares.get("check")
+            number = care.at if care is not None else 0
+    if number is None:
+        return _MOST
+    return -number if sort.startswith("-") else number
+
+
+def _share(host_id: str | None, name: str, filed_as: str, told: dict[str, dict[str, Any]]) -> Share:
+    found = told.get(filed_as, {})
+    snapshots, held, unique = (_number(found, part) for part in ("snapshots", "bytes", "unique_bytes"))
+    return Share(host_id, name, filed_as, snapshots, held, unique)
+
+
+def _number(share: Any, name: str) -> int | None:
+    value = share.get(name) if isinstance(share, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
