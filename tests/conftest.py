@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from harness.chromium import CHROMIUM, FLAGS
 from tests.restics import EXPECTED, header, restics
 
-PATIENCE_MS = 8_000
+PATIENCE_MS = 60_000
 """Until a test gives up on what it expects of a page."""
 expect.set_options(timeout=PATIENCE_MS)
 

@@ -243,6 +243,23 @@ async def test_a_source_that_is_written_all_the_while_never_fails_a_test(
     assert changed > 0
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files of others")
+async def test_an_owner_that_cannot_be_set_here_is_a_warning(
+    each_restic: str, repository: ResticRepository, tmp_path: Path
+) -> None:
+    """As root in a container without that right."""
+    os.chown(repository.source / "b.bin", 65534, 65534)
+    script = 'exec setpriv --bounding-set=-chown --inh-caps=-all $restic "$@"'
+    doing = jobs(repository, tmp_path, restic=wrapped(tmp_path, each_restic, script))
+    assert is_good(await doing.do("backup"))
+    result = await doing.do("restore_test")
+    assert is_good(result), result
+    assert (result.verdict.warning or "").startswith("one owner, time or attribute could not be set")
+    assert result.stats["warning"] == result.verdict.warning
+    assert len(result.stats["warning"]) <= 200
+    assert result.stats["compared_with_source"] == 3
+
+
 # ---- limits
 
 
