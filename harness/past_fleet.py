@@ -23,6 +23,7 @@ class Past:
     schedules: dict[str, str] = field(default_factory=dict)
     jobs: dict[str, str] = field(default_factory=dict)
     alerts: dict[str, str] = field(default_factory=dict)
+    repositories: dict[str, str] = field(default_factory=dict)
     spare: list[str] = field(default_factory=list)
     doubted: list[str] = field(default_factory=list)
 
@@ -73,8 +74,11 @@ class Scribe:
         """A run that began `ago` microseconds ago."""
         job_id, began = ids.new(), self.now - ago
         ended = None if status in {"running", "queued"} else began + took
-        stats = {"bytes_total": size, "files_new": 3, "files_changed": 1, "bytes_added": size // 900,
-                 "snapshot_id": job_id[:8].lower()} if status in {"succeeded", "partial"} else {}  # fmt: skip
+        numbers = {
+            "bytes_total": size, "files_total": 48_210, "files_new": 3, "files_changed": 1, "bytes_added": size // 900,
+            "snapshot_id": job_id[:8].lower(),
+        }  # fmt: skip
+        stats = numbers if status in {"succeeded", "partial"} else {}
         self.row(
             "jobs", id=job_id, host_id=host_id, kind=kind, plan="home", schedule_id=schedule_id,
             subject=schedule_id or "plan:home", status=status, error=error,
@@ -83,7 +87,23 @@ class Scribe:
             queued_at=None, started_at=began, finished_at=ended, sort_at=began,
             deadline_at=self.now + clock.DAY if status == "running" else None,
         )  # fmt: skip
+        if status == "succeeded":
+            self._good(host_id, schedule_id, kind, job_id, began + took)
         return job_id
+
+    def _good(self, host_id: str, schedule_id: str | None, kind: str, job_id: str, at: int) -> None:
+        """What the server notes of a good end."""
+        self._db.execute(
+            "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) SELECT host_id, kind, plan, id, ?, stats"
+            " FROM jobs WHERE id = ? ON CONFLICT (host_id, kind, plan) DO UPDATE SET job_id = excluded.job_id,"
+            " at = excluded.at, stats = excluded.stats WHERE good_ends.at <= excluded.at",
+            (at, job_id),
+        )
+        self._db.execute(
+            "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE kind = ? AND"
+            " (id = ? OR host_id = ?)",
+            (at, kind, schedule_id, host_id),
+        )
 
     def alert(
         self, host_id: str, host_name: str, kind: str, severity: str, message: str, *, raised: int, seen: int,
@@ -120,6 +140,7 @@ def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
     try:
         _hosts(scribe, past)
         _alerts(scribe, past)
+        _repositories(scribe, past)
         for _ in range(spare_alerts):
             alert_id = scribe.alert(
                 past.hosts["nas1"], "nas1", "prune_failed", "warning", f"Prune {ids.new()} failed",
@@ -138,6 +159,40 @@ def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
     finally:
         scribe.close()
     return past
+
+
+def _repositories(scribe: Scribe, past: Past) -> None:
+    """One that nas1 and db-primary share, which grew for a year, and one that mail could not open yet."""
+    day, now = clock.DAY, scribe.now
+    past.repositories = {"shared": "5a" * 32, "lonely": "10" * 32}
+    shared, lonely = past.repositories.values()
+    shares = [{"host": "nas1", "snapshots": 120, "bytes": 412 * 10**9, "unique_bytes": 230 * 10**9},
+              {"host": "db-primary", "snapshots": 60, "bytes": 270 * 10**9, "unique_bytes": 18 * 10**9},
+              {"host": "old-laptop", "snapshots": 3, "bytes": 10**9, "unique_bytes": 10**8}]  # fmt: skip
+    locks = [{"host": "nas1", "user": "root", "pid": 4711, "at": clock.to_rfc3339(now - 5 * day), "exclusive": True}]
+    scribe.row(
+        "repositories", id=shared, version=2, size_bytes=430 * 10**9, uncompressed_bytes=612 * 10**9, compression=1.42,
+        snapshots=183, shares=json.dumps(shares), locks=json.dumps(locks), measured_at=now - 3 * clock.HOUR,
+        measured_by=past.hosts["nas1"], first_seen_at=now - 370 * day,
+    )  # fmt: skip
+    scribe.row("repositories", id=lonely, version=2, first_seen_at=now - day)
+    for host, name, repository, location, error in (
+        ("nas1", "nas-store", shared, "/srv/restic", None),
+        ("db-primary", "main", shared, "rest:https://backup:***@nas1.lan:8000/", None),
+        ("mail", "mail-store", lonely, "sftp:backup@elsewhere:/srv/mail", "a job of this repository is running"),
+    ):
+        scribe.row(
+            "repository_uses", host_id=past.hosts[host], name=name, repository_id=repository, location=location,
+            plans='["home"]', filed_as=host, error=error, error_at=now if error else None, seen_at=now,
+        )  # fmt: skip
+    for ago in range(0, 366, 5):
+        at = now - 3 * clock.HOUR - ago * day
+        held = 430 * 10**9 - ago * 9 * 10**8 + round(6 * 10**9 * math.sin(ago))
+        scribe.row("repository_sizes", repository_id=shared, day=at // day, at=at, bytes=held, snapshots=183 - ago // 5)
+    scribe.row(
+        "care_ends", host_id=past.hosts["nas1"], kind="check", plan="home", repository="", job_id=past.jobs["check"],
+        at=now - 94 * day,
+    )  # fmt: skip
 
 
 def _hosts(scribe: Scribe, past: Past) -> None:

@@ -10,12 +10,17 @@ from tests.browser.conftest import Site, Visit, Visitor
 
 PAGES = {
     "dashboard": "/",
+    "backup ages": "/backups",
+    "backup ages that match nothing": "/backups?tag=nothing-has-this",
     "hosts": "/hosts",
     "add a host": "/hosts/new",
     "host": "/hosts/{hosts[db-primary]}",
     "host without a past": "/hosts/{hosts[new-box]}",
     "new schedule": "/hosts/{hosts[mail]}/schedules/new",
     "schedule": "/schedules/{schedules[mail]}",
+    "repositories": "/repositories",
+    "repository": "/repositories/{repositories[shared]}",
+    "repository that was never measured": "/repositories/{repositories[lonely]}",
     "jobs": "/jobs",
     "no jobs": "/jobs?status=skipped",
     "job": "/jobs/{jobs[check]}",

@@ -4,8 +4,8 @@ Owns the server's registry: no global one, so that two servers in a process do n
 actors keep for it, and the database on request; what happens between is counted after the commit, by
 `count`, at the cost of a dictionary entry a transaction.
 
-Labels come from closed vocabularies, or are names of hosts, schedules and channels, whose number is bounded.
-Channel settings and error texts never get here.
+Labels come from closed vocabularies, or are names of hosts, schedules, channels and repositories, whose number is
+bounded. Channel settings and error texts never get here.
 """
 
 import logging
@@ -236,6 +236,25 @@ def _of_database(found: Figures | None, now: int) -> Iterator[Metric]:
     )
     yield from _of_channels(found.queues, now)
     yield from _of_good_runs(found)
+    yield from _of_repositories(found)
+
+
+def _of_repositories(found: Figures) -> Iterator[Metric]:
+    """Without series for what is not known."""
+    labels = ("repository", "id")
+    size = GaugeMetricFamily("rmactors_repository_size_bytes", "What snapshots refer to, as stored.", labels=labels)
+    snapshots = GaugeMetricFamily("rmactors_repository_snapshots", "Snapshots in a repository.", labels=labels)
+    check = GaugeMetricFamily(
+        "rmactors_repository_last_check_timestamp_seconds", "Newest good check of a repository.", labels=labels
+    )
+    for one in found.repositories:
+        key = (one.name, one.id)
+        for family, value in ((size, one.size_bytes), (snapshots, one.snapshots)):
+            if value is not None:
+                family.add_metric(key, value)
+        if one.last_check_at is not None:
+            check.add_metric(key, one.last_check_at / SECOND)
+    yield from (size, snapshots, check)
 
 
 def _of_channels(queues: list[Queued], now: int) -> Iterator[Metric]:

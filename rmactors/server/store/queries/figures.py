@@ -4,6 +4,7 @@ import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from rmactors.server.store.queries.repositories import repository_views
 from rmactors.server.store.queries.waiting import waiting
 
 SERIES = 5_000
@@ -38,6 +39,18 @@ class GoodRun:
 
 
 @dataclass(frozen=True, slots=True)
+class RepositoryFigures:
+    """One repository: restic's id of it, what the first of its hosts calls it, and what is known. Times in
+    microseconds."""
+
+    id: str
+    name: str
+    size_bytes: int | None
+    snapshots: int | None
+    last_check_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Figures:
     """`open_alerts` maps (severity, `open` or `acknowledged`) to how many; times in microseconds, sizes in bytes."""
 
@@ -49,6 +62,7 @@ class Figures:
     left_off: int
     size: int
     free: int
+    repositories: list[RepositoryFigures]
 
 
 def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
@@ -89,7 +103,20 @@ def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
         left_off=max(0, len(by_schedule) - series) + max(0, len(by_host) - series),
         size=size,
         free=free,
+        repositories=_repositories(db)[:series],
     )
+
+
+def _repositories(db: sqlite3.Connection) -> list[RepositoryFigures]:
+    found = []
+    for view in repository_views(db, with_sizes=False):
+        check = view.cares.get("check")
+        found.append(
+            RepositoryFigures(
+                view.id, view.uses[0].name, view.row.size_bytes, view.row.snapshots, check.at if check else None
+            )
+        )
+    return found
 
 
 def space(db: sqlite3.Connection) -> tuple[int, int]:

@@ -130,20 +130,11 @@ _USES: Final = (
 _BY_NAME: Final = " ORDER BY hosts.name_key, hosts.id, repository_uses.name"
 
 
-def repository_views(db: sqlite3.Connection) -> list[RepositoryView]:
-    """All that a host has, each with a size a week."""
+def repository_views(db: sqlite3.Connection, *, with_sizes: bool = True) -> list[RepositoryView]:
+    """All that a host has, each with a size a week, or without."""
     uses = _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IS NOT NULL{_BY_NAME}")))
     rows = read(RepositoryRow, db.execute(f"SELECT {columns(RepositoryRow)} FROM repositories ORDER BY id"))
-    sizes: dict[str, list[SizeRow]] = {}
-    for size in read(
-        SizeRow,
-        db.execute(
-            "SELECT sizes.repository_id, at, bytes, snapshots FROM repository_sizes sizes JOIN"
-            " (SELECT repository_id, max(day) AS day FROM repository_sizes GROUP BY repository_id, day / 7) AS week"
-            " ON week.repository_id = sizes.repository_id AND week.day = sizes.day ORDER BY sizes.repository_id, at"
-        ),
-    ):
-        sizes.setdefault(size.repository_id, []).append(size)
+    sizes = _size_a_week(db) if with_sizes else {}
     ends = _ends(db, None)
     return [
         RepositoryView(row, uses[row.id], _cares(uses[row.id], ends), sizes.get(row.id, []))
@@ -184,6 +175,19 @@ def silent_hosts(db: sqlite3.Connection, limit: int) -> list[SilentHost]:
         (limit,),
     )
     return read(SilentHost, rows)
+
+
+def _size_a_week(db: sqlite3.Connection) -> dict[str, list[SizeRow]]:
+    """By repository, the newest of each week."""
+    found: dict[str, list[SizeRow]] = {}
+    rows = db.execute(
+        "SELECT sizes.repository_id, at, bytes, snapshots FROM repository_sizes sizes JOIN"
+        " (SELECT repository_id, max(day) AS day FROM repository_sizes GROUP BY repository_id, day / 7) AS week"
+        " ON week.repository_id = sizes.repository_id AND week.day = sizes.day ORDER BY sizes.repository_id, at"
+    )
+    for size in read(SizeRow, rows):
+        found.setdefault(size.repository_id, []).append(size)
+    return found
 
 
 _End = tuple[str, str, str, int, str, str | None]

@@ -11,6 +11,7 @@ from rmactors.server.store.queries import accounts as account_queries
 from rmactors.server.store.queries import hosts as host_queries
 from rmactors.server.store.queries import jobs as job_queries
 from rmactors.server.store.queries import pages as queries
+from rmactors.server.store.queries import repositories as repository_queries
 from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows
@@ -20,7 +21,7 @@ from rmactors.server.web.operations import hosts, jobs
 from rmactors.server.web.operations.jobs import JobBody
 from rmactors.server.web.pages.rendering import field_errors, fragment, known_progress, moment, page
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import fleet, host, people, strips
+from rmactors.server.web.views import fleet, host, people, repositories, strips
 from rmactors.server.web.views import jobs as job_views
 from rmactors.server.web.views.texts import _
 
@@ -144,6 +145,7 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
     many_open = await read(queries.open_of_host, host_id)
     plot_of = host.plotted_subject(found)
     points = await read(queries.sizes, host_id, "backup", plot_of) if plot_of is not None else []
+    uses = await read(repository_queries.repositories_of_host, host_id)
     names = await read(queries.schedule_names, [job.schedule_id for job in recent.items if job.schedule_id])
     last_good, silence = points[-1].at if points else None, services().settings.offline_after_seconds
     view = host.host_page(found, runs, notes, running, many_open, last_good, shown, now, silence, zones.version())
@@ -156,6 +158,7 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
         "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,
         plot=job_views.plot(points, now), legend=strips.legend(), errors=errors, token=token,
         may_act=actor().may("operator"), may_change=actor().may("admin"),
+        repository_of=repositories.by_plan(uses),
     )  # fmt: skip
 
 

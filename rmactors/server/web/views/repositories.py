@@ -209,6 +209,11 @@ def cannot_ask(view: RepositoryView, now: int, offline_after_seconds: float) -> 
     return _("No host can be asked now: %s.") % "; ".join(said)
 
 
+def by_plan(uses: Sequence[UseRow]) -> dict[str, str]:
+    """Of one host: the id of the repository that each plan uses, as far as it is known."""
+    return {plan: use.repository_id for use in uses for plan in json_list(use.plans) if isinstance(plan, str)}
+
+
 def silent(found: Sequence[SilentHost]) -> tuple[Silent, ...]:
     """Hosts that do not tell, and what to do about it."""
     return tuple(Silent(host.id, host.name, _why_silent(host)) for host in found)
