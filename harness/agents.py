@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import trio
 import trio_websocket
 
@@ -37,9 +38,10 @@ async def simulated(server: Server, *credentials: SimCredential) -> AsyncIterato
 
 
 def ended(
-    plan: str, status: str = "failed", *, reason: str = "error", error: str | None = None, at: datetime | None = None
-) -> Any:
-    """A report of a backup that ended, as `SimulatedAgent.report` wants it."""
+    plan: str, status: str = "failed", *, reason: str = "error", error: str | None = None, at: datetime | None = None,
+    files: int | None = None,
+) -> Any:  # fmt: skip
+    """A report of a backup that ended, as `SimulatedAgent.report` wants it. `files`: how many it held."""
     job_id, finished = ids.new(), at or wire.utc_now()
 
     def make(seq: int) -> wire.JobFinished:
@@ -54,6 +56,7 @@ def ended(
             exit_code=0 if status == "succeeded" else 1,
             started_at=finished - timedelta(seconds=1),
             finished_at=finished,
+            stats=msgspec.Raw(msgspec.json.encode({} if files is None else {"files_total": files})),
         )
 
     return make

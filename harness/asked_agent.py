@@ -13,8 +13,8 @@ PLANS = [{"name": "home", "repository": "/srv/restic", "sources": ["/home", "/et
 
 
 class AskedAgent(LiveAgent):
-    """`answer` is called with kind and params of each request, in the agent's own thread. `asked` are those that came.
-    `cancelled` the ids of those that were called off."""
+    """`answer` is called with kind and params of each request about files, in the agent's own thread. `asked` are those
+    that came."""
 
     def __init__(
         self, server: RunningServer, token: str, schedule: str, answer: Callable[[str, dict[str, Any]], Answer],
@@ -26,11 +26,16 @@ class AskedAgent(LiveAgent):
         self.asked: list[tuple[str, dict[str, Any]]] = []
 
     async def _take(self, frame: dict[str, Any]) -> None:
+        if frame["type"] == "request" and frame["kind"] == "stats":  # asked on the server's own account
+            await self._respond(frame, {"ok": True})
+            return
         if frame["type"] == "request":
             self.asked.append((frame["kind"], frame["params"]))
             answer = self._answer(frame["kind"], frame["params"])
             if answer is not None:
-                fields = {"ok": True, "items": answer} if isinstance(answer, list) else answer
-                said = {"type": "response", "request_id": frame["request_id"], **fields}
-                await self._connection.send_message(json.dumps(said))
+                await self._respond(frame, {"ok": True, "items": answer} if isinstance(answer, list) else answer)
         await super()._take(frame)
+
+    async def _respond(self, frame: dict[str, Any], fields: dict[str, Any]) -> None:
+        said = {"type": "response", "request_id": frame["request_id"], **fields}
+        await self._connection.send_message(json.dumps(said))

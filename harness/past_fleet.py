@@ -74,8 +74,11 @@ class Scribe:
         """A run that began `ago` microseconds ago."""
         job_id, began = ids.new(), self.now - ago
         ended = None if status in {"running", "queued"} else began + took
-        stats = {"bytes_total": size, "files_new": 3, "files_changed": 1, "bytes_added": size // 900,
-                 "snapshot_id": job_id[:8].lower()} if status in {"succeeded", "partial"} else {}  # fmt: skip
+        numbers = {
+            "bytes_total": size, "files_total": 48_210, "files_new": 3, "files_changed": 1, "bytes_added": size // 900,
+            "snapshot_id": job_id[:8].lower(),
+        }  # fmt: skip
+        stats = numbers if status in {"succeeded", "partial"} else {}
         self.row(
             "jobs", id=job_id, host_id=host_id, kind=kind, plan="home", schedule_id=schedule_id,
             subject=schedule_id or "plan:home", status=status, error=error,
@@ -84,7 +87,23 @@ class Scribe:
             queued_at=None, started_at=began, finished_at=ended, sort_at=began,
             deadline_at=self.now + clock.DAY if status == "running" else None,
         )  # fmt: skip
+        if status == "succeeded":
+            self._good(host_id, schedule_id, kind, job_id, began + took)
         return job_id
+
+    def _good(self, host_id: str, schedule_id: str | None, kind: str, job_id: str, at: int) -> None:
+        """What the server notes of a good end."""
+        self._db.execute(
+            "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) SELECT host_id, kind, plan, id, ?, stats"
+            " FROM jobs WHERE id = ? ON CONFLICT (host_id, kind, plan) DO UPDATE SET job_id = excluded.job_id,"
+            " at = excluded.at, stats = excluded.stats WHERE good_ends.at <= excluded.at",
+            (at, job_id),
+        )
+        self._db.execute(
+            "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE kind = ? AND"
+            " (id = ? OR host_id = ?)",
+            (at, kind, schedule_id, host_id),
+        )
 
     def alert(
         self, host_id: str, host_name: str, kind: str, severity: str, message: str, *, raised: int, seen: int,

@@ -63,6 +63,8 @@ async def check(
             yield await trio.to_thread.run_sync(_plan, name, plan, agent_file)
         for folder in agent_file.restore_targets:
             yield await trio.to_thread.run_sync(_restore_target, folder, agent_file)
+        if agent_file.restore_test_dir is not None:
+            yield await trio.to_thread.run_sync(_restore_test_dir, agent_file.restore_test_dir, agent_file)
     yield zone_data(zones.ours().data)
     cause = await trio.to_thread.run_sync(_no_room_for_reports, StateDir(state_dir))
     if cause is not None:
@@ -128,6 +130,19 @@ def _restore_target(folder: str, agent_file: AgentFile) -> Finding:
     if not os.access(folder, os.W_OK | os.X_OK):
         return Finding(False, f"restore_targets: this user cannot write into {folder}")
     return Finding(True, f"restores may go into {folder}; {size(shutil.disk_usage(folder).free)} are free there")
+
+
+def _restore_test_dir(folder: str, agent_file: AgentFile) -> Finding:
+    """Whether a restore test could use it now."""
+    if "restore_test" not in agent_file.allow:
+        return Finding(None, f"restore_test_dir: {folder} is of no use as long as `allow` does not list restore_test")
+    if not os.path.isdir(folder):
+        return Finding(False, f"restore_test_dir: {folder} is no folder, or not there: make it, or name another")
+    if trouble := distrusted(folder, "restore_test_dir"):
+        return Finding(False, trouble)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return Finding(False, f"restore_test_dir: this user cannot write into {folder}")
+    return Finding(True, f"restore tests use {folder}; {size(shutil.disk_usage(folder).free)} are free there")
 
 
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:

@@ -4,6 +4,8 @@ The way to it is walked from folder to folder by open handles, so that a link th
 met as a link. restic is then told the path: that nobody else can change it behind us, `distrusted` has seen to.
 """
 
+import errno
+import fcntl
 import os
 import posixpath
 import stat
@@ -21,10 +23,18 @@ _OWN: Final = 0o700
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a restore goes, and which folders were made for it, the upper ones first."""
+    """Where a restore goes, and which folders were made for it, the upper ones first.
+
+    `held`: a handle of a folder that others may name too. Until `release`, another restore there gets one of its own.
+    """
 
     into: str
     made: tuple[str, ...] = ()
+    held: int | None = None
+
+    def release(self) -> None:
+        if self.held is not None:
+            os.close(self.held)
 
 
 def folder_for(target: Target) -> str:
@@ -92,8 +102,8 @@ def _walk(target: Target, *, make: bool) -> Place:
             below = os.open(name, _FOLDER, dir_fd=handle)
             os.close(handle)
             handle = below
-        if not target.in_new_folder and _is_for_us_alone(handle):
-            return Place(target.path, tuple(made))
+        if not target.in_new_folder and _is_held(handle) and _is_for_us_alone(handle):
+            return Place(target.path, tuple(made), os.dup(handle) if make else None)
         if make:
             os.mkdir(target.new_folder, _OWN, dir_fd=handle)
             made.append(target.own_path)
@@ -112,6 +122,15 @@ def _is_there(above: int, name: str, path: str) -> bool:
         raise TargetRefused(f"{path} is a symbolic link, and a restore follows none: name the folder that it leads to")
     if not stat.S_ISDIR(found.st_mode):
         raise TargetRefused(f"{path} is there, and is no folder: name another target")
+    return True
+
+
+def _is_held(handle: int) -> bool:
+    """Whether it is ours from now on, until the handle and its copies are closed: else another restore goes there."""
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno != errno.EWOULDBLOCK  # some network disks have no such locks
     return True
 
 

@@ -2,6 +2,7 @@
 as restored what a full disk did not take.
 """
 
+import errno
 import os
 from typing import Any, Final
 
@@ -30,18 +31,32 @@ async def restore(restic: Restic, spec: JobSpec, counters: Counters) -> JobResul
     except TargetRefused as refused:
         return JobResult(JobVerdict("failed", "refused", str(refused)), None, {"files_restored": 0})
     except OSError as error:
-        words = f"cannot make a folder in {spec.target.path}: {error.strerror or error}"
-        return JobResult(JobVerdict("failed", "error", words), None, {"files_restored": 0})
-    restic.tell(f"restoring snapshot {found[:8]} into {place.into}")
+        return JobResult(JobVerdict("failed", "error", _no_folder(spec, error)), None, {"files_restored": 0})
+    try:
+        return await _into(place, restic, spec, found)
+    finally:
+        place.release()
+
+
+async def _into(place: Place, restic: Restic, spec: JobSpec, snapshot: str) -> JobResult:
+    restic.tell(f"restoring snapshot {snapshot[:8]} into {place.into}")
     sparse = ("--sparse",) if await restic.version() >= _HAS_SPARSE else ()
-    done = await restic.run("restore", *spec.arguments, *sparse, "--target", place.into, found)
+    done = await restic.run("restore", *spec.arguments, *sparse, "--target", place.into, snapshot)
     there = await trio.to_thread.run_sync(look, place.into, spec.include, done.summary.unrestored)
-    stats = _numbers(done, there) | {"snapshot_id": found}
+    stats = _numbers(done, there) | {"snapshot_id": snapshot}
     if there.files:
         stats["restored_into"] = place.into
     else:
         await trio.to_thread.run_sync(_remove_empty, place)
     return outcome(judge_restore(done, spec.include, there, place.into), done.code, stats)
+
+
+def _no_folder(spec: JobSpec, error: OSError) -> str:
+    assert spec.target is not None
+    words = f"cannot make a folder in {spec.target.path}: {error.strerror or error}"
+    if error.errno == errno.EROFS:  # so it is for the service where this folder was not in the file, or not there
+        words += "; where systemd runs the agent, `rmactors agent install` once more lets it write there"
+    return words
 
 
 async def snapshot_of(restic: Restic, spec: JobSpec, counters: Counters) -> str | JobVerdict:

@@ -21,10 +21,6 @@ class TargetRefused(Exception):
     """Nothing is restored to there. The message says why, and what to do, in one sentence."""
 
 
-class Malformed(TargetRefused):
-    """It is no folder at all, on whatever host."""
-
-
 @dataclass(frozen=True, slots=True)
 class Kept:
     """What no restore may touch: a source, or a repository on this machine. `words` name it in a sentence.
@@ -90,11 +86,11 @@ def target_in(agent_file: AgentFile, folder: str, new_folder: str = "") -> Targe
 
 def _named(agent_file: AgentFile, asked: str, job_id: str) -> Target:
     if not asked.startswith("/"):
-        raise Malformed(f"params.target: {asked[:200]!r} must be an absolute path")
+        raise TargetRefused(f"params.target: {asked[:200]!r} must be an absolute path")
     if len(asked) > LONGEST_TARGET or steers(asked):
-        raise Malformed("params.target must be one line of at most 4096 characters, without control characters")
+        raise TargetRefused("params.target must be one line of at most 4096 characters, without control characters")
     if ".." in asked.split("/"):
-        raise Malformed(f"params.target: {asked[:200]} must not contain `..`")
+        raise TargetRefused(f"params.target: {asked[:200]} must not contain `..`")
     if not agent_file.restore_targets:
         raise TargetRefused("agent.toml names no `restore_targets`: a restore cannot be told where to go")
     path = plain(asked)

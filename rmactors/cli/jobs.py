@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from rmactors.agent.restore_patterns import shown
 from rmactors.cli.remote import Refused, Remote, listing, remote_command
 from rmactors.client import views
 from rmactors.client.connection import segment
@@ -63,9 +64,14 @@ def log(remote: Remote, job_id: str) -> None:
 @click.option("--plan", help="A plan in the host's agent.toml; optional if there is only one.")
 @click.option("--repository", help="Instead of a plan: for check, prune, init, unlock, snapshots.")
 @click.option("--snapshot", help="restore: an id, or latest, which is the default.")
-@click.option("--include", multiple=True, metavar="PATH", help="restore: only this path; can be repeated.")
+@click.option("--include", multiple=True, metavar="PATH", help="restore: only this file or folder; can be repeated.")
 @click.option(
-    "--target", metavar="FOLDER", help="restore: the folder on the host to restore into, if its agent allows one."
+    "--target",
+    metavar="FOLDER",
+    help="restore: where to; one of the folders in `restore_targets` of the host's agent.toml, or one below it.",
+)
+@click.option(
+    "--dry-run", is_flag=True, help="restore: start nothing, ask the host how much it would write, and where to."
 )
 @click.option("--from", "from", metavar="ID", help="diff: the older snapshot.")
 @click.option("--to", metavar="ID", help="diff: the newer snapshot.")
@@ -76,11 +82,19 @@ def log(remote: Remote, job_id: str) -> None:
 @click.option("--sample-bytes", type=click.IntRange(1), help="restore_test: at most so many bytes; 1 GiB.")
 @click.option("--schedule", "schedule_id", help="Id of a schedule: the run counts for it and uses its plan.")
 @click.option("--wait", is_flag=True, help="Wait until the job has finished; the exit code is 1 unless it succeeded.")
-def run(remote: Remote, host: str, kind: str, schedule_id: str | None, wait: bool, **params: Any) -> None:
+def run(
+    remote: Remote, host: str, kind: str, schedule_id: str | None, wait: bool, dry_run: bool, **params: Any
+) -> None:
     """Run a job on a host (name or id); queued while the host is offline.
 
     The server refuses parameters that KIND does not have, and names those that it has.
     """
+    if dry_run:
+        if kind != "restore" or wait or schedule_id:
+            raise click.UsageError("--dry-run is for restore, without --wait and --schedule")
+        outlook = remote.api.call("POST", f"/api/hosts/{remote.host_id(host)}/restore-preview", _given(params))
+        remote.show(outlook, views.restore_preview)
+        return
     body: dict[str, Any] = {"kind": kind, "params": _given(params)}
     if schedule_id:
         body["schedule_id"] = schedule_id
@@ -106,7 +120,7 @@ def snapshots(remote: Remote, host: str, **params: Any) -> None:
 
 def _given(params: Mapping[str, Any]) -> dict[str, Any]:
     """What was said on the command line, as the API takes it."""
-    given = {name: list(value) if isinstance(value, tuple) else value for name, value in params.items()}
+    given = {name: list(map(shown, value)) if isinstance(value, tuple) else value for name, value in params.items()}
     return {name: value for name, value in given.items() if value not in (None, [])}
 
 
@@ -120,7 +134,8 @@ def _ended(remote: Remote, job: dict[str, Any]) -> dict[str, Any]:
 
 def _must_have_succeeded(job: Mapping[str, Any]) -> None:
     if job["status"] != "succeeded":
-        words = {"failed": "failed", "partial": "could not read everything"}.get(job["status"], f"was {job['status']}")
+        part = "did not restore everything" if job["kind"] == "restore" else "could not read everything"
+        words = {"failed": "failed", "partial": part}.get(job["status"], f"was {job['status']}")
         raise Refused(f"the job {words}{': ' + job['error'] if job['error'] else ''}")
 
 

@@ -40,7 +40,10 @@ def age(text: str | None, now: datetime) -> str:
     """How long ago that was, in one unit."""
     if not text:
         return "-"
-    seconds = max(0.0, (now - datetime.fromisoformat(text)).total_seconds())
+    return _length(max(0.0, (now - datetime.fromisoformat(text)).total_seconds()))
+
+
+def _length(seconds: float) -> str:
     for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f}{unit}"
@@ -153,6 +156,38 @@ def alerts(now: datetime, *, with_status: bool) -> Columns:
     )  # fmt: skip
 
 
+def backups(now: datetime) -> Columns:
+    """The ages of backups: each plan's newest good one, and its limit."""
+    return Columns(
+        ("HOST", "PLAN", "STATE", "AGE", "NEWEST GOOD", "FILES", "SIZE", "LIMIT", "LEFT", "TESTED", "NEWEST TRY"),
+        lambda b: (
+            b["host_name"], _word(b["plan"] or b["schedule_name"]), b["state"], *_good(b["newest_good"], now),
+            _hours(b["limit_hours"]), _left(b["left_seconds"]),
+            age(b["last_restore_test"]["at"], now) if b["last_restore_test"] else "-",
+            f"{b['newest_attempt']['status']} {at(b['newest_attempt']['at'])}" if b["newest_attempt"] else "-",
+        ),
+    )  # fmt: skip
+
+
+def _good(good: Item | None, now: datetime) -> tuple[str, str, str, str]:
+    """Age, time, files and size of the newest good backup."""
+    if good is None:
+        return "never", "-", "-", "-"
+    return age(good["at"], now), at(good["at"]), _word(good["files"]), _size(good["bytes"])
+
+
+def _hours(hours: float | None) -> str:
+    return "-" if hours is None else f"{hours:g}h"
+
+
+def _left(seconds: int | None) -> str:
+    """`3h`, or `3h over`."""
+    if seconds is None:
+        return "-"
+    text = _length(abs(seconds))
+    return text if seconds > 0 else f"{text} over"
+
+
 def jobs(names: Mapping[str, str], now: datetime) -> Columns:
     """A list of jobs. `names` maps ids of hosts to their names."""
     return Columns(
@@ -235,6 +270,15 @@ def job(j: Item, columns: int | None) -> str:
     ]  # fmt: skip
     found = newest_first(j["stats"].get("snapshots"))
     return f"{sheet(facts)}\n\n{SNAPSHOTS.table(found, columns)}" if found else sheet(facts)
+
+
+def restore_preview(found: Item, columns: int | None) -> str:
+    """What a restore would write, and where to."""
+    facts = [
+        ("snapshot", found["snapshot"]), ("files", _word(found["files"])), ("size", _size(found["bytes"])),
+        ("into", _word(found["into"])), ("free there", _size(found["free_bytes"])),
+    ]  # fmt: skip
+    return sheet(facts)
 
 
 def _stat(value: Any) -> str:

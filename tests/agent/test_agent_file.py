@@ -54,6 +54,7 @@ def test_an_empty_file_allows_nothing_that_destroys() -> None:
         (('"/srv/restic"', '"srv/restic"'), "repositories.main.repository: 'srv/restic' must be an absolute"),
         (('"/srv/restic"', '"local:restic"'), "repositories.main.repository: 'local:restic' must be"),
         (('"/srv/restic"', '"-v"'), "repositories.main.repository: '-v' must be"),
+        (("allow = [", 'restore_test_dir = "x"\nallow = ['), "restore_test_dir: 'x' must be an absolute path"),
         (('exclude = ["*.cache"]', 'exclude_file = "x"'), "plans.home.exclude_file: 'x' must be an absolute path"),
         (("allow = [", "allow = "), "this is not TOML"),
     ],

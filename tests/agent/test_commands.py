@@ -196,10 +196,11 @@ def test_the_unit_lets_the_agent_write_where_its_file_says_and_nowhere_else() ->
         plans={"home": Plan("main", ["/home"])},
         cancel_grace_seconds=60,
         restore_targets=["/srv/restore", "/srv/back"],
+        restore_test_dir="/srv/tests",
     )
     text = unit.render(["/usr/bin/rmactors"], Path("/srv/agent.toml"), Path("/var/lib/rmactors-agent"), agent_file)
     lines = dict(line.split("=", 1) for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    assert lines["ReadWritePaths"] == "-/var/lib/rmactors-agent -/srv/restic -/srv/back -/srv/restore"
+    assert lines["ReadWritePaths"] == "-/var/lib/rmactors-agent -/srv/restic -/srv/back -/srv/restore -/srv/tests"
     assert lines["ExecStart"] == "/usr/bin/rmactors agent run --config /srv/agent.toml"
     assert lines["TimeoutStopSec"] == "135"
     assert lines["ProtectSystem"] == "strict"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from rmactors.agent.agent_file import AgentFile, Hooks, Keep, Plan, Repository
-from rmactors.agent.job_spec import JobRefused, JobSpec, spec_for
+from rmactors.agent.job_spec import JobRefused, JobSpec, SampleSize, spec_for
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
 FILE = AgentFile(
@@ -42,6 +42,15 @@ def test_forget_is_bound_to_this_host_and_the_plans_own_tag_whatever_the_paths()
         "forget", "--json", "--host", "nas", "--tag", "rmactors-plan:home", "--group-by", "", "--keep-daily", "7",
     )  # fmt: skip
     assert found.prune_after
+
+
+def test_a_restore_test_has_its_usual_sample_unless_told_another() -> None:
+    usual = work("restore_test", {"plan": "home"})
+    assert (usual.plan_name, usual.sample, usual.arguments) == ("home", SampleSize(20, 1 << 30), ())
+    assert usual.identity is not None
+    other = work("restore_test", {"plan": "home", "sample_files": 1000, "sample_bytes": 1})
+    assert other.sample == SampleSize(1000, 1)
+    assert work("restore_test", {"plan": "home", "sample_files": None}).sample == SampleSize()
 
 
 def test_check_reads_the_data_in_turn_unless_told_what_to_read() -> None:
@@ -116,6 +125,11 @@ def test_the_only_plan_need_not_be_named() -> None:
         ("restore", {"plan": "home", "target": "/"}, "names no `restore_targets`"),
         ("restore", {"plan": "home", "target": 7}, "params: Expected `str | null`"),
         ("restore", {"plan": "home", "include": ["/a\0b"]}, "params"),
+        ("restore_test", {"plan": "home", "sample_files": 0}, "params: Expected `int` >= 1 - at `sample_files`"),
+        ("restore_test", {"plan": "home", "sample_files": 1001}, "params"),
+        ("restore_test", {"plan": "home", "sample_bytes": 1 << 51}, "params"),
+        ("restore_test", {"plan": "home", "sample_bytes": "1G"}, "params"),
+        ("restore_test", {"plan": "home", "target": "/x"}, "this kind of job has no parameter `target`"),
         ("restore", {"plan": "home", "include": ["relative"]}, "params"),
         ("diff", {"plan": "home", "from": "0123", "to": "--x"}, "params"),
         ("diff", {"plan": "home"}, "missing `from`"),

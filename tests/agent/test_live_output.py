@@ -30,7 +30,7 @@ def test_hits_come_out_as_they_are_however_the_stream_is_cut(
 ) -> None:
     answer = [{"matches": each, "hits": len(each), "snapshot": snapshot.hex()} for each, snapshot in found]
     data = json.dumps(answer, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-    finds, parts = Finds(), list[bytes | str]()
+    finds, parts = Finds(), list[output.Node | str]()
     for piece in pieces(data, cuts):
         parts += finds.feed(piece)
     expected: list[object] = []
@@ -40,7 +40,7 @@ def test_hits_come_out_as_they_are_however_the_stream_is_cut(
             path = hit["path"].encode("utf-8", "replace").decode()
             expected.append({"path": path, "type": hit["type"], "size": size, "mtime": hit["mtime"]})
         expected.append(group["snapshot"])
-    assert [json.loads(b"{" + part) if isinstance(part, bytes) else part for part in parts] == expected
+    assert [part if isinstance(part, str) else json.loads(b"{" + output.hit(part)) for part in parts] == expected
 
 
 def test_what_is_no_answer_of_find_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,16 +1,16 @@
 """What is in a repository, asked live, with each restic: snapshots, folders, files by name, and what changed."""
 
-import json
 import os
-import subprocess
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rmactors.agent.live_requests import reader
 from tests.restics import version_of
 
-from .jobs import Jobs
+from .looked_at import Host
 from .questions import asking, refusal
 from .repositories import ResticRepository
 
@@ -19,41 +19,6 @@ ODD = (
     b"{}", "ü".encode(), b"~", b"$HOME",
 )  # fmt: skip
 """Names of folders that restic, a shell, a pattern or JSON could take for something else."""
-
-
-class Host:
-    """A host with plan `home`, its repository, and the restic that is tried."""
-
-    def __init__(self, repository: ResticRepository, restic: str) -> None:
-        self.repository = repository
-        self.restic = restic
-        self.source = repository.source
-        self.agent_file = repository.agent_file(restic=restic, host="nas", plan={"tags": ["daily"]})
-        self.state = repository.path.parent / "state"
-
-    async def backup(self) -> str:
-        end = await Jobs(self.agent_file, self.state).do("backup")
-        assert end.verdict.status in {"succeeded", "partial"}, end.verdict
-        return self.ids()[-1]
-
-    def ids(self, *selection: str) -> list[str]:
-        """Full ids in the repository, oldest first."""
-        found = self.run("snapshots", "--json", "--no-lock", *selection)
-        return [one["id"] for one in sorted(json.loads(found), key=lambda one: one["time"])]
-
-    def run(self, *arguments: str | bytes) -> str:
-        return subprocess.run(
-            [self.restic, *arguments], env=self.repository.environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, check=True, timeout=60,
-        ).stdout  # fmt: skip
-
-    def backup_as(self, host: str, *arguments: str) -> str:
-        """A snapshot that nobody's plan made."""
-        self.run("backup", "-q", "--host", host, *arguments, str(self.source))
-        return self.ids("--host", host)[-1]
-
-    def asking(self) -> Any:
-        return asking(self.agent_file, self.state)
 
 
 @pytest.fixture
@@ -246,6 +211,35 @@ async def test_a_snapshot_that_is_not_there_is_not_found(host: Host) -> None:
             assert words.startswith("there is no snapshot ab")
 
 
+async def test_a_snapshot_that_is_damaged_is_not_called_missing(host: Host) -> None:
+    snapshot, healthy = await host.backup(), await host.backup()
+    file = host.repository.path / "snapshots" / snapshot
+    file.chmod(0o600)
+    file.write_bytes(file.read_bytes()[:-20])
+    shutil.rmtree(host.repository.cache)
+    async with host.asking() as ask:
+        for response in (
+            await ask("browse", plan="home", snapshot=snapshot, path="/"),
+            await ask("diff", plan="home", **{"from": snapshot, "to": healthy}),
+        ):
+            code, words = refusal(response)
+            assert code == "failed"
+            assert words.startswith(f"restic cannot read snapshot {snapshot}")
+        assert [one["id"] for one in await ask.items("snapshots", plan="home")] == [healthy]
+
+
+async def test_the_beginning_of_several_ids_names_none(host: Host) -> None:
+    snapshot = await host.backup()
+    (host.repository.path / "snapshots" / (snapshot[:-4] + "ffff")).touch()
+    async with host.asking() as ask:
+        for response in (
+            await ask("browse", plan="home", snapshot=snapshot[:8], path="/"),
+            await ask("browse", plan="home", snapshot=snapshot[:8], path="/\ufffd"),
+        ):
+            code, words = refusal(response)
+            assert (code, words) == ("invalid", f"several snapshots begin with {snapshot[:8]}: give more of the id")
+
+
 async def test_what_a_plan_adopted_is_found_by_its_former_id_and_what_it_will_is_its_own(host: Host) -> None:
     former = host.backup_as("nas")
     async with host.asking() as ask:
@@ -309,6 +303,18 @@ async def test_names_of_all_kinds_are_found_and_each_under_its_snapshot_over_man
         assert {hit["path"] for hit in hits if hit["snapshot"] == snapshot} == shown
 
 
+async def test_a_folder_is_found_by_its_name_without_all_that_is_in_it(host: Host) -> None:
+    (host.source / "deep" / "deeper").mkdir()
+    (host.source / "deep" / "deeper" / "deep").touch()
+    await host.backup()
+    async with host.asking() as ask:
+        for pattern in ("deep", "DEEP", "d??p"):
+            hits = await ask.items("find", plan="home", pattern=pattern, ignore_case=True)
+            assert [hit["path"] for hit in hits] == [f"{host.source}/deep", f"{host.source}/deep/deeper/deep"]
+        hits = await ask.items("find", plan="home", pattern=f"{host.source}/deep")
+        assert [hit["path"] for hit in hits] == [f"{host.source}/deep"]
+
+
 # ---- what changed
 
 
@@ -341,15 +347,16 @@ async def test_what_changed_between_two_snapshots_is_a_list(host: Host) -> None:
 @pytest.mark.parametrize(
     ("kind", "params", "words"),
     [
-        ("browse", {"plan": "home", "path": "home"}, "expected `str` matching regex"),
-        ("browse", {"plan": "home", "path": "/", "snapshot": "-h"}, "expected `str` matching regex"),
-        ("browse", {"plan": "home"}, "missing required"),
-        ("browse", {"plan": "home", "path": "/", "limit": 2001}, "<= 2000"),
+        ("browse", {"plan": "home", "path": "home"}, "path must be an absolute path"),
+        ("browse", {"plan": "home", "path": "/", "snapshot": "-h"}, "snapshot must be `latest`, or at least 4 digits"),
+        ("browse", {"plan": "home"}, "missing `path`"),
+        ("browse", {"plan": "home", "path": "/", "limit": 2001}, "limit must be a number from 1 to 2000"),
         ("browse", {"plan": "home", "path": "/", "repository": "x"}, "has no parameter `repository`"),
-        ("find", {"plan": "home", "pattern": "a\0b"}, "expected `str` matching regex"),
-        ("find", {"plan": "home", "pattern": ""}, "expected `str` matching regex"),
-        ("diff", {"plan": "home", "from": "latest", "to": "abcd"}, "expected `str` matching regex"),
-        ("snapshots", {}, "missing required field `plan`"),
+        ("find", {"plan": "home", "pattern": "a\0b"}, "pattern must have 1 to 1,000 characters"),
+        ("find", {"plan": "home", "pattern": ""}, "pattern must have 1 to 1,000 characters"),
+        ("find", {"plan": 3, "pattern": "x"}, "Expected `str`, got `int` - at `plan`"),
+        ("diff", {"plan": "home", "from": "latest", "to": "abcd"}, "from must be at least 4 digits of a snapshot's id"),
+        ("snapshots", {}, "missing `plan`"),
     ],
 )
 async def test_what_does_not_fit_is_refused_by_name(
@@ -359,26 +366,68 @@ async def test_what_does_not_fit_is_refused_by_name(
         code, said = refusal(await ask(kind, **params))
     assert code == "invalid"
     assert said.startswith("params: ")
+    assert words in said
 
 
-async def test_a_repository_that_does_not_open_says_why_and_keeps_its_password(host: Host) -> None:
+@pytest.mark.parametrize(
+    ("kind", "params"),
+    [
+        ("snapshots", {}),
+        ("browse", {"path": "/", "snapshot": "abcd"}),
+        ("browse", {"path": "/\ufffd", "snapshot": "abcd"}),
+        ("diff", {"from": "abcd", "to": "abce"}),
+        ("find", {"pattern": "x"}),
+    ],
+)
+async def test_an_answer_that_cannot_be_read_is_told(
+    repository: ResticRepository, tmp_path: Path, kind: str, params: dict[str, Any]
+) -> None:
+    restic = tmp_path / "restic"
+    restic.write_text("#!/bin/sh\necho '{{'\n")
+    restic.chmod(0o755)
+    async with asking(repository.agent_file(restic=str(restic)), tmp_path / "state") as ask:
+        code, words = refusal(await ask(kind, plan="home", **params))
+    assert code == "failed"
+    assert "cannot be read" in words
+
+
+async def test_an_answer_that_is_read_whole_has_a_bound(
+    repository: ResticRepository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "LONGEST_ANSWER", 1)
+    async with asking(repository.agent_file(), tmp_path / "state") as ask:
+        code, words = refusal(await ask("snapshots", plan="home"))
+    assert code == "failed"
+    assert words.startswith("restic's answer to `snapshots` is longer than")
+
+
+async def test_a_repository_that_does_not_open_says_why(host: Host) -> None:
     await host.backup()
     wrong = host.repository.path.parent / "wrong"
     wrong.write_text("nonsense\n")
     host.agent_file = host.repository.agent_file(restic=host.restic, repository={"password_file": str(wrong)})
-    elsewhere = host.repository.agent_file(
-        restic=host.restic, repository={"repository": "rest:http://me:s3cret@127.0.0.1:1/"}
-    )
     async with host.asking() as ask:
-        for kind, params in (
-            ("browse", {"path": "/", "snapshot": "abcd"}),
-            ("snapshots", {}),
-            ("find", {"pattern": "x"}),
+        for response in (
+            await ask("browse", plan="home", path="/", snapshot="abcd"),
+            await ask("snapshots", plan="home"),
+            await ask("find", plan="home", pattern="x"),
         ):
-            code, words = refusal(await ask(kind, plan="home", **params))
-            assert (code, words) == ("failed", "wrong password")
-    if version_of(host.restic) < (0, 16):  # newer ones keep trying for a quarter of an hour
-        async with asking(elsewhere, host.state) as ask:
-            code, words = refusal(await ask("snapshots", plan="home"))
+            assert refusal(response) == ("failed", "wrong password")
+
+
+async def test_a_repository_that_does_not_answer_is_not_tried_for_a_quarter_of_an_hour(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As jobs do. Its password stays here."""
+    monkeypatch.setattr(reader, "TRY_SECONDS", 0.1)
+    address = {"repository": "rest:http://me:s3cret@127.0.0.1:1/"}
+    host.agent_file = host.repository.agent_file(restic=host.restic, repository=address)
+    async with host.asking() as ask:
+        for response in (
+            await ask("browse", plan="home", path="/", snapshot="abcd"),
+            await ask("snapshots", plan="home"),
+        ):
+            code, words = refusal(response)
             assert code == "failed"
+            assert "connection refused" in words
             assert "s3cret" not in words

@@ -255,6 +255,20 @@ async def test_a_full_disk_fails_and_only_what_is_complete_counts(restores: Rest
     assert f"complete in {disk.path}/all, the others are not" in words
 
 
+async def test_where_the_service_may_not_write_it_says_what_helps(repository: ResticRepository, tmp_path: Path) -> None:
+    """As systemd shows it a folder that came into agent.toml later."""
+    with small_disk(tmp_path / "disk") as disk:
+        restores = Restores(repository, "restic", disk.path)
+        restores.back_up()
+        disk.make_read_only()
+        end = await restores.do(target=str(disk.path / "all"))
+    assert (end.verdict.status, end.verdict.reason) == ("failed", "error")
+    assert end.verdict.error == (
+        f"cannot make a folder in {disk.path}/all: Read-only file system; where systemd runs the agent, "
+        "`rmactors agent install` once more lets it write there"
+    )
+
+
 async def test_a_file_that_cannot_be_restored_beside_others_makes_it_partial(
     restores: Restores, tmp_path: Path
 ) -> None:

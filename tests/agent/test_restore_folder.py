@@ -78,6 +78,15 @@ def test_where_something_lies_a_new_folder_is_made_beside_it(disk: Disk) -> None
     assert (disk.allowed / "there" / "letter").read_text() == "precious"
 
 
+def test_two_restores_at_a_time_to_the_same_empty_folder_do_not_mix(disk: Disk) -> None:
+    first = make_folder(disk.target(disk.allowed / "a"))
+    assert make_folder(disk.target(disk.allowed / "a")).into == str(disk.allowed / "a" / JOB)
+    (disk.allowed / "a" / JOB).rmdir()
+    first.release()
+    assert folder_for(disk.target(disk.allowed / "a")) == first.into
+    assert make_folder(disk.target(disk.allowed / "a")).into == first.into
+
+
 def test_without_a_target_a_new_folder_is_made_also_in_an_empty_one(disk: Disk) -> None:
     target = disk.target()
     assert folder_for(target) == make_folder(target).into == str(disk.allowed / JOB)

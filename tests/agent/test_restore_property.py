@@ -154,6 +154,7 @@ def test_where_a_restore_goes_is_inside_whatever_is_asked(target: str | None, in
             assert clash(spec.target) is None
             assert os.listdir(place.into) == []
             Path(place.into, "restored").write_text("by restic")
+            place.release()
         world.judge(before)
 
 

@@ -22,6 +22,7 @@ from .jobs import Jobs
 from .repositories import ResticRepository, restic_processes
 from .server_double import eventually
 from .small_disk import SmallDisk, small_disk
+from .test_restore_comparing import Writer
 
 ODD_NAMES = ("b*?[x]", "-x", " lead trail ", "new\nline", 'q"uo\\te #$HOME !', "ü", "%2F", "a: b")
 
@@ -92,9 +93,10 @@ async def test_a_good_backup_passes_and_its_numbers_say_what_was_tested(
     each_restic: str, repository: ResticRepository, tmp_path: Path
 ) -> None:
     folder = repository.source / "d[1]"
-    folder.mkdir(mode=0o500)
+    folder.mkdir()
     for name in ODD_NAMES:
         (folder / name).write_text(name)
+    folder.chmod(0o500)
     os.link(folder / "-x", repository.source / "hard")
     (repository.source / "link").symlink_to("/etc/passwd")
     (repository.source / "empty").touch()
@@ -220,6 +222,42 @@ async def test_trees_that_are_in_this_hosts_cache_alone_prove_nothing(
     packs(repository)[-1].unlink()
     result = await doing.do("restore_test")
     assert (result.verdict.status, result.verdict.reason) == ("failed", "corrupt"), result
+
+
+async def test_a_source_that_is_written_all_the_while_never_fails_a_test(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    files = [repository.source / f"{number}" for number in range(6)]
+    for file in files:
+        file.write_bytes(os.urandom(3_200))
+    doing = jobs(repository, tmp_path)
+    compared = changed = 0
+    with Writer(files, seed=2):
+        for _ in range(3):
+            assert (await doing.do("backup")).verdict.status in {"succeeded", "partial"}  # one may go meanwhile
+            result = await doing.do("restore_test")
+            assert is_good(result), result
+            compared += result.stats["compared_with_source"]
+            changed += result.stats.get("source_changed", 0)
+    assert compared >= 9, "what nobody writes is compared each time"
+    assert changed > 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files of others")
+async def test_an_owner_that_cannot_be_set_here_is_a_warning(
+    each_restic: str, repository: ResticRepository, tmp_path: Path
+) -> None:
+    """As root in a container without that right."""
+    os.chown(repository.source / "b.bin", 65534, 65534)
+    script = 'exec setpriv --bounding-set=-chown --inh-caps=-all $restic "$@"'
+    doing = jobs(repository, tmp_path, restic=wrapped(tmp_path, each_restic, script))
+    assert is_good(await doing.do("backup"))
+    result = await doing.do("restore_test")
+    assert is_good(result), result
+    assert (result.verdict.warning or "").startswith("one owner, time or attribute could not be set")
+    assert result.stats["warning"] == result.verdict.warning
+    assert len(result.stats["warning"]) <= 200
+    assert result.stats["compared_with_source"] == 3
 
 
 # ---- limits

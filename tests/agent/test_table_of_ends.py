@@ -10,6 +10,8 @@ import pytest
 from rmactors.agent.forget_job import judge_forget
 from rmactors.agent.restic_job import STOPPED
 from rmactors.agent.restic_steps import Run
+from rmactors.agent.restore_test.sampling import Entry
+from rmactors.agent.restore_test.wording import differing, not_restored
 from rmactors.agent.restored import Restored, judge_restore
 from rmactors.agent.verdict import JobVerdict, judge
 from rmactors.common.vocabulary import FAILURE_ALERT, JobKind
@@ -46,6 +48,7 @@ UNABLE = summary_of("[]", "unable to remove snapshot/a8eb1f3f7a from the reposit
 REFUSED = Run(0, UNABLE, judge("forget", 0, UNABLE))
 UNWRITTEN = restore_error("open /srv/restore/x: permission denied")
 NO_ROOM = UNWRITTEN.replace("permission denied", "no space left on device")
+DAMAGED = restore_error("ciphertext verification failed")
 THERE_WERE = json_lines("=Fatal: There were 1 errors")
 
 
@@ -86,6 +89,12 @@ EXAMPLES: dict[str, tuple[JobKind, Callable[[], JobVerdict]]] = {
         "restore", lambda: restore_that_ended(1, Restored(9, 1, 12_000, (), 1), UNWRITTEN, THERE_WERE)),
     "a restore whose disk is full": (
         "restore", lambda: restore_that_ended(1, Restored(9, 1, 12_000, (), 1), NO_ROOM, THERE_WERE)),
+    "a restore test whose files do not come back as saved": (
+        "restore_test",
+        lambda: not_restored(Run(1, summary_of("", DAMAGED), judge("restore_test", 1, summary_of("", DAMAGED))),
+                             {"/x/a": "ciphertext verification failed", "/x/b": ""}, 20)),
+    "a restore test that finds another source under the same size and time": (
+        "restore_test", lambda: differing([Entry("/x/a", 1, 1, 1)], 20)),
     "wrong password": (
         "backup", lambda: judge("backup", 12, summary_of("", "Fatal: wrong password or no key found\n"))),
     "no repository there, or not reachable": ("backup", lambda: judge("backup", 10, summary_of("", NO_REPOSITORY))),

@@ -163,8 +163,9 @@ def test_files_are_found_by_folder_chosen_previewed_and_restored(
     restored(agent, job["job_id"])
     page.reload()
     expect(page.get_by_text("Succeeded")).to_be_visible()
-    expect(page.get_by_text("/srv/restore/back")).to_be_visible()
-    expect(page.get_by_text("Files restored")).to_be_visible()
+    statistics = page.get_by_role("region", name="Statistics")
+    expect(statistics).to_contain_text("Files restored3")
+    expect(statistics).to_contain_text("/srv/restore/back")
 
 
 def restored(agent: AskedAgent, job_id: str) -> None:

@@ -10,6 +10,8 @@ from tests.browser.conftest import Site, Visit, Visitor
 
 PAGES = {
     "dashboard": "/",
+    "backup ages": "/backups",
+    "backup ages that match nothing": "/backups?tag=nothing-has-this",
     "hosts": "/hosts",
     "add a host": "/hosts/new",
     "host": "/hosts/{hosts[db-primary]}",

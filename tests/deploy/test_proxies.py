@@ -17,6 +17,7 @@ from harness.agents import ended, enroll_host, raw_link, simulated
 from harness.processes import COMMAND, ROOT, Server, away, environment, eventually
 from harness.proxies import CLIENT, PASSWORD, STRANGER, Site, caddy, nginx, running_site
 from harness.tools import running
+from rmactors.common import ids
 
 LIMIT = 30
 """Requests at once from one address that nginx lets through here: fewer than `deploy/` has."""
@@ -61,6 +62,28 @@ async def test_a_name_that_is_not_ours_gets_nothing(site: Site) -> None:
     async with site.browser(Host="rebound.example") as browser:
         answer = await browser.get("/login")
         assert answer.status_code == 421 or not answer.content  # the first by us, the second by Caddy
+
+
+async def test_a_page_that_asks_a_host_begins_at_once_and_its_reader_leaves_with_the_question(site: Site) -> None:
+    host = await enroll_host(site.server, f"asked-{ids.new()}")
+    async with raw_link(site.server, host.token) as agent:
+        await agent.hello(allow=["browse"], plans=[{"name": "home", "repository": "r", "sources": ["/home"]}])
+        request = (
+            f"GET /hosts/{host.host_id}/snapshots/latest HTTP/1.1\r\nHost: {site.url.removeprefix('https://')}\r\n"
+            f"Authorization: Bearer {site.server.token}\r\n\r\n"
+        )
+        heard = b""
+        with trio.fail_after(60):  # a proxy that holds back would give nothing until the agent has answered
+            async with await site.raw(CLIENT, request.encode()) as reader:
+                while b"Asking" not in heard:
+                    chunk = await reader.receive_some(4096)
+                    assert chunk, heard
+                    heard += chunk
+                while (asked := await agent.receive()).get("kind") != "browse":
+                    pass
+            while (said := await agent.receive())["type"] != "cancel_request":
+                pass
+        assert said["request_id"] == asked["request_id"]
 
 
 async def test_events_come_at_once(site: Site) -> None:

@@ -53,8 +53,10 @@ class Host:
 def host(shared_server: Server, tmp_path_factory: pytest.TempPathFactory, request: Any) -> Iterator[Host]:
     folder = tmp_path_factory.mktemp("agent")
     agent = AgentProcess(shared_server, folder / "host", f"real-{request.param}-{ids.new()}")
-    config = agent.config.read_text().replace('"check"]', '"check", "browse"]')
-    agent.config.write_text(f'restic = "{restics()[request.param]}"\n{config}')
+    config = agent.config.read_text().replace('"check"]', '"check", "restore", "browse"]')
+    target = folder / "restored"
+    target.mkdir(mode=0o700)
+    agent.config.write_text(f'restic = "{restics()[request.param]}"\nrestore_targets = ["{target}"]\n{config}')
     odd = agent.source / "odd"
     odd.mkdir()
     for name in ODD:
@@ -116,6 +118,17 @@ def test_two_snapshots_are_compared(host: Host) -> None:
     found = {item["path"]: item["change"] for item in changes}
     assert expected.items() <= found.items()
     assert set(found.values()) <= {"removed", "modified", "added", "metadata"}
+
+
+def test_a_restore_says_before_it_begins_what_it_would_write(host: Host) -> None:
+    target = host.agent.folder.parent / "restored"
+    kept = host.agent.source / "kept.txt"
+    found = host.ask("restore-preview", include=[str(kept)], target=str(target))
+    assert (found["files"], found["bytes"], found["into"]) == (1, len("afterwards\n"), str(target))
+    assert found["free_bytes"] > 0
+    assert list(target.iterdir()) == [], "nothing was written"
+    host.ask("restore-preview", 403, target="/etc")
+    host.ask("restore-preview", 404, include=["/no/such"], target=str(target))
 
 
 def test_what_is_not_there_is_404_with_the_agents_words(host: Host) -> None:

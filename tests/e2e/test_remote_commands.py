@@ -68,6 +68,45 @@ async def test_an_alert_is_found_acknowledged_and_resolved(shared_server: Server
     assert "resolved already" in refused.stderr
 
 
+async def test_a_backup_that_looks_wrong_is_resolved_with_an_answer(
+    shared_server: Server, agent: SimulatedAgent
+) -> None:
+    host = ("--host", agent.credential.name)
+    for _ in range(3):
+        agent.report(ended("photos", "succeeded", files=1000))
+    for answer, raises_again in (("--not-meant", True), ("--meant", False)):
+        agent.report(ended("photos", "succeeded", files=5))
+        await agent.settled()
+        [alert] = await found(shared_server, "alerts", "list", *host, "--kind", "backup_suspicious")
+        await typed(shared_server, "alerts", "resolve", alert["id"], answer)
+        agent.report(ended("photos", "succeeded", files=5))
+        await agent.settled()
+        still = await found(shared_server, "alerts", "list", *host, "--kind", "backup_suspicious")
+        assert bool(still) == raises_again, answer
+    [other] = await found(shared_server, "alerts", "list", *host, "--kind", "backup_failed")
+    refused = await typed(shared_server, "alerts", "resolve", other["id"], "--meant", code=1)
+    assert "/meant" in refused.stderr
+
+
+async def test_the_ages_of_backups_are_listed_as_they_are_narrowed_and_sorted(
+    shared_server: Server, agent: SimulatedAgent
+) -> None:
+    agent.report(ended("photos", "succeeded", files=1234))
+    await agent.settled()
+    host = ("--host", agent.credential.name)
+    [never, photos] = await found(shared_server, "backups", "list", *host)
+    assert (never["plan"], never["state"], never["newest_good"]) == ("home", "never", None)
+    assert (photos["plan"], photos["state"], photos["newest_good"]["files"]) == ("photos", "no_limit", 1234)
+    assert await found(shared_server, "backups", "list", *host, "--sort", "-state") == [photos, never]
+    assert await found(shared_server, "backups", "list", *host, "--state", "overdue") == []
+    lines = (await typed(shared_server, "backups", "list", *host, "--sort=-plan")).stdout.splitlines()
+    assert lines[0].split("  ")[0] == "HOST"
+    assert lines[1].split()[1:3] == ["photos", "no_limit"]
+    assert lines[2].split()[1:4] == ["home", "never", "never"]
+    refused = await typed(shared_server, "backups", "list", "--sort", "age", code=2)
+    assert "newest_good" in refused.stderr
+
+
 async def test_a_snapshot_is_listed_browsed_searched_and_compared(shared_server: Server) -> None:
     host = await enroll_host(shared_server, "looked-at")
     snapshot = {"id": ID, "time": AT, "plan": "home", "paths": ["/home"], "hostname": "nas", "files": 2, "bytes": 5000}

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner, Result
 
 from harness.agents import PASSWORD, AgentProcess
 from harness.cheap_key import new_repository
 from harness.processes import Server, eventually
+from rmactors.cli.main import main
 
 NOBODY = 65534
 
@@ -60,15 +62,16 @@ class Nas:
         ]
 
 
-REPOSITORIES = ("main", "held", "broken", "slow", "nobodys")
+REPOSITORIES = ("main", "held", "broken", "slow", "nobodys", "tested")
 PLANS = {"home": "main", "gone": "main", "wrong": "wrong", "missing": "missing", "held": "held", "broken": "broken",
-         "slow": "slow", "closed": "nobodys"}  # fmt: skip
+         "slow": "slow", "closed": "nobodys", "tested": "tested"}  # fmt: skip
 
 
 def agent_file(folder: Path) -> str:
     """A plan for each case. restic is a script that becomes somebody else for one of the repositories."""
     text = [
-        f'allow = ["backup", "check", "prune", "restore", "unlock"]\nrestic = "{folder}/restic"\nlock_wait_seconds = 0'
+        'allow = ["backup", "browse", "check", "prune", "restore", "restore_test", "unlock"]',
+        f'restic = "{folder}/restic"\nlock_wait_seconds = 0\nrestore_targets = ["{folder}/restore"]',
     ]
     for name in (*REPOSITORIES, "missing", "wrong"):
         where, password = ("main", "wrong") if name == "wrong" else (name, "pass")
@@ -92,6 +95,8 @@ def fill(folder: Path) -> None:
     (folder / "home" / "letter.txt").write_text("worth keeping\n")
     (folder / "home" / "deep" / "ü ñ.bin").write_bytes(os.urandom(300_000))
     (folder / "home" / "empty").touch()
+    (folder / "home" / "new\nline [1]").write_text("odd")
+    (folder / "restore").mkdir(0o700)
     (folder / "home" / "link").symlink_to("letter.txt")
     (folder / "big" / "film").write_bytes(os.urandom(60_000_000))
     (folder / "closed" / "open.txt").write_text("anybody may read this")
@@ -132,7 +137,7 @@ def test_a_good_backup(nas: Nas) -> None:
     job = nas.run("backup", "home")
     assert (job["status"], job["reason"], job["error"], job["exit_code"]) == ("succeeded", "ok", None, 0)
     stats = job["stats"]
-    assert (stats["files_new"], stats["files_total"], stats["bytes_total"]) == (3, 3, 300_014)
+    assert (stats["files_new"], stats["files_total"], stats["bytes_total"]) == (4, 4, 300_017)
     assert stats["bytes_added"] > 300_000
     assert 0 < stats["duration_seconds"] < 60
     listed = subprocess.run(nas.restic("main", "snapshots", "--json"), capture_output=True, check=True)
@@ -239,6 +244,77 @@ def test_a_restore_gives_back_every_byte(nas: Nas) -> None:
     files = [name for name in names if (original / name).is_file()]
     assert filecmp.cmpfiles(original, restored, files, shallow=False) == (files, [], [])
     assert (restored / "link").readlink() == Path("letter.txt")
+
+
+def typed(nas: Nas, *words: str, code: int = 0) -> Result:
+    """A command over the API; its exit code must be `code`."""
+    server = nas.agent.server
+    given = {"RM_SERVER": server.url, "RM_TOKEN": server.token}
+    done = CliRunner().invoke(main, ["jobs", "run", "nas", *words], env=given, catch_exceptions=False)
+    assert done.exit_code == code, done.output
+    return done
+
+
+def test_a_restore_from_the_command_line_says_before_what_it_brings_and_after_what_it_brought(nas: Nas) -> None:
+    assert nas.run("backup", "home")["status"] == "succeeded"
+    names = ("letter.txt", "new\nline [1]")
+    into = nas.folder / "restore" / "mine"
+    words = ["restore", "--plan", "home", "--snapshot", "latest", "--target", str(into)]
+    words += [word for name in names for word in ("--include", str(nas.folder / "home" / name))]
+    outlook = json.loads(typed(nas, *words, "--dry-run", "--json").stdout)
+    assert (outlook["files"], outlook["bytes"], outlook["into"]) == (2, 17, str(into))
+    lines = typed(nas, *words, "--dry-run").stdout.splitlines()
+    assert [line.split()[0] for line in lines] == ["snapshot", "files", "size", "into", "free"]
+    assert list((nas.folder / "restore").iterdir()) == []
+
+    done = dict(line.split("  ", 1) for line in typed(nas, *words, "--wait").stdout.splitlines())
+    assert (done["status"].strip(), done["files restored"].strip()) == ("succeeded", "2")
+    restored = Path(f"{into}{nas.folder}/home")
+    assert {path.name: path.read_bytes() for path in restored.iterdir()} == {
+        name: (nas.folder / "home" / name).read_bytes() for name in names
+    }
+
+    more = typed(nas, *words, "--include", "/nope", "--wait", code=1)
+    assert "the job did not restore everything: nothing in the snapshot matches /nope" in more.stderr
+    refused = typed(nas, "restore", "--plan", "home", "--target", str(nas.folder / "home"), "--wait", code=1)
+    assert "is not below a folder that agent.toml names in `restore_targets`" in refused.stderr
+    before = typed(nas, "restore", "--plan", "home", "--target", str(nas.folder / "home"), "--dry-run", code=1)
+    assert "is not below a folder that agent.toml names in `restore_targets`" in before.stderr
+    assert "--dry-run is for restore" in typed(nas, "backup", "--plan", "home", "--dry-run", code=2).stderr
+
+
+def test_a_restore_test_proves_a_plan_and_finds_what_cannot_be_restored(nas: Nas) -> None:
+    server = nas.agent.server
+
+    def proven() -> list[dict[str, Any]]:
+        host = server.ask("GET", f"/api/hosts/{nas.host_id}")
+        return [one for one in host["last_restore_tests"] if one["plan"] == "tested"]
+
+    assert nas.run("backup", "tested")["status"] == "succeeded"
+    assert proven() == []
+    good = nas.run("restore_test", "tested")
+    assert (good["status"], good["reason"], good["error"]) == ("succeeded", "ok", None)
+    assert (good["stats"]["files_tested"], good["stats"]["compared_with_source"]) == (3, 3)
+    [first] = proven()
+    assert (first["files"], first["bytes"], first["job_id"]) == (3, 300_014, good["id"])
+    largest = nas.packs("tested")[-1]
+    whole = largest.read_bytes()
+    largest.chmod(0o600)
+    largest.write_bytes(whole[:200_000] + bytes([whole[200_000] ^ 1]) + whole[200_001:])
+    assert nas.run("check", "tested")["status"] == "succeeded", "a check that reads no data does not notice"
+    bad = nas.run("restore_test", "tested")
+    assert (bad["status"], bad["reason"]) == ("failed", "corrupt")
+    alert = nas.alert("tested", "restore_test_failed")
+    assert alert is not None
+    assert alert["severity"] == "critical"
+    assert "tested did not pass its restore test: " in alert["message"]
+    assert f"{nas.folder}/home/deep/ü ñ.bin" in alert["message"]
+    assert proven() == [first]
+    largest.write_bytes(whole)
+    again = nas.run("restore_test", "tested")
+    assert again["status"] == "succeeded"
+    assert nas.alert("tested", "restore_test_failed") is None
+    assert [one["job_id"] for one in proven()] == [again["id"]]
 
 
 def test_a_kind_that_the_agents_file_does_not_allow(nas: Nas) -> None:

@@ -14,6 +14,7 @@ from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import Acknowledge, Change, JudgeEnd, Resolve
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, SaveSchedule
+from rmactors.server.state import ages
 from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.host_state import Decision, HostState, Schedule, limit_hours
 from rmactors.server.state.slots import Slots
@@ -116,13 +117,13 @@ def test_without_a_good_backup_age_counts_from_when_the_schedule_was_made() -> N
 def test_an_edit_does_not_make_the_schedule_younger() -> None:
     given = host(last_good_at=None)
     decide(given, save(anchor_at=NOON, grace_seconds=60.0), "fresh", 300.0)
-    assert overdue.due_at(given.schedules["s"]) == MADE + 26 * HOUR + 1
+    assert ages.due_at(given.schedules["s"]) == MADE + 26 * HOUR + 1
 
 
 def test_a_new_schedule_begins_when_it_is_made() -> None:
     given = HostState("host", True, False)
     decide(given, save(at=NOON, max_age_hours=None, cron=None, every_hours=24.0), "fresh", 300.0)
-    assert overdue.due_at(given.schedules["s"]) == NOON + 48 * HOUR + 1
+    assert ages.due_at(given.schedules["s"]) == NOON + 48 * HOUR + 1
 
 
 @pytest.mark.parametrize("changes", [{"limit_hours": None}, {"enabled": False}, {"deleted": True}])
@@ -138,13 +139,13 @@ def test_what_has_no_limit_or_is_not_expected_is_not_judged(changes: dict[str, o
 def test_an_end_that_is_not_good_changes_nothing_about_it(status: JobEnd, reason: JobReason) -> None:
     given = raised(host())
     assert resolutions(given, end(status, reason=reason)) == []
-    assert overdue.due_at(given.schedules["s"]) == NOON + HOUR + 1
+    assert ages.due_at(given.schedules["s"]) == NOON + HOUR + 1
 
 
 def test_a_good_end_resolves_it_and_a_partial_one_where_that_is_good_enough() -> None:
     given = raised(host())
     assert resolutions(given, end()) == ["Nightly has a good backup again."]
-    assert overdue.due_at(given.schedules["s"]) == NOON + 29 * HOUR + 1
+    assert ages.due_at(given.schedules["s"]) == NOON + 29 * HOUR + 1
     given = raised(host(on_partial="ok"))
     assert resolutions(given, end("partial", reason="partial")) == ["Nightly has a good backup again."]
     given = raised(host(on_partial="ok"))

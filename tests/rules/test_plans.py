@@ -363,3 +363,19 @@ def test_what_is_decided_about_a_plan_is_built_on_what_every_schedule_ran_last()
     assert expected in decide(host, run("failed", 3), "b", FLOOR).writes
     assert expected not in decide(host, run("failed", 4, NIGHT), "c", FLOOR).writes  # which is its own affair
     assert host.state_of(key).version == 1
+
+
+def test_a_restore_test_by_hand_closes_what_its_schedule_raised_and_nothing_about_backups() -> None:
+    weekly = schedule("data-tests", "data", kind="restore_test")
+    host = a_book(weekly, replace(DATA), plans=("data",))
+
+    def does(request_: JudgeEnd, fresh_id: str = "fresh") -> list[tuple[str, str]]:
+        writes = decide(host, request_, fresh_id, FLOOR).writes
+        raised = [(write.kind, write.subject) for write in writes if isinstance(write, RaiseAlert)]
+        return raised + [("resolved", write.alert_id) for write in writes if isinstance(write, ResolveAlert)]
+
+    failed = ended("A", "failed", of="data-tests", plan="data", kind="restore_test", reason="corrupt")
+    assert does(failed, "test") == [("restore_test_failed", "data-tests")]
+    assert does(ended("B", "failed", plan="data"), "backup") == [("backup_failed", "plan:data")]
+    assert does(ended("C", "succeeded", NOON + HOUR, plan="data", kind="restore_test")) == [("resolved", "test")]
+    assert does(ended("D", "succeeded", NOON + HOUR, plan="data")) == [("resolved", "backup")]

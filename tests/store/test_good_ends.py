@@ -63,6 +63,7 @@ def test_it_stays_when_its_job_is_removed_and_goes_with_its_host(ledger: Ledger)
     ledger.commit(passed(host, job, NOON))
     ledger.commit(Prune("jobs", NOON + DAY, (job,), 100))
     assert ledger.value("SELECT count(*) FROM jobs") == 0
+    assert [one.kept for one in good_ends(ledger.connection, "restore_test", [host])[host]] == [0]
     assert known(ledger, host) == {"home": (job, NOON)}
     ledger.commit(Prune("good_ends", NOON + DAY, (host,), 100))
     assert known(ledger, host) == {"home": (job, NOON)}, "as long as the host is there"

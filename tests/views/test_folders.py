@@ -84,6 +84,11 @@ def test_many_snapshots_come_in_pages_and_each_knows_the_one_before() -> None:
     assert (second.more, second.lines[0].changes) == ("", "")
 
 
+def test_a_list_that_ends_before_the_oldest_says_so() -> None:
+    view = folders.snapshot_list([snapshot("a")] * 3, 0, 0, PLACE, NOW, all_of_them=False)
+    assert view.summary == "The newest 3 snapshots; there are older ones."
+
+
 def test_no_snapshots_and_some_that_cannot_be_read() -> None:
     view = folders.snapshot_list([], 2, 0, PLACE, NOW)
     assert (view.lines, view.summary, view.unreadable) == ((), "", "2 entries cannot be shown.")

@@ -29,6 +29,7 @@ def test_a_plan_says_when_it_was_proven_and_how_much() -> None:
     assert line.at is not None
     assert (line.at.words, line.amount, line.job_id) == ("2 days ago", "20 files, 312 MB", "J1")
     assert (line.failed, line.scheduled) == (None, False)
+    assert of(view(replace(PASSED, kept=0)), "home").lines[0].job_id == "", "there is nothing to lead to any more"
     (lately,) = of(view(replace(PASSED, at=NOW - 23 * clock.HOUR)), "home").lines
     assert lately.at is not None
     assert lately.at.words == "23 h ago"

@@ -1,5 +1,6 @@
 """A job's page: what can be run again, and what it found."""
 
+import json
 from typing import Any
 
 import pytest
@@ -96,3 +97,27 @@ async def test_the_page_of_a_job_names_its_statistics(site: Site) -> None:
     page = await page_of(site, await ended(site, host_id, **stats))
     for name, value in (("New files", "3"), ("Added to the repository", "1.5 kB"), ("Running time", "41 s")):
         assert f"<dt>{name}</dt><dd>{value}</dd>" in page
+
+
+async def test_a_restore_says_what_of_and_where_to_and_not_which_files(site: Site) -> None:
+    await site.user()
+    host_id = await site.enroll()
+    params = {"plan": "home", "snapshot": "ab" * 32, "include": ["/home/canary", "/etc"], "target": "/srv/restore/x"}
+    job = await site.post(f"/api/hosts/{host_id}/jobs", {"kind": "restore", "params": params})
+    page = await page_of(site, job["id"])
+    for words in ("abababab", "2 files and folders", "/srv/restore/x"):
+        assert words in page
+    assert "canary" not in page
+    whole = await site.post(f"/api/hosts/{host_id}/jobs", {"kind": "restore", "params": {"plan": "home"}})
+    assert "Everything in the snapshot" in await page_of(site, whole["id"])
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "leads"), [("ab" * 4, True), ("ab" * 32, True), ("../../x", False), (7, False), ("", False)]
+)
+async def test_a_backup_leads_to_its_snapshot_where_it_says_one(site: Site, snapshot: object, leads: bool) -> None:
+    await site.user()
+    host_id = await site.enroll()
+    page = await page_of(site, await ended(site, host_id, plan="home", stats=json.dumps({"snapshot_id": snapshot})))
+    assert (f'href="/hosts/{host_id}/snapshots/{snapshot}?plan=home"' in page) == leads
+    assert ("Browse this snapshot" in page) == leads

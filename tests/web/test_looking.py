@@ -17,6 +17,7 @@ from rmactors.server.messages.live_requests import (
     AgentTooOld,
     LiveAnswer,
 )
+from rmactors.server.web.operations import looking
 from tests.web.conftest import Reply, Site
 
 ID = "0123456789abcdef" * 4
@@ -138,6 +139,8 @@ async def test_a_restore_is_previewed(site: Site) -> None:
     site.agent.answers([shown])
     assert (await look(site, host_id, "restore-preview")).json == shown
     assert site.agent.asked == [(host_id, "preview", BODIES["restore-preview"])]
+    assert (await look(site, host_id, "restore-preview", target=None, include=[])).status == 200
+    assert site.agent.asked[1][2] == {"plan": "home", "snapshot": ID, "include": []}
 
 
 async def test_the_only_plan_of_a_host_need_not_be_named(site: Site) -> None:
@@ -162,6 +165,14 @@ async def test_a_host_says_what_it_allows_and_where_it_restores_to(site: Site) -
     host_id = await host(site)
     shown = await site.get(f"/api/hosts/{host_id}")
     assert (shown["allow"], shown["restore_targets"]) == (["browse"], ["/srv/restore"])
+    long = json.dumps([f"/srv/{n}/{'x' * 1_900}" for n in range(50)])
+    await site.commit(
+        RecordHello(
+            host_id, site.clock(), False, "1", "h", "linux", "x", "UTC", None, "[]", allow="[]", restore_targets=long
+        )
+    )
+    assert len((await site.get(f"/api/hosts/{host_id}"))["restore_targets"]) == 50
+    assert len((await site.get("/api/hosts"))["items"][0]["restore_targets"]) == 2, "a list shows the first"
     await host_that_does_not_tell(site, host_id)
     shown = await site.get(f"/api/hosts/{host_id}")
     assert (shown["allow"], shown["restore_targets"]) == (None, None)
@@ -213,6 +224,16 @@ async def test_what_is_asked_wrongly_is_not_asked(site: Site) -> None:
         assert pointer in [error["pointer"].removesuffix("/0") for error in answer.json["errors"]], (kind, change)
     assert site.agent.asked == []
     assert rows(site) == []
+
+
+async def test_a_text_that_no_frame_could_carry_is_not_asked(site: Site) -> None:
+    host_id = await host(site)
+    for kind, field in (("browse", "path"), ("find", "pattern"), ("browse", "cursor"), ("restore-preview", "target")):
+        raw = json.dumps({**BODIES[kind], field: "/half \ud800"}).encode()
+        answer = await site.api("POST", f"/api/hosts/{host_id}/{kind}", raw=raw, role="operator")
+        assert answer.status in (400, 422), field
+    assert looking.path_problem("/half \ud800") is not None, "as a page may be asked"
+    assert site.agent.asked == []
 
 
 async def test_the_snapshots_take_no_other_parameter(site: Site) -> None:

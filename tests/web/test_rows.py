@@ -15,8 +15,14 @@ from tests.web.conftest import Site
 from tests.web.test_api_fleet import SCHEDULE, ended
 
 HUGE = "1" * 401
-LISTS = ("/", "/hosts", "/jobs", "/alerts", "/alerts?status=all", "/silences", "/audit", "/audit.csv", "/metrics")
-APIS = ("/api/hosts", "/api/jobs", "/api/alerts", "/api/alerts?status=all", "/api/silences", "/api/audit")
+LISTS = (
+    "/", "/hosts", "/jobs", "/alerts", "/alerts?status=all", "/silences", "/audit", "/audit.csv", "/metrics",
+    "/backups", "/backups?sort=files", "/backups.csv",
+)  # fmt: skip
+APIS = (
+    "/api/hosts", "/api/jobs", "/api/alerts", "/api/alerts?status=all", "/api/silences", "/api/audit", "/api/backups",
+    "/api/backups?sort=-attempt",
+)  # fmt: skip
 
 
 async def alert(site: Site, host_id: str, message: str = "home was not backed up", subject: str = "") -> str:
@@ -79,6 +85,7 @@ BROKEN = (
     "UPDATE schedules SET cron = 'never', params = '{' WHERE host_id = :odd",
     "UPDATE schedules SET timezone = 'Middle/Earth', max_age_hours = 1e300 WHERE host_id = :odd",
     "UPDATE hosts SET clock_offset_seconds = 1e300, last_seen_at = 9000000000000000000 WHERE id = :odd",
+    "UPDATE good_ends SET at = 9000000000000000000 WHERE host_id = :odd",
     "UPDATE hosts SET enrolled_at = -9000000000000000000, agent_version = '' WHERE id = :odd",
 )
 
@@ -97,7 +104,17 @@ async def test_a_row_that_nobody_thought_of_takes_no_page_away(site: Site, caplo
     with caplog.at_level(logging.ERROR):
         found = await texts(site, browser)
         await texts(site, browser)
-    for path in ("/", "/hosts", "/jobs", "/alerts", "/api/hosts", "/api/jobs", "/api/alerts"):
+    for path in (
+        "/",
+        "/hosts",
+        "/jobs",
+        "/alerts",
+        "/backups",
+        "/api/hosts",
+        "/api/jobs",
+        "/api/alerts",
+        "/api/backups",
+    ):
         assert "fine" in found[path] or fine in found[path]
     for path in ("/", "/hosts", "/api/hosts"):
         assert "Cannot be shown" in found[path]

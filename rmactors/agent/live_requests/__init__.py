@@ -6,7 +6,7 @@
     context     what a handler has to work with
     reader      restic, for a question
     listings    long answers, kept for a while and given out in pages
-    snapshots, browse, find, diff, stats   the kinds
+    snapshots, browse, find, diff, preview, stats   the kinds
 
 To add a kind: a module with its `HANDLER`, and its line in `registry`.
 """

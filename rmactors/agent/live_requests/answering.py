@@ -141,7 +141,8 @@ class Session:
             "live.request", kind=request.kind, plan=plan if plan in self.context.agent_file.plans else None,
             outcome=outcome,
         )  # fmt: skip
-        log.info("the server asked", extra=said)
+        level = logging.DEBUG if "cursor" in request.params else logging.INFO  # one line for all pages
+        log.log(level, "the server asked", extra=said)
         return response
 
     async def _ask(self, request: wire.Request) -> Answer:

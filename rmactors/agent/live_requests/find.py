@@ -9,6 +9,7 @@ from rmactors.agent.live_requests import output, pages
 from rmactors.agent.live_requests.context import AskedPlan, Context
 from rmactors.agent.live_requests.handler import Answer, Handler, Name, Paged
 from rmactors.agent.live_requests.listings import Listing
+from rmactors.agent.live_requests.named_so import NamedSo
 from rmactors.agent.live_requests.refusal import Refused
 from rmactors.agent.live_requests.whose import PlansSnapshots, failed, snapshots_of
 from rmactors.agent.restic_steps import Run
@@ -43,12 +44,15 @@ async def _find(context: Context, plan: AskedPlan, params: Params, listing: List
         return
     times = {one.id: output.utc(one.time.isoformat()) for one in those.all}
     finds, hits = output.Finds(), list[bytes]()
+    named = NamedSo(params.pattern, ignore_case=params.ignore_case)
 
     def take(data: bytes) -> None:
         for part in finds.feed(data):
-            if isinstance(part, bytes):
-                hits.append(part)
+            if isinstance(part, output.Node):
+                if named.takes(part.path, is_folder=part.type == "dir"):
+                    hits.append(output.hit(part))
                 continue
+            named.next_snapshot()
             listing.add(hits, whole=False)
             hits.clear()
             head = msgspec.json.encode({"snapshot": part, "time": times.get(part)})

@@ -1,5 +1,6 @@
 """What answers one kind of request: the form of its parameters, and the function that answers."""
 
+import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Generic, TypeVar
@@ -68,6 +69,24 @@ def _read(form: type[P], params: Mapping[str, Any]) -> P:
     try:
         return msgspec.convert(dict(params), form)
     except msgspec.ValidationError as error:
-        words = str(error).replace("Object contains unknown field", "this kind of request has no parameter")
-        words = words.replace("Object missing required field", "missing").replace("$.", "")
-        raise Refused("invalid", f"params: {words}") from None
+        raise Refused("invalid", f"params: {_in_words(str(error))}") from None
+
+
+_MUST: Final = {
+    "path": "must be an absolute path of at most 4,096 characters",
+    "pattern": "must have 1 to 1,000 characters",
+    "snapshot": "must be `latest`, or at least 4 digits of an id",
+    "from": "must be at least 4 digits of a snapshot's id",
+    "to": "must be at least 4 digits of a snapshot's id",
+    "limit": f"must be a number from 1 to {LARGEST_PAGE}",
+}
+_WRONG: Final = re.compile(r"- at `\$\.(?P<field>[a-z_]+)")
+
+
+def _in_words(error: str) -> str:
+    """msgspec's message for people, who need not know patterns."""
+    found = _WRONG.search(error)
+    if found is not None and found["field"] in _MUST:
+        return f"{found['field']} {_MUST[found['field']]}"
+    words = error.replace("Object contains unknown field", "this kind of request has no parameter")
+    return words.replace("Object missing required field", "missing").replace("$.", "")

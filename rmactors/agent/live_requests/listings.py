@@ -204,9 +204,7 @@ class Listings:
 
     def _make_room(self) -> None:
         for key, listing in list(self._kept.items()):
-            if len(self._kept) < MOST_KEPT:
-                return
-            if not listing.is_waited_for:
+            if not listing.is_waited_for and (not listing.is_of_use or len(self._kept) >= MOST_KEPT):
                 self._drop(key)
 
     def _drop(self, key: Hashable) -> None:

@@ -95,6 +95,11 @@ def entry(found: Node) -> bytes:
     return _encode(Entry(found.name, found.path, found.type, _size(found), utc(found.mtime)))
 
 
+def hit(found: Node) -> bytes:
+    """The end of a hit as JSON: which snapshot it is in comes before it."""
+    return _encode(Found(found.path, found.type, _size(found), utc(found.mtime)))[1:]
+
+
 def change(line: bytes) -> bytes | None:
     """One change that `diff --json` shows; None for what is none. Raises Unreadable."""
     try:
@@ -120,17 +125,13 @@ class Finds:
     def __init__(self) -> None:
         self._rest = b""
 
-    def feed(self, data: bytes) -> Iterator[bytes | str]:
-        """Each hit as JSON without its braces' first, and behind its last one the full id of their snapshot.
-
-        Raises Unreadable.
-        """
+    def feed(self, data: bytes) -> Iterator[Node | str]:
+        """Each hit, and behind the last one of a snapshot its full id. Raises Unreadable."""
         text, at = self._rest + data, 0
         while found := _PART.match(text, at):
             at = found.end()
             if found["hit"] is not None:
-                hit = node(found["hit"])
-                yield _encode(Found(hit.path, hit.type, _size(hit), utc(hit.mtime)))[1:]
+                yield node(found["hit"])
             elif found["id"] is not None:
                 yield found["id"].decode()
         self._rest = text[at:]

@@ -23,7 +23,7 @@ from rmactors.agent.live_requests.whose import failed, latest, named
 from rmactors.agent.restic_output import OutputParser, Summary
 from rmactors.agent.restore_folder import folder_for
 from rmactors.agent.restore_patterns import UNREADABLE, included, plain
-from rmactors.agent.restore_targets import Malformed, Target, TargetRefused, is_below, target_of
+from rmactors.agent.restore_targets import Target, TargetRefused, is_below, target_of
 from rmactors.common import ids
 
 _HAS_DRY_RUN: Final = (0, 17)
@@ -53,7 +53,7 @@ async def answer(context: Context, asked: Asked) -> Answer:
     plan = context.plan(asked.plan)
     if "restore" not in context.agent_file.allow:
         words = 'agent.toml on this host allows no restore: add "restore" to its `allow`, and restart the agent'
-        raise Refused("not_allowed", words)
+        raise Refused("invalid", words)  # `not_allowed` is for looking
     target, into = await _where(context, plan, asked.target)
     reader = await context.reader(plan.plan.repository)
     if asked.snapshot == _LATEST:
@@ -83,10 +83,8 @@ async def _where(context: Context, plan: AskedPlan, asked: str | None) -> tuple[
     try:
         target = target_of(context.agent_file, plan.plan.repository, asked, new_folder)
         into = await trio.to_thread.run_sync(folder_for, target)
-    except Malformed as refused:
-        raise Refused("invalid", str(refused)) from None
     except TargetRefused as refused:
-        raise Refused("not_allowed", str(refused)) from None
+        raise Refused("invalid", str(refused)) from None
     except OSError as error:
         raise Refused("failed", f"cannot look at {asked or 'the folder for restores'}: {error.strerror}") from None
     return target, posixpath.join(target.path, "<job id>") if into == target.own_path else into

@@ -17,12 +17,15 @@ from rmactors.agent.process import Stop
 from rmactors.agent.restic_calls import flags_of
 from rmactors.agent.restic_output import OutputParser, Stream
 from rmactors.agent.restic_steps import Run
-from rmactors.agent.verdict import JobVerdict, judge
+from rmactors.agent.verdict import JobVerdict, cause_of, judge
 
 LONGEST_ANSWER: Final = 64 << 20
 """Bytes of an answer that is read whole."""
 GRACE_SECONDS: Final = 5.0
 """What a restic that reads is given to end by itself."""
+TRY_SECONDS: Final = 10.0
+"""For so long restic may try again what its backend does not do. A job waits a quarter of an hour; somebody who looks
+is told."""
 
 
 class TooLong(Exception):
@@ -74,6 +77,8 @@ class Reader:
             if stream == "stderr":
                 for item in parser.feed(data):
                     summary.take(item)
+                if summary.tried_seconds > TRY_SECONDS:
+                    stop.ask("timeout")
             elif trouble is None:
                 try:
                     take(data)
@@ -92,6 +97,9 @@ class Reader:
         for item in parser.finish():
             summary.take(item)
         verdict = judge("snapshots", code, summary)
+        if stop.reason == "timeout" and code != 0:
+            words = f"the repository does not answer: {cause_of(summary) or 'restic keeps trying'}"
+            verdict = JobVerdict("failed", "no_repository", words)
         if verdict.error is not None:
             verdict = replace(verdict, error=self.mask(verdict.error))
         return Run(code, summary, verdict)

@@ -55,7 +55,7 @@ async def present_id(context: Context, plan: AskedPlan, reader: Reader, wanted: 
     if len(alike) > 1:
         raise Refused("invalid", f"several snapshots begin with {wanted}: give more of the id")
     if alike:
-        raise failed(run)
+        raise Refused("failed", f"restic cannot read snapshot {wanted}: {run.verdict.error or 'it does not say why'}")
     now = by_id((await snapshots_of(context, plan, reader)).sorted, wanted)
     if now is None or now == wanted:
         raise Refused("not_found", f"there is no snapshot {wanted} in this repository")

@@ -61,7 +61,7 @@ async def restore_test(
 ) -> JobResult:
     """One test. Its folder is gone afterwards, also where this is cancelled."""
     result, tested = await _of_newest(restic, spec, counters, folders, job_id, stop)
-    if tested is None or result.verdict.reason not in {"corrupt", "error"}:
+    if tested is None or (result.verdict.reason != "corrupt" and "files_failed" not in result.stats):
         return result
     assert spec.identity is not None
     found = await listed(restic, spec.identity, counters)
@@ -300,7 +300,13 @@ class _Restored:
 
     @property
     def is_in_doubt(self) -> bool:
-        return self.has_failed and not self.is_restics_word and bool(self.bad or self.run.verdict.reason == "corrupt")
+        """Whether it may be another restic that pruned. What cannot be reached was tried for long enough."""
+        verdict = self.run.verdict
+        return (
+            self.has_failed
+            and not self.is_restics_word
+            and (verdict.reason == "corrupt" or verdict.status == "succeeded")
+        )
 
 
 class _Stopped(Run):

@@ -87,8 +87,9 @@ def differing(entries: Sequence[Entry], tested: int) -> JobVerdict:
 
 
 def metadata_warning(count: int) -> str:
+    """restic's `--verify` then reads back nothing at all, of any file."""
     what = "one owner, time or attribute" if count == 1 else f"{count} owners, times or attributes"
-    return f"{what} could not be set where the sample was restored to; the contents are as saved"
+    return f"{what} could not be set in the private folder: contents were checked as they came, and not read back"
 
 
 def _names(paths: Sequence[str]) -> str:

@@ -48,6 +48,17 @@ def first_plans(text: str) -> list[Any]:
     return kept
 
 
+def first_texts(text: str) -> list[Any]:
+    """As many of a list of texts as a list shows."""
+    kept, left = [], LISTED_BYTES
+    for each in json_list(text):
+        left -= len(msgspec.json.encode(each)) + 1
+        if left < 0:
+            break
+        kept.append(each)
+    return kept
+
+
 @lru_cache(maxsize=1024)
 def is_object(text: str) -> bool:
     """Whether this is JSON, and an object."""

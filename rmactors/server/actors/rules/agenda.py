@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from rmactors.common.clock import MINUTE, seconds
-from rmactors.server.actors.rules import overdue
 from rmactors.server.messages.requests import HostClock, HostGone, HostReturned
 from rmactors.server.messages.schedules import MarkGood, SaveSchedule
 from rmactors.server.messages.writes import Write
+from rmactors.server.state import ages
 from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.clocks import believed
 from rmactors.server.state.host_state import HostState, Schedule
@@ -177,7 +177,7 @@ class Agenda:
 
     def _watch_age(self, schedule: Schedule) -> None:
         """Check a schedule when its newest good backup is too old, wherever its host is then."""
-        due = overdue.due_at(schedule)
+        due = ages.due_at(schedule)
         if due is not None:
             due = self._after_start(due)
             planned = self._due_at.get((schedule.id, "overdue"))

@@ -12,18 +12,12 @@ from rmactors.server.actors.rules import host_conditions, wording
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.messages.writes import Write
+from rmactors.server.state.ages import counts_from, due_at
 from rmactors.server.state.alert_state import AlertKey
 from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 
 AGAIN = HOUR
 """How often the message of an open alert is brought up to date: it says how old the newest good backup is."""
-
-
-def due_at(schedule: Schedule, clock_offset: int = 0) -> int | None:
-    """From when on the schedule is overdue, should no good end come; None if that is not judged."""
-    if schedule.limit_hours is None or schedule.deleted or not schedule.enabled:
-        return None
-    return _since(schedule, clock_offset) + round(schedule.limit_hours * HOUR) + 1
 
 
 def check_overdue(host: HostState, schedule: Schedule, now: int, fresh_id: str) -> tuple[Decision, int | None]:
@@ -37,7 +31,7 @@ def check_overdue(host: HostState, schedule: Schedule, now: int, fresh_id: str) 
     limit = round(schedule.limit_hours * HOUR)
     text = wording.overdue(
         schedule.name,
-        now - _since(schedule, host.clock_offset),
+        now - counts_from(schedule, host.clock_offset),
         limit,
         schedule.last_good_at or None,
         schedule.slots.timezone,
@@ -62,13 +56,6 @@ def after_change(host: HostState, before: Schedule, after: Schedule, now: int) -
     if before.limit_hours != after.limit_hours:
         return _resolve(host, before, wording.other_limit(after.name, removed=after.limit_hours is None), now)
     return ()
-
-
-def _since(schedule: Schedule, clock_offset: int) -> int:
-    """When the newest good end was by the server's clock; the host's may have been behind when it told."""
-    if schedule.last_good_at:
-        return schedule.last_good_at - min(0, clock_offset)
-    return schedule.created_at
 
 
 def _key(schedule: Schedule) -> AlertKey:

@@ -18,6 +18,7 @@ from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.schedules import MarkGood
 from rmactors.server.messages.writes import Write
+from rmactors.server.state.ages import plans_run
 from rmactors.server.state.alert_state import AlertDecision, AlertKey, AlertState, expect
 from rmactors.server.state.host_state import Decision, HostState, Schedule, apply
 
@@ -30,13 +31,10 @@ def plan_of(report_plan: str | None, schedule: Schedule | None) -> str | None:
 def runs_plan(host: HostState, schedule: Schedule, plan: str) -> bool:
     """Whether a schedule runs that plan: it names it, or it names none, and its host has no other or its newest
     outcome was of it."""
-    if schedule.plan is not None:
-        return schedule.plan == plan
-    if schedule.by_agent and host.plans == (plan,):
-        return True
     kind = FAILURE_ALERT.get(schedule.kind)
     last = host.state_of(AlertKey(schedule.host_id, kind, schedule.id)).last if kind is not None else None
-    return last is not None and last.plan == plan
+    last_plan = last.plan if last is not None else None
+    return plan in plans_run(schedule.plan, schedule.by_agent, host.plans, last_plan)
 
 
 def mark_good(host: HostState, report: EndReport, schedule: Schedule | None) -> tuple[MarkGood, ...]:

@@ -11,20 +11,25 @@ from rmactors.server.store.queries.rows import columns, placeholders, read
 
 @dataclass(frozen=True, slots=True)
 class GoodEnd:
-    """The newest job of its kind that succeeded. `plan` is empty if it named none; `stats` is its JSON object."""
+    """The newest job of its kind that succeeded. `plan` is empty if it named none; `stats` is its JSON object.
+
+    `kept`: the job itself is still there.
+    """
 
     host_id: str
     plan: str
     job_id: str
     at: int
     stats: str
+    kept: int = 1
 
 
 def good_ends(db: sqlite3.Connection, kind: JobKind, host_ids: list[str]) -> dict[str, list[GoodEnd]]:
     """Of each of these hosts, by plan."""
     found: dict[str, list[GoodEnd]] = {host_id: [] for host_id in host_ids}
     rows = db.execute(
-        f"SELECT {columns(GoodEnd)} FROM good_ends WHERE host_id IN ({placeholders(host_ids)}) AND kind = ?"
+        f"SELECT {columns(GoodEnd).removesuffix('kept')} EXISTS (SELECT 1 FROM jobs WHERE id = good_ends.job_id)"
+        f" FROM good_ends WHERE host_id IN ({placeholders(host_ids)}) AND kind = ?"
         " ORDER BY host_id, plan",
         (*host_ids, kind),
     )

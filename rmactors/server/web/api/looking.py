@@ -14,6 +14,7 @@ from quart import Blueprint, Response
 from rmactors.server.web.access import route
 from rmactors.server.web.api.bodies import arguments, json_body, json_response
 from rmactors.server.web.api.shapes import looking as shapes
+from rmactors.server.web.html import in_thread
 from rmactors.server.web.operations import hosts, looking
 from rmactors.server.web.validation import convert
 
@@ -56,7 +57,7 @@ class DiffBody(Struct, forbid_unknown_fields=True):
 class PreviewBody(Struct, forbid_unknown_fields=True):
     """As the parameters of a job of kind `restore`. Without `include`, all of the snapshot."""
 
-    target: str
+    target: str | None = None
     snapshot: str = "latest"
     include: list[str] = []
     plan: str | None = None
@@ -67,7 +68,8 @@ async def list_snapshots(host_id: str) -> Response:
     """All snapshots of a plan, newest first; without `plan`, those of every plan of the host."""
     given = arguments(*QUERY)
     host = (await hosts.require(host_id)).host
-    return json_response(shapes.snapshots(await looking.snapshots(host, given.get("plan"))))
+    looked = await looking.snapshots(host, given.get("plan"))
+    return json_response(await in_thread(lambda: shapes.snapshots(looked)))
 
 
 @route(
@@ -79,7 +81,7 @@ async def browse(host_id: str) -> Response:
     host = (await hosts.require(host_id)).host
     body = convert(raw, BrowseBody)
     looked = await looking.browse(host, body.plan, body.snapshot, body.path, body.cursor, body.limit)
-    return json_response(shapes.entries(looked))
+    return json_response(await in_thread(lambda: shapes.entries(looked)))
 
 
 @route(blueprint, f"{_PATHS}/find", role="operator", methods=["POST"], body=FindBody, answer=shapes.Page[shapes.Found])
@@ -88,7 +90,8 @@ async def find(host_id: str) -> Response:
     raw = await json_body()
     host = (await hosts.require(host_id)).host
     body = convert(raw, FindBody)
-    return json_response(shapes.found(await looking.find(host, body.plan, body.pattern, body.cursor, body.limit)))
+    looked = await looking.find(host, body.plan, body.pattern, body.cursor, body.limit)
+    return json_response(await in_thread(lambda: shapes.found(looked)))
 
 
 @route(blueprint, f"{_PATHS}/diff", role="operator", methods=["POST"], body=DiffBody, answer=shapes.Page[shapes.Change])
@@ -98,7 +101,7 @@ async def diff(host_id: str) -> Response:
     host = (await hosts.require(host_id)).host
     body = convert(raw, DiffBody)
     looked = await looking.diff(host, body.plan, body.from_, body.to, body.cursor, body.limit)
-    return json_response(shapes.changes(looked))
+    return json_response(await in_thread(lambda: shapes.changes(looked)))
 
 
 @route(

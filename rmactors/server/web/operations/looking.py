@@ -32,6 +32,7 @@ from rmactors.server.store.queries import accounts as queries
 from rmactors.server.store.queries.hosts import HostRow
 from rmactors.server.web import live_items
 from rmactors.server.web.access import audit, refusal, services
+from rmactors.server.web.html import in_thread
 from rmactors.server.web.live_items import Change, Entry, Found, Items, NotAListError, Preview, Snapshot
 from rmactors.server.web.operations.params import MOST_PATHS, plan_names
 from rmactors.server.web.problems import Problem, invalid, invalid_field, raise_for_answer
@@ -51,6 +52,7 @@ _MOST_INCLUDED: Final = 100_000
 _ONE_ROW: Final = 10 * clock.MINUTE
 _LONGEST_DETAIL: Final = 500
 _SNAPSHOT: Final = re.compile(r"[0-9a-f]{4,64}")
+_NO_TEXT: Final = re.compile("[\0\ud800-\udfff]")
 _PLAN: Final = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _ACTIONS: Final[Mapping[LiveRequest, str]] = {
     "snapshots": "snapshot.list",
@@ -133,8 +135,11 @@ async def diff(
     return await _look(host, "diff", params, live_items.changes)
 
 
-async def preview(host: HostRow, plan: str | None, snapshot: str, include: Sequence[str], target: str) -> Preview:
-    """How much a restore of these paths into a folder of `restore_targets` would write. Without paths, all."""
+async def preview(
+    host: HostRow, plan: str | None, snapshot: str, include: Sequence[str], target: str | None
+) -> Preview:
+    """How much a restore of these paths would write: into a folder of `restore_targets`, or without `target` into the
+    one for restores. Without paths, all of the snapshot."""
     _check("snapshot", _snapshot_problem(snapshot))
     if len(include) > MOST_PATHS:
         raise invalid_field("/include", f"must have at most {MOST_PATHS} entries")
@@ -142,8 +147,9 @@ async def preview(host: HostRow, plan: str | None, snapshot: str, include: Seque
         raise invalid(wrong)
     if sum(map(len, include)) > _MOST_INCLUDED:
         raise invalid_field("/include", f"must have at most {_MOST_INCLUDED} characters in all its paths together")
-    _check("target", path_problem(target))
-    params = {"plan": _plan(host, plan), "snapshot": snapshot, "include": list(include), "target": target}
+    if target is not None:
+        _check("target", path_problem(target))
+    params = {"plan": _plan(host, plan), "snapshot": snapshot, "include": list(include), **_if_given(target=target)}
     looked = await _look(host, "preview", params, live_items.previews)
     if len(looked.items) != 1:
         raise _failed("The agent's answer could not be read.")
@@ -157,13 +163,13 @@ def path_problem(path: str) -> str | None:
     """What is wrong with a path in a snapshot, as the rest of a sentence. Any character may stand in one but NUL."""
     if not path.startswith("/"):
         return "must be an absolute path"
-    if "\0" in path:
-        return "must not contain NUL"
+    if _NO_TEXT.search(path):
+        return "must not contain NUL or half a pair of a character"
     return f"must have at most {LONGEST_PATH} characters" if len(path) > LONGEST_PATH else None
 
 
 def _pattern_problem(pattern: str) -> str | None:
-    if not pattern or "\0" in pattern:
+    if not pattern or _NO_TEXT.search(pattern):
         return "must be the name of a file, or a part of it with *"
     return f"must have at most {LONGEST_PATTERN} characters" if len(pattern) > LONGEST_PATTERN else None
 
@@ -195,11 +201,15 @@ def _plan(host: HostRow, plan: str | None) -> str:
 
 def _place(cursor: str | None, limit: int | None) -> dict[str, Any]:
     """Where in a list, and how much of it."""
-    if cursor is not None and (not cursor or len(cursor) > LONGEST_CURSOR or "\0" in cursor):
+    if cursor is not None and not _is_cursor(cursor):
         raise invalid_field("/cursor", "is not a cursor of this list")
     if limit is not None and not 1 <= limit <= MOST_AT_ONCE:
         raise invalid_field("/limit", f"must be a number from 1 to {MOST_AT_ONCE}")
     return _if_given(cursor=cursor, limit=limit)
+
+
+def _is_cursor(text: str) -> bool:
+    return bool(text) and len(text) <= LONGEST_CURSOR and not _NO_TEXT.search(text)
 
 
 def _if_given(**params: Any) -> dict[str, Any]:
@@ -223,10 +233,10 @@ async def _page(
     match answer:
         case AgentAnswered(raw, cursor):
             try:
-                items = read(raw)
+                items = await in_thread(lambda: read(raw))  # there may be a mebibyte of it, of any kind
             except NotAListError:
                 raise _failed("The agent's answer could not be read.") from None
-            if cursor is not None and (not cursor or len(cursor) > LONGEST_CURSOR or "\0" in cursor):
+            if cursor is not None and not _is_cursor(cursor):
                 raise _failed("The agent's answer could not be read.")
             return Looked(items.items, cursor, services().now(), items.left_out)
         case AgentRefused(code, detail):

@@ -51,6 +51,11 @@ async def page(
     return await fragment(template, status=status, section=section, shell=shell, alarms=alarms, **context)
 
 
+def wants_fragment(element_id: str) -> bool:
+    """Whether htmx asks for the part of a page that stands in this element."""
+    return is_htmx() and request.headers.get("HX-Target") == element_id
+
+
 async def fragment(template: str, *, status: int = 200, **context: Any) -> Response:
     """A piece of a page."""
     response = await html(template, status, **context)

@@ -40,7 +40,11 @@ async def snapshot_list(host_id: str) -> Response:
             return await not_answered(_no_plans(of))
         got = await looking.snapshots(of.host, of.plan)
         now = moment()
-        view = await in_thread(lambda: folders.snapshot_list(got.items, got.left_out, begin, of.place, now))
+        view = await in_thread(
+            lambda: folders.snapshot_list(
+                got.items, got.left_out, begin, of.place, now, all_of_them=got.next_cursor is None
+            )
+        )
         return await render("snapshots/list.html", view=view, of=of)
 
     return await asked(answer, of, title=_("Snapshots"), back=of.home, choose_plan=True)

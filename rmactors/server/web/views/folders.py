@@ -129,8 +129,11 @@ class Folder:
     is_root: bool
 
 
-def snapshot_list(rows: Sequence[Snapshot], left_out: int, begin: int, place: Place, moment: Moment) -> SnapshotList:
-    """The page that begins at the row of this number, from 0. `rows` are all, newest first."""
+def snapshot_list(
+    rows: Sequence[Snapshot], left_out: int, begin: int, place: Place, moment: Moment, *, all_of_them: bool = True
+) -> SnapshotList:
+    """The page that begins at the row of this number, from 0. `rows` are newest first; `all_of_them`: no older ones
+    are left out."""
     place = place.knowing((row.id, row.time) for row in rows)
     shown = rows[begin : begin + SNAPSHOTS_SHOWN]
     before = [*(row.id for row in rows[begin + 1 : begin + 1 + len(shown)]), ""]
@@ -138,7 +141,7 @@ def snapshot_list(rows: Sequence[Snapshot], left_out: int, begin: int, place: Pl
     more = begin + SNAPSHOTS_SHOWN
     return SnapshotList(
         lines, any(line.size or line.files for line in lines),
-        many("%(n)s snapshot", "%(n)s snapshots", len(rows)) if rows else "", unreadable(left_out),
+        _how_many(len(rows), all_of_them), unreadable(left_out),
         place.snapshots(more) if more < len(rows) else "",
     )  # fmt: skip
 
@@ -193,6 +196,14 @@ def unreadable(left_out: int) -> str:
 
 def short_id(snapshot: str) -> str:
     return snapshot[:8]
+
+
+def _how_many(n: int, all_of_them: bool) -> str:
+    if not n:
+        return ""
+    if all_of_them:
+        return many("%(n)s snapshot", "%(n)s snapshots", n)
+    return _("The newest %s snapshots; there are older ones.") % f"{n:,}"
 
 
 def _snapshot(row: Snapshot, before: str, place: Place, moment: Moment) -> SnapshotLine:

@@ -3,15 +3,17 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
+
+import msgspec
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import JobKind, ScheduleMode
 from rmactors.common.wire import JobProgress
 from rmactors.server.store.queries.jobs import JobRow, LogLine
 from rmactors.server.store.queries.pages import SizePoint
-from rmactors.server.web.views import plots, snapshots, stats, times, words
+from rmactors.server.web.views import file_names, plots, snapshots, stats, times, words
 from rmactors.server.web.views.measures import size, within
 from rmactors.server.web.views.plots import Plot
 from rmactors.server.web.views.snapshots import Snapshots
@@ -22,6 +24,7 @@ from rmactors.server.web.views.words import State
 REPEATABLE: Final[tuple[JobKind, ...]] = ("backup", "check", "restore_test", "forget", "prune", "unlock")
 """Kinds that a page starts with no more than a plan to say."""
 _SNAPSHOT: Final = re.compile("[0-9a-f]{8,64}")
+_LONGEST_FOLDER: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def job_page(
     ):
         if at is not None:
             facts.append((name, Time(moment.exact(at), moment.ago(at).words, clock.to_rfc3339(at))))
-    for label, text in ((_("Duration"), found.took), (_("Plan"), row.plan), (_("Job"), row.id)):
+    for label, text in ((_("Duration"), found.took), (_("Plan"), row.plan), *_restored(row), (_("Job"), row.id)):
         if text:
             facts.append((label, text))
     if row.exit_code is not None:
@@ -186,6 +189,23 @@ def _again(row: JobRow, mode: ScheduleMode | None) -> tuple[tuple[str, str], ...
         ("kind", row.kind),
         ("plan", row.plan or ""),
     )
+
+
+def _restored(row: JobRow) -> tuple[tuple[str, str], ...]:
+    """What a restore is of and where it goes. How many were chosen, not which: not everybody may look into backups."""
+    if row.kind != "restore":
+        return ()
+    try:
+        params = msgspec.json.decode(row.params, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return ()
+    include, target, snapshot = params.get("include"), params.get("target"), params.get("snapshot")
+    return (
+        (_("Snapshot"), file_names.said(snapshot[:8]) if isinstance(snapshot, str) else ""),
+        (_("What"), many("%(n)s file or folder", "%(n)s files and folders", len(include)) if isinstance(include, list)
+         and include else _("Everything in the snapshot")),
+        (_("Into"), file_names.said(target[:_LONGEST_FOLDER]) if isinstance(target, str) else ""),
+    )  # fmt: skip
 
 
 def _contents(row: JobRow) -> str:

@@ -23,8 +23,8 @@ NEW_SCHEDULE: Final = {"kind": KIND, "name": _("Restore test"), "cron": "0 12 * 
 
 @dataclass(frozen=True, slots=True)
 class ProvenLine:
-    """One plan. `at`, `job_id` and `amount` are of the newest test that passed; `failed` is when a later one did not.
-    `scheduled`: tests of it come by themselves."""
+    """One plan. `at`, `job_id` (empty where it is no longer kept) and `amount` are of the newest test that passed;
+    `failed` is when a later one did not. `scheduled`: tests of it come by themselves."""
 
     plan: str
     at: Time | None
@@ -66,7 +66,7 @@ def _line(plan: str, view: HostView, plans: Sequence[str], moment: Moment) -> Pr
     return ProvenLine(
         plan=plan,
         at=_days_ago(good.at, moment) if good is not None else None,
-        job_id=good.job_id if good is not None else "",
+        job_id=good.job_id if good is not None and good.kept else "",
         amount=_amount(good.stats) if good is not None else "",
         failed=moment.ago(failed.finished_at) if failed is not None and failed.finished_at is not None else None,
         failed_job=failed.id if failed is not None else "",

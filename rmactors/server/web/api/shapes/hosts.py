@@ -15,7 +15,7 @@ from rmactors.server.web.api.shapes.rows import JsonObject, shaped
 from rmactors.server.web.api.shapes.schedules import Schedule, schedule
 from rmactors.server.web.fields import Time
 from rmactors.server.web.views import restore_tests
-from rmactors.server.web.what_was_sent import first_plans, json_list
+from rmactors.server.web.what_was_sent import first_plans, first_texts, json_list
 
 
 class RestoreTest(Struct):
@@ -74,8 +74,8 @@ def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool 
         view.host,
         tags=msgspec.json.decode(view.host.tags),
         plans=json_list(view.host.plans) if whole else first_plans(view.host.plans),
-        allow=_said(view.host.allow),
-        restore_targets=_said(view.host.restore_targets),
+        allow=_said(view.host.allow, whole),
+        restore_targets=_said(view.host.restore_targets, whole),
         status=status_of(view.host, now, offline_after_seconds),
         schedules=[schedule(row, now) for row in view.schedules],
         last_jobs={kind: (job if whole else listed_job)(row) for kind, row in view.last_jobs.items()},
@@ -88,8 +88,10 @@ def restore_test(end: GoodEnd) -> RestoreTest:
     return RestoreTest(end.plan or None, clock.to_rfc3339(end.at), files, size, end.job_id)
 
 
-def _said(text: str | None) -> list[str] | None:
-    return None if text is None else json_list(text)
+def _said(text: str | None, whole: bool) -> list[str] | None:
+    if text is None:
+        return None
+    return json_list(text) if whole else first_texts(text)
 
 
 def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:

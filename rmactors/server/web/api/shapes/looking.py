@@ -82,22 +82,40 @@ class Page(Struct, Generic[T], omit_defaults=True):
     left_out: int = 0
 
 
+# Written out: there are thousands of them at a time.
+
+
 def snapshots(looked: Looked[live_items.Snapshot]) -> Snapshots:
-    items = [shaped(Snapshot, item) for item in looked.items]
+    items = [
+        Snapshot(
+            one.id, one.short_id, clock.to_rfc3339(one.time), one.plan, one.paths, one.tags, one.hostname, one.files,
+            one.bytes, one.added_bytes, one.program_version,
+        )
+        for one in looked.items
+    ]  # fmt: skip
     return Snapshots(items, clock.to_rfc3339(looked.as_of), looked.left_out)
 
 
 def entries(looked: Looked[live_items.Entry]) -> Page[Entry]:
-    return Page([shaped(Entry, item) for item in looked.items], looked.next_cursor, looked.left_out)
+    items = [Entry(one.name, one.path, one.type, one.size, _at(one.mtime)) for one in looked.items]
+    return Page(items, looked.next_cursor, looked.left_out)
 
 
 def found(looked: Looked[live_items.Found]) -> Page[Found]:
-    return Page([shaped(Found, item) for item in looked.items], looked.next_cursor, looked.left_out)
+    items = [
+        Found(one.snapshot, clock.to_rfc3339(one.time), one.path, one.type, one.size, _at(one.mtime))
+        for one in looked.items
+    ]
+    return Page(items, looked.next_cursor, looked.left_out)
 
 
 def changes(looked: Looked[live_items.Change]) -> Page[Change]:
-    return Page([shaped(Change, item) for item in looked.items], looked.next_cursor, looked.left_out)
+    return Page([Change(one.path, one.change) for one in looked.items], looked.next_cursor, looked.left_out)
 
 
 def preview(item: live_items.Preview) -> Preview:
     return shaped(Preview, item)
+
+
+def _at(micros: int | None) -> str | None:
+    return None if micros is None else clock.to_rfc3339(micros)
