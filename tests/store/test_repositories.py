@@ -276,8 +276,11 @@ def test_of_an_older_agent_the_jobs_own_parameters_or_its_schedules_say_which(le
     ledger.commit(save_end(end(host, ids.new(), kind="prune", schedule_id=schedule)))
     assert cares(ledger) == {"check": (NOON, job_id)}
     assert set(view(ledger, B).cares) == {"prune"}
+    wrapped = ledger.schedule(host, kind="restore_test", mode="external", params='{"plan": "home"}')
+    ledger.commit(save_end(end(host, ids.new(), kind="restore_test", schedule_id=wrapped)))
+    assert set(view(ledger).cares) == {"check", "restore_test"}, "both are of its plan"
     good(ledger, host, "check", NOON + HOUR, stats="{}")
-    assert cares(ledger) == {"check": (NOON, job_id)}, "nobody says which that was"
+    assert cares(ledger)["check"] == (NOON, job_id), "nobody says which that was"
 
 
 @pytest.mark.parametrize(
