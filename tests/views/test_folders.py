@@ -32,7 +32,7 @@ def test_a_snapshot_says_when_it_was_made_and_how_much_is_in_it() -> None:
     view = folders.snapshot_list([snapshot("a")], 0, 0, PLACE, NOW)
     (line,) = view.lines
     assert (line.short, line.when.words, line.size, line.files, line.added) == (
-        "aaaaaaaa", "1 h ago", "18.2 GB", "1,200", "5.0 MB",
+        "aaaaaaaa", "1 h ago", "18.2 GB", "1,200 files", "5.0 MB",
     )  # fmt: skip
     assert view.summary == "1 snapshot"
     assert line.folder.startswith(f"/hosts/HOST/snapshots/{'a' * 64}?plan=home&")
@@ -47,6 +47,16 @@ def test_addresses_carry_the_times_of_the_snapshots_that_they_are_about() -> Non
     carried = parse_qs(urlsplit(view.lines[0].changes).query)["times"][0]
     assert folders.times_from(carried.strip("<>")) == {"aaaaaaaa": day, "bbbbbbbb": hour}
     assert "times" not in PLACE.folder("a" * 64)
+
+
+def test_one_file_is_one_file() -> None:
+    assert folders.snapshot_list([snapshot("a", files=1)], 0, 0, PLACE, NOW).lines[0].files == "1 file"
+
+
+def test_a_page_behind_the_end_is_the_first_one() -> None:
+    """A forget may have removed what was there; that is no repository without snapshots."""
+    view = folders.snapshot_list([snapshot("a")], 0, SNAPSHOTS_SHOWN, PLACE, NOW)
+    assert [line.short for line in view.lines] == ["a" * 8]
 
 
 @pytest.mark.parametrize("text", ["", "x", "a=b", "/home/a=b c", "a=" + "9" * 40, "="])

@@ -194,6 +194,21 @@ async def test_an_answer_that_does_not_come_is_a_page_that_says_why(site: Site, 
     assert page.rstrip().endswith("</html>")
 
 
+async def test_who_may_not_look_can_restore_a_whole_snapshot_where_the_host_allows_that(site: Site) -> None:
+    reader = await operator(site, allow='["backup", "restore"]', targets='["/srv/restore"]')
+    site.agent.answer = AgentRefused("not_allowed", "")
+    latest, one = await reader.get("/snapshots"), await reader.get(f"/snapshots/{ID}")
+    assert f"{reader.here}/restore?plan=home&amp;snapshot=latest" in latest
+    assert f"{reader.here}/restore?plan=home&amp;snapshot={ID}" in one
+    assert "From the newest snapshot of plan home" in await reader.get("/restore?plan=home&snapshot=latest")
+
+
+async def test_nothing_is_offered_to_restore_where_the_host_allows_none(site: Site) -> None:
+    reader = await operator(site, allow='["backup"]')
+    site.agent.answer = AgentRefused("not_allowed", "")
+    assert "/restore?" not in await reader.get("/snapshots")
+
+
 async def test_an_unexpected_error_is_a_part_of_the_page_and_the_log_does_not_say_what_it_was_about(
     site: Site, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,7 @@ from rmactors.server.web.pages.backups import Backups
 from rmactors.server.web.pages.rendering import page
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views.no_answer import NoAnswer
+from rmactors.server.web.views.restoring import RESTORE
 from rmactors.server.web.views.texts import _
 
 _ANSWER_HERE: Final = "<!-- the answer -->"
@@ -45,7 +46,7 @@ async def asked(answer: Answer, of: Backups, *, title: str, back: str, **context
     @copy_current_request_context
     async def rest() -> str:
         g.actor = who
-        return await _safely(answer, of)
+        return await _safely(answer, of, str(context.get("snapshot") or "latest"))
 
     async def both() -> AsyncGenerator[bytes, None]:
         yield first.encode()
@@ -57,17 +58,18 @@ async def asked(answer: Answer, of: Backups, *, title: str, back: str, **context
     return streamed
 
 
-async def not_answered(why: NoAnswer) -> str:
-    """The part of a page that says why there is nothing, and what to do."""
-    return await render("snapshots/no_answer.html", why=why)
+async def not_answered(why: NoAnswer, restore: str = "") -> str:
+    """The part of a page that says why there is nothing, and what to do. `restore` is where that goes all the same."""
+    return await render("snapshots/no_answer.html", why=why, restore=restore)
 
 
-async def _safely(answer: Answer, of: Backups) -> str:
+async def _safely(answer: Answer, of: Backups, snapshot: str) -> str:
     """What it gives, or a part that says what went wrong: the page's head is out already, and its status with it."""
     try:
         return await answer()
     except Problem as problem:
-        return await not_answered(of.no_answer(problem))
+        why = of.no_answer(problem)
+        return await not_answered(why, of.place.restore(snapshot) if why.blind and RESTORE in (of.allow or ()) else "")
     except sqlite3.Error as error:
         _log.error("the database cannot be read: %s", error)
         return await not_answered(NoAnswer(_("The database cannot be read at the moment.")))

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from rmactors.server.web.live_items import Entry, Snapshot
 from rmactors.server.web.views import file_names
 from rmactors.server.web.views.file_names import Crumb, Name
-from rmactors.server.web.views.measures import number, size
+from rmactors.server.web.views.measures import size
 from rmactors.server.web.views.texts import _, later, many
 from rmactors.server.web.views.times import Moment, Time
 
@@ -132,8 +132,9 @@ class Folder:
 def snapshot_list(
     rows: Sequence[Snapshot], left_out: int, begin: int, place: Place, moment: Moment, *, all_of_them: bool = True
 ) -> SnapshotList:
-    """The page that begins at the row of this number, from 0. `rows` are newest first; `all_of_them`: no older ones
-    are left out."""
+    """The page that begins at the row of this number, from 0; the first one where there are fewer by now. `rows` are
+    newest first; `all_of_them`: no older ones are left out."""
+    begin = begin if begin < len(rows) else 0
     place = place.knowing((row.id, row.time) for row in rows)
     shown = rows[begin : begin + SNAPSHOTS_SHOWN]
     before = [*(row.id for row in rows[begin + 1 : begin + 1 + len(shown)]), ""]
@@ -213,7 +214,7 @@ def _snapshot(row: Snapshot, before: str, place: Place, moment: Moment) -> Snaps
         short=row.short_id,
         when=moment.ago(row.time),
         size=size(row.bytes),
-        files=number(row.files),
+        files=many("%(n)s file", "%(n)s files", row.files) if row.files is not None else "",
         added=size(row.added_bytes),
         paths=_names(row.paths[:_PATHS_SHOWN]),
         more_paths=many("and %(n)s more", "and %(n)s more", more) if more > 0 else "",
