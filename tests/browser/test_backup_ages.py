@@ -128,3 +128,12 @@ def test_on_a_phone_each_row_is_a_block_with_words(site: Site, visit: Visit, lim
     late = row(page, "db-primary")
     expect(late).to_be_visible()
     expect(late).to_have_css("display", "block")
+
+
+@pytest.mark.parametrize("width", [900, 1280])
+def test_short_words_stay_in_one_line(visit: Visit, limits: None, width: int) -> None:
+    page = visit("viewer", width=width).open("/backups")
+    broken = page.locator(".ages .state, .ages .muted, .tabs .count, .brand").evaluate_all(
+        "all => all.filter(one => one.getBoundingClientRect().height > 30).map(one => one.textContent)"
+    )
+    assert broken == []

@@ -46,3 +46,10 @@ def test_a_host_that_is_away_says_when_it_was_last_seen() -> None:
 def test_a_silent_agent_that_tells_nothing_may_be_too_old() -> None:
     assert "too old" in no_answer("agent-slow", "", "nas1", None).sentence
     assert "too old" not in no_answer("agent-slow", "", "nas1", []).sentence
+
+
+def test_a_host_that_allows_looking_and_not_at_this_says_why_itself() -> None:
+    """To add what is there already would not help."""
+    found = no_answer("not-allowed", "that snapshot was made by host db", "nas1", ["backup", "browse"])
+    assert (found.title, found.said) == ("nas1 does not allow this", "that snapshot was made by host db")
+    assert (found.line, found.again, found.blind) == ("", False, False)

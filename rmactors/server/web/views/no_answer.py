@@ -39,6 +39,8 @@ def no_answer(slug: str, detail: str, host: str, allow: Sequence[str] | None, se
                 _("The agent of %s is too old") % host,
                 _("It cannot look into its backups yet. Upgrade it to the version of this server."), again=False,
             )  # fmt: skip
+        case "not-allowed" if allow is not None and BROWSE in allow:  # a snapshot of another host, say
+            return NoAnswer(_("%s does not allow this") % host, said=detail, again=False)
         case "not-allowed":
             return NoAnswer(
                 _("%s does not let anybody look into its backups") % host,
