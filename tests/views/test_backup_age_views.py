@@ -25,7 +25,7 @@ def row(age: dict[str, Any] | None = None, **shown: Any) -> AgeRow:
 
 
 def test_a_row_that_is_known_from_end_to_end() -> None:
-    tested = '{"files_restored": 20, "bytes_restored": 312000000}'
+    tested = '{"files_tested": 20, "bytes_tested": 312000000}'
     line = views.line(
         row(
             {"newest_good_at": NOON - DAY, "limited_by": NIGHTLY, "due_at": NOON + 2 * HOUR, "state": "ok",

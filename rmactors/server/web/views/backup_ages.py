@@ -10,8 +10,9 @@ from rmactors.common.bounds import NAME, cut
 from rmactors.server.state.ages import AGE_STATES, AgeState
 from rmactors.server.store.queries.backup_ages import AGE_SORTS, AgeFilter, AgeOrder, AgePage, AgeRow, AgeSort
 from rmactors.server.web import rows as guard
-from rmactors.server.web.views import stats, words
+from rmactors.server.web.views import words
 from rmactors.server.web.views.measures import number, size
+from rmactors.server.web.views.restore_tests import files_and_bytes
 from rmactors.server.web.views.texts import _, later, many
 from rmactors.server.web.views.times import Moment, Time, duration, rough
 from rmactors.server.web.views.words import State, Tone
@@ -342,10 +343,8 @@ def _files(count: int | None) -> str:
 
 def _tested(text: str) -> str:
     """`20 files · 312 MB`: what the restore test compared, as far as it says."""
-    found = stats.read(text)
-    files = stats.amount(found, "files_tested", "files_compared", "files_restored", "files_total")
-    held = stats.amount(found, "bytes_tested", "bytes_compared", "bytes_restored", "bytes_total")
-    return " · ".join(filter(None, (_files(int(files)) if files is not None else "", size(held))))
+    files, held = files_and_bytes(text)
+    return " · ".join(filter(None, (_files(files), size(held))))
 
 
 def _job(job_id: str | None) -> str:

@@ -9,9 +9,8 @@ from rmactors.common.bounds import NAME, cut
 from rmactors.common.vocabulary import JobStatus
 from rmactors.server.state.ages import AgeState
 from rmactors.server.store.queries.backup_ages import AgeRow
-from rmactors.server.web.api.shapes.rows import JsonObject
 from rmactors.server.web.fields import Time
-from rmactors.server.web.what_was_sent import first_statistics
+from rmactors.server.web.views.restore_tests import files_and_bytes
 
 
 class NewestGood(Struct):
@@ -25,11 +24,13 @@ class NewestGood(Struct):
 
 
 class LastRestoreTest(Struct):
-    """The newest one that succeeded."""
+    """The newest one that passed. `job_id` is null where the job is kept no more; `files` and `bytes` where it does not
+    say how many came back as saved."""
 
     at: Time
     job_id: str | None
-    stats: JsonObject
+    files: int | None
+    bytes: int | None
 
 
 class NewestAttempt(Struct):
@@ -109,7 +110,7 @@ def backup_age(row: AgeRow, now: int) -> BackupAge:
         clock.to_rfc3339(age.due_at) if age.due_at is not None else None,
         _seconds(age.due_at - now) if age.due_at is not None else None,
         row.alert_id,
-        LastRestoreTest(clock.to_rfc3339(tested.at), row.test_job_id, first_statistics(row.test_stats))
+        LastRestoreTest(clock.to_rfc3339(tested.at), row.test_job_id, *files_and_bytes(row.test_stats))
         if tested is not None
         else None,
         NewestAttempt(attempt.job_id, clock.to_rfc3339(attempt.at), attempt.status, attempt.reason)
