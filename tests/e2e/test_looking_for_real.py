@@ -12,9 +12,12 @@ import pytest
 from harness.agents import AgentProcess
 from harness.processes import Server
 from rmactors.common import ids
+from tests.e2e.hunt import Hunt
 from tests.restics import restics
 
-ODD = ["-rf", "[x]", "a*b?", "line\nbreak", "\x1b[31mred", "<b>&amp;", "ä\u202eb", " ", "x" * 255]
+CANARY = f"canary-{ids.new()}"
+"""A name that is nowhere else."""
+ODD = [CANARY, "-rf", "[x]", "a*b?", "line\nbreak", "\x1b[31mred", "<b>&amp;", "ä\u202eb", " ", "x" * 255]
 """Names of files, shown as they are."""
 
 
@@ -150,3 +153,21 @@ def test_a_repository_that_is_away_is_502_with_the_reason(host: Host) -> None:
         assert host.ask("browse", 502, snapshot="latest", path="/")["detail"]
     finally:
         away.rename(host.agent.repository)
+
+
+def test_none_of_the_names_is_left_on_the_server(host: Host) -> None:
+    folder, server = host.agent.source / "odd", host.agent.server
+    assert CANARY in host.names(folder)
+    assert host.ask("find", pattern=f"{CANARY}*")["items"]
+    host.ask("browse", 404, snapshot="latest", path=str(folder / CANARY / "not there"))
+    target = str(host.agent.folder.parent / "restored")
+    host.ask("restore-preview", snapshot="latest", include=[str(folder / CANARY)], target=target)
+    hunt = Hunt()
+    hunt.hide("a file's name", CANARY)
+    hunt.hide("the host's", host.id)
+    for path in sorted(server.data_dir.iterdir()):
+        hunt.search(f"file {path.name}", path.read_bytes())
+    hunt.search_tables(server.data_dir / "rm.db")
+    hunt.search("the log", server.log.encode())
+    assert hunt.found("the host's"), "the search does not find what is there"
+    assert hunt.found("a file's name") == set()
