@@ -228,6 +228,12 @@ def _hosts(scribe: Scribe, past: Past) -> None:
             "tracks", host_id=host_id, kind="backup_failed", subject=nightly, version=1,
             last_good_at=last_night - good * day,
         )  # fmt: skip
+    for name, days in (("nas1", 2), ("db-primary", 9)):
+        tested = json.dumps({"files_tested": 20, "bytes_tested": 312_000_000, "compared_with_source": 18})
+        scribe.row(
+            "good_ends", host_id=past.hosts[name], kind="restore_test", plan="home", job_id=ids.new(),
+            at=scribe.now - days * day, stats=tested,
+        )  # fmt: skip
         if name == "db-primary":
             weekly = past.schedules["check"] = scribe.schedule(host_id, "Weekly check", "0 4 * * 0", kind="check")
             sunday = cron.previous_fire("0 4 * * 0", "UTC", scribe.now, not_before=scribe.now - 7 * day) or scribe.now

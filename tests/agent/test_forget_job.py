@@ -212,6 +212,7 @@ async def test_forget_can_prune_what_it_left_and_says_how_much_that_was(on_each:
     assert 1_000_000 < end.stats["bytes_removed"] < 1_010_000
     assert end.stats["blobs_removed"] > 0
     assert 0 < end.stats["bytes_remaining"] < 10_000
+    assert end.stats["pruned"] is True
 
 
 APPEND_ONLY = [version for version in restics() if number(version) >= (0, 18, 0)]

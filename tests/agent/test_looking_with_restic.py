@@ -104,17 +104,16 @@ async def test_a_folder_shows_what_lies_directly_in_it(host: Host) -> None:
 
 
 async def test_folders_are_found_by_their_names_whatever_characters_these_have(host: Host) -> None:
-    for name in ODD:
-        folder = os.fsencode(host.source) + b"/" + name
-        os.mkdir(folder)
-        touch(folder + b"/in")
-    await host.backup()
+    """Each lies in the one before, and is shown by that."""
+    os.makedirs(os.fsencode(host.source) + b"/" + b"/".join(ODD))
+    snapshot = await host.backup()
+    names = [name.decode() for name in ODD]
     async with host.asking() as ask:
-        paths = {item["name"]: item["path"] for item in await ask.items("browse", plan="home", path=str(host.source))}
-        assert {name.decode() for name in ODD} <= set(paths)
-        for name in ODD:
-            inside = await ask.items("browse", plan="home", path=paths[name.decode()])
-            assert [item["path"] for item in inside] == [f"{host.source}/{name.decode()}/in"]
+        for depth in (0, 5, len(names) - 1, len(names)):
+            path = "/".join([str(host.source), *names[:depth]])
+            shown = await ask.items("browse", plan="home", snapshot=snapshot, path=path)
+            inner = [(item["name"], item["path"]) for item in shown if item["name"] in names]
+            assert inner == [(name, f"{path}/{name}") for name in names[depth : depth + 1]]
 
 
 async def test_names_that_are_no_text_are_found_by_what_is_shown_of_them(host: Host) -> None:
@@ -122,22 +121,24 @@ async def test_names_that_are_no_text_are_found_by_what_is_shown_of_them(host: H
     for name in (b"caf\xe9", b"cut\xe2\x82", b"new\n\xff"):
         os.makedirs(top + b"/" + name + b"/in\xffner")
         touch(top + b"/" + name + b"/in\xffner/file\xfe")
-    await host.backup()
+    snapshot = await host.backup()
     async with host.asking() as ask:
         for shown in ("caf\ufffd", "cut\ufffd\ufffd", "new\n\ufffd"):
-            (inner,) = await ask.items("browse", plan="home", path=f"{host.source}/{shown}")
+            (inner,) = await ask.items("browse", plan="home", snapshot=snapshot, path=f"{host.source}/{shown}")
             assert inner["path"] == f"{host.source}/{shown}/in\ufffdner"
-            assert named(await ask.items("browse", plan="home", path=inner["path"])) == ["file\ufffd"]
-        code, _ = refusal(await ask("browse", plan="home", path=f"{host.source}/caf\ufffd\ufffd"))
+            assert named(await ask.items("browse", plan="home", snapshot=snapshot, path=inner["path"])) == [
+                "file\ufffd"
+            ]
+        code, _ = refusal(await ask("browse", plan="home", snapshot=snapshot, path=f"{host.source}/caf\ufffd\ufffd"))
         assert code == "not_found"
 
 
 async def test_names_that_look_alike_are_not_taken_for_each_other(host: Host) -> None:
     for name in (b"caf\xe8", b"caf\xe9"):
         os.mkdir(os.fsencode(host.source) + b"/" + name)
-    await host.backup()
+    snapshot = await host.backup()
     async with host.asking() as ask:
-        code, words = refusal(await ask("browse", plan="home", path=f"{host.source}/caf\ufffd"))
+        code, words = refusal(await ask("browse", plan="home", snapshot=snapshot, path=f"{host.source}/caf\ufffd"))
     assert code == "invalid"
     assert "cannot be told apart" in words
 

@@ -22,6 +22,7 @@ from rmactors.common import clock
 from rmactors.common.vocabulary import REPOSITORY_BUSY
 from tests.restics import version_of
 
+from .jobs import Jobs as RealJobs
 from .repositories import ResticRepository, holding_a_lock, restic_processes
 
 
@@ -244,3 +245,11 @@ async def test_a_look_that_is_called_off_leaves_no_restic(
         await started.wait()
         nursery.cancel_scope.cancel()
     assert restic_processes(repository) == []
+
+
+async def test_a_job_that_names_no_plan_says_which_repository_it_was_about(
+    repository: ResticRepository, tmp_path: Path
+) -> None:
+    jobs = RealJobs(repository.agent_file(), tmp_path / "state")
+    assert (await jobs.do("check", repository="main")).stats["repository"] == "main"
+    assert "repository" not in (await jobs.do("check", plan="home")).stats

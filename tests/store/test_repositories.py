@@ -20,8 +20,10 @@ from rmactors.server.messages.repositories import (
     SaveRepositories,
     SettleLook,
 )
+from rmactors.server.messages.retention import OldKind, Prune, Pruned
 from rmactors.server.store.queries import repositories as queries
 from rmactors.server.store.queries.repositories import RepositoryView
+from rmactors.server.store.retention import START, find_old
 from tests.store.ledger import NOON, Ledger, audit, end, save_end
 
 A, B = "aa" * 32, "bb" * 32
@@ -274,8 +276,11 @@ def test_of_an_older_agent_the_jobs_own_parameters_or_its_schedules_say_which(le
     ledger.commit(save_end(end(host, ids.new(), kind="prune", schedule_id=schedule)))
     assert cares(ledger) == {"check": (NOON, job_id)}
     assert set(view(ledger, B).cares) == {"prune"}
+    wrapped = ledger.schedule(host, kind="restore_test", mode="external", params='{"plan": "home"}')
+    ledger.commit(save_end(end(host, ids.new(), kind="restore_test", schedule_id=wrapped)))
+    assert set(view(ledger).cares) == {"check", "restore_test"}, "both are of its plan"
     good(ledger, host, "check", NOON + HOUR, stats="{}")
-    assert cares(ledger) == {"check": (NOON, job_id)}, "nobody says which that was"
+    assert cares(ledger)["check"] == (NOON, job_id), "nobody says which that was"
 
 
 @pytest.mark.parametrize(
@@ -321,3 +326,41 @@ def test_hosts_that_do_not_tell_are_named_with_what_is_known_of_why(ledger: Ledg
         ("silent", '["backup"]', None, None),
     ]  # fmt: skip
     assert [use.repository_id for use in queries.repositories_of_host(ledger.connection, broken)] == [B]
+
+
+# ---- what goes when it is old
+
+
+def pruned(ledger: Ledger, what: OldKind, before: int) -> int:
+    """As the janitor does it."""
+    keys, _ = find_old(ledger.connection, what, before, START, 100)
+    ((gone,),) = [ledger.commit(Prune(what, before, tuple(keys), 1000))]
+    assert isinstance(gone, Pruned)
+    return gone.rows
+
+
+def test_sizes_go_when_they_are_old_and_a_repository_when_nothing_of_it_is_left(ledger: Ledger) -> None:
+    host = ledger.host()
+    for day in range(5):
+        measure(ledger, host, 100, NOON + day * DAY)
+    assert pruned(ledger, "repository_sizes", NOON + 2 * DAY + 1) == 3
+    assert len(view(ledger).sizes) == 2
+    assert pruned(ledger, "repositories", NOON + 400 * DAY) == 0, "it is in use"
+    save(ledger, host)
+    assert pruned(ledger, "repositories", NOON + 400 * DAY) == 0, "some of its sizes are left"
+    assert pruned(ledger, "repository_sizes", NOON + 400 * DAY) == 2
+    assert pruned(ledger, "repositories", NOON) == 0, "it is new"
+    assert pruned(ledger, "repositories", NOON + 400 * DAY) == 1
+
+
+def test_a_deleted_host_goes_with_all_that_is_known_of_its_repositories(ledger: Ledger) -> None:
+    host = ledger.host()
+    measure(ledger, host, 100)
+    good(ledger, host, "check", plan="home")
+    ledger.commit(DeleteHost(host, NOON, audit()))
+    later = NOON + DAY
+    assert pruned(ledger, "hosts", later) == 0, "its jobs are kept longer"
+    ledger.connection.execute("DELETE FROM jobs")
+    assert pruned(ledger, "good_ends", later) == 1
+    assert pruned(ledger, "hosts", later) == 1
+    assert ledger.rows("SELECT * FROM repository_uses") == ledger.rows("SELECT * FROM care_ends") == []

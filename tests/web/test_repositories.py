@@ -141,6 +141,15 @@ async def test_an_operator_asks_now_where_a_host_can_be_asked(shared: Site) -> N
     assert refused.json["detail"] == "No host can be asked now: nas1 is not connected; web1 is not connected."
 
 
+async def test_growth_is_the_same_in_the_list_and_by_itself(site: Site) -> None:
+    nas = await site.enroll("nas1")
+    for day in range(40, -1, -1):
+        await save(site, nas, found("main", A, 1_000_000 - day * day * 100, share("nas")), days_ago=day)
+    whole = await site.get(f"/api/repositories/{A}")
+    (listed,) = (await site.get("/api/repositories"))["items"]
+    assert whole["growth_bytes_a_month"] == listed["growth_bytes_a_month"] > 0
+
+
 # ---- hosts that cannot be told apart
 
 

@@ -163,14 +163,15 @@ def remember_care(tx: Transaction, report: EndReport, schedule_id: str | None) -
     kind = "prune" if report.kind == "forget" else report.kind
     if kind not in _CARES or (report.kind == "forget" and not _pruned(report.stats)):
         return
-    repository = "" if report.plan else _named(report.stats) or _asked_for(tx, report, schedule_id)
-    if not report.plan and not repository:
+    about = _about(tx, report, schedule_id)
+    if about is None:
         return
+    plan, repository = about
     tx.execute(
         "INSERT INTO care_ends (host_id, kind, plan, repository, job_id, at) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (host_id, kind, plan, repository) DO UPDATE SET job_id = excluded.job_id, at = excluded.at"
         " WHERE care_ends.at <= excluded.at",
-        (report.host_id, kind, report.plan or "", repository, report.job_id, report.finished_at),
+        (report.host_id, kind, plan, repository, report.job_id, report.finished_at),
     )
 
 
@@ -179,19 +180,26 @@ def _pruned(stats: str) -> bool:
     return any(found.get(name, False) is not False for name in _OF_A_PRUNE)
 
 
-def _named(text: str | None) -> str:
-    """The `repository` in a job's statistics or parameters; empty where it names none."""
-    found = _object(text).get("repository")
-    return found if isinstance(found, str) else ""
+def _about(tx: Transaction, report: EndReport, schedule_id: str | None) -> tuple[str, str] | None:
+    """The plan, or the repository, that a job was about (the other is empty); None if nobody says. Of an older agent,
+    and of a command that `exec` wraps, what the job or its schedule was to be about."""
+    if report.plan:
+        return report.plan, ""
+    if name := _text(_object(report.stats), "repository"):
+        return "", name
+    for table, key in (("jobs", report.job_id), ("schedules", schedule_id)):
+        row = tx.row(f"SELECT params FROM {table} WHERE id = ?", (key,))  # noqa: S608 - one of two words
+        asked = _object(row["params"]) if row is not None else {}
+        if plan := _text(asked, "plan"):
+            return plan, ""
+        if name := _text(asked, "repository"):
+            return "", name
+    return None
 
 
-def _asked_for(tx: Transaction, report: EndReport, schedule_id: str | None) -> str:
-    """What the job, or its schedule, was to be about: an older agent does not say it at the end."""
-    job = tx.row("SELECT params FROM jobs WHERE id = ?", (report.job_id,))
-    if job is not None and (name := _named(job["params"])):
-        return name
-    schedule = tx.row("SELECT params FROM schedules WHERE id = ?", (schedule_id,)) if schedule_id else None
-    return _named(schedule["params"]) if schedule is not None else ""
+def _text(found: dict[str, Any], name: str) -> str:
+    value = found.get(name)
+    return value if isinstance(value, str) else ""
 
 
 def _object(text: str | None) -> dict[str, Any]:

@@ -66,12 +66,16 @@ def unique_bytes(view: RepositoryView) -> int | None:
 
 
 def growth_a_month(sizes: Sequence[SizeRow]) -> int | None:
-    """Bytes in 30 days, by what it grew in the last 30 days, or as long as it is known; None if that is too short."""
+    """Bytes in 30 days, by what it grew in the last 30 days, or as long as it is known; None if that is too short.
+
+    By the last size of each week: a list reads no others, and its numbers are to be those of the page of one.
+    """
     if not sizes:
         return None
-    newest = sizes[-1]
-    before = [size for size in sizes if size.at <= newest.at - MONTH]
-    oldest = before[-1] if before else sizes[0]
+    weeks = list({size.at // DAY // 7: size for size in sizes}.values())
+    newest = weeks[-1]
+    before = [size for size in weeks if size.at <= newest.at - MONTH]
+    oldest = before[-1] if before else weeks[0]
     time = newest.at - oldest.at
     return None if time < _LEAST_TIME else round((newest.bytes - oldest.bytes) * MONTH / time)
 
