@@ -162,6 +162,26 @@ async def test_a_folder_in_pages_is_the_same_folder(host: Host) -> None:
     assert named(every) == [*named(whole), "newer"]
 
 
+async def test_a_cursor_goes_on_in_its_own_list_alone(host: Host) -> None:
+    """In another one it would leave out what comes before its place, or show a snapshot that nobody is told of."""
+    older, newer = await host.backup(), await host.backup()
+    source = str(host.source)
+    first: dict[str, Any] = {"plan": "home", "snapshot": older, "path": source}
+    async with host.asking() as ask:
+        cursor = (await ask("browse", **first, limit=1)).next_cursor
+        found = (await ask("find", plan="home", pattern="*", limit=1)).next_cursor
+        assert await ask.items("browse", **first, cursor=cursor)
+        for kind, params in (
+            ("browse", first | {"path": f"{source}/deep"}),
+            ("browse", first | {"snapshot": newer}),
+            ("browse", first | {"snapshot": "latest"}),
+            ("browse", first | {"cursor": f"{older}.1"}),
+            ("browse", first | {"cursor": found}),
+            ("find", {"plan": "home", "pattern": "a*", "cursor": found}),
+        ):
+            assert refusal(await ask(kind, **({"cursor": cursor} | params)))[0] == "invalid"
+
+
 async def test_a_folder_costs_one_call_of_restic(host: Host, tmp_path: Path) -> None:
     snapshot = await host.backup()
     spy, called = tmp_path / "spy", tmp_path / "called"

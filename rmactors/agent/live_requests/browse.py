@@ -29,12 +29,13 @@ async def answer(context: Context, params: Params) -> Answer:
     plan, path = context.plan(params.plan), plain(params.path)
     begin = pages.place(params, first=params.snapshot)
     if begin.of == _LATEST:  # pages are of one snapshot, also when a newer one comes meanwhile
-        begin = pages.Place(await latest(context, plan, await context.reader(plan.plan.repository)), begin.at)
+        begin = pages.Place(await latest(context, plan, await context.reader(plan.plan.repository)))
 
     async def make(listing: Listing) -> None:
         await _Folder(context, plan, await context.reader(plan.plan.repository), path, listing).read(begin.of)
 
-    return await pages.page(context, ("browse", plan.name, path), begin, params.limit, make)
+    key = ("browse", plan.name, path)
+    return await pages.page(context, key, begin, params.limit, make, asked=params.snapshot)
 
 
 class _Folder:
