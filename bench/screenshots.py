@@ -42,6 +42,9 @@ MORE = {
     "users": "/settings/users",
     "authentication": "/settings/authentication",
     "audit": "/audit",
+    "backups": "/backups",
+    "repositories": "/repositories",
+    "repository": "/repositories/{repositories[shared]}",
 }
 LOOKS = {
     "light": (DESKTOP, 800, "light"),

@@ -36,6 +36,7 @@ CREATE TABLE repository_sizes (                      -- at most one a day
   snapshots BIGINT NOT NULL,
   PRIMARY KEY (repository_id, day)
 );
+CREATE INDEX repository_sizes_by_day ON repository_sizes (day, repository_id);  -- a list reads the newest of all
 
 CREATE TABLE care_ends (                             -- the newest good end of what keeps a repository well
   host_id TEXT NOT NULL REFERENCES hosts (id) ON DELETE CASCADE,

@@ -1,10 +1,13 @@
 """The newest good end of each kind and plan, which stays when its job goes."""
 
+import pytest
+
 from rmactors.common import ids
 from rmactors.common.clock import DAY, HOUR
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.hosts import DeleteHost
 from rmactors.server.messages.retention import Prune
+from rmactors.server.store import jobs
 from rmactors.server.store.queries.good_ends import GoodEnd, good_ends
 from rmactors.server.store.queries.hosts import host_view
 from tests.store.ledger import NOON, Ledger, audit, end, save_end, save_loss, save_start, start
@@ -72,3 +75,13 @@ def test_it_stays_when_its_job_is_removed_and_goes_with_its_host(ledger: Ledger)
     assert known(ledger, host) == {"home": (job, NOON)}, "as long as it was not deleted long ago"
     ledger.commit(Prune("good_ends", NOON + 2 * DAY, (host,), 100))
     assert known(ledger, host) == {}
+
+
+def test_a_host_that_makes_up_plans_keeps_the_newest_alone(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(jobs, "GOOD_ENDS_KEPT", 2)
+    host, other = ledger.host(), ledger.host("nas2")
+    ledger.commit(passed(other, ids.new(), NOON, "home"))
+    for hour, plan in enumerate(("a", "b", "c", "b")):
+        ledger.commit(passed(host, ids.new(), NOON + hour * HOUR, plan))
+    assert set(known(ledger, host)) == {"b", "c"}
+    assert set(known(ledger, other)) == {"home"}

@@ -138,9 +138,12 @@ def test_a_list_has_a_size_a_week_with_the_newest(ledger: Ledger) -> None:
     host = ledger.host()
     for day in range(60):
         measure(ledger, host, 1000 + day, NOON + day * DAY)
-    (one,) = queries.repository_views(ledger.connection)
-    assert len(one.sizes) == 10  # weeks begun
+    (one,) = queries.repository_views(ledger.connection, NOON + 20 * DAY)
+    assert len(one.sizes) == 7  # weeks begun
     assert one.sizes[-1].bytes == 1059
+    (one,) = queries.with_a_size_a_week(ledger.connection, [one])
+    assert (len(one.sizes), one.sizes[-1].bytes) == (10, 1059)
+    assert queries.with_a_size_a_week(ledger.connection, []) == []
     assert len(view(ledger).sizes) == 60
 
 

@@ -17,11 +17,11 @@ from tests.web.test_api_fleet import SCHEDULE, ended
 HUGE = "1" * 401
 LISTS = (
     "/", "/hosts", "/jobs", "/alerts", "/alerts?status=all", "/silences", "/audit", "/audit.csv", "/metrics",
-    "/backups", "/backups?sort=files", "/backups.csv",
+    "/backups", "/backups?sort=files", "/backups.csv", "/repositories", "/repositories.csv",
 )  # fmt: skip
 APIS = (
     "/api/hosts", "/api/jobs", "/api/alerts", "/api/alerts?status=all", "/api/silences", "/api/audit", "/api/backups",
-    "/api/backups?sort=-attempt",
+    "/api/backups?sort=-attempt", "/api/repositories",
 )  # fmt: skip
 
 

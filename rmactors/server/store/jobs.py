@@ -12,6 +12,9 @@ HEAD_KEPT, TAIL_KEPT = 2_000, 18_000
 """Lines kept of one job, from its beginning and from its end: what a runaway hook writes between is not worth the disk,
 and how a job ended stands in its last lines."""
 
+GOOD_ENDS_KEPT = 1_000
+"""Newest good ends kept of a host: names of plans are whatever its agent says."""
+
 
 @handles
 def save_start(tx: Transaction, write: SaveStart) -> JobStarted:
@@ -71,11 +74,22 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
 
 def _remember_good_end(tx: Transaction, report: EndReport) -> None:
     """Reports come late, and in any order: the newest end counts."""
+    plan, at = report.plan or "", report.finished_at
+    known = tx.changed(
+        "UPDATE good_ends SET job_id = CASE WHEN at <= ? THEN ? ELSE job_id END,"
+        " stats = CASE WHEN at <= ? THEN ? ELSE stats END, at = max(at, ?) WHERE host_id = ? AND kind = ? AND plan = ?",
+        (at, report.job_id, at, report.stats, at, report.host_id, report.kind, plan),
+    )
+    if known:
+        return
     tx.execute(
-        "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) VALUES (?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (host_id, kind, plan) DO UPDATE SET job_id = excluded.job_id, at = excluded.at,"
-        " stats = excluded.stats WHERE good_ends.at <= excluded.at",
-        (report.host_id, report.kind, report.plan or "", report.job_id, report.finished_at, report.stats),
+        "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) VALUES (?, ?, ?, ?, ?, ?)",
+        (report.host_id, report.kind, plan, report.job_id, at, report.stats),
+    )
+    tx.execute(
+        "DELETE FROM good_ends WHERE host_id = ? AND job_id NOT IN"
+        " (SELECT job_id FROM good_ends WHERE host_id = ? ORDER BY at DESC, job_id DESC LIMIT ?)",
+        (report.host_id, report.host_id, GOOD_ENDS_KEPT),
     )
 
 

@@ -4,10 +4,11 @@ What a row is sorted by stands in `plan_ages`, but for a few columns. What else 
 for the rows of a page alone, or for all where the list is sorted by it.
 """
 
+import heapq
 import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from rmactors.common import job_stats
 from rmactors.common.clock import HOUR
@@ -65,8 +66,7 @@ class Attempt:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class AgeRow:
+class AgeRow(NamedTuple):
     """A row with all that is shown of it. `alert_id`: its open `backup_overdue`. `test_job_id`: of the newest good
     restore test, None if it is kept no more; `test_stats` is its JSON object as text."""
 
@@ -109,11 +109,11 @@ def backup_ages(
     placed = [((*value(row), *row.age.place), row) for row in rows]
     if after is not None:
         placed = [each for each in placed if (each[0] < after if order.descending else each[0] > after)]
-    placed.sort(key=lambda each: each[0], reverse=order.descending)
-    shown = [row for _place, row in placed[:limit]]
+    first = (heapq.nlargest if order.descending else heapq.nsmallest)(limit + 1, placed, key=lambda each: each[0])
+    shown = [row for _place, row in first[:limit]]
     if order.by not in _OF_JOBS:
         shown = [_with_jobs(db, row) for row in shown]
-    return AgePage(shown, placed[limit - 1][0] if len(placed) > limit else None, counts)
+    return AgePage(shown, first[limit - 1][0] if len(first) > limit else None, counts)
 
 
 def place_shape(by: AgeSort) -> tuple[type, ...]:

@@ -109,7 +109,7 @@ def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
 
 def _repositories(db: sqlite3.Connection) -> list[RepositoryFigures]:
     found = []
-    for view in repository_views(db, with_sizes=False):
+    for view in repository_views(db):
         check = view.cares.get("check")
         found.append(
             RepositoryFigures(

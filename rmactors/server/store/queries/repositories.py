@@ -4,9 +4,11 @@
 
 import json
 import sqlite3
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
+from rmactors.common.clock import DAY
 from rmactors.server.state.repositories import DueHost, ToMeasure
 from rmactors.server.store.queries.rows import columns, placeholders, read
 
@@ -130,11 +132,11 @@ _USES: Final = (
 _BY_NAME: Final = " ORDER BY hosts.name_key, hosts.id, repository_uses.name"
 
 
-def repository_views(db: sqlite3.Connection, *, with_sizes: bool = True) -> list[RepositoryView]:
-    """All that a host has, each with a size a week, or without."""
+def repository_views(db: sqlite3.Connection, sizes_since: int | None = None) -> list[RepositoryView]:
+    """All that a host has, each with a size a week since then, or without sizes."""
     uses = _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IS NOT NULL{_BY_NAME}")))
     rows = read(RepositoryRow, db.execute(f"SELECT {columns(RepositoryRow)} FROM repositories ORDER BY id"))
-    sizes = _size_a_week(db) if with_sizes else {}
+    sizes = _size_a_week(db, "day >= ?", [sizes_since // DAY]) if sizes_since is not None else {}
     ends = _ends(db, None)
     return [
         RepositoryView(row, uses[row.id], _cares(uses[row.id], ends), sizes.get(row.id, []))
@@ -177,13 +179,22 @@ def silent_hosts(db: sqlite3.Connection, limit: int) -> list[SilentHost]:
     return read(SilentHost, rows)
 
 
-def _size_a_week(db: sqlite3.Connection) -> dict[str, list[SizeRow]]:
+def with_a_size_a_week(db: sqlite3.Connection, views: list[RepositoryView]) -> list[RepositoryView]:
+    """The same repositories, each with a size of every week that is kept."""
+    ids = [view.id for view in views]
+    sizes = _size_a_week(db, f"repository_id IN ({placeholders(ids)})", ids) if ids else {}
+    return [replace(view, sizes=sizes.get(view.id, [])) for view in views]
+
+
+def _size_a_week(db: sqlite3.Connection, which: str, values: Sequence[object]) -> dict[str, list[SizeRow]]:
     """By repository, the newest of each week."""
     found: dict[str, list[SizeRow]] = {}
     rows = db.execute(
         "SELECT sizes.repository_id, at, bytes, snapshots FROM repository_sizes sizes JOIN"
-        " (SELECT repository_id, max(day) AS day FROM repository_sizes GROUP BY repository_id, day / 7) AS week"
-        " ON week.repository_id = sizes.repository_id AND week.day = sizes.day ORDER BY sizes.repository_id, at"
+        f" (SELECT repository_id, max(day) AS day FROM repository_sizes WHERE {which}"
+        " GROUP BY repository_id, day / 7) AS week"
+        " ON week.repository_id = sizes.repository_id AND week.day = sizes.day ORDER BY sizes.repository_id, at",
+        values,
     )
     for size in read(SizeRow, rows):
         found.setdefault(size.repository_id, []).append(size)

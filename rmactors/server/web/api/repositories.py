@@ -33,7 +33,8 @@ async def list_repositories() -> Response:
     given = arguments(*QUERY)
     sort = cast("Sort", one_of(given, "sort", SORTS) or "name")
     limit, after = limit_of(given), cursor_of(given, key_shape(sort))
-    return json_response(listing(repositories.some(await repositories.every(sort), limit, after), shapes.repository))
+    page = repositories.some(await repositories.every(sort), limit, after)
+    return json_response(listing(await repositories.grown(page), shapes.repository))
 
 
 @route(blueprint, "/api/repositories/<repository_id>", role="viewer", answer=shapes.Repository)

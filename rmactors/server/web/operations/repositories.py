@@ -29,8 +29,9 @@ async def require(repository_id: str) -> RepositoryView:
 
 
 async def every(sort: Sort) -> list[Keyed]:
-    """All of them in this order: they are fewer than hosts."""
-    return figures.ordered(await services().reader.run(queries.repository_views), sort)
+    """All of them in this order: they are fewer than hosts. Of their sizes, those that say how they grow."""
+    since = services().now() - figures.LOOKED_AT
+    return figures.ordered(await services().reader.run(queries.repository_views, since), sort)
 
 
 def some(ordered: list[Keyed], limit: int, after: tuple[Any, ...] | None) -> Page[RepositoryView]:
@@ -38,6 +39,11 @@ def some(ordered: list[Keyed], limit: int, after: tuple[Any, ...] | None) -> Pag
     rest = [(key, view) for key, view in ordered if after is None or key > after]
     shown = rest[:limit]
     return Page([view for _key, view in shown], shown[-1][0] if len(rest) > limit else None)
+
+
+async def grown(page: Page[RepositoryView]) -> Page[RepositoryView]:
+    """The same, with a size for each week that is kept."""
+    return Page(await services().reader.run(queries.with_a_size_a_week, page.items), page.after)
 
 
 async def refresh(view: RepositoryView) -> None:

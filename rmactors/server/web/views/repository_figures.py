@@ -9,6 +9,8 @@ from rmactors.server.store.queries.repositories import RepositoryView, SizeRow, 
 from rmactors.server.web.what_was_sent import json_list
 
 MONTH: Final = 30 * DAY
+LOOKED_AT: Final = 45 * DAY
+"""As far back sizes are read to say how a repository grows."""
 _LEAST_TIME: Final = DAY
 """What a repository grew in less than that says nothing of a month."""
 _MOST: Final = (1 << 63) - 1
