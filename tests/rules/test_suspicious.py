@@ -200,13 +200,13 @@ def test_it_is_a_warning_that_says_how_much_is_usual_and_what_to_do() -> None:
     (raised,) = [write for write in writes if isinstance(write, RaiseAlert)]
     assert (raised.severity, raised.job_id) == ("warning", "4 nightly data 0")
     assert raised.message == (
-        "Nightly was backed up, but with 0 files (usually about 12,300) and 0 bytes (usually about 120.1 KiB): is the"
+        "Nightly was backed up, but with 0 files (usually about 12,300) and 0 bytes (usually about 123 kB): is the"
         " source mounted and complete? If this is meant, answer so: later backups are then compared with this one."
     )
     writes = decide(host, backup(12_345, 5, data=99), "none", FLOOR).writes
     (touched,) = [write for write in writes if isinstance(write, TouchAlert)]
     assert touched.message.startswith(
-        "Nightly was backed up, but with 99 bytes (usually about 120.1 KiB) and 12,345 files (usually about 12,300): is"
+        "Nightly was backed up, but with 99 bytes (usually about 123 kB) and 12,345 files (usually about 12,300): is"
     )
     writes = decide(host, backup(12_000, 6), "none", FLOOR).writes
     (resolved,) = [write for write in writes if isinstance(write, ResolveAlert)]

@@ -111,10 +111,10 @@ def test_conditions() -> None:
         ("Nightly", "files", 0, None, "Nightly was backed up, but with 0 files: is"),
         ("Nightly", "files", 1, 12_345, "Nightly was backed up, but with 1 file (usually about 12,300): is"),
         ("", "files", 42, 999, "This host was backed up, but with 42 files (usually about 999): is"),
-        ("x", "bytes", 1, 1000, "x was backed up, but with 1 byte (usually about 1000 bytes): is"),
-        ("x", "bytes", 1023, 5_000_000, "x was backed up, but with 1023 bytes (usually about 4.8 MiB): is"),
-        ("x", "bytes", 3_650_722_201, 10**15, "x was backed up, but with 3.4 GiB (usually about 909.5 TiB): is"),
-        ("x", "bytes", 0, 10**17, "x was backed up, but with 0 bytes (usually about 90,949.5 TiB): is"),
+        ("x", "bytes", 1, 1000, "x was backed up, but with 1 byte (usually about 1.0 kB): is"),
+        ("x", "bytes", 999, 5_000_000, "x was backed up, but with 999 bytes (usually about 5.0 MB): is"),
+        ("x", "bytes", 3_650_722_201, 10**15, "x was backed up, but with 3.7 GB (usually about 1.0 PB): is"),
+        ("x", "bytes", 0, 10**17, "x was backed up, but with 0 bytes (usually about 100 PB): is"),
     ],
 )
 def test_a_backup_that_looks_wrong(label: str, what: Literal["files", "bytes"], number: int, usual: int | None,
@@ -129,9 +129,9 @@ def test_a_backup_that_looks_wrong(label: str, what: Literal["files", "bytes"], 
     ("doubt", "held"),
     [
         (Doubt(Size(9, 7_000_000), "files", Size(100, 8_000_000)),
-         "9 files (usually about 100) and 6.7 MiB (usually about 7.6 MiB)"),
+         "9 files (usually about 100) and 7.0 MB (usually about 8.0 MB)"),
         (Doubt(Size(98, 7), "bytes", Size(100, 8_000_000)),  # what is too few of comes first
-         "7 bytes (usually about 7.6 MiB) and 98 files (usually about 100)"),
+         "7 bytes (usually about 8.0 MB) and 98 files (usually about 100)"),
         (Doubt(Size(0, 0), "files", Size(None, None)), "0 files and 0 bytes"),
     ],
 )  # fmt: skip
@@ -144,7 +144,7 @@ def test_it_is_told_with_all_numbers_that_are_known(doubt: Doubt, held: str) -> 
 
 @pytest.mark.parametrize(
     ("size", "held"),
-    [(Size(0, 0), "0 files and 0 bytes"), (Size(1, None), "1 file"), (Size(None, 2048), "2.0 KiB")],
+    [(Size(0, 0), "0 files and 0 bytes"), (Size(1, None), "1 file"), (Size(None, 2048), "2.0 kB")],
 )
 def test_what_is_meant(size: Size, held: str) -> None:
     assert wording.meant(size) == f"It is meant that this backup holds {held}: later backups are compared with it."

@@ -3,6 +3,7 @@
 import ast
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -145,3 +146,15 @@ def test_statistics_without_a_list_of_snapshots_have_no_table() -> None:
     empty = snapshots('{"snapshots": [], "snapshots_count": 0}', Moment(NOW))
     assert empty is not None
     assert empty.lines == ()
+
+
+@pytest.mark.parametrize(
+    ("found", "words"),
+    [
+        ('{"files_restored": 1, "bytes_restored": 14}', "1 file restored · 14 B"),
+        ('{"files_restored": 1222}', "1,222 files restored"),
+        ('{"files_left": 3, "bytes_left": 5}', ""),
+    ],
+)
+def test_a_restore_says_how_many_files_came(found: str, words: str) -> None:
+    assert stats.amounts(SimpleNamespace(stats=found)) == words  # type: ignore[arg-type]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rmactors.common import clock
+from rmactors.common import clock, sizes
 from rmactors.common.bounds import cut
 from rmactors.common.vocabulary import AlertKind, JobEnd, JobKind, JobReason
 from rmactors.common.zones import day_and_time
@@ -210,14 +210,8 @@ def _files(number: int) -> str:
 
 
 def _bytes(number: int) -> str:
-    """`0 bytes`, `512 bytes`, `3.4 GiB`"""
-    if number < 1024:
-        return f"{number} byte{'' if number == 1 else 's'}"
-    value, units = number / 1024, ["KiB", "MiB", "GiB", "TiB"]
-    while value >= 1000 and len(units) > 1:
-        value /= 1024
-        units.pop(0)
-    return f"{value:,.1f} {units[0]}"
+    """`0 bytes`, `512 bytes`, `3.4 GB`: in the units of the pages."""
+    return f"{number} byte{'' if number == 1 else 's'}" if number < 1000 else sizes.size(number)
 
 
 def _units(*parts: tuple[int, str]) -> str:

@@ -101,7 +101,7 @@ def summary(job: Timed) -> str:
 
 
 def amounts(job: Timed) -> str:
-    """`18.2 GB · 3 new files`: how much there was, and how much of it was new."""
+    """`18.2 GB · 3 new files`: how much there was, and how much of it was new, or was restored or tested."""
     return _amounts(job.stats)
 
 
@@ -113,6 +113,10 @@ def _amounts(text: str) -> str:
         parts.append(many("%(n)s file tested", "%(n)s files tested", int(tested)))
         if (bytes_tested := amount(stats, "bytes_tested")) is not None:
             parts.append(size(bytes_tested))
+    if (restored := amount(stats, "files_restored")) is not None:
+        parts.append(many("%(n)s file restored", "%(n)s files restored", int(restored)))
+        if (bytes_restored := amount(stats, "bytes_restored")) is not None:
+            parts.append(size(bytes_restored))
     if (total := amount(stats, "total_bytes_processed", "bytes_total", "total_bytes")) is not None:
         parts.append(size(total))
     if (new := amount(stats, "files_new")) is not None:
