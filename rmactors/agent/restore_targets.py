@@ -15,6 +15,7 @@ from rmactors.common.text import steers
 
 _JOB_ID: Final = re.compile(wire.ID_PATTERN)
 _PATTERN: Final = re.compile(r"[\\*?\[\]]")
+_LONGEST_NAME: Final = 255
 
 
 class TargetRefused(Exception):
@@ -91,6 +92,8 @@ def _named(agent_file: AgentFile, asked: str, job_id: str) -> Target:
         raise TargetRefused("params.target must be one line of at most 4096 characters, without control characters")
     if ".." in asked.split("/"):
         raise TargetRefused(f"params.target: {asked[:200]} must not contain `..`")
+    if any(len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME for name in asked.split("/")):
+        raise TargetRefused(f"params.target: no folder can have a name of more than {_LONGEST_NAME} bytes")
     if not agent_file.restore_targets:
         raise TargetRefused("agent.toml names no `restore_targets`: a restore cannot be told where to go")
     path = plain(asked)

@@ -47,6 +47,7 @@ def test_a_target_may_be_a_folder_of_the_file_or_one_below_it(target: str, path:
         ("~/x", "must be an absolute path"),
         ("/srv/restore/../etc", "must not contain `..`"),
         ("/srv/restore/a/..", "must not contain `..`"),
+        ("/srv/restore/" + "ü" * 128, "no folder can have a name of more than 255 bytes"),
         ("/srv/restored", "is not below a folder that agent.toml names in `restore_targets` (/srv/restore, /mnt)"),
         ("/srv", "is not below a folder"),
         ("/", "is not below a folder"),
