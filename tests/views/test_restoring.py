@@ -68,6 +68,11 @@ def test_a_preview_says_how_much_and_where() -> None:
     assert (view.unknown, view.trouble, view.possible, view.button) == ("", "", True, "Restore 1,234 files")
 
 
+def test_a_folder_that_the_job_will_name_is_said_in_words() -> None:
+    view = restoring.outlook(Preview(A, 1, 1, "/srv/restore/x/<job id>", None), "/srv/restore/x")
+    assert dict(view.facts)["Into"] == "a new folder in /srv/restore/x, named by the job's id"
+
+
 def test_a_preview_that_knows_nothing_says_so() -> None:
     view = restoring.outlook(Preview(A, None, None, None, None), "/srv/restore")
     assert view.facts == (("Into", "/srv/restore"),)

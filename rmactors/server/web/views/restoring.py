@@ -15,6 +15,8 @@ from rmactors.server.web.views.texts import _, many
 
 RESTORE: Final = "restore"
 _LONGEST_NAME: Final = 255
+_NAMED_BY_JOB: Final = "<job id>"
+"""As agents end `into` where something lies in the target already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +118,7 @@ def target_path(target: str, folder: str) -> str:
 
 def outlook(found: Preview, target: str) -> Outlook:
     """`target` is where it was asked to go, for an agent that does not say."""
-    facts = [(_("Into"), found.into or target)]
+    facts = [(_("Into"), _into(found.into or target))]
     if found.files is not None:
         facts.insert(0, (_("Files"), f"{found.files:,}"))
     if found.bytes is not None:
@@ -135,6 +137,12 @@ def outlook(found: Preview, target: str) -> Outlook:
 def blind(sentence: str, target: str) -> Outlook:
     """What can be said where the agent could not tell; `sentence` says why."""
     return Outlook(((_("Into"), target),), sentence, "", True, _button(None))
+
+
+def _into(folder: str) -> str:
+    """The folder in words: what the agent calls `<job id>` has no name before the job has."""
+    above = folder.removesuffix(f"/{_NAMED_BY_JOB}")
+    return folder if above == folder else _("a new folder in %s, named by the job's id") % above
 
 
 def _button(files: int | None) -> str:
