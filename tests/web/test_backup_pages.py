@@ -187,7 +187,7 @@ async def test_a_host_without_plans_is_not_asked(site: Site) -> None:
     ],
 )
 async def test_an_answer_that_does_not_come_is_a_page_that_says_why(site: Site, answer: LiveAnswer, words: str) -> None:
-    reader = await operator(site)
+    reader = await operator(site, allow='["backup", "restore"]')
     site.agent.answer = answer
     page = await reader.get("/snapshots")
     assert words in page
@@ -201,6 +201,15 @@ async def test_who_may_not_look_can_restore_a_whole_snapshot_where_the_host_allo
     assert f"{reader.here}/restore?plan=home&amp;snapshot=latest" in latest
     assert f"{reader.here}/restore?plan=home&amp;snapshot={ID}" in one
     assert "From the newest snapshot of plan home" in await reader.get("/restore?plan=home&snapshot=latest")
+
+
+async def test_a_snapshot_of_another_host_is_refused_in_the_agents_words(site: Site) -> None:
+    reader = await operator(site)
+    site.agent.answer = AgentRefused("not_allowed", "that snapshot was made by host db")
+    page = await reader.get(f"/snapshots/{ID}")
+    assert "that snapshot was made by host db" in page
+    assert "/restore?" not in page.partition("does not allow this")[2]
+    assert "allow = [" not in page
 
 
 async def test_nothing_is_offered_to_restore_where_the_host_allows_none(site: Site) -> None:
@@ -306,7 +315,7 @@ async def test_a_path_that_was_not_sealed_here_is_not_restored(site: Site) -> No
 async def test_where_nothing_is_known_before_it_says_so_and_a_restore_that_cannot_work_has_no_button(
     site: Site, answer: LiveAnswer, words: str, possible: bool
 ) -> None:
-    reader = await operator(site)
+    reader = await operator(site, allow='["backup", "restore"]')
     site.agent.answer = answer
     page, _location = await reader.post("/restore", chosen(reader, "/a", target="/srv/restore", folder="x"))
     assert words in page
