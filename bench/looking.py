@@ -25,7 +25,7 @@ _PAGE = 500
 
 async def measure(server: Server, scale: Scale, report: Report) -> None:
     """A folder of 1,000 entries, and a large one in pages."""
-    agent = AgentProcess(server, server.folder.parent / "nas", "nas", allow=("backup", "browse"))
+    agent = AgentProcess(server, server.folder.parent / "looked-into", "looked-into", allow=("backup", "browse"))
     await away(partial(_prepare, agent))
     host_id = await away(agent.enroll)
     try:
@@ -77,17 +77,18 @@ def _large(agent: AgentProcess, snapshot: str, entries: int, ask: Callable[..., 
     folder = str(agent.source / "large")
     alone, _ = _seconds(partial(agent.restic, "ls", "--json", "--no-lock", snapshot, folder))
     first, page = _seconds(partial(ask, snapshot, folder))
-    pages, found = [], len(page["items"])
+    pages, cursors, found = [], [], len(page["items"])
     while page["next_cursor"] is not None:
-        seconds, page = _seconds(partial(ask, snapshot, folder, cursor=page["next_cursor"]))
+        cursors.append(page["next_cursor"])
+        seconds, page = _seconds(partial(ask, snapshot, folder, cursor=cursors[-1]))
         pages.append(seconds)
         found += len(page["items"])
     assert found == entries, found
     note = f"of {entries:,}; restic alone takes {alone:.1f} s for all"
     report(Figure("first page of a large folder", first, "s", note=note))
     again = []
-    for at in range(0, entries, max(_PAGE, entries // 20)):
-        seconds, _ = _seconds(partial(ask, snapshot, folder, cursor=f"{snapshot}.{at}"))
+    for cursor in cursors[:: max(1, len(cursors) // 20)]:
+        seconds, _ = _seconds(partial(ask, snapshot, folder, cursor=cursor))
         again.append(seconds)
     note = f"the slowest of {len(again)} all over it, {_PAGE} entries each"
     report(Figure("a page of it, once it is there", max(again) * 1000, "ms", 1000, 50, note=note))
