@@ -125,11 +125,7 @@ def _restore_target(folder: str, agent_file: AgentFile) -> Finding:
         return Finding(None, f"restore_targets: {folder} is not there yet: make it before the first restore")
     if not os.path.isdir(folder):
         return Finding(False, f"restore_targets: {folder} is no folder")
-    if trouble := distrusted(folder, "restore_targets"):
-        return Finding(False, trouble)
-    if not os.access(folder, os.W_OK | os.X_OK):
-        return Finding(False, f"restore_targets: this user cannot write into {folder}")
-    return Finding(True, f"restores may go into {folder}; {size(shutil.disk_usage(folder).free)} are free there")
+    return _writable(folder, "restore_targets", "restores may go into")
 
 
 def _restore_test_dir(folder: str, agent_file: AgentFile) -> Finding:
@@ -138,11 +134,17 @@ def _restore_test_dir(folder: str, agent_file: AgentFile) -> Finding:
         return Finding(None, f"restore_test_dir: {folder} is of no use as long as `allow` does not list restore_test")
     if not os.path.isdir(folder):
         return Finding(False, f"restore_test_dir: {folder} is no folder, or not there: make it, or name another")
-    if trouble := distrusted(folder, "restore_test_dir"):
+    return _writable(folder, "restore_test_dir", "restore tests use")
+
+
+def _writable(folder: str, key: str, good: str) -> Finding:
+    """Whether this user alone can write into a folder that is there. `key` is where agent.toml names it, `good` begins
+    the sentence when all is well."""
+    if trouble := distrusted(folder, key):
         return Finding(False, trouble)
     if not os.access(folder, os.W_OK | os.X_OK):
-        return Finding(False, f"restore_test_dir: this user cannot write into {folder}")
-    return Finding(True, f"restore tests use {folder}; {size(shutil.disk_usage(folder).free)} are free there")
+        return Finding(False, f"{key}: this user cannot write into {folder}")
+    return Finding(True, f"{good} {folder}; {size(shutil.disk_usage(folder).free)} are free there")
 
 
 async def _repository(name: str, repository: Repository, agent_file: AgentFile, spare_cache: str) -> Finding:
