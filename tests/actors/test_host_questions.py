@@ -49,12 +49,18 @@ async def asked_of(far: Agent, number: int = 1) -> list[wire.Request]:
     return requests
 
 
-async def test_the_agents_answer_comes_to_who_asked(works: Works, mock_clock: MockClock) -> None:
+async def one_question(works: Works) -> tuple[Agent, Asked, wire.Request]:
+    """The agent of a host, somebody who asks it, and the request that it got."""
     host, far = await here(works)
     start_fleet(works)
     await far.hello()
     who = Asked(works, host)
     [request] = await asked_of(far)
+    return far, who, request
+
+
+async def test_the_agents_answer_comes_to_who_asked(works: Works, mock_clock: MockClock) -> None:
+    far, who, request = await one_question(works)
     assert (request.kind, request.params) == ("browse", {"plan": "home", "path": "/"})
     await far.says(wire.Response(request.request_id, ok=True, items=Raw(b"[1]"), next_cursor="1"))
     assert await who.is_told() == AgentAnswered(Raw(b"[1]"), "1")
@@ -62,11 +68,7 @@ async def test_the_agents_answer_comes_to_who_asked(works: Works, mock_clock: Mo
 
 
 async def test_after_thirty_seconds_it_was_too_slow_and_the_agent_is_told(works: Works, mock_clock: MockClock) -> None:
-    host, far = await here(works)
-    start_fleet(works)
-    await far.hello()
-    who = Asked(works, host)
-    [request] = await asked_of(far)
+    far, who, request = await one_question(works)
     mock_clock.jump(QUESTION_SECONDS - 1)
     await trio.testing.wait_all_tasks_blocked()
     assert who.answer is None
@@ -79,11 +81,7 @@ async def test_after_thirty_seconds_it_was_too_slow_and_the_agent_is_told(works:
 
 
 async def test_the_agent_is_told_that_who_asked_has_left(works: Works, mock_clock: MockClock) -> None:
-    host, far = await here(works)
-    start_fleet(works)
-    await far.hello()
-    who = Asked(works, host)
-    [request] = await asked_of(far)
+    far, who, request = await one_question(works)
     who.scope.cancel()
     await far.until(lambda: far.all(wire.CancelRequest) == [wire.CancelRequest(request.request_id)])
     assert who.answer is None
