@@ -282,7 +282,8 @@ async def test_a_file_that_cannot_be_restored_beside_others_makes_it_partial(
     end = await restores.do(target=str(restores.folder))
     assert (end.verdict.status, end.verdict.reason) == ("partial", "partial")
     words = end.verdict.error or ""
-    assert words.startswith("1 file could not be restored: write ")
+    # Which call fails first depends on whether the file system can reserve room.
+    assert words.startswith(("1 file could not be restored: write ", "1 file could not be restored: truncate "))
     assert words.endswith(f": file too large; 3 files (50 kB) are complete in {restores.folder}")
     assert (end.stats["files_restored"], end.stats["files_incomplete"]) == (3, 1)
     restores.source = restores.source / "large"
