@@ -1,0 +1,1 @@
+-- Policies: schedules by tag.

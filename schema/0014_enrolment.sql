@@ -1,0 +1,1 @@
+-- Enrollment tokens for several hosts, and for a host that is installed anew.

@@ -1,0 +1,1 @@
+-- Passkeys, and users who sign in through an OpenID provider.

@@ -1,0 +1,1 @@
+-- Indexes that lists are sorted and filtered by.
