@@ -143,6 +143,8 @@ def update_host(tx: Transaction, write: UpdateHost) -> None:
         tx.execute(
             "UPDATE hosts SET name = ?, name_key = ? WHERE id = ?", (write.name, write.name.casefold(), write.host_id)
         )
+        tx.execute("UPDATE alerts SET host_name = ? WHERE host_id = ?", (write.name, write.host_id))
+        tx.wake.topics.add("alerts")
     if write.tags is not None:
         tx.execute("UPDATE hosts SET tags = ? WHERE id = ?", (json.dumps(write.tags), write.host_id))
     audit.append(tx, write.audit)
