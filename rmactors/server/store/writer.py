@@ -23,6 +23,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     jobs,
     made_tokens,
     outbox,
+    policies,
     repositories,
     retention,
     schedules,
