@@ -138,7 +138,7 @@ async def test_a_rotated_credential_ends_the_connection_and_a_deleted_host_its_a
     works.directory.changed.add({host})
     await until(lambda: here.closed is not None)
     assert here.closed == (wire.CLOSE_REVOKED, "the host has another credential")
-    again = agent(works, host, 2)
+    again = agent(works, host, 2, token_hash="another hash")
     await again.hello()
     works.ledger.commit(DeleteHost(host, clock.now(), audit()))
     works.directory.changed.add({host})

@@ -219,8 +219,8 @@ class Agent:
         await until(so, lambda: str(self.got))
 
 
-def agent(works: Works, host: str, number: int = 1, instance: str = "instance") -> Agent:
-    return Agent(works.directory.mailbox_of(host), number, f"hash of {host}", instance)
+def agent(works: Works, host: str, number: int = 1, instance: str = "instance", token_hash: str | None = None) -> Agent:
+    return Agent(works.directory.mailbox_of(host), number, token_hash or f"hash of {host}", instance)
 
 
 def enrolled(works: Works, **changes: Any) -> str:
