@@ -79,7 +79,7 @@ async def change(row: ScheduleRow, body: ScheduleChange) -> None:
     fields = {name: getattr(body, name) for name in ScheduleBody.__struct_fields__}
     if any(fields[name] not in (UNSET, None) for name in WAYS):  # another way takes the place of the one so far
         fields |= {name: None for name in WAYS if fields[name] is UNSET}
-    before = _body_of(row)
+    before = body_of(row)
     after = msgspec.structs.replace(before, **{name: value for name, value in fields.items() if value is not UNSET})
     check(after, before)
     # What is stored and not touched may be older than this rule.
@@ -174,7 +174,8 @@ async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_a
             raise invalid([missing])
 
 
-def _body_of(row: ScheduleRow) -> ScheduleBody:
+def body_of(row: ScheduleRow) -> ScheduleBody:
+    """What is stored, as it would be sent."""
     return ScheduleBody(
         row.name, row.kind, row.cron, row.on_calendar, row.every_hours, row.timezone, bool(row.enabled), row.mode,
         row.grace_seconds, row.max_runtime_seconds, row.max_age_hours, row.on_partial, msgspec.json.decode(row.params),
