@@ -125,7 +125,7 @@ def tag_host(tx: Transaction, write: TagHost) -> None:
 
 @handles
 def pause_host(tx: Transaction, write: PauseHost) -> None:
-    _require(tx, write.host_id)
+    require_host(tx, write.host_id)
     changed = tx.changed(
         "UPDATE hosts SET paused_at = ? WHERE id = ? AND (paused_at IS NULL) = ?",
         (write.at if write.paused else None, write.host_id, write.paused),
