@@ -18,6 +18,7 @@ CONTRACT: dict[tuple[str, str], Need] = {
     ("GET", "/api/enrollment-tokens"): "admin",
     ("POST", "/api/enrollment-tokens"): "admin",
     ("DELETE", "/api/enrollment-tokens/{id}"): "admin",
+    ("POST", "/api/configuration/check"): "viewer",
     ("GET", "/api/hosts"): "viewer",
     ("GET", "/api/hosts/{id}"): "viewer",
     ("PATCH", "/api/hosts/{id}"): "admin",

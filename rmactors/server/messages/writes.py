@@ -45,10 +45,10 @@ from rmactors.server.messages.channels import (
     SettleAttempt,
 )
 from rmactors.server.messages.digests import QueueDigest
+from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
-    EnrollHost,
     NoteOnHost,
     PauseHost,
     RecordHello,

@@ -18,6 +18,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     channel_trouble,
     channels,
     digests,
+    enrollment,
     facts,
     hosts,
     jobs,

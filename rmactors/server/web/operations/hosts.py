@@ -1,5 +1,7 @@
 """Hosts and enrollment tokens: which hosts may report, under which name, with which credential."""
 
+from collections.abc import Iterable
+
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
@@ -40,7 +42,7 @@ async def revoke_enrollment_token(token_id: str) -> None:
 
 async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -> None:
     """None leaves as it is. Raises Problem 404, 409 or 422."""
-    one_line_each("/tags", *(tags or ()))
+    check_tags(tags or ())
     detail = ", ".join(word for word, value in (("name", name), ("tags", tags)) if value is not None)
     write = UpdateHost(host_id, name, tags, audit("host.update", "host", host_id, detail))
     raise_for_answer(await services().ask_store(write), "host")
@@ -51,6 +53,11 @@ async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -
 async def policies_follow() -> None:
     """Wait until policies have made the schedules that follow from the tags that hosts have now, within reason."""
     await services().policies_settled("hosts", POLICIES_FOLLOW_SECONDS)
+
+
+def check_tags(tags: Iterable[str]) -> None:
+    """Raises the 422 for a tag that is no plain line."""
+    one_line_each("/tags", *tags)
 
 
 def checked_name(name: str) -> str:

@@ -82,7 +82,7 @@ async def create(host_id: str, body: ScheduleBody) -> str:
 async def change(row: ScheduleRow, body: ScheduleChange) -> None:
     """Raises Problem 404, 409 or 422."""
     await check_no_policy(row)
-    before = _body_of(row)
+    before = body_of(row)
     after = changed(before, body)
     check(after, before)
     # What is stored and not touched may be older than this rule.
@@ -196,7 +196,8 @@ async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_a
             raise invalid([missing])
 
 
-def _body_of(row: ScheduleRow) -> ScheduleBody:
+def body_of(row: ScheduleRow) -> ScheduleBody:
+    """What is stored, as it would be sent."""
     return ScheduleBody(
         row.name, row.kind, row.cron, row.on_calendar, row.every_hours, row.timezone, bool(row.enabled), row.mode,
         row.grace_seconds, row.max_runtime_seconds, row.max_age_hours, row.on_partial, msgspec.json.decode(row.params),
