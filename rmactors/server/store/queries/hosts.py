@@ -46,6 +46,7 @@ class HostRow:
     spool_problem_since: int | None = None
     allow: str | None = None
     restore_targets: str | None = None
+    paused_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
