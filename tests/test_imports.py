@@ -33,7 +33,7 @@ IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", 
 BASE_INSTALL = (
     "common", "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts",
     "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.completion",
-    "cli.configuration",
+    "cli.configuration", "cli.importing",
 )  # fmt: skip
 """What runs without the extra `server`."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")
