@@ -24,9 +24,10 @@ def found_in(file: Mapping[str, Any], path: str, zone: str, wrapper: Wrapper) ->
             continue
         command = shlex.join(["autorestic", "-c", path, "--ci", "backup", "-l", str(name)])
         when = When(cron=expression.strip(), timezone=zone, grace_seconds=_LATE)
+        before = wrapper.before("backup", name_of(str(name)), when)
         yield Found(
             SOURCE, name_of(str(name)), "backup", when, f"{path}, locations.{name}",
-            f"{expression.strip()} {wrapper.before('backup', name_of(str(name)))} {command}".replace("%", "\\%"),
+            f"{expression.strip()} {before} {command}".replace("%", "\\%"),
             "in the crontab of its user; take the location's cron out, and `autorestic cron` when it is the last",
             job=f"autorestic {name}",
         )  # fmt: skip

@@ -20,7 +20,7 @@ def found_in(file: Mapping[str, Any], path: str, zone: str, wrapper: Wrapper) ->
         if not name or not isinstance(schedule, Mapping) or schedule.get("disabled"):
             continue
         when, notes = _when(schedule, zone)
-        before = wrapper.before("backup", name_of(name))
+        before = wrapper.before("backup", name_of(name), when)
         pattern = f'*" backup "*{shlex.quote(f" plan:{name} ")}*'
         yield Found(
             SOURCE, name_of(name), "backup", when, f"{path}, plan {name}",

@@ -3,6 +3,7 @@
 A script's text is asked for with `Scripts`; this module reads no files.
 """
 
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterator, Sequence
@@ -43,6 +44,8 @@ class Use:
     name: str
     script: str = ""
     job: str = ""
+    reported: bool = False
+    """Whether `agent exec` stands before it already; `name` is the schedule's then."""
 
 
 def no_scripts(_: str) -> None:
@@ -57,6 +60,8 @@ def uses(words: Sequence[str], scripts: Scripts = no_scripts, depth: int = 0) ->
     name, rest = program[0].rpartition("/")[2], program[1:]
     if program_of(program).is_restic or _VARIABLE.fullmatch(program[0]):
         return _of_restic(rest)
+    if name == "rmactors" or program[1:3] == ("-m", "rmactors"):
+        return _of_exec(rest, scripts, depth)
     if name == "resticprofile":
         return _of_resticprofile(rest)
     if name == "autorestic":
@@ -78,6 +83,12 @@ def uses_of_shell(text: str, scripts: Scripts = no_scripts, depth: int = 0) -> l
 def main_use(found: Sequence[Use]) -> Use | None:
     """What is reported of several uses: the backup, where one is among them."""
     return min(found, key=lambda use: KINDS.index(use.kind), default=None)
+
+
+def beside(main: Use, found: Sequence[Use]) -> list[str]:
+    """What is said of the other kinds of job that one command does."""
+    others = sorted({use.kind for use in found} - {main.kind}, key=KINDS.index)
+    return [f"it does {' and '.join(others)} as well: a run is reported as one job"] if others else []
 
 
 def is_plain(text: str) -> bool:
@@ -143,6 +154,21 @@ def _of_restic(words: Sequence[str]) -> list[Use]:
         elif word in _OTHERS:
             return []
     return []
+
+
+def _of_exec(words: Sequence[str], scripts: Scripts, depth: int) -> list[Use]:
+    """`agent exec --kind backup --schedule home -- COMMAND`: what is reported already."""
+    rest = list(words)
+    if "exec" not in rest or "--" not in rest:
+        return []
+    options, command = rest[: rest.index("--")], rest[rest.index("--") + 1 :]
+    named = dict(itertools.pairwise(options))
+    use = main_use(uses(command, scripts, depth + 1))
+    kind = named.get("--kind", use.kind if use is not None else "")
+    if kind not in KINDS:
+        return []
+    name = named.get("--schedule") or (use.name if use is not None else kind)
+    return [Use(cast("JobKind", kind), name, job=use.job if use is not None else "", reported=True)]
 
 
 def _of_resticprofile(words: Sequence[str]) -> list[Use]:

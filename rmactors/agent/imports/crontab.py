@@ -11,7 +11,7 @@ from typing import Final
 
 from rmactors.agent.imports import commands
 from rmactors.agent.imports.commands import Scripts
-from rmactors.agent.imports.found import Found, When, Wrapper, name_of
+from rmactors.agent.imports.found import AS_IT_IS, Found, When, Wrapper, name_of
 
 SOURCE: Final = "crontab"
 _ALIASES: Final = {"@midnight": "@daily", "@annually": "@yearly"}
@@ -59,25 +59,25 @@ def found_in(
     """What runs restic in a crontab. `zone` is the machine's."""
     for line in lines(text, with_user=with_user):
         command, _ = _at_percent(line.command)
-        use = commands.main_use(commands.uses_of_shell(command.replace("\\%", "%"), scripts))
+        uses = commands.uses_of_shell(command.replace("\\%", "%"), scripts)
+        use = commands.main_use(uses)
         if use is None:
             continue
-        notes = []
+        notes = commands.beside(use, uses)
         if use.script:
             notes.append(f"by its script {use.script}")
         if line.zone:
             notes.append("CRON_TZ counts with cronie; Debian's cron ignores it")
         if not line.when:
-            notes.append("it runs when the machine starts, which no schedule can watch: report it without --schedule")
+            notes.append("it runs when the machine starts: no schedule can watch that")
         if use.job == "autorestic cron":
             notes.append("it looks which locations are due: `agent import autorestic` has them one by one")
         when = When(cron=line.when or None, timezone=line.zone or zone)
         head = line.text[: len(line.text) - len(line.command)] if line.text.endswith(line.command) else ""
-        yield Found(
-            SOURCE, use.name, use.kind, when, f"{place}, line {line.number}",
-            head.lstrip() + wrapped(line.command, wrapper.before(use.kind, use.name)),
-            "in its place", tuple(notes), use.job,
-        )  # fmt: skip
+        new, how = head.lstrip() + wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"
+        if use.reported:
+            new, how = line.text.strip(), AS_IT_IS
+        yield Found(SOURCE, use.name, use.kind, when, f"{place}, line {line.number}", new, how, tuple(notes), use.job)
 
 
 def wrapped(command: str, before: str) -> str:
@@ -130,18 +130,20 @@ def anacron_folders(text: str, place: str) -> Iterator[Folder]:
 
 def found_in_folder(folder: Folder, script: str, text: str, wrapper: Wrapper, scripts: Scripts) -> Iterator[Found]:
     """What a script of such a folder does, if it runs restic."""
-    use = commands.main_use(commands.uses_of_shell(text, scripts))
+    uses = commands.uses_of_shell(text, scripts)
+    use = commands.main_use(uses)
     if use is None:
+        return
+    place, notes = f"{folder.path}/{script}", (f"started by {folder.by}", *commands.beside(use, uses))
+    if use.reported:
+        yield Found(SOURCE, use.name, use.kind, folder.when, place, f"{script}", AS_IT_IS, notes, use.job)
         return
     name = name_of(f"{folder.path.rpartition('/')[2]}/{script}")
     for line in text.replace("\\\n", " ").splitlines():
         if use in commands.uses_of_shell(line, scripts) and commands.is_plain(line.strip()):
             given, plain = commands.assignments_before(line.strip())
-            new, how = f"{given}{wrapper.before(use.kind, name)} {plain}", "in its place in the script"
+            new, how = f"{given}{wrapper.before(use.kind, name, folder.when)} {plain}", "in its place in the script"
             break
     else:
-        new, how = f"{wrapper.before(use.kind, name)} restic …", "before restic in the script"
-    yield Found(
-        SOURCE, name, use.kind, folder.when, f"{folder.path}/{script}", new, how,
-        (f"started by {folder.by}",), use.job,
-    )  # fmt: skip
+        new, how = f"{wrapper.before(use.kind, name, folder.when)} restic …", "before restic in the script"
+    yield Found(SOURCE, name, use.kind, folder.when, place, new, how, notes, use.job)

@@ -10,6 +10,7 @@ from rmactors.common import cron
 from rmactors.common.vocabulary import JobKind
 
 LONGEST_NAME: Final = 100
+AS_IT_IS: Final = "as it is: its runs are reported already"
 MOST_GRACE_SECONDS: Final = 30 * 86_400
 
 
@@ -83,10 +84,10 @@ class Wrapper:
     program: Sequence[str] = ("rmactors",)
     options: Sequence[str] = ()
 
-    def before(self, kind: JobKind, name: str) -> str:
-        """What stands before a command that is to be reported, for a shell or a unit."""
-        words = [*self.program, "agent", "exec", "--kind", kind, "--schedule", name, *self.options, "--"]
-        return shlex.join(words)
+    def before(self, kind: JobKind, name: str, when: When) -> str:
+        """What stands before a command that is to be reported, for a shell or a unit. Without a time, no schedule."""
+        of = ["--schedule", name] if when.known else []
+        return shlex.join([*self.program, "agent", "exec", "--kind", kind, *of, *self.options, "--"])
 
 
 def name_of(*parts: str) -> str:

@@ -69,7 +69,8 @@ def _found(
     one, rest = systemd.one_calendar(at)
     notes = [f"one schedule has one expression; not watched by it: {', '.join(rest)}"] if rest else []
     command = shlex.join(["resticprofile", "--config", path, "run-schedule", job])
-    before = wrapper.before(kind, name_of(job))
+    when = When(on_calendar=one, timezone=zone)
+    before = wrapper.before(kind, name_of(job), when)
     if scheduler.startswith(("crond", "crontab")):
         line, how = f"{before} {command}", "in the crontab, in place of the command that ends with run-schedule " + job
     else:
@@ -77,7 +78,7 @@ def _found(
         line = f"ExecStart={before.replace('%', '%%')} {command.replace('%', '%%')}"
         how = f"by `systemctl edit {unit}`, below [Service] and a line `ExecStart=`; with the path of resticprofile"
     yield Found(
-        SOURCE, name_of(job), kind, When(on_calendar=one, timezone=zone), f"{path}, {name}.{section}", line, how,
+        SOURCE, name_of(job), kind, when, f"{path}, {name}.{section}", line, how,
         tuple(notes), f"resticprofile {job}",
     )  # fmt: skip
 

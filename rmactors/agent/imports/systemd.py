@@ -12,7 +12,7 @@ from typing import Final
 
 from rmactors.agent.imports import commands
 from rmactors.agent.imports.commands import Scripts, Use
-from rmactors.agent.imports.found import MOST_GRACE_SECONDS, Found, When, Wrapper, name_of
+from rmactors.agent.imports.found import AS_IT_IS, MOST_GRACE_SECONDS, Found, When, Wrapper, name_of
 
 SOURCE: Final = "systemd"
 Unit = dict[str, dict[str, list[str]]]
@@ -89,30 +89,24 @@ def found_by(timer: str, zone: str, wrapper: Wrapper, load: Load, scripts: Scrip
     when, notes = _when(parsed, zone)
     stem, instance = timer.removesuffix(".timer"), _instance(service)
     uses = [(value, use) for value in commands_of if (use := _use(value.replace("%i", instance), scripts)) is not None]
+    main = commands.main_use([use for _, use in uses])
     edit = f"systemctl --user edit {service}" if user else f"systemctl edit {service}"
+    how = f"by `{edit}`, below [Service] and a line `ExecStart=`"
+    if len(commands_of) > 1:
+        how += f", with the other {len(commands_of) - 1} of its ExecStart= lines in their order"
     found = []
     for value, use in uses:
-        main = use is (commands.main_use([each for _, each in uses]))
-        name = use.job.removeprefix("resticprofile ") if use.job else stem if main else f"{stem} {use.kind}"
-        name = name_of(name)
-        how = f"by `{edit}`, below [Service] and a line `ExecStart=`"
-        if len(commands_of) > 1:
-            how += f", with the other {len(commands_of) - 1} of its ExecStart= lines in their order"
-        mine = [*notes, *([f"by its script {use.script}"] if use.script else [])]
-        if user:
-            mine.append(f"of user {user}")
+        name = use.job.removeprefix("resticprofile ") if use.job else stem if use is main else f"{stem} {use.kind}"
+        name = use.name if use.reported else name_of(name)
+        said = [
+            *notes,
+            *([f"by its script {use.script}"] if use.script else []),
+            *([f"of user {user}"] if user else []),
+        ]
+        line = f"ExecStart={value}" if use.reported else _line(value, wrapper.before(use.kind, name, when))
+        place = timer if service == f"{stem}.service" else f"{timer} for {service}"
         found.append(
-            Found(
-                SOURCE,
-                name,
-                use.kind,
-                when,
-                timer,
-                _line(value, wrapper.before(use.kind, name)),
-                how,
-                tuple(mine),
-                use.job,
-            )
+            Found(SOURCE, name, use.kind, when, place, line, AS_IT_IS if use.reported else how, tuple(said), use.job)
         )
     return found
 
