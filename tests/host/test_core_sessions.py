@@ -197,7 +197,7 @@ def test_a_rotated_credential_closes_all_connections_once_and_a_deletion_ends_th
     both = [host.connects(1), host.connects(2, purpose="report")]
     rotated = events.PendingWorkRead(None, work(token_hash="another"))
     assert host.happens(rotated) == [
-        do.CloseConnection(each, wire.CLOSE_REVOKED, "the credential was rotated") for each in both
+        do.CloseConnection(each, wire.CLOSE_REVOKED, "the host has another credential") for each in both
     ]
     assert host.happens(rotated) == []
     assert not host.core.is_gone

@@ -35,7 +35,8 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.hosts import EnrollHost, RecordHello
+from rmactors.server.messages.enrollment import EnrollHost
+from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.live_requests import AgentAnswered, AgentAway, LiveAnswer
 from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt, Notification

@@ -9,7 +9,7 @@ from rmactors.common import clock
 from rmactors.common.vocabulary import ROLES
 from rmactors.server.config import tokens
 from rmactors.server.messages.answers import Refused
-from rmactors.server.messages.hosts import EnrollHost
+from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.store.queries.credentials import find_credential
 from tests.web.conftest import PASSWORD, Site, reply
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rmactors.server.messages.hosts import Enrolled
+from rmactors.server.messages.enrollment import Enrolled
 from rmactors.server.messages.jobs import JobStarted
 from rmactors.server.messages.retention import Pruned
 from rmactors.server.messages.second_factors import Tries

@@ -46,7 +46,8 @@ class DeleteApiToken:
 
 @dataclass(frozen=True, slots=True)
 class CreateEnrollmentToken:
-    """`prefix` is its readable beginning. Refused `not_found` if the API token that makes it has ended."""
+    """`prefix` is its readable beginning. It enrolls `uses` hosts, each with these `tags`; or one machine, as the host
+    `for_host_id`. Refused `not_found` if the API token that makes it has ended, or there is no such host."""
 
     id: str
     token_hash: str
@@ -55,6 +56,9 @@ class CreateEnrollmentToken:
     audit: Audit
     prefix: str = ""
     maker: Maker | None = None
+    uses: int = 1
+    tags: tuple[str, ...] = ()
+    for_host_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

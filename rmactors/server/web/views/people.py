@@ -1,10 +1,9 @@
-"""Users, tokens, sessions and the audit trail as lines. Pure."""
+"""Users, tokens and sessions as lines. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rmactors.server.store.queries.accounts import (
-    AuditRow,
     CodeAlarm,
     EnrollmentTokenRow,
     SessionRow,
@@ -74,17 +73,6 @@ class SessionLine:
     since: Time
     last_seen: Time
     yours: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuditLine:
-    at: Time
-    actor: str
-    action: str
-    target: str
-    state: State
-    address: str
-    detail: str
 
 
 def user_lines(rows: Sequence[UserRow], me: str, moment: Moment) -> list[UserLine]:
@@ -165,16 +153,3 @@ def device(user_agent: str) -> str:
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
     return browser or system or user_agent[:60] or _("unknown")
-
-
-def audit_lines(rows: Sequence[AuditRow], moment: Moment) -> list[AuditLine]:
-    return guard.each(rows, lambda row: _audit_line(row, moment), guard.line(AuditLine))
-
-
-def _audit_line(row: AuditRow, moment: Moment) -> AuditLine:
-    return AuditLine(
-        moment.clock_time(row.at), str(row.actor), str(row.action),
-        " ".join(filter(None, (row.target_kind, row.target_id))),
-        State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()), row.address,
-        row.detail,
-    )  # fmt: skip
