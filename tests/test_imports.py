@@ -126,7 +126,7 @@ def server_only() -> set[str]:
 
 
 def test_the_folders_that_the_rules_name_are_there() -> None:
-    assert ACTORS == ["delivery", "digests", "host", "repositories", "rules", "store"]
+    assert ACTORS == ["delivery", "digests", "host", "policies", "repositories", "rules", "store"]
     for name in (*ALSO_PURE, *BASE_INSTALL):
         assert under(name), f"rmactors.{name} is gone: take it off the list, or put it back"
 

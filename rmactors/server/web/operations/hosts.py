@@ -16,6 +16,7 @@ from rmactors.server.web.validation import one_line_each
 
 DEFAULT_TTL_MINUTES = 60.0
 MOST_TTL_MINUTES = 7 * 24 * 60.0
+POLICIES_FOLLOW_SECONDS = 30.0
 
 
 async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
@@ -45,6 +46,13 @@ async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -
     detail = ", ".join(word for word, value in (("name", name), ("tags", tags)) if value is not None)
     write = UpdateHost(host_id, name, tags, audit("host.update", "host", host_id, detail))
     raise_for_answer(await services().ask_store(write), "host")
+    if tags is not None:
+        await policies_follow()
+
+
+async def policies_follow() -> None:
+    """Wait until policies have made the schedules that follow from the tags that hosts have now, within reason."""
+    await services().policies_settled("hosts", POLICIES_FOLLOW_SECONDS)
 
 
 def check_tags(tags: Iterable[str]) -> None:
