@@ -15,6 +15,7 @@ from rmactors.server.messages.accounts import (
     OpenSession,
     RehashPassword,
     RenewSession,
+    ResetUser,
     SetTimezone,
     SweepSessions,
     TouchSession,
@@ -142,6 +143,7 @@ Write = (
     | OpenSession
     | TouchSession
     | RenewSession
+    | ResetUser
     | CloseSession
     | SweepSessions
     | CreateApiToken

@@ -14,6 +14,7 @@ from rmactors.server.web import rows as guard
 from rmactors.server.web.views.texts import _
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
+from rmactors.server.web.what_was_sent import json_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,8 @@ class TokenLine:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentLine:
-    """An enrollment token. `ended` if it is used, expired or revoked."""
+    """An enrollment token. `ended` if it has no use left or has expired. `gives`: the host that it is for, or the tags;
+    `left`: how many uses are left, where there are several."""
 
     id: str
     prefix: str
@@ -54,6 +56,8 @@ class EnrollmentLine:
     expires: Time
     state: State
     ended: bool
+    gives: str
+    left: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +112,19 @@ def enrollment_lines(rows: Sequence[EnrollmentTokenRow], moment: Moment) -> list
 
 
 def _enrollment_line(row: EnrollmentTokenRow, moment: Moment) -> EnrollmentLine:
-    expired = row.expires_at <= moment.now
-    if row.used_at is not None:
+    expired, left = row.expires_at <= moment.now, row.uses - row.used
+    if not left:
         state = State("ok", _("Used"))
+    elif expired:
+        state = State("off", _("Expired"))
     else:
-        state = State("off", _("Expired")) if expired else State("warn", _("Not used yet"))
+        state = State("warn", _("In use") if row.used else _("Not used yet"))
     expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
+    tags = ", ".join(text for text in json_list(row.tags) if isinstance(text, str))
+    gives = _("for %(host)s alone") % {"host": row.for_host} if row.for_host is not None else tags
     return EnrollmentLine(
-        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,
-        expired or row.used_at is not None,
+        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state, expired or not left,
+        gives, _("%(left)s of %(uses)s uses left") % {"left": left, "uses": row.uses} if row.uses > 1 else "",
     )  # fmt: skip
 
 
