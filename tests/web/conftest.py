@@ -23,6 +23,7 @@ from quart.wrappers import Response
 from quart_trio import QuartTrio
 
 from rmactors.common import clock, ids
+from rmactors.common.tls import verifying_context
 from rmactors.common.vocabulary import ROLES, LiveRequest, Role
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
@@ -41,6 +42,7 @@ from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmen
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.openid.provider import provider_of
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
@@ -247,6 +249,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         settings, time, reader, partial(ask_store, to_store), partial(ask, to_rules.send),
         SecretBox.load_or_create(settings.key_file), postman.try_channel,
         partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)), ask_agent=agent.ask,
+        provider=provider_of(settings, verifying_context()),
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:

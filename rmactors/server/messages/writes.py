@@ -15,6 +15,7 @@ from rmactors.server.messages.accounts import (
     OpenSession,
     RehashPassword,
     RenewSession,
+    SetTheme,
     SetTimezone,
     SweepSessions,
     TouchSession,
@@ -64,6 +65,8 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.provided_users import DismissProvidedUser, WelcomeProvidedUser
 from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
 from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
@@ -127,11 +130,19 @@ Write = (
     | DeleteUser
     | RehashPassword
     | SetTimezone
+    | SetTheme
     | SetSecondFactor
     | TryCode
     | CodeWasWrong
     | SpendCode
     | SpendRecoveryCode
+    | AddPasskey
+    | UsePasskey
+    | RemovePasskey
+    | RemovePasskeys
+    | SpendOnce
+    | WelcomeProvidedUser
+    | DismissProvidedUser
     | OpenSession
     | TouchSession
     | RenewSession

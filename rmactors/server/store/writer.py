@@ -23,6 +23,8 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     jobs,
     made_tokens,
     outbox,
+    passkeys,
+    provided_users,
     repositories,
     retention,
     schedules,

@@ -18,6 +18,7 @@ from rmactors.server.messages.live_requests import AgentAway, AskAgent, LiveAnsw
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Write
+from rmactors.server.openid.provider import Provider
 from rmactors.server.store.reader import Reader
 
 
@@ -53,6 +54,7 @@ class Services:
     progress       how far a running job is, None where nothing is known
     health         what `/healthz` says
     ask_agent      a question to the agent of a host (messages.live_requests)
+    provider       the OpenID provider that users sign in through, if the settings name one
     """
 
     settings: Settings
@@ -67,3 +69,4 @@ class Services:
     health: Callable[[], Health]
     progress: Callable[[str], JobProgress | None] = lambda _: None
     ask_agent: AskAgent = _nobody_there
+    provider: Provider | None = None
