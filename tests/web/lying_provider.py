@@ -1,4 +1,4 @@
-"""An OpenID provider that says whatever a test wants, also what no provider should. Its keys and signatures are real."""
+"""An OpenID provider that says whatever a test wants, also what none should. Its keys and signatures are real."""
 
 import base64
 import json
