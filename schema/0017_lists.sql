@@ -15,7 +15,7 @@ CREATE INDEX hosts_by_good_backup ON hosts (last_good_backup_at) WHERE deleted_a
 
 CREATE INDEX alerts_open_of_hosts ON alerts (host_id, kind, severity)
   WHERE resolved = 0 AND acknowledged_at IS NULL;
-CREATE INDEX alerts_by_severity ON alerts (severity, created_at DESC, id DESC) WHERE resolved = 0;
+CREATE INDEX alerts_by_severity ON alerts (severity, created_at DESC, id DESC, acknowledged_at) WHERE resolved = 0;
 
 DROP INDEX jobs_by_time;
 CREATE INDEX jobs_by_time ON jobs (sort_at, id, host_id, kind, status);      -- filters are judged without the rows

@@ -7,7 +7,7 @@ A search reads the index `hosts_listed` alone; what a host shows besides is read
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
@@ -189,10 +189,10 @@ def sheet(db: sqlite3.Connection, wanted: HostFilter, sort: HostSort, heard_sinc
     return [found[host_id] for host_id in ids]
 
 
-def batched(ids: list[str], size: int = 500) -> Iterator[list[str]]:
+def batched(ids: Sequence[str], size: int = 500) -> Iterator[list[str]]:
     """Some at a time: a database takes so many values at once."""
     for begin in range(0, len(ids), size):
-        yield ids[begin : begin + size]
+        yield list(ids[begin : begin + size])
 
 
 def tag_counts(db: sqlite3.Connection) -> list[TagCount]:
@@ -233,6 +233,30 @@ def tags_in(text: str) -> tuple[str, ...]:
     except ValueError:
         return ()
     return tuple(dict.fromkeys(str(tag) for tag in found)) if isinstance(found, list) else ()
+
+
+def ids_of(host: str | None, tag: str | None) -> tuple[str, list[Any]]:
+    """A SELECT of the hosts that have this in their name and this tag, and what it is bound to; empty for all."""
+    conditions, bound = list[str](), list[Any]()
+    if host:
+        conditions.append("name_key LIKE ? ESCAPE '\\'")
+        bound.append(literal(host.casefold()))
+    if tag:
+        conditions.append(tag_condition("tags"))
+        bound.append(tag_text(tag))
+    if not conditions:
+        return "", []
+    return f"SELECT id FROM hosts WHERE deleted_at IS NULL AND {' AND '.join(conditions)}", bound
+
+
+def host_named(db: sqlite3.Connection, text: str) -> tuple[str, str] | None:
+    """(id, name) of the host that has exactly this id, also of a deleted one, or this name."""
+    row = db.execute(
+        "SELECT id, name FROM hosts WHERE id = ? UNION ALL"
+        " SELECT id, name FROM hosts WHERE deleted_at IS NULL AND name_key = ? LIMIT 1",
+        (text, text.casefold()),
+    ).fetchone()
+    return (row[0], row[1]) if row is not None else None
 
 
 def literal(text: str) -> str:

@@ -208,14 +208,20 @@ def names_like(db: sqlite3.Connection, q: str, limit: int) -> list[str]:
 
 def names_of(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, str]:
     """Names of hosts, also of deleted ones."""
-    rows = db.execute(f"SELECT id, name FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids))
-    return {row[0]: row[1] for row in rows}
+    return {
+        row[0]: row[1]
+        for some in host_lists.batched(host_ids)
+        for row in db.execute(f"SELECT id, name FROM hosts WHERE id IN ({placeholders(some)})", some)
+    }
 
 
 def schedule_names(db: sqlite3.Connection, schedule_ids: Sequence[str]) -> dict[str, str]:
     """Names of schedules, also of deleted ones."""
-    rows = db.execute(f"SELECT id, name FROM schedules WHERE id IN ({placeholders(schedule_ids)})", list(schedule_ids))
-    return {row[0]: row[1] for row in rows}
+    return {
+        row[0]: row[1]
+        for some in host_lists.batched(schedule_ids)
+        for row in db.execute(f"SELECT id, name FROM schedules WHERE id IN ({placeholders(some)})", some)
+    }
 
 
 def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, hosts: HostsWanted) -> Fleet:

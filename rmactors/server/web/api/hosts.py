@@ -1,15 +1,16 @@
 """`/api/hosts` and `/api/enrollment-tokens`: who may report, under which name, with which credential."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from quart import Blueprint, Response
 
 from rmactors.common import clock
+from rmactors.common.vocabulary import HostStatus
 from rmactors.server.store.queries import accounts as account_queries
 from rmactors.server.store.queries import hosts as queries
-from rmactors.server.store.queries.host_lists import API_SORTS, STATUSES, HostFilter, key_shape
+from rmactors.server.store.queries.host_lists import API_SORTS, STATUSES, HostFilter, HostSort, key_shape
 from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.web.access import route, services
 from rmactors.server.web.api.bodies import (
@@ -102,19 +103,15 @@ async def list_hosts() -> Response:
     tag, or the beginning of a word for a status. A host with long plans has the first of them here, and all of them by
     itself."""
     given = arguments(*QUERY)
-    sort = one_of(given, "sort", API_SORTS) or "name"
+    sort = cast("HostSort", one_of(given, "sort", API_SORTS) or "name")
     for name in ("q", "tag"):
         if len(given.get(name, "")) > LONGEST:
             raise invalid_field(f"/{name}", "is too long")
-    wanted = HostFilter(given.get("q", ""), given.get("tag", ""), one_of(given, "status", STATUSES))  # type: ignore[arg-type]  # one of STATUSES
+    status = cast("HostStatus | None", one_of(given, "status", STATUSES))
+    wanted = HostFilter(given.get("q", ""), given.get("tag", ""), status)
     since = services().now() - clock.seconds(services().settings.offline_after_seconds)
     page = await services().reader.run(
-        queries.host_views,
-        wanted,
-        sort,
-        since,
-        limit_of(given),
-        cursor_of(given, key_shape(sort)),  # type: ignore[arg-type]  # one of API_SORTS
+        queries.host_views, wanted, sort, since, limit_of(given), cursor_of(given, key_shape(sort))
     )
     return json_response(listing(page, lambda view: _shape(view, whole=False)))
 

@@ -79,4 +79,4 @@ async def host_table(asked: Asked, now: Moment, size: int) -> tuple[Fleet, HostT
 
 def around() -> dict[str, Any]:
     """What the list's template shows beside its rows."""
-    return {"legend": strips.legend(), "bulk_kinds": host_lists.bulk_kinds()}
+    return {"legend": strips.legend()}

@@ -1,18 +1,18 @@
 """Alerts as a list and one by one: filters that live in the URL, sentences. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from types import MappingProxyType
+from typing import Final
 
 from rmactors.common import clock
-from rmactors.common.bounds import cut
+from rmactors.common.bounds import NAME, cut
 from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, SEVERITIES
-from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts
+from rmactors.server.store.queries.alerts import AlertRow, Counts
 from rmactors.server.web import rows as guard
-from rmactors.server.web.views import words
-from rmactors.server.web.views.alert_filters import filter_from as filter_from
-from rmactors.server.web.views.alert_filters import href as href
-from rmactors.server.web.views.alert_filters import query_of as query_of
+from rmactors.server.web.views import lists, words
+from rmactors.server.web.views.lists import Asked, Choice
 from rmactors.server.web.views.measures import number
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
@@ -20,6 +20,8 @@ from rmactors.server.web.views.words import State
 
 STILL_HAPPENING: Final = 60 * clock.SECOND
 """Seen within this time, an unresolved condition is said to be happening still."""
+_ID: Final = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
+_NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 
 
@@ -27,8 +29,8 @@ _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 class AlertLine:
     """One alert in the list. `last_seen` is None where it says no more than `raised`.
 
-    `host_name`: of its host, else of its channel, whose page is `about_href`; then `host_id` is empty. `others_href`
-    has the other alerts about it.
+    `about` is the plan or the schedule, empty where it is about neither. `host_name`: of its host, else of its channel,
+    whose page is `about_href`; then `host_id` is empty. `others_href` has the other alerts about it.
     """
 
     id: str
@@ -38,6 +40,7 @@ class AlertLine:
     others_href: str
     kind: str
     kind_name: str
+    about: str
     severity: str
     state: State
     status: str
@@ -66,10 +69,9 @@ class AlertLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """An entry of the filter strip: a link or an option."""
+class StatusLink:
+    """A status with how many there are of it, and the list of these."""
 
-    value: str
     word: str
     href: str
     chosen: bool
@@ -77,20 +79,36 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class AlertList:
-    """`empty` is None where there is something to show, else a title and a sentence."""
+    """`empty` is None where there is something to show, else a title and a sentence. `host` is what the field for it
+    shows: the name of the host that is chosen, or what was typed."""
 
-    query: str
+    asked: Asked
     lede: str
-    statuses: tuple[Choice, ...]
+    statuses: tuple[StatusLink, ...]
     severities: tuple[Choice, ...]
     kinds: tuple[Choice, ...]
-    hosts: tuple[Choice, ...]
-    q: str
-    status: str
-    narrowed: bool
+    tags: tuple[Choice, ...]
+    sorts: tuple[Choice, ...]
+    host: str
     lines: tuple[AlertLine, ...]
     empty: tuple[str, str] | None
     next_href: str | None
+
+    @property
+    def query(self) -> str:
+        return self.asked.query()
+
+    @property
+    def status(self) -> str:
+        return self.asked.get("status") or "open"
+
+    @property
+    def narrowed(self) -> bool:
+        return any(name != "status" for name, _value in self.asked.chosen)
+
+    @property
+    def csv_href(self) -> str:
+        return self.asked.href("/alerts.csv")
 
 
 def lede(counts: Counts) -> str:
@@ -104,46 +122,44 @@ def lede(counts: Counts) -> str:
 def alert_list(
     rows: Sequence[AlertRow],
     counts: Counts,
-    wanted: AlertFilter,
-    hosts: Sequence[tuple[str, str]],
+    of: Asked,
     moment: Moment,
+    *,
+    host: str = "",
+    tags: Sequence[str] = (),
+    names: Mapping[str, str] = _NO_NAMES,
     cursor: str | None = None,
 ) -> AlertList:
-    """`hosts` are (id, name) to choose from; `cursor` is where the next page begins."""
-    names: dict[str, tuple[str, int | None]] = {
+    """`host` is the name of the one that is chosen; `tags` are those to choose from, `names` those of schedules by id;
+    `cursor` is where the next page begins."""
+    status = of.get("status") or "open"
+    statuses: dict[str, tuple[str, int | None]] = {
         "open": (_("Open"), counts.open),
         "acknowledged": (_("Acknowledged"), counts.acknowledged),
         "resolved": (_("Resolved"), None),
         "all": (_("All"), None),
     }
-    statuses = tuple(
-        Choice(name, word if n is None else f"{word} {number(n)}", href(wanted, status=name), wanted.status == name)
-        for name, (word, n) in names.items()
-    )
-    severities = tuple(
-        Choice(name, words.severity(name).word, href(wanted, severity=name), wanted.severity == name)
-        for name in reversed(SEVERITIES)
-    )
-    kinds = tuple(
-        Choice(kind, words.alert_name(kind), href(wanted, kind=kind), wanted.kind == kind) for kind in ALERT_KINDS
-    )
-    chosen_hosts = tuple(
-        Choice(host_id, name, href(wanted, host_id=host_id), wanted.host_id == host_id) for host_id, name in hosts
-    )
-    narrowed = any((wanted.severity, wanted.kind, wanted.host_id, wanted.q))
-    query = query_of(wanted)
+    sorts = (("severity", _("Critical first")), ("newest", _("Newest first")), ("oldest", _("Oldest first")))
+    narrowed = any(name != "status" for name, _value in of.chosen)
+    query = of.query()
     return AlertList(
-        query=query,
+        asked=of,
         lede=lede(counts),
-        statuses=statuses,
-        severities=severities,
-        kinds=kinds,
-        hosts=chosen_hosts,
-        q=wanted.q or "",
-        status=wanted.status,
-        narrowed=narrowed,
-        lines=tuple(guard.each(rows, lambda row: listed_line(row, moment), guard.line(AlertLine))),
-        empty=None if rows else _empty(wanted.status, narrowed),
+        statuses=tuple(
+            StatusLink(
+                word if n is None else f"{word} {number(n)}",
+                of.with_filter("status", name if name != "open" else "").href(),
+                status == name,
+            )
+            for name, (word, n) in statuses.items()
+        ),
+        severities=lists.choices(of, "severity", [(name, words.severity(name).word) for name in reversed(SEVERITIES)]),
+        kinds=lists.choices(of, "kind", [(kind, words.alert_name(kind)) for kind in ALERT_KINDS]),
+        tags=lists.choices(of, "tag", [(tag, tag) for tag in tags]),
+        sorts=tuple(Choice(value, word, value == of.sort) for value, word in sorts),
+        host=host or of.get("host"),
+        lines=tuple(guard.each(rows, lambda row: listed_line(row, moment, names), guard.line(AlertLine))),
+        empty=None if rows else _empty(status, narrowed),
         next_href=f"/alerts?{query}{'&' if query else ''}cursor={cursor}" if cursor else None,
     )
 
@@ -152,15 +168,20 @@ LISTED: Final = 500
 """Characters of a message and of a note in the list; the alert's page has all of them."""
 
 
-def listed_line(row: AlertRow, moment: Moment) -> AlertLine:
+def listed_line(row: AlertRow, moment: Moment, names: Mapping[str, str] = _NO_NAMES) -> AlertLine:
     """One alert as the list shows it."""
-    whole = line(row, moment)
+    whole = line(row, moment, names)
     if max(len(whole.message), len(whole.note)) <= LISTED:
         return whole
     return replace(whole, message=cut(whole.message, LISTED), note=cut(whole.note, LISTED))
 
 
-def line(row: AlertRow, moment: Moment) -> AlertLine:
+def subject_ids(rows: Sequence[AlertRow]) -> list[str]:
+    """The schedules that these are about, by id, as far as they are about one."""
+    return sorted({row.subject for row in rows if _ID.fullmatch(row.subject)})
+
+
+def line(row: AlertRow, moment: Moment, names: Mapping[str, str] = _NO_NAMES) -> AlertLine:
     """One alert with all that is said of it."""
     acknowledged = resolved = note = ""
     if row.acknowledged_at is not None and row.resolved_at is None:
@@ -180,6 +201,9 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         others_href=f"/alerts?host={row.host_id}" if row.host_id else f"/alerts?kind={row.kind}",
         kind=row.kind,
         kind_name=words.alert_name(row.kind),
+        about=cut(row.subject.removeprefix("plan:"), NAME)
+        if row.subject.startswith("plan:")
+        else cut(names.get(row.subject, ""), NAME),
         severity=row.severity,
         state=words.severity(row.severity),
         status=row.status,
@@ -212,7 +236,7 @@ def seen_word(kind: str) -> str:
     return _("last failed") if kind in _OF_RUNS else _("last seen")
 
 
-def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed: bool) -> tuple[str, str]:
+def _empty(status: str, narrowed: bool) -> tuple[str, str]:
     shows_up = _("An alert appears here when a backup fails or does not run, or a host goes silent.")
     if narrowed:
         return _("No matches"), _("No alert matches these filters. Clear one, or search all alerts.")
@@ -225,5 +249,24 @@ def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed:
             return _("Nothing resolved yet"), _(
                 "Alerts move here when their cause is gone or an operator resolves them."
             )
-        case "all":
+        case _:
             return _("No alerts yet"), shows_up
+
+
+# ---- the sheet
+
+SHEET: Final = (
+    "raised_at", "severity", "kind", "status", "host", "about", "message", "occurrences", "last_seen_at",
+    "acknowledged_by", "resolved_at", "resolved_by", "id",
+)  # fmt: skip
+
+
+def cells(row: AlertRow, names: Mapping[str, str]) -> list[str]:
+    """A row of the sheet: what is not so is empty."""
+    about = row.subject.removeprefix("plan:") if row.subject.startswith("plan:") else names.get(row.subject, "")
+    values = (
+        clock.to_rfc3339(row.created_at), row.severity, row.kind, row.status, row.host_name, about, row.message,
+        row.occurrences, clock.to_rfc3339(row.last_seen_at), row.acknowledged_by,
+        clock.to_rfc3339(row.resolved_at) if row.resolved_at is not None else None, row.resolved_by, row.id,
+    )  # fmt: skip
+    return ["" if value is None else str(value) for value in values]

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Final, cast
 
 from rmactors.common import clock
-from rmactors.common.vocabulary import JOB_KINDS
 from rmactors.server.store.queries.host_lists import STATUSES, HostFilter, HostSort, SheetRow, TagCount, tags_in
 from rmactors.server.store.queries.hosts import status_of
 from rmactors.server.store.queries.pages import Fleet, HostsWanted
@@ -103,14 +102,6 @@ def table(
         empty=_empty(of) if not lines else None,
         first_run=found.host_count == 0,
     )  # fmt: skip
-
-
-def bulk_kinds() -> tuple[tuple[str, str], ...]:
-    """(kind, word) of what can be run on several hosts at once."""
-    return tuple((kind, words.kind_name(kind)) for kind in JOB_KINDS if kind in _MANY_AT_ONCE)
-
-
-_MANY_AT_ONCE: Final = ("backup", "check", "forget", "prune", "restore_test", "unlock")
 
 
 def _lede(found: Fleet, of: Asked) -> str:
