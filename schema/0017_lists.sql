@@ -21,3 +21,6 @@ DROP INDEX jobs_by_time;
 CREATE INDEX jobs_by_time ON jobs (sort_at, id, host_id, kind, status);      -- filters are judged without the rows
 CREATE INDEX jobs_ended_badly ON jobs (status, sort_at, id)
   WHERE status IN ('partial', 'failed', 'cancelled', 'skipped');
+
+CREATE INDEX schedules_planned ON schedules (cron, on_calendar, timezone, kind, host_id)  -- the calendar counts equal ones
+  WHERE deleted_at IS NULL AND enabled = 1;

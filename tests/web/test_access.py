@@ -81,6 +81,7 @@ PAGES: dict[tuple[str, str], Need] = {
     ("GET", "/act/{id}"): "public",
     ("POST", "/act/{id}"): "public",
     ("POST", "/account/timezone"): "signed_in",
+    ("GET", "/calendar"): "viewer",
     ("GET", "/alerts"): "viewer",
     ("GET", "/alerts.csv"): "viewer",
     ("POST", "/alerts/acknowledge"): "operator",
