@@ -90,13 +90,13 @@ def _environment() -> jinja2.Environment:
     return made
 
 
-def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine], str]:
+def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine, bool, str], str]:
     """A template's macro that remembers what it made of which line: lists are fetched again and again, and most of
     their rows look as they did before. What it gives is markup."""
 
     @lru_cache(maxsize=_ROWS_KEPT)
-    def made(line: HostLine) -> str:
-        row: str = getattr(environment.get_template(template).module, macro)(line)
+    def made(line: HostLine, pick: bool = False, group: str = "") -> str:
+        row: str = getattr(environment.get_template(template).module, macro)(line, pick, group)
         return row
 
     return made
