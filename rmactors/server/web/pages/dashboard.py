@@ -8,7 +8,7 @@ from rmactors.server.store.queries import backup_ages as age_queries
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.web.access import route, services
 from rmactors.server.web.html import in_thread
-from rmactors.server.web.pages.rendering import fragment, known_progress, moment, page, wants_fragment
+from rmactors.server.web.pages.rendering import known_progress, moment, page, part, wants_fragment
 from rmactors.server.web.views import backup_ages, fleet, strips
 from rmactors.server.web.views.times import Moment
 
@@ -24,13 +24,13 @@ _AGES_SHOWN = 10
 async def dashboard() -> Response:
     now = moment()
     if wants_fragment("ages"):
-        return await fragment("dashboard/ages.html", ages=await _ages(now))
+        return await part("dashboard/ages.html", ages=await _ages(now))
     spans = strips.window(now).spans()
     found = await services().reader.run(queries.fleet, spans, now.now - clock.DAY, _SHOWN)
     silence, percents = services().settings.offline_after_seconds, known_progress(found.running)
     view = await in_thread(lambda: fleet.dashboard(found, fleet.host_lines(found, now, silence, percents), now))
     if wants_fragment("overview"):
-        return await fragment("dashboard/overview.html", view=view, legend=strips.legend())
+        return await part("dashboard/overview.html", view=view, legend=strips.legend())
     ages = None if view.first_run else await _ages(now)
     return await page("dashboard.html", "dashboard", view=view, legend=strips.legend(), ages=ages)
 
