@@ -29,9 +29,9 @@ from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.common.disk import free_space
 from rmactors.server.messages.reasons import Reason
-from rmactors.server.store.queries.figures import Figures, GoodRun, Queued, figures, left_off
+from rmactors.server.store.queries.figures import Figures, Queued, figures, left_off
 from rmactors.server.store.reader import Reader
-from rmactors.server.web import good_runs
+from rmactors.server.web.good_runs import GoodRunLines
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +118,7 @@ class Meters:
         )
         self._counts: Counter[tuple[str, ...]] = Counter()
         self._left_out, self._counted_at = 0, -inf
+        self._good_runs = GoodRunLines()
 
     def commit_took(self, seconds: float, requests: int) -> None:
         """A transaction of so many requests is on disk."""
@@ -142,9 +143,13 @@ class Meters:
         found, left_out = await self._read(sources.reader, now)
         of_disk = _of_disk(sources.reader.database)
         families = [*self._counters(), *_of_actors(sources), *of_disk, *_of_database(found, now)]
-        runs = found.good_runs if found is not None else None
+
+        def text() -> bytes:
+            known = _text(self.registry, families)
+            return known if found is None else known + self._good_runs.text(found.good_runs, left_out)
+
         # Thousands of lines take tens of milliseconds: not on the event loop.
-        return await trio.to_thread.run_sync(_text, self.registry, families, runs, left_out)
+        return await trio.to_thread.run_sync(text)
 
     async def _read(self, reader: Reader, now: int) -> tuple[Figures | None, int]:
         """What the database knows, None where it cannot be read, and how many series are left out."""
@@ -183,11 +188,10 @@ class _Once(Collector):
         yield from self._families
 
 
-def _text(registry: CollectorRegistry, families: list[Metric], runs: list[GoodRun] | None, left_out: int) -> bytes:
+def _text(registry: CollectorRegistry, families: list[Metric]) -> bytes:
     asked = CollectorRegistry()
     asked.register(_Once(families))
-    of_runs = good_runs.text(runs, left_out) if runs is not None else b""
-    return generate_latest(registry) + generate_latest(asked) + of_runs
+    return generate_latest(registry) + generate_latest(asked)
 
 
 def _of_actors(sources: Sources) -> Iterator[Metric]:
