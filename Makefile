@@ -114,7 +114,7 @@ $(VENV)/installed-server: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --group dev --editable '.[server]'
+	$(BIN)/pip install --quiet --group dev --editable '.[server,import]'
 	@touch $@ $(VENV)/installed-server
 
 $(VENV)/tools/calendar.so: tests/ahead/calendar.c | $(VENV)/bin/pip

@@ -19,6 +19,8 @@ _COMMANDS = {
     "jobs": ("rmactors.cli.jobs", "list, show, run and cancel jobs, over the API"),
     "snapshots": ("rmactors.cli.snapshots", "list, browse, search and compare a host's snapshots, over the API"),
     "channels": ("rmactors.cli.channels", "list, show and test channels, over the API"),
+    "export": ("rmactors.cli.configuration", "write a server's configuration to a file, over the API"),
+    "apply": ("rmactors.cli.configuration", "make a server's configuration like a file, over the API"),
     "admin": ("rmactors.cli.admin", "users and tokens, on the data dir"),
     "agent": ("rmactors.cli.agent", "the part that runs on each host"),
     "config": ("rmactors.cli.config", "the effective settings, and where each comes from"),

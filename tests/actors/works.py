@@ -161,6 +161,7 @@ class Agent:
 
     box: Mailbox[HostInbox]
     number: int
+    token_hash: str
     instance: str = "instance"
     got: list[wire.FromServer] = field(default_factory=list)
     closed: tuple[int, str] | None = None
@@ -169,7 +170,7 @@ class Agent:
     @property
     def connection(self) -> AgentConnection:
         if not hasattr(self, "_connection"):
-            self._connection = AgentConnection(self.number, "192.0.2.7", self.got.append, self._close)
+            self._connection = AgentConnection(self.number, "192.0.2.7", self.got.append, self._close, self.token_hash)
         return self._connection
 
     def _close(self, code: int, reason: str) -> None:
@@ -218,8 +219,8 @@ class Agent:
         await until(so, lambda: str(self.got))
 
 
-def agent(works: Works, host: str, number: int = 1, instance: str = "instance") -> Agent:
-    return Agent(works.directory.mailbox_of(host), number, instance)
+def agent(works: Works, host: str, number: int = 1, instance: str = "instance", token_hash: str | None = None) -> Agent:
+    return Agent(works.directory.mailbox_of(host), number, token_hash or f"hash of {host}", instance)
 
 
 def enrolled(works: Works, **changes: Any) -> str:

@@ -25,7 +25,7 @@ APIS = (
 )  # fmt: skip
 
 
-async def alert(site: Site, host_id: str, message: str = "home was not backed up", subject: str = "") -> str:
+async def alert(site: Site, host_id: str, message: str = "Backup of home failed", subject: str = "") -> str:
     alert_id, at = ids.new(), site.clock()
     await site.commit(RaiseAlert(alert_id, host_id, "backup_failed", subject, "warning", message, at))
     return alert_id

@@ -64,6 +64,30 @@ class UpdateUser:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetUser:
+    """For who lost the password or the phone: None leaves the password, `second_factor` turns that off. Ends the user's
+    sessions. Refused `not_found`. Result: `UserReset`."""
+
+    username: str
+    password_hash: str | None
+    second_factor: bool
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class UserReset:
+    """`had_second_factor`: there was one, and it is off now where that was asked for. `tokens`: API tokens that they
+    made, which go on."""
+
+    username: str
+    role: Role
+    disabled: bool
+    had_second_factor: bool
+    sessions: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteUser:
     """`end_tokens` ends the API and enrollment tokens that they made. Refused `not_found`, `last_admin`."""
 

@@ -15,6 +15,7 @@ from rmactors.server.messages.accounts import (
     OpenSession,
     RehashPassword,
     RenewSession,
+    ResetUser,
     SetTimezone,
     SweepSessions,
     TouchSession,
@@ -45,14 +46,16 @@ from rmactors.server.messages.channels import (
     SettleAttempt,
 )
 from rmactors.server.messages.digests import QueueDigest
+from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
-    EnrollHost,
     NoteOnHost,
+    PauseHost,
     RecordHello,
     RecordSigns,
     RotateHostToken,
+    TagHost,
     UpdateHost,
 )
 from rmactors.server.messages.jobs import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
@@ -64,6 +67,7 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.policies import DeletePolicy, SavePolicy
 from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
 from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
@@ -78,6 +82,8 @@ Write = (
     | RecordSigns
     | NoteOnHost
     | UpdateHost
+    | TagHost
+    | PauseHost
     | RotateHostToken
     | DeleteHost
     | SaveStart
@@ -88,6 +94,8 @@ Write = (
     | CancelJob
     | SaveSchedule
     | DeleteSchedule
+    | SavePolicy
+    | DeletePolicy
     | RaiseAlert
     | WorsenAlert
     | TouchAlert
@@ -135,6 +143,7 @@ Write = (
     | OpenSession
     | TouchSession
     | RenewSession
+    | ResetUser
     | CloseSession
     | SweepSessions
     | CreateApiToken

@@ -12,10 +12,12 @@ from rmactors.server.messages.accounts import (
     OpenSession,
     RehashPassword,
     RenewSession,
+    ResetUser,
     SetTimezone,
     SweepSessions,
     TouchSession,
     UpdateUser,
+    UserReset,
 )
 from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit, made_tokens
@@ -78,6 +80,30 @@ def update_user(tx: Transaction, write: UpdateUser) -> None:
     weakened = made_tokens.weaken_all_of(tx, write.user_id, write.role) if write.role is not None else 0
     _append(tx, write.audit, ended, weakened)
     tx.wake.topics.add("users")
+
+
+@handles
+def reset_user(tx: Transaction, write: ResetUser) -> UserReset:
+    user = tx.row(
+        "SELECT id, username, role, disabled, totp_secret FROM users WHERE username_key = ?",
+        (write.username.casefold(),),
+    )
+    if user is None:
+        raise RefusedWrite("not_found", f"there is no user {write.username!r}")
+    if write.password_hash is not None:
+        tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", (write.password_hash, user["id"]))
+    if write.second_factor:
+        tx.execute("UPDATE users SET totp_secret = NULL, totp_last_step = NULL WHERE id = ?", (user["id"],))
+        tx.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user["id"],))
+    tx.execute("DELETE FROM code_tries WHERE user_id = ?", (user["id"],))
+    ended = tx.changed("DELETE FROM sessions WHERE user_id = ?", (user["id"],))
+    tokens = tx.row("SELECT count(*) FROM api_tokens WHERE owner_id = ?", (user["id"],))
+    assert tokens is not None
+    audit.append(tx, replace(write.audit, target_id=user["id"]))
+    tx.wake.topics.add("users")
+    return UserReset(
+        user["username"], user["role"], bool(user["disabled"]), user["totp_secret"] is not None, ended, tokens[0]
+    )
 
 
 @handles

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import trio
 
@@ -27,6 +27,13 @@ class AskStore(Protocol):
         ...
 
 
+class PoliciesSettled(Protocol):
+    async def __call__(self, lane_name: Literal["hosts", "policies"], seconds: float) -> bool:
+        """Wait until schedules are as the changes of hosts, or of policies, that are committed want them; False if
+        that takes longer."""
+        ...
+
+
 class AskRules(Protocol):
     async def __call__(self, request: Callable[[Reply], Request]) -> Answer:
         """Ask for something that touches alerts: `ask_rules(lambda reply: Acknowledge(…, reply))`."""
@@ -35,6 +42,10 @@ class AskRules(Protocol):
 
 async def _nobody_there(host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
     return AgentAway()
+
+
+async def _nothing_to_wait_for(lane_name: Literal["hosts", "policies"], seconds: float) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +63,7 @@ class Services:
                    context manager that gives a receive channel of sets of topic names
     progress       how far a running job is, None where nothing is known
     health         what `/healthz` says
+    policies_settled   policies have made the schedules that follow from what is committed
     ask_agent      a question to the agent of a host (messages.live_requests)
     """
 
@@ -67,3 +79,4 @@ class Services:
     health: Callable[[], Health]
     progress: Callable[[str], JobProgress | None] = lambda _: None
     ask_agent: AskAgent = _nobody_there
+    policies_settled: PoliciesSettled = _nothing_to_wait_for

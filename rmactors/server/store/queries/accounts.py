@@ -77,7 +77,8 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentTokenRow:
-    """Without the token. `used_at`: it let a host in."""
+    """Without the token. `used` of `uses` times it let a host in, `used_at` the last time; `tags` is a JSON list.
+    `for_host_id` and `for_host`: the one host that it enrolls a machine as, and its name."""
 
     id: str
     prefix: str
@@ -85,6 +86,11 @@ class EnrollmentTokenRow:
     expires_at: int
     created_by: str | None
     used_at: int | None
+    uses: int
+    used: int
+    tags: str
+    for_host_id: str | None
+    for_host: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,8 +278,9 @@ def enrollment_tokens(
     """Newest first, used and expired ones too, until a day after their end."""
     at, token_id = after or (1 << 62, "")
     rows = db.execute(
-        f"SELECT {columns(EnrollmentTokenRow)} FROM enrollment_tokens WHERE (created_at, id) < (?, ?)"
-        " ORDER BY created_at DESC, id DESC LIMIT ?",
+        "SELECT t.id, t.prefix, t.created_at, t.expires_at, t.created_by, t.used_at, t.uses, t.used, t.tags,"
+        " t.for_host_id, hosts.name AS for_host FROM enrollment_tokens t LEFT JOIN hosts ON hosts.id = t.for_host_id"
+        " WHERE (t.created_at, t.id) < (?, ?) ORDER BY t.created_at DESC, t.id DESC LIMIT ?",
         (at, token_id, limit + 1),
     ).fetchall()
     items = read(EnrollmentTokenRow, rows[:limit])

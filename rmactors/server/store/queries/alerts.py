@@ -15,7 +15,7 @@ AlertStatus = Literal["open", "acknowledged", "resolved"]
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert. Times in microseconds."""
+    """An alert. Times in microseconds. `schedule_name`: of the schedule that is its subject, also a deleted one."""
 
     id: str
     host_id: str
@@ -34,6 +34,7 @@ class AlertRow:
     resolved_at: int | None
     resolved_by: str | None
     resolved_note: str | None
+    schedule_name: str | None = None
 
     @property
     def status(self) -> AlertStatus:
@@ -81,7 +82,8 @@ class TimelineEntry:
     error: str | None = None
 
 
-_SELECT = f"SELECT {columns(AlertRow)} FROM alerts"
+_STORED = columns(AlertRow).removesuffix(", schedule_name")
+_SELECT = f"SELECT {_STORED}, (SELECT name FROM schedules WHERE schedules.id = alerts.subject) FROM alerts"
 
 
 def alert(db: sqlite3.Connection, alert_id: str) -> AlertRow | None:

@@ -35,7 +35,7 @@ class TokenBody(Struct, forbid_unknown_fields=True):
 
 async def create(username: str, password: str, role: Role) -> str:
     """The new user's id. Raises Problem 409 or 422."""
-    _check_name(username)
+    check_name(username)
     password_hash = await _hashed(password, username)
     user_id = ids.new()
     record = audit("user.create", "user", user_id, f"{username} as {role}")
@@ -48,7 +48,7 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = No
     """`end_tokens` None: where they become disabled. Raises Problem 404, 409 or 422."""
     username = body.username if not isinstance(body.username, UnsetType) and body.username != row.username else None
     if username is not None:
-        _check_name(username)
+        check_name(username)
     password_hash = None
     if not isinstance(body.password, UnsetType):
         password_hash = await _hashed(body.password, username or row.username)
@@ -92,14 +92,20 @@ async def require(user_id: str) -> UserRow:
     return row
 
 
-def _check_name(username: str) -> None:
+def check_name(username: str) -> None:
+    """Raises the 422 for a user name that will not do."""
     if problem := username_problem(username):
         raise invalid_field("/username", problem)
 
 
-async def _hashed(password: str, username: str) -> str:
+async def check_password(password: str, username: str) -> None:
+    """Raises the 422 for one that is too weak."""
     if problem := await state().login_guard.weakness(password, username):
         raise invalid_field("/password", problem)
+
+
+async def _hashed(password: str, username: str) -> str:
+    await check_password(password, username)
     return await state().login_guard.hash(password)
 
 

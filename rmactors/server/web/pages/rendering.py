@@ -13,7 +13,7 @@ from rmactors.server.web import live_parts
 from rmactors.server.web.access import actor, is_htmx, route, services, way_back
 from rmactors.server.web.html import go, html
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import people, texts
+from rmactors.server.web.views import done, people, texts
 from rmactors.server.web.views.shell import Section, Shell, channel_notice
 from rmactors.server.web.views.times import Moment, zone_named
 
@@ -48,8 +48,10 @@ async def page(
     now = moment()
     counted, tried, channels = await services().reader.run(queries.around_a_page, now.now - _ALARM_STANDS)
     shell = Shell(counted.open, counted.critical, channel_notice(channels, actor().may("operator")))
+    told = done.sentence(request.args.get(done.PARAMETER, ""))
     alarms = people.alarms(tried, actor().may("admin"), actor().id, now)
-    return await fragment(template, status=status, section=section, shell=shell, alarms=alarms, **context)
+    around = {"section": section, "shell": shell, "alarms": alarms, "just_done": told}
+    return await fragment(template, status=status, **around, **context)
 
 
 async def part(template: str, *, status: int = 200, **context: Any) -> Response:

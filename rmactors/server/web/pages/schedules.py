@@ -83,7 +83,7 @@ async def delete_schedule(schedule_id: str) -> Response:
     if ((await request.form).get("confirm") or "").strip() != row.name.strip():
         errors = {"confirm": _("This is not the schedule's name.")}
         return await _form(row.host_id, _stored(row), errors, row, status=422)
-    await schedules.remove(row.id)
+    await schedules.remove(row)
     return go(f"/hosts/{row.host_id}")
 
 
@@ -98,8 +98,16 @@ async def _form(
     return await page(
         "schedule.html", "hosts", status=status, host=host, typed=typed, errors=errors, plans=plans,
         schedule_id=row.id if row is not None else None, schedule_name=row.name if row is not None else "",
-        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=cron,
+        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=cron, exec_lines=_exec_lines(row),
     )  # fmt: skip
+
+
+def _exec_lines(row: ScheduleRow | None) -> views.ExecLines | None:
+    """Of what something else starts: how its runs are reported."""
+    if row is None or row.mode != "external":
+        return None
+    plan = msgspec.json.decode(row.params).get("plan", "")
+    return views.exec_lines(row.name, row.kind, plan if isinstance(plan, str) else "", row.when)
 
 
 def _body(form: Mapping[str, str]) -> dict[str, Any]:

@@ -27,8 +27,8 @@ _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 class AlertLine:
     """One alert in the list. `last_seen` is None where it says no more than `raised`.
 
-    `host_name`: of its host, else of its channel, whose page is `about_href`; then `host_id` is empty. `others_href`
-    has the other alerts about it.
+    `title` is short; `message` says more. `host_name`: of its host, else of its channel, whose page is `about_href`;
+    then `host_id` is empty. `others_href` has the other alerts about it.
     """
 
     id: str
@@ -41,6 +41,7 @@ class AlertLine:
     severity: str
     state: State
     status: str
+    title: str
     message: str
     raised: Time
     last_seen: Time | None
@@ -148,6 +149,8 @@ def alert_list(
     )
 
 
+TITLED: Final = 60
+"""Characters of a schedule's or plan's name in a title."""
 LISTED: Final = 500
 """Characters of a message and of a note in the list; the alert's page has all of them."""
 
@@ -183,6 +186,7 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         severity=row.severity,
         state=words.severity(row.severity),
         status=row.status,
+        title=title(row),
         message=row.message,
         raised=moment.ago(row.created_at),
         last_seen=moment.ago(row.last_seen_at) if row.last_seen_at - row.created_at >= clock.SECOND else None,
@@ -193,6 +197,15 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
         note=note,
         resolved=resolved,
     )
+
+
+def title(row: AlertRow) -> str:
+    """`Check failed: etc on db-02`, `Host silent: db-02`."""
+    about = row.schedule_name or (row.subject.removeprefix("plan:") if row.subject.startswith("plan:") else "")
+    name = words.alert_name(row.kind)
+    if not about:
+        return _("%(kind)s: %(host)s") % {"kind": name, "host": row.host_name}
+    return _("%(kind)s: %(about)s on %(host)s") % {"kind": name, "about": cut(about, TITLED), "host": row.host_name}
 
 
 def _place(row: AlertRow) -> str:

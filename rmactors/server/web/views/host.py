@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rmactors.common.bounds import NAME, cut
-from rmactors.common.vocabulary import JobStatus
+from rmactors.common.vocabulary import HostStatus, JobStatus
 from rmactors.server.store.queries.hosts import HostNote, HostRow, HostView, status_of
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.pages import Fleet, SubjectRuns
@@ -30,24 +30,6 @@ class HostList:
     q: str
     first_run: bool
     empty: tuple[str, str] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Enrollment:
-    """What to type on the new host. The token is shown once and kept nowhere; no command holds it, since shells
-    remember what is typed."""
-
-    token: str
-    enroll: str
-    run: str
-    expires: Time
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    id: str
-    name: str
-    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,19 +103,6 @@ def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
     return HostList(lines, lede, q, found.host_count == 0, empty)
 
 
-def enrollment(token: str, agent_url: str, expires: Time) -> Enrollment:
-    """The commands to copy."""
-    return Enrollment(
-        token, f"rmactors agent enroll --server {agent_url} --token-file -", "rmactors agent install", expires
-    )
-
-
-def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: float) -> tuple[Arrival, ...]:
-    return tuple(
-        Arrival(row.id, row.name, words.host_status(status_of(row, moment.now, offline_after_seconds))) for row in rows
-    )
-
-
 def host_page(
     view: HostView,
     runs: Sequence[SubjectRuns],
@@ -155,7 +124,7 @@ def host_page(
         name=row.name,
         tags=", ".join(fleet.tags(view)),
         state=fleet.state(view, running, moment, offline_after_seconds),
-        lede=_lede(view, last_good, moment),
+        lede=_lede(view, last_good, status_of(row, moment.now, offline_after_seconds), moment),
         alerts=many("%(n)s open alert", "%(n)s open alerts", open_alerts) if open_alerts else "",
         facts=tuple((name, value) for name, value in _facts(row, moment, tzdata) if value),
         plans=plans,
@@ -208,7 +177,7 @@ def plotted_subject(view: HostView) -> str | None:
     return f"plan:{last.plan}" if last.plan else ""
 
 
-def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
+def _lede(view: HostView, last_good: int | None, status: HostStatus, moment: Moment) -> str:
     last = view.last_jobs.get("backup")
     if last is None or last.finished_at is None:
         text = _("No backup reported yet.")
@@ -220,7 +189,7 @@ def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
         if last.status not in {"succeeded", "partial"} and last_good is not None:
             text += " " + _("Last good one %s.") % moment.ago(last_good).words
     due = fleet.next_due(view.schedules, moment, backups_only=False)
-    if due is not None:
+    if due is not None and status != "offline":  # nobody knows whether it will run
         text += " " + _("Next: %(name)s, %(when)s.") % {"name": due[1].name, "when": moment.until(due[0]).words}
     return text
 

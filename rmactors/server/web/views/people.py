@@ -1,10 +1,9 @@
-"""Users, tokens, sessions and the audit trail as lines. Pure."""
+"""Users, tokens and sessions as lines. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rmactors.server.store.queries.accounts import (
-    AuditRow,
     CodeAlarm,
     EnrollmentTokenRow,
     SessionRow,
@@ -15,6 +14,7 @@ from rmactors.server.web import rows as guard
 from rmactors.server.web.views.texts import _
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
+from rmactors.server.web.what_was_sent import json_list
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,8 @@ class TokenLine:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentLine:
-    """An enrollment token. `ended` if it is used, expired or revoked."""
+    """An enrollment token. `ended` if it has no use left or has expired. `gives`: the host that it is for, or the tags;
+    `left`: how many uses are left, where there are several."""
 
     id: str
     prefix: str
@@ -55,6 +56,8 @@ class EnrollmentLine:
     expires: Time
     state: State
     ended: bool
+    gives: str
+    left: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +77,6 @@ class SessionLine:
     since: Time
     last_seen: Time
     yours: bool
-
-
-@dataclass(frozen=True, slots=True)
-class AuditLine:
-    at: Time
-    actor: str
-    action: str
-    target: str
-    state: State
-    address: str
-    detail: str
 
 
 def user_lines(rows: Sequence[UserRow], me: str, moment: Moment) -> list[UserLine]:
@@ -120,15 +112,19 @@ def enrollment_lines(rows: Sequence[EnrollmentTokenRow], moment: Moment) -> list
 
 
 def _enrollment_line(row: EnrollmentTokenRow, moment: Moment) -> EnrollmentLine:
-    expired = row.expires_at <= moment.now
-    if row.used_at is not None:
+    expired, left = row.expires_at <= moment.now, row.uses - row.used
+    if not left:
         state = State("ok", _("Used"))
+    elif expired:
+        state = State("off", _("Expired"))
     else:
-        state = State("off", _("Expired")) if expired else State("warn", _("Not used yet"))
+        state = State("warn", _("In use") if row.used else _("Not used yet"))
     expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
+    tags = ", ".join(text for text in json_list(row.tags) if isinstance(text, str))
+    gives = _("for %(host)s alone") % {"host": row.for_host} if row.for_host is not None else tags
     return EnrollmentLine(
-        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,
-        expired or row.used_at is not None,
+        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state, expired or not left,
+        gives, _("%(left)s of %(uses)s uses left") % {"left": left, "uses": row.uses} if row.uses > 1 else "",
     )  # fmt: skip
 
 
@@ -165,16 +161,3 @@ def device(user_agent: str) -> str:
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
     return browser or system or user_agent[:60] or _("unknown")
-
-
-def audit_lines(rows: Sequence[AuditRow], moment: Moment) -> list[AuditLine]:
-    return guard.each(rows, lambda row: _audit_line(row, moment), guard.line(AuditLine))
-
-
-def _audit_line(row: AuditRow, moment: Moment) -> AuditLine:
-    return AuditLine(
-        moment.clock_time(row.at), str(row.actor), str(row.action),
-        " ".join(filter(None, (row.target_kind, row.target_id))),
-        State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()), row.address,
-        row.detail,
-    )  # fmt: skip

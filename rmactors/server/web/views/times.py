@@ -102,6 +102,11 @@ class Moment:
             text = f"{when.day} {when:%b} {when:%H:%M}"
         return self._time(at, text)
 
+    def day_and_time(self, at: int) -> Time:
+        """`29 Nov 04:10:22`: for a list that goes back over days."""
+        when = self.local(at)
+        return self._time(at, f"{when.day} {when:%b} {when:%H:%M:%S}")
+
     def slot(self, at: int) -> Time:
         """`Tue 3 Nov, 02:00`: for what is planned."""
         when = self.local(at)
