@@ -186,6 +186,6 @@ def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
 
 def test_the_timeline_of_an_open_alert_ends_with_now() -> None:
     last = timeline([], changed(kind="agent_offline"), MOMENT)[-1]
-    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 22 s ago, 4 times")
+    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 20 s ago, 4 times")
     last = timeline([], ROW, MOMENT)[-1]
-    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 22 s ago, 4 times")
+    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 20 s ago, 4 times")
