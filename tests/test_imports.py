@@ -20,7 +20,8 @@ ACTORS = sorted(
 )  # fmt: skip
 ALSO_PURE = (
     "server.messages", "server.state", "server.calendars", "server.health", "server.actors.awake",
-    "server.config.action_links", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
+    "server.config.action_links", "server.config.role_map", "server.openid.claims", "server.openid.metadata",
+    "server.openid.trouble", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
     "server.edges.addresses", "server.edges.places", "server.edges.preauth_limits", "server.edges.turns",
     "server.edges.proxy_protocol", "server.edges.handshake", "server.edges.host_names", "server.web.live_items",
     "common.wire", "common.bounds", "common.job_stats", "common.sizes", "common.vocabulary", "common.clock",
@@ -33,7 +34,7 @@ IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", 
 BASE_INSTALL = (
     "common", "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts",
     "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.policies", "cli.completion",
-    "cli.configuration",
+    "cli.configuration", "cli.importing",
 )  # fmt: skip
 """What runs without the extra `server`."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")

@@ -140,10 +140,10 @@ def test_the_chip_stays_in_the_list_when_the_list_changes_for_it(site: Site, vis
     row.get_by_role("button", name="Send a test to closed door").click()
     expect(row.locator(".chip.bad")).to_contain_text("✗")
     expect(row.locator(".state.bad, .state.warn, .state.off").first).to_be_visible()
-    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+    expect(page.locator("html[data-live=rest]")).to_have_count(1)
     with page.expect_response("**/settings/notifications"):
-        page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:channels'))")
-    expect(page.locator(".htmx-swapping, .htmx-settling, .htmx-request")).to_have_count(0)
+        page.evaluate("document.dispatchEvent(new CustomEvent('rm:announce', { detail: 'channels' }))")
+    expect(page.locator("html[data-live=rest]")).to_have_count(1)
     expect(row.locator(".chip.bad")).to_contain_text("✗")
 
 

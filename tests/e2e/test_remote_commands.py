@@ -61,7 +61,7 @@ async def test_policies_are_listed_and_shown(shared_server: Server) -> None:
     assert "60 min" in line
     assert await found(shared_server, "policies", "show", "nightly THINGS") == made
     shown = (await typed(shared_server, "policies", "show", made["id"])).stdout
-    assert 'params' in shown
+    assert "params" in shown
     assert "db web" in shown
     await typed(shared_server, "policies", "show", "no such policy", code=1)
 

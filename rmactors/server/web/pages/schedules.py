@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+import msgspec
 from quart import Blueprint, Response, request
 
 from rmactors.common.vocabulary import JOB_KINDS
@@ -103,5 +104,13 @@ async def _form(
     return await page(
         "schedule.html", "hosts", status=status, host=host, typed=typed, errors=errors, plans=plans,
         schedule_id=row.id if row is not None else None, schedule_name=row.name if row is not None else "",
-        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=cron,
+        kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS], cron=cron, exec_lines=_exec_lines(row),
     )  # fmt: skip
+
+
+def _exec_lines(row: ScheduleRow | None) -> views.ExecLines | None:
+    """Of what something else starts: how its runs are reported."""
+    if row is None or row.mode != "external":
+        return None
+    plan = msgspec.json.decode(row.params).get("plan", "")
+    return views.exec_lines(row.name, row.kind, plan if isinstance(plan, str) else "", row.when)
