@@ -21,7 +21,6 @@ from rmactors.server.web.what_was_sent import json_list
 
 
 @dataclass(frozen=True, slots=True)
-@dataclass(frozen=True, slots=True)
 class ScheduleLine:
     """One schedule of a host. `outcome` is how its newest ended run went."""
 
