@@ -210,7 +210,9 @@ async def test_enrollment_tokens_are_listed_without_the_token_and_revoked(site: 
     assert set(made) == {"token", "expires_at"}
     answer = await site.api("GET", "/api/enrollment-tokens")
     [shown] = answer.json["items"]
-    assert set(shown) == {"id", "prefix", "created_at", "expires_at", "created_by", "used_at"}
+    assert set(shown) == {
+        "id", "prefix", "created_at", "expires_at", "created_by", "used_at", "uses", "uses_left", "tags", "host_id",
+    }  # fmt: skip
     assert made["token"] not in answer.text
     assert made["token"].startswith(shown["prefix"])
     assert (shown["created_by"], shown["expires_at"], shown["used_at"]) == ("bert", made["expires_at"], None)

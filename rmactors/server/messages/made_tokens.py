@@ -1,9 +1,13 @@
 """Writes about API and enrollment tokens, and who made them. Hashes only: no token passes through here."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from rmactors.common.vocabulary import Role
 from rmactors.server.messages.audit import Audit
+
+MOST_USES: Final = 10_000
+"""Hosts that one enrollment token enrolls. The database holds this too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,14 @@ class CreateEnrollmentToken:
     uses: int = 1
     tags: tuple[str, ...] = ()
     for_host_id: str | None = None
+
+
+def what_it_gives(uses: int, tags: tuple[str, ...], for_host_id: str | None) -> str:
+    """For the audit trail."""
+    if for_host_id is not None:
+        return f"for host {for_host_id}"
+    told = [f"for {uses} hosts"] if uses > 1 else []
+    return ", ".join([*told, *([f"tags {' '.join(tags)}"] if tags else [])])
 
 
 @dataclass(frozen=True, slots=True)

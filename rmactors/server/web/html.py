@@ -20,9 +20,11 @@ from rmactors.server.web.views import texts
 from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.shell import TABS
 from rmactors.server.web.views.storage import storage
+from rmactors.server.web.views.zones import zone_groups
 
 T = TypeVar("T")
 
+THEME_COOKIE: Final = "rm-theme"
 _LIMITER: Final = trio.CapacityLimiter(2)
 """Pages rendered at once: rendering is the processor's work, more threads would not make it faster."""
 _ROWS_KEPT: Final = 2048
@@ -37,11 +39,18 @@ async def render(template: str, **context: object) -> str:
         "product": PRODUCT,
         "version": __version__,
         "user": user,
+        "theme": theme_of(user.theme if user is not None else None),
         "cookie_warning": not services().settings.cookie_secure,
         "storage": storage(services().settings.database) if user is not None else None,
         "here": request.path + (f"?{query}" if query else ""),
     }
     return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))
+
+
+def theme_of(chosen: str | None) -> str:
+    """`light`, `dark`, or empty: as the system says. What the user chose, else what this browser did before."""
+    said = chosen or request.cookies.get(THEME_COOKIE, "")
+    return said if said in ("light", "dark") else ""
 
 
 async def in_thread(build: Callable[[], T]) -> T:
@@ -77,7 +86,7 @@ def _environment() -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     made.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"tabs": TABS, "host_row": _kept(made, "hosts/row.html", "host_row")}
+    made.globals |= {"tabs": TABS, "zone_groups": zone_groups, "host_row": _kept(made, "hosts/row.html", "host_row")}
     return made
 
 

@@ -102,6 +102,12 @@ def host_view(db: sqlite3.Connection, host_id: str) -> HostView | None:
     return _views(db, [found])[0] if found is not None else None
 
 
+def host_id_of(db: sqlite3.Connection, name: str) -> str | None:
+    """By its name, compared without regard to case."""
+    row = db.execute("SELECT id FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name.casefold(),)).fetchone()
+    return str(row[0]) if row is not None else None
+
+
 def host_views(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[HostView]:
     """By name."""
     name, host_id = after or ("", "")

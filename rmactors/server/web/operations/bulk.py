@@ -99,6 +99,7 @@ async def tag(found: Sequence[ChosenHost], name: str, outcome: Outcome, *, on: b
     await _commit_each(
         [(host, TagHost(host.id, name, on, audit("host.update", "host", host.id, detail))) for host in found], outcome
     )
+    await hosts.policies_follow()
 
 
 async def pause(found: Sequence[ChosenHost], outcome: Outcome, *, paused: bool) -> None:
@@ -107,6 +108,7 @@ async def pause(found: Sequence[ChosenHost], outcome: Outcome, *, paused: bool) 
     await _commit_each(
         [(host, PauseHost(host.id, paused, at, audit(action, "host", host.id))) for host in found], outcome
     )
+    await hosts.policies_follow()
 
 
 async def silence(found: Sequence[ChosenHost], reason: str, ends_at: str, outcome: Outcome) -> None:

@@ -83,7 +83,7 @@ async def delete_schedule(schedule_id: str) -> Response:
     if ((await request.form).get("confirm") or "").strip() != row.name.strip():
         errors = {"confirm": _("This is not the schedule's name.")}
         return await _form(row.host_id, _stored(row), errors, row, status=422)
-    await schedules.remove(row.id)
+    await schedules.remove(row)
     return go(f"/hosts/{row.host_id}")
 
 

@@ -33,24 +33,6 @@ class HostList:
 
 
 @dataclass(frozen=True, slots=True)
-class Enrollment:
-    """What to type on the new host. The token is shown once and kept nowhere; no command holds it, since shells
-    remember what is typed."""
-
-    token: str
-    enroll: str
-    run: str
-    expires: Time
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    id: str
-    name: str
-    state: State
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleLine:
     """One schedule of a host. `outcome` is how its newest ended run went."""
 
@@ -119,19 +101,6 @@ def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
     if not lines and q:
         empty = (_("No matches"), _("No host has this in its name or tags."))
     return HostList(lines, lede, q, found.host_count == 0, empty)
-
-
-def enrollment(token: str, agent_url: str, expires: Time) -> Enrollment:
-    """The commands to copy."""
-    return Enrollment(
-        token, f"rmactors agent enroll --server {agent_url} --token-file -", "rmactors agent install", expires
-    )
-
-
-def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: float) -> tuple[Arrival, ...]:
-    return tuple(
-        Arrival(row.id, row.name, words.host_status(status_of(row, moment.now, offline_after_seconds))) for row in rows
-    )
 
 
 def host_page(
