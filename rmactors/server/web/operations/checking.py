@@ -20,7 +20,7 @@ from rmactors.server.web.operations.policies import PolicyBody
 from rmactors.server.web.operations.schedules import ScheduleBody
 from rmactors.server.web.operations.silences import SilenceBody
 from rmactors.server.web.problems import Problem, invalid_field
-from rmactors.server.web.validation import convert, text_errors
+from rmactors.server.web.validation import convert
 
 MOST: Final = 200
 """Objects in one request: what a check may keep the server busy with."""
@@ -95,8 +95,6 @@ async def _noted(found: Found, pointer: str, check_one: Callable[[Item], Awaitab
     """What the check gives; None where it refuses, and why is noted."""
     await trio.lowlevel.checkpoint()  # others have their turn
     try:
-        if errors := text_errors(item):
-            raise Problem(422, errors[0].detail, errors=tuple(errors))
         return await check_one(item)
     except Problem as problem:
         errors = list(problem.errors) or [FieldError("", problem.detail)]
