@@ -20,7 +20,8 @@ ACTORS = sorted(
 )  # fmt: skip
 ALSO_PURE = (
     "server.messages", "server.state", "server.calendars", "server.health", "server.actors.awake",
-    "server.config.action_links", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
+    "server.config.action_links", "server.config.role_map", "server.openid.claims", "server.openid.metadata",
+    "server.openid.trouble", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
     "server.edges.addresses", "server.edges.places", "server.edges.preauth_limits", "server.edges.turns",
     "server.edges.proxy_protocol", "server.edges.handshake", "server.edges.host_names", "server.web.live_items",
     "common.wire", "common.bounds", "common.job_stats", "common.sizes", "common.vocabulary", "common.clock",

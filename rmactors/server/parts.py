@@ -38,6 +38,7 @@ from rmactors.server.health import health as health_of
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.openid.provider import provider_of
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
@@ -130,6 +131,7 @@ class Parts:
             settings, clock.now, self.reader, partial(ask_store, self.to_store), partial(ask, self.to_rules.send),
             opened.box, self.try_channel, partial(preview_for, settings), self.live.subscribe, self.health,
             self.live.progress_of, self.questions.ask, self.policy_sweeps.settled,
+            provider_of(settings, opened.outbound_tls),
         )  # fmt: skip
 
     def grace_until(self) -> float:

@@ -23,6 +23,7 @@ from quart.wrappers import Response
 from quart_trio import QuartTrio
 
 from rmactors.common import clock, ids
+from rmactors.common.tls import verifying_context
 from rmactors.common.vocabulary import ROLES, LiveRequest, Role
 from rmactors.server.actors.policies import actor as policies
 from rmactors.server.actors.rules import actor as rules
@@ -43,6 +44,7 @@ from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmen
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.openid.provider import provider_of
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
@@ -253,6 +255,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         SecretBox.load_or_create(settings.key_file), postman.try_channel,
         partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)), ask_agent=agent.ask,
         policies_settled=sweeps.settled,
+        provider=provider_of(settings, verifying_context()),
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:

@@ -8,13 +8,27 @@ function dress() {
   document.querySelectorAll("[data-select-all]").forEach((box) => { box.hidden = false; });
   document.querySelectorAll("[data-copy]").forEach((button) => { button.hidden = !navigator.clipboard; });
   document.querySelectorAll("[data-submit] button, [data-noscript]").forEach((each) => { each.hidden = true; });
+  countSelected();
+}
+
+// How many are selected stands in the bar that acts on them.
+function countSelected() {
+  document.querySelectorAll("[data-selected]").forEach((each) => {
+    each.dataset.plain ??= each.textContent;
+    const count = new Set([...document.querySelectorAll(`input[name=${each.dataset.selected}]:checked`)].map((box) => box.value)).size;
+    each.textContent = count ? `${count} ${each.dataset.some}` : each.dataset.plain;
+  });
 }
 
 document.addEventListener("change", (event) => {
   const field = event.target;
   if (field.matches("[data-select-all]")) {
     document.querySelectorAll(`input[name=${field.dataset.selectAll || "alert"}]`).forEach((box) => { box.checked = field.checked; });
-  } else if (field.matches("[data-submit] select, [data-submit] input[type=checkbox]")) {
+    countSelected();
+  } else if (field.matches("input[type=checkbox][form=bulk]")) {
+    document.querySelectorAll(`input[form=bulk][value="${field.value}"]`).forEach((box) => { box.checked = field.checked; }); // under other tags
+    countSelected();
+  } else if (field.matches("[data-submit] select, [data-submit] input[type=checkbox], [data-submit] input[list]")) {
     field.form.requestSubmit();
   } else if (field.matches("select[data-fills]")) { // its form fills in what the button beside it does without scripts
     const fields = JSON.parse(field.selectedOptions[0].dataset.fields ?? "{}");

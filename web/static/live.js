@@ -103,6 +103,7 @@ function swap(part, text) {
   made.innerHTML = text;
   const fresh = made.content.firstElementChild;
   if (!fresh) return;
+  if ("reload" in part.dataset && !("reload" in fresh.dataset)) return location.reload(); // the first host: the page around it is another
   part.querySelectorAll("[hx-preserve][id]").forEach((each) => { // what a button brought stays
     fresh.querySelector(`#${CSS.escape(each.id)}`)?.replaceWith(each.cloneNode(true));
   });

@@ -16,6 +16,7 @@ from rmactors.server.messages.accounts import (
     RehashPassword,
     RenewSession,
     ResetUser,
+    SetTheme,
     SetTimezone,
     SweepSessions,
     TouchSession,
@@ -67,7 +68,9 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
 from rmactors.server.messages.policies import DeletePolicy, SavePolicy
+from rmactors.server.messages.provided_users import DismissProvidedUser, WelcomeProvidedUser
 from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
 from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
@@ -138,11 +141,19 @@ Write = (
     | DeleteUser
     | RehashPassword
     | SetTimezone
+    | SetTheme
     | SetSecondFactor
     | TryCode
     | CodeWasWrong
     | SpendCode
     | SpendRecoveryCode
+    | AddPasskey
+    | UsePasskey
+    | RemovePasskey
+    | RemovePasskeys
+    | SpendOnce
+    | WelcomeProvidedUser
+    | DismissProvidedUser
     | OpenSession
     | TouchSession
     | RenewSession

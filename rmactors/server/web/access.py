@@ -118,7 +118,7 @@ class Actor:
     """The user or token that is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
 
     `owner_id` is the user themselves or the one behind a token, where that is known; `ends_at` when a token does. The
-    others are of users only: a token has neither sessions nor a password.
+    others are of users only: a token has neither sessions nor a password. Nor has a user with an `issuer`: a provider.
     """
 
     kind: Literal["user", "token"]
@@ -130,6 +130,8 @@ class Actor:
     timezone: str | None = None
     owner_id: str | None = None
     ends_at: int | None = None
+    issuer: str | None = None
+    theme: str | None = None
 
     def may(self, role: Role) -> bool:
         """Whether this role or a stronger one is theirs."""
@@ -292,7 +294,7 @@ async def authenticate() -> None:
     if session is not None and session.second_factor:
         g.actor = Actor(
             "user", session.user_id, session.username, session.role, session.session_id, session.proved_at,
-            session.timezone, session.user_id,
+            session.timezone, session.user_id, issuer=session.issuer, theme=session.theme,
         )  # fmt: skip
         _tell_the_port("signed_in")
 

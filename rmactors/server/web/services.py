@@ -18,6 +18,7 @@ from rmactors.server.messages.live_requests import AgentAway, AskAgent, LiveAnsw
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Write
+from rmactors.server.openid.provider import Provider
 from rmactors.server.store.reader import Reader
 
 
@@ -65,6 +66,7 @@ class Services:
     health         what `/healthz` says
     policies_settled   policies have made the schedules that follow from what is committed
     ask_agent      a question to the agent of a host (messages.live_requests)
+    provider       the OpenID provider that users sign in through, if the settings name one
     """
 
     settings: Settings
@@ -80,3 +82,4 @@ class Services:
     progress: Callable[[str], JobProgress | None] = lambda _: None
     ask_agent: AskAgent = _nobody_there
     policies_settled: PoliciesSettled = _nothing_to_wait_for
+    provider: Provider | None = None

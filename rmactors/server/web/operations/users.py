@@ -51,8 +51,14 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = No
         check_name(username)
     password_hash = None
     if not isinstance(body.password, UnsetType):
+        if row.issuer is not None:
+            raise invalid_field(
+                "/password", "This user has no password here: they sign in through the identity provider."
+            )
         password_hash = await _hashed(body.password, username or row.username)
     role = body.role if not isinstance(body.role, UnsetType) and body.role != row.role else None
+    if role is not None and row.issuer is not None:
+        raise invalid_field("/role", "The identity provider decides on this user's role, at each of their sign-ins.")
     disabled = None
     if not isinstance(body.disabled, UnsetType) and body.disabled != bool(row.disabled):
         disabled = body.disabled

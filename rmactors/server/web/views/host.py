@@ -8,28 +8,16 @@ from rmactors.common.bounds import NAME, cut
 from rmactors.common.vocabulary import HostStatus, JobStatus
 from rmactors.server.store.queries.hosts import HostNote, HostRow, HostView, status_of
 from rmactors.server.store.queries.jobs import JobRow
-from rmactors.server.store.queries.pages import Fleet, SubjectRuns
+from rmactors.server.store.queries.pages import SubjectRuns
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views import fleet, host_health, jobs, schedules, words
-from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.restore_tests import RestoreTests, restore_tests
 from rmactors.server.web.views.strips import Strip, Window
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 from rmactors.server.web.what_was_sent import json_list
-
-
-@dataclass(frozen=True, slots=True)
-class HostList:
-    """`empty` is a title and a sentence where nothing is shown."""
-
-    hosts: tuple[HostLine, ...]
-    lede: str
-    q: str
-    first_run: bool
-    empty: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,14 +83,6 @@ _NOTES = {
 }
 
 
-def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
-    lede = many("%(n)s host.", "%(n)s hosts.", found.host_count)
-    empty = None
-    if not lines and q:
-        empty = (_("No matches"), _("No host has this in its name or tags."))
-    return HostList(lines, lede, q, found.host_count == 0, empty)
-
-
 def host_page(
     view: HostView,
     runs: Sequence[SubjectRuns],
@@ -133,7 +113,7 @@ def host_page(
         ),
         loose_strips=tuple(
             strip
-            for strip in fleet.strips_of(view, runs, shown, moment, all_kinds=True)[len(view.schedules) :]
+            for strip in fleet.strips_of(view, runs, shown, moment)[len(view.schedules) :]
             if strip.name not in known
         ),
         notes=tuple(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from rmactors.server.store.queries.accounts import (
     CodeAlarm,
@@ -10,8 +11,9 @@ from rmactors.server.store.queries.accounts import (
     TokenRow,
     UserRow,
 )
+from rmactors.server.store.queries.passkeys import PasskeyRow
 from rmactors.server.web import rows as guard
-from rmactors.server.web.views.texts import _
+from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 from rmactors.server.web.what_was_sent import json_list
@@ -19,7 +21,8 @@ from rmactors.server.web.what_was_sent import json_list
 
 @dataclass(frozen=True, slots=True)
 class UserLine:
-    """`yours` is set for the viewer's own."""
+    """`yours` is set for the viewer's own. `factors` beside the password, in words; `provided`: they sign in through an
+    identity provider, which decides on their role."""
 
     id: str
     name: str
@@ -29,6 +32,8 @@ class UserLine:
     last_login: Time | None
     created: Time
     yours: bool
+    factors: str
+    provided: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,14 @@ class SessionLine:
     yours: bool
 
 
+@dataclass(frozen=True, slots=True)
+class PasskeyLine:
+    id: str
+    name: str
+    created: Time
+    last_used: Time | None
+
+
 def user_lines(rows: Sequence[UserRow], me: str, moment: Moment) -> list[UserLine]:
     return guard.each(rows, lambda row: _user_line(row, me, moment), guard.line(UserLine))
 
@@ -87,7 +100,7 @@ def _user_line(row: UserRow, me: str, moment: Moment) -> UserLine:
     return UserLine(
         row.id, row.username, row.role, State("off", _("Disabled")) if row.disabled else State("ok", _("Active")),
         bool(row.disabled), moment.ago(row.last_login_at) if row.last_login_at is not None else None,
-        moment.ago(row.created_at), row.id == me,
+        moment.ago(row.created_at), row.id == me, factors(row), row.issuer is not None,
     )  # fmt: skip
 
 
@@ -141,6 +154,26 @@ def session_lines(rows: Sequence[SessionRow], mine: str, moment: Moment) -> list
         )
         for row in rows
     ]  # fmt: skip
+
+
+def passkey_lines(rows: Sequence[PasskeyRow], moment: Moment) -> list[PasskeyLine]:
+    return [
+        PasskeyLine(
+            row.id, row.name, moment.ago(row.created_at),
+            moment.ago(row.last_used_at) if row.last_used_at is not None else None,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def factors(row: UserRow) -> str:
+    """What a user shows at a sign-in beside, or instead of, a password."""
+    if row.issuer is not None:
+        return _("by %(provider)s") % {"provider": urlsplit(row.issuer).hostname or row.issuer}
+    said = [_("code")] if row.has_code else []
+    if row.passkeys:
+        said.append(many("%(n)s passkey", "%(n)s passkeys", row.passkeys))
+    return ", ".join(said)
 
 
 def device(user_agent: str) -> str:
