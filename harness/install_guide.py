@@ -2,8 +2,8 @@
 
     python -m harness.install_guide
 
-Every `sh` block of the guide is run, in order, in one shell, as it stands there: a home of its own with this checkout in
-it, a fresh virtual environment. Only the two ports are replaced by free ones, and ntfy.sh by a receiver of our
+Every `sh` block of the guide is run, in order, in one shell, as it stands there: a home of its own with this checkout
+in it, a fresh virtual environment. Only the two ports are replaced by free ones, and ntfy.sh by a receiver of our
 own. Exits 1 where a command fails, a notification does not come, or what was there is not there after the restore.
 """
 

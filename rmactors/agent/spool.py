@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from rmactors.agent import spool_owner, spool_file
+from rmactors.agent import spool_file, spool_owner
 from rmactors.agent.disk_trouble import Cause, cause_of
 from rmactors.common import ids, wire
 

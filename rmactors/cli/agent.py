@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rmactors.cli import units
+from rmactors.cli import importing, units
 from rmactors.common.text import one_line
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
@@ -307,3 +307,6 @@ def uninstall(unit_dir: Path | None, stop: bool) -> None:
     from rmactors.agent import unit
 
     units.uninstall(unit.NAME, unit_dir, stop=stop)
+
+
+agent.add_command(importing.import_command)

@@ -6,6 +6,7 @@ the detail is microseconds).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rmactors.common.vocabulary import Role
 from rmactors.server.messages.audit import Audit
@@ -114,10 +115,19 @@ class SetTimezone:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTheme:
+    """How pages look to a user."""
+
+    user_id: str
+    theme: Literal["system", "light", "dark"]
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSession:
     """Expects the user to be there, enabled, and of this password still: else Refused `wrong`.
 
     `second_factor` says that nothing more is asked for. `replaces` is the id of the session that ends with it.
+    `proved_at` is when the user last proved who they are.
     """
 
     session_id: str
@@ -131,6 +141,7 @@ class OpenSession:
     user_agent: str
     replaces: str | None
     audit: Audit | None
+    proved_at: int
 
 
 @dataclass(frozen=True, slots=True)

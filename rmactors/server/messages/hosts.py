@@ -66,6 +66,26 @@ class UpdateHost:
 
 
 @dataclass(frozen=True, slots=True)
+class TagHost:
+    """Puts a tag on a host, or takes it off. Refused `not_found`, or `invalid` for too many tags."""
+
+    host_id: str
+    tag: str
+    on: bool
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class PauseHost:
+    """Its schedules are turned off, or on again, after it, by who looks after policies. Refused `not_found`."""
+
+    host_id: str
+    paused: bool
+    at: int
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
 class RotateHostToken:
     host_id: str
     token_hash: str

@@ -13,6 +13,7 @@ from rmactors.server.messages.accounts import (
     RehashPassword,
     RenewSession,
     ResetUser,
+    SetTheme,
     SetTimezone,
     SweepSessions,
     TouchSession,
@@ -129,6 +130,12 @@ def set_timezone(tx: Transaction, write: SetTimezone) -> None:
     tx.execute("UPDATE users SET timezone = ? WHERE id = ?", (write.timezone, write.user_id))
 
 
+@handles
+def set_theme(tx: Transaction, write: SetTheme) -> None:
+    require_user(tx, write.user_id)
+    tx.execute("UPDATE users SET theme = ? WHERE id = ?", (write.theme, write.user_id))
+
+
 def _insert_user(tx: Transaction, user_id: str, username: str, password_hash: str, role: Role, at: int) -> None:
     tx.execute(
         "INSERT INTO users (id, username, username_key, password_hash, role, created_at) VALUES (?, ?, ?, ?, ?, ?)",
@@ -175,8 +182,8 @@ def open_session(tx: Transaction, write: OpenSession) -> None:
         "INSERT INTO sessions (id, token_hash, user_id, created_at, last_seen_at, expires_at, proved_at, second_factor,"
         " address, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            write.session_id, write.token_hash, write.user_id, write.at, write.at, write.expires_at, write.at,
-            int(write.second_factor), write.address, write.user_agent,
+            write.session_id, write.token_hash, write.user_id, write.at, write.at, write.expires_at,
+            write.proved_at, int(write.second_factor), write.address, write.user_agent,
         ),
     )  # fmt: skip
     if write.second_factor:

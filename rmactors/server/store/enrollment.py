@@ -31,6 +31,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
     )
     audit.append(tx, row)
     tx.wake.hosts.add(enrolled.host_id)
+    tx.wake.tagged.add(enrolled.host_id)
     tx.wake.topics.add("hosts")
     return enrolled
 

@@ -5,14 +5,17 @@ import json
 from rmactors.server.messages.hosts import (
     DeleteHost,
     NoteOnHost,
+    PauseHost,
     RecordHello,
     RecordSigns,
     RotateHostToken,
+    TagHost,
     UpdateHost,
 )
 from rmactors.server.store import audit, repositories
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
+MOST_TAGS = 100
 NOTES_KEPT = 100
 """Newest notes kept for each host: a misbehaving agent must not fill the disk."""
 
@@ -94,10 +97,43 @@ def update_host(tx: Transaction, write: UpdateHost) -> None:
         tx.execute(
             "UPDATE hosts SET name = ?, name_key = ? WHERE id = ?", (write.name, write.name.casefold(), write.host_id)
         )
+        tx.execute("UPDATE alerts SET host_name = ? WHERE host_id = ?", (write.name, write.host_id))
+        tx.wake.topics.add("alerts")
     if write.tags is not None:
         tx.execute("UPDATE hosts SET tags = ? WHERE id = ?", (json.dumps(write.tags), write.host_id))
+        tx.wake.tagged.add(write.host_id)
     audit.append(tx, write.audit)
     tx.wake.topics.add("hosts")
+
+
+@handles
+def tag_host(tx: Transaction, write: TagHost) -> None:
+    found = tx.row("SELECT tags FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such host")
+    tags = [tag for tag in json.loads(found["tags"]) if tag != write.tag]
+    if write.on:
+        tags.append(write.tag)
+    if len(tags) > MOST_TAGS:
+        raise RefusedWrite("invalid", f"a host has at most {MOST_TAGS} tags")
+    if set(tags) != set(json.loads(found["tags"])):
+        tx.execute("UPDATE hosts SET tags = ? WHERE id = ?", (json.dumps(tags), write.host_id))
+        audit.append(tx, write.audit)
+        tx.wake.tagged.add(write.host_id)
+        tx.wake.topics.add("hosts")
+
+
+@handles
+def pause_host(tx: Transaction, write: PauseHost) -> None:
+    require_host(tx, write.host_id)
+    changed = tx.changed(
+        "UPDATE hosts SET paused_at = ? WHERE id = ? AND (paused_at IS NULL) = ?",
+        (write.at if write.paused else None, write.host_id, write.paused),
+    )
+    if changed:
+        audit.append(tx, write.audit)
+        tx.wake.tagged.add(write.host_id)
+        tx.wake.topics.add("hosts")
 
 
 @handles
@@ -115,6 +151,7 @@ def delete_host(tx: Transaction, write: DeleteHost) -> None:
     tx.execute(
         "UPDATE schedules SET deleted_at = ? WHERE host_id = ? AND deleted_at IS NULL", (write.at, write.host_id)
     )
+    tx.execute("DELETE FROM repository_uses WHERE host_id = ?", (write.host_id,))
     tx.execute(
         "UPDATE jobs SET status = 'cancelled', reason = 'cancelled', error = 'the host was deleted', finished_at = ?"
         " WHERE host_id = ? AND status IN ('queued', 'running')",

@@ -24,11 +24,15 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     jobs,
     made_tokens,
     outbox,
+    passkeys,
+    policies,
+    provided_users,
     repositories,
     retention,
     schedules,
     second_factors,
     silences,
+    status_pages,
 )
 from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 

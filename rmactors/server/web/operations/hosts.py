@@ -1,5 +1,7 @@
 """Hosts and enrollment tokens: which hosts may report, under which name, with which credential."""
 
+from collections.abc import Iterable
+
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
@@ -14,6 +16,7 @@ from rmactors.server.web.validation import one_line_each
 
 DEFAULT_TTL_MINUTES = 60.0
 MOST_TTL_MINUTES = 7 * 24 * 60.0
+POLICIES_FOLLOW_SECONDS = 30.0
 
 
 async def new_enrollment_token(
@@ -45,10 +48,22 @@ async def revoke_enrollment_token(token_id: str) -> None:
 
 async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -> None:
     """None leaves as it is. Raises Problem 404, 409 or 422."""
-    one_line_each("/tags", *(tags or ()))
+    check_tags(tags or ())
     detail = ", ".join(word for word, value in (("name", name), ("tags", tags)) if value is not None)
     write = UpdateHost(host_id, name, tags, audit("host.update", "host", host_id, detail))
     raise_for_answer(await services().ask_store(write), "host")
+    if tags is not None:
+        await policies_follow()
+
+
+async def policies_follow() -> None:
+    """Wait until policies have made the schedules that follow from the tags that hosts have now, within reason."""
+    await services().policies_settled("hosts", POLICIES_FOLLOW_SECONDS)
+
+
+def check_tags(tags: Iterable[str]) -> None:
+    """Raises the 422 for a tag that is no plain line."""
+    one_line_each("/tags", *tags)
 
 
 def tags_typed(text: str) -> tuple[str, ...]:
