@@ -168,7 +168,7 @@ async def rotate_token(host_id: str) -> Response:
     body=HostEnrollmentBody, optional_body=True, answer=EnrollmentToken, status=201,
 )  # fmt: skip
 async def create_token_for_host(host_id: str) -> Response:
-    """A token that enrolls a machine anew as this host: id, name, schedules and history stay, and the old credential
+    """A token that enrolls a machine again as this host: id, name, schedules and history stay, and the old credential
     works until the token is used."""
     raw = await json_body(optional=True)
     await hosts.require(host_id)
