@@ -76,7 +76,9 @@ def create_user(settings: Settings, username: str, role: Role, password_file: st
 
 @admin.command("reset-user")
 @click.option("--username", required=True)
-@click.option("--second-factor", is_flag=True, help="Turn the second factor off, for a phone that was lost.")
+@click.option(
+    "--second-factor", is_flag=True, help="Turn the second factor off and remove passkeys, for a phone that was lost."
+)
 @_PASSWORD_FILE
 @click.pass_obj
 def reset_user(settings: Settings, username: str, second_factor: bool, password_file: str | None) -> None:
@@ -97,10 +99,13 @@ def reset_user(settings: Settings, username: str, second_factor: bool, password_
 
 def _what_was_reset(reset: UserReset, password: bool, second_factor: bool) -> Iterator[str]:
     yield f"user {reset.username!r} ({reset.role}): {'has a new password' if password else 'the password stays'}"
-    if second_factor:
+    if second_factor and (reset.had_second_factor or not reset.passkeys):
         yield "the second factor is off" if reset.had_second_factor else "there was no second factor"
-    elif reset.had_second_factor:
+    if reset.had_second_factor and not second_factor:
         yield "the second factor is still asked for: --second-factor turns it off"
+    if reset.passkeys:
+        kept = f"passkeys that still sign in: {reset.passkeys}; --second-factor removes them"
+        yield f"passkeys removed: {reset.passkeys}" if second_factor else kept
     yield "no session was open" if not reset.sessions else f"sessions ended: {reset.sessions}"
     if reset.tokens:
         yield f"API tokens that they made still work: {reset.tokens}; the page Users revokes them"

@@ -66,8 +66,9 @@ class UpdateUser:
 
 @dataclass(frozen=True, slots=True)
 class ResetUser:
-    """For who lost the password or the phone: None leaves the password, `second_factor` turns that off. Ends the user's
-    sessions. Refused `not_found`. Result: `UserReset`."""
+    """For who lost the password or the phone: None leaves the password, `second_factor` turns that off and removes
+    passkeys. Ends the user's sessions. Refused `not_found`, `conflict` (a password for a user who signs in through an
+    identity provider). Result: `UserReset`."""
 
     username: str
     password_hash: str | None
@@ -77,8 +78,8 @@ class ResetUser:
 
 @dataclass(frozen=True, slots=True)
 class UserReset:
-    """`had_second_factor`: there was one, and it is off now where that was asked for. `tokens`: API tokens that they
-    made, which go on."""
+    """`had_second_factor`: there was one, and it is off now where that was asked for; `passkeys` likewise. `tokens`: API
+    tokens that they made, which go on."""
 
     username: str
     role: Role
@@ -86,6 +87,7 @@ class UserReset:
     had_second_factor: bool
     sessions: int
     tokens: int
+    passkeys: int
 
 
 @dataclass(frozen=True, slots=True)
