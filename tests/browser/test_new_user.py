@@ -4,7 +4,6 @@ Ten of the hosts are real agents, the others protocol-true ones in one process.
 """
 
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from harness.agents import AgentProcess
-from harness.processes import COMMAND, Server, environment, eventually
+from harness.processes import COMMAND, Server, environment
 from harness.running_server import PASSWORD
 from tests.conftest import PATIENCE_MS
 

@@ -40,6 +40,7 @@ PAGES = {
         for kind, each in KINDS.items()
         if each.made_by_hand
     },
+    "status pages": "/settings/status",
     "users": "/settings/users",
     "user": "/settings/users/{user}",
     "authentication": "/settings/authentication",
@@ -117,6 +118,7 @@ def fill(visitor: Visitor) -> str:
     post(f"/api/notifications/{channel}/test", {})
     post("/api/silences", {"reason": "disk swap", "ends_at": "2099-01-01T00:00:00Z"})
     post("/api/tokens", {"name": "ci", "role": "viewer"})
+    post("/api/status-pages", {"name": "Office", "host_tags": ["prod"], "show": "hosts"})
     return channel
 
 
