@@ -33,6 +33,9 @@ MAIN = {
 }
 MORE = {
     "hosts": "/hosts",
+    "hosts-by-tag": "/hosts?group=tag",
+    "calendar": "/calendar",
+    "calendar-week": "/calendar?range=7d",
     "add-host": "/hosts/new",
     "schedule": "/hosts/{hosts[mail]}/schedules/new",
     "jobs": "/jobs",

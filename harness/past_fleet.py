@@ -87,6 +87,12 @@ class Scribe:
             queued_at=None, started_at=began, finished_at=ended, sort_at=began,
             deadline_at=self.now + clock.DAY if status == "running" else None,
         )  # fmt: skip
+        if kind == "backup" and ended is not None:
+            self._db.execute(
+                "UPDATE hosts SET last_backup_at = max(last_backup_at, ?), last_good_backup_at ="
+                " max(last_good_backup_at, ?) WHERE id = ?",
+                (ended, ended if status in {"succeeded", "partial"} else 0, host_id),
+            )
         if status == "succeeded":
             self._good(host_id, schedule_id, kind, job_id, began + took)
         return job_id

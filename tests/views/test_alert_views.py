@@ -7,7 +7,7 @@ import pytest
 
 from rmactors.common import clock
 from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts, TimelineEntry
-from rmactors.server.web.views import alerts
+from rmactors.server.web.views import alert_filters, alerts
 from rmactors.server.web.views.timeline import timeline
 from rmactors.server.web.views.times import Moment
 
@@ -60,34 +60,63 @@ def test_an_alert_seen_once_has_no_second_time_to_tell() -> None:
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [
-        ({}, AlertFilter()),
-        ({"status": "all", "severity": "critical"}, AlertFilter("all", "critical")),
-        ({"status": "nonsense", "kind": "nonsense"}, AlertFilter()),
-        ({"host": "H" * 26, "q": " disk "}, AlertFilter(host_id="H" * 26, q="disk")),
-        ({"host_id": "H" * 26, "q": "  "}, AlertFilter(host_id="H" * 26)),
+        ({}, {}),
+        ({"status": "all", "severity": "critical"}, {"status": "all", "severity": "critical"}),
+        ({"status": "nonsense", "kind": "nonsense", "sort": "size"}, {}),
+        ({"host": "nas", "q": " disk "}, {"host": "nas", "q": "disk"}),
+        (
+            {"host_id": "nas", "q": "  ", "tag": "prod", "sort": "oldest"},
+            {"host": "nas", "tag": "prod", "sort": "oldest"},
+        ),
     ],
 )
-def test_a_url_becomes_a_filter_and_unknown_words_are_passed_over(given: dict[str, str], wanted: AlertFilter) -> None:
-    assert alerts.filter_from(given) == wanted
+def test_a_url_becomes_a_filter_and_unknown_words_are_passed_over(
+    given: dict[str, str], wanted: dict[str, Any]
+) -> None:
+    usual: dict[str, Any] = {"anywhere": True, "sort": "severity"}
+    assert alert_filters.filter_of(alert_filters.asked(given)) == AlertFilter(**{**usual, **wanted})
+
+
+def test_the_one_host_that_is_named_is_found_by_its_id() -> None:
+    wanted = alert_filters.filter_of(alert_filters.asked({"host": "nas1"}), "H" * 26)
+    assert (wanted.host_id, wanted.host) == ("H" * 26, None)
 
 
 def test_a_filter_becomes_a_url_without_what_is_usual() -> None:
-    assert alerts.href(AlertFilter()) == "/alerts"
-    assert alerts.href(AlertFilter(severity="critical"), status="all") == "/alerts?status=all&severity=critical"
+    assert alert_filters.asked({"status": "open", "sort": "severity"}).href() == "/alerts"
+    assert (
+        alert_filters.asked({"severity": "critical", "status": "all"}).href() == "/alerts?status=all&severity=critical"
+    )
 
 
 def test_the_lede_counts_whatever_the_filter_is() -> None:
-    shown = alerts.alert_list([], COUNTS, AlertFilter(q="x"), [], MOMENT)
+    shown = alerts.alert_list([], COUNTS, alert_filters.asked({"q": "x"}), MOMENT)
     assert shown.lede == "3 open, 1 acknowledged, 12 resolved in the last 24 hours."
 
 
 def test_no_open_alerts_and_no_matches_are_two_things() -> None:
-    nothing = alerts.alert_list([], COUNTS, AlertFilter(), [], MOMENT).empty
-    no_match = alerts.alert_list([], COUNTS, AlertFilter(q="x"), [], MOMENT).empty
+    nothing = alerts.alert_list([], COUNTS, alert_filters.asked({}), MOMENT).empty
+    no_match = alerts.alert_list([], COUNTS, alert_filters.asked({"q": "x"}), MOMENT).empty
     assert nothing is not None
     assert no_match is not None
     assert (nothing[0], no_match[0]) == ("No open alerts", "No matches")
-    assert alerts.alert_list([ROW], COUNTS, AlertFilter(), [], MOMENT).empty is None
+    assert alerts.alert_list([ROW], COUNTS, alert_filters.asked({}), MOMENT).empty is None
+
+
+def test_a_title_says_what_it_is_about() -> None:
+    assert alerts.line(changed(subject="plan:etc"), MOMENT).about == "etc"
+    schedule = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
+    row = changed(subject=schedule)
+    assert alerts.subject_ids([row, changed(subject="plan:etc")]) == [schedule]
+    assert alerts.line(row, MOMENT, {schedule: "Nightly"}).about == "Nightly"
+    assert alerts.line(row, MOMENT).about == "", "its schedule is kept no more"
+
+
+def test_the_sheet_of_alerts_has_a_cell_for_each_column() -> None:
+    cells = dict(zip(alerts.SHEET, alerts.cells(changed(subject="plan:etc"), {}), strict=True))
+    assert (cells["host"], cells["about"], cells["status"], cells["resolved_at"]) == ("nas1", "etc", "open", "")
+    ended = alerts.cells(changed(resolved_at=NOW, resolved_by="rule"), {})
+    assert dict(zip(alerts.SHEET, ended, strict=True))["resolved_at"] == "2026-11-23T12:00:00.000Z"
 
 
 EVENTS = [
@@ -157,6 +186,6 @@ def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
 
 def test_the_timeline_of_an_open_alert_ends_with_now() -> None:
     last = timeline([], changed(kind="agent_offline"), MOMENT)[-1]
-    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 22 s ago, 4 times")
+    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 20 s ago, 4 times")
     last = timeline([], ROW, MOMENT)[-1]
-    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 22 s ago, 4 times")
+    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 20 s ago, 4 times")

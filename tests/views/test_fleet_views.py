@@ -1,6 +1,7 @@
 """The sentence on the dashboard, hosts, jobs, channels, sessions and silences in words."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,7 +15,7 @@ from rmactors.server.store.queries.jobs import JobRow, LogLine
 from rmactors.server.store.queries.pages import AlertCount, Fleet, SizePoint, SubjectRuns
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.store.queries.silences import SilenceRow
-from rmactors.server.web.views import channels, fleet, jobs, people, silences, stats
+from rmactors.server.web.views import channels, fleet, jobs, people, silences, stats, strips
 from rmactors.server.web.views.times import Moment
 
 NOW = clock.from_rfc3339("2026-11-23T12:00:00Z")
@@ -66,10 +67,10 @@ def test_one_sentence_says_how_things_are(kinds: dict[str, int], hosts: int, bac
 def test_the_dashboard_says_how_many_were_backed_up_and_what_is_next() -> None:
     view = HostView(host(), [SCHEDULE], {"backup": job("succeeded", "ok")})
     found = Fleet([view], 1, 1, [AlertCount(view.host.id, "check_failed", 1)], {}, [])
-    shown = fleet.dashboard(found, fleet.host_lines(found, MOMENT, 90.0), MOMENT)
+    shown = fleet.dashboard(found, MOMENT)
     assert shown.lede == "1 of 1 host was backed up in the last 24 hours. Next: nas1, in 14 h."
     assert (shown.critical, shown.banner) == (1, "1 critical alert is open")
-    line = shown.hosts[0]
+    line = fleet.host_lines(found, MOMENT, 90.0)[0]
     assert (line.state.word, line.alerts, line.alerts_tone) == ("Online", "1 alert", "bad")
     assert line.last_sub == "18.2 GB · 3 new files · 41 s"
 
@@ -80,11 +81,47 @@ def test_a_host_that_works_says_what_it_does() -> None:
     assert fleet.state(HostView(host(seen=7200), [], {}), job("running"), MOMENT, 90.0).word == "Offline · 2 h"
 
 
-def test_runs_without_a_schedule_get_a_strip_by_plan() -> None:
+def test_runs_without_a_schedule_get_a_strip_by_plan_and_count_in_the_strip_of_the_host() -> None:
     view = HostView(host(), [], {})
     runs = [SubjectRuns(view.host.id, "plan:home", "3succeeded")]
-    found = Fleet([view], 1, 0, [], {}, runs)
-    assert [strip.name for strip in fleet.host_lines(found, MOMENT, 90.0)[0].strips] == ["home"]
+    shown = fleet.strips_of(view, runs, strips.window(MOMENT), MOMENT)
+    assert [strip.name for strip in shown] == ["home"]
+    whole = fleet.host_lines(Fleet([view], 1, 0, [], {}, runs), MOMENT, 90.0)[0].strip
+    assert whole is not None
+    assert whole.words == "nas1, last 30 days: 1 day good, 29 days with nothing due"
+
+
+def test_a_day_of_a_host_is_as_bad_as_the_worst_run_of_all_its_schedules() -> None:
+    other = replace(SCHEDULE, id="T" * 26, name="Check", kind="check", cron="0 4 * * 0", anchor_at=NOW)
+    view = HostView(host(), [SCHEDULE, other], {})
+    days = ",".join(f"{day}succeeded" for day in range(29))
+    runs = [
+        SubjectRuns(view.host.id, SCHEDULE.id, f"{days},7failed,8failed,8succeeded"),
+        SubjectRuns(view.host.id, other.id, "5failed,12partial,19succeeded,20failed,20failed,26succeeded"),
+    ]
+    strip = fleet.host_lines(Fleet([view], 1, 1, [], {}, runs), MOMENT, 90.0)[0].strip
+    assert strip is not None
+    assert [strip.days[day] for day in (5, 7, 8, 12, 19, 20)] == [
+        "failed", "failed", "recovered", "partial", "good", "failed",
+    ]  # fmt: skip
+    assert strip.words == (
+        "nas1, last 30 days: 24 days good, 1 day partial, 3 days failed, 1 day recovered by a later run,"
+        " 1 day with nothing due"
+    )
+
+
+def test_a_host_that_is_away_runs_what_is_planned_when_it_is_back() -> None:
+    found = Fleet([HostView(host(seen=7200), [SCHEDULE], {}), HostView(host("web"), [SCHEDULE], {})], 2, 0, [], {}, [])
+    away, here = fleet.host_lines(found, MOMENT, 90.0)
+    assert (away.next_due, away.due_words) == (None, "when it is back")
+    assert here.next_due is not None
+
+
+def test_a_backup_whose_job_is_kept_no_more_still_has_its_time() -> None:
+    view = HostView(replace(host(), last_backup_at=NOW - 3 * clock.HOUR), [], {})
+    line = fleet.host_lines(Fleet([view], 1, 0, [], {}, []), MOMENT, 90.0)[0]
+    assert line.last_backup is not None
+    assert (line.last_backup.words, line.last_sub) == ("3 h ago", "")
 
 
 def test_a_failed_job_says_why_and_a_good_one_what_it_did() -> None:

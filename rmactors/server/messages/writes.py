@@ -76,6 +76,7 @@ from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.server.messages.second_factors import CodeWasWrong, SetSecondFactor, SpendCode, SpendRecoveryCode, TryCode
 from rmactors.server.messages.silences import CreateSilence, DeleteSilence
+from rmactors.server.messages.status_pages import CreateStatusPage, DeleteStatusPage
 
 Write = (
     CreateEnrollmentToken
@@ -114,6 +115,8 @@ Write = (
     | Pulse
     | CreateSilence
     | DeleteSilence
+    | CreateStatusPage
+    | DeleteStatusPage
     | ReleaseHeld
     | QueueReminders
     | QueueDigest

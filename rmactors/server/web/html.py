@@ -16,6 +16,7 @@ from rmactors.server.config import resources
 from rmactors.server.web.access import actor_or_none, is_htmx, services
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
+from rmactors.server.web.static_files import static
 from rmactors.server.web.views import texts
 from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.shell import TABS
@@ -53,6 +54,11 @@ def theme_of(chosen: str | None) -> str:
     return said if said in ("light", "dark") else ""
 
 
+async def piece(template: str, **context: object) -> str:
+    """A template that needs nothing of the request; also outside of one."""
+    return await in_thread(lambda: _environment().get_template(template).render(**context))
+
+
 async def in_thread(build: Callable[[], T]) -> T:
     """For view models of large pages."""
     return await trio.to_thread.run_sync(build, limiter=_LIMITER)
@@ -86,17 +92,20 @@ def _environment() -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     made.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"tabs": TABS, "zone_groups": zone_groups, "host_row": _kept(made, "hosts/row.html", "host_row")}
+    made.globals |= {
+        "tabs": TABS, "static": static, "zone_groups": zone_groups,
+        "host_row": _kept(made, "hosts/row.html", "host_row"),
+    }  # fmt: skip
     return made
 
 
-def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine], str]:
+def _kept(environment: jinja2.Environment, template: str, macro: str) -> Callable[[HostLine, bool, str], str]:
     """A template's macro that remembers what it made of which line: lists are fetched again and again, and most of
     their rows look as they did before. What it gives is markup."""
 
     @lru_cache(maxsize=_ROWS_KEPT)
-    def made(line: HostLine) -> str:
-        row: str = getattr(environment.get_template(template).module, macro)(line)
+    def made(line: HostLine, pick: bool = False, group: str = "") -> str:
+        row: str = getattr(environment.get_template(template).module, macro)(line, pick, group)
         return row
 
     return made

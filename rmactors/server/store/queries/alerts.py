@@ -3,14 +3,23 @@
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
 import sqlite3
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import Severity
+from rmactors.server.store.queries import host_lists
 from rmactors.server.store.queries.rows import Page, columns, read
 
 AlertStatus = Literal["open", "acknowledged", "resolved"]
+AlertSort = Literal["severity", "newest", "oldest"]
+_PARTS: Final[Mapping[AlertSort, tuple[tuple[int, Severity | None], ...]]] = {
+    "severity": ((0, "critical"), (0, "warning"), (0, "info"), (1, None)),
+    "newest": ((0, None), (1, None)),
+    "oldest": ((0, None), (1, None)),
+}
+"""(resolved, severity) of what follows each other in a list; each part is read along an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,13 +63,21 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """What a list of alerts is narrowed to. `q` is a literal part of the message, upper and lower case alike."""
+    """What a list of alerts is narrowed to, and its order. `q` is a literal part of the message, upper and lower case
+    alike; with `anywhere` also of the host's name. `host` is a part of the name of hosts, `tag` one of their tags.
+
+    Unresolved ones come first. Among them `severity` has the critical ones first, the newest first among those.
+    """
 
     status: Literal["open", "acknowledged", "resolved", "all"] = "open"
     severity: str | None = None
     kind: str | None = None
     host_id: str | None = None
     q: str | None = None
+    host: str | None = None
+    tag: str | None = None
+    anywhere: bool = False
+    sort: AlertSort = "newest"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,24 +111,27 @@ def alert(db: sqlite3.Connection, alert_id: str) -> AlertRow | None:
 def alerts(
     db: sqlite3.Connection, wanted: AlertFilter, limit: int, after: tuple[Any, ...] | None = None
 ) -> Page[AlertRow]:
-    """Unresolved ones first, then newest first. `after` is (resolved, created_at, id) of the last row seen."""
-    last_resolved, last_at, last_id = after or (0, 1 << 62, "")
-    rows: list[sqlite3.Row] = []
-    for resolved in (0, 1):
-        if resolved < last_resolved or not _may_have(wanted, resolved) or len(rows) > limit:
+    """Unresolved ones first, then in the wanted order. `after` is (part, created_at, id) of the last row seen."""
+    descending = wanted.sort != "oldest"
+    beginning = (1 << 62, "") if descending else (-1, "")
+    last_part, *last = after or (0, *beginning)
+    found: list[tuple[int, AlertRow]] = []
+    for part, (resolved, severity) in enumerate(_PARTS[wanted.sort]):
+        if part < last_part or not _may_have(wanted, resolved, severity) or len(found) > limit:
             continue
-        start = (last_at, last_id) if resolved == last_resolved else (1 << 62, "")
-        where, parameters = _where(db, wanted, resolved)
-        rows += db.execute(
-            f"{_SELECT} {_index(wanted)} WHERE {where} AND (created_at, id) < (?, ?)"
-            " ORDER BY created_at DESC, id DESC LIMIT ?",
-            (*parameters, *start, limit + 1 - len(rows)),
-        ).fetchall()
-    items = read(AlertRow, rows[:limit])
-    if len(rows) <= limit:
+        where, parameters = _where(db, wanted, resolved, severity)
+        way, past = ("DESC", "<") if descending else ("ASC", ">")
+        rows = db.execute(
+            f"{_SELECT} {_index(wanted, severity)} WHERE {where} AND (created_at, id) {past} (?, ?)"
+            f" ORDER BY created_at {way}, id {way} LIMIT ?",
+            (*parameters, *(last if part == last_part else beginning), limit + 1 - len(found)),
+        )
+        found += [(part, row) for row in read(AlertRow, rows)]
+    items = [row for _part, row in found[:limit]]
+    if len(found) <= limit:
         return Page(items, None)
-    last = items[-1]
-    return Page(items, (int(last.resolved_at is not None), last.created_at, last.id))
+    part, row = found[limit - 1]
+    return Page(items, (part, row.created_at, row.id))
 
 
 def counts(db: sqlite3.Connection, now: int) -> Counts:
@@ -176,12 +196,16 @@ def was_meant(db: sqlite3.Connection, alert_id: str) -> bool:
     return found is not None
 
 
-def _may_have(wanted: AlertFilter, resolved: int) -> bool:
+def _may_have(wanted: AlertFilter, resolved: int, severity: Severity | None) -> bool:
+    if severity is not None and wanted.severity not in (None, severity):
+        return False
     return wanted.status == "all" or (wanted.status == "resolved") == bool(resolved)
 
 
-def _index(wanted: AlertFilter) -> str:
+def _index(wanted: AlertFilter, severity: Severity | None) -> str:
     """The partial index of a status, so that a list of few does not walk past many."""
+    if severity is not None and wanted.host_id is None:
+        return "INDEXED BY alerts_by_severity"
     match wanted:
         case AlertFilter(status="open", host_id=None):
             return "INDEXED BY alerts_open"
@@ -191,8 +215,13 @@ def _index(wanted: AlertFilter) -> str:
             return ""
 
 
-def _where(db: sqlite3.Connection, wanted: AlertFilter, resolved: int) -> tuple[str, list[Any]]:
-    conditions, parameters = [f"resolved = {resolved}"], []
+def _where(
+    db: sqlite3.Connection, wanted: AlertFilter, resolved: int, severity: Severity | None
+) -> tuple[str, list[Any]]:
+    conditions, parameters = [f"resolved = {resolved}"], list[Any]()
+    if severity is not None:
+        conditions.append("severity = ?")
+        parameters.append(severity)
     if wanted.status == "open":
         conditions.append("acknowledged_at IS NULL")
     elif wanted.status == "acknowledged":
@@ -202,12 +231,17 @@ def _where(db: sqlite3.Connection, wanted: AlertFilter, resolved: int) -> tuple[
         if value is not None:
             conditions.append(f"{column} = ?")
             parameters.append(value)
+    hosts, bound = host_lists.ids_of(wanted.host, wanted.tag)
+    if hosts:
+        conditions.append(f"host_id IN ({hosts})")
+        parameters += bound
     if wanted.q:
-        literal = wanted.q.replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-        lower = "lower"
+        literal, lower = host_lists.literal(wanted.q), "lower"
         if not literal.isascii():  # SQLite's own knows A to Z only
             lower = "unicode_lower"
             db.create_function(lower, 1, str.lower, deterministic=True)
-        conditions.append(f"{lower}(message) LIKE {lower}(?) ESCAPE '\\'")
-        parameters.append(f"%{literal}%")
+        columns_searched = ("message", "host_name") if wanted.anywhere else ("message",)
+        found = " OR ".join(f"{lower}({column}) LIKE {lower}(?) ESCAPE '\\'" for column in columns_searched)
+        conditions.append(f"({found})")
+        parameters += [literal] * len(columns_searched)
     return " AND ".join(conditions), parameters

@@ -8,10 +8,11 @@ from typing import Any, Protocol
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import HostStatus
-from rmactors.server.store.queries import jobs, schedules
+from rmactors.server.store.queries import host_lists, jobs, schedules
 from rmactors.server.store.queries.good_ends import GoodEnd, good_ends
+from rmactors.server.store.queries.host_lists import HostFilter, HostSort
 from rmactors.server.store.queries.jobs import JobRow
-from rmactors.server.store.queries.rows import Page, columns, read
+from rmactors.server.store.queries.rows import Page, columns, placeholders, read
 from rmactors.server.store.queries.schedules import ScheduleRow
 
 
@@ -20,7 +21,7 @@ class HostRow:
     """A host that is not deleted. `tags`, `plans`, `allow` and `restore_targets` are JSON lists as text; the last two
     None where its agent does not tell.
 
-    `clock_offset_seconds` is its clock minus the server's.
+    `clock_offset_seconds` is its clock minus the server's, `last_backup_at` 0 where no backup ended yet.
     """
 
     id: str
@@ -46,6 +47,8 @@ class HostRow:
     spool_problem_since: int | None = None
     allow: str | None = None
     restore_targets: str | None = None
+    last_backup_at: int = 0
+    paused_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +111,15 @@ def host_id_of(db: sqlite3.Connection, name: str) -> str | None:
     return str(row[0]) if row is not None else None
 
 
-def host_views(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[HostView]:
-    """By name."""
-    name, host_id = after or ("", "")
-    rows = db.execute(
-        f"{_SELECT} AND (name_key, id) > (?, ?) ORDER BY name_key, id LIMIT ?", (name, host_id, limit + 1)
-    ).fetchall()
-    items = read(HostRow, rows[:limit])
-    return Page(_views(db, items), (items[-1].name_key, items[-1].id) if len(rows) > limit else None)
+def host_views(
+    db: sqlite3.Connection, wanted: HostFilter, sort: HostSort, heard_since: int, limit: int,
+    after: tuple[Any, ...] | None = None,
+) -> Page[HostView]:  # fmt: skip
+    """As `host_lists.select` has them."""
+    selected = host_lists.select(db, wanted, sort, heard_since, limit, after=after)
+    rows = db.execute(f"{_SELECT} AND id IN ({placeholders(selected.ids)})", selected.ids).fetchall()
+    by_id = {row.id: row for row in read(HostRow, rows)}
+    return Page(_views(db, [by_id[host_id] for host_id in selected.ids]), selected.after)
 
 
 def notes(db: sqlite3.Connection, host_id: str, limit: int = 50) -> list[HostNote]:

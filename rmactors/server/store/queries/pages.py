@@ -2,17 +2,17 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses and marks; values are always bound
 
-import json
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rmactors.common.vocabulary import ALERTS, JobKind, JobStatus, ScheduleMode
 from rmactors.server.calendars.when import When
-from rmactors.server.store.queries import jobs
+from rmactors.server.store.queries import host_lists, jobs
 from rmactors.server.store.queries.accounts import CodeAlarm, code_alarms
 from rmactors.server.store.queries.channels import Glance, glance
+from rmactors.server.store.queries.host_lists import EVERY_HOST, HostFilter, HostSort, Selected
 from rmactors.server.store.queries.hosts import HostRow
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.rows import columns, placeholders, read
@@ -70,6 +70,7 @@ class ListedHost(NamedTuple):
     first_hello_at: int | None
     first_report_at: int | None
     last_seen_at: int | None
+    last_backup_at: int = 0
 
 
 class ListedSchedule(NamedTuple):
@@ -122,7 +123,9 @@ class ListedView(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """What the dashboard and the list of hosts are made from. `running` has at most one job for each host."""
+    """What the dashboard and the list of hosts are made from. `running` has at most one job for each host; `alerts` are
+    of all hosts. `matching` is how many hosts the filter finds. Grouped by tag, `places` has (tag, host) of each row,
+    and `tags` how many rows each tag has."""
 
     hosts: list[ListedView]
     host_count: int
@@ -130,6 +133,22 @@ class Fleet:
     alerts: list[AlertCount]
     running: dict[str, JobRow]
     runs: list[SubjectRuns]
+    matching: int = 0
+    places: list[tuple[str, str]] = field(default_factory=list)
+    tags: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HostsWanted:
+    """Which hosts, in which order, and how many of them past how many. A host is online if it was heard from since
+    `heard_since`."""
+
+    heard_since: int
+    limit: int
+    wanted: HostFilter = EVERY_HOST
+    sort: HostSort = "name"
+    skip: int = 0
+    by_tag: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +178,8 @@ def around_a_page(db: sqlite3.Connection, since: int) -> tuple[OpenAlerts, list[
 def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:
     """Of each host and kind."""
     rows = db.execute(
-        "SELECT host_id, kind, count(*) FROM alerts WHERE resolved = 0 AND acknowledged_at IS NULL"
-        " GROUP BY host_id, kind"
+        "SELECT host_id, kind, count(*) FROM alerts INDEXED BY alerts_open_of_hosts"
+        " WHERE resolved = 0 AND acknowledged_at IS NULL GROUP BY host_id, kind"
     )
     return read(AlertCount, rows)
 
@@ -176,57 +195,89 @@ def host_names(db: sqlite3.Connection, limit: int = 1000) -> list[tuple[str, str
     return [(row[0], row[1]) for row in rows]
 
 
+def names_like(db: sqlite3.Connection, q: str, limit: int) -> list[str]:
+    """Names of hosts that have this in them, by name; those that begin with it first."""
+    pattern = host_lists.literal(q.casefold())
+    rows = db.execute(
+        "SELECT name FROM hosts WHERE deleted_at IS NULL AND name_key LIKE ? ESCAPE '\\'"
+        " ORDER BY name_key NOT LIKE ? ESCAPE '\\', name_key LIMIT ?",
+        (pattern, pattern[1:], limit),
+    )
+    return [row[0] for row in rows]
+
+
 def names_of(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, str]:
     """Names of hosts, also of deleted ones."""
-    rows = db.execute(f"SELECT id, name FROM hosts WHERE id IN ({placeholders(host_ids)})", list(host_ids))
-    return {row[0]: row[1] for row in rows}
+    return {
+        row[0]: row[1]
+        for some in host_lists.batched(host_ids)
+        for row in db.execute(f"SELECT id, name FROM hosts WHERE id IN ({placeholders(some)})", some)
+    }
 
 
 def schedule_names(db: sqlite3.Connection, schedule_ids: Sequence[str]) -> dict[str, str]:
     """Names of schedules, also of deleted ones."""
-    rows = db.execute(f"SELECT id, name FROM schedules WHERE id IN ({placeholders(schedule_ids)})", list(schedule_ids))
-    return {row[0]: row[1] for row in rows}
+    return {
+        row[0]: row[1]
+        for some in host_lists.batched(schedule_ids)
+        for row in db.execute(f"SELECT id, name FROM schedules WHERE id IN ({placeholders(some)})", some)
+    }
 
 
-def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, limit: int, q: str = "") -> Fleet:
-    """At most `limit` hosts by name, those with open alerts first; `q` is a part of their name or of a tag."""
-    counts = alert_counts(db)
-    troubled = sorted({count.host_id for count in counts})
-    literal = q.casefold().replace("\\", r"\\").replace("%", r"\%").replace("_", r"\_")
-    where, parameters = "deleted_at IS NULL", []
-    if q:
-        where += " AND (name_key LIKE ? ESCAPE '\\' OR lower(tags) LIKE ? ESCAPE '\\')"
-        parameters = [f"%{literal}%", f"%{literal}%"]
-    ids = [row[0] for row in db.execute(f"SELECT id FROM hosts WHERE {where} ORDER BY name_key, id", parameters)]
-    among = set(troubled)
-    wanted = sorted(ids, key=lambda host_id: host_id not in among)[:limit]  # stable: by name within
-    views = {view.host.id: view for view in _listed(db, wanted)}
-    backups = {own.id: own.host_id for view in views.values() for own in view.schedules if own.kind == "backup"}
+def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, hosts: HostsWanted) -> Fleet:
+    """Some hosts with what a list shows of each, and the counts above it."""
+    places: list[tuple[str, str]] = []
+    tags: dict[str, int] = {}
+    if hosts.by_tag:
+        places, selected, tags = host_lists.grouped(db, hosts.wanted, hosts.heard_since, hosts.limit, hosts.skip)
+    else:
+        selected = host_lists.select(
+            db, hosts.wanted, hosts.sort, hosts.heard_since, hosts.limit, skip=hosts.skip
+        )  # fmt: skip
+    return _fleet(db, days, now_less_a_day, selected, places, tags)
+
+
+def _fleet(
+    db: sqlite3.Connection,
+    days: Sequence[Days],
+    now_less_a_day: int,
+    selected: Selected,
+    places: list[tuple[str, str]],
+    tags: dict[str, int],
+) -> Fleet:
+    ids = selected.ids
+    views = {view.host.id: view for view in _listed(db, ids)}
+    theirs = {own.id: own.host_id for view in views.values() for own in view.schedules}
     return Fleet(
-        hosts=[views[host_id] for host_id in wanted if host_id in views],
-        host_count=len(ids) if not q else host_count(db),
+        hosts=[views[host_id] for host_id in ids if host_id in views],
+        host_count=host_count(db),
         backed_up=backed_up_since(db, now_less_a_day),
-        alerts=counts,
-        running=running_jobs(db, wanted),
-        runs=runs_by_day(db, days, wanted, backups),
+        alerts=alert_counts(db),
+        running=running_jobs(db, ids),
+        runs=runs_by_day(db, days, ids, theirs),
+        matching=selected.matching,
+        places=places,
+        tags=tags,
     )
 
 
 def backed_up_since(db: sqlite3.Connection, since: int) -> int:
-    """How many hosts have a backup that ended well, or in part, since then."""
+    """How many hosts have a backup that ended well, or in part, since then: from an index."""
     found: int = db.execute(
-        "SELECT count(*) FROM hosts h WHERE h.deleted_at IS NULL AND EXISTS (SELECT 1 FROM jobs j"
-        " WHERE j.host_id = h.id AND j.kind = 'backup' AND j.finished_at > ? AND j.status IN ('succeeded', 'partial'))",
-        (since,),
+        "SELECT count(*) FROM hosts WHERE deleted_at IS NULL AND last_good_backup_at > ?", (since,)
     ).fetchone()[0]
     return found
 
 
 def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, JobRow]:
     """For each host, the job that it runs, the one that began last if there are several."""
-    among = set(host_ids)
-    unfinished = f"SELECT {columns(JobRow)} FROM jobs INDEXED BY jobs_unfinished WHERE status IN ('queued', 'running')"
-    found = [job for job in read(JobRow, db.execute(unfinished)) if job.status == "running" and job.host_id in among]
+    if not host_ids:  # an index cannot be told to be used for nothing
+        return {}
+    unfinished = (
+        f"SELECT {columns(JobRow)} FROM jobs INDEXED BY jobs_unfinished WHERE status IN ('queued', 'running')"
+        f" AND host_id IN ({placeholders(host_ids)})"
+    )
+    found = [job for job in read(JobRow, db.execute(unfinished, list(host_ids))) if job.status == "running"]
     return {job.host_id: job for job in sorted(found, key=lambda job: job.sort_at)}
 
 
@@ -295,8 +346,7 @@ def subject_of(db: sqlite3.Connection, job_id: str) -> str:
 
 def tags_in_use(db: sqlite3.Connection) -> list[str]:
     """For choosing, by name."""
-    rows = db.execute("SELECT tags FROM hosts WHERE deleted_at IS NULL AND tags <> '[]' AND json_valid(tags)")
-    return sorted({str(tag) for row in rows if isinstance(tags := json.loads(row[0]), list) for tag in tags})
+    return [count.tag for count in host_lists.tag_counts(db)]
 
 
 def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]:

@@ -29,6 +29,7 @@ from rmactors.server.web.validation import convert
 blueprint = Blueprint("api_alerts", __name__)
 
 ListStatus = Literal["open", "acknowledged", "resolved", "all"]
+MOST_AT_ONCE = 500
 STATUSES: tuple[ListStatus, ...] = get_args(ListStatus)
 QUERY: Mapping[str, object] = {
     "status": ListStatus,
@@ -52,6 +53,29 @@ class ResolveBody(Struct, forbid_unknown_fields=True):
 
     note: Annotated[str, Meta(max_length=2000)] | None = None
     meant: bool | None = None
+
+
+class BulkBody(Struct, forbid_unknown_fields=True):
+    """The same done to several alerts. `silence` silences the kind of each on its host, for so many `hours`."""
+
+    ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_AT_ONCE)]
+    action: Literal["acknowledge", "resolve", "silence"]
+    note: Annotated[str, Meta(max_length=2000)] | None = None
+    hours: Annotated[float, Meta(gt=0, le=8760)] | None = None
+
+
+class BulkFailure(Struct):
+    """An alert to which it was not done, and why."""
+
+    id: str
+    detail: str
+
+
+class BulkAnswer(Struct):
+    """`done` is how many it was done to."""
+
+    done: int
+    failed: list[BulkFailure]
 
 
 def alert_filter(given: dict[str, str]) -> AlertFilter:
@@ -80,6 +104,22 @@ async def list_alerts() -> Response:
     url = services().settings.public_url
     found = listing(page, lambda row: shapes.alert(row, url))
     return json_response(shapes.AlertListing(found.items, found.next_cursor, shapes.alert_counts(counts)))
+
+
+@route(blueprint, "/api/alerts/bulk", role="operator", methods=["POST"], body=BulkBody, answer=BulkAnswer)
+async def act_on_alerts() -> Response:
+    """Acknowledges, resolves or silences several. One where that cannot be is told, and the others are done."""
+    body = convert(await json_body(), BulkBody)
+    match body.action:
+        case "acknowledge":
+            done, failed = await alerts.to_each(body.ids, lambda row: alerts.acknowledge(row.id, body.note))
+        case "resolve":
+            done, failed = await alerts.to_each(body.ids, lambda row: alerts.resolve(row, body.note, meant=False))
+        case "silence":
+            if body.hours is None:
+                raise invalid_field("/hours", "is required to silence")
+            done, failed = await alerts.to_each(body.ids, alerts.silencing(body.note, body.hours))
+    return json_response(BulkAnswer(done, [BulkFailure(each.id, each.detail) for each in failed]))
 
 
 @route(blueprint, "/api/alerts/<alert_id>", role="viewer", answer=shapes.AlertWithTimeline)

@@ -1,14 +1,17 @@
 """`/api/hosts` and `/api/enrollment-tokens`: who may report, under which name, with which credential."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Literal, cast
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 from quart import Blueprint, Response
 
 from rmactors.common import clock
+from rmactors.common.vocabulary import HostStatus
 from rmactors.server.messages.made_tokens import MOST_USES
 from rmactors.server.store.queries import accounts as account_queries
 from rmactors.server.store.queries import hosts as queries
+from rmactors.server.store.queries.host_lists import API_SORTS, STATUSES, HostFilter, HostSort, key_shape
 from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.web.access import route, services
 from rmactors.server.web.api.bodies import (
@@ -22,17 +25,24 @@ from rmactors.server.web.api.bodies import (
     listing,
     no_body,
     no_content,
+    one_of,
 )
 from rmactors.server.web.api.shapes import hosts as shapes
 from rmactors.server.web.fields import Time
 from rmactors.server.web.operations import hosts
 from rmactors.server.web.operations.hosts import DEFAULT_TTL_MINUTES, MOST_TTL_MINUTES
+from rmactors.server.web.problems import invalid_field
 from rmactors.server.web.validation import convert
+from rmactors.server.web.views.lists import LONGEST
 
 blueprint = Blueprint("api_hosts", __name__)
 
 Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
 Lifetime = Annotated[float, Meta(gt=0, le=MOST_TTL_MINUTES)]
+QUERY: Mapping[str, object] = {
+    "q": str, "tag": str, "status": Literal["offline", "never_seen", "reports_only", "online"],
+    "sort": Literal["name", "-name", "last_backup", "-last_backup", "status"], **PAGING,
+}  # fmt: skip
 
 
 class EnrollmentBody(Struct, forbid_unknown_fields=True):
@@ -99,11 +109,22 @@ async def delete_enrollment_token(token_id: str) -> Response:
     return no_content()
 
 
-@route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=PAGING)
+@route(blueprint, "/api/hosts", role="viewer", answer=Listing[shapes.Host], query=QUERY)
 async def list_hosts() -> Response:
-    """By name. A host with long plans has the first of them here, and all of them by itself."""
-    given = arguments(*PAGING)
-    page = await services().reader.run(queries.host_views, limit_of(given), cursor_of(given, (str, str)))
+    """By name, unless `sort` says otherwise. Each word of `q` is a part of the name, of the machine's own name or of a
+    tag, or the beginning of a word for a status. A host with long plans has the first of them here, and all of them by
+    itself."""
+    given = arguments(*QUERY)
+    sort = cast("HostSort", one_of(given, "sort", API_SORTS) or "name")
+    for name in ("q", "tag"):
+        if len(given.get(name, "")) > LONGEST:
+            raise invalid_field(f"/{name}", "is too long")
+    status = cast("HostStatus | None", one_of(given, "status", STATUSES))
+    wanted = HostFilter(given.get("q", ""), given.get("tag", ""), status)
+    since = services().now() - clock.seconds(services().settings.offline_after_seconds)
+    page = await services().reader.run(
+        queries.host_views, wanted, sort, since, limit_of(given), cursor_of(given, key_shape(sort))
+    )
     return json_response(listing(page, lambda view: _shape(view, whole=False)))
 
 

@@ -145,7 +145,7 @@ async def log_out() -> Response:
     return response
 
 
-@route(blueprint, "/reauthenticate", role="signed_in")
+@route(blueprint, "/reauthenticate", role="signed_in", holds_secret=True)
 async def reauthenticate_form() -> Response:
     return await ask_for_password(safe_next(request.args.get("next")))
 

@@ -1,13 +1,20 @@
-"""Acknowledge and resolve."""
+"""Acknowledge, resolve, silence; several at once."""
 
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+
+from rmactors.common import clock
 from rmactors.server.messages.answers import Duplicate
 from rmactors.server.messages.requests import Acknowledge, Resolve
 from rmactors.server.store.queries import alerts as queries
 from rmactors.server.store.queries.alerts import AlertRow
 from rmactors.server.web.access import actor, audit, is_id, services
-from rmactors.server.web.problems import conflict, invalid_field, not_found, raise_for_answer
+from rmactors.server.web.operations import silences
+from rmactors.server.web.operations.silences import SilenceBody
+from rmactors.server.web.problems import Problem, conflict, invalid_field, not_found, raise_for_answer
 from rmactors.server.web.views.texts import _
 
+_LONGEST_REASON = 500
 MAY_BE_MEANT = "backup_suspicious"
 """The kind of alert to which an operator may answer that it is meant."""
 
@@ -17,6 +24,45 @@ async def acknowledge(alert_id: str, note: str | None) -> None:
     who, at, record = actor().name, services().now(), audit("alert.acknowledge", "alert", alert_id, note or "")
     answer = await services().ask_rules(lambda reply: Acknowledge(alert_id, who, note or None, at, record, reply))
     raise_for_answer(answer, "alert")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why it was not done to one of them."""
+
+    id: str
+    detail: str
+
+
+async def to_each(alert_ids: Sequence[str], act: Callable[[AlertRow], Awaitable[None]]) -> tuple[int, list[Failure]]:
+    """How many of them it was done to, each once, and where it could not be done."""
+    done, failed = 0, list[Failure]()
+    for alert_id in dict.fromkeys(alert_ids):
+        try:
+            await act(await require(alert_id.upper()))
+            done += 1
+        except Problem as problem:
+            if problem.status >= 500:
+                raise
+            failed.append(Failure(alert_id, problem.detail))
+    return done, failed
+
+
+def silencing(note: str | None, hours: float) -> Callable[[AlertRow], Awaitable[None]]:
+    """Silences what an alert is about, its host and kind, for so many hours from now: once for several alerts alike."""
+    silenced = set[tuple[str, str]]()
+    ends_at = clock.to_rfc3339(services().now() + clock.seconds(hours * 3600))
+    reason = (note or "").strip()[:_LONGEST_REASON] or _("Silenced together with other alerts")
+
+    async def silence(row: AlertRow) -> None:
+        if (row.host_id, row.kind) in silenced:
+            return
+        if not row.host_id:
+            raise conflict(_("It is about no host: silence it on its own."))
+        await silences.create(SilenceBody(reason, row.host_id, row.kind, ends_at=ends_at))  # type: ignore[arg-type]
+        silenced.add((row.host_id, row.kind))
+
+    return silence
 
 
 async def resolve(row: AlertRow, note: str | None, meant: bool | None) -> None:

@@ -5,38 +5,60 @@ from urllib.parse import parse_qsl
 from quart import Blueprint, Response, request
 
 from rmactors.server.store.queries import alerts as alert_queries
+from rmactors.server.store.queries import host_lists
 from rmactors.server.store.queries import jobs as job_queries
 from rmactors.server.store.queries import pages as queries
+from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_id, route, services
 from rmactors.server.web.cursors import cursor_text
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import alerts, deliveries
-from rmactors.server.web.pages.lists import cursor
+from rmactors.server.web.pages.lists import EXPORTED, cursor, followed, sheet
 from rmactors.server.web.pages.rendering import back, moment, page
 from rmactors.server.web.problems import Problem
+from rmactors.server.web.views import alert_filters, sheets
 from rmactors.server.web.views import alerts as views
 from rmactors.server.web.views.texts import _
 from rmactors.server.web.views.timeline import timeline
 
 blueprint = Blueprint("alerts", __name__)
 
-_PAGE = 200
+_PAGE = 100
 _MOST_NOTE = 2000
 _MOST_AT_ONCE = 500
 
 
 @route(blueprint, "/alerts", role="viewer")
 async def alert_list() -> Response:
-    """200 at a time."""
-    wanted = views.filter_from(request.args)
-    now, after = moment(), cursor((int, int, str))
-    found, counts = await services().reader.run(alert_queries.listed, wanted, now.now, _PAGE, after)
-    hosts = await services().reader.run(queries.host_names)
-    view = views.alert_list(found.items, counts, wanted, hosts, now, cursor_text(found.after))
-    return await page(
+    """100 at a time, critical ones first. `status`, `severity`, `kind`, `host`, `tag` and `q` narrow it."""
+    asked, now, read = alert_filters.asked(request.args), moment(), services().reader.run
+    host = await read(host_lists.host_named, asked.get("host")) if asked.get("host") else None
+    wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
+    found, counts = await read(alert_queries.listed, wanted, now.now, _PAGE, cursor((int, int, str)))
+    view = views.alert_list(
+        found.items, counts, asked, now, host=host[1] if host is not None else "",
+        tags=await read(queries.tags_in_use),
+        cursor=cursor_text(found.after),
+    )  # fmt: skip
+    answer = await page(
         "alerts.html", "alerts", fragments={"alert-list": "alerts/list.html"}, view=view,
         may_act=actor().may("operator"),
     )  # fmt: skip
+    return followed(answer, asked)
+
+
+@route(blueprint, "/alerts.csv", role="viewer")
+async def alert_sheet() -> Response:
+    """All alerts under the same filters, in the same order; at most 50,000."""
+    asked, read = alert_filters.asked(request.args), services().reader.run
+    host = await read(host_lists.host_named, asked.get("host")) if asked.get("host") else None
+    wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
+    found = (await read(alert_queries.alerts, wanted, EXPORTED)).items
+
+    def instead(row: alert_queries.AlertRow) -> list[str]:
+        return [rows.cannot(), *[""] * (len(views.SHEET) - 2), row.id]
+
+    return await sheet("alerts", lambda: sheets.table(views.SHEET, rows.each(found, views.cells, instead)))
 
 
 @route(blueprint, "/alerts/<alert_id>", role="viewer")
@@ -99,16 +121,15 @@ async def dismiss_delivery(delivery_id: str) -> Response:
 async def _each_selected(*, acknowledging: bool) -> Response:
     form = await request.form
     note = await _note()
-    selected = [alert_id for alert_id in dict.fromkeys(form.getlist("alert")) if is_id(alert_id)][:_MOST_AT_ONCE]
-    for alert_id in selected:
-        try:
-            if acknowledging:
-                await alerts.acknowledge(alert_id, note)
-            else:
-                await alerts.resolve(await alerts.require(alert_id), note, meant=False)
-        except Problem as problem:
-            if problem.status not in {404, 409}:  # gone or resolved meanwhile: what was wanted is so
-                raise
+    selected = [alert_id for alert_id in form.getlist("alert") if is_id(alert_id)][:_MOST_AT_ONCE]
+
+    async def act(row: alert_queries.AlertRow) -> None:
+        if acknowledging:
+            await alerts.acknowledge(row.id, note)
+        else:
+            await alerts.resolve(row, note, meant=False)
+
+    await alerts.to_each(selected, act)  # one that is gone or resolved meanwhile is as it was wanted
     return await _back_to_list()
 
 
@@ -124,5 +145,5 @@ async def _back_to_list() -> Response:
     """The list as it was filtered: by the form's `next`, the query string of the request, or where it came from."""
     if request.query_string:
         given = dict(parse_qsl(request.query_string.decode("ascii", "ignore")))
-        return go(views.href(views.filter_from(given)))
+        return go(alert_filters.asked(given).href())
     return await back("/alerts")

@@ -1,38 +1,39 @@
 """`/`: how things are, in one sentence, every host with what it needs, and the backups that are oldest against their
 limits."""
 
-from quart import Blueprint, Response
+from quart import Blueprint, Response, request
 
-from rmactors.common import clock
 from rmactors.server.store.queries import backup_ages as age_queries
-from rmactors.server.store.queries import pages as queries
 from rmactors.server.web.access import route, services
 from rmactors.server.web.html import in_thread
-from rmactors.server.web.pages.rendering import fragment, known_progress, moment, page, wants_fragment
-from rmactors.server.web.views import backup_ages, fleet, strips
+from rmactors.server.web.pages.host_lists import around, host_table
+from rmactors.server.web.pages.lists import followed
+from rmactors.server.web.pages.rendering import moment, page, part, wants_fragment
+from rmactors.server.web.views import backup_ages, fleet, host_lists, lists
 from rmactors.server.web.views.times import Moment
 
 blueprint = Blueprint("dashboard", __name__)
 
-_SHOWN = 60
-"""Hosts on the dashboard; those with alerts come first, `/hosts` has the rest."""
+_SHOWN = 50
 _AGES_SHOWN = 10
 """Plans, the worst first; `/backups` has the rest."""
 
 
 @route(blueprint, "/", role="viewer")
 async def dashboard() -> Response:
+    """Those with alerts come first, 50 at a time; narrowed and sorted as `/hosts`."""
     now = moment()
     if wants_fragment("ages"):
-        return await fragment("dashboard/ages.html", ages=await _ages(now))
-    spans = strips.window(now).spans()
-    found = await services().reader.run(queries.fleet, spans, now.now - clock.DAY, _SHOWN)
-    silence, percents = services().settings.offline_after_seconds, known_progress(found.running)
-    view = await in_thread(lambda: fleet.dashboard(found, fleet.host_lines(found, now, silence, percents), now))
+        return await part("dashboard/ages.html", ages=await _ages(now))
+    asked = lists.asked(host_lists.OVERVIEW, request.args)
+    found, table = await host_table(asked, now, _SHOWN)
+    if wants_fragment("host-list"):
+        return followed(await part("hosts/list.html", view=table, **around()), asked)
+    overview = await in_thread(lambda: fleet.dashboard(found, now))
     if wants_fragment("overview"):
-        return await fragment("dashboard/overview.html", view=view, legend=strips.legend())
-    ages = None if view.first_run else await _ages(now)
-    return await page("dashboard.html", "dashboard", view=view, legend=strips.legend(), ages=ages)
+        return await part("dashboard/overview.html", overview=overview)
+    ages = None if overview.first_run else await _ages(now)
+    return await page("dashboard.html", "dashboard", view=overview, hosts=table, ages=ages, **around())
 
 
 async def _ages(now: Moment) -> backup_ages.AgeGlance:

@@ -1,11 +1,11 @@
-"""`/hosts`: the fleet, one host with its schedules and jobs, what an administrator may change."""
+"""`/hosts/…`: adding a host, one host with its schedules and jobs, what an administrator may change."""
 
 import json
 from collections.abc import Mapping
 
 from quart import Blueprint, Response, request
 
-from rmactors.common import clock, zones
+from rmactors.common import zones
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 from rmactors.server.store.queries import hosts as host_queries
 from rmactors.server.store.queries import jobs as job_queries
@@ -15,30 +15,16 @@ from rmactors.server.store.queries.hosts import HostView
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.html import go, in_thread
+from rmactors.server.web.html import go
 from rmactors.server.web.operations import hosts, jobs
 from rmactors.server.web.operations.jobs import JobBody
-from rmactors.server.web.pages.rendering import field_errors, known_progress, moment, page
+from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import fleet, host, repositories, strips
+from rmactors.server.web.views import host, repositories, strips
 from rmactors.server.web.views import jobs as job_views
 from rmactors.server.web.views.texts import _
 
 blueprint = Blueprint("hosts", __name__)
-
-_SHOWN = 500
-
-
-@route(blueprint, "/hosts", role="viewer")
-async def host_list() -> Response:
-    """At most 500; `q` is a part of a name or a tag."""
-    now, q = moment(), (request.args.get("q") or "").strip()[:100]
-    found = await services().reader.run(queries.fleet, strips.window(now).spans(), now.now - clock.DAY, _SHOWN, q)
-    silence, percents = services().settings.offline_after_seconds, known_progress(found.running)
-    view = await in_thread(lambda: host.host_list(found, fleet.host_lines(found, now, silence, percents), q))
-    return await page(
-        "hosts.html", "hosts", fragments={"host-list": "hosts/list.html"}, view=view, legend=strips.legend()
-    )
 
 
 @route(blueprint, "/hosts/<host_id>", role="viewer")

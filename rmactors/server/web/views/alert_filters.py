@@ -1,46 +1,44 @@
-"""The filter of a list of alerts, as it stands in a URL. Pure."""
+"""The filter of the list of alerts, as it stands in its address. Pure."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Any, Final
-from urllib.parse import urlencode
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final, cast
 
 from rmactors.common.vocabulary import ALERT_KINDS, SEVERITIES
-from rmactors.server.store.queries.alerts import AlertFilter
+from rmactors.server.store.queries.alerts import AlertFilter, AlertSort
+from rmactors.server.web.views import lists
+from rmactors.server.web.views.lists import Asked, ListKind
 
-_STATUSES: Final = ("open", "acknowledged", "resolved", "all")
+ALERTS: Final = ListKind(
+    "/alerts",
+    MappingProxyType({"severity": "severity", "newest": "newest", "oldest": "oldest"}),
+    "severity",
+    MappingProxyType(
+        {"status": ("acknowledged", "resolved", "all"), "kind": ALERT_KINDS, "severity": SEVERITIES}
+    ),
+    ("q", "host", "tag"),
+)  # fmt: skip
+"""Without a status it has the open ones. `host` is a host's id, its name, or a part of names."""
+_OLD: Final = "host_id"
+"""What `host` was called in addresses."""
 
 
-def filter_from(given: Mapping[str, str]) -> AlertFilter:
-    """The filter that a URL asks for. What is not a known word counts as not given: a page is no API."""
-    status = given.get("status", "")
-    host = given.get("host") or given.get("host_id") or None
+def asked(given: Mapping[str, str]) -> Asked:
+    """What an address asks for."""
+    return lists.asked(ALERTS, {**given, "host": given.get("host") or given.get(_OLD, "")})
+
+
+def filter_of(of: Asked, host_id: str | None = None) -> AlertFilter:
+    """What the database is asked for. `host_id`: of the one host that `host` names, if there is one."""
+    sort = of.sort.removeprefix("-")
     return AlertFilter(
-        status=status if status in _STATUSES else "open",  # type: ignore[arg-type]
-        severity=_known(given.get("severity"), SEVERITIES),
-        kind=_known(given.get("kind"), ALERT_KINDS),
-        host_id=host[:26] if host else None,
-        q=(given.get("q") or "").strip().replace("\0", "")[:200] or None,
+        status=of.get("status") or "open",  # type: ignore[arg-type]  # a word that the list knows
+        severity=of.get("severity") or None,
+        kind=of.get("kind") or None,
+        host_id=host_id,
+        q=of.get("q") or None,
+        host=None if host_id is not None else of.get("host") or None,
+        tag=of.get("tag") or None,
+        anywhere=True,
+        sort=cast("AlertSort", sort),
     )
-
-
-def query_of(wanted: AlertFilter) -> str:
-    """The filter as a query string without the question mark; defaults are left out."""
-    parts = {
-        "status": wanted.status if wanted.status != "open" else "",
-        "severity": wanted.severity,
-        "kind": wanted.kind,
-        "host": wanted.host_id,
-        "q": wanted.q,
-    }
-    return urlencode({name: value for name, value in parts.items() if value})
-
-
-def href(wanted: AlertFilter, **changed: Any) -> str:
-    """The list narrowed like this, with some of it changed."""
-    query = query_of(replace(wanted, **changed))
-    return "/alerts" + (f"?{query}" if query else "")
-
-
-def _known(value: str | None, allowed: Sequence[str]) -> str | None:
-    return value if value in allowed else None

@@ -2,17 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from rmactors.common import clock
 from rmactors.common.bounds import cut
 from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, SEVERITIES
-from rmactors.server.store.queries.alerts import AlertFilter, AlertRow, Counts
+from rmactors.server.store.queries.alerts import AlertRow, Counts
 from rmactors.server.web import rows as guard
-from rmactors.server.web.views import words
-from rmactors.server.web.views.alert_filters import filter_from as filter_from
-from rmactors.server.web.views.alert_filters import href as href
-from rmactors.server.web.views.alert_filters import query_of as query_of
+from rmactors.server.web.views import lists, words
+from rmactors.server.web.views.lists import Asked, Choice
 from rmactors.server.web.views.measures import number
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
@@ -67,10 +65,9 @@ class AlertLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """An entry of the filter strip: a link or an option."""
+class StatusLink:
+    """A status with how many there are of it, and the list of these."""
 
-    value: str
     word: str
     href: str
     chosen: bool
@@ -78,20 +75,36 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class AlertList:
-    """`empty` is None where there is something to show, else a title and a sentence."""
+    """`empty` is None where there is something to show, else a title and a sentence. `host` is what the field for it
+    shows: the name of the host that is chosen, or what was typed."""
 
-    query: str
+    asked: Asked
     lede: str
-    statuses: tuple[Choice, ...]
+    statuses: tuple[StatusLink, ...]
     severities: tuple[Choice, ...]
     kinds: tuple[Choice, ...]
-    hosts: tuple[Choice, ...]
-    q: str
-    status: str
-    narrowed: bool
+    tags: tuple[Choice, ...]
+    sorts: tuple[Choice, ...]
+    host: str
     lines: tuple[AlertLine, ...]
     empty: tuple[str, str] | None
     next_href: str | None
+
+    @property
+    def query(self) -> str:
+        return self.asked.query()
+
+    @property
+    def status(self) -> str:
+        return self.asked.get("status") or "open"
+
+    @property
+    def narrowed(self) -> bool:
+        return any(name != "status" for name, _value in self.asked.chosen)
+
+    @property
+    def csv_href(self) -> str:
+        return self.asked.href("/alerts.csv")
 
 
 def lede(counts: Counts) -> str:
@@ -105,46 +118,43 @@ def lede(counts: Counts) -> str:
 def alert_list(
     rows: Sequence[AlertRow],
     counts: Counts,
-    wanted: AlertFilter,
-    hosts: Sequence[tuple[str, str]],
+    of: Asked,
     moment: Moment,
+    *,
+    host: str = "",
+    tags: Sequence[str] = (),
     cursor: str | None = None,
 ) -> AlertList:
-    """`hosts` are (id, name) to choose from; `cursor` is where the next page begins."""
-    names: dict[str, tuple[str, int | None]] = {
+    """`host` is the name of the one that is chosen; `tags` are those to choose from;
+    `cursor` is where the next page begins."""
+    status = of.get("status") or "open"
+    statuses: dict[str, tuple[str, int | None]] = {
         "open": (_("Open"), counts.open),
         "acknowledged": (_("Acknowledged"), counts.acknowledged),
         "resolved": (_("Resolved"), None),
         "all": (_("All"), None),
     }
-    statuses = tuple(
-        Choice(name, word if n is None else f"{word} {number(n)}", href(wanted, status=name), wanted.status == name)
-        for name, (word, n) in names.items()
-    )
-    severities = tuple(
-        Choice(name, words.severity(name).word, href(wanted, severity=name), wanted.severity == name)
-        for name in reversed(SEVERITIES)
-    )
-    kinds = tuple(
-        Choice(kind, words.alert_name(kind), href(wanted, kind=kind), wanted.kind == kind) for kind in ALERT_KINDS
-    )
-    chosen_hosts = tuple(
-        Choice(host_id, name, href(wanted, host_id=host_id), wanted.host_id == host_id) for host_id, name in hosts
-    )
-    narrowed = any((wanted.severity, wanted.kind, wanted.host_id, wanted.q))
-    query = query_of(wanted)
+    sorts = (("severity", _("Critical first")), ("newest", _("Newest first")), ("oldest", _("Oldest first")))
+    narrowed = any(name != "status" for name, _value in of.chosen)
+    query = of.query()
     return AlertList(
-        query=query,
+        asked=of,
         lede=lede(counts),
-        statuses=statuses,
-        severities=severities,
-        kinds=kinds,
-        hosts=chosen_hosts,
-        q=wanted.q or "",
-        status=wanted.status,
-        narrowed=narrowed,
+        statuses=tuple(
+            StatusLink(
+                word if n is None else f"{word} {number(n)}",
+                of.with_filter("status", name if name != "open" else "").href(),
+                status == name,
+            )
+            for name, (word, n) in statuses.items()
+        ),
+        severities=lists.choices(of, "severity", [(name, words.severity(name).word) for name in reversed(SEVERITIES)]),
+        kinds=lists.choices(of, "kind", [(kind, words.alert_name(kind)) for kind in ALERT_KINDS]),
+        tags=lists.choices(of, "tag", [(tag, tag) for tag in tags]),
+        sorts=tuple(Choice(value, word, value == of.sort) for value, word in sorts),
+        host=host or of.get("host"),
         lines=tuple(guard.each(rows, lambda row: listed_line(row, moment), guard.line(AlertLine))),
-        empty=None if rows else _empty(wanted.status, narrowed),
+        empty=None if rows else _empty(status, narrowed),
         next_href=f"/alerts?{query}{'&' if query else ''}cursor={cursor}" if cursor else None,
     )
 
@@ -201,11 +211,15 @@ def line(row: AlertRow, moment: Moment) -> AlertLine:
 
 def title(row: AlertRow) -> str:
     """`Check failed: etc on db-02`, `Host silent: db-02`."""
-    about = row.schedule_name or (row.subject.removeprefix("plan:") if row.subject.startswith("plan:") else "")
-    name = words.alert_name(row.kind)
+    about, name = about_of(row), words.alert_name(row.kind)
     if not about:
         return _("%(kind)s: %(host)s") % {"kind": name, "host": row.host_name}
     return _("%(kind)s: %(about)s on %(host)s") % {"kind": name, "about": cut(about, TITLED), "host": row.host_name}
+
+
+def about_of(row: AlertRow) -> str:
+    """The schedule or the plan that it is about, by name; empty where it is about neither."""
+    return row.schedule_name or (row.subject.removeprefix("plan:") if row.subject.startswith("plan:") else "")
 
 
 def _place(row: AlertRow) -> str:
@@ -225,7 +239,7 @@ def seen_word(kind: str) -> str:
     return _("last failed") if kind in _OF_RUNS else _("last seen")
 
 
-def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed: bool) -> tuple[str, str]:
+def _empty(status: str, narrowed: bool) -> tuple[str, str]:
     shows_up = _("An alert appears here when a backup fails or does not run, or a host goes silent.")
     if narrowed:
         return _("No matches"), _("No alert matches these filters. Clear one, or search all alerts.")
@@ -238,5 +252,23 @@ def _empty(status: Literal["open", "acknowledged", "resolved", "all"], narrowed:
             return _("Nothing resolved yet"), _(
                 "Alerts move here when their cause is gone or an operator resolves them."
             )
-        case "all":
+        case _:
             return _("No alerts yet"), shows_up
+
+
+# ---- the sheet
+
+SHEET: Final = (
+    "raised_at", "severity", "kind", "status", "host", "about", "message", "occurrences", "last_seen_at",
+    "acknowledged_by", "resolved_at", "resolved_by", "id",
+)  # fmt: skip
+
+
+def cells(row: AlertRow) -> list[str]:
+    """A row of the sheet: what is not so is empty."""
+    values = (
+        clock.to_rfc3339(row.created_at), row.severity, row.kind, row.status, row.host_name, about_of(row), row.message,
+        row.occurrences, clock.to_rfc3339(row.last_seen_at), row.acknowledged_by,
+        clock.to_rfc3339(row.resolved_at) if row.resolved_at is not None else None, row.resolved_by, row.id,
+    )  # fmt: skip
+    return ["" if value is None else str(value) for value in values]

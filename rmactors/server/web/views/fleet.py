@@ -16,7 +16,7 @@ from rmactors.server.web import rows as guard
 from rmactors.server.web.views import schedules, stats, strips, words
 from rmactors.server.web.views.measures import within
 from rmactors.server.web.views.rows import Ended, Scheduled, Watched
-from rmactors.server.web.views.strips import Strip, Window
+from rmactors.server.web.views.strips import Past, Strip, Window
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time, rough
 from rmactors.server.web.views.words import State, Tone
@@ -28,7 +28,8 @@ _NOTHING_KNOWN: Final[Mapping[str, float]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True)
 class HostLine:
-    """One host. `next_due` is None where nothing is planned; `overdue` is a sentence or empty."""
+    """One host, which a list shows as one line. `strip` is of all that it runs, None where it runs nothing; `next_due`
+    is None where nothing is planned."""
 
     id: str
     name: str
@@ -37,7 +38,7 @@ class HostLine:
     last_backup: Time | None
     last_sub: str
     last_tone: Tone
-    strips: tuple[Strip, ...]
+    strip: Strip | None
     next_due: Time | None
     due_words: str
     alerts: str
@@ -52,8 +53,6 @@ class Dashboard:
     lede: str
     critical: int
     banner: str
-    hosts: tuple[HostLine, ...]
-    more: str
     first_run: bool
 
 
@@ -86,27 +85,30 @@ def host_lines(
     )
 
 
-def strips_of(
-    view: Watched, runs: Sequence[SubjectRuns], shown: Window, moment: Moment, *, all_kinds: bool
-) -> list[Strip]:
+def strips_of(view: Watched, runs: Sequence[SubjectRuns], shown: Window, moment: Moment) -> list[Strip]:
     """One for each schedule; of what runs without a schedule, one for each plan that was backed up."""
-    found = []
+    return [strips.strip(name, past) for name, past in _pasts(view, runs, shown, moment)]
+
+
+def _pasts(view: Watched, runs: Sequence[SubjectRuns], shown: Window, moment: Moment) -> list[tuple[str, Past]]:
+    """(name, what became of each day) of each schedule, and of each plan that was backed up without one."""
     by_subject = {run.subject: run.runs for run in runs}
     loose = sorted(subject for subject in by_subject if not subject or subject.startswith("plan:"))  # else a schedule's
-    backups = [schedule for schedule in view.schedules if schedule.kind == "backup"]
-    for schedule in view.schedules if all_kinds or not backups else backups:
-        found.append(strip_of(schedule, by_subject.get(schedule.id, ""), shown, moment))
+    found = [(each.name, _past(each, by_subject.get(each.id, ""), shown, moment)) for each in view.schedules]
     for subject in loose[:_MOST_LOOSE]:
         name = subject.removeprefix("plan:") or _("backups")
-        past = strips.past(shown, by_subject[subject], frozenset(), moment.now, moment.now)
-        found.append(strips.strip(name, past))
+        found.append((name, strips.past(shown, by_subject[subject], frozenset(), moment.now, moment.now)))
     return found
+
+
+def _past(schedule: Scheduled, runs: str, shown: Window, moment: Moment) -> Past:
+    due = strips.expected_days(shown, schedule.when) if schedule.enabled else frozenset()
+    return strips.past(shown, runs, due, schedule.anchor_at, moment.now)
 
 
 def strip_of(schedule: Scheduled, runs: str, shown: Window, moment: Moment) -> Strip:
     """One schedule's."""
-    due = strips.expected_days(shown, schedule.when) if schedule.enabled else frozenset()
-    return strips.strip(schedule.name, strips.past(shown, runs, due, schedule.anchor_at, moment.now))
+    return strips.strip(schedule.name, _past(schedule, runs, shown, moment))
 
 
 def next_due(theirs: Sequence[Scheduled], moment: Moment, *, backups_only: bool) -> tuple[int, Scheduled] | None:
@@ -121,20 +123,17 @@ def next_due(theirs: Sequence[Scheduled], moment: Moment, *, backups_only: bool)
     return min(found, key=lambda pair: pair[0], default=None)
 
 
-def dashboard(found: Fleet, lines: tuple[HostLine, ...], moment: Moment) -> Dashboard:
-    """Everything above the table, too."""
+def dashboard(found: Fleet, moment: Moment) -> Dashboard:
+    """What stands above the table."""
     kinds: dict[str, int] = {}
     for count in found.alerts:
         kinds[count.kind] = kinds.get(count.kind, 0) + count.many
     critical = sum(n for kind, n in kinds.items() if words.severity_of(kind) == "critical")
-    more = found.host_count - len(lines)
     return Dashboard(
         sentence=sentence(kinds, found.host_count, found.backed_up),
         lede=_lede(found, moment),
         critical=critical,
         banner=many("%(n)s critical alert is open", "%(n)s critical alerts are open", critical),
-        hosts=lines,
-        more=many("%(n)s more host", "%(n)s more hosts", more) if more > 0 else "",
         first_run=found.host_count == 0,
     )
 
@@ -171,6 +170,8 @@ def _lede(found: Fleet, moment: Moment) -> str:
         "done": found.backed_up,
         "all": many("%(n)s host", "%(n)s hosts", found.host_count),
     }
+    if len(found.hosts) < found.host_count:  # of a part of them, the next one says little
+        return text
     dues = guard.each(
         found.hosts, lambda view: next_due(view.schedules, moment, backups_only=True), lambda _unshowable: None
     )
@@ -193,7 +194,11 @@ def _line(
     host = view.host
     last = view.last_jobs.get("backup")
     last_time, last_sub, last_tone = _last_backup(last, moment)
+    if last is None and view.host.last_backup_at:  # its job is kept no more
+        last_time, last_sub = moment.ago(view.host.last_backup_at), ""
     due = next_due(view.schedules, moment, backups_only=False)
+    away = status_of(host, moment.now, offline_after_seconds) == "offline"  # what is planned waits for it
+    pasts = tuple(past for _name, past in _pasts(view, runs, shown, moment))
     many_alerts = sum(count.many for count in counts)
     tones = {words.severity_of(count.kind) for count in counts}
     return HostLine(
@@ -204,9 +209,9 @@ def _line(
         last_backup=last_time,
         last_sub=last_sub,
         last_tone=last_tone,
-        strips=tuple(strips_of(view, runs, shown, moment, all_kinds=False)),
-        next_due=moment.until(due[0]) if due else None,
-        due_words=due[1].name if due else (_("off") if view.schedules else ""),
+        strip=strips.of_host(host.name, pasts) if pasts else None,
+        next_due=moment.until(due[0]) if due and not away else None,
+        due_words=(_("when it is back") if away else due[1].name) if due else (_("off") if view.schedules else ""),
         alerts=many("%(n)s alert", "%(n)s alerts", many_alerts) if many_alerts else "",
         alerts_tone="bad" if "critical" in tones else "warn",
     )

@@ -8,28 +8,16 @@ from rmactors.common.bounds import NAME, cut
 from rmactors.common.vocabulary import HostStatus, JobStatus
 from rmactors.server.store.queries.hosts import HostNote, HostRow, HostView, status_of
 from rmactors.server.store.queries.jobs import JobRow
-from rmactors.server.store.queries.pages import Fleet, SubjectRuns
+from rmactors.server.store.queries.pages import SubjectRuns
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views import fleet, host_health, jobs, schedules, words
-from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.restore_tests import RestoreTests, restore_tests
 from rmactors.server.web.views.strips import Strip, Window
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 from rmactors.server.web.what_was_sent import json_list
-
-
-@dataclass(frozen=True, slots=True)
-class HostList:
-    """`empty` is a title and a sentence where nothing is shown."""
-
-    hosts: tuple[HostLine, ...]
-    lede: str
-    q: str
-    first_run: bool
-    empty: tuple[str, str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +36,7 @@ class ScheduleLine:
     next_due: Time | None
     outcome: State | None
     strip: Strip
+    policy_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +55,7 @@ class PlanLine:
 
 @dataclass(frozen=True, slots=True)
 class HostPage:
-    """`facts` are (name, value), `warnings` sentences about the host itself."""
+    """`facts` are (name, value), `warnings` sentences about the host itself; `paused` one, empty where it is not."""
 
     id: str
     name: str
@@ -82,6 +71,7 @@ class HostPage:
     warnings: tuple[str, ...]
     kinds: tuple[tuple[str, str], ...]
     restore_tests: RestoreTests
+    paused: str
 
 
 _MOST_PLANS, _LONGEST_SOURCES = 200, 500
@@ -93,14 +83,6 @@ _NOTES = {
     "unknown_schedule": _("A run named a schedule that this host does not have."),
     "unknown_kind": _("A report about an unknown kind of job was refused."),
 }
-
-
-def host_list(found: Fleet, lines: tuple[HostLine, ...], q: str) -> HostList:
-    lede = many("%(n)s host.", "%(n)s hosts.", found.host_count)
-    empty = None
-    if not lines and q:
-        empty = (_("No matches"), _("No host has this in its name or tags."))
-    return HostList(lines, lede, q, found.host_count == 0, empty)
 
 
 def host_page(
@@ -133,7 +115,7 @@ def host_page(
         ),
         loose_strips=tuple(
             strip
-            for strip in fleet.strips_of(view, runs, shown, moment, all_kinds=True)[len(view.schedules) :]
+            for strip in fleet.strips_of(view, runs, shown, moment)[len(view.schedules) :]
             if strip.name not in known
         ),
         notes=tuple(
@@ -143,6 +125,7 @@ def host_page(
         warnings=(*host_health.warnings(view, tzdata), *host_health.spool(row, moment)),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
         restore_tests=restore_tests(view, [plan.name for plan in plans], moment),
+        paused=_("Paused %s: none of its schedules is on.") % moment.ago(row.paused_at).words if row.paused_at else "",
     )
 
 
@@ -163,6 +146,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Win
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
         strip=fleet.strip_of(schedule, theirs, shown, moment),
+        policy_id=schedule.policy_id,
     )
 
 

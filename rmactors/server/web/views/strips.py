@@ -154,6 +154,31 @@ def strip(name: str, of: Past) -> Strip:
     return Strip(name, _paths(of.days), in_words(name, of), of.days)
 
 
+_WORST_FIRST: Final[tuple[Day, ...]] = ("failed", "missed", "partial", "running", "recovered", "good", "none")
+
+
+@lru_cache(maxsize=4096)
+def of_host(name: str, pasts: tuple[Past, ...]) -> Strip:
+    """One strip for all that a host runs: each day is as bad as the worst of them, and days are what is counted."""
+    days = tuple(min(each, key=_WORST_FIRST.index) for each in zip(*(past.days for past in pasts), strict=True))
+    return Strip(name, _paths(days), f"{name}{_days_in_words(days)}", days)
+
+
+@lru_cache(maxsize=4096)
+def _days_in_words(days: tuple[Day, ...]) -> str:
+    counts = (
+        ("good", "%(n)s day good", "%(n)s days good"),
+        ("partial", "%(n)s day partial", "%(n)s days partial"),
+        ("failed", "%(n)s day failed", "%(n)s days failed"),
+        ("running", "%(n)s day running", "%(n)s days running"),
+        ("recovered", "%(n)s day recovered by a later run", "%(n)s days recovered by a later run"),
+        ("missed", "did not run on %(n)s day", "did not run on %(n)s days"),
+        ("none", "%(n)s day with nothing due", "%(n)s days with nothing due"),
+    )
+    parts = [many(one, several, n) for day, one, several in counts if (n := days.count(day))]
+    return _(", last %(days)d days: %(parts)s") % {"days": len(days), "parts": ", ".join(parts)}
+
+
 @lru_cache(maxsize=4096)
 def _paths(of_days: tuple[Day, ...]) -> tuple[tuple[Day, str], ...]:
     data: dict[Day, list[str]] = {}
