@@ -51,7 +51,7 @@ async def status_badge(address: str) -> Response:
         view = await status_pages.at_address(address)
     except Problem as problem:
         return _secret(
-            Response(problem.detail, problem.status, problem.headers, content_type="text/plain; charset=utf-8")
+            Response(problem.detail, problem.status, dict(problem.headers), content_type="text/plain; charset=utf-8")
         )
     drawn = badge(_("backups"), views.badge_words(view.hosts), view.status if view.hosts.total else None)
     response = _secret(
