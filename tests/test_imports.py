@@ -33,7 +33,7 @@ CONSTANTS = {"rmactors.common.zones"}
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
 BASE_INSTALL = (
     "common", "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts",
-    "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.completion",
+    "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.policies", "cli.completion",
     "cli.configuration", "cli.importing",
 )  # fmt: skip
 """What runs without the extra `server`."""

@@ -16,6 +16,7 @@ _COMMANDS = {
     "alerts": ("rmactors.cli.alerts", "list, show, acknowledge and resolve alerts, over the API"),
     "hosts": ("rmactors.cli.hosts", "list and show hosts, over the API"),
     "backups": ("rmactors.cli.backups", "how old the newest good backup of each plan is, over the API"),
+    "policies": ("rmactors.cli.policies", "list and show policies, over the API"),
     "jobs": ("rmactors.cli.jobs", "list, show, run and cancel jobs, over the API"),
     "snapshots": ("rmactors.cli.snapshots", "list, browse, search and compare a host's snapshots, over the API"),
     "channels": ("rmactors.cli.channels", "list, show and test channels, over the API"),

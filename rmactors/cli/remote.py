@@ -86,6 +86,10 @@ class Remote:
     def channel_id(self, name: str) -> str:
         return self._named("/api/notifications", name, "channel")
 
+    def policy_id(self, name: str) -> str:
+        """The id of a policy by its name or id. Raises Refused."""
+        return self._named("/api/policies", name, "policy")
+
     def _named(self, path: str, name: str, what: str) -> str:
         if looks_valid(name) and name == name.upper():
             return name

@@ -20,6 +20,7 @@ from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.core import HostSettings
 from rmactors.server.actors.host.events import HostInbox
+from rmactors.server.actors.policies import actor as policies
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
@@ -56,6 +57,7 @@ class Works:
     directory: fleet.Directory = field(default_factory=lambda: fleet.Directory(64))
     heartbeats: fleet.Heartbeats = field(default_factory=fleet.Heartbeats)
     channel_wakeups: post.ChannelWakeups = field(default_factory=post.ChannelWakeups)
+    policy_sweeps: policies.PolicySweeps = field(default_factory=policies.PolicySweeps)
     gateway_state: gateway.GatewayState = field(default_factory=gateway.GatewayState)
     woken: Wakeups = field(default_factory=Wakeups)
     progress: list[wire.JobProgress] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Works:
         self.directory.changed.add(woken.hosts)
         self.gateway_state.changed.add(woken.hosts)
         self.channel_wakeups.wake(woken.channels, woken.channel_list)
+        self.policy_sweeps.wake(woken.tagged, woken.policies)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:
         return await ask(self.to_rules.send, request)

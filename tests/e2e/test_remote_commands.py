@@ -1,4 +1,4 @@
-"""`rmactors alerts|hosts|jobs|channels`, typed against a real server, as a person and as a program."""
+"""`rmactors alerts|hosts|policies|jobs|channels`, typed against a real server, as a person and as a program."""
 
 import json
 import subprocess
@@ -45,6 +45,25 @@ async def typed(server: Server, *words: str, code: int = 0, token: str | None = 
 
 async def found(server: Server, *words: str) -> Any:
     return json.loads((await typed(server, *words, "--json")).stdout)
+
+
+async def test_policies_are_listed_and_shown(shared_server: Server) -> None:
+    body = {
+        "name": "Nightly things", "host_tags": ["db", "web"], "kind": "backup", "cron": "0 2 * * *",
+        "spread_minutes": 60, "params": {"plan": "home"},
+    }  # fmt: skip
+    made = await away(lambda: shared_server.ask("POST", "/api/policies", body))
+    assert made in await found(shared_server, "policies", "list", "--all")
+    head, *lines = (await typed(shared_server, "policies", "list", "--all")).stdout.splitlines()
+    assert head.split() == ["ID", "NAME", "TAGS", "KIND", "WHEN", "ZONE", "SPREAD", "ENABLED"]
+    (line,) = [line for line in lines if line.startswith(made["id"])]
+    assert "Nightly things" in line
+    assert "60 min" in line
+    assert await found(shared_server, "policies", "show", "nightly THINGS") == made
+    shown = (await typed(shared_server, "policies", "show", made["id"])).stdout
+    assert "params" in shown
+    assert "db web" in shown
+    await typed(shared_server, "policies", "show", "no such policy", code=1)
 
 
 async def test_an_alert_is_found_acknowledged_and_resolved(shared_server: Server, agent: SimulatedAgent) -> None:

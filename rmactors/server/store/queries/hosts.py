@@ -48,6 +48,7 @@ class HostRow:
     allow: str | None = None
     restore_targets: str | None = None
     last_backup_at: int = 0
+    paused_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,11 +53,17 @@ async def create(body: PolicyBody) -> str:
 
 async def change(row: PolicyRow, body: PolicyChange) -> None:
     """Comes back once its schedules have followed. Raises Problem 404, 409 or 422."""
+    after = changed(row, body)
+    record = audit("policy.update", "policy", row.id, schedules.differing(body_of(row), after))
+    await _save(_write(row.id, after, services().now(), record))
+
+
+def changed(row: PolicyRow, body: PolicyChange) -> PolicyBody:
+    """What it will say. Raises Problem 422."""
     before = body_of(row)
     after = schedules.changed(before, body)
     check(after, before)
-    record = audit("policy.update", "policy", row.id, schedules.differing(before, after))
-    await _save(_write(row.id, after, services().now(), record))
+    return after
 
 
 async def remove(policy_id: str) -> None:

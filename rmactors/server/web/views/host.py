@@ -36,6 +36,7 @@ class ScheduleLine:
     next_due: Time | None
     outcome: State | None
     strip: Strip
+    policy_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class PlanLine:
 
 @dataclass(frozen=True, slots=True)
 class HostPage:
-    """`facts` are (name, value), `warnings` sentences about the host itself."""
+    """`facts` are (name, value), `warnings` sentences about the host itself; `paused` one, empty where it is not."""
 
     id: str
     name: str
@@ -70,6 +71,7 @@ class HostPage:
     warnings: tuple[str, ...]
     kinds: tuple[tuple[str, str], ...]
     restore_tests: RestoreTests
+    paused: str
 
 
 _MOST_PLANS, _LONGEST_SOURCES = 200, 500
@@ -123,6 +125,7 @@ def host_page(
         warnings=(*host_health.warnings(view, tzdata), *host_health.spool(row, moment)),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
         restore_tests=restore_tests(view, [plan.name for plan in plans], moment),
+        paused=_("Paused %s: none of its schedules is on.") % moment.ago(row.paused_at).words if row.paused_at else "",
     )
 
 
@@ -143,6 +146,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Win
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
         strip=fleet.strip_of(schedule, theirs, shown, moment),
+        policy_id=schedule.policy_id,
     )
 
 
