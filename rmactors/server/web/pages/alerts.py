@@ -11,7 +11,7 @@ from rmactors.server.store.queries import pages as queries
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, is_id, route, services
 from rmactors.server.web.cursors import cursor_text
-from rmactors.server.web.html import go
+from rmactors.server.web.html import go, in_thread
 from rmactors.server.web.operations import alerts, deliveries
 from rmactors.server.web.pages.lists import EXPORTED, cursor, followed, sheet
 from rmactors.server.web.pages.rendering import back, moment, page
@@ -35,13 +35,14 @@ async def alert_list() -> Response:
     host = await read(host_lists.host_named, asked.get("host")) if asked.get("host") else None
     wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
     found, counts = await read(alert_queries.listed, wanted, now.now, _PAGE, cursor((int, int, str)))
-    view = views.alert_list(
-        found.items, counts, asked, now, host=host[1] if host is not None else "",
-        tags=await read(queries.tags_in_use),
-        cursor=cursor_text(found.after),
-    )  # fmt: skip
+    tags = await read(queries.tags_in_use)
+
+    def build() -> views.AlertList:
+        name = host[1] if host is not None else ""
+        return views.alert_list(found.items, counts, asked, now, host=name, tags=tags, cursor=cursor_text(found.after))
+
     answer = await page(
-        "alerts.html", "alerts", fragments={"alert-list": "alerts/list.html"}, view=view,
+        "alerts.html", "alerts", fragments={"alert-list": "alerts/list.html"}, view=await in_thread(build),
         may_act=actor().may("operator"),
     )  # fmt: skip
     return followed(answer, asked)
