@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, kinds, lists, looking, measures, month, pages, tick
+from bench import agent, fleet, kinds, lists, looking, measures, month, pages, scrape, tick, traffic
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
 from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
-LONG = ("month", "lists")
+LONG = ("month", "lists", "scrape", "traffic", "unseen")
 """Only where they are asked for."""
 
 
@@ -41,6 +41,12 @@ async def _fleet(server: Server, scale: Scale, report: Callable[[Figure], None])
         await fleet.hold(server, sink, scale, report)
 
 
+async def _unseen(server: Server, scale: Scale, report: Callable[[Figure], None]) -> None:
+    """The same fleet without anybody who looks on: what the difference is, those cost the acks."""
+    async with open_sink() as sink:
+        await fleet.hold(server, sink, scale, report, onlookers=False)
+
+
 async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Figure]:
     figures: list[Figure] = []
 
@@ -53,6 +59,7 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
         "idle": measures.idle,
         "delivery": _delivery,
         "fleet": _fleet,
+        "unseen": _unseen,
         "agent": agent.rest,
         "looking": looking.measure,
         "pages": pages.measure,
@@ -64,6 +71,13 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
             continue
         if part == "month":
             await month.measure(folder, 30 if scale is QUICK else 1_000, report)
+            continue
+        if part == "scrape":
+            await scrape.measure(folder / part, 100 if scale is QUICK else 10_000, scale.pages, report)
+            continue
+        if part == "traffic":
+            hosts, seconds = (20, 10) if scale is QUICK else (200, 120 if scale is FULL else 60)
+            await traffic.measure(folder / part, hosts, seconds, report)
             continue
         if part == "lists":
             await lists.measure(folder, 300 if scale is QUICK else 10_000, 3 if scale is QUICK else 30, report)

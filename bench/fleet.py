@@ -14,10 +14,11 @@ from functools import partial
 import click
 import trio
 
+from bench import readers
 from bench.figures import Figure
 from bench.load import enrolled
 from bench.measures import Scale, queue_empty, rest
-from bench.process import cpu_seconds, own_memory_kib, seconds_short_of_cores
+from bench.process import cpu_seconds, own_memory_kib, percentile, seconds_short_of_cores
 from harness.accounts import account_of
 from harness.processes import Server, away
 from harness.sink import Sink
@@ -35,14 +36,20 @@ Outcomes = dict[tuple[str, str], list[str]]
 """By host id and plan."""
 
 
-async def hold(server: Server, sink: Sink, scale: Scale, report: Callable[[Figure], None]) -> None:
-    """Enroll, connect, hold for `scale.fleet_seconds`, and settle accounts: reports against jobs against webhooks."""
+async def hold(
+    server: Server, sink: Sink, scale: Scale, report: Callable[[Figure], None], *, onlookers: bool = True
+) -> None:
+    """Enroll, connect, hold for `scale.fleet_seconds`, and settle accounts: reports against jobs against webhooks.
+
+    `onlookers`: with five open tabs and a scrape every 15 s.
+    """
     count = scale.fleet_agents
     await away(partial(server.webhook, sink.url("/fleet"), name="fleet"))
     credentials = await enrolled(server, count, "fleet")
     await rest(server)
     memory = own_memory_kib(server.pid)
     outcomes: Outcomes = defaultdict(list)
+    seen = readers.Seen()
     workload = Workload(max(FEWEST_REPORTS, count * REPORTS_A_HOST), FAIL_RATE, CONNECTS_PER_SECOND)
     fleet = Fleet(
         server.agent_url,
@@ -53,6 +60,8 @@ async def hold(server: Server, sink: Sink, scale: Scale, report: Callable[[Figur
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fleet.run)
         await _until_connected(fleet, count)
+        if onlookers:
+            nursery.start_soon(readers.look_on, server, seen)
         before = fleet.take_window()
         cpu, own_cpu, began = cpu_seconds(server.pid), cpu_seconds(os.getpid()), time.monotonic()
         short = seconds_short_of_cores()
@@ -79,7 +88,12 @@ async def hold(server: Server, sink: Sink, scale: Scale, report: Callable[[Figur
     report(
         Figure("report → ack, p50", window.percentile(0.5), "ms", note="both reports of a run, the agents' own CPU in")
     )
-    report(Figure("report → ack, p99", window.percentile(0.99), "ms"))
+    note = f"beside a scrape every 15 s and {len(readers.TABS)} open tabs" if onlookers else "nobody looks on"
+    report(Figure("report → ack, p99", window.percentile(0.99), "ms", note=note))
+    for what, took in (("a scrape of /metrics", seen.scrapes), ("what an open tab fetches", seen.fetches)):
+        if took:
+            note = f"p50 of {len(took)}, longest {max(took):.0f} ms"
+            report(Figure(f"{what} meanwhile", percentile(took, 0.5), "ms", note=note))
     await _settle(server, outcomes, sink, report)
     report(Figure("CPU of the server", cpu / seconds * 100, "% of a core", note=f"{cpu:.1f} s in {seconds:.0f} s"))
     report(Figure("CPU of the fleet beside it", own_cpu / seconds * 100, "% of a core", note=f"{own_cpu:.1f} s"))

@@ -70,7 +70,7 @@ def _write(server: Server, size: Size) -> None:
                 scribe.job(host_id, weekly, "succeeded", ago * clock.DAY, kind="check")
         for k in range(size.alerts // 100 // size.hosts):
             scribe.alert(
-                host_id, f"host-{n:04}", "backup_failed", "warning", f"home-{k} was not backed up: wrong password",
+                host_id, f"host-{n:04}", "backup_failed", "warning", f"home-Backup of {k} failed: wrong password",
                 raised=k * clock.HOUR, seen=k * clock.MINUTE, subject=f"plan:home-{k}", occurrences=k + 1,
             )  # fmt: skip
     scribe.close()

@@ -273,7 +273,7 @@ def _alerts(scribe: Scribe, past: Past) -> None:
         raised=6 * hour, seen=22 * second, subject=past.schedules["check"], occurrences=4, job_id=past.jobs["check"],
     )  # fmt: skip
     past.alerts["backup"] = scribe.alert(
-        database, "db-primary", "backup_failed", "warning", "Nightly home was not backed up: wrong password",
+        database, "db-primary", "backup_failed", "warning", "Backup of Nightly home failed: wrong password",
         raised=2 * day, seen=6 * hour, subject=past.schedules["db-primary"], occurrences=3,
         job_id=past.jobs["db-primary"],
     )  # fmt: skip
@@ -286,7 +286,7 @@ def _alerts(scribe: Scribe, past: Past) -> None:
         seen=51 * second,
     )  # fmt: skip
     past.alerts["resolved"] = scribe.alert(
-        web, "web-01", "backup_failed", "warning", "Nightly home was not backed up: the repository was locked",
+        web, "web-01", "backup_failed", "warning", "Backup of Nightly home failed: the repository was locked",
         raised=20 * hour, seen=19 * hour, subject=past.schedules["web-01"], resolved="rule",
     )  # fmt: skip
     past.alerts["old"] = scribe.alert(

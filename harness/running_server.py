@@ -110,6 +110,11 @@ def environment(settings: Settings) -> dict[str, str]:
         "RM_BASE_URL": settings.base_url, "RM_COOKIE_SECURE": str(settings.cookie_secure),
         "RM_OUTBOUND_ALLOW": settings.outbound_allow,
     }  # fmt: skip
+    if settings.oidc_issuer:
+        ours |= {
+            "RM_OIDC_ISSUER": settings.oidc_issuer, "RM_OIDC_CLIENT_ID": settings.oidc_client_id,
+            "RM_OIDC_CLIENT_SECRET": settings.oidc_client_secret, "RM_OIDC_ROLES": settings.oidc_roles,
+        }  # fmt: skip
     return {**{name: value for name, value in os.environ.items() if not name.startswith("RM_")}, **ours}
 
 

@@ -20,7 +20,8 @@ ACTORS = sorted(
 )  # fmt: skip
 ALSO_PURE = (
     "server.messages", "server.state", "server.calendars", "server.health", "server.actors.awake",
-    "server.config.action_links", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
+    "server.config.action_links", "server.config.role_map", "server.openid.claims", "server.openid.metadata",
+    "server.openid.trouble", "server.store.routing", "server.store.guesses", "server.runtime.rate_limits",
     "server.edges.addresses", "server.edges.places", "server.edges.preauth_limits", "server.edges.turns",
     "server.edges.proxy_protocol", "server.edges.handshake", "server.edges.host_names", "server.web.live_items",
     "common.wire", "common.bounds", "common.job_stats", "common.sizes", "common.vocabulary", "common.clock",
@@ -32,7 +33,8 @@ CONSTANTS = {"rmactors.common.zones"}
 IMPURE_IMPORTS = {"trio", "sqlite3", "httpx", "logging", "quart", "quart_trio", "hypercorn", "socket", "threading"}
 BASE_INSTALL = (
     "common", "agent", "simulate", "client", "cli.agent", "cli.simulate", "cli.remote", "cli.alerts", "cli.hosts",
-    "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.completion",
+    "cli.jobs", "cli.backups", "cli.snapshots", "cli.channels", "cli.policies", "cli.completion",
+    "cli.configuration", "cli.importing",
 )  # fmt: skip
 """What runs without the extra `server`."""
 SQL = ("SELECT ", "INSERT ", "UPDATE ", "DELETE ", "PRAGMA ", "BEGIN ", "CREATE TABLE")
@@ -125,7 +127,7 @@ def server_only() -> set[str]:
 
 
 def test_the_folders_that_the_rules_name_are_there() -> None:
-    assert ACTORS == ["delivery", "digests", "host", "repositories", "rules", "store"]
+    assert ACTORS == ["delivery", "digests", "host", "policies", "repositories", "rules", "store"]
     for name in (*ALSO_PURE, *BASE_INSTALL):
         assert under(name), f"rmactors.{name} is gone: take it off the list, or put it back"
 
@@ -254,12 +256,13 @@ def test_every_module_says_what_it_is(module: str) -> None:
 
 def test_third_party_imports_are_declared() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = [*project["dependencies"], *project["optional-dependencies"]["server"]]
+    extras = project["optional-dependencies"].values()
+    declared = [*project["dependencies"], *(each for extra in extras for each in extra)]
     names = {
         requirement.partition(">")[0].partition("<")[0].partition(";")[0].strip().lower().replace("-", "_")
         for requirement in declared
     }
-    known_as = {"ulid": "python_ulid", "argon2": "argon2_cffi"}
+    known_as = {"ulid": "python_ulid", "argon2": "argon2_cffi", "yaml": "pyyaml", "hcl2": "python_hcl2"}
     used: set[str] = set()
     for module in modules():
         used |= top(imports(module))

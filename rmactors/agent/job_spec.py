@@ -253,8 +253,10 @@ def _on_repository(
 def _plan(agent_file: AgentFile, name: str | None) -> tuple[str, Plan]:
     if name is None:
         if len(agent_file.plans) != 1:
-            known = ", ".join(agent_file.plans) or "none"
-            raise JobRefused(f"params.plan must name one of this host's plans ({known})")
+            *others, last = agent_file.plans or [""]
+            if not others:
+                raise JobRefused("agent.toml has no plan")
+            raise JobRefused(f"no plan was given: this host has {', '.join(others)} and {last}")
         (name,) = agent_file.plans
     if name not in agent_file.plans:
         known = ", ".join(agent_file.plans) or "none"

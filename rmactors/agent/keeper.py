@@ -121,6 +121,14 @@ class Keeper:
         else:
             self._disk.keep_log(job_id, frames)
 
+    def belong_to(self, host_id: str) -> None:
+        """As a spool's. If that cannot be written now, whoever enrolled the host has written it."""
+        if self.problem is None:
+            self._try(lambda: self._belong_to(host_id))
+
+    def _belong_to(self, host_id: str) -> None:
+        self._writable().belong_to(host_id)
+
     # ---- what waits in the file
 
     def pending(self, after: int, most: int) -> list[Spooled]:

@@ -63,6 +63,9 @@ class Lane:
     def spool_id(self) -> str:
         return self._source.spool_id
 
+    async def belong_to(self, host_id: str) -> None:
+        """What is delivered is about that host."""
+
     async def pending(self, after: int, most: int) -> list[Spooled]:
         return await self._calls(lambda: self._source.pending(after, most))
 
@@ -138,6 +141,10 @@ class ReportQueue(Lane):
             written = await self._calls(lambda: self._keeper.add(report, mark, owner or self._owner))
         (self if written else self.unwritten).look()
         return written
+
+    async def belong_to(self, host_id: str) -> None:
+        """What is about another host stays here, until this machine is that one again."""
+        await self._calls(lambda: self._keeper.belong_to(host_id))
 
     async def mend(self) -> bool:
         """Try to write what is unwritten. Whether all is on disk now."""

@@ -9,6 +9,7 @@ it ends only when cancelled.
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -137,15 +138,19 @@ class ServerLink:
     async def _sleep(self, seconds: float, credential: HostCredential | None) -> None:
         """Sleep, but no longer than until the host has another credential: the agent is woken when it gets one."""
         with trio.move_on_after(seconds):
-            while True:
-                await self._queue.news().wait()
-                try:
-                    if self._state.credential() != credential:
-                        return
-                except StateError:
-                    continue
+            await self._another_credential(credential)
+
+    async def _another_credential(self, credential: HostCredential | None) -> None:
+        """Until there is one."""
+        while True:
+            news = self._queue.news()
+            with suppress(StateError):
+                if self._state.credential() != credential:
+                    return
+            await news.wait()
 
     async def _once(self, credential: HostCredential) -> None:
+        await self._queue.belong_to(credential.host_id)
         await self._look()
         async with dial(
             credential.server_url, credential.token, credential.ca_file, self._timings,
@@ -168,6 +173,7 @@ class ServerLink:
                     nursery.start_soon(delivery.forever)
                     nursery.start_soon(self._stream, connection)
                     nursery.start_soon(self._leave_when_stale)
+                    nursery.start_soon(self._leave_when_enrolled_anew, credential)
                     await self._read(connection, delivery, requests, welcome.host_id)
             finally:
                 requests.close()
@@ -218,6 +224,10 @@ class ServerLink:
         await self._stale.wait()
         raise LinkDown(self._why_stale)
 
+    async def _leave_when_enrolled_anew(self, credential: HostCredential) -> None:
+        await self._another_credential(credential)
+        self.say_hello_again("this host has another credential")
+
     async def _stream(self, connection: Connection) -> None:
         while True:
             await self._feed.wait()
@@ -261,6 +271,7 @@ async def report_once(
     Raises LinkDown, StateError.
     """
     credential = state.credential()
+    await lane.belong_to(credential.host_id)
     certificate = certificate or certificate_in_default_file() or credential.certificate
     async with dial(
         credential.server_url, credential.token, credential.ca_file, timings, certificate=certificate

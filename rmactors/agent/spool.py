@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from rmactors.agent import spool_file
+from rmactors.agent import set_aside, spool_file
 from rmactors.agent.disk_trouble import Cause, cause_of
 from rmactors.common import ids, wire
 
@@ -74,6 +74,7 @@ class Spool:
     def __init__(self, file: Path, opened: sqlite3.Connection | None = None) -> None:
         """On disk, unless it was `opened` elsewhere."""
         self.file = file
+        self._host_id: str | None = None
         with self._trouble():
             self._db = spool_file.open_or_create(file) if opened is None else opened
             self._in_memory = opened is not None
@@ -128,6 +129,20 @@ class Spool:
                 self._keep_bound()
         return bool(gone)
 
+    def belong_to(self, host_id: str) -> int:
+        """What is here is about that host from now on. What is about another one is set aside until this machine is
+        that host again: how many such reports there are. From here on `pending` gives this host's alone, also when
+        another process has made the spool another host's.
+        """
+        with self._transaction():
+            for returned in set_aside.change_owner(self._db, host_id):
+                report = wire.decode_from_agent(returned.frame)
+                if isinstance(report, wire.JobStarted | wire.JobFinished):
+                    self._insert(report)
+            others = set_aside.count(self._db)
+        self._host_id = host_id
+        return others
+
     def unfinished(self) -> list[Unfinished]:
         with self._trouble():
             rows = self._db.execute("SELECT owner, started FROM unfinished ORDER BY job_id").fetchall()
@@ -144,6 +159,9 @@ class Spool:
             self._db.executemany("DELETE FROM unfinished WHERE job_id = ?", [(gone,) for gone in forget])
 
     def _insert(self, report: wire.Report) -> int:
+        """Its number; 0 if it is set aside."""
+        if set_aside.keep_if_of_another(self._db, report.job_id, wire.encode(report)):
+            return 0
         row = self._db.execute(
             "INSERT INTO reports (job_id, event, frame) VALUES (?, ?, '')",
             (report.job_id, "job_started" if isinstance(report, wire.JobStarted) else "job_finished"),
@@ -160,8 +178,9 @@ class Spool:
         with self._trouble():
             rows = self._db.execute(
                 "SELECT seq, frame, CASE event WHEN 'job_finished' THEN job_id END FROM reports"
-                " WHERE seq > ? ORDER BY seq LIMIT ?",
-                (after, most),
+                " WHERE seq > ?1 AND (?3 IS NULL OR (SELECT value FROM meta WHERE name = 'host_id') = ?3)"
+                " ORDER BY seq LIMIT ?2",
+                (after, most, self._host_id),
             ).fetchall()
         return [Spooled(*row) for row in rows]
 
@@ -206,9 +225,9 @@ class Spool:
                 raise SpoolError(f"there is little room left beside {self.file}")
         with self._transaction():
             self._db.execute("DELETE FROM logs WHERE job_id = ?", (job_id,))
-            self._db.executemany(
-                "INSERT INTO logs (job_id, frame) VALUES (?, ?)", [(job_id, wire.encode(frame)) for frame in frames]
-            )
+            for frame in map(wire.encode, frames):
+                if not set_aside.keep_if_of_another(self._db, job_id, frame, is_log=True):
+                    self._db.execute("INSERT INTO logs (job_id, frame) VALUES (?, ?)", (job_id, frame))
             while self._log_bytes() > MOST_LOG_BYTES:
                 self._db.execute(
                     "DELETE FROM logs WHERE job_id = (SELECT job_id FROM logs ORDER BY n LIMIT 1)",

@@ -123,9 +123,13 @@ class StateDir:
                 "run this as its owner, or set RM_AGENT_STATE_DIR"
             )
 
+    @property
+    def credential_file(self) -> Path:
+        return self.path / "credential.json"
+
     def credential(self) -> HostCredential:
         """Raises NotEnrolled if there is none."""
-        file = self.path / "credential.json"
+        file = self.credential_file
         try:
             return msgspec.json.decode(file.read_bytes(), type=HostCredential)
         except FileNotFoundError:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rmactors.cli import units
+from rmactors.cli import importing, units
 from rmactors.common.text import one_line
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
@@ -52,9 +52,12 @@ def _state(chosen: Path | None) -> Path:
     return chosen or default_dir()
 
 
-def _asked_for() -> str:
-    """The token, typed where nobody sees it: neither the screen nor the shell's history keeps it."""
-    token: str = click.prompt("Enrollment token", hide_input=True, err=True)
+def _token_in(file: Any, what: str) -> str:
+    """The token in a file; at a terminal it is typed where nobody sees it, and no shell's history keeps it."""
+    try:
+        token: str = click.prompt(what, hide_input=True, err=True) if file.isatty() else file.read()
+    except UnicodeDecodeError:
+        raise _Failed(f"{file.name} has no token in it: it is not text") from None
     return token
 
 
@@ -80,39 +83,72 @@ def agent() -> None:
 @click.option("--ca-file", type=click.Path(exists=True, dir_okay=False), help="Trust this CA alone.")
 @click.option("--tls-cert-file", help="Client certificate, for a server or proxy that asks for one.")
 @click.option("--tls-key-file", help="Its key, where that is in another file.")
+@click.option("--again", is_flag=True, help="Replace the credential that is here, of this host or of another one.")
 @_state_option
 def enroll(
     server: str, token_file: Any, name: str | None, ca_file: str | None, tls_cert_file: str | None,
-    tls_key_file: str | None, state_dir: Path | None,
+    tls_key_file: str | None, again: bool, state_dir: Path | None,
 ) -> None:  # fmt: skip
     """Trade an enrollment token for this host's credential."""
     import trio
 
-    from rmactors.agent.enrollment import EnrollmentFailed, enroll
+    from rmactors.agent.enrollment import EnrollmentFailed, credential_before, enroll
     from rmactors.agent.server_url import BadServerUrl, is_loopback
-    from rmactors.agent.state_dir import StateError
+    from rmactors.agent.state_dir import StateDir, StateError
     from rmactors.common import logs
 
     logs.for_people()
     where = _state(state_dir)
     try:
-        token = _asked_for() if token_file.isatty() else token_file.read()
-    except UnicodeDecodeError:
-        raise _Failed(f"{token_file.name} has no token in it: it is not text") from None
+        credential_before(StateDir(where), again=again)  # before somebody types a token in vain
+    except EnrollmentFailed as error:
+        raise _Failed(error) from None
+    token = _token_in(token_file, "Enrollment token")
 
     async def main() -> None:
-        credential = await enroll(
-            server, token, where, name=name, ca_file=ca_file, tls_cert_file=tls_cert_file, tls_key_file=tls_key_file
-        )
+        enrolled = await enroll(
+            server, token, where, name=name, ca_file=ca_file, tls_cert_file=tls_cert_file, tls_key_file=tls_key_file,
+            again=again,
+        )  # fmt: skip
+        credential = enrolled.credential
         if credential.server_url.startswith("ws:") and not is_loopback(credential.server_url):
             click.echo("warning: this connection is not encrypted; anyone on the way can read the credential", err=True)
         said = f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}"
         click.echo(one_line(said))
+        if enrolled.others:
+            said = "is one unsent report" if enrolled.others == 1 else f"are {enrolled.others} unsent reports"
+            click.echo(
+                f"note: here {said} of the host that this machine was before. They are not sent as"
+                f" {one_line(credential.name)}'s; they are sent when this machine is enrolled as that host again",
+                err=True,
+            )
 
     try:
         trio.run(main)
     except (EnrollmentFailed, BadServerUrl, StateError) as error:
         raise _Failed(error) from None
+
+
+@agent.command()
+@click.option(
+    "--token-file",
+    required=True,
+    type=click.File(),
+    help="File with the credential from the host's page. `-`: stdin, and at a terminal it is asked for.",
+)
+@_state_option
+def credential(token_file: Any, state_dir: Path | None) -> None:
+    """Replace this host's credential by a new one of the same host."""
+    from rmactors.agent.enrollment import EnrollmentFailed, set_credential
+    from rmactors.agent.state_dir import StateError
+
+    where = _state(state_dir)
+    token = _token_in(token_file, "Credential")
+    try:
+        replaced = set_credential(where, token)
+    except (EnrollmentFailed, StateError) as error:
+        raise _Failed(error) from None
+    click.echo(one_line(f"{replaced.name} has a new credential, kept in {where}; an agent that runs connects with it"))
 
 
 @agent.command()
@@ -271,3 +307,6 @@ def uninstall(unit_dir: Path | None, stop: bool) -> None:
     from rmactors.agent import unit
 
     units.uninstall(unit.NAME, unit_dir, stop=stop)
+
+
+agent.add_command(importing.import_command)

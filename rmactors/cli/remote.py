@@ -10,7 +10,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,10 @@ class Remote:
     def channel_id(self, name: str) -> str:
         return self._named("/api/notifications", name, "channel")
 
+    def policy_id(self, name: str) -> str:
+        """The id of a policy by its name or id. Raises Refused."""
+        return self._named("/api/policies", name, "policy")
+
     def _named(self, path: str, name: str, what: str) -> str:
         if looks_valid(name) and name == name.upper():
             return name
@@ -106,39 +111,53 @@ def remote_command(group: click.Group, name: str) -> Callable[[Callable[..., Any
 
     def make(command: Callable[..., Any]) -> Callable[..., Any]:
         @group.command(name)
-        @click.option("--server", envvar="RM_SERVER", default=SERVER, show_default=True, help="URL.  [RM_SERVER]")
-        @click.option(
-            "--token-file",
-            type=click.Path(dir_okay=False, allow_dash=True),
-            envvar="RM_TOKEN_FILE",
-            help="File with an API token; `-` is standard input.  [RM_TOKEN, RM_TOKEN_FILE]",
-        )
+        @server_options
         @click.option("--json", "as_json", is_flag=True, help="Print the API's JSON objects.")
         @functools.wraps(command)
         def with_remote(server: str, token_file: str | None, as_json: bool, **others: Any) -> None:
-            try:
-                api = Api(server, _token(token_file))
-            except ValueError as error:
-                raise click.UsageError(str(error)) from None
-            if server.startswith("http:") and not is_loopback(server):
-                click.echo(
-                    "warning: this connection is not encrypted; others on the network can read the token", err=True
-                )
-            try:
-                command(Remote(api, as_json), **others)
-            except Unreachable as error:
-                raise NotReached(str(error)) from None
-            except ApiError as error:
-                raise (NotAllowed if error.status in (401, 403) else Refused)(str(error)) from None
-            except BrokenPipeError:  # `| head` has seen enough
-                sys.stderr.close()
-                sys.exit(0)
-            finally:
-                api.close()
+            with connected(server, token_file, as_json=as_json) as remote:
+                command(remote, **others)
 
         return with_remote
 
     return make
+
+
+def server_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--server` and `--token-file`."""
+    for option in (
+        click.option(
+            "--token-file",
+            type=click.Path(dir_okay=False, allow_dash=True),
+            envvar="RM_TOKEN_FILE",
+            help="File with an API token; `-` is standard input.  [RM_TOKEN, RM_TOKEN_FILE]",
+        ),
+        click.option("--server", envvar="RM_SERVER", default=SERVER, show_default=True, help="URL.  [RM_SERVER]"),
+    ):
+        command = option(command)
+    return command
+
+
+@contextmanager
+def connected(server: str, token_file: str | None, *, as_json: bool) -> Iterator[Remote]:
+    """A server for as long as the block lasts. Raises click's exceptions for all trouble with it."""
+    try:
+        api = Api(server, _token(token_file))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    if server.startswith("http:") and not is_loopback(server):
+        click.echo("warning: this connection is not encrypted; others on the network can read the token", err=True)
+    try:
+        yield Remote(api, as_json)
+    except Unreachable as error:
+        raise NotReached(str(error)) from None
+    except ApiError as error:
+        raise (NotAllowed if error.status in (401, 403) else Refused)(str(error)) from None
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+    finally:
+        api.close()
 
 
 def listing(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -101,6 +101,13 @@ ATTEMPTS: Final = Columns(
         f"{e['latency_ms']:.0f}", e["delivery_id"], e["error"] or "",
     ),
 )  # fmt: skip
+POLICIES: Final = Columns(
+    ("ID", "NAME", "TAGS", "KIND", "WHEN", "ZONE", "SPREAD", "ENABLED"),
+    lambda p: (
+        p["id"], p["name"], " ".join(p["host_tags"]), p["kind"], _when(p), p["timezone"],
+        f"{p['spread_minutes']} min" if p["spread_minutes"] else "-", "yes" if p["enabled"] else "no",
+    ),
+)  # fmt: skip
 SCHEDULES: Final = Columns(
     ("ID", "NAME", "KIND", "WHEN", "ZONE", "ENABLED", "NEXT", "LAST OUTCOME"),
     lambda s: (
@@ -255,6 +262,20 @@ def host(h: Item, columns: int | None) -> str:
         names = {h["id"]: h["name"]}
         parts.append(jobs(names, datetime.now(UTC)).table(list(h["last_jobs"].values()), columns))
     return "\n\n".join(parts)
+
+
+def policy(p: Item, columns: int | None) -> str:
+    """One policy."""
+    facts = [
+        ("name", p["name"]), ("id", p["id"]), ("enabled", "yes" if p["enabled"] else "no"),
+        ("tags", " ".join(p["host_tags"])), ("kind", p["kind"]), ("when", _when(p)), ("zone", p["timezone"]),
+        ("spread", f"{p['spread_minutes']} min" if p["spread_minutes"] else ""), ("mode", p["mode"]),
+        ("grace", _length(p["grace_seconds"]) if p["grace_seconds"] else ""),
+        ("longest run", _length(p["max_runtime_seconds"])),
+        ("oldest backup", f"{p['max_age_hours']:g} h" if p["max_age_hours"] is not None else ""),
+        ("partial", p["on_partial"]), ("params", json.dumps(p["params"]) if p["params"] else ""),
+    ]  # fmt: skip
+    return sheet(facts)
 
 
 def job(j: Item, columns: int | None) -> str:

@@ -56,7 +56,7 @@ def fires_between(expr: str, zone: str, after_micros: int, until_micros: int) ->
 
 def previous_fire(expr: str, zone: str, at_micros: int, not_before: int) -> int | None:
     """The newest fire at or before `at_micros`; None if it would lie before `not_before`."""
-    fields, where = _fields(expr), zone_of(zone)
+    fields, where = five_fields(expr), zone_of(zone)
     at = clock.to_datetime(at_micros).astimezone(where)
     wall = _first(CronSim(fields, at.replace(tzinfo=None) + timedelta(microseconds=1), reverse=True), expr)
     found = wall.replace(tzinfo=where)
@@ -82,7 +82,7 @@ def repeated(zone: str, at_micros: int) -> int:
 
 def _forwards(expr: str, zone: str, after_micros: int) -> Iterator[int]:
     """Fires later than `after_micros`, each once, forever."""
-    fields, where = _fields(expr), zone_of(zone)
+    fields, where = five_fields(expr), zone_of(zone)
     newest = after_micros
     for fire in _in_order(fields, where, clock.to_datetime(after_micros).astimezone(where), expr):
         if fire > newest:  # asked within the repeated hour, it begins with what was in the first
@@ -144,8 +144,8 @@ def _first(fires: CronSim, expr: str) -> datetime:
 
 
 @lru_cache(maxsize=4096)
-def _fields(expr: str) -> str:
-    """The expression as five fields. Raises ValueError."""
+def five_fields(expr: str) -> str:
+    """The expression as its five fields, an alias written out. Raises ValueError as `check` does."""
     text = " ".join(expr.split())
     if text.startswith("@"):
         if text.lower() not in ALIASES:

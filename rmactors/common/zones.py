@@ -25,6 +25,10 @@ PACKAGE: Final = "tzdata"
 _NAME: Final = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _LONGEST: Final = 100
 _VERSION: Final = re.compile(r"\d{4}[a-z]+")
+REGIONS: Final = (
+    "Africa", "America", "Antarctica", "Arctic", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific",
+)  # fmt: skip
+"""What names of places begin with. Others are old spellings, or stand for an offset."""
 _BROKEN: Final = (OSError, ValueError, EOFError, IndexError, struct.error)
 """What reading a file that is no time zone may raise."""
 
@@ -80,6 +84,17 @@ class Zones:
     def version(self) -> str:
         """Of what is used, like `2026f`; empty if that is not known."""
         return self._data[0].version if self._data else ""
+
+    def names(self) -> list[str]:
+        """Of all places, sorted: `Africa/Abidjan` and so on."""
+        found = {
+            path.relative_to(data.folder).as_posix()
+            for data in self._data
+            for region in REGIONS
+            for path in (data.folder / region).rglob("*")
+            if not path.name.startswith("__") and path.is_file() and not path.suffix
+        }
+        return sorted(found)
 
     def zone(self, name: str) -> tzinfo:
         """The zone of that IANA name. Raises ValueError with a sentence for people."""
@@ -161,6 +176,11 @@ def ours() -> Zones:
 def zone(name: str) -> tzinfo:
     """The zone of that IANA name, by the newest data there is. Raises ValueError with a sentence for people."""
     return ours().zone(name)
+
+
+def names() -> list[str]:
+    """The names of all places that have a zone, sorted."""
+    return ours().names()
 
 
 def version() -> str:

@@ -19,6 +19,7 @@ from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.core import HostSettings
 from rmactors.server.actors.live import Live
+from rmactors.server.actors.policies import actor as policies
 from rmactors.server.actors.repositories import actor as repositories
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
@@ -37,6 +38,7 @@ from rmactors.server.health import health as health_of
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.openid.provider import provider_of
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
@@ -118,7 +120,7 @@ class Parts:
         self.directory, self.heartbeats = fleet.Directory(sizes.host), fleet.Heartbeats()
         self.questions = fleet.LiveQuestions(self.directory)
         self.channel_wakeups, self.live = post.ChannelWakeups(), Live()
-        self.repository_wanted = Signal()
+        self.repository_wanted, self.policy_sweeps = Signal(), policies.PolicySweeps()
         # ---- what is said of them
         self.status, self.meters, self._check_of = ActorStatus(), Meters(), check_of
         # Health counts from the start: nothing is overdue that has only just begun.
@@ -128,7 +130,8 @@ class Parts:
         self.services = Services(
             settings, clock.now, self.reader, partial(ask_store, self.to_store), partial(ask, self.to_rules.send),
             opened.box, self.try_channel, partial(preview_for, settings), self.live.subscribe, self.health,
-            self.live.progress_of, self.questions.ask,
+            self.live.progress_of, self.questions.ask, self.policy_sweeps.settled,
+            provider_of(settings, opened.outbound_tls),
         )  # fmt: skip
 
     def grace_until(self) -> float:
@@ -140,6 +143,7 @@ class Parts:
         self.directory.changed.add(wakeups.hosts)
         self.gateway_state.changed.add(wakeups.hosts)
         self.channel_wakeups.wake(wakeups.channels, wakeups.channel_list)
+        self.policy_sweeps.wake(wakeups.tagged, wakeups.policies)
         if wakeups.repositories:
             self.repository_wanted.set()
         self.live.publish(wakeups.topics)
@@ -235,6 +239,9 @@ class Parts:
             self.to_store, self.reader, self.questions.ask, self.repository_wanted, settings.offline_after_seconds,
             first=min(RECONNECT_SECONDS, settings.restart_grace_seconds),
         )  # fmt: skip
+
+    async def run_policies(self) -> None:
+        await policies.run(self.to_rules, self.reader, self.policy_sweeps)
 
     async def run_watchdog(self) -> None:
         if (fetch := self.opened.fetch_watchdog_url) is not None:

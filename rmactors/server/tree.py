@@ -1,8 +1,8 @@
 """The tree: every task of the server, every mailbox, every restart budget, and the check of /healthz that names it.
 
-Who sends to whom: gateway → host → rules → store; web → host, rules, store; repositories → host, store; deliveries →
-store. Back go answers, which never wait, and wake-ups from the store, which carry names alone. The graph of blocking
-sends has no cycle, so there is no deadlock.
+Who sends to whom: gateway → host → rules → store; web → host, rules, store; policies → rules; repositories → host,
+store; deliveries → store. Back go answers, which never wait, and wake-ups from the store, which carry names alone. The
+graph of blocking sends has no cycle, so there is no deadlock.
 """
 
 from collections.abc import Awaitable, Callable
@@ -77,6 +77,7 @@ CORE: Final = (
     Child("awake", Parts.run_awake, Budget(3, 60), "awake"),
     Child("janitor", Parts.run_janitor, Budget(3, 60), "janitor"),
     Child("digests", Parts.run_digests, Budget(3, 60), "digests"),
+    Child("policies", Parts.run_policies, Budget(3, 60), "policies", when_full="coalesces"),
     Child("repositories", Parts.run_repositories, Budget(3, 60), "repositories", when_full="coalesces"),
     Child("lag", Parts.run_lag, Budget(3, 60), "lag"),
     Child("keepalive", Parts.run_keepalive, Budget(3, 60), "keepalive"),

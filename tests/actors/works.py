@@ -20,6 +20,7 @@ from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host import supervisor as fleet
 from rmactors.server.actors.host.core import HostSettings
 from rmactors.server.actors.host.events import HostInbox
+from rmactors.server.actors.policies import actor as policies
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
@@ -56,6 +57,7 @@ class Works:
     directory: fleet.Directory = field(default_factory=lambda: fleet.Directory(64))
     heartbeats: fleet.Heartbeats = field(default_factory=fleet.Heartbeats)
     channel_wakeups: post.ChannelWakeups = field(default_factory=post.ChannelWakeups)
+    policy_sweeps: policies.PolicySweeps = field(default_factory=policies.PolicySweeps)
     gateway_state: gateway.GatewayState = field(default_factory=gateway.GatewayState)
     woken: Wakeups = field(default_factory=Wakeups)
     progress: list[wire.JobProgress] = field(default_factory=list)
@@ -70,6 +72,7 @@ class Works:
         self.directory.changed.add(woken.hosts)
         self.gateway_state.changed.add(woken.hosts)
         self.channel_wakeups.wake(woken.channels, woken.channel_list)
+        self.policy_sweeps.wake(woken.tagged, woken.policies)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:
         return await ask(self.to_rules.send, request)
@@ -161,6 +164,7 @@ class Agent:
 
     box: Mailbox[HostInbox]
     number: int
+    token_hash: str
     instance: str = "instance"
     got: list[wire.FromServer] = field(default_factory=list)
     closed: tuple[int, str] | None = None
@@ -169,7 +173,7 @@ class Agent:
     @property
     def connection(self) -> AgentConnection:
         if not hasattr(self, "_connection"):
-            self._connection = AgentConnection(self.number, "192.0.2.7", self.got.append, self._close)
+            self._connection = AgentConnection(self.number, "192.0.2.7", self.got.append, self._close, self.token_hash)
         return self._connection
 
     def _close(self, code: int, reason: str) -> None:
@@ -218,8 +222,8 @@ class Agent:
         await until(so, lambda: str(self.got))
 
 
-def agent(works: Works, host: str, number: int = 1, instance: str = "instance") -> Agent:
-    return Agent(works.directory.mailbox_of(host), number, instance)
+def agent(works: Works, host: str, number: int = 1, instance: str = "instance", token_hash: str | None = None) -> Agent:
+    return Agent(works.directory.mailbox_of(host), number, token_hash or f"hash of {host}", instance)
 
 
 def enrolled(works: Works, **changes: Any) -> str:

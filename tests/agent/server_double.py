@@ -54,6 +54,8 @@ class ServerDouble:
     acking: bool = True
     refuse: set[int] = field(default_factory=set)
     taken_names: set[str] = field(default_factory=set)
+    token_is_for: str | None = None
+    """The host that the machine becomes, whatever its name."""
     heartbeat_seconds: float = 30.0
     welcoming: bool = True
     preferring_another: bool = False
@@ -121,9 +123,13 @@ class ServerDouble:
                 if frame.name in self.taken_names:
                     await session.send(wire.Error("name_taken", "this name is taken"))
                     return
-                self.taken_names.add(frame.name)
+                if self.token_is_for is not None and frame.name_given and frame.name != self.token_is_for:
+                    await session.send(wire.Error("other_host", f"this token enrolls the host {self.token_is_for!r}"))
+                    return
+                name = self.token_is_for or frame.name
+                self.taken_names.add(name)
                 self.tokens.discard(session.token)
-                await session.send(wire.Enrolled(self.host_id, "agent-1"))
+                await session.send(wire.Enrolled(self.host_id, "agent-1", name))
                 await session.socket.aclose(1000)
             case wire.Hello() if self.preferring_another:
                 await session.socket.aclose(wire.CLOSE_REPLACED, "a younger connection of this agent said hello before")

@@ -181,11 +181,12 @@ async def test_an_agent_enrolls_and_connects_with_its_certificate(
 ) -> None:
     cert, key = clients.issue("enrolled")
     async with asking(clients, authority, newest) as double:
-        credential = await enroll(
+        enrolled = await enroll(
             url(double), "enroll-1", state.path, name="nas", ca_file=str(authority.file),
             tls_cert_file=str(cert), tls_key_file=str(key),
         )  # fmt: skip
-        assert state.credential() == credential
+        credential = state.credential()
+        assert enrolled.credential == credential
         assert credential.certificate == of(cert, key)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(lambda: run_agent(AgentFile(allow=[]), state.path, timings=FAST))

@@ -23,7 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 async def test_a_token_becomes_a_credential_that_only_its_owner_can_read(server: ServerDouble, tmp_path: Path) -> None:
     state = StateDir(tmp_path / "new" / "state")
-    credential = await enroll(f"http://127.0.0.1:{server.port}", "enroll-1\n", state.path, name="nas", timings=FAST)
+    url = f"http://127.0.0.1:{server.port}"
+    credential = (await enroll(url, "enroll-1\n", state.path, name="nas", timings=FAST)).credential
     assert state.credential() == credential
     assert (credential.host_id, credential.name, credential.token) == (server.host_id, "nas", "agent-1")
     assert (state.path / "credential.json").stat().st_mode & 0o777 == 0o600
@@ -36,7 +37,8 @@ async def test_a_taken_name_leaves_the_token_for_another(server: ServerDouble, s
         await enroll(server.url, "enroll-1", state.path, name="nas", timings=FAST)
     with pytest.raises(NotEnrolled):
         state.credential()
-    assert (await enroll(server.url, "enroll-1", state.path, name="nas2", timings=FAST)).name == "nas2"
+    enrolled = await enroll(server.url, "enroll-1", state.path, name="nas2", timings=FAST)
+    assert enrolled.credential.name == "nas2"
 
 
 async def test_an_unknown_token_is_named_as_the_trouble(server: ServerDouble, state: StateDir) -> None:

@@ -113,7 +113,7 @@ def test_the_only_plan_need_not_be_named() -> None:
 @pytest.mark.parametrize(
     ("kind", "params", "says"),
     [
-        ("backup", {}, "name one of this host's plans (home, bare, db)"),
+        ("backup", {}, "no plan was given: this host has home, bare and db"),
         ("backup", {"plan": "nope"}, "no plan 'nope'"),
         ("backup", {"plan": 7}, "params: Expected `str | null`"),
         ("backup", {"plan": "home", "sources": ["/etc/shadow"]}, "no parameter `sources`"),

@@ -91,7 +91,9 @@ async def test_ssl_cert_file_is_honoured(
     tls_server: TlsServer, state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(tls_server.ca_file))
-    credential = await enroll(f"https://127.0.0.1:{tls_server.double.port}", "enroll-1", state.path, timings=FAST)
+    credential = (
+        await enroll(f"https://127.0.0.1:{tls_server.double.port}", "enroll-1", state.path, timings=FAST)
+    ).credential
     assert credential.ca_file is None
 
 

@@ -89,9 +89,16 @@ def test_a_host_is_renamed_given_a_new_credential_and_deleted(site: Site, visit:
     page.get_by_label("Tags").fill("old, slow")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("attic")
-    page.get_by_text("Change or delete this host").click()
-    page.get_by_role("button", name="New credential").click()
+    page.get_by_role("link", name="New credential").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Credential of attic")
+    expect(page.locator("main")).to_contain_text("stops working at once, and the host is disconnected")
+    expect(page.locator("main")).to_contain_text("/var/lib/rmactors-agent/credential.json")
+    expect(page.locator("#token")).to_have_count(0)
+    page.get_by_role("button", name="Replace the credential now").click()
     expect(page.locator("#token")).to_have_text(re.compile("^rmh_"))
+    expect(page.locator("#credential")).to_have_text("rmactors agent credential --token-file -")
+    if script:
+        assert Axe().run(page).violations_count == 0
     page.get_by_role("link", name="Dashboard").click()
     page.get_by_label("Find a host").fill("slow")
     page.keyboard.press("Enter")

@@ -8,7 +8,10 @@ from playwright.sync_api import Page, Request, Route, expect
 
 from tests.browser.conftest import Site, Visit, Visitor
 
-IN_MOTION = ".htmx-swapping, .htmx-settling, .htmx-request"
+AT_REST = "html[data-live=rest]"
+ANNOUNCE = "topic => document.dispatchEvent(new CustomEvent('rm:announce', { detail: topic }))"
+PAUSE_SECONDS = 2
+LINES = "application/vnd.rmactors.lines+json"
 SPARE_ALERTS = 10
 SOON = 20_000
 """Milliseconds: on a slow machine too, long before a page would ask by itself."""
@@ -18,7 +21,7 @@ def streams(visitor: Visitor) -> list[str]:
     opened: list[str] = []
 
     def note(request: Request) -> None:
-        if request.url.endswith("/events"):
+        if "/events" in request.url:
             opened.append(request.url)
 
     visitor.context.on("request", note)
@@ -30,10 +33,26 @@ def wait_until_listening(page: Page) -> None:
 
 
 def wait_until_at_rest(page: Page) -> None:
-    """What it fetches when its stream opens is over, also what it asks for once more after the pause."""
+    """What it fetches when its stream opens is there, and nothing is owed."""
     wait_until_listening(page)
-    page.wait_for_timeout(600)
-    expect(page.locator(IN_MOTION)).to_have_count(0)
+    expect(page.locator(AT_REST)).to_have_count(1, timeout=SOON)
+
+
+def announce(page: Page, topic: str = "clock") -> None:
+    """As if the server had said that this changed."""
+    page.evaluate(ANNOUNCE, topic)
+
+
+def fetched(page: Page) -> list[str]:
+    """What the page asks for from now on; the stream is not of it."""
+    asked: list[str] = []
+
+    def note(request: Request) -> None:
+        if request.resource_type in ("fetch", "xhr"):
+            asked.append(request.url)
+
+    page.on("request", note)
+    return asked
 
 
 def resolve(page: Page, alert_id: str) -> None:
@@ -111,35 +130,32 @@ def test_a_change_while_a_part_is_being_fetched_is_not_lost(site: Site, visit: V
         route.fulfill(response=before)
 
     page.route("**/alerts", answer_with_what_was_so_before, times=1)
-    page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
+    announce(page)
     expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON)
 
 
 def test_what_is_chosen_ticked_and_typed_outlives_an_update(site: Site, visit: Visit) -> None:
     alert_id = site.past.alerts["check"]
     page = visit("operator").open("/alerts")
-    wait_until_listening(page)
+    wait_until_at_rest(page)
     line = page.locator(f"#alert-{alert_id}")
     while "current" not in (line.get_attribute("class") or ""):
         page.keyboard.press("j")
     line.get_by_text("Note").click()
     line.get_by_label("Note").fill("half a sen")
     page.locator(f"#select-{alert_id}").check()
-    expect(page.locator(IN_MOTION)).to_have_count(0)
-    with page.expect_response("**/alerts"):
-        page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
-    expect(page.locator(IN_MOTION)).to_have_count(0)
+    update(page, "**/alerts")
     expect(line).to_have_class(re.compile("current"))
     expect(line.get_by_label("Note")).to_have_value("half a sen")
     expect(page.locator(f"#select-{alert_id}")).to_be_checked()
 
 
 def update(page: Page, answer: str) -> None:
-    """The live part is fetched; returns when htmx has done with it what it will do."""
-    expect(page.locator(IN_MOTION)).to_have_count(0)
+    """The live part is fetched; returns when it is in the page."""
+    expect(page.locator(AT_REST)).to_have_count(1, timeout=SOON)
     with page.expect_response(answer):
-        page.evaluate("document.body.dispatchEvent(new CustomEvent('rm:clock'))")
-    expect(page.locator(IN_MOTION)).to_have_count(0)
+        announce(page)
+    expect(page.locator(AT_REST)).to_have_count(1, timeout=SOON)
 
 
 def test_the_keyboard_stays_where_it_is_while_the_page_updates(site: Site, visit: Visit) -> None:
@@ -235,12 +251,73 @@ def test_a_hidden_tab_keeps_its_badge_and_catches_up_when_it_is_looked_at(site: 
     wait_until_at_rest(page)
     count = int(page.locator("#badge").get_attribute("data-open") or "")
     look_away(page, hidden=True)
+    asked = fetched(page)
     done = visit("operator").context.request.post(f"/alerts/{alert_id}/resolve", max_redirects=0)
     assert done.status == 303
-    expect(page.locator("#badge")).to_have_attribute("data-open", str(count - 1))
+    expect(page.locator("#badge")).to_have_attribute("data-open", str(count - 1), timeout=SOON)
     expect(page.locator(f"#alert-{alert_id}")).to_have_count(1)
+    assert asked == []
     look_away(page, hidden=False)
-    expect(page.locator(f"#alert-{alert_id}")).to_have_count(0)
+    expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON)
+    assert len(asked) == 1
+
+
+def test_a_hidden_tab_fetches_nothing_however_long_and_however_much_happens(site: Site, visit: Visit) -> None:
+    page = visit("viewer").page()
+    page.clock.install()
+    page.goto("/")
+    wait_until_at_rest(page)
+    look_away(page, hidden=True)
+    asked = fetched(page)
+    for _ in range(100):
+        for topic in ("alerts", "hosts", "jobs", "clock"):
+            announce(page, topic)
+        page.clock.fast_forward(30_000)
+    assert asked == []
+
+
+def test_a_tab_fetches_once_in_two_seconds_at_most(site: Site, visit: Visit) -> None:
+    """By the page's own clock, which stands still between the steps."""
+    page = visit("viewer").page()
+    page.clock.install()
+    page.goto("/")  # has two live parts
+    wait_until_at_rest(page)
+    page.clock.pause_at(page.evaluate("Date.now()") + 60_000)
+    steps, step_ms = 60, 250
+    for _ in range(steps):  # what the clock itself asked for meanwhile
+        run_for(page, step_ms)
+    asked = fetched(page)
+    for _ in range(steps):
+        for topic in ("alerts", "hosts", "jobs"):
+            announce(page, topic)
+        run_for(page, step_ms)
+    seconds = steps * step_ms / 1000
+    assert seconds / PAUSE_SECONDS - 2 <= len(asked) <= seconds / PAUSE_SECONDS + 1, asked
+
+
+def run_for(page: Page, milliseconds: int) -> None:
+    """So long by the page's own clock; what it asked for then is there."""
+    page.clock.run_for(milliseconds)
+    expect(page.locator("html[data-live=fetching]")).to_have_count(0)
+
+
+def test_only_what_changed_is_sent_and_the_other_rows_are_left_alone(site: Site, visit: Visit) -> None:
+    alert_id = site.past.spare.pop()
+    page = visit("operator").open("/alerts")
+    wait_until_at_rest(page)
+    update(page, "**/alerts")  # now the page has a version that the server knows
+    other = site.past.alerts["check"]
+    page.evaluate("id => { document.getElementById(id).marked = true; }", f"alert-{other}")
+    page.locator(f"#alert-{other} strong, #alert-{other} a").first.select_text()
+    selected = page.evaluate("getSelection().toString()")
+    assert selected
+    with page.expect_response(lambda answer: answer.url.endswith("/alerts") and answer.status == 200) as found:
+        done = page.context.request.post(f"/alerts/{alert_id}/resolve", max_redirects=0)
+        assert done.status == 303
+    assert found.value.header_value("Content-Type") == LINES
+    expect(page.locator(f"#alert-{alert_id}")).to_have_count(0, timeout=SOON)
+    assert page.evaluate("id => document.getElementById(id).marked", f"alert-{other}") is True
+    assert page.evaluate("getSelection().toString()") == selected
 
 
 def look_away(page: Page, *, hidden: bool) -> None:

@@ -44,11 +44,14 @@ PAGES = {
         for kind, each in KINDS.items()
         if each.made_by_hand
     },
+    "status pages": "/settings/status",
     "users": "/settings/users",
+    "user": "/settings/users/{user}",
     "authentication": "/settings/authentication",
     "audit": "/audit",
     "no match in the audit": "/audit?actor=nobody-like-that",
     "reauthenticate": "/reauthenticate",
+    "confirmed elsewhere": "/reauthenticate/done",
     "not there": "/alerts/00000000000000000000000000",
 }
 COLOURS = "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
@@ -96,8 +99,11 @@ def test_every_page_is_accessible_and_fits_light_and_dark_wide_and_narrow(site: 
     visitor = visit("admin")
     examiner = Examiner(visitor.page())
     channel = fill(visitor)
+    user = visitor.context.request.get("/api/users").json()["items"][1]["id"]
     for name, path in PAGES.items():
-        examiner.examine(name, path.format(**vars(site.past), channel=channel), 404 if name == "not there" else 200)
+        examiner.examine(
+            name, path.format(**vars(site.past), channel=channel, user=user), 404 if name == "not there" else 200
+        )
     visitor.console[:] = [line for line in visitor.console if "404" not in line]
     assert examiner.found == [], "\n".join(examiner.found)
 
@@ -116,6 +122,7 @@ def fill(visitor: Visitor) -> str:
     post(f"/api/notifications/{channel}/test", {})
     post("/api/silences", {"reason": "disk swap", "ends_at": "2099-01-01T00:00:00Z"})
     post("/api/tokens", {"name": "ci", "role": "viewer"})
+    post("/api/status-pages", {"name": "Office", "host_tags": ["prod"], "show": "hosts"})
     return channel
 
 

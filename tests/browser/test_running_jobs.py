@@ -151,7 +151,7 @@ def test_the_timeline_tells_who_was_told_and_what_was_given_up_is_sent_again(
         plan = "with script" if script else "without script"
         agent_runs_on_its_own(agent, plan)
         page = visitor.open("/alerts?status=open&kind=backup_failed")
-        page.get_by_role("link", name=f"{plan} was not backed up").click()
+        page.get_by_role("link", name=f"Backup failed: {plan} on ").click()
         timeline = page.locator(".timeline")
         if script:
             expect(timeline).to_contain_text("Not delivered to ops", timeout=SOON)

@@ -201,7 +201,7 @@ def test_a_name_that_a_host_gave_does_not_make_the_first_line_one_of_ours(name: 
 @pytest.mark.parametrize(
     "message",
     [
-        "Nightly: old snapshots were not forgotten: wrong password.", "家庭: old snapshots were not forgotten.",
+        "Forget of Nightly failed: wrong password.", "Forget of 家庭 failed.",
         "It failed.\nsecond line …", "2 alerts on nas1: backup_failed, check_failed",
     ],
 )  # fmt: skip

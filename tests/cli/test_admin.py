@@ -13,6 +13,7 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.writer import connect
 from rmactors.server.web.auth.setup import make_setup_token, token_file
+from tests.store.ledger import Ledger
 
 PHRASE = "a long enough phrase"
 
@@ -106,8 +107,14 @@ def test_an_enrollment_token_is_made_while_a_server_holds_the_database(tmp_path:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("create-enrollment-token", "--ttl-minutes", "0"), ("create-api-token", "--name", "x")]
-)
+    "arguments",
+    [
+        ("create-enrollment-token", "--ttl-minutes", "0"), ("create-enrollment-token", "--uses", "0"),
+        ("create-enrollment-token", "--uses", "10001"), ("create-enrollment-token", "--tag", ""),
+        ("create-enrollment-token", "--tag", "two\nlines"), ("create-enrollment-token", "--host", "nas", "--uses", "2"),
+        ("create-enrollment-token", "--host", "nas", "--tag", "x"), ("create-api-token", "--name", "x"),
+    ],
+)  # fmt: skip
 def test_wrong_arguments_are_refused(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     assert run(tmp_path, *arguments).exit_code == 2
 
@@ -121,3 +128,110 @@ def test_every_command_leaves_an_audit_row(tmp_path: Path) -> None:
         ("token.create", "system"),
         ("enrollment_token.create", "system"),
     ]
+
+
+def test_an_enrollment_token_for_a_fleet_says_so_in_the_database_and_in_the_audit_trail(tmp_path: Path) -> None:
+    arguments = ["--uses", "40", "--tag", "db", "--tag", "berlin", "--tag", "db"]
+    assert run(tmp_path, "create-enrollment-token", *arguments).exit_code == 0
+    assert rows(tmp_path, "SELECT uses, used, tags, for_host_id FROM enrollment_tokens") == [
+        (40, 0, '["db", "berlin"]', None)
+    ]
+    assert rows(tmp_path, "SELECT detail FROM audit") == [("for 40 hosts, tags db berlin",)]
+
+
+def test_an_enrollment_token_for_a_host_is_made_by_its_name(tmp_path: Path) -> None:
+    ledger = Ledger(prepare(Settings(data_dir=str(tmp_path))))
+    host_id = ledger.host("Db-03")
+    ledger.close()
+    result = run(tmp_path, "create-enrollment-token", "--host", "db-03")
+    assert result.exit_code == 0, result.output
+    digest = tokens.digest(result.stdout.strip())
+    assert (digest, host_id) in rows(tmp_path, "SELECT token_hash, for_host_id FROM enrollment_tokens")
+    unknown = run(tmp_path, "create-enrollment-token", "--host", "db-04")
+    assert (unknown.exit_code, "there is no host 'db-04'" in unknown.output) == (1, True)
+
+
+def test_a_refused_password_is_asked_for_again(tmp_path: Path) -> None:
+    arguments = ["create-user", "--username", "anna", "--role", "admin"]
+    result = run(tmp_path, *arguments, stdin=f"password1234\npassword1234\n{PHRASE}\n{PHRASE}\n")
+    assert result.exit_code == 0, result.output
+    assert "easy to guess" in result.output
+    assert rows(tmp_path, "SELECT username FROM users") == [("anna",)]
+
+
+def test_where_nobody_can_be_asked_a_refused_password_ends_the_command(tmp_path: Path) -> None:
+    arguments = ["create-user", "--username", "anna", "--role", "admin"]
+    result = run(tmp_path, *arguments, stdin="password1234\npassword1234\n")
+    assert (result.exit_code, "easy to guess" in result.output) == (1, True)
+
+
+# ---- a user who lost something
+
+
+def with_a_second_factor(data_dir: Path) -> str:
+    """A user with an open session, a second factor with its codes, and an API token; the id."""
+    run(data_dir, "create-user", "--username", "anna", "--role", "admin", RM_PASSWORD=PHRASE)
+    [(user_id,)] = rows(data_dir, "SELECT id FROM users")
+    connection = sqlite3.connect(data_dir / "rm.db")
+    with connection:
+        connection.execute("UPDATE users SET totp_secret = x'00', totp_last_step = 5")
+        connection.execute("INSERT INTO recovery_codes (user_id, code_hash) VALUES (?, 'x')", (user_id,))
+        connection.execute(
+            "INSERT INTO code_tries (user_id, kind, in_a_row, last_at) VALUES (?, 'totp', 9, 0)", (user_id,)
+        )
+        connection.execute(
+            "INSERT INTO sessions (id, token_hash, user_id, created_at, last_seen_at, expires_at, proved_at,"
+            " second_factor, address, user_agent) VALUES ('s', 'h', ?, 0, 0, 9, 0, 1, '', '')",
+            (user_id,),
+        )
+        connection.execute(
+            "INSERT INTO api_tokens (id, name, role, prefix, token_hash, created_at, owner_id)"
+            " VALUES ('t', 'ci', 'viewer', 'rma_', 'h', 0, ?)",
+            (user_id,),
+        )
+    connection.close()
+    return str(user_id)
+
+
+def test_a_new_password_ends_sessions_and_leaves_the_second_factor(tmp_path: Path) -> None:
+    user_id = with_a_second_factor(tmp_path)
+    [(before,)] = rows(tmp_path, "SELECT password_hash FROM users")
+    result = run(tmp_path, "reset-user", "--username", "ANNA", RM_PASSWORD="another long phrase")
+    assert result.exit_code == 0, result.output
+    assert result.output.splitlines() == [
+        "user 'anna' (admin): has a new password",
+        "the second factor is still asked for: --second-factor turns it off",
+        "sessions ended: 1",
+        "API tokens that they made still work: 1; the page Users revokes them",
+    ]
+    [(after, secret)] = rows(tmp_path, "SELECT password_hash, totp_secret FROM users")
+    assert (after != before, secret) == (True, b"\0")
+    assert rows(tmp_path, "SELECT 1 FROM sessions UNION ALL SELECT 1 FROM code_tries") == []
+    [row] = rows(tmp_path, "SELECT action, actor, target_id, detail FROM audit WHERE action = 'user.reset'")
+    assert row == ("user.reset", "rmactors admin", user_id, "ANNA: password, sessions ended")
+
+
+@pytest.mark.parametrize("password", ["", "another long phrase"], ids=["the old password", "a new password"])
+def test_the_second_factor_is_turned_off_with_or_without_a_new_password(tmp_path: Path, password: str) -> None:
+    with_a_second_factor(tmp_path)
+    [(before,)] = rows(tmp_path, "SELECT password_hash FROM users")
+    given = {"RM_PASSWORD": password} if password else {}
+    result = run(tmp_path, "reset-user", "--username", "anna", "--second-factor", **given)
+    assert result.exit_code == 0, result.output
+    assert "the second factor is off" in result.output
+    assert ("the password stays" in result.output) is not bool(password)
+    [(after, secret)] = rows(tmp_path, "SELECT password_hash, totp_secret FROM users")
+    assert ((after == before), secret) == (not password, None)
+    assert rows(tmp_path, "SELECT 1 FROM recovery_codes") == []
+
+
+@pytest.mark.parametrize(
+    ("username", "password", "said"), [("bert", "another long phrase", "no user 'bert'"), ("anna", "short", "at least")]
+)
+def test_a_reset_that_is_refused_changes_nothing(tmp_path: Path, username: str, password: str, said: str) -> None:
+    with_a_second_factor(tmp_path)
+    before = rows(tmp_path, "SELECT * FROM users")
+    result = run(tmp_path, "reset-user", "--username", username, "--second-factor", RM_PASSWORD=password)
+    assert (result.exit_code, said in result.output) == (1, True)
+    assert rows(tmp_path, "SELECT * FROM users") == before
+    assert len(rows(tmp_path, "SELECT 1 FROM sessions")) == 1

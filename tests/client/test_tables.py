@@ -9,13 +9,13 @@ from rmactors.client import views
 from rmactors.client.tables import GAP, cut, plain, sheet, table
 
 HEAD = ("ID", "HOST", "MESSAGE")
-ROWS = [("01ARZ3", "nas", "home was not backed up: wrong password"), ("01ARZ4", "datenbank", "short")]
+ROWS = [("01ARZ3", "nas", "Backup of home failed: wrong password"), ("01ARZ4", "datenbank", "short")]
 
 
 def test_columns_are_aligned_under_their_head() -> None:
     assert table(HEAD, ROWS, None).splitlines() == [
         "ID      HOST       MESSAGE",
-        "01ARZ3  nas        home was not backed up: wrong password",
+        "01ARZ3  nas        Backup of home failed: wrong password",
         "01ARZ4  datenbank  short",
     ]
 

@@ -43,14 +43,14 @@ def test_an_acknowledgement_names_who_and_why() -> None:
 
 
 def test_a_resolution_that_stands_for_its_raise_tells_both() -> None:
-    raised = delivery(1, message="Nightly was not backed up: wrong password. No good one is known.")
+    raised = delivery(1, message="Backup of Nightly failed: wrong password. No earlier good one is known.")
     resolved = delivery(7, "alert.resolved", actor="rule", message="Nightly is backed up again.")
     notification = of_batch(Batch(resolved, ((raised, "superseded"),)), "http://x")
     assert notification.event == "alert.resolved"
     assert notification.delivery_id == "d7"
     assert notification.message == (
         "Raised Monday 2026-11-23 12:01 UTC, resolved Monday 2026-11-23 12:07 UTC:"
-        " Nightly was not backed up: wrong password. No good one is known. Nightly is backed up again."
+        " Backup of Nightly failed: wrong password. No earlier good one is known. Nightly is backed up again."
     )
 
 

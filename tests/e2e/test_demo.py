@@ -26,7 +26,7 @@ def test_the_demo_shows_a_backup_that_fails_and_is_mended(tmp_path: Path) -> Non
     done = demo({**os.environ, "HOME": str(tmp_path), "TMPDIR": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     assert "alert.raised: [warning]" in done.stdout
-    assert "photos was not backed up: wrong password" in done.stdout
+    assert "Backup of photos failed: wrong password" in done.stdout
     assert "alert.resolved: [warning]" in done.stdout
     assert list(tmp_path.glob("rmactors-demo-*")) == []
 

@@ -1,4 +1,4 @@
-"""`rmactors alerts|hosts|jobs|channels`, typed against a real server, as a person and as a program."""
+"""`rmactors alerts|hosts|policies|jobs|channels`, typed against a real server, as a person and as a program."""
 
 import json
 import subprocess
@@ -47,13 +47,32 @@ async def found(server: Server, *words: str) -> Any:
     return json.loads((await typed(server, *words, "--json")).stdout)
 
 
+async def test_policies_are_listed_and_shown(shared_server: Server) -> None:
+    body = {
+        "name": "Nightly things", "host_tags": ["db", "web"], "kind": "backup", "cron": "0 2 * * *",
+        "spread_minutes": 60, "params": {"plan": "home"},
+    }  # fmt: skip
+    made = await away(lambda: shared_server.ask("POST", "/api/policies", body))
+    assert made in await found(shared_server, "policies", "list", "--all")
+    head, *lines = (await typed(shared_server, "policies", "list", "--all")).stdout.splitlines()
+    assert head.split() == ["ID", "NAME", "TAGS", "KIND", "WHEN", "ZONE", "SPREAD", "ENABLED"]
+    (line,) = [line for line in lines if line.startswith(made["id"])]
+    assert "Nightly things" in line
+    assert "60 min" in line
+    assert await found(shared_server, "policies", "show", "nightly THINGS") == made
+    shown = (await typed(shared_server, "policies", "show", made["id"])).stdout
+    assert "params" in shown
+    assert "db web" in shown
+    await typed(shared_server, "policies", "show", "no such policy", code=1)
+
+
 async def test_an_alert_is_found_acknowledged_and_resolved(shared_server: Server, agent: SimulatedAgent) -> None:
     name = agent.credential.name
     [alert] = await found(shared_server, "alerts", "list", "--host", name)
     lines = (await typed(shared_server, "alerts", "list", "--host", name.upper())).stdout.splitlines()
     assert lines[0].split() == ["ID", "SEVERITY", "AGE", "HOST", "MESSAGE"]
     assert lines[1].startswith(alert["id"])
-    assert lines[1].endswith("No good one is known."), "a pipe gets all of it"
+    assert lines[1].endswith("No earlier good one is known."), "a pipe gets all of it"
 
     said = (await typed(shared_server, "alerts", "ack", alert["id"], "--note", "on it")).stdout
     assert "acknowledged" in said

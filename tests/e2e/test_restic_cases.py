@@ -309,7 +309,7 @@ def test_a_restore_test_proves_a_plan_and_finds_what_cannot_be_restored(nas: Nas
     alert = nas.alert("tested", "restore_test_failed")
     assert alert is not None
     assert alert["severity"] == "critical"
-    assert "tested did not pass its restore test: " in alert["message"]
+    assert "Restore test of tested failed: " in alert["message"]
     assert f"{nas.folder}/home/deep/ü ñ.bin" in alert["message"]
     assert proven() == [first]
     largest.write_bytes(whole)

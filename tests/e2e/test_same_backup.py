@@ -92,7 +92,7 @@ async def test_a_partial_run_that_was_acknowledged_and_then_fails_is_told_again(
         assert await away(lambda: run(agent, host, nightly)) == "failed wrong_password"
     [_, _, again] = await sink.until_told(3)
     assert (again.body["event"], again.body["alert_id"]) == ("alert.raised", alert)
-    assert again.body["message"].startswith("This got worse. Nightly was not backed up:")
+    assert again.body["message"].startswith("This got worse. Backup of Nightly failed:")
     assert again.body["delivery_id"] != raised.body["delivery_id"]
     shown = await away(lambda: server.ask("GET", f"/api/alerts/{alert}"))
     assert (shown["status"], shown["acknowledged_by"], shown["occurrences"]) == ("open", None, 3)

@@ -18,7 +18,7 @@ from rmactors.server.edges.handshake import (
     of_store,
 )
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
-from rmactors.server.messages.hosts import Enrolled
+from rmactors.server.messages.enrollment import Enrolled
 
 BEAT = wire.encode(wire.Heartbeat())
 HELLO = json.dumps(hello())
@@ -110,7 +110,7 @@ def test_a_host_without_a_name_is_called_by_its_hostname(fields: dict[str, str],
 @pytest.mark.parametrize(
     ("answer", "steps"),
     [
-        (Committed((Enrolled("01H"),)), [Reply(wire.Enrolled("01H", "rmh_x")), 1000]),
+        (Committed((Enrolled("01H", "nas"),)), [Reply(wire.Enrolled("01H", "rmh_x", "nas")), 1000]),
         (Refused("name_taken", "there is one"), ["name_taken"]),
         (Refused("token_used", "it is used"), ["token_used", 4003]),
         (Failed("disk full"), ["try_again", 1001]),

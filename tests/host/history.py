@@ -23,11 +23,11 @@ START_AT = 1_000_000 * SECOND
 """The calendar when the steady clock shows 0."""
 
 
-def connection(number: int = 1) -> AgentConnection:
+def connection(number: int = 1, token_hash: str = "hash") -> AgentConnection:
     def never(*_: object) -> None:
         raise AssertionError("the core neither sends nor closes")
 
-    return AgentConnection(number, "192.0.2.7", never, never)
+    return AgentConnection(number, "192.0.2.7", never, never, token_hash)
 
 
 def work(*commands: PendingCommand, token_hash: str | None = "hash", schedules_rev: int = 1) -> PendingWork:

@@ -8,6 +8,7 @@ from rmactors.common import clock, wire
 from rmactors.server.actors.host import effects as do
 from rmactors.server.actors.host import events
 from rmactors.server.actors.host.core import RETRY_SECONDS
+from rmactors.server.actors.host.sessions import REVOKED
 from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.requests import HostClock, HostGone, HostReturned
 from tests.host.history import START_AT, History, connection, frames, lost, notes, only, queued, runs, work
@@ -197,7 +198,7 @@ def test_a_rotated_credential_closes_all_connections_once_and_a_deletion_ends_th
     both = [host.connects(1), host.connects(2, purpose="report")]
     rotated = events.PendingWorkRead(None, work(token_hash="another"))
     assert host.happens(rotated) == [
-        do.CloseConnection(each, wire.CLOSE_REVOKED, "the credential was rotated") for each in both
+        do.CloseConnection(each, wire.CLOSE_REVOKED, "the host has another credential") for each in both
     ]
     assert host.happens(rotated) == []
     assert not host.core.is_gone
@@ -293,3 +294,48 @@ def test_the_clock_of_a_reporter_is_no_sign_of_life_and_says_nothing_with_its_he
     reporter = host.connects(purpose="report")
     fast = wire.Heartbeat(clock.to_datetime(START_AT) + timedelta(seconds=91))
     assert [host.says(reporter, fast) for _ in range(3)] == [[], [], []]
+
+
+# ---- enrolled again
+
+
+def test_who_has_the_new_credential_may_be_here_before_the_change_is_read() -> None:
+    """It is told to close what shows the old one, and to let be what shows the new one."""
+    host = History()
+    old, reporter = host.connects(1, instance_id="old"), host.connects(2, purpose="report")
+    new = connection(3, "new hash")
+    effects = host.says_hello(new, instance_id="new")
+    assert only(effects, do.CloseConnection) == [do.CloseConnection(old, wire.CLOSE_REVOKED, REVOKED)]
+    assert frames(effects) == [], "nothing is said of a clone"
+    effects = host.is_read(effects, work(token_hash="new hash"))
+    assert [type(frame) for frame in frames(effects)] == [wire.Welcome]
+    changed = host.happens(events.PendingWorkRead(None, work(token_hash="new hash")))
+    assert changed == [do.CloseConnection(reporter, wire.CLOSE_REVOKED, REVOKED)]
+    host.hangs_up(old)
+    assert notes(host.says(new, wire.Heartbeat(clock.to_datetime(host.at)))) == []
+
+
+def test_a_machine_that_had_the_old_credential_is_no_clone_when_it_is_enrolled_again() -> None:
+    host = History()
+    host.connects(1, instance_id="a")
+    host.connects(2, instance_id="b")
+    host.happens(events.PendingWorkRead(None, work(token_hash="new hash")))
+    effects = host.says_hello(connection(3, "new hash"), instance_id="a")
+    assert notes(effects) == []
+
+
+def test_a_hello_under_the_old_credential_that_comes_late_disturbs_nobody() -> None:
+    host = History()
+    host.happens(events.PendingWorkRead(None, work(token_hash="new hash")))
+    new = connection(2, "new hash")
+    host.is_read(host.says_hello(new), work(token_hash="new hash"))
+    late = connection(1)
+    assert host.says_hello(late) == [do.CloseConnection(late, wire.CLOSE_REVOKED, REVOKED)]
+
+
+def test_who_shows_a_credential_that_is_not_the_newest_gets_no_welcome() -> None:
+    """Two changes at once: this one was good for a moment between them."""
+    host = History()
+    between = connection(1, "in between")
+    effects = host.is_read(host.says_hello(between), work(token_hash="newest"))
+    assert effects == [do.CloseConnection(between, wire.CLOSE_REVOKED, REVOKED)]

@@ -30,7 +30,7 @@ def connection(number: int = 1) -> AgentConnection:
     def never(*_: object) -> None:
         raise AssertionError("nothing is sent or closed in here")
 
-    return AgentConnection(number, "192.0.2.7", never, never)
+    return AgentConnection(number, "192.0.2.7", never, never, "hash")
 
 
 def runs(job_id: str = "job", deadline_at: int = DAY) -> RunningJob:

@@ -13,7 +13,7 @@ def connection(number: int) -> AgentConnection:
     def never(*_: object) -> None:
         raise AssertionError("nothing is sent or closed in here")
 
-    return AgentConnection(number, "192.0.2.7", never, never)
+    return AgentConnection(number, "192.0.2.7", never, never, "hash")
 
 
 def accept(

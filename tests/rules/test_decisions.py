@@ -416,7 +416,7 @@ def test_what_is_decided_is_what_is_remembered() -> None:
     tell(given, end("failed", "a"), "alert")
     touch = only(tell(given, end("failed", "b", at=NOON + 1)).writes, TouchAlert)
     assert touch == TouchAlert(
-        "alert", "Nightly was not backed up: exit code 1. No good one is known.", NOON + 1, True, "b"
+        "alert", "Backup of Nightly failed: exit code 1. No earlier good one is known.", NOON + 1, True, "b"
     )
     assert given.state_of(AlertKey("host", "backup_failed", "s")).version == 2
     saved = only(tell(given, end("succeeded", "c", at=NOON + 2)).writes, SaveAlertState)

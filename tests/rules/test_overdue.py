@@ -111,7 +111,9 @@ def test_without_a_good_backup_age_counts_from_when_the_schedule_was_made() -> N
     given = host(last_good_at=None, created_at=NOON)
     assert check(given, NOON + 26 * HOUR)[1] == NOON + 26 * HOUR + 1
     (write,) = [write for write in check(given, NOON + 26 * HOUR + 1)[0].writes if isinstance(write, RaiseAlert)]
-    assert write.message == "Nightly has had no good backup for 26 hours (limit 26 hours). No good one is known."
+    assert write.message == (
+        "Nightly has had no good backup for 26 hours (limit 26 hours). No earlier good one is known."
+    )
 
 
 def test_an_edit_does_not_make_the_schedule_younger() -> None:

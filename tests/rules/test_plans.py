@@ -350,7 +350,7 @@ def test_a_message_names_what_its_alert_is_about() -> None:
         )
         for step in (run("failed", 2), run("succeeded", 3))
     )
-    assert touched.message.startswith("Data-Nightly was not backed up")
+    assert touched.message.startswith("Backup of Data-Nightly failed")
     assert resolved.message == "Data-Nightly is backed up again."
 
 

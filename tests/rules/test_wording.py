@@ -16,34 +16,34 @@ SATURDAY = clock.from_rfc3339("2026-11-21T03:00:00Z")
     ("kind", "label", "status", "reason", "error", "code", "last", "says"),
     [
         ("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY,
-         "Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 03:00 UTC."),
+         "Backup of Nightly failed: wrong password. Last good one: Saturday 2026-11-21 03:00 UTC."),
         # the agent's own words are better than ours
         ("backup", "Nightly", "failed", "locked", "repository locked by pid 12 on nas", 11, None,
-         "Nightly was not backed up: repository locked by pid 12 on nas. No good one is known."),
+         "Backup of Nightly failed: repository locked by pid 12 on nas. No earlier good one is known."),
         ("backup", "home", "partial", "partial", "3 files could not be read", 3, None,
-         "home was only partly backed up: 3 files could not be read. No good one is known."),
+         "Backup of home was only partial: 3 files could not be read. No earlier good one is known."),
         ("backup", "", "failed", "error", None, 1, None,
-         "This host was not backed up: exit code 1. No good one is known."),
+         "Backup failed: exit code 1. No earlier good one is known."),
         ("backup", "", "failed", "error", None, None, None,
-         "This host was not backed up: no reason was given. No good one is known."),
+         "Backup failed: no reason was given. No earlier good one is known."),
         ("backup", "x", "failed", "lost", None, None, None,
-         "x was not backed up: it began and was never heard of again. No good one is known."),
+         "Backup of x failed: its end was not reported. No earlier good one is known."),
         ("backup", "x", "failed", "lost", "its agent came back and does not know of it", None, None,
-         "x was not backed up: its agent came back and does not know of it. No good one is known."),
+         "Backup of x failed: its agent came back and does not know of it. No earlier good one is known."),
         ("forget", "Nightly", "failed", "no_repository", None, 10, None,
-         "Nightly: old snapshots were not forgotten: the repository is not there or cannot be reached."
-         " No good one is known."),
+         "Forget of Nightly failed: the repository is not there or cannot be reached."
+         " No earlier good one is known."),
         ("prune", "", "failed", "timeout", None, None, None,
-         "A repository was not pruned: it took too long and was stopped. No good one is known."),
+         "Prune failed: it took too long and was stopped. No earlier good one is known."),
         ("check", "main", "failed", "corrupt", "Fatal: repository contains errors.", 1, None,
-         "main did not pass its check: Fatal: repository contains errors. No good one is known."),
+         "Check of main failed: Fatal: repository contains errors. No earlier good one is known."),
         ("check", "", "partial", "partial", None, 3, None,
-         "A repository did not pass its check: some files could not be read. No good one is known."),
+         "Check was only partial: some files could not be read. No earlier good one is known."),
         ("restore_test", "home", "failed", "corrupt", "1 of 20 files could not be restored: /srv/a", 1, SATURDAY,
-         "home did not pass its restore test: 1 of 20 files could not be restored: /srv/a."
+         "Restore test of home failed: 1 of 20 files could not be restored: /srv/a."
          " Last good one: Saturday 2026-11-21 03:00 UTC."),
         ("restore_test", "", "failed", "lost", None, None, None,
-         "A backup did not pass its restore test: it began and was never heard of again. No good one is known."),
+         "Restore test failed: its end was not reported. No earlier good one is known."),
     ],
 )  # fmt: skip
 def test_a_failure(
@@ -55,7 +55,7 @@ def test_a_failure(
 
 def test_times_are_in_the_zone_of_the_schedule_with_its_name() -> None:
     said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "Europe/Berlin")
-    assert said == "Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET."
+    assert said == "Backup of Nightly failed: wrong password. Last good one: Saturday 2026-11-21 04:00 CET."
     said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "America/Los_Angeles")
     assert said.endswith("Last good one: Friday 2026-11-20 19:00 PST.")
     said = wording.failed("backup", "Nightly", "failed", "wrong_password", None, 12, SATURDAY, "No/Where")
@@ -70,8 +70,8 @@ def test_a_lock_is_told_with_what_came_before_it() -> None:
     began = (SATURDAY, "connection lost.")
     said = wording.failed("backup", "Nightly", "failed", "locked", None, 11, None, "Europe/Berlin", began)
     assert said == (
-        "Nightly was not backed up: another restic holds the repository's lock."
-        " It began on Saturday 2026-11-21 04:00 CET: connection lost. No good one is known."
+        "Backup of Nightly failed: another restic holds the repository's lock."
+        " It began on Saturday 2026-11-21 04:00 CET: connection lost. No earlier good one is known."
     )
 
 
@@ -92,7 +92,9 @@ def test_a_recovery(kind: JobKind, label: str, status: JobEnd, says: str) -> Non
 
 @pytest.mark.parametrize("kind", JOB_KINDS)
 def test_every_kind_of_job_has_its_words(kind: JobKind) -> None:
-    assert wording.failed(kind, "x", "failed", "error", None, 1, None).startswith("x")
+    said = wording.failed(kind, "x", "failed", "error", None, 1, None)
+    assert said.endswith(" of x failed: exit code 1. No earlier good one is known.")
+    assert said[0].isupper()
     assert wording.recovered(kind, "x", "succeeded").endswith(".")
 
 

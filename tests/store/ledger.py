@@ -13,7 +13,8 @@ from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, Resolv
 from rmactors.server.messages.answers import Answer, Committed, Result
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.channels import SaveChannel, SettleAttempt
-from rmactors.server.messages.hosts import EnrollHost, RecordHello
+from rmactors.server.messages.enrollment import EnrollHost
+from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.jobs import SaveEnd, SaveLoss, SaveStart
 from rmactors.server.messages.made_tokens import CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt

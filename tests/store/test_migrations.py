@@ -164,7 +164,7 @@ def test_what_was_stored_before_there_were_limits_is_brought_within_them(
         " VALUES (?, 'H', 'nas', 'backup_failed', ?, 'warning', ?, 1, 0, 0)"
     )
     connection.execute(alert, ("A", "plan:a\0b", "m\0" + "m" * 900_000))
-    connection.execute(alert, ("B", "plan:home", "home was not backed up: no"))
+    connection.execute(alert, ("B", "plan:home", "Backup of home failed: no"))
     connection.execute(
         "INSERT INTO alert_events (alert_id, pos, at, event, message) VALUES ('A', 1, 0, 'raised', ?)", ("a\0",)
     )
@@ -189,7 +189,7 @@ def test_what_was_stored_before_there_were_limits_is_brought_within_them(
     raised = connection.execute("SELECT subject, message FROM alerts ORDER BY id").fetchall()
     assert raised[0]["subject"] == found["subject"], "it is the same plan still"
     assert raised[0]["message"] == "m\ufffd" + "m" * 2997 + "…"
-    assert tuple(raised[1]) == ("plan:home", "home was not backed up: no")
+    assert tuple(raised[1]) == ("plan:home", "Backup of home failed: no")
     track = connection.execute("SELECT subject, head FROM tracks").fetchone()
     assert (track["subject"], json.loads(track["head"])) == (found["subject"], {"error": "e\ufffd", "before": None})
     assert connection.execute("SELECT message FROM alert_events").fetchone()[0] == "a\ufffd"

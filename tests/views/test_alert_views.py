@@ -153,7 +153,7 @@ EVENTS = [
     ),
     (
         TimelineEntry(NOW, "attempt_failed", channel_name="phone", attempt=3, latency_ms=5000.0, error="timed out"),
-        "Delivery to phone failed (retrying) | timed out · after 5.0 s · attempt 3",
+        "Delivery to phone failed (3 attempts, retrying) | timed out · after 5.0 s",
     ),
     (
         TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D", attempt=1, status_code=410, latency_ms=9.0),
@@ -170,6 +170,15 @@ def test_each_event_of_a_timeline_is_a_sentence(entry: TimelineEntry, text: str)
     assert f"{found.strong} {found.rest} | {found.sub}" == text
 
 
+def test_attempts_of_one_message_are_one_entry_and_those_of_another_stay() -> None:
+    def tried(delivery: str, attempt: int, event: str = "attempt_failed") -> TimelineEntry:
+        return TimelineEntry(NOW, event, channel_name=delivery, delivery_id=delivery, attempt=attempt, error="no")
+
+    entries = [tried("phone", 1), tried("mail", 1), tried("phone", 2), tried("phone", 3), tried("mail", 2, "delivered")]
+    said = [f"{each.strong} {each.rest}" for each in timeline(entries, ROW, MOMENT)[:-1]]
+    assert said == ["Delivery to phone failed (3 attempts, retrying)", "Delivered to mail"]
+
+
 def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
     entry = TimelineEntry(NOW, "dead", channel_name="phone", delivery_id="D")
     assert timeline([entry], ROW, MOMENT)[0].delivery_id == "D"
@@ -177,6 +186,6 @@ def test_what_was_not_delivered_can_be_sent_again_from_the_timeline() -> None:
 
 def test_the_timeline_of_an_open_alert_ends_with_now() -> None:
     last = timeline([], changed(kind="agent_offline"), MOMENT)[-1]
-    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 22 s ago, 4 times")
+    assert (last.at.words, last.strong, last.sub) == ("now", "Still happening", "last seen 20 s ago, 4 times")
     last = timeline([], ROW, MOMENT)[-1]
-    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 22 s ago, 4 times")
+    assert (last.strong, last.sub) == ("Not resolved yet", "last failed 20 s ago, 4 times")

@@ -9,7 +9,6 @@ from rmactors.common import clock
 from rmactors.common.vocabulary import JobStatus
 from rmactors.common.wire import JobProgress
 from rmactors.server.channels.registry import KINDS
-from rmactors.server.store.queries.accounts import AuditRow
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow
 from rmactors.server.store.queries.hosts import HostRow, HostView
 from rmactors.server.store.queries.jobs import JobRow, LogLine
@@ -235,11 +234,6 @@ def test_what_is_typed_into_a_number_field_comes_back_for_its_own_error() -> Non
 )
 def test_a_session_names_its_browser(agent: str, text: str) -> None:
     assert people.device(agent) == text
-
-
-def test_an_audit_line_says_what_was_refused() -> None:
-    row = AuditRow("A" * 26, 1, NOW, "dana", "user", "user.login", "user", "U", "failed", "127.0.0.1", "")
-    assert people.audit_lines([row], MOMENT)[0].state.word == "Failed"
 
 
 def silence(**changed: object) -> SilenceRow:

@@ -18,8 +18,9 @@ BERLIN = Moment(NOW, ZoneInfo("Europe/Berlin"))
     ("seconds", "words_of_it"),
     [
         (-5, "just now"),  # a clock that is ahead
-        (2, "just now"),
-        (22, "22 s ago"),
+        (9, "just now"),
+        (10, "10 s ago"),
+        (22, "20 s ago"),
         (14 * 60 + 59, "14 min ago"),
         (6 * 3600, "6 h ago"),
         (2 * 86400, "2 d ago"),

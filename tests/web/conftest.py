@@ -23,7 +23,9 @@ from quart.wrappers import Response
 from quart_trio import QuartTrio
 
 from rmactors.common import clock, ids
+from rmactors.common.tls import verifying_context
 from rmactors.common.vocabulary import ROLES, LiveRequest, Role
+from rmactors.server.actors.policies import actor as policies
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.actors.store import actor as store
@@ -35,12 +37,14 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import Audit
-from rmactors.server.messages.hosts import EnrollHost, RecordHello
+from rmactors.server.messages.enrollment import EnrollHost
+from rmactors.server.messages.hosts import RecordHello
 from rmactors.server.messages.live_requests import AgentAnswered, AgentAway, LiveAnswer
 from rmactors.server.messages.made_tokens import CreateApiToken, CreateEnrollmentToken
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.openid.provider import provider_of
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
@@ -236,8 +240,11 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     reader = Reader(database)
     send_topics, receive_topics = trio.open_memory_channel[frozenset[str]](100)
 
-    def wake(_: Wakeups) -> None:
-        """Nobody is waiting here."""
+    sweeps = policies.PolicySweeps()
+
+    def wake(wakeups: Wakeups) -> None:
+        """Nobody else is waiting here."""
+        sweeps.wake(wakeups.tagged, wakeups.policies)
 
     @asynccontextmanager
     async def subscribe() -> AsyncIterator[trio.MemoryReceiveChannel[frozenset[str]]]:
@@ -247,11 +254,14 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         settings, time, reader, partial(ask_store, to_store), partial(ask, to_rules.send),
         SecretBox.load_or_create(settings.key_file), postman.try_channel,
         partial(preview, base_url=settings.public_url), subscribe, lambda: Health(dict(health)), ask_agent=agent.ask,
+        policies_settled=sweeps.settled,
+        provider=provider_of(settings, verifying_context()),
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(store.run, to_store, lambda: Writer(connect(database)), wake, store.StoreState())
         nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
+        nursery.start_soon(policies.run, to_rules, reader, sweeps)
         site = Site(
             create_app(services, passwords=CHEAP, keep_alive_seconds=0.05), services, time, postman, health,
             send_topics, agent,

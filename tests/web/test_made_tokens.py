@@ -9,7 +9,7 @@ from rmactors.common import clock
 from rmactors.common.vocabulary import ROLES
 from rmactors.server.config import tokens
 from rmactors.server.messages.answers import Refused
-from rmactors.server.messages.hosts import EnrollHost
+from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.store.queries.credentials import find_credential
 from tests.web.conftest import PASSWORD, Site, reply
 
@@ -210,7 +210,9 @@ async def test_enrollment_tokens_are_listed_without_the_token_and_revoked(site: 
     assert set(made) == {"token", "expires_at"}
     answer = await site.api("GET", "/api/enrollment-tokens")
     [shown] = answer.json["items"]
-    assert set(shown) == {"id", "prefix", "created_at", "expires_at", "created_by", "used_at"}
+    assert set(shown) == {
+        "id", "prefix", "created_at", "expires_at", "created_by", "used_at", "uses", "uses_left", "tags", "host_id",
+    }  # fmt: skip
     assert made["token"] not in answer.text
     assert made["token"].startswith(shown["prefix"])
     assert (shown["created_by"], shown["expires_at"], shown["used_at"]) == ("bert", made["expires_at"], None)

@@ -12,7 +12,7 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.runtime.mailbox import Mailbox
 from rmactors.server.store.offline import prepare
-from rmactors.server.store.queries.figures import figures
+from rmactors.server.store.queries.figures import figures, left_off
 from rmactors.server.store.reader import Reader, connect_read_only
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.web.metrics import Meters, Sources
@@ -169,15 +169,43 @@ async def test_schedules_and_channels_that_share_a_name_are_no_series_twice(data
     assert ("rmactors_channel_queued", ("ops (2)", "webhook")) in found
 
 
+async def test_names_with_quotes_and_line_breaks_are_labels_like_others(database: Path) -> None:
+    add_hosts(database, "nas1")
+    names = ['a "quoted" one', "back\\slash", "two\nlines", "ü, {x=1}"]
+    for number, name in enumerate(names):
+        add_schedule(database, f"s{number}", "nas1", name, 1_500_000)
+    meters = Meters()
+    for _ in range(2):  # the second time with the lines of the first
+        found = await seen(meters, database)
+        for name in names:
+            assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", name)] == 1.5
+
+
+async def test_a_good_end_that_is_newer_is_told_at_the_next_scrape_and_what_is_gone_no_longer(database: Path) -> None:
+    add_hosts(database, "nas1", "nas2")
+    add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
+    add_schedule(database, "s2", "nas2", "nightly", 10_000_000)
+    meters = Meters()
+    await seen(meters, database)
+    fill(database, "UPDATE tracks SET last_good_at = 30000000 WHERE subject = ?", ("s1",))
+    fill(database, "UPDATE hosts SET deleted_at = 1 WHERE id = ?", ("nas2",))
+    fill(database, "UPDATE schedules SET deleted_at = 1 WHERE id = ?", ("s2",))
+    found = await seen(meters, database)
+    assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", "nightly")] == 30
+    assert found["rmactors_host_last_success_timestamp_seconds", ("nas1", "backup")] == 30
+    assert [labels for _, labels in found if "nas2" in labels] == []
+
+
 def test_past_the_limit_series_are_counted_instead_of_named(database: Path) -> None:
     add_hosts(database, "nas1", "nas2")
     for number in range(5):
         add_schedule(database, f"s{number}", "nas1", f"plan {number}", number)
     connection = connect_read_only(database)
     found = figures(connection, 0, series=3)
+    left_out = left_off(connection, series=3)
     connection.close()
-    assert len([run for run in found.good_runs if run.schedule]) == 3
-    assert found.left_off == 2
+    assert len([run for run in found.good_runs if run[1]]) == 3
+    assert left_out == 2
 
 
 async def test_the_lag_of_the_event_loop_is_what_a_task_waits_beyond_its_time(

@@ -17,15 +17,15 @@ from tests.web.test_api_fleet import SCHEDULE, ended
 HUGE = "1" * 401
 LISTS = (
     "/", "/hosts", "/jobs", "/alerts", "/alerts?status=all", "/silences", "/audit", "/audit.csv", "/metrics",
-    "/backups", "/backups?sort=files", "/backups.csv", "/repositories", "/repositories.csv",
+    "/backups", "/backups?sort=files", "/backups.csv", "/repositories", "/repositories.csv", "/settings/status",
 )  # fmt: skip
 APIS = (
     "/api/hosts", "/api/jobs", "/api/alerts", "/api/alerts?status=all", "/api/silences", "/api/audit", "/api/backups",
-    "/api/backups?sort=-attempt", "/api/repositories",
+    "/api/backups?sort=-attempt", "/api/repositories", "/api/status-pages",
 )  # fmt: skip
 
 
-async def alert(site: Site, host_id: str, message: str = "home was not backed up", subject: str = "") -> str:
+async def alert(site: Site, host_id: str, message: str = "Backup of home failed", subject: str = "") -> str:
     alert_id, at = ids.new(), site.clock()
     await site.commit(RaiseAlert(alert_id, host_id, "backup_failed", subject, "warning", message, at))
     return alert_id

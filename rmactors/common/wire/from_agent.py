@@ -139,13 +139,17 @@ class AgentError(Frame, tag="error", frozen=True):
 
 
 class Enroll(Frame, tag="enroll", frozen=True):
-    """The only frame under an enrollment token. Its `name` is not changed but, where it will not do, refused."""
+    """The only frame under an enrollment token. Its `name` is not changed but, where it will not do, refused.
+
+    `name_given`: an administrator typed it, and it is not just the machine's own.
+    """
 
     name: Annotated[str, Meta(min_length=1, max_length=100, extra={"fit": bounds.as_it_is})]
     hostname: Name
     os: Name
     arch: Name
     agent_version: Name
+    name_given: bool = False
 
 
 FromAgent = Hello | Heartbeat | JobStarted | JobProgress | JobLog | JobFinished | Response | AgentError | Enroll

@@ -62,8 +62,11 @@ ScheduleInfos = Annotated[list[ScheduleInfo], Meta(max_length=MOST_SCHEDULES)]
 
 
 class Enrolled(Frame, tag="enrolled", frozen=True):
+    """`name` is the host's: another than was asked for where the token is for a host. Empty from an older server."""
+
     host_id: Id
     agent_token: Token
+    name: Title = ""
 
 
 class Welcome(Frame, tag="welcome", frozen=True):

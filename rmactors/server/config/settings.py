@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rmactors.common.logs import FORMATS, LEVELS
+from rmactors.server.config.role_map import role_map
 
 DEFAULT_FILE = Path("/etc/rmactors/rmactors.toml")
 """Where command lines look for settings when none is named."""
@@ -68,6 +69,12 @@ class Settings:
     log_format: str = _setting("text", "what the log is made of: text or json")
     log_level: str = _setting("info", "from what on is logged: debug, info, warning or error")
     watchdog_url: str = _setting("", "fetched every minute while all is well", secret=True)
+    password_login: bool = _setting(True, "false: nobody signs in with a password")
+    oidc_issuer: str = _setting("", "OpenID provider that users sign in through")
+    oidc_client_id: str = _setting("", "what the provider calls this server")
+    oidc_client_secret: str = _setting("", "the client's secret; empty for a public client", secret=True)
+    oidc_role_claim: str = _setting("groups", "claim that holds a user's groups")
+    oidc_roles: str = _setting("", "roles of groups, such as admins=admin,ops=operator")
 
     @property
     def tls(self) -> bool:
@@ -151,6 +158,11 @@ def _doubts(settings: Settings) -> Iterator[str]:
             " session cookie there. Set RM_TLS_CERT_FILE and RM_TLS_KEY_FILE, or put a proxy that speaks TLS in front"
             " and its https:// address into RM_BASE_URL. On a network that you trust, RM_COOKIE_SECURE=false works too."
         )
+    issuer = urlsplit(settings.oidc_issuer)
+    if issuer.scheme == "http" and not is_loopback_name(issuer.hostname or ""):
+        yield "RM_OIDC_ISSUER is plain HTTP: anyone on the network path can sign in as anybody. Use https://."
+    if not settings.password_login and not settings.oidc_issuer:
+        yield ("RM_PASSWORD_LOGIN is false and RM_OIDC_ISSUER is not set: only users who have a passkey can sign in.")
     if host in _ON_THIS_MACHINE and not settings.base_url:
         yield (
             f"RM_BASE_URL is not set: links in messages lead to {settings.public_url}, which works on this machine"
@@ -277,11 +289,34 @@ def _check(settings: Settings) -> None:
             _check_url(name, text, schemes)
     if settings.base_url:
         _check_base_url(settings.base_url)
+    _check_oidc(settings)
     for network in filter(None, (part.strip() for part in settings.trusted_proxies.split(","))):
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError as error:
             raise SettingsError(f"trusted_proxies: {error}") from None
+
+
+def _check_oidc(settings: Settings) -> None:
+    """An issuer needs the rest, and the rest is of no use without one."""
+    if not settings.oidc_issuer:
+        for name in ("oidc_client_id", "oidc_client_secret", "oidc_roles"):
+            if getattr(settings, name):
+                raise SettingsError(f"{name} is set, but oidc_issuer is not")
+        return
+    _check_url("oidc_issuer", settings.oidc_issuer, {"http", "https"})
+    if "?" in settings.oidc_issuer or "#" in settings.oidc_issuer or "@" in urlsplit(settings.oidc_issuer).netloc:
+        raise SettingsError("oidc_issuer must have no query, no fragment and no user name")
+    if not settings.oidc_client_id:
+        raise SettingsError("oidc_client_id is missing: register this server at the provider, and set it to its id")
+    if not settings.oidc_role_claim:
+        raise SettingsError("oidc_role_claim must name the claim that holds a user's groups")
+    try:
+        roles = role_map(settings.oidc_roles)
+    except ValueError as error:
+        raise SettingsError(f"oidc_roles: {error}") from None
+    if not roles:
+        raise SettingsError("oidc_roles is missing, so nobody could sign in: set it, say to admins=admin,ops=operator")
 
 
 def _check_url(name: str, text: str, schemes: set[str]) -> None:

@@ -38,6 +38,7 @@ class Admitted:
     number: int
     host_id: str
     address: str
+    token_hash: str
     slot: Slot
     still_good: Callable[[], Awaitable[bool]]
 
@@ -117,7 +118,9 @@ class AgentConnections:
         mailbox = self._mailbox_of(admitted.host_id)
         async with trio.open_nursery() as nursery:
             connection = Connection(socket, nursery.cancel_scope, self._outbox)
-            agent = AgentConnection(admitted.number, admitted.address, connection.send, connection.close)
+            agent = AgentConnection(
+                admitted.number, admitted.address, connection.send, connection.close, admitted.token_hash
+            )
             one = self._open[admitted.number] = _Open(admitted, connection, agent, mailbox)
             nursery.start_soon(connection.write)
             try:

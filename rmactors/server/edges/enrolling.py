@@ -9,7 +9,7 @@ from rmactors.common import clock, ids, wire
 from rmactors.server.config import tokens
 from rmactors.server.edges import handshake
 from rmactors.server.edges.websockets import HELLO_SECONDS
-from rmactors.server.messages.hosts import EnrollHost
+from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask_store
 from rmactors.server.runtime.rate_limits import Bucket
@@ -64,5 +64,5 @@ def _write(step: handshake.TryName, enrollment_id: str, token_hash: str, address
     frame = step.frame
     return EnrollHost(
         enrollment_id, ids.new(), step.name, frame.hostname, frame.os, frame.arch, frame.agent_version, token_hash,
-        clock.now(), address,
+        clock.now(), address, frame.name_given,
     )  # fmt: skip

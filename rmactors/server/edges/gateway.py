@@ -185,10 +185,13 @@ class _Gateway:
                 names = self._names.setdefault(owner, Bucket(*NAMES_PER_TOKEN))
                 return await enroll(socket, owner, address, names, self._ports.to_store)
 
-            async def still_good() -> bool:
-                return await self._credential(shown.digest) == credential
+            digest = shown.digest
+            assert digest is not None
 
-            return await self.agents.talk(socket, Admitted(number, owner, address, slot, still_good))
+            async def still_good() -> bool:
+                return await self._credential(digest) == credential
+
+            return await self.agents.talk(socket, Admitted(number, owner, address, digest, slot, still_good))
 
     async def _turn_away(self, stream: trio.abc.Stream, peer: str) -> None:
         """Its address has no slot left. A proxy gets an answer: without one it may take the server for dead."""

@@ -8,7 +8,7 @@ from typing import Final
 from rmactors.common import wire
 from rmactors.server.edges.host_names import host_name_problem
 from rmactors.server.messages.answers import Answer, Committed, Refused
-from rmactors.server.messages.hosts import Enrolled
+from rmactors.server.messages.enrollment import Enrolled
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +103,10 @@ def of_store(answer: Answer, token: str) -> tuple[Reply | Close, ...]:
     """What the store has answered to a name. `token` is the host's credential if it was enrolled. Without a closing,
     another name may be tried."""
     match answer:
-        case Committed(results=(Enrolled(host_id),)):
-            return Reply(wire.Enrolled(host_id, token)), Close(1000)
-        case Refused(code="name_taken", detail=detail):
-            return (Reply(wire.Error("name_taken", detail)),)
+        case Committed(results=(Enrolled(host_id, name),)):
+            return Reply(wire.Enrolled(host_id, token, name)), Close(1000)
+        case Refused(code="name_taken" | "other_host" as code, detail=detail):
+            return (Reply(wire.Error(code, detail)),)
         case Refused(code=code, detail=detail):
             return Reply(wire.Error(code, detail)), Close(wire.CLOSE_REVOKED, code)
         case _:

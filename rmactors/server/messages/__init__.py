@@ -9,9 +9,9 @@
 `connections`    between the gateway and a host actor
 
 The writes stand in one file for each subject, under the name of the module of `store` that applies them: `accounts`,
-`alerts`, `audit`, `channels`, `facts`, `hosts`, `jobs`, `made_tokens`, `outbox`, `retention`, `schedules`,
-`second_factors`, `silences`. What a write has to say once it is on disk is a dataclass beside it; `answers.Result` is
-their union.
+`alerts`, `audit`, `channels`, `facts`, `hosts`, `jobs`, `made_tokens`, `outbox`, `passkeys`, `policies`,
+`provided_users`, `retention`, `schedules`, `second_factors`, `silences`, `status_pages`. What a write has to say once
+it is on disk is a dataclass beside it; `answers.Result` is their union.
 
 Times are integer microseconds (`rmactors.common.clock`), ids are ULIDs made by the sender.
 """

@@ -6,6 +6,7 @@ the detail is microseconds).
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 from rmactors.common.vocabulary import Role
 from rmactors.server.messages.audit import Audit
@@ -64,6 +65,30 @@ class UpdateUser:
 
 
 @dataclass(frozen=True, slots=True)
+class ResetUser:
+    """For who lost the password or the phone: None leaves the password, `second_factor` turns that off. Ends the user's
+    sessions. Refused `not_found`. Result: `UserReset`."""
+
+    username: str
+    password_hash: str | None
+    second_factor: bool
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class UserReset:
+    """`had_second_factor`: there was one, and it is off now where that was asked for. `tokens`: API tokens that they
+    made, which go on."""
+
+    username: str
+    role: Role
+    disabled: bool
+    had_second_factor: bool
+    sessions: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
 class DeleteUser:
     """`end_tokens` ends the API and enrollment tokens that they made. Refused `not_found`, `last_admin`."""
 
@@ -90,10 +115,19 @@ class SetTimezone:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTheme:
+    """How pages look to a user."""
+
+    user_id: str
+    theme: Literal["system", "light", "dark"]
+
+
+@dataclass(frozen=True, slots=True)
 class OpenSession:
     """Expects the user to be there, enabled, and of this password still: else Refused `wrong`.
 
     `second_factor` says that nothing more is asked for. `replaces` is the id of the session that ends with it.
+    `proved_at` is when the user last proved who they are.
     """
 
     session_id: str
@@ -107,6 +141,7 @@ class OpenSession:
     user_agent: str
     replaces: str | None
     audit: Audit | None
+    proved_at: int
 
 
 @dataclass(frozen=True, slots=True)

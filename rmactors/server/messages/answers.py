@@ -3,12 +3,14 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rmactors.server.messages.hosts import Enrolled
+from rmactors.server.messages.accounts import UserReset
+from rmactors.server.messages.enrollment import Enrolled
 from rmactors.server.messages.jobs import JobStarted
+from rmactors.server.messages.provided_users import ProvidedUser
 from rmactors.server.messages.retention import Pruned
 from rmactors.server.messages.second_factors import Tries
 
-Result = JobStarted | Enrolled | Pruned | Tries
+Result = JobStarted | Enrolled | ProvidedUser | Pruned | Tries | UserReset
 """What a write has to say once it is on disk. Most say nothing."""
 
 

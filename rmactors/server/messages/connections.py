@@ -8,7 +8,7 @@ from rmactors.common import wire
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AgentConnection:
-    """One agent connection.
+    """One agent connection. `token_hash` is of the credential that it showed.
 
     `send` queues a frame and never waits: a peer that reads nothing is cut off by the gateway.
     `close` ends the connection with a code, after what was queued.
@@ -18,6 +18,7 @@ class AgentConnection:
     address: str
     send: Callable[[wire.FromServer], None]
     close: Callable[[int, str], None]
+    token_hash: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,29 +6,6 @@ from rmactors.server.messages.audit import Audit
 
 
 @dataclass(frozen=True, slots=True)
-class EnrollHost:
-    """Spends the token and makes the host. Refused `token_spent` or `name_taken`. Result: `Enrolled`."""
-
-    enrollment_id: str
-    host_id: str
-    name: str
-    hostname: str
-    os: str
-    arch: str
-    agent_version: str
-    token_hash: str
-    at: int
-    address: str
-
-
-@dataclass(frozen=True, slots=True)
-class Enrolled:
-    """`host_id` is the one asked for, or the one that a host of this name had before."""
-
-    host_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class RecordHello:
     """What an agent said of itself. With `report_only` it is no sign of life.
 
@@ -85,6 +62,26 @@ class UpdateHost:
     host_id: str
     name: str | None
     tags: tuple[str, ...] | None
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class TagHost:
+    """Puts a tag on a host, or takes it off. Refused `not_found`, or `invalid` for too many tags."""
+
+    host_id: str
+    tag: str
+    on: bool
+    audit: Audit
+
+
+@dataclass(frozen=True, slots=True)
+class PauseHost:
+    """Its schedules are turned off, or on again, after it, by who looks after policies. Refused `not_found`."""
+
+    host_id: str
+    paused: bool
+    at: int
     audit: Audit
 
 

@@ -1,9 +1,13 @@
 """Writes about API and enrollment tokens, and who made them. Hashes only: no token passes through here."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from rmactors.common.vocabulary import Role
 from rmactors.server.messages.audit import Audit
+
+MOST_USES: Final = 10_000
+"""Hosts that one enrollment token enrolls. The database holds this too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,8 @@ class DeleteApiToken:
 
 @dataclass(frozen=True, slots=True)
 class CreateEnrollmentToken:
-    """`prefix` is its readable beginning. Refused `not_found` if the API token that makes it has ended."""
+    """`prefix` is its readable beginning. It enrolls `uses` hosts, each with these `tags`; or one machine, as the host
+    `for_host_id`. Refused `not_found` if the API token that makes it has ended, or there is no such host."""
 
     id: str
     token_hash: str
@@ -55,6 +60,17 @@ class CreateEnrollmentToken:
     audit: Audit
     prefix: str = ""
     maker: Maker | None = None
+    uses: int = 1
+    tags: tuple[str, ...] = ()
+    for_host_id: str | None = None
+
+
+def what_it_gives(uses: int, tags: tuple[str, ...], for_host_id: str | None) -> str:
+    """For the audit trail."""
+    if for_host_id is not None:
+        return f"for host {for_host_id}"
+    told = [f"for {uses} hosts"] if uses > 1 else []
+    return ", ".join([*told, *([f"tags {' '.join(tags)}"] if tags else [])])
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,9 @@ from rmactors.server.messages.audit import Audit
 class SaveSchedule:
     """Makes the schedule or replaces what it says. `anchor_at` is when its slots begin to count.
 
-    Exactly one of `cron`, `on_calendar` and `every_hours` is given.
+    Exactly one of `cron`, `on_calendar` and `every_hours` is given. `policy_id` is the policy that makes it, None: a
+    person; it never changes. `paused`: it is off because its host is. Refused `not_found`, or `conflict` if the policy
+    is gone or has another schedule on this host.
     """
 
     schedule_id: str
@@ -35,6 +37,8 @@ class SaveSchedule:
     on_calendar: str | None = None
     every_hours: float | None = None
     max_age_hours: float | None = None
+    policy_id: str | None = None
+    paused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

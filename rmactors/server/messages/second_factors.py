@@ -8,7 +8,8 @@ from rmactors.server.messages.audit import Audit
 
 @dataclass(frozen=True, slots=True)
 class SetSecondFactor:
-    """Turns the second factor on or off: `secret` is encrypted, None is off. Old recovery codes die with it.
+    """Turns the second factor on or off: `secret` is encrypted, None is off. Old recovery codes die with
+    it, unless it is turned off and the user has passkeys, which they stand in for too.
 
     `step` is the time step of the code that proved the secret. Ends the user's sessions, except `keep_session`.
     """

@@ -15,6 +15,8 @@ from rmactors.server.messages.accounts import (
     OpenSession,
     RehashPassword,
     RenewSession,
+    ResetUser,
+    SetTheme,
     SetTimezone,
     SweepSessions,
     TouchSession,
@@ -45,14 +47,16 @@ from rmactors.server.messages.channels import (
     SettleAttempt,
 )
 from rmactors.server.messages.digests import QueueDigest
+from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.hosts import (
     DeleteHost,
-    EnrollHost,
     NoteOnHost,
+    PauseHost,
     RecordHello,
     RecordSigns,
     RotateHostToken,
+    TagHost,
     UpdateHost,
 )
 from rmactors.server.messages.jobs import CancelJob, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
@@ -64,11 +68,15 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.policies import DeletePolicy, SavePolicy
+from rmactors.server.messages.provided_users import DismissProvidedUser, WelcomeProvidedUser
 from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
 from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.server.messages.second_factors import CodeWasWrong, SetSecondFactor, SpendCode, SpendRecoveryCode, TryCode
 from rmactors.server.messages.silences import CreateSilence, DeleteSilence
+from rmactors.server.messages.status_pages import CreateStatusPage, DeleteStatusPage
 
 Write = (
     CreateEnrollmentToken
@@ -78,6 +86,8 @@ Write = (
     | RecordSigns
     | NoteOnHost
     | UpdateHost
+    | TagHost
+    | PauseHost
     | RotateHostToken
     | DeleteHost
     | SaveStart
@@ -88,6 +98,8 @@ Write = (
     | CancelJob
     | SaveSchedule
     | DeleteSchedule
+    | SavePolicy
+    | DeletePolicy
     | RaiseAlert
     | WorsenAlert
     | TouchAlert
@@ -103,6 +115,8 @@ Write = (
     | Pulse
     | CreateSilence
     | DeleteSilence
+    | CreateStatusPage
+    | DeleteStatusPage
     | ReleaseHeld
     | QueueReminders
     | QueueDigest
@@ -127,14 +141,23 @@ Write = (
     | DeleteUser
     | RehashPassword
     | SetTimezone
+    | SetTheme
     | SetSecondFactor
     | TryCode
     | CodeWasWrong
     | SpendCode
     | SpendRecoveryCode
+    | AddPasskey
+    | UsePasskey
+    | RemovePasskey
+    | RemovePasskeys
+    | SpendOnce
+    | WelcomeProvidedUser
+    | DismissProvidedUser
     | OpenSession
     | TouchSession
     | RenewSession
+    | ResetUser
     | CloseSession
     | SweepSessions
     | CreateApiToken

@@ -1,8 +1,12 @@
 """When a schedule runs, and when it last did."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from rmactors.server.calendars.when import When
+
+TIMING: Final = ("cron", "on_calendar", "every_hours", "timezone", "enabled", "mode", "kind", "grace_seconds")
+"""What decides about slots: when one of these changes, they count from then on (`anchor_at`)."""
 
 
 @dataclass(frozen=True, slots=True)

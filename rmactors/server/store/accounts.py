@@ -12,10 +12,13 @@ from rmactors.server.messages.accounts import (
     OpenSession,
     RehashPassword,
     RenewSession,
+    ResetUser,
+    SetTheme,
     SetTimezone,
     SweepSessions,
     TouchSession,
     UpdateUser,
+    UserReset,
 )
 from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit, made_tokens
@@ -81,6 +84,30 @@ def update_user(tx: Transaction, write: UpdateUser) -> None:
 
 
 @handles
+def reset_user(tx: Transaction, write: ResetUser) -> UserReset:
+    user = tx.row(
+        "SELECT id, username, role, disabled, totp_secret FROM users WHERE username_key = ?",
+        (write.username.casefold(),),
+    )
+    if user is None:
+        raise RefusedWrite("not_found", f"there is no user {write.username!r}")
+    if write.password_hash is not None:
+        tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", (write.password_hash, user["id"]))
+    if write.second_factor:
+        tx.execute("UPDATE users SET totp_secret = NULL, totp_last_step = NULL WHERE id = ?", (user["id"],))
+        tx.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user["id"],))
+    tx.execute("DELETE FROM code_tries WHERE user_id = ?", (user["id"],))
+    ended = tx.changed("DELETE FROM sessions WHERE user_id = ?", (user["id"],))
+    tokens = tx.row("SELECT count(*) FROM api_tokens WHERE owner_id = ?", (user["id"],))
+    assert tokens is not None
+    audit.append(tx, replace(write.audit, target_id=user["id"]))
+    tx.wake.topics.add("users")
+    return UserReset(
+        user["username"], user["role"], bool(user["disabled"]), user["totp_secret"] is not None, ended, tokens[0]
+    )
+
+
+@handles
 def delete_user(tx: Transaction, write: DeleteUser) -> None:
     require_user(tx, write.user_id)
     tx.execute("DELETE FROM users WHERE id = ?", (write.user_id,))
@@ -101,6 +128,12 @@ def rehash_password(tx: Transaction, write: RehashPassword) -> None:
 def set_timezone(tx: Transaction, write: SetTimezone) -> None:
     require_user(tx, write.user_id)
     tx.execute("UPDATE users SET timezone = ? WHERE id = ?", (write.timezone, write.user_id))
+
+
+@handles
+def set_theme(tx: Transaction, write: SetTheme) -> None:
+    require_user(tx, write.user_id)
+    tx.execute("UPDATE users SET theme = ? WHERE id = ?", (write.theme, write.user_id))
 
 
 def _insert_user(tx: Transaction, user_id: str, username: str, password_hash: str, role: Role, at: int) -> None:
@@ -149,8 +182,8 @@ def open_session(tx: Transaction, write: OpenSession) -> None:
         "INSERT INTO sessions (id, token_hash, user_id, created_at, last_seen_at, expires_at, proved_at, second_factor,"
         " address, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
-            write.session_id, write.token_hash, write.user_id, write.at, write.at, write.expires_at, write.at,
-            int(write.second_factor), write.address, write.user_agent,
+            write.session_id, write.token_hash, write.user_id, write.at, write.at, write.expires_at,
+            write.proved_at, int(write.second_factor), write.address, write.user_agent,
         ),
     )  # fmt: skip
     if write.second_factor:

@@ -1,69 +1,23 @@
-"""Hosts: enrollment, what they say of themselves, credentials."""
+"""Hosts: what they say of themselves, names and tags, their end."""
 
 import json
 
-from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.hosts import (
     DeleteHost,
-    Enrolled,
-    EnrollHost,
     NoteOnHost,
+    PauseHost,
     RecordHello,
     RecordSigns,
     RotateHostToken,
+    TagHost,
     UpdateHost,
 )
 from rmactors.server.store import audit, repositories
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
+MOST_TAGS = 100
 NOTES_KEPT = 100
 """Newest notes kept for each host: a misbehaving agent must not fill the disk."""
-
-
-@handles
-def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
-    name_key = write.name.casefold()
-    known = tx.row(
-        "SELECT id, last_hello_at, first_report_at FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name_key,)
-    )
-    if known is not None and (known["last_hello_at"] is not None or known["first_report_at"] is not None):
-        raise RefusedWrite("name_taken", f"a host named {write.name!r} is enrolled already; choose another name")
-    host_id: str = known["id"] if known is not None else write.host_id
-    spent = tx.changed(
-        "UPDATE enrollment_tokens SET used_at = ?, host_id = ? WHERE id = ? AND used_at IS NULL AND expires_at > ?",
-        (write.at, host_id, write.enrollment_id, write.at),
-    )
-    if not spent:
-        raise RefusedWrite("token_spent", "the enrollment token was used or has expired")
-    if known is not None:
-        tx.execute(
-            "UPDATE hosts SET name = ?, hostname = ?, os = ?, arch = ?, agent_version = ?,"
-            " token_hash = ?, enrolled_at = ?"
-            " WHERE id = ?",
-            (
-                write.name,
-                write.hostname,
-                write.os,
-                write.arch,
-                write.agent_version,
-                write.token_hash,
-                write.at,
-                host_id,
-            ),
-        )
-    else:
-        tx.execute(
-            "INSERT INTO hosts (id, name, name_key, hostname, os, arch, token_hash, agent_version, enrolled_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                host_id, write.name, name_key, write.hostname, write.os, write.arch, write.token_hash,
-                write.agent_version, write.at,
-            ),
-        )  # fmt: skip
-    audit.append(tx, Audit(write.at, write.name, "agent", "host.enroll", "host", host_id, address=write.address))
-    tx.wake.hosts.add(host_id)
-    tx.wake.topics.add("hosts")
-    return Enrolled(host_id)
 
 
 @handles
@@ -132,7 +86,7 @@ def note_on_host(tx: Transaction, write: NoteOnHost) -> None:
 
 @handles
 def update_host(tx: Transaction, write: UpdateHost) -> None:
-    _require(tx, write.host_id)
+    require_host(tx, write.host_id)
     if write.name is not None:
         taken = tx.row(
             "SELECT 1 FROM hosts WHERE name_key = ? AND deleted_at IS NULL AND id <> ?",
@@ -143,15 +97,48 @@ def update_host(tx: Transaction, write: UpdateHost) -> None:
         tx.execute(
             "UPDATE hosts SET name = ?, name_key = ? WHERE id = ?", (write.name, write.name.casefold(), write.host_id)
         )
+        tx.execute("UPDATE alerts SET host_name = ? WHERE host_id = ?", (write.name, write.host_id))
+        tx.wake.topics.add("alerts")
     if write.tags is not None:
         tx.execute("UPDATE hosts SET tags = ? WHERE id = ?", (json.dumps(write.tags), write.host_id))
+        tx.wake.tagged.add(write.host_id)
     audit.append(tx, write.audit)
     tx.wake.topics.add("hosts")
 
 
 @handles
+def tag_host(tx: Transaction, write: TagHost) -> None:
+    found = tx.row("SELECT tags FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
+    if found is None:
+        raise RefusedWrite("not_found", "there is no such host")
+    tags = [tag for tag in json.loads(found["tags"]) if tag != write.tag]
+    if write.on:
+        tags.append(write.tag)
+    if len(tags) > MOST_TAGS:
+        raise RefusedWrite("invalid", f"a host has at most {MOST_TAGS} tags")
+    if set(tags) != set(json.loads(found["tags"])):
+        tx.execute("UPDATE hosts SET tags = ? WHERE id = ?", (json.dumps(tags), write.host_id))
+        audit.append(tx, write.audit)
+        tx.wake.tagged.add(write.host_id)
+        tx.wake.topics.add("hosts")
+
+
+@handles
+def pause_host(tx: Transaction, write: PauseHost) -> None:
+    require_host(tx, write.host_id)
+    changed = tx.changed(
+        "UPDATE hosts SET paused_at = ? WHERE id = ? AND (paused_at IS NULL) = ?",
+        (write.at if write.paused else None, write.host_id, write.paused),
+    )
+    if changed:
+        audit.append(tx, write.audit)
+        tx.wake.tagged.add(write.host_id)
+        tx.wake.topics.add("hosts")
+
+
+@handles
 def rotate_host_token(tx: Transaction, write: RotateHostToken) -> None:
-    _require(tx, write.host_id)
+    require_host(tx, write.host_id)
     tx.execute("UPDATE hosts SET token_hash = ? WHERE id = ?", (write.token_hash, write.host_id))
     audit.append(tx, write.audit)
     tx.wake.hosts.add(write.host_id)
@@ -159,7 +146,7 @@ def rotate_host_token(tx: Transaction, write: RotateHostToken) -> None:
 
 @handles
 def delete_host(tx: Transaction, write: DeleteHost) -> None:
-    _require(tx, write.host_id)
+    require_host(tx, write.host_id)
     tx.execute("UPDATE hosts SET deleted_at = ?, token_hash = NULL WHERE id = ?", (write.at, write.host_id))
     tx.execute(
         "UPDATE schedules SET deleted_at = ? WHERE host_id = ? AND deleted_at IS NULL", (write.at, write.host_id)
@@ -170,11 +157,12 @@ def delete_host(tx: Transaction, write: DeleteHost) -> None:
         " WHERE host_id = ? AND status IN ('queued', 'running')",
         (write.at, write.host_id),
     )
+    tx.execute("DELETE FROM enrollment_tokens WHERE for_host_id = ?", (write.host_id,))
     audit.append(tx, write.audit)
     tx.wake.hosts.add(write.host_id)
     tx.wake.topics |= {"hosts", "jobs", "alerts"}
 
 
-def _require(tx: Transaction, host_id: str) -> None:
+def require_host(tx: Transaction, host_id: str) -> None:
     if tx.row("SELECT 1 FROM hosts WHERE id = ? AND deleted_at IS NULL", (host_id,)) is None:
         raise RefusedWrite("not_found", "there is no such host")

@@ -1,5 +1,7 @@
 """API and enrollment tokens and who made them: no token gives more, or lasts longer, than what it was made with."""
 
+import json
+
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.messages.made_tokens import (
     CreateApiToken,
@@ -10,6 +12,7 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.store import audit
+from rmactors.server.store.hosts import require_host
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 _MADE_WITH = (
@@ -43,7 +46,7 @@ def touch_api_token(tx: Transaction, write: TouchApiToken) -> None:
 @handles
 def delete_api_token(tx: Transaction, write: DeleteApiToken) -> None:
     tx.execute(
-        f"DELETE FROM enrollment_tokens WHERE used_at IS NULL AND parent_id IN ({_MADE_WITH} SELECT id FROM ended)",  # noqa: S608 - a constant
+        f"DELETE FROM enrollment_tokens WHERE used < uses AND parent_id IN ({_MADE_WITH} SELECT id FROM ended)",  # noqa: S608 - a constant
         (write.token_id,),
     )
     ended = tx.changed(
@@ -59,11 +62,16 @@ def delete_api_token(tx: Transaction, write: DeleteApiToken) -> None:
 @handles
 def create_enrollment_token(tx: Transaction, write: CreateEnrollmentToken) -> None:
     made_by = require_maker(tx, write.maker, write.at, write.expires_at, "admin")
+    if write.for_host_id is not None:
+        require_host(tx, write.for_host_id)
     tx.execute(
-        "INSERT INTO enrollment_tokens (id, token_hash, created_at, expires_at, prefix, created_by, owner_id,"
-        " parent_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (write.id, write.token_hash, write.at, write.expires_at, write.prefix, *made_by),
-    )
+        "INSERT INTO enrollment_tokens (id, token_hash, created_at, expires_at, prefix, uses, tags, for_host_id,"
+        " created_by, owner_id, parent_id) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            write.id, write.token_hash, write.at, write.expires_at, write.prefix, write.uses,
+            json.dumps(write.tags), write.for_host_id, *made_by,
+        ),
+    )  # fmt: skip
     audit.append(tx, write.audit)
 
 
@@ -97,8 +105,8 @@ def require_maker(
 
 
 def end_all_of(tx: Transaction, owner_id: str) -> int:
-    """End what a user made, also what was made with that. How many API tokens and unused enrollment tokens."""
-    return tx.changed("DELETE FROM enrollment_tokens WHERE owner_id = ? AND used_at IS NULL", (owner_id,)) + tx.changed(
+    """End what a user made, also what was made with that. How many API tokens, and enrollment tokens with uses left."""
+    return tx.changed("DELETE FROM enrollment_tokens WHERE owner_id = ? AND used < uses", (owner_id,)) + tx.changed(
         "DELETE FROM api_tokens WHERE owner_id = ?", (owner_id,)
     )
 
@@ -113,5 +121,5 @@ def weaken_all_of(tx: Transaction, owner_id: str, role: Role) -> int:
     for each in stronger:
         weakened += tx.changed("UPDATE api_tokens SET role = ? WHERE owner_id = ? AND role = ?", (role, owner_id, each))
     if stronger:
-        weakened += tx.changed("DELETE FROM enrollment_tokens WHERE owner_id = ? AND used_at IS NULL", (owner_id,))
+        weakened += tx.changed("DELETE FROM enrollment_tokens WHERE owner_id = ? AND used < uses", (owner_id,))
     return weakened

@@ -1,7 +1,10 @@
 """Writes from command lines, beside a server that may be running on the same data dir."""
 
 import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from rmactors.server.config.ownership import chown_like
 from rmactors.server.config.settings import Settings
@@ -9,6 +12,8 @@ from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.writer import Writer, connect
+
+T = TypeVar("T")
 
 
 def prepare(settings: Settings) -> Path:
@@ -31,6 +36,15 @@ def prepare(settings: Settings) -> Path:
     finally:
         connection.close()
     return database
+
+
+def look_here(settings: Settings, query: Callable[[sqlite3.Connection], T]) -> T:
+    """What a query finds. Raises as `commit_here`."""
+    connection = connect(prepare(settings), busy_seconds=30)
+    try:
+        return query(connection)
+    finally:
+        connection.close()
 
 
 def commit_here(settings: Settings, *writes: Write) -> Answer:

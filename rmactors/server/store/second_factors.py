@@ -10,6 +10,7 @@ from rmactors.server.messages.second_factors import (
 )
 from rmactors.server.store import audit, guesses
 from rmactors.server.store.accounts import require_user
+from rmactors.server.store.passkeys import has_passkeys
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
@@ -22,7 +23,8 @@ def set_second_factor(tx: Transaction, write: SetSecondFactor) -> None:
         "UPDATE users SET totp_secret = ?, totp_last_step = ? WHERE id = ?",
         (write.secret, write.step if write.secret is not None else None, write.user_id),
     )
-    tx.execute("DELETE FROM recovery_codes WHERE user_id = ?", (write.user_id,))
+    if write.secret is not None or not has_passkeys(tx, write.user_id):
+        tx.execute("DELETE FROM recovery_codes WHERE user_id = ?", (write.user_id,))
     for code_hash in write.recovery_hashes:
         tx.execute("INSERT INTO recovery_codes (user_id, code_hash) VALUES (?, ?)", (write.user_id, code_hash))
     tx.execute("DELETE FROM code_tries WHERE user_id = ?", (write.user_id,))

@@ -57,9 +57,13 @@ class Wakeups:
     """A channel was made, changed or deleted."""
     repositories: bool = False
     """A repository is to be looked at now."""
+    policies: set[str] = field(default_factory=set)
+    """Policies that are new, changed or deleted."""
+    tagged: set[str] = field(default_factory=set)
+    """Hosts that are new, have other tags, or are paused or no longer so: what policies make there may change."""
     topics: set[str] = field(default_factory=set)
     """What browsers may show: `alerts`, `hosts`, `jobs`, `job:<id>`, `channels`, `silences`, `users`,
-    `repositories`."""
+    `repositories`, `policies`."""
     told: list[Told] = field(default_factory=list)
     """What was committed, for the log."""
     counts: dict[Counted, int] = field(default_factory=dict)
@@ -80,6 +84,8 @@ class Wakeups:
         self.hosts |= other.hosts
         self.channel_list |= other.channel_list
         self.repositories |= other.repositories
+        self.policies |= other.policies
+        self.tagged |= other.tagged
         self.topics |= other.topics
         for key, number in other.counts.items():
             self.counts[key] = self.counts.get(key, 0) + number

@@ -18,16 +18,21 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     channel_trouble,
     channels,
     digests,
+    enrollment,
     facts,
     hosts,
     jobs,
     made_tokens,
     outbox,
+    passkeys,
+    policies,
+    provided_users,
     repositories,
     retention,
     schedules,
     second_factors,
     silences,
+    status_pages,
 )
 from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 

@@ -55,6 +55,7 @@ class Rule:
     query      query parameters that it takes, and their types
     secret_address   the address itself is what lets the caller in, so its page sends no referrer, and browsers say
                `Origin: null` with its form; who does not know the address cannot send that
+    holds_secret     whether the answer may show a secret; None: see `compression.py`
     """
 
     path: str
@@ -66,6 +67,7 @@ class Rule:
     query: Mapping[str, object] = field(default_factory=dict)
     optional_body: bool = False
     secret_address: bool = False
+    holds_secret: bool | None = None
 
 
 ROUTES: Final[dict[tuple[str, str], Rule]] = {
@@ -88,12 +90,13 @@ def route(
     status: int = 200,
     query: Mapping[str, object] = MappingProxyType({}),
     secret_address: bool = False,
+    holds_secret: bool | None = None,
 ) -> Callable[[V], V]:
     """Register a view under `path` and its rule in `ROUTES`. HEAD comes with GET.
 
     `role` is `public`, `signed_in` (any role, for the user's own things) or the weakest role that may.
     """
-    rule = Rule(path, role, fresh, body, answer, status, query, optional_body, secret_address)
+    rule = Rule(path, role, fresh, body, answer, status, query, optional_body, secret_address, holds_secret)
 
     def register(view: V) -> V:
         name = getattr(view, "__name__", "view")
@@ -115,7 +118,7 @@ class Actor:
     """The user or token that is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
 
     `owner_id` is the user themselves or the one behind a token, where that is known; `ends_at` when a token does. The
-    others are of users only: a token has neither sessions nor a password.
+    others are of users only: a token has neither sessions nor a password. Nor has a user with an `issuer`: a provider.
     """
 
     kind: Literal["user", "token"]
@@ -127,6 +130,8 @@ class Actor:
     timezone: str | None = None
     owner_id: str | None = None
     ends_at: int | None = None
+    issuer: str | None = None
+    theme: str | None = None
 
     def may(self, role: Role) -> bool:
         """Whether this role or a stronger one is theirs."""
@@ -233,7 +238,7 @@ async def _guard() -> ResponseReturnValue | None:
         raise Problem(
             421, "This server does not have that name. Set RM_BASE_URL to the address that you use.", "unknown-host"
         )
-    rule = _rule()
+    rule = rule_at_hand()
     if rule.need != "public":
         await authenticate()
         who = actor_or_none()
@@ -266,10 +271,9 @@ async def _note(row: Audit) -> None:
     await services().ask_store(AppendAudit(row))
 
 
-def _rule() -> Rule:
-    if (
-        request.url_rule is None
-    ):  # nothing here (404, 405, a redirect to the right spelling): not for strangers to learn
+def rule_at_hand() -> Rule:
+    """That of the request at hand."""
+    if request.url_rule is None:  # nothing here (404, 405, another spelling): not for strangers to learn
         return Rule(request.path, "public" if request.path in {"/favicon.ico", "/robots.txt"} else "signed_in")
     method = "GET" if request.method == "HEAD" else request.method
     rule = ROUTES.get((request.url_rule.endpoint, method))
@@ -290,7 +294,7 @@ async def authenticate() -> None:
     if session is not None and session.second_factor:
         g.actor = Actor(
             "user", session.user_id, session.username, session.role, session.session_id, session.proved_at,
-            session.timezone, session.user_id,
+            session.timezone, session.user_id, issuer=session.issuer, theme=session.theme,
         )  # fmt: skip
         _tell_the_port("signed_in")
 

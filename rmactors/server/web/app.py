@@ -9,11 +9,10 @@ from typing import Final
 from quart import Response, request
 from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import BadHost, NotFound
+from werkzeug.exceptions import BadHost
 from werkzeug.routing import MapAdapter
 
-from rmactors.server.config import resources
-from rmactors.server.web import access, api, auth, errors, pages
+from rmactors.server.web import access, api, auth, compression, errors, pages, static_files
 from rmactors.server.web.auth import proof
 from rmactors.server.web.auth.login_guard import LoginGuard
 from rmactors.server.web.auth.passwords import Passwords
@@ -43,10 +42,7 @@ class Site(QuartTrio):
             return self.url_map.bind("host.invalid", default_method=request.method, path_info=request.path)
 
     async def send_static_file(self, filename: str) -> Response:
-        try:
-            return await super().send_static_file(filename)
-        except (OSError, ValueError):  # no file system has such a name
-            raise NotFound from None
+        return static_files.answer(filename)
 
 
 async def _no_metrics() -> bytes:
@@ -65,7 +61,7 @@ def create_app(
     `metrics` gives what `/metrics` answers, in Prometheus' text format. A quiet `/events` stream says something every
     `keep_alive_seconds`, and looks whether its reader is still signed in.
     """
-    app = Site("rmactors.server.web", static_folder=str(resources.path("web/static")), static_url_path="/static")
+    app = Site("rmactors.server.web", static_folder=str(static_files.folder()), static_url_path="/static")
     perimeter = Perimeter(services.settings)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY_BYTES
     app.config["BODY_TIMEOUT"] = 30
@@ -86,6 +82,7 @@ def create_app(
             response.headers.setdefault(name, value)
         if request.url_rule is None or request.url_rule.endpoint != "static":
             response.headers.setdefault("Cache-Control", "no-store")
+            await compression.compress(response)
         return response
 
     return app

@@ -16,13 +16,16 @@ from rmactors.server.config import resources
 from rmactors.server.web.access import actor_or_none, is_htmx, services
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
+from rmactors.server.web.static_files import static
 from rmactors.server.web.views import texts
 from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.shell import TABS
 from rmactors.server.web.views.storage import storage
+from rmactors.server.web.views.zones import zone_groups
 
 T = TypeVar("T")
 
+THEME_COOKIE: Final = "rm-theme"
 _LIMITER: Final = trio.CapacityLimiter(2)
 """Pages rendered at once: rendering is the processor's work, more threads would not make it faster."""
 _ROWS_KEPT: Final = 2048
@@ -37,11 +40,23 @@ async def render(template: str, **context: object) -> str:
         "product": PRODUCT,
         "version": __version__,
         "user": user,
+        "theme": theme_of(user.theme if user is not None else None),
         "cookie_warning": not services().settings.cookie_secure,
         "storage": storage(services().settings.database) if user is not None else None,
         "here": request.path + (f"?{query}" if query else ""),
     }
     return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))
+
+
+def theme_of(chosen: str | None) -> str:
+    """`light`, `dark`, or empty: as the system says. What the user chose, else what this browser did before."""
+    said = chosen or request.cookies.get(THEME_COOKIE, "")
+    return said if said in ("light", "dark") else ""
+
+
+async def piece(template: str, **context: object) -> str:
+    """A template that needs nothing of the request; also outside of one."""
+    return await in_thread(lambda: _environment().get_template(template).render(**context))
 
 
 async def in_thread(build: Callable[[], T]) -> T:
@@ -77,7 +92,10 @@ def _environment() -> jinja2.Environment:
         extensions=["jinja2.ext.i18n"],
     )  # fmt: skip
     made.install_gettext_translations(texts.translations, newstyle=True)  # type: ignore[attr-defined]
-    made.globals |= {"tabs": TABS, "host_row": _kept(made, "hosts/row.html", "host_row")}
+    made.globals |= {
+        "tabs": TABS, "static": static, "zone_groups": zone_groups,
+        "host_row": _kept(made, "hosts/row.html", "host_row"),
+    }  # fmt: skip
     return made
 
 

@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Protocol
 
@@ -28,13 +29,17 @@ from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.common.disk import free_space
 from rmactors.server.messages.reasons import Reason
-from rmactors.server.store.queries.figures import Figures, Queued, figures
+from rmactors.server.store.queries.figures import Figures, Queued, figures, left_off
 from rmactors.server.store.reader import Reader
+from rmactors.server.web.good_runs import GoodRunLines
 
 _log = logging.getLogger(__name__)
 
 LAG_SECONDS = 1.0
 """How often the event loop is looked at. A stall longer than that is seen for sure, a shorter one by chance."""
+
+_COUNT_SECONDS = 60.0
+"""How long the number of series that are left out is good for: it takes longer to count than all the rest to read."""
 
 _COMMIT_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 _BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -112,6 +117,8 @@ class Meters:
             registry=self.registry,
         )
         self._counts: Counter[tuple[str, ...]] = Counter()
+        self._left_out, self._counted_at = 0, -inf
+        self._good_runs = GoodRunLines()
 
     def commit_took(self, seconds: float, requests: int) -> None:
         """A transaction of so many requests is on disk."""
@@ -133,15 +140,34 @@ class Meters:
     async def render(self, sources: Sources) -> bytes:
         """Everything as of now. A database that cannot be read leaves its part out and says so."""
         now = clock.now()
-        try:
-            found = await sources.reader.run(figures, now)
-        except sqlite3.Error as error:
-            _log.warning("the metrics are without what the database knows: %s", error)
-            found = None
+        found, left_out = await self._read(sources.reader, now)
         of_disk = _of_disk(sources.reader.database)
         families = [*self._counters(), *_of_actors(sources), *of_disk, *_of_database(found, now)]
+
+        def text() -> bytes:
+            known = _text(self.registry, families)
+            return known if found is None else known + self._good_runs.text(found.good_runs, left_out)
+
         # Thousands of lines take tens of milliseconds: not on the event loop.
-        return await trio.to_thread.run_sync(_text, self.registry, families)
+        return await trio.to_thread.run_sync(text)
+
+    async def _read(self, reader: Reader, now: int) -> tuple[Figures | None, int]:
+        """What the database knows, None where it cannot be read, and how many series are left out."""
+        found: Figures | None = None
+
+        async def count() -> None:
+            self._left_out = await reader.run(left_off)
+            self._counted_at = trio.current_time()
+
+        try:
+            async with trio.open_nursery() as nursery:
+                if trio.current_time() - self._counted_at > _COUNT_SECONDS:
+                    nursery.start_soon(count)
+                found = await reader.run(figures, now)
+        except* sqlite3.Error as errors:
+            _log.warning("the metrics are without what the database knows: %s", errors.exceptions[0])
+            found = None
+        return found, self._left_out
 
     def _counters(self) -> Iterator[Metric]:
         for what, (name, text, labels) in _COUNTED.items():
@@ -235,7 +261,6 @@ def _of_database(found: Figures | None, now: int) -> Iterator[Metric]:
         "rmactors_oldest_due_delivery_seconds", "Age of the oldest notification that could have gone out.", value=age
     )
     yield from _of_channels(found.queues, now)
-    yield from _of_good_runs(found)
     yield from _of_repositories(found)
 
 
@@ -276,27 +301,3 @@ def _of_channels(queues: list[Queued], now: int) -> Iterator[Metric]:
         failing.add_metric((name, queue.kind), float(queue.failing))
         held.add_metric((name, queue.kind), max(0.0, ((queue.held_until or 0) - now) / SECOND))
     yield from (queued, oldest, dead, failing, held)
-
-
-def _of_good_runs(found: Figures) -> Iterator[Metric]:
-    of_schedule = GaugeMetricFamily(
-        "rmactors_schedule_last_success_timestamp_seconds",
-        "Newest good end of a schedule's run.",
-        labels=("host", "schedule", "kind"),
-    )
-    of_host = GaugeMetricFamily(
-        "rmactors_host_last_success_timestamp_seconds",
-        "Newest good end of any job of this kind on a host.",
-        labels=("host", "kind"),
-    )
-    newest: dict[tuple[str, ...], int] = {}
-    for run in found.good_runs:  # schedules of one host may share a name: the older one is the one to worry about
-        key: tuple[str, ...] = (run.host, run.schedule, run.kind) if run.schedule else (run.host, run.kind)
-        newest[key] = min(run.at, newest.get(key, run.at))
-    for key, at in newest.items():
-        (of_schedule if len(key) == 3 else of_host).add_metric(key, at / SECOND)
-    yield of_schedule
-    yield of_host
-    yield GaugeMetricFamily(
-        "rmactors_last_success_left_off", "Series of last successes left out, past the limit.", value=found.left_off
-    )

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
 import trio
 
@@ -18,12 +18,20 @@ from rmactors.server.messages.live_requests import AgentAway, AskAgent, LiveAnsw
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Write
+from rmactors.server.openid.provider import Provider
 from rmactors.server.store.reader import Reader
 
 
 class AskStore(Protocol):
     async def __call__(self, *writes: Write) -> Answer:
         """Commit the writes together, all or none."""
+        ...
+
+
+class PoliciesSettled(Protocol):
+    async def __call__(self, lane_name: Literal["hosts", "policies"], seconds: float) -> bool:
+        """Wait until schedules are as the changes of hosts, or of policies, that are committed want them; False if
+        that takes longer."""
         ...
 
 
@@ -35,6 +43,10 @@ class AskRules(Protocol):
 
 async def _nobody_there(host_id: str, kind: LiveRequest, params: Mapping[str, object]) -> LiveAnswer:
     return AgentAway()
+
+
+async def _nothing_to_wait_for(lane_name: Literal["hosts", "policies"], seconds: float) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +64,9 @@ class Services:
                    context manager that gives a receive channel of sets of topic names
     progress       how far a running job is, None where nothing is known
     health         what `/healthz` says
+    policies_settled   policies have made the schedules that follow from what is committed
     ask_agent      a question to the agent of a host (messages.live_requests)
+    provider       the OpenID provider that users sign in through, if the settings name one
     """
 
     settings: Settings
@@ -67,3 +81,5 @@ class Services:
     health: Callable[[], Health]
     progress: Callable[[str], JobProgress | None] = lambda _: None
     ask_agent: AskAgent = _nobody_there
+    policies_settled: PoliciesSettled = _nothing_to_wait_for
+    provider: Provider | None = None

@@ -20,12 +20,11 @@ from rmactors.server.actors.host.events import Now
 from rmactors.server.actors.host.log_lines import LogLines
 from rmactors.server.actors.host.notes import Notes
 from rmactors.server.actors.host.questions import OpenQuestions
-from rmactors.server.actors.host.reports_in_flight import JobEvent, JobTracker
-from rmactors.server.actors.host.sessions import Accepted, AgentSession, AgentSessions
+from rmactors.server.actors.host.reports_in_flight import JobEvent, JobTracker, deadline_of
+from rmactors.server.actors.host.sessions import REVOKED, Accepted, AgentSession, AgentSessions
 from rmactors.server.actors.host.silence import HostClockMonitor, SilenceMonitor
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.connections import AgentConnection, ConnectionClosed, FrameReceived, UnreadableReport
-from rmactors.server.messages.jobs import JobStarted
 from rmactors.server.messages.reports import EndReport, LostJob
 from rmactors.server.messages.requests import HostClock, HostGone, HostReturned
 from rmactors.server.runtime.rate_limits import PROGRESS, REPORTS, Bucket
@@ -217,6 +216,9 @@ class HostCore:
     # ---- hello and goodbye
 
     def _hello(self, connection: AgentConnection, hello: wire.Hello, at: int, now: Now) -> Effects:
+        if self._sessions.is_revoked(connection):
+            yield do.CloseConnection(connection, wire.CLOSE_REVOKED, REVOKED)
+            return
         accepted = self._sessions.accept(connection, hello)
         if accepted is None:  # its sender has left: it says nothing about the host
             text = "a hello came after that of a younger connection of the same agent"
@@ -248,12 +250,15 @@ class HostCore:
             if accepted.another_instance:
                 error = wire.Error(wire.ANOTHER_INSTANCE, "another agent uses this host's credential")
                 yield do.SendFrame(replaced, error)
-            yield do.CloseConnection(replaced, wire.CLOSE_REPLACED, "replaced by a newer connection")
+            yield do.CloseConnection(replaced, *accepted.closing)
             yield from self._questions.agent_left()
 
     def _welcome(self, session: AgentSession, work: PendingWork | None, now: Now) -> Effects:
         if work is None:
             yield do.CloseConnection(session.connection, wire.CLOSE_GOING_AWAY, "the database cannot be read")
+            return
+        if work.token_hash not in (None, session.connection.token_hash):
+            yield do.CloseConnection(session.connection, wire.CLOSE_REVOKED, REVOKED)
             return
         welcome = translate.welcome(self._id, self._settings.heartbeat, work, now.calendar)
         yield do.SendFrame(session.connection, welcome)
@@ -305,7 +310,7 @@ class HostCore:
             return
         match answer:
             case Committed() | Duplicate():
-                self._jobs.on_saved(event, _deadline_of(answer))
+                self._jobs.on_saved(event, deadline_of(answer))
                 for connection, seq in report.waiting:
                     yield do.SendFrame(connection, wire.Ack(seq))
                 lines = report.lines
@@ -366,12 +371,11 @@ class HostCore:
             self.is_gone = True
             return
         if work.token_hash != self._token_hash:
+            for connection in self._sessions.revoke(self._token_hash, work.token_hash):
+                yield do.CloseConnection(connection, wire.CLOSE_REVOKED, REVOKED)
             self._token_hash = work.token_hash
-            for connection in self.connections():
-                yield do.CloseConnection(connection, wire.CLOSE_REVOKED, "the credential was rotated")
-            return
         agent = self._sessions.agent
-        if agent is None:
+        if agent is None or agent.connection.token_hash != work.token_hash:
             return
         if work.schedules_rev != self._sent_rev:
             self._sent_rev = work.schedules_rev
@@ -381,15 +385,6 @@ class HostCore:
     def _send_commands(self, session: AgentSession, work: PendingWork) -> Effects:
         for frame in self._sent.undelivered(work.commands, self._jobs.started()):
             yield do.SendFrame(session.connection, frame)
-
-
-def _deadline_of(answer: Committed | Duplicate) -> int | None:
-    """When the job that began will be overdue; None if this answer does not say."""
-    match answer:
-        case Committed(results=(JobStarted(deadline_at),)):
-            return deadline_at
-        case _:
-            return None
 
 
 def _log_session(event: str, session: AgentSession) -> do.Log:

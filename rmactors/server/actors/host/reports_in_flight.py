@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, NamedTuple
 
 from rmactors.server.actors.host.translate import Line
+from rmactors.server.messages.answers import Committed, Duplicate
 from rmactors.server.messages.connections import AgentConnection
+from rmactors.server.messages.jobs import JobStarted
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.state.host import RunningJob
 
@@ -273,3 +275,12 @@ class JobTracker:
                 LostJob(self._host_id, job.id, job.kind, job.plan, job.schedule_id, job.started_at, at, detail)
             )
         return losses
+
+
+def deadline_of(answer: Committed | Duplicate) -> int | None:
+    """When the job that began will be overdue; None if this answer does not say."""
+    match answer:
+        case Committed(results=(JobStarted(deadline_at),)):
+            return deadline_at
+        case _:
+            return None

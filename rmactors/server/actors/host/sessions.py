@@ -13,6 +13,9 @@ from rmactors.common import wire
 from rmactors.server.messages.connections import AgentConnection
 
 REPLACED_KEPT = 8
+REVOKED_KEPT = 8
+"""Credentials that the host had before: a hello under one of them comes late, and says nothing about the host."""
+REVOKED = "the host has another credential"
 COUNTED_KEPT = 8
 """Instances whose youngest connection is remembered."""
 
@@ -32,13 +35,21 @@ class AgentSession:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What follows from a hello: the connection that it replaces, whether that was another instance's, and whether its
-    own instance had been replaced before."""
+    """What follows from a hello: the connection that it replaces, whether that was another instance's, or one of
+    another credential, and whether its own instance had been replaced before."""
 
     session: AgentSession
     replaced: AgentConnection | None = None
     another_instance: bool = False
+    another_credential: bool = False
     cloned: bool = False
+
+    @property
+    def closing(self) -> tuple[int, str]:
+        """The code and the reason for the one that is replaced."""
+        if self.another_credential:  # the host was enrolled again, and its actor is told of it later
+            return wire.CLOSE_REVOKED, REVOKED
+        return wire.CLOSE_REPLACED, "replaced by a newer connection"
 
 
 @dataclass(slots=True)
@@ -49,6 +60,8 @@ class AgentSessions:
     _sessions: dict[int, AgentSession] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)
     """Instances of agents that others replaced, the newest last."""
+    _revoked: list[str] = field(default_factory=list)
+    """Hashes of the credentials that the host had before, the newest last."""
     _youngest: dict[str, int] = field(default_factory=dict)
     """Number of the youngest connection that said hello, by instance; who said hello last is last."""
 
@@ -65,6 +78,18 @@ class AgentSessions:
             return None
         session = self._sessions[connection.number] = AgentSession(connection, hello)
         return self._replace_agent(session) if session.is_agent else Accepted(session)
+
+    def revoke(self, old: str | None, new: str) -> list[AgentConnection]:
+        """The host has another credential: which connections show an old one. Who has it now may be here already, and
+        is no clone of who had the old one."""
+        if old is not None:
+            self._revoked = [*self._revoked, old][-REVOKED_KEPT:]
+        self._replaced.clear()
+        self._youngest.clear()
+        return [connection for connection in self.connections() if connection.token_hash != new]
+
+    def is_revoked(self, connection: AgentConnection) -> bool:
+        return connection.token_hash in self._revoked
 
     def remove(self, session: AgentSession) -> bool:
         """Its connection has closed. True if it was the agent's."""
@@ -92,11 +117,12 @@ class AgentSessions:
             self._replaced.remove(instance)
         if older is None or older.connection.number == session.connection.number:
             return Accepted(session, cloned=cloned)
-        another_instance = older.hello.instance_id != instance
+        another_credential = older.connection.token_hash != session.connection.token_hash
+        another_instance = older.hello.instance_id != instance and not another_credential
         if another_instance:
             self._replaced = [*self._replaced, older.hello.instance_id][-REPLACED_KEPT:]
         self._sessions.pop(older.connection.number, None)
-        return Accepted(session, older.connection, another_instance, cloned)
+        return Accepted(session, older.connection, another_instance, another_credential, cloned)
 
     def _count(self, hello: wire.Hello) -> None:
         if hello.connection is None:

@@ -10,17 +10,17 @@ from rmactors.server.state.alert_state import Doubt, Size
 
 _BEGAN = 300
 """Characters of why failures began: the error that is told besides has 2,000 of its own."""
-_NOT_DONE: dict[JobKind, str] = {
-    "backup": "was not backed up",
-    "forget": "old snapshots were not forgotten",
-    "prune": "was not pruned",
-    "check": "did not pass its check",
-    "init": "was not initialised",
-    "unlock": "was not unlocked",
-    "restore": "was not restored",
-    "diff": "was not compared",
-    "snapshots": "was not listed",
-    "restore_test": "did not pass its restore test",
+_KIND: dict[JobKind, str] = {
+    "backup": "Backup",
+    "forget": "Forget",
+    "prune": "Prune",
+    "check": "Check",
+    "init": "Init",
+    "unlock": "Unlock",
+    "restore": "Restore",
+    "diff": "Diff",
+    "snapshots": "Snapshots",
+    "restore_test": "Restore test",
 }
 _DONE: dict[JobKind, str] = {
     "backup": "is backed up again",
@@ -59,9 +59,9 @@ _REASONS: dict[JobReason, str] = {
     "no_source": "what should be backed up is not there",
     "cancelled": "it was cancelled",
     "timeout": "it took too long and was stopped",
-    "lost": "it began and was never heard of again",
+    "lost": "its end was not reported",
     "skipped": "it was skipped",
-    "refused": "the host does not allow it",
+    "refused": "the agent refused it",
     "error": "",
     "terminated": "it was stopped from outside, by a signal",
     "nothing_done": "nothing was done",
@@ -79,15 +79,18 @@ def failed(
     zone: str = "UTC",
     began: tuple[int, str] | None = None,
 ) -> str:
-    """`Nightly was not backed up: wrong password. Last good one: Saturday 2026-11-21 04:00 CET.`
+    """`Backup of Nightly failed: wrong password. Last good one: Saturday 2026-11-21 04:00 CET.`
 
     Times are in `zone`. `began` is when the failures began, and why, if this end does not say what is wrong.
     """
-    name = label or _NAMELESS.get(kind, "This host")
-    what = "was only partly backed up" if (kind, status) == ("backup", "partial") else _NOT_DONE[kind]
+    what = f"{_KIND[kind]} of {label}" if label else _KIND[kind]
+    ended = "was only partial" if status == "partial" else "failed"
     first = f" It began on {day_and_time(began[0], zone)}: {_ended(cut(began[1], _BEGAN))}" if began is not None else ""
-    last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
-    return f"{name}{':' if kind == 'forget' else ''} {what}: {_ended(why(reason, error, exit_code))}{first} {last}"
+    return f"{what} {ended}: {_ended(why(reason, error, exit_code))}{first} {_last_good(last_good_at, zone)}"
+
+
+def _last_good(at: int | None, zone: str) -> str:
+    return f"Last good one: {day_and_time(at, zone)}." if at else "No earlier good one is known."
 
 
 def why(reason: JobReason, error: str | None, exit_code: int | None) -> str:
@@ -164,8 +167,8 @@ def stale(name: str, slot: int, last_run_at: int | None, zone: str = "UTC") -> s
 
 def overdue(name: str, age: int, limit: int, last_good_at: int | None, zone: str) -> str:
     """`Nightly has had no good backup for 2 days 3 hours (limit 26 hours). Last good one: …`"""
-    last = f"Last good one: {day_and_time(last_good_at, zone)}." if last_good_at else "No good one is known."
-    return f"{name} has had no good backup for {length(age)} (limit {length(limit)}). {last}"
+    since = _last_good(last_good_at, zone)
+    return f"{name} has had no good backup for {length(age)} (limit {length(limit)}). {since}"
 
 
 def backed_up_again(name: str) -> str:

@@ -13,7 +13,8 @@ from rmactors.server.store.queries.rows import Page, columns, read
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A session with what its user may do. `second_factor` 0: one is still asked for."""
+    """A session with what its user may do. `second_factor` 0: one is still asked for. `issuer`: the user signs in
+    through that provider, and has no password here. `theme` None: never chosen."""
 
     session_id: str
     user_id: str
@@ -25,6 +26,8 @@ class SignedIn:
     expires_at: int
     proved_at: int
     second_factor: int
+    issuer: str | None
+    theme: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,10 @@ class TokenInUse:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """What a sign-in is checked against. `password_hash` and `totp_secret` (encrypted) go nowhere else."""
+    """What a sign-in is checked against. `password_hash` and `totp_secret` (encrypted) go nowhere else.
+
+    `passkeys` counts them. With an `issuer` the user signs in through that provider alone, and the hash is empty.
+    """
 
     id: str
     username: str
@@ -48,6 +54,13 @@ class Login:
     disabled: int
     totp_secret: bytes | None
     totp_last_step: int | None
+    passkeys: int
+    issuer: str | None
+    subject: str | None
+
+    @property
+    def has_second_factor(self) -> bool:
+        return self.totp_secret is not None or self.passkeys > 0
 
     def __repr__(self) -> str:
         return f"Login({self.id}, {self.username!r})"
@@ -55,12 +68,17 @@ class Login:
 
 @dataclass(frozen=True, slots=True)
 class UserRow:
+    """`has_code`: an authenticator's codes are their second factor; `passkeys` counts theirs."""
+
     id: str
     username: str
     role: Role
     disabled: int
     created_at: int
     last_login_at: int | None
+    has_code: int
+    passkeys: int
+    issuer: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +95,8 @@ class TokenRow:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentTokenRow:
-    """Without the token. `used_at`: it let a host in."""
+    """Without the token. `used` of `uses` times it let a host in, `used_at` the last time; `tags` is a JSON list.
+    `for_host_id` and `for_host`: the one host that it enrolls a machine as, and its name."""
 
     id: str
     prefix: str
@@ -85,6 +104,11 @@ class EnrollmentTokenRow:
     expires_at: int
     created_by: str | None
     used_at: int | None
+    uses: int
+    used: int
+    tags: str
+    for_host_id: str | None
+    for_host: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +147,15 @@ class AuditRow:
     detail: str
 
 
-_LOGIN = f"SELECT {columns(Login)} FROM users"
+_PASSKEYS = "(SELECT count(*) FROM passkeys WHERE user_id = users.id) AS passkeys"
+_LOGIN = (
+    "SELECT id, username, password_hash, role, disabled, totp_secret, totp_last_step,"
+    f" {_PASSKEYS}, issuer, subject FROM users"
+)
+_USER = (
+    "SELECT id, username, role, disabled, created_at, last_login_at,"
+    f" CASE WHEN totp_secret IS NULL THEN 0 ELSE 1 END AS has_code, {_PASSKEYS}, issuer FROM users"
+)
 _AUDIT = (
     "SELECT audit.id, n, at, actor, actor_kind, audit.action, target_kind, target_id, result, audit.address,"
     " coalesce(left_out || ' more in the same hour, counted only', detail) AS detail"
@@ -142,8 +174,8 @@ def signed_in(db: sqlite3.Connection, token_hash: str) -> SignedIn | None:
     """The session of a cookie, also one that has ended by time: the caller has the clock. Not of a disabled user."""
     row = db.execute(
         "SELECT s.id, s.user_id, u.username, u.role, u.timezone, s.created_at, s.last_seen_at, s.expires_at,"
-        " s.proved_at,"
-        " s.second_factor FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.token_hash = ? AND u.disabled = 0",
+        " s.proved_at, s.second_factor, u.issuer, u.theme FROM sessions s JOIN users u ON u.id = s.user_id"
+        " WHERE s.token_hash = ? AND u.disabled = 0",
         (token_hash,),
     ).fetchone()
     return SignedIn(*row) if row is not None else None
@@ -196,7 +228,7 @@ def users(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = No
     """By name."""
     name, user_id = after or ("", "")
     rows = db.execute(
-        f"SELECT {columns(UserRow)} FROM users WHERE (username_key, id) > (?, ?) ORDER BY username_key, id LIMIT ?",
+        f"{_USER} WHERE (username_key, id) > (?, ?) ORDER BY username_key, id LIMIT ?",
         (name, user_id, limit + 1),
     ).fetchall()
     items = read(UserRow, rows[:limit])
@@ -204,7 +236,7 @@ def users(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = No
 
 
 def user(db: sqlite3.Connection, user_id: str) -> UserRow | None:
-    row = db.execute(f"SELECT {columns(UserRow)} FROM users WHERE id = ?", (user_id,)).fetchone()
+    row = db.execute(f"{_USER} WHERE id = ?", (user_id,)).fetchone()
     return UserRow(*row) if row is not None else None
 
 
@@ -272,8 +304,9 @@ def enrollment_tokens(
     """Newest first, used and expired ones too, until a day after their end."""
     at, token_id = after or (1 << 62, "")
     rows = db.execute(
-        f"SELECT {columns(EnrollmentTokenRow)} FROM enrollment_tokens WHERE (created_at, id) < (?, ?)"
-        " ORDER BY created_at DESC, id DESC LIMIT ?",
+        "SELECT t.id, t.prefix, t.created_at, t.expires_at, t.created_by, t.used_at, t.uses, t.used, t.tags,"
+        " t.for_host_id, hosts.name AS for_host FROM enrollment_tokens t LEFT JOIN hosts ON hosts.id = t.for_host_id"
+        " WHERE (t.created_at, t.id) < (?, ?) ORDER BY t.created_at DESC, t.id DESC LIMIT ?",
         (at, token_id, limit + 1),
     ).fetchall()
     items = read(EnrollmentTokenRow, rows[:limit])

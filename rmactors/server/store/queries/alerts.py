@@ -24,7 +24,7 @@ _PARTS: Final[Mapping[AlertSort, tuple[tuple[int, Severity | None], ...]]] = {
 
 @dataclass(frozen=True, slots=True)
 class AlertRow:
-    """An alert. Times in microseconds."""
+    """An alert. Times in microseconds. `schedule_name`: of the schedule that is its subject, also a deleted one."""
 
     id: str
     host_id: str
@@ -43,6 +43,7 @@ class AlertRow:
     resolved_at: int | None
     resolved_by: str | None
     resolved_note: str | None
+    schedule_name: str | None = None
 
     @property
     def status(self) -> AlertStatus:
@@ -98,7 +99,8 @@ class TimelineEntry:
     error: str | None = None
 
 
-_SELECT = f"SELECT {columns(AlertRow)} FROM alerts"
+_STORED = columns(AlertRow).removesuffix(", schedule_name")
+_SELECT = f"SELECT {_STORED}, (SELECT name FROM schedules WHERE schedules.id = alerts.subject) FROM alerts"
 
 
 def alert(db: sqlite3.Connection, alert_id: str) -> AlertRow | None:

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -150,6 +151,14 @@ def dead_deliveries(db: sqlite3.Connection, channel_id: str, limit: int = 50) ->
         (channel_id, limit),
     )
     return read(DeliveryRow, rows)
+
+
+def alerts_of(db: sqlite3.Connection, alert_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """(kind, host) of alerts that messages were about, by id; of those that are still there."""
+    wanted = tuple(set(alert_ids))
+    marks = ", ".join("?" * len(wanted))
+    rows = db.execute(f"SELECT id, kind, host_name FROM alerts WHERE id IN ({marks})", wanted)
+    return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def _with_health(db: sqlite3.Connection, rows: list[ChannelRow], at: int) -> list[tuple[ChannelRow, ChannelHealth]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """What a bearer token is worth on the agents' port: a host's, or an enrollment not yet used."""
+    """What a bearer token is worth on the agents' port: a host's, or an enrollment's that has uses left."""
 
     host_id: str | None
     enrollment_id: str | None
@@ -20,6 +20,6 @@ def find_credential(connection: sqlite3.Connection, token_hash: str, at: int) ->
     if host is not None:
         return Credential(host["id"], None)
     token = connection.execute(
-        "SELECT id FROM enrollment_tokens WHERE token_hash = ? AND used_at IS NULL AND expires_at > ?", (token_hash, at)
+        "SELECT id FROM enrollment_tokens WHERE token_hash = ? AND used < uses AND expires_at > ?", (token_hash, at)
     ).fetchone()
     return Credential(None, token["id"]) if token is not None else None

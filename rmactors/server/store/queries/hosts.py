@@ -48,6 +48,7 @@ class HostRow:
     allow: str | None = None
     restore_targets: str | None = None
     last_backup_at: int = 0
+    paused_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,12 @@ def host(db: sqlite3.Connection, host_id: str) -> HostRow | None:
 def host_view(db: sqlite3.Connection, host_id: str) -> HostView | None:
     found = host(db, host_id)
     return _views(db, [found])[0] if found is not None else None
+
+
+def host_id_of(db: sqlite3.Connection, name: str) -> str | None:
+    """By its name, compared without regard to case."""
+    row = db.execute("SELECT id FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name.casefold(),)).fetchone()
+    return str(row[0]) if row is not None else None
 
 
 def host_views(

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -49,6 +50,13 @@ _SELECT = f"SELECT {columns(JobRow)} FROM jobs"
 def job(db: sqlite3.Connection, job_id: str) -> JobRow | None:
     row = db.execute(f"{_SELECT} WHERE id = ?", (job_id,)).fetchone()
     return JobRow(*row) if row is not None else None
+
+
+def jobs_named(db: sqlite3.Connection, job_ids: Sequence[str]) -> list[JobRow]:
+    """In this order."""
+    rows = read(JobRow, db.execute(f"{_SELECT} WHERE id IN ({placeholders(job_ids)})", job_ids))
+    found = {row.id: row for row in rows}
+    return [found[job_id] for job_id in job_ids if job_id in found]
 
 
 def jobs(

@@ -36,6 +36,7 @@ class ScheduleRow:
     every_hours: float | None = None
     max_age_hours: float | None = None
     last_good_at: int | None = None
+    policy_id: str | None = None
 
     @property
     def when(self) -> When:

@@ -8,6 +8,7 @@ from quart import Blueprint, Response
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import HostStatus
+from rmactors.server.messages.made_tokens import MOST_USES
 from rmactors.server.store.queries import accounts as account_queries
 from rmactors.server.store.queries import hosts as queries
 from rmactors.server.store.queries.host_lists import API_SORTS, STATUSES, HostFilter, HostSort, key_shape
@@ -36,6 +37,8 @@ from rmactors.server.web.views.lists import LONGEST
 
 blueprint = Blueprint("api_hosts", __name__)
 
+Tags = Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)]
+Lifetime = Annotated[float, Meta(gt=0, le=MOST_TTL_MINUTES)]
 QUERY: Mapping[str, object] = {
     "q": str, "tag": str, "status": Literal["offline", "never_seen", "reports_only", "online"],
     "sort": Literal["name", "-name", "last_backup", "-last_backup", "status"], **PAGING,
@@ -43,9 +46,17 @@ QUERY: Mapping[str, object] = {
 
 
 class EnrollmentBody(Struct, forbid_unknown_fields=True):
+    """How long the token is good for (fractions are fine), how many hosts it enrolls, and their tags."""
+
+    ttl_minutes: Lifetime = DEFAULT_TTL_MINUTES
+    uses: Annotated[int, Meta(ge=1, le=MOST_USES)] = 1
+    tags: Tags = []
+
+
+class HostEnrollmentBody(Struct, forbid_unknown_fields=True):
     """How long the token is good for; fractions are fine."""
 
-    ttl_minutes: Annotated[float, Meta(gt=0, le=MOST_TTL_MINUTES)] = DEFAULT_TTL_MINUTES
+    ttl_minutes: Lifetime = DEFAULT_TTL_MINUTES
 
 
 class EnrollmentToken(Struct):
@@ -57,7 +68,7 @@ class EnrollmentToken(Struct):
 
 class HostBody(Struct, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=100)] | UnsetType = UNSET
-    tags: Annotated[list[Annotated[str, Meta(min_length=1, max_length=100)]], Meta(max_length=100)] | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
 
 
 class AgentToken(Struct):
@@ -71,9 +82,10 @@ class AgentToken(Struct):
     optional_body=True, answer=EnrollmentToken, status=201,
 )  # fmt: skip
 async def create_enrollment_token() -> Response:
-    """A single-use token that `rmactors agent enroll` trades for a host's credential."""
+    """A token that `rmactors agent enroll` trades for a host's credential, once for each of its uses."""
     body = convert(await json_body(optional=True), EnrollmentBody)
-    token, expires_at = await hosts.new_enrollment_token(body.ttl_minutes)
+    tags = tuple(dict.fromkeys(body.tags))
+    token, expires_at = await hosts.new_enrollment_token(body.ttl_minutes, body.uses, tags)
     return json_response(EnrollmentToken(token, clock.to_rfc3339(expires_at)), 201)
 
 
@@ -149,6 +161,20 @@ async def rotate_token(host_id: str) -> Response:
     await no_body()
     await hosts.require(host_id)
     return json_response(AgentToken(await hosts.new_agent_token(host_id)))
+
+
+@route(
+    blueprint, "/api/hosts/<host_id>/enrollment-token", role="admin", methods=["POST"], fresh=True,
+    body=HostEnrollmentBody, optional_body=True, answer=EnrollmentToken, status=201,
+)  # fmt: skip
+async def create_token_for_host(host_id: str) -> Response:
+    """A token that enrolls a machine anew as this host: id, name, schedules and history stay, and the old credential
+    works until the token is used."""
+    raw = await json_body(optional=True)
+    await hosts.require(host_id)
+    body = convert(raw, HostEnrollmentBody)
+    token, expires_at = await hosts.new_enrollment_token(body.ttl_minutes, for_host=host_id)
+    return json_response(EnrollmentToken(token, clock.to_rfc3339(expires_at)), 201)
 
 
 def _shape(view: HostView, *, whole: bool = True) -> shapes.Host:

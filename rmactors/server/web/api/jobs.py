@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from msgspec import Struct
 from quart import Blueprint, Response
 
 from rmactors.common.vocabulary import JOB_KINDS, JOB_STATUSES, JobKind, JobStatus
@@ -21,7 +22,8 @@ from rmactors.server.web.api.bodies import (
 )
 from rmactors.server.web.api.shapes import jobs as shapes
 from rmactors.server.web.fields import Id
-from rmactors.server.web.operations import hosts, jobs
+from rmactors.server.web.operations import bulk, hosts, jobs
+from rmactors.server.web.operations.bulk import JobsBody
 from rmactors.server.web.operations.jobs import JobBody
 from rmactors.server.web.problems import invalid_field
 from rmactors.server.web.validation import convert
@@ -47,6 +49,33 @@ async def queue_job(host_id: str) -> Response:
     body = convert(raw, JobBody, read_only=shapes.Job.__struct_fields__)
     job_id = await jobs.queue(host.id, body)
     return json_response(shapes.job(await jobs.require(job_id)), 202)
+
+
+class BulkFailure(Struct):
+    """A host on which no job was queued, and why."""
+
+    host_id: str
+    detail: str
+
+
+class BulkJobs(Struct):
+    """The jobs that were queued, and the hosts where none was."""
+
+    jobs: list[shapes.Job]
+    failed: list[BulkFailure]
+
+
+@route(
+    blueprint, "/api/jobs/bulk", role="operator", methods=["POST"], body=JobsBody, answer=BulkJobs, status=202
+)  # fmt: skip
+async def queue_jobs() -> Response:
+    """The same job on many hosts: `host_ids`, or all that have any of `host_tags`; at most 1,000."""
+    body = convert(await json_body(), JobsBody)
+    found, outcome = await bulk.chosen(body.host_ids, body.host_tags)
+    await bulk.run(found, body.kind, body.params, outcome)
+    rows = await services().reader.run(queries.jobs_named, outcome.jobs)
+    failed = [BulkFailure(failure.host_id, failure.detail) for failure in outcome.failed]
+    return json_response(BulkJobs([shapes.listed_job(row) for row in rows], failed), 202)
 
 
 @route(

@@ -73,7 +73,13 @@ async def list_snapshots(host_id: str) -> Response:
 
 
 @route(
-    blueprint, f"{_PATHS}/browse", role="operator", methods=["POST"], body=BrowseBody, answer=shapes.Page[shapes.Entry]
+    blueprint,
+    f"{_PATHS}/browse",
+    role="operator",
+    methods=["POST"],
+    body=BrowseBody,
+    answer=shapes.Page[shapes.Entry],
+    holds_secret=False,
 )
 async def browse(host_id: str) -> Response:
     """What is directly in a folder of a snapshot."""
@@ -84,7 +90,10 @@ async def browse(host_id: str) -> Response:
     return json_response(await in_thread(lambda: shapes.entries(looked)))
 
 
-@route(blueprint, f"{_PATHS}/find", role="operator", methods=["POST"], body=FindBody, answer=shapes.Page[shapes.Found])
+@route(
+    blueprint, f"{_PATHS}/find", role="operator", methods=["POST"], body=FindBody, answer=shapes.Page[shapes.Found],
+    holds_secret=False,
+)  # fmt: skip
 async def find(host_id: str) -> Response:
     """Files and folders of that name in all snapshots of a plan."""
     raw = await json_body()
@@ -94,7 +103,10 @@ async def find(host_id: str) -> Response:
     return json_response(await in_thread(lambda: shapes.found(looked)))
 
 
-@route(blueprint, f"{_PATHS}/diff", role="operator", methods=["POST"], body=DiffBody, answer=shapes.Page[shapes.Change])
+@route(
+    blueprint, f"{_PATHS}/diff", role="operator", methods=["POST"], body=DiffBody, answer=shapes.Page[shapes.Change],
+    holds_secret=False,
+)  # fmt: skip
 async def diff(host_id: str) -> Response:
     """What changed from one snapshot to another."""
     raw = await json_body()

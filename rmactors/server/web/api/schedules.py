@@ -71,10 +71,9 @@ async def change_schedule(schedule_id: str) -> Response:
 
 @route(blueprint, "/api/schedules/<schedule_id>", role="operator", methods=["DELETE"], fresh=True, status=204)
 async def delete_schedule(schedule_id: str) -> Response:
-    """Resolves its alerts."""
+    """Resolves its alerts. 409 where a policy made it."""
     await no_body()
-    await schedules.require(schedule_id)
-    await schedules.remove(schedule_id)
+    await schedules.remove(await schedules.require(schedule_id))
     return no_content()
 
 

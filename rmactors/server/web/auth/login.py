@@ -1,7 +1,6 @@
 """`/login`, the second factor on a page of its own, `/logout`, and showing the password again.
 
-Templates and what they get: `login.html` (`next`, `username`, `error`, `notice`), `second_factor.html` (`next`,
-`error`). `error` is a sentence or None; a refused form comes back with 422, or 429 where there were too many tries.
+The pages are made in `login_pages`. A refused form comes back with 422, or 429 where there were too many tries.
 """
 
 from urllib.parse import quote
@@ -10,16 +9,27 @@ from quart import Blueprint, Response, request
 
 from rmactors.server.messages.second_factors import SpendCode, SpendRecoveryCode
 from rmactors.server.store.queries import accounts as queries
-from rmactors.server.web.access import actor, actor_or_none, authenticate, current_session, route, services, state
+from rmactors.server.web.access import (
+    actor,
+    actor_or_none,
+    authenticate,
+    current_session,
+    is_fresh,
+    route,
+    services,
+    state,
+)
 from rmactors.server.web.auth import code_tries, second_factor, totp
+from rmactors.server.web.auth.login_pages import login_page, second_factor_page, to_login
 from rmactors.server.web.auth.proof import ask_for_password, show_password
-from rmactors.server.web.auth.sessions import Factor, close_session, forget_cookie, open_session, sign_in_notice
+from rmactors.server.web.auth.sessions import Factor, close_session, forget_cookie, open_session
 from rmactors.server.web.html import go, html
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
 
 blueprint = Blueprint("login", __name__)
 _WRONG = "Wrong user name or password."
+_SWITCHED_OFF = "Signing in with a password is turned off on this server (RM_PASSWORD_LOGIN)."
 _TOO_MANY_CODES = "Too many wrong codes. Sign in again with your password."
 
 
@@ -30,9 +40,9 @@ async def login_form() -> Response:
     await authenticate()
     if actor_or_none() is not None:
         return go(target)
-    if not await services().reader.run(queries.any_user):
+    if services().provider is None and not await services().reader.run(queries.any_user):
         return go("/setup")
-    return await _login_page(next=target, username="", error=None)
+    return await login_page(next=target, username="", error=None)
 
 
 @route(blueprint, "/login", role="public", methods=["POST"])
@@ -41,6 +51,9 @@ async def log_in() -> Response:
     form = await request.form
     username, password, target = form.get("username", "").strip(), form.get("password", ""), safe_next(form.get("next"))
     login_guard = state().login_guard
+    if not services().settings.password_login:
+        await login_guard.note_failure(None, "user.login")
+        return await login_page(403, next=target, username="", error=_SWITCHED_OFF)
     try:
         login_guard.check_address()
         login_guard.check_account(username.casefold())
@@ -49,10 +62,10 @@ async def log_in() -> Response:
     except Problem as problem:
         if problem.status != 429:
             raise
-        return await _login_page(429, problem, next=target, username=username, error=problem.detail)
+        return await login_page(429, problem, next=target, username=username, error=problem.detail)
     if login is None:
-        return await _login_page(422, next=target, username=username, error=_WRONG)
-    owes = login.totp_secret is not None
+        return await login_page(422, next=target, username=username, error=_WRONG)
+    owes = login.has_second_factor
     response = go(f"/login/second-factor?next={quote(target, safe='/')}" if owes else target)
     await open_session(login, response, second_factor=not owes)
     return response
@@ -64,8 +77,11 @@ async def second_factor_form() -> Response:
     session = await current_session()
     target = safe_next(request.args.get("next"))
     if session is None:
-        return go(f"/login?next={quote(target, safe='/')}")
-    return go(target) if session.second_factor else await html("second_factor.html", 200, next=target, error=None)
+        return to_login(target)
+    login = await services().reader.run(queries.login_by_id, session.user_id)
+    if login is None or session.second_factor:
+        return go(target)
+    return await second_factor_page(login, next=target, error=None)
 
 
 @route(blueprint, "/login/second-factor", role="public", methods=["POST"])
@@ -76,7 +92,7 @@ async def give_second_factor() -> Response:
     session = await current_session()
     login = await services().reader.run(queries.login_by_id, session.user_id) if session is not None else None
     if session is None or login is None:
-        return go(f"/login?next={quote(target, safe='/')}")
+        return to_login(target)
     if session.second_factor:
         return go(target)
     kind = code_tries.kind_of(typed)
@@ -89,9 +105,9 @@ async def give_second_factor() -> Response:
     except Problem as problem:
         if problem.status != 429:
             raise
-        return await html("second_factor.html", 429, problem, next=target, error=problem.detail)
-    at = services().now()
-    step = totp.matching_step(second_factor.secret_of(login), typed, at) if kind == "totp" else None
+        return await second_factor_page(login, 429, problem, next=target, error=problem.detail)
+    at, has_code = services().now(), login.totp_secret is not None
+    step = totp.matching_step(second_factor.secret_of(login), typed, at) if kind == "totp" and has_code else None
     response = go(target)
     error = "This code is wrong."
     if step is not None or kind == "recovery":
@@ -108,12 +124,12 @@ async def give_second_factor() -> Response:
     await code_tries.note_wrong(login, session, kind, tries)
     if code_tries.was_the_last(tries):
         return await _sign_in_again(login.username, target)
-    return await html("second_factor.html", 422, next=target, error=error)
+    return await second_factor_page(login, 422, next=target, error=error)
 
 
 async def _sign_in_again(username: str, target: str) -> Response:
     """After too many wrong codes, the password is asked for again."""
-    response = await _login_page(422, next=target, username=username, error=_TOO_MANY_CODES)
+    response = await login_page(422, next=target, username=username, error=_TOO_MANY_CODES)
     forget_cookie(response)
     return response
 
@@ -129,7 +145,7 @@ async def log_out() -> Response:
     return response
 
 
-@route(blueprint, "/reauthenticate", role="signed_in")
+@route(blueprint, "/reauthenticate", role="signed_in", holds_secret=True)
 async def reauthenticate_form() -> Response:
     return await ask_for_password(safe_next(request.args.get("next")))
 
@@ -138,15 +154,18 @@ async def reauthenticate_form() -> Response:
 async def reauthenticate() -> Response:
     """Takes the password again (form `password`, `next`); the session may then do what is delicate for a while.
 
-    It goes on under another id.
+    It goes on under another id. Who confirmed another way meanwhile needs none.
     """
     form = await request.form
     target = safe_next(form.get("next"))
     if actor().kind == "token":
         return go(target)
-    problem = await show_password(form.get("password", ""))
+    password = form.get("password", "")
+    problem = None if is_fresh() and not password else await show_password(password)
     return go(target) if problem is None else await ask_for_password(target, problem)
 
 
-async def _login_page(status: int = 200, problem: Problem | None = None, **context: object) -> Response:
-    return await html("login.html", status, problem, notice=sign_in_notice(), **context)
+@route(blueprint, "/reauthenticate/done", role="signed_in")
+async def confirmed() -> Response:
+    """For the window in which a provider was asked, while the form waits in another."""
+    return await html("confirmed.html")

@@ -41,7 +41,8 @@ class Passwords:
         return self._hasher.hash(_normal(password))
 
     async def matches(self, stored: str | None, password: str) -> bool:
-        """Whether it is the password of `stored`. None (no such user) takes as long as any other. Raises Busy."""
+        """Whether it is the password of `stored`. None (no such user) and an empty one (a user without a password) take
+        as long as any other, and are never right. Raises Busy."""
         self._refuse_when_busy()
         return await trio.to_thread.run_sync(self._matches, stored, password, limiter=self._limiter)
 
@@ -59,7 +60,7 @@ class Passwords:
             self._hasher.verify(stored or self._nobody, _normal(password))
         except (VerificationError, InvalidHashError):
             return False
-        return stored is not None
+        return bool(stored)
 
     def _refuse_when_busy(self) -> None:
         if self._limiter.statistics().tasks_waiting >= _MAY_WAIT:

@@ -16,7 +16,9 @@ from werkzeug.datastructures import MultiDict
 
 from rmactors.server.config.secrets import SecretError
 from rmactors.server.store.queries import accounts as queries
+from rmactors.server.store.queries import passkeys as passkey_queries
 from rmactors.server.web.access import actor, audit, is_fresh, is_htmx, services, state, way_back
+from rmactors.server.web.auth import passkeys
 from rmactors.server.web.auth.sessions import renew_session
 from rmactors.server.web.html import html
 from rmactors.server.web.problems import Problem, for_program, problem_response
@@ -66,6 +68,8 @@ async def show_password(typed: str) -> Problem | None:
     """Try the password of the signed-in user. If it is right, their session goes on under another id, and may do
     what is delicate for a while: None. Else a 422 or 429 with a sentence for them."""
     who, login_guard = actor(), state().login_guard
+    if who.issuer is not None:
+        return Problem(422, "Confirm at the identity provider first, then continue here.", "invalid")
     try:
         login_guard.check_account(f"proof:{who.id}")
         found = await services().reader.run(queries.login_by_id, who.id)
@@ -85,9 +89,13 @@ async def ask_for_password(
 ) -> Response:
     """The page for it, with what is wrong so far. `target` is where "Back" leads, and the right password too; with an
     `action`, the right password goes there, with the form that is `carried` on."""
+    who, provider = actor(), services().provider
+    by_passkey = bool(await services().reader.run(passkey_queries.credential_ids, who.id))
     return await html(
         "reauthenticate.html", status, problem, next=target, action=action, carried=carried, password=PASSWORD,
-        carried_on=CARRIED, error=problem.detail if problem is not None else None,
+        carried_on=CARRIED, error=problem.detail if problem is not None else None, by_provider=who.issuer is not None,
+        provider=provider.name if provider is not None else "", by_passkey=by_passkey,
+        passkey_trouble=passkeys.trouble() if by_passkey else "", passkey_origin=passkeys.here().origin,
     )  # fmt: skip
 
 

@@ -29,7 +29,9 @@ from rmactors.server.web.problems import Problem, raise_for_answer
 from rmactors.server.web.views.texts import _
 
 OWES_SECOND_FACTOR_FOR = 10 * clock.MINUTE
-Factor = Literal["password", "totp", "recovery code"]
+PROVIDED_SESSION_LIFETIME = 8 * clock.HOUR
+"""Of who signs in through an identity provider: after that at the latest, it is asked again which role they have."""
+Factor = Literal["password", "totp", "recovery code", "passkey", "identity provider"]
 _SIGNED_IN = "rm-signed-in"
 """A cookie for a minute, on the login page alone, with nothing secret in it: a user has just signed in here."""
 
@@ -41,17 +43,20 @@ async def open_session(
     second_factor: bool,
     factor: Factor = "password",
     writes: tuple[Write, ...] = (),
+    proved_at: int | None = None,
 ) -> None:
     """Sign `login` in and put the cookie into `response`. The browser's earlier session ends.
 
     With `second_factor` False the session is good for nothing but giving the second factor. `factor` is the last one
-    that was shown, for the audit trail. `writes` are committed together with the session. Raises Problem where that
-    fails.
+    that was shown, for the audit trail. `writes` are committed together with the session. `proved_at`: when
+    they proved who they are, if that was not just now. Raises Problem where that fails.
     """
     at = services().now()
     earlier = await current_session()
     token = tokens.make(tokens.SESSION)
-    lifetime = SESSION_LIFETIME if second_factor else OWES_SECOND_FACTOR_FOR
+    lifetime = SESSION_LIFETIME if login.issuer is None else PROVIDED_SESSION_LIFETIME
+    if not second_factor:
+        lifetime = OWES_SECOND_FACTOR_FOR
     audit = audit_of(login.username, login.id, "user.login", factor) if second_factor else None
     answer = await services().ask_store(
         *writes,
@@ -59,7 +64,7 @@ async def open_session(
         OpenSession(
             ids.new(), tokens.digest(token), login.id, login.password_hash, at, at + lifetime, second_factor,
             client_address(), request.headers.get("User-Agent", "")[:300].replace("\0", ""),
-            earlier.session_id if earlier is not None else None, audit,
+            earlier.session_id if earlier is not None else None, audit, at if proved_at is None else proved_at,
         ),
     )  # fmt: skip
     raise_for_answer(answer, "session")

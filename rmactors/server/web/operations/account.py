@@ -5,7 +5,7 @@ from rmactors.server.store.queries import accounts as queries
 from rmactors.server.store.queries.rows import Page
 from rmactors.server.web.access import SESSION_IDLE, Actor, actor, audit, is_id, services, state
 from rmactors.server.web.auth.sessions import renew_session
-from rmactors.server.web.problems import invalid_field, not_found, raise_for_answer
+from rmactors.server.web.problems import conflict, invalid_field, not_found, raise_for_answer
 
 
 async def own_sessions(
@@ -26,8 +26,17 @@ async def end_session(session_id: str) -> None:
     raise_for_answer(await services().ask_store(write), "session")
 
 
+def require_local(who: Actor) -> None:
+    """Raises the 409 for who has no password and no second factor here."""
+    if who.kind == "token":
+        raise conflict("An API token has no password and no second factor.")
+    if who.issuer is not None:
+        raise conflict("You sign in through the identity provider: your password and second factor are managed there.")
+
+
 async def change_password(who: Actor, current: str, new: str) -> None:
-    """Other sessions end, this one gets another id. Raises Problem 422 or 429."""
+    """Other sessions end, this one gets another id. Raises Problem 409, 422 or 429."""
+    require_local(who)
     login_guard = state().login_guard
     if problem := await login_guard.weakness(new, who.name):
         raise invalid_field("/new", problem)

@@ -208,7 +208,7 @@ async def try_now(row: ChannelRow) -> TestResult:
 def preview_of(body: ChannelBody) -> PreviewAnswer:
     """What a sample alert would send on such a channel."""
     spec = ChannelSpec(ids.new(), body.kind, body.name, body.config, body.default_priority)
-    message = "Backup of plan home failed: the repository is locked by another process."
+    message = "Backup of home failed: another restic holds the repository's lock."
     link = f"{services().settings.public_url}/alerts/{ids.new()}"
     notification = _sample("alert.raised", "backup_failed", message, services().now(), link)
     if services().settings.action_links:

@@ -1,10 +1,12 @@
 """Hosts and enrollment tokens: which hosts may report, under which name, with which credential."""
 
+from collections.abc import Iterable
+
 from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
 from rmactors.server.messages.hosts import DeleteHost, RotateHostToken, UpdateHost
-from rmactors.server.messages.made_tokens import CreateEnrollmentToken, DeleteEnrollmentToken
+from rmactors.server.messages.made_tokens import CreateEnrollmentToken, DeleteEnrollmentToken, what_it_gives
 from rmactors.server.messages.requests import Change
 from rmactors.server.store.queries import hosts as queries
 from rmactors.server.store.queries.hosts import HostView
@@ -14,18 +16,25 @@ from rmactors.server.web.validation import one_line_each
 
 DEFAULT_TTL_MINUTES = 60.0
 MOST_TTL_MINUTES = 7 * 24 * 60.0
+POLICIES_FOLLOW_SECONDS = 30.0
 
 
-async def new_enrollment_token(ttl_minutes: float) -> tuple[str, int]:
-    """(token, when it expires: no later than the API token that makes it)."""
+async def new_enrollment_token(
+    ttl_minutes: float, uses: int = 1, tags: tuple[str, ...] = (), for_host: str | None = None
+) -> tuple[str, int]:
+    """(token, when it expires: no later than the API token that makes it). `for_host` is the id of the one host that it
+    enrolls a machine as. Raises Problem 404, 422."""
+    one_line_each("/tags", *tags)
     token, token_id, at, ends_at = tokens.make(tokens.ENROLLMENT), ids.new(), services().now(), actor().ends_at
     expires_at = at + clock.seconds(ttl_minutes * 60)
     if ends_at is not None:
         expires_at = min(expires_at, ends_at)
-    record = audit("enrollment_token.create", "enrollment_token", token_id)
+    record = audit("enrollment_token.create", "enrollment_token", token_id, what_it_gives(uses, tags, for_host))
     prefix = token[: tokens.SHOWN_PREFIX_LENGTH]
-    write = CreateEnrollmentToken(token_id, tokens.digest(token), at, expires_at, record, prefix, maker())
-    raise_for_answer(await services().ask_store(write), "token")
+    write = CreateEnrollmentToken(
+        token_id, tokens.digest(token), at, expires_at, record, prefix, maker(), uses, tags, for_host
+    )
+    raise_for_answer(await services().ask_store(write), "host" if for_host is not None else "token")
     return token, expires_at
 
 
@@ -39,10 +48,27 @@ async def revoke_enrollment_token(token_id: str) -> None:
 
 async def change(host_id: str, name: str | None, tags: tuple[str, ...] | None) -> None:
     """None leaves as it is. Raises Problem 404, 409 or 422."""
-    one_line_each("/tags", *(tags or ()))
+    check_tags(tags or ())
     detail = ", ".join(word for word, value in (("name", name), ("tags", tags)) if value is not None)
     write = UpdateHost(host_id, name, tags, audit("host.update", "host", host_id, detail))
     raise_for_answer(await services().ask_store(write), "host")
+    if tags is not None:
+        await policies_follow()
+
+
+async def policies_follow() -> None:
+    """Wait until policies have made the schedules that follow from the tags that hosts have now, within reason."""
+    await services().policies_settled("hosts", POLICIES_FOLLOW_SECONDS)
+
+
+def check_tags(tags: Iterable[str]) -> None:
+    """Raises the 422 for a tag that is no plain line."""
+    one_line_each("/tags", *tags)
+
+
+def tags_typed(text: str) -> tuple[str, ...]:
+    """Tags as a person types them, separated by commas."""
+    return tuple(dict.fromkeys(tag for part in text.split(",") if (tag := part.strip()[:100])))
 
 
 def checked_name(name: str) -> str:

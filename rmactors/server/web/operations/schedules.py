@@ -1,6 +1,6 @@
 """Schedules of a host: checked, saved, deleted."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -11,12 +11,14 @@ from rmactors.server.calendars import on_calendar
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.requests import Change
 from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
+from rmactors.server.state.slots import TIMING
+from rmactors.server.store.queries import policies as policy_queries
 from rmactors.server.store.queries import schedules as queries
 from rmactors.server.store.queries.schedules import ScheduleRow
 from rmactors.server.web.access import audit, is_id, services
 from rmactors.server.web.operations import hosts
 from rmactors.server.web.operations import params as job_params
-from rmactors.server.web.problems import invalid, invalid_field, not_found, raise_for_answer
+from rmactors.server.web.problems import conflict, invalid, invalid_field, not_found, raise_for_answer
 from rmactors.server.web.validation import one_line_each
 
 MOST_PARAMS_BYTES = 16_384
@@ -64,6 +66,9 @@ class ScheduleChange(Struct, forbid_unknown_fields=True):
     params: dict[str, Any] | UnsetType = UNSET
 
 
+B = TypeVar("B", bound=ScheduleBody)
+
+
 async def create(host_id: str, body: ScheduleBody) -> str:
     """The new schedule's id. Raises Problem 404 or 422."""
     check(body)
@@ -75,28 +80,45 @@ async def create(host_id: str, body: ScheduleBody) -> str:
 
 
 async def change(row: ScheduleRow, body: ScheduleChange) -> None:
-    """Raises Problem 404 or 422."""
-    fields = {name: getattr(body, name) for name in ScheduleBody.__struct_fields__}
-    if any(fields[name] not in (UNSET, None) for name in WAYS):  # another way takes the place of the one so far
-        fields |= {name: None for name in WAYS if fields[name] is UNSET}
-    before = _body_of(row)
-    after = msgspec.structs.replace(before, **{name: value for name, value in fields.items() if value is not UNSET})
+    """Raises Problem 404, 409 or 422."""
+    await check_no_policy(row)
+    before = body_of(row)
+    after = changed(before, body)
     check(after, before)
     # What is stored and not touched may be older than this rule.
     if any(given is not UNSET for given in (body.params, body.kind, body.mode)):
         await check_job(row.host_id, after.kind, after.params, by_agent=after.mode == "agent")
     at = services().now()
     # After a change of what decides about them, slots count from here.
-    timing = (*WAYS, "timezone", "enabled", "mode", "kind", "grace_seconds")
-    anchor_at = at if any(getattr(before, name) != getattr(after, name) for name in timing) else row.anchor_at
-    changed = ", ".join(name for name in fields if getattr(before, name) != getattr(after, name))
-    record = audit("schedule.update", "schedule", row.id, changed)
+    anchor_at = at if any(getattr(before, name) != getattr(after, name) for name in TIMING) else row.anchor_at
+    record = audit("schedule.update", "schedule", row.id, differing(before, after))
     await _save(_write(row.id, row.host_id, after, at, anchor_at, record))
 
 
-async def remove(schedule_id: str) -> None:
-    """Raises Problem 404."""
-    write = DeleteSchedule(schedule_id, services().now(), audit("schedule.delete", "schedule", schedule_id))
+def changed(before: B, body: Struct) -> B:
+    """What it says once the fields that are given in a change have taken their place."""
+    fields = {name: getattr(body, name) for name in before.__struct_fields__}
+    if any(fields[name] not in (UNSET, None) for name in WAYS):  # another way takes the place of the one so far
+        fields |= {name: None for name in WAYS if fields[name] is UNSET}
+    return msgspec.structs.replace(before, **{name: value for name, value in fields.items() if value is not UNSET})
+
+
+def differing(before: Struct, after: Struct) -> str:
+    """Names of fields, for the audit trail."""
+    return ", ".join(name for name in before.__struct_fields__ if getattr(before, name) != getattr(after, name))
+
+
+async def check_no_policy(row: ScheduleRow) -> None:
+    """Raises the 409 for a schedule that a policy made: the next sweep would change it back."""
+    if row.policy_id is not None:
+        name = await services().reader.run(policy_queries.policy_name, row.policy_id)
+        raise conflict(f"This schedule is changed through its policy “{name}”.")
+
+
+async def remove(row: ScheduleRow) -> None:
+    """Raises Problem 404 or 409."""
+    await check_no_policy(row)
+    write = DeleteSchedule(row.id, services().now(), audit("schedule.delete", "schedule", row.id))
     raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "schedule")
 
 
@@ -174,7 +196,8 @@ async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_a
             raise invalid([missing])
 
 
-def _body_of(row: ScheduleRow) -> ScheduleBody:
+def body_of(row: ScheduleRow) -> ScheduleBody:
+    """What is stored, as it would be sent."""
     return ScheduleBody(
         row.name, row.kind, row.cron, row.on_calendar, row.every_hours, row.timezone, bool(row.enabled), row.mode,
         row.grace_seconds, row.max_runtime_seconds, row.max_age_hours, row.on_partial, msgspec.json.decode(row.params),

@@ -42,6 +42,19 @@ class SilenceBody(Struct, forbid_unknown_fields=True):
 
 async def create(body: SilenceBody) -> str:
     """The new silence's id. Raises Problem 422."""
+    starts_at, ends_at, at = await checked(body)
+    silence_id, who = ids.new(), actor().name
+    recurrence = msgspec.json.encode(body.recurrence).decode() if body.recurrence is not None else None
+    record = audit("silence.create", "silence", silence_id, body.reason)
+    write = CreateSilence(
+        silence_id, body.host_id, body.kind, body.tag, starts_at, ends_at, recurrence, body.reason, who, at, record
+    )
+    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
+    return silence_id
+
+
+async def checked(body: SilenceBody) -> tuple[int, int | None, int]:
+    """When it starts, when it ends, and now. Raises Problem 422."""
     at = services().now()
     if not body.reason.strip():
         raise invalid_field("/reason", "must not be empty")
@@ -59,14 +72,7 @@ async def create(body: SilenceBody) -> str:
         known = await services().reader.run(host_queries.host, body.host_id) if is_id(body.host_id) else None
         if known is None:
             raise invalid_field("/host_id", "is not a host")
-    silence_id, who = ids.new(), actor().name
-    recurrence = msgspec.json.encode(body.recurrence).decode() if body.recurrence is not None else None
-    record = audit("silence.create", "silence", silence_id, body.reason)
-    write = CreateSilence(
-        silence_id, body.host_id, body.kind, body.tag, starts_at, ends_at, recurrence, body.reason, who, at, record
-    )
-    raise_for_answer(await services().ask_rules(lambda reply: Change(write, reply)), "silence")
-    return silence_id
+    return starts_at, ends_at, at
 
 
 async def remove(silence_id: str) -> None:

@@ -35,7 +35,7 @@ class TokenBody(Struct, forbid_unknown_fields=True):
 
 async def create(username: str, password: str, role: Role) -> str:
     """The new user's id. Raises Problem 409 or 422."""
-    _check_name(username)
+    check_name(username)
     password_hash = await _hashed(password, username)
     user_id = ids.new()
     record = audit("user.create", "user", user_id, f"{username} as {role}")
@@ -48,11 +48,17 @@ async def change(row: UserRow, body: UserChange, *, end_tokens: bool | None = No
     """`end_tokens` None: where they become disabled. Raises Problem 404, 409 or 422."""
     username = body.username if not isinstance(body.username, UnsetType) and body.username != row.username else None
     if username is not None:
-        _check_name(username)
+        check_name(username)
     password_hash = None
     if not isinstance(body.password, UnsetType):
+        if row.issuer is not None:
+            raise invalid_field(
+                "/password", "This user has no password here: they sign in through the identity provider."
+            )
         password_hash = await _hashed(body.password, username or row.username)
     role = body.role if not isinstance(body.role, UnsetType) and body.role != row.role else None
+    if role is not None and row.issuer is not None:
+        raise invalid_field("/role", "The identity provider decides on this user's role, at each of their sign-ins.")
     disabled = None
     if not isinstance(body.disabled, UnsetType) and body.disabled != bool(row.disabled):
         disabled = body.disabled
@@ -92,14 +98,20 @@ async def require(user_id: str) -> UserRow:
     return row
 
 
-def _check_name(username: str) -> None:
+def check_name(username: str) -> None:
+    """Raises the 422 for a user name that will not do."""
     if problem := username_problem(username):
         raise invalid_field("/username", problem)
 
 
-async def _hashed(password: str, username: str) -> str:
+async def check_password(password: str, username: str) -> None:
+    """Raises the 422 for one that is too weak."""
     if problem := await state().login_guard.weakness(password, username):
         raise invalid_field("/password", problem)
+
+
+async def _hashed(password: str, username: str) -> str:
+    await check_password(password, username)
     return await state().login_guard.hash(password)
 
 

@@ -5,8 +5,9 @@ from quart import Blueprint, Response, request
 from rmactors.common import cron
 from rmactors.server.messages.accounts import SetTimezone
 from rmactors.server.store.queries import accounts as queries
-from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.auth import second_factor
+from rmactors.server.store.queries import passkeys as passkey_queries
+from rmactors.server.web.access import actor, is_fresh, route, services
+from rmactors.server.web.auth import passkeys, second_factor
 from rmactors.server.web.auth.second_factor import Offer
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import account, push
@@ -22,7 +23,7 @@ blueprint = Blueprint("account", __name__)
 @route(blueprint, "/settings/authentication", role="signed_in")
 async def authentication() -> Response:
     changed = _("Your password was changed. Your other sessions were signed out.")
-    return await _page({}, told=changed if "changed" in request.args else "")
+    return await authentication_page({}, told=changed if "changed" in request.args else "")
 
 
 @route(blueprint, "/settings/authentication/password", role="signed_in", methods=["POST"])
@@ -33,8 +34,8 @@ async def set_password() -> Response:
         await account.change_password(actor(), form.get("current", ""), form.get("new", ""))
     except Problem as problem:
         if problem.status == 429:
-            return await _page({"form": problem.detail}, status=429)
-        return await _page(field_errors(problem), status=422)
+            return await authentication_page({"form": problem.detail}, status=429)
+        return await authentication_page(field_errors(problem), status=422)
     return go("/settings/authentication?changed=1")
 
 
@@ -48,19 +49,21 @@ async def end_session(session_id: str) -> Response:
 async def second_factor_step() -> Response:
     """Offer a secret, take its first code, or turn it off (form `step`: `offer`, `on`, `off`; `sealed`, `code`)."""
     form, who = await request.form, actor()
+    account.require_local(who)
     match form.get("step"):
         case "on":
             sealed = form.get("sealed", "")
             try:
                 codes = await second_factor.turn_on(who, sealed, form.get("code", ""))
             except Problem as problem:
-                return await _page(field_errors(problem), status=422, offer=second_factor.offer_again(who, sealed))
-            return await _page({}, codes=codes)
+                again = second_factor.offer_again(who, sealed)
+                return await authentication_page(field_errors(problem), status=422, offer=again)
+            return await authentication_page({}, codes=codes)
         case "off":
             await second_factor.turn_off(who)
             return go("/settings/authentication")
         case _:
-            return await _page({}, offer=second_factor.offer(who))
+            return await authentication_page({}, offer=second_factor.offer(who))
 
 
 @route(blueprint, "/settings/authentication/push", role="viewer", methods=["POST"], fresh=True)
@@ -75,7 +78,7 @@ async def subscribe() -> Response:
         await push.subscribe(endpoint, p256dh, auth, made_for, device)
     except Problem as problem:
         wrong = field_errors(problem)
-        return await _page({"push": wrong.get("form") or next(iter(wrong.values()))}, status=422)
+        return await authentication_page({"push": wrong.get("form") or next(iter(wrong.values()))}, status=422)
     return go("/settings/authentication#push")
 
 
@@ -97,7 +100,7 @@ async def set_timezone() -> Response:
     return await back("/")
 
 
-async def _page(
+async def authentication_page(
     errors: dict[str, str],
     *,
     status: int = 200,
@@ -108,11 +111,17 @@ async def _page(
     who, now = actor(), moment()
     sessions = await account.own_sessions(who)
     login = await services().reader.run(queries.login_by_id, who.id)
+    keys = await services().reader.run(passkey_queries.of_user, who.id)
+    provider = services().provider
     left = await services().reader.run(queries.recovery_codes_left, who.id)
     return await page(
         "settings/authentication.html", "settings", status=status, errors=errors, offer=offer, codes=codes, told=told,
         sessions=people.session_lines(sessions.items, who.session_id, now), tab="authentication", codes_left=left,
         has_second_factor=login is not None and login.totp_secret is not None,
+        passkeys=people.passkey_lines(keys, now), passkey_trouble=passkeys.trouble(),
+        passkey_origin=passkeys.here().origin, password_first=not is_fresh(),
+        passkey_name=people.device(request.headers.get("User-Agent", "")), by_provider=who.issuer is not None,
+        provider=provider.name if provider is not None else "",
         browsers=await push.of_user(who.id), push_key=push.public_key() if who.kind == "user" else "",
         qr=svg(offer.uri, _("The key, to be scanned")) if offer is not None else "",
     )  # fmt: skip

@@ -40,7 +40,7 @@ async def alert_list() -> Response:
         found, counts = alert_queries.listed(db, wanted, now.now, _PAGE, after)
         return views.alert_list(
             found.items, counts, asked, now, host=host[1] if host is not None else "", tags=queries.tags_in_use(db),
-            names=queries.schedule_names(db, views.subject_ids(found.items)), cursor=cursor_text(found.after),
+            cursor=cursor_text(found.after),
         )  # fmt: skip
 
     view = await services().reader.run(look)
@@ -58,25 +58,22 @@ async def alert_sheet() -> Response:
     host = await read(host_lists.host_named, asked.get("host")) if asked.get("host") else None
     wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
     found = (await read(alert_queries.alerts, wanted, EXPORTED)).items
-    names = await read(queries.schedule_names, views.subject_ids(found))
 
     def instead(row: alert_queries.AlertRow) -> list[str]:
         return [rows.cannot(), *[""] * (len(views.SHEET) - 2), row.id]
 
-    return await sheet(
-        "alerts", lambda: sheets.table(views.SHEET, rows.each(found, lambda row: views.cells(row, names), instead))
-    )
+    return await sheet("alerts", lambda: sheets.table(views.SHEET, rows.each(found, views.cells, instead)))
 
 
 @route(blueprint, "/alerts/<alert_id>", role="viewer")
 async def alert_detail(alert_id: str) -> Response:
     row = await alerts.require(alert_id)
-    now, names = moment(), await services().reader.run(queries.schedule_names, views.subject_ids([row]))
+    now = moment()
     entries = await services().reader.run(alert_queries.timeline, row.id)
     job = await services().reader.run(job_queries.job, row.job_id) if row.job_id is not None else None
     tail = await services().reader.run(queries.tail, job.id, 30, 16 << 10) if job is not None else ([], False)
     return await page(
-        "alert.html", "alerts", fragments={"alert-detail": "alerts/detail.html"}, alert=views.line(row, now, names),
+        "alert.html", "alerts", fragments={"alert-detail": "alerts/detail.html"}, alert=views.line(row, now),
         timeline=timeline(entries, row, now), job=job, said=tail[0], may_act=actor().may("operator"),
     )  # fmt: skip
 

@@ -4,13 +4,15 @@ from quart import Blueprint, Response, request
 
 from rmactors.common import clock
 from rmactors.server.store.queries import accounts as queries
+from rmactors.server.store.queries.audit_targets import target_names
 from rmactors.server.web import rows
 from rmactors.server.web.access import route, services
 from rmactors.server.web.cursors import cursor_text
 from rmactors.server.web.html import in_thread
 from rmactors.server.web.pages.lists import cursor, more_href
 from rmactors.server.web.pages.rendering import moment, page
-from rmactors.server.web.views import people, sheets
+from rmactors.server.web.views import sheets
+from rmactors.server.web.views.audit import audit_lines
 
 blueprint = Blueprint("audit", __name__)
 
@@ -23,8 +25,10 @@ _COLUMNS = ("at", "actor", "actor_kind", "action", "target_kind", "target_id", "
 async def audit_trail() -> Response:
     action, who = _wanted()
     found = await services().reader.run(queries.audit, _PAGE, cursor((int,)), action, who)
+    targets = [(row.target_kind, row.target_id) for row in found.items]
+    names = await services().reader.run(target_names, targets)
     return await page(
-        "audit.html", "settings", lines=people.audit_lines(found.items, moment()), action=action, actor=who,
+        "audit.html", "settings", lines=audit_lines(found.items, names, moment()), action=action, actor=who,
         more=more_href(cursor_text(found.after)),
     )  # fmt: skip
 

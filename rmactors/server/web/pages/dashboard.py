@@ -8,7 +8,7 @@ from rmactors.server.web.access import route, services
 from rmactors.server.web.html import in_thread
 from rmactors.server.web.pages.host_lists import around, host_table
 from rmactors.server.web.pages.lists import followed
-from rmactors.server.web.pages.rendering import fragment, moment, page, wants_fragment
+from rmactors.server.web.pages.rendering import moment, page, part, wants_fragment
 from rmactors.server.web.views import backup_ages, fleet, host_lists, lists
 from rmactors.server.web.views.times import Moment
 
@@ -26,14 +26,14 @@ async def dashboard() -> Response:
     """Those with alerts come first, 50 at a time; narrowed and sorted as `/hosts`."""
     now = moment()
     if wants_fragment("ages"):
-        return await fragment("dashboard/ages.html", ages=await _ages(now))
+        return await part("dashboard/ages.html", ages=await _ages(now))
     asked = lists.asked(host_lists.OVERVIEW, request.args)
     found, table = await host_table(asked, now, _SHOWN)
     if wants_fragment("host-list"):
-        return followed(await fragment("hosts/list.html", view=table, **around()), asked)
+        return followed(await part("hosts/list.html", view=table, **around()), asked)
     overview = await in_thread(lambda: fleet.dashboard(found, now))
     if wants_fragment("overview"):
-        return await fragment("dashboard/overview.html", overview=overview)
+        return await part("dashboard/overview.html", overview=overview)
     ages = await _ages(now) if 0 < found.host_count <= _AGES_AT_ONCE else None
     return await page("dashboard.html", "dashboard", view=overview, hosts=table, ages=ages, **around())
 

@@ -7,7 +7,6 @@ from quart import Blueprint, Response, request
 
 from rmactors.common import zones
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
-from rmactors.server.store.queries import accounts as account_queries
 from rmactors.server.store.queries import hosts as host_queries
 from rmactors.server.store.queries import jobs as job_queries
 from rmactors.server.store.queries import pages as queries
@@ -19,53 +18,13 @@ from rmactors.server.web.access import actor, route, services
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import hosts, jobs
 from rmactors.server.web.operations.jobs import JobBody
-from rmactors.server.web.pages.rendering import field_errors, fragment, moment, page
+from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import host, people, repositories, strips
+from rmactors.server.web.views import host, repositories, strips
 from rmactors.server.web.views import jobs as job_views
 from rmactors.server.web.views.texts import _
 
 blueprint = Blueprint("hosts", __name__)
-
-_TOKENS_SHOWN = 100
-
-
-@route(blueprint, "/hosts/new", role="admin")
-async def new_host() -> Response:
-    """Also which enrollment tokens there are."""
-    return await page("host_new.html", "hosts", command=None, error="", seen=None, tokens=await _enrollment_tokens())
-
-
-@route(blueprint, "/hosts/new", role="admin", methods=["POST"], fresh=True)
-async def make_enrollment_token() -> Response:
-    """The command to copy, with a token that is shown this once, and a place that watches for the host."""
-    now = moment()
-    token, expires_at = await hosts.new_enrollment_token(hosts.DEFAULT_TTL_MINUTES)
-    command = host.enrollment(token, services().settings.public_agent_url, now.until(expires_at))
-    tokens = await _enrollment_tokens()
-    return await page("host_new.html", "hosts", command=command, since=now.now, arrived=(), tokens=tokens)
-
-
-@route(blueprint, "/hosts/new/tokens/<token_id>/delete", role="admin", methods=["POST"], fresh=True)
-async def delete_enrollment_token(token_id: str) -> Response:
-    """Revokes it."""
-    await hosts.revoke_enrollment_token(token_id)
-    return go("/hosts/new")
-
-
-async def _enrollment_tokens() -> list[people.EnrollmentLine]:
-    found = await services().reader.run(account_queries.enrollment_tokens, _TOKENS_SHOWN)
-    return people.enrollment_lines(found.items, moment())
-
-
-@route(blueprint, "/hosts/arrived", role="viewer")
-async def arrived() -> Response:
-    """Hosts that were enrolled since `since` (microseconds): the part of the page that watches."""
-    since = request.args.get("since", "")
-    at = int(since) if since.isdecimal() and len(since) < 18 else services().now()
-    enrolled = await services().reader.run(queries.enrolled_since, at)
-    now, silence = moment(), services().settings.offline_after_seconds
-    return await fragment("hosts/arrived.html", since=at, arrived=host.arrivals(enrolled, now, silence))
 
 
 @route(blueprint, "/hosts/<host_id>", role="viewer")
@@ -79,7 +38,7 @@ async def change_host(host_id: str) -> Response:
     found = await hosts.require(host_id)
     form = await request.form
     name = (form.get("name") or "").strip()
-    tags = tuple(dict.fromkeys(tag for part in (form.get("tags") or "").split(",") if (tag := part.strip()[:100])))
+    tags = hosts.tags_typed(form.get("tags") or "")
     try:
         if not 1 <= len(name) <= 100:
             raise Problem(422, _("A name has 1 to 100 characters."), "invalid")
@@ -87,14 +46,6 @@ async def change_host(host_id: str) -> Response:
     except Problem as problem:
         return await _host_page(found, field_errors(problem), status=422)
     return go(f"/hosts/{host_id}")
-
-
-@route(blueprint, "/hosts/<host_id>/rotate-token", role="admin", methods=["POST"], fresh=True)
-async def rotate_token(host_id: str) -> Response:
-    """A new credential, shown this once."""
-    found = await hosts.require(host_id)
-    token = await hosts.new_agent_token(found.host.id)
-    return await _host_page(found, {}, token=token)
 
 
 @route(blueprint, "/hosts/<host_id>/delete", role="admin", methods=["POST"], fresh=True)
@@ -121,7 +72,7 @@ async def run_now(host_id: str) -> Response:
     return go(f"/jobs/{job_id}")
 
 
-async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 200, token: str = "") -> Response:
+async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 200) -> Response:
     now, host_id = moment(), found.host.id
     read = services().reader.run
     shown = strips.window(now)
@@ -143,7 +94,7 @@ async def _host_page(found: HostView, errors: dict[str, str], *, status: int = 2
     )
     return await page(
         "host.html", "hosts", status=status, fragments={"host-detail": "hosts/detail.html"}, host=view, jobs=lines,
-        plot=job_views.plot(points, now), legend=strips.legend(), errors=errors, token=token,
+        plot=job_views.plot(points, now), legend=strips.legend(), errors=errors,
         may_act=actor().may("operator"), may_change=actor().may("admin"),
         repository_of=repositories.by_plan(uses),
     )  # fmt: skip

@@ -7,11 +7,10 @@ Browsers fetch both without a session. They say no more than the login page does
 from typing import Final
 
 import msgspec
-import trio
 from quart import Blueprint, Response
 
 from rmactors import PRODUCT
-from rmactors.server.config import resources
+from rmactors.server.web import static_files
 from rmactors.server.web.access import route
 from rmactors.server.web.views.texts import _
 
@@ -43,8 +42,8 @@ async def manifest() -> Response:
 @route(blueprint, "/sw.js", role="public")
 async def service_worker() -> Response:
     """At the root, so that it is there for all pages."""
-    script = await trio.Path(resources.path("web/static") / "sw.js").read_text()
-    response = Response(script, content_type="text/javascript; charset=utf-8")
+    script = static_files.files()["sw.js"]
+    response = Response(script.data, content_type=script.content_type)
     response.headers["Cache-Control"] = "no-cache"
     return response
 

@@ -9,10 +9,11 @@ from quart import Blueprint, Response, request
 from rmactors.common import clock
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.store.queries.jobs import JobRow
+from rmactors.server.web import live_parts
 from rmactors.server.web.access import actor, is_htmx, route, services, way_back
 from rmactors.server.web.html import go, html
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import people, texts
+from rmactors.server.web.views import done, people, texts
 from rmactors.server.web.views.shell import Section, Shell, channel_notice
 from rmactors.server.web.views.times import Moment, zone_named
 
@@ -43,12 +44,21 @@ async def page(
     """
     wanted = request.headers.get("HX-Target", "") if is_htmx() else ""
     if fragments and wanted in fragments:
-        return await fragment(fragments[wanted], status=status, **context)
+        return await part(fragments[wanted], status=status, **context)
     now = moment()
     counted, tried, channels = await services().reader.run(queries.around_a_page, now.now - _ALARM_STANDS)
     shell = Shell(counted.open, counted.critical, channel_notice(channels, actor().may("operator")))
+    told = done.sentence(request.args.get(done.PARAMETER, ""))
     alarms = people.alarms(tried, actor().may("admin"), actor().id, now)
-    return await fragment(template, status=status, section=section, shell=shell, alarms=alarms, **context)
+    around = {"section": section, "shell": shell, "alarms": alarms, "just_done": told}
+    return await fragment(template, status=status, **around, **context)
+
+
+async def part(template: str, *, status: int = 200, **context: Any) -> Response:
+    """A live part of a page: no more of it than the browser lacks."""
+    response = await fragment(template, status=status, **context)
+    await live_parts.shorten(response)
+    return response
 
 
 def wants_fragment(element_id: str) -> bool:
@@ -59,7 +69,7 @@ def wants_fragment(element_id: str) -> bool:
 async def fragment(template: str, *, status: int = 200, **context: Any) -> Response:
     """A piece of a page."""
     response = await html(template, status, **context)
-    response.headers["Vary"] = "HX-Request, HX-Target"
+    response.headers["Vary"] = "HX-Request, HX-Target, Accept"
     return response
 
 

@@ -199,10 +199,13 @@ async def _log_page(channel_id: str, result: TestResult | None) -> Response:
     read, now = services().reader.run, moment()
     logged = await read(channel_queries.log, row.id, _LOGGED)
     dead = await read(channel_queries.dead_deliveries, row.id)
+    alerts = await read(
+        channel_queries.alerts_of, [*(each.alert_id for each in logged.items), *(each.alert_id for each in dead)]
+    )
     return await page(
         "settings/channel_log.html", "settings", fragments={"channel-log": "settings/log_table.html"},
-        channel=_line(row, health, now), log=views.log_lines(logged.items, now),
-        dead=views.dead_lines(dead, now), result=result, tab="notifications", may_change=actor().may("admin"),
+        channel=_line(row, health, now), log=views.log_lines(logged.items, alerts, now),
+        dead=views.dead_lines(dead, alerts, now), result=result, tab="notifications", may_change=actor().may("admin"),
         may_test=actor().may("operator"),
     )  # fmt: skip
 

@@ -4,6 +4,7 @@ from quart import Blueprint, Response, request
 
 from rmactors.common.vocabulary import ROLES, Role
 from rmactors.server.store.queries import accounts as queries
+from rmactors.server.store.queries.accounts import UserRow
 from rmactors.server.web.access import actor, route, services
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import users
@@ -34,6 +35,12 @@ async def create_user() -> Response:
     return go("/settings/users")
 
 
+@route(blueprint, "/settings/users/<user_id>", role="admin")
+async def show_user(user_id: str) -> Response:
+    """One user, and the forms to change and delete them."""
+    return await _user_page(await users.require(user_id), {})
+
+
 @route(blueprint, "/settings/users/<user_id>", role="admin", methods=["POST"], fresh=True)
 async def change_user(user_id: str) -> Response:
     """Role, password, disabled (form `role`, `password`, `disabled`); any change ends the user's sessions.
@@ -48,7 +55,7 @@ async def change_user(user_id: str) -> Response:
     try:
         await users.change(row, change, end_tokens=None if form.get("end_tokens") == "1" else False)
     except Problem as problem:
-        return await _page({f"{row.id}.{name}": text for name, text in field_errors(problem).items()}, status=422)
+        return await _user_page(row, field_errors(problem), status=problem.status)
     return go("/settings/users")
 
 
@@ -58,11 +65,11 @@ async def delete_user(user_id: str) -> Response:
     row = await users.require(user_id)
     form = await request.form
     if (form.get("confirm") or "").strip() != row.username:
-        return await _page({f"{row.id}.confirm": _("This is not the user's name.")}, status=422)
+        return await _user_page(row, {"confirm": _("This is not the user's name.")}, status=422)
     try:
         await users.remove(row, end_tokens=form.get("end_tokens") == "1")
     except Problem as problem:
-        return await _page({f"{row.id}.form": problem.detail}, status=field_status(problem))
+        return await _user_page(row, {"form": problem.detail}, status=field_status(problem))
     return go("/settings/users")
 
 
@@ -112,6 +119,14 @@ async def _page(
         "settings/users.html", "settings", status=status, users=people.user_lines(users.items, actor().id, now),
         tokens=people.token_lines(tokens.items, now), roles=[(role, role.capitalize()) for role in reversed(ROLES)],
         errors=errors, typed=typed or {}, token=token, tab="users",
+    )  # fmt: skip
+
+
+async def _user_page(row: UserRow, errors: dict[str, str], *, status: int = 200) -> Response:
+    [line] = people.user_lines([row], actor().id, moment())
+    return await page(
+        "settings/user.html", "settings", status=status, each=line, errors=errors, tab="users",
+        roles=[(role, role.capitalize()) for role in reversed(ROLES)],
     )  # fmt: skip
 
 

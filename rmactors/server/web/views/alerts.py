@@ -1,13 +1,11 @@
 """Alerts as a list and one by one: filters that live in the URL, sentences. Pure."""
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 from typing import Final
 
 from rmactors.common import clock
-from rmactors.common.bounds import NAME, cut
+from rmactors.common.bounds import cut
 from rmactors.common.vocabulary import ALERT_KINDS, FAILURE_ALERT, SEVERITIES
 from rmactors.server.store.queries.alerts import AlertRow, Counts
 from rmactors.server.web import rows as guard
@@ -20,8 +18,6 @@ from rmactors.server.web.views.words import State
 
 STILL_HAPPENING: Final = 60 * clock.SECOND
 """Seen within this time, an unresolved condition is said to be happening still."""
-_ID: Final = re.compile("[0-9A-HJKMNP-TV-Z]{26}")
-_NO_NAMES: Final[Mapping[str, str]] = MappingProxyType({})
 _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 
 
@@ -29,8 +25,8 @@ _OF_RUNS: Final = frozenset(FAILURE_ALERT.values())
 class AlertLine:
     """One alert in the list. `last_seen` is None where it says no more than `raised`.
 
-    `about` is the plan or the schedule, empty where it is about neither. `host_name`: of its host, else of its channel,
-    whose page is `about_href`; then `host_id` is empty. `others_href` has the other alerts about it.
+    `title` is short; `message` says more. `host_name`: of its host, else of its channel, whose page is `about_href`;
+    then `host_id` is empty. `others_href` has the other alerts about it.
     """
 
     id: str
@@ -40,10 +36,10 @@ class AlertLine:
     others_href: str
     kind: str
     kind_name: str
-    about: str
     severity: str
     state: State
     status: str
+    title: str
     message: str
     raised: Time
     last_seen: Time | None
@@ -127,10 +123,9 @@ def alert_list(
     *,
     host: str = "",
     tags: Sequence[str] = (),
-    names: Mapping[str, str] = _NO_NAMES,
     cursor: str | None = None,
 ) -> AlertList:
-    """`host` is the name of the one that is chosen; `tags` are those to choose from, `names` those of schedules by id;
+    """`host` is the name of the one that is chosen; `tags` are those to choose from;
     `cursor` is where the next page begins."""
     status = of.get("status") or "open"
     statuses: dict[str, tuple[str, int | None]] = {
@@ -158,30 +153,27 @@ def alert_list(
         tags=lists.choices(of, "tag", [(tag, tag) for tag in tags]),
         sorts=tuple(Choice(value, word, value == of.sort) for value, word in sorts),
         host=host or of.get("host"),
-        lines=tuple(guard.each(rows, lambda row: listed_line(row, moment, names), guard.line(AlertLine))),
+        lines=tuple(guard.each(rows, lambda row: listed_line(row, moment), guard.line(AlertLine))),
         empty=None if rows else _empty(status, narrowed),
         next_href=f"/alerts?{query}{'&' if query else ''}cursor={cursor}" if cursor else None,
     )
 
 
+TITLED: Final = 60
+"""Characters of a schedule's or plan's name in a title."""
 LISTED: Final = 500
 """Characters of a message and of a note in the list; the alert's page has all of them."""
 
 
-def listed_line(row: AlertRow, moment: Moment, names: Mapping[str, str] = _NO_NAMES) -> AlertLine:
+def listed_line(row: AlertRow, moment: Moment) -> AlertLine:
     """One alert as the list shows it."""
-    whole = line(row, moment, names)
+    whole = line(row, moment)
     if max(len(whole.message), len(whole.note)) <= LISTED:
         return whole
     return replace(whole, message=cut(whole.message, LISTED), note=cut(whole.note, LISTED))
 
 
-def subject_ids(rows: Sequence[AlertRow]) -> list[str]:
-    """The schedules that these are about, by id, as far as they are about one."""
-    return sorted({row.subject for row in rows if _ID.fullmatch(row.subject)})
-
-
-def line(row: AlertRow, moment: Moment, names: Mapping[str, str] = _NO_NAMES) -> AlertLine:
+def line(row: AlertRow, moment: Moment) -> AlertLine:
     """One alert with all that is said of it."""
     acknowledged = resolved = note = ""
     if row.acknowledged_at is not None and row.resolved_at is None:
@@ -201,12 +193,10 @@ def line(row: AlertRow, moment: Moment, names: Mapping[str, str] = _NO_NAMES) ->
         others_href=f"/alerts?host={row.host_id}" if row.host_id else f"/alerts?kind={row.kind}",
         kind=row.kind,
         kind_name=words.alert_name(row.kind),
-        about=cut(row.subject.removeprefix("plan:"), NAME)
-        if row.subject.startswith("plan:")
-        else cut(names.get(row.subject, ""), NAME),
         severity=row.severity,
         state=words.severity(row.severity),
         status=row.status,
+        title=title(row),
         message=row.message,
         raised=moment.ago(row.created_at),
         last_seen=moment.ago(row.last_seen_at) if row.last_seen_at - row.created_at >= clock.SECOND else None,
@@ -217,6 +207,19 @@ def line(row: AlertRow, moment: Moment, names: Mapping[str, str] = _NO_NAMES) ->
         note=note,
         resolved=resolved,
     )
+
+
+def title(row: AlertRow) -> str:
+    """`Check failed: etc on db-02`, `Host silent: db-02`."""
+    about, name = about_of(row), words.alert_name(row.kind)
+    if not about:
+        return _("%(kind)s: %(host)s") % {"kind": name, "host": row.host_name}
+    return _("%(kind)s: %(about)s on %(host)s") % {"kind": name, "about": cut(about, TITLED), "host": row.host_name}
+
+
+def about_of(row: AlertRow) -> str:
+    """The schedule or the plan that it is about, by name; empty where it is about neither."""
+    return row.schedule_name or (row.subject.removeprefix("plan:") if row.subject.startswith("plan:") else "")
 
 
 def _place(row: AlertRow) -> str:
@@ -261,11 +264,10 @@ SHEET: Final = (
 )  # fmt: skip
 
 
-def cells(row: AlertRow, names: Mapping[str, str]) -> list[str]:
+def cells(row: AlertRow) -> list[str]:
     """A row of the sheet: what is not so is empty."""
-    about = row.subject.removeprefix("plan:") if row.subject.startswith("plan:") else names.get(row.subject, "")
     values = (
-        clock.to_rfc3339(row.created_at), row.severity, row.kind, row.status, row.host_name, about, row.message,
+        clock.to_rfc3339(row.created_at), row.severity, row.kind, row.status, row.host_name, about_of(row), row.message,
         row.occurrences, clock.to_rfc3339(row.last_seen_at), row.acknowledged_by,
         clock.to_rfc3339(row.resolved_at) if row.resolved_at is not None else None, row.resolved_by, row.id,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 from rmactors.common.vocabulary import Severity
 from rmactors.server.channels.base import Field, Kind, Preset
 from rmactors.server.store.queries.channels import ChannelHealth, ChannelRow, DeliveryRow, LogRow
+from rmactors.server.web.views import words
 from rmactors.server.web.views.channel_times import (
     NO_TIMES,
     TimesForm,
@@ -75,10 +76,13 @@ class ChannelLine:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
+    """One attempt. `about`: which alert, in words; empty where it is gone or there is none."""
+
     at: Time
     state: State
     event: str
     alert_id: str
+    about: str
     answer: str
 
 
@@ -89,6 +93,7 @@ class DeadLine:
     id: str
     event: str
     alert_id: str
+    about: str
     since: Time
     why: str
 
@@ -254,7 +259,11 @@ def _held_until(health: ChannelHealth, moment: Moment) -> int | None:
     return health.held_until if health.held_until is not None and health.held_until > moment.now else None
 
 
-def log_lines(rows: Sequence[LogRow], moment: Moment) -> list[LogLine]:
+Alerts = Mapping[str, tuple[str, str]]
+"""(kind, host) of alerts, by id."""
+
+
+def log_lines(rows: Sequence[LogRow], alerts: Alerts, moment: Moment) -> list[LogLine]:
     found = []
     for row in rows:
         answer = [str(row.status_code)] if row.status_code is not None else []
@@ -264,17 +273,29 @@ def log_lines(rows: Sequence[LogRow], moment: Moment) -> list[LogLine]:
         if row.error:
             answer.append(row.error)
         state = State("ok", _("Delivered")) if row.ok else State("bad", _("Not delivered"))
-        found.append(LogLine(moment.ago(row.fired_at), state, _event(row.event), row.alert_id, " · ".join(answer)))
+        found.append(
+            LogLine(
+                moment.ago(row.fired_at), state, _event(row.event), row.alert_id, _about(row.alert_id, alerts),
+                " · ".join(answer),
+            )
+        )  # fmt: skip
     return found
 
 
-def dead_lines(rows: Sequence[DeliveryRow], moment: Moment) -> list[DeadLine]:
+def dead_lines(rows: Sequence[DeliveryRow], alerts: Alerts, moment: Moment) -> list[DeadLine]:
     return [
         DeadLine(
-            row.id, _event(row.event), row.alert_id, moment.ago(row.finished_at or row.created_at), row.last_error or ""
+            row.id, _event(row.event), row.alert_id, _about(row.alert_id, alerts),
+            moment.ago(row.finished_at or row.created_at), row.last_error or "",
         )
         for row in rows
-    ]
+    ]  # fmt: skip
+
+
+def _about(alert_id: str, alerts: Alerts) -> str:
+    """`Backup failed, nas`."""
+    found = alerts.get(alert_id)
+    return f"{words.alert_name(found[0])}, {found[1]}" if found is not None else ""
 
 
 def goes_with(health: ChannelHealth) -> str:
@@ -300,7 +321,7 @@ def readable(body: str) -> str:
 
 
 def _event(event: str) -> str:
-    words = {
+    names = {
         "alert.raised": _("raised"),
         "alert.acknowledged": _("acknowledged"),
         "alert.resolved": _("resolved"),
@@ -308,7 +329,7 @@ def _event(event: str) -> str:
         "alert.digest": _("digest"),
         "alert.test": _("test"),
     }
-    return words.get(event, event)
+    return names.get(event, event)
 
 
 def fills(preset: Preset) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rmactors.common.bounds import NAME, cut
-from rmactors.common.vocabulary import JobStatus
+from rmactors.common.vocabulary import HostStatus, JobStatus
 from rmactors.server.store.queries.hosts import HostNote, HostRow, HostView, status_of
 from rmactors.server.store.queries.jobs import JobRow
 from rmactors.server.store.queries.pages import SubjectRuns
@@ -18,24 +18,6 @@ from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
 from rmactors.server.web.what_was_sent import json_list
-
-
-@dataclass(frozen=True, slots=True)
-class Enrollment:
-    """What to type on the new host. The token is shown once and kept nowhere; no command holds it, since shells
-    remember what is typed."""
-
-    token: str
-    enroll: str
-    run: str
-    expires: Time
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    id: str
-    name: str
-    state: State
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +36,7 @@ class ScheduleLine:
     next_due: Time | None
     outcome: State | None
     strip: Strip
+    policy_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +55,7 @@ class PlanLine:
 
 @dataclass(frozen=True, slots=True)
 class HostPage:
-    """`facts` are (name, value), `warnings` sentences about the host itself."""
+    """`facts` are (name, value), `warnings` sentences about the host itself; `paused` one, empty where it is not."""
 
     id: str
     name: str
@@ -88,6 +71,7 @@ class HostPage:
     warnings: tuple[str, ...]
     kinds: tuple[tuple[str, str], ...]
     restore_tests: RestoreTests
+    paused: str
 
 
 _MOST_PLANS, _LONGEST_SOURCES = 200, 500
@@ -99,19 +83,6 @@ _NOTES = {
     "unknown_schedule": _("A run named a schedule that this host does not have."),
     "unknown_kind": _("A report about an unknown kind of job was refused."),
 }
-
-
-def enrollment(token: str, agent_url: str, expires: Time) -> Enrollment:
-    """The commands to copy."""
-    return Enrollment(
-        token, f"rmactors agent enroll --server {agent_url} --token-file -", "rmactors agent install", expires
-    )
-
-
-def arrivals(rows: Sequence[HostRow], moment: Moment, offline_after_seconds: float) -> tuple[Arrival, ...]:
-    return tuple(
-        Arrival(row.id, row.name, words.host_status(status_of(row, moment.now, offline_after_seconds))) for row in rows
-    )
 
 
 def host_page(
@@ -135,7 +106,7 @@ def host_page(
         name=row.name,
         tags=", ".join(fleet.tags(view)),
         state=fleet.state(view, running, moment, offline_after_seconds),
-        lede=_lede(view, last_good, moment),
+        lede=_lede(view, last_good, status_of(row, moment.now, offline_after_seconds), moment),
         alerts=many("%(n)s open alert", "%(n)s open alerts", open_alerts) if open_alerts else "",
         facts=tuple((name, value) for name, value in _facts(row, moment, tzdata) if value),
         plans=plans,
@@ -154,6 +125,7 @@ def host_page(
         warnings=(*host_health.warnings(view, tzdata), *host_health.spool(row, moment)),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
         restore_tests=restore_tests(view, [plan.name for plan in plans], moment),
+        paused=_("Paused %s: none of its schedules is on.") % moment.ago(row.paused_at).words if row.paused_at else "",
     )
 
 
@@ -174,6 +146,7 @@ def schedule_line(schedule: ScheduleRow, runs: Sequence[SubjectRuns], shown: Win
         next_due=moment.until(at) if at is not None else None,
         outcome=words.job_status(outcome) if outcome is not None else None,
         strip=fleet.strip_of(schedule, theirs, shown, moment),
+        policy_id=schedule.policy_id,
     )
 
 
@@ -188,7 +161,7 @@ def plotted_subject(view: HostView) -> str | None:
     return f"plan:{last.plan}" if last.plan else ""
 
 
-def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
+def _lede(view: HostView, last_good: int | None, status: HostStatus, moment: Moment) -> str:
     last = view.last_jobs.get("backup")
     if last is None or last.finished_at is None:
         text = _("No backup reported yet.")
@@ -200,7 +173,7 @@ def _lede(view: HostView, last_good: int | None, moment: Moment) -> str:
         if last.status not in {"succeeded", "partial"} and last_good is not None:
             text += " " + _("Last good one %s.") % moment.ago(last_good).words
     due = fleet.next_due(view.schedules, moment, backups_only=False)
-    if due is not None:
+    if due is not None and status != "offline":  # nobody knows whether it will run
         text += " " + _("Next: %(name)s, %(when)s.") % {"name": due[1].name, "when": moment.until(due[0]).words}
     return text
 

@@ -35,6 +35,7 @@ class JobLine:
     host_id: str
     host_name: str
     kind: str
+    kind_name: str
     what: str
     state: State
     when: Time
@@ -86,6 +87,7 @@ def line(row: JobRow, hosts: Mapping[str, str], schedules: Mapping[str, str], mo
         host_id=row.host_id,
         host_name=hosts.get(row.host_id, _("a deleted host")),
         kind=row.kind,
+        kind_name=words.kind_name(row.kind),
         what=what(row, schedules),
         state=_state(row),
         when=moment.ago(end or began or row.queued_at or row.sort_at),

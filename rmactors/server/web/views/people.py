@@ -1,25 +1,28 @@
-"""Users, tokens, sessions and the audit trail as lines. Pure."""
+"""Users, tokens and sessions as lines. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from rmactors.server.store.queries.accounts import (
-    AuditRow,
     CodeAlarm,
     EnrollmentTokenRow,
     SessionRow,
     TokenRow,
     UserRow,
 )
+from rmactors.server.store.queries.passkeys import PasskeyRow
 from rmactors.server.web import rows as guard
-from rmactors.server.web.views.texts import _
+from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import State
+from rmactors.server.web.what_was_sent import json_list
 
 
 @dataclass(frozen=True, slots=True)
 class UserLine:
-    """`yours` is set for the viewer's own."""
+    """`yours` is set for the viewer's own. `factors` beside the password, in words; `provided`: they sign in through an
+    identity provider, which decides on their role."""
 
     id: str
     name: str
@@ -29,6 +32,8 @@ class UserLine:
     last_login: Time | None
     created: Time
     yours: bool
+    factors: str
+    provided: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +51,8 @@ class TokenLine:
 
 @dataclass(frozen=True, slots=True)
 class EnrollmentLine:
-    """An enrollment token. `ended` if it is used, expired or revoked."""
+    """An enrollment token. `ended` if it has no use left or has expired. `gives`: the host that it is for, or the tags;
+    `left`: how many uses are left, where there are several."""
 
     id: str
     prefix: str
@@ -55,6 +61,8 @@ class EnrollmentLine:
     expires: Time
     state: State
     ended: bool
+    gives: str
+    left: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +85,11 @@ class SessionLine:
 
 
 @dataclass(frozen=True, slots=True)
-class AuditLine:
-    at: Time
-    actor: str
-    action: str
-    target: str
-    state: State
-    address: str
-    detail: str
+class PasskeyLine:
+    id: str
+    name: str
+    created: Time
+    last_used: Time | None
 
 
 def user_lines(rows: Sequence[UserRow], me: str, moment: Moment) -> list[UserLine]:
@@ -95,7 +100,7 @@ def _user_line(row: UserRow, me: str, moment: Moment) -> UserLine:
     return UserLine(
         row.id, row.username, row.role, State("off", _("Disabled")) if row.disabled else State("ok", _("Active")),
         bool(row.disabled), moment.ago(row.last_login_at) if row.last_login_at is not None else None,
-        moment.ago(row.created_at), row.id == me,
+        moment.ago(row.created_at), row.id == me, factors(row), row.issuer is not None,
     )  # fmt: skip
 
 
@@ -120,15 +125,19 @@ def enrollment_lines(rows: Sequence[EnrollmentTokenRow], moment: Moment) -> list
 
 
 def _enrollment_line(row: EnrollmentTokenRow, moment: Moment) -> EnrollmentLine:
-    expired = row.expires_at <= moment.now
-    if row.used_at is not None:
+    expired, left = row.expires_at <= moment.now, row.uses - row.used
+    if not left:
         state = State("ok", _("Used"))
+    elif expired:
+        state = State("off", _("Expired"))
     else:
-        state = State("off", _("Expired")) if expired else State("warn", _("Not used yet"))
+        state = State("warn", _("In use") if row.used else _("Not used yet"))
     expires = moment.ago(row.expires_at) if expired else moment.until(row.expires_at)
+    tags = ", ".join(text for text in json_list(row.tags) if isinstance(text, str))
+    gives = _("for %(host)s alone") % {"host": row.for_host} if row.for_host is not None else tags
     return EnrollmentLine(
-        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state,
-        expired or row.used_at is not None,
+        row.id, row.prefix, row.created_by or "", moment.ago(row.created_at), expires, state, expired or not left,
+        gives, _("%(left)s of %(uses)s uses left") % {"left": left, "uses": row.uses} if row.uses > 1 else "",
     )  # fmt: skip
 
 
@@ -145,6 +154,26 @@ def session_lines(rows: Sequence[SessionRow], mine: str, moment: Moment) -> list
         )
         for row in rows
     ]  # fmt: skip
+
+
+def passkey_lines(rows: Sequence[PasskeyRow], moment: Moment) -> list[PasskeyLine]:
+    return [
+        PasskeyLine(
+            row.id, row.name, moment.ago(row.created_at),
+            moment.ago(row.last_used_at) if row.last_used_at is not None else None,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def factors(row: UserRow) -> str:
+    """What a user shows at a sign-in beside, or instead of, a password."""
+    if row.issuer is not None:
+        return _("by %(provider)s") % {"provider": urlsplit(row.issuer).hostname or row.issuer}
+    said = [_("code")] if row.has_code else []
+    if row.passkeys:
+        said.append(many("%(n)s passkey", "%(n)s passkeys", row.passkeys))
+    return ", ".join(said)
 
 
 def device(user_agent: str) -> str:
@@ -165,16 +194,3 @@ def device(user_agent: str) -> str:
     if browser and system:
         return _("%(browser)s on %(system)s") % {"browser": browser, "system": system}
     return browser or system or user_agent[:60] or _("unknown")
-
-
-def audit_lines(rows: Sequence[AuditRow], moment: Moment) -> list[AuditLine]:
-    return guard.each(rows, lambda row: _audit_line(row, moment), guard.line(AuditLine))
-
-
-def _audit_line(row: AuditRow, moment: Moment) -> AuditLine:
-    return AuditLine(
-        moment.clock_time(row.at), str(row.actor), str(row.action),
-        " ".join(filter(None, (row.target_kind, row.target_id))),
-        State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()), row.address,
-        row.detail,
-    )  # fmt: skip

@@ -1,5 +1,6 @@
 """When schedules run, in plain words, and when they do next. Pure."""
 
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isfinite
@@ -33,6 +34,24 @@ class Explained:
     words: str
     fires: tuple[Time, ...]
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecLines:
+    """What reports the runs of an external schedule: a line of a crontab, and what belongs into a systemd service."""
+
+    crontab: str
+    service: str
+
+
+def exec_lines(name: str, kind: str, plan: str, when: When) -> ExecLines:
+    """`COMMAND` in them is the operator's. Where no cron expression says when, the line begins with the command."""
+    words = ["agent", "exec", "--kind", kind, "--schedule", name, *(["--plan", plan] if plan else []), "--"]
+    given = shlex.join(words)
+    at = f"{when.cron} " if when.cron is not None else ""
+    escaped = given.replace("%", "\\%")
+    in_unit = given.replace("%", "%%").replace("$", "$$")
+    return ExecLines(f"{at}rmactors {escaped} COMMAND", f"[Service]\nExecStart=\nExecStart=rmactors {in_unit} COMMAND")
 
 
 def explained(expression: str, zone: str, moment: Moment) -> Explained:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 from rmactors.server.store.queries.channels import Glance
 from rmactors.server.web.views.texts import _, many
 
-Section = Literal["dashboard", "hosts", "repositories", "jobs", "alerts", "settings"]
+Section = Literal["dashboard", "hosts", "policies", "repositories", "jobs", "alerts", "settings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def channel_notice(channels: Glance, may_act: bool) -> ChannelWarning | None:
 TABS: Final = (
     Tab("dashboard", "/", _("Dashboard"), "M3 10.5 10 4l7 6.5M5 9v7h10V9"),
     Tab("hosts", "/hosts", _("Hosts"), "M3 4h14v5H3zM3 11h14v5H3zM6 6.5h.01M6 13.5h.01"),
+    Tab("policies", "/policies", _("Policies"), "M4 5h7M4 10h7M4 15h7M14 4.5l1 1 2-2M14 9.5l1 1 2-2M14 14.5l1 1 2-2"),
     Tab(
         "repositories",
         "/repositories",

@@ -28,8 +28,9 @@ class Entry:
 
 
 def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) -> list[Entry]:
-    """Transitions and attempts as sentences, oldest first, and what is so now at the end."""
-    found = guard.each(entries, lambda entry: _entry(entry, row, moment), guard.line(Entry))
+    """Transitions and attempts as sentences, oldest first, and what is so now at the end. Failed attempts of one
+    message are one entry, where the last of them was."""
+    found = guard.each(_folded(entries), lambda entry: _entry(entry, row, moment), guard.line(Entry))
     if row.resolved_at is None:
         seen = f"{alerts.seen_word(row.kind)} {moment.ago(row.last_seen_at).words}"
         times = many("%(n)s time", "%(n)s times", row.occurrences) if row.occurrences > 1 else ""
@@ -44,12 +45,23 @@ def timeline(entries: Sequence[TimelineEntry], row: AlertRow, moment: Moment) ->
     return found
 
 
+def _folded(entries: Sequence[TimelineEntry]) -> list[TimelineEntry]:
+    """Without failed attempts that another one of the same message, or its end, came after."""
+    ends = {entry.delivery_id: at for at, entry in enumerate(entries) if entry.event in _ATTEMPTS}
+    return [
+        entry
+        for at, entry in enumerate(entries)
+        if entry.event != "attempt_failed" or entry.delivery_id is None or ends[entry.delivery_id] == at
+    ]
+
+
 def _entry(entry: TimelineEntry, row: AlertRow, moment: Moment) -> Entry:
     tone, strong, rest, sub = _SAYS.get(entry.event, _unknown)(entry, row)
     send_again = entry.delivery_id if entry.event == "dead" else None
     return Entry(moment.clock_time(entry.at), tone, strong, rest, sub, send_again)
 
 
+_ATTEMPTS: Final = frozenset({"attempt_failed", "delivered", "dead"})
 _Said = tuple[Tone, str, str, str]
 """Tone, the words in bold, the words after them, the line below."""
 
@@ -107,7 +119,8 @@ def _delivered(entry: TimelineEntry, row: AlertRow) -> _Said:
 
 
 def _attempt_failed(entry: TimelineEntry, row: AlertRow) -> _Said:
-    return "warn", _("Delivery to %s failed") % _channel(entry), _("(retrying)"), _answer(entry)
+    tries = many("%(n)s attempt, retrying", "%(n)s attempts, retrying", entry.attempt or 1)
+    return "warn", _("Delivery to %s failed") % _channel(entry), f"({tries})", _answer(entry)
 
 
 def _dead(entry: TimelineEntry, row: AlertRow) -> _Said:
@@ -167,6 +180,6 @@ def _answer(entry: TimelineEntry) -> str:
         parts.append(_("%(code)s in %(time)s") % {"code": entry.status_code, "time": took})
     elif entry.latency_ms is not None:
         parts.append(_("after %s") % milliseconds(entry.latency_ms))
-    if entry.attempt is not None and entry.attempt > 1:
-        parts.append(_("attempt %d") % entry.attempt)
+    if entry.attempt is not None and entry.attempt > 1 and entry.event != "attempt_failed":
+        parts.append(_("after %d attempts") % entry.attempt)
     return " · ".join(parts)

@@ -74,12 +74,15 @@ class Moment:
         return clock.to_datetime(at).astimezone(self.zone)
 
     def ago(self, at: int) -> Time:
-        """A time in the past. One in the future (clocks differ) is `just now`."""
+        """A time in the past. One in the future (clocks differ) is `just now`.
+
+        In steps of ten seconds, then of minutes: a list that is fetched again says the same of most of its rows.
+        """
         seconds = (self.now - at) / clock.SECOND
-        if seconds < 3:
+        if seconds < 10:
             words = _("just now")
         elif seconds < 30 * 86400:
-            words = _("%s ago") % rough(seconds)
+            words = _("%s ago") % rough(seconds if seconds >= 60 else seconds // 10 * 10)
         else:
             words = self.date(at)
         return self._time(at, words)
@@ -98,6 +101,11 @@ class Moment:
         if when.date() != self.local(self.now).date():
             text = f"{when.day} {when:%b} {when:%H:%M}"
         return self._time(at, text)
+
+    def day_and_time(self, at: int) -> Time:
+        """`29 Nov 04:10:22`: for a list that goes back over days."""
+        when = self.local(at)
+        return self._time(at, f"{when.day} {when:%b} {when:%H:%M:%S}")
 
     def slot(self, at: int) -> Time:
         """`Tue 3 Nov, 02:00`: for what is planned."""

@@ -89,8 +89,8 @@ _REASONS: Final = {
     "timeout": later("it exceeded its maximum run time"),
     "lost": later("its end was not reported"),
     "skipped": later("it was skipped"),
-    "refused": later("the agent does not allow it"),
-    "error": later("restic reported an error"),
+    "refused": later("the agent refused it"),
+    "error": later("it ended with an error"),
     "terminated": later("it was stopped by a signal"),
     "nothing_done": later("nothing was done"),
 }

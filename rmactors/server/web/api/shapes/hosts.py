@@ -57,7 +57,8 @@ class Host(Struct):
 
 
 class EnrollmentTokenEntry(Struct):
-    """An enrollment token without the token; `used_at` where it let a host in."""
+    """An enrollment token without the token. `used_at`: when it last let a host in. `host_id`: the one host that it
+    enrolls a machine as."""
 
     id: str
     prefix: str
@@ -65,6 +66,10 @@ class EnrollmentTokenEntry(Struct):
     expires_at: Time
     created_by: str | None
     used_at: Time | None
+    uses: int
+    uses_left: int
+    tags: list[str]
+    host_id: str | None
 
 
 def host(view: HostView, now: int, offline_after_seconds: float, *, whole: bool = True) -> Host:
@@ -95,4 +100,6 @@ def _said(text: str | None, whole: bool) -> list[str] | None:
 
 
 def enrollment_token(row: EnrollmentTokenRow) -> EnrollmentTokenEntry:
-    return shaped(EnrollmentTokenEntry, row)
+    return shaped(
+        EnrollmentTokenEntry, row, uses_left=row.uses - row.used, tags=json_list(row.tags), host_id=row.for_host_id
+    )

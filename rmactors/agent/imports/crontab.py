@@ -1,0 +1,149 @@
+"""Crontabs: of users, `/etc/crontab` and `/etc/cron.d`, and the scripts that `run-parts` starts. Pure.
+
+Times are those of the machine, or of `CRON_TZ`. What Debian's cron and cronie do is `docs/import.md`.
+"""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from rmactors.agent.imports import commands
+from rmactors.agent.imports.commands import Scripts
+from rmactors.agent.imports.found import AS_IT_IS, Found, When, Wrapper, name_of
+
+SOURCE: Final = "crontab"
+_ALIASES: Final = {"@midnight": "@daily", "@annually": "@yearly"}
+_AT_START: Final = "@reboot"
+_VARIABLE: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=\s*(.*)""", re.ASCII)
+_RUN_PARTS: Final = re.compile(r"\brun-parts\b[^;&|)]*?\s(/\S+?)(?=[\s;)]|$)")
+_PER: Final = {"@daily": 24.0, "@weekly": 168.0, "@monthly": 744.0, "@yearly": 8784.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line that starts something. `when` as cron's expression, empty for `@reboot`; `command` as it stands there."""
+
+    number: int
+    text: str
+    when: str
+    user: str
+    command: str
+    zone: str | None
+
+
+def lines(text: str, *, with_user: bool) -> Iterator[Line]:
+    """The lines of a crontab that start something. `with_user`: a user stands before the command."""
+    zone = None
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.strip()
+        if not words or words.startswith("#"):
+            continue
+        if assigned := _VARIABLE.fullmatch(words):
+            name = re.split(r"\s*=", words, maxsplit=1)[0].strip("\"'")
+            zone = (assigned.group(1).strip().strip("\"'") or None) if name == "CRON_TZ" else zone
+            continue
+        fields = 1 if words.startswith("@") else 5
+        parts = words.split(None, fields + (1 if with_user else 0))
+        if len(parts) < fields + (2 if with_user else 1):
+            continue
+        when = " ".join(parts[:fields])
+        when = "" if when.lower() == _AT_START else _ALIASES.get(when.lower(), when)
+        yield Line(number, line, when, parts[fields] if with_user else "", parts[-1], zone)
+
+
+def found_in(
+    text: str, place: str, zone: str, wrapper: Wrapper, scripts: Scripts, *, with_user: bool
+) -> Iterator[Found]:
+    """What runs restic in a crontab. `zone` is the machine's."""
+    for line in lines(text, with_user=with_user):
+        command, _ = _at_percent(line.command)
+        uses = commands.uses_of_shell(command.replace("\\%", "%"), scripts)
+        use = commands.main_use(uses)
+        if use is None:
+            continue
+        notes = commands.beside(use, uses)
+        if use.script:
+            notes.append(f"by its script {use.script}")
+        if line.zone:
+            notes.append("CRON_TZ counts with cronie; Debian's cron ignores it")
+        if not line.when:
+            notes.append("it runs when the machine starts: no schedule can watch that")
+        if use.job == "autorestic cron":
+            notes.append("it looks which locations are due: `agent import autorestic` has them one by one")
+        when = When(cron=line.when or None, timezone=line.zone or zone)
+        head = line.text[: len(line.text) - len(line.command)] if line.text.endswith(line.command) else ""
+        new, how = head.lstrip() + wrapped(line.command, wrapper.before(use.kind, use.name, when)), "in its place"
+        if use.reported:
+            new, how = line.text.strip(), AS_IT_IS
+        yield Found(SOURCE, use.name, use.kind, when, f"{place}, line {line.number}", new, how, tuple(notes), use.job)
+
+
+def wrapped(command: str, before: str) -> str:
+    """A crontab's command with `exec` before it. A percent sign in what is put before it is escaped."""
+    before = before.replace("%", "\\%")
+    shell, rest = _at_percent(command)
+    given, plain = commands.assignments_before(shell)
+    if commands.is_plain(plain):
+        return f"{given}{before} {plain}{rest}"
+    return f"{before} sh -c {shlex.quote(shell)}{rest}"
+
+
+def _at_percent(command: str) -> tuple[str, str]:
+    """What cron gives to the shell, and what stands behind the first `%`: that is its input."""
+    match = re.search(r"(?<!\\)%", command)
+    return (command[: match.start()], command[match.start() :]) if match else (command, "")
+
+
+# ---- run-parts
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder whose scripts are started together, like `/etc/cron.daily`, and when."""
+
+    path: str
+    when: When
+    by: str
+
+
+def folders(text: str, place: str, zone: str, *, anacron: bool) -> Iterator[Folder]:
+    """The folders that `/etc/crontab` starts with `run-parts`. Where there is anacron, it leaves some to that."""
+    for line in lines(text, with_user=True):
+        if line.when and not (anacron and "anacron" in line.command):
+            for path in _RUN_PARTS.findall(line.command):
+                yield Folder(path, When(cron=line.when, timezone=line.zone or zone), f"{place}, line {line.number}")
+
+
+def anacron_folders(text: str, place: str) -> Iterator[Folder]:
+    """The folders of an anacrontab: every so many days, whenever the machine is on."""
+    for number, line in enumerate(text.splitlines(), 1):
+        parts = line.split(None, 3)
+        if len(parts) < 4 or line.lstrip().startswith("#") or "=" in parts[0]:
+            continue
+        hours = _PER.get(parts[0], float(parts[0]) * 24 if parts[0].isdecimal() else 0)
+        if hours:
+            for path in _RUN_PARTS.findall(parts[3]):
+                yield Folder(path, When(every_hours=hours), f"{place}, line {number}")
+
+
+def found_in_folder(folder: Folder, script: str, text: str, wrapper: Wrapper, scripts: Scripts) -> Iterator[Found]:
+    """What a script of such a folder does, if it runs restic."""
+    uses = commands.uses_of_shell(text, scripts)
+    use = commands.main_use(uses)
+    if use is None:
+        return
+    place, notes = f"{folder.path}/{script}", (f"started by {folder.by}", *commands.beside(use, uses))
+    if use.reported:
+        yield Found(SOURCE, use.name, use.kind, folder.when, place, f"{script}", AS_IT_IS, notes, use.job)
+        return
+    name = name_of(f"{folder.path.rpartition('/')[2]}/{script}")
+    for line in text.replace("\\\n", " ").splitlines():
+        if use in commands.uses_of_shell(line, scripts) and commands.is_plain(line.strip()):
+            given, plain = commands.assignments_before(line.strip())
+            new, how = f"{given}{wrapper.before(use.kind, name, folder.when)} {plain}", "in its place in the script"
+            break
+    else:
+        new, how = f"{wrapper.before(use.kind, name, folder.when)} restic …", "before restic in the script"
+    yield Found(SOURCE, name, use.kind, folder.when, place, new, how, notes, use.job)

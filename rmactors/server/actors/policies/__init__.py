@@ -1,0 +1,1 @@
+"""Looks after policies: every host has just the schedules that they say."""
