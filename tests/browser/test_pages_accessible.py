@@ -13,6 +13,10 @@ PAGES = {
     "backup ages": "/backups",
     "backup ages that match nothing": "/backups?tag=nothing-has-this",
     "hosts": "/hosts",
+    "hosts by tag": "/hosts?group=tag",
+    "no host": "/hosts?q=nothing-has-this",
+    "calendar": "/calendar",
+    "calendar of a week": "/calendar?range=7d",
     "add a host": "/hosts/new",
     "host": "/hosts/{hosts[db-primary]}",
     "host without a past": "/hosts/{hosts[new-box]}",
@@ -78,7 +82,7 @@ class Examiner:
         """At the page as it is."""
         self.page.evaluate(
             "document.querySelectorAll('main details').forEach((each) => { each.open = true; });"
-            "const box = document.querySelector('input[name=alert]'); if (box) box.checked = true;"
+            "const box = document.querySelector('input[form=bulk]'); if (box) box.checked = true;"
         )
         self.page.evaluate(f"{Axe().axe_script}; null")
         for look, (width, dark) in LOOKS.items():
