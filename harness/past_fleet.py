@@ -167,6 +167,17 @@ def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
     return past
 
 
+def add_hosts(settings: Settings, count: int) -> None:
+    """More hosts, tagged `many`, that are there and stay so, with a nightly backup and a weekly check: `more-00` …"""
+    scribe = Scribe(settings)
+    for number in range(count):
+        host_id = scribe.host(f"more-{number:02}", seen=-clock.HOUR, tags=["many", f"room-{number % 4}"])
+        nightly = scribe.schedule(host_id, "Nightly home", f"{number % 60} 3 * * *")
+        scribe.schedule(host_id, "Weekly check", "0 5 * * 0", kind="check")
+        scribe.job(host_id, nightly, "succeeded", 9 * clock.HOUR)
+    scribe.close()
+
+
 def _repositories(scribe: Scribe, past: Past) -> None:
     """One that nas1 and db-primary share, which grew for a year, and one that mail could not open yet."""
     day, now = clock.DAY, scribe.now

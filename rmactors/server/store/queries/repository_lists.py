@@ -29,6 +29,9 @@ class RepositoryFilter:
     tag: str = ""
 
 
+_EVERYTHING: Final = RepositoryFilter()
+
+
 @dataclass(frozen=True, slots=True)
 class Totals:
     """How many the filter finds, how many there are, and of those found: bytes as far as they are known, and which one
@@ -61,18 +64,20 @@ def listed(
 
 def totals(db: sqlite3.Connection, wanted: RepositoryFilter) -> Totals:
     where, bound = _where(wanted)
-    every: int = db.execute(f"SELECT count(*) FROM repositories WHERE {_USED}").fetchone()[0]
     matching, held = db.execute(f"SELECT count(*), sum(size_bytes) FROM repositories WHERE {where}", bound).fetchone()
+    every: int = matching
+    if wanted != _EVERYTHING:
+        every = db.execute("SELECT count(DISTINCT repository_id) FROM repository_uses").fetchone()[0]
     fastest = db.execute(
         f"SELECT id, growth_bytes FROM repositories WHERE {where} AND growth_bytes > 0"
-        " ORDER BY growth_bytes DESC, id DESC LIMIT 1",
+        f" ORDER BY coalesce(-growth_bytes, {UNKNOWN}), id LIMIT 1",
         bound,
     ).fetchone()
     name = whole.first_name(db, fastest[0]) if fastest is not None else ""
     return Totals(matching, every, held, name, fastest[1] if fastest is not None else 0)
 
 
-_USED: Final = "id IN (SELECT repository_id FROM repository_uses)"
+_USED: Final = "EXISTS (SELECT 1 FROM repository_uses WHERE repository_id = repositories.id)"
 
 
 def _where(wanted: RepositoryFilter) -> tuple[str, list[Any]]:

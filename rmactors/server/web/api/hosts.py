@@ -22,6 +22,7 @@ from rmactors.server.web.api.bodies import (
     json_body,
     json_response,
     limit_of,
+    listed,
     listing,
     no_body,
     no_content,
@@ -125,7 +126,7 @@ async def list_hosts() -> Response:
     page = await services().reader.run(
         queries.host_views, wanted, sort, since, limit_of(given), cursor_of(given, key_shape(sort))
     )
-    return json_response(listing(page, lambda view: _shape(view, whole=False)))
+    return await listed(page, lambda view: _shape(view, whole=False))
 
 
 @route(blueprint, "/api/hosts/<host_id>", role="viewer", answer=shapes.Host)
