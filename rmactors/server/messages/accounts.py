@@ -78,7 +78,7 @@ class ResetUser:
 
 @dataclass(frozen=True, slots=True)
 class UserReset:
-    """`had_second_factor`: there was one, and it is off now where that was asked for; `passkeys` likewise. `tokens`: API
+    """`had_second_factor`: there was one, and it is off now where that was asked for; `passkeys` too. `tokens`: API
     tokens that they made, which go on."""
 
     username: str
