@@ -33,9 +33,10 @@ async def repository_list() -> Response:
     wanted = RepositoryFilter(asked.get("q"), asked.get("tag"))
 
     def look(db: Any) -> tuple[Page[RepositoryView], list_queries.Totals, list[SilentHost], list[str]]:
+        found = list_queries.looked_up(db, wanted)
         return (
-            list_queries.listed(db, wanted, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE),
-            list_queries.totals(db, wanted), queries.silent_hosts(db, _SILENT), page_queries.tags_in_use(db),
+            list_queries.listed(db, found, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE),
+            list_queries.totals(db, found), queries.silent_hosts(db, _SILENT), page_queries.tags_in_use(db),
         )  # fmt: skip
 
     found, totals, silent, tags = await services().reader.run(look)
