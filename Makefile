@@ -17,7 +17,7 @@ demo: $(VENV)/installed-server
 	@$(BIN)/rmactors demo $(ARGS)
 
 test: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers debian-oidc
+	@$(MAKE) --no-print-directory test-tools
 	$(PYTEST) $(ARGS)
 
 # The tests with the calendar clock DAYS ahead, or at a moment: make test-ahead AT='2027-12-31 23:59:30' ARGS=tests/rules.
@@ -25,13 +25,13 @@ test: $(VENV)/installed-dev
 DAYS ?= 40
 AHEAD = $$(( $(if $(AT),$$(date -d '$(AT)' +%s) - $$(date +%s),$(DAYS) * 86400) ))
 test-ahead: $(VENV)/installed-dev $(VENV)/tools/calendar.so
-	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers debian-oidc
+	@$(MAKE) --no-print-directory test-tools
 	AHEAD_SECONDS=$(AHEAD) LD_PRELOAD=$(abspath $(VENV))/tools/calendar.so $(PYTEST) -p tests.ahead.plugin $(ARGS)
 
 # The tests ROUNDS times in a row, beside one busy loop for each core; it stops at the first red round.
 ROUNDS ?= 3
 test-busy: $(VENV)/installed-dev
-	@$(MAKE) --no-print-directory debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers debian-oidc
+	@$(MAKE) --no-print-directory test-tools
 	@exec setpriv --pdeathsig TERM bash tests/busy.sh $(ROUNDS) $(PYTEST) $(ARGS)
 
 check: $(VENV)/installed-dev
@@ -124,7 +124,10 @@ $(VENV)/tools/calendar.so: tests/ahead/calendar.c | $(VENV)/bin/pip
 
 # ---- Debian packages
 
-.PHONY: debian-venv debian-restic debian-restics debian-receivers debian-oidc debian-chromium debian-curl debian-cc debian-systemd debian-tools apt-lists
+.PHONY: test-tools provisioning debian-venv debian-restic debian-restics debian-receivers debian-oidc debian-chromium debian-curl debian-cc debian-systemd debian-tools apt-lists
+
+# What the tests run beside the product.
+test-tools: debian-restic debian-restics debian-chromium debian-systemd debian-tools debian-receivers debian-oidc provisioning
 
 # $(call debian,COMMAND,PACKAGES): installs the packages where there is no such command.
 define debian
@@ -147,6 +150,10 @@ debian-receivers: | $(VENV)/bin/pip
 # An OpenID provider, from npm; Node is Debian's where there is none.
 debian-oidc: | $(VENV)/bin/pip
 	@[ $(VENV)/tools/oidc-provider -nt tests/fetch_oidc_provider.sh ] || bash tests/fetch_oidc_provider.sh $(VENV)/tools/oidc-provider
+
+# cloud-init and ansible-core, likewise.
+provisioning: | $(VENV)/bin/pip
+	@[ $(VENV)/tools/provisioning -nt tests/fetch_provisioning.sh ] || bash tests/fetch_provisioning.sh $(VENV)/tools/provisioning $(BIN)/pip
 
 debian-chromium: apt-lists # libatomic1 is for the node that Playwright brings along; a small Debian 12 lacks it
 	$(call debian,chromium,chromium fonts-dejavu-core)

@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, kinds, looking, measures, month, pages, scrape, tick, traffic
+from bench import agent, fleet, kinds, lists, looking, measures, month, pages, scrape, tick, traffic
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
 from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
-LONG = ("month", "scrape", "traffic", "unseen")
+LONG = ("month", "lists", "scrape", "traffic", "unseen")
 """Only where they are asked for."""
 
 
@@ -78,6 +78,9 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
         if part == "traffic":
             hosts, seconds = (20, 10) if scale is QUICK else (200, 120 if scale is FULL else 60)
             await traffic.measure(folder / part, hosts, seconds, report)
+            continue
+        if part == "lists":
+            await lists.measure(folder, 300 if scale is QUICK else 10_000, 3 if scale is QUICK else 30, report)
             continue
         server = Server(folder / part, max_open_alerts_per_host=0)  # a few hosts raise what a large fleet would
         try:

@@ -3,6 +3,9 @@ the reports that were here before."""
 
 import logging
 import os
+import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -11,7 +14,7 @@ import trio
 
 from rmactors import __version__
 from rmactors.agent import this_host
-from rmactors.agent.client_certificate import of_files
+from rmactors.agent.client_certificate import ClientCertificate, of_files
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
 from rmactors.agent.server_url import agent_url
 from rmactors.agent.spool import Spool, SpoolError
@@ -22,6 +25,10 @@ log = logging.getLogger(__name__)
 
 
 ENROLLMENT_PREFIX: Final = "rme_"
+BUSY_SECONDS: Final = 120.0
+"""A fleet may be enrolled with one token, and a server takes so many at once."""
+_BUSY: Final = {429, 503}
+_TURN_SECONDS: Final = (0.2, 2.0)
 
 
 class EnrollmentFailed(Exception):
@@ -72,12 +79,12 @@ async def enroll(
         raise EnrollmentFailed("there is a key of a client certificate, and no certificate: give --tls-cert-file too")
     certificate = of_files(cert_file, key_file)
     try:
-        async with dial(url, token, ca_file, timings or Timings(), certificate=certificate) as connection:
+        async with _dial_in_turn(url, token, ca_file, timings or Timings(), certificate) as connection:
             enrolled = await _exchange(connection, wanted, timings or Timings(), given=name is not None)
             credential = HostCredential(
                 url, enrolled.host_id, enrolled.name or wanted, enrolled.agent_token, ca_file, cert_file, key_file
             )
-            if before is not None:  # whoever adds a report from here on adds it to this host's
+            if before is not None:  # a report that is added from here on is that host's
                 _belong_to(state, before.host_id)
             state.save_credential(credential)
     except LinkDown as down:
@@ -85,6 +92,26 @@ async def enroll(
     others = _belong_to(state, credential.host_id)
     state.wake_agent()  # one that runs takes this credential now
     return Enrolled(credential, others)
+
+
+@asynccontextmanager
+async def _dial_in_turn(
+    url: str, token: str, ca_file: str | None, timings: Timings, certificate: ClientCertificate | None
+) -> AsyncIterator[Connection]:
+    """A connection, after a while where many machines use the same token at once. Raises LinkDown."""
+    until = trio.current_time() + BUSY_SECONDS
+    while True:
+        async with AsyncExitStack() as stack:
+            try:
+                dialed = dial(url, token, ca_file, timings, certificate=certificate)
+                connection = await stack.enter_async_context(dialed)
+            except LinkDown as down:
+                if down.status not in _BUSY or trio.current_time() > until:
+                    raise
+            else:
+                yield connection
+                return
+        await trio.sleep(random.uniform(*_TURN_SECONDS))  # noqa: S311 - no secret
 
 
 def set_credential(state_dir: Path, token: str) -> HostCredential:

@@ -4,12 +4,16 @@ import ssl
 from collections.abc import Iterator
 from pathlib import Path
 
+import trio
 from cryptography import x509
 
 from rmactors.common.clock import DAY, from_datetime
 from rmactors.common.findings import Finding
 from rmactors.server.channels.net.egress import OutboundPolicy, PolicyError
+from rmactors.server.channels.net.tls import TrustError, shared_ssl_context
 from rmactors.server.config.settings import Settings
+from rmactors.server.openid.provider import provider_of
+from rmactors.server.openid.trouble import ProviderTrouble
 
 _SOON = 14 * DAY
 
@@ -22,8 +26,23 @@ def look(settings: Settings, now: int) -> Iterator[Finding]:
         yield Finding(False, str(error))
     if settings.tls:
         yield _certificate(settings, now)
+    if settings.oidc_issuer:
+        yield _provider(settings)
     for text in settings.warnings:
         yield Finding(None, text.rstrip("."))
+
+
+def _provider(settings: Settings) -> Finding:
+    """Whether it is there, and is what the settings say."""
+    try:
+        provider = provider_of(settings, shared_ssl_context())
+        assert provider is not None
+        trio.run(provider.metadata)
+    except TrustError as error:
+        return Finding(False, str(error))
+    except ProviderTrouble as trouble:
+        return Finding(False, f"RM_OIDC_ISSUER, {settings.oidc_issuer}: {trouble.why}")
+    return Finding(True, f"the identity provider {settings.oidc_issuer} answers, and calls itself so")
 
 
 def _certificate(settings: Settings, now: int) -> Finding:

@@ -13,9 +13,14 @@ PAGES = {
     "backup ages": "/backups",
     "backup ages that match nothing": "/backups?tag=nothing-has-this",
     "hosts": "/hosts",
+    "hosts by tag": "/hosts?group=tag",
+    "no host": "/hosts?q=nothing-has-this",
+    "calendar": "/calendar",
+    "calendar of a week": "/calendar?range=7d",
     "add a host": "/hosts/new",
     "host": "/hosts/{hosts[db-primary]}",
     "host without a past": "/hosts/{hosts[new-box]}",
+    "credential of a host": "/hosts/{hosts[db-primary]}/credential",
     "new schedule": "/hosts/{hosts[mail]}/schedules/new",
     "schedule": "/schedules/{schedules[mail]}",
     "policies": "/policies",
@@ -45,11 +50,14 @@ PAGES = {
         for kind, each in KINDS.items()
         if each.made_by_hand
     },
+    "status pages": "/settings/status",
     "users": "/settings/users",
+    "user": "/settings/users/{user}",
     "authentication": "/settings/authentication",
     "audit": "/audit",
     "no match in the audit": "/audit?actor=nobody-like-that",
     "reauthenticate": "/reauthenticate",
+    "confirmed elsewhere": "/reauthenticate/done",
     "not there": "/alerts/00000000000000000000000000",
 }
 COLOURS = "runOnly: {type: 'rule', values: ['color-contrast', 'link-in-text-block']}"
@@ -75,7 +83,7 @@ class Examiner:
         """At the page as it is."""
         self.page.evaluate(
             "document.querySelectorAll('main details').forEach((each) => { each.open = true; });"
-            "const box = document.querySelector('input[name=alert]'); if (box) box.checked = true;"
+            "const box = document.querySelector('input[form=bulk]'); if (box) box.checked = true;"
         )
         self.page.evaluate(f"{Axe().axe_script}; null")
         for look, (width, dark) in LOOKS.items():
@@ -97,9 +105,12 @@ def test_every_page_is_accessible_and_fits_light_and_dark_wide_and_narrow(site: 
     visitor = visit("admin")
     examiner = Examiner(visitor.page())
     channel, policy = fill(visitor)
+    user = visitor.context.request.get("/api/users").json()["items"][1]["id"]
     for name, path in PAGES.items():
         examiner.examine(
-            name, path.format(**vars(site.past), channel=channel, policy=policy), 404 if name == "not there" else 200
+            name,
+            path.format(**vars(site.past), channel=channel, policy=policy, user=user),
+            404 if name == "not there" else 200,
         )
     visitor.console[:] = [line for line in visitor.console if "404" not in line]
     assert examiner.found == [], "\n".join(examiner.found)
@@ -119,6 +130,7 @@ def fill(visitor: Visitor) -> tuple[str, str]:
     post(f"/api/notifications/{channel}/test", {})
     post("/api/silences", {"reason": "disk swap", "ends_at": "2099-01-01T00:00:00Z"})
     post("/api/tokens", {"name": "ci", "role": "viewer"})
+    post("/api/status-pages", {"name": "Office", "host_tags": ["prod"], "show": "hosts"})
     body = {"name": "Nightly", "host_tags": ["roaming"], "kind": "check", "cron": "0 2 * * *", "spread_minutes": 60}
     return channel, post("/api/policies", body)["id"]
 

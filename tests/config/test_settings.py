@@ -97,6 +97,48 @@ def test_what_works_only_in_part_is_said(settings: dict[str, object], said: list
         assert part in text
 
 
+OIDC = {"oidc_issuer": "https://id.example/x", "oidc_client_id": "rm", "oidc_roles": "admins=admin"}
+
+
+def test_a_provider_is_its_issuer_our_id_there_and_roles(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("very secret\n")
+    found = load(OIDC, {"RM_OIDC_CLIENT_SECRET_FILE": str(secret), "RM_PASSWORD_LOGIN": "false"})
+    assert (found.oidc_client_secret, found.oidc_role_claim, found.password_login) == ("very secret", "groups", False)
+    assert found.warnings == []
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"oidc_issuer": ""}, "oidc_client_id is set, but oidc_issuer is not"),
+        ({"oidc_issuer": "id.example"}, "oidc_issuer must be a URL"),
+        ({"oidc_issuer": "https://id.example/?x=1"}, "oidc_issuer must have no query"),
+        ({"oidc_issuer": "https://anna@id.example"}, "oidc_issuer must have no query, no fragment and no user name"),
+        ({"oidc_client_id": ""}, "oidc_client_id is missing"),
+        ({"oidc_role_claim": ""}, "oidc_role_claim must name"),
+        ({"oidc_roles": ""}, "oidc_roles is missing, so nobody could sign in"),
+        ({"oidc_roles": "admins"}, "oidc_roles: 'admins' is not group=role"),
+        ({"password_login": "perhaps"}, "password_login must be true or false"),
+    ],
+)
+def test_a_provider_that_cannot_work_is_refused(change: dict[str, str], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load(OIDC | change, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({**OIDC, "oidc_issuer": "http://id.example"}, "RM_OIDC_ISSUER is plain HTTP"),
+        ({"password_login": False}, "only users who have a passkey can sign in"),
+    ],
+)
+def test_a_way_in_that_is_doubtful_is_said(settings: dict[str, object], said: str) -> None:
+    [found] = Settings(**settings).warnings  # type: ignore[arg-type]
+    assert said in found
+
+
 @pytest.mark.parametrize(("value", "number"), [("0", 0), (" 25 ", 25), (7, 7), ("1000000", 1_000_000)])
 def test_a_bound_is_a_whole_number_and_0_is_none(value: object, number: int) -> None:
     assert load({"max_open_alerts_per_host": value}, {}).max_open_alerts_per_host == number

@@ -1,9 +1,11 @@
 """`rmactors export` and `rmactors apply` against real servers, as somebody with files in Git would use them."""
 
 import json
+import sqlite3
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +75,10 @@ def fill(server: Server) -> None:
     schedule("db-01", name="laptop", kind="backup", every_hours=24, enabled=False)
     schedule(HOSTS[2], name="same name", kind="check", cron="0 1 * * *")
     schedule(HOSTS[2], name="same name", kind="check", cron="0 2 * * *")
+    policy = {"cron": "0 1 * * *", "timezone": "Europe/Berlin", "spread_minutes": 60, "params": {"plan": "home"}}
+    server.ask("POST", "/api/policies", {"name": "prod", "kind": "backup", "host_tags": ["prod", "db"], **policy})
+    away_from = {"on_calendar": "daily", "mode": "external", "enabled": False, "grace_seconds": 60}
+    server.ask("POST", "/api/policies", {"name": "Büro", "kind": "check", "host_tags": ["files"], **away_from})
     smtp = {
         "host": "127.0.0.1", "port": 587, "username": "rm", "password": SECRETS["RM_CHANNEL_OPS_MAIL_PASSWORD"],
         "from": "rm@example.org", "to": "ops@example.org",
@@ -109,6 +115,11 @@ async def test_what_was_exported_changes_nothing_where_it_was_and_makes_an_empty
     def go() -> None:
         typed(server, "export", file)
         assert not [value for value in SECRETS.values() if value in file.read_text()]
+        made = {
+            each["name"] for host in server.all_items("/api/hosts") for each in host["schedules"] if each["policy_id"]
+        }
+        assert made
+        assert not made & {each["name"] for each in entries(file.read_text())["schedules"]}, "policies make them"
         audit = server.all_items("/api/audit")
         for options in ([], ["--prune"], ["--dry-run", "--prune"]):
             assert typed(server, "apply", file, *options, **SECRETS).stdout == "nothing differs\n"
@@ -199,6 +210,10 @@ async def test_nothing_is_changed_where_one_thing_is_wrong_and_each_is_named(ser
         assert "[[users]] number 1 (eva): password: Use at least" in said
         said = refused(good + '[[users]]\nusername = "eva"\nrole = "admin"\ndisabled = true\n')
         assert "no user would be left who is an admin" in said
+        said = refused(
+            '[[policies]]\nname = "p"\nhost_tags = []\nkind = "backup"\ncron = "@daily"\nspread_minutes = 9\n'
+        )
+        assert "[[policies]] number 1 (p): host_tags: must name at least one tag" in said
         assert "is not TOML: " in refused(good + "x = \n")
 
     await away(go)
@@ -233,6 +248,32 @@ async def test_prune_deletes_what_the_file_does_not_name_but_no_host_and_not_the
         assert "- user bert\n" in said.stdout
         assert [(user["username"], user["role"]) for user in server.all_items("/api/users")] == [("anna", "admin")]
         assert typed(server, "apply", file, "--prune").stdout == "nothing differs\n"
+
+    await away(go)
+
+
+async def test_what_a_policy_makes_is_changed_through_the_policy(server: Server, tmp_path: Path) -> None:
+    await with_hosts(server)
+    file = tmp_path / "fleet.toml"
+    policy = '[[policies]]\nname = "nightly"\nhost_tags = ["prod"]\nkind = "backup"\ncron = "0 1 * * *"\n'
+    file.write_text('[[hosts]]\nname = "nas"\ntags = ["prod"]\n' + policy)
+
+    def go() -> None:
+        typed(server, "apply", file)
+        [nas] = [host for host in server.all_items("/api/hosts") if host["name"] == "nas"]
+        [made] = nas["schedules"]
+        assert made["policy_id"] is not None
+        assert typed(server, "apply", file, "--prune").stdout == "nothing differs\n", "its schedules are not pruned"
+        file.write_text(file.read_text().replace('cron = "0 1 * * *"', "every_hours = 12"))
+        assert 'cron: "0 1 * * *" → not set' in typed(server, "apply", file).stdout
+        assert server.ask("GET", f"/api/schedules/{made['id']}")["every_hours"] == 12
+        schedule = f'[[schedules]]\nhost = "nas"\nname = "{made["name"]}"\nkind = "backup"\ncron = "@daily"\n'
+        file.write_text(file.read_text() + schedule)
+        said = typed(server, "apply", file, code=1).stderr
+        assert "a policy makes this schedule: take it out, and change the policy" in said
+        file.write_text('[[hosts]]\nname = "nas"\ntags = ["prod"]\n')
+        assert "- policy nightly\n" in typed(server, "apply", file, "--prune").stdout
+        assert server.ask("GET", f"/api/hosts/{nas['id']}")["schedules"] == []
 
     await away(go)
 
@@ -319,6 +360,23 @@ async def test_a_change_that_the_server_refuses_says_what_was_done_and_what_was_
             applying.carry_out(api, plan.changes, one_more)
         assert len(done) == 1
         api.close()
+
+    await away(go)
+
+
+async def test_what_the_server_cannot_show_is_said_and_left_alone(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+
+    def go() -> None:
+        for name in ("fine", "broken"):
+            server.webhook("http://127.0.0.1:9/", name)
+        with closing(sqlite3.connect(server.data_dir / "rm.db")) as database, database:
+            database.execute("UPDATE channels SET config = ? WHERE name = 'broken'", (b"no config",))
+        assert "note: channel broken cannot be read: " in typed(server, "export", file).stderr
+        assert [each["name"] for each in entries(file.read_text())["channels"]] == ["fine"]
+        said = typed(server, "apply", file, "--prune")
+        assert said.stdout == "nothing differs\n"
+        assert "note: channel broken cannot be read: " in said.stderr
 
     await away(go)
 

@@ -234,6 +234,9 @@ class Run:
         self.hunt.hide("rotated agent token", rotated.removeprefix("rmh_"))
         schedule = self.post(f"/api/hosts/{host_id}/schedules", {"name": "n", "kind": "backup", "cron": "@daily"})
         silence = self.post("/api/silences", {"reason": "r", "ends_at": "2999-01-01T00:00:00Z"})
+        page = self.post("/api/status-pages", {"name": "wall", "show": "hosts"})
+        self.hunt.hide("address of a status page", page["token"].removeprefix("rmp_"))
+        self.ids |= {"page_id": [page["id"]], "address": [page["token"]]}
         self.ids |= {"host_id": [host_id], "schedule_id": [schedule["id"]], "silence_id": [silence["id"]]}
         for name in ("job", "alert"):
             [item] = self.server.all_items(f"/api/{name}s?host_id={host_id}")
@@ -294,7 +297,13 @@ async def open_run(folder: Path) -> AsyncIterator[tuple[Run, str, int]]:
             secret_path = f"/ping/{ids.new()}"
             hunt.hide("watchdog URL", secret_path)
             watchdog = receiver.url(secret_path)
-            with running_server(folder, log_level="debug", watchdog_url=watchdog) as server:
+            client_secret = f"client-secret-{ids.new()}"
+            hunt.hide("OpenID client secret", client_secret)
+            provider = {
+                "oidc_issuer": receiver.url("/provider"), "oidc_client_id": "rm", "oidc_client_secret": client_secret,
+                "oidc_roles": "admins=admin",
+            }  # fmt: skip
+            with running_server(folder, log_level="debug", watchdog_url=watchdog, **provider) as server:
                 browser.base_url = httpx.URL(server.url)
                 yield Run(server, hunt, browser), receiver.url(""), mail_port
 

@@ -141,9 +141,9 @@ def test_a_list_has_a_size_a_week_with_the_newest(ledger: Ledger) -> None:
     (one,) = queries.repository_views(ledger.connection, NOON + 20 * DAY)
     assert len(one.sizes) == 7  # weeks begun
     assert one.sizes[-1].bytes == 1059
-    (one,) = queries.with_a_size_a_week(ledger.connection, [one])
+    (one,) = queries.views_of(ledger.connection, [one.id])
     assert (len(one.sizes), one.sizes[-1].bytes) == (10, 1059)
-    assert queries.with_a_size_a_week(ledger.connection, []) == []
+    assert queries.views_of(ledger.connection, []) == []
     assert len(view(ledger).sizes) == 60
 
 

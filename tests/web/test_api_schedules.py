@@ -188,3 +188,16 @@ async def test_the_preview_explains_each_way(site: Site, query: str, says: str) 
     await site.user()
     browser = await site.log_in()
     assert says in (await reply(await browser.get(f"/schedules/preview?{query}"))).text
+
+
+async def test_the_page_of_an_external_schedule_has_the_line_that_reports_its_runs(site: Site) -> None:
+    host_id = await site.enroll()
+    body = {"name": "night %", "kind": "backup", "cron": "0 2 * * *", "params": {"plan": "home"}}
+    made = [
+        await site.post(f"/api/hosts/{host_id}/schedules", {**body, "mode": mode}) for mode in ("external", "agent")
+    ]
+    external, own = [(await site.api("GET", f"/schedules/{each['id']}", role="operator")).text for each in made]
+    line = "0 2 * * * rmactors agent exec --kind backup --schedule &#39;night \\%&#39; --plan home -- COMMAND"
+    assert f'<pre id="in-crontab">{line}</pre>' in external
+    assert "ExecStart=rmactors agent exec --kind backup --schedule &#39;night %%&#39;" in external
+    assert "rmactors agent exec" not in own

@@ -360,7 +360,7 @@ async def test_a_callback_is_good_once(both: Both) -> None:
 
 
 async def test_a_code_that_was_made_for_another_sign_in_is_refused(both: Both) -> None:
-    """PKCE: whoever slips their own code into somebody's callback signs nobody in."""
+    """PKCE: to slip one's own code into the callback of somebody signs nobody in."""
     mine, theirs = both.site.browser(), both.site.browser()
     code, _ = await both.leave(mine)
     _, state = await both.leave(theirs)

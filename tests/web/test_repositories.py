@@ -9,7 +9,7 @@ import pytest
 
 from rmactors.common import clock, ids
 from rmactors.common.clock import DAY, HOUR, MINUTE
-from rmactors.server.messages.hosts import RecordHello, RecordSigns
+from rmactors.server.messages.hosts import RecordHello, RecordSigns, UpdateHost
 from rmactors.server.messages.repositories import FoundRepository, Measurement, SaveRepositories, SettleLook
 from tests.store.ledger import end, save_end
 from tests.web.conftest import Site
@@ -323,3 +323,48 @@ async def test_odd_values_of_a_host_are_rows_among_others(site: Site) -> None:
             assert answer.status == 200, (column, value, path)
             assert "main" in answer.text
             assert "<b>" not in answer.text or path.startswith("/api") or path.endswith("csv")
+
+
+# ---- the list, narrowed and sorted
+
+
+@pytest.mark.parametrize(
+    ("query", "names"),
+    [
+        ("", ["main", "small"]),
+        ("sort=-name", ["small", "main"]),
+        ("sort=name", ["main", "small"]),
+        ("sort=-growth", ["main", "small"]),
+        ("sort=last_check", ["small", "main"]),
+        ("q=MAI", ["main"]),
+        ("q=web1", ["main"]),
+        ("q=nas1", ["main", "small"]),
+        ("q=rest%3Ahttp", ["main"]),
+        ("q=nothing+like+it", []),
+        ("tag=prod", ["main"]),
+        ("page=2", []),
+    ],
+)
+async def test_repositories_are_found_and_sorted(shared: Site, query: str, names: list[str]) -> None:
+    [web] = shared.sql("SELECT id FROM hosts WHERE name = 'web1'")
+    await shared.commit(UpdateHost(web["id"], None, ("prod",), shared.audit("host.update")))
+    await shared.user("vera", "viewer")
+    answer = await (await shared.log_in("vera")).get(f"/repositories?{query}")
+    text = await answer.get_data(as_text=True)
+    assert [piece.partition("<")[0] for piece in text.split("data-open><strong>")[1:]] == names
+    sheet = await shared.api("GET", f"/repositories.csv?{query.removeprefix('page=2')}", role="viewer")
+    if query != "page=2":
+        assert [row["name"] for row in csv.DictReader(io.StringIO(sheet.text))] == names
+
+
+async def test_a_narrowed_list_says_how_many_of_all(shared: Site) -> None:
+    await shared.user("vera", "viewer")
+    text = await (await (await shared.log_in("vera")).get("/repositories?q=main")).get_data(as_text=True)
+    assert "1 of 2 repositories, 10.0 GB in all. main grows fastest" in text
+
+
+async def test_a_deleted_host_takes_its_repositories_off_the_list(shared: Site) -> None:
+    hosts = {row["name"]: row["id"] for row in shared.sql("SELECT id, name FROM hosts")}
+    assert (await shared.api("DELETE", f"/api/hosts/{hosts['nas1']}")).status == 204
+    items = (await shared.get("/api/repositories"))["items"]
+    assert [(item["name"], len(item["uses"])) for item in items] == [("backup", 1)]

@@ -17,11 +17,11 @@ from tests.web.test_api_fleet import SCHEDULE, ended
 HUGE = "1" * 401
 LISTS = (
     "/", "/hosts", "/jobs", "/alerts", "/alerts?status=all", "/silences", "/audit", "/audit.csv", "/metrics",
-    "/backups", "/backups?sort=files", "/backups.csv", "/repositories", "/repositories.csv",
+    "/backups", "/backups?sort=files", "/backups.csv", "/repositories", "/repositories.csv", "/settings/status",
 )  # fmt: skip
 APIS = (
     "/api/hosts", "/api/jobs", "/api/alerts", "/api/alerts?status=all", "/api/silences", "/api/audit", "/api/backups",
-    "/api/backups?sort=-attempt", "/api/repositories",
+    "/api/backups?sort=-attempt", "/api/repositories", "/api/status-pages",
 )  # fmt: skip
 
 

@@ -1,11 +1,14 @@
 """The formats of other tools' files, read. YAML and HCL need the extra `import`. Pure."""
 
 import json
+import re
 import tomllib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-EXTRA = "pip install 'rmactors[import]'"
+_QUOTED_NAME: Final = re.compile(r'^(\s*)"([A-Za-z_][\w-]*)"(?=\s*[={"])', re.MULTILINE)
+"""A name at the beginning of a line in quotation marks: resticprofile's HCL has them, HCL 2 does not."""
+EXTRA: Final = "pip install 'rmactors[import]'"
 
 
 class CannotRead(Exception):
@@ -49,17 +52,19 @@ def _hcl(text: str) -> object:
     except ModuleNotFoundError:
         raise CannotRead(f"is HCL, which needs another package: {EXTRA}") from None
     try:
-        return _unquoted(hcl2.loads(text))
+        return _plain(hcl2.loads(_QUOTED_NAME.sub(r"\1\2", text)))
     except LarkError as error:
         raise ValueError(str(error)) from None
 
 
-def _unquoted(value: Any) -> Any:
-    """The library leaves quotation marks around texts and keys; a block that comes once may be a list of one."""
+def _plain(value: Any) -> Any:
+    """It leaves quotation marks around texts and keys, and gives blocks of a name as a list; here one table."""
     if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
         return value[1:-1].replace('\\"', '"').replace("\\\\", "\\")
     if isinstance(value, dict):
-        return {_unquoted(key): _unquoted(each) for key, each in value.items()}
+        return {_plain(key): _plain(each) for key, each in value.items() if not key.startswith("__is_")}
     if isinstance(value, list):
-        return [_unquoted(each) for each in value]
+        found = [_plain(each) for each in value]
+        tables = [each for each in found if isinstance(each, dict)]
+        return {key: each for table in tables for key, each in table.items()} if tables else found
     return value

@@ -134,11 +134,13 @@ class Host:
         names = list(dict.fromkeys((name, template)))
         files = (folder / each for each in names for folder in folders)
         first = next((path for path in files if path.exists()), None)
+        if first is None or not self._text(first):
+            return []  # there is none, or it is masked
         drop_ins: dict[str, Path] = {}
         for each in (kind, template, name):  # what is more special comes later, and so wins
             for folder in reversed(folders):
                 drop_ins |= {path.name: path for path in sorted(_globbed(folder / f"{each}.d", "*.conf"))}
-        paths = [*([first] if first is not None else []), *(drop_ins[key] for key in sorted(drop_ins))]
+        paths = [first, *(drop_ins[key] for key in sorted(drop_ins))]
         return [text for path in paths if (text := self._text(path)) is not None]
 
     # ---- tools with files of their own

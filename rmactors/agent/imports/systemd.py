@@ -83,7 +83,9 @@ def span(text: str) -> float | None:
 
 def found_by(timer: str, zone: str, wrapper: Wrapper, load: Load, scripts: Scripts, *, user: str = "") -> list[Found]:
     """What a timer starts that runs restic. `user`: whose timer it is, empty for the system's."""
-    parsed = parse(load(timer)).get("Timer", {})
+    parsed = parse(load(timer)).get("Timer")
+    if parsed is None:
+        return []  # there is no such timer, or it is masked
     service = (parsed.get("Unit") or [f"{timer.removesuffix('.timer')}.service"])[-1]
     commands_of = parse(load(service)).get("Service", {}).get("ExecStart", [])
     when, notes = _when(parsed, zone)

@@ -13,6 +13,7 @@ ENROLLMENT: Final = "rme_"
 HOST: Final = "rmh_"
 SESSION: Final = "rms_"
 SETUP: Final = "rmu_"
+STATUS: Final = "rmp_"
 
 SHOWN_PREFIX_LENGTH: Final = 12
 """How much of an API token is kept readable, for telling tokens apart."""

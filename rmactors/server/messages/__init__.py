@@ -10,8 +10,8 @@
 
 The writes stand in one file for each subject, under the name of the module of `store` that applies them: `accounts`,
 `alerts`, `audit`, `channels`, `facts`, `hosts`, `jobs`, `made_tokens`, `outbox`, `passkeys`, `policies`,
-`provided_users`, `retention`, `schedules`, `second_factors`, `silences`. What a write has to say once it is on disk is
-a dataclass beside it; `answers.Result` is their union.
+`provided_users`, `retention`, `schedules`, `second_factors`, `silences`, `status_pages`. What a write has to say once
+it is on disk is a dataclass beside it; `answers.Result` is their union.
 
 Times are integer microseconds (`rmactors.common.clock`), ids are ULIDs made by the sender.
 """

@@ -68,7 +68,7 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
-from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, SpendOnce, UsePasskey
 from rmactors.server.messages.policies import DeletePolicy, SavePolicy
 from rmactors.server.messages.provided_users import DismissProvidedUser, WelcomeProvidedUser
 from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
@@ -76,6 +76,7 @@ from rmactors.server.messages.retention import Prune
 from rmactors.server.messages.schedules import DeleteSchedule, MarkGood, MarkRun, SaveSchedule
 from rmactors.server.messages.second_factors import CodeWasWrong, SetSecondFactor, SpendCode, SpendRecoveryCode, TryCode
 from rmactors.server.messages.silences import CreateSilence, DeleteSilence
+from rmactors.server.messages.status_pages import CreateStatusPage, DeleteStatusPage
 
 Write = (
     CreateEnrollmentToken
@@ -114,6 +115,8 @@ Write = (
     | Pulse
     | CreateSilence
     | DeleteSilence
+    | CreateStatusPage
+    | DeleteStatusPage
     | ReleaseHeld
     | QueueReminders
     | QueueDigest
@@ -147,7 +150,6 @@ Write = (
     | AddPasskey
     | UsePasskey
     | RemovePasskey
-    | RemovePasskeys
     | SpendOnce
     | WelcomeProvidedUser
     | DismissProvidedUser

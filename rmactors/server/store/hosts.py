@@ -151,6 +151,7 @@ def delete_host(tx: Transaction, write: DeleteHost) -> None:
     tx.execute(
         "UPDATE schedules SET deleted_at = ? WHERE host_id = ? AND deleted_at IS NULL", (write.at, write.host_id)
     )
+    tx.execute("DELETE FROM repository_uses WHERE host_id = ?", (write.host_id,))
     tx.execute(
         "UPDATE jobs SET status = 'cancelled', reason = 'cancelled', error = 'the host was deleted', finished_at = ?"
         " WHERE host_id = ? AND status IN ('queued', 'running')",

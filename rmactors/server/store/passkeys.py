@@ -1,6 +1,6 @@
 """Passkeys, their counters, and what is good once."""
 
-from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, SpendOnce, UsePasskey
 from rmactors.server.store import audit
 from rmactors.server.store.accounts import require_user
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
@@ -54,19 +54,9 @@ def remove_passkey(tx: Transaction, write: RemovePasskey) -> None:
         raise RefusedWrite("conflict", "this passkey is your only way to sign in; add another one first")
     if not tx.changed("DELETE FROM passkeys WHERE id = ? AND user_id = ?", (write.passkey_id, write.user_id)):
         raise RefusedWrite("not_found", "there is no such passkey")
-    code = tx.row("SELECT 1 FROM users WHERE id = ? AND totp_secret IS NOT NULL", (write.user_id,))
-    if code is None and not has_passkeys(tx, write.user_id):
-        _forget_recovery_codes(tx, write.user_id)
+    _forget_codes_for_nothing(tx, write.user_id)
     _end_sessions(tx, write.user_id, write.keep_session)
     audit.append(tx, write.audit)
-    tx.wake.topics.add("users")
-
-
-@handles
-def remove_passkeys(tx: Transaction, write: RemovePasskeys) -> None:
-    require_user(tx, write.user_id)
-    tx.execute("DELETE FROM passkeys WHERE user_id = ?", (write.user_id,))
-    _end_sessions(tx, write.user_id, None)
     tx.wake.topics.add("users")
 
 
@@ -88,6 +78,13 @@ def has_passkeys(tx: Transaction, user_id: str) -> bool:
 def _count(tx: Transaction, user_id: str) -> int:
     row = tx.row("SELECT count(*) AS n FROM passkeys WHERE user_id = ?", (user_id,))
     return int(row["n"]) if row is not None else 0
+
+
+def _forget_codes_for_nothing(tx: Transaction, user_id: str) -> None:
+    """Recovery codes stand in for a second factor: without one there are none."""
+    code = tx.row("SELECT 1 FROM users WHERE id = ? AND totp_secret IS NOT NULL", (user_id,))
+    if code is None and not has_passkeys(tx, user_id):
+        _forget_recovery_codes(tx, user_id)
 
 
 def _forget_recovery_codes(tx: Transaction, user_id: str) -> None:

@@ -15,6 +15,7 @@ from rmactors.server.messages.repositories import (
     SaveRepositories,
     SettleLook,
 )
+from rmactors.server.state.repositories import Size, growth_a_month
 from rmactors.server.store import audit
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
@@ -81,6 +82,15 @@ def _save_measurement(tx: Transaction, write: SaveRepositories, repository_id: s
             " snapshots = excluded.snapshots",
             (repository_id, write.at // DAY, write.at, measured.size_bytes, measured.snapshots),
         )
+        _note_growth(tx, repository_id)
+
+
+def _note_growth(tx: Transaction, repository_id: str) -> None:
+    """What lists are sorted by, and what their first line says."""
+    sizes = [Size(*row) for row in tx.rows(
+        "SELECT at, bytes FROM repository_sizes WHERE repository_id = ? ORDER BY day", (repository_id,)
+    )]  # fmt: skip
+    tx.execute("UPDATE repositories SET growth_bytes = ? WHERE id = ?", (growth_a_month(sizes), repository_id))
 
 
 def _let_others_try(tx: Transaction, write: SaveRepositories, repository_id: str) -> None:

@@ -32,6 +32,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     schedules,
     second_factors,
     silences,
+    status_pages,
 )
 from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
 

@@ -18,7 +18,7 @@ _MOST_LINES: Final = 20_000
 
 
 def tag_of(text: str) -> str:
-    """An ETag of the text; weak, for it is compressed on its way."""
+    """An ETag of the text; weak, for what is sent is compressed."""
     return f'W/"{blake2b(text.encode(), digest_size=12).hexdigest()}"'
 
 

@@ -69,9 +69,12 @@ def install(app: Quart) -> None:
 
 
 def _path() -> str:
-    """The path of the request at hand, without a token that is a part of it."""
-    token = (request.view_args or {}).get("token")
-    return request.path.replace(token, "<token>") if token else request.path
+    """The path of the request at hand, without a secret that is a part of it."""
+    path = request.path
+    for name in ("token", "address"):
+        if secret := (request.view_args or {}).get(name):
+            path = path.replace(secret, f"<{name}>")
+    return path
 
 
 def _slug(status: int) -> str:

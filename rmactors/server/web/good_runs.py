@@ -1,7 +1,7 @@
 """The long part of `/metrics`: when each schedule and each host ended well last.
 
 Ten thousand lines, written here and not by prometheus_client, which makes an object of each. They are made in a thread,
-in slices: between two of them whoever waits for Python gets it, so that no ack waits for a scrape.
+in slices: between two of them anyone who waits for Python gets it, so that no ack waits for a scrape.
 """
 
 import time

@@ -8,6 +8,7 @@ from typing import Final
 _NAMES: Final = {
     "host": "SELECT hosts.id, name FROM hosts",
     "schedule": "SELECT schedules.id, name FROM schedules",
+    "policy": "SELECT policies.id, name FROM policies",
     "channel": "SELECT channels.id, name FROM channels",
     "user": "SELECT users.id, username FROM users",
     "token": "SELECT api_tokens.id, name FROM api_tokens",

@@ -5,11 +5,12 @@
 import json
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from rmactors.common.clock import DAY
 from rmactors.server.state.repositories import DueHost, ToMeasure
+from rmactors.server.store.queries.host_lists import batched
 from rmactors.server.store.queries.rows import columns, placeholders, read
 
 
@@ -54,6 +55,7 @@ class RepositoryRow:
     measured_by: str | None
     wanted_at: int | None
     first_seen_at: int
+    growth_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +164,42 @@ def repository_view(db: sqlite3.Connection, repository_id: str) -> RepositoryVie
     return RepositoryView(RepositoryRow(*row), uses, _cares(uses, ends), sizes)
 
 
+def views_of(db: sqlite3.Connection, ids: list[str]) -> list[RepositoryView]:
+    """These, each with a size of every week that is kept."""
+    marks = placeholders(ids)
+    uses = _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IN ({marks}){_BY_NAME}", ids)))
+    rows = read(
+        RepositoryRow, db.execute(f"SELECT {columns(RepositoryRow)} FROM repositories WHERE id IN ({marks})", ids)
+    )
+    sizes = _size_a_week(db, f"repository_id IN ({marks})", ids) if ids else {}
+    ends: dict[str, list[_End]] = {}
+    for some in batched(sorted({use.host_id for theirs in uses.values() for use in theirs})):
+        ends |= _ends(db, some)
+    return [
+        RepositoryView(row, uses[row.id], _cares(uses[row.id], ends), sizes.get(row.id, []))
+        for row in rows
+        if row.id in uses
+    ]
+
+
+def first_name(db: sqlite3.Connection, repository_id: str) -> str:
+    """As the first of its hosts calls it."""
+    uses = read(UseRow, db.execute(f"{_USES} WHERE repository_id = ?{_BY_NAME} LIMIT 1", (repository_id,)))
+    return uses[0].name if uses else ""
+
+
+def last_checks(db: sqlite3.Connection) -> dict[str, int]:
+    """When each was last checked well, by repository; of all that were."""
+    ends: dict[str, list[_End]] = {}
+    for row in db.execute("SELECT kind, plan, repository, at, host_id, job_id FROM care_ends WHERE kind = 'check'"):
+        ends.setdefault(row[4], []).append(tuple(row))
+    found: dict[str, int] = {}
+    for repository_id, theirs in _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IS NOT NULL"))).items():
+        if care := _cares(theirs, ends).get("check"):
+            found[repository_id] = care.at
+    return found
+
+
 def repositories_of_host(db: sqlite3.Connection, host_id: str) -> list[UseRow]:
     """Those that are known."""
     return read(UseRow, db.execute(f"{_USES} WHERE host_id = ? AND repository_id IS NOT NULL{_BY_NAME}", (host_id,)))
@@ -177,13 +215,6 @@ def silent_hosts(db: sqlite3.Connection, limit: int) -> list[SilentHost]:
         (limit,),
     )
     return read(SilentHost, rows)
-
-
-def with_a_size_a_week(db: sqlite3.Connection, views: list[RepositoryView]) -> list[RepositoryView]:
-    """The same repositories, each with a size of every week that is kept."""
-    ids = [view.id for view in views]
-    sizes = _size_a_week(db, f"repository_id IN ({placeholders(ids)})", ids) if ids else {}
-    return [replace(view, sizes=sizes.get(view.id, [])) for view in views]
 
 
 def _size_a_week(db: sqlite3.Connection, which: str, values: Sequence[object]) -> dict[str, list[SizeRow]]:

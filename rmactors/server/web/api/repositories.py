@@ -5,7 +5,9 @@ from typing import cast
 
 from quart import Blueprint, Response
 
-from rmactors.server.web.access import route
+from rmactors.server.store.queries import repository_lists as queries
+from rmactors.server.store.queries.repository_lists import SORTS, Sort
+from rmactors.server.web.access import route, services
 from rmactors.server.web.api.bodies import (
     PAGING,
     Listing,
@@ -19,7 +21,7 @@ from rmactors.server.web.api.bodies import (
 )
 from rmactors.server.web.api.shapes import repositories as shapes
 from rmactors.server.web.operations import repositories
-from rmactors.server.web.views.repository_figures import SORTS, Sort, key_shape
+from rmactors.server.web.views.repository_figures import key_shape
 
 blueprint = Blueprint("api_repositories", __name__)
 
@@ -33,8 +35,8 @@ async def list_repositories() -> Response:
     given = arguments(*QUERY)
     sort = cast("Sort", one_of(given, "sort", SORTS) or "name")
     limit, after = limit_of(given), cursor_of(given, key_shape(sort))
-    page = repositories.some(await repositories.every(sort), limit, after)
-    return json_response(listing(await repositories.grown(page), shapes.repository))
+    page = await services().reader.run(queries.listed, queries.RepositoryFilter(), sort, limit, after)
+    return json_response(listing(page, shapes.repository))
 
 
 @route(blueprint, "/api/repositories/<repository_id>", role="viewer", answer=shapes.Repository)

@@ -37,7 +37,7 @@ from rmactors.server.web.auth.relying_party import RelyingParty, relying_party
 CHALLENGE_LASTS: Final = 5 * clock.MINUTE
 AT_MOST: Final = 20
 """Passkeys of a user."""
-_LONGEST_ID: Final = 1400  # 1,023 bytes, which is what browsers may send, in base64url
+_LONGEST_ID: Final = 1364  # 1,023 bytes, which is what browsers may send, in base64url
 Purpose = Literal["register", "sign-in", "second-factor", "prove"]
 VERIFIED: Final = frozenset({"register", "sign-in", "prove"})
 """Where the passkey stands for a password, or will: its PIN or fingerprint is asked for."""

@@ -15,11 +15,12 @@ from rmactors.server.channels.config import masked, normalized
 from rmactors.server.channels.registry import KINDS
 from rmactors.server.web.access import actor
 from rmactors.server.web.channel_config import open_config
-from rmactors.server.web.operations import channels, hosts, schedules, silences, users
+from rmactors.server.web.operations import channels, hosts, policies, schedules, silences, users
+from rmactors.server.web.operations.policies import PolicyBody
 from rmactors.server.web.operations.schedules import ScheduleBody
 from rmactors.server.web.operations.silences import SilenceBody
 from rmactors.server.web.problems import Problem, invalid_field
-from rmactors.server.web.validation import convert, text_errors
+from rmactors.server.web.validation import convert
 
 MOST: Final = 200
 """Objects in one request: what a check may keep the server busy with."""
@@ -31,6 +32,7 @@ class CheckBody(Struct, forbid_unknown_fields=True):
     """Bodies as their own routes take them. Each may have the `id` of what it would change; schedules, their host's."""
 
     hosts: Items = []
+    policies: Items = []
     schedules: Items = []
     channels: Items = []
     silences: Items = []
@@ -79,7 +81,7 @@ async def check(body: CheckBody) -> Found:
     if sum(len(getattr(body, kind)) for kind in CheckBody.__struct_fields__) > MOST:
         raise invalid_field("", f"has more than {MOST} objects: send them in parts")
     checks: Mapping[str, Callable[[Item], Awaitable[object]]] = {
-        "hosts": _host, "schedules": _schedule, "silences": _silence, "users": _user,
+        "hosts": _host, "policies": _policy, "schedules": _schedule, "silences": _silence, "users": _user,
     }  # fmt: skip
     for kind, check_one in checks.items():
         for number, item in enumerate(getattr(body, kind)):
@@ -93,8 +95,6 @@ async def _noted(found: Found, pointer: str, check_one: Callable[[Item], Awaitab
     """What the check gives; None where it refuses, and why is noted."""
     await trio.lowlevel.checkpoint()  # others have their turn
     try:
-        if errors := text_errors(item):
-            raise Problem(422, errors[0].detail, errors=tuple(errors))
         return await check_one(item)
     except Problem as problem:
         errors = list(problem.errors) or [FieldError("", problem.detail)]
@@ -104,6 +104,11 @@ async def _noted(found: Found, pointer: str, check_one: Callable[[Item], Awaitab
 
 async def _host(item: Item) -> None:
     hosts.check_tags(convert(item, HostTags, read_only=("id",)).tags)
+
+
+async def _policy(item: Item) -> None:
+    body = convert(item, PolicyBody, read_only=("id",))
+    policies.check(body, policies.body_of(await policies.require(str(item["id"]))) if "id" in item else None)
 
 
 async def _schedule(item: Item) -> None:

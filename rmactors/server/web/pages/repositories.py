@@ -1,21 +1,24 @@
 """`/repositories`: which there are and which one fills the disk, one with its growth, asking about it now."""
 
+from typing import Any
+
 from quart import Blueprint, Response, request
 
+from rmactors.server.store.queries import pages as page_queries
 from rmactors.server.store.queries import repositories as queries
-from rmactors.server.store.queries.repositories import RepositoryView
+from rmactors.server.store.queries import repository_lists as list_queries
+from rmactors.server.store.queries.repositories import RepositoryView, SilentHost
+from rmactors.server.store.queries.repository_lists import RepositoryFilter
+from rmactors.server.store.queries.rows import Page
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, route, services
-from rmactors.server.web.cursors import cursor_text
 from rmactors.server.web.html import go, in_thread
 from rmactors.server.web.operations import repositories
-from rmactors.server.web.pages.lists import cursor, more_href
+from rmactors.server.web.pages.lists import EXPORTED, followed, sheet
 from rmactors.server.web.pages.rendering import moment, page
 from rmactors.server.web.problems import Problem
+from rmactors.server.web.views import lists, sheets
 from rmactors.server.web.views import repositories as views
-from rmactors.server.web.views import repository_figures as figures
-from rmactors.server.web.views import sheets
-from rmactors.server.web.views.repository_figures import Sort
 
 blueprint = Blueprint("repositories", __name__)
 
@@ -25,35 +28,41 @@ _SILENT = 50
 
 @route(blueprint, "/repositories", role="viewer")
 async def repository_list() -> Response:
-    """Sorted by `sort`: the largest first unless it says otherwise."""
-    sort = _sort()
-    every = await repositories.every(sort)
-    found = repositories.some(every, _PAGE, cursor(figures.key_shape(sort)))
-    silent = await services().reader.run(queries.silent_hosts, _SILENT)
-    now = moment()
-    return await page(
+    """100 at a time, the largest first. `q` and `tag` narrow it, `sort` is a column."""
+    asked, now = lists.asked(views.REPOSITORIES, request.args), moment()
+    wanted = RepositoryFilter(asked.get("q"), asked.get("tag"))
+
+    def look(db: Any) -> tuple[Page[RepositoryView], list_queries.Totals, list[SilentHost], list[str]]:
+        found = list_queries.looked_up(db, wanted)
+        return (
+            list_queries.listed(db, found, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE),
+            list_queries.totals(db, found), queries.silent_hosts(db, _SILENT), page_queries.tags_in_use(db),
+        )  # fmt: skip
+
+    found, totals, silent, tags = await services().reader.run(look)
+    lines = await in_thread(
+        lambda: rows.each(found.items, lambda view: views.line(view, now), rows.line(views.RepositoryLine))
+    )
+    answer = await page(
         "repositories.html", "repositories", fragments={"repository-list": "repositories/list.html"},
-        repositories=rows.each(found.items, lambda view: views.line(view, now), rows.line(views.RepositoryLine)),
-        lede=views.lede([view for _key, view in every]), columns=views.columns(sort), sort=sort,
-        silent=views.silent(silent), more=more_href(cursor_text(found.after)),
+        repositories=lines, asked=asked, lede=views.lede(totals, narrowed=asked.narrowed), heads=views.heads(asked),
+        silent=views.silent(silent), pages=lists.pages(asked, totals.matching, _PAGE), known=totals.every,
+        tags=lists.choices(asked, "tag", [(tag, tag) for tag in tags]), csv_href=asked.href("/repositories.csv"),
     )  # fmt: skip
+    return followed(answer, asked)
 
 
 @route(blueprint, "/repositories.csv", role="viewer")
 async def repository_sheet() -> Response:
-    """The same list as a table for spreadsheets."""
-    found = [view for _key, view in await repositories.every(_sort())]
+    """All under the same filters, in the same order, as a table for spreadsheets."""
+    asked = lists.asked(views.REPOSITORIES, request.args)
+    wanted = RepositoryFilter(asked.get("q"), asked.get("tag"))
+    found = (await services().reader.run(list_queries.listed, wanted, asked.sort, EXPORTED)).items
 
     def instead(view: RepositoryView) -> tuple[str, ...]:
         return (view.id, rows.cannot(), *[""] * (len(views.COLUMNS) - 2))
 
-    def write() -> str:
-        return sheets.table(views.COLUMNS, rows.each(found, views.cells, instead))
-
-    return Response(
-        await in_thread(write), content_type="text/csv; charset=utf-8",
-        headers={"Content-Disposition": 'attachment; filename="repositories.csv"'},
-    )  # fmt: skip
+    return await sheet("repositories", lambda: sheets.table(views.COLUMNS, rows.each(found, views.cells, instead)))
 
 
 @route(blueprint, "/repositories/<repository_id>", role="viewer")
@@ -80,8 +89,3 @@ async def _detail(view: RepositoryView, *, status: int = 200, error: str = "") -
         "repository.html", "repositories", status=status, fragments={"repository-detail": "repositories/detail.html"},
         repository=shown, error=error, may_act=actor().may("operator"),
     )  # fmt: skip
-
-
-def _sort() -> Sort:
-    given = request.args.get("sort", "")
-    return next((sort for sort in figures.SORTS if sort == given), "-size")

@@ -34,6 +34,7 @@ _NOUNS: Final = {
     "token": later("API token"),
     "delivery": later("Message"),
     "key": later("Secret key"),
+    "status_page": later("Status page"),
 }
 _VERBS: Final = {
     "acknowledge": later("acknowledged"),

@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY, MINUTE
 from rmactors.server.store.queries.hosts import status_of
 from rmactors.server.store.queries.repositories import Care, RepositoryView, SilentHost, UseRow
-from rmactors.server.web.views import plots, repository_figures, words
+from rmactors.server.store.queries.repository_lists import Totals
+from rmactors.server.web.views import lists, plots, repository_figures, words
+from rmactors.server.web.views.lists import Asked, Head, ListKind
 from rmactors.server.web.views.measures import number, size
 from rmactors.server.web.views.plots import Plot
-from rmactors.server.web.views.repository_figures import Sort
 from rmactors.server.web.views.texts import _, many
 from rmactors.server.web.views.times import Moment, Time
 from rmactors.server.web.views.words import Tone
@@ -127,26 +129,24 @@ def line(view: RepositoryView, moment: Moment) -> RepositoryLine:
 
 def growth(view: RepositoryView) -> str:
     """`+1.2 GB a month`; empty where it is not known yet."""
-    found = repository_figures.growth_a_month(view.sizes)
+    found = view.row.growth_bytes
     if found is None:
         return ""
     sign = "+" if found >= 0 else "\N{MINUS SIGN}"
     return _("%s a month") % f"{sign}{size(abs(found))}"
 
 
-def lede(views: Sequence[RepositoryView]) -> str:
+def lede(totals: Totals, *, narrowed: bool = False) -> str:
     """How much there is, and which of them fills the disk."""
-    if not views:
+    if not totals.every:
         return ""
-    known = [view.row.size_bytes for view in views if view.row.size_bytes is not None]
-    said = [many("%(n)s repository", "%(n)s repositories", len(views))]
-    if known:
-        said[0] += ", " + _("%s in all") % size(sum(known))
-    grows = [(grown, view) for view in views if (grown := repository_figures.growth_a_month(view.sizes) or 0) > 0]
-    if grows:
-        grown, view = max(grows, key=lambda pair: (pair[0], pair[1].id))
-        name = repository_figures.name_of(view)
-        said.append(_("%(name)s grows fastest: %(size)s a month") % {"name": name, "size": size(grown)})
+    every = many("%(n)s repository", "%(n)s repositories", totals.every)
+    said = [_("%(some)s of %(all)s") % {"some": number(totals.matching), "all": every} if narrowed else every]
+    if totals.bytes is not None:
+        said[0] += ", " + _("%s in all") % size(totals.bytes)
+    if totals.fastest:
+        grown = {"name": totals.fastest, "size": size(totals.growth)}
+        said.append(_("%(name)s grows fastest: %(size)s a month") % grown)
     return ". ".join(said) + "."
 
 
@@ -222,7 +222,7 @@ def silent(found: Sequence[SilentHost]) -> tuple[Silent, ...]:
 def cells(view: RepositoryView) -> tuple[str, ...]:
     """One row of the CSV; see `COLUMNS`."""
     row, cares = view.row, view.cares
-    grown, unique = repository_figures.growth_a_month(view.sizes), repository_figures.unique_bytes(view)
+    grown, unique = row.growth_bytes, repository_figures.unique_bytes(view)
     hosts = dict.fromkeys(use.host_name for use in view.uses)
     numbers = (row.snapshots, row.size_bytes, unique, grown)
     dates = [cares[kind].at if kind in cares else None for kind in ("check", "prune", "restore_test")]
@@ -240,28 +240,21 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column of the list that can be sorted by. `sorted` is `ascending` or `descending`, or empty."""
+REPOSITORIES: Final = ListKind(
+    "/repositories",
+    MappingProxyType({"name": "name", "size": "-size", "growth": "-growth", "last_check": "last_check"}),
+    "-size",
+    texts=("q", "tag"),
+)
 
-    word: str
-    sort: Sort
-    sorted: str
 
-
-def columns(sort: Sort) -> tuple[Column, ...]:
+def heads(of: Asked) -> tuple[Head, ...]:
     """With what a click on each sorts by: first what one wants to see, then the other way round."""
-    found = []
-    for word, first, second in (
-        (_("Repository"), "name", "name"),
-        (_("Size"), "-size", "size"),
-        (_("Growth"), "-growth", "growth"),
-        (_("Last check"), "last_check", "-last_check"),
-    ):
-        chosen: Any = second if sort == first else first
-        is_sorted = sort in (first, second)
-        found.append(Column(word, chosen, ("descending" if sort[0] == "-" else "ascending") if is_sorted else ""))
-    return tuple(found)
+    return lists.heads(
+        of,
+        (("name", _("Repository")), ("size", _("Size")), ("growth", _("Growth")), ("last_check", _("Last check")),
+         ("", _("Used by"))),
+    )  # fmt: skip
 
 
 class _Heard:

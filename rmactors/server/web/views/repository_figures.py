@@ -1,22 +1,11 @@
 """The numbers of a repository that pages, API and CSV show alike. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, get_args
+from typing import Any
 
-from rmactors.common.clock import DAY
-from rmactors.server.store.queries.repositories import RepositoryView, SizeRow, UseRow
+from rmactors.server.store.queries.repositories import RepositoryView, UseRow
+from rmactors.server.store.queries.repository_lists import Sort
 from rmactors.server.web.what_was_sent import json_list
-
-MONTH: Final = 30 * DAY
-LOOKED_AT: Final = 45 * DAY
-"""As far back sizes are read to say how a repository grows."""
-_LEAST_TIME: Final = DAY
-"""What a repository grew in less than that says nothing of a month."""
-_MOST: Final = (1 << 63) - 1
-
-Sort = Literal["name", "size", "-size", "growth", "-growth", "last_check", "-last_check"]
-SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,46 +56,9 @@ def unique_bytes(view: RepositoryView) -> int | None:
     return sum(one for one in each if one is not None)
 
 
-def growth_a_month(sizes: Sequence[SizeRow]) -> int | None:
-    """Bytes in 30 days, by what it grew in the last 30 days, or as long as it is known; None if that is too short.
-
-    By the last size of each week: a list reads no others, and its numbers are to be those of the page of one.
-    """
-    if not sizes:
-        return None
-    weeks = list({size.at // DAY // 7: size for size in sizes}.values())
-    newest = weeks[-1]
-    before = [size for size in weeks if size.at <= newest.at - MONTH]
-    oldest = before[-1] if before else weeks[0]
-    time = newest.at - oldest.at
-    return None if time < _LEAST_TIME else round((newest.bytes - oldest.bytes) * MONTH / time)
-
-
-def ordered(views: Sequence[RepositoryView], sort: Sort) -> list[tuple[tuple[Any, str], RepositoryView]]:
-    """In this order, each with its sort key. What is not known comes last, but what was never checked counts as
-    checked longest ago."""
-    return sorted((((_key(view, sort), view.id), view) for view in views), key=lambda pair: pair[0])
-
-
 def key_shape(sort: Sort) -> tuple[type, ...]:
     """The types in a sort key."""
     return (str, str) if sort == "name" else (int, str)
-
-
-def _key(view: RepositoryView, sort: Sort) -> int | str:
-    match sort:
-        case "name":
-            return name_of(view).casefold()
-        case "size" | "-size":
-            number = view.row.size_bytes
-        case "growth" | "-growth":
-            number = growth_a_month(view.sizes)
-        case "last_check" | "-last_check":
-            care = view.cares.get("check")
-            number = care.at if care is not None else 0
-    if number is None:
-        return _MOST
-    return -number if sort.startswith("-") else number
 
 
 def _share(host_id: str | None, name: str, filed_as: str, told: dict[str, dict[str, Any]]) -> Share:

@@ -89,7 +89,7 @@ def repository(view: RepositoryView) -> Repository:
         uses=[shaped(RepositoryUse, use, plans=json_list(use.plans)) for use in view.uses],
         unique_bytes=figures.unique_bytes(view),
         locks=json_list(view.row.locks),
-        growth_bytes_a_month=figures.growth_a_month(view.sizes),
+        growth_bytes_a_month=view.row.growth_bytes,
         growth=[shaped(GrowthPoint, size) for size in view.sizes],
         **{name: None if care is None else clock.to_rfc3339(care.at) for name, care in ends.items()},
     )
