@@ -88,7 +88,11 @@ def reset_user(settings: Settings, username: str, second_factor: bool, password_
     left as it is: leave the prompt empty.
     """
     at, password = clock.now(), _password(password_file, username, may_stay=second_factor)
-    told = [*(["password"] if password else []), *(["second factor off"] if second_factor else []), "sessions ended"]
+    told = [
+        *(["password"] if password else []),
+        *(["second factor and passkeys off"] if second_factor else []),
+        "sessions ended",
+    ]
     audit = _audit(at, "user.reset", "user", "", f"{username}: {', '.join(told)}")
     hashed = Passwords().hash_here(password) if password else None
     match _commit(settings, ResetUser(username, hashed, second_factor, audit)):
@@ -99,13 +103,12 @@ def reset_user(settings: Settings, username: str, second_factor: bool, password_
 
 def _what_was_reset(reset: UserReset, password: bool, second_factor: bool) -> Iterator[str]:
     yield f"user {reset.username!r} ({reset.role}): {'has a new password' if password else 'the password stays'}"
-    if second_factor and (reset.had_second_factor or not reset.passkeys):
+    if second_factor:
         yield "the second factor is off" if reset.had_second_factor else "there was no second factor"
-    if reset.had_second_factor and not second_factor:
+    elif reset.had_second_factor:
         yield "the second factor is still asked for: --second-factor turns it off"
     if reset.passkeys:
-        kept = f"passkeys that still sign in: {reset.passkeys}; --second-factor removes them"
-        yield f"passkeys removed: {reset.passkeys}" if second_factor else kept
+        yield f"passkeys removed: {reset.passkeys}"
     yield "no session was open" if not reset.sessions else f"sessions ended: {reset.sessions}"
     if reset.tokens:
         yield f"API tokens that they made still work: {reset.tokens}; the page Users revokes them"

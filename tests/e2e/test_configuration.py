@@ -1,9 +1,11 @@
 """`rmactors export` and `rmactors apply` against real servers, as somebody with files in Git would use them."""
 
 import json
+import sqlite3
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -358,6 +360,23 @@ async def test_a_change_that_the_server_refuses_says_what_was_done_and_what_was_
             applying.carry_out(api, plan.changes, one_more)
         assert len(done) == 1
         api.close()
+
+    await away(go)
+
+
+async def test_what_the_server_cannot_show_is_said_and_left_alone(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+
+    def go() -> None:
+        for name in ("fine", "broken"):
+            server.webhook("http://127.0.0.1:9/", name)
+        with closing(sqlite3.connect(server.data_dir / "rm.db")) as database, database:
+            database.execute("UPDATE channels SET config = ? WHERE name = 'broken'", (b"no config",))
+        assert "note: channel broken cannot be read: " in typed(server, "export", file).stderr
+        assert [each["name"] for each in entries(file.read_text())["channels"]] == ["fine"]
+        said = typed(server, "apply", file, "--prune")
+        assert said.stdout == "nothing differs\n"
+        assert "note: channel broken cannot be read: " in said.stderr
 
     await away(go)
 

@@ -35,7 +35,7 @@ def test_a_timer_and_what_it_starts() -> None:
 @pytest.mark.parametrize(
     ("texts", "values"),
     [
-        (["[S]\nA=1\nA=2\n"], ["1", "2"]),
+        (["[S]\n\nA=1\nA=2\n"], ["1", "2"]),
         (["[S]\nA=1\n", "[S]\nA=\nA=3\n"], ["3"]),
         (["[S]\nA = 1 \\\n  2\n# no\n;no\n B=x\n"], ["1 2"]),
         (["[S]\nA=1 \\\n# a comment in between\n 2\n"], ["1 2"]),

@@ -57,6 +57,7 @@ def plan(api: Api, entries: Sequence[Entry], from_outside: Secrets, *, prune: bo
     named = {entry.table.name for entry in entries}
     current = look(api, {table.name for table in ALL} if prune and "users" in named else named)
     entries, notes = _without_what_is_over(entries)
+    notes += current.broken
     _refuse([*_unknown_hosts(entries, current), *_not_for_files(entries, current)])
     pairs = {
         table.name: comparing.pair([e for e in entries if e.table is table], current.own(table.name)) for table in ALL

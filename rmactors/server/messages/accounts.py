@@ -67,8 +67,7 @@ class UpdateUser:
 @dataclass(frozen=True, slots=True)
 class ResetUser:
     """For who lost the password or the phone: None leaves the password, `second_factor` turns that off and removes
-    passkeys. Ends the user's sessions. Refused `not_found`, `conflict` (a password for a user who signs in through an
-    identity provider). Result: `UserReset`."""
+    passkeys. Ends the user's sessions. Refused `not_found`, `by_provider`. Result: `UserReset`."""
 
     username: str
     password_hash: str | None
@@ -78,16 +77,16 @@ class ResetUser:
 
 @dataclass(frozen=True, slots=True)
 class UserReset:
-    """`had_second_factor`: there was one, and it is off now where that was asked for; `passkeys` too. `tokens`: API
-    tokens that they made, which go on."""
+    """`had_second_factor`: there was one, and it is off now where that was asked for. How many `passkeys` were removed
+    and `sessions` ended, and how many API `tokens` that they made go on."""
 
     username: str
     role: Role
     disabled: bool
     had_second_factor: bool
+    passkeys: int
     sessions: int
     tokens: int
-    passkeys: int
 
 
 @dataclass(frozen=True, slots=True)
