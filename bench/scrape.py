@@ -1,9 +1,14 @@
-"""What `/metrics` takes in a large fleet: 10,000 hosts with 40,000 schedules, each with a good end.
+"""What `/metrics` takes in a large fleet, 10,000 hosts with 40,000 schedules, each with a good end, and what it costs
+those who report meanwhile.
 
-The past is written straight into the database of a stopped server; the answer is timed as Prometheus gets it.
+The past is written straight into the database of a stopped server; the answer is timed as Prometheus gets it. How long
+a scrape holds up a commit is measured in this process, by the processor's clocks: what other programs of the machine
+take does not count.
 """
 
+import gzip
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -12,13 +17,20 @@ from pathlib import Path
 from statistics import median
 
 from bench.figures import Figure
-from bench.process import cpu_seconds
+from bench.process import cpu_seconds, percentile
 from harness.processes import Server, away
 from rmactors.common import clock, ids
 from rmactors.server.config.settings import Settings
 from rmactors.server.store.offline import prepare
+from rmactors.server.store.queries.figures import figures
+from rmactors.server.store.reader import connect_read_only
+from rmactors.server.web.good_runs import GoodRunLines
 
 MUST_MS = 100.0
+MUST_HELD_MS = 20.0
+_HELD_SECONDS = 3.0
+_STATEMENTS = 8
+"""Of an alert's commit."""
 SCHEDULES_OF_A_HOST = 4
 
 
@@ -49,6 +61,7 @@ async def measure(folder: Path, hosts: int, times: int, report: Callable[[Figure
     server = Server(folder)
     database = prepare(Settings(data_dir=str(server.data_dir)))
     await away(partial(write, database, hosts))
+    await away(partial(_held, database, folder, report))
     try:
         await away(server.start)
         async with server.client() as client:
@@ -69,3 +82,38 @@ async def measure(folder: Path, hosts: int, times: int, report: Callable[[Figure
     finally:
         if server.running:
             server.kill()
+
+
+def _held(database: Path, folder: Path, report: Callable[[Figure], None]) -> None:
+    """Commits, as the store makes them for an alert, beside one scrape after the other in another thread.
+
+    What a commit waits is what the processor did for others between its beginning and its end.
+    """
+    over = threading.Event()
+    lines, scrapes = GoodRunLines(), 0
+
+    def scrape() -> None:
+        nonlocal scrapes
+        with closing(connect_read_only(database)) as reader:
+            while not over.is_set():
+                gzip.compress(lines.text(figures(reader, 0).good_runs, 0), 5)
+                scrapes += 1
+
+    held: list[float] = []
+    with closing(sqlite3.connect(folder / "commits.db", isolation_level=None)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE done (at INTEGER, what TEXT)")
+        thread = threading.Thread(target=scrape)
+        thread.start()
+        began = time.process_time()
+        while time.process_time() - began < _HELD_SECONDS:
+            everybody, own = time.process_time(), time.thread_time()
+            writer.execute("BEGIN")
+            for _ in range(_STATEMENTS):
+                writer.execute("INSERT INTO done VALUES (?, ?)", (0, "report"))
+            writer.execute("COMMIT")
+            held.append(((time.process_time() - everybody) - (time.thread_time() - own)) * 1000)
+        over.set()
+        thread.join()
+    note = f"of {len(held):,} commits beside {scrapes} scrapes without a pause, longest {max(held):.1f} ms"
+    report(Figure("a scrape holds up a commit, p99", percentile(held, 0.99), "ms", MUST_HELD_MS, note=note))

@@ -2,8 +2,8 @@
 
     python -m harness.install_guide
 
-Every `sh` block of the guide is run, in order, in one shell, as it stands there: a home of its own, the wheel of this
-checkout, a fresh virtual environment. Only the two ports are replaced by free ones, and ntfy.sh by a receiver of our
+Every `sh` block of the guide is run, in order, in one shell, as it stands there: a home of its own with this checkout
+in it, a fresh virtual environment. Only the two ports are replaced by free ones, and ntfy.sh by a receiver of our
 own. Exits 1 where a command fails, a notification does not come, or what was there is not there after the restore.
 """
 
@@ -81,7 +81,7 @@ def build_wheel(folder: Path) -> None:
     subprocess.run(command, check=True, timeout=300)
 
 
-def empty_environment(home: Path, wheels: Path) -> dict[str, str]:
+def empty_environment(home: Path) -> dict[str, str]:
     """Nothing of the caller's but where pip finds packages. What a person would type at a prompt is a variable."""
     kept = {name: value for name, value in os.environ.items() if name.startswith("PIP_") or name.endswith("_proxy")}
     python = Path(sys.executable).resolve().parent
@@ -89,7 +89,6 @@ def empty_environment(home: Path, wheels: Path) -> dict[str, str]:
         "HOME": str(home),
         "PATH": f"{python}:/usr/local/bin:/usr/bin:/bin",
         "LANG": "C.UTF-8",
-        "PIP_FIND_LINKS": f"{wheels} {os.environ.get('PIP_FIND_LINKS', '')}".strip(),
         "RM_PASSWORD": "only for this trial",
         "RM_OUTBOUND_ALLOW": "loopback",
         "no_proxy": "127.0.0.1",
@@ -98,13 +97,13 @@ def empty_environment(home: Path, wheels: Path) -> dict[str, str]:
 
 async def follow(folder: Path, sink: Sink) -> tuple[Walk, bool]:
     """Run the guide; what was seen, and whether it got to its end and all is well there."""
-    home, wheels = folder / "home", folder / "wheels"
+    home = folder / "home"
     home.mkdir()
-    await trio.to_thread.run_sync(build_wheel, wheels)
+    (home / "restic-manager").symlink_to(ROOT)
     pages, agents = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     found = steps(GUIDE.read_text())
     text = script(found, {PAGES: pages, AGENTS: agents, NTFY: sink.url("")})
-    variables = empty_environment(home, wheels) | {"RM_LISTEN": pages, "RM_AGENT_LISTEN": agents}
+    variables = empty_environment(home) | {"RM_LISTEN": pages, "RM_AGENT_LISTEN": agents}
     walk = Walk()
     sink.on_request = lambda request: walk.told.append((request.headers.get("title", ""), walk.now()))
     process = await trio.lowlevel.open_process(

@@ -10,6 +10,7 @@ from typing import Any
 from rmactors.common import clock, cron, ids
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
+from rmactors.server.state.repositories import Size, growth_a_month
 from rmactors.server.store.offline import prepare
 
 JobState = str
@@ -111,6 +112,12 @@ class Scribe:
             (at, kind, schedule_id, host_id),
         )
 
+    def grown(self, repository_id: str, sizes: list[Size]) -> None:
+        """What the server notes of its sizes, oldest first."""
+        self._db.execute(
+            "UPDATE repositories SET growth_bytes = ? WHERE id = ?", (growth_a_month(sizes), repository_id)
+        )
+
     def alert(
         self, host_id: str, host_name: str, kind: str, severity: str, message: str, *, raised: int, seen: int,
         subject: str = "", occurrences: int = 1, job_id: str | None = None, acknowledged: str | None = None,
@@ -167,6 +174,17 @@ def write(settings: Settings, spare_alerts: int = 0, doubted: int = 0) -> Past:
     return past
 
 
+def add_hosts(settings: Settings, count: int) -> None:
+    """More hosts, tagged `many`, that are there and stay so, with a nightly backup and a weekly check: `more-00` …"""
+    scribe = Scribe(settings)
+    for number in range(count):
+        host_id = scribe.host(f"more-{number:02}", seen=-clock.HOUR, tags=["many", f"room-{number % 4}"])
+        nightly = scribe.schedule(host_id, "Nightly home", f"{number % 60} 3 * * *")
+        scribe.schedule(host_id, "Weekly check", "0 5 * * 0", kind="check")
+        scribe.job(host_id, nightly, "succeeded", 9 * clock.HOUR)
+    scribe.close()
+
+
 def _repositories(scribe: Scribe, past: Past) -> None:
     """One that nas1 and db-primary share, which grew for a year, and one that mail could not open yet."""
     day, now = clock.DAY, scribe.now
@@ -191,10 +209,13 @@ def _repositories(scribe: Scribe, past: Past) -> None:
             "repository_uses", host_id=past.hosts[host], name=name, repository_id=repository, location=location,
             plans='["home"]', filed_as=host, error=error, error_at=now if error else None, seen_at=now,
         )  # fmt: skip
+    sizes = []
     for ago in range(0, 366, 5):
         at = now - 3 * clock.HOUR - ago * day
         held = 430 * 10**9 - ago * 9 * 10**8 + round(6 * 10**9 * math.sin(ago))
+        sizes.insert(0, Size(at, held))
         scribe.row("repository_sizes", repository_id=shared, day=at // day, at=at, bytes=held, snapshots=183 - ago // 5)
+    scribe.grown(shared, sizes)
     scribe.row(
         "care_ends", host_id=past.hosts["nas1"], kind="check", plan="home", repository="", job_id=past.jobs["check"],
         at=now - 94 * day,

@@ -1,4 +1,4 @@
--- Enrollment tokens for several hosts, and for a host that is installed anew.
+-- Enrollment tokens for several hosts, and for a host that is installed again.
 
 ALTER TABLE enrollment_tokens ADD COLUMN uses BIGINT NOT NULL DEFAULT 1 CHECK (uses BETWEEN 1 AND 10000);
 ALTER TABLE enrollment_tokens ADD COLUMN used BIGINT NOT NULL DEFAULT 0 CHECK (used >= 0 AND used <= uses);

@@ -19,6 +19,8 @@ CREATE INDEX alerts_by_severity ON alerts (severity, created_at DESC, id DESC, a
 
 DROP INDEX jobs_by_time;
 CREATE INDEX jobs_by_time ON jobs (sort_at, id, host_id, kind, status);      -- filters are judged without the rows
+CREATE INDEX jobs_of_rare_kinds ON jobs (kind, sort_at, id)
+  WHERE kind IN ('init', 'unlock', 'restore', 'diff', 'snapshots', 'restore_test');
 CREATE INDEX jobs_ended_badly ON jobs (status, sort_at, id)
   WHERE status IN ('partial', 'failed', 'cancelled', 'skipped');
 

@@ -84,7 +84,7 @@ async def enroll(
             credential = HostCredential(
                 url, enrolled.host_id, enrolled.name or wanted, enrolled.agent_token, ca_file, cert_file, key_file
             )
-            if before is not None:  # whoever adds a report from here on adds it to this host's
+            if before is not None:  # a report that is added from here on is that host's
                 _belong_to(state, before.host_id)
             state.save_credential(credential)
     except LinkDown as down:

@@ -122,7 +122,7 @@ class Keeper:
             self._disk.keep_log(job_id, frames)
 
     def belong_to(self, host_id: str) -> None:
-        """As a spool's. If that cannot be written now, whoever enrolled the host has written it."""
+        """As a spool's. If that cannot be written now, the command that enrolled the host has written it."""
         if self.problem is None:
             self._try(lambda: self._belong_to(host_id))
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from rmactors.agent import set_aside, spool_file
+from rmactors.agent import spool_file, spool_owner
 from rmactors.agent.disk_trouble import Cause, cause_of
 from rmactors.common import ids, wire
 
@@ -135,11 +135,11 @@ class Spool:
         another process has made the spool another host's.
         """
         with self._transaction():
-            for returned in set_aside.change_owner(self._db, host_id):
+            for returned in spool_owner.change_owner(self._db, host_id):
                 report = wire.decode_from_agent(returned.frame)
                 if isinstance(report, wire.JobStarted | wire.JobFinished):
                     self._insert(report)
-            others = set_aside.count(self._db)
+            others = spool_owner.count(self._db)
         self._host_id = host_id
         return others
 
@@ -160,7 +160,7 @@ class Spool:
 
     def _insert(self, report: wire.Report) -> int:
         """Its number; 0 if it is set aside."""
-        if set_aside.keep_if_of_another(self._db, report.job_id, wire.encode(report)):
+        if spool_owner.keep_if_of_another(self._db, report.job_id, wire.encode(report)):
             return 0
         row = self._db.execute(
             "INSERT INTO reports (job_id, event, frame) VALUES (?, ?, '')",
@@ -226,7 +226,7 @@ class Spool:
         with self._transaction():
             self._db.execute("DELETE FROM logs WHERE job_id = ?", (job_id,))
             for frame in map(wire.encode, frames):
-                if not set_aside.keep_if_of_another(self._db, job_id, frame, is_log=True):
+                if not spool_owner.keep_if_of_another(self._db, job_id, frame, is_log=True):
                     self._db.execute("INSERT INTO logs (job_id, frame) VALUES (?, ?)", (job_id, frame))
             while self._log_bytes() > MOST_LOG_BYTES:
                 self._db.execute(

@@ -76,7 +76,9 @@ def create_user(settings: Settings, username: str, role: Role, password_file: st
 
 @admin.command("reset-user")
 @click.option("--username", required=True)
-@click.option("--second-factor", is_flag=True, help="Turn the second factor off, for a phone that was lost.")
+@click.option(
+    "--second-factor", is_flag=True, help="Turn the second factor off and remove passkeys, for a phone that was lost."
+)
 @_PASSWORD_FILE
 @click.pass_obj
 def reset_user(settings: Settings, username: str, second_factor: bool, password_file: str | None) -> None:
@@ -86,7 +88,11 @@ def reset_user(settings: Settings, username: str, second_factor: bool, password_
     left as it is: leave the prompt empty.
     """
     at, password = clock.now(), _password(password_file, username, may_stay=second_factor)
-    told = [*(["password"] if password else []), *(["second factor off"] if second_factor else []), "sessions ended"]
+    told = [
+        *(["password"] if password else []),
+        *(["second factor and passkeys off"] if second_factor else []),
+        "sessions ended",
+    ]
     audit = _audit(at, "user.reset", "user", "", f"{username}: {', '.join(told)}")
     hashed = Passwords().hash_here(password) if password else None
     match _commit(settings, ResetUser(username, hashed, second_factor, audit)):
@@ -101,6 +107,8 @@ def _what_was_reset(reset: UserReset, password: bool, second_factor: bool) -> It
         yield "the second factor is off" if reset.had_second_factor else "there was no second factor"
     elif reset.had_second_factor:
         yield "the second factor is still asked for: --second-factor turns it off"
+    if reset.passkeys:
+        yield f"passkeys removed: {reset.passkeys}"
     yield "no session was open" if not reset.sessions else f"sessions ended: {reset.sessions}"
     if reset.tokens:
         yield f"API tokens that they made still work: {reset.tokens}; the page Users revokes them"

@@ -101,7 +101,7 @@ async def test_each_change_that_matters_is_followed(works: Works) -> None:
 
 
 async def test_stopped_at_any_instant_it_leaves_one_schedule_of_a_policy_on_each_host(works: Works) -> None:
-    """What the earlier run had asked for is still on its way when the next one compares: the database takes one."""
+    """What the earlier run had asked for is still in flight when the next one compares: the database takes one."""
     hosts, policy_id = await tagged(works, 40), ids.new()
     works.ledger.commit(saved(policy_id))
     for sends in (1, 2, 5, 9, 17):

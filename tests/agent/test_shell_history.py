@@ -44,7 +44,8 @@ async def typed_into(shell: str, home: Path, command: str, asked: bytes, secret:
     """Type the command, the secret where it asks for it, and `exit`. What stood on the screen."""
     outer, inner = pty.openpty()
     environment = {
-        "HOME": str(home), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TERM": "dumb", "PS1": PROMPT.decode(),
+        "HOME": str(home), "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "TERM": "dumb",
+        "PS1": PROMPT.decode(),
         "HISTFILE": str(home / "history"), "HISTSIZE": "1000", "RM_AGENT_STATE_DIR": str(home / "state"),
         "LANG": "C.UTF-8",
     }  # fmt: skip

@@ -37,10 +37,12 @@ class Site:
 def site(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Site]:
     """A server of this module's own, with the fleet and an `admin`, an `operator` and a `viewer`.
 
-    A module that uses alerts up says how many it needs: `SPARE_ALERTS = 8`, `DOUBTED = 2`.
+    A module that uses alerts up says how many it needs: `SPARE_ALERTS = 8`, `DOUBTED = 2`; one that wants a larger
+    fleet `MORE_HOSTS = 40`.
     """
     settings = running_server.settings_for(tmp_path_factory.mktemp("site") / "data")
     past = past_fleet.write(settings, getattr(request.module, "SPARE_ALERTS", 0), getattr(request.module, "DOUBTED", 0))
+    past_fleet.add_hosts(settings, getattr(request.module, "MORE_HOSTS", 0))
     for role in ROLES:
         running_server.make_user(settings, role, role)
     running = running_server.run(settings)

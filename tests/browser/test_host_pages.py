@@ -100,10 +100,10 @@ def test_a_host_is_renamed_given_a_new_credential_and_deleted(site: Site, visit:
     if script:
         assert Axe().run(page).violations_count == 0
     page.get_by_role("link", name="Dashboard").click()
-    page.get_by_label("Find a host").fill("slow")
+    page.get_by_label("Search hosts").fill("slow")
     page.keyboard.press("Enter")
-    expect(page.locator("tbody tr")).to_have_count(1)
-    page.get_by_role("link", name="attic").click()
+    expect(page.locator("#host-list tbody tr")).to_have_count(1)
+    page.locator("#host-list").get_by_role("link", name="attic").click()
     page.get_by_text("Change or delete this host").click()
     page.get_by_label("Delete: type").fill("nas1")
     page.get_by_role("button", name="Delete this host").click()

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from harness.agents import AgentProcess
-from harness.processes import COMMAND, Server, environment
+from harness.processes import COMMAND, Server, environment, eventually
 from harness.running_server import PASSWORD
 from tests.conftest import PATIENCE_MS
 
@@ -91,7 +91,8 @@ def test_a_new_user_has_forty_hosts_under_four_policies_in_few_clicks(
     agents = real_agents(server, tmp_path, token)
     simulation = simulated_agents(server, tmp_path, token)
     try:
-        expect(page.locator("#arrived").get_by_text("real-9")).to_be_visible(timeout=SOON_MS)
+        expect(page.locator("#arrived").get_by_role("link", name="real-9", exact=True)).to_be_visible(timeout=SOON_MS)
+        eventually(lambda: len(server.all_items("/api/hosts")) == HOSTS, SOON_MS / 1000, lambda: "not all enrolled")
         page.get_by_role("link", name="Policies").first.click()
         for name, kind, cron, spread in POLICIES:
             page.get_by_role("link", name="New policy").click()

@@ -13,11 +13,21 @@ PAGES = {
     "backup ages": "/backups",
     "backup ages that match nothing": "/backups?tag=nothing-has-this",
     "hosts": "/hosts",
+    "hosts by tag": "/hosts?group=tag",
+    "no host": "/hosts?q=nothing-has-this",
+    "calendar": "/calendar",
+    "calendar of a week": "/calendar?range=7d",
     "add a host": "/hosts/new",
     "host": "/hosts/{hosts[db-primary]}",
     "host without a past": "/hosts/{hosts[new-box]}",
+    "credential of a host": "/hosts/{hosts[db-primary]}/credential",
     "new schedule": "/hosts/{hosts[mail]}/schedules/new",
     "schedule": "/schedules/{schedules[mail]}",
+    "policies": "/policies",
+    "new policy": "/policies/new",
+    "policy": "/policies/{policy}",
+    "change a policy": "/policies/{policy}/edit",
+    "delete a policy": "/policies/{policy}/delete",
     "repositories": "/repositories",
     "repository": "/repositories/{repositories[shared]}",
     "repository that was never measured": "/repositories/{repositories[lonely]}",
@@ -73,7 +83,7 @@ class Examiner:
         """At the page as it is."""
         self.page.evaluate(
             "document.querySelectorAll('main details').forEach((each) => { each.open = true; });"
-            "const box = document.querySelector('input[name=alert]'); if (box) box.checked = true;"
+            "const box = document.querySelector('input[form=bulk]'); if (box) box.checked = true;"
         )
         self.page.evaluate(f"{Axe().axe_script}; null")
         for look, (width, dark) in LOOKS.items():
@@ -94,18 +104,20 @@ class Examiner:
 def test_every_page_is_accessible_and_fits_light_and_dark_wide_and_narrow(site: Site, visit: Visit) -> None:
     visitor = visit("admin")
     examiner = Examiner(visitor.page())
-    channel = fill(visitor)
+    channel, policy = fill(visitor)
     user = visitor.context.request.get("/api/users").json()["items"][1]["id"]
     for name, path in PAGES.items():
         examiner.examine(
-            name, path.format(**vars(site.past), channel=channel, user=user), 404 if name == "not there" else 200
+            name,
+            path.format(**vars(site.past), channel=channel, policy=policy, user=user),
+            404 if name == "not there" else 200,
         )
     visitor.console[:] = [line for line in visitor.console if "404" not in line]
     assert examiner.found == [], "\n".join(examiner.found)
 
 
-def fill(visitor: Visitor) -> str:
-    """What is not there from the beginning: a channel (its id), a try of it, a silence, a token."""
+def fill(visitor: Visitor) -> tuple[str, str]:
+    """What is not there from the beginning: a channel (its id) and a policy (its id), a try, a silence, a token."""
 
     def post(path: str, body: dict[str, object]) -> dict[str, str]:
         answer = visitor.context.request.post(path, data=body, headers={"Sec-Fetch-Site": "same-origin"})
@@ -119,7 +131,8 @@ def fill(visitor: Visitor) -> str:
     post("/api/silences", {"reason": "disk swap", "ends_at": "2099-01-01T00:00:00Z"})
     post("/api/tokens", {"name": "ci", "role": "viewer"})
     post("/api/status-pages", {"name": "Office", "host_tags": ["prod"], "show": "hosts"})
-    return channel
+    body = {"name": "Nightly", "host_tags": ["roaming"], "kind": "check", "cron": "0 2 * * *", "spread_minutes": 60}
+    return channel, post("/api/policies", body)["id"]
 
 
 def test_refused_forms_menus_and_the_list_of_keys_are_accessible(site: Site, visit: Visit) -> None:
@@ -134,6 +147,13 @@ def test_refused_forms_menus_and_the_list_of_keys_are_accessible(site: Site, vis
         with page.expect_navigation():
             page.get_by_role("button", name=button).click()
         examiner.look(name)
+    page.goto("/policies/new")
+    page.get_by_label("Name", exact=True).fill("Weekly")
+    page.get_by_label("Hosts tagged").fill("prod, home")
+    page.get_by_label("Plan", exact=True).fill("music")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Show what changes").click()
+    examiner.look("what a policy would change")
     page.goto("/settings/authentication")
     page.get_by_role("button", name="Set up").click()
     page.locator("#secret").wait_for()

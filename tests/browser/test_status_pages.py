@@ -1,14 +1,16 @@
 """A status page from the settings to the stranger who reads it, and its badge on somebody else's page."""
 
 import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from harness.chromium import PHONE
 from tests.browser.conftest import SCRIPT, Site, Visit
 from tests.browser.test_pages_accessible import Examiner
-
-DOUBTED = 1
 
 
 def make(page: Page, name: str, shows: str) -> str:
@@ -46,21 +48,40 @@ def test_an_operator_makes_a_page_and_a_stranger_reads_it(
     context.close()
 
 
-def test_a_badge_is_shown_by_another_site(site: Site, visit: Visit, browser: Browser) -> None:
+@contextmanager
+def another_site(body: str) -> Iterator[str]:
+    """A page of somebody else's, under another name than the server's."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_badge_is_shown_by_another_site_and_the_page_is_not(site: Site, visit: Visit, browser: Browser) -> None:
     address = make(visit("operator").open("/settings/status"), "Badge", "overview")
+    body = f'<img alt="backups" src="{address}/badge.svg"><iframe title="page" src="{address}"></iframe>'
     context = browser.new_context()
     page = context.new_page()
-
-    def elsewhere(route: Route) -> None:
-        route.fulfill(content_type="text/html", body=f'<img alt="backups" src="{address}/badge.svg">')
-
-    page.route("http://elsewhere.example/", elsewhere)
-    page.goto("http://elsewhere.example/")
-    badge = page.get_by_alt_text("backups")
-    expect(badge).to_be_visible()
-    page.wait_for_function("document.images[0].complete")
-    assert badge.evaluate("image => image.naturalHeight") == 20
-    assert badge.evaluate("image => image.naturalWidth") > 60
+    with another_site(body) as elsewhere:
+        page.goto(elsewhere)
+        page.wait_for_function("document.images[0].complete")
+        badge = page.get_by_alt_text("backups")
+        assert badge.evaluate("image => image.naturalHeight") == 20
+        assert badge.evaluate("image => image.naturalWidth") > 60
+        expect(page.frame_locator("iframe").get_by_role("heading", name="Badge")).to_have_count(0)
     context.close()
 
 

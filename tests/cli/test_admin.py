@@ -185,6 +185,11 @@ def with_a_second_factor(data_dir: Path) -> str:
             (user_id,),
         )
         connection.execute(
+            "INSERT INTO passkeys (id, user_id, credential_id, public_key, sign_count, name, created_at)"
+            " VALUES ('p', ?, 'c', x'00', 0, 'phone', 0)",
+            (user_id,),
+        )
+        connection.execute(
             "INSERT INTO api_tokens (id, name, role, prefix, token_hash, created_at, owner_id)"
             " VALUES ('t', 'ci', 'viewer', 'rma_', 'h', 0, ?)",
             (user_id,),
@@ -222,7 +227,8 @@ def test_the_second_factor_is_turned_off_with_or_without_a_new_password(tmp_path
     assert ("the password stays" in result.output) is not bool(password)
     [(after, secret)] = rows(tmp_path, "SELECT password_hash, totp_secret FROM users")
     assert ((after == before), secret) == (not password, None)
-    assert rows(tmp_path, "SELECT 1 FROM recovery_codes") == []
+    assert rows(tmp_path, "SELECT 1 FROM recovery_codes UNION ALL SELECT 1 FROM passkeys") == []
+    assert "passkeys removed: 1" in result.output
 
 
 @pytest.mark.parametrize(
@@ -235,3 +241,14 @@ def test_a_reset_that_is_refused_changes_nothing(tmp_path: Path, username: str, 
     assert (result.exit_code, said in result.output) == (1, True)
     assert rows(tmp_path, "SELECT * FROM users") == before
     assert len(rows(tmp_path, "SELECT 1 FROM sessions")) == 1
+
+
+def test_who_signs_in_at_a_provider_has_nothing_here_to_reset(tmp_path: Path) -> None:
+    with_a_second_factor(tmp_path)
+    connection = sqlite3.connect(tmp_path / "rm.db")
+    with connection:
+        connection.execute("UPDATE users SET password_hash = '', issuer = 'https://id.example', subject = '1'")
+    connection.close()
+    result = run(tmp_path, "reset-user", "--username", "anna", RM_PASSWORD="another long phrase")
+    assert (result.exit_code, "signs in at https://id.example" in result.output) == (1, True)
+    assert rows(tmp_path, "SELECT password_hash FROM users") == [("",)]

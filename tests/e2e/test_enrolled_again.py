@@ -1,4 +1,4 @@
-"""Tokens for several hosts, and machines that become a host anew: with real servers, over the agents' port."""
+"""Tokens for several hosts, and machines that become a host again: with real servers, over the agents' port."""
 
 import itertools
 import shutil

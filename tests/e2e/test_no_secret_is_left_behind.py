@@ -297,7 +297,13 @@ async def open_run(folder: Path) -> AsyncIterator[tuple[Run, str, int]]:
             secret_path = f"/ping/{ids.new()}"
             hunt.hide("watchdog URL", secret_path)
             watchdog = receiver.url(secret_path)
-            with running_server(folder, log_level="debug", watchdog_url=watchdog) as server:
+            client_secret = f"client-secret-{ids.new()}"
+            hunt.hide("OpenID client secret", client_secret)
+            provider = {
+                "oidc_issuer": receiver.url("/provider"), "oidc_client_id": "rm", "oidc_client_secret": client_secret,
+                "oidc_roles": "admins=admin",
+            }  # fmt: skip
+            with running_server(folder, log_level="debug", watchdog_url=watchdog, **provider) as server:
                 browser.base_url = httpx.URL(server.url)
                 yield Run(server, hunt, browser), receiver.url(""), mail_port
 

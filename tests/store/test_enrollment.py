@@ -92,7 +92,7 @@ def test_a_machine_becomes_a_host_that_there_is_and_all_else_of_it_stays(ledger:
     assert ledger.value("SELECT host_id FROM schedules WHERE id = ? AND deleted_at IS NULL", schedule) == host
     assert ledger.value("SELECT host_id FROM alerts WHERE id = ? AND resolved_at IS NULL", alert) == host
     detail = ledger.value("SELECT detail FROM audit WHERE action = 'host.enroll' ORDER BY n DESC LIMIT 1")
-    assert detail == "with enrollment token rme_12345678…, anew as this host"
+    assert detail == "with enrollment token rme_12345678…, again as this host"
     assert refused(enroll(ledger, token, "debian")) == "token_spent"
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from rmactors.common import clock, ids
-from rmactors.server.messages.accounts import CreateUser, DeleteUser
+from rmactors.server.messages.accounts import CreateUser, DeleteUser, ResetUser, UserReset
 from rmactors.server.messages.answers import Committed, Refused
-from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, SpendOnce, UsePasskey
 from rmactors.server.messages.provided_users import DismissProvidedUser, ProvidedUser, WelcomeProvidedUser
 from rmactors.server.store.passkeys import went_back
 from tests.store.ledger import NOON, Ledger, audit
@@ -75,7 +75,9 @@ def test_an_administrator_on_the_machine_removes_them_all(ledger: Ledger) -> Non
     add(ledger, user_id, codes=("a", "b"))
     add(ledger, user_id)
     kept = add(ledger, other)
-    ledger.commit(RemovePasskeys(user_id))
+    [reset] = ledger.commit(ResetUser("anna", None, True, audit("user.reset")))
+    assert isinstance(reset, UserReset)
+    assert reset.passkeys == 2
     assert ledger.rows("SELECT id FROM passkeys") == [(kept,)]
     assert ledger.rows("SELECT code_hash FROM recovery_codes") == []
 
@@ -113,3 +115,6 @@ def test_a_provided_user_is_issuer_and_subject(ledger: Ledger) -> None:
     assert others == {"anna-3", "anna-4"}
     assert local not in {first.user_id}
     ledger.commit(DismissProvidedUser("https://a", "nobody"))
+    answer = ledger.apply(ResetUser("anna-2", "a new hash", True, audit("user.reset")))
+    assert isinstance(answer, Refused)
+    assert answer.detail == "'anna-2' signs in through https://a, without a password"

@@ -139,3 +139,20 @@ def test_entries_that_share_a_name_are_told() -> None:
 
 def test_a_type_that_is_not_known_is_shown_as_it_is() -> None:
     assert (folders.type_word("door"), folders.type_word("file")) == ("door", "")
+
+
+def test_snapshots_are_sorted_by_a_column_and_each_still_knows_the_one_before_it() -> None:
+    rows = [snapshot("c", 0, bytes=5), snapshot("b", 10, bytes=9), snapshot("a", 20, bytes=None)]
+    usual = folders.snapshot_list(rows, 0, 0, PLACE, NOW)
+    largest = folders.snapshot_list(rows, 0, 0, PLACE, NOW, sort="-size")
+    smallest = folders.snapshot_list(rows, 0, 0, PLACE, NOW, sort="size")
+    oldest = folders.snapshot_list(rows, 0, 0, PLACE, NOW, sort="time")
+    order = lambda view: [line.short[:1] for line in view.lines]  # noqa: E731
+    assert [order(view) for view in (usual, largest, smallest, oldest)] == [
+        ["c", "b", "a"], ["b", "c", "a"], ["c", "b", "a"], ["a", "b", "c"],
+    ]  # fmt: skip
+    assert {line.short: line.changes for line in largest.lines} == {line.short: line.changes for line in usual.lines}
+    assert [head.direction for head in largest.heads] == ["", "descending", ""]
+    assert "sort=size" in largest.heads[1].href
+    assert "sort" not in largest.heads[0].href
+    assert order(folders.snapshot_list(rows, 0, 0, PLACE, NOW, sort="colour")) == order(usual)

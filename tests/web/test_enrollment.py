@@ -1,4 +1,4 @@
-"""Tokens for several hosts and for one host anew, through API and pages: what they give, and what is said of it."""
+"""Tokens for several hosts and for one host again, through API and pages: what they give, and what is said of it."""
 
 import re
 from dataclasses import replace

@@ -66,8 +66,8 @@ class UpdateUser:
 
 @dataclass(frozen=True, slots=True)
 class ResetUser:
-    """For who lost the password or the phone: None leaves the password, `second_factor` turns that off. Ends the user's
-    sessions. Refused `not_found`. Result: `UserReset`."""
+    """For who lost the password or the phone: None leaves the password, `second_factor` turns that off and removes
+    passkeys. Ends the user's sessions. Refused `not_found`, `by_provider`. Result: `UserReset`."""
 
     username: str
     password_hash: str | None
@@ -77,13 +77,14 @@ class ResetUser:
 
 @dataclass(frozen=True, slots=True)
 class UserReset:
-    """`had_second_factor`: there was one, and it is off now where that was asked for. `tokens`: API tokens that they
-    made, which go on."""
+    """`had_second_factor`: there was one, and it is off now where that was asked for. How many `passkeys` were removed
+    and `sessions` ended, and how many API `tokens` that they made go on."""
 
     username: str
     role: Role
     disabled: bool
     had_second_factor: bool
+    passkeys: int
     sessions: int
     tokens: int
 

@@ -51,13 +51,6 @@ class RemovePasskey:
 
 
 @dataclass(frozen=True, slots=True)
-class RemovePasskeys:
-    """All of a user's, for an administrator on the server's machine. Their sessions end."""
-
-    user_id: str
-
-
-@dataclass(frozen=True, slots=True)
 class SpendOnce:
     """A challenge or a state, by its digest, is used now. Refused `spent` where it was before. Forgets those past
     their end."""

@@ -68,7 +68,7 @@ from rmactors.server.messages.made_tokens import (
     TouchApiToken,
 )
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
-from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, SpendOnce, UsePasskey
 from rmactors.server.messages.policies import DeletePolicy, SavePolicy
 from rmactors.server.messages.provided_users import DismissProvidedUser, WelcomeProvidedUser
 from rmactors.server.messages.repositories import PostponeLook, RefreshRepository, SaveRepositories, SettleLook
@@ -150,7 +150,6 @@ Write = (
     | AddPasskey
     | UsePasskey
     | RemovePasskey
-    | RemovePasskeys
     | SpendOnce
     | WelcomeProvidedUser
     | DismissProvidedUser

@@ -86,16 +86,21 @@ def update_user(tx: Transaction, write: UpdateUser) -> None:
 @handles
 def reset_user(tx: Transaction, write: ResetUser) -> UserReset:
     user = tx.row(
-        "SELECT id, username, role, disabled, totp_secret FROM users WHERE username_key = ?",
+        "SELECT id, username, role, disabled, totp_secret, issuer FROM users WHERE username_key = ?",
         (write.username.casefold(),),
     )
     if user is None:
         raise RefusedWrite("not_found", f"there is no user {write.username!r}")
+    if user["issuer"] is not None:
+        how = f"{user['username']!r} signs in at {user['issuer']} and has neither password nor second factor here"
+        raise RefusedWrite("by_provider", f"{how}; create-user makes a user who does not need that")
+    passkeys = 0
     if write.password_hash is not None:
         tx.execute("UPDATE users SET password_hash = ? WHERE id = ?", (write.password_hash, user["id"]))
     if write.second_factor:
         tx.execute("UPDATE users SET totp_secret = NULL, totp_last_step = NULL WHERE id = ?", (user["id"],))
         tx.execute("DELETE FROM recovery_codes WHERE user_id = ?", (user["id"],))
+        passkeys = tx.changed("DELETE FROM passkeys WHERE user_id = ?", (user["id"],))
     tx.execute("DELETE FROM code_tries WHERE user_id = ?", (user["id"],))
     ended = tx.changed("DELETE FROM sessions WHERE user_id = ?", (user["id"],))
     tokens = tx.row("SELECT count(*) FROM api_tokens WHERE owner_id = ?", (user["id"],))
@@ -103,8 +108,9 @@ def reset_user(tx: Transaction, write: ResetUser) -> UserReset:
     audit.append(tx, replace(write.audit, target_id=user["id"]))
     tx.wake.topics.add("users")
     return UserReset(
-        user["username"], user["role"], bool(user["disabled"]), user["totp_secret"] is not None, ended, tokens[0]
-    )
+        user["username"], user["role"], bool(user["disabled"]), user["totp_secret"] is not None, passkeys, ended,
+        tokens[0],
+    )  # fmt: skip
 
 
 @handles

@@ -25,7 +25,7 @@ def enroll_host(tx: Transaction, write: EnrollHost) -> Enrolled:
     tx.execute("UPDATE enrollment_tokens SET host_id = ? WHERE id = ?", (enrolled.host_id, write.enrollment_id))
     told = f"with enrollment token {token['prefix']}…" if token["prefix"] else "with an enrollment token"
     if token["for_host_id"] is not None:
-        told += ", anew as this host"
+        told += ", again as this host"
     row = Audit(
         write.at, enrolled.name, "agent", "host.enroll", "host", enrolled.host_id, address=write.address, detail=told
     )

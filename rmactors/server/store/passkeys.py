@@ -1,6 +1,6 @@
 """Passkeys, their counters, and what is good once."""
 
-from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, RemovePasskeys, SpendOnce, UsePasskey
+from rmactors.server.messages.passkeys import AddPasskey, RemovePasskey, SpendOnce, UsePasskey
 from rmactors.server.store import audit
 from rmactors.server.store.accounts import require_user
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
@@ -57,15 +57,6 @@ def remove_passkey(tx: Transaction, write: RemovePasskey) -> None:
     _forget_codes_for_nothing(tx, write.user_id)
     _end_sessions(tx, write.user_id, write.keep_session)
     audit.append(tx, write.audit)
-    tx.wake.topics.add("users")
-
-
-@handles
-def remove_passkeys(tx: Transaction, write: RemovePasskeys) -> None:
-    require_user(tx, write.user_id)
-    tx.execute("DELETE FROM passkeys WHERE user_id = ?", (write.user_id,))
-    _forget_codes_for_nothing(tx, write.user_id)
-    _end_sessions(tx, write.user_id, None)
     tx.wake.topics.add("users")
 
 

@@ -118,7 +118,7 @@ class Actor:
     """The user or token that is signed in. `name` is a user name or `token:<name>`, as audit and alerts show it.
 
     `owner_id` is the user themselves or the one behind a token, where that is known; `ends_at` when a token does. The
-    others are of users only: a token has neither sessions nor a password. Nor has a user with an `issuer`: a provider.
+    others are of users only: a token has no session and no password; with an `issuer` (a provider) no user has one.
     """
 
     kind: Literal["user", "token"]
@@ -235,9 +235,8 @@ def install(app: Quart) -> None:
 async def _guard() -> ResponseReturnValue | None:
     perimeter, host = state().perimeter, host_header()
     if not perimeter.knows_host(host):
-        raise Problem(
-            421, "This server does not have that name. Set RM_BASE_URL to the address that you use.", "unknown-host"
-        )
+        what_to_do = "Set RM_BASE_URL to the address that you use."
+        raise Problem(421, f"This server does not have that name. {what_to_do}", "unknown-host")
     rule = rule_at_hand()
     if rule.need != "public":
         await authenticate()
@@ -384,9 +383,7 @@ async def _sign_in_first() -> Response:
         return problems.problem_response(
             Problem(401, "Sign in, or send an API token.", "unauthorized", headers=headers)
         )
-    if to_login:
-        return Response("", 401, to_login)
-    return Response("", 303, {"Location": target})
+    return Response("", 401, to_login) if to_login else Response("", 303, {"Location": target})
 
 
 def way_back() -> str:

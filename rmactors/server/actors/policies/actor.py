@@ -30,7 +30,7 @@ from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
 
-AT_ONCE: Final = 8
+AT_ONCE: Final = 4
 """Changes that the rules have at the same time: each makes them read its host again, and reports wait behind them."""
 HOSTS_AT_ONCE: Final = 200
 """Hosts in one comparison. After so many, others have their turn."""

@@ -124,13 +124,19 @@ def select(
     if after is not None:
         past = f" AND ({key}) {'<' if descending else '>'} ({', '.join('?' for _ in after)})"
         past_bound = [*key_bound, *after]
+    index = "INDEXED BY hosts_listed" if by == "name" else ""
+    once = bool(wanted.q) and after is None  # a search looks at every host: one look finds and counts them
     rows = db.execute(
-        f"SELECT {key} FROM hosts h WHERE {where}{past} ORDER BY {_ordered(by, descending)} LIMIT ? OFFSET ?",
-        (*key_bound, *bound, *past_bound, limit + 1, skip),
-    ).fetchall()
-    found = [tuple(row) for row in rows]
+        f"SELECT {key} FROM hosts h {index} WHERE {where}{past} ORDER BY {_ordered(by, descending)} LIMIT ? OFFSET ?",
+        (*key_bound, *bound, *past_bound, -1 if once else limit + 1, 0 if once else skip),
+    )
+    rows.row_factory = None
+    found = rows.fetchall()
+    matching = len(found) if once else _count(db, where, bound)
+    if once:
+        found = found[skip : skip + limit + 1]
     more = found[limit - 1] if len(found) > limit else None
-    return Selected([row[-1] for row in found[:limit]], _count(db, where, bound), more)
+    return Selected([row[-1] for row in found[:limit]], matching, more)
 
 
 def _ordered(by: str, descending: bool) -> str:

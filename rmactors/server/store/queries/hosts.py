@@ -47,8 +47,8 @@ class HostRow:
     spool_problem_since: int | None = None
     allow: str | None = None
     restore_targets: str | None = None
-    last_backup_at: int = 0
     paused_at: int | None = None
+    last_backup_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

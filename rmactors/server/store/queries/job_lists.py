@@ -21,12 +21,13 @@ from rmactors.server.store.queries.rows import Page, columns, placeholders, read
 JobSort = Literal["when", "-when", "kind", "-kind", "host", "-host", "status", "-status", "took", "-took"]
 SORTED: Final = 5_000
 """The newest jobs that are put into another order than that of time."""
-SEARCHED: Final = 5_000
+SEARCHED: Final = 2_000
 """The newest jobs whose plan and schedule are searched for a text; names of hosts are searched for all."""
 _FEW_HOSTS: Final = 50
 """For so many hosts the jobs of each are read, instead of walking along all jobs."""
 _LIKE: Final = "LIKE ? ESCAPE '\\'"
 _BADLY: Final = ("partial", "failed", "cancelled", "skipped")
+_RARE: Final = ("init", "unlock", "restore", "diff", "snapshots", "restore_test")
 _Place = tuple[int, str]
 
 
@@ -124,15 +125,19 @@ def _exact(wanted: JobFilter) -> tuple[str, list[Any]]:
         conditions.append(f"status IN {_BADLY}")
     elif wanted.status in ("queued", "running"):
         conditions.append("status IN ('queued', 'running')")
+    elif wanted.kind in _RARE:
+        conditions.append(f"kind IN {_RARE}")
     return " AND ".join(conditions), bound
 
 
 def _index(wanted: JobFilter) -> str:
-    """Where few jobs have a status, an index of those alone; else the filter is judged along that of all."""
+    """Of a rare status or kind, an index of those jobs alone; else the filter is judged along that of all."""
     if wanted.status in _BADLY:
         return "INDEXED BY jobs_ended_badly"
     if wanted.status in ("queued", "running"):
         return "INDEXED BY jobs_unfinished"
+    if wanted.kind in _RARE:
+        return "INDEXED BY jobs_of_rare_kinds"
     return "INDEXED BY jobs_by_time"
 
 

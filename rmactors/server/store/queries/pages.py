@@ -185,7 +185,8 @@ def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:
 
 
 def host_count(db: sqlite3.Connection) -> int:
-    found: int = db.execute("SELECT count(*) FROM hosts WHERE deleted_at IS NULL").fetchone()[0]
+    counted = db.execute("SELECT count(*) FROM hosts INDEXED BY hosts_by_good_backup WHERE deleted_at IS NULL")
+    found: int = counted.fetchone()[0]
     return found
 
 

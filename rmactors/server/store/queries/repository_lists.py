@@ -3,19 +3,20 @@
 # ruff: noqa: S608 - what is put into the SQL here are our own words; values are always bound
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
 from rmactors.server.store.queries import repositories as whole
 from rmactors.server.store.queries.host_lists import batched, ids_of, literal
 from rmactors.server.store.queries.repositories import RepositoryView
-from rmactors.server.store.queries.rows import Page
+from rmactors.server.store.queries.rows import Page, placeholders
 
 Sort = Literal["name", "size", "-size", "growth", "-growth", "last_check", "-last_check"]
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 UNKNOWN: Final = (1 << 63) - 1
 """The sort key of what is not known: it comes last, whichever way. What was never checked counts as checked longest
 ago."""
+_FEW: Final = 500
 _COLUMN: Final = {"size": "size_bytes", "growth": "growth_bytes"}
 _Keyed = list[tuple[int | str, str]]
 
@@ -23,10 +24,14 @@ _Keyed = list[tuple[int | str, str]]
 @dataclass(frozen=True, slots=True)
 class RepositoryFilter:
     """What a list of repositories is narrowed to: `q` is a part of a name, a location or the name of a host, `tag` one
-    of a host."""
+    of a host. `ids` are those that it finds, where that is known."""
 
     q: str = ""
     tag: str = ""
+    ids: tuple[str, ...] | None = None
+
+
+_EVERYTHING: Final = RepositoryFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,15 @@ class Totals:
     bytes: int | None
     fastest: str
     growth: int
+
+
+def looked_up(db: sqlite3.Connection, wanted: RepositoryFilter) -> RepositoryFilter:
+    """The same, with what it finds if that is not much: list and totals then need not look for it each."""
+    if wanted == _EVERYTHING:
+        return wanted
+    where, bound = _where(wanted)
+    rows = db.execute(f"SELECT id FROM repositories WHERE {where} LIMIT ?", (*bound, _FEW + 1)).fetchall()
+    return replace(wanted, ids=tuple(row[0] for row in rows)) if len(rows) <= _FEW else wanted
 
 
 def listed(
@@ -61,21 +75,25 @@ def listed(
 
 def totals(db: sqlite3.Connection, wanted: RepositoryFilter) -> Totals:
     where, bound = _where(wanted)
-    every: int = db.execute(f"SELECT count(*) FROM repositories WHERE {_USED}").fetchone()[0]
     matching, held = db.execute(f"SELECT count(*), sum(size_bytes) FROM repositories WHERE {where}", bound).fetchone()
+    every: int = matching
+    if wanted != _EVERYTHING:
+        every = db.execute("SELECT count(DISTINCT repository_id) FROM repository_uses").fetchone()[0]
     fastest = db.execute(
         f"SELECT id, growth_bytes FROM repositories WHERE {where} AND growth_bytes > 0"
-        " ORDER BY growth_bytes DESC, id DESC LIMIT 1",
+        f" ORDER BY coalesce(-growth_bytes, {UNKNOWN}), id LIMIT 1",
         bound,
     ).fetchone()
     name = whole.first_name(db, fastest[0]) if fastest is not None else ""
     return Totals(matching, every, held, name, fastest[1] if fastest is not None else 0)
 
 
-_USED: Final = "id IN (SELECT repository_id FROM repository_uses)"
+_USED: Final = "EXISTS (SELECT 1 FROM repository_uses WHERE repository_id = repositories.id)"
 
 
 def _where(wanted: RepositoryFilter) -> tuple[str, list[Any]]:
+    if wanted.ids is not None:
+        return f"id IN ({placeholders(wanted.ids)})", [*wanted.ids]
     conditions, bound = [_USED], list[Any]()
     if wanted.q:
         hosts, hosts_bound = ids_of(wanted.q, None)

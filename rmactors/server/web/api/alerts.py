@@ -22,6 +22,7 @@ from rmactors.server.web.api.bodies import (
 )
 from rmactors.server.web.api.shapes import alerts as shapes
 from rmactors.server.web.fields import Id
+from rmactors.server.web.html import in_thread
 from rmactors.server.web.operations import alerts
 from rmactors.server.web.problems import invalid_field
 from rmactors.server.web.validation import convert
@@ -102,7 +103,7 @@ async def list_alerts() -> Response:
     wanted, limit, after = alert_filter(given), limit_of(given), cursor_of(given, (int, int, str))
     page, counts = await services().reader.run(queries.listed, wanted, services().now(), limit, after)
     url = services().settings.public_url
-    found = listing(page, lambda row: shapes.alert(row, url))
+    found = await in_thread(lambda: listing(page, lambda row: shapes.alert(row, url)))
     return json_response(shapes.AlertListing(found.items, found.next_cursor, shapes.alert_counts(counts)))
 
 

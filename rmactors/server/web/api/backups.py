@@ -14,6 +14,7 @@ from rmactors.server.web.access import is_id, route, services
 from rmactors.server.web.api.bodies import PAGING, arguments, cursor_of, json_response, limit_of, listing, one_of
 from rmactors.server.web.api.shapes import backups as shapes
 from rmactors.server.web.fields import Id
+from rmactors.server.web.html import in_thread
 from rmactors.server.web.problems import invalid_field
 
 blueprint = Blueprint("api_backups", __name__)
@@ -43,6 +44,6 @@ async def list_backups() -> Response:
     order = AgeOrder(sort.removeprefix("-"), sort.startswith("-"))  # type: ignore[arg-type]
     limit, after, now = limit_of(given), cursor_of(given, place_shape(order.by)), services().now()
     page = await services().reader.run(queries.backup_ages, wanted, order, now, limit, after)
-    found = listing(page, lambda row: shapes.backup_age(row, now))
+    found = await in_thread(lambda: listing(page, lambda row: shapes.backup_age(row, now)))
     counts = shapes.age_counts(page.counts)
     return json_response(shapes.BackupAges(found.items, found.next_cursor, counts, clock.to_rfc3339(now)))

@@ -14,6 +14,7 @@ from quart import Response, request
 from rmactors.server.store.queries.rows import Page
 from rmactors.server.web import rows
 from rmactors.server.web.cursors import cursor_text, sort_key
+from rmactors.server.web.html import in_thread
 from rmactors.server.web.problems import Problem, invalid_field
 from rmactors.server.web.validation import convert, escape
 
@@ -113,6 +114,11 @@ def cursor_of(given: dict[str, str], shape: tuple[type, ...]) -> tuple[Any, ...]
     if found is None:
         raise invalid_field("/cursor", "is not a cursor of this list")
     return found
+
+
+async def listed(page: Page[R], shape: Callable[[R], T]) -> Response:
+    """The answer that lists large rows: made in a thread, for it may take as long as tens of acks."""
+    return await in_thread(lambda: json_response(listing(page, shape)))
 
 
 def listing(page: Page[R], shape: Callable[[R], T]) -> Listing[T]:

@@ -22,6 +22,7 @@ from rmactors.server.web.api.bodies import (
     json_body,
     json_response,
     limit_of,
+    listed,
     listing,
     no_body,
     no_content,
@@ -125,7 +126,7 @@ async def list_hosts() -> Response:
     page = await services().reader.run(
         queries.host_views, wanted, sort, since, limit_of(given), cursor_of(given, key_shape(sort))
     )
-    return json_response(listing(page, lambda view: _shape(view, whole=False)))
+    return await listed(page, lambda view: _shape(view, whole=False))
 
 
 @route(blueprint, "/api/hosts/<host_id>", role="viewer", answer=shapes.Host)
@@ -168,7 +169,7 @@ async def rotate_token(host_id: str) -> Response:
     body=HostEnrollmentBody, optional_body=True, answer=EnrollmentToken, status=201,
 )  # fmt: skip
 async def create_token_for_host(host_id: str) -> Response:
-    """A token that enrolls a machine anew as this host: id, name, schedules and history stay, and the old credential
+    """A token that enrolls a machine again as this host: id, name, schedules and history stay, and the old credential
     works until the token is used."""
     raw = await json_body(optional=True)
     await hosts.require(host_id)

@@ -16,6 +16,7 @@ from rmactors.server.web.api.bodies import (
     json_body,
     json_response,
     limit_of,
+    listed,
     listing,
     no_body,
     one_of,
@@ -91,7 +92,7 @@ async def list_jobs() -> Response:
     kind, status = one_of(given, "kind", JOB_KINDS), one_of(given, "status", JOB_STATUSES)
     limit, after = limit_of(given), cursor_of(given, (int, str))
     page = await services().reader.run(queries.jobs, limit, after, host_id, kind, status)
-    return json_response(listing(page, shapes.listed_job))
+    return await listed(page, shapes.listed_job)
 
 
 @route(blueprint, "/api/jobs/<job_id>", role="viewer", answer=shapes.Job)

@@ -43,9 +43,10 @@ class LoginGuard:
     async def try_password(self, login: Login | None, password: str, action: str) -> Login | None:
         """`login` as it is now where `password` is its own, else None; a failure goes into the audit trail as `action`.
 
-        Takes the same time where there is no such user, or a disabled one. Raises the 429 where too many wait.
+        Takes the same time where there is no such user, a disabled one, or one who signs in elsewhere. Raises the 429
+        where too many wait.
         """
-        usable = login if login is not None and not login.disabled else None
+        usable = login if login is not None and not login.disabled and login.issuer is None else None
         try:
             right = len(password) <= LONGEST and await self.passwords.matches(
                 usable.password_hash if usable is not None else None, password

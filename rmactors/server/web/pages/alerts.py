@@ -1,5 +1,6 @@
 """`/alerts`: the list under filters that live in the URL, one alert with its timeline, acknowledge and resolve."""
 
+from typing import Any
 from urllib.parse import parse_qsl
 
 from quart import Blueprint, Response, request
@@ -31,15 +32,18 @@ _MOST_AT_ONCE = 500
 @route(blueprint, "/alerts", role="viewer")
 async def alert_list() -> Response:
     """100 at a time, critical ones first. `status`, `severity`, `kind`, `host`, `tag` and `q` narrow it."""
-    asked, now, read = alert_filters.asked(request.args), moment(), services().reader.run
-    host = await read(host_lists.host_named, asked.get("host")) if asked.get("host") else None
-    wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
-    found, counts = await read(alert_queries.listed, wanted, now.now, _PAGE, cursor((int, int, str)))
-    view = views.alert_list(
-        found.items, counts, asked, now, host=host[1] if host is not None else "",
-        tags=await read(queries.tags_in_use),
-        cursor=cursor_text(found.after),
-    )  # fmt: skip
+    asked, now, after = alert_filters.asked(request.args), moment(), cursor((int, int, str))
+
+    def look(db: Any) -> views.AlertList:
+        host = host_lists.host_named(db, asked.get("host")) if asked.get("host") else None
+        wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
+        found, counts = alert_queries.listed(db, wanted, now.now, _PAGE, after)
+        return views.alert_list(
+            found.items, counts, asked, now, host=host[1] if host is not None else "", tags=queries.tags_in_use(db),
+            cursor=cursor_text(found.after),
+        )  # fmt: skip
+
+    view = await services().reader.run(look)
     answer = await page(
         "alerts.html", "alerts", fragments={"alert-list": "alerts/list.html"}, view=view,
         may_act=actor().may("operator"),

@@ -17,6 +17,8 @@ blueprint = Blueprint("dashboard", __name__)
 _SHOWN = 50
 _AGES_SHOWN = 10
 """Plans, the worst first; `/backups` has the rest."""
+_AGES_AT_ONCE = 1_000
+"""Hosts; of a larger fleet they are fetched when somebody scrolls there, for every plan is looked at."""
 
 
 @route(blueprint, "/", role="viewer")
@@ -32,7 +34,7 @@ async def dashboard() -> Response:
     overview = await in_thread(lambda: fleet.dashboard(found, now))
     if wants_fragment("overview"):
         return await part("dashboard/overview.html", overview=overview)
-    ages = None if overview.first_run else await _ages(now)
+    ages = await _ages(now) if 0 < found.host_count <= _AGES_AT_ONCE else None
     return await page("dashboard.html", "dashboard", view=overview, hosts=table, ages=ages, **around())
 
 

@@ -1,4 +1,4 @@
-"""`/hosts/new` and `/hosts/{id}/credential`: machines that become hosts, and one that becomes a host anew."""
+"""`/hosts/new` and `/hosts/{id}/credential`: machines that become hosts, and one that becomes a host again."""
 
 from dataclasses import replace
 
@@ -74,7 +74,7 @@ async def credential(host_id: str) -> Response:
 
 @route(blueprint, "/hosts/<host_id>/enrollment-token", role="admin", methods=["POST"], fresh=True)
 async def make_token_for_host(host_id: str) -> Response:
-    """A token that enrolls a machine anew as this host, shown this once."""
+    """A token that enrolls a machine again as this host, shown this once."""
     found, now = await hosts.require(host_id), moment()
     token, expires_at = await hosts.new_enrollment_token(hosts.DEFAULT_TTL_MINUTES, for_host=found.host.id)
     command = enrollment.for_same_host(token, _address(), now.until(expires_at))

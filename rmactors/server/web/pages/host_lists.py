@@ -7,6 +7,7 @@ from quart import Blueprint, Response, request
 from rmactors.common import clock
 from rmactors.server.store.queries import host_lists as list_queries
 from rmactors.server.store.queries import pages as queries
+from rmactors.server.store.queries.host_lists import TagCount
 from rmactors.server.store.queries.pages import Fleet
 from rmactors.server.web import rows
 from rmactors.server.web.access import route, services
@@ -66,9 +67,12 @@ async def host_table(asked: Asked, now: Moment, size: int) -> tuple[Fleet, HostT
     """The part of a page that lists hosts."""
     silence = services().settings.offline_after_seconds
     wanted = host_lists.wanted(asked, now.now, silence, size)
-    read = services().reader.run
-    found = await read(queries.fleet, strips.window(now).spans(), now.now - clock.DAY, wanted)
-    tags = await read(list_queries.tag_counts)
+    spans = strips.window(now).spans()
+
+    def look(db: Any) -> tuple[Fleet, list[TagCount]]:
+        return queries.fleet(db, spans, now.now - clock.DAY, wanted), list_queries.tag_counts(db)
+
+    found, tags = await services().reader.run(look)
     percents = known_progress(found.running)
 
     def build() -> HostTable:

@@ -1,12 +1,15 @@
 """`/repositories`: which there are and which one fills the disk, one with its growth, asking about it now."""
 
+from typing import Any
+
 from quart import Blueprint, Response, request
 
 from rmactors.server.store.queries import pages as page_queries
 from rmactors.server.store.queries import repositories as queries
 from rmactors.server.store.queries import repository_lists as list_queries
-from rmactors.server.store.queries.repositories import RepositoryView
+from rmactors.server.store.queries.repositories import RepositoryView, SilentHost
 from rmactors.server.store.queries.repository_lists import RepositoryFilter
+from rmactors.server.store.queries.rows import Page
 from rmactors.server.web import rows
 from rmactors.server.web.access import actor, route, services
 from rmactors.server.web.html import go, in_thread
@@ -26,12 +29,17 @@ _SILENT = 50
 @route(blueprint, "/repositories", role="viewer")
 async def repository_list() -> Response:
     """100 at a time, the largest first. `q` and `tag` narrow it, `sort` is a column."""
-    asked, now, read = lists.asked(views.REPOSITORIES, request.args), moment(), services().reader.run
+    asked, now = lists.asked(views.REPOSITORIES, request.args), moment()
     wanted = RepositoryFilter(asked.get("q"), asked.get("tag"))
-    found = await read(list_queries.listed, wanted, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE)
-    totals = await read(list_queries.totals, wanted)
-    silent = await read(queries.silent_hosts, _SILENT)
-    tags = await read(page_queries.tags_in_use)
+
+    def look(db: Any) -> tuple[Page[RepositoryView], list_queries.Totals, list[SilentHost], list[str]]:
+        found = list_queries.looked_up(db, wanted)
+        return (
+            list_queries.listed(db, found, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE),
+            list_queries.totals(db, found), queries.silent_hosts(db, _SILENT), page_queries.tags_in_use(db),
+        )  # fmt: skip
+
+    found, totals, silent, tags = await services().reader.run(look)
     lines = await in_thread(
         lambda: rows.each(found.items, lambda view: views.line(view, now), rows.line(views.RepositoryLine))
     )

@@ -30,7 +30,8 @@ _LONGEST_PATTERN: Final = 1000
 
 @route(blueprint, "/hosts/<host_id>/snapshots", role="operator")
 async def snapshot_list(host_id: str) -> Response:
-    """Of one plan (`plan`), newest first; `begin` is the number of the first one shown, from 0."""
+    """Of one plan (`plan`), newest first unless `sort` says otherwise; `begin` is the number of the first one shown,
+    from 0. There is no filter by path or tag: such names are not to stand in addresses."""
     of = await backups(host_id, request.args)
     given = request.args.get("begin", "")
     begin = int(given) if given.isdecimal() and len(given) < 6 else 0
@@ -42,7 +43,13 @@ async def snapshot_list(host_id: str) -> Response:
         now = moment()
         view = await in_thread(
             lambda: folders.snapshot_list(
-                got.items, got.left_out, begin, of.place, now, all_of_them=got.next_cursor is None
+                got.items,
+                got.left_out,
+                begin,
+                of.place,
+                now,
+                all_of_them=got.next_cursor is None,
+                sort=request.args.get("sort", folders.NEWEST_FIRST),
             )
         )
         return await render("snapshots/list.html", view=view, of=of)

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 from rmactors.server.web.live_items import Entry, Snapshot
 from rmactors.server.web.views import file_names
 from rmactors.server.web.views.file_names import Crumb, Name
+from rmactors.server.web.views.lists import Head
 from rmactors.server.web.views.measures import size
 from rmactors.server.web.views.texts import _, later, many
 from rmactors.server.web.views.times import Moment, Time
@@ -17,7 +18,11 @@ from rmactors.server.web.views.times import Moment, Time
 Seal = Callable[[str], str]
 """Makes of a name what may stand in a URL."""
 
-SNAPSHOTS_SHOWN: Final = 200
+SNAPSHOTS_SHOWN: Final = 100
+NEWEST_FIRST: Final = "-time"
+_NUMBERS: Final[Mapping[str, Callable[[Snapshot], int | None]]] = {
+    "time": lambda row: row.time, "size": lambda row: row.bytes, "added": lambda row: row.added_bytes,
+}  # fmt: skip
 _PATHS_SHOWN: Final = 5
 _TYPES: Final = {
     "dir": later("folder"),
@@ -54,8 +59,8 @@ class Place:
         """With the times of more snapshots."""
         return replace(self, times={**self.times, **{short_id(snapshot): at for snapshot, at in times}})
 
-    def snapshots(self, begin: int = 0) -> str:
-        return self._at("snapshots", begin=str(begin or ""))
+    def snapshots(self, begin: int = 0, sort: str = "") -> str:
+        return self._at("snapshots", begin=str(begin or ""), sort=sort)
 
     def folder(self, snapshot: str, path: str = "/", cursor: str = "") -> str:
         at = "" if path == "/" else self.seal(path)
@@ -94,9 +99,11 @@ class SnapshotLine:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotList:
-    """Newest first. `unreadable` says what was left out, `more` is the next page."""
+    """`heads` are those of the columns for when it was made, its size, and what it added. `unreadable` says what was
+    left out, `more` is the next page."""
 
     lines: tuple[SnapshotLine, ...]
+    heads: tuple[Head, Head, Head]
     has_sizes: bool
     summary: str
     unreadable: str
@@ -130,21 +137,42 @@ class Folder:
 
 
 def snapshot_list(
-    rows: Sequence[Snapshot], left_out: int, begin: int, place: Place, moment: Moment, *, all_of_them: bool = True
-) -> SnapshotList:
+    rows: Sequence[Snapshot], left_out: int, begin: int, place: Place, moment: Moment, *, all_of_them: bool = True,
+    sort: str = NEWEST_FIRST,
+) -> SnapshotList:  # fmt: skip
     """The page that begins at the row of this number, from 0; the first one where there are fewer by now. `rows` are
-    newest first; `all_of_them`: no older ones are left out."""
+    newest first, which is the order where `sort` says nothing else; `all_of_them`: no older ones are left out."""
     begin = begin if begin < len(rows) else 0
     place = place.knowing((row.id, row.time) for row in rows)
-    shown = rows[begin : begin + SNAPSHOTS_SHOWN]
-    before = [*(row.id for row in rows[begin + 1 : begin + 1 + len(shown)]), ""]
-    lines = tuple(_snapshot(row, older, place, moment) for row, older in zip(shown, before, strict=False))
+    older = [*(row.id for row in rows[1:]), ""]
+    shown = _sorted(list(zip(rows, older, strict=True)) if rows else [], sort)[begin : begin + SNAPSHOTS_SHOWN]
+    lines = tuple(_snapshot(row, before, place, moment) for row, before in shown)
     more = begin + SNAPSHOTS_SHOWN
     return SnapshotList(
-        lines, any(line.size or line.files for line in lines),
+        lines, _heads(place, sort), any(line.size or line.files for line in lines),
         _how_many(len(rows), all_of_them), unreadable(left_out),
-        place.snapshots(more) if more < len(rows) else "",
+        place.snapshots(more, sort if sort != NEWEST_FIRST else "") if more < len(rows) else "",
     )  # fmt: skip
+
+
+def _sorted(rows: list[tuple[Snapshot, str]], sort: str) -> list[tuple[Snapshot, str]]:
+    """Of each, also the one that was made before it. What has no such number comes last; a tie stays newest first."""
+    if sort == NEWEST_FIRST or sort.removeprefix("-") not in _NUMBERS:
+        return rows
+    number = _NUMBERS[sort.removeprefix("-")]
+    known = [row for row in rows if number(row[0]) is not None]
+    known.sort(key=lambda row: number(row[0]) or 0, reverse=sort.startswith("-"))
+    return known + [row for row in rows if number(row[0]) is None]
+
+
+def _heads(place: Place, sort: str) -> tuple[Head, Head, Head]:
+    def head(column: str, word: str) -> Head:
+        is_it, descending = sort.removeprefix("-") == column, sort.startswith("-")
+        other = column if is_it and descending else f"-{column}"
+        direction = ("descending" if descending else "ascending") if is_it else ""
+        return Head(word, place.snapshots(sort=other if other != NEWEST_FIRST else ""), direction)
+
+    return head("time", _("Created")), head("size", _("Size")), head("added", _("Added"))
 
 
 def folder(

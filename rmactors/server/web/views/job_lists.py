@@ -65,9 +65,11 @@ def table(
     tags: Sequence[str] = (),
     sorted_of: int = 0,
     size: int = 100,
-    more_href: str | None = None,
+    cursor: str | None = None,
 ) -> JobTable:
-    """`hosts` and `schedules` are names by id. `sorted_of`: so many were put into order, 0 by time."""
+    """`hosts` and `schedules` are names by id. `sorted_of`: so many were put into order, 0 by time; then `cursor` is
+    where the next page begins."""
+    query = of.query()
     return JobTable(
         asked=of,
         lines=tuple(guard.each(rows, lambda job: jobs.line(job, hosts, schedules, moment), guard.line(JobLine))),
@@ -82,7 +84,7 @@ def table(
         host=host or of.get("host"),
         note=_note(of, sorted_of),
         pages=lists.pages(of, sorted_of, size),
-        more_href=more_href,
+        more_href=f"/jobs?{query}{'&' if query else ''}cursor={cursor}" if cursor else None,
     )  # fmt: skip
 
 

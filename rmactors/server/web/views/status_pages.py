@@ -143,5 +143,8 @@ def _of_backup(kind: str) -> bool:
 
 @lru_cache(maxsize=4096)
 def _tags(text: str) -> frozenset[str]:
-    found = json.loads(text)
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return frozenset()
     return frozenset(str(tag) for tag in found) if isinstance(found, list) else frozenset()

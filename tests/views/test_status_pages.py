@@ -1,15 +1,13 @@
-"""What a status page says of which hosts, and the badge that shows it."""
+"""What a status page says of which hosts."""
 
 import json
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from rmactors.server.store.queries.pages import AlertCount
 from rmactors.server.store.queries.status_pages import StatusPageRow, Watched
-from rmactors.server.web.views.badges import badge
-from rmactors.server.web.views.status_pages import MOST_ITEMS, Counts, badge_words, judged, sentence
+from rmactors.server.web.views.status_pages import MOST_ITEMS, Counts, badge_words, judged, lines, page_line, sentence
+from rmactors.server.web.views.times import Moment
 
 NOW = 1_764_000_000_000_000
 
@@ -81,17 +79,24 @@ def test_the_words_of_page_and_badge(counts: Counts, words: str, headline: str) 
     assert (badge_words(counts), sentence(counts)) == (words, headline)
 
 
-def test_a_badge_is_as_wide_as_its_words_and_has_a_colour_of_its_status() -> None:
-    good, bad = badge("backups", "12 ok", "ok"), badge("backups", "1 needs attention", "critical")
-    assert good.words == "backups: 12 ok"
-    assert good.width < bad.width
-    assert good.parts[0] == bad.parts[0]
-    assert len({badge("b", "w", status).parts[1].colour for status in ("ok", "warning", "critical", None)}) == 4
+def test_its_lines_say_when_a_backup_ended_well_last() -> None:
+    view = judged(page(), fleet((), ("backup_failed",)), NOW)
+    found = lines(view, Moment(NOW + 3_600_000_000))
+    assert [(line.name, line.state.word, line.last_backup.words if line.last_backup else None) for line in found] == [
+        ("h1", "Needs attention", None),
+        ("h0", "OK", "1 h ago"),
+    ]
+    assert lines(judged(page("overview"), fleet(()), NOW), Moment(NOW)) == []
 
 
-@given(st.text(), st.text(), st.sampled_from(["ok", "warning", "critical", None]))
-def test_the_parts_of_a_badge_fill_it(subject: str, words: str, status: str | None) -> None:
-    made = badge(subject, words, status)
-    left, right = made.parts
-    assert (left.x, right.x, made.width) == (0, left.width, left.width + right.width)
-    assert left.words_width < left.width
+def test_the_settings_say_which_hosts_a_page_is_about() -> None:
+    assert page_line(page("hosts", "prod", "db"), Moment(NOW)).about == "db, prod"
+    everybody = page_line(page("overview"), Moment(NOW))
+    assert (everybody.about, everybody.shows) == ("all hosts", "Numbers only")
+    assert page_line(page("hosts"), Moment(NOW)).shows == "Numbers and names of hosts"
+
+
+def test_tags_that_are_no_list_are_none() -> None:
+    found = Watched([("id0", "h0", '"prod"'), ("id1", "h1", "[prod"), ("id2", "h2", "")], [], {})
+    assert judged(page("hosts", "prod"), found, NOW).hosts.total == 0
+    assert judged(page("hosts"), found, NOW).hosts.total == 3
