@@ -78,11 +78,16 @@ class RawLink:
                 pass
         await self.connection.send_message(message)
 
-    async def receive(self, seconds: float = 120.0) -> dict[str, Any]:
-        """The next frame. Raises ConnectionClosed, trio.TooSlowError."""
+    async def receive(self, seconds: float = 120.0, *, also_stats: bool = False) -> dict[str, Any]:
+        """The next frame. Raises ConnectionClosed, trio.TooSlowError.
+
+        Without `also_stats`, what the server asks at a time of its own, how large repositories are, is left out.
+        """
         with trio.fail_after(seconds):
-            found: dict[str, Any] = json.loads(await self.connection.get_message())
-        return found
+            while True:
+                found: dict[str, Any] = json.loads(await self.connection.get_message())
+                if also_stats or (found["type"], found.get("kind")) != ("request", "stats"):
+                    return found
 
     async def hello(self, **fields: Any) -> dict[str, Any]:
         """Say hello, plainly or with these fields, and give the welcome."""

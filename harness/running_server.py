@@ -115,6 +115,8 @@ def environment(settings: Settings) -> dict[str, str]:
             "RM_OIDC_ISSUER": settings.oidc_issuer, "RM_OIDC_CLIENT_ID": settings.oidc_client_id,
             "RM_OIDC_CLIENT_SECRET": settings.oidc_client_secret, "RM_OIDC_ROLES": settings.oidc_roles,
         }  # fmt: skip
+    if settings.agent_url:
+        ours["RM_AGENT_URL"] = settings.agent_url
     return {**{name: value for name, value in os.environ.items() if not name.startswith("RM_")}, **ours}
 
 

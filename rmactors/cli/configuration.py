@@ -36,8 +36,9 @@ def export(remote: Remote, file: Path) -> None:
     notes = [f"{name} are left out: this token may not see them" for name in current.not_told]
     if current.browsers:
         notes.append(f"channels of browsers are left out ({current.browsers}): each browser makes its own")
+    notes += current.broken
     for note in notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(one_line(f"note: {note}"), err=True)
     text = json.dumps(found, indent=2) + "\n" if remote.as_json else writing.text(found, _head(remote, notes))
     if str(file) == "-":
         click.echo(text, nl=False)
@@ -52,7 +53,7 @@ def _head(remote: Remote, notes: list[str]) -> list[str]:
     return [
         one_line(f"Configuration of restic-manager at {remote.api.base_url}"),
         "Compare: rmactors apply --dry-run FILE. Apply: rmactors apply FILE.",
-        *(f"Note: {note}." for note in notes),
+        *(one_line(f"Note: {note}.") for note in notes),
     ]
 
 

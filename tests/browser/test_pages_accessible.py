@@ -20,6 +20,7 @@ PAGES = {
     "add a host": "/hosts/new",
     "host": "/hosts/{hosts[db-primary]}",
     "host without a past": "/hosts/{hosts[new-box]}",
+    "credential of a host": "/hosts/{hosts[db-primary]}/credential",
     "new schedule": "/hosts/{hosts[mail]}/schedules/new",
     "schedule": "/schedules/{schedules[mail]}",
     "policies": "/policies",

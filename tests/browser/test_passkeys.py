@@ -4,8 +4,11 @@ The server's address is `localhost`, where browsers allow passkeys without HTTPS
 """
 
 import json
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +25,7 @@ ADD = "Add a passkey"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     settings = running_server.settings_for(tmp_path_factory.mktemp("passkeys") / "data")
     settings = replace(settings, base_url=settings.base_url.replace("127.0.0.1", "localhost"))
-    for name in ("anna", "bert", "carl", "dora", "emil", "fred", "gina", "hugo", "ivan"):
+    for name in ("anna", "bert", "carl", "dora", "emil", "fred", "gina", "hugo", "ivan", "jane"):
         running_server.make_user(settings, name, "admin")
     running = running_server.run(settings)
     yield replace(running, url=settings.base_url)
@@ -206,6 +209,23 @@ def test_the_passkey_confirms_in_place_of_the_password(server: RunningServer, de
     page.wait_for_url("**/settings/users")
 
 
+def test_what_was_typed_goes_on_once_the_passkey_has_confirmed_it(server: RunningServer, device: Device) -> None:
+    page = sign_in(server, device, "ivan")
+    page.goto("/settings/authentication")
+    page.locator("#passkeys").get_by_label("Name").fill("ivan's")
+    page.get_by_role("button", name=ADD).click()
+    expect(page.get_by_text("Keep these recovery codes")).to_be_visible()
+    page.goto("/settings/users")
+    page.locator("#f-username").fill("kim")
+    page.locator("#f-password").fill("quite a long pass phrase")
+    with closing(sqlite3.connect(Path(server.settings.data_dir) / "rm.db")) as database, database:
+        database.execute("UPDATE sessions SET proved_at = 0")
+    page.get_by_role("button", name="Add").click()
+    page.get_by_role("button", name="Use a passkey instead").click()
+    page.wait_for_url("**/settings/users")
+    expect(page.get_by_role("row", name="kim")).to_be_visible()
+
+
 def test_at_another_name_the_page_says_where_passkeys_work(server: RunningServer, device: Device) -> None:
     page = add_passkey(server, device, "hugo")
     elsewhere = server.url.replace("localhost", "127.0.0.1")
@@ -229,7 +249,7 @@ def test_without_a_script_the_page_says_that_one_is_needed(
 
 def test_an_answer_for_another_purpose_is_refused(server: RunningServer, device: Device) -> None:
     """What was asked for at the sign-in page confirms nothing, and the other way round."""
-    page = sign_in(server, device, "ivan")
+    page = sign_in(server, device, "jane")
     page.goto("/reauthenticate?next=/")
     asked = page.evaluate("fetch('/login/passkey/options', {method: 'POST'}).then((answer) => answer.json())")
     assert asked["userVerification"] == "required"

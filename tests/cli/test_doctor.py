@@ -21,6 +21,7 @@ from rmactors.server.config import data_dir
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.messages.facts import Pulse
 from tests.store.ledger import Ledger
+from tests.web.lying_provider import lying_provider
 
 
 class Patient:
@@ -215,6 +216,18 @@ def test_a_data_dir_that_is_not_there(patient: Patient, tmp_path: Path) -> None:
     [fault] = patient.faults(RM_DATA_DIR=str(tmp_path / "nowhere"))
     assert "there is no data dir" in fault
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_an_identity_provider_is_asked_what_it_is(patient: Patient) -> None:
+    with lying_provider() as provider:
+        given = {"RM_OIDC_ISSUER": provider.issuer, "RM_OIDC_CLIENT_ID": "rm", "RM_OIDC_ROLES": "admins=admin"}
+        _, found = patient.doctor(**given)
+        assert ("ok", f"the identity provider {provider.issuer} answers, and calls itself so") in found
+        provider.discovery = {"issuer": "https://other.example"}
+        [fault] = patient.faults(**given)
+        assert f"it calls itself 'https://other.example', and RM_OIDC_ISSUER says '{provider.issuer}'" in fault
+    [fault] = patient.faults(**given)
+    assert "its discovery document cannot be fetched" in fault
 
 
 def test_a_variable_that_means_nothing(patient: Patient) -> None:

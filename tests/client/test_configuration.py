@@ -103,6 +103,7 @@ def test_the_same_configuration_is_written_in_the_same_way_whatever_order_it_cam
         ("hosts = [1]\n", "f: hosts must be tables: begin each with [[hosts]]"),
         ('[[hosts]]\nname = "a"\n', "f: [[hosts]] number 1 (a): tags: is missing"),
         ('[[hosts]]\nname = "a"\ntags = []\nos = "x"\n', "f: [[hosts]] number 1 (a): os: unknown key: use name, tags"),
+        (SILENCE + "host = 1\n", "[[silences]] number 1 (move): host: must be text"),
         ("[[hosts]]\nname = 1\ntags = []\n", "f: [[hosts]] number 1: name: must be text"),
         (
             '[[hosts]]\nname = "a"\ntags = []\n[[hosts]]\nname = "A"\ntags = []\n',

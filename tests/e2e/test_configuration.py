@@ -1,9 +1,11 @@
 """`rmactors export` and `rmactors apply` against real servers, as somebody with files in Git would use them."""
 
 import json
+import sqlite3
 import subprocess
 import tomllib
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +156,7 @@ async def test_a_secret_that_changed_is_noticed_and_goes_nowhere_else(server: Se
         secret.write_text("the second one")
         viewer = server.admin("create-api-token", "--name", "look", "--role", "viewer")
         looked = typed(server, "apply", file, "--dry-run", token=viewer)
-        assert "only an admin's token can compare its secrets" in looked.stderr
+        assert "its secrets were not compared: only an admin's token may" in looked.stderr
         changed = typed(server, "apply", file).stdout
         assert "~ channel hook\n    config.bearer_token: another secret\n" in changed
         assert "second" not in changed
@@ -358,6 +360,23 @@ async def test_a_change_that_the_server_refuses_says_what_was_done_and_what_was_
             applying.carry_out(api, plan.changes, one_more)
         assert len(done) == 1
         api.close()
+
+    await away(go)
+
+
+async def test_what_the_server_cannot_show_is_said_and_left_alone(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "fleet.toml"
+
+    def go() -> None:
+        for name in ("fine", "broken"):
+            server.webhook("http://127.0.0.1:9/", name)
+        with closing(sqlite3.connect(server.data_dir / "rm.db")) as database, database:
+            database.execute("UPDATE channels SET config = ? WHERE name = 'broken'", (b"no config",))
+        assert "note: channel broken cannot be read: " in typed(server, "export", file).stderr
+        assert [each["name"] for each in entries(file.read_text())["channels"]] == ["fine"]
+        said = typed(server, "apply", file, "--prune")
+        assert said.stdout == "nothing differs\n"
+        assert "note: channel broken cannot be read: " in said.stderr
 
     await away(go)
 

@@ -117,7 +117,7 @@ async def test_a_host_that_does_not_tell_is_named_with_what_would_help(server: S
     async with raw_link(server, forbids.token) as first, raw_link(server, old.token) as second:
         await first.hello(allow=["backup"])
         await second.hello()
-        while (await second.receive())["type"] != "request":
+        while (await second.receive(also_stats=True))["type"] != "request":
             pass
         await second.send({"type": "error", "code": "unknown_type", "detail": "what is that"})
         await away(

@@ -1,4 +1,4 @@
-"""Status pages: made and ended by operators, read by whoever has the address."""
+"""Status pages: made and ended by operators, read by anyone who has the address."""
 
 import json
 from typing import Any

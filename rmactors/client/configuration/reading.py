@@ -11,6 +11,8 @@ from rmactors.client.configuration.tables import ALL, BY_NAME, NEEDED, Table, Va
 from rmactors.common import clock
 
 REFERENCES: Final = ("env", "file")
+_NOT_TEXT: Final = ("ends_at", "recurrence")
+"""What tells silences apart, and is no text in TOML."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ def _entry(table: Table, number: int, given: Mapping[str, Any], faults: list[Fau
         if default is NEEDED and name not in given:
             faults.append(Fault("is missing", rough, name))
     for name in table.key:
-        if isinstance(table.keys[name], str | type(NEEDED)) and not isinstance(given.get(name, ""), str):
+        if name not in _NOT_TEXT and not isinstance(given.get(name, ""), str):
             faults.append(Fault("must be text", rough, name))
     if not isinstance(given.get("config", {}), dict):
         faults.append(Fault(f"must be a table: [{table.name}.config]", rough, "config"))

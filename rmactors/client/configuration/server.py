@@ -47,6 +47,8 @@ class Current:
     host_ids: dict[str, str] = field(default_factory=dict)
     kept: dict[str, list[Kept]] = field(default_factory=lambda: {table.name: [] for table in ALL})
     browsers: int = 0
+    broken: list[str] = field(default_factory=list)
+    """What the server itself cannot show, as sentences: it is left alone."""
     not_told: list[str] = field(default_factory=list)
 
     def own(self, name: str) -> list[Kept]:
@@ -59,6 +61,8 @@ def look(api: Api, needed: Collection[str]) -> Current:
     current = Current()
     names: dict[str, str] = {}
     for host in api.items("/api/hosts"):
+        if _is_broken(current, HOSTS, host):
+            continue
         names[host["id"]] = host["name"]
         current.host_ids[host["name"].casefold()] = host["id"]
         current.kept["hosts"].append(Kept(HOSTS, host["id"], _of(HOSTS, host)))
@@ -79,6 +83,8 @@ def look(api: Api, needed: Collection[str]) -> Current:
 
 
 def _add(current: Current, table: Table, item: Mapping[str, Any], names: Mapping[str, str]) -> None:
+    if _is_broken(current, table, item):
+        return
     if table is CHANNELS and item["kind"] == BY_BROWSERS:
         current.browsers += 1
         return
@@ -87,6 +93,13 @@ def _add(current: Current, table: Table, item: Mapping[str, Any], names: Mapping
             return
         item = {**item, "host": names.get(item["host_id"])}
     current.kept[table.name].append(Kept(table, item["id"], _of(table, item)))
+
+
+def _is_broken(current: Current, table: Table, item: Mapping[str, Any]) -> bool:
+    if "problem" not in item:
+        return False
+    current.broken.append(f"{table.one} {item.get('name') or item.get('id')} cannot be read: {item['problem']}")
+    return True
 
 
 def is_over(silence: Mapping[str, Any]) -> bool:
