@@ -1,4 +1,4 @@
-"""What the largest pages take: 200 alerts out of very many, and 500 hosts with their strips of thirty days.
+"""What the largest pages take: 100 alerts out of very many, and 100 hosts with their strips of thirty days.
 
 The page is timed from outside, as a browser gets it. Its data is what the same queries take in this process, on the
 same database file while the server has it open: that part cannot be seen from outside.
@@ -24,6 +24,7 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.store.queries import alerts as alert_queries
 from rmactors.server.store.queries import pages as queries
 from rmactors.server.store.queries.alerts import AlertFilter
+from rmactors.server.store.queries.pages import HostsWanted
 from rmactors.server.store.reader import Reader
 from rmactors.server.web.views import strips
 from rmactors.server.web.views.times import Moment
@@ -84,11 +85,11 @@ async def _alerts(server: Server, client: httpx.AsyncClient, size: Size, report:
     reader, wanted = Reader(server.data_dir / "rm.db"), AlertFilter(status="all")
 
     def data() -> None:
-        reader.run_here(alert_queries.listed, wanted, clock.now(), 200, None)
-        reader.run_here(queries.host_names)
+        reader.run_here(alert_queries.listed, wanted, clock.now(), 100, None)
+        reader.run_here(queries.tags_in_use)
         reader.run_here(queries.open_alerts)
 
-    what, note = f"200 of {size.alerts:,} alerts", f"p50 of {size.times}, of {size.hosts:,} hosts"
+    what, note = f"100 of {size.alerts:,} alerts", f"p50 of {size.times}, of {size.hosts:,} hosts"
     report(Figure(f"data of a page of {what}", _median(data, size.times), "ms", 15, note=note))
     reader.close()
     await _page(server, client, f"HTML page of {what}", "/alerts?status=all", report, size.times, 60)
@@ -100,10 +101,11 @@ async def _hosts(server: Server, client: httpx.AsyncClient, size: Size, report: 
 
     def data() -> None:
         now = clock.now()
-        found = reader.run_here(queries.fleet, strips.window(Moment(now)).spans(), now - clock.DAY, size.hosts, "")
-        assert len(found.hosts) == size.hosts
+        wanted = HostsWanted(now - clock.MINUTE, 100)
+        found = reader.run_here(queries.fleet, strips.window(Moment(now)).spans(), now - clock.DAY, wanted)
+        assert len(found.hosts) == min(100, size.hosts)
 
-    what, runs = f"{size.hosts} hosts", size.hosts * (_DAYS - 1 + 4)
+    what, runs = f"100 of {size.hosts} hosts", size.hosts * (_DAYS - 1 + 4)
     note = f"p50 of {size.times}, {size.hosts * 2:,} schedules, 30 days, {runs:,} runs"
     report(Figure(f"data of a page of {what}", _median(data, size.times), "ms", 15, note=note))
     reader.close()

@@ -122,12 +122,11 @@ class Keeper:
             self._disk.keep_log(job_id, frames)
 
     def belong_to(self, host_id: str) -> None:
-        """As a spool's. If that cannot be written now, the command that enrolled the host has written it."""
-        if self.problem is None:
-            self._try(lambda: self._belong_to(host_id))
-
-    def _belong_to(self, host_id: str) -> None:
-        self._writable().belong_to(host_id)
+        """As a spool's. If that cannot be written now, it is no trouble: the command that enrolled the host has written
+        it, or there is nothing of another host."""
+        if self._disk is not None:
+            with suppress(SpoolError):
+                self._disk.belong_to(host_id)
 
     # ---- what waits in the file
 

@@ -134,14 +134,17 @@ class Spool:
         that host again: how many such reports there are. From here on `pending` gives this host's alone, also when
         another process has made the spool another host's.
         """
-        with self._transaction():
-            for returned in spool_owner.change_owner(self._db, host_id):
-                report = wire.decode_from_agent(returned.frame)
-                if isinstance(report, wire.JobStarted | wire.JobFinished):
-                    self._insert(report)
-            others = spool_owner.count(self._db)
+        with self._trouble():
+            is_theirs = spool_owner.owner(self._db) == host_id
+        if not is_theirs:  # else nothing is written: the disk may be full, or another process at it
+            with self._transaction():
+                for returned in spool_owner.change_owner(self._db, host_id):
+                    report = wire.decode_from_agent(returned.frame)
+                    if isinstance(report, wire.JobStarted | wire.JobFinished):
+                        self._insert(report)
         self._host_id = host_id
-        return others
+        with self._trouble():
+            return spool_owner.count(self._db)
 
     def unfinished(self) -> list[Unfinished]:
         with self._trouble():

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from rmactors.cli import importing, units
+from rmactors.cli import units
 from rmactors.common.text import one_line
 from rmactors.common.vocabulary import JOB_KINDS, JobKind
 
@@ -66,7 +66,21 @@ def _named(config: Path | None) -> bool:
     return config is not None or bool(os.environ.get("RM_AGENT_CONFIG"))
 
 
-@click.group()
+class _Agent(click.Group):
+    """`import` speaks to the API: what it needs for that is loaded for it alone, and is no burden of `run`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), "import"])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name != "import":
+            return super().get_command(ctx, cmd_name)
+        from rmactors.cli.importing import import_command
+
+        return import_command
+
+
+@click.group(cls=_Agent)
 def agent() -> None:
     """The part that runs on each host."""
 
@@ -307,6 +321,3 @@ def uninstall(unit_dir: Path | None, stop: bool) -> None:
     from rmactors.agent import unit
 
     units.uninstall(unit.NAME, unit_dir, stop=stop)
-
-
-agent.add_command(importing.import_command)

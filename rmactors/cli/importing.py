@@ -16,7 +16,7 @@ from rmactors.common.text import one_line
 
 
 @click.command("import")
-@click.argument("sources", nargs=-1, metavar="[crontab|systemd|resticprofile|autorestic|backrest]…")
+@click.argument("sources", nargs=-1, metavar="[SOURCE]…")
 @click.option(
     "--file", type=click.Path(dir_okay=False, exists=True, path_type=Path),
     help="Read this file instead of the usual places; with one source.",
@@ -30,6 +30,8 @@ def import_command(
     state_dir: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Find what runs restic on this host: in crontabs, systemd's timers, resticprofile, autorestic and Backrest.
+
+    SOURCE is crontab, systemd, resticprofile, autorestic or backrest; without one, all are looked at.
 
     Prints for each the line that reports it, to be put in place of the one that runs now, and the schedule that watches
     it. With --write the schedules are created, by an API token of the role operator; one whose name is there already

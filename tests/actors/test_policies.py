@@ -18,7 +18,7 @@ from rmactors.server.runtime.supervision import Budget, supervise
 from rmactors.server.state.policies import Made, Policy, PolicyHost, Terms, write_for
 from tests.actors.works import Works, until
 from tests.policies.things import TERMS, saved
-from tests.store.ledger import NOON, audit
+from tests.store.ledger import NOON, audit, end
 
 
 @dataclass
@@ -165,6 +165,19 @@ async def test_a_host_has_its_turn_in_the_midst_of_a_long_walk(works: Works, mon
 async def test_who_waits_longer_than_they_want_to_is_told_so(works: Works) -> None:
     await works.commit(saved(ids.new()))
     assert not await works.policy_sweeps.settled("policies", 0.01), "nobody sweeps"
+
+
+async def test_alerts_of_a_schedule_are_over_with_it(works: Works) -> None:
+    (host_id,), policy_id = await tagged(works, 1), ids.new()
+    start(works)
+    await works.commit(saved(policy_id))
+    await settled(works)
+    schedule_id = works.ledger.value("SELECT id FROM schedules")
+    assert isinstance(await works.end(end(host_id, ids.new(), schedule_id=schedule_id, status="failed")), Committed)
+    assert works.ledger.value("SELECT count(*) FROM alerts WHERE resolved_at IS NULL") == 1
+    await works.commit(TagHost(host_id, "db", False, audit()))
+    await settled(works)
+    assert works.ledger.rows("SELECT resolved_by, resolved_note FROM alerts") == [("rule", "the schedule was deleted")]
 
 
 # ---- what the database takes

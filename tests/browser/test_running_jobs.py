@@ -80,13 +80,13 @@ def test_progress_and_output_of_a_running_job_are_seen_as_they_come(site: Site, 
     assert at_the_end(page), "the log follows what comes"
 
     watching = visit("viewer").open("/")
-    expect(watching.locator("#overview").get_by_role("row", name="nas1")).to_contain_text("Backing up · 62 %")
+    expect(watching.locator("#host-list").get_by_role("row", name="nas1")).to_contain_text("Backing up · 62 %")
     end(agent, job_id, began, "succeeded", "ok", stats={"bytes_total": 450_000_000_000, "files_new": 7})
     expect(page.locator(".lede .state")).to_have_text("Succeeded", timeout=SOON)
     expect(page.get_by_text("450 GB · 7 new files").first).to_be_visible()
     expect(bar).to_have_count(0)
     expect(page.get_by_role("img", name=re.compile(r"Size of \d+ backups: .*, the newest 450 GB"))).to_be_visible()
-    expect(watching.locator("#overview").get_by_role("row", name="nas1")).to_contain_text("Online", timeout=SOON)
+    expect(watching.locator("#host-list").get_by_role("row", name="nas1")).to_contain_text("Online", timeout=SOON)
 
 
 def at_the_end(page: Page) -> bool:

@@ -36,8 +36,12 @@ from .hunt import Hunt
 
 DECOY = "decoy-to-be-found-again-9e37"
 """No secret: the name of a channel. The search must find it wherever names are, or it could find nothing."""
-SILENT = {"/events", "/static/<path:filename>", "/login", "/login/second-factor", "/setup"}
-"""Not read: a stream of topic names, files of the package, and forms that send on who is signed in."""
+SILENT = {
+    "/events", "/static/<path:filename>", "/login", "/login/second-factor", "/setup",
+    "/login/oidc", "/login/oidc/callback",
+}  # fmt: skip
+"""Not read: a stream of topic names, files of the package, forms that send on who is signed in, and the way to a
+provider that this server has not."""
 OF_AGENTS = {"api_looking", "snapshots", "restoring"}
 """The blueprints of what is asked of the host's agent: it is not there."""
 
@@ -235,6 +239,8 @@ class Run:
         self.hunt.hide("rotated agent token", rotated.removeprefix("rmh_"))
         schedule = self.post(f"/api/hosts/{host_id}/schedules", {"name": "n", "kind": "backup", "cron": "@daily"})
         silence = self.post("/api/silences", {"reason": "r", "ends_at": "2999-01-01T00:00:00Z"})
+        policy = {"name": "p", "kind": "backup", "cron": "@daily", "host_tags": ["t"]}
+        self.ids["policy_id"] = [self.post("/api/policies", policy)["id"]]
         page = self.post("/api/status-pages", {"name": "wall", "show": "hosts"})
         self.hunt.hide("address of a status page", page["token"].removeprefix("rmp_"))
         self.ids |= {"page_id": [page["id"]], "address": [page["token"]]}

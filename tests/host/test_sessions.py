@@ -5,7 +5,7 @@ from typing import Literal
 import pytest
 
 from rmactors.common import wire
-from rmactors.server.actors.host.sessions import COUNTED_KEPT, REPLACED_KEPT, Accepted, AgentSessions
+from rmactors.server.actors.host.sessions import COUNTED_KEPT, REPLACED_KEPT, REVOKED_KEPT, Accepted, AgentSessions
 from rmactors.server.messages.connections import AgentConnection
 
 
@@ -183,3 +183,15 @@ def test_only_the_instances_that_said_hello_last_are_counted() -> None:
     arrive(sessions, ("forgotten", 2), ("kept", 2), *[(f"{n}", 2) for n in range(COUNTED_KEPT - 1)])
     assert sessions.accept(connection(100), said("kept", 1)) is None
     assert sessions.accept(connection(101), said("forgotten", 1)) is not None
+
+
+def test_only_the_credentials_that_were_revoked_last_are_remembered() -> None:
+    sessions = AgentSessions()
+    accept(sessions, 1, "agent")
+    assert [each.number for each in sessions.revoke("hash", "0")] == [1]
+    for number in range(REVOKED_KEPT - 1):
+        assert sessions.is_revoked(connection(2))
+        sessions.revoke(str(number), str(number + 1))
+    assert sessions.is_revoked(connection(2))
+    sessions.revoke("one more", "hash again")
+    assert not sessions.is_revoked(connection(2))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rmactors.server.calendars.spread import minute_of, shifted
+from rmactors.server.calendars.when import When
 from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
 from rmactors.server.state.policies import (
     TERMS as NAMES,
@@ -41,6 +42,10 @@ def test_a_host_with_any_of_the_tags_gets_a_schedule_of_each_policy() -> None:
     assert found((first, second), (both, one, none)) == [
         Made(both, first, TERMS), Made(both, second, TERMS), Made(one, second, TERMS),
     ]  # fmt: skip
+
+
+def test_terms_say_when_they_run() -> None:
+    assert TERMS.when == When("0 2 * * *", None, None, "UTC")
 
 
 def test_what_is_as_it_should_be_is_left_alone() -> None:

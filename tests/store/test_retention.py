@@ -233,6 +233,19 @@ def test_a_deleted_host_goes_after_everything_that_names_it(past: Past) -> None:
     assert past.ids("hosts") == ["h"]
 
 
+def test_a_deleted_policy_goes_after_the_last_schedule_that_it_made(past: Past) -> None:
+    policy = {
+        "host_tags": "[]", "kind": "backup", "cron": "0 2 * * *", "timezone": "UTC", "enabled": 1, "mode": "agent",
+        "grace_seconds": 0.0, "max_runtime_seconds": 1.0, "on_partial": "alert", "params": "{}", "created_at": OLD,
+    }  # fmt: skip
+    past.insert("policies", id="gone", name="x", name_key="x", deleted_at=OLD, **policy)
+    past.insert("policies", id="there", name="x", name_key="x", **policy)
+    past.insert("schedules", id="s", name="nightly", deleted_at=OLD, policy_id="gone", **_SCHEDULE)
+    assert past.prune("policies") == 0
+    assert [past.prune("schedules"), past.prune("policies")] == [1, 1]
+    assert past.ids("policies") == ["there"]
+
+
 def test_a_deleted_schedule_that_still_reports_stays_known(past: Past) -> None:
     past.insert("schedules", id="s", name="nightly", deleted_at=OLD, **_SCHEDULE)
     past.job("late", NEW, schedule_id="s")

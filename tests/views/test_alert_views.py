@@ -103,19 +103,10 @@ def test_no_open_alerts_and_no_matches_are_two_things() -> None:
     assert alerts.alert_list([ROW], COUNTS, alert_filters.asked({}), MOMENT).empty is None
 
 
-def test_a_title_says_what_it_is_about() -> None:
-    assert alerts.line(changed(subject="plan:etc"), MOMENT).about == "etc"
-    schedule = "01HZZZZZZZZZZZZZZZZZZZZZZZ"
-    row = changed(subject=schedule)
-    assert alerts.subject_ids([row, changed(subject="plan:etc")]) == [schedule]
-    assert alerts.line(row, MOMENT, {schedule: "Nightly"}).about == "Nightly"
-    assert alerts.line(row, MOMENT).about == "", "its schedule is kept no more"
-
-
 def test_the_sheet_of_alerts_has_a_cell_for_each_column() -> None:
-    cells = dict(zip(alerts.SHEET, alerts.cells(changed(subject="plan:etc"), {}), strict=True))
+    cells = dict(zip(alerts.SHEET, alerts.cells(changed(subject="plan:etc")), strict=True))
     assert (cells["host"], cells["about"], cells["status"], cells["resolved_at"]) == ("nas1", "etc", "open", "")
-    ended = alerts.cells(changed(resolved_at=NOW, resolved_by="rule"), {})
+    ended = alerts.cells(changed(resolved_at=NOW, resolved_by="rule"))
     assert dict(zip(alerts.SHEET, ended, strict=True))["resolved_at"] == "2026-11-23T12:00:00.000Z"
 
 

@@ -33,7 +33,9 @@ def test_an_address_that_other_machines_cannot_reach_is_known(
     url: str, listen: str, here_only: bool, private: bool
 ) -> None:
     found = enrollment.address(url, listen)
-    assert (found.here_only, found.port_is_private, found.port) == (here_only, private, 8081)
+    assert (found.here_only, found.port_is_private) == (here_only, private)
+    assert found.to_set.splitlines()[-1] == "RM_AGENT_URL=ws://NAME-OF-THIS-SERVER:8081"
+    assert ("RM_AGENT_LISTEN=0.0.0.0:8081" in found.to_set) is private
 
 
 def test_no_command_holds_the_token() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 TEMPLATES = Path(__file__).resolve().parents[2] / "web" / "templates"
-SAME_EVERYWHERE = {"pipx install rmactors", "ms", "Enter", "d h j a s", "x", "j", "k", "a", "r", "n", "g"}
+SAME_EVERYWHERE = {"ms", "Enter", "d h j a s", "x", "j", "k", "a", "r", "n", "g"}
 """Commands, units and the names of keys."""
 
 

@@ -30,7 +30,7 @@ async def some(site: Site) -> dict[str, str]:
 async def messages(site: Site, query: str) -> list[str]:
     browser = await viewer(site) if not site.sql("SELECT 1 FROM users") else site.browser()
     text = (await reply(await browser.get(f"/alerts?{query}"))).text
-    return [piece.partition("<")[0] for piece in text.split('<div class="message">')[1:]]
+    return [piece.partition("<")[0] for piece in text.split('<div class="said">')[1:]]
 
 
 @pytest.mark.parametrize(

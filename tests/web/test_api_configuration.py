@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from rmactors.common import clock
 from tests.web.conftest import Site
 
 WEBHOOK = {"kind": "webhook", "name": "hook", "config": {"url": "https://x.example.org", "bearer_token": "first"}}
@@ -76,6 +77,21 @@ async def test_an_admin_is_told_that_a_secret_differs_and_nobody_which(site: Sit
     for role in ("viewer", "operator"):
         assert await asked("first", role) is None
         assert await asked("second", role) is None
+
+
+async def test_a_stored_secret_is_not_found_by_trying(site: Site) -> None:
+    channel = await site.post("/api/notifications", WEBHOOK)
+
+    def tried(secret: str) -> dict[str, Any]:
+        config = {"url": "https://x.example.org", "bearer_token": secret}
+        return {**WEBHOOK, "config": config, "id": channel["id"]}
+
+    found = await checked(site, channels=[tried(f"no {number}") for number in range(30)])
+    assert [each["changed"] for each in found["channels"]] == [["bearer_token"]] * 20 + [None] * 10
+    assert (await checked(site, channels=[tried("first")]))["channels"][0]["changed"] is None, "nor that it is the one"
+    site.clock.advance(61 * clock.SECOND)
+    found = await checked(site, channels=[tried("first"), tried("y")])
+    assert [each["changed"] for each in found["channels"]] == [[], None]
 
 
 async def test_it_says_who_asks(site: Site) -> None:

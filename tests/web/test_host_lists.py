@@ -139,13 +139,14 @@ async def test_hosts_by_tag_come_under_each_of_their_tags(site: Site) -> None:
 
 
 async def test_the_address_follows_what_is_typed_and_nothing_else(site: Site) -> None:
+    await fleet(site)
     browser = await viewer(site)
     typed = {"HX-Request": "true", "HX-Target": "host-list", "HX-Trigger-Name": "q"}
     answer = await browser.get("/hosts?q=web&tag=&status=&sort=-name", headers=typed)
     assert answer.headers["HX-Replace-Url"] == "/hosts?q=web&sort=-name"
     live = await browser.get("/hosts?q=web", headers={"HX-Request": "true", "HX-Target": "host-list"})
     assert "HX-Replace-Url" not in live.headers
-    assert 'hx-get="/hosts?q=web"' in await live.get_data(as_text=True), "what is fetched again stays narrowed"
+    assert 'data-from="/hosts?q=web"' in await live.get_data(as_text=True), "what is fetched again stays narrowed"
 
 
 async def test_a_sheet_has_what_the_list_has_and_no_spreadsheet_runs_it(site: Site) -> None:

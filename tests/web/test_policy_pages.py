@@ -184,3 +184,16 @@ async def test_a_paused_host_is_named_before_a_policy_is_saved(site: Site) -> No
     )
     policy = await site.post("/api/policies", NIGHTLY)
     assert "Paused" in words(await get(browser, f"/policies/{policy['id']}"))
+
+
+async def test_a_damaged_host_takes_no_policy_away_and_keeps_its_schedules(site: Site) -> None:
+    odd, fine = await tagged(site, "odd", "db"), await tagged(site, "fine", "db")
+    policy = await site.post("/api/policies", NIGHTLY)
+    site.sql("UPDATE hosts SET tags = '{', plans = 'none' WHERE id = ?", odd)
+    await site.api("PATCH", f"/api/policies/{policy['id']}", {"cron": "0 3 * * *"})
+    assert (await only(site, fine))["cron"] == "0 3 * * *"
+    assert (await only(site, odd))["cron"] == "0 2 * * *"
+    browser = await browser_of(site)
+    for path in ("", "/edit", "/delete"):
+        assert (await browser.get(f"/policies/{policy['id']}{path}")).status_code == 200
+    assert (await post(browser, "/policies/new", FORM)).status == 200

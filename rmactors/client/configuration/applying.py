@@ -26,6 +26,7 @@ from rmactors.client.connection import Api, ApiError
 from rmactors.common import clock
 from rmactors.common.vocabulary import ROLES, Role
 
+NOT_COMPARED: Final = "its secrets were not compared: only an admin's token may, and not too often"
 CHECK: Final = "/api/configuration/check"
 _MOST_AT_ONCE: Final = 200
 _MOST_BYTES: Final = 500_000
@@ -160,7 +161,7 @@ def _channel_changes(found: Pairs, from_outside: Secrets, checks: "_Checks") -> 
         made = []
         for (each, body), answer in zip(sent, checks.channels, strict=True):
             if answer["changed"] is None and each.kept is not None and any(map(_is_text, _secrets(answer, body))):
-                from_outside.notes.append(f"channel {each.entry.title}: only an admin's token can compare its secrets")
+                from_outside.notes.append(f"channel {each.entry.title}: {NOT_COMPARED}")
             made.append(comparing.channel_change(each, body, answer["config"], answer["changed"]))
         return [change for change in made if change is not None]
 

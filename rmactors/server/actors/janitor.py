@@ -71,6 +71,7 @@ class Periods:
         yield "host_notes", 0
         yield "good_ends", 0
         yield "schedules", self.jobs
+        yield "policies", self.jobs
         yield "hosts", self.jobs
         yield "repository_sizes", SIZES_DAYS
         yield "repositories", SIZES_DAYS

@@ -24,6 +24,7 @@ OldKind = Literal[
     "repository_sizes",
     "repositories",
     "schedules",
+    "policies",
     "hosts",
 ]
 """What goes when it is old; a table, or some of its rows."""

@@ -6,7 +6,7 @@ Read from the store as one snapshot, and compared here. Pages show with the same
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from typing import Final
+from typing import Final, assert_never
 
 from rmactors.common.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.server.calendars import spread
@@ -171,6 +171,8 @@ def write_for(difference: Difference, at: int, new_id: Callable[[], str]) -> Sav
             )  # fmt: skip
         case Gone(standing):
             return DeleteSchedule(standing.id, at, _audit(at, standing.terms.name, "delete", standing.id))
+        case _:
+            assert_never(difference)
 
 
 def _audit(at: int, who: str, verb: str, schedule_id: str, detail: str = "", *, policy: bool = True) -> Audit:

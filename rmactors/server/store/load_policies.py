@@ -64,7 +64,11 @@ def policies(db: sqlite3.Connection, only: Collection[str] | None = None) -> lis
 
 
 def _hosts(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> list[PolicyHost]:
-    rows = db.execute(f"SELECT id, name, tags, plans, paused_at FROM hosts WHERE deleted_at IS NULL AND {where}", bound)
+    """One whose tags cannot be read is left out: nothing is changed there."""
+    rows = db.execute(
+        f"SELECT id, name, tags, plans, paused_at FROM hosts WHERE deleted_at IS NULL AND json_valid(tags) AND {where}",
+        bound,
+    )
     return [
         PolicyHost(
             row["id"], row["name"], frozenset(json.loads(row["tags"])), _plan_names(row["plans"]),
@@ -75,7 +79,12 @@ def _hosts(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> list[Pol
 
 
 def _plan_names(plans: str) -> tuple[str, ...]:
-    return tuple(plan["name"] for plan in json.loads(plans)) if plans != "[]" else ()
+    if plans == "[]":
+        return ()
+    try:
+        return tuple(str(plan["name"]) for plan in json.loads(plans))
+    except (ValueError, TypeError, KeyError):
+        return ()
 
 
 def _standing(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> list[Standing]:

@@ -159,6 +159,12 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         "DELETE FROM schedules WHERE id = :key AND deleted_at < :before"
         " AND NOT EXISTS (SELECT 1 FROM jobs WHERE schedule_id = :key)",
     ),
+    "policies": _Kind(
+        "SELECT 0, id FROM policies WHERE id > :after_key AND deleted_at < :before"
+        " AND NOT EXISTS (SELECT 1 FROM schedules WHERE policy_id = policies.id) ORDER BY id LIMIT :most",
+        "DELETE FROM policies WHERE id = :key AND deleted_at < :before"
+        " AND NOT EXISTS (SELECT 1 FROM schedules WHERE policy_id = :key)",
+    ),
     "hosts": _Kind(
         "SELECT 0, id FROM hosts WHERE id > :after_key AND deleted_at < :before"
         " AND NOT EXISTS (SELECT 1 FROM jobs WHERE host_id = hosts.id)"

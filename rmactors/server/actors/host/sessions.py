@@ -60,7 +60,7 @@ class AgentSessions:
     _sessions: dict[int, AgentSession] = field(default_factory=dict)
     _replaced: list[str] = field(default_factory=list)
     """Instances of agents that others replaced, the newest last."""
-    _revoked: list[str] = field(default_factory=list)
+    _revoked: list[str | None] = field(default_factory=list)
     """Hashes of the credentials that the host had before, the newest last."""
     _youngest: dict[str, int] = field(default_factory=dict)
     """Number of the youngest connection that said hello, by instance; who said hello last is last."""
@@ -82,8 +82,7 @@ class AgentSessions:
     def revoke(self, old: str | None, new: str) -> list[AgentConnection]:
         """The host has another credential: which connections show an old one. Who has it now may be here already, and
         is no clone of who had the old one."""
-        if old is not None:
-            self._revoked = [*self._revoked, old][-REVOKED_KEPT:]
+        self._revoked = [*self._revoked, old][-REVOKED_KEPT:]
         self._replaced.clear()
         self._youngest.clear()
         return [connection for connection in self.connections() if connection.token_hash != new]

@@ -56,7 +56,7 @@ class ResolveBody(Struct, forbid_unknown_fields=True):
     meant: bool | None = None
 
 
-class BulkBody(Struct, forbid_unknown_fields=True):
+class AlertsBody(Struct, forbid_unknown_fields=True):
     """The same done to several alerts. `silence` silences the kind of each on its host, for so many `hours`."""
 
     ids: Annotated[list[str], Meta(min_length=1, max_length=MOST_AT_ONCE)]
@@ -65,18 +65,18 @@ class BulkBody(Struct, forbid_unknown_fields=True):
     hours: Annotated[float, Meta(gt=0, le=8760)] | None = None
 
 
-class BulkFailure(Struct):
+class AlertFailure(Struct):
     """An alert to which it was not done, and why."""
 
     id: str
     detail: str
 
 
-class BulkAnswer(Struct):
+class AlertsActedOn(Struct):
     """`done` is how many it was done to."""
 
     done: int
-    failed: list[BulkFailure]
+    failed: list[AlertFailure]
 
 
 def alert_filter(given: dict[str, str]) -> AlertFilter:
@@ -107,10 +107,10 @@ async def list_alerts() -> Response:
     return json_response(shapes.AlertListing(found.items, found.next_cursor, shapes.alert_counts(counts)))
 
 
-@route(blueprint, "/api/alerts/bulk", role="operator", methods=["POST"], body=BulkBody, answer=BulkAnswer)
+@route(blueprint, "/api/alerts/bulk", role="operator", methods=["POST"], body=AlertsBody, answer=AlertsActedOn)
 async def act_on_alerts() -> Response:
     """Acknowledges, resolves or silences several. One where that cannot be is told, and the others are done."""
-    body = convert(await json_body(), BulkBody)
+    body = convert(await json_body(), AlertsBody)
     match body.action:
         case "acknowledge":
             done, failed = await alerts.to_each(body.ids, lambda row: alerts.acknowledge(row.id, body.note))
@@ -120,7 +120,7 @@ async def act_on_alerts() -> Response:
             if body.hours is None:
                 raise invalid_field("/hours", "is required to silence")
             done, failed = await alerts.to_each(body.ids, alerts.silencing(body.note, body.hours))
-    return json_response(BulkAnswer(done, [BulkFailure(each.id, each.detail) for each in failed]))
+    return json_response(AlertsActedOn(done, [AlertFailure(each.id, each.detail) for each in failed]))
 
 
 @route(blueprint, "/api/alerts/<alert_id>", role="viewer", answer=shapes.AlertWithTimeline)

@@ -13,7 +13,8 @@ from rmactors.common.vocabulary import Role
 from rmactors.server.channels.base import FieldError, Kind
 from rmactors.server.channels.config import masked, normalized
 from rmactors.server.channels.registry import KINDS
-from rmactors.server.web.access import actor
+from rmactors.server.web.access import actor, services
+from rmactors.server.web.auth.throttle import Throttle
 from rmactors.server.web.channel_config import open_config
 from rmactors.server.web.operations import channels, hosts, policies, schedules, silences, users
 from rmactors.server.web.operations.policies import PolicyBody
@@ -24,6 +25,8 @@ from rmactors.server.web.validation import convert
 
 MOST: Final = 200
 """Objects in one request: what a check may keep the server busy with."""
+_GUESSES: Final = Throttle(20, 60.0)
+"""How often a channel's secrets are compared: who has an admin's token must not find a stored one by trying."""
 Item = dict[str, Any]
 Items = Annotated[list[Item], Meta(max_length=MOST)]
 
@@ -62,7 +65,7 @@ class Fault(Struct):
 
 class AsStored(Struct):
     """`config` with defaults and without secrets; `secrets` are the fields of its kind that are secret; `changed` those
-    whose stored secret is another one, null for who is not told that."""
+    whose stored secret is another one, null for who is not told that, or asks too often."""
 
     config: dict[str, Any]
     secrets: list[str]
@@ -144,8 +147,12 @@ async def _channel(item: Item) -> AsStored:
     row = (await channels.require(str(channel_id)))[0] if channel_id is not None else None
     body = channels.checked(item, row, to_save=True)
     kind = KINDS[body.kind]
-    told = actor().may("admin")
-    changed = _changed(kind, open_config(row) if row is not None else {}, body.config) if told else None
+    sent = item["config"]
+    guesses = any(isinstance(sent.get(each.name), str) for each in kind.fields if each.secret)
+    if not actor().may("admin") or (row is not None and guesses and _GUESSES.wait(row.id, services().now())):
+        changed: list[str] | None = None  # also of the right one, which no other answer would say
+    else:
+        changed = _changed(kind, open_config(row), body.config) if row is not None else []
     config: dict[str, Any] = msgspec.to_builtins(masked(kind, normalized(kind, body.config)))
     return AsStored(config, [each.name for each in kind.fields if each.secret], changed)
 

@@ -15,7 +15,7 @@ from rmactors.server.web.cursors import cursor_text
 from rmactors.server.web.html import go
 from rmactors.server.web.operations import alerts, deliveries
 from rmactors.server.web.pages.lists import EXPORTED, cursor, followed, sheet
-from rmactors.server.web.pages.rendering import back, moment, page
+from rmactors.server.web.pages.rendering import back, moment, page, wants_fragment
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import alert_filters, sheets
 from rmactors.server.web.views import alerts as views
@@ -34,13 +34,15 @@ async def alert_list() -> Response:
     """100 at a time, critical ones first. `status`, `severity`, `kind`, `host`, `tag` and `q` narrow it."""
     asked, now, after = alert_filters.asked(request.args), moment(), cursor((int, int, str))
 
+    bare = wants_fragment("alert-list")  # the filters stay as they are
+
     def look(db: Any) -> views.AlertList:
         host = host_lists.host_named(db, asked.get("host")) if asked.get("host") else None
         wanted = alert_filters.filter_of(asked, host[0] if host is not None else None)
         found, counts = alert_queries.listed(db, wanted, now.now, _PAGE, after)
         return views.alert_list(
-            found.items, counts, asked, now, host=host[1] if host is not None else "", tags=queries.tags_in_use(db),
-            cursor=cursor_text(found.after),
+            found.items, counts, asked, now, host=host[1] if host is not None else "",
+            tags=[] if bare else queries.tags_in_use(db), cursor=cursor_text(found.after),
         )  # fmt: skip
 
     view = await services().reader.run(look)

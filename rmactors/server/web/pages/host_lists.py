@@ -13,7 +13,7 @@ from rmactors.server.web import rows
 from rmactors.server.web.access import route, services
 from rmactors.server.web.html import in_thread
 from rmactors.server.web.pages.lists import EXPORTED, followed, sheet
-from rmactors.server.web.pages.rendering import fragment, known_progress, moment, page
+from rmactors.server.web.pages.rendering import fragment, known_progress, moment, page, wants_fragment
 from rmactors.server.web.views import fleet, host_lists, lists, sheets, strips
 from rmactors.server.web.views.host_lists import HostTable
 from rmactors.server.web.views.lists import Asked
@@ -69,8 +69,11 @@ async def host_table(asked: Asked, now: Moment, size: int) -> tuple[Fleet, HostT
     wanted = host_lists.wanted(asked, now.now, silence, size)
     spans = strips.window(now).spans()
 
+    bare = wants_fragment("host-list")  # the filters stay as they are
+
     def look(db: Any) -> tuple[Fleet, list[TagCount]]:
-        return queries.fleet(db, spans, now.now - clock.DAY, wanted), list_queries.tag_counts(db)
+        tags = [] if bare else list_queries.tag_counts(db)
+        return queries.fleet(db, spans, now.now - clock.DAY, wanted), tags
 
     found, tags = await services().reader.run(look)
     percents = known_progress(found.running)

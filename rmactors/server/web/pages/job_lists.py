@@ -13,7 +13,7 @@ from rmactors.server.web import rows
 from rmactors.server.web.access import route, services
 from rmactors.server.web.cursors import cursor_text
 from rmactors.server.web.pages.lists import EXPORTED, cursor, followed, sheet
-from rmactors.server.web.pages.rendering import moment, page
+from rmactors.server.web.pages.rendering import moment, page, wants_fragment
 from rmactors.server.web.views import job_lists as views
 from rmactors.server.web.views import lists, sheets
 from rmactors.server.web.views.lists import Asked
@@ -28,14 +28,16 @@ async def job_list() -> Response:
     """100 at a time, newest first. `q`, `host`, `tag`, `kind` and `status` narrow it, `sort` is a column."""
     asked, now, after = lists.asked(views.JOBS, request.args), moment(), cursor((int, str))
 
+    bare = wants_fragment("job-list")  # the filters stay as they are
+
     def look(db: Any) -> views.JobTable:
         wanted, host = _wanted(db, asked)
         sort = cast("JobSort", asked.sort)
         found, sorted_of = job_lists.listed(db, wanted, sort, _PAGE, after, (asked.page - 1) * _PAGE)
         hosts, schedules = _names(db, found.items)
         return views.table(
-            found.items, asked, now, hosts, schedules, host=host, tags=queries.tags_in_use(db), sorted_of=sorted_of,
-            size=_PAGE, cursor=cursor_text(found.after),
+            found.items, asked, now, hosts, schedules, host=host, tags=[] if bare else queries.tags_in_use(db),
+            sorted_of=sorted_of, size=_PAGE, cursor=cursor_text(found.after),
         )  # fmt: skip
 
     view = await services().reader.run(look)

@@ -15,7 +15,7 @@ from rmactors.server.web.access import actor, route, services
 from rmactors.server.web.html import go, in_thread
 from rmactors.server.web.operations import repositories
 from rmactors.server.web.pages.lists import EXPORTED, followed, sheet
-from rmactors.server.web.pages.rendering import moment, page
+from rmactors.server.web.pages.rendering import moment, page, wants_fragment
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.views import lists, sheets
 from rmactors.server.web.views import repositories as views
@@ -32,11 +32,14 @@ async def repository_list() -> Response:
     asked, now = lists.asked(views.REPOSITORIES, request.args), moment()
     wanted = RepositoryFilter(asked.get("q"), asked.get("tag"))
 
+    bare = wants_fragment("repository-list")  # the filters stay as they are
+
     def look(db: Any) -> tuple[Page[RepositoryView], list_queries.Totals, list[SilentHost], list[str]]:
         found = list_queries.looked_up(db, wanted)
         return (
             list_queries.listed(db, found, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE),
-            list_queries.totals(db, found), queries.silent_hosts(db, _SILENT), page_queries.tags_in_use(db),
+            list_queries.totals(db, found), queries.silent_hosts(db, _SILENT),
+            [] if bare else page_queries.tags_in_use(db),
         )  # fmt: skip
 
     found, totals, silent, tags = await services().reader.run(look)

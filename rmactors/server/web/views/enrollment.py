@@ -23,14 +23,14 @@ _NOWHERE: Final = ("0.0.0.0", "::")  # noqa: S104 - what listens, and is no addr
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where agents connect. `here_only`: other machines cannot. `port_is_private`: a proxy on this machine has to pass
-    them on."""
+    """Where agents connect. `here_only`: other machines cannot, until what is `to_set` is set. `port_is_private`: a
+    proxy on this machine has to pass them on."""
 
     url: str
     here_only: bool
     listen: str
-    port: int
     port_is_private: bool
+    to_set: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,9 @@ def address(url: str, listen: str) -> Address:
     host, port = split_address(listen)
     private = is_loopback_name(host)
     name = urlsplit(url).hostname or ""
-    return Address(url, is_loopback_name(name) or name in _NOWHERE, listen, port, private)
+    lines = [f"RM_AGENT_LISTEN=0.0.0.0:{port}"] if private else []
+    lines.append(f"RM_AGENT_URL=ws://{_('NAME-OF-THIS-SERVER')}:{port}")
+    return Address(url, is_loopback_name(name) or name in _NOWHERE, listen, private, "\n".join(lines))
 
 
 def for_new_hosts(token: str, to: Address, expires: Time, typed: Typed) -> Commands:

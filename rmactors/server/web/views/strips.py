@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 from rmactors.common import clock
 from rmactors.server.calendars.when import When
 from rmactors.server.store.queries.pages import Days
-from rmactors.server.web.views.texts import _, many
+from rmactors.server.web.views.texts import _, later, many
 from rmactors.server.web.views.times import Moment
 
 Day = Literal["good", "recovered", "partial", "failed", "running", "missed", "none"]
@@ -167,13 +167,13 @@ def of_host(name: str, pasts: tuple[Past, ...]) -> Strip:
 @lru_cache(maxsize=4096)
 def _days_in_words(days: tuple[Day, ...]) -> str:
     counts = (
-        ("good", "%(n)s day good", "%(n)s days good"),
-        ("partial", "%(n)s day partial", "%(n)s days partial"),
-        ("failed", "%(n)s day failed", "%(n)s days failed"),
-        ("running", "%(n)s day running", "%(n)s days running"),
-        ("recovered", "%(n)s day recovered by a later run", "%(n)s days recovered by a later run"),
-        ("missed", "did not run on %(n)s day", "did not run on %(n)s days"),
-        ("none", "%(n)s day with nothing due", "%(n)s days with nothing due"),
+        ("good", later("%(n)s day good"), later("%(n)s days good")),
+        ("partial", later("%(n)s day partial"), later("%(n)s days partial")),
+        ("failed", later("%(n)s day failed"), later("%(n)s days failed")),
+        ("running", later("%(n)s day running"), later("%(n)s days running")),
+        ("recovered", later("%(n)s day recovered by a later run"), later("%(n)s days recovered by a later run")),
+        ("missed", later("did not run on %(n)s day"), later("did not run on %(n)s days")),
+        ("none", later("%(n)s day with nothing due"), later("%(n)s days with nothing due")),
     )
     parts = [many(one, several, n) for day, one, several in counts if (n := days.count(day))]
     return _(", last %(days)d days: %(parts)s") % {"days": len(days), "parts": ", ".join(parts)}
