@@ -3,7 +3,6 @@
 The server's address is `localhost`, where browsers allow passkeys without HTTPS.
 """
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -186,15 +185,9 @@ def test_a_copy_of_a_passkey_is_found_by_its_counter(server: RunningServer, devi
     page.get_by_role("button", name="Sign in with a passkey").click()
     page.wait_for_url(f"{server.url}/")
     [credential] = device.credentials()
-    for copied in ("signCount",):
-        device.devtools.send(
-            "WebAuthn.removeCredential",
-            {"authenticatorId": device.authenticator, "credentialId": credential["credentialId"]},
-        )
-        device.devtools.send(
-            "WebAuthn.addCredential",
-            {"authenticatorId": device.authenticator, "credential": {**credential, copied: 0}},
-        )
+    known = {"authenticatorId": device.authenticator}
+    device.devtools.send("WebAuthn.removeCredential", {**known, "credentialId": credential["credentialId"]})
+    device.devtools.send("WebAuthn.addCredential", {**known, "credential": {**credential, "signCount": 0}})
     leave(page)
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_text("there may be a copy of it")).to_be_visible()
@@ -254,7 +247,6 @@ def test_an_answer_for_another_purpose_is_refused(server: RunningServer, device:
     asked = page.evaluate("fetch('/login/passkey/options', {method: 'POST'}).then((answer) => answer.json())")
     assert asked["userVerification"] == "required"
     assert asked["allowCredentials"] == []
-    assert "challenge" in json.dumps(asked)
     answer = page.evaluate(
         "fetch('/reauthenticate/passkey', {method: 'POST', body: new URLSearchParams({credential: '{}'})})"
         ".then((answer) => answer.json())"
