@@ -38,7 +38,7 @@ async def repository_list() -> Response:
         found = list_queries.looked_up(db, wanted)
         return (
             list_queries.listed(db, found, asked.sort, _PAGE, None, (asked.page - 1) * _PAGE),
-            list_queries.totals(db, found), queries.silent_hosts(db, _SILENT),
+            list_queries.totals(db, found), [] if asked.narrowed else queries.silent_hosts(db, _SILENT),
             [] if bare else page_queries.tags_in_use(db),
         )  # fmt: skip
 
