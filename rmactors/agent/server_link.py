@@ -173,7 +173,7 @@ class ServerLink:
                     nursery.start_soon(delivery.forever)
                     nursery.start_soon(self._stream, connection)
                     nursery.start_soon(self._leave_when_stale)
-                    nursery.start_soon(self._leave_when_enrolled_anew, credential)
+                    nursery.start_soon(self._leave_when_enrolled_again, credential)
                     await self._read(connection, delivery, requests, welcome.host_id)
             finally:
                 requests.close()
@@ -224,7 +224,7 @@ class ServerLink:
         await self._stale.wait()
         raise LinkDown(self._why_stale)
 
-    async def _leave_when_enrolled_anew(self, credential: HostCredential) -> None:
+    async def _leave_when_enrolled_again(self, credential: HostCredential) -> None:
         await self._another_credential(credential)
         self.say_hello_again("this host has another credential")
 

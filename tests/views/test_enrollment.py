@@ -65,7 +65,7 @@ def test_what_enrolls_without_typing_is_shown_only_with_an_address_that_machines
     assert "rme_x" not in found.playbook
 
 
-def test_a_machine_that_becomes_a_host_anew_is_asked_nothing_first() -> None:
+def test_a_machine_that_becomes_a_host_again_is_asked_nothing_first() -> None:
     found = enrollment.for_same_host("rme_x", OPEN, SOON)
     assert found.enroll == "rmactors agent enroll --again --server wss://agents.example.org --token-file -"
 
