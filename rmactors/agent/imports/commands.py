@@ -232,5 +232,5 @@ def _of_script(word: str, scripts: Scripts, depth: int) -> list[Use]:
     if use is None:
         return []
     stem = word.rpartition("/")[2]
-    stem = re.sub(r"\.(sh|bash|pl|py)$", "", stem)
+    stem = re.sub(r"\.(sh|bash|pl|py)\Z", "", stem)
     return [replace(use, name=use.name if use.job else name_of(stem), script=word)]

@@ -17,7 +17,7 @@ SOURCE: Final = "crontab"
 _ALIASES: Final = {"@midnight": "@daily", "@annually": "@yearly"}
 _AT_START: Final = "@reboot"
 _VARIABLE: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=\s*(.*)""", re.ASCII)
-_RUN_PARTS: Final = re.compile(r"\brun-parts\b[^;&|)]*?\s(/\S+?)(?=[\s;)]|$)")
+_RUN_PARTS: Final = re.compile(r"\brun-parts\b[^;&|)]*?\s(/\S+?)(?=[\s;)]|\Z)")
 _PER: Final = {"@daily": 24.0, "@weekly": 168.0, "@monthly": 744.0, "@yearly": 8784.0}
 
 
