@@ -63,7 +63,7 @@ function offerZone() {
 
 // ---- keys ----------------------------------------------------------------------------------------------------
 
-const PLACES = { d: "/", h: "/hosts", j: "/jobs", a: "/alerts", s: "/settings" };
+const PLACES = { d: "/", h: "/hosts", p: "/policies", j: "/jobs", a: "/alerts", s: "/settings" };
 let goingSince = 0;
 
 function items() { return [...document.querySelectorAll("[data-item]")]; }
