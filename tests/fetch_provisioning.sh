@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # fetch_provisioning.sh DIR [PIP]: what enrolls machines that nobody sits at, to try the examples of deploy/ with: cloud-init
 # with its libraries as Debian ships it, unpacked into DIR/cloud-init, and ansible-core from the package index in DIR/ansible.
-# Nothing is installed on this machine. What cannot be fetched is said and left out; a test that needs it is skipped, and
-# fails where CI=true.
+# Nothing is installed on this machine. What cannot be fetched is said and left out; a test that needs it is skipped.
 set -u
 mkdir -p "$1"
 into=$(cd "$1" && pwd)
