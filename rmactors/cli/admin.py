@@ -27,7 +27,6 @@ from rmactors.server.messages.made_tokens import (
     CreateApiToken,
     CreateEnrollmentToken,
     Maker,
-    what_it_gives,
 )
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.migrations import MigrationError
@@ -155,7 +154,9 @@ def create_enrollment_token(
     host_id = _host_id(settings, host) if host is not None else None
     token, token_id, at = tokens.make(tokens.ENROLLMENT), ids.new(), clock.now()
     tags = tuple(dict.fromkeys(tags))
-    audit = _audit(at, "enrollment_token.create", "enrollment_token", token_id, what_it_gives(uses, tags, host_id))
+    audit = _audit(
+        at, "enrollment_token.create", "enrollment_token", token_id, tokens.enrollment_gives(uses, tags, host_id)
+    )
     expires_at = at + clock.seconds(ttl_minutes * 60)
     prefix, by, digest = token[: tokens.SHOWN_PREFIX_LENGTH], Maker(_ACTOR), tokens.digest(token)
     write = CreateEnrollmentToken(token_id, digest, at, expires_at, audit, prefix, by, uses, tags, host_id)

@@ -27,3 +27,11 @@ def make(prefix: str) -> str:
 def digest(token: str) -> str:
     """What is stored of a token, and what it is found by: SHA-256, hexadecimal."""
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def enrollment_gives(uses: int, tags: tuple[str, ...], for_host_id: str | None) -> str:
+    """What an enrollment token gives, for the audit trail: `for 40 hosts, tags prod`. Empty for one host without tags."""
+    if for_host_id is not None:
+        return f"for host {for_host_id}"
+    told = [f"for {uses} hosts"] if uses > 1 else []
+    return ", ".join([*told, *([f"tags {' '.join(tags)}"] if tags else [])])

@@ -65,14 +65,6 @@ class CreateEnrollmentToken:
     for_host_id: str | None = None
 
 
-def what_it_gives(uses: int, tags: tuple[str, ...], for_host_id: str | None) -> str:
-    """For the audit trail."""
-    if for_host_id is not None:
-        return f"for host {for_host_id}"
-    told = [f"for {uses} hosts"] if uses > 1 else []
-    return ", ".join([*told, *([f"tags {' '.join(tags)}"] if tags else [])])
-
-
 @dataclass(frozen=True, slots=True)
 class DeleteEnrollmentToken:
     """Refused `not_found`."""

@@ -6,7 +6,7 @@ from rmactors.common import clock, ids
 from rmactors.server.config import tokens
 from rmactors.server.edges.host_names import host_name_problem
 from rmactors.server.messages.hosts import DeleteHost, RotateHostToken, UpdateHost
-from rmactors.server.messages.made_tokens import CreateEnrollmentToken, DeleteEnrollmentToken, what_it_gives
+from rmactors.server.messages.made_tokens import CreateEnrollmentToken, DeleteEnrollmentToken
 from rmactors.server.messages.requests import Change
 from rmactors.server.store.queries import hosts as queries
 from rmactors.server.store.queries.hosts import HostView
@@ -29,7 +29,9 @@ async def new_enrollment_token(
     expires_at = at + clock.seconds(ttl_minutes * 60)
     if ends_at is not None:
         expires_at = min(expires_at, ends_at)
-    record = audit("enrollment_token.create", "enrollment_token", token_id, what_it_gives(uses, tags, for_host))
+    record = audit(
+        "enrollment_token.create", "enrollment_token", token_id, tokens.enrollment_gives(uses, tags, for_host)
+    )
     prefix = token[: tokens.SHOWN_PREFIX_LENGTH]
     write = CreateEnrollmentToken(
         token_id, tokens.digest(token), at, expires_at, record, prefix, maker(), uses, tags, for_host
