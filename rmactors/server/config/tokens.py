@@ -30,7 +30,7 @@ def digest(token: str) -> str:
 
 
 def enrollment_gives(uses: int, tags: tuple[str, ...], for_host_id: str | None) -> str:
-    """What an enrollment token gives, for the audit trail: `for 40 hosts, tags prod`. Empty for one host without tags."""
+    """For the audit trail: `for 40 hosts, tags prod`; empty for one host without tags."""
     if for_host_id is not None:
         return f"for host {for_host_id}"
     told = [f"for {uses} hosts"] if uses > 1 else []
