@@ -322,7 +322,8 @@ async def test_when_the_repository_goes_away_the_end_says_why_and_what_is_left_w
     words = end.verdict.error or ""
     assert words.startswith("cancelled; ")
     assert "500 Internal Server Error, tried for " in words
-    assert words.endswith(f"; what it restored until then, {left} files, is in {restores.folder} and may be incomplete")
+    files = f"{left} file{'' if left == 1 else 's'}"
+    assert words.endswith(f"; what it restored until then, {files}, is in {restores.folder} and may be incomplete")
     assert "files_restored" not in end.stats
     assert (end.stats["files_left"], end.stats["restored_into"]) == (left, str(restores.folder))
 

@@ -73,7 +73,7 @@ async def test_a_page_that_asks_a_host_begins_at_once_and_its_reader_leaves_with
             f"Authorization: Bearer {site.server.token}\r\n\r\n"
         )
         heard = b""
-        with trio.fail_after(60):  # a proxy that holds back would give nothing until the agent has answered
+        with trio.fail_after(120):  # a proxy that holds back would give nothing until the agent has answered
             async with await site.raw(CLIENT, request.encode()) as reader:
                 while b"Asking" not in heard:
                     chunk = await reader.receive_some(4096)

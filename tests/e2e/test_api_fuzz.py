@@ -60,6 +60,7 @@ async def known(besieged: Server) -> dict[str, str]:
         channel = {"kind": "ntfy", "name": "n", "enabled": False,
                    "config": {"server_url": "http://127.0.0.1:9", "topic": "t"}}  # fmt: skip
         user = {"username": f"user of {host.host_id}", "password": "a long enough phrase", "role": "viewer"}
+        policy = {"name": f"of {host.host_id}", "host_tags": ["t"], "kind": "backup", "cron": "@daily"}
         [job] = besieged.all_items(f"/api/jobs?host_id={host.host_id}")
         [alert] = besieged.all_items(f"/api/alerts?host_id={host.host_id}")
         return {
@@ -68,6 +69,8 @@ async def known(besieged: Server) -> dict[str, str]:
             "silence_id": ask("POST", "/api/silences", {"reason": "r", "ends_at": "2999-01-01T00:00:00Z"})["id"],
             "channel_id": ask("POST", "/api/notifications", channel)["id"],
             "user_id": ask("POST", "/api/users", user)["id"],
+            "policy_id": ask("POST", "/api/policies", policy)["id"],
+            "page_id": ask("POST", "/api/status-pages", {"name": "n", "host_tags": [], "show": "hosts"})["id"],
         }  # fmt: skip
 
     made: dict[str, str] = await away(make)
@@ -92,7 +95,8 @@ async def test_every_operation_on_what_is_there(besieged: Server, known: dict[st
 async def test_every_deletion_and_what_comes_after_it(besieged: Server, known: dict[str, str], tmp_path: Path) -> None:
     only = ("--phases", "fuzzing", "--include-method", "DELETE")
     report = await away(lambda: schemathesis(besieged, tmp_path, known, *only))
-    assert report["operations"]["tested"] == 8
-    for path in ("hosts/{host_id}", "schedules/{schedule_id}", "silences/{silence_id}", "users/{user_id}"):
+    assert report["operations"]["tested"] == 10
+    for path in ("hosts/{host_id}", "schedules/{schedule_id}", "silences/{silence_id}", "users/{user_id}",
+                 "policies/{policy_id}", "status-pages/{page_id}"):  # fmt: skip
         async with besieged.client() as client:
             assert (await client.get(f"/api/{path.format(**known)}")).status_code == 404

@@ -139,7 +139,7 @@ def every_page(server: Server, host: SimCredential) -> list[str]:
     known = {
         "host_id": [host.host_id], "job_id": [*JOBS[:4], *jobs[:: 1 if ALL else 25]],
         "alert_id": [alert["id"] for alert in alerts[:: 1 if ALL else 8]],
-        "snapshot": ["latest"], "repository_id": [], "schedule_id": [],
+        "snapshot": ["latest"], "repository_id": [], "schedule_id": [], "policy_id": [], "page_id": [],
         "channel_id": [], "silence_id": [], "delivery_id": [], "user_id": [],
     }  # fmt: skip
     paths = []

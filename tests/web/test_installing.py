@@ -48,4 +48,5 @@ def test_the_colour_of_the_browsers_bar_is_that_of_the_pages() -> None:
     style = (resources.path("web/static") / "style.css").read_text()
     base = (resources.path("web/templates") / "base.html").read_text()
     [(light, dark)] = re.findall(r"--surface: light-dark\((#\w+), (#\w+)\)", style)
-    assert re.findall(r'name="theme-color" content="(#\w+)"', base) == [light, dark]
+    assert f'for name, colour in [("light", "{light}"), ("dark", "{dark}")]' in base
+    assert 'name="theme-color" content="{{ colour }}"' in base

@@ -148,9 +148,9 @@ async def test_on_the_page_a_box_that_is_ticked_ends_them(site: Site) -> None:
     for n, (form, lives) in enumerate((({"end_tokens": "1"}, False), ({}, True))):
         user_id = (await site.post("/api/users", {**BERT, "username": f"user{n}"}))["id"]
         token = await made_by(site, await site.log_in(f"user{n}"))
-        shown = await (await boss.get("/settings/users")).get_data(as_text=True)
-        assert f'id="deleted-tokens-{user_id}" name="end_tokens" value="1" checked' in shown
-        assert f'id="disabled-tokens-{user_id}" name="end_tokens" value="1" checked' in shown
+        shown = await (await boss.get(f"/settings/users/{user_id}")).get_data(as_text=True)
+        assert 'id="deleted-tokens" name="end_tokens" value="1" checked' in shown
+        assert 'id="disabled-tokens" name="end_tokens" value="1" checked' in shown
         disabled = {"role": "admin", "disabled": "1", **form}
         assert (await boss.post(f"/settings/users/{user_id}", form=disabled)).status_code == 303
         assert await works(site, token["token"]) is lives
