@@ -149,8 +149,8 @@ def create_enrollment_token(
     """Create a token for `rmactors agent enroll` and print it once."""
     if host is not None and (uses > 1 or tags):
         raise click.UsageError("--host is for one machine, and its tags stay: leave out --uses and --tag")
-    if any(not 1 <= len(tag) <= 100 or tag != one_line(tag) for tag in tags) or len(tags) > 100:
-        raise click.UsageError("--tag: up to 100 tags of 1 to 100 characters, without control characters")
+    if any(not 1 <= len(tag) <= 100 or tag != one_line(tag).strip() or "," in tag for tag in tags) or len(tags) > 100:
+        raise click.UsageError("--tag: up to 100 tags of 1 to 100 characters, without commas and control characters")
     host_id = _host_id(settings, host) if host is not None else None
     token, token_id, at = tokens.make(tokens.ENROLLMENT), ids.new(), clock.now()
     tags = tuple(dict.fromkeys(tags))

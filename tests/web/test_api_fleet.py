@@ -413,3 +413,14 @@ async def test_an_invalid_silence_is_a_422_that_names_the_field(
     answer = await site.api("POST", "/api/silences", body, role="operator")
     assert answer.status == 422
     assert [error["pointer"] for error in answer.json["errors"]] == [pointer]
+
+
+@pytest.mark.parametrize("tag", ["a,b", " ", " a", "a "])
+async def test_a_tag_that_a_form_could_not_give_back_is_refused(site: Site, tag: str) -> None:
+    host_id = await site.enroll()
+    answer = await site.api("PATCH", f"/api/hosts/{host_id}", {"tags": [tag]})
+    assert (answer.status, answer.json["errors"][0]["pointer"]) == (422, "/tags")
+    policy = {"name": "n", "host_tags": [tag], "kind": "backup", "cron": "@daily"}
+    refused = await site.api("POST", "/api/policies", policy)
+    assert (refused.status, refused.json["errors"][0]["pointer"]) == (422, "/host_tags")
+    assert (await site.api("POST", "/api/enrollment-tokens", {"tags": [tag]})).status == 422

@@ -79,6 +79,18 @@ async def test_hosts_where_it_cannot_be_queued_are_named_beside_the_others(site:
     ]
 
 
+async def test_a_plan_that_a_host_does_not_have_is_asked_of_the_others_alone(site: Site) -> None:
+    has, lacks, silent = [
+        await with_plans(site, "one", "home"),
+        await with_plans(site, "two", "etc"),
+        await site.enroll(),
+    ]
+    body = {"host_ids": [has, lacks, silent], "kind": "backup", "params": {"plan": "home"}}
+    answer = (await site.api("POST", "/api/jobs/bulk", body)).json
+    assert answer["failed"] == [{"host_id": lacks, "detail": "There is no plan 'home' on this host: it has etc."}]
+    assert {job["host_id"] for job in answer["jobs"]} == {has, silent}, "of one that has said nothing, nobody knows"
+
+
 async def test_what_is_wrong_on_every_host_is_refused_as_a_whole(site: Site) -> None:
     host = await site.enroll()
     for body, pointer in [

@@ -285,11 +285,9 @@ async def test_of_a_paused_host_no_schedule_is_on_and_afterwards_those_that_were
     await site.post(f"/api/hosts/{host}/schedules", off)
     await site.post(f"/api/hosts/{host}/schedules", {**off, "name": "own", "enabled": True})
     await paused(site, host, so=True)
-    assert {each["name"]: each["enabled"] for each in await schedules(site, host)} == {
-        "Nightly": False, "off": False, "own": False,
-    }  # fmt: skip
+    assert {each["next_fire_at"] for each in await schedules(site, host)} == {None}
     await site.api("PATCH", f"/api/policies/{policy['id']}", {"cron": "0 4 * * *"})
-    assert {each["enabled"] for each in await schedules(site, host)} == {False}
+    assert {each["next_fire_at"] for each in await schedules(site, host)} == {None}
     await paused(site, host, so=False)
     assert {each["name"]: each["enabled"] for each in await schedules(site, host)} == {
         "Nightly": True, "off": False, "own": True,
@@ -303,6 +301,24 @@ async def test_what_is_made_on_a_paused_host_waits_for_the_end_of_the_pause(site
     own = {"name": "own", "kind": "backup", "cron": "0 3 * * *"}
     await site.post(f"/api/hosts/{host}/schedules", own)
     assert await site.services.policies_settled("hosts", 30)
-    assert {each["name"]: each["enabled"] for each in await schedules(site, host)} == {"Nightly": False, "own": False}
+    assert {each["next_fire_at"] for each in await schedules(site, host)} == {None}
     await paused(site, host, so=False)
     assert {each["name"]: each["enabled"] for each in await schedules(site, host)} == {"Nightly": True, "own": True}
+
+
+async def test_what_a_person_set_is_shown_and_changed_as_it_was_set_while_its_host_is_paused(site: Site) -> None:
+    """So that a configuration that is exported during a pause, and applied after it, turns nothing off."""
+    host = await tagged(site, "a", "db")
+    made = {"kind": "backup", "cron": "0 3 * * *"}
+    for name in ("kept", "renamed", "turned off"):
+        await site.post(f"/api/hosts/{host}/schedules", {**made, "name": name})
+    await paused(site, host, so=True)
+    shown = {each["name"]: each for each in await schedules(site, host)}
+    assert {(each["enabled"], each["next_fire_at"]) for each in shown.values()} == {(True, None)}
+    await site.api("PATCH", f"/api/schedules/{shown['renamed']['id']}", {"name": "new name"})
+    await site.api("PATCH", f"/api/schedules/{shown['turned off']['id']}", {"enabled": False})
+    assert await site.services.policies_settled("hosts", 30)
+    assert {each["next_fire_at"] for each in await schedules(site, host)} == {None}
+    await paused(site, host, so=False)
+    now = {each["name"]: each["enabled"] for each in await schedules(site, host)}
+    assert now == {"kept": True, "new name": True, "turned off": False}

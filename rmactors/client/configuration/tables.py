@@ -41,8 +41,9 @@ class Table:
         return " / ".join(str(values[name]) for name in self.key if isinstance(values.get(name), str))
 
     def identity(self, values: Mapping[str, Any]) -> tuple[str, ...]:
-        """What two entries that mean the same thing have in common. Names of hosts and users count without case."""
-        caseless = ("host", "username", "name") if self.name == "hosts" else ("host", "username")
+        """What two entries that mean the same thing have in common. Names of hosts, policies and users count without
+        case."""
+        caseless = ("host", "username", "name") if self.name in ("hosts", "policies") else ("host", "username")
         return tuple(_words(values[name], caseless=name in caseless) for name in self.key)
 
     def canonical(self, values: Mapping[str, Any]) -> Values:

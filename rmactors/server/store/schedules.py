@@ -25,7 +25,7 @@ def save_schedule(tx: Transaction, write: SaveSchedule) -> None:
         " timezone = excluded.timezone, enabled = excluded.enabled, mode = excluded.mode,"
         " grace_seconds = excluded.grace_seconds, max_runtime_seconds = excluded.max_runtime_seconds,"
         " on_partial = excluded.on_partial, params = excluded.params, anchor_at = excluded.anchor_at,"
-        " paused = CASE WHEN excluded.enabled = 1 THEN 0 WHEN excluded.paused = 1 THEN 1 ELSE schedules.paused END"
+        " paused = excluded.paused"
         " WHERE schedules.deleted_at IS NULL AND schedules.host_id = excluded.host_id"
         " AND coalesce(schedules.policy_id, '') = coalesce(excluded.policy_id, '')",
         (

@@ -35,6 +35,10 @@ class PolicyRow:
     spread_minutes: int
 
     @property
+    def wanted(self) -> bool:
+        return bool(self.enabled)
+
+    @property
     def when(self) -> When:
         return When(self.cron, self.on_calendar, self.every_hours, self.timezone)
 

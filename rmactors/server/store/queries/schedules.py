@@ -14,7 +14,7 @@ from rmactors.server.store.queries.rows import Page, columns, placeholders, read
 @dataclass(frozen=True, slots=True)
 class ScheduleRow:
     """A schedule, with one of `cron`, `on_calendar` and `every_hours`. Durations in seconds, `params` a JSON object as
-    text."""
+    text. `paused`: it is off because its host is, and on again when that ends."""
 
     id: str
     host_id: str
@@ -37,6 +37,12 @@ class ScheduleRow:
     max_age_hours: float | None = None
     last_good_at: int | None = None
     policy_id: str | None = None
+    paused: int = 0
+
+    @property
+    def wanted(self) -> bool:
+        """Whether it is on, but for a pause of its host."""
+        return bool(self.enabled or self.paused)
 
     @property
     def when(self) -> When:

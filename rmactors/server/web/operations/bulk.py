@@ -78,7 +78,9 @@ async def run(found: Sequence[ChosenHost], kind: JobKind, params: dict[str, Any]
     job_of: dict[str, str] = {}
     writes: list[tuple[ChosenHost, Write]] = []
     for host in found:
-        if (missing := job_params.plan_missing(params, job_params.plan_names(host.plans))) is not None:
+        plans = job_params.plan_names(host.plans)
+        missing = job_params.plan_missing(params, plans) or job_params.plan_unknown(params, plans)
+        if missing is not None:
             outcome.failed.append(HostFailure(host.id, host.name, missing.detail + "."))
             continue
         job_of[host.id] = job_id = ids.new()

@@ -24,7 +24,7 @@ async def new_enrollment_token(
 ) -> tuple[str, int]:
     """(token, when it expires: no later than the API token that makes it). `for_host` is the id of the one host that it
     enrolls a machine as. Raises Problem 404, 422."""
-    one_line_each("/tags", *tags)
+    check_tags(tags)
     token, token_id, at, ends_at = tokens.make(tokens.ENROLLMENT), ids.new(), services().now(), actor().ends_at
     expires_at = at + clock.seconds(ttl_minutes * 60)
     if ends_at is not None:
@@ -63,9 +63,14 @@ async def policies_follow() -> None:
     await services().policies_settled("hosts", POLICIES_FOLLOW_SECONDS)
 
 
-def check_tags(tags: Iterable[str]) -> None:
-    """Raises the 422 for a tag that is no plain line."""
-    one_line_each("/tags", *tags)
+def check_tags(tags: Iterable[str], pointer: str = "/tags") -> None:
+    """Raises the 422 for a tag that is no plain line, or that a form, where commas stand between tags, would change."""
+    tags = tuple(tags)
+    one_line_each(pointer, *tags)
+    if any("," in tag for tag in tags):
+        raise invalid_field(pointer, "must not contain a comma")
+    if any(tag != tag.strip() or not tag for tag in tags):
+        raise invalid_field(pointer, "must not begin or end with a space")
 
 
 def tags_typed(text: str) -> tuple[str, ...]:

@@ -132,6 +132,14 @@ def plan_missing(params: Mapping[str, Any], plans: Collection[str]) -> FieldErro
     return FieldError("/params/plan", f"Choose a plan: this host has {', '.join(others)} and {last}")
 
 
+def plan_unknown(params: Mapping[str, Any], plans: Collection[str]) -> FieldError | None:
+    """The job names a plan that the host did not say it has; of a host that said none, nobody knows."""
+    plan = params.get("plan")
+    if not plans or plan is None or plan in plans:
+        return None
+    return FieldError("/params/plan", f"There is no plan {plan!r} on this host: it has {', '.join(plans)}")
+
+
 def plan_names(plans: str) -> tuple[str, ...]:
     """Names of the plans that a host said it has. `plans` is its JSON list as text."""
     return tuple(str(plan["name"]) for plan in json_list(plans) if isinstance(plan, dict) and plan.get("name"))

@@ -16,11 +16,10 @@ from rmactors.server.store.load_policies import of_policy
 from rmactors.server.store.queries import policies as queries
 from rmactors.server.store.queries.policies import PolicyRow
 from rmactors.server.web.access import audit, is_id, services
+from rmactors.server.web.operations import hosts, schedules
 from rmactors.server.web.operations import params as job_params
-from rmactors.server.web.operations import schedules
 from rmactors.server.web.operations.schedules import ScheduleBody, ScheduleChange
 from rmactors.server.web.problems import invalid, invalid_field, not_found, raise_for_answer
-from rmactors.server.web.validation import one_line_each
 
 FOLLOW_SECONDS: Final = 30.0
 """An answer waits so long for the schedules that follow from a change. With thousands of hosts the rest comes later."""
@@ -85,7 +84,8 @@ def check(body: PolicyBody, before: PolicyBody | None = None) -> None:
     """What the types do not say. Raises the 422."""
     if not body.host_tags:
         raise invalid_field("/host_tags", "must name at least one tag: a policy is for the hosts that have any of them")
-    one_line_each("/host_tags", *body.host_tags)
+    if before is None or body.host_tags != before.host_tags:
+        hosts.check_tags(body.host_tags, "/host_tags")
     schedules.check(body, before)
     if errors := job_params.problems(body.kind, body.params):
         raise invalid(errors)

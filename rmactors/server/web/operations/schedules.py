@@ -199,7 +199,7 @@ async def check_job(host_id: str, kind: JobKind, params: dict[str, Any], *, by_a
 def body_of(row: ScheduleRow) -> ScheduleBody:
     """What is stored, as it would be sent."""
     return ScheduleBody(
-        row.name, row.kind, row.cron, row.on_calendar, row.every_hours, row.timezone, bool(row.enabled), row.mode,
+        row.name, row.kind, row.cron, row.on_calendar, row.every_hours, row.timezone, row.wanted, row.mode,
         row.grace_seconds, row.max_runtime_seconds, row.max_age_hours, row.on_partial, msgspec.json.decode(row.params),
     )  # fmt: skip
 

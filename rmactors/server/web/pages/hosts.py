@@ -20,7 +20,7 @@ from rmactors.server.web.operations import hosts, jobs
 from rmactors.server.web.operations.jobs import JobBody
 from rmactors.server.web.pages.rendering import field_errors, moment, page
 from rmactors.server.web.problems import Problem
-from rmactors.server.web.views import host, repositories, strips
+from rmactors.server.web.views import fleet, host, repositories, strips
 from rmactors.server.web.views import jobs as job_views
 from rmactors.server.web.views.texts import _
 
@@ -38,7 +38,9 @@ async def change_host(host_id: str) -> Response:
     found = await hosts.require(host_id)
     form = await request.form
     name = (form.get("name") or "").strip()
-    tags = hosts.tags_typed(form.get("tags") or "")
+    typed = form.get("tags") or ""
+    # What was not touched stays: a tag from before may have a comma.
+    tags = hosts.tags_typed(typed) if typed != ", ".join(fleet.tags(found)) else None
     try:
         if not 1 <= len(name) <= 100:
             raise Problem(422, _("A name has 1 to 100 characters."), "invalid")

@@ -149,9 +149,11 @@ def _digest(typed: Mapping[str, str]) -> str:
 def _body(form: Mapping[str, str]) -> dict[str, Any]:
     """What was typed, as the API takes it."""
     tags = dict.fromkeys(tag for part in form.get("host_tags", "").split(",") if (tag := part.strip()))
-    minutes = (form.get("spread_minutes") or "0").strip()
+    minutes, said = (form.get("spread_minutes") or "0").strip(), schedule_forms.body(form)
+    if minutes == _NEW["spread_minutes"] and (said["cron"] is None or said["mode"] != "agent"):
+        minutes = "0"  # what the form began with, where there is nothing to spread
     return {
-        **schedule_forms.body(form),
+        **said,
         "host_tags": list(tags),
         "spread_minutes": int(minutes) if minutes.isdecimal() and len(minutes) < 9 else minutes,
     }

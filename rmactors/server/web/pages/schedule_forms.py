@@ -26,7 +26,7 @@ class Written(Protocol):
     @property
     def timezone(self) -> str: ...
     @property
-    def enabled(self) -> int: ...
+    def wanted(self) -> bool: ...
     @property
     def mode(self) -> ScheduleMode: ...
     @property
@@ -99,7 +99,7 @@ def stored(row: Written) -> dict[str, str]:
     way = next(name for name in schedules.WAYS if getattr(row, name) is not None)
     return {
         "name": row.name, "kind": row.kind, "way": way, "cron": row.cron or "", "on_calendar": row.on_calendar or "",
-        "every_hours": _hours(row.every_hours), "timezone": row.timezone, "enabled": "1" if row.enabled else "",
+        "every_hours": _hours(row.every_hours), "timezone": row.timezone, "enabled": "1" if row.wanted else "",
         "mode": row.mode, "grace_minutes": f"{row.grace_seconds / 60:g}",
         "max_runtime_hours": _hours(row.max_runtime_seconds / 3600), "max_age_hours": _hours(row.max_age_hours),
         "on_partial": row.on_partial,

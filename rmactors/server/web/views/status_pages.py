@@ -86,7 +86,9 @@ def judged(row: StatusPageRow, found: Watched, now: int) -> StatusView:
     ]
     by_status = {status: sum(item.status == status for item in items) for status in _ORDER}
     failed = sum(any(_of_backup(kind) for kind in kinds.get(host_id, ())) for host_id, _name in hosts)
-    worst: Status = min((item.status for item in items), key=_ORDER.__getitem__, default="ok")
+    worst: Status = min(
+        (item.status for item in items), key=_ORDER.__getitem__, default="warning"
+    )  # of no host, nobody knows
     counts = Counts(len(items), by_status["ok"], by_status["warning"], by_status["critical"], failed)
     shown = tuple(sorted(items, key=lambda item: _ORDER[item.status])[:MOST_ITEMS]) if row.show == "hosts" else None
     return StatusView(row.name, worst, now, counts, shown)

@@ -39,4 +39,4 @@ def schedule(row: ScheduleRow, now: int) -> Schedule:
     """Also if this machine no longer knows its time zone: then `next_fire_at` is null."""
     due = next_run(row.when, now, row.counted_from) if row.enabled else None
     next_fire_at = clock.to_rfc3339(due) if due is not None else None
-    return shaped(Schedule, row, params=json_object(row.params), next_fire_at=next_fire_at)
+    return shaped(Schedule, row, enabled=row.wanted, params=json_object(row.params), next_fire_at=next_fire_at)
