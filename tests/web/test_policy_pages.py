@@ -70,6 +70,19 @@ async def test_what_was_typed_since_is_shown_before_it_is_saved(site: Site) -> N
     assert await schedules(site, host) == []
 
 
+async def test_what_somebody_else_changed_since_is_shown_before_it_is_overwritten(site: Site) -> None:
+    policy = await site.post("/api/policies", NIGHTLY)
+    await tagged(site, "a", "db")
+    browser = await browser_of(site)
+    path, form = f"/policies/{policy['id']}/edit", {**FORM, "name": "renamed"}
+    asked = await post(browser, path, form)
+    await site.api("PATCH", f"/api/policies/{policy['id']}", {"cron": "0 6 * * *"})
+    again = await post(browser, path, {**form, "shown": shown(asked.text)})
+    assert again.status == 200
+    assert (await site.get(f"/api/policies/{policy['id']}"))["cron"] == "0 6 * * *"
+    assert (await post(browser, path, {**form, "shown": shown(again.text)})).status == 303
+
+
 async def test_a_changed_policy_says_which_schedules_come_change_and_go(site: Site) -> None:
     policy = await site.post("/api/policies", NIGHTLY)
     a, b, _c = await tagged(site, "a", "db"), await tagged(site, "b", "db", "web"), await tagged(site, "c", "web")

@@ -56,7 +56,7 @@ async def create_policy() -> Response:
     try:
         body = convert(_body(form), PolicyBody)
         policies.check(body)
-        if not _was_shown(form):
+        if not _was_shown(form, None):
             return await _form(None, _typed(form), {}, await _preview(ids.new(), body))
         return go(f"/policies/{await policies.create(body)}?saved=1")
     except Problem as problem:
@@ -88,7 +88,7 @@ async def change_policy(policy_id: str) -> Response:
     try:
         change = convert(_body(form), PolicyChange)
         after = policies.changed(row, change)
-        if not _was_shown(form):
+        if not _was_shown(form, row):
             return await _form(row, _typed(form), {}, await _preview(row.id, after))
         await policies.change(row, change)
     except Problem as problem:
@@ -131,19 +131,21 @@ async def _form(
     errors = {**errors, **({"params": "; ".join(of_params)} if of_params else {})}
     return await page(
         "policies/form.html", "policies", status=status, policy=row, typed=typed, errors=errors, change=change,
-        shown=_digest(typed) if change is not None else "", tags=await services().reader.run(page_queries.tags_in_use),
+        shown=_digest(typed, row) if change is not None else "", tags=await services().reader.run(page_queries.tags_in_use),
         kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS],
         cron=schedules.explained_when(typed["way"], typed, moment()),
     )  # fmt: skip
 
 
-def _was_shown(form: Mapping[str, str]) -> bool:
-    """Whether what it leads to was shown for just what is typed now."""
-    return form.get("shown") == _digest(_typed(form))
+def _was_shown(form: Mapping[str, str], row: PolicyRow | None) -> bool:
+    """Whether what it leads to was shown for just what is typed now, and for the policy as it is now: somebody else may
+    have changed it meanwhile."""
+    return form.get("shown") == _digest(_typed(form), row)
 
 
-def _digest(typed: Mapping[str, str]) -> str:
-    return hashlib.sha256(msgspec.json.encode(sorted(typed.items()))).hexdigest()[:32]
+def _digest(typed: Mapping[str, str], row: PolicyRow | None) -> str:
+    before = sorted(_stored(row).items()) if row is not None else None
+    return hashlib.sha256(msgspec.json.encode((sorted(typed.items()), before))).hexdigest()[:32]
 
 
 def _body(form: Mapping[str, str]) -> dict[str, Any]:
