@@ -19,7 +19,7 @@ _NAMES: Final = {
 
 
 def target_names(db: sqlite3.Connection, targets: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Names by (kind, id), of what is still there; of a deleted host or schedule as well."""
+    """Names by (kind, id), of what is still there; of a deleted host, schedule or policy as well."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for kind, target_id in targets:
         if kind in _NAMES and target_id:

@@ -131,7 +131,8 @@ async def _form(
     errors = {**errors, **({"params": "; ".join(of_params)} if of_params else {})}
     return await page(
         "policies/form.html", "policies", status=status, policy=row, typed=typed, errors=errors, change=change,
-        shown=_digest(typed, row) if change is not None else "", tags=await services().reader.run(page_queries.tags_in_use),
+        shown=_digest(typed, row) if change is not None else "",
+        tags=await services().reader.run(page_queries.tags_in_use),
         kinds=[(kind, words.kind_name(kind)) for kind in JOB_KINDS],
         cron=schedules.explained_when(typed["way"], typed, moment()),
     )  # fmt: skip
