@@ -4,6 +4,7 @@ import pytest
 
 from rmactors.common import clock
 from rmactors.server.store.queries.accounts import AuditRow
+from rmactors.server.store.queries.audit_targets import Target
 from rmactors.server.web.views.audit import AuditLine, audit_lines, said
 from rmactors.server.web.views.times import Moment
 
@@ -16,19 +17,21 @@ def entry(action: str, kind: str = "host", target_id: str = "H", result: str = "
     return AuditRow("A" * 26, 1, NOW, "dana", "user", action, kind, target_id, result, "127.0.0.1", "name, tags")
 
 
-def line(row: AuditRow, *names: tuple[tuple[str, str], str]) -> AuditLine:
+def line(row: AuditRow, *names: tuple[tuple[str, str], Target]) -> AuditLine:
     (found,) = audit_lines([row], dict(names), MOMENT)
     return found
 
 
 def test_a_line_says_what_was_done_to_what_by_name_with_a_link() -> None:
-    found = line(entry("host.update"), (HOST, "nas"))
+    found = line(entry("host.update"), (HOST, Target("nas", there=True)))
     assert (found.said, found.target, found.href, found.detail) == ("Host changed", "nas", "/hosts/H", "name, tags")
 
 
 def test_what_is_gone_is_named_by_its_id_and_has_no_page() -> None:
     found = line(entry("host.update"))
     assert (found.target, found.href) == ("host H", "")
+    deleted = line(entry("host.delete"), (HOST, Target("nas", there=False)))
+    assert (deleted.target, deleted.href) == ("nas", "")
 
 
 def test_it_says_what_was_refused() -> None:

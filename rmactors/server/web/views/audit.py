@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from rmactors.server.store.queries.accounts import AuditRow
+from rmactors.server.store.queries.audit_targets import Target
 from rmactors.server.web import rows as guard
 from rmactors.server.web.views.texts import _, later
 from rmactors.server.web.views.times import Moment, Time
@@ -71,8 +72,8 @@ _PAGES: Final = {
     "channel": "/settings/notifications/%s/log",
     "repository": "/repositories/%s",
 }
-Names = Mapping[tuple[str, str], str]
-"""Names of targets by (kind, id)."""
+Names = Mapping[tuple[str, str], Target]
+"""Targets by (kind, id)."""
 
 
 def audit_lines(rows: Sequence[AuditRow], names: Names, moment: Moment) -> list[AuditLine]:
@@ -87,14 +88,15 @@ def said(action: str) -> str:
 
 
 def _line(row: AuditRow, names: Names, moment: Moment) -> AuditLine:
-    name = names.get((row.target_kind, row.target_id))
-    page = _PAGES.get(row.target_kind) if name is not None or row.target_kind == "repository" else None
+    target = names.get((row.target_kind, row.target_id))
+    there = row.target_kind == "repository" or (target is not None and target.there)
+    page = _PAGES.get(row.target_kind) if there else None
     return AuditLine(
         at=moment.day_and_time(row.at),
         actor=str(row.actor),
         action=str(row.action),
         said=said(row.action),
-        target=name or " ".join(filter(None, (row.target_kind, row.target_id))),
+        target=target.name if target is not None else " ".join(filter(None, (row.target_kind, row.target_id))),
         href=page % row.target_id if page else "",
         state=State("ok", _("Done")) if row.result == "ok" else State("bad", row.result.capitalize()),
         address=row.address,
