@@ -154,3 +154,14 @@ def test_a_script_that_run_parts_starts_is_changed_itself(script: str, line: str
     assert (each.line, each.how, each.place) == (line, how, "/etc/cron.daily/b")
     assert each.notes == ("started by /etc/crontab, line 3",)
     assert list(crontab.found_in_folder(folder, "b", "#!/bin/sh\necho\n", Wrapper(), SCRIPTS.get)) == []
+
+
+def test_a_line_that_cron_cuts_in_the_middle_of_a_quotation_is_named_with_what_is_wrong() -> None:
+    [cut] = found("0 6 * * * restic backup /a --exclude '*.tmp%' && echo done")
+    assert cut.kind == "backup"
+    assert cut.notes == (
+        "it cannot run: a quotation has no end; cron ends a command at its first %, write \\% instead",
+    )  # fmt: skip
+    [unclosed] = found('0 6 * * * restic backup "/b c')
+    assert unclosed.notes == ("it cannot run: a quotation has no end",)
+    assert found("0 6 * * * echo 'nothing of restic%'") == []

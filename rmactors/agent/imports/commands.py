@@ -100,6 +100,15 @@ def is_plain(text: str) -> bool:
     return bool(tokens) and not any(_OPERATORS.fullmatch(each) for each in tokens) and tokens[0] not in _KEYWORDS
 
 
+def is_open(text: str) -> bool:
+    """Whether a quotation in it has no end: a shell would refuse it."""
+    try:
+        _tokens(text)
+    except ValueError:
+        return True
+    return False
+
+
 def assignments_before(text: str) -> tuple[str, str]:
     """`A=b C=d` at the beginning of a command line, and the rest."""
     found = re.match(r"(?:[A-Za-z_]\w*=(?:'[^']*'|\"[^\"]*\"|[^\s'\"])*\s+)+", text, re.ASCII)

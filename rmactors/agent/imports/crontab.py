@@ -15,6 +15,7 @@ from rmactors.agent.imports.found import AS_IT_IS, Found, When, Wrapper, name_of
 
 SOURCE: Final = "crontab"
 _ALIASES: Final = {"@midnight": "@daily", "@annually": "@yearly"}
+_CUT: Final = "; cron ends a command at its first %, write \\% instead"
 _AT_START: Final = "@reboot"
 _VARIABLE: Final = re.compile(r"""(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=\s*(.*)""", re.ASCII)
 _RUN_PARTS: Final = re.compile(r"\brun-parts\b[^;&|)]*?\s(/\S+?)(?=[\s;)]|\Z)")
@@ -58,12 +59,17 @@ def found_in(
 ) -> Iterator[Found]:
     """What runs restic in a crontab. `zone` is the machine's."""
     for line in lines(text, with_user=with_user):
-        command, _ = _at_percent(line.command)
-        uses = commands.uses_of_shell(command.replace("\\%", "%"), scripts)
+        command, cut = _at_percent(line.command)
+        broken = commands.is_open(command)
+        uses = commands.uses(command.split(), scripts) if broken else commands.uses_of_shell(
+            command.replace("\\%", "%"), scripts
+        )  # fmt: skip
         use = commands.main_use(uses)
         if use is None:
             continue
         notes = commands.beside(use, uses)
+        if broken:
+            notes.append("it cannot run: a quotation has no end" + (_CUT if cut else ""))
         if use.script:
             notes.append(f"by its script {use.script}")
         if line.zone:
