@@ -29,9 +29,10 @@ from rmactors.server.messages.jobs import SaveStart
 from rmactors.server.messages.reports import StartReport
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask_store
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 
 Report = Callable[[Figure], None]
 

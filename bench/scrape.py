@@ -21,9 +21,9 @@ from bench.process import cpu_seconds, percentile
 from harness.processes import Server, away
 from rmactors.common import clock, ids
 from rmactors.server.config.settings import Settings
+from rmactors.server.store.engines.sqlite import connect_read_only
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.queries.figures import figures
-from rmactors.server.store.reader import connect_read_only
 from rmactors.server.web.good_runs import GoodRunLines
 
 MUST_MS = 100.0

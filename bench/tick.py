@@ -21,9 +21,10 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.messages.requests import HostReturned, Request, Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 
 TICKS = 50
 

@@ -5,7 +5,6 @@ alone on its line.
 """
 
 import os
-import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +28,7 @@ from rmactors.server.messages.made_tokens import (
     Maker,
 )
 from rmactors.server.messages.writes import Write
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import commit_here, look_here
 from rmactors.server.store.queries.hosts import host_id_of
@@ -213,7 +213,7 @@ def _audit(at: int, action: str, kind: str, target_id: str, detail: str = "") ->
 def _database_trouble(settings: Settings) -> Iterator[None]:
     try:
         yield
-    except (OSError, sqlite3.Error, MigrationError) as error:
+    except (OSError, *DatabaseError, MigrationError) as error:
         raise click.ClickException(f"{settings.database}: {error}") from None
 
 

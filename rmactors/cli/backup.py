@@ -1,6 +1,5 @@
 """`rmactors backup` and `rmactors restore`: the database in one file, and back."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.store import backup as copies
 from rmactors.server.store import restoring
 from rmactors.server.store.backup import BackupError
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.web.views.texts import many
 
@@ -90,7 +90,7 @@ def _said(what: str) -> Iterator[None]:
         raise click.ClickException(f"{what}: {taken}; stop it first") from None
     except (BackupError, SecretError, MigrationError) as error:
         raise click.ClickException(f"{what}: {error}") from None
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise click.ClickException(f"{what}: the database says {error}") from None
     except OSError as error:
         raise click.ClickException(f"{what}: {error}") from None

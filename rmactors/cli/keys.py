@@ -1,7 +1,5 @@
 """`rmactors keys`: the key of the stored secrets."""
 
-import sqlite3
-
 import click
 
 from rmactors.cli.options import settings_options
@@ -9,7 +7,8 @@ from rmactors.common import clock
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
 from rmactors.server.store import secret_rows
-from rmactors.server.store.writer import connect
+from rmactors.server.store.database import DatabaseError
+from rmactors.server.store.engines.sqlite import connect
 
 _BUSY_SECONDS = 30.0
 """How long to wait for the running server to let go of the database."""
@@ -42,7 +41,7 @@ def rotate(settings: Settings) -> None:
             connection.close()
     except SecretError as error:
         raise click.ClickException(str(error)) from None
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise click.ClickException(f"the database could not be changed: {error}. Nothing is lost; try again.") from None
     except OSError as error:
         raise click.ClickException(

@@ -1,6 +1,5 @@
 """What the database says: whether it is whole, what waits in it, what could not be delivered, which agents report."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 
@@ -14,9 +13,10 @@ from rmactors.doctor.machine import clock_finding
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
 from rmactors.server.store import secret_rows
+from rmactors.server.store.database import Database, DatabaseError
+from rmactors.server.store.engines.sqlite import connect_read_only
 from rmactors.server.store.integrity import damage
 from rmactors.server.store.queries.condition import Condition, condition, schema_trouble
-from rmactors.server.store.reader import connect_read_only
 from rmactors.server.web.views.texts import many
 
 LARGE_LOG = 1_000_000_000
@@ -33,11 +33,11 @@ def look(settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
     try:
         with closing(connect_read_only(settings.database)) as db:
             yield from _look(db, settings, now, full=full)
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         yield Finding(False, f"the database {settings.database} cannot be read: {error}")
 
 
-def _look(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
+def _look(db: Database, settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
     if (found := damage(db, full=full)) is not None:
         yield Finding(False, f"the database is damaged: {found}. Stop the server and restore a backup")
         return
@@ -60,7 +60,7 @@ def _look(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -
         yield Finding(None, "there is no user yet: `rmactors admin create-user`, or /setup in a browser")
 
 
-def _secrets(db: sqlite3.Connection, settings: Settings) -> Finding:
+def _secrets(db: Database, settings: Settings) -> Finding:
     """Whether the key opens what is sealed. The key itself was looked at already."""
     if not secret_rows.holds_secrets(db):
         return Finding(True, "no stored secret needs a key")

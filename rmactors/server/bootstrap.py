@@ -4,7 +4,6 @@ import gc
 import logging
 import re
 import resource
-import sqlite3
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -30,10 +29,11 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.edges.listener import Port
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.state.delivery import ChannelFacts
+from rmactors.server.store.database import DatabaseError
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.secret_rows import open_box
-from rmactors.server.store.writer import connect
 
 _log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def open_data_dir(settings: Settings) -> SecretBox:
             connection.close()
     except (MigrationError, SecretError) as error:
         raise StartError(str(error)) from None
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise StartError(f"the database {settings.database} cannot be used: {error}") from None
     except OSError as error:
         raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None

@@ -43,9 +43,10 @@ from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
 from rmactors.server.state.delivery import ChannelFacts
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 from rmactors.server.web.app import create_app
 from rmactors.server.web.known import Known
 from rmactors.server.web.metrics import Meters, Sources

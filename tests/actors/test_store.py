@@ -14,9 +14,10 @@ from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask_store
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 from tests.actors.works import until
 
 Trouble = Callable[[Path, sqlite3.Connection], AbstractContextManager[None]]

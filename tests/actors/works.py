@@ -33,9 +33,10 @@ from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Res
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 from tests.store.ledger import Ledger, audit, save_start, start
 
 BUSY_SECONDS = 0.05

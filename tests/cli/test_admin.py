@@ -10,8 +10,8 @@ from click.testing import CliRunner, Result
 from rmactors.cli.admin import admin
 from rmactors.server.config import tokens
 from rmactors.server.config.settings import Settings
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.offline import prepare
-from rmactors.server.store.writer import connect
 from rmactors.server.web.auth.setup import make_setup_token, token_file
 from tests.store.ledger import Ledger
 

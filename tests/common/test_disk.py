@@ -7,8 +7,8 @@ import pytest
 
 from rmactors.common import disk
 from rmactors.common.disk import free_space
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.writer import connect
 from tests.web.conftest import Site, open_site, settings_for
 
 

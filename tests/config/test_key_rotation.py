@@ -15,9 +15,9 @@ import pytest
 from rmactors.server.config import secrets
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id_of
 from rmactors.server.store import secret_rows
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import StaleWrite, Transaction
-from rmactors.server.store.writer import connect
 
 CHANNEL = "INSERT INTO channels (id, kind, name, enabled, config, min_severity, events, host_tags, group_seconds, remind_hours, created_at, updated_at) VALUES (?, 'webhook', 'ops', 1, ?, 'info', '[]', '[]', 0, 0, 0, 0)"  # noqa: E501
 USER = "INSERT INTO users (id, username, username_key, password_hash, role, totp_secret, created_at) VALUES (?, ?, ?, 'x', 'admin', ?, 0)"  # noqa: E501

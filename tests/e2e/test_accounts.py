@@ -10,8 +10,8 @@ import pytest
 
 from harness.accounts import Account, Episode, account_of, episodes_of, look_after_kill
 from harness.sink import Request
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.writer import connect
 
 ALERT, CHANNEL, HOST = "alert-1", "ops", "host-1"
 

@@ -22,8 +22,8 @@ from harness.processes import Server, away
 from harness.sink import Sink
 from rmactors.common import clock
 from rmactors.server.config import resources, secrets
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.writer import connect
 from rmactors.simulate.agent import SimCredential
 
 RELEASED = Path(__file__).parent / "released"

@@ -21,9 +21,10 @@ from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import SaveSchedule
 from rmactors.server.messages.silences import CreateSilence
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MINUTE = clock.MINUTE

@@ -253,7 +253,7 @@ def test_what_a_killed_server_left_in_its_log_is_kept_and_does_not_leak_into_the
 ) -> None:
     house.run("backup", tmp_path / "copy", "--with-key")
     script = (
-        "import os, sys; from pathlib import Path; from rmactors.server.store.writer import connect;"
+        "import os, sys; from pathlib import Path; from rmactors.server.store.engines.sqlite import connect;"
         "connection = connect(Path(sys.argv[1]));"
         "connection.execute(\"INSERT INTO facts VALUES ('late', 'x')\"); os._exit(0)"
     )

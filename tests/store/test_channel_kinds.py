@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from rmactors.server.config import resources
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.writer import connect
 
 SCRIPTS = sorted(resources.path("schema").glob("*.sql"))
 BEFORE = [path.name for path in SCRIPTS if path.name < "0009"]

@@ -5,8 +5,8 @@ from pathlib import Path
 from rmactors.common.clock import DAY
 from rmactors.server.config import resources
 from rmactors.server.state.repositories import Size, growth_a_month
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate, statements
-from rmactors.server.store.writer import connect
 
 NOON = 20_000 * DAY + DAY // 2
 HISTORIES = {

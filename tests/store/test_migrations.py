@@ -11,9 +11,9 @@ import pytest
 from rmactors.server.actors.host import translate
 from rmactors.server.config import resources
 from rmactors.server.store import cleaning
+from rmactors.server.store.engines.sqlite import LOG_BYTES, connect
 from rmactors.server.store.migrations import MigrationError, migrate, statements
 from rmactors.server.store.queries.alerts import timeline
-from rmactors.server.store.writer import LOG_BYTES, connect
 
 
 @pytest.fixture

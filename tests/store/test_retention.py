@@ -11,10 +11,10 @@ from rmactors.common.clock import DAY
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.retention import OldKind, Prune, Pruned
+from rmactors.server.store.engines.sqlite import connect, connect_read_only
 from rmactors.server.store.offline import prepare
-from rmactors.server.store.reader import connect_read_only
 from rmactors.server.store.retention import START, find_old
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 
 OLD, LIMIT, NEW = 10 * DAY, 20 * DAY, 30 * DAY
 

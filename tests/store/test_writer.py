@@ -9,7 +9,8 @@ from rmactors.server.messages.answers import Committed, Duplicate, Failed, Refus
 from rmactors.server.messages.audit import AppendAudit
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.jobs import JobStarted, SaveLogLines
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.writer import Writer
 from tests.store.ledger import NOON, Ledger, audit, save_start, start
 
 

@@ -46,10 +46,11 @@ from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.openid.provider import provider_of
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 from rmactors.server.web.api.description import describe
 from rmactors.server.web.app import create_app
 from rmactors.server.web.auth.passwords import Passwords

@@ -10,8 +10,9 @@ from rmactors.server.messages.answers import Committed, Refused
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.second_factors import CodeWasWrong, TryCode
 from rmactors.server.store import guesses
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.offline import prepare
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 from rmactors.server.web.auth import totp
 from tests.web.conftest import PASSWORD, Site, settings_for
 from tests.web.test_login import SECRET, cookie_of, form, turn_on_second_factor

@@ -11,9 +11,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.store.engines.sqlite import connect_read_only
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.queries.figures import figures, left_off
-from rmactors.server.store.reader import Reader, connect_read_only
+from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.web.metrics import Meters, Sources
 

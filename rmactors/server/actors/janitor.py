@@ -9,7 +9,6 @@ What is old is searched for beside the writer, on a reading connection. Reports 
 """
 
 import logging
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -21,6 +20,7 @@ from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.retention import OldKind, Prune, Pruned
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask_store
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.retention import START, find_old
 
@@ -101,7 +101,7 @@ async def clear_up(to_store: Outlet[Commit], reader: Reader, periods: Periods, n
             gone = await _clear(to_store, reader, what, before)
             if gone:
                 removed[what] = gone
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         _log.warning("what is old could not be searched for: %s", error)
         return False
     except _CutShort as cut:
@@ -118,7 +118,7 @@ class _CutShort(Exception):
 
 
 async def _clear(to_store: Outlet[Commit], reader: Reader, what: OldKind, before: int) -> int:
-    """Remove what is older than `before` of one kind; how many rows went. Raises _CutShort, sqlite3.Error."""
+    """Remove what is older than `before` of one kind; how many rows went. Raises _CutShort, DatabaseError."""
     most = LINES if what == "job_logs" else STEP
     total, place = 0, START
     while True:

@@ -8,7 +8,6 @@ Restart   goes on.
 """
 
 import logging
-import sqlite3
 from collections.abc import Awaitable, Callable
 
 import trio
@@ -16,6 +15,7 @@ import trio
 from rmactors.common import clock
 from rmactors.common.vocabulary import DELIVERY_OVERDUE_SECONDS
 from rmactors.server.messages.notifications import Attempt
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.queries.figures import oldest_unsent
 from rmactors.server.store.reader import Reader
 
@@ -44,7 +44,7 @@ async def _overdue(reader: Reader) -> bool:
     now = clock.now()
     try:
         oldest = await reader.run(oldest_unsent, now)
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         _log.warning("the watchdog is not told that all is well: %s", error)
         return True
     return oldest is not None and oldest < now - clock.seconds(DELIVERY_OVERDUE_SECONDS)

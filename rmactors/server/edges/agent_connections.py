@@ -5,7 +5,6 @@ Owns which of them are silent, which said hello, and the pace at which a host's 
 """
 
 import logging
-import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from rmactors.server.messages.connections import (
 )
 from rmactors.server.runtime.mailbox import Outlet
 from rmactors.server.runtime.rate_limits import Pace
+from rmactors.server.store.database import DatabaseError
 
 _log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class AgentConnections:
             try:
                 if one is not None and not await one.admitted.still_good():
                     one.connection.close(wire.CLOSE_REVOKED, "revoked")
-            except sqlite3.Error as error:  # it is asked for again at the hello
+            except DatabaseError as error:  # it is asked for again at the hello
                 _log.warning("cannot read a credential again: %s", error)
 
     async def talk(self, socket: trio_websocket.WebSocketConnection, admitted: Admitted) -> None:

@@ -35,7 +35,7 @@ def is_for_agents(path: str, headers: Headers) -> bool:
 
 
 async def look_at(headers: Headers, peer: str, slot: Slot, proxies: tuple[Network, ...], find: FindCredential) -> Shown:
-    """Once for each request; names of headers are in lower case. Raises sqlite3.Error."""
+    """Once for each request; names of headers are in lower case. Raises DatabaseError."""
     forwarded = [value.decode("latin-1") for name, value in headers if name == b"x-forwarded-for"]
     address = client_address(peer, one_list(forwarded), proxies)
     has_room = slot.comes_from(address, trio.current_time())

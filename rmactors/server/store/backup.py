@@ -18,10 +18,9 @@ from rmactors.common.disk import sync
 from rmactors.server.config import secrets
 from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit, secret_rows
+from rmactors.server.store.engines.sqlite import connect, connect_read_only
 from rmactors.server.store.integrity import damage
-from rmactors.server.store.reader import connect_read_only
 from rmactors.server.store.transaction import Transaction, atomic
-from rmactors.server.store.writer import connect
 
 
 class BackupError(Exception):

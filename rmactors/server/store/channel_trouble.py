@@ -1,12 +1,12 @@
 """Which channels have trouble, for the rules: read at each tick, and looked at again where they decide on it."""
 
 import logging
-import sqlite3
 from collections.abc import Callable
 
 from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.channel_trouble import ExpectChannel
 from rmactors.server.state.channel_trouble import ChannelTrouble, GivenUp
+from rmactors.server.store.database import Database, DatabaseError, Row, Rows
 from rmactors.server.store.transaction import StaleWrite, Transaction, handles
 
 _log = logging.getLogger(__name__)
@@ -19,17 +19,17 @@ _GIVEN_UP = (
 )
 
 
-def load_channel_trouble(db: sqlite3.Connection) -> list[ChannelTrouble]:
+def load_channel_trouble(db: Database) -> list[ChannelTrouble]:
     """Enabled channels with trouble, and every channel with an open alert about it. Read-only; what cannot be read is
     read at the next tick."""
     try:
         return _load(db)
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         _log.warning("cannot read how the channels do: %s", error)
         return []
 
 
-def _load(db: sqlite3.Connection) -> list[ChannelTrouble]:
+def _load(db: Database) -> list[ChannelTrouble]:
     open_alerts = {
         row["subject"].removeprefix("channel:"): row
         for row in db.execute(
@@ -58,7 +58,7 @@ def _load(db: sqlite3.Connection) -> list[ChannelTrouble]:
     return found
 
 
-def _trouble(execute: Callable[..., sqlite3.Cursor], row: sqlite3.Row) -> tuple[int | None, GivenUp | None]:
+def _trouble(execute: Callable[..., Rows], row: Row) -> tuple[int | None, GivenUp | None]:
     """Since when a channel fails with something there to try, and what of it was given up."""
     failing_since: int | None = row["failing_since"]
     if failing_since is not None:
@@ -74,7 +74,7 @@ def _trouble(execute: Callable[..., sqlite3.Cursor], row: sqlite3.Row) -> tuple[
     return failing_since, GivenUp(number, newest["finished_at"], newest["last_error"] or "")
 
 
-def _quiet_hours(db: sqlite3.Connection, row: sqlite3.Row) -> QuietHours | None:
+def _quiet_hours(db: Database, row: Row) -> QuietHours | None:
     """A channel's quiet hours, if nothing is queued that goes out in them too."""
     (loud,) = db.execute(
         "SELECT EXISTS (SELECT 1 FROM deliveries WHERE channel_id = ? AND state = 'queued' AND loud = 1)", (row["id"],)
@@ -82,7 +82,7 @@ def _quiet_hours(db: sqlite3.Connection, row: sqlite3.Row) -> QuietHours | None:
     return None if loud else QuietHours.from_json(row["quiet_hours"])
 
 
-def _resolved_at(db: sqlite3.Connection, channel_id: str) -> int | None:
+def _resolved_at(db: Database, channel_id: str) -> int | None:
     """When an operator last resolved an alert about this channel."""
     found: int | None = db.execute(
         "SELECT max(resolved_at) FROM alerts WHERE host_id = '' AND resolved = 1 AND kind = 'channel_failing'"

@@ -1,7 +1,6 @@
 """Channels, and how the attempts to send on them ended."""
 
 import json
-import sqlite3
 from typing import Final, assert_never
 
 from rmactors.common.logs import Level
@@ -15,6 +14,7 @@ from rmactors.server.messages.channels import (
     SettleAttempt,
 )
 from rmactors.server.store import audit, grouping, outbox, queue_kept
+from rmactors.server.store.database import Row
 from rmactors.server.store.notification_log import log_attempt
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
@@ -157,7 +157,7 @@ def _dead(tx: Transaction, write: SettleAttempt) -> bool:
     return changed > 0
 
 
-def _note_health(tx: Transaction, write: SettleAttempt) -> sqlite3.Row | None:
+def _note_health(tx: Transaction, write: SettleAttempt) -> Row | None:
     """What the attempt says of its channel. Its `name` and `kind`; None if it was deleted.
 
     What arrives while the receiver wants quiet was in flight before it said so: the channel is held all the same.
@@ -243,21 +243,18 @@ def retry_delivery(tx: Transaction, write: RetryDelivery) -> None:
             "conflict", "a later message about this alert was sent, or the alert is over; dismiss this one instead"
         )
     # A new place at the end of the queue and a new age: what is sent again by hand is retried as long as anything else.
-    seq = tx.row(
-        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (found["channel_id"],)
-    )
-    assert seq is not None
+    seq = tx.next_number(found["channel_id"])
     tx.execute(
         "UPDATE deliveries SET state = 'queued', seq = ?, created_at = ?, due_at = ?, finished_at = NULL, grouped = 0,"
         " dismissed = 0 WHERE id = ?",
-        (seq["seq"], write.at, write.at, write.delivery_id),
+        (seq, write.at, write.at, write.delivery_id),
     )
     audit.append(tx, write.audit)
     tx.wake.channels.add(found["channel_id"])
     tx.wake.topics.add("channels")
 
 
-def _is_moot(tx: Transaction, dead: sqlite3.Row) -> bool:
+def _is_moot(tx: Transaction, dead: Row) -> bool:
     """Whether a receiver would be told last what is not so any more: it knows better, or would never hear the end."""
     about = dead["alert_id"], dead["channel_id"]
     later = "SELECT 1 FROM deliveries WHERE alert_id = ? AND channel_id = ? AND pos > ? AND"

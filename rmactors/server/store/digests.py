@@ -11,9 +11,9 @@ from rmactors.server.store.transaction import StaleWrite, Transaction, handles
 @handles
 def queue_digest(tx: Transaction, write: QueueDigest) -> None:
     channel = tx.row(
-        "UPDATE channels SET digest_at = ?, next_seq = next_seq + 1"
+        "UPDATE channels SET digest_at = ?"
         " WHERE id = ? AND enabled = 1 AND digest = ? AND digest_at = ? AND digest_at < ?"
-        " RETURNING name, next_seq - 1 AS seq",
+        " RETURNING name",
         (write.slot, write.channel_id, write.digest, write.since, write.slot),
     )
     if channel is None:
@@ -23,8 +23,8 @@ def queue_digest(tx: Transaction, write: QueueDigest) -> None:
         "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state, created_at, due_at,"
         " loud) VALUES (?, ?, ?, '', 'alert.digest', ?, 1, ?, 'queued', ?, ?, 1)",
         (
-            write.delivery_id, write.channel_id, write.alert_id, channel["seq"], msgspec.json.encode(body).decode(),
-            write.at, write.at,
+            write.delivery_id, write.channel_id, write.alert_id, tx.next_number(write.channel_id),
+            msgspec.json.encode(body).decode(), write.at, write.at,
         ),
     )  # fmt: skip
     tx.wake.channels.add(write.channel_id)

@@ -1,11 +1,11 @@
 """Enrollment: a use of a token becomes a host, or a host's new credential, in one transaction."""
 
 import json
-from sqlite3 import Row
 
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.enrollment import Enrolled, EnrollHost
 from rmactors.server.store import audit
+from rmactors.server.store.database import Row
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 

@@ -7,7 +7,6 @@ waits until every alert of its group that the channel was sent is resolved, but 
 A group is the alerts of one window. `group_key` of a raise names it for as long as the alert is unresolved.
 """
 
-import sqlite3
 from dataclasses import dataclass
 
 import msgspec
@@ -16,6 +15,7 @@ from rmactors.common import ids
 from rmactors.common.clock import HOUR
 from rmactors.common.vocabulary import Event, GroupBy
 from rmactors.server.state.host_state import plan_named
+from rmactors.server.store.database import Row
 from rmactors.server.store.routing import repository_server
 from rmactors.server.store.transaction import Transaction
 
@@ -131,7 +131,7 @@ def _resolved(tx: Transaction, channel_id: str, grouping: Grouping, alert_id: st
     return _with_the_others(tx, channel_id, grouping, raised, at)
 
 
-def _with_the_others(tx: Transaction, channel_id: str, grouping: Grouping, raised: sqlite3.Row, at: int) -> Place:
+def _with_the_others(tx: Transaction, channel_id: str, grouping: Grouping, raised: Row, at: int) -> Place:
     """Resolutions of a group go when its last alert is resolved; else an hour after the first of them, or a window if
     that is longer. Where nobody was told of the last one, because its raise waits for its window, so does its end."""
     about = f"{ENDED}{raised['group_key']}"
@@ -168,7 +168,7 @@ def _leave(tx: Transaction, channel_id: str, alert_id: str, unless: str = "") ->
     )
 
 
-def _window(tx: Transaction, channel_id: str, about: str, at: int) -> sqlite3.Row | None:
+def _window(tx: Transaction, channel_id: str, about: str, at: int) -> Row | None:
     return tx.row(
         "SELECT until_at, group_key FROM shared_windows WHERE channel_id = ? AND about = ? AND until_at > ?",
         (channel_id, about, at),

@@ -1,11 +1,11 @@
 """Jobs: asked for, begun, ended, given up; and the lines they wrote."""
 
 import json
-import sqlite3
 
 from rmactors.server.messages.jobs import CancelJob, JobStarted, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.store import audit, repositories
+from rmactors.server.store.database import Row
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
 HEAD_KEPT, TAIL_KEPT = 2_000, 18_000
@@ -216,7 +216,7 @@ def cancel_job(tx: Transaction, write: CancelJob) -> None:
     tx.wake.topics |= {"jobs", f"job:{write.job_id}"}
 
 
-def _known(tx: Transaction, host_id: str, job_id: str) -> sqlite3.Row | None:
+def _known(tx: Transaction, host_id: str, job_id: str) -> Row | None:
     job = tx.row("SELECT host_id, status, given_up FROM jobs WHERE id = ?", (job_id,))
     if job is not None and job["host_id"] != host_id:
         raise RefusedWrite("foreign_job", "this job belongs to another host")

@@ -1,14 +1,14 @@
 """What the actors of channels rebuild from: the channel, and its queued deliveries. Read-only."""
 
 import json
-import sqlite3
 
 from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.state.delivery import NONE_OPEN, ChannelFacts, Delivery, OpenAlerts
+from rmactors.server.store.database import Database, Row
 from rmactors.server.store.grouping import ENDED
 
 
-def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
+def load_channels(connection: Database) -> list[ChannelFacts]:
     """Every enabled channel."""
     return [
         ChannelFacts(
@@ -21,7 +21,7 @@ def load_channels(connection: sqlite3.Connection) -> list[ChannelFacts]:
     ]  # fmt: skip
 
 
-def _last_tried_due_at(connection: sqlite3.Connection, channel_id: str) -> int | None:
+def _last_tried_due_at(connection: Database, channel_id: str) -> int | None:
     found = connection.execute(
         "SELECT deliveries.state, deliveries.due_at FROM notification_log"
         " JOIN deliveries ON deliveries.id = notification_log.delivery_id"
@@ -31,7 +31,7 @@ def _last_tried_due_at(connection: sqlite3.Connection, channel_id: str) -> int |
     return found["due_at"] if found is not None and found["state"] == "queued" else None
 
 
-def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, most: int) -> list[Delivery]:
+def load_due(connection: Database, channel_id: str, after_seq: int, most: int) -> list[Delivery]:
     """Queued deliveries of a channel past `after_seq`, in order, at most `most`."""
     rows = connection.execute(
         "SELECT * FROM deliveries WHERE channel_id = ? AND state = 'queued' AND seq > ? ORDER BY seq LIMIT ?",
@@ -40,13 +40,13 @@ def load_due(connection: sqlite3.Connection, channel_id: str, after_seq: int, mo
     return [_delivery(row) for row in rows]
 
 
-def load_places(connection: sqlite3.Connection, channel_id: str, places: list[int]) -> list[Delivery]:
+def load_places(connection: Database, channel_id: str, places: list[int]) -> list[Delivery]:
     """Of a channel's deliveries with these `seq` those that are queued, in the order of `places`."""
     query = "SELECT * FROM deliveries WHERE channel_id = ? AND seq = ? AND state = 'queued'"
     return [_delivery(row) for place in places for row in connection.execute(query, (channel_id, place))]
 
 
-def load_open(connection: sqlite3.Connection, channel_id: str, group_key: str, most: int) -> OpenAlerts:
+def load_open(connection: Database, channel_id: str, group_key: str, most: int) -> OpenAlerts:
     """What a channel was sent of a group and is not resolved, where `group_key` is that of its resolutions."""
     if not group_key.startswith(ENDED):
         return NONE_OPEN
@@ -64,7 +64,7 @@ def load_open(connection: sqlite3.Connection, channel_id: str, group_key: str, m
     return OpenAlerts(number, tuple((row["severity"], row["host_name"], row["kind"]) for row in first))
 
 
-def _delivery(row: sqlite3.Row) -> Delivery:
+def _delivery(row: Row) -> Delivery:
     return Delivery(
         row["id"], row["alert_id"], row["host_id"], row["event"], row["seq"], row["body"], row["attempts"],
         row["created_at"], row["due_at"], bool(row["grouped"]),

@@ -1,13 +1,13 @@
 """What the actors of hosts rebuild from, and what they look at when they are woken. Read-only."""
 
 import json
-import sqlite3
 
 from rmactors.common import wire
 from rmactors.server.state.host import HostFacts, PendingCommand, PendingWork, RunningJob
+from rmactors.server.store.database import Database
 
 
-def load_hosts(connection: sqlite3.Connection, only: set[str] | None = None) -> list[HostFacts]:
+def load_hosts(connection: Database, only: set[str] | None = None) -> list[HostFacts]:
     """Every enrolled host, or those of `only` that are."""
     columns = "SELECT id, name, token_hash, first_hello_at, last_seen_at FROM hosts WHERE deleted_at IS NULL"
     if only is None:
@@ -17,19 +17,19 @@ def load_hosts(connection: sqlite3.Connection, only: set[str] | None = None) -> 
     return [HostFacts(*row) for row in rows]
 
 
-def load_running(connection: sqlite3.Connection, host_id: str) -> list[RunningJob]:
+def load_running(connection: Database, host_id: str) -> list[RunningJob]:
     return [
         RunningJob(row["id"], row["kind"], row["plan"], row["schedule_id"], row["started_at"], row["deadline_at"])
         for row in connection.execute("SELECT * FROM jobs WHERE host_id = ? AND status = 'running'", (host_id,))
     ]
 
 
-def load_hosts_running(connection: sqlite3.Connection) -> set[str]:
+def load_hosts_running(connection: Database) -> set[str]:
     """Hosts with a job that began and has not ended."""
     return {row["host_id"] for row in connection.execute("SELECT DISTINCT host_id FROM jobs WHERE status = 'running'")}
 
 
-def load_pending_work(connection: sqlite3.Connection, host_id: str) -> PendingWork:
+def load_pending_work(connection: Database, host_id: str) -> PendingWork:
     """What the host's actor has to tell its agent, as of now."""
     host = connection.execute(
         "SELECT token_hash, schedules_rev FROM hosts WHERE id = ? AND deleted_at IS NULL", (host_id,)

@@ -3,11 +3,11 @@
 # ruff: noqa: S608 - what is put into the SQL here are names of columns and question marks; values are always bound
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from typing import Any
 
 from rmactors.server.state.policies import TERMS, Policy, PolicyHost, Snapshot, Standing, Terms
+from rmactors.server.store.database import Database, Row
 
 _TERMS = ", ".join(TERMS)
 _OF_A_PAUSE = (
@@ -17,7 +17,7 @@ _OF_A_PAUSE = (
 """Schedules of people that a pause has turned off, or is to turn off."""
 
 
-def of_hosts(db: sqlite3.Connection, host_ids: Collection[str]) -> Snapshot:
+def of_hosts(db: Database, host_ids: Collection[str]) -> Snapshot:
     """All policies on these hosts, those of them that are there. At most some thousand."""
     marks, bound = ", ".join("?" for _ in host_ids), list(host_ids)
     hosts = _hosts(db, f"id IN ({marks}) ORDER BY id", bound)
@@ -27,7 +27,7 @@ def of_hosts(db: sqlite3.Connection, host_ids: Collection[str]) -> Snapshot:
     return Snapshot(tuple(policies(db)), tuple(hosts), tuple(standing))
 
 
-def next_hosts(db: sqlite3.Connection, after: str, most: int, policy_ids: Collection[str] | None) -> Snapshot:
+def next_hosts(db: Database, after: str, most: int, policy_ids: Collection[str] | None) -> Snapshot:
     """Some of the policies (None: all, and pauses) on the next hosts after the id `after`, at most so many: fewer where
     there are no more."""
     hosts = _hosts(db, "id > ? ORDER BY id LIMIT ?", [after, most])
@@ -43,13 +43,13 @@ def next_hosts(db: sqlite3.Connection, after: str, most: int, policy_ids: Collec
     return Snapshot(tuple(policies(db, policy_ids)), tuple(hosts), tuple(standing))
 
 
-def of_policy(db: sqlite3.Connection, policy_id: str) -> tuple[list[PolicyHost], list[Standing]]:
+def of_policy(db: Database, policy_id: str) -> tuple[list[PolicyHost], list[Standing]]:
     """Every host by name, and the schedules that the policy has made: for a page that shows them."""
     hosts = _hosts(db, "1 = 1 ORDER BY name_key, id", [])
     return hosts, _standing(db, "policy_id = ? ORDER BY host_id", [policy_id])
 
 
-def policies(db: sqlite3.Connection, only: Collection[str] | None = None) -> list[Policy]:
+def policies(db: Database, only: Collection[str] | None = None) -> list[Policy]:
     """Those that are not deleted, or those of `only`, in the order of their ids."""
     where, bound = "", []
     if only is not None:
@@ -63,7 +63,7 @@ def policies(db: sqlite3.Connection, only: Collection[str] | None = None) -> lis
     ]
 
 
-def _hosts(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> list[PolicyHost]:
+def _hosts(db: Database, where: str, bound: Sequence[Any]) -> list[PolicyHost]:
     """One whose tags cannot be read is left out: nothing is changed there."""
     rows = db.execute(
         f"SELECT id, name, tags, plans, paused_at FROM hosts WHERE deleted_at IS NULL AND json_valid(tags) AND {where}",
@@ -87,7 +87,7 @@ def _plan_names(plans: str) -> tuple[str, ...]:
         return ()
 
 
-def _standing(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> list[Standing]:
+def _standing(db: Database, where: str, bound: Sequence[Any]) -> list[Standing]:
     rows = db.execute(
         f"SELECT id, host_id, policy_id, anchor_at, paused, {_TERMS} FROM schedules"
         f" WHERE deleted_at IS NULL AND {where}",
@@ -101,5 +101,5 @@ def _standing(db: sqlite3.Connection, where: str, bound: Sequence[Any]) -> list[
     ]  # fmt: skip
 
 
-def _terms(row: sqlite3.Row) -> Terms:
+def _terms(row: Row) -> Terms:
     return Terms(**{name: row[name] for name in TERMS} | {"enabled": bool(row["enabled"])})

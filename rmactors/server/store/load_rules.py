@@ -1,16 +1,16 @@
 """What the rules rebuild from. Read-only."""
 
 import json
-import sqlite3
 from dataclasses import replace
 
 from rmactors.server.state.alert_state import EMPTY, AlertKey, AlertState, OpenAlert, outcome_from_json, usual_from_json
 from rmactors.server.state.clocks import believed
 from rmactors.server.state.host_state import HostState, Schedule, limit_hours, plan_named
 from rmactors.server.state.slots import Slots
+from rmactors.server.store.database import Database, Row
 
 
-def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> dict[str, HostState]:
+def load_rules(connection: Database, host_id: str | None = None) -> dict[str, HostState]:
     """What the rules remember of every host, or of one (empty if it was deleted)."""
     only, parameters = ("AND hosts.id = ?", (host_id,)) if host_id is not None else ("", ())
     hosts = {
@@ -39,11 +39,11 @@ def load_rules(connection: sqlite3.Connection, host_id: str | None = None) -> di
     return hosts
 
 
-def _key(row: sqlite3.Row) -> AlertKey:
+def _key(row: Row) -> AlertKey:
     return AlertKey(row["host_id"], row["kind"], row["subject"])
 
 
-def _host_state(row: sqlite3.Row) -> HostState:
+def _host_state(row: Row) -> HostState:
     return HostState(
         row["id"],
         row["first_hello_at"] is not None,
@@ -53,7 +53,7 @@ def _host_state(row: sqlite3.Row) -> HostState:
     )
 
 
-def _alert_state(row: sqlite3.Row) -> AlertState:
+def _alert_state(row: Row) -> AlertState:
     last = outcome_from_json(row["head"])
     good = outcome_from_json(row["good"]) or (last if last is not None and last.verdict == "good" else None)
     return AlertState(
@@ -61,13 +61,13 @@ def _alert_state(row: sqlite3.Row) -> AlertState:
     )
 
 
-def _open_alert(row: sqlite3.Row) -> OpenAlert:
+def _open_alert(row: Row) -> OpenAlert:
     return OpenAlert(
         row["id"], row["severity"], row["created_at"], row["acknowledged_at"] is not None, bool(row["known_partial"])
     )
 
 
-def _schedule(row: sqlite3.Row) -> Schedule:
+def _schedule(row: Row) -> Schedule:
     slots = Slots(
         row["cron"], row["timezone"], row["anchor_at"], row["grace_seconds"], row["last_slot_at"], row["last_run_at"],
         row["on_calendar"], row["every_hours"], external=row["mode"] == "external",

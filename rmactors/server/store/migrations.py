@@ -2,19 +2,26 @@
 
 import re
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 from rmactors.common import clock
 from rmactors.server.config import resources
 from rmactors.server.store import cleaning
-from rmactors.server.store.transaction import atomic
+from rmactors.server.store.database import Connection, Database, DatabaseError, Session
+from rmactors.server.store.engines import postgres_sql
+from rmactors.server.store.transaction import atomic, end
 
 
 class MigrationError(Exception):
     """The database cannot be brought to this version's schema. The message says what to do. Nothing was changed."""
 
 
-def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[str]:
+_FUNCTIONS: Final = "postgresql.sql"
+
+
+def migrate(connection: Connection, schema: Path | None = None) -> list[str]:
     """Apply what is missing, in order; return the names of the files applied. Raises MigrationError."""
     connection.execute(
         "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
@@ -26,23 +33,47 @@ def migrate(connection: sqlite3.Connection, schema: Path | None = None) -> list[
             f"the database has migration {unknown[-1]:04d}, which this version does not know: it was written by a newer"
             " version. Install that version again, or restore a backup made before the upgrade."
         )
-    cleaning.register(connection)
-    applied = []
-    for path in waiting:
-        number = int(path.name[:4])
-        found = statements(path.read_text())
-        with atomic(connection):
-            try:
-                for statement in found:
-                    connection.execute(statement)
-                connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (number, path.name, clock.now()))
-            except sqlite3.Error as error:
-                raise MigrationError(f"{path.name}: {error}") from error
-        applied.append(path.name)
-    return applied
+    if isinstance(connection, sqlite3.Connection):
+        cleaning.register(connection)
+        for path in waiting:
+            with atomic(connection):
+                _apply(connection, path, statements(path.read_text()))
+    elif waiting:
+        _all_at_once(connection, waiting)
+    return [path.name for path in waiting]
 
 
-def missing(connection: sqlite3.Connection, schema: Path | None = None) -> tuple[list[Path], list[int]]:
+def _all_at_once(connection: Session, waiting: list[Path]) -> None:
+    """PostgreSQL takes all of them in one transaction, and only one node at a time."""
+    connection.begin_alone()
+    try:
+        to_apply, _ = missing(connection, waiting[0].parent)  # another node may have been faster
+        for statement in postgres_sql.statements((waiting[0].parent / _FUNCTIONS).read_text()):
+            connection.execute(statement)
+        for path in to_apply:
+            _apply(connection, path, postgres_sql.statements(path.read_text()))
+        connection.execute(
+            "INSERT INTO leader (name, epoch, until_at) VALUES ('server', 0, 0) ON CONFLICT (name) DO NOTHING"
+        )
+        end(connection, "COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            end(connection, "ROLLBACK")
+        raise
+    # Plans that are made for empty tables are kept for long: what a table holds is looked at once it holds something.
+    connection.execute("ANALYZE")
+
+
+def _apply(connection: Connection, path: Path, found: Iterable[str]) -> None:
+    try:
+        for statement in found:
+            connection.execute(statement)
+        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (int(path.name[:4]), path.name, clock.now()))
+    except DatabaseError as error:
+        raise MigrationError(f"{path.name}: {error}") from error
+
+
+def missing(connection: Database, schema: Path | None = None) -> tuple[list[Path], list[int]]:
     """Files that the database lacks, in order, and numbers that it has and this version does not know."""
     scripts = {
         int(path.name[:4]): path

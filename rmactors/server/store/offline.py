@@ -10,8 +10,9 @@ from rmactors.server.config.ownership import chown_like
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.writes import Write
+from rmactors.server.store.engines.sqlite import connect
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.writer import Writer, connect
+from rmactors.server.store.writer import Writer
 
 T = TypeVar("T")
 

@@ -5,7 +5,6 @@ sending, is the delivery actor's to decide when it comes to send it.
 """
 
 import json
-import sqlite3
 from dataclasses import dataclass
 
 import msgspec
@@ -18,6 +17,7 @@ from rmactors.server.messages.notifications import NotificationBody
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.store import grouping
+from rmactors.server.store.database import Row
 from rmactors.server.store.grouping import Grouping
 from rmactors.server.store.routing import Filter, Recurrence, Silence
 from rmactors.server.store.transaction import Transaction, handles
@@ -38,7 +38,7 @@ class Alert:
     raised_at: int
 
     @staticmethod
-    def from_row(row: sqlite3.Row, message: str | None = None) -> "Alert":
+    def from_row(row: Row, message: str | None = None) -> "Alert":
         return Alert(
             row["id"], row["host_id"], row["host_name"], row["kind"], row["subject"], row["severity"],
             message or row["message"], row["created_at"],
@@ -150,7 +150,7 @@ _HELD = (
 )
 
 
-def _release(tx: Transaction, held: list[sqlite3.Row], at: int) -> None:
+def _release(tx: Transaction, held: list[Row], at: int) -> None:
     if not held:
         return
     channels = {channel.id: channel for channel in _channels(tx)}
@@ -321,16 +321,12 @@ def _queue(
         repository=place.repository,
         open_since=since if event == "alert.raised" and channel.after else None,
     )  # fmt: skip
-    seq = tx.row(
-        "UPDATE channels SET next_seq = next_seq + 1 WHERE id = ? RETURNING next_seq - 1 AS seq", (channel.id,)
-    )
-    assert seq is not None
     tx.execute(
         "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state,"
         " created_at, due_at, grouped, group_key, loud)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
         (
-            ids.new(), channel.id, alert.id, alert.host_id, event, seq["seq"], pos,
+            ids.new(), channel.id, alert.id, alert.host_id, event, tx.next_number(channel.id), pos,
             msgspec.json.encode(body).decode(), at, place.due_at, int(place.grouped), place.group_key,
             int(alert.severity == "critical"),
         ),

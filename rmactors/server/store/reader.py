@@ -1,12 +1,15 @@
-"""Reads, on connections of their own, beside the writer: SQLite's WAL lets both go on at once."""
+"""Reads, on connections of their own, beside the writer: both engines let both go on at once."""
 
 import queue
-import sqlite3
 from collections.abc import Callable
-from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
+
+from rmactors.server.store.database import Connection, Database, PostgresError
+from rmactors.server.store.engines.opening import connect_read_only
+from rmactors.server.store.place import Place
+from rmactors.server.store.transaction import begin_reading, end
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -15,29 +18,25 @@ R = TypeVar("R")
 class Reader:
     """A small pool of read-only connections, each used by one thread at a time."""
 
-    def __init__(self, database: Path, connections: int = 4) -> None:
+    def __init__(self, database: Place, connections: int = 4) -> None:
         self.database = database
-        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[Connection] = queue.SimpleQueue()
         self._limiter = trio.CapacityLimiter(connections)
         self._closed = False
 
-    async def run(self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    async def run(self, query: Callable[Concatenate[Database, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """`query(connection, …)` in a thread, all of it on one snapshot of the database.
 
-        Raises sqlite3.Error if the database cannot be read.
+        Raises DatabaseError if the database cannot be read.
         """
         return await trio.to_thread.run_sync(lambda: self.run_here(query, *args, **kwargs), limiter=self._limiter)
 
-    def run_here(self, query: Callable[Concatenate[sqlite3.Connection, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
+    def run_here(self, query: Callable[Concatenate[Database, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same in the calling thread, for start-up and command lines."""
+        connection = self._begun()
         try:
-            connection = self._idle.get_nowait()
-        except queue.Empty:
-            connection = connect_read_only(self.database)
-        try:
-            connection.execute("BEGIN")
             result = query(connection, *args, **kwargs)
-            connection.execute("ROLLBACK")
+            end(connection, "ROLLBACK")
         except BaseException:
             connection.close()
             raise
@@ -45,6 +44,28 @@ class Reader:
         if self._closed:
             self.close()
         return result
+
+    def _begun(self) -> Connection:
+        """A connection of the pool with its transaction open. One of PostgreSQL's may have broken while nobody used it:
+        then all have, and a new one is opened."""
+        while True:
+            try:
+                connection = self._idle.get_nowait()
+                pooled = True
+            except queue.Empty:
+                connection = connect_read_only(self.database)
+                pooled = False
+            try:
+                begin_reading(connection)
+            except PostgresError:
+                connection.close()
+                if not pooled:
+                    raise
+                continue
+            except BaseException:
+                connection.close()
+                raise
+            return connection
 
     def close(self) -> None:
         """Close the connections: idle ones now, others when their query is done."""
@@ -54,15 +75,3 @@ class Reader:
                 self._idle.get_nowait().close()
             except queue.Empty:
                 return
-
-
-def connect_read_only(database: Path) -> sqlite3.Connection:
-    """A connection that cannot write. Rows come as sqlite3.Row."""
-    connection = sqlite3.connect(
-        f"{database.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
-    )
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA query_only = 1")
-    connection.execute("PRAGMA busy_timeout = 5000")
-    connection.execute("PRAGMA mmap_size = 268435456")
-    return connection

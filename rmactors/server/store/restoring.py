@@ -22,8 +22,8 @@ from rmactors.server.messages.second_factors import SetSecondFactor
 from rmactors.server.messages.writes import Write
 from rmactors.server.store import backup, secret_rows
 from rmactors.server.store.backup import BackupError
+from rmactors.server.store.engines.sqlite import connect_read_only
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.reader import connect_read_only
 from rmactors.server.store.writer import Writer
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")

@@ -9,12 +9,12 @@ unresolved alert names, deliveries that still wait, and dead ones as long as the
 again by hand. Log rows outlive their alert.
 """
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
 from rmactors.server.messages.retention import OldKind, Prune, Pruned
+from rmactors.server.store.database import Database
 from rmactors.server.store.transaction import Transaction, handles
 
 
@@ -179,9 +179,7 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
 }
 
 
-def find_old(
-    db: sqlite3.Connection, what: OldKind, before: int, after: Place, most: int
-) -> tuple[list[str], Place | None]:
+def find_old(db: Database, what: OldKind, before: int, after: Place, most: int) -> tuple[list[str], Place | None]:
     """Keys of at most `most` rows older than `before` (microseconds) past `after`, and where to go on (None: end)."""
     values = {"before": before, "after": after[0], "after_key": after[1], "most": most}
     rows = db.execute(_KINDS[what].find, values).fetchall()

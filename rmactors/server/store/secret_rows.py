@@ -6,7 +6,6 @@ Sealing and opening belong to `rmactors.server.config.secrets`; this module know
 
 import json
 import os
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,6 +14,7 @@ from rmactors.server.config import secrets
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id_of
 from rmactors.server.messages.audit import Audit
 from rmactors.server.store import audit
+from rmactors.server.store.database import Connection, Database
 from rmactors.server.store.transaction import StaleWrite, Transaction, atomic
 
 RETIRED: Final = "retired_secret_keys"
@@ -53,12 +53,12 @@ _COLUMNS: Final = (
 )
 
 
-def holds_secrets(connection: sqlite3.Connection) -> bool:
+def holds_secrets(connection: Database) -> bool:
     """Whether any row holds a sealed value, so that its key must be there."""
     return any(connection.execute(column.some).fetchone() for column in _COLUMNS)
 
 
-def open_box(connection: sqlite3.Connection, key_file: Path) -> SecretBox:
+def open_box(connection: Database, key_file: Path) -> SecretBox:
     """The box for this database, every row of it tried: what a start-up calls.
 
     A missing key file is made only if the database holds nothing that needs the old one. Raises SecretError.
@@ -78,7 +78,7 @@ def open_box(connection: sqlite3.Connection, key_file: Path) -> SecretBox:
     return box
 
 
-def check_rows(connection: sqlite3.Connection, box: SecretBox) -> int:
+def check_rows(connection: Database, box: SecretBox) -> int:
     """Open every stored secret; returns how many there are. Raises SecretError, naming the first that does not open."""
     count = 0
     for column in _COLUMNS:
@@ -101,12 +101,12 @@ def require_live_key(tx: Transaction, sealed: bytes | None) -> None:
         raise StaleWrite("the secret was sealed under a key that was rotated out meanwhile; seal it again")
 
 
-def rotate(connection: sqlite3.Connection, key_file: Path, at: int) -> int:
+def rotate(connection: Connection, key_file: Path, at: int) -> int:
     """Put a new key in front of the file, move every row to it, drop the old keys. Returns the number of rows.
 
     Each step leaves file and database so that every row opens: the old keys leave the file only after the last row
     that needs them has left the database, on disk. Interrupted, it is finished by the next call. Raises
-    SecretError, sqlite3.Error or OSError.
+    SecretError, DatabaseError or OSError.
     """
     with secrets.locked(key_file):
         old = secrets.read_keys(key_file)
@@ -122,13 +122,13 @@ def rotate(connection: sqlite3.Connection, key_file: Path, at: int) -> int:
     return moved
 
 
-def _retired(db: sqlite3.Connection | Transaction) -> list[str]:
+def _retired(db: Database | Transaction) -> list[str]:
     row = db.execute("SELECT value FROM facts WHERE name = ?", (RETIRED,)).fetchone()
     found: list[str] = json.loads(row[0]) if row is not None else []
     return found
 
 
-def _retire(connection: sqlite3.Connection, key_ids: list[str]) -> None:
+def _retire(connection: Connection, key_ids: list[str]) -> None:
     """From this commit on, nothing sealed under these keys is taken: what `_move_rows` sees is all there will be."""
     with atomic(connection):
         connection.execute(
@@ -137,7 +137,7 @@ def _retire(connection: sqlite3.Connection, key_ids: list[str]) -> None:
         )
 
 
-def _move_rows(connection: sqlite3.Connection, box: SecretBox, column: _Column) -> int:
+def _move_rows(connection: Connection, box: SecretBox, column: _Column) -> int:
     """Seal every row of the column under the newest key, in short transactions. Returns how many were moved."""
     moved, last = 0, ""
     while True:
@@ -153,7 +153,7 @@ def _move_rows(connection: sqlite3.Connection, box: SecretBox, column: _Column) 
         last = rows[-1][0]
 
 
-def _record(connection: sqlite3.Connection, at: int, moved: int) -> None:
+def _record(connection: Connection, at: int, moved: int) -> None:
     with atomic(connection):
         audit.append(
             Transaction(connection, {}),

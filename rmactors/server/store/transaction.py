@@ -10,14 +10,15 @@ or raises one of the three exceptions below, which roll the savepoint back and b
 """
 
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from rmactors.common.logs import Level, Told
 from rmactors.server.messages.answers import Result
 from rmactors.server.messages.writes import Write
+from rmactors.server.store.database import Connection, Database, Parameters, Row, Rows
 
 W = TypeVar("W", bound=Write)
 R = TypeVar("R", bound=Result | None)
@@ -91,28 +92,57 @@ class Wakeups:
             self.counts[key] = self.counts.get(key, 0) + number
 
 
+Otherwise = Exception | Callable[["Transaction"], Exception]
+"""What an expectation that is not met becomes. A function looks at the database to tell, after the fact."""
+
+
 class Transaction:
-    """One savepoint of the open transaction."""
+    """One savepoint of the open transaction.
 
-    __slots__ = ("_cache", "execute", "executemany", "wake")
+    On PostgreSQL, `execute` only sends: what reads its rows waits for a round trip. Writes that come by the thousand
+    read nothing; what they rest on is an expectation.
+    """
 
-    def __init__(self, connection: sqlite3.Connection, cache: dict[str, Any]) -> None:
-        self.execute: Callable[..., sqlite3.Cursor] = connection.execute
-        self.executemany: Callable[..., sqlite3.Cursor] = connection.executemany
+    __slots__ = ("_cache", "_numbers", "execute", "executemany", "forgot", "wake")
+
+    def __init__(self, connection: Database, cache: dict[str, Any], numbers: dict[str, int] | None = None) -> None:
+        self.execute: Callable[..., Rows] = connection.execute
+        self.executemany: Callable[..., object] = connection.executemany
         self.wake = Wakeups()
+        self.forgot = False
         self._cache = cache
+        self._numbers = {} if numbers is None else numbers
 
-    def row(self, sql: str, parameters: Sequence[Any] | Mapping[str, Any] = ()) -> sqlite3.Row | None:
+    def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row, or None."""
-        found: sqlite3.Row | None = self.execute(sql, parameters).fetchone()
+        found: Row | None = self.execute(sql, parameters).fetchone()
         return found
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[sqlite3.Row]:
+    def rows(self, sql: str, parameters: Parameters = ()) -> list[Row]:
         return self.execute(sql, parameters).fetchall()
 
-    def changed(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+    def changed(self, sql: str, parameters: Parameters = ()) -> int:
         """How many rows a change touched."""
         return self.execute(sql, parameters).rowcount
+
+    def expect(self, sql: str, parameters: Parameters, otherwise: Otherwise) -> None:
+        """A change that must touch a row, or a look that must find one; if it does not, the commit fails with
+        `otherwise`. Nothing may be made of what it does but that: on PostgreSQL it is known after the batch."""
+        rows = self.execute(sql, parameters)
+        met = rows.fetchone() is not None if is_a_look(sql) else rows.rowcount > 0
+        if not met:
+            raise otherwise if isinstance(otherwise, Exception) else otherwise(self)
+
+    def next_number(self, channel_id: str) -> int:
+        """The place of a new delivery in its channel's queue. The writer writes the next one down once a batch; a
+        commit that fails leaves a gap."""
+        number = self._numbers.get(channel_id)
+        if number is None:
+            row = self.row("SELECT next_seq FROM channels WHERE id = ?", (channel_id,))
+            assert row is not None
+            number = row["next_seq"]
+        self._numbers[channel_id] = number + 1
+        return number
 
     def cached(self, name: str, load: Callable[["Transaction"], C]) -> C:
         """What `load` finds, kept until someone says `forget(name)`. For small tables read by every alert."""
@@ -124,19 +154,51 @@ class Transaction:
     def forget(self, name: str) -> None:
         """Anyone who changes what is cached says so."""
         self._cache.pop(name, None)
+        self.forgot = True
+
+
+SAVE_NUMBER: Final = "UPDATE channels SET next_seq = ? WHERE id = ?"
+
+
+def is_a_look(sql: str) -> bool:
+    """Whether a statement changes nothing: an expectation of one is about what it finds."""
+    return sql.startswith("SELECT")
 
 
 @contextmanager
-def atomic(connection: sqlite3.Connection) -> Iterator[None]:
+def atomic(connection: Connection) -> Iterator[None]:
     """One transaction beside the writer's batches: all that is done inside is committed, or nothing."""
-    connection.execute("BEGIN IMMEDIATE")
+    begin_writing(connection)
     try:
         yield
-        connection.execute("COMMIT")
+        end(connection, "COMMIT")
     except BaseException:
         if connection.in_transaction:
-            connection.execute("ROLLBACK")
+            end(connection, "ROLLBACK")
         raise
+
+
+def begin_writing(connection: Connection) -> None:
+    """No other connection writes until the end."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("BEGIN IMMEDIATE")
+    else:
+        connection.begin_writing()
+
+
+def begin_reading(connection: Connection) -> None:
+    """What is read until the end is of one moment."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("BEGIN")
+    else:
+        connection.begin_reading()
+
+
+def end(connection: Connection, how: Literal["COMMIT", "ROLLBACK"]) -> None:
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(how)
+    else:
+        connection.end(how)
 
 
 Apply = Callable[[Transaction, Any], Result | None]

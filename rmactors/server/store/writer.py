@@ -6,7 +6,6 @@ Synchronous and without a clock of its own: the store actor runs it in a thread,
 import logging
 import sqlite3
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
@@ -34,25 +33,17 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     silences,
     status_pages,
 )
-from rmactors.server.store.transaction import HANDLERS, DuplicateWrite, RefusedWrite, StaleWrite, Transaction, Wakeups
+from rmactors.server.store.transaction import (
+    HANDLERS,
+    SAVE_NUMBER,
+    DuplicateWrite,
+    RefusedWrite,
+    StaleWrite,
+    Transaction,
+    Wakeups,
+)
 
 _log = logging.getLogger(__name__)
-LOG_BYTES = 64 << 20
-"""What the write-ahead log keeps of the disk after a reader has held it back: four times what it takes as a rule."""
-
-
-def connect(database: Path, *, busy_seconds: float = 5.0) -> sqlite3.Connection:
-    """A connection for writing: WAL, and a commit is on disk when it returns."""
-    connection = sqlite3.connect(
-        database, isolation_level=None, check_same_thread=False, cached_statements=512, timeout=busy_seconds
-    )
-    connection.row_factory = sqlite3.Row
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA foreign_keys = 1")
-    connection.execute("PRAGMA wal_autocheckpoint = 4000")
-    connection.execute(f"PRAGMA journal_size_limit = {LOG_BYTES}")
-    return connection
 
 
 class Writer:
@@ -69,9 +60,12 @@ class Writer:
         """
         wakeups = Wakeups()
         execute = self._connection.execute
+        numbers: dict[str, int] = {}
         try:
             execute("BEGIN IMMEDIATE")
-            answers = [self._one(writes, wakeups) for writes in batch]
+            answers = [self._one(writes, wakeups, numbers) for writes in batch]
+            for channel_id, number in numbers.items():
+                execute(SAVE_NUMBER, (number, channel_id))
             execute("COMMIT")
         except sqlite3.Error as error:
             self._cache.clear()
@@ -96,8 +90,8 @@ class Writer:
             return str(error)
         return None
 
-    def _one(self, writes: tuple[Write, ...], wakeups: Wakeups) -> Answer:
-        transaction = Transaction(self._connection, self._cache)
+    def _one(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Answer:
+        transaction = Transaction(self._connection, self._cache, numbers)
         execute = self._connection.execute
         execute("SAVEPOINT one")
         try:

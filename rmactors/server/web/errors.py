@@ -4,12 +4,12 @@ Never shows what an unexpected exception said: that goes to the log.
 """
 
 import logging
-import sqlite3
 from html import escape
 
 from quart import Quart, Response, request
 from werkzeug.exceptions import HTTPException
 
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.web.html import render
 from rmactors.server.web.problems import Problem, for_program, problem_response, title_of, unavailable
 
@@ -54,7 +54,7 @@ def install(app: Quart) -> None:
             problem.headers = {"Allow": ", ".join(sorted(allowed))}
         return await answer_problem(problem)
 
-    async def on_database(error: sqlite3.Error) -> Response:
+    async def on_database(error: Exception) -> Response:
         _log.error("the database cannot be read: %s", error)
         return await answer_problem(unavailable("The database cannot be read at the moment."))
 
@@ -64,7 +64,8 @@ def install(app: Quart) -> None:
 
     app.register_error_handler(Problem, answer_problem)
     app.register_error_handler(HTTPException, on_http)
-    app.register_error_handler(sqlite3.Error, on_database)
+    for kind in DatabaseError:
+        app.register_error_handler(kind, on_database)
     app.register_error_handler(Exception, on_bug)
 
 

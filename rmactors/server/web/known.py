@@ -3,11 +3,11 @@
 For the port, where an address has too many strangers: the routes themselves find out who asks (`web.access`).
 """
 
-import sqlite3
 from collections.abc import Sequence
 
 from werkzeug.http import parse_cookie
 
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.web.access import live_session, live_token, name_of_cookie
 from rmactors.server.web.services import Services
 
@@ -30,5 +30,5 @@ class Known:
                 return False
             cookie = parse_cookie("; ".join(cookies)).get(name_of_cookie(self._services.settings))
             return await live_session(self._services, cookie) is not None
-        except sqlite3.Error:  # the routes answer with the error
+        except DatabaseError:  # the routes answer with the error
             return False

@@ -9,7 +9,6 @@ bounded. Channel settings and error texts never get here.
 """
 
 import logging
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.common.disk import free_space
 from rmactors.server.messages.reasons import Reason
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.queries.figures import Figures, Queued, figures, left_off
 from rmactors.server.store.reader import Reader
 from rmactors.server.web.good_runs import GoodRunLines
@@ -164,7 +164,7 @@ class Meters:
                 if trio.current_time() - self._counted_at > _COUNT_SECONDS:
                     nursery.start_soon(count)
                 found = await reader.run(figures, now)
-        except* sqlite3.Error as errors:
+        except* DatabaseError as errors:
             _log.warning("the metrics are without what the database knows: %s", errors.exceptions[0])
             found = None
         return found, self._left_out

@@ -13,7 +13,6 @@ A message that cannot even be made or sent, because of a bug, is dead and says s
 
 import logging
 import random
-import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -36,6 +35,7 @@ from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask_store
 from rmactors.server.state.delivery import NONE_OPEN, ChannelFacts, Delivery, OpenAlerts
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.load_channels import load_due, load_open, load_places
 from rmactors.server.store.reader import Reader
 
@@ -207,7 +207,7 @@ class _Sender:
         """Deliveries of this channel; None if the store cannot be read: then another sweep is due."""
         try:
             return await self._ports.reader.run(query, self._facts.id, *about)
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             said = fields("delivery.unreadable", channel_id=self._facts.id, channel=self._facts.name)
             _log.warning("the queue cannot be read: %s", error, extra=said)
             self._wakeup.sweep = True
@@ -272,7 +272,7 @@ class _Sender:
         try:
             key = batch.main.group_key
             return await self._ports.reader.run(load_open, self._facts.id, key, NAMED)
-        except sqlite3.Error:
+        except DatabaseError:
             return NONE_OPEN
 
     async def _give_up(self, delivery: Delivery) -> None:

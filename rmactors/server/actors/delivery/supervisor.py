@@ -11,7 +11,6 @@ awaits the answer of a slow receiver, that message's alerts alone wait for it.
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,6 +24,7 @@ from rmactors.server.config.secrets import SecretError
 from rmactors.server.runtime.mailbox import Signal, WakeupSet
 from rmactors.server.runtime.supervision import ActorStatus, Budget, Children
 from rmactors.server.state.delivery import ChannelFacts
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.load_channels import load_channels
 from rmactors.server.store.reader import Reader
 
@@ -114,7 +114,7 @@ async def _load_enabled(reader: Reader) -> dict[str, ChannelFacts]:
     while True:
         try:
             return {facts.id: facts for facts in await reader.run(load_channels)}
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             _log.warning("cannot read the list of channels: %s", error)
             await trio.sleep(AGAIN_SECONDS)
 

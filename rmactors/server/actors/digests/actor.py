@@ -10,7 +10,6 @@ After a time without the server there is one digest, about all of it.
 """
 
 import logging
-import sqlite3
 
 import trio
 
@@ -22,6 +21,7 @@ from rmactors.server.messages.digests import QueueDigest
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, ask_store
 from rmactors.server.state.digest import DigestChannel, HostFigures
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.queries.digests import alerts_elsewhere, digest_channels, host_figures
 from rmactors.server.store.reader import Reader
 
@@ -39,13 +39,13 @@ async def run(to_store: Outlet[Commit], reader: Reader, first: float, every: flo
     while True:
         try:
             await queue_due(to_store, reader, clock.now())
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             _log.warning("the digests that are due cannot be made: %s", error)
         await trio.sleep(every)
 
 
 async def queue_due(to_store: Outlet[Commit], reader: Reader, now: int) -> None:
-    """Queue each channel's digest whose time has come. Raises sqlite3.Error."""
+    """Queue each channel's digest whose time has come. Raises DatabaseError."""
     for channel in await reader.run(digest_channels):
         slot = slots.due(channel, now)
         if slot is not None:

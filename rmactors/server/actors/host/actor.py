@@ -7,7 +7,6 @@ Restart   its sockets close, so that the agent comes back and says hello; runnin
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ from rmactors.server.messages.requests import HostWentSilent, Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first
 from rmactors.server.state.host import HostFacts, RunningJob
+from rmactors.server.store.database import Database, DatabaseError
 from rmactors.server.store.load_hosts import load_pending_work, load_running
 from rmactors.server.store.reader import Reader
 
@@ -139,11 +139,11 @@ class _Host:
         """The answer comes back as this event."""
         return lambda answer: self._answers.put_unbounded(event(answer))
 
-    async def _read(self, load: Callable[[sqlite3.Connection, str], R], what: str) -> R | None:
+    async def _read(self, load: Callable[[Database, str], R], what: str) -> R | None:
         """None if the database cannot be read."""
         try:
             return await self._ports.reader.run(load, self._id)
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             extra = logs.fields("host.unreadable", host_id=self._id)
             _log.warning("cannot read %s host %s: %s", what, self._id, error, extra=extra)
             return None

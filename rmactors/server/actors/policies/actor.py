@@ -11,7 +11,6 @@ compared again. So it may be cut short at any instant.
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Final, Literal
@@ -25,6 +24,7 @@ from rmactors.server.messages.requests import Change
 from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
 from rmactors.server.runtime.mailbox import Outlet, Signal
 from rmactors.server.state.policies import Difference, PolicyHost, Snapshot, differences, write_for
+from rmactors.server.store.database import Database, DatabaseError
 from rmactors.server.store.load_policies import next_hosts, of_hosts
 from rmactors.server.store.reader import Reader
 
@@ -110,13 +110,13 @@ class _Sweeper:
         self._now = now
         self._places = trio.CapacityLimiter(AT_ONCE)
 
-    async def sweep(self, read: Callable[[sqlite3.Connection], Snapshot]) -> tuple[PolicyHost, ...]:
+    async def sweep(self, read: Callable[[Database], Snapshot]) -> tuple[PolicyHost, ...]:
         """The hosts that were read, when what follows from it is on disk."""
         tries = 0
         while True:
             try:
                 hosts, found = await self._reader.run(_compared, read)
-            except sqlite3.Error as error:
+            except DatabaseError as error:
                 _log.warning("policies and hosts cannot be read: %s", error)
                 await trio.sleep(AGAIN_SECONDS)
                 continue
@@ -158,9 +158,7 @@ class _Sweeper:
         return answers[0] if answers else Failed("no answer in time")
 
 
-def _compared(
-    db: sqlite3.Connection, read: Callable[[sqlite3.Connection], Snapshot]
-) -> tuple[tuple[PolicyHost, ...], list[Difference]]:
+def _compared(db: Database, read: Callable[[Database], Snapshot]) -> tuple[tuple[PolicyHost, ...], list[Difference]]:
     """In the reader's thread: it is work for the processor."""
     snapshot = read(db)
     return snapshot.hosts, list(differences(snapshot))

@@ -11,7 +11,6 @@ hosts are asked at a time, and those that are not there, or may not tell, are le
 """
 
 import logging
-import sqlite3
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Final, assert_never
@@ -33,6 +32,7 @@ from rmactors.server.messages.repositories import (
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, Signal, ask_store
 from rmactors.server.state.repositories import DueHost, ToMeasure
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.queries.repositories import hosts_to_ask, to_measure
 from rmactors.server.store.reader import Reader
 
@@ -64,7 +64,7 @@ async def run(
         while True:
             try:
                 await looks.start_due(nursery)
-            except sqlite3.Error as error:
+            except DatabaseError as error:
                 _log.warning("whose repositories are to be looked at cannot be read: %s", error)
             with trio.move_on_after(every):
                 await wanted.wait()
@@ -92,7 +92,7 @@ class Looks:
         self._measured: set[str] = set()
 
     async def start_due(self, nursery: trio.Nursery) -> None:
-        """Ask as many of those that are due as there is room for. Raises sqlite3.Error."""
+        """Ask as many of those that are due as there is room for. Raises DatabaseError."""
         if len(self._asked) >= AT_ONCE:
             return
         now, left_out = self._now(), set(self._asked)  # one whose look ends meanwhile is read as still due
@@ -143,7 +143,7 @@ class Looks:
                     return agenda.when_away(host, self._now())
                 if failed is not None:
                     errors.append(failed)
-        except sqlite3.Error as trouble:
+        except DatabaseError as trouble:
             _log.warning("what is to be measured cannot be read: %s", trouble)
             return agenda.when_away(host, self._now())
         for error in errors:
@@ -152,7 +152,7 @@ class Looks:
 
     async def _next(self, host: DueHost, at: int, tried: set[str]) -> ToMeasure | None:
         """What is to be measured at this host next: not what another host measures, or has just measured. Raises
-        sqlite3.Error."""
+        DatabaseError."""
         left_out = tried | self._measured
         todo = await self._reader.run(to_measure, host.id, at - agenda.FRESH)
         return next((one for one in todo if one.repository_id not in left_out | self._measured), None)

@@ -9,7 +9,6 @@ It decides nothing: `core` says what is to be done about each message, and this 
 """
 
 import logging
-import sqlite3
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import assert_never
@@ -27,6 +26,7 @@ from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
 from rmactors.server.state.host_state import HostState
 from rmactors.server.store.channel_trouble import load_channel_trouble
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
@@ -140,7 +140,7 @@ class _Rules:
         self.state.reloads += 1
         try:
             host = await self.read(host_id)
-        except sqlite3.Error as error:
+        except DatabaseError as error:
             _log.warning("cannot read host %s again: %s", host_id, error)
             self.core.unreadable(host_id, str(error))
         else:

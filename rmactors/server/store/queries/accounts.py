@@ -2,12 +2,12 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 from rmactors.common.vocabulary import Role
 from rmactors.server.messages.audit import Audit
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import Page, columns, read
 
 
@@ -165,12 +165,12 @@ _AUDIT = (
 _NEWEST = 500
 
 
-def any_user(db: sqlite3.Connection) -> bool:
+def any_user(db: Database) -> bool:
     """Whether the first run is over."""
     return db.execute("SELECT 1 FROM users LIMIT 1").fetchone() is not None
 
 
-def signed_in(db: sqlite3.Connection, token_hash: str) -> SignedIn | None:
+def signed_in(db: Database, token_hash: str) -> SignedIn | None:
     """The session of a cookie, also one that has ended by time: the caller has the clock. Not of a disabled user."""
     row = db.execute(
         "SELECT s.id, s.user_id, u.username, u.role, u.timezone, s.created_at, s.last_seen_at, s.expires_at,"
@@ -181,13 +181,13 @@ def signed_in(db: sqlite3.Connection, token_hash: str) -> SignedIn | None:
     return SignedIn(*row) if row is not None else None
 
 
-def token_in_use(db: sqlite3.Connection, token_hash: str) -> TokenInUse | None:
+def token_in_use(db: Database, token_hash: str) -> TokenInUse | None:
     """The API token, also an expired one."""
     row = db.execute(f"SELECT {columns(TokenInUse)} FROM api_tokens WHERE token_hash = ?", (token_hash,)).fetchone()
     return TokenInUse(*row) if row is not None else None
 
 
-def session_lives(db: sqlite3.Connection, session_id: str, at: int, idle_before: int) -> bool:
+def session_lives(db: Database, session_id: str, at: int, idle_before: int) -> bool:
     """Whether a session is good still, and its user enabled."""
     row = db.execute(
         "SELECT 1 FROM sessions s JOIN users u ON u.id = s.user_id"
@@ -197,7 +197,7 @@ def session_lives(db: sqlite3.Connection, session_id: str, at: int, idle_before:
     return row is not None
 
 
-def token_lives(db: sqlite3.Connection, token_id: str, at: int) -> bool:
+def token_lives(db: Database, token_id: str, at: int) -> bool:
     """Whether an API token is good still."""
     row = db.execute(
         "SELECT 1 FROM api_tokens WHERE id = ? AND (expires_at IS NULL OR expires_at > ?)", (token_id, at)
@@ -205,18 +205,18 @@ def token_lives(db: sqlite3.Connection, token_id: str, at: int) -> bool:
     return row is not None
 
 
-def login_by_name(db: sqlite3.Connection, username: str) -> Login | None:
+def login_by_name(db: Database, username: str) -> Login | None:
     """Compared without regard to case."""
     row = db.execute(f"{_LOGIN} WHERE username_key = ?", (username.casefold(),)).fetchone()
     return Login(*row) if row is not None else None
 
 
-def login_by_id(db: sqlite3.Connection, user_id: str) -> Login | None:
+def login_by_id(db: Database, user_id: str) -> Login | None:
     row = db.execute(f"{_LOGIN} WHERE id = ?", (user_id,)).fetchone()
     return Login(*row) if row is not None else None
 
 
-def recovery_codes_left(db: sqlite3.Connection, user_id: str) -> int:
+def recovery_codes_left(db: Database, user_id: str) -> int:
     """How many unused recovery codes a user has."""
     found: int = db.execute(
         "SELECT count(*) FROM recovery_codes WHERE user_id = ? AND used_at IS NULL", (user_id,)
@@ -224,7 +224,7 @@ def recovery_codes_left(db: sqlite3.Connection, user_id: str) -> int:
     return found
 
 
-def users(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[UserRow]:
+def users(db: Database, limit: int, after: tuple[Any, ...] | None = None) -> Page[UserRow]:
     """By name."""
     name, user_id = after or ("", "")
     rows = db.execute(
@@ -235,12 +235,12 @@ def users(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = No
     return Page(items, (items[-1].username.casefold(), items[-1].id) if len(rows) > limit else None)
 
 
-def user(db: sqlite3.Connection, user_id: str) -> UserRow | None:
+def user(db: Database, user_id: str) -> UserRow | None:
     row = db.execute(f"{_USER} WHERE id = ?", (user_id,)).fetchone()
     return UserRow(*row) if row is not None else None
 
 
-def tokens(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[TokenRow]:
+def tokens(db: Database, limit: int, after: tuple[Any, ...] | None = None) -> Page[TokenRow]:
     """Newest first."""
     at, token_id = after or (1 << 62, "")
     rows = db.execute(
@@ -252,13 +252,13 @@ def tokens(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = N
     return Page(items, (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
 
 
-def token(db: sqlite3.Connection, token_id: str) -> TokenRow | None:
+def token(db: Database, token_id: str) -> TokenRow | None:
     row = db.execute(f"SELECT {columns(TokenRow)} FROM api_tokens WHERE id = ?", (token_id,)).fetchone()
     return TokenRow(*row) if row is not None else None
 
 
 def sessions(
-    db: sqlite3.Connection, user_id: str, at: int, idle_before: int, limit: int, after: tuple[Any, ...] | None = None
+    db: Database, user_id: str, at: int, idle_before: int, limit: int, after: tuple[Any, ...] | None = None
 ) -> Page[SessionRow]:
     """A user's live sessions, newest first."""
     created, session_id = after or (1 << 62, "")
@@ -272,7 +272,7 @@ def sessions(
 
 
 def audit(
-    db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None, action: str = "", actor: str = ""
+    db: Database, limit: int, after: tuple[Any, ...] | None = None, action: str = "", actor: str = ""
 ) -> Page[AuditRow]:
     """Newest first; `action` and `actor` narrow it down if given."""
     (before,) = after or (1 << 62,)
@@ -284,7 +284,7 @@ def audit(
     return Page(items, (items[-1].n,) if len(rows) > limit else None)
 
 
-def is_in_audit(db: sqlite3.Connection, row: Audit, since: int) -> bool:
+def is_in_audit(db: Database, row: Audit, since: int) -> bool:
     """Whether one that says the same is among the newest rows, and no older than `since`."""
     found = db.execute(
         f"SELECT 1 FROM (SELECT * FROM audit ORDER BY n DESC LIMIT {_NEWEST}) AS newest WHERE at >= ? AND actor = ?"
@@ -298,9 +298,7 @@ def is_in_audit(db: sqlite3.Connection, row: Audit, since: int) -> bool:
     return found is not None
 
 
-def enrollment_tokens(
-    db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None
-) -> Page[EnrollmentTokenRow]:
+def enrollment_tokens(db: Database, limit: int, after: tuple[Any, ...] | None = None) -> Page[EnrollmentTokenRow]:
     """Newest first, used and expired ones too, until a day after their end."""
     at, token_id = after or (1 << 62, "")
     rows = db.execute(
@@ -313,7 +311,7 @@ def enrollment_tokens(
     return Page(items, (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
 
 
-def code_alarms(db: sqlite3.Connection, since: int) -> list[CodeAlarm]:
+def code_alarms(db: Database, since: int) -> list[CodeAlarm]:
     """Users whose second factor was tried often since then, the newest first."""
     rows = db.execute(
         "SELECT user_id, username, max(alarmed), max(alarmed_at) FROM code_tries JOIN users ON users.id = user_id"

@@ -1,8 +1,8 @@
 """Reads for links in messages: what one is about, and whether what it asks for is so already."""
 
-import sqlite3
 from dataclasses import dataclass
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries import alerts
 from rmactors.server.store.queries.alerts import AlertRow
 
@@ -15,12 +15,12 @@ class LinkedRows:
     channel: str | None
 
 
-def linked(db: sqlite3.Connection, alert_id: str, channel_id: str) -> LinkedRows:
+def linked(db: Database, alert_id: str, channel_id: str) -> LinkedRows:
     row = db.execute("SELECT name FROM channels WHERE id = ? AND enabled = 1", (channel_id,)).fetchone()
     return LinkedRows(alerts.alert(db, alert_id), row["name"] if row is not None else None)
 
 
-def silenced(db: sqlite3.Connection, host_id: str, kind: str, by: str, until: int) -> bool:
+def silenced(db: Database, host_id: str, kind: str, by: str, until: int) -> bool:
     """Whether a silence by `by` holds this kind of this host's alerts back until then or longer."""
     found = db.execute(
         "SELECT 1 FROM silences WHERE deleted_at IS NULL AND host_id = ? AND kind = ? AND created_by = ?"

@@ -2,13 +2,13 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import Severity
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries import host_lists
 from rmactors.server.store.queries.rows import Page, columns, read
 
@@ -103,14 +103,12 @@ _STORED = columns(AlertRow).removesuffix(", schedule_name")
 _SELECT = f"SELECT {_STORED}, (SELECT name FROM schedules WHERE schedules.id = alerts.subject) FROM alerts"
 
 
-def alert(db: sqlite3.Connection, alert_id: str) -> AlertRow | None:
+def alert(db: Database, alert_id: str) -> AlertRow | None:
     row = db.execute(f"{_SELECT} WHERE id = ?", (alert_id,)).fetchone()
     return AlertRow(*row) if row is not None else None
 
 
-def alerts(
-    db: sqlite3.Connection, wanted: AlertFilter, limit: int, after: tuple[Any, ...] | None = None
-) -> Page[AlertRow]:
+def alerts(db: Database, wanted: AlertFilter, limit: int, after: tuple[Any, ...] | None = None) -> Page[AlertRow]:
     """Unresolved ones first, then in the wanted order. `after` is (part, created_at, id) of the last row seen."""
     descending = wanted.sort != "oldest"
     beginning = (1 << 62, "") if descending else (-1, "")
@@ -134,7 +132,7 @@ def alerts(
     return Page(items, (part, row.created_at, row.id))
 
 
-def counts(db: sqlite3.Connection, now: int) -> Counts:
+def counts(db: Database, now: int) -> Counts:
     """Of all alerts, whatever the list is narrowed to.
 
     Each from its own partial index, which SQLite has to be told: left alone it counts rows of `alerts_listed`.
@@ -150,13 +148,13 @@ def counts(db: sqlite3.Connection, now: int) -> Counts:
 
 
 def listed(
-    db: sqlite3.Connection, wanted: AlertFilter, now: int, limit: int, after: tuple[Any, ...] | None = None
+    db: Database, wanted: AlertFilter, now: int, limit: int, after: tuple[Any, ...] | None = None
 ) -> tuple[Page[AlertRow], Counts]:
     """A list and the counts beside it, of one snapshot."""
     return alerts(db, wanted, limit, after), counts(db, now)
 
 
-def timeline(db: sqlite3.Connection, alert_id: str) -> list[TimelineEntry]:
+def timeline(db: Database, alert_id: str) -> list[TimelineEntry]:
     """Transitions and attempts, oldest first; also attempts of a message about this alert and others."""
     entries = [
         TimelineEntry(*row)
@@ -188,7 +186,7 @@ def timeline(db: sqlite3.Connection, alert_id: str) -> list[TimelineEntry]:
     return sorted(entries, key=lambda entry: entry.at)  # stable: transitions before attempts, each in their order
 
 
-def was_meant(db: sqlite3.Connection, alert_id: str) -> bool:
+def was_meant(db: Database, alert_id: str) -> bool:
     """Whether it was resolved because what looked wrong is meant."""
     found = db.execute(
         "SELECT 1 FROM alert_events WHERE alert_id = ? AND event = 'resolved' AND reason = 'meant'", (alert_id,)
@@ -215,9 +213,7 @@ def _index(wanted: AlertFilter, severity: Severity | None) -> str:
             return ""
 
 
-def _where(
-    db: sqlite3.Connection, wanted: AlertFilter, resolved: int, severity: Severity | None
-) -> tuple[str, list[Any]]:
+def _where(db: Database, wanted: AlertFilter, resolved: int, severity: Severity | None) -> tuple[str, list[Any]]:
     conditions, parameters = [f"resolved = {resolved}"], list[Any]()
     if severity is not None:
         conditions.append("severity = ?")
@@ -239,7 +235,6 @@ def _where(
         literal, lower = host_lists.literal(wanted.q), "lower"
         if not literal.isascii():  # SQLite's own knows A to Z only
             lower = "unicode_lower"
-            db.create_function(lower, 1, str.lower, deterministic=True)
         columns_searched = ("message", "host_name") if wanted.anywhere else ("message",)
         found = " OR ".join(f"{lower}({column}) LIKE {lower}(?) ESCAPE '\\'" for column in columns_searched)
         conditions.append(f"({found})")

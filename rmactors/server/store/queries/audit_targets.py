@@ -1,9 +1,10 @@
 """What entries of the audit trail are about, by name."""
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final, NamedTuple
+
+from rmactors.server.store.database import Database
 
 _NAMES: Final = {
     "host": "SELECT hosts.id, name, deleted_at IS NULL FROM hosts",
@@ -25,7 +26,7 @@ class Target(NamedTuple):
     there: bool
 
 
-def target_names(db: sqlite3.Connection, targets: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Target]:
+def target_names(db: Database, targets: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Target]:
     """By (kind, id), of what is still there; of a deleted host, schedule or policy as well."""
     wanted: dict[str, set[str]] = defaultdict(set)
     for kind, target_id in targets:

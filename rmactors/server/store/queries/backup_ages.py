@@ -5,7 +5,6 @@ for the rows of a page alone, or for all where the list is sorted by it.
 """
 
 import heapq
-import sqlite3
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, get_args
@@ -14,6 +13,7 @@ from rmactors.common import job_stats
 from rmactors.common.clock import HOUR
 from rmactors.common.vocabulary import JobStatus
 from rmactors.server.state.ages import AGE_STATES, AgedHost, AgeState, PlanAge
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.plan_ages import plan_ages
 from rmactors.server.store.queries.rows import Page
 
@@ -90,7 +90,7 @@ class AgePage(Page[AgeRow]):
 
 
 def backup_ages(
-    db: sqlite3.Connection,
+    db: Database,
     wanted: AgeFilter,
     order: AgeOrder,
     now: int,
@@ -124,13 +124,13 @@ def place_shape(by: AgeSort) -> tuple[type, ...]:
 # ---- what is shown of a row
 
 
-def _with_jobs(db: sqlite3.Connection, row: AgeRow) -> AgeRow:
+def _with_jobs(db: Database, row: AgeRow) -> AgeRow:
     age = row.age
     test_job_id, test_stats = _restore_test(db, age)
     return AgeRow(age, _good_job(db, age), _attempt(db, age), _alert(db, age), test_job_id, test_stats)
 
 
-def _good_job(db: sqlite3.Connection, age: PlanAge) -> GoodJob:
+def _good_job(db: Database, age: PlanAge) -> GoodJob:
     if age.newest_good_at is None:
         return GoodJob()
     if age.good is None:  # the end of a schedule's run, perhaps a partial one
@@ -149,7 +149,7 @@ def _good_job(db: sqlite3.Connection, age: PlanAge) -> GoodJob:
     return GoodJob(None, *held(found[0])) if found is not None else GoodJob()
 
 
-def _restore_test(db: sqlite3.Connection, age: PlanAge) -> tuple[str | None, str]:
+def _restore_test(db: Database, age: PlanAge) -> tuple[str | None, str]:
     if age.restore_test is None:
         return None, "{}"
     stats, job_id = db.execute(
@@ -160,7 +160,7 @@ def _restore_test(db: sqlite3.Connection, age: PlanAge) -> tuple[str | None, str
     return job_id, stats
 
 
-def _attempt(db: sqlite3.Connection, age: PlanAge) -> Attempt | None:
+def _attempt(db: Database, age: PlanAge) -> Attempt | None:
     """The newest of its schedules' runs of this plan, and of those that name it and no schedule."""
     columns = "SELECT id, status, reason, sort_at FROM jobs"
     newest = "AND kind = 'backup' AND status <> 'queued' ORDER BY sort_at DESC LIMIT 1"
@@ -182,7 +182,7 @@ def _attempt(db: sqlite3.Connection, age: PlanAge) -> Attempt | None:
     return max((Attempt(*each) for each in found if each is not None), key=lambda each: each.at, default=None)
 
 
-def _alert(db: sqlite3.Connection, age: PlanAge) -> str | None:
+def _alert(db: Database, age: PlanAge) -> str | None:
     """The open `backup_overdue` of the schedule whose limit ends first, else of another."""
     if age.state != "overdue":
         return None

@@ -2,13 +2,13 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are our own words; values are always bound
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from rmactors.common.vocabulary import JobKind, ScheduleMode
 from rmactors.server.calendars.when import When
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.host_lists import ids_of
 from rmactors.server.store.queries.rows import read
 from rmactors.server.store.queries.schedules import counted_from
@@ -65,7 +65,7 @@ class Plan:
     intervals: list[Interval]
 
 
-def plan(db: sqlite3.Connection, tag: str) -> Plan:
+def plan(db: Database, tag: str) -> Plan:
     """From an index alone, unless only some hosts are wanted."""
     hosts, bound = ids_of(None, tag)
     only = f" AND host_id IN ({hosts})" if hosts else ""
@@ -82,7 +82,7 @@ def plan(db: sqlite3.Connection, tag: str) -> Plan:
     return Plan(read(Planned, slots), read(Interval, intervals))
 
 
-def who(db: sqlite3.Connection, groups: Sequence[Planned], tag: str, limit: int) -> list[list[PlannedRun]]:
+def who(db: Database, groups: Sequence[Planned], tag: str, limit: int) -> list[list[PlannedRun]]:
     """The schedules of each of these, by host; at most so many of all of them together."""
     hosts, bound = ids_of(None, tag)
     only = f" AND s.host_id IN ({hosts})" if hosts else ""

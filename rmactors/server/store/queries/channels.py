@@ -2,12 +2,12 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from rmactors.common.vocabulary import GroupBy, Priority, Severity
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import Page, columns, read
 from rmactors.server.store.queries.waiting import QUIET, waiting
 
@@ -109,14 +109,14 @@ class DeliveryRow:
 _SELECT = f"SELECT {columns(ChannelRow)} FROM channels"
 
 
-def channel(db: sqlite3.Connection, channel_id: str, at: int) -> tuple[ChannelRow, ChannelHealth] | None:
+def channel(db: Database, channel_id: str, at: int) -> tuple[ChannelRow, ChannelHealth] | None:
     """As of `at`: whether its own quiet hours hold it."""
     row = db.execute(f"{_SELECT} WHERE id = ?", (channel_id,)).fetchone()
     return _with_health(db, [ChannelRow(*row)], at)[0] if row is not None else None
 
 
 def channels(
-    db: sqlite3.Connection, at: int, limit: int, after: tuple[Any, ...] | None = None
+    db: Database, at: int, limit: int, after: tuple[Any, ...] | None = None
 ) -> Page[tuple[ChannelRow, ChannelHealth]]:
     """In the order in which they were made, as of `at`."""
     created, last_id = after or (-1, "")
@@ -127,7 +127,7 @@ def channels(
     return Page(_with_health(db, items, at), (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
 
 
-def log(db: sqlite3.Connection, channel_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogRow]:
+def log(db: Database, channel_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogRow]:
     """A channel's attempts, newest first."""
     (before,) = after or (1 << 62,)
     rows = db.execute(
@@ -138,12 +138,12 @@ def log(db: sqlite3.Connection, channel_id: str, limit: int, after: tuple[Any, .
     return Page(items, (items[-1].n,) if len(rows) > limit else None)
 
 
-def delivery(db: sqlite3.Connection, delivery_id: str) -> DeliveryRow | None:
+def delivery(db: Database, delivery_id: str) -> DeliveryRow | None:
     row = db.execute(f"SELECT {columns(DeliveryRow)} FROM deliveries WHERE id = ?", (delivery_id,)).fetchone()
     return DeliveryRow(*row) if row is not None else None
 
 
-def dead_deliveries(db: sqlite3.Connection, channel_id: str, limit: int = 50) -> list[DeliveryRow]:
+def dead_deliveries(db: Database, channel_id: str, limit: int = 50) -> list[DeliveryRow]:
     """What a channel gave up on and nobody dismissed, newest first."""
     rows = db.execute(
         f"SELECT {columns(DeliveryRow)} FROM deliveries WHERE channel_id = ? AND state = 'dead' AND dismissed = 0"
@@ -153,7 +153,7 @@ def dead_deliveries(db: sqlite3.Connection, channel_id: str, limit: int = 50) ->
     return read(DeliveryRow, rows)
 
 
-def alerts_of(db: sqlite3.Connection, alert_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
+def alerts_of(db: Database, alert_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """(kind, host) of alerts that messages were about, by id; of those that are still there."""
     wanted = tuple(set(alert_ids))
     marks = ", ".join("?" * len(wanted))
@@ -161,11 +161,11 @@ def alerts_of(db: sqlite3.Connection, alert_ids: Iterable[str]) -> dict[str, tup
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def _with_health(db: sqlite3.Connection, rows: list[ChannelRow], at: int) -> list[tuple[ChannelRow, ChannelHealth]]:
+def _with_health(db: Database, rows: list[ChannelRow], at: int) -> list[tuple[ChannelRow, ChannelHealth]]:
     return [(row, _health(db, row, at)) for row in rows]
 
 
-def _health(db: sqlite3.Connection, row: ChannelRow, at: int) -> ChannelHealth:
+def _health(db: Database, row: ChannelRow, at: int) -> ChannelHealth:
     """Counts from the two partial indexes: what was delivered is never looked at."""
     queued, oldest, dead = db.execute(
         "SELECT (SELECT count(*) FROM deliveries WHERE channel_id = :id AND state = 'queued'),"
@@ -189,7 +189,7 @@ def _health(db: sqlite3.Connection, row: ChannelRow, at: int) -> ChannelHealth:
     return ChannelHealth(state, since, row.last_error, queued, oldest, dead, held_until, held_because)
 
 
-def glance(db: sqlite3.Connection) -> Glance:
+def glance(db: Database) -> Glance:
     """From the few rows of channels, and an index that has nothing of what was delivered."""
     rows = db.execute(
         "SELECT id, name, failing_since IS NOT NULL OR EXISTS (SELECT 1 FROM deliveries WHERE channel_id = channels.id"

@@ -3,10 +3,10 @@
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
 import json
-import sqlite3
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import columns, placeholders, read
 
 
@@ -23,14 +23,14 @@ class ChosenHost:
 _SELECT = f"SELECT {columns(ChosenHost)} FROM hosts WHERE deleted_at IS NULL"
 
 
-def by_id(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ChosenHost]:
+def by_id(db: Database, host_ids: Sequence[str]) -> list[ChosenHost]:
     """Those of them that are there, by name."""
     return read(
         ChosenHost, db.execute(f"{_SELECT} AND id IN ({placeholders(host_ids)}) ORDER BY name_key, id", host_ids)
     )
 
 
-def by_tag(db: sqlite3.Connection, tags: Collection[str]) -> list[ChosenHost]:
+def by_tag(db: Database, tags: Collection[str]) -> list[ChosenHost]:
     """All that have any of the tags, by name."""
     wanted = frozenset(tags)
     found = read(ChosenHost, db.execute(f"{_SELECT} AND tags <> '[]' ORDER BY name_key, id"))

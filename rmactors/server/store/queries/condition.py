@@ -1,11 +1,11 @@
 """What `rmactors doctor` reads of the database, on a reading connection of its own."""
 
-import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
 from rmactors.common.disk import free_space
 from rmactors.server.state.clocks import FAR_SECONDS
+from rmactors.server.store.database import Database
 from rmactors.server.store.migrations import missing
 from rmactors.server.store.queries.figures import Queued, oldest_unsent, queues, space
 
@@ -33,7 +33,7 @@ class Condition:
     log_size: int
 
 
-def schema_trouble(db: sqlite3.Connection) -> tuple[str, bool] | None:
+def schema_trouble(db: Database) -> tuple[str, bool] | None:
     """Why this version does not go with the database's schema, and whether a start mends that; None if it does."""
     to_apply, unknown = missing(db)
     if unknown:
@@ -45,8 +45,8 @@ def schema_trouble(db: sqlite3.Connection) -> tuple[str, bool] | None:
     return None
 
 
-def condition(db: sqlite3.Connection, database: Path, at: int) -> Condition:
-    """Everything as of `at`. Raises sqlite3.Error."""
+def condition(db: Database, database: Path, at: int) -> Condition:
+    """Everything as of `at`. Raises DatabaseError."""
     agents: dict[str, list[str]] = {}
     for version, name in db.execute(
         "SELECT agent_version, name FROM hosts WHERE deleted_at IS NULL AND first_hello_at IS NOT NULL ORDER BY name"

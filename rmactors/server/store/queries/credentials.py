@@ -1,7 +1,8 @@
 """What a token on the agents' port is worth."""
 
-import sqlite3
 from dataclasses import dataclass
+
+from rmactors.server.store.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,7 +13,7 @@ class Credential:
     enrollment_id: str | None
 
 
-def find_credential(connection: sqlite3.Connection, token_hash: str, at: int) -> Credential | None:
+def find_credential(connection: Database, token_hash: str, at: int) -> Credential | None:
     """None for a token that is wrong, used, expired or revoked."""
     host = connection.execute(
         "SELECT id FROM hosts WHERE token_hash = ? AND deleted_at IS NULL", (token_hash,)

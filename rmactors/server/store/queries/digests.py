@@ -3,7 +3,6 @@
 # ruff: noqa: S608 - what is put into the SQL here are marks and an expression; values are always bound
 
 import json
-import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,6 +10,7 @@ from typing import Any, Final
 from rmactors.common.clock import DAY
 from rmactors.server.calendars.when import When
 from rmactors.server.state.digest import DigestChannel, HostFigures
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import placeholders
 from rmactors.server.store.queries.schedules import counted_from
 
@@ -22,7 +22,7 @@ _ADDED: Final = (
 )
 
 
-def digest_channels(db: sqlite3.Connection) -> list[DigestChannel]:
+def digest_channels(db: Database) -> list[DigestChannel]:
     """Every enabled channel that wants one."""
     rows = db.execute(
         "SELECT id, digest, digest_at, host_tags FROM channels"
@@ -40,7 +40,7 @@ def digest_channels(db: sqlite3.Connection) -> list[DigestChannel]:
 
 
 def host_figures(
-    db: sqlite3.Connection, tags: frozenset[str], since: int, until: int, after: str, most: int
+    db: Database, tags: frozenset[str], since: int, until: int, after: str, most: int
 ) -> tuple[list[HostFigures], str | None]:
     """How hosts with any of the tags (all, if there are none) did after `since` up to `until`: of at most `most` hosts
     past the id `after`, and the id to go on from (None: that was the end)."""
@@ -58,7 +58,7 @@ def host_figures(
     return [HostFigures(**found) for found in figures.values()], rows[-1][0] if len(rows) == most else None
 
 
-def alerts_elsewhere(db: sqlite3.Connection) -> int:
+def alerts_elsewhere(db: Database) -> int:
     """Open alerts that are about no host."""
     found: int = db.execute(
         "SELECT count(*) FROM alerts WHERE host_id = '' AND resolved = 0 AND acknowledged_at IS NULL"
@@ -66,9 +66,7 @@ def alerts_elsewhere(db: sqlite3.Connection) -> int:
     return found
 
 
-def _runs(
-    db: sqlite3.Connection, figures: dict[str, dict[str, Any]], ids: Sequence[str], since: int, until: int
-) -> None:
+def _runs(db: Database, figures: dict[str, dict[str, Any]], ids: Sequence[str], since: int, until: int) -> None:
     rows = db.execute(
         f"SELECT host_id, status, count(*), {_ADDED} FROM jobs INDEXED BY jobs_ended"
         f" WHERE host_id IN ({placeholders(ids)}) AND kind = 'backup' AND finished_at > ? AND finished_at <= ?"
@@ -82,7 +80,7 @@ def _runs(
             found["added"] = found.get("added", 0) + max(0, int(added))
 
 
-def _alerts(db: sqlite3.Connection, figures: dict[str, dict[str, Any]], ids: Sequence[str]) -> None:
+def _alerts(db: Database, figures: dict[str, dict[str, Any]], ids: Sequence[str]) -> None:
     rows = db.execute(
         "SELECT host_id, kind = 'backup_overdue', severity = 'critical', acknowledged_at IS NULL, count(*) FROM alerts"
         f" WHERE host_id IN ({placeholders(ids)}) AND resolved = 0 GROUP BY 1, 2, 3, 4",
@@ -94,9 +92,7 @@ def _alerts(db: sqlite3.Connection, figures: dict[str, dict[str, Any]], ids: Seq
                 figures[host_id][name] = figures[host_id].get(name, 0) + number
 
 
-def _expectations(
-    db: sqlite3.Connection, figures: dict[str, dict[str, Any]], ids: Sequence[str], since: int, until: int
-) -> None:
+def _expectations(db: Database, figures: dict[str, dict[str, Any]], ids: Sequence[str], since: int, until: int) -> None:
     """Of hosts without a good backup: when they had one, and whether they should have had one."""
     for host_id, last_good_at in db.execute(
         "SELECT host_id, max(last_good_at) FROM tracks"

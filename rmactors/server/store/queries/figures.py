@@ -1,10 +1,11 @@
 """What `/metrics` and `rmactors doctor` read of the database. All on one snapshot; nothing here scans a long table."""
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.repositories import repository_views
+from rmactors.server.store.queries.rows import tuples
 from rmactors.server.store.queries.waiting import waiting
 
 SERIES = 5_000
@@ -56,7 +57,7 @@ class Figures:
     repositories: list[RepositoryFigures]
 
 
-def figures(db: sqlite3.Connection, at: int, series: int = SERIES) -> Figures:
+def figures(db: Database, at: int, series: int = SERIES) -> Figures:
     """Everything as of `at`, at most `series` good runs of schedules and as many of hosts."""
     alerts = {
         (severity, "acknowledged" if acknowledged else "open"): number
@@ -89,24 +90,26 @@ _OF_HOSTS = (
 )
 
 
-def _good_runs(db: sqlite3.Connection, most: int) -> list[GoodRun]:
+def _good_runs(db: Database, most: int) -> list[GoodRun]:
     """At most so many of schedules, and so many of hosts."""
-    reading = db.cursor()
-    reading.row_factory = None
-    of_schedules: list[GoodRun] = reading.execute(
-        "SELECT (SELECT name FROM hosts WHERE hosts.id = schedules.host_id), schedules.name, schedules.kind,"  # noqa: S608
-        f" tracks.last_good_at{_OF_SCHEDULES} ORDER BY schedules.id LIMIT ?",
-        (most,),
+    of_schedules: list[GoodRun] = tuples(
+        db.execute(
+            "SELECT (SELECT name FROM hosts WHERE hosts.id = schedules.host_id), schedules.name, schedules.kind,"  # noqa: S608
+            f" tracks.last_good_at{_OF_SCHEDULES} ORDER BY schedules.id LIMIT ?",
+            (most,),
+        )
     ).fetchall()
-    of_hosts: list[GoodRun] = reading.execute(
-        "SELECT (SELECT name FROM hosts WHERE hosts.id = tracks.host_id), '', replace(kind, '_failed', ''),"  # noqa: S608
-        f" max(last_good_at){_OF_HOSTS} ORDER BY host_id, kind LIMIT ?",
-        (most,),
+    of_hosts: list[GoodRun] = tuples(
+        db.execute(
+            "SELECT (SELECT name FROM hosts WHERE hosts.id = tracks.host_id), '', replace(kind, '_failed', ''),"  # noqa: S608
+            f" max(last_good_at){_OF_HOSTS} ORDER BY host_id, kind LIMIT ?",
+            (most,),
+        )
     ).fetchall()
     return of_schedules + of_hosts
 
 
-def left_off(db: sqlite3.Connection, series: int = SERIES) -> int:
+def left_off(db: Database, series: int = SERIES) -> int:
     """How many good runs `figures` leaves out. Looks at each schedule and host: tens of milliseconds in a large fleet,
     in which Python does other things."""
     schedules: int = db.execute(f"SELECT count(*){_OF_SCHEDULES}").fetchone()[0]
@@ -114,7 +117,7 @@ def left_off(db: sqlite3.Connection, series: int = SERIES) -> int:
     return max(0, schedules - series) + max(0, hosts - series)
 
 
-def _repositories(db: sqlite3.Connection) -> list[RepositoryFigures]:
+def _repositories(db: Database) -> list[RepositoryFigures]:
     found = []
     for view in repository_views(db):
         check = view.cares.get("check")
@@ -126,7 +129,7 @@ def _repositories(db: sqlite3.Connection) -> list[RepositoryFigures]:
     return found
 
 
-def space(db: sqlite3.Connection) -> tuple[int, int]:
+def space(db: Database) -> tuple[int, int]:
     """Bytes of the database, and how many of them are free for reuse."""
     page, pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS)
     return page * pages, page * free
@@ -135,7 +138,7 @@ def space(db: sqlite3.Connection) -> tuple[int, int]:
 _PRAGMAS = ("page_size", "page_count", "freelist_count")
 
 
-def queues(db: sqlite3.Connection, at: int) -> list[Queued]:
+def queues(db: Database, at: int) -> list[Queued]:
     """From the two partial indexes: what was delivered is never looked at."""
     return [
         Queued(row[0], row[1], row[2], _oldest(db, row, at), row[4], row[5] is not None, row[6])
@@ -150,7 +153,7 @@ def queues(db: sqlite3.Connection, at: int) -> list[Queued]:
     ]
 
 
-def _oldest(db: sqlite3.Connection, row: tuple[Any, ...], at: int) -> int | None:
+def _oldest(db: Database, row: tuple[Any, ...], at: int) -> int | None:
     """Without what only waits for the end of quiet hours."""
     oldest: int | None = row[3]
     if oldest is None or row[8] is None:
@@ -158,7 +161,7 @@ def _oldest(db: sqlite3.Connection, row: tuple[Any, ...], at: int) -> int | None
     return waiting(db, row[7], row[8], at).oldest_at
 
 
-def oldest_unsent(connection: sqlite3.Connection, at: int) -> int | None:
+def oldest_unsent(connection: Database, at: int) -> int | None:
     """Since when the oldest delivery that could have been sent by `at` waits; None if none does. What is kept for a
     channel that is off waits for somebody to switch it on."""
     (found,) = connection.execute(

@@ -2,10 +2,10 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass
 
 from rmactors.common.vocabulary import JobKind
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import columns, placeholders, read
 
 
@@ -24,7 +24,7 @@ class GoodEnd:
     kept: int = 1
 
 
-def good_ends(db: sqlite3.Connection, kind: JobKind, host_ids: list[str]) -> dict[str, list[GoodEnd]]:
+def good_ends(db: Database, kind: JobKind, host_ids: list[str]) -> dict[str, list[GoodEnd]]:
     """Of each of these hosts, by plan."""
     found: dict[str, list[GoodEnd]] = {host_id: [] for host_id in host_ids}
     rows = db.execute(

@@ -6,14 +6,14 @@ A search reads the index `hosts_listed` alone; what a host shows besides is read
 # ruff: noqa: S608 - what is put into the SQL here are our own words; values are always bound
 
 import json
-import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final, Literal, NamedTuple
 
 from rmactors.common.vocabulary import HostStatus
-from rmactors.server.store.queries.rows import columns, placeholders, read
+from rmactors.server.store.database import Database
+from rmactors.server.store.queries.rows import columns, placeholders, read, tuples
 
 HostSort = Literal["name", "-name", "last_backup", "-last_backup", "status", "-status", "alerts", "-alerts"]
 API_SORTS: Final[tuple[HostSort, ...]] = ("name", "-name", "last_backup", "-last_backup", "status")
@@ -105,7 +105,7 @@ def key_shape(sort: str) -> tuple[type, ...]:
 
 
 def select(
-    db: sqlite3.Connection,
+    db: Database,
     wanted: HostFilter,
     sort: HostSort,
     heard_since: int,
@@ -130,8 +130,7 @@ def select(
         f"SELECT {key} FROM hosts h {index} WHERE {where}{past} ORDER BY {_ordered(by, descending)} LIMIT ? OFFSET ?",
         (*key_bound, *bound, *past_bound, -1 if once else limit + 1, 0 if once else skip),
     )
-    rows.row_factory = None
-    found = rows.fetchall()
+    found = tuples(rows).fetchall()
     matching = len(found) if once else _count(db, where, bound)
     if once:
         found = found[skip : skip + limit + 1]
@@ -145,9 +144,7 @@ def _ordered(by: str, descending: bool) -> str:
     return ", ".join(f"{n}{way}" for n in range(1, len(_SHAPES[by]) + 1))
 
 
-def _by_alerts(
-    db: sqlite3.Connection, where: str, bound: list[Any], limit: int, skip: int, *, troubled_first: bool
-) -> Selected:
+def _by_alerts(db: Database, where: str, bound: list[Any], limit: int, skip: int, *, troubled_first: bool) -> Selected:
     """Those with critical alerts first, then those with most, then all others by name; or the other way round."""
     troubled = [
         row[0]
@@ -180,7 +177,7 @@ def _by_alerts(
     return Selected([*calm(min(limit, quiet - skip), skip), *last], matching)
 
 
-def sheet(db: sqlite3.Connection, wanted: HostFilter, sort: HostSort, heard_since: int, limit: int) -> list[SheetRow]:
+def sheet(db: Database, wanted: HostFilter, sort: HostSort, heard_since: int, limit: int) -> list[SheetRow]:
     """All hosts that the filter finds, at most `limit`."""
     ids = select(db, wanted, sort, heard_since, limit).ids
     found: dict[str, SheetRow] = {}
@@ -201,7 +198,7 @@ def batched(ids: Sequence[str], size: int = 500) -> Iterator[list[str]]:
         yield list(ids[begin : begin + size])
 
 
-def tag_counts(db: sqlite3.Connection) -> list[TagCount]:
+def tag_counts(db: Database) -> list[TagCount]:
     """Every tag in use, by name. Hosts have few sets of tags: each is read once."""
     found: dict[str, int] = {}
     for text, many in db.execute("SELECT tags, count(*) FROM hosts WHERE deleted_at IS NULL GROUP BY tags"):
@@ -211,7 +208,7 @@ def tag_counts(db: sqlite3.Connection) -> list[TagCount]:
 
 
 def grouped(
-    db: sqlite3.Connection, wanted: HostFilter, heard_since: int, limit: int, skip: int
+    db: Database, wanted: HostFilter, heard_since: int, limit: int, skip: int
 ) -> tuple[list[tuple[str, str]], Selected, dict[str, int]]:
     """(tag, host) of one page of the hosts by tag and then by name, the hosts on it, and how many each tag has. A host
     with several tags comes under each of them; those without any come last, under an empty one."""
@@ -255,7 +252,7 @@ def ids_of(host: str | None, tag: str | None) -> tuple[str, list[Any]]:
     return f"SELECT id FROM hosts WHERE deleted_at IS NULL AND {' AND '.join(conditions)}", bound
 
 
-def host_named(db: sqlite3.Connection, text: str) -> tuple[str, str] | None:
+def host_named(db: Database, text: str) -> tuple[str, str] | None:
     """(id, name) of the host that has exactly this id, also of a deleted one, or this name."""
     row = db.execute(
         "SELECT id, name FROM hosts WHERE id = ? UNION ALL"
@@ -318,6 +315,6 @@ def words_of(q: str) -> list[str]:
     return text.split()[:_MOST_WORDS]
 
 
-def _count(db: sqlite3.Connection, where: str, bound: list[Any]) -> int:
+def _count(db: Database, where: str, bound: list[Any]) -> int:
     found: int = db.execute(f"SELECT count(*) FROM hosts h WHERE {where}", bound).fetchone()[0]
     return found

@@ -2,12 +2,12 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from rmactors.common import clock
 from rmactors.common.vocabulary import HostStatus
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries import host_lists, jobs, schedules
 from rmactors.server.store.queries.good_ends import GoodEnd, good_ends
 from rmactors.server.store.queries.host_lists import HostFilter, HostSort
@@ -94,25 +94,25 @@ def status_of(host: Heard, now: int, offline_after_seconds: float) -> HostStatus
     return "online" if silent <= clock.seconds(offline_after_seconds) else "offline"
 
 
-def host(db: sqlite3.Connection, host_id: str) -> HostRow | None:
+def host(db: Database, host_id: str) -> HostRow | None:
     """Not a deleted one."""
     row = db.execute(f"{_SELECT} AND id = ?", (host_id,)).fetchone()
     return HostRow(*row) if row is not None else None
 
 
-def host_view(db: sqlite3.Connection, host_id: str) -> HostView | None:
+def host_view(db: Database, host_id: str) -> HostView | None:
     found = host(db, host_id)
     return _views(db, [found])[0] if found is not None else None
 
 
-def host_id_of(db: sqlite3.Connection, name: str) -> str | None:
+def host_id_of(db: Database, name: str) -> str | None:
     """By its name, compared without regard to case."""
     row = db.execute("SELECT id FROM hosts WHERE name_key = ? AND deleted_at IS NULL", (name.casefold(),)).fetchone()
     return str(row[0]) if row is not None else None
 
 
 def host_views(
-    db: sqlite3.Connection, wanted: HostFilter, sort: HostSort, heard_since: int, limit: int,
+    db: Database, wanted: HostFilter, sort: HostSort, heard_since: int, limit: int,
     after: tuple[Any, ...] | None = None,
 ) -> Page[HostView]:  # fmt: skip
     """As `host_lists.select` has them."""
@@ -122,7 +122,7 @@ def host_views(
     return Page(_views(db, [by_id[host_id] for host_id in selected.ids]), selected.after)
 
 
-def notes(db: sqlite3.Connection, host_id: str, limit: int = 50) -> list[HostNote]:
+def notes(db: Database, host_id: str, limit: int = 50) -> list[HostNote]:
     """Newest first."""
     rows = db.execute(
         "SELECT id, at, code, detail FROM host_notes WHERE host_id = ? ORDER BY at DESC, id DESC LIMIT ?",
@@ -131,7 +131,7 @@ def notes(db: sqlite3.Connection, host_id: str, limit: int = 50) -> list[HostNot
     return read(HostNote, rows)
 
 
-def _views(db: sqlite3.Connection, hosts: list[HostRow]) -> list[HostView]:
+def _views(db: Database, hosts: list[HostRow]) -> list[HostView]:
     host_ids = [row.id for row in hosts]
     theirs, newest = schedules.schedules_of(db, host_ids), jobs.last_jobs(db, host_ids)
     tested = good_ends(db, "restore_test", host_ids)

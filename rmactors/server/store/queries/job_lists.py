@@ -6,13 +6,13 @@ thousand that the filter finds are put into order, and the page says so.
 
 # ruff: noqa: S608 - what is put into the SQL here are our own words; values are always bound
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from heapq import merge
 from itertools import islice
 from typing import Any, Final, Literal
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries import host_lists
 from rmactors.server.store.queries.host_lists import batched, literal
 from rmactors.server.store.queries.jobs import JobRow
@@ -53,7 +53,7 @@ _BY: Final[Mapping[str, str]] = {
 
 
 def listed(
-    db: sqlite3.Connection, wanted: JobFilter, sort: JobSort, limit: int,
+    db: Database, wanted: JobFilter, sort: JobSort, limit: int,
     after: tuple[Any, ...] | None = None, skip: int = 0,
 ) -> tuple[Page[JobRow], int]:  # fmt: skip
     """Some jobs, past `after` where they are sorted by time, else past `skip` of them; and how many there are to sort,
@@ -77,7 +77,7 @@ def listed(
     return Page(_rows(db, ordered[skip : skip + limit]), None), len(ordered)
 
 
-def _rows(db: sqlite3.Connection, ids: list[str]) -> list[JobRow]:
+def _rows(db: Database, ids: list[str]) -> list[JobRow]:
     """In this order."""
     found: dict[str, JobRow] = {}
     for some in batched(ids):
@@ -87,7 +87,7 @@ def _rows(db: sqlite3.Connection, ids: list[str]) -> list[JobRow]:
 
 
 def _places(
-    db: sqlite3.Connection, wanted: JobFilter, limit: int, after: tuple[Any, ...] | None, *, descending: bool
+    db: Database, wanted: JobFilter, limit: int, after: tuple[Any, ...] | None, *, descending: bool
 ) -> list[_Place]:
     """Sort key and id of the first `limit` past `after`."""
     start = after or ((1 << 62, "") if descending else (-1, ""))
@@ -143,7 +143,7 @@ def _index(wanted: JobFilter) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    db: sqlite3.Connection
+    db: Database
     limit: int
     start: tuple[Any, ...]
     descending: bool

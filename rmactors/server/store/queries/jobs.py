@@ -2,12 +2,12 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from rmactors.common.vocabulary import JOB_KINDS, JobKind, JobStatus
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import Page, columns, placeholders, read
 
 
@@ -47,12 +47,12 @@ class LogLine:
 _SELECT = f"SELECT {columns(JobRow)} FROM jobs"
 
 
-def job(db: sqlite3.Connection, job_id: str) -> JobRow | None:
+def job(db: Database, job_id: str) -> JobRow | None:
     row = db.execute(f"{_SELECT} WHERE id = ?", (job_id,)).fetchone()
     return JobRow(*row) if row is not None else None
 
 
-def jobs_named(db: sqlite3.Connection, job_ids: Sequence[str]) -> list[JobRow]:
+def jobs_named(db: Database, job_ids: Sequence[str]) -> list[JobRow]:
     """In this order."""
     rows = read(JobRow, db.execute(f"{_SELECT} WHERE id IN ({placeholders(job_ids)})", job_ids))
     found = {row.id: row for row in rows}
@@ -60,7 +60,7 @@ def jobs_named(db: sqlite3.Connection, job_ids: Sequence[str]) -> list[JobRow]:
 
 
 def jobs(
-    db: sqlite3.Connection,
+    db: Database,
     limit: int,
     after: tuple[Any, ...] | None = None,
     host_id: str | None = None,
@@ -87,7 +87,7 @@ BEFORE_THE_FIRST: Final = -1
 """The number that stands before a log's first line."""
 
 
-def log_lines(db: sqlite3.Connection, job_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogLine]:
+def log_lines(db: Database, job_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[LogLine]:
     """What a job wrote, from the first line on, with a gap wherever numbers are missing."""
     (last,) = after or (BEFORE_THE_FIRST,)
     rows = db.execute(
@@ -118,7 +118,7 @@ def with_gaps(lines: list[LogLine], last: int | None) -> list[LogLine]:
     return items
 
 
-def last_jobs(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, dict[str, JobRow]]:
+def last_jobs(db: Database, host_ids: list[str]) -> dict[str, dict[str, JobRow]]:
     """For each host and kind of job, the one that ended last: one step into the index for each, however many ran."""
     found: dict[str, dict[str, JobRow]] = {host_id: {} for host_id in host_ids}
     kinds = " UNION ALL ".join(f"SELECT '{kind}' AS kind" for kind in JOB_KINDS)

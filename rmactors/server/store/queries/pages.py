@@ -2,20 +2,20 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses and marks; values are always bound
 
-import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from rmactors.common.vocabulary import ALERTS, JobKind, JobStatus, ScheduleMode
 from rmactors.server.calendars.when import When
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries import host_lists, jobs
 from rmactors.server.store.queries.accounts import CodeAlarm, code_alarms
 from rmactors.server.store.queries.channels import Glance, glance
 from rmactors.server.store.queries.host_lists import EVERY_HOST, HostFilter, HostSort, Selected
 from rmactors.server.store.queries.hosts import HostRow
 from rmactors.server.store.queries.jobs import JobRow
-from rmactors.server.store.queries.rows import columns, placeholders, read
+from rmactors.server.store.queries.rows import columns, placeholders, read, tuples
 from rmactors.server.store.queries.schedules import counted_from
 
 _CRITICAL_KINDS = [kind for kind, traits in ALERTS.items() if traits.severity == "critical"]
@@ -159,7 +159,7 @@ class SizePoint:
     stats: str
 
 
-def open_alerts(db: sqlite3.Connection) -> OpenAlerts:
+def open_alerts(db: Database) -> OpenAlerts:
     """Both from an index."""
     row = db.execute(
         "SELECT (SELECT count(*) FROM alerts WHERE resolved = 0 AND acknowledged_at IS NULL),"
@@ -170,12 +170,12 @@ def open_alerts(db: sqlite3.Connection) -> OpenAlerts:
     return OpenAlerts(*row)
 
 
-def around_a_page(db: sqlite3.Connection, since: int) -> tuple[OpenAlerts, list[CodeAlarm], Glance]:
+def around_a_page(db: Database, since: int) -> tuple[OpenAlerts, list[CodeAlarm], Glance]:
     """What stands on every page: open alerts, whose second factor was tried often since then, and how channels do."""
     return open_alerts(db), code_alarms(db, since), glance(db)
 
 
-def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:
+def alert_counts(db: Database) -> list[AlertCount]:
     """Of each host and kind."""
     rows = db.execute(
         "SELECT host_id, kind, count(*) FROM alerts INDEXED BY alerts_open_of_hosts"
@@ -184,19 +184,19 @@ def alert_counts(db: sqlite3.Connection) -> list[AlertCount]:
     return read(AlertCount, rows)
 
 
-def host_count(db: sqlite3.Connection) -> int:
+def host_count(db: Database) -> int:
     counted = db.execute("SELECT count(*) FROM hosts INDEXED BY hosts_by_good_backup WHERE deleted_at IS NULL")
     found: int = counted.fetchone()[0]
     return found
 
 
-def host_names(db: sqlite3.Connection, limit: int = 1000) -> list[tuple[str, str]]:
+def host_names(db: Database, limit: int = 1000) -> list[tuple[str, str]]:
     """(id, name), by name."""
     rows = db.execute("SELECT id, name FROM hosts WHERE deleted_at IS NULL ORDER BY name_key LIMIT ?", (limit,))
     return [(row[0], row[1]) for row in rows]
 
 
-def names_like(db: sqlite3.Connection, q: str, limit: int) -> list[str]:
+def names_like(db: Database, q: str, limit: int) -> list[str]:
     """Names of hosts that have this in them, by name; those that begin with it first."""
     pattern = host_lists.literal(q.casefold())
     rows = db.execute(
@@ -207,7 +207,7 @@ def names_like(db: sqlite3.Connection, q: str, limit: int) -> list[str]:
     return [row[0] for row in rows]
 
 
-def names_of(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, str]:
+def names_of(db: Database, host_ids: Sequence[str]) -> dict[str, str]:
     """Names of hosts, also of deleted ones."""
     return {
         row[0]: row[1]
@@ -216,7 +216,7 @@ def names_of(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, str]:
     }
 
 
-def schedule_names(db: sqlite3.Connection, schedule_ids: Sequence[str]) -> dict[str, str]:
+def schedule_names(db: Database, schedule_ids: Sequence[str]) -> dict[str, str]:
     """Names of schedules, also of deleted ones."""
     return {
         row[0]: row[1]
@@ -225,7 +225,7 @@ def schedule_names(db: sqlite3.Connection, schedule_ids: Sequence[str]) -> dict[
     }
 
 
-def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, hosts: HostsWanted) -> Fleet:
+def fleet(db: Database, days: Sequence[Days], now_less_a_day: int, hosts: HostsWanted) -> Fleet:
     """Some hosts with what a list shows of each, and the counts above it."""
     places: list[tuple[str, str]] = []
     tags: dict[str, int] = {}
@@ -239,7 +239,7 @@ def fleet(db: sqlite3.Connection, days: Sequence[Days], now_less_a_day: int, hos
 
 
 def _fleet(
-    db: sqlite3.Connection,
+    db: Database,
     days: Sequence[Days],
     now_less_a_day: int,
     selected: Selected,
@@ -262,7 +262,7 @@ def _fleet(
     )
 
 
-def backed_up_since(db: sqlite3.Connection, since: int) -> int:
+def backed_up_since(db: Database, since: int) -> int:
     """How many hosts have a backup that ended well, or in part, since then: from an index."""
     found: int = db.execute(
         "SELECT count(*) FROM hosts WHERE deleted_at IS NULL AND last_good_backup_at > ?", (since,)
@@ -270,7 +270,7 @@ def backed_up_since(db: sqlite3.Connection, since: int) -> int:
     return found
 
 
-def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, JobRow]:
+def running_jobs(db: Database, host_ids: Sequence[str]) -> dict[str, JobRow]:
     """For each host, the job that it runs, the one that began last if there are several."""
     if not host_ids:  # an index cannot be told to be used for nothing
         return {}
@@ -283,7 +283,7 @@ def running_jobs(db: sqlite3.Connection, host_ids: Sequence[str]) -> dict[str, J
 
 
 def runs_by_day(
-    db: sqlite3.Connection, days: Sequence[Days], host_ids: Sequence[str], schedules: Mapping[str, str]
+    db: Database, days: Sequence[Days], host_ids: Sequence[str], schedules: Mapping[str, str]
 ) -> list[SubjectRuns]:
     """What ran on each day: of these schedules (id → host), and of the plans these hosts back up without one.
 
@@ -313,7 +313,7 @@ def runs_by_day(
     return [SubjectRuns(*key, ",".join(runs)) for key, runs in found.items()]
 
 
-def sizes(db: sqlite3.Connection, host_id: str, kind: str, subject: str, limit: int = 60) -> list[SizePoint]:
+def sizes(db: Database, host_id: str, kind: str, subject: str, limit: int = 60) -> list[SizePoint]:
     """Statistics of the newest good runs of a subject, oldest first."""
     rows = db.execute(
         "SELECT finished_at, stats FROM jobs WHERE host_id = ? AND kind = ? AND finished_at IS NOT NULL AND subject = ?"
@@ -323,7 +323,7 @@ def sizes(db: sqlite3.Connection, host_id: str, kind: str, subject: str, limit: 
     return read(SizePoint, rows.fetchall()[::-1])
 
 
-def tail(db: sqlite3.Connection, job_id: str, lines: int, most: int) -> tuple[list[jobs.LogLine], bool]:
+def tail(db: Database, job_id: str, lines: int, most: int) -> tuple[list[jobs.LogLine], bool]:
     """The last lines of a job's output, as many as fit into `most` bytes, and whether there are more before them."""
     found: list[jobs.LogLine] = []
     cut = False
@@ -339,18 +339,18 @@ def tail(db: sqlite3.Connection, job_id: str, lines: int, most: int) -> tuple[li
     return jobs.with_gaps(found[::-1], None if cut else jobs.BEFORE_THE_FIRST), cut
 
 
-def subject_of(db: sqlite3.Connection, job_id: str) -> str:
+def subject_of(db: Database, job_id: str) -> str:
     """What a job is about, as alerts name it; empty if there is no such job."""
     row = db.execute("SELECT subject FROM jobs WHERE id = ?", (job_id,)).fetchone()
     return row[0] if row is not None else ""
 
 
-def tags_in_use(db: sqlite3.Connection) -> list[str]:
+def tags_in_use(db: Database) -> list[str]:
     """For choosing, by name."""
     return [count.tag for count in host_lists.tag_counts(db)]
 
 
-def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]:
+def _listed(db: Database, host_ids: Sequence[str]) -> list[ListedView]:
     """Hosts with their schedules and their newest backup alone."""
     marks, bound = placeholders(host_ids), list(host_ids)
     theirs: dict[str, list[ListedSchedule]] = {host_id: [] for host_id in host_ids}
@@ -369,7 +369,7 @@ def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]
         f" ORDER BY finished_at DESC LIMIT 1) WHERE h.id IN ({marks})",
         bound,
     )
-    rows.row_factory = None
+    rows = tuples(rows)
     width = len(ListedHost._fields)
     return [
         ListedView(
@@ -381,7 +381,7 @@ def _listed(db: sqlite3.Connection, host_ids: Sequence[str]) -> list[ListedView]
     ]
 
 
-def enrolled_since(db: sqlite3.Connection, at: int) -> list[HostRow]:
+def enrolled_since(db: Database, at: int) -> list[HostRow]:
     """Hosts that came since then, newest first."""
     rows = db.execute(
         f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ? ORDER BY enrolled_at DESC"
@@ -391,7 +391,7 @@ def enrolled_since(db: sqlite3.Connection, at: int) -> list[HostRow]:
     return read(HostRow, rows)
 
 
-def open_of_host(db: sqlite3.Connection, host_id: str) -> int:
+def open_of_host(db: Database, host_id: str) -> int:
     """How many of a host's alerts are neither resolved nor acknowledged."""
     found: int = db.execute(
         "SELECT count(*) FROM alerts WHERE host_id = ? AND resolved = 0 AND acknowledged_at IS NULL", (host_id,)

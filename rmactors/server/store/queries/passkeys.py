@@ -2,9 +2,9 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import columns, read
 
 
@@ -27,12 +27,12 @@ class PasskeyRow:
     last_used_at: int | None
 
 
-def any_passkey(db: sqlite3.Connection) -> bool:
+def any_passkey(db: Database) -> bool:
     """Whether anybody here has one."""
     return db.execute("SELECT 1 FROM passkeys LIMIT 1").fetchone() is not None
 
 
-def of_user(db: sqlite3.Connection, user_id: str) -> list[PasskeyRow]:
+def of_user(db: Database, user_id: str) -> list[PasskeyRow]:
     """The oldest first."""
     return read(
         PasskeyRow,
@@ -42,12 +42,12 @@ def of_user(db: sqlite3.Connection, user_id: str) -> list[PasskeyRow]:
     )
 
 
-def credential_ids(db: sqlite3.Connection, user_id: str) -> list[str]:
+def credential_ids(db: Database, user_id: str) -> list[str]:
     """Of a user's passkeys, in base64url."""
     found = db.execute("SELECT credential_id FROM passkeys WHERE user_id = ? ORDER BY created_at, id", (user_id,))
     return [row[0] for row in found]
 
 
-def by_credential(db: sqlite3.Connection, credential_id: str) -> Passkey | None:
+def by_credential(db: Database, credential_id: str) -> Passkey | None:
     row = db.execute(f"SELECT {columns(Passkey)} FROM passkeys WHERE credential_id = ?", (credential_id,)).fetchone()
     return Passkey(*row) if row is not None else None

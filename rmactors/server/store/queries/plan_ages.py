@@ -2,7 +2,6 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are our own words; values are always bound
 
-import sqlite3
 from collections import defaultdict
 from collections.abc import Mapping
 from functools import lru_cache
@@ -12,6 +11,8 @@ import msgspec
 
 from rmactors.server.state.ages import AgedHost, BackupSchedule, End, Heard, PlanAge, ages_of
 from rmactors.server.state.clocks import believed
+from rmactors.server.store.database import Database, Rows
+from rmactors.server.store.queries.rows import tuples
 
 _PLAN: Final = (
     "CASE WHEN json_valid({0}) AND json_type({0}, '$.plan') = 'text' THEN nullif(json_extract({0}, '$.plan'), '') END"
@@ -21,7 +22,7 @@ _LONGEST_KEPT: Final = 4096
 """Characters of a host's plans that are kept as read: most are short, and the same as before."""
 
 
-def plan_ages(db: sqlite3.Connection, now: int, tag: str | None = None, host_id: str | None = None) -> list[PlanAge]:
+def plan_ages(db: Database, now: int, tag: str | None = None, host_id: str | None = None) -> list[PlanAge]:
     """Every plan of the hosts that are not deleted, as of `now`; of those with this tag, or of this one host, if given.
     In no order."""
     read = _Reading(db, host_id)
@@ -38,7 +39,7 @@ def plan_ages(db: sqlite3.Connection, now: int, tag: str | None = None, host_id:
 class _Reading:
     """Reads of all hosts, or of one."""
 
-    def __init__(self, db: sqlite3.Connection, host_id: str | None) -> None:
+    def __init__(self, db: Database, host_id: str | None) -> None:
         self._db, self._host_id = db, host_id
 
     def hosts(self, tag: str | None) -> list[AgedHost]:
@@ -121,14 +122,13 @@ class _Reading:
         rows = self._db.execute("SELECT subject FROM alerts WHERE resolved_at IS NULL AND kind = 'backup_overdue'")
         return {row[0] for row in rows}
 
-    def _rows(self, select: str, host_id: str) -> sqlite3.Cursor:
+    def _rows(self, select: str, host_id: str) -> Rows:
         """`host_id` is the column that says whose a row is. Rows of deleted hosts come too."""
         rows = self._db.execute(
             select if self._host_id is None else f"{select} AND {host_id} = ?",
             () if self._host_id is None else (self._host_id,),
         )
-        rows.row_factory = None  # plain tuples: names are of no use here
-        return rows
+        return tuples(rows)
 
 
 # ---- small things, of which a fleet has the same again and again

@@ -2,12 +2,12 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 from rmactors.common.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.server.calendars.when import When
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import Page, columns, read
 
 
@@ -46,13 +46,13 @@ class PolicyRow:
 _SELECT = f"SELECT {columns(PolicyRow)} FROM policies WHERE deleted_at IS NULL"
 
 
-def policy(db: sqlite3.Connection, policy_id: str) -> PolicyRow | None:
+def policy(db: Database, policy_id: str) -> PolicyRow | None:
     """Not a deleted one."""
     row = db.execute(f"{_SELECT} AND id = ?", (policy_id,)).fetchone()
     return PolicyRow(*row) if row is not None else None
 
 
-def policies(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[PolicyRow]:
+def policies(db: Database, limit: int, after: tuple[Any, ...] | None = None) -> Page[PolicyRow]:
     """By name."""
     rows = db.execute(
         f"{_SELECT} AND (name_key, id) > (?, ?) ORDER BY name_key, id LIMIT ?", (*(after or ("", "")), limit + 1)
@@ -61,13 +61,13 @@ def policies(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None =
     return Page(items, (items[-1].name_key, items[-1].id) if len(rows) > limit else None)
 
 
-def policy_name(db: sqlite3.Connection, policy_id: str) -> str:
+def policy_name(db: Database, policy_id: str) -> str:
     """Also of a deleted one; empty where there is none."""
     row = db.execute("SELECT name FROM policies WHERE id = ?", (policy_id,)).fetchone()
     return row[0] if row is not None else ""
 
 
-def schedules_by_policy(db: sqlite3.Connection) -> dict[str, int]:
+def schedules_by_policy(db: Database) -> dict[str, int]:
     """How many schedules each policy has made, without those that are deleted."""
     return dict(
         db.execute(

@@ -3,18 +3,18 @@
 # ruff: noqa: S608 - what is put into the SQL here are names of columns and marks; values are always bound
 
 import json
-import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from rmactors.common.clock import DAY
 from rmactors.server.state.repositories import DueHost, ToMeasure
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.host_lists import batched
 from rmactors.server.store.queries.rows import columns, placeholders, read
 
 
-def hosts_to_ask(db: sqlite3.Connection, now: int, heard_since: int, most: int) -> list[DueHost]:
+def hosts_to_ask(db: Database, now: int, heard_since: int, most: int) -> list[DueHost]:
     """Hosts whose agents are due, are there, and may tell or do not say whether; the longest due first."""
     rows = db.execute(
         "SELECT id, name, repositories_failures FROM hosts INDEXED BY hosts_repositories_due"
@@ -26,7 +26,7 @@ def hosts_to_ask(db: sqlite3.Connection, now: int, heard_since: int, most: int) 
     return [DueHost(*row) for row in rows]
 
 
-def to_measure(db: sqlite3.Connection, host_id: str, fresh_since: int) -> list[ToMeasure]:
+def to_measure(db: Database, host_id: str, fresh_since: int) -> list[ToMeasure]:
     """Of the repositories that this host can open, those that were not measured since, or that somebody wants measured
     again: one name for each."""
     rows = db.execute(
@@ -134,7 +134,7 @@ _USES: Final = (
 _BY_NAME: Final = " ORDER BY hosts.name_key, hosts.id, repository_uses.name"
 
 
-def repository_views(db: sqlite3.Connection, sizes_since: int | None = None) -> list[RepositoryView]:
+def repository_views(db: Database, sizes_since: int | None = None) -> list[RepositoryView]:
     """All that a host has, each with a size a week since then, or without sizes."""
     uses = _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IS NOT NULL{_BY_NAME}")))
     rows = read(RepositoryRow, db.execute(f"SELECT {columns(RepositoryRow)} FROM repositories ORDER BY id"))
@@ -147,7 +147,7 @@ def repository_views(db: sqlite3.Connection, sizes_since: int | None = None) -> 
     ]
 
 
-def repository_view(db: sqlite3.Connection, repository_id: str) -> RepositoryView | None:
+def repository_view(db: Database, repository_id: str) -> RepositoryView | None:
     """One with all its sizes; None if no host has it."""
     row = db.execute(f"SELECT {columns(RepositoryRow)} FROM repositories WHERE id = ?", (repository_id,)).fetchone()
     uses = read(UseRow, db.execute(f"{_USES} WHERE repository_id = ?{_BY_NAME}", (repository_id,)))
@@ -164,7 +164,7 @@ def repository_view(db: sqlite3.Connection, repository_id: str) -> RepositoryVie
     return RepositoryView(RepositoryRow(*row), uses, _cares(uses, ends), sizes)
 
 
-def views_of(db: sqlite3.Connection, ids: list[str]) -> list[RepositoryView]:
+def views_of(db: Database, ids: list[str]) -> list[RepositoryView]:
     """These, each with a size of every week that is kept."""
     marks = placeholders(ids)
     uses = _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IN ({marks}){_BY_NAME}", ids)))
@@ -182,13 +182,13 @@ def views_of(db: sqlite3.Connection, ids: list[str]) -> list[RepositoryView]:
     ]
 
 
-def first_name(db: sqlite3.Connection, repository_id: str) -> str:
+def first_name(db: Database, repository_id: str) -> str:
     """As the first of its hosts calls it."""
     uses = read(UseRow, db.execute(f"{_USES} WHERE repository_id = ?{_BY_NAME} LIMIT 1", (repository_id,)))
     return uses[0].name if uses else ""
 
 
-def last_checks(db: sqlite3.Connection) -> dict[str, int]:
+def last_checks(db: Database) -> dict[str, int]:
     """When each was last checked well, by repository; of all that were."""
     ends: dict[str, list[_End]] = {}
     for row in db.execute("SELECT kind, plan, repository, at, host_id, job_id FROM care_ends WHERE kind = 'check'"):
@@ -200,12 +200,12 @@ def last_checks(db: sqlite3.Connection) -> dict[str, int]:
     return found
 
 
-def repositories_of_host(db: sqlite3.Connection, host_id: str) -> list[UseRow]:
+def repositories_of_host(db: Database, host_id: str) -> list[UseRow]:
     """Those that are known."""
     return read(UseRow, db.execute(f"{_USES} WHERE host_id = ? AND repository_id IS NOT NULL{_BY_NAME}", (host_id,)))
 
 
-def silent_hosts(db: sqlite3.Connection, limit: int) -> list[SilentHost]:
+def silent_hosts(db: Database, limit: int) -> list[SilentHost]:
     """Hosts with an agent that does not tell of its repositories, or not of all, by name."""
     rows = db.execute(
         "SELECT id, name, allow, repositories_problem, repositories_detail, (SELECT min(name || ': ' || error) FROM"
@@ -217,7 +217,7 @@ def silent_hosts(db: sqlite3.Connection, limit: int) -> list[SilentHost]:
     return read(SilentHost, rows)
 
 
-def _size_a_week(db: sqlite3.Connection, which: str, values: Sequence[object]) -> dict[str, list[SizeRow]]:
+def _size_a_week(db: Database, which: str, values: Sequence[object]) -> dict[str, list[SizeRow]]:
     """By repository, the newest of each week."""
     found: dict[str, list[SizeRow]] = {}
     rows = db.execute(
@@ -236,7 +236,7 @@ _End = tuple[str, str, str, int, str, str | None]
 """(kind, plan, repository, at, host_id, job_id)."""
 
 
-def _ends(db: sqlite3.Connection, host_ids: list[str] | None) -> dict[str, list[_End]]:
+def _ends(db: Database, host_ids: list[str] | None) -> dict[str, list[_End]]:
     """By host."""
     only = "" if host_ids is None else f" WHERE ends.host_id IN ({placeholders(host_ids)})"
     found: dict[str, list[_End]] = {}

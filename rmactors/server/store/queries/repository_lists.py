@@ -2,10 +2,10 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are our own words; values are always bound
 
-import sqlite3
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, get_args
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries import repositories as whole
 from rmactors.server.store.queries.host_lists import batched, ids_of, literal
 from rmactors.server.store.queries.repositories import RepositoryView
@@ -46,7 +46,7 @@ class Totals:
     growth: int
 
 
-def looked_up(db: sqlite3.Connection, wanted: RepositoryFilter) -> RepositoryFilter:
+def looked_up(db: Database, wanted: RepositoryFilter) -> RepositoryFilter:
     """The same, with what it finds if that is not much: list and totals then need not look for it each."""
     if wanted == _EVERYTHING:
         return wanted
@@ -56,7 +56,7 @@ def looked_up(db: sqlite3.Connection, wanted: RepositoryFilter) -> RepositoryFil
 
 
 def listed(
-    db: sqlite3.Connection, wanted: RepositoryFilter, sort: str, limit: int,
+    db: Database, wanted: RepositoryFilter, sort: str, limit: int,
     after: tuple[Any, ...] | None = None, skip: int = 0,
 ) -> Page[RepositoryView]:  # fmt: skip
     """Some of them with all that is known, past the sort key `after`, or past `skip` of them."""
@@ -73,7 +73,7 @@ def listed(
     return Page([views[repository_id] for _key, repository_id in shown], shown[-1] if len(keyed) > limit else None)
 
 
-def totals(db: sqlite3.Connection, wanted: RepositoryFilter) -> Totals:
+def totals(db: Database, wanted: RepositoryFilter) -> Totals:
     where, bound = _where(wanted)
     matching, held = db.execute(f"SELECT count(*), sum(size_bytes) FROM repositories WHERE {where}", bound).fetchone()
     every: int = matching
@@ -111,7 +111,7 @@ def _where(wanted: RepositoryFilter) -> tuple[str, list[Any]]:
 
 
 def _by_column(
-    db: sqlite3.Connection, wanted: RepositoryFilter, column: str, limit: int,
+    db: Database, wanted: RepositoryFilter, column: str, limit: int,
     after: tuple[Any, ...] | None, skip: int, *, descending: bool,
 ) -> _Keyed:  # fmt: skip
     """Along an index of just this expression."""
@@ -125,7 +125,7 @@ def _by_column(
     return [(row[0], row[1]) for row in rows]
 
 
-def _by_name(db: sqlite3.Connection, wanted: RepositoryFilter) -> _Keyed:
+def _by_name(db: Database, wanted: RepositoryFilter) -> _Keyed:
     """As the first of its hosts calls each."""
     where, bound = _where(wanted)
     found: dict[str, str] = {}
@@ -139,12 +139,12 @@ def _by_name(db: sqlite3.Connection, wanted: RepositoryFilter) -> _Keyed:
     return [(name, repository_id) for repository_id, name in found.items()]
 
 
-def _by_check(db: sqlite3.Connection, wanted: RepositoryFilter, *, negative: bool) -> _Keyed:
+def _by_check(db: Database, wanted: RepositoryFilter, *, negative: bool) -> _Keyed:
     where, bound = _where(wanted)
     ids = [row[0] for row in db.execute(f"SELECT id FROM repositories WHERE {where}", bound)]
     checked = whole.last_checks(db)
     return [(-checked.get(each, 0) if negative else checked.get(each, 0), each) for each in ids]
 
 
-def _views(db: sqlite3.Connection, ids: list[str]) -> list[RepositoryView]:
+def _views(db: Database, ids: list[str]) -> list[RepositoryView]:
     return [view for some in batched(ids) for view in whole.views_of(db, some)]

@@ -5,6 +5,8 @@ import sqlite3
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
+from rmactors.server.store.database import Row, Rows
+
 R = TypeVar("R")
 
 
@@ -15,13 +17,20 @@ def columns(kind: type[Any], table: str = "") -> str:
     return ", ".join(prefix + name for name in names)
 
 
-def read(kind: type[R], rows: Iterable[sqlite3.Row]) -> list[R]:
+def read(kind: type[R], rows: Iterable[Row]) -> list[R]:
     """The rows of a SELECT of `columns(kind)`."""
     if isinstance(rows, sqlite3.Cursor):
-        rows.row_factory = None  # plain tuples: names are of no use here
+        rows = tuples(rows)
     if make := getattr(kind, "_make", None):  # of a named tuple: several times as fast
         return list(map(make, rows))
     return [kind(*row) for row in rows]
+
+
+def tuples(rows: Rows) -> Rows:
+    """The same rows as plain tuples, which are faster: for those that are read by place alone."""
+    if isinstance(rows, sqlite3.Cursor):
+        rows.row_factory = None
+    return rows
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,12 +2,12 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
 from rmactors.common.vocabulary import JobKind, OnPartial, ScheduleMode
 from rmactors.server.calendars.when import When
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import Page, columns, placeholders, read
 
 
@@ -68,15 +68,13 @@ _SELECT = (
 )
 
 
-def schedule(db: sqlite3.Connection, schedule_id: str) -> ScheduleRow | None:
+def schedule(db: Database, schedule_id: str) -> ScheduleRow | None:
     """Not a deleted one."""
     row = db.execute(f"{_SELECT} WHERE s.id = ? AND s.deleted_at IS NULL", (schedule_id,)).fetchone()
     return ScheduleRow(*row) if row is not None else None
 
 
-def schedules(
-    db: sqlite3.Connection, host_id: str, limit: int, after: tuple[Any, ...] | None = None
-) -> Page[ScheduleRow]:
+def schedules(db: Database, host_id: str, limit: int, after: tuple[Any, ...] | None = None) -> Page[ScheduleRow]:
     """A host's, in the order in which they were made."""
     created, last_id = after or (-1, "")
     rows = db.execute(
@@ -88,7 +86,7 @@ def schedules(
     return Page(items, (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
 
 
-def schedules_of(db: sqlite3.Connection, host_ids: list[str]) -> dict[str, list[ScheduleRow]]:
+def schedules_of(db: Database, host_ids: list[str]) -> dict[str, list[ScheduleRow]]:
     """All schedules of some hosts."""
     found: dict[str, list[ScheduleRow]] = {host_id: [] for host_id in host_ids}
     rows = db.execute(

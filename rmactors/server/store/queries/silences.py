@@ -2,10 +2,10 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Any
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.rows import Page, columns, read
 
 
@@ -28,12 +28,12 @@ class SilenceRow:
 _SELECT = f"SELECT {columns(SilenceRow)} FROM silences WHERE deleted_at IS NULL"
 
 
-def silence(db: sqlite3.Connection, silence_id: str) -> SilenceRow | None:
+def silence(db: Database, silence_id: str) -> SilenceRow | None:
     row = db.execute(f"{_SELECT} AND id = ?", (silence_id,)).fetchone()
     return SilenceRow(*row) if row is not None else None
 
 
-def silences(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[SilenceRow]:
+def silences(db: Database, limit: int, after: tuple[Any, ...] | None = None) -> Page[SilenceRow]:
     """Newest first."""
     at, last_id = after or (1 << 62, "")
     rows = db.execute(

@@ -2,13 +2,13 @@
 
 # ruff: noqa: S608 - what is put into the SQL here are column names of dataclasses; values are always bound
 
-import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.pages import AlertCount, alert_counts
-from rmactors.server.store.queries.rows import Page, columns, read
+from rmactors.server.store.queries.rows import Page, columns, read, tuples
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +35,12 @@ class Watched:
 _SELECT = f"SELECT {columns(StatusPageRow)} FROM status_pages"
 
 
-def status_page(db: sqlite3.Connection, page_id: str) -> StatusPageRow | None:
+def status_page(db: Database, page_id: str) -> StatusPageRow | None:
     row = db.execute(f"{_SELECT} WHERE id = ?", (page_id,)).fetchone()
     return StatusPageRow(*row) if row is not None else None
 
 
-def status_pages(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | None = None) -> Page[StatusPageRow]:
+def status_pages(db: Database, limit: int, after: tuple[Any, ...] | None = None) -> Page[StatusPageRow]:
     """Newest first."""
     at, last_id = after or (1 << 62, "")
     rows = db.execute(
@@ -50,7 +50,7 @@ def status_pages(db: sqlite3.Connection, limit: int, after: tuple[Any, ...] | No
     return Page(items, (items[-1].created_at, items[-1].id) if len(rows) > limit else None)
 
 
-def by_digest(db: sqlite3.Connection) -> dict[str, StatusPageRow]:
+def by_digest(db: Database) -> dict[str, StatusPageRow]:
     """All of them, by the digest of the secret in their address: there are few."""
     return {
         row[0]: StatusPageRow(*row[1:])
@@ -58,12 +58,10 @@ def by_digest(db: sqlite3.Connection) -> dict[str, StatusPageRow]:
     }
 
 
-def watched(db: sqlite3.Connection) -> Watched:
+def watched(db: Database) -> Watched:
     """What each page is made of, whichever hosts it is about."""
-    reading = db.cursor()
-    reading.row_factory = None
-    hosts = reading.execute(
-        "SELECT id, name, tags FROM hosts WHERE deleted_at IS NULL ORDER BY name_key, id"
+    hosts = tuples(
+        db.execute("SELECT id, name, tags FROM hosts WHERE deleted_at IS NULL ORDER BY name_key, id")
     ).fetchall()
-    last = reading.execute("SELECT host_id, max(at) FROM good_ends WHERE kind = 'backup' GROUP BY host_id").fetchall()
-    return Watched(hosts, alert_counts(db), dict(last))
+    last = db.execute("SELECT host_id, max(at) FROM good_ends WHERE kind = 'backup' GROUP BY host_id")
+    return Watched(hosts, alert_counts(db), dict(tuples(last)))

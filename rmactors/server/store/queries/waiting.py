@@ -1,11 +1,11 @@
 """Since when a channel's queue waits for the channel, and not for a time that was set: what quiet hours hold back waits
 for their end, and what was held back counts from then."""
 
-import sqlite3
 from dataclasses import dataclass
 from typing import Final
 
 from rmactors.server.calendars.quiet_hours import QuietHours
+from rmactors.server.store.database import Database
 
 QUIET: Final = "its quiet hours"
 """Why a channel is held that nobody asked for quiet but its own settings."""
@@ -20,7 +20,7 @@ class Waiting:
     quiet_until: int | None
 
 
-def waiting(db: sqlite3.Connection, channel_id: str, quiet_hours: str, at: int, due: bool = False) -> Waiting:
+def waiting(db: Database, channel_id: str, quiet_hours: str, at: int, due: bool = False) -> Waiting:
     """Of a channel with quiet hours, as of `at`. `due`: without what waits for others of its group."""
     quiet = QuietHours.from_json(quiet_hours)
     assert quiet is not None

@@ -35,7 +35,7 @@ def token_file(settings: Settings) -> Path:
 def make_setup_token(settings: Settings) -> str | None:
     """A fresh setup token, also written to `setup-token` in the data dir; None once a user exists.
 
-    For the server's start, before it serves. An earlier token dies. Raises OSError or sqlite3.Error.
+    For the server's start, before it serves. An earlier token dies. Raises OSError or DatabaseError.
     """
     token = tokens.make(tokens.SETUP)
     at = clock.now()

@@ -4,7 +4,6 @@ connection.
 """
 
 import logging
-import sqlite3
 import traceback
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any, Final
@@ -12,6 +11,7 @@ from typing import Any, Final
 from quart import Response, copy_current_request_context, g, request
 
 from rmactors.common.logs import fields
+from rmactors.server.store.database import DatabaseError
 from rmactors.server.web.access import actor
 from rmactors.server.web.html import render
 from rmactors.server.web.pages.backups import Backups
@@ -70,7 +70,7 @@ async def _safely(answer: Answer, of: Backups, snapshot: str) -> str:
     except Problem as problem:
         why = of.no_answer(problem)
         return await not_answered(why, of.place.restore(snapshot) if why.blind and RESTORE in (of.allow or ()) else "")
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         _log.error("the database cannot be read: %s", error)
         return await not_answered(NoAnswer(_("The database cannot be read at the moment.")))
     except Exception as error:

@@ -1,0 +1,382 @@
+"""One connection to PostgreSQL, over libpq's pipeline: statements are sent ahead, and waited for when somebody reads.
+
+The module is imported only where `RM_DATABASE_URL` is set: psycopg comes with the extra `postgresql`.
+
+It keeps no state of the session but prepared statements, and uses no LISTEN, no advisory locks.
+"""
+
+import select
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import make_conninfo
+
+from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
+from rmactors.server.store.engines.postgres_sql import translated
+
+_PATIENCE: Final = 60.0
+"""Seconds that PostgreSQL may take to answer, the wait for a standby included. Longer, and the connection is given up;
+what was asked of it may have happened."""
+_DEFAULTS: Final[dict[str, Any]] = {
+    "connect_timeout": 10, "application_name": "rmactors", "client_encoding": "utf8",
+    "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
+}  # fmt: skip
+_FLUSH_EVERY: Final = 16
+"""Statements: so that PostgreSQL works on the first while later ones are made."""
+
+_OK: Final = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}
+_INTEGRITY: Final = "23"
+
+
+class Lost(PostgresError):
+    """The connection broke, or never came about. What was asked may or may not have happened."""
+
+
+class Skipped(PostgresError):
+    """An earlier statement of the same segment failed, so this one was not run."""
+
+
+class Result:
+    """A statement that was sent: its rows, once they are read. Reading them waits for the answer."""
+
+    __slots__ = ("_index", "_rows", "_session", "_touched", "done", "error", "sql", "tag")
+
+    def __init__(self, session: "Session", sql: str) -> None:
+        self._session = session
+        self.sql = sql
+        self.done = False
+        self.error: PostgresError | None = None
+        self.tag = ""
+        self._touched = -1
+        self._rows: list[Any] = []
+        self._index = 0
+
+    def take(self, result: Any) -> None:
+        status = result.status
+        if status == pq.ExecStatus.TUPLES_OK:
+            self._rows = self._session.decoded(self.sql, result)
+            self._touched = result.command_tuples or 0
+        elif status == pq.ExecStatus.COMMAND_OK:
+            self._touched = result.command_tuples or 0
+            self.tag = (result.command_status or b"").decode()
+        elif status == pq.ExecStatus.PIPELINE_ABORTED:
+            self.error = Skipped("an earlier statement failed")
+        else:
+            self.error = _error(result)
+
+    def wait(self) -> "Result":
+        """Raises PostgresError if the statement failed, Skipped if an earlier one did."""
+        if not self.done:
+            self._session.read_until(self)
+        if self.error is not None:
+            raise self.error
+        return self
+
+    @property
+    def rowcount(self) -> int:
+        self.wait()
+        return self._touched
+
+    def fetchone(self) -> Any:
+        self.wait()
+        if self._index >= len(self._rows):
+            return None
+        self._index += 1
+        return self._rows[self._index - 1]
+
+    def fetchall(self) -> list[Any]:
+        self.wait()
+        found = self._rows[self._index :]
+        self._index = len(self._rows)
+        return found
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.fetchall())
+
+
+class Session:
+    """A connection in pipeline mode. Each `execute` waits for its answer; `send` does not.
+
+    `prepared`: whether statements are prepared under names, as they are but behind a pooler that cannot keep them.
+    """
+
+    def __init__(self, url: str, *, prepared: bool = True, **options: Any) -> None:
+        """Raises Lost."""
+        given = psycopg.conninfo.conninfo_to_dict(url)
+        defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
+        self._pg = _connected(make_conninfo(url, **defaults, **options))
+        self._pg.nonblocking = 1
+        self._pg.enter_pipeline_mode()
+        self._queue: deque[Result | None] = deque()  # None: a sync
+        self._names: dict[str, bytes] = {}
+        self._rows: dict[str, Callable[[Any], list[Any]]] = {}
+        self._prepared = prepared
+        self._unflushed = 0
+        self._begun = False
+        self.round_trips = 0
+        self.on_warning: Callable[[str], None] | None = None
+        self._pg.notice_handler = self._notice
+
+    # ---- what the store calls
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Result:
+        """The statement, run and answered. Raises PostgresError."""
+        try:
+            result = self.send(sql, parameters)
+        finally:
+            self.sync()
+        return result.wait()
+
+    def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
+        for row in rows:
+            self.execute(sql, row)
+
+    @property
+    def in_transaction(self) -> bool:
+        return self._begun
+
+    def begin_writing(self) -> None:
+        """A transaction that alone writes: the leader's row is locked until its end."""
+        self.execute("BEGIN")
+        self._begun = True
+        self.execute("SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE")
+
+    def begin_alone(self) -> None:
+        """A transaction that changes the schema: nobody else does meanwhile, also where there is no schema yet."""
+        self.execute("BEGIN")
+        self._begun = True
+        self.execute("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
+
+    def begin_reading(self) -> None:
+        """A transaction that sees the database as it is now, and changes nothing."""
+        self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._begun = True
+
+    def end(self, how: str) -> None:
+        """COMMIT or ROLLBACK."""
+        self._begun = False
+        self.execute(how)
+
+    def close(self) -> None:
+        self._pg.finish()
+
+    @property
+    def broken(self) -> bool:
+        return bool(self._pg.status != pq.ConnStatus.OK)
+
+    @property
+    def server_version(self) -> int:
+        return int(self._pg.server_version)
+
+    # ---- the pipeline
+
+    def send(self, sql: str, parameters: Parameters = ()) -> Result:
+        """Sent, not waited for. What fails is seen by who reads it; until the next `sync`, nothing after it is run."""
+        text, names = translated(sql)
+        bound = [parameters[name] for name in names] if names and isinstance(parameters, Mapping) else parameters
+        values, formats = _bound(bound)  # type: ignore[arg-type]
+        result = Result(self, sql)
+        if self._prepared:
+            name = self._names.get(text) or self._prepare(text)
+            self._pg.send_query_prepared(name, values, formats)
+        else:
+            self._pg.send_query_params(text.encode(), values, param_formats=formats)
+        self._queue.append(result)
+        self._unflushed += 1
+        if self._unflushed >= _FLUSH_EVERY:
+            self._flush()
+        return result
+
+    def sync(self) -> None:
+        """The end of a segment: a failure before it skips nothing after it."""
+        if self.broken:
+            return
+        self._pg.pipeline_sync()
+        self._queue.append(None)
+        self._unflushed += 1
+
+    def read_until(self, result: Result) -> None:
+        """Read answers up to this one. Raises Lost."""
+        if self._queue and self._queue[-1] is not None:
+            self._pg.send_flush_request()
+        self._read(lambda: result.done)
+
+    def read_all(self) -> None:
+        """Read every answer that is still to come. Raises Lost."""
+        self._read(lambda: not self._queue)
+
+    def decoded(self, sql: str, result: Any) -> list[Any]:
+        """The rows of an answer. How those of one statement are read is worked out once."""
+        reading = self._rows.get(sql)
+        if reading is None:
+            reading = self._rows[sql] = _reader_of(result)
+        return reading(result)
+
+    def _prepare(self, text: str) -> bytes:
+        """Waits: a preparation that is skipped, for something before it failed, would leave a name without a
+        statement."""
+        name = f"s{len(self._names)}".encode()
+        preparing = Result(self, text)
+        self._pg.send_prepare(name, text.encode())
+        self._queue.append(preparing)
+        preparing.wait()
+        self._names[text] = name
+        return name
+
+    def _read(self, enough: Callable[[], bool]) -> None:
+        """Every answer in order, until it is enough."""
+        end = time.monotonic() + _PATIENCE
+        self.round_trips += 1
+        try:
+            while not enough():
+                if not self._queue:
+                    raise Lost("an answer never came")
+                if self._pg.is_busy():
+                    self._wait(end)
+                    continue
+                result = self._pg.get_result()
+                if result is None:
+                    answered = self._queue.popleft()
+                    assert answered is not None
+                    answered.done = True
+                elif result.status == pq.ExecStatus.PIPELINE_SYNC:
+                    self._queue.popleft()
+                elif (head := self._queue[0]) is not None:
+                    head.take(result)
+        except psycopg.Error as error:
+            raise self._lost(str(error)) from None
+
+    def _wait(self, end: float) -> None:
+        """Until something came, sending meanwhile what is left to send."""
+        left = end - time.monotonic()
+        if left <= 0:
+            raise self._lost(f"no answer for {_PATIENCE:g} s")
+        more = self._pg.flush()
+        self._unflushed = 0
+        socket = self._pg.socket
+        readable, _, _ = select.select([socket], [socket] if more else [], [], left)
+        if readable:
+            self._pg.consume_input()
+
+    def _flush(self) -> None:
+        self._unflushed = 0
+        try:
+            self._pg.flush()
+        except psycopg.Error as error:
+            raise self._lost(str(error)) from None
+
+    def _lost(self, text: str) -> Lost:
+        said = _one_line(text)
+        self._pg.finish()
+        lost = Lost(f"the connection to PostgreSQL broke: {said}")
+        for each in self._queue:
+            if each is not None:
+                each.done, each.error = True, lost
+        self._queue.clear()
+        return lost
+
+    def _notice(self, result: Any) -> None:
+        field = result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED)
+        if field == b"WARNING" and self.on_warning is not None:
+            self.on_warning(_message(result))
+
+
+def _connected(conninfo: str) -> Any:
+    try:
+        pg = pq.PGconn.connect(conninfo.encode())
+    except psycopg.Error as error:
+        raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
+    if pg.status != pq.ConnStatus.OK:
+        said = _one_line(pg.get_error_message())
+        pg.finish()
+        raise Lost(f"PostgreSQL cannot be reached: {said}")
+    return pg
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _message(result: Any) -> str:
+    field = result.error_field(pq.DiagnosticField.MESSAGE_PRIMARY)
+    return _one_line(field.decode(errors="replace")) if field else "PostgreSQL gave no reason"
+
+
+def _error(result: Any) -> PostgresError:
+    code = result.error_field(pq.DiagnosticField.SQLSTATE)
+    sqlstate = code.decode() if code else None
+    if sqlstate is not None and sqlstate.startswith(_INTEGRITY):
+        return PostgresIntegrityError(_message(result), sqlstate)
+    return PostgresError(_message(result), sqlstate)
+
+
+def _bound(parameters: Sequence[Any]) -> tuple[list[bytes | None], list[int] | None]:
+    """As libpq takes them: texts, for PostgreSQL to read as what the statement needs; bytes as they are."""
+    values: list[bytes | None] = []
+    formats: list[int] | None = None
+    for place, value in enumerate(parameters):
+        if value is None:
+            values.append(None)
+        elif isinstance(value, str):
+            if "\0" in value:
+                raise PostgresError("a text with a NUL character cannot be stored", "22021")
+            values.append(value.encode())
+        elif isinstance(value, bytes):
+            formats = formats or [0] * len(parameters)
+            formats[place] = 1
+            values.append(value)
+        elif isinstance(value, int):
+            values.append(b"%d" % value)
+        else:
+            values.append(repr(value).encode())
+    return values, formats
+
+
+# ---- rows
+
+
+class _Row(tuple[Any, ...]):
+    """One row. Its values by place, or by the names that its class knows."""
+
+    __slots__ = ()
+    places: dict[str, int]
+
+    def __getitem__(self, key: Any) -> Any:
+        return tuple.__getitem__(self, self.places[key] if isinstance(key, str) else key)
+
+    def keys(self) -> list[str]:
+        return list(self.places)
+
+
+def _number(text: bytes) -> int | float:
+    """Of type numeric: sums of integers, which stay integers."""
+    return float(text) if b"." in text or b"N" in text else int(text)
+
+
+_READERS: Final[dict[int, Callable[[bytes], Any]]] = {
+    16: lambda text: int(text == b"t"),
+    17: lambda text: bytes.fromhex(text[2:].decode()),
+    20: int, 21: int, 23: int, 26: int, 700: float, 701: float, 1700: _number,
+}  # fmt: skip
+
+
+def _reader_of(result: Any) -> Callable[[Any], list[Any]]:
+    """What turns the answers of one statement into rows."""
+    columns = range(result.nfields)
+    names = [(result.fname(column) or b"").decode() for column in columns]
+    readers = [_READERS.get(result.ftype(column), bytes.decode) for column in columns]
+    made = type("Row", (_Row,), {"__slots__": (), "places": {name: place for place, name in enumerate(names)}})
+    pairs = list(zip(columns, readers, strict=True))
+
+    def rows(result: Any) -> list[Any]:
+        value_of = result.get_value
+        return [
+            made([None if (value := value_of(row, column)) is None else read(value) for column, read in pairs])
+            for row in range(result.ntuples)
+        ]
+
+    return rows

@@ -1,0 +1,268 @@
+"""A batch of commits in one flight: everything is sent, then everything is read.
+
+    BEGIN; the lock of the leader's row; SAVEPOINT one | sync
+    for each commit: its statements; RELEASE one; SAVEPOINT one | sync; ROLLBACK TO one
+    the numbers of channels | sync
+    COMMIT | sync
+
+Where a commit went well, ROLLBACK TO goes back to the savepoint just made and undoes nothing. Where one of its
+statements failed, what follows up to the sync is skipped, the new savepoint too, so it undoes that commit alone. Nobody
+waits to learn which.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Final
+
+from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.writes import Write
+from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
+from rmactors.server.store.engines.postgres import Lost, Result, Session, Skipped
+from rmactors.server.store.transaction import (
+    HANDLERS,
+    SAVE_NUMBER,
+    DuplicateWrite,
+    Otherwise,
+    RefusedWrite,
+    StaleWrite,
+    Transaction,
+    Wakeups,
+    is_a_look,
+)
+
+_log = logging.getLogger(__name__)
+
+_FENCE: Final = (
+    "SELECT rm_lead((SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE) = ?),"
+    " set_config('idle_in_transaction_session_timeout', '5000', true)"
+)
+_LOCK: Final = (
+    "SELECT rm_lead((SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE) >= 0),"
+    " set_config('idle_in_transaction_session_timeout', '5000', true)"
+)
+_NOT_AS_EXPECTED: Final = "RM001"
+_DATA: Final = "22"
+"""Class of errors about a value: too large a number, say. The same value fails again."""
+_PROOF: Final = (
+    "INSERT INTO facts (name, value) VALUES ('proof', '1')"
+    " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS BIGINT) + 1 AS TEXT)"
+)
+
+
+@lru_cache
+def _expecting(sql: str) -> str:
+    """The statement, made to fail where it touches or finds no row."""
+    if is_a_look(sql):
+        return f"SELECT rm_expect(count(*)) FROM ({sql}) AS expected"  # noqa: S608 - the store's own
+    return f"WITH expected AS ({sql} RETURNING 1) SELECT rm_expect(count(*)) FROM expected"  # noqa: S608
+
+
+@dataclass(slots=True)
+class _Attempt:
+    """One commit of a batch: what it sent, what its handlers said, and what an unmet expectation means."""
+
+    writes: tuple[Write, ...]
+    results: list[Result] = field(default_factory=list)
+    otherwise: dict[int, Otherwise] = field(default_factory=dict)
+    """By the place in `results`."""
+    answered: tuple[Any, ...] = ()
+    raised: Exception | None = None
+    wake: Wakeups = field(default_factory=Wakeups)
+
+    def failure(self) -> tuple[int, PostgresError] | None:
+        """The first statement that failed by itself, and how."""
+        for place, result in enumerate(self.results):
+            if result.error is not None and not isinstance(result.error, Skipped):
+                return place, result.error
+        return None
+
+
+class _Sending:
+    """What a transaction of the flight calls for a connection."""
+
+    def __init__(self, session: Session, attempt: _Attempt) -> None:
+        self._session = session
+        self.attempt = attempt
+
+    def execute(self, sql: str, parameters: Parameters = ()) -> Result:
+        result = self._session.send(sql, parameters)
+        self.attempt.results.append(result)
+        return result
+
+    def executemany(self, sql: str, rows: Sequence[Parameters]) -> None:
+        for row in rows:
+            self.execute(sql, row)
+
+
+class _FlightTransaction(Transaction):
+    __slots__ = ("_sending",)
+
+    def __init__(self, sending: _Sending, cache: dict[str, Any], numbers: dict[str, int]) -> None:
+        super().__init__(sending, cache, numbers)
+        self._sending = sending
+
+    def expect(self, sql: str, parameters: Parameters, otherwise: Otherwise) -> None:
+        attempt = self._sending.attempt
+        attempt.otherwise[len(attempt.results)] = otherwise
+        self._sending.execute(_expecting(sql), parameters)
+
+
+class PostgresWriter:
+    """Applies batches of commits, each batch in one transaction, each commit in a savepoint of its own.
+
+    Opens its connection again where it broke, with the next batch.
+    """
+
+    def __init__(self, open_session: Callable[[], Session], epoch: int | None = None) -> None:
+        self._open = open_session
+        self._epoch = epoch
+        self._session: Session | None = None
+        self._cache: dict[str, Any] = {}
+        self._warnings: list[str] = []
+        self.round_trips = 0
+        """Of all batches so far: how often something was waited for."""
+
+    def apply(self, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
+        """One answer for each commit, in order, and whom to wake. Where the transaction fails, all are Failed: it did
+        not happen, or perhaps it did, where the connection broke during COMMIT.
+
+        Never raises PostgresError.
+        """
+        try:
+            session = self._connected()
+            before = session.round_trips
+            try:
+                answers, wakeups = self._fly(session, batch)
+            finally:
+                self.round_trips += session.round_trips - before
+        except PostgresError as error:
+            self._cache.clear()
+            self._give_up()
+            _log.debug("commit of %d requests failed: %s", len(batch), error)
+            return [Failed(str(error))] * len(batch), Wakeups()
+        return answers, wakeups
+
+    def prove(self) -> str | None:
+        """Put one changed row on the disk, and nothing else. None if it is there, else what the database said."""
+        try:
+            session = self._connected()
+            begun = self._begin(session)
+            session.send(_PROOF)
+            session.sync()
+            self._commit(session, begun)
+        except PostgresError as error:
+            self._give_up()
+            return str(error)
+        return None
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    # ---- the flight
+
+    def _fly(self, session: Session, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
+        numbers: dict[str, int] = {}
+        begun = self._begin(session)
+        session.send("SAVEPOINT one")
+        session.sync()
+        attempts = [self._one(session, writes, numbers) for writes in batch]
+        for channel_id, number in numbers.items():
+            session.send(SAVE_NUMBER, (number, channel_id))
+        session.sync()
+        self._commit(session, begun)
+        wakeups = Wakeups()
+        answers = [self._answer(session, attempt, wakeups) for attempt in attempts]
+        if not all(isinstance(answer, Committed) for answer in answers):
+            self._cache.clear()
+        return answers, wakeups
+
+    def _begin(self, session: Session) -> Result:
+        session.send("BEGIN")
+        return session.send(_LOCK) if self._epoch is None else session.send(_FENCE, (self._epoch,))
+
+    def _commit(self, session: Session, begun: Result) -> None:
+        """Raises PostgresError where nothing is, or nothing is known to be, on the disk and on the standby."""
+        self._warnings.clear()
+        commit = session.send("COMMIT")
+        session.sync()
+        session.read_all()
+        begun.wait()
+        commit.wait()
+        if commit.tag != "COMMIT":
+            raise PostgresError("the transaction was rolled back")
+        if self._warnings:  # the wait for the standby was cancelled: PostgreSQL says COMMIT all the same
+            raise PostgresError(self._warnings[0])
+
+    def _one(self, session: Session, writes: tuple[Write, ...], numbers: dict[str, int]) -> _Attempt:
+        attempt = _Attempt(writes)
+        transaction = _FlightTransaction(_Sending(session, attempt), self._cache, numbers)
+        try:
+            answered = [HANDLERS[type(write)](transaction, write) for write in writes]
+        except Lost:
+            raise
+        except (RefusedWrite, StaleWrite, DuplicateWrite, PostgresError) as error:
+            attempt.raised = error
+        else:
+            attempt.answered = tuple([result for result in answered if result is not None])
+            attempt.wake = transaction.wake
+            session.send("RELEASE one")
+            session.send("SAVEPOINT one")
+        session.sync()
+        session.send("ROLLBACK TO one")
+        if transaction.forgot:  # what the next ones keep in mind depends on whether this one stands
+            session.read_all()
+            if attempt.raised is not None or attempt.failure() is not None:
+                self._cache.clear()
+        elif attempt.raised is not None:
+            self._cache.clear()
+        return attempt
+
+    def _answer(self, session: Session, attempt: _Attempt, wakeups: Wakeups) -> Answer:
+        """What became of a commit, its transaction being on the disk."""
+        error: Exception | None = attempt.raised
+        failure = attempt.failure()
+        if failure is not None:
+            place, error = failure
+            otherwise = attempt.otherwise.get(place)
+            if error.sqlstate == _NOT_AS_EXPECTED and otherwise is not None:
+                error = otherwise if isinstance(otherwise, Exception) else self._explained(session, otherwise)
+        match error:
+            case None:
+                wakeups.merge(attempt.wake)
+                return Committed(attempt.answered)
+            case RefusedWrite():
+                return Refused(error.code, str(error))
+            case StaleWrite():
+                return Stale(str(error))
+            case DuplicateWrite():
+                return Duplicate()
+            case PostgresIntegrityError():
+                names = ", ".join(type(write).__name__ for write in attempt.writes)
+                _log.error("the database refused %s: %s", names, error)
+                return Refused("invalid", str(error))
+            case PostgresError(sqlstate=str(code)) if code.startswith(_DATA):
+                return Refused("invalid", str(error))
+            case _:
+                return Failed(str(error))
+
+    def _explained(self, session: Session, otherwise: Callable[[Transaction], Exception]) -> Exception:
+        """An expectation was not met: why, by what is there now."""
+        try:
+            return otherwise(Transaction(session, {}))
+        except (RefusedWrite, StaleWrite, DuplicateWrite) as error:
+            return error
+
+    def _connected(self) -> Session:
+        if self._session is None or self._session.broken:
+            self.close()
+            self._session = self._open()
+            self._session.on_warning = self._warnings.append
+        return self._session
+
+    def _give_up(self) -> None:
+        """After a failure of the whole batch, nothing is known of the connection's state."""
+        self.close()

@@ -1,0 +1,19 @@
+-- Nodes that share one PostgreSQL: which one leads, and who is there. On SQLite, where one server is alone, both stay empty.
+
+CREATE TABLE leader (                              -- one row, the lease; whoever writes holds its lock
+  name TEXT PRIMARY KEY CHECK (name = 'server'),
+  node TEXT,                                       -- NULL: nobody has led yet
+  url TEXT,                                        -- where the others send browsers
+  epoch BIGINT NOT NULL,                           -- one more with each new leader
+  until_at BIGINT NOT NULL                         -- by the database's clock; 0: given back
+);
+
+CREATE TABLE nodes (                               -- for people to look at: nothing is decided by it
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  url TEXT NOT NULL,
+  version TEXT NOT NULL,
+  key_ids TEXT NOT NULL,                           -- JSON list: the keys in its key file
+  clock_off BIGINT NOT NULL,                       -- its clock minus the database's
+  seen_at BIGINT NOT NULL                          -- by the database's clock
+);
