@@ -201,8 +201,6 @@ class Session:
 
     def read_until(self, result: Result) -> None:
         """Read answers up to this one. Raises Lost."""
-        if self._queue and self._queue[-1] is not None:
-            self._pg.send_flush_request()
         self._read(lambda: result.done)
 
     def read_all(self) -> None:
@@ -232,6 +230,8 @@ class Session:
         end = time.monotonic() + _PATIENCE
         self.round_trips += 1
         try:
+            if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
+                self._pg.send_flush_request()
             while not enough():
                 if not self._queue:
                     raise Lost("an answer never came")
