@@ -76,6 +76,13 @@ class Result:
             raise self.error
         return self
 
+    def again(self) -> "Result":
+        """The same answer for another reader."""
+        copy = Result(self._session, self.sql)
+        copy.done, copy.error, copy.tag = self.done, self.error, self.tag
+        copy._rows, copy._touched = self._rows, self._touched
+        return copy
+
     @property
     def rowcount(self) -> int:
         self.wait()
