@@ -208,13 +208,18 @@ class Session:
 
     def read_until(self, result: Result) -> None:
         """Read answers up to this one. Raises Lost."""
-        if self._queue and self._queue[-1] is not None:
-            self._pg.send_flush_request()
+        self._ask_for_answers()
         self._read(lambda: result.done)
 
     def read_all(self) -> None:
         """Read every answer that is still to come. Raises Lost."""
+        self._ask_for_answers()
         self._read(lambda: not self._queue)
+
+    def _ask_for_answers(self) -> None:
+        """PostgreSQL keeps them back until a sync, or until it is asked."""
+        if self._queue and self._queue[-1] is not None:
+            self._pg.send_flush_request()
 
     def decoded(self, sql: str, result: Any) -> list[Any]:
         """The rows of an answer. How those of one statement are read is worked out once."""
