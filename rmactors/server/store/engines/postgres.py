@@ -244,6 +244,8 @@ class Session:
         end = time.monotonic() + _PATIENCE
         self.round_trips += 1
         try:
+            if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
+                self._pg.send_flush_request()
             while not enough():
                 if not self._queue:
                     raise Lost("an answer never came")
