@@ -166,7 +166,7 @@ def numbers(db: Session) -> list[int]:
     _be_patient(db)
     _, unknown = missing(db)
     if unknown:
-        raise CopyError(f"the database was written by a newer version (schema {unknown[-1]:04d}): use that version")
+        raise CopyError(f"the database is of a newer version (schema {unknown[-1]:04d}): use that version")
     return [number for (number,) in db.execute("SELECT number FROM migrations").fetchall()]
 
 
