@@ -1,4 +1,5 @@
-"""What tests of several folders share: the versions of restic, and one Chromium for all that look at pages.
+"""What tests of several folders share: the versions of restic, both engines of the store, and one Chromium for all that
+look at pages.
 
 Playwright runs once, in a thread.
 """
@@ -7,6 +8,7 @@ import os
 import shutil
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +16,9 @@ from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from harness.chromium import CHROMIUM, FLAGS
+from harness.postgres import running_postgres
+from rmactors.server.store.place import Place
+from tests.databases import ENGINES, PostgresDatabases
 from tests.restics import EXPECTED, header, restics
 
 PATIENCE_MS = 60_000
@@ -64,3 +69,22 @@ def browser() -> Iterator[Browser]:
         opened = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_databases() -> Iterator[PostgresDatabases]:
+    """Databases of one PostgreSQL, which runs from the first test that wants it to the end."""
+    with running_postgres() as server:
+        yield PostgresDatabases(server)
+
+
+@pytest.fixture(params=ENGINES)
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+    """Where a new database is, or will be once it is opened: on each engine in turn."""
+    if request.param == "sqlite":
+        yield tmp_path / "rm.db"
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    given = databases.new()
+    yield given
+    databases.give_back(given)

@@ -1,15 +1,15 @@
 """One fresh database for each test."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from rmactors.server.store.place import Place
 from tests.store.ledger import Ledger
 
 
 @pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path / "rm.db")
+def ledger(place: Place) -> Iterator[Ledger]:
+    opened = Ledger(place)
     yield opened
     opened.close()

@@ -1,8 +1,7 @@
 """A real database with the real writer on it, and short words for what tests write into it."""
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,10 +20,11 @@ from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import SaveSchedule
 from rmactors.server.messages.silences import CreateSilence
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.database import Row
+from rmactors.server.store.engines.opening import BatchWriter, connect, open_writer
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
+from rmactors.server.store.place import Place
+from rmactors.server.store.transaction import Wakeups, begin_writing, end
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MINUTE = clock.MINUTE
@@ -36,28 +36,38 @@ def audit(action: str = "x.y", target: str = "t") -> Audit:
 
 
 class Ledger:
-    """One database file. `commit` insists that what it writes is taken; `apply` gives the answer."""
+    """One database. `commit` insists that what it writes is taken; `apply` gives the answer.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.connection = connect(path)
+    `connection` is beside the writer's own, and commits each statement. A writer that finds the database locked waits
+    for `busy_seconds`.
+    """
+
+    def __init__(self, place: Place, busy_seconds: float = 5.0) -> None:
+        self.place = place
+        self.connection = connect(place, busy_seconds=busy_seconds)
         migrate(self.connection)
-        self.writer = Writer(self.connection)
+        self.writer: BatchWriter = open_writer(place, busy_seconds=busy_seconds)
         self.woken = Wakeups()
 
     def close(self) -> None:
+        self.connection.close()
         self.writer.close()
+
+    @property
+    def path(self) -> Path:
+        """The file, for tests that are about SQLite's."""
+        assert isinstance(self.place, Path)
+        return self.place
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nothing can be committed meanwhile: another connection holds the database's lock."""
-        other = sqlite3.connect(self.path, isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            other.execute("ROLLBACK")
-            other.close()
+        """Nothing can be committed meanwhile: another connection holds what every writer must have first."""
+        with closing(connect(self.place)) as other:
+            begin_writing(other)
+            try:
+                yield
+            finally:
+                end(other, "ROLLBACK")
 
     # ---- writing and reading
 
@@ -77,10 +87,10 @@ class Ledger:
         ((found,),) = self.rows(sql, *parameters)
         return found
 
-    def row(self, sql: str, *parameters: object) -> sqlite3.Row:
-        (found,) = self.connection.execute(sql, parameters).fetchall()
-        assert isinstance(found, sqlite3.Row)
-        return found
+    def row(self, sql: str, *parameters: object) -> Row:
+        found: list[Row] = self.connection.execute(sql, parameters).fetchall()
+        (only,) = found
+        return only
 
     # ---- things to write
 

@@ -1,5 +1,8 @@
 """Alerts and their timeline. Every transition is announced (`outbox`) in the transaction that makes it."""
 
+from collections.abc import Iterator
+from functools import partial
+
 from rmactors.common.vocabulary import ALERTS
 from rmactors.server.messages.alerts import (
     AcknowledgeAlert,
@@ -14,17 +17,19 @@ from rmactors.server.messages.alerts import (
     WorsenAlert,
 )
 from rmactors.server.store import audit, outbox
+from rmactors.server.store.ahead import Look, reads_ahead
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, StaleWrite, Transaction, handles
 
 _LASTING = [kind for kind, traits in ALERTS.items() if traits.lasts]
 _MARKS = ", ".join("?" * len(_LASTING))
 _MOVED_ON = "the rules' memory of this subject has moved on"
+_TRACK = "FROM tracks WHERE host_id = ? AND kind = ? AND subject = ?"
 
 
 @handles
 def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
     name = _name_of(tx, write)
-    raised = tx.changed(
+    tx.expect(
         "INSERT INTO alerts (id, host_id, host_name, kind, subject, severity, message, job_id, pos,"
         " created_at, last_seen_at, known_partial)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, ?) ON CONFLICT DO NOTHING",
@@ -32,11 +37,8 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
             write.alert_id, write.host_id, name, write.kind, write.subject, write.severity, write.message,
             write.job_id, write.at, write.at, int(write.known_partial),
         ),
+        partial(_there_already, alert_id=write.alert_id),
     )  # fmt: skip
-    if not raised:
-        if tx.row("SELECT 1 FROM alerts WHERE id = ?", (write.alert_id,)) is not None:
-            raise DuplicateWrite
-        raise StaleWrite("an unresolved alert exists already")
     alert = outbox.Alert(
         write.alert_id, write.host_id, name, write.kind, write.subject, write.severity, write.message, write.at
     )
@@ -54,10 +56,11 @@ def raise_alert(tx: Transaction, write: RaiseAlert) -> None:
 def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
     before = tx.row("SELECT acknowledged_at FROM alerts WHERE id = ?", (write.alert_id,))
     rows = tx.rows(
-        "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + 1,"
-        " job_id = coalesce(?, job_id), known_partial = 0, acknowledged_at = NULL, acknowledged_by = NULL,"
-        " acknowledged_note = NULL, pos = pos + 1 WHERE id = ? AND resolved_at IS NULL RETURNING *",
-        (write.message, write.at, write.job_id, write.alert_id),
+        "UPDATE alerts SET message = ?, last_seen_at = CASE WHEN last_seen_at < ? THEN ? ELSE last_seen_at END,"
+        " occurrences = occurrences + 1, job_id = coalesce(?, job_id), known_partial = 0,"
+        " acknowledged_at = NULL, acknowledged_by = NULL, acknowledged_note = NULL, pos = pos + 1"
+        " WHERE id = ? AND resolved_at IS NULL RETURNING *",
+        (write.message, write.at, write.at, write.job_id, write.alert_id),
     )
     if not rows:
         raise StaleWrite("the alert is resolved")
@@ -76,13 +79,12 @@ def worsen_alert(tx: Transaction, write: WorsenAlert) -> None:
 
 @handles
 def touch_alert(tx: Transaction, write: TouchAlert) -> None:
-    touched = tx.changed(
-        "UPDATE alerts SET message = ?, last_seen_at = max(last_seen_at, ?), occurrences = occurrences + ?,"
-        " job_id = coalesce(?, job_id) WHERE id = ? AND resolved_at IS NULL",
-        (write.message, write.at, int(write.again), write.job_id, write.alert_id),
+    tx.expect(
+        "UPDATE alerts SET message = ?, last_seen_at = CASE WHEN last_seen_at < ? THEN ? ELSE last_seen_at END,"
+        " occurrences = occurrences + ?, job_id = coalesce(?, job_id) WHERE id = ? AND resolved_at IS NULL",
+        (write.message, write.at, write.at, int(write.again), write.job_id, write.alert_id),
+        StaleWrite("the alert is resolved"),
     )
-    if not touched:
-        raise StaleWrite("the alert is resolved")
     tx.wake.topics.add("alerts")
 
 
@@ -149,65 +151,81 @@ def save_alert_state(tx: Transaction, write: SaveAlertState) -> None:
     what = (write.last, write.good, write.last_good_at, int(write.suppressed_until_clear), write.usual)
     key = (write.host_id, write.kind, write.subject)
     if write.version == 1:
-        saved = tx.changed(
+        tx.expect(
             "INSERT INTO tracks (host_id, kind, subject, version, head, good, last_good_at, quiet, usual)"
             " VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)"
             " ON CONFLICT (host_id, kind, subject) DO NOTHING",
             (*key, *what),
+            StaleWrite(_MOVED_ON),
         )
     else:
-        saved = tx.changed(
+        tx.expect(
             "UPDATE tracks SET version = ?, head = ?, good = ?, last_good_at = ?, quiet = ?, usual = ?"
             " WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
             (write.version, *what, *key, write.version - 1),
+            StaleWrite(_MOVED_ON),
         )
-    if not saved:
-        raise StaleWrite(_MOVED_ON)
 
 
 @handles
 def expect_alert_state(tx: Transaction, write: ExpectAlertState) -> None:
-    found = tx.row(
-        "SELECT version FROM tracks WHERE host_id = ? AND kind = ? AND subject = ?",
-        (write.host_id, write.kind, write.subject),
-    )
-    if (found["version"] if found is not None else 0) != write.version:
-        raise StaleWrite(_MOVED_ON)
+    key = (write.host_id, write.kind, write.subject)
+    if write.version:
+        tx.expect(f"SELECT 1 {_TRACK} AND version = ?", (*key, write.version), StaleWrite(_MOVED_ON))
+    else:
+        tx.expect(f"SELECT 1 WHERE NOT EXISTS (SELECT 1 {_TRACK})", key, StaleWrite(_MOVED_ON))
 
 
 @handles
 def forget_alert_state(tx: Transaction, write: ForgetAlertState) -> None:
-    gone = tx.changed(
-        "DELETE FROM tracks WHERE host_id = ? AND kind = ? AND subject = ? AND version = ?",
-        (write.host_id, write.kind, write.subject, write.version),
-    )
-    if not gone:
-        raise StaleWrite(_MOVED_ON)
+    key = (write.host_id, write.kind, write.subject, write.version)
+    tx.expect(f"DELETE {_TRACK} AND version = ?", key, StaleWrite(_MOVED_ON))
+
+
+_OPEN_OF_HOST = (
+    "SELECT 1 WHERE (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS some)"
+    " - (SELECT count(*) FROM alerts WHERE host_id = ? AND kind = 'too_many_alerts' AND resolved_at IS NULL)"
+)
 
 
 @handles
 def expect_open(tx: Transaction, write: ExpectOpen) -> None:
-    found = tx.row(
-        "SELECT (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS some)"
-        " - (SELECT count(*) FROM alerts WHERE host_id = ? AND kind = 'too_many_alerts' AND resolved_at IS NULL)"
-        " AS number",
-        (write.host_id, write.most + 1, write.host_id),
+    tx.expect(
+        f"{_OPEN_OF_HOST} >= ?" if write.reached else f"{_OPEN_OF_HOST} < ?",
+        (write.host_id, write.most + 1, write.host_id, write.most),
+        StaleWrite("the host has more or fewer open alerts by now"),
     )
-    assert found is not None
-    if (found["number"] >= write.most) != write.reached:
-        raise StaleWrite("the host has more or fewer open alerts by now")
+
+
+_NAME_OF_HOST = "SELECT name FROM hosts WHERE id = ? AND deleted_at IS NULL"
+
+
+@reads_ahead
+def _looked_at(write: RaiseAlert) -> Iterator[Look]:
+    if write.host_id:
+        yield _NAME_OF_HOST, (write.host_id,)
+        yield outbox.TAGS_OF_HOST, (write.host_id,)
+    if write.subject:
+        yield outbox.ZONE_OF_SCHEDULE, (write.subject,)
 
 
 def _name_of(tx: Transaction, write: RaiseAlert) -> str:
     """The name of what an alert is about: a host, or else a channel. Refuses what is gone."""
     if write.host_id:
-        found = tx.row("SELECT name FROM hosts WHERE id = ? AND deleted_at IS NULL", (write.host_id,))
+        found = tx.row(_NAME_OF_HOST, (write.host_id,))
     else:
         found = tx.row("SELECT name FROM channels WHERE id = ?", (write.subject.removeprefix("channel:"),))
     if found is None:
         raise RefusedWrite("not_found", f"the {'host' if write.host_id else 'channel'} was deleted")
     name: str = found["name"]
     return name
+
+
+def _there_already(tx: Transaction, alert_id: str) -> Exception:
+    """Why an alert was not raised."""
+    if tx.row("SELECT 1 FROM alerts WHERE id = ?", (alert_id,)) is not None:
+        return DuplicateWrite()
+    return StaleWrite("an unresolved alert exists already")
 
 
 def _is_resolved(tx: Transaction, alert_id: str) -> bool:

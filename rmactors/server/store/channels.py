@@ -1,6 +1,7 @@
 """Channels, and how the attempts to send on them ended."""
 
 import json
+from functools import partial
 from typing import Final, assert_never
 
 from rmactors.common.logs import Level
@@ -14,7 +15,7 @@ from rmactors.server.messages.channels import (
     SettleAttempt,
 )
 from rmactors.server.store import audit, grouping, outbox, queue_kept
-from rmactors.server.store.database import Row
+from rmactors.server.store.database import Row, Rows
 from rmactors.server.store.notification_log import log_attempt
 from rmactors.server.store.secret_rows import require_live_key
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
@@ -93,23 +94,29 @@ def delete_channel(tx: Transaction, write: DeleteChannel) -> None:
 
 @handles
 def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
+    # What is on disk already, or whose channel was disabled or deleted meanwhile, touches no row.
     match write.result.verdict:
         case "delivered":
-            settled = _delivered(tx, write)
+            _delivered(tx, write)
         case "retry":
-            settled = _queued_again(tx, write)
+            _queued_again(tx, write)
         case "dead":
-            settled = _dead(tx, write)
+            _dead(tx, write)
         case _:
             assert_never(write.result.verdict)
-    channel = _note_health(tx, write) if settled else None
-    if channel is None:  # on disk already, or its channel was disabled or deleted meanwhile
-        raise DuplicateWrite
-    result = write.result
     log_attempt(
-        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt, result,
+        tx, write.log_id, write.channel_id, write.alert_id, write.delivery_id, write.event, write.attempt, write.result,
         write.at,
     )  # fmt: skip
+    _note_health(tx, write)
+    tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
+
+
+def _settled(tx: Transaction, rows: Rows, write: SettleAttempt) -> None:
+    """Of a channel that is gone, nothing is left to say: its deliveries went with it."""
+    channel, result = rows.fetchone(), write.result
+    if channel is None:
+        return
     tx.wake.count("attempt", channel["kind"], result.verdict)
     level, name = _TOLD_AS[result.verdict]
     tx.wake.tell(
@@ -118,77 +125,82 @@ def settle_attempt(tx: Transaction, write: SettleAttempt) -> None:
         status_code=result.status_code, error=result.error,
     )  # fmt: skip
     _end_carried(tx, write, channel["name"])
-    tx.wake.topics |= {"channels", f"alert:{write.alert_id}"}
 
 
 # Tried is tried: after a restart no other may join it in a group under its id, hence `grouped = 0`.
 
 
-def _delivered(tx: Transaction, write: SettleAttempt) -> bool:
+def _delivered(tx: Transaction, write: SettleAttempt) -> None:
     """Also if its channel was disabled while it was sent, which ended it as dead: what arrived has arrived.
 
     There may be an error all the same: recipients that a mail server did not take.
     """
-    changed = tx.changed(
+    tx.expect(
         "UPDATE deliveries SET state = 'delivered', attempts = ?, last_error = ?, recipients_left = NULL,"
         " grouped = 0, finished_at = ? WHERE id = ? AND (state = 'queued' OR (state = 'dead' AND attempts < ?))",
         (write.attempt, write.result.error, write.at, write.delivery_id, write.attempt),
+        DuplicateWrite(),
     )
-    return changed > 0
 
 
-def _queued_again(tx: Transaction, write: SettleAttempt) -> bool:
+def _queued_again(tx: Transaction, write: SettleAttempt) -> None:
     left = write.result.recipients_left
-    changed = tx.changed(
+    tx.expect(
         "UPDATE deliveries SET attempts = ?, last_error = ?, due_at = coalesce(?, due_at), recipients_left = ?,"
         " grouped = 0, finished_at = NULL WHERE id = ? AND state = 'queued'",
         (write.attempt, write.result.error, write.due_at, json.dumps(left) if left else None, write.delivery_id),
+        DuplicateWrite(),
     )
-    return changed > 0
 
 
-def _dead(tx: Transaction, write: SettleAttempt) -> bool:
+def _dead(tx: Transaction, write: SettleAttempt) -> None:
     left = write.result.recipients_left
-    changed = tx.changed(
+    tx.expect(
         "UPDATE deliveries SET state = 'dead', attempts = ?, last_error = ?, recipients_left = ?, grouped = 0,"
         " finished_at = ? WHERE id = ? AND state = 'queued'",
         (write.attempt, write.result.error, json.dumps(left) if left else None, write.at, write.delivery_id),
+        DuplicateWrite(),
     )
-    return changed > 0
 
 
-def _note_health(tx: Transaction, write: SettleAttempt) -> Row | None:
-    """What the attempt says of its channel. Its `name` and `kind`; None if it was deleted.
+def _note_health(tx: Transaction, write: SettleAttempt) -> None:
+    """What the attempt says of its channel.
 
     What arrives while the receiver wants quiet was in flight before it said so: the channel is held all the same.
     """
     result = write.result
     values: dict[str, object] = {"id": write.channel_id, "at": write.at}
+    settled = partial(_settled, write=write)
     if result.verdict == "delivered":
-        return tx.row(
+        tx.then(
             "UPDATE channels SET last_fired_at = :at, last_error = CASE WHEN held_until > :at THEN last_error END,"
             " failing_since = CASE WHEN held_until > :at THEN failing_since END,"
             " held_because = CASE WHEN held_until > :at THEN held_because END,"
             " held_until = CASE WHEN held_until > :at THEN held_until END WHERE id = :id RETURNING name, kind",
             values,
+            settled,
         )
+        return
     if result.others_have_it:
-        return tx.row(
+        tx.then(
             "UPDATE channels SET last_fired_at = :at, last_error = :error, failing_since = NULL WHERE id = :id"
             " RETURNING name, kind",
             values | {"error": result.error},
+            settled,
         )
+        return
     if result.verdict == "retry" and result.retry_at is not None:
         tx.execute(
             "UPDATE channels SET held_until = :until, held_because = :error WHERE id = :id AND enabled = 1"
             " AND updated_at = coalesce(:settings_at, updated_at) AND :until > coalesce(held_until, :at)",
             values | {"until": result.retry_at, "error": result.error, "settings_at": write.settings_at},
         )
-    return tx.row(
+    tx.then(
         "UPDATE channels SET last_error = CASE WHEN enabled = 1 THEN :error END,"
         " failing_since = CASE WHEN enabled = 1 THEN coalesce(failing_since, :at) END WHERE id = :id"
         " RETURNING name, kind",
         values | {"error": result.error},
+        settled,
     )
 
 

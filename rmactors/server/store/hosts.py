@@ -38,11 +38,11 @@ def record_hello(tx: Transaction, write: RecordHello) -> None:
             "UPDATE hosts SET agent_version = ?, timezone = ?, clock_offset_seconds = ?, tzdata_version = ?,"
             " hostname = ?, os = ?, arch = ?, plans = ?, allow = ?, restore_targets = ?,"
             " first_hello_at = coalesce(first_hello_at, ?),"
-            " last_hello_at = ?, last_seen_at = max(coalesce(last_seen_at, 0), ?) WHERE id = ?",
+            " last_hello_at = ?, last_seen_at = CASE WHEN last_seen_at > ? THEN last_seen_at ELSE ? END WHERE id = ?",
             (
                 write.agent_version, write.timezone, write.clock_offset_seconds, write.tzdata_version,
                 write.hostname, write.os, write.arch, write.plans, write.allow, write.restore_targets,
-                write.at, write.at, write.at, write.host_id,
+                write.at, write.at, write.at, write.at, write.host_id,
             ),
         )  # fmt: skip
     if write.restic_told:

@@ -1,11 +1,11 @@
 """Jobs: asked for, begun, ended, given up; and the lines they wrote."""
 
 import json
+from functools import partial
 
 from rmactors.server.messages.jobs import CancelJob, JobStarted, QueueJob, SaveEnd, SaveLogLines, SaveLoss, SaveStart
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.store import audit, repositories
-from rmactors.server.store.database import Row
 from rmactors.server.store.transaction import DuplicateWrite, RefusedWrite, Transaction, handles
 
 HEAD_KEPT, TAIL_KEPT = 2_000, 18_000
@@ -19,20 +19,19 @@ GOOD_ENDS_KEPT = 1_000
 @handles
 def save_start(tx: Transaction, write: SaveStart) -> JobStarted:
     report = write.report
-    known = _known(tx, report.host_id, report.job_id)
-    if known is not None and known["status"] != "queued":
-        raise DuplicateWrite
-    tx.execute(
+    tx.expect(
         "INSERT INTO jobs (id, host_id, kind, plan, schedule_id, scheduled_for, subject, status, warning, started_at,"
         " deadline_at, sort_at) VALUES (?, ?, ?, ?, ?, ?, ?, 'running', ?, ?, ?, ?)"
         " ON CONFLICT (id) DO UPDATE SET plan = coalesce(excluded.plan, jobs.plan), subject = excluded.subject,"
         " status = 'running', warning = excluded.warning, started_at = excluded.started_at,"
         " schedule_id = coalesce(excluded.schedule_id, jobs.schedule_id),"
-        " scheduled_for = coalesce(excluded.scheduled_for, jobs.scheduled_for), deadline_at = excluded.deadline_at",
+        " scheduled_for = coalesce(excluded.scheduled_for, jobs.scheduled_for), deadline_at = excluded.deadline_at"
+        " WHERE jobs.host_id = excluded.host_id AND jobs.status = 'queued'",
         (
             report.job_id, report.host_id, report.kind, report.plan, write.schedule_id, report.scheduled_for,
             write.subject, write.warning, report.started_at, write.deadline_at, report.started_at,
         ),
+        partial(_known_already, host_id=report.host_id, job_id=report.job_id),
     )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
     return JobStarted(write.deadline_at)
@@ -41,10 +40,7 @@ def save_start(tx: Transaction, write: SaveStart) -> JobStarted:
 @handles
 def save_end(tx: Transaction, write: SaveEnd) -> None:
     report = write.report
-    known = _known(tx, report.host_id, report.job_id)
-    if known is not None and known["status"] not in ("queued", "running") and not known["given_up"]:
-        raise DuplicateWrite
-    tx.execute(
+    tx.expect(
         "INSERT INTO jobs (id, host_id, kind, plan, schedule_id, scheduled_for, subject, status, reason, error,"
         " exit_code, stats, warning, started_at, finished_at, sort_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -53,12 +49,14 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
         " scheduled_for = coalesce(excluded.scheduled_for, jobs.scheduled_for), status = excluded.status,"
         " reason = excluded.reason, error = excluded.error, exit_code = excluded.exit_code, stats = excluded.stats,"
         " warning = excluded.warning, started_at = excluded.started_at, finished_at = excluded.finished_at,"
-        " deadline_at = NULL, given_up = 0",
+        " deadline_at = NULL, given_up = 0"
+        " WHERE jobs.host_id = excluded.host_id AND (jobs.status IN ('queued', 'running') OR jobs.given_up = 1)",
         (
             report.job_id, report.host_id, report.kind, report.plan, write.schedule_id, report.scheduled_for,
             write.subject, report.status, report.reason, report.error, report.exit_code, report.stats, write.warning,
             report.started_at, report.finished_at, report.started_at,
         ),
+        partial(_known_already, host_id=report.host_id, job_id=report.job_id),
     )  # fmt: skip
     if report.kind == "backup":
         _note_backup(tx, report.host_id, report.finished_at if report.status in ("succeeded", "partial") else 0)
@@ -79,24 +77,30 @@ def _note_backup(tx: Transaction, host_id: str, good_at: int = 0) -> None:
     tx.execute(
         "UPDATE hosts SET last_backup_at = coalesce((SELECT max(finished_at) FROM jobs WHERE host_id = ?"
         " AND kind = 'backup' AND finished_at IS NOT NULL), last_backup_at),"
-        " last_good_backup_at = max(last_good_backup_at, ?) WHERE id = ?",
-        (host_id, good_at, host_id),
+        " last_good_backup_at = CASE WHEN last_good_backup_at < ? THEN ? ELSE last_good_backup_at END WHERE id = ?",
+        (host_id, good_at, good_at, host_id),
     )
 
 
 def _remember_good_end(tx: Transaction, report: EndReport) -> None:
     """Reports come late, and in any order: the newest end counts."""
     plan, at = report.plan or "", report.finished_at
-    known = tx.changed(
+    tx.then(
         "UPDATE good_ends SET job_id = CASE WHEN at <= ? THEN ? ELSE job_id END,"
-        " stats = CASE WHEN at <= ? THEN ? ELSE stats END, at = max(at, ?) WHERE host_id = ? AND kind = ? AND plan = ?",
-        (at, report.job_id, at, report.stats, at, report.host_id, report.kind, plan),
+        " stats = CASE WHEN at <= ? THEN ? ELSE stats END, at = CASE WHEN at <= ? THEN ? ELSE at END"
+        " WHERE host_id = ? AND kind = ? AND plan = ?",
+        (at, report.job_id, at, report.stats, at, at, report.host_id, report.kind, plan),
+        lambda tx, rows: _remember_first_end(tx, report) if not rows.rowcount else None,
     )
-    if known:
-        return
+
+
+def _remember_first_end(tx: Transaction, report: EndReport) -> None:
     tx.execute(
-        "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) VALUES (?, ?, ?, ?, ?, ?)",
-        (report.host_id, report.kind, plan, report.job_id, at, report.stats),
+        "INSERT INTO good_ends (host_id, kind, plan, job_id, at, stats) VALUES (?, ?, ?, ?, ?, ?)"
+        # another report of the same batch may have been the first, too
+        " ON CONFLICT (host_id, kind, plan) DO UPDATE SET job_id = excluded.job_id, at = excluded.at,"
+        " stats = excluded.stats WHERE good_ends.at <= excluded.at",
+        (report.host_id, report.kind, report.plan or "", report.job_id, report.finished_at, report.stats),
     )
     tx.execute(
         "DELETE FROM good_ends WHERE host_id = ? AND job_id NOT IN"
@@ -127,9 +131,11 @@ def save_loss(tx: Transaction, write: SaveLoss) -> None:
 
 @handles
 def save_log_lines(tx: Transaction, write: SaveLogLines) -> None:
-    known = _known(tx, write.host_id, write.job_id)
-    if known is None:
+    job = tx.row("SELECT host_id FROM jobs WHERE id = ?", (write.job_id,))
+    if job is None:
         return
+    if job["host_id"] != write.host_id:
+        raise RefusedWrite("foreign_job", _FOREIGN)
     fresh = _fresh(tx, write)
     if not fresh:
         return
@@ -216,8 +222,10 @@ def cancel_job(tx: Transaction, write: CancelJob) -> None:
     tx.wake.topics |= {"jobs", f"job:{write.job_id}"}
 
 
-def _known(tx: Transaction, host_id: str, job_id: str) -> Row | None:
-    job = tx.row("SELECT host_id, status, given_up FROM jobs WHERE id = ?", (job_id,))
-    if job is not None and job["host_id"] != host_id:
-        raise RefusedWrite("foreign_job", "this job belongs to another host")
-    return job
+_FOREIGN = "this job belongs to another host"
+
+
+def _known_already(tx: Transaction, host_id: str, job_id: str) -> Exception:
+    """Why a report of a job was not taken."""
+    job = tx.row("SELECT host_id FROM jobs WHERE id = ?", (job_id,))
+    return RefusedWrite("foreign_job", _FOREIGN) if job is not None and job["host_id"] != host_id else DuplicateWrite()

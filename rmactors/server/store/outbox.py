@@ -22,6 +22,9 @@ from rmactors.server.store.grouping import Grouping
 from rmactors.server.store.routing import Filter, Recurrence, Silence
 from rmactors.server.store.transaction import Transaction, handles
 
+TAGS_OF_HOST = "SELECT tags FROM hosts WHERE id = ?"
+ZONE_OF_SCHEDULE = "SELECT timezone FROM schedules WHERE id = ?"
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -313,7 +316,7 @@ def _queue(
 ) -> None:
     about = alert.host_id, alert.kind, alert.subject
     place = grouping.place(tx, channel.id, channel.grouping, alert.id, about, event, at)
-    schedule = tx.row("SELECT timezone FROM schedules WHERE id = ?", (alert.subject,)) if alert.subject else None
+    schedule = tx.row(ZONE_OF_SCHEDULE, (alert.subject,)) if alert.subject else None
     body = NotificationBody(
         alert.severity, alert.kind, alert.subject, alert.host_name, alert.message, alert.raised_at, at, actor, note,
         zone=schedule["timezone"] if schedule is not None else None,
@@ -347,7 +350,7 @@ def _tags(tx: Transaction, host_id: str) -> list[str] | None:
     """The tags of a host; None for no host."""
     if not host_id:
         return None
-    row = tx.row("SELECT tags FROM hosts WHERE id = ?", (host_id,))
+    row = tx.row(TAGS_OF_HOST, (host_id,))
     tags: list[str] = json.loads(row["tags"]) if row is not None and row["tags"] != "[]" else []
     return tags
 

@@ -17,6 +17,7 @@ from rmactors.server.messages.repositories import (
 )
 from rmactors.server.state.repositories import Size, growth_a_month
 from rmactors.server.store import audit
+from rmactors.server.store.database import Rows
 from rmactors.server.store.transaction import RefusedWrite, Transaction, handles
 
 _CARES: Final = ("check", "prune", "restore_test")
@@ -133,39 +134,46 @@ def refresh_repository(tx: Transaction, write: RefreshRepository) -> None:
 
 def note_hello(tx: Transaction, write: RecordHello) -> None:
     """A host that is new, was upgraded, or whose file was changed may tell more of its repositories: it is asked."""
-    changed = tx.changed(
+    tx.then(
         "UPDATE hosts SET repositories_due_at = 0 WHERE id = ? AND (first_hello_at IS NULL OR agent_version <> ?"
         " OR plans <> ? OR coalesce(allow, '') <> coalesce(CAST(? AS TEXT), ''))",
         (write.host_id, write.agent_version, write.plans, write.allow),
+        _wake_if_changed,
     )
-    tx.wake.repositories |= changed > 0
+
+
+def _wake_if_changed(tx: Transaction, rows: Rows) -> None:
+    tx.wake.repositories |= rows.rowcount > 0
 
 
 def note_good_end(tx: Transaction, report: EndReport) -> None:
     """A repository that could not be looked at, because it was not there yet or a job was running, is looked at again;
     and one whose sizes do not know this host's snapshots yet."""
-    again = tx.changed(
+    tx.then(
         "UPDATE hosts SET repositories_due_at = 0 WHERE id = ? AND EXISTS (SELECT 1 FROM repository_uses"
         " WHERE host_id = hosts.id AND (repository_id IS NULL OR error = ?))",
         (report.host_id, REPOSITORY_BUSY),
+        _wake_if_changed,
     )
     if report.kind == "backup":
-        again += _measure_for_the_first_backup(tx, report)
-    tx.wake.repositories |= again > 0
+        _measure_for_the_first_backup(tx, report)
 
 
-def _measure_for_the_first_backup(tx: Transaction, report: EndReport) -> int:
-    wanted = 0
-    for use in tx.rows(
+def _measure_for_the_first_backup(tx: Transaction, report: EndReport) -> None:
+    def measure(tx: Transaction, uses: Rows) -> None:
+        for use in uses.fetchall():
+            if all(share["host"] != use["filed_as"] for share in json.loads(use["shares"])):
+                tx.execute("UPDATE repositories SET wanted_at = ? WHERE id = ?", (report.received_at, use["id"]))
+                tx.execute("UPDATE hosts SET repositories_due_at = 0 WHERE id = ?", (report.host_id,))
+                tx.wake.repositories = True
+
+    tx.then(
         "SELECT repositories.id, filed_as, shares FROM repository_uses"
         " JOIN repositories ON repositories.id = repository_id AND measured_at < ?"
         " JOIN hosts ON hosts.id = host_id AND repositories_failures = 0 WHERE host_id = ?",
         (report.finished_at, report.host_id),
-    ):
-        if all(share["host"] != use["filed_as"] for share in json.loads(use["shares"])):
-            tx.execute("UPDATE repositories SET wanted_at = ? WHERE id = ?", (report.received_at, use["id"]))
-            wanted += tx.changed("UPDATE hosts SET repositories_due_at = 0 WHERE id = ?", (report.host_id,))
-    return wanted
+        measure,
+    )
 
 
 def remember_care(tx: Transaction, report: EndReport, schedule_id: str | None) -> None:

@@ -56,25 +56,25 @@ def delete_schedule(tx: Transaction, write: DeleteSchedule) -> None:
 @handles
 def mark_run(tx: Transaction, write: MarkRun) -> None:
     if write.known:
-        noted = tx.row(
+        tx.expect(
             "SELECT 1 FROM schedules WHERE id = ? AND coalesce(last_slot_at, 0) >= ? AND coalesce(last_run_at, 0) >= ?",
             (write.schedule_id, write.slot_at or 0, write.run_at or 0),
+            StaleWrite("the run was thought to be noted"),
         )
-        if noted is None:
-            raise StaleWrite("the run was thought to be noted")
         return
+    slot_at, run_at = write.slot_at or 0, write.run_at or 0
     tx.execute(
-        "UPDATE schedules SET last_slot_at = max(coalesce(last_slot_at, 0), coalesce(?, 0)),"
-        " last_run_at = max(coalesce(last_run_at, 0), coalesce(?, 0)) WHERE id = ?",
-        (write.slot_at, write.run_at, write.schedule_id),
+        "UPDATE schedules SET last_slot_at = CASE WHEN last_slot_at > ? THEN last_slot_at ELSE ? END,"
+        " last_run_at = CASE WHEN last_run_at > ? THEN last_run_at ELSE ? END WHERE id = ?",
+        (slot_at, slot_at, run_at, run_at, write.schedule_id),
     )
 
 
 @handles
 def mark_good(tx: Transaction, write: MarkGood) -> None:
     tx.execute(
-        "UPDATE schedules SET last_good_at = max(coalesce(last_good_at, 0), ?) WHERE id = ?",
-        (write.at, write.schedule_id),
+        "UPDATE schedules SET last_good_at = CASE WHEN last_good_at > ? THEN last_good_at ELSE ? END WHERE id = ?",
+        (write.at, write.at, write.schedule_id),
     )
 
 

@@ -133,12 +133,17 @@ class Transaction:
         if not met:
             raise otherwise if isinstance(otherwise, Exception) else otherwise(self)
 
+    def then(self, sql: str, parameters: Parameters, do: Callable[["Transaction", Rows], None]) -> None:
+        """A statement whose rows lead to more. On PostgreSQL, `do` comes after all other commits of the batch, if this
+        one stands: it must be right then, too, and must not fail."""
+        do(self, self.execute(sql, parameters))
+
     def next_number(self, channel_id: str) -> int:
         """The place of a new delivery in its channel's queue. The writer writes the next one down once a batch; a
         commit that fails leaves a gap."""
         number = self._numbers.get(channel_id)
         if number is None:
-            row = self.row("SELECT next_seq FROM channels WHERE id = ?", (channel_id,))
+            row = self.row(NEXT_NUMBER, (channel_id,))
             assert row is not None
             number = row["next_seq"]
         self._numbers[channel_id] = number + 1
@@ -157,6 +162,7 @@ class Transaction:
         self.forgot = True
 
 
+NEXT_NUMBER: Final = "SELECT next_seq FROM channels WHERE id = ?"
 SAVE_NUMBER: Final = "UPDATE channels SET next_seq = ? WHERE id = ?"
 
 

@@ -76,6 +76,13 @@ class Result:
             raise self.error
         return self
 
+    def again(self) -> "Result":
+        """The same answer for another reader."""
+        copy = Result(self._session, self.sql)
+        copy.done, copy.error, copy.tag = self.done, self.error, self.tag
+        copy._rows, copy._touched = self._rows, self._touched
+        return copy
+
     @property
     def rowcount(self) -> int:
         self.wait()
@@ -201,8 +208,6 @@ class Session:
 
     def read_until(self, result: Result) -> None:
         """Read answers up to this one. Raises Lost."""
-        if self._queue and self._queue[-1] is not None:
-            self._pg.send_flush_request()
         self._read(lambda: result.done)
 
     def read_all(self) -> None:
@@ -232,6 +237,8 @@ class Session:
         end = time.monotonic() + _PATIENCE
         self.round_trips += 1
         try:
+            if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
+                self._pg.send_flush_request()
             while not enough():
                 if not self._queue:
                     raise Lost("an answer never came")

@@ -1,9 +1,11 @@
 """A batch of commits in one flight: everything is sent, then everything is read.
 
-    BEGIN; the lock of the leader's row; SAVEPOINT one | sync
+    BEGIN; the lock of the leader's row; what is read ahead; SAVEPOINT one | sync
     for each commit: its statements; RELEASE one; SAVEPOINT one | sync; ROLLBACK TO one
-    the numbers of channels | sync
+    what their rows lead to; the numbers of channels | sync
     COMMIT | sync
+
+That is one round trip; one more where something was read ahead, and one where rows lead to more.
 
 Where a commit went well, ROLLBACK TO goes back to the savepoint just made and undoes nothing. Where one of its
 statements failed, what follows up to the sync is skipped, the new savepoint too, so it undoes that commit alone. Nobody
@@ -18,10 +20,12 @@ from typing import Any, Final
 
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.writes import Write
-from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
+from rmactors.server.store.ahead import AHEAD, LEAVES, Look
+from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError, Rows
 from rmactors.server.store.engines.postgres import Lost, Result, Session, Skipped
 from rmactors.server.store.transaction import (
     HANDLERS,
+    NEXT_NUMBER,
     SAVE_NUMBER,
     DuplicateWrite,
     Otherwise,
@@ -67,6 +71,7 @@ class _Attempt:
     results: list[Result] = field(default_factory=list)
     otherwise: dict[int, Otherwise] = field(default_factory=dict)
     """By the place in `results`."""
+    then: list[tuple[Result, Callable[[Transaction, Rows], None]]] = field(default_factory=list)
     answered: tuple[Any, ...] = ()
     raised: Exception | None = None
     wake: Wakeups = field(default_factory=Wakeups)
@@ -82,11 +87,14 @@ class _Attempt:
 class _Sending:
     """What a transaction of the flight calls for a connection."""
 
-    def __init__(self, session: Session, attempt: _Attempt) -> None:
+    def __init__(self, session: Session, attempt: _Attempt, ahead: dict[Look, Result]) -> None:
         self._session = session
+        self._ahead = ahead
         self.attempt = attempt
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Result:
+        if self._ahead and (known := self._ahead.get((sql, parameters))) is not None:  # type: ignore[arg-type]
+            return known.again()
         result = self._session.send(sql, parameters)
         self.attempt.results.append(result)
         return result
@@ -108,6 +116,9 @@ class _FlightTransaction(Transaction):
         attempt.otherwise[len(attempt.results)] = otherwise
         self._sending.execute(_expecting(sql), parameters)
 
+    def then(self, sql: str, parameters: Parameters, do: Callable[[Transaction, Rows], None]) -> None:
+        self._sending.attempt.then.append((self._sending.execute(sql, parameters), do))
+
 
 class PostgresWriter:
     """Applies batches of commits, each batch in one transaction, each commit in a savepoint of its own.
@@ -121,6 +132,8 @@ class PostgresWriter:
         self._session: Session | None = None
         self._cache: dict[str, Any] = {}
         self._warnings: list[str] = []
+        self._more: list[_Attempt] = []
+        """What the rows of this batch led to: if it fails, the batch does."""
         self.round_trips = 0
         """Of all batches so far: how often something was waited for."""
 
@@ -167,9 +180,18 @@ class PostgresWriter:
     def _fly(self, session: Session, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
         numbers: dict[str, int] = {}
         begun = self._begin(session)
+        ahead = self._read_ahead(session, batch)
         session.send("SAVEPOINT one")
         session.sync()
-        attempts = [self._one(session, writes, numbers) for writes in batch]
+        if ahead:
+            session.read_all()
+            begun.wait()
+        attempts = []
+        for writes in batch:
+            if ahead and not all(type(write) in LEAVES for write in writes):
+                ahead = {}
+            attempts.append(self._one(session, writes, numbers, ahead))
+        self._go_on(session, attempts, numbers)
         for channel_id, number in numbers.items():
             session.send(SAVE_NUMBER, (number, channel_id))
         session.sync()
@@ -180,26 +202,50 @@ class PostgresWriter:
             self._cache.clear()
         return answers, wakeups
 
+    def _read_ahead(self, session: Session, batch: Sequence[tuple[Write, ...]]) -> dict[Look, Result]:
+        looks = {
+            look: None for writes in batch for write in writes if (of := AHEAD.get(type(write))) for look in of(write)
+        }
+        if looks and (channels := self._cache.get("channels")):
+            looks |= {(NEXT_NUMBER, (channel.id,)): None for channel in channels}
+        return {(sql, parameters): session.send(sql, parameters) for sql, parameters in looks}
+
+    def _go_on(self, session: Session, attempts: list[_Attempt], numbers: dict[str, int]) -> None:
+        """What rows lead to, of the commits that stand."""
+        if not any(attempt.then for attempt in attempts):
+            return
+        session.read_all()
+        for attempt in attempts:
+            if attempt.then and attempt.raised is None and attempt.failure() is None:
+                more = _Attempt(attempt.writes)
+                transaction = _FlightTransaction(_Sending(session, more, {}), self._cache, numbers)
+                transaction.wake = attempt.wake
+                for rows, do in attempt.then:
+                    do(transaction, rows)
+                self._more.append(more)
+
     def _begin(self, session: Session) -> Result:
         session.send("BEGIN")
         return session.send(_LOCK) if self._epoch is None else session.send(_FENCE, (self._epoch,))
 
     def _commit(self, session: Session, begun: Result) -> None:
         """Raises PostgresError where nothing is, or nothing is known to be, on the disk and on the standby."""
-        self._warnings.clear()
         commit = session.send("COMMIT")
         session.sync()
         session.read_all()
         begun.wait()
         commit.wait()
         if commit.tag != "COMMIT":
-            raise PostgresError("the transaction was rolled back")
+            failed = next((found[1] for more in self._more if (found := more.failure())), None)
+            raise failed or PostgresError("the transaction was rolled back")
         if self._warnings:  # the wait for the standby was cancelled: PostgreSQL says COMMIT all the same
             raise PostgresError(self._warnings[0])
 
-    def _one(self, session: Session, writes: tuple[Write, ...], numbers: dict[str, int]) -> _Attempt:
+    def _one(
+        self, session: Session, writes: tuple[Write, ...], numbers: dict[str, int], ahead: dict[Look, Result]
+    ) -> _Attempt:
         attempt = _Attempt(writes)
-        transaction = _FlightTransaction(_Sending(session, attempt), self._cache, numbers)
+        transaction = _FlightTransaction(_Sending(session, attempt, ahead), self._cache, numbers)
         try:
             answered = [HANDLERS[type(write)](transaction, write) for write in writes]
         except Lost:
@@ -257,6 +303,8 @@ class PostgresWriter:
             return error
 
     def _connected(self) -> Session:
+        self._warnings.clear()
+        self._more.clear()
         if self._session is None or self._session.broken:
             self.close()
             self._session = self._open()
