@@ -113,7 +113,10 @@ class Session:
 
     def __init__(self, url: str, *, prepared: bool = True, **options: Any) -> None:
         """Raises Lost."""
-        given = psycopg.conninfo.conninfo_to_dict(url)
+        try:
+            given = psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.Error as error:  # an option that libpq does not know
+            raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
         self._pg = _connected(make_conninfo(url, **defaults, **options))
         self._pg.nonblocking = 1
