@@ -47,7 +47,7 @@ _MOST_MINUTES = 7 * 24 * 60.0
 @click.option("--data-dir", help="The directory of rm.db.  [RM_DATA_DIR, ./data]")
 @click.pass_context
 def admin(context: click.Context, config_file: str | None, data_dir: str | None) -> None:
-    """Create users and tokens in the data dir, also while the server runs."""
+    """Create users and tokens in the server's database, also while the server runs."""
     context.obj = settings_of({"data_dir": data_dir}, config_file)
 
 
@@ -214,7 +214,7 @@ def _database_trouble(settings: Settings) -> Iterator[None]:
     try:
         yield
     except (OSError, *DatabaseError, MigrationError) as error:
-        raise click.ClickException(f"{settings.database}: {error}") from None
+        raise click.ClickException(f"{settings.place}: {error}") from None
 
 
 def _commit(settings: Settings, write: Write) -> tuple[Result, ...]:

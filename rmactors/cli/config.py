@@ -56,6 +56,7 @@ def _shown(settings: Settings, setting: Field[Any]) -> Any:
         return MASK if value else ""
     following = {
         "base_url": settings.public_url, "agent_url": settings.public_agent_url, "secret_key_file": settings.key_file,
+        "node_name": settings.own_node_name, "node_url": settings.own_node_url,
     }  # fmt: skip
     if setting.name in following:
         return str(following[setting.name])

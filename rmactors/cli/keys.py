@@ -1,5 +1,8 @@
 """`rmactors keys`: the key of the stored secrets."""
 
+from contextlib import closing
+from pathlib import Path
+
 import click
 
 from rmactors.cli.options import settings_options
@@ -8,7 +11,7 @@ from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
 from rmactors.server.store import secret_rows
 from rmactors.server.store.database import DatabaseError
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.engines.opening import connect
 
 _BUSY_SECONDS = 30.0
 """How long to wait for the running server to let go of the database."""
@@ -28,17 +31,15 @@ def rotate(settings: Settings) -> None:
     on; the old key file only opens older backups.
     """
     try:
-        if not settings.database.exists():
+        place = settings.place
+        if isinstance(place, Path) and not place.exists():
             raise click.ClickException(
-                f"there is no database at {settings.database}; set RM_DATA_DIR or --data-dir to the server's data dir"
+                f"there is no database at {place}; set RM_DATA_DIR or --data-dir to the server's data dir"
             )
-        connection = connect(settings.database, busy_seconds=_BUSY_SECONDS)
-        try:
+        with closing(connect(place, busy_seconds=_BUSY_SECONDS)) as connection:
             if not settings.key_file.exists() and not secret_rows.holds_secrets(connection):
                 SecretBox.load_or_create(settings.key_file)
             moved = secret_rows.rotate(connection, settings.key_file, clock.now())
-        finally:
-            connection.close()
     except SecretError as error:
         raise click.ClickException(str(error)) from None
     except DatabaseError as error:

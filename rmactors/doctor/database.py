@@ -1,11 +1,14 @@
 """What the database says: whether it is whole, what waits in it, what could not be delivered, which agents report."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 from rmactors import __version__
-from rmactors.common import zones
+from rmactors.common import clock, zones
 from rmactors.common.clock import MINUTE, seconds
+from rmactors.common.disk import free_space
 from rmactors.common.findings import Finding
 from rmactors.common.sizes import size
 from rmactors.common.vocabulary import DELIVERY_OVERDUE_SECONDS
@@ -13,8 +16,9 @@ from rmactors.doctor.machine import clock_finding
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
 from rmactors.server.store import secret_rows
-from rmactors.server.store.database import Database, DatabaseError
-from rmactors.server.store.engines.sqlite import connect_read_only
+from rmactors.server.store.database import Database, DatabaseError, Session
+from rmactors.server.store.engines import postgres_facts
+from rmactors.server.store.engines.opening import connect_read_only
 from rmactors.server.store.integrity import damage
 from rmactors.server.store.queries.condition import Condition, condition, schema_trouble
 from rmactors.server.web.views.texts import many
@@ -25,32 +29,55 @@ _NAMED = 5
 
 
 def look(settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
-    """`full` compares every index with its table as well, which takes minutes with gigabytes."""
-    if not settings.database.exists():
+    """`full` compares every index with its table as well, which takes minutes with gigabytes; SQLite only."""
+    place = settings.place
+    if isinstance(place, Path) and not place.exists():
         yield clock_finding(None, now)
-        yield Finding(None, f"there is no database at {settings.database} yet: the first start of the server makes it")
+        yield Finding(None, f"there is no database at {place} yet: the first start of the server makes it")
         return
     try:
-        with closing(connect_read_only(settings.database)) as db:
-            yield from _look(db, settings, now, full=full)
+        with closing(connect_read_only(place)) as db:
+            if isinstance(db, sqlite3.Connection):
+                yield from _look_at_file(db, settings, now, full=full)
+            else:
+                yield from _look_at_server(db, settings, now)
     except DatabaseError as error:
-        yield Finding(False, f"the database {settings.database} cannot be read: {error}")
+        yield Finding(False, f"the database {place} cannot be read: {error}")
 
 
-def _look(db: Database, settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
+def _look_at_file(db: sqlite3.Connection, settings: Settings, now: int, *, full: bool) -> Iterator[Finding]:
     if (found := damage(db, full=full)) is not None:
         yield Finding(False, f"the database is damaged: {found}. Stop the server and restore a backup")
         return
+    yield from _look(db, settings, now)
+    log = free_space(settings.database).log
+    if log > LARGE_LOG:
+        yield Finding(False, f"the database's log has {size(log)}: some program keeps an old state open")
+
+
+def _look_at_server(db: Session, settings: Settings, now: int) -> Iterator[Finding]:
+    facts = postgres_facts.read(db, clock.now)
+    wrong = list(postgres_facts.unfit(facts))
+    yield from (Finding(False, text) for text in wrong)
+    for ok, text in postgres_facts.findings(facts, require_sync=settings.require_sync):
+        yield Finding(ok, text)
+    if (leader := facts.leader) is not None:
+        yield Finding(None, f"the node {leader.node} leads ({leader.url})" if leader.leads else "no node leads")
+        yield from _look(db, settings, now)
+    elif not wrong:
+        yield Finding(None, f"there are no tables in {settings.place} yet: the first start of the server makes them")
+
+
+def _look(db: Database, settings: Settings, now: int) -> Iterator[Finding]:
     if (trouble := schema_trouble(db)) is not None:
         text, mends_itself = trouble
         yield Finding(None if mends_itself else False, text)
         return
-    state = condition(db, settings.database, now)
+    state = condition(db, now)
     yield clock_finding(state.newest_at, now)
     free = f", {size(state.free)} of it free for reuse" if state.free else ""
-    yield Finding(True, f"the database is whole: {size(state.size)}{free}")
-    if state.log_size > LARGE_LOG:
-        yield Finding(False, f"the database's log has {size(state.log_size)}: some program keeps an old state open")
+    what = "the database is whole" if isinstance(db, sqlite3.Connection) else "the database can be read"
+    yield Finding(True, f"{what}: {size(state.size)}{free}")
     yield _secrets(db, settings)
     yield from _queue(state, now)
     yield from _agents(state)

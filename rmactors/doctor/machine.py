@@ -43,7 +43,7 @@ def _synchronised() -> bool | None:
 
 
 def disk(settings: Settings) -> Finding:
-    """Room for the database, and for a copy of it."""
+    """Room for the database, and for a copy of it; where PostgreSQL has it, for the few files that stay here."""
     folder = Path(settings.data_dir)
     try:
         found = free_space(settings.database)
@@ -51,10 +51,10 @@ def disk(settings: Settings) -> Finding:
         return Finding(False, f"the disk of {folder} cannot be looked at: {error.strerror or error}")
     if not found.inodes:
         return Finding(False, f"the disk of {folder} has no inode left: no file can be made")
-    free = size(found.free)
-    if found.low:
+    free, here = size(found.free), isinstance(settings.place, Path)
+    if found.low and here:
         return Finding(False, f"only {free} are free on the disk of {folder}; nothing is taken in when it is full")
-    if found.free < found.database:
+    if found.free < found.database and here:
         return Finding(None, f"{free} are free on the disk of {folder}: less than the database has already")
     return Finding(True, f"{free} are free on the disk of {folder}")
 
@@ -83,5 +83,6 @@ def key(settings: Settings) -> Iterator[Finding]:
             yield Finding(True, f"the key {path} is readable by its owner alone")
         except SecretError as error:
             yield Finding(False, str(error))
-    if settings.database.exists() and (mode := stat.S_IMODE(settings.database.stat().st_mode)) & 0o077:
-        yield Finding(False, f"the database {settings.database} is open to others (mode {mode:04o}): chmod 600 it")
+    place = settings.place
+    if isinstance(place, Path) and place.exists() and (mode := stat.S_IMODE(place.stat().st_mode)) & 0o077:
+        yield Finding(False, f"the database {place} is open to others (mode {mode:04o}): chmod 600 it")

@@ -6,7 +6,7 @@ import re
 import resource
 import ssl
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from rmactors.server.edges.listener import Port
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.database import DatabaseError
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.secret_rows import open_box
@@ -61,16 +61,12 @@ def alone(settings: Settings) -> Iterator[None]:
 def open_data_dir(settings: Settings) -> SecretBox:
     """The database at this version's schema, and the key that opens its secrets. Raises StartError."""
     try:
-        database = prepare(settings)
-        connection = connect(database)
-        try:
+        with closing(connect(prepare(settings))) as connection:
             box = open_box(connection, settings.key_file)
-        finally:
-            connection.close()
     except (MigrationError, SecretError) as error:
         raise StartError(str(error)) from None
     except DatabaseError as error:
-        raise StartError(f"the database {settings.database} cannot be used: {error}") from None
+        raise StartError(f"the database {settings.place} cannot be used: {error}") from None
     except OSError as error:
         raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
     return box

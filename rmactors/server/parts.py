@@ -43,10 +43,9 @@ from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
 from rmactors.server.state.delivery import ChannelFacts
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.engines.opening import open_writer
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
 from rmactors.server.web.app import create_app
 from rmactors.server.web.known import Known
 from rmactors.server.web.metrics import Meters, Sources
@@ -111,7 +110,7 @@ class Parts:
         settings = opened.settings
         self.opened, self.settings, self.sizes, self.closing = opened, settings, sizes, closing
         self.listening = AllListening(ready)
-        self.reader = Reader(settings.database)
+        self.reader = Reader(settings.place)
         self.started_at = clock.now()
         patience = min(settings.offline_alert_seconds, settings.stale_grace_seconds)
         self._awake = Awake(settings.restart_grace_seconds, patience, moment())
@@ -187,7 +186,7 @@ class Parts:
     # ---- the children
 
     async def run_store(self) -> None:
-        await store.run(self.to_store, lambda: Writer(connect(self.settings.database)), self.wake, self.store_state)
+        await store.run(self.to_store, lambda: open_writer(self.settings.place), self.wake, self.store_state)
 
     async def run_rules(self) -> None:
         settings = self.settings

@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import socket
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, field, fields
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 
 from rmactors.common.logs import FORMATS, LEVELS
 from rmactors.server.config.role_map import role_map
+from rmactors.server.store.place import Place, PostgresUrl, url_problem
 
 DEFAULT_FILE = Path("/etc/rmactors/rmactors.toml")
 """Where command lines look for settings when none is named."""
@@ -44,6 +46,11 @@ class Settings:
     tls_cert_file: str = _setting("", "certificate chain; with it both ports speak TLS")
     tls_key_file: str = _setting("", "private key of the certificate")
     data_dir: str = _setting("./data", "where rm.db and secret.key live")
+    database_url: str = _setting("", "a PostgreSQL that holds the database [<data_dir>/rm.db]", secret=True)
+    lease_seconds: float = _setting(20.0, "with PostgreSQL: silence after which another node takes over")
+    node_name: str = _setting("", "with PostgreSQL: what this node is called [the host name]")
+    node_url: str = _setting("", "with PostgreSQL: where other nodes send browsers to this one [<base_url>]")
+    require_sync: bool = _setting(False, "with PostgreSQL: true takes nothing in without a synchronous standby")
     base_url: str = _setting("", "public URL, used in links and Origin checks [http://<listen>]")
     secret_key_file: str = _setting("", "the key of stored secrets [<data_dir>/secret.key]")
     cookie_secure: bool = _setting(True, "false only for plain-HTTP use")
@@ -96,7 +103,21 @@ class Settings:
 
     @property
     def database(self) -> Path:
+        """The file of SQLite, whether or not it is in use: see `place`."""
         return Path(self.data_dir) / "rm.db"
+
+    @property
+    def place(self) -> Place:
+        """Where the database is."""
+        return PostgresUrl(self.database_url) if self.database_url else self.database
+
+    @property
+    def own_node_name(self) -> str:
+        return self.node_name or socket.gethostname()
+
+    @property
+    def own_node_url(self) -> str:
+        return (self.node_url or self.public_url).rstrip("/")
 
     @property
     def key_file(self) -> Path:
@@ -282,14 +303,17 @@ def _check(settings: Settings) -> None:
         raise SettingsError("tls_cert_file and tls_key_file go together")
     for name, schemes in (
         ("base_url", {"http", "https"}),
+        ("node_url", {"http", "https"}),
         ("agent_url", {"ws", "wss"}),
         ("watchdog_url", {"http", "https"}),
     ):
         if text := getattr(settings, name):
             _check_url(name, text, schemes)
-    if settings.base_url:
-        _check_base_url(settings.base_url)
+    for name in ("base_url", "node_url"):
+        if text := getattr(settings, name):
+            _check_root(name, text)
     _check_oidc(settings)
+    _check_database(settings)
     for network in filter(None, (part.strip() for part in settings.trusted_proxies.split(","))):
         try:
             ipaddress.ip_network(network, strict=False)
@@ -329,7 +353,18 @@ def _check_url(name: str, text: str, schemes: set[str]) -> None:
         raise SettingsError(f"{name} must be a URL that begins with {' or '.join(sorted(schemes))}")
 
 
-def _check_base_url(text: str) -> None:
+def _check_database(settings: Settings) -> None:
+    if settings.database_url and (problem := url_problem(settings.database_url)):
+        raise SettingsError(f"database_url: {problem}")
+    if settings.require_sync and not settings.database_url:
+        raise SettingsError("require_sync is for PostgreSQL: set database_url too, or leave it out")
+    if not 1 <= settings.lease_seconds <= 3600:
+        raise SettingsError("lease_seconds must be from 1 to 3600 seconds")
+    if len(settings.node_name) > 200 or not settings.node_name.isprintable():
+        raise SettingsError("node_name must have at most 200 characters, all of them printable")
+
+
+def _check_root(name: str, text: str) -> None:
     """The pages know no path before theirs: their links, cookies and Origin checks would all miss it."""
     parts = urlsplit(text)
     root = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
@@ -341,6 +376,6 @@ def _check_base_url(text: str) -> None:
     ):
         if found:
             raise SettingsError(
-                f"base_url must not have {what}: the pages are always at the root of their host. Give them a host name"
+                f"{name} must not have {what}: the pages are always at the root of their host. Give them a host name"
                 f" or a port of their own, and set it to {root}"
             )

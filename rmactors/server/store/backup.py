@@ -1,4 +1,4 @@
-"""A copy of the database in one file, made beside a running server, whole or not at all.
+"""A copy of the database in one file, made beside a running server, whole or not at all, from whichever engine.
 
 The copy is a plain SQLite database of one moment, with one table more, `backup_made`, which says when it was made and
 holds the keys of the stored secrets if that was asked for. `store.restoring` is the way back.
@@ -16,11 +16,15 @@ from pathlib import Path
 from rmactors import __version__
 from rmactors.common.disk import sync
 from rmactors.server.config import secrets
+from rmactors.server.config.ownership import chown_like
 from rmactors.server.messages.audit import Audit
-from rmactors.server.store import audit, secret_rows
-from rmactors.server.store.engines.sqlite import connect, connect_read_only
+from rmactors.server.store import audit, copying, secret_rows
+from rmactors.server.store.database import Connection, DatabaseError
+from rmactors.server.store.engines.opening import connect, connect_read_only
 from rmactors.server.store.integrity import damage
-from rmactors.server.store.transaction import Transaction, atomic
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.place import Place
+from rmactors.server.store.transaction import Transaction, atomic, begin_reading
 
 
 class BackupError(Exception):
@@ -36,26 +40,26 @@ class Facts:
     keys: tuple[bytes, ...]
 
 
-def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
+def make(place: Place, target: Path, key_file: Path | None, at: int) -> int:
     """Copy the database to `target`, with the keys of `key_file` if one is given. Returns the size in bytes.
 
     What was at `target` is replaced only once the copy is whole, checked and on disk. That keys leave is in the audit
     trail before there is such a file: if it cannot be written down, there is none. Raises BackupError,
-    SecretError, sqlite3.Error, OSError.
+    SecretError, DatabaseError, OSError.
     """
-    if not database.exists():
-        raise BackupError(f"there is no database at {database}; set RM_DATA_DIR or --data-dir to the server's data dir")
+    if isinstance(place, Path) and not place.exists():
+        raise BackupError(f"there is no database at {place}; set RM_DATA_DIR or --data-dir to the server's data dir")
     if target.is_dir():
         raise BackupError(f"{target} is a folder; name a file in it")
-    if target.exists() and target.samefile(database):
+    if isinstance(place, Path) and target.exists() and target.samefile(place):
         raise BackupError(f"{target} is the database itself; name another file")
     descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".part", dir=target.absolute().parent)  # 0600
     os.close(descriptor)
     part = Path(name)
     try:
-        with closing(connect_read_only(database)) as source, closing(open_copy(part)) as copy:
+        with closing(connect_read_only(place)) as source, closing(open_copy(part)) as copy:
             keys = _snapshot(source, key_file)
-            source.backup(copy)  # all of it on the snapshot: writers go on, and the copy never starts again
+            _copy(source, copy)
             copy.execute("PRAGMA journal_mode = DELETE")  # one file, which can be read where nothing may be written
             _sign(copy, at, keys)
             require_integrity(copy, part, full=False)
@@ -64,7 +68,7 @@ def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
         sync(part)
         size = part.stat().st_size
         if keys:
-            _record(database, target, at)
+            _record(place, target, at)
         os.rename(part, target)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -73,19 +77,30 @@ def make(database: Path, target: Path, key_file: Path | None, at: int) -> int:
     return size
 
 
-def _record(database: Path, target: Path, at: int) -> None:
+def _copy(source: Connection, copy: sqlite3.Connection) -> None:
+    """All of it on the snapshot: writers go on, and the copy never starts again."""
+    if isinstance(source, sqlite3.Connection):
+        source.backup(copy)
+        return
+    numbers = copying.numbers(source)  # it may be of an older version, and stays so: a restore brings it up
+    migrate(copy, only=numbers)
+    with atomic(copy):
+        copying.copy(source, copy, copying.tables(numbers))
+
+
+def _record(place: Place, target: Path, at: int) -> None:
     detail = f"with the key, into {str(target.absolute())[:500]}"
     row = Audit(at, "rmactors backup", "system", "database.backup", "database", "", detail=detail)
     try:
-        with closing(connect(database, busy_seconds=30)) as db, atomic(db):
+        with closing(connect(place, busy_seconds=30)) as db, atomic(db):
             audit.append(Transaction(db, {}), row)
-    except sqlite3.Error as error:
+    except DatabaseError as error:
         raise BackupError(
             f"that the key leaves cannot be written into the audit trail ({error}); one without the key can"
         ) from None
 
 
-def _snapshot(source: sqlite3.Connection, key_file: Path | None) -> list[bytes]:
+def _snapshot(source: Connection, key_file: Path | None) -> list[bytes]:
     """Begin the reading transaction, and read the keys of the same moment: no rotation comes between."""
     if key_file is None:
         _begin(source)
@@ -98,9 +113,11 @@ def _snapshot(source: sqlite3.Connection, key_file: Path | None) -> list[bytes]:
         return secrets.read_keys(key_file)
 
 
-def _begin(source: sqlite3.Connection) -> None:
-    source.execute("BEGIN")
-    source.execute("SELECT count(*) FROM migrations").fetchone()  # SQLite takes the snapshot at the first read
+def _begin(source: Connection) -> None:
+    if not isinstance(source, sqlite3.Connection):
+        copying.require_tables(source)
+    begin_reading(source)
+    source.execute("SELECT count(*) FROM migrations").fetchone()  # the snapshot is taken at the first read
 
 
 def _sign(copy: sqlite3.Connection, at: int, keys: list[bytes]) -> None:
@@ -121,6 +138,15 @@ def require_integrity(db: sqlite3.Connection, file: Path, *, full: bool = True) 
     """Read every page and reference, with `full` compare every index. Raises BackupError with what is wrong first."""
     if (found := damage(db, full=full)) is not None:
         raise BackupError(f"{file} is damaged: {found}")
+
+
+def make_private(file: Path) -> None:
+    """An empty file, 0600, that belongs to whom its folder belongs to. Raises OSError."""
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        chown_like(file.parent, descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def open_copy(file: Path) -> sqlite3.Connection:

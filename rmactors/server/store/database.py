@@ -36,8 +36,17 @@ class Database(Protocol):
     def executemany(self, sql: str, parameters: Any, /) -> object: ...
 
 
+class Sent(Rows, Protocol):
+    """A statement that was sent ahead."""
+
+    def wait(self) -> object: ...
+
+
 class Session(Database, Protocol):
     """A connection to PostgreSQL, as the store knows it; `engines.postgres` has it."""
+
+    def send(self, sql: str, parameters: Any = ..., /) -> Sent: ...
+    def sync(self) -> None: ...
 
     @property
     def in_transaction(self) -> bool: ...

@@ -21,18 +21,19 @@ class MigrationError(Exception):
 _FUNCTIONS: Final = "postgresql.sql"
 
 
-def migrate(connection: Connection, schema: Path | None = None) -> list[str]:
-    """Apply what is missing, in order; return the names of the files applied. Raises MigrationError."""
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
-        " applied_at BIGINT NOT NULL)"
-    )
-    waiting, unknown = missing(connection, schema)
-    if unknown:
-        raise MigrationError(
-            f"the database has migration {unknown[-1]:04d}, which this version does not know: it was written by a newer"
-            " version. Install that version again, or restore a backup made before the upgrade."
-        )
+_TABLE: Final = (
+    "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
+)
+
+
+def migrate(connection: Connection, schema: Path | None = None, only: Iterable[int] | None = None) -> list[str]:
+    """Apply what is missing, in order, or of that these numbers `only`; return the names of the files applied. Raises
+    MigrationError."""
+    connection.execute(_TABLE)
+    waiting = _waiting(connection, schema)
+    if only is not None:
+        wanted = set(only)
+        waiting = [path for path in waiting if _number(path) in wanted]
     if isinstance(connection, sqlite3.Connection):
         cleaning.register(connection)
         for path in waiting:
@@ -43,18 +44,29 @@ def migrate(connection: Connection, schema: Path | None = None) -> list[str]:
     return [path.name for path in waiting]
 
 
+def _waiting(connection: Connection, schema: Path | None) -> list[Path]:
+    waiting, unknown = missing(connection, schema)
+    if unknown:
+        raise MigrationError(
+            f"the database has migration {unknown[-1]:04d}, which this version does not know: it was written by a newer"
+            " version. Install that version again, or restore a backup made before the upgrade."
+        )
+    return waiting
+
+
+def migrate_within(connection: Session) -> None:
+    """The same in the transaction that is open on a PostgreSQL. Raises MigrationError, DatabaseError."""
+    connection.execute(_TABLE)
+    connection.execute("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
+    if waiting := _waiting(connection, None):
+        _apply_all(connection, waiting)
+
+
 def _all_at_once(connection: Session, waiting: list[Path]) -> None:
     """PostgreSQL takes all of them in one transaction, and only one node at a time."""
     connection.begin_alone()
     try:
-        to_apply, _ = missing(connection, waiting[0].parent)  # another node may have been faster
-        for statement in postgres_sql.statements((waiting[0].parent / _FUNCTIONS).read_text()):
-            connection.execute(statement)
-        for path in to_apply:
-            _apply(connection, path, postgres_sql.statements(path.read_text()))
-        connection.execute(
-            "INSERT INTO leader (name, epoch, until_at) VALUES ('server', 0, 0) ON CONFLICT (name) DO NOTHING"
-        )
+        _apply_all(connection, waiting)
         end(connection, "COMMIT")
     except BaseException:
         if connection.in_transaction:
@@ -64,11 +76,22 @@ def _all_at_once(connection: Session, waiting: list[Path]) -> None:
     connection.execute("ANALYZE")
 
 
+def _apply_all(connection: Session, waiting: list[Path]) -> None:
+    to_apply, _ = missing(connection, waiting[0].parent)  # another node may have been faster
+    for statement in postgres_sql.statements((waiting[0].parent / _FUNCTIONS).read_text()):
+        connection.execute(statement)
+    for path in to_apply:
+        _apply(connection, path, postgres_sql.statements(path.read_text()))
+    connection.execute(
+        "INSERT INTO leader (name, epoch, until_at) VALUES ('server', 0, 0) ON CONFLICT (name) DO NOTHING"
+    )
+
+
 def _apply(connection: Connection, path: Path, found: Iterable[str]) -> None:
     try:
         for statement in found:
             connection.execute(statement)
-        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (int(path.name[:4]), path.name, clock.now()))
+        connection.execute("INSERT INTO migrations VALUES (?, ?, ?)", (_number(path), path.name, clock.now()))
     except DatabaseError as error:
         raise MigrationError(f"{path.name}: {error}") from error
 
@@ -76,11 +99,14 @@ def _apply(connection: Connection, path: Path, found: Iterable[str]) -> None:
 def missing(connection: Database, schema: Path | None = None) -> tuple[list[Path], list[int]]:
     """Files that the database lacks, in order, and numbers that it has and this version does not know."""
     scripts = {
-        int(path.name[:4]): path
-        for path in sorted((schema or resources.path("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
+        _number(path): path for path in sorted((schema or resources.path("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
     }
     done = {number for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
     return [path for number, path in scripts.items() if number not in done], sorted(done - scripts.keys())
+
+
+def _number(path: Path) -> int:
+    return int(path.name[:4])
 
 
 def statements(script: str) -> list[str]:

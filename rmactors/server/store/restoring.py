@@ -1,4 +1,5 @@
-"""The way back from a backup: checked, brought to this version's schema, and put in place whole or not at all.
+"""The way back from a backup: checked, brought to this version's schema, and put in place whole or not at all; of a
+PostgreSQL, into an empty database, in one transaction.
 
 What it replaces is kept beside it under another name. The keys in the backup come before those that are there already:
 the key file then opens the restored database and the one that was replaced.
@@ -13,14 +14,14 @@ from pathlib import Path
 from rmactors.common import clock
 from rmactors.common.disk import sync
 from rmactors.server.config import secrets
-from rmactors.server.config.ownership import chown_like
 from rmactors.server.config.secrets import SecretBox
+from rmactors.server.config.settings import Settings
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import AppendAudit, Audit
 from rmactors.server.messages.channels import DeleteChannel
 from rmactors.server.messages.second_factors import SetSecondFactor
 from rmactors.server.messages.writes import Write
-from rmactors.server.store import backup, secret_rows
+from rmactors.server.store import backup, copying, secret_rows
 from rmactors.server.store.backup import BackupError
 from rmactors.server.store.engines.sqlite import connect_read_only
 from rmactors.server.store.migrations import migrate
@@ -43,15 +44,17 @@ class Restored:
 
 
 def restore(
-    file: Path, database: Path, key_file: Path, at: int, *, replace: bool = False, forget_secrets: bool = False
+    file: Path, settings: Settings, at: int, *, replace: bool = False, forget_secrets: bool = False
 ) -> Restored:
-    """Put the backup in `file` in the place of `database`. The caller holds the data dir's lock.
+    """Put the backup in `file` in the place of the database, or into an empty PostgreSQL. The caller holds the data
+    dir's lock.
 
-    Until everything is checked, nothing in the data dir changes. Raises BackupError, MigrationError, SecretError,
-    sqlite3.Error, OSError.
+    Until everything is checked, nothing in the data dir changes. Raises BackupError, CopyError, MigrationError,
+    SecretError, DatabaseError, OSError.
     """
-    if database.exists() and not replace:
-        raise BackupError(f"{database} is there already; say --replace to put it aside")
+    place, database, key_file = settings.place, settings.database, settings.key_file
+    if isinstance(place, Path) and place.exists() and not replace:
+        raise BackupError(f"{place} is there already; say --replace to put it aside")
     if not file.is_file():
         raise BackupError(f"{file} is not a file")
     staged = database.with_name(f"{database.name}.restoring")
@@ -73,27 +76,36 @@ def restore(
             detail = f"from a backup of {clock.to_rfc3339(facts.made_at)}" if facts else "from a copy"
             _commit(db, AppendAudit(_audit(at, "database.restore", "database", "", detail)))
             (queued,) = db.execute("SELECT count(*) FROM deliveries WHERE state = 'queued'").fetchone()
-        sync(staged)
-        replaced = _put_aside(database, at) if database.exists() else None
-        if keys:
-            with secrets.locked(key_file):
-                os.rename(staged_key, key_file)
-            sync(key_file.absolute().parent)
-        os.rename(staged, database)
-        sync(database.absolute().parent)
+            if not isinstance(place, Path):
+                with copying.filled(place, db):
+                    _put_keys(staged_key, key_file)
+        replaced = _put_in_place(staged, place, staged_key, key_file, at) if isinstance(place, Path) else None
     finally:
         _remove(staged)
         staged_key.unlink(missing_ok=True)
     return Restored(facts.made_at if facts else None, bool(keys), migrations, replaced, forgotten, queued)
 
 
+def _put_in_place(staged: Path, database: Path, staged_key: Path, key_file: Path, at: int) -> Path | None:
+    sync(staged)
+    replaced = _put_aside(database, at) if database.exists() else None
+    _put_keys(staged_key, key_file)
+    os.rename(staged, database)
+    sync(database.absolute().parent)
+    return replaced
+
+
+def _put_keys(staged_key: Path, key_file: Path) -> None:
+    """Before the database that needs them: both the old one and the new one then open."""
+    if staged_key.exists():
+        with secrets.locked(key_file):
+            os.rename(staged_key, key_file)
+        sync(key_file.absolute().parent)
+
+
 def _copy(file: Path, staged: Path) -> None:
     """The backup as a file of our own (0600), every page of it read and found whole."""
-    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    try:
-        chown_like(staged.parent, descriptor)
-    finally:
-        os.close(descriptor)
+    backup.make_private(staged)
     try:
         with closing(connect_read_only(file)) as source, closing(backup.open_copy(staged)) as copy:
             source.backup(copy)

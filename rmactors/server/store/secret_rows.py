@@ -22,6 +22,8 @@ RETIRED: Final = "retired_secret_keys"
 
 _BATCH: Final = 50
 """Rows re-encrypted in one transaction: a few milliseconds, so that a running server hardly waits."""
+_ALL: Final = 1 << 62
+"""As a LIMIT: none. PostgreSQL takes no negative one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ def check_rows(connection: Database, box: SecretBox) -> int:
     """Open every stored secret; returns how many there are. Raises SecretError, naming the first that does not open."""
     count = 0
     for column in _COLUMNS:
-        for row_id, sealed in connection.execute(column.page, ("", -1)):
+        for row_id, sealed in connection.execute(column.page, ("", _ALL)):
             try:
                 box.open(sealed, column.associated + row_id)
             except SecretError as error:

@@ -5,6 +5,7 @@ Rendering happens beside the event loop, so that a large page delays no notifica
 
 from collections.abc import Callable
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Final, TypeVar
 
 import jinja2
@@ -13,14 +14,14 @@ from quart import Response, request
 
 from rmactors import PRODUCT, __version__
 from rmactors.server.config import resources
-from rmactors.server.web.access import actor_or_none, is_htmx, services
+from rmactors.server.web.access import actor_or_none, is_htmx, services, state
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
 from rmactors.server.web.static_files import static
 from rmactors.server.web.views import texts
 from rmactors.server.web.views.fleet import HostLine
 from rmactors.server.web.views.shell import TABS
-from rmactors.server.web.views.storage import storage
+from rmactors.server.web.views.storage import Storage, storage
 from rmactors.server.web.views.zones import zone_groups
 
 T = TypeVar("T")
@@ -42,10 +43,15 @@ async def render(template: str, **context: object) -> str:
         "user": user,
         "theme": theme_of(user.theme if user is not None else None),
         "cookie_warning": not services().settings.cookie_secure,
-        "storage": storage(services().settings.database) if user is not None else None,
+        "storage": await _storage() if user is not None else None,
         "here": request.path + (f"?{query}" if query else ""),
     }
     return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))
+
+
+async def _storage() -> Storage | None:
+    place = services().settings.place
+    return storage(place) if isinstance(place, Path) else await state().server_storage.look(services().reader)
 
 
 def theme_of(chosen: str | None) -> str:

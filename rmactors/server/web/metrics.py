@@ -29,6 +29,7 @@ from rmactors.common.clock import SECOND
 from rmactors.common.disk import free_space
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.store.database import DatabaseError
+from rmactors.server.store.place import Place
 from rmactors.server.store.queries.figures import Figures, Queued, figures, left_off
 from rmactors.server.store.reader import Reader
 from rmactors.server.web.good_runs import GoodRunLines
@@ -232,9 +233,12 @@ def _of_actors(sources: Sources) -> Iterator[Metric]:
     yield up
 
 
-def _of_disk(database: Path) -> Iterator[Metric]:
+def _of_disk(place: Place) -> Iterator[Metric]:
+    """Nothing where PostgreSQL has the database: its disk is another machine's to look at."""
+    if not isinstance(place, Path):
+        return
     try:
-        found = free_space(database)
+        found = free_space(place)
     except OSError as error:
         _log.warning("the metrics are without the disk: %s", error)
         return

@@ -19,8 +19,8 @@ from rmactors.server.actors.store import batches
 from rmactors.server.messages.answers import Failed
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox
+from rmactors.server.store.engines.opening import BatchWriter
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class StoreState:
 
 async def run(
     inbox: Mailbox[Commit],
-    open_writer: Callable[[], Writer],
+    open_writer: Callable[[], BatchWriter],
     wake: Callable[[Wakeups], None],
     state: StoreState,
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from rmactors.server.messages.answers import Answer
 from rmactors.server.messages.writes import Write
-from rmactors.server.store.database import Connection
+from rmactors.server.store.database import Connection, PostgresError
 from rmactors.server.store.engines import sqlite
 from rmactors.server.store.place import Place, PostgresUrl
 from rmactors.server.store.transaction import Wakeups
@@ -50,7 +50,7 @@ def _opener(place: PostgresUrl, busy_seconds: float = 5.0) -> Callable[[], "Sess
     try:
         from rmactors.server.store.engines.postgres import Session
     except ImportError:
-        raise ModuleNotFoundError(
-            "RM_DATABASE_URL is set, but what speaks to PostgreSQL is not installed: pip install 'rmactors[postgresql]'"
+        raise PostgresError(
+            "what speaks to PostgreSQL is not installed here: pip install 'rmactors[postgresql]'"
         ) from None
     return lambda: Session(place.url, busy_seconds=busy_seconds)

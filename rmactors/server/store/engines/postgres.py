@@ -119,7 +119,10 @@ class Session:
 
     def __init__(self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, **options: Any) -> None:
         """Raises Lost."""
-        given = psycopg.conninfo.conninfo_to_dict(url)
+        try:
+            given = psycopg.conninfo.conninfo_to_dict(url)
+        except psycopg.Error as error:  # an option that libpq does not know
+            raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
         self._pg = _connected(make_conninfo(url, **defaults, **options))
         self._pg.nonblocking = 1
@@ -226,11 +229,18 @@ class Session:
 
     def read_until(self, result: Result) -> None:
         """Read answers up to this one. Raises Lost."""
+        self._ask_for_answers()
         self._read(lambda: result.done)
 
     def read_all(self) -> None:
         """Read every answer that is still to come. Raises Lost."""
+        self._ask_for_answers()
         self._read(lambda: not self._queue)
+
+    def _ask_for_answers(self) -> None:
+        """PostgreSQL keeps them back until a sync, or until it is asked."""
+        if self._queue and self._queue[-1] is not None:
+            self._pg.send_flush_request()
 
     def decoded(self, sql: str, result: Any) -> list[Any]:
         """The rows of an answer. How those of one statement are read is worked out once."""

@@ -1,9 +1,7 @@
 """What `rmactors doctor` reads of the database, on a reading connection of its own."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
-from rmactors.common.disk import free_space
 from rmactors.server.state.clocks import FAR_SECONDS
 from rmactors.server.store.database import Database
 from rmactors.server.store.migrations import missing
@@ -30,7 +28,6 @@ class Condition:
     wrong_clocks: list[tuple[str, float]]
     size: int
     free: int
-    log_size: int
 
 
 def schema_trouble(db: Database) -> tuple[str, bool] | None:
@@ -45,7 +42,7 @@ def schema_trouble(db: Database) -> tuple[str, bool] | None:
     return None
 
 
-def condition(db: Database, database: Path, at: int) -> Condition:
+def condition(db: Database, at: int) -> Condition:
     """Everything as of `at`. Raises DatabaseError."""
     agents: dict[str, list[str]] = {}
     for version, name in db.execute(
@@ -82,5 +79,4 @@ def condition(db: Database, database: Path, at: int) -> Condition:
         wrong_clocks=[(name, offset) for name, offset in clocks],
         size=size,
         free=free,
-        log_size=free_space(database).log,
     )

@@ -1,5 +1,6 @@
 """What `/metrics` and `rmactors doctor` read of the database. All on one snapshot; nothing here scans a long table."""
 
+import sqlite3
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -131,6 +132,9 @@ def _repositories(db: Database) -> list[RepositoryFigures]:
 
 def space(db: Database) -> tuple[int, int]:
     """Bytes of the database, and how many of them are free for reuse."""
+    if not isinstance(db, sqlite3.Connection):  # nothing is free there but within tables, which VACUUM knows
+        (size,) = db.execute("SELECT pg_database_size(current_database())").fetchone()
+        return size, 0
     page, pages, free = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in _PRAGMAS)
     return page * pages, page * free
 
