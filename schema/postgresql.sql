@@ -18,17 +18,49 @@ END $$;
 CREATE OR REPLACE FUNCTION unicode_lower(t TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT lower(t COLLATE "und-x-icu") $$;
 
-CREATE OR REPLACE FUNCTION json_valid(t TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+-- A block that may fail is no work for parallel workers, so these are not PARALLEL SAFE.
+CREATE OR REPLACE FUNCTION json_valid(t TEXT) RETURNS BOOLEAN LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-  PERFORM t::json;
-  RETURN t IS NOT NULL;
+  RETURN t::json IS NOT NULL;
 EXCEPTION WHEN invalid_text_representation THEN
   RETURN FALSE;
+END $$;
+
+-- Of an object's value at '$.name'. What cannot be read, or is no text of PostgreSQL (it has a NUL), is not there.
+CREATE OR REPLACE FUNCTION json_type(t TEXT, path TEXT) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE kind TEXT;
+BEGIN
+  kind := json_typeof(t::json -> substr(path, 3));
+  RETURN CASE kind WHEN 'string' THEN 'text' ELSE kind END;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
+END $$;
+CREATE OR REPLACE FUNCTION json_extract(t TEXT, path TEXT) RETURNS TEXT LANGUAGE plpgsql IMMUTABLE AS $$
+DECLARE found TEXT;
+BEGIN
+  found := t::json ->> substr(path, 3);
+  IF found IN ('true', 'false') AND json_typeof(t::json -> substr(path, 3)) = 'boolean' THEN
+    RETURN CASE found WHEN 'true' THEN '1' ELSE '0' END;
+  END IF;
+  RETURN found;
+EXCEPTION WHEN data_exception THEN
+  RETURN NULL;
 END $$;
 
 CREATE OR REPLACE FUNCTION rm_joined(so_far TEXT, next TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE
   AS $$ SELECT CASE WHEN next IS NULL THEN so_far ELSE coalesce(so_far || ',', '') || next END $$;
 CREATE OR REPLACE AGGREGATE group_concat(TEXT) (SFUNC = rm_joined, STYPE = TEXT);
+
+-- The number that a text begins with, else 0; and the sum of such.
+CREATE OR REPLACE FUNCTION rm_number(t TEXT) RETURNS DOUBLE PRECISION LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN coalesce(substring(t FROM '^\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)')::DOUBLE PRECISION, 0);
+EXCEPTION WHEN numeric_value_out_of_range THEN
+  RETURN 0;
+END $$;
+CREATE OR REPLACE FUNCTION rm_added(so_far DOUBLE PRECISION, t TEXT) RETURNS DOUBLE PRECISION LANGUAGE sql IMMUTABLE
+  AS $$ SELECT so_far + rm_number(t) $$;
+CREATE OR REPLACE AGGREGATE total(TEXT) (SFUNC = rm_added, STYPE = DOUBLE PRECISION, INITCOND = '0');
 
 -- What migrations of SQLite clean old rows with. No database of PostgreSQL has such rows: they have nothing to do.
 CREATE OR REPLACE FUNCTION kept_name(t TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE AS $$ SELECT t $$;

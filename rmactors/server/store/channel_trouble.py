@@ -68,7 +68,7 @@ def _trouble(execute: Callable[..., Rows], row: Row) -> tuple[int | None, GivenU
     if not number:
         return failing_since, None
     newest = execute(
-        f"SELECT finished_at, last_error {_GIVEN_UP} ORDER BY finished_at DESC LIMIT 1",
+        f"SELECT finished_at, last_error {_GIVEN_UP} ORDER BY finished_at DESC NULLS LAST /*pg , seq DESC */ LIMIT 1",
         (row["id"],),
     ).fetchone()
     return failing_since, GivenUp(number, newest["finished_at"], newest["last_error"] or "")

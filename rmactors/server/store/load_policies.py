@@ -8,6 +8,7 @@ from typing import Any
 
 from rmactors.server.state.policies import TERMS, Policy, PolicyHost, Snapshot, Standing, Terms
 from rmactors.server.store.database import Database, Row
+from rmactors.server.store.queries.rows import placeholders
 
 _TERMS = ", ".join(TERMS)
 _OF_A_PAUSE = (
@@ -19,7 +20,7 @@ _OF_A_PAUSE = (
 
 def of_hosts(db: Database, host_ids: Collection[str]) -> Snapshot:
     """All policies on these hosts, those of them that are there. At most some thousand."""
-    marks, bound = ", ".join("?" for _ in host_ids), list(host_ids)
+    marks, bound = placeholders(host_ids), list(host_ids)
     hosts = _hosts(db, f"id IN ({marks}) ORDER BY id", bound)
     standing = _standing(
         db, f"host_id IN ({marks}) AND (policy_id IS NOT NULL OR {_OF_A_PAUSE}) ORDER BY host_id, id", bound
@@ -37,7 +38,7 @@ def next_hosts(db: Database, after: str, most: int, policy_ids: Collection[str] 
     if policy_ids is None:
         where = f"host_id >= ? AND host_id <= ? AND (policy_id IS NOT NULL OR {_OF_A_PAUSE})"
     else:
-        where = f"host_id >= ? AND host_id <= ? AND policy_id IN ({', '.join('?' for _ in policy_ids)})"
+        where = f"host_id >= ? AND host_id <= ? AND policy_id IN ({placeholders(policy_ids)})"
         between += policy_ids
     standing = _standing(db, f"{where} ORDER BY host_id, id", between)
     return Snapshot(tuple(policies(db, policy_ids)), tuple(hosts), tuple(standing))
@@ -53,7 +54,7 @@ def policies(db: Database, only: Collection[str] | None = None) -> list[Policy]:
     """Those that are not deleted, or those of `only`, in the order of their ids."""
     where, bound = "", []
     if only is not None:
-        where, bound = f" AND id IN ({', '.join('?' for _ in only)})", list(only)
+        where, bound = f" AND id IN ({placeholders(only)})", list(only)
     rows = db.execute(
         f"SELECT id, host_tags, spread_minutes, {_TERMS} FROM policies WHERE deleted_at IS NULL{where} ORDER BY id",
         bound,

@@ -39,8 +39,8 @@ _KINDS: Final[Mapping[OldKind, _Kind]] = {
         " UNION ALL"
         " SELECT (SELECT min(job_id) FROM job_logs WHERE job_id > logged.job_id) FROM logged"
         " WHERE logged.job_id IS NOT NULL)"
-        " SELECT 0, logged.job_id FROM logged CROSS JOIN jobs ON jobs.id = logged.job_id"
-        " WHERE jobs.finished_at < :before LIMIT :most",
+        " SELECT 0, logged.job_id FROM logged"
+        " WHERE (SELECT finished_at FROM jobs WHERE jobs.id = logged.job_id) < :before LIMIT :most",
         "DELETE FROM job_logs WHERE job_id = :key AND line IN"
         " (SELECT line FROM job_logs WHERE job_id = :key ORDER BY line LIMIT :most)"
         " AND EXISTS (SELECT 1 FROM jobs WHERE jobs.id = :key AND jobs.finished_at < :before)",

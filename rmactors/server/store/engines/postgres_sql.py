@@ -2,6 +2,9 @@
 
 Little differs, because the SQL is written for both: the marks of parameters, and hints about indexes, which
 PostgreSQL does not know. The functions that SQLite has and PostgreSQL has not are made by `schema/postgresql.sql`.
+
+What PostgreSQL alone is to read stands in `/*pg … */`, a comment to SQLite: most often an order that SQLite's index
+gives by itself.
 """
 
 import re
@@ -11,6 +14,7 @@ from typing import Final
 
 _TOKEN: Final = re.compile(
     r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"|--[^\n]*"  # texts, names and comments stay as they are
+    r"|/\*pg (?P<own>.*?)\*/"
     r"|\?|(?<![:\w]):[a-z_]\w*|\sINDEXED BY \w+|\bBLOB\b|\bUPDATE OR IGNORE\b"
 )
 _SAVED: Final = 4_096
@@ -26,6 +30,8 @@ def translated(sql: str) -> tuple[str, tuple[str, ...] | None]:
     def replaced(found: re.Match[str]) -> str:
         nonlocal marks
         word = found[0]
+        if found["own"] is not None:
+            return found["own"].rstrip()
         if word == "?":
             marks += 1
             return f"${marks}"

@@ -315,7 +315,7 @@ def code_alarms(db: Database, since: int) -> list[CodeAlarm]:
     """Users whose second factor was tried often since then, the newest first."""
     rows = db.execute(
         "SELECT user_id, username, max(alarmed), max(alarmed_at) FROM code_tries JOIN users ON users.id = user_id"
-        " WHERE alarmed_at >= ? GROUP BY user_id, username ORDER BY max(alarmed_at) DESC LIMIT 10",
+        " WHERE alarmed_at >= ? GROUP BY user_id, username ORDER BY max(alarmed_at) DESC /*pg , user_id */ LIMIT 10",
         (since,),
     ).fetchall()
     return [CodeAlarm(*row) for row in rows]

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from rmactors.server.store.database import Database
+from rmactors.server.store.queries.rows import placeholders
 
 _NAMES: Final = {
     "host": "SELECT hosts.id, name, deleted_at IS NULL FROM hosts",
@@ -35,7 +36,6 @@ def target_names(db: Database, targets: Iterable[tuple[str, str]]) -> dict[tuple
     found: dict[tuple[str, str], Target] = {}
     for kind, ids in wanted.items():
         column = _NAMES[kind].split()[1].rstrip(",")
-        marks = ", ".join("?" * len(ids))
-        rows = db.execute(f"{_NAMES[kind]} WHERE {column} IN ({marks})", tuple(ids))
+        rows = db.execute(f"{_NAMES[kind]} WHERE {column} IN ({placeholders(ids)})", tuple(ids))
         found.update({(kind, row[0]): Target(row[1], bool(row[2])) for row in rows})
     return found

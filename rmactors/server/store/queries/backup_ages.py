@@ -163,10 +163,10 @@ def _restore_test(db: Database, age: PlanAge) -> tuple[str | None, str]:
 def _attempt(db: Database, age: PlanAge) -> Attempt | None:
     """The newest of its schedules' runs of this plan, and of those that name it and no schedule."""
     columns = "SELECT id, status, reason, sort_at FROM jobs"
-    newest = "AND kind = 'backup' AND status <> 'queued' ORDER BY sort_at DESC LIMIT 1"
+    newest = "AND kind = 'backup' AND status <> 'queued' ORDER BY sort_at DESC /*pg , id DESC */ LIMIT 1"
     found = [
         db.execute(
-            f"{columns} WHERE schedule_id = ? AND (plan IS NULL OR ? IS NULL OR plan = ?) {newest}",
+            f"{columns} WHERE schedule_id = ? AND (plan IS NULL OR CAST(? AS TEXT) IS NULL OR plan = ?) {newest}",
             (schedule.id, age.plan, age.plan),
         ).fetchone()
         for schedule in age.schedules

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from rmactors.common.vocabulary import GroupBy, Priority, Severity
 from rmactors.server.store.database import Database
-from rmactors.server.store.queries.rows import Page, columns, read
+from rmactors.server.store.queries.rows import Page, columns, placeholders, read
 from rmactors.server.store.queries.waiting import QUIET, waiting
 
 State = Literal["ok", "failing", "dead", "idle"]
@@ -156,8 +156,7 @@ def dead_deliveries(db: Database, channel_id: str, limit: int = 50) -> list[Deli
 def alerts_of(db: Database, alert_ids: Iterable[str]) -> dict[str, tuple[str, str]]:
     """(kind, host) of alerts that messages were about, by id; of those that are still there."""
     wanted = tuple(set(alert_ids))
-    marks = ", ".join("?" * len(wanted))
-    rows = db.execute(f"SELECT id, kind, host_name FROM alerts WHERE id IN ({marks})", wanted)
+    rows = db.execute(f"SELECT id, kind, host_name FROM alerts WHERE id IN ({placeholders(wanted)})", wanted)
     return {row[0]: (row[1], row[2]) for row in rows}
 
 

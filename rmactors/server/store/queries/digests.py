@@ -18,7 +18,7 @@ WITHOUT_SCHEDULE: Final = 7 * DAY
 """Where nothing says when backups should run, one is expected at least so often."""
 _ADDED: Final = (
     "total(CASE WHEN json_valid(stats)"
-    " THEN coalesce(json_extract(stats, '$.bytes_added'), json_extract(stats, '$.data_added'), 0) ELSE 0 END)"
+    " THEN coalesce(json_extract(stats, '$.bytes_added'), json_extract(stats, '$.data_added'), '0') ELSE '0' END)"
 )
 
 

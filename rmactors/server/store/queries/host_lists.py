@@ -28,6 +28,7 @@ _SEARCHED: Final = ("h.name_key", "lower(h.hostname)", "lower(h.tags)")
 _LEAST_TYPED: Final = 3
 """Letters of such a word that are enough."""
 _MOST_WORDS: Final = 8
+_ALL: Final = (1 << 63) - 1
 _UNRESOLVED: Final = "resolved = 0 AND acknowledged_at IS NULL"
 _RANK: Final = (
     "CASE WHEN h.first_hello_at IS NULL THEN CASE WHEN h.first_report_at IS NULL THEN 1 ELSE 2 END"
@@ -122,13 +123,13 @@ def select(
     key, key_bound = _KEYS[by], [heard_since] if by == "status" else []
     past, past_bound = "", []
     if after is not None:
-        past = f" AND ({key}) {'<' if descending else '>'} ({', '.join('?' for _ in after)})"
+        past = f" AND ({key}) {'<' if descending else '>'} ({', '.join('CAST(? AS BIGINT)' if kind is int else '?' for kind in _SHAPES[by])})"
         past_bound = [*key_bound, *after]
     index = "INDEXED BY hosts_listed" if by == "name" else ""
     once = bool(wanted.q) and after is None  # a search looks at every host: one look finds and counts them
     rows = db.execute(
         f"SELECT {key} FROM hosts h {index} WHERE {where}{past} ORDER BY {_ordered(by, descending)} LIMIT ? OFFSET ?",
-        (*key_bound, *bound, *past_bound, -1 if once else limit + 1, 0 if once else skip),
+        (*key_bound, *bound, *past_bound, _ALL if once else limit + 1, 0 if once else skip),
     )
     found = tuples(rows).fetchall()
     matching = len(found) if once else _count(db, where, bound)

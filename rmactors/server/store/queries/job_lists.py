@@ -173,7 +173,7 @@ class _Reading:
 
     def few(self, hosts: str, bound: list[Any]) -> list[str] | None:
         """The hosts of a SELECT; None if they are many."""
-        rows = self.db.execute(f"SELECT id FROM ({hosts}) AS some LIMIT ?", (*bound, _FEW_HOSTS + 1)).fetchall()
+        rows = self.db.execute(f"SELECT id FROM ({hosts}) AS those LIMIT ?", (*bound, _FEW_HOSTS + 1)).fetchall()
         return [row[0] for row in rows] if len(rows) <= _FEW_HOSTS else None
 
 

@@ -124,8 +124,8 @@ def last_jobs(db: Database, host_ids: list[str]) -> dict[str, dict[str, JobRow]]
     kinds = " UNION ALL ".join(f"SELECT '{kind}' AS kind" for kind in JOB_KINDS)
     rows = db.execute(
         f"{_SELECT} WHERE id IN (SELECT (SELECT j.id FROM jobs j WHERE j.host_id = h.id AND j.kind = k.kind"
-        " AND j.finished_at IS NOT NULL ORDER BY j.finished_at DESC LIMIT 1)"
-        f" FROM hosts h CROSS JOIN ({kinds}) k WHERE h.id IN ({placeholders(host_ids)}))",
+        " AND j.finished_at IS NOT NULL ORDER BY j.finished_at DESC /*pg , j.id DESC */ LIMIT 1)"
+        f" FROM hosts h CROSS JOIN ({kinds}) k WHERE h.id IN ({placeholders(host_ids)})) /*pg ORDER BY id */",
         host_ids,
     )
     for row in read(JobRow, rows):

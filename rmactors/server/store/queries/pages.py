@@ -179,7 +179,7 @@ def alert_counts(db: Database) -> list[AlertCount]:
     """Of each host and kind."""
     rows = db.execute(
         "SELECT host_id, kind, count(*) FROM alerts INDEXED BY alerts_open_of_hosts"
-        " WHERE resolved = 0 AND acknowledged_at IS NULL GROUP BY host_id, kind"
+        " WHERE resolved = 0 AND acknowledged_at IS NULL GROUP BY host_id, kind ORDER BY host_id, kind"
     )
     return read(AlertCount, rows)
 
@@ -303,8 +303,8 @@ def runs_by_day(
             if not ids:  # an index cannot be told to be used for nothing
                 continue
             rows = db.execute(
-                f"SELECT {group}, group_concat((? + (sort_at - ?) / ?) || status) FROM jobs INDEXED BY {index}"
-                f" WHERE {which} AND sort_at >= ? AND sort_at < ? GROUP BY {group}",
+                f"SELECT {group}, group_concat((? + (sort_at - ?) / ?) || status /*pg ORDER BY sort_at, id */) FROM jobs INDEXED BY {index}"
+                f" WHERE {which} AND sort_at >= ? AND sort_at < ? GROUP BY {group} /*pg ORDER BY {group} */",
                 (span.first, span.start, span.length, *ids, span.start, span.end),
             )
             for owner, *subject, runs in rows:
@@ -317,7 +317,7 @@ def sizes(db: Database, host_id: str, kind: str, subject: str, limit: int = 60) 
     """Statistics of the newest good runs of a subject, oldest first."""
     rows = db.execute(
         "SELECT finished_at, stats FROM jobs WHERE host_id = ? AND kind = ? AND finished_at IS NOT NULL AND subject = ?"
-        " AND status IN ('succeeded', 'partial') ORDER BY finished_at DESC LIMIT ?",
+        " AND status IN ('succeeded', 'partial') ORDER BY finished_at DESC /*pg , id DESC */ LIMIT ?",
         (host_id, kind, subject, limit),
     )
     return read(SizePoint, rows.fetchall()[::-1])
@@ -366,7 +366,7 @@ def _listed(db: Database, host_ids: Sequence[str]) -> list[ListedView]:
     rows = db.execute(
         f"SELECT {columns(ListedHost, 'h')}, {columns(ListedJob, 'j')} FROM hosts h LEFT JOIN jobs j ON j.id ="
         " (SELECT id FROM jobs WHERE host_id = h.id AND kind = 'backup' AND finished_at IS NOT NULL"
-        f" ORDER BY finished_at DESC LIMIT 1) WHERE h.id IN ({marks})",
+        f" ORDER BY finished_at DESC /*pg , id DESC */ LIMIT 1) WHERE h.id IN ({marks})",
         bound,
     )
     rows = tuples(rows)
@@ -384,7 +384,7 @@ def _listed(db: Database, host_ids: Sequence[str]) -> list[ListedView]:
 def enrolled_since(db: Database, at: int) -> list[HostRow]:
     """Hosts that came since then, newest first."""
     rows = db.execute(
-        f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ? ORDER BY enrolled_at DESC"
+        f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ? ORDER BY enrolled_at DESC /*pg , id */"
         " LIMIT 20",
         (at,),
     )

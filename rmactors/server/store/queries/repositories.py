@@ -191,7 +191,7 @@ def first_name(db: Database, repository_id: str) -> str:
 def last_checks(db: Database) -> dict[str, int]:
     """When each was last checked well, by repository; of all that were."""
     ends: dict[str, list[_End]] = {}
-    for row in db.execute("SELECT kind, plan, repository, at, host_id, job_id FROM care_ends WHERE kind = 'check'"):
+    for row in db.execute(f"SELECT kind, plan, repository, at, host_id, job_id FROM care_ends ends WHERE kind = 'check' /*pg ORDER BY {_IN_ORDER} */"):
         ends.setdefault(row[4], []).append(tuple(row))
     found: dict[str, int] = {}
     for repository_id, theirs in _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IS NOT NULL"))).items():
@@ -209,9 +209,10 @@ def silent_hosts(db: Database, limit: int) -> list[SilentHost]:
     """Hosts with an agent that does not tell of its repositories, or not of all, by name."""
     rows = db.execute(
         "SELECT id, name, allow, repositories_problem, repositories_detail, (SELECT min(name || ': ' || error) FROM"
-        " repository_uses WHERE host_id = hosts.id AND repository_id IS NULL) AS unknown FROM hosts"
+        " repository_uses WHERE host_id = hosts.id AND repository_id IS NULL) FROM hosts"
         " WHERE deleted_at IS NULL AND first_hello_at IS NOT NULL AND (allow NOT LIKE '%\"browse\"%'"
-        " OR repositories_problem IS NOT NULL OR unknown IS NOT NULL) ORDER BY name_key, id LIMIT ?",
+        " OR repositories_problem IS NOT NULL OR EXISTS (SELECT 1 FROM repository_uses"
+        " WHERE host_id = hosts.id AND repository_id IS NULL AND error IS NOT NULL)) ORDER BY name_key, id LIMIT ?",
         (limit,),
     )
     return read(SilentHost, rows)
@@ -236,13 +237,17 @@ _End = tuple[str, str, str, int, str, str | None]
 """(kind, plan, repository, at, host_id, job_id)."""
 
 
+_IN_ORDER: Final = "ends.host_id, ends.kind, ends.plan, ends.repository"
+"""Of equally new ones the first counts."""
+
+
 def _ends(db: Database, host_ids: list[str] | None) -> dict[str, list[_End]]:
     """By host."""
     only = "" if host_ids is None else f" WHERE ends.host_id IN ({placeholders(host_ids)})"
     found: dict[str, list[_End]] = {}
     for row in db.execute(
         "SELECT ends.kind, ends.plan, ends.repository, ends.at, ends.host_id, jobs.id FROM care_ends ends"
-        f" LEFT JOIN jobs ON jobs.id = ends.job_id{only}",
+        f" LEFT JOIN jobs ON jobs.id = ends.job_id{only} /*pg ORDER BY {_IN_ORDER} */",
         host_ids or (),
     ):
         found.setdefault(row[4], []).append(tuple(row))

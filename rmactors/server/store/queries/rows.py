@@ -42,5 +42,5 @@ class Page(Generic[R]):
 
 
 def placeholders(values: Iterable[object]) -> str:
-    """`?, ?, ?` for an IN list."""
-    return ", ".join("?" for _ in values)
+    """`?, ?, ?` for an IN list; for none `NULL`, in which nothing is, as PostgreSQL has no empty list."""
+    return ", ".join("?" for _ in values) or "NULL"

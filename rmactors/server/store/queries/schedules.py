@@ -61,7 +61,7 @@ def counted_from(mode: ScheduleMode, created_at: int, last_run_at: int | None, l
 
 _OUTCOME = (
     "(SELECT status FROM jobs WHERE jobs.schedule_id = s.id AND jobs.finished_at IS NOT NULL"
-    " ORDER BY sort_at DESC LIMIT 1)"
+    " ORDER BY sort_at DESC /*pg , id DESC */ LIMIT 1)"
 )
 _SELECT = (
     "SELECT " + columns(ScheduleRow, "s").replace("s.last_outcome", f"{_OUTCOME} AS last_outcome") + " FROM schedules s"
