@@ -2,12 +2,15 @@
 
 Nothing of our own is replaced. At the outer edge, a channel's one attempt is made by `Postman`, which says what
 the test wants, and time is the real clock plus what a test adds to it.
+
+The tests of a module that says `ON_BOTH_ENGINES = True` run on SQLite and on PostgreSQL, others on SQLite alone. With
+`RM_WEB_TESTS_ON=postgresql` all run there, but for those that open a site of their own.
 """
 
 import json
-import sqlite3
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -46,15 +49,16 @@ from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.openid.provider import provider_of
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.database import Row
+from rmactors.server.store.engines.opening import connect, open_writer
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
 from rmactors.server.web.api.description import describe
 from rmactors.server.web.app import create_app
 from rmactors.server.web.auth.passwords import Passwords
 from rmactors.server.web.services import Health, Services
+from tests.databases import ENGINES, PostgresDatabases
 from tests.web.described import Description
 
 PASSWORD = "a long enough phrase"
@@ -140,14 +144,10 @@ class Site:
         answer = await self.services.ask_store(*writes)
         assert isinstance(answer, Committed), answer
 
-    def sql(self, query: str, *parameters: object) -> list[sqlite3.Row]:
-        connection = sqlite3.connect(self.services.settings.database)
-        connection.row_factory = sqlite3.Row
-        try:
-            with connection:
-                return connection.execute(query, parameters).fetchall()
-        finally:
-            connection.close()
+    def sql(self, query: str, *parameters: object) -> list[Row]:
+        with closing(connect(self.services.settings.place)) as connection:
+            found: list[Row] = connection.execute(query, parameters).fetchall()
+            return found
 
     def audit(self, action: str, target_id: str = "") -> Audit:
         return Audit(self.clock(), "the test", "system", action, "test", target_id)
@@ -234,11 +234,11 @@ def settings_for(path: Path, **changes: Any) -> Settings:
 @asynccontextmanager
 async def open_site(settings: Settings) -> AsyncIterator[Site]:
     """A site on an empty data dir, with an API token for each role."""
-    database = prepare(settings)
+    place = prepare(settings)
     time, postman, agent, health = Clock(), Postman(), FarAgent(), {"store": "ok", "rules": "ok", "delivery": "ok"}
     to_store: Mailbox[Commit] = Mailbox("store", 100)
     to_rules: Mailbox[Request | rules.Answered] = Mailbox("rules", 100)
-    reader = Reader(database)
+    reader = Reader(place)
     send_topics, receive_topics = trio.open_memory_channel[frozenset[str]](100)
 
     sweeps = policies.PolicySweeps()
@@ -260,7 +260,7 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.run, to_store, lambda: Writer(connect(database)), wake, store.StoreState())
+        nursery.start_soon(store.run, to_store, lambda: open_writer(place), wake, store.StoreState())
         nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
         nursery.start_soon(policies.run, to_rules, reader, sweeps)
         site = Site(
@@ -280,7 +280,26 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     reader.close()
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    both = getattr(metafunc.module, "ON_BOTH_ENGINES", False)
+    engines = ENGINES if both else (os.environ.get("RM_WEB_TESTS_ON", "sqlite"),)
+    if "database_url" in metafunc.fixturenames and engines != ("sqlite",):
+        metafunc.parametrize("database_url", engines, indirect=True)
+
+
 @pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    async with open_site(settings_for(tmp_path / "data")) as opened:
+def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Of a PostgreSQL that the test's site is on; empty for SQLite."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield ""
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    place = databases.new()
+    yield place.url
+    databases.give_back(place)
+
+
+@pytest.fixture
+async def site(tmp_path: Path, database_url: str) -> AsyncIterator[Site]:
+    async with open_site(settings_for(tmp_path / "data", database_url=database_url)) as opened:
         yield opened
