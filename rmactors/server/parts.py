@@ -187,7 +187,9 @@ class Parts:
     # ---- the children
 
     async def run_store(self) -> None:
-        await store.run(self.to_store, lambda: open_writer(self.settings.place), self.wake, self.store_state)
+        settings = self.settings
+        writer = partial(open_writer, settings.place, require_sync=settings.require_sync)
+        await store.run(self.to_store, writer, self.wake, self.store_state)
 
     async def run_rules(self) -> None:
         settings = self.settings
