@@ -262,6 +262,12 @@ class PostgresWriter:
             raise
         except (RefusedWrite, StaleWrite, DuplicateWrite, PostgresError) as error:
             attempt.raised = error
+        except Exception as error:
+            # A handler goes on where an expectation is not met, and may stumble over what it would never have seen.
+            session.read_all()
+            if attempt.failure() is None:
+                raise
+            attempt.raised = error
         else:
             attempt.answered = tuple([result for result in answered if result is not None])
             attempt.wake = transaction.wake
