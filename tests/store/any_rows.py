@@ -6,7 +6,6 @@ What the schema refuses is left out. The same seed gives the same rows.
 import json
 import sqlite3
 from collections.abc import Callable, Mapping
-from functools import partial
 from random import Random
 from typing import Any, Final
 
@@ -233,7 +232,7 @@ _TABLES: Final[tuple[tuple[str, int, Mapping[str, Make], Callable[[dict[str, Any
 
 def fill(db: Database, seed: int) -> dict[str, list[dict[str, Any]]]:
     """Rows that SQLite took, by table, in the order in which it took them."""
-    lot, taken = Random(seed), dict[str, list[dict[str, Any]]]()  # noqa: S311 - nothing is kept secret by it
+    lot, taken = Random(seed), dict[str, list[dict[str, Any]]]()
     for table, many, makers, mend in _TABLES:
         make = _row_maker(db, table, makers, mend)
         taken[table] = []

@@ -5,13 +5,11 @@ Both databases hold the same rows, see `any_rows`. The cases call what pages, th
 
 from collections.abc import Callable, Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from rmactors.common import clock
-from rmactors.common.vocabulary import JOB_KINDS
 from rmactors.server.messages.audit import Audit
 from rmactors.server.store import (
     channel_trouble,
