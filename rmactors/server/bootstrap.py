@@ -1,6 +1,5 @@
 """What must be there before the tree starts: the lock, the database, ports, certificates, limits. Raises StartError."""
 
-import gc
 import logging
 import re
 import resource
@@ -117,13 +116,6 @@ def files_for_agents() -> int:
     """How many connections the agents' port may have: the other files are for pages, notifications, the database."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(files // 2, files - FILES_KEPT) if files != resource.RLIM_INFINITY else 1 << 30
-
-
-def tune() -> None:
-    """What was imported is never freed: not looking at it again saves a third of the CPU that a message costs."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 def channel_spec(facts: ChannelFacts, box: SecretBox) -> ChannelSpec:

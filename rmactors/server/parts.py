@@ -40,6 +40,7 @@ from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.openid.provider import provider_of
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
+from rmactors.server.runtime import garbage
 from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
 from rmactors.server.state.delivery import ChannelFacts
@@ -226,6 +227,9 @@ class Parts:
 
     async def run_lag(self) -> None:
         await self.meters.measure_lag()
+
+    async def run_garbage(self) -> None:
+        await garbage.keep()
 
     async def run_janitor(self) -> None:
         await janitor.run(self.to_store, self.reader, periods(self.settings))

@@ -17,6 +17,7 @@ from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
 from rmactors.server.edges.listener import Port
 from rmactors.server.parts import Opened, Parts, Sizes
+from rmactors.server.runtime import garbage
 from rmactors.server.runtime.supervision import Budget, supervise
 from rmactors.server.web.auth.setup import make_setup_token
 from rmactors.systemd.notify import Notifier
@@ -80,6 +81,7 @@ CORE: Final = (
     Child("policies", Parts.run_policies, Budget(3, 60), "policies", when_full="coalesces"),
     Child("repositories", Parts.run_repositories, Budget(3, 60), "repositories", when_full="coalesces"),
     Child("lag", Parts.run_lag, Budget(3, 60), "lag"),
+    Child("garbage", Parts.run_garbage, Budget(3, 60), "lag"),
     Child("keepalive", Parts.run_keepalive, Budget(3, 60), "keepalive"),
     Child("watchdog", Parts.run_watchdog, Budget(3, 60), "watchdog"),
 )  # fmt: skip
@@ -123,7 +125,7 @@ async def serve(server: Server) -> None:
     with bootstrap.alone(settings):
         box = server.box = bootstrap.open_data_dir(settings)
         server.setup_token = make_setup_token(settings)
-        bootstrap.tune()
+        garbage.start()
         parts = Parts(await _open(server, box), SIZES, CHECK_OF, server.ready, server.closing)
         try:
             await _run(parts)

@@ -3,44 +3,44 @@
 import os
 import random
 import signal
-import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 from rmactors.server.config import secrets
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id_of
 from rmactors.server.store import secret_rows
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.database import Connection
+from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.transaction import StaleWrite, Transaction
+from rmactors.server.store.place import Place, PostgresUrl
+from rmactors.server.store.transaction import StaleWrite, Transaction, atomic, begin_writing, end
 
 CHANNEL = "INSERT INTO channels (id, kind, name, enabled, config, min_severity, events, host_tags, group_seconds, remind_hours, created_at, updated_at) VALUES (?, 'webhook', 'ops', 1, ?, 'info', '[]', '[]', 0, 0, 0, 0)"  # noqa: E501
 USER = "INSERT INTO users (id, username, username_key, password_hash, role, totp_secret, created_at) VALUES (?, ?, ?, 'x', 'admin', ?, 0)"  # noqa: E501
 
 
 class DataDir:
-    """A data dir with sealed rows, as a server would leave it."""
+    """A data dir, and a database with sealed rows, as a server would leave them."""
 
-    def __init__(self, folder: Path, channels: int, users: int) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, place: Place, channels: int, users: int) -> None:
+        self.folder, self.place = folder, place
         self.key_file = folder / "secret.key"
-        self.database = folder / "rm.db"
-        self.db = connect(self.database)
+        self.db = connect(place)
         migrate(self.db)
         self.box = SecretBox.load_or_create(self.key_file)
-        self.db.execute("BEGIN")
-        for number in range(channels):
-            self.add_channel(f"channel{number:05d}", self.box)
-        for number in range(users):
-            name = f"user{number}"
-            sealed = self.box.seal(b"totp of " + name.encode(), f"totp:{name}") if number else None
-            self.db.execute(USER, (name, name, name, sealed))
-        self.db.execute("COMMIT")
+        with atomic(self.db):
+            for number in range(channels):
+                self.add_channel(f"channel{number:05d}", self.box)
+            for number in range(users):
+                name = f"user{number}"
+                sealed = self.box.seal(b"totp of " + name.encode(), f"totp:{name}") if number else None
+                self.db.execute(USER, (name, name, name, sealed))
 
     def add_channel(self, channel_id: str, box: SecretBox) -> None:
         sealed = box.seal(f"config of {channel_id}".encode(), f"notification-channel:{channel_id}")
@@ -53,7 +53,8 @@ class DataDir:
         return [sys.executable, "-m", "rmactors", "keys", "rotate"]
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "RM_DATA_DIR": str(self.folder)}
+        url = {"RM_DATABASE_URL": self.place.url} if isinstance(self.place, PostgresUrl) else {}
+        return {**os.environ, "RM_DATA_DIR": str(self.folder), **url}
 
     def opens(self) -> int:
         """How many rows open with the key file as it is on disk; raises where one does not."""
@@ -64,8 +65,8 @@ class DataDir:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Iterator[DataDir]:
-    made = DataDir(tmp_path, channels=120, users=3)
+def data(tmp_path: Path, place: Place) -> Iterator[DataDir]:
+    made = DataDir(tmp_path, place, channels=120, users=3)
     yield made
     made.db.close()
 
@@ -155,7 +156,7 @@ class TestWhatCannotBe:
 
     def test_one_row_that_does_not_open_stops_it_before_it_begins(self, data: DataDir) -> None:
         kept = data.key_file.read_bytes()
-        data.db.execute("UPDATE channels SET config = zeroblob(60) WHERE id = 'channel00007'")
+        data.db.execute("UPDATE channels SET config = ? WHERE id = 'channel00007'", (bytes(60),))
         done = data.rotate()
         assert done.returncode == 1
         assert "channel channel00007" in done.stderr
@@ -163,8 +164,8 @@ class TestWhatCannotBe:
 
 
 class TestStartUp:
-    def test_a_fresh_data_dir_gets_a_key(self, tmp_path: Path) -> None:
-        data = DataDir(tmp_path, 0, 1)
+    def test_a_fresh_data_dir_gets_a_key(self, tmp_path: Path, place: Place) -> None:
+        data = DataDir(tmp_path, place, 0, 1)
         data.key_file.unlink()
         box = secret_rows.open_box(data.db, data.key_file)
         data.db.close()
@@ -208,12 +209,12 @@ def test_what_was_sealed_before_a_rotation_and_comes_after_it_is_stale(data: Dat
     secret_rows.require_live_key(tx, None)
 
 
-def test_sigkill_at_any_instant_is_harmless(tmp_path: Path) -> None:
+def test_sigkill_at_any_instant_is_harmless(tmp_path: Path, place: Place) -> None:
     """The command is killed again and again at random instants, while a server's box goes on sealing.
 
     After each kill every row opens with the file on disk; at the end one call finishes what was begun.
     """
-    data = DataDir(tmp_path, channels=1500, users=2)
+    data = DataDir(tmp_path, place, channels=1500, users=2)
     dice = random.Random(7)
     interrupted = 0
     for number in range(12):
@@ -236,10 +237,10 @@ def test_sigkill_at_any_instant_is_harmless(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("step", ["file", "retired", "half", "moved"])
 def test_each_step_of_a_rotation_can_be_the_last(step: str, data: DataDir) -> None:
-    """The same as the kills above, at each boundary on purpose: SQLite and the file are stopped from going on."""
+    """The same as the kills above, at each boundary on purpose: database and file are stopped from going on."""
     old = secrets.read_keys(data.key_file)
     stopped = _Stopping(data.db, step)
-    with pytest.raises(sqlite3.OperationalError, match="stopped here"):
+    with pytest.raises(_Stopped):
         secret_rows.rotate(stopped, data.key_file, 0)  # type: ignore[arg-type]
     assert secrets.read_keys(data.key_file)[1:] == old, "both keys are there"
     assert data.opens() == 122
@@ -248,10 +249,14 @@ def test_each_step_of_a_rotation_can_be_the_last(step: str, data: DataDir) -> No
     assert data.opens() == 122
 
 
+class _Stopped(Exception):
+    pass
+
+
 class _Stopping:
     """A connection that refuses to go on at one point, and rolls back as a killed process would."""
 
-    def __init__(self, db: sqlite3.Connection, step: str) -> None:
+    def __init__(self, db: Connection, step: str) -> None:
         self._db = db
         self._step = step
         self._updates = 0
@@ -260,19 +265,22 @@ class _Stopping:
     def in_transaction(self) -> bool:
         return self._db.in_transaction
 
-    def executemany(self, sql: str, parameters: list[tuple[object, ...]]) -> sqlite3.Cursor:
-        return self._db.executemany(sql, parameters)
+    def begin_writing(self) -> None:
+        if self._step == "file":
+            raise _Stopped
+        begin_writing(self._db)
 
-    def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> sqlite3.Cursor:
+    def end(self, how: Literal["COMMIT", "ROLLBACK"]) -> None:
+        end(self._db, how)
+
+    def executemany(self, sql: str, rows: list[tuple[object, ...]]) -> object:
+        return self._db.executemany(sql, rows)
+
+    def execute(self, sql: str, parameters: tuple[object, ...] = ()) -> object:
         self._updates += sql.startswith("UPDATE")
-        at = {
-            "file": sql.startswith("BEGIN"),
-            "retired": self._updates == 1,
-            "half": self._updates == 75,
-            "moved": "INTO audit" in sql,
-        }
-        if at[self._step]:
+        at = {"retired": self._updates == 1, "half": self._updates == 75, "moved": "INTO audit" in sql}
+        if at.get(self._step):
             if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise sqlite3.OperationalError("stopped here")
+                end(self._db, "ROLLBACK")
+            raise _Stopped
         return self._db.execute(sql, parameters)

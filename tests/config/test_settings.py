@@ -1,11 +1,13 @@
 """Settings that cannot work are refused with a sentence; what works only in part is said."""
 
+import socket
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from rmactors.server.config.settings import ALL_ADDRESSES, Settings, SettingsError, load, own_address, split_address
+from rmactors.server.store.place import PostgresUrl
 
 TLS = {"tls_cert_file": "c.pem", "tls_key_file": "k.pem"}
 
@@ -95,6 +97,75 @@ def test_what_works_only_in_part_is_said(settings: dict[str, object], said: list
     assert len(found) == len(said)
     for text, part in zip(found, said, strict=True):
         assert part in text
+
+
+URLS = [
+    ("postgresql://rm@db.lan/rm", "postgresql://rm@db.lan/rm"),
+    ("postgres://rm:geheim@db.lan:5433/rm?sslmode=verify-full", "postgres://rm@db.lan:5433/rm"),
+    ("postgresql://rm:ge%40he%2Fim@[::1]:5432/rm", "postgresql://rm@[::1]:5432/rm"),
+    ("postgresql://rm:geheim@a:5432,b/rm?target_session_attrs=read-write", "postgresql://rm@a:5432,b/rm"),
+    ("postgresql:///rm?host=/run/postgresql&password=geheim", "postgresql:///rm"),
+]
+
+
+@pytest.mark.parametrize(("url", "shown"), URLS)
+def test_a_url_of_a_postgresql_is_the_place_of_the_database(url: str, shown: str) -> None:
+    found = load({}, {"RM_DATABASE_URL": url})
+    assert found.place == PostgresUrl(url)
+    assert str(found.place) == shown
+    assert "geheim" not in f"{found.place!r} {found.place}"
+
+
+def test_without_one_the_database_is_a_file_in_the_data_dir() -> None:
+    assert load({"data_dir": "/x"}, {}).place == Path("/x/rm.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql://rm:geheim@db/rm", "must begin with postgresql://"),
+        ("geheim", "must begin with postgresql://"),
+        ("postgresql://rm:ge@heim@db/rm", "@ as %40"),
+        ("postgresql://rm:geheim/x@db/rm", "/ as %2F"),
+        ("postgresql://rm:geheim?x@db/rm", r"\? as %3F"),
+        ("postgresql://rm:geheim#x@db/rm", "# as %23"),
+        ("postgresql://rm:geheim%@db/rm", "% as %25"),
+        ("postgresql://rm:geheim%00@db/rm", "% as %25"),
+        ("postgresql://rm:ge[heim@db/rm", "must be written with its code"),
+        ("postgresql://rm:geheim x@db/rm", "a space as %20"),
+        ("postgresql://rm:geheim@db:99999/rm", "must name hosts as host or host:port"),
+        ("postgresql://rm:geheim@db:x/rm", "must name hosts as host or host:port"),
+        ("postgresql://rm:geheim@::1/rm", "an IPv6 address in brackets"),
+    ],
+)
+def test_a_url_that_is_none_is_refused_without_repeating_it(url: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=rf"database_url:? .*{said}") as refused:
+        load({}, {"RM_DATABASE_URL": url})
+    assert "geheim" not in str(refused.value)
+    assert "heim@" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"require_sync": "true"}, "require_sync is for PostgreSQL"),
+        ({"lease_seconds": "0.5"}, "lease_seconds must be from 1 to 3600"),
+        ({"lease_seconds": "4000"}, "lease_seconds must be from 1 to 3600"),
+        ({"node_name": "a\x07b"}, "node_name must have at most 200 characters"),
+        ({"node_url": "rm1.lan"}, "node_url must be a URL"),
+        ({"node_url": "https://rm1.lan/x"}, "node_url must not have a path"),
+    ],
+)
+def test_a_node_that_cannot_work_is_refused(settings: dict[str, object], said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load(settings, {})
+
+
+def test_a_node_is_called_like_its_machine_and_found_at_the_public_url() -> None:
+    found = load({"base_url": "https://rm.example/"}, {})
+    assert (found.own_node_name, found.own_node_url) == (socket.gethostname(), "https://rm.example")
+    found = load({"node_name": "rm1", "node_url": "http://rm1.lan:8080/"}, {})
+    assert (found.own_node_name, found.own_node_url) == ("rm1", "http://rm1.lan:8080")
 
 
 OIDC = {"oidc_issuer": "https://id.example/x", "oidc_client_id": "rm", "oidc_roles": "admins=admin"}

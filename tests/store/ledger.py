@@ -1,5 +1,6 @@
 """A real database with the real writer on it, and short words for what tests write into it."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -20,11 +21,13 @@ from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 from rmactors.server.messages.schedules import SaveSchedule
 from rmactors.server.messages.silences import CreateSilence
+from rmactors.server.store import transaction
 from rmactors.server.store.database import Row
 from rmactors.server.store.engines.opening import BatchWriter, connect, open_writer
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.place import Place
-from rmactors.server.store.transaction import Wakeups, begin_writing, end
+from rmactors.server.store.transaction import Wakeups
+from rmactors.server.store.writer import Writer
 
 NOON = clock.from_rfc3339("2026-11-23T12:00:00Z")
 MINUTE = clock.MINUTE
@@ -38,7 +41,7 @@ def audit(action: str = "x.y", target: str = "t") -> Audit:
 class Ledger:
     """One database. `commit` insists that what it writes is taken; `apply` gives the answer.
 
-    `connection` is beside the writer's own, and commits each statement. A writer that finds the database locked waits
+    `connection` commits each statement; on SQLite it is the writer's own. A writer that finds the database locked waits
     for `busy_seconds`.
     """
 
@@ -46,7 +49,11 @@ class Ledger:
         self.place = place
         self.connection = connect(place, busy_seconds=busy_seconds)
         migrate(self.connection)
-        self.writer: BatchWriter = open_writer(place, busy_seconds=busy_seconds)
+        self.writer: BatchWriter
+        if isinstance(self.connection, sqlite3.Connection):
+            self.writer = Writer(self.connection)
+        else:
+            self.writer = open_writer(place, busy_seconds=busy_seconds)
         self.woken = Wakeups()
 
     def close(self) -> None:
@@ -63,11 +70,11 @@ class Ledger:
     def locked(self) -> Iterator[None]:
         """Nothing can be committed meanwhile: another connection holds what every writer must have first."""
         with closing(connect(self.place)) as other:
-            begin_writing(other)
+            transaction.begin_writing(other)
             try:
                 yield
             finally:
-                end(other, "ROLLBACK")
+                transaction.end(other, "ROLLBACK")
 
     # ---- writing and reading
 

@@ -26,6 +26,7 @@ from rmactors.server.store.queries.backup_ages import (
     held,
     place_shape,
 )
+from tests.databases import on_sqlite_alone
 from tests.store.ledger import NOON, Ledger, audit, end, start
 
 EVERYTHING, WORST_FIRST = AgeFilter(), AgeOrder()
@@ -328,6 +329,7 @@ def test_pages_meet_without_gap_or_overlap(fleet: Ledger, by: AgeSort, descendin
     assert len(seen) == 8
 
 
+@on_sqlite_alone
 def test_it_costs_no_more_when_more_jobs_are_kept(fleet: Ledger) -> None:
     """Counted in steps of SQLite's machine: these do not depend on the machine beneath."""
     steps = []

@@ -11,6 +11,7 @@ from rmactors.server.messages.answers import Committed, Stale
 from rmactors.server.messages.digests import QueueDigest
 from rmactors.server.state.digest import HostFigures
 from rmactors.server.store.queries.digests import alerts_elsewhere, digest_channels, host_figures
+from tests.databases import on_sqlite_alone
 from tests.store.ledger import NOON, Ledger, channel
 
 WEEKLY = json.dumps({"cron": "0 8 * * 1", "timezone": "Europe/Berlin"})
@@ -144,6 +145,7 @@ def test_without_a_schedule_one_is_expected_a_week_after_the_last(
     assert (found.last_good_at, found.expected) == (NOON - days_ago * DAY, expected)
 
 
+@on_sqlite_alone
 def test_runs_are_found_by_an_index(ledger: Ledger) -> None:
     for n in range(3):
         ledger.host(f"h{n}")

@@ -11,6 +11,7 @@ from rmactors.server.messages.answers import Answer, Refused
 from rmactors.server.messages.enrollment import Enrolled, EnrollHost
 from rmactors.server.messages.hosts import DeleteHost, RecordHello
 from rmactors.server.messages.made_tokens import CreateEnrollmentToken
+from rmactors.server.store.database import IntegrityError
 from rmactors.server.store.queries.credentials import Credential, find_credential
 from tests.store.ledger import NOON, Ledger, audit
 
@@ -126,10 +127,8 @@ def test_a_token_that_has_expired_enrolls_nobody(ledger: Ledger) -> None:
 
 def test_the_database_holds_the_number_of_uses(ledger: Ledger) -> None:
     token = a_token(ledger)
-    import sqlite3
-
     for wrong in ("uses = 0", "uses = 10001", "used = 2", "used = -1"):
-        with pytest.raises(sqlite3.IntegrityError):
+        with pytest.raises(IntegrityError):
             ledger.connection.execute(f"UPDATE enrollment_tokens SET {wrong} WHERE id = ?", (token,))
 
 

@@ -10,6 +10,7 @@ from rmactors.common.clock import DAY, HOUR
 from rmactors.server.messages.alerts import WorsenAlert
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.silences import DeleteSilence
+from tests.databases import on_sqlite_alone
 from tests.store.ledger import MINUTE, NOON, Ledger, audit, channel
 
 
@@ -225,6 +226,7 @@ def test_switching_the_channel_off_may_drop_what_waits(ledger: Ledger) -> None:
     assert ledger.outbox(pager) == []
 
 
+@on_sqlite_alone
 def test_a_tick_looks_at_what_is_due_not_at_all_that_waits(ledger: Ledger) -> None:
     plan = ledger.rows(
         "EXPLAIN QUERY PLAN SELECT alerts.id FROM held JOIN alerts ON alerts.id = held.alert_id"

@@ -1,7 +1,5 @@
 """Passkeys and what is good once, in the database."""
 
-from pathlib import Path
-
 import pytest
 
 from rmactors.common import clock, ids
@@ -19,11 +17,6 @@ from tests.store.ledger import NOON, Ledger, audit
 )
 def test_a_counter_goes_on_or_is_never_moved(stored: int, counted: int, back: bool) -> None:
     assert went_back(stored, counted) is back
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Ledger:
-    return Ledger(tmp_path / "rm.db")
 
 
 def user(ledger: Ledger, name: str = "anna") -> str:

@@ -10,6 +10,7 @@ from rmactors.common.clock import HOUR, MINUTE
 from rmactors.server.store.queries.channels import channel as read_channel
 from rmactors.server.store.queries.figures import oldest_unsent, queues
 from rmactors.server.store.queries.waiting import QUIET
+from tests.databases import on_sqlite_alone
 from tests.store.ledger import Ledger, channel
 
 MIDNIGHT = clock.from_rfc3339("2026-11-23T00:00:00Z")
@@ -92,9 +93,9 @@ def test_what_waits_for_an_escalation_is_not_in_the_queue(ledger: Ledger) -> Non
     assert seen(ledger, pager, hour(1) + 29 * MINUTE) == (None, None, None)
 
 
-def test_queued_critical_ones_of_an_older_version_are_loud(tmp_path: Path) -> None:
+@on_sqlite_alone  # no database of PostgreSQL is so old
+def test_queued_critical_ones_of_an_older_version_are_loud(ledger: Ledger) -> None:
     """As the migration finds them: JSON with and without spaces."""
-    ledger = Ledger(tmp_path / "rm.db")
     host, _ = ledger.host(), ledger.channel()
     for kind in ("check_failed", "backup_failed"):
         ledger.raise_(host, kind=kind, severity="critical" if kind == "check_failed" else "warning")
@@ -106,4 +107,3 @@ def test_queued_critical_ones_of_an_older_version_are_loud(tmp_path: Path) -> No
     ledger.connection.execute("UPDATE deliveries SET loud = 0, body = replace(body, '\":\"', '\": \"')")
     ledger.connection.execute(update)
     assert ledger.rows("SELECT loud FROM deliveries ORDER BY seq") == [(1,), (0,)]
-    ledger.close()

@@ -1,7 +1,10 @@
 """One transaction a batch, one savepoint a commit; what a full disk or a lock does to it."""
 
 import sqlite3
-from pathlib import Path
+import time
+from contextlib import closing
+
+import pytest
 
 from rmactors.common import ids
 from rmactors.server.messages.alerts import RaiseAlert, TouchAlert
@@ -9,8 +12,10 @@ from rmactors.server.messages.answers import Committed, Duplicate, Failed, Refus
 from rmactors.server.messages.audit import AppendAudit
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.jobs import JobStarted, SaveLogLines
-from rmactors.server.store.engines.sqlite import connect
-from rmactors.server.store.writer import Writer
+from rmactors.server.store.database import IntegrityError
+from rmactors.server.store.engines.opening import open_writer
+from rmactors.server.store.transaction import Wakeups
+from tests.databases import on_sqlite_alone
 from tests.store.ledger import NOON, Ledger, audit, save_start, start
 
 
@@ -66,14 +71,19 @@ def test_the_database_itself_allows_one_unresolved_alert_a_key(ledger: Ledger) -
         "INSERT INTO alerts SELECT ?, host_id, host_name, kind, subject, severity, message, 1, NULL, 1, created_at,"
         " last_seen_at, NULL, NULL, NULL, resolved_at, NULL, NULL, resolved, 0 FROM alerts WHERE id = ?"
     )
-    try:
+    with pytest.raises(IntegrityError, match=r"(?i)unique"):
         ledger.connection.execute(copy, (ids.new(), first))
-    except sqlite3.IntegrityError as error:
-        refused = str(error)
-    assert "UNIQUE" in refused
     ledger.resolve(first)
     ledger.connection.execute(copy, (ids.new(), first))
     assert ledger.value("SELECT count(*) FROM alerts") == 2
+
+
+def written(ledger: Ledger) -> int:
+    """Grows with what is written of output, also where nothing is left of it: rows that were changed, of PostgreSQL the
+    size of the table, whose pages some hundred rows fill."""
+    if isinstance(ledger.connection, sqlite3.Connection):
+        return ledger.connection.total_changes
+    return int(ledger.value("SELECT pg_relation_size('job_logs')"))
 
 
 def test_log_lines_that_are_there_already_are_not_written_again(ledger: Ledger) -> None:
@@ -81,12 +91,12 @@ def test_log_lines_that_are_there_already_are_not_written_again(ledger: Ledger) 
     ledger.commit(save_start(start(host, job)))
     lines = SaveLogLines(host, job, tuple((n, "stdout", f"line {n}") for n in range(200)))
     ledger.commit(lines)
-    before = ledger.connection.total_changes
+    before = written(ledger)
     for _ in range(3):
         answers, woken = ledger.writer.apply([(lines,)])
         assert [type(answer) for answer in answers] == [Committed]
         assert woken.topics == set(), "nobody who looks at the job has anything new to see"
-    assert ledger.connection.total_changes == before
+    assert written(ledger) == before
     ledger.commit(SaveLogLines(host, job, ((5, "stdout", "again"), (7_000, "stdout", "far"), (300, "stdout", "near"))))
     assert ledger.value("SELECT count(*) FROM job_logs") == 202
     assert ledger.value("SELECT text FROM job_logs WHERE line = 5") == "line 5"
@@ -97,10 +107,10 @@ def test_log_lines_that_would_go_at_once_are_not_written(ledger: Ledger) -> None
     host, job = ledger.host(), ids.new()
     ledger.commit(save_start(start(host, job)))
     ledger.commit(SaveLogLines(host, job, ((1_000_000, "stdout", "the newest"),)))
-    before = ledger.connection.total_changes
+    before = written(ledger)
     ledger.commit(SaveLogLines(host, job, tuple((n, "stdout", "x") for n in range(500_000, 500_200))))
     ledger.commit(SaveLogLines(host, job, ()))
-    assert ledger.connection.total_changes == before
+    assert written(ledger) == before
     ledger.commit(SaveLogLines(host, job, tuple((n, "stdout", "x") for n in (0, 1_999, 2_000, 982_000, 982_001))))
     assert [line for (line,) in ledger.rows("SELECT line FROM job_logs ORDER BY line")] == [
         0,
@@ -110,6 +120,7 @@ def test_log_lines_that_would_go_at_once_are_not_written(ledger: Ledger) -> None
     ]
 
 
+@on_sqlite_alone  # who limits a database of PostgreSQL limits all of that machine
 def test_a_full_disk_fails_the_whole_batch_and_is_over_when_there_is_space(ledger: Ledger) -> None:
     host, _ = ledger.host(), ledger.channel()
     pages = ledger.value("PRAGMA page_count")
@@ -130,33 +141,49 @@ def test_a_full_disk_fails_the_whole_batch_and_is_over_when_there_is_space(ledge
     assert ledger.value("PRAGMA integrity_check") == "ok"
 
 
-def test_a_locked_database_fails_the_batch_and_is_over_with_the_lock(tmp_path: Path, ledger: Ledger) -> None:
-    other = sqlite3.connect(ledger.path, isolation_level=None)
-    impatient = Writer(connect(ledger.path, busy_seconds=0.01))
-    other.execute("BEGIN IMMEDIATE")
-    answers, _ = impatient.apply([(Pulse(NOON),)])
-    assert answers == [Failed("database is locked")]
-    other.execute("ROLLBACK")
-    answers, _ = impatient.apply([(Pulse(NOON),)])
-    assert answers == [Committed()]
-    impatient.close()
-    other.close()
+def says_locked(ledger: Ledger, error: str) -> bool:
+    """Whether an engine's words for a lock that another one holds."""
+    by_sqlite = isinstance(ledger.connection, sqlite3.Connection)
+    return error == ("database is locked" if by_sqlite else "canceling statement due to lock timeout")
 
 
-def test_a_proof_is_a_changed_row_on_the_disk(tmp_path: Path, ledger: Ledger) -> None:
+def test_a_locked_database_fails_the_batch_and_is_over_with_the_lock(ledger: Ledger) -> None:
+    with closing(open_writer(ledger.place, busy_seconds=0.01)) as impatient:
+        with ledger.locked():
+            (answer,), woken = impatient.apply([(Pulse(NOON),)])
+        assert isinstance(answer, Failed)
+        assert says_locked(ledger, answer.detail)
+        assert woken == Wakeups()
+        answers, _ = impatient.apply([(Pulse(NOON),)])
+        assert answers == [Committed()]
+
+
+def test_a_writer_waits_for_another_one_to_end(ledger: Ledger) -> None:
+    """As long as it is told to, and no longer."""
+    with closing(open_writer(ledger.place, busy_seconds=0.3)) as patient, ledger.locked():
+        began = time.monotonic()
+        answers, _ = patient.apply([(Pulse(NOON),), (Pulse(NOON),)])
+        assert [type(answer) for answer in answers] == [Failed, Failed]
+        assert time.monotonic() - began >= 0.3
+
+
+def test_a_proof_is_a_changed_row(ledger: Ledger) -> None:
+    with closing(open_writer(ledger.place, busy_seconds=0.01)) as impatient:
+        for number in range(1, 4):
+            assert impatient.prove() is None
+            assert ledger.value("SELECT value FROM facts WHERE name = 'proof'") == str(number)
+        with ledger.locked():
+            assert says_locked(ledger, impatient.prove() or "")
+        assert impatient.prove() is None
+
+
+@on_sqlite_alone
+def test_a_proof_reaches_the_disk(ledger: Ledger) -> None:
     log = ledger.path.with_name(f"{ledger.path.name}-wal")
     for _ in range(3):
         before = log.stat().st_size
         assert ledger.writer.prove() is None
         assert log.stat().st_size > before, "nothing was written"
-    other = sqlite3.connect(ledger.path, isolation_level=None)
-    impatient = Writer(connect(ledger.path, busy_seconds=0.01))
-    other.execute("BEGIN IMMEDIATE")
-    assert impatient.prove() == "database is locked"
-    other.execute("ROLLBACK")
-    assert impatient.prove() is None
-    impatient.close()
-    other.close()
 
 
 def test_what_is_cached_follows_what_was_rolled_back(ledger: Ledger) -> None:

@@ -183,7 +183,7 @@ def forget_alert_state(tx: Transaction, write: ForgetAlertState) -> None:
 
 
 _OPEN_OF_HOST = (
-    "SELECT 1 WHERE (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS some)"
+    "SELECT 1 WHERE (SELECT count(*) FROM (SELECT 1 FROM alerts WHERE host_id = ? AND resolved = 0 LIMIT ?) AS found)"
     " - (SELECT count(*) FROM alerts WHERE host_id = ? AND kind = 'too_many_alerts' AND resolved_at IS NULL)"
 )
 

@@ -31,12 +31,14 @@ def open_writer(place: Place, *, busy_seconds: float = 5.0, epoch: int | None = 
         return Writer(sqlite.connect(place, busy_seconds=busy_seconds))
     from rmactors.server.store.engines.postgres_writer import PostgresWriter
 
-    return PostgresWriter(_opener(place), epoch)
+    return PostgresWriter(_opener(place, busy_seconds), epoch)
 
 
 def connect(place: Place, *, busy_seconds: float = 5.0) -> Connection:
     """A connection for command lines and starts, which read and write. Raises DatabaseError."""
-    return sqlite.connect(place, busy_seconds=busy_seconds) if isinstance(place, Path) else _opener(place)()
+    if isinstance(place, Path):
+        return sqlite.connect(place, busy_seconds=busy_seconds)
+    return _opener(place, busy_seconds)()
 
 
 def connect_read_only(place: Place) -> Connection:
@@ -44,11 +46,11 @@ def connect_read_only(place: Place) -> Connection:
     return sqlite.connect_read_only(place) if isinstance(place, Path) else _opener(place)()
 
 
-def _opener(place: PostgresUrl) -> Callable[[], "Session"]:
+def _opener(place: PostgresUrl, busy_seconds: float = 5.0) -> Callable[[], "Session"]:
     try:
         from rmactors.server.store.engines.postgres import Session
     except ImportError:
         raise PostgresError(
             "what speaks to PostgreSQL is not installed here: pip install 'rmactors[postgresql]'"
         ) from None
-    return lambda: Session(place.url)
+    return lambda: Session(place.url, busy_seconds=busy_seconds)

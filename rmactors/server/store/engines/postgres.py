@@ -28,6 +28,11 @@ _DEFAULTS: Final[dict[str, Any]] = {
 _FLUSH_EVERY: Final = 16
 """Statements: so that PostgreSQL works on the first while later ones are made."""
 
+LOCKED_EPOCH: Final = (
+    "(SELECT epoch FROM leader WHERE name = 'server' AND set_config('lock_timeout', ?, true) IS NOT NULL FOR UPDATE)"
+)
+"""Who writes locks this row first. The bound of its wait stands in the condition, which is looked at before the row is
+locked: one statement, so that it is one also where nothing is sent ahead. It holds until the transaction's end."""
 _OK: Final = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}
 _INTEGRITY: Final = "23"
 
@@ -109,9 +114,10 @@ class Session:
     """A connection in pipeline mode. Each `execute` waits for its answer; `send` does not.
 
     `prepared`: whether statements are prepared under names, as they are but behind a pooler that cannot keep them.
+    `busy_seconds`: how long a transaction that writes waits for another one to end.
     """
 
-    def __init__(self, url: str, *, prepared: bool = True, **options: Any) -> None:
+    def __init__(self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, **options: Any) -> None:
         """Raises Lost."""
         try:
             given = psycopg.conninfo.conninfo_to_dict(url)
@@ -127,6 +133,8 @@ class Session:
         self._prepared = prepared
         self._unflushed = 0
         self._begun = False
+        self.lock_timeout = str(max(1, round(busy_seconds * 1000)))
+        """As PostgreSQL is told it: milliseconds, and 0 would be forever."""
         self.round_trips = 0
         self.on_warning: Callable[[str], None] | None = None
         self._pg.notice_handler = self._notice
@@ -150,21 +158,31 @@ class Session:
         return self._begun
 
     def begin_writing(self) -> None:
-        """A transaction that alone writes: the leader's row is locked until its end."""
+        """A transaction that alone writes: the leader's row is locked until its end. Raises PostgresError, also where
+        another one does not end in time; then there is none."""
         self.execute("BEGIN")
         self._begun = True
-        self.execute("SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE")
+        self._first(f"SELECT {LOCKED_EPOCH}", (self.lock_timeout,))
 
     def begin_alone(self) -> None:
         """A transaction that changes the schema: nobody else does meanwhile, also where there is no schema yet."""
         self.execute("BEGIN")
         self._begun = True
-        self.execute("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
+        self._first("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
 
     def begin_reading(self) -> None:
         """A transaction that sees the database as it is now, and changes nothing."""
         self.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         self._begun = True
+
+    def _first(self, sql: str, parameters: Parameters = ()) -> None:
+        """Without which there is no transaction."""
+        try:
+            self.execute(sql, parameters)
+        except PostgresError:
+            if not self.broken:
+                self.end("ROLLBACK")
+            raise
 
     def end(self, how: str) -> None:
         """COMMIT or ROLLBACK."""
@@ -211,11 +229,18 @@ class Session:
 
     def read_until(self, result: Result) -> None:
         """Read answers up to this one. Raises Lost."""
+        self._ask_for_answers()
         self._read(lambda: result.done)
 
     def read_all(self) -> None:
         """Read every answer that is still to come. Raises Lost."""
+        self._ask_for_answers()
         self._read(lambda: not self._queue)
+
+    def _ask_for_answers(self) -> None:
+        """PostgreSQL keeps them back until a sync, or until it is asked."""
+        if self._queue and self._queue[-1] is not None:
+            self._pg.send_flush_request()
 
     def decoded(self, sql: str, result: Any) -> list[Any]:
         """The rows of an answer. How those of one statement are read is worked out once."""

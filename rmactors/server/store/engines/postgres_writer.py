@@ -22,7 +22,7 @@ from rmactors.server.messages.answers import Answer, Committed, Duplicate, Faile
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.ahead import AHEAD, LEAVES, Look
 from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError, Rows
-from rmactors.server.store.engines.postgres import Lost, Result, Session, Skipped
+from rmactors.server.store.engines.postgres import LOCKED_EPOCH, Lost, Result, Session, Skipped
 from rmactors.server.store.transaction import (
     HANDLERS,
     NEXT_NUMBER,
@@ -38,14 +38,9 @@ from rmactors.server.store.transaction import (
 
 _log = logging.getLogger(__name__)
 
-_FENCE: Final = (
-    "SELECT rm_lead((SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE) = ?),"
-    " set_config('idle_in_transaction_session_timeout', '5000', true)"
-)
-_LOCK: Final = (
-    "SELECT rm_lead((SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE) >= 0),"
-    " set_config('idle_in_transaction_session_timeout', '5000', true)"
-)
+_IDLE: Final = "set_config('idle_in_transaction_session_timeout', '5000', true)"
+_FENCE: Final = f"SELECT rm_lead({LOCKED_EPOCH} = ?), {_IDLE}"
+_LOCK: Final = f"SELECT rm_lead({LOCKED_EPOCH} >= 0), {_IDLE}"
 _NOT_AS_EXPECTED: Final = "RM001"
 _DATA: Final = "22"
 """Class of errors about a value: too large a number, say. The same value fails again."""
@@ -132,6 +127,7 @@ class PostgresWriter:
         self._session: Session | None = None
         self._cache: dict[str, Any] = {}
         self._warnings: list[str] = []
+        self._begun: Result | None = None
         self._more: list[_Attempt] = []
         """What the rows of this batch led to: if it fails, the batch does."""
         self.round_trips = 0
@@ -151,10 +147,11 @@ class PostgresWriter:
             finally:
                 self.round_trips += session.round_trips - before
         except PostgresError as error:
+            cause = self._cause(error)
             self._cache.clear()
             self._give_up()
-            _log.debug("commit of %d requests failed: %s", len(batch), error)
-            return [Failed(str(error))] * len(batch), Wakeups()
+            _log.debug("commit of %d requests failed: %s", len(batch), cause)
+            return [Failed(str(cause))] * len(batch), Wakeups()
         return answers, wakeups
 
     def prove(self) -> str | None:
@@ -167,7 +164,7 @@ class PostgresWriter:
             self._commit(session, begun)
         except PostgresError as error:
             self._give_up()
-            return str(error)
+            return str(self._cause(error))
         return None
 
     def close(self) -> None:
@@ -226,7 +223,15 @@ class PostgresWriter:
 
     def _begin(self, session: Session) -> Result:
         session.send("BEGIN")
-        return session.send(_LOCK) if self._epoch is None else session.send(_FENCE, (self._epoch,))
+        wait = session.lock_timeout
+        begun = session.send(_LOCK, (wait,)) if self._epoch is None else session.send(_FENCE, (wait, self._epoch))
+        self._begun = begun
+        return begun
+
+    def _cause(self, error: PostgresError) -> PostgresError:
+        """Why a batch failed: where its first statement did, what came after says only that something had failed."""
+        first = self._begun.error if self._begun is not None else None
+        return error if first is None or isinstance(error, Lost) else first
 
     def _commit(self, session: Session, begun: Result) -> None:
         """Raises PostgresError where nothing is, or nothing is known to be, on the disk and on the standby."""
@@ -305,6 +310,7 @@ class PostgresWriter:
     def _connected(self) -> Session:
         self._warnings.clear()
         self._more.clear()
+        self._begun = None
         if self._session is None or self._session.broken:
             self.close()
             self._session = self._open()

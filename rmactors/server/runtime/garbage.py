@@ -1,0 +1,61 @@
+"""When Python looks for garbage that reference counts do not find.
+
+A look at every object of a server with ten thousand agents takes seconds, and nobody is answered meanwhile. So objects
+that have outlived a few looks are set aside (`gc.freeze`), and are not looked at again but for a rare look at all, when
+their number says that there may be much garbage among them. Objects that are set aside are freed as ever when nobody
+refers to them; what waits for the rare look are those that refer to each other.
+"""
+
+import gc
+import logging
+import time
+from typing import Any, Final
+
+import trio
+
+from rmactors.common.logs import fields
+
+_log = logging.getLogger(__name__)
+
+YOUNG: Final = 2_000
+"""Objects more than before, after which the youngest are looked at: some milliseconds."""
+LOOKS: Final = 10
+"""Looks that an object outlives before it is set aside."""
+_NEVER: Final = 1 << 30
+CHECK_SECONDS: Final = 600.0
+GROWTH: Final = 1.5
+"""So many times the objects of the last look at all, and there is another one."""
+
+
+def start() -> None:
+    """From now on, what there is already, modules and their code, is not looked at again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG, LOOKS, _NEVER)
+    if _set_survivors_aside not in gc.callbacks:
+        gc.callbacks.append(_set_survivors_aside)
+
+
+def _set_survivors_aside(phase: str, info: dict[str, Any]) -> None:
+    if phase == "stop" and info["generation"] == 1:
+        gc.freeze()
+
+
+async def keep() -> None:
+    """Look at everything where so much was set aside since the last time that some of it may be garbage."""
+    known = gc.get_freeze_count()
+    while True:
+        await trio.sleep(CHECK_SECONDS)
+        if gc.get_freeze_count() > GROWTH * known:
+            known = look_at_all()
+
+
+def look_at_all() -> int:
+    """How many objects are left, all of them set aside."""
+    before = time.perf_counter()
+    gc.unfreeze()
+    found = gc.collect()
+    gc.freeze()
+    took = time.perf_counter() - before
+    _log.debug("looked for garbage", extra=fields("garbage.collected", objects=found, seconds=round(took, 3)))
+    return gc.get_freeze_count()
