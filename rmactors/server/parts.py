@@ -190,7 +190,10 @@ class Parts:
     # ---- the children
 
     async def run_store(self) -> None:
-        writer = partial(open_writer, self.settings.place, epoch=self.tenure.epoch)
+        settings = self.settings
+        writer = partial(
+            open_writer, settings.place, epoch=self.tenure.epoch, require_sync=settings.require_sync
+        )
         await store.run(self.to_store, writer, self.wake, self.store_state)
 
     async def run_rules(self) -> None:

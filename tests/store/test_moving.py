@@ -24,8 +24,10 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.store import copying, secret_rows
 from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.migrations import migrate
+from rmactors.server.store.offline import prepare
 from rmactors.server.store.place import PostgresUrl
 from tests.databases import PostgresDatabases
+from tests.store import any_rows
 
 Rows = dict[str, Counter[tuple[object, ...]]]
 OWN_MARKS = ("database.move", "database.restore", "database.backup")
@@ -124,6 +126,27 @@ def test_what_goes_to_postgresql_and_comes_back_is_equal_table_by_table(
         ("rmactors move", "database.move", f"from {empty}"),
         ("rmactors move", "database.move", f"from {folder / 'rm.db'}"),
     ]
+
+
+def test_rows_of_every_table_are_the_same_after_both_ways(empty: PostgresUrl, tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    with closing(connect(prepare(settings))) as db:
+        any_rows.fill(db, 5)
+        for table in ("setup_tokens", "spent_once"):
+            columns = [row[1:3] for row in db.execute(f"PRAGMA table_info({table})")]
+            any_rows.insert(db, table, {name: "x" if kind == "TEXT" else 7 for name, kind in columns})
+        box = SecretBox.load_or_create(settings.key_file)
+        for (channel_id,) in db.execute("SELECT id FROM channels").fetchall():
+            sealed = box.seal(os.urandom(300), f"notification-channel:{channel_id}")
+            db.execute("UPDATE channels SET config = ? WHERE id = ?", (sealed, channel_id))
+        db.execute("UPDATE users SET totp_secret = NULL")
+    before = everything(settings.database)
+    assert {name for name, rows in before.items() if not rows} <= set(copying.OF_THE_PLACE)
+    assert sum(rows.total() for rows in before.values()) > 2000
+    run(tmp_path / "data", "move", "--to", empty.url)
+    run(tmp_path / "data", "move", "--to", tmp_path / "back", url=empty)
+    after = everything(tmp_path / "back" / "rm.db")
+    assert {name for name in before if before[name] != after[name]} <= set(copying.OF_THE_PLACE)
 
 
 def test_from_one_postgresql_to_another(

@@ -16,7 +16,9 @@ from harness.postgres import PostgresServer, needed_programs, running_postgres
 from harness.processes import eventually
 from rmactors.common import clock
 from rmactors.common.clock import SECOND
-from rmactors.server.store.engines.opening import connect
+from rmactors.server.messages.answers import Committed, Failed
+from rmactors.server.messages.facts import Pulse
+from rmactors.server.store.engines.opening import connect, open_writer
 from rmactors.server.store.engines.postgres_facts import Leader, ServerFacts, findings, read, unfit
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.place import PostgresUrl
@@ -108,6 +110,15 @@ def test_one_with_a_synchronous_standby_and_without(durable: PostgresServer, tmp
     def said() -> list[tuple[bool | None, str]]:
         return list(findings(facts_of(durable.url("facts")), require_sync=True))
 
+    with closing(connect(place)) as db:
+        migrate(db)
+    with closing(open_writer(place, require_sync=True)) as writer, closing(open_writer(place)) as careless:
+        proof = (Pulse(1),)
+        [failed] = writer.apply([proof])[0]
+        assert isinstance(failed, Failed)
+        assert failed.detail == "no commit waits for a standby, and RM_REQUIRE_SYNC asks for one"
+        assert writer.prove() == failed.detail
+        assert isinstance(careless.apply([proof])[0][0], Committed)
     [fault, _] = said()
     assert fault[0] is False
     assert fault[1].startswith("RM_REQUIRE_SYNC is true, and no commit waits for a standby")
@@ -127,6 +138,8 @@ def test_one_with_a_synchronous_standby_and_without(durable: PostgresServer, tmp
         [(ok, text), _] = findings(facts_of(place), require_sync=True)
         assert ok is None
         assert "grant pg_monitor to the role" in text
+        with closing(open_writer(place, require_sync=True)) as writer:
+            assert isinstance(writer.apply([proof])[0][0], Committed)
     finally:
         receiver.terminate()
         receiver.wait(30)
