@@ -93,7 +93,7 @@ lock:
 	$(PYTHON) -m venv --clear $(VENV)/lock
 	$(VENV)/lock/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9'
 	$(COMPILE) ../../pyproject.toml --output-file agent.txt
-	$(COMPILE) ../../pyproject.toml --extra server --output-file server.txt
+	$(COMPILE) ../../pyproject.toml --extra server --extra postgresql --output-file server.txt
 	$(PYTHON) -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["build-system"]["requires"], sep="\n")' > $(VENV)/lock/build.in
 	echo setuptools >> $(VENV)/lock/build.in # for oncalendar, which comes as source alone
 	$(COMPILE) $(abspath $(VENV))/lock/build.in --output-file build.txt
@@ -114,7 +114,7 @@ $(VENV)/installed-server: pyproject.toml hatch_build.py | $(VENV)/bin/pip
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml hatch_build.py | $(VENV)/bin/pip
-	$(BIN)/pip install --quiet --group dev --editable '.[server,import]'
+	$(BIN)/pip install --quiet --group dev --editable '.[server,import,postgresql]'
 	@touch $@ $(VENV)/installed-server
 
 $(VENV)/tools/calendar.so: tests/ahead/calendar.c | $(VENV)/bin/pip

@@ -12,7 +12,6 @@ import secrets
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ import pytest
 
 from harness.ports import free_port
 from harness.processes import environment, eventually
+from harness.tools import UNPACKED, libraries
 from rmactors.server.store.place import PostgresUrl
 
 OLDEST: Final = 15
@@ -58,7 +58,7 @@ _HASTY: Final[dict[str, object]] = {
 
 def programs() -> Path | None:
     """The folder of the newest PostgreSQL's programs: an installed one, or what `make test-tools` has unpacked."""
-    places = (Path("/usr/lib/postgresql"), Path(sys.prefix) / "tools" / "postgresql" / "usr" / "lib" / "postgresql")
+    places = (Path("/usr/lib/postgresql"), UNPACKED / "receivers" / "postgresql" / "usr" / "lib" / "postgresql")
     found = [
         (int(version.name), version / "bin")
         for place in places if place.is_dir()
@@ -144,16 +144,17 @@ class PostgresServer:
         try:
             subprocess.run([self._programs / "initdb", "--version"], capture_output=True, **self._how())
         except PermissionError:
-            root = self._programs.parents[4]  # …/usr/lib/postgresql/15/bin
-            shutil.copytree(root, self.folder / "programs", symlinks=True)
-            self._programs = self.folder / "programs" / self._programs.relative_to(root)
+            root = self._programs.parents[4]
+            copy = shutil.copytree(root, self.folder / "programs", symlinks=True)
+            for path in (copy, *copy.rglob("*")):
+                os.chown(path, _other_user()["user"], -1, follow_symlinks=False)
+            self._programs = copy / self._programs.relative_to(root)
 
     def _how(self) -> dict[str, Any]:
         variables = {name: value for name, value in environment({}).items() if not name.startswith("PG")}
-        libraries = (self._programs.parents[2]).glob("*-linux-gnu*")  # what was unpacked lies beside it
-        path = os.pathsep.join(str(folder) for folder in libraries) if self._programs.parts[1] != "usr" else ""
-        more = {"LC_ALL": "C"} | ({"LD_LIBRARY_PATH": path} if path else {})
-        return {"env": variables | more, "stdin": subprocess.DEVNULL, "cwd": "/", **_other_user()}
+        root = self._programs.parents[4]  # of …/usr/lib/postgresql/15/bin
+        unpacked = libraries(root) if root != Path("/") else {}
+        return {"env": variables | unpacked | {"LC_ALL": "C"}, "stdin": subprocess.DEVNULL, "cwd": "/", **_other_user()}
 
     # ---- its life
 

@@ -22,7 +22,7 @@ _PUBLIC = "'public'::regnamespace"
 _MADE = f"SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = {_PUBLIC} ORDER BY relname"
 _PARTS = {
     "pg_attribute": f"attrelid IN (SELECT oid FROM pg_class WHERE relnamespace = {_PUBLIC})",
-    "pg_constraint": "true", "pg_trigger": "true", "pg_proc": "oid >= 16384",
+    "pg_class": f"relnamespace = {_PUBLIC}", "pg_constraint": "true", "pg_trigger": "true", "pg_proc": "oid >= 16384",
 }  # fmt: skip
 _SHAPE = "SELECT " + " || ' ' || ".join(
     f"(SELECT count(*) || ' ' || max(CAST(CAST(xmin AS TEXT) AS BIGINT)) FROM {name} WHERE {which})"
@@ -69,6 +69,9 @@ class PostgresDatabases:
         place = self.server.url(name, USER)
         self._given[place] = name
         return place
+
+    def name_of(self, place: PostgresUrl) -> str:
+        return self._given[place]
 
     def give_back(self, place: PostgresUrl) -> None:
         """Who is still connected is cut off. A database whose schema was changed is dropped."""

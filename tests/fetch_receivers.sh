@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # fetch_receivers.sh DIR: unpacks the receivers that notifications are tried with, as Debian ships them, each into
-# DIR/NAME. Nothing is installed, no service starts, and nothing of this machine's apt changes: lists and cache lie in a
+# DIR/NAME, and PostgreSQL where none is installed. Nothing is installed, no service starts, and nothing of this machine's apt changes: lists and cache lie in a
 # folder that is removed at the end. The packages come from the mirror that apt uses here already. What cannot be
 # fetched is said and left out; a test that needs it is skipped, and fails where CI=true.
 set -u
@@ -25,7 +25,8 @@ if [ -z "$base" ]; then
     exit 0
 fi
 
-# libraries PACKAGE...: the libraries that these need, and those need, but for libc, which must be the machine's own
+# libraries PACKAGE...: the libraries that these need, and those need, but for libc, which must be the machine's own, and
+# for a compiler of 100 MB that PostgreSQL does without. `postgresql` is the name of the suite's version.
 libraries() {
     local all=("$@") before=0
     while [ "$before" != "${#all[@]}" ]; do
@@ -33,8 +34,8 @@ libraries() {
         mapfile -t all < <({
             printf '%s\n' "${all[@]}"
             apt-cache "${options[@]}" depends --no-recommends --no-suggests "${all[@]}" |
-                sed -nE 's/^ [ |](Pre)?Depends: (lib[^ ]*)$/\2/p'
-        } | grep -v -e '^libc6$' -e '-perl$' -e '^libperl' -e debian-installer | sort -u)
+                sed -nE 's/^ [ |](Pre)?Depends: (lib[^ ]*|postgresql-[0-9]+)$/\2/p'
+        } | grep -v -e '^libc6$' -e '-perl$' -e '^libperl' -e '^libllvm' -e debian-installer | sort -u)
     done
     printf '%s\n' "${all[@]}"
 }
@@ -70,4 +71,5 @@ unpack webhook "$here" webhook # of adnanh
 unpack alertmanager "$here" prometheus-alertmanager
 # Of the machine's own release, whose libc they run with; nss-wrapper gives them the users that their packages would make.
 unpack --with-libraries mail "$here" postfix exim4-daemon-light exim4-base dovecot-core libnss-wrapper
+ls /usr/lib/postgresql/1[5-9]/bin/initdb >/dev/null 2>&1 || unpack --with-libraries postgresql "$here" postgresql
 touch "$into" # newer than this file: make looks at that

@@ -265,7 +265,10 @@ def test_third_party_imports_are_declared() -> None:
         requirement.partition(">")[0].partition("<")[0].partition(";")[0].strip().lower().replace("-", "_")
         for requirement in declared
     }
-    known_as = {"ulid": "python_ulid", "argon2": "argon2_cffi", "yaml": "pyyaml", "hcl2": "python_hcl2"}
+    known_as = {
+        "ulid": "python_ulid", "argon2": "argon2_cffi", "yaml": "pyyaml", "hcl2": "python_hcl2",
+        "psycopg": "psycopg[binary]",
+    }  # fmt: skip
     used: set[str] = set()
     for module in modules():
         used |= top(imports(module))

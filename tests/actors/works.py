@@ -1,4 +1,4 @@
-"""Store and rules actors on a real file, and host actors around them; agents are links that write down what they get.
+"""Store and rules actors on a real database, and host actors around them; agents are links that note what they get.
 
 Time in messages is what tests say. Commits fail because another connection holds the database's lock.
 """
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -33,10 +32,10 @@ from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Res
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.engines.opening import open_writer
+from rmactors.server.store.place import Place
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
 from tests.store.ledger import Ledger, audit, save_start, start
 
 BUSY_SECONDS = 0.05
@@ -126,8 +125,8 @@ class Poison:
 
 
 @asynccontextmanager
-async def open_works(path: Path, timing: Timing | None = None) -> AsyncIterator[Works]:
-    with closing(Ledger(path)) as ledger, closing(Reader(path)) as reader:
+async def open_works(place: Place, timing: Timing | None = None) -> AsyncIterator[Works]:
+    with closing(Ledger(place)) as ledger, closing(Reader(place)) as reader:
         async with trio.open_nursery() as nursery:
             works = Works(
                 ledger,
@@ -137,14 +136,11 @@ async def open_works(path: Path, timing: Timing | None = None) -> AsyncIterator[
                 timing or Timing(0, 0, 300.0),
                 nursery,
             )
-            budget = Budget(50, 60)
-
-            def open_writer() -> Writer:
-                return Writer(connect(path, busy_seconds=BUSY_SECONDS))
+            budget, opened = Budget(50, 60), partial(open_writer, place, busy_seconds=BUSY_SECONDS)
 
             nursery.start_soon(
                 supervise, "store",
-                lambda: store.run(works.to_store, open_writer, works.wake, works.store_state),
+                lambda: store.run(works.to_store, opened, works.wake, works.store_state),
                 budget, works.status,
             )  # fmt: skip
             nursery.start_soon(

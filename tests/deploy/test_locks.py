@@ -16,7 +16,8 @@ from harness.tools import DEPLOY
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 AGENT: list[str] = PROJECT["project"]["dependencies"]
-SERVER: list[str] = PROJECT["project"]["optional-dependencies"]["server"]
+EXTRAS: dict[str, list[str]] = PROJECT["project"]["optional-dependencies"]
+SERVER = EXTRAS["server"] + EXTRAS["postgresql"]
 WANTED = {"agent": AGENT, "server": AGENT + SERVER, "build": [*PROJECT["build-system"]["requires"], "setuptools"]}
 PYTHONS = [
     {"python_version": number, "python_full_version": f"{number}.9", "sys_platform": "linux", "os_name": "posix",

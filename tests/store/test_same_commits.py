@@ -152,8 +152,8 @@ class World:
         alert_id = self.lot.choice(self.alerts[-40:]) if self.alerts else ids.new()
         host_id = self.any_host()
         return (self.lot.choice((
-            AcknowledgeAlert(alert_id, self.now, "anna", self.lot.choice((None, "seen")), audit("alert.acknowledge", alert_id)),
-            UpdateHost(host_id, self.lot.choice((None, f"Größe {self.lot.randrange(6)}")), None, audit("host.update", host_id)),
+            AcknowledgeAlert(alert_id, self.now, "anna", self.lot.choice((None, "seen")), audit("x.y", alert_id)),
+            UpdateHost(host_id, self.lot.choice((None, f"Größe {self.lot.randrange(6)}")), None, audit("x.y", host_id)),
             TagHost(host_id, self.lot.choice(("prod", "lab")), self.lot.random() < 0.5, audit("host.tag", host_id)),
             QueueJob(ids.new(), host_id, "backup", self.schedule(), '{"plan": "home"}', self.now, audit("job.queue")),
             QueueReminders(self.now),
@@ -201,13 +201,14 @@ class World:
 def attempts(ledger: Ledger, lot: random.Random, now: int) -> list[tuple[Any, ...]]:
     """How some of what is queued was sent, told by each database's own ids; some of it told twice."""
     queued = ledger.rows(
-        "SELECT id, channel_id, alert_id, event, attempts FROM deliveries WHERE state = 'queued' ORDER BY channel_id, seq"
+        "SELECT id, channel_id, alert_id, event, attempts FROM deliveries WHERE state = 'queued'"
+        " ORDER BY channel_id, seq"
     )
     commits = []
     for delivery_id, channel_id, alert_id, event, tries in queued[:20]:
         ended = lot.choice((
-            Attempt("delivered", 200, 1.5), Attempt("delivered", 200, 1.5), Attempt("retry", 503, 2.0, "busy", now + MINUTE),
-            Attempt("dead", 404, 2.0, "gone"),
+            Attempt("delivered", 200, 1.5), Attempt("delivered", 200, 1.5),
+            Attempt("retry", 503, 2.0, "busy", now + MINUTE), Attempt("dead", 404, 2.0, "gone"),
         ))  # fmt: skip
         settle = SettleAttempt(ids.new(), delivery_id, channel_id, alert_id, event, tries + 1, ended, now, now + MINUTE)
         commits += [(settle,)] * lot.choice((1, 1, 1, 2))

@@ -149,7 +149,11 @@ def _queued_again(tx: Transaction, write: SettleAttempt) -> None:
         "UPDATE deliveries SET attempts = ?, last_error = ?, due_at = coalesce(?, due_at), recipients_left = ?,"
         " grouped = 0, finished_at = NULL WHERE id = ? AND state = 'queued' AND attempts < ?",
         (
-            write.attempt, write.result.error, write.due_at, json.dumps(left) if left else None, write.delivery_id,
+            write.attempt,
+            write.result.error,
+            write.due_at,
+            json.dumps(left) if left else None,
+            write.delivery_id,
             write.attempt,
         ),
         DuplicateWrite(),

@@ -89,7 +89,7 @@ class _Sending:
         self.attempt = attempt
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Result:
-        if self._ahead and (known := self._ahead.get((sql, parameters))) is not None:  # type: ignore[arg-type]
+        if self._ahead and isinstance(parameters, tuple) and (known := self._ahead.get((sql, parameters))) is not None:
             return known.again()
         result = self._session.send(sql, parameters)
         self.attempt.results.append(result)
