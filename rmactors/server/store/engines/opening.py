@@ -24,14 +24,16 @@ class BatchWriter(Protocol):
     def close(self) -> None: ...
 
 
-def open_writer(place: Place, *, busy_seconds: float = 5.0, epoch: int | None = None) -> BatchWriter:
-    """The writer of a database. `epoch`: of the node that leads; another than the database's is refused. Raises
-    DatabaseError."""
+def open_writer(
+    place: Place, *, busy_seconds: float = 5.0, epoch: int | None = None, require_sync: bool = False
+) -> BatchWriter:
+    """The writer of a database. `epoch`: of the node that leads; another than the database's is refused.
+    `require_sync`: so is what waits for no standby. Raises DatabaseError."""
     if isinstance(place, Path):
         return Writer(sqlite.connect(place, busy_seconds=busy_seconds))
     from rmactors.server.store.engines.postgres_writer import PostgresWriter
 
-    return PostgresWriter(_opener(place, busy_seconds), epoch)
+    return PostgresWriter(_opener(place, busy_seconds), epoch, require_sync=require_sync)
 
 
 def connect(place: Place, *, busy_seconds: float = 5.0) -> Connection:

@@ -41,6 +41,7 @@ _log = logging.getLogger(__name__)
 _IDLE: Final = "set_config('idle_in_transaction_session_timeout', '5000', true)"
 _FENCE: Final = f"SELECT rm_lead({LOCKED_EPOCH} = ?), {_IDLE}"
 _LOCK: Final = f"SELECT rm_lead({LOCKED_EPOCH} >= 0), {_IDLE}"
+_SYNCHRONOUS: Final = ", rm_synchronous()"
 _NOT_AS_EXPECTED: Final = "RM001"
 _DATA: Final = "22"
 """Class of errors about a value: too large a number, say. The same value fails again."""
@@ -121,9 +122,13 @@ class PostgresWriter:
     Opens its connection again where it broke, with the next batch.
     """
 
-    def __init__(self, open_session: Callable[[], Session], epoch: int | None = None) -> None:
+    def __init__(
+        self, open_session: Callable[[], Session], epoch: int | None = None, *, require_sync: bool = False
+    ) -> None:
+        """`require_sync`: where no commit waits for a standby, every batch fails."""
         self._open = open_session
         self._epoch = epoch
+        self._first = f"{_LOCK if epoch is None else _FENCE}{_SYNCHRONOUS if require_sync else ''}"
         self._session: Session | None = None
         self._cache: dict[str, Any] = {}
         self._warnings: list[str] = []
@@ -224,7 +229,7 @@ class PostgresWriter:
     def _begin(self, session: Session) -> Result:
         session.send("BEGIN")
         wait = session.lock_timeout
-        begun = session.send(_LOCK, (wait,)) if self._epoch is None else session.send(_FENCE, (wait, self._epoch))
+        begun = session.send(self._first, (wait,) if self._epoch is None else (wait, self._epoch))
         self._begun = begun
         return begun
 
@@ -256,6 +261,12 @@ class PostgresWriter:
         except Lost:
             raise
         except (RefusedWrite, StaleWrite, DuplicateWrite, PostgresError) as error:
+            attempt.raised = error
+        except Exception as error:
+            # A handler goes on where an expectation is not met, and may stumble over what it would never have seen.
+            session.read_all()
+            if attempt.failure() is None:
+                raise
             attempt.raised = error
         else:
             attempt.answered = tuple([result for result in answered if result is not None])

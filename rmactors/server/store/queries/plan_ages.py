@@ -113,7 +113,8 @@ class _Reading:
         )
         kept = self._db.execute(f"SELECT 1 {loose} LIMIT 1", (host_id,)).fetchone()
         good = self._db.execute(
-            f"SELECT id, finished_at {loose} AND status = 'succeeded' ORDER BY sort_at DESC /*pg , id DESC */ LIMIT 1", (host_id,)
+            f"SELECT id, finished_at {loose} AND status = 'succeeded' ORDER BY sort_at DESC /*pg , id DESC */ LIMIT 1",
+            (host_id,),
         ).fetchone()
         return kept is not None, End(*good) if good is not None else None
 

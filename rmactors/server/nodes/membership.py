@@ -1,0 +1,112 @@
+"""What a node asks the database about the lease, on a connection of its own. Synchronous, for a thread."""
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+from rmactors import __version__
+from rmactors.common import clock
+from rmactors.server.config.secrets import SecretBox, SecretError, key_id, read_keys
+from rmactors.server.config.settings import Settings
+from rmactors.server.store import leadership, secret_rows
+from rmactors.server.store.database import Connection, DatabaseError
+from rmactors.server.store.engines import postgres_facts
+from rmactors.server.store.engines.opening import connect
+from rmactors.server.store.leadership import Lease
+from rmactors.server.store.migrations import missing
+
+SAY_SECONDS: Final = 5.0
+
+
+@dataclass(slots=True)
+class Membership:
+    """`unable` is why this node would not take the lease, as it was seen last; empty if it would."""
+
+    settings: Settings
+    unable: str = ""
+    _db: Connection | None = None
+    _said_at: float = -SAY_SECONDS
+
+    def look(self) -> Lease:
+        """The lease as it is; and now and then this node's word that it is there. Raises DatabaseError."""
+        try:
+            if time.monotonic() - self._said_at >= SAY_SECONDS:
+                self.say()
+            return leadership.look(self._connected())
+        except DatabaseError:
+            self.close()
+            raise
+
+    def say(self) -> None:
+        """This node is there. Raises DatabaseError."""
+        db, settings = self._connected(), self.settings
+        off = postgres_facts.clock_off(db, clock.now)
+        self.unable = self._why_not(db, off)
+        keys = json.dumps(self._key_ids())
+        leadership.say(db, settings.own_node_name, settings.own_node_url, __version__, keys, off)
+        self._said_at = time.monotonic()
+
+    def take(self) -> int | None:
+        """The epoch, if the lease is this node's from now on. Raises DatabaseError."""
+        settings = self.settings
+        try:
+            return leadership.take(
+                self._connected(), settings.own_node_name, settings.own_node_url, settings.lease_seconds
+            )
+        except DatabaseError:
+            self.close()
+            raise
+
+    def renew(self, epoch: int) -> bool:
+        """False if it is another's. Raises DatabaseError."""
+        try:
+            kept = leadership.renew(self._connected(), epoch, self.settings.lease_seconds)
+            if kept and time.monotonic() - self._said_at >= SAY_SECONDS:
+                self.say()
+            return kept
+        except DatabaseError:
+            self.close()
+            raise
+
+    def give_back(self, epoch: int) -> None:
+        """Never raises: without it, the lease runs out by itself."""
+        with suppress(*DatabaseError):
+            leadership.give_back(self._connected(), epoch)
+        self.close()
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _connected(self) -> Connection:
+        if self._db is None:
+            self._db = connect(self.settings.place)
+        return self._db
+
+    def _key_ids(self) -> list[str]:
+        try:
+            return [key_id(raw).hex() for raw in read_keys(self.settings.key_file)]
+        except (OSError, SecretError):
+            return []
+
+    def _why_not(self, db: Connection, off: int) -> str:
+        if abs(off) > postgres_facts.CLOCK_WRONG:
+            return (
+                f"this node's clock is {abs(off) / clock.SECOND:.0f} s {'ahead of' if off > 0 else 'behind'} the"
+                " database's: set both by NTP"
+            )
+        _, unknown = missing(db)
+        if unknown:
+            return "the database was written by a newer version: upgrade this node"
+        try:
+            if not self.settings.key_file.exists():
+                if secret_rows.holds_secrets(db):
+                    return f"the key file {self.settings.key_file} is missing: copy the leader's"
+            else:
+                secret_rows.check_rows(db, SecretBox(self.settings.key_file))
+        except (SecretError, OSError) as error:
+            return f"the secrets in the database cannot be opened with this node's key file: {error}"
+        return ""
