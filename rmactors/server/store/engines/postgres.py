@@ -18,7 +18,7 @@ from psycopg.conninfo import make_conninfo
 from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
 from rmactors.server.store.engines.postgres_sql import translated
 
-_PATIENCE: Final = 60.0
+PATIENCE: Final = 60.0
 """Seconds that PostgreSQL may take to answer, the wait for a standby included. Longer, and the connection is given up;
 what was asked of it may have happened."""
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -117,8 +117,11 @@ class Session:
     `busy_seconds`: how long a transaction that writes waits for another one to end.
     """
 
-    def __init__(self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, patience: float = PATIENCE, **options: Any
+    ) -> None:
         """Raises Lost."""
+        self._patience = patience
         try:
             given = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:  # an option that libpq does not know
@@ -263,7 +266,7 @@ class Session:
 
     def _read(self, enough: Callable[[], bool]) -> None:
         """Every answer in order, until it is enough."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self._patience
         self.round_trips += 1
         try:
             if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
@@ -290,7 +293,7 @@ class Session:
         """Until something came, sending meanwhile what is left to send."""
         left = end - time.monotonic()
         if left <= 0:
-            raise self._lost(f"no answer for {_PATIENCE:g} s")
+            raise self._lost(f"no answer for {self._patience:g} s")
         more = self._pg.flush()
         self._unflushed = 0
         socket = self._pg.socket
