@@ -61,6 +61,8 @@ def _look_at_server(db: Session, settings: Settings, now: int) -> Iterator[Findi
     yield from (Finding(False, text) for text in wrong)
     for ok, text in postgres_facts.findings(facts, require_sync=settings.require_sync):
         yield Finding(ok, text)
+    if settings.database.exists():
+        yield Finding(None, f"{settings.database} is not in use: RM_DATABASE_URL names another database")
     if (leader := facts.leader) is not None:
         yield Finding(None, f"the node {leader.node} leads ({leader.url})" if leader.leads else "no node leads")
         yield from _look(db, settings, now)

@@ -1,11 +1,14 @@
 """`rmactors move`, and backups of a PostgreSQL: the same rows in either engine; a kill at any step changes nothing."""
 
 import os
+import select
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness import past_fleet
+from harness.postgres import running_postgres
 from harness.processes import eventually
 from rmactors.cli.main import main
 from rmactors.common import clock
@@ -27,7 +31,7 @@ from rmactors.server.store.migrations import migrate
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.place import PostgresUrl
 from tests.databases import PostgresDatabases
-from tests.store import any_rows
+from tests.store.asked import any_rows
 
 Rows = dict[str, Counter[tuple[object, ...]]]
 OWN_MARKS = ("database.move", "database.restore", "database.backup")
@@ -339,6 +343,54 @@ def test_the_key_is_rotated_on_postgresql(folder: Path, empty: PostgresUrl) -> N
         with pytest.raises(secrets.SecretError, match="has replaced"):
             secret_rows.open_box(db, folder / "secret.key")
     assert row[0] == "1 secrets sealed again"
+
+
+# ---- a connection that breaks
+
+
+class CutAtCommit:
+    """Between a command and a PostgreSQL: hands on what both say, COMMIT too, and hangs up before its answer."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        named = False
+        with client, socket.create_connection(("127.0.0.1", self._to)) as server:
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    said = ready.recv(1 << 16)
+                    (server if ready is client else client).sendall(said)
+                    if not said or (ready is client and named):
+                        server.shutdown(socket.SHUT_WR)
+                        while server.recv(1 << 16):  # until PostgreSQL is done with it
+                            pass
+                        return
+                    named = named or (ready is client and b"COMMIT" in said)  # first it is prepared
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(30)
+
+
+def test_a_connection_that_breaks_at_the_end_is_said_as_what_it_is(folder: Path) -> None:
+    with running_postgres(tcp=True) as server:
+        url = server.new_database("moved")
+        proxy = CutAtCommit(server.port)
+        try:
+            through = url.url.replace(f":{server.port}/", f":{proxy.port}/")
+            said = run(folder, "move", "--to", f"{through}?sslmode=disable&gssencmode=disable", code=1).output
+        finally:
+            proxy.close()
+        assert "it is not known whether all is there" in said
+        assert "nothing was moved" not in said
+        assert "holds rows already" in run(folder, "move", "--to", url.url, code=1).output
+        assert count(url, "job_logs") >= LINES
 
 
 # ---- a kill at any step

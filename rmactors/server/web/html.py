@@ -14,7 +14,7 @@ from quart import Response, request
 
 from rmactors import PRODUCT, __version__
 from rmactors.server.config import resources
-from rmactors.server.web.access import actor_or_none, is_htmx, services, state
+from rmactors.server.web.access import actor_or_none, is_htmx, services
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
 from rmactors.server.web.static_files import static
@@ -50,8 +50,9 @@ async def render(template: str, **context: object) -> str:
 
 
 async def _storage() -> Storage | None:
-    place = services().settings.place
-    return storage(place) if isinstance(place, Path) else await state().server_storage.look(services().reader)
+    found = services()
+    place = found.settings.place
+    return storage(place) if isinstance(place, Path) else await found.server_storage.look(found.reader)
 
 
 def theme_of(chosen: str | None) -> str:

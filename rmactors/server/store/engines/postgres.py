@@ -124,7 +124,8 @@ class Session:
         except psycopg.Error as error:  # an option that libpq does not know
             raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-        self._pg = _connected(make_conninfo(url, **defaults, **options))
+        self._connection = _connected(make_conninfo(url, **defaults, **options))
+        self._pg: Any = self._connection.pgconn
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         self._queue: deque[Result | None] = deque()  # None: a sync
@@ -190,7 +191,7 @@ class Session:
         self.execute(how)
 
     def close(self) -> None:
-        self._pg.finish()
+        self._connection.close()
 
     @property
     def broken(self) -> bool:
@@ -320,16 +321,14 @@ class Session:
             self.on_warning(_message(result))
 
 
-def _connected(conninfo: str) -> Any:
+def _connected(conninfo: str) -> psycopg.Connection[Any]:
+    """Through psycopg, which waits without holding Python's lock, as libpq's own call does: the rest of the process
+    would stand still for as long as a host does not answer."""
     try:
-        pg = pq.PGconn.connect(conninfo.encode())
+        return psycopg.Connection.connect(conninfo, autocommit=True)
     except psycopg.Error as error:
-        raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
-    if pg.status != pq.ConnStatus.OK:
-        said = _one_line(pg.get_error_message())
-        pg.finish()
-        raise Lost(f"PostgreSQL cannot be reached: {said}")
-    return pg
+        said = _one_line(str(error)).removeprefix("connection failed: ")
+        raise Lost(f"PostgreSQL cannot be reached: {said}") from None
 
 
 def _one_line(text: str) -> str:
