@@ -1,6 +1,7 @@
 """What a node asks the database about the lease, on a connection of its own. Synchronous, for a thread."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +21,8 @@ from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.leadership import Lease
 from rmactors.server.store.migrations import missing
 
+_log = logging.getLogger(__name__)
+
 SAY_SECONDS: Final = 5.0
 
 
@@ -29,6 +32,8 @@ class Membership:
 
     settings: Settings
     unable: str = ""
+    box: SecretBox | None = None
+    """Of the server that leads here. It is told which keys a rotation on another machine has replaced."""
     _db: Connection | None = None
     _said_at: float = -SAY_SECONDS
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -44,6 +49,8 @@ class Membership:
         """This node is there. Raises DatabaseError."""
         db, settings = self._connected(), self.settings
         off = postgres_facts.clock_off(db, clock.now)
+        if self.box is not None:
+            self._retire(db, self.box)
         self.unable = self._why_not(db, off)
         keys = json.dumps(self._key_ids())
         leadership.say(db, settings.own_node_name, settings.own_node_url, __version__, keys, off)
@@ -91,6 +98,12 @@ class Membership:
             self._db = connect(self.settings.place, patience=self.settings.lease_seconds / RENEWALS)
         return self._db
 
+    def _retire(self, db: Connection, box: SecretBox) -> None:
+        try:
+            box.retire(secret_rows.retired(db))
+        except SecretError as error:
+            _log.warning("%s", error)
+
     def _key_ids(self) -> list[str]:
         try:
             return [key_id(raw).hex() for raw in read_keys(self.settings.key_file)]
@@ -111,7 +124,7 @@ class Membership:
                 if secret_rows.holds_secrets(db):
                     return f"the key file {self.settings.key_file} is missing: copy the leader's"
             else:
-                secret_rows.check_rows(db, SecretBox(self.settings.key_file))
+                secret_rows.checked_box(db, self.settings.key_file)
         except (SecretError, OSError) as error:
             return f"the secrets in the database cannot be opened with this node's key file: {error}"
         return ""
