@@ -85,7 +85,9 @@ def test_a_node_that_was_frozen_beyond_its_lease_ends_and_writes_nothing(nodes: 
     first.wait(second)
 
 
-def test_an_agent_that_knows_both_addresses_reports_to_whoever_leads(nodes: tuple[Node, Node], tmp_path: Path) -> None:
+def test_an_agent_that_knows_both_addresses_reports_to_the_one_that_leads(
+    nodes: tuple[Node, Node], tmp_path: Path
+) -> None:
     """Nothing in its files changes."""
     first, second = nodes
     agent = AgentProcess(first, tmp_path / "agent", "nas", others=[second])

@@ -192,7 +192,8 @@ def last_checks(db: Database) -> dict[str, int]:
     """When each was last checked well, by repository; of all that were."""
     ends: dict[str, list[_End]] = {}
     for row in db.execute(
-        f"SELECT kind, plan, repository, at, host_id, job_id FROM care_ends ends WHERE kind = 'check' /*pg ORDER BY {_IN_ORDER} */"
+        "SELECT kind, plan, repository, at, host_id, job_id FROM care_ends ends WHERE kind = 'check'"
+        f" /*pg ORDER BY {_IN_ORDER} */"
     ):
         ends.setdefault(row[4], []).append(tuple(row))
     found: dict[str, int] = {}
