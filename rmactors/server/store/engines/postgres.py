@@ -213,11 +213,17 @@ class Session:
         values_given = [parameters[name] for name in names] if names and isinstance(parameters, Mapping) else parameters
         values, formats = bound(values_given)  # type: ignore[arg-type]
         result = Result(self, sql)
-        if self._prepared:
-            name = self._names.get(text) or self._prepare(text)
-            self._pg.send_query_prepared(name, values, formats)
-        else:
-            self._pg.send_query_params(text.encode(), values, param_formats=formats)
+        try:
+            if self._prepared:
+                name = self._names.get(text) or self._prepare(text)
+                self._pg.send_query_prepared(name, values, formats)
+            else:
+                self._pg.send_query_params(text.encode(), values, param_formats=formats)
+        except Skipped as skipped:  # as the statement itself would have been
+            result.done, result.error = True, skipped
+            return result
+        except psycopg.Error as error:
+            raise self._lost(str(error)) from None
         self._queue.append(result)
         self._unflushed += 1
         if self._unflushed >= _FLUSH_EVERY:
@@ -228,7 +234,10 @@ class Session:
         """The end of a segment: a failure before it skips nothing after it."""
         if self.broken:
             return
-        self._pg.pipeline_sync()
+        try:
+            self._pg.pipeline_sync()
+        except psycopg.Error as error:
+            raise self._lost(str(error)) from None
         self._queue.append(None)
         self._unflushed += 1
 
@@ -245,7 +254,10 @@ class Session:
     def _ask_for_answers(self) -> None:
         """PostgreSQL keeps them back until a sync, or until it is asked."""
         if self._queue and self._queue[-1] is not None:
-            self._pg.send_flush_request()
+            try:
+                self._pg.send_flush_request()
+            except psycopg.Error as error:
+                raise self._lost(str(error)) from None
 
     def decoded(self, sql: str, result: Any) -> list[Any]:
         """The rows of an answer. How those of one statement are read is worked out once."""
