@@ -8,8 +8,8 @@ key, so it needs no bookkeeping. The associated data says where the value belong
 `totp:<user id>`): moved to another row, it no longer opens.
 
 The key file is text: one base64 key a line; the first one that is not retired seals, all of them open. More than one
-is there while `rmactors keys rotate` is at work, or after it was interrupted; and from `rmactors keys add` to the end
-of a rotation, on each of several nodes.
+is there while `rmactors keys rotate` is at work, or after it was interrupted; and, on each of several nodes, from
+`rmactors keys add` to the end of a rotation.
 """
 
 import base64

@@ -95,7 +95,12 @@ def nodes(db: Database) -> list[NodeRow]:
     return [NodeRow(*row) for row in rows]
 
 
+def now(db: Database) -> int:
+    """Raises DatabaseError."""
+    return int(db.execute(f"SELECT {_NOW}").fetchone()[0])
+
+
 def recent(db: Database) -> list[NodeRow]:
-    """Those that were seen lately. Raises DatabaseError."""
-    (now,) = db.execute(f"SELECT {_NOW}").fetchone()
-    return [node for node in nodes(db) if node.seen_at > now - RECENT]
+    """Those that lead or were seen lately. Raises DatabaseError."""
+    lease, since = look(db), now(db) - RECENT
+    return [node for node in nodes(db) if node.seen_at > since or (lease.left > 0 and node.name == lease.node)]
