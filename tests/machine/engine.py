@@ -1,4 +1,4 @@
-"""The real rules actor and the real writer on a real database, driven by hand: nothing happens but what a test asks for.
+"""The real rules actor and the real writer on a real database, driven by hand: what a test asks for happens, no more.
 
 The actor runs until it waits for its next message. What it sends lies in a queue until a test has it written, so that
 a test decides what shares a transaction, what fails, and what was still in flight when something died. Time is what

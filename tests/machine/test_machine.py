@@ -1,11 +1,11 @@
 """Anything that may happen to the rules and the store, in any order, against a model of what people must be told.
 
-import sqlite3
 Hypothesis makes up what happens and shortens what goes wrong. `make machine` plays far more than the tests do.
 """
 
 import json
 import logging
+import sqlite3
 from collections import defaultdict
 from dataclasses import replace
 from functools import partial
@@ -61,7 +61,7 @@ CHANNELS = {
     "ends": Channel(("alert.resolved",)),
 }
 A_FEW = settings(max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck))
-POSTGRES_EXAMPLES = 50
+POSTGRES_EXAMPLES = 15
 """So many statements one after the other take PostgreSQL several times as long: it tries a quarter of the lives."""
 LOSSES = 6
 """Of one subject in a row; the rules remember eight."""
