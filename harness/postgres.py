@@ -133,11 +133,11 @@ class PostgresServer:
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, **self._how())
         assert done.returncode == 0, f"initdb ended with {done.returncode}\n{done.stderr}"
-        here: dict[str, object] = {
-            "listen_addresses": self._host, "port": self.port, "unix_socket_directories": self.folder,
-        }  # fmt: skip
-        with (self.data / "postgresql.conf").open("a") as file:
-            file.writelines(f"{name} = '{value}'\n" for name, value in (here | settings).items())
+        self.set(**self._here, **settings)
+
+    @property
+    def _here(self) -> dict[str, object]:
+        return {"listen_addresses": self._host, "port": self.port, "unix_socket_directories": self.folder}
 
     def _copy_unreachable_programs(self) -> None:
         """Another user may not come to what is unpacked in root's home."""
@@ -226,6 +226,35 @@ class PostgresServer:
         if self.process is not None:
             self.process.wait(_PATIENCE)
         self._keeper.wait(_PATIENCE)
+
+    # ---- several of them
+
+    def set(self, **settings: object) -> None:
+        """More lines of postgresql.conf, which hold from the next start or `SELECT pg_reload_conf()` on."""
+        with (self.data / "postgresql.conf").open("a") as file:
+            file.writelines(f"{name} = '{value}'\n" for name, value in settings.items())
+
+    def follow(self, primary: "PostgresServer", name: str) -> None:
+        """Throw away its data, copy those of a running primary, and start as its standby of that name."""
+        assert not self.running
+        shutil.rmtree(self.data)
+        source = f"{primary.url().url}{'&' if '?' in primary.url().url else '?'}application_name={name}"
+        command = [
+            self._programs / "pg_basebackup", "--pgdata", self.data, "--dbname", primary.url().url,
+            "--checkpoint=fast", "--no-sync",
+        ]  # fmt: skip
+        done = subprocess.run(command, capture_output=True, text=True, **self._how())
+        assert done.returncode == 0, f"pg_basebackup ended with {done.returncode}\n{done.stderr}"
+        self._password, self._has_user = primary._password, True
+        self.set(**self._here, primary_conninfo=source)
+        (self.data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """From a standby to a primary, with all that it was sent."""
+        command = [self._programs / "pg_ctl", "promote", "--pgdata", self.data, "--timeout", str(round(_PATIENCE))]
+        done = subprocess.run(command, capture_output=True, text=True, **self._how())
+        assert done.returncode == 0, f"pg_ctl promote ended with {done.returncode}\n{done.stdout}{done.stderr}"
 
     # ---- for those who ask it
 

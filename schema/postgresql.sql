@@ -1,4 +1,4 @@
--- Functions of SQLite that the store's SQL uses and PostgreSQL has not, and two that make a statement fail. Made anew before
+-- Functions of SQLite that the store's SQL uses and PostgreSQL has not, and three that make a statement fail. Made again before
 -- the migrations of each start that has any.
 
 CREATE OR REPLACE FUNCTION rm_expect(rows_touched BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS $$
@@ -13,6 +13,14 @@ BEGIN
     RAISE EXCEPTION USING ERRCODE = 'RM002', MESSAGE = 'another node leads by now';
   END IF;
   RETURN leads;
+END $$;
+
+CREATE OR REPLACE FUNCTION rm_synchronous() RETURNS BOOLEAN LANGUAGE plpgsql AS $$
+BEGIN
+  IF current_setting('synchronous_standby_names') = '' OR current_setting('synchronous_commit') IN ('off', 'local') THEN
+    RAISE EXCEPTION USING ERRCODE = 'RM003', MESSAGE = 'no commit waits for a standby, and RM_REQUIRE_SYNC asks for one';
+  END IF;
+  RETURN TRUE;
 END $$;
 
 CREATE OR REPLACE FUNCTION unicode_lower(t TEXT) RETURNS TEXT LANGUAGE sql IMMUTABLE PARALLEL SAFE

@@ -130,7 +130,7 @@ class Connection:
 
 @asynccontextmanager
 async def dial(
-    url: str,
+    urls: str,
     token: str,
     ca_file: str | None,
     timings: Timings,
@@ -138,9 +138,38 @@ async def dial(
     certificate: ClientCertificate | None = None,
     routes: Routes | None = None,
 ) -> AsyncIterator[Connection]:
-    """A connection to `url`, closed at the end of the block. Raises LinkDown with a sentence for people.
+    """A connection to the server, closed at the end of the block. Raises LinkDown with a sentence for people.
 
-    If an address takes a connection and there is no way to the server behind it, the next one is tried. `routes`
+    `urls` are those of all its nodes, separated by commas, mostly one. Where nobody answers, the next one is tried;
+    `routes` remembers where that was. What the server itself says stands.
+    """
+    routes = routes or Routes()
+    left = routes.order_urls(urls.split(","), trio.current_time())
+    async with AsyncExitStack() as stack:
+        while True:
+            url = left.pop(0)
+            try:
+                dialled = _dial_one(url, token, ca_file, timings, certificate, routes)
+                connection = await stack.enter_async_context(dialled)
+                break
+            except LinkDown as down:
+                routes.url_failed(url, trio.current_time())
+                if not left or down.status is not None:
+                    raise
+                log.debug("%s; trying the next node", down.reason)
+        yield connection
+
+
+@asynccontextmanager
+async def _dial_one(
+    url: str,
+    token: str,
+    ca_file: str | None,
+    timings: Timings,
+    certificate: ClientCertificate | None,
+    routes: Routes,
+) -> AsyncIterator[Connection]:
+    """If an address takes a connection and there is no way to the server behind it, the next one is tried. `routes`
     remembers which those are.
     """
     parts = urlsplit(url)
@@ -149,7 +178,6 @@ async def dial(
     context = trusting(ca_file) if secure else None
     if certificate is not None and context is not None:
         certificate.present(context)
-    routes = routes or Routes()
     async with AsyncExitStack() as stack:
         connection, left = None, routes.order(await _resolved(url, host, port, timings), trio.current_time())
         heard: LinkDown | None = None

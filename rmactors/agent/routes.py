@@ -4,6 +4,7 @@ The system's order, as long as nothing speaks against it. An address that took a
 server comes last for a while, and the others of its family come late: what is dead behind one is often dead behind all.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,6 +28,15 @@ class Routes:
 
     _failed: dict[Address, float] = field(default_factory=dict)
     _good: Address | None = None
+    _failed_urls: dict[str, float] = field(default_factory=dict)
+
+    def order_urls(self, urls: Sequence[str], now: float) -> list[str]:
+        """Of the nodes of a server: those where nobody answered come last, the one that failed longest ago first."""
+        self._failed_urls = {url: at for url, at in self._failed_urls.items() if now < at + AGAIN_SECONDS}
+        return sorted(urls, key=lambda url: self._failed_urls.get(url, -math.inf))
+
+    def url_failed(self, url: str, now: float) -> None:
+        self._failed_urls[url] = now
 
     def order(self, found: Sequence[Address], now: float) -> list[Address]:
         """Those that failed come last, the one that failed longest ago first. Of the others the one over which the

@@ -14,8 +14,13 @@ class BadServerUrl(ValueError):
 def agent_url(text: str) -> str:
     """What a person typed as the URL of the agents' WebSocket. Raises BadServerUrl.
 
-    `http` is read as `ws`, `https` as `wss`; `/ws/agent` is added if it is missing.
+    `http` is read as `ws`, `https` as `wss`; `/ws/agent` is added if it is missing. A server of several nodes may have
+    several, separated by commas.
     """
+    return ",".join(_one(part) for part in text.split(","))
+
+
+def _one(text: str) -> str:
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     try:
         parts = urlsplit(url_to_ascii(text.strip()))
@@ -34,7 +39,11 @@ def agent_url(text: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether `url` names this machine, so that nobody is on the way."""
+    """Whether `url` names this machine, so that nobody is on the way; of several, whether all do."""
+    return all(_names_loopback(part) for part in url.split(","))
+
+
+def _names_loopback(url: str) -> bool:
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback

@@ -125,7 +125,7 @@ def enroll(
             again=again,
         )  # fmt: skip
         credential = enrolled.credential
-        if credential.server_url.startswith("ws:") and not is_loopback(credential.server_url):
+        if "ws:" in credential.server_url and not is_loopback(credential.server_url):
             click.echo("warning: this connection is not encrypted; anyone on the way can read the credential", err=True)
         said = f"enrolled as {credential.name} (host {credential.host_id}); credential kept in {where}"
         click.echo(one_line(said))

@@ -15,7 +15,7 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.store import backup as copies
 from rmactors.server.store import moving, restoring
 from rmactors.server.store.backup import BackupError
-from rmactors.server.store.copying import CopyError
+from rmactors.server.store.copying import CopyError, UnknownEnd
 from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.place import SCHEMES, Place, PostgresUrl, url_problem
@@ -131,6 +131,11 @@ def _said(what: str) -> Iterator[None]:
         raise click.ClickException(f"{what}: {taken}; stop it first") from None
     except (BackupError, CopyError, SecretError, MigrationError) as error:
         raise click.ClickException(f"{what}: {error}") from None
+    except UnknownEnd as error:
+        raise click.ClickException(
+            f"it is not known whether all is there ({error}): try again, and where it says that rows are there already,"
+            " all of them are"
+        ) from None
     except DatabaseError as error:
         raise click.ClickException(f"{what}: the database says {error}") from None
     except OSError as error:

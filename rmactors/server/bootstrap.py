@@ -30,8 +30,8 @@ from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.engines.opening import connect
-from rmactors.server.store.migrations import MigrationError
-from rmactors.server.store.offline import prepare
+from rmactors.server.store.migrations import MigrationError, migrate, to_apply
+from rmactors.server.store.offline import prepare, require_fit
 from rmactors.server.store.secret_rows import open_box
 
 _log = logging.getLogger(__name__)
@@ -69,6 +69,23 @@ def open_data_dir(settings: Settings) -> SecretBox:
     except OSError as error:
         raise StartError(f"the data dir {settings.data_dir} cannot be used: {error}") from None
     return box
+
+
+def prepare_to_wait(settings: Settings) -> None:
+    """That this node may wait for its turn on a PostgreSQL: it will do, and its schema is none of a newer version.
+
+    A database without tables gets them; one of an older schema is left to the node that leads. Raises StartError.
+    """
+    try:
+        with closing(connect(settings.place)) as connection:
+            if require_fit(connection).has_tables:
+                to_apply(connection)
+            else:
+                migrate(connection)
+    except MigrationError as error:
+        raise StartError(str(error)) from None
+    except DatabaseError as error:
+        raise StartError(f"the database {settings.place} cannot be used: {error}") from None
 
 
 async def open_ports(*ports: Port) -> None:

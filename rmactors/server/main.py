@@ -11,6 +11,7 @@ from rmactors import PRODUCT, __version__
 from rmactors.common import logs
 from rmactors.server.bootstrap import StartError, take_all_files
 from rmactors.server.config.settings import Settings, SettingsError
+from rmactors.server.nodes.standby import LeaseLostError
 from rmactors.server.runtime.supervision import OverBudgetError
 from rmactors.server.tree import Server, serve
 from rmactors.server.web.auth.setup import token_file
@@ -43,7 +44,7 @@ def _say(settings: Settings, event: str, text: str, level: int = logging.INFO, *
 
 def _died(settings: Settings, group: BaseExceptionGroup[BaseException]) -> int:
     """Say why the process ends, in one line if it is known."""
-    known, others = group.split((OverBudgetError, OSError, StartError))
+    known, others = group.split((OverBudgetError, OSError, StartError, LeaseLostError))
     if known is None or others is not None:
         raise group
     error: BaseException = known

@@ -38,6 +38,7 @@ from rmactors.server.health import health as health_of
 from rmactors.server.messages.notifications import Attempt, Notification
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.nodes.tenure import Tenure
 from rmactors.server.openid.provider import provider_of
 from rmactors.server.periodic import moment, pulse, stay_awake, tick
 from rmactors.server.runtime import garbage
@@ -106,10 +107,12 @@ class Parts:
     """All that the children of one server have in common. Each `run_…` is one child, from its start to a crash."""
 
     def __init__(
-        self, opened: Opened, sizes: Sizes, check_of: Mapping[str, str], ready: trio.Event, closing: trio.Event
-    ) -> None:
+        self, opened: Opened, sizes: Sizes, check_of: Mapping[str, str], ready: trio.Event, closing: trio.Event,
+        tenure: Tenure,
+    ) -> None:  # fmt: skip
         settings = opened.settings
         self.opened, self.settings, self.sizes, self.closing = opened, settings, sizes, closing
+        self.tenure = tenure
         self.listening = AllListening(ready)
         self.reader = Reader(settings.place)
         self.started_at = clock.now()
@@ -187,7 +190,9 @@ class Parts:
     # ---- the children
 
     async def run_store(self) -> None:
-        await store.run(self.to_store, lambda: open_writer(self.settings.place), self.wake, self.store_state)
+        settings = self.settings
+        writer = partial(open_writer, settings.place, epoch=self.tenure.epoch, require_sync=settings.require_sync)
+        await store.run(self.to_store, writer, self.wake, self.store_state)
 
     async def run_rules(self) -> None:
         settings = self.settings
@@ -281,6 +286,6 @@ class Parts:
         retry_max = seconds(self.settings.retry_max_seconds)
         ports = delivery.DeliveryPorts(
             self.to_store, self.reader, retry_max, self.settings.public_url,
-            partial(act_link, self.settings, self.opened.box),
+            partial(act_link, self.settings, self.opened.box), self.tenure.outlasts,
         )  # fmt: skip
         await post.run(self.channel_wakeups, self._stored_channel, ports, of_each_channel, self.status, self.closing)

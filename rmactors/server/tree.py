@@ -8,6 +8,7 @@ graph of blocking sends has no cycle, so there is no deadlock.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import trio
@@ -15,12 +16,19 @@ import trio
 from rmactors.server import bootstrap
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
+from rmactors.server.edges import http
+from rmactors.server.edges.addresses import parse_networks
 from rmactors.server.edges.listener import Port
+from rmactors.server.nodes.membership import Membership
+from rmactors.server.nodes.standby import Waiting, lead
+from rmactors.server.nodes.tenure import Tenure
 from rmactors.server.parts import Opened, Parts, Sizes
 from rmactors.server.runtime import garbage
 from rmactors.server.runtime.supervision import Budget, supervise
 from rmactors.server.web.auth.setup import make_setup_token
-from rmactors.systemd.notify import Notifier
+from rmactors.server.web.porch import create_porch
+from rmactors.server.web.security import Perimeter
+from rmactors.systemd.notify import Notifier, keep_alive
 
 CLOSE_SECONDS = 3.0
 """As long as the edges have to end what they do."""
@@ -114,6 +122,8 @@ class Server:
     settings: Settings
     setup_token: str | None = None
     ready: trio.Event = field(default_factory=trio.Event)
+    waits: trio.Event = field(default_factory=trio.Event)
+    """One of several nodes, whose lease another one has."""
     closing: trio.Event = field(default_factory=trio.Event)
     box: SecretBox | None = None
     notifier: Notifier = field(default_factory=Notifier)
@@ -123,14 +133,70 @@ async def serve(server: Server) -> None:
     """Run until `server.closing` is set. Raises StartError; in a group, OverBudgetError: an actor kept crashing."""
     settings = server.settings
     with bootstrap.alone(settings):
-        box = server.box = bootstrap.open_data_dir(settings)
-        server.setup_token = make_setup_token(settings)
-        garbage.start()
-        parts = Parts(await _open(server, box), SIZES, CHECK_OF, server.ready, server.closing)
-        try:
-            await _run(parts)
-        finally:
-            parts.reader.close()
+        if isinstance(settings.place, Path):
+            await _serve_as_leader(server, Tenure())
+        else:
+            await _serve_in_turn(server)
+
+
+async def _serve_in_turn(server: Server) -> None:
+    """One of several nodes: wait until the lease is ours, then lead. Raises LeaseLostError in a group, too."""
+    settings = server.settings
+    bootstrap.prepare_to_wait(settings)
+    tenure = Tenure(lease_seconds=settings.lease_seconds)
+    membership = Membership(settings)
+    waiting = Waiting(settings, membership)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_stand_on_the_porch, server, waiting)
+        async with trio.open_nursery() as taking:
+            taking.start_soon(_cancel_when_set, server.closing, taking.cancel_scope)
+            await waiting.until_taken(tenure)
+            taking.cancel_scope.cancel()
+        nursery.cancel_scope.cancel()
+    if tenure.epoch is not None:
+        await lead(membership, tenure, partial(_serve_as_leader, server, tenure, membership))
+    membership.close()
+
+
+async def _stand_on_the_porch(server: Server, waiting: Waiting) -> None:
+    settings = server.settings
+    port = Port(settings.listen, 1024)
+    await bootstrap.open_ports(port)
+    headers = Perimeter(settings).headers
+    app = create_porch(lambda: waiting.leader, lambda: waiting.trouble, headers)
+    web = http.WebSettings(
+        port, bootstrap.load_inbound_tls(settings), headers, nobody, parse_networks(settings.trusted_proxies),
+        bootstrap.files_for_agents(),
+    )  # fmt: skip
+    server.notifier.tell("READY=1", "STATUS=waits for the lease")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(keep_alive, server.notifier, dict)
+        await http.run(web, app, server.closing, lambda: None, server.waits.set)
+
+
+async def nobody(_: object) -> bool:
+    """On the porch nobody is signed in."""
+    return False
+
+
+async def _cancel_when_set(event: trio.Event, scope: trio.CancelScope) -> None:
+    await event.wait()
+    scope.cancel()
+
+
+async def _serve_as_leader(server: Server, tenure: Tenure, membership: Membership | None = None) -> None:
+    settings = server.settings
+    # In a thread: a migration may take minutes, and the lease has to be renewed meanwhile.
+    box = server.box = await trio.to_thread.run_sync(bootstrap.open_data_dir, settings)
+    if membership is not None:
+        membership.box = box
+    server.setup_token = await trio.to_thread.run_sync(make_setup_token, settings)
+    garbage.start()
+    parts = Parts(await _open(server, box), SIZES, CHECK_OF, server.ready, server.closing, tenure)
+    try:
+        await _run(parts)
+    finally:
+        parts.reader.close()
 
 
 async def _open(server: Server, box: SecretBox) -> Opened:

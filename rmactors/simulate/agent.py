@@ -14,6 +14,7 @@ import trio
 
 from rmactors import __version__
 from rmactors.agent.connection import Connection, LinkDown, Timings, dial
+from rmactors.agent.routes import Routes
 from rmactors.common import ids, wire
 from rmactors.server.runtime.mailbox import Signal
 
@@ -71,7 +72,8 @@ def _ignore(_: wire.Report, __: wire.Ack) -> None:
 
 
 class SimulatedAgent:
-    """Runs until cancelled, or until the server says for good that it is not wanted (`ended` says why).
+    """Runs until cancelled, or until the server says for good that it is not wanted (`ended` says why). `url` may be
+    those of several nodes, separated by commas.
 
     report()      hand in a report; it is kept until acked
     spool         what is not acked, oldest first, by seq
@@ -112,6 +114,7 @@ class SimulatedAgent:
         self._heartbeat_seconds = heartbeat_seconds
         self._reconnect_seconds = reconnect_seconds
         self._timings = timings or Timings()
+        self._routes = Routes()
         self._unsent: dict[int, None] = {}
         self._work = Signal()
         self._settled = trio.Event()
@@ -163,7 +166,8 @@ class SimulatedAgent:
 
     async def _one_connection(self) -> None:
         """Raises LinkDown at its end."""
-        async with dial(self.url, self.credential.token, None, self._timings) as connection:
+        dialled = dial(self.url, self.credential.token, None, self._timings, routes=self._routes)
+        async with dialled as connection:
             await connection.send(self._hello())
             while not self.connected:
                 self._take(await connection.receive())
@@ -190,11 +194,12 @@ class SimulatedAgent:
             next_beat = max(next_beat + pause, trio.current_time())
             await connection.send(wire.Heartbeat(wire.utc_now()))
             self.heartbeats += 1
-            self._send_again_what_waits_too_long()
+            await self._send_again_what_waits_too_long(connection)
 
-    def _send_again_what_waits_too_long(self) -> None:
+    async def _send_again_what_waits_too_long(self, connection: Connection) -> None:
         oldest = next(iter(self.spool.values()), None)
         if oldest and oldest.sent_at is not None and trio.current_time() - oldest.sent_at > self._timings.ack:
+            await connection.prove_alive()  # or nobody is there any more, and another node may be
             self._unsent = dict.fromkeys(self.spool)
             self._work.set()
 

@@ -1,12 +1,12 @@
 """What the tests of actors share."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from trio.testing import MockClock
 
 from rmactors.server.channels.net.tls import shared_ssl_context
+from rmactors.server.store.place import Place
 from tests.actors.office import Office, open_office
 from tests.actors.works import Works, open_works
 from tests.channels.receivers import Receiver, receiving
@@ -19,14 +19,14 @@ def mock_clock() -> MockClock:
 
 
 @pytest.fixture
-async def works(tmp_path: Path) -> AsyncIterator[Works]:
-    async with open_works(tmp_path / "rm.db") as opened:
+async def works(place: Place) -> AsyncIterator[Works]:
+    async with open_works(place) as opened:
         yield opened
 
 
 @pytest.fixture
-async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with open_office(tmp_path / "rm.db", shared_ssl_context()) as opened:
+async def office(place: Place) -> AsyncIterator[Office]:
+    async with open_office(place, shared_ssl_context()) as opened:
         yield opened
 
 

@@ -8,7 +8,6 @@ import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -24,6 +23,7 @@ from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, Resolv
 from rmactors.server.messages.channels import DeleteChannel
 from rmactors.server.runtime.supervision import Budget
 from rmactors.server.state.delivery import ChannelFacts
+from rmactors.server.store.place import Place
 from tests.actors.works import Works, open_works, until
 from tests.channels.receivers import Receiver, Request, Script, Stream, replies
 from tests.store.ledger import audit, channel
@@ -137,8 +137,8 @@ async def arrived(receiver: Receiver, count: int) -> None:
 
 
 @asynccontextmanager
-async def open_office(path: Path, trust: ssl.SSLContext, **changes: Any) -> AsyncIterator[Office]:
-    async with open_works(path) as works:
+async def open_office(place: Place, trust: ssl.SSLContext, **changes: Any) -> AsyncIterator[Office]:
+    async with open_works(place) as works:
         office = Office(works, trust, **changes)
         office.start()
         yield office

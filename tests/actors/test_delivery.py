@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from pathlib import Path
 
 import pytest
 import trio
@@ -18,6 +17,7 @@ from rmactors.common.clock import DAY, HOUR, SECOND
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.messages.channels import RetryDelivery
 from rmactors.server.messages.outbox import QueueReminders
+from rmactors.server.store.place import Place
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
 from tests.channels.mailservers import mail_server
@@ -220,8 +220,8 @@ async def test_after_a_day_off_a_channel_that_had_been_failing_is_tried_before_a
     await office.until_states("delivered", "delivered", "delivered")
 
 
-async def test_what_is_retried_for_too_long_is_dead_and_says_so(tmp_path: Path, receiver: Receiver) -> None:
-    async with open_office(tmp_path / "rm.db", shared_ssl_context(), retry_max=2 * SECOND) as office:
+async def test_what_is_retried_for_too_long_is_dead_and_says_so(place: Place, receiver: Receiver) -> None:
+    async with open_office(place, shared_ssl_context(), retry_max=2 * SECOND) as office:
         receiver.script = DOWN
         await office.save(receiver.url())
         for n in range(3):

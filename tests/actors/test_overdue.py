@@ -1,7 +1,6 @@
 """A backup that has been good for too long no more, judged by the rules actor with a real store."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from rmactors.common import ids
@@ -10,6 +9,7 @@ from rmactors.server.actors.rules.agenda import Timing
 from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.requests import Change, HostGone, HostReturned, Resolve, Tick
 from rmactors.server.messages.schedules import SaveSchedule
+from rmactors.server.store.place import Place
 from tests.actors.works import Works, open_works
 from tests.store.ledger import NOON, audit, end
 
@@ -105,9 +105,9 @@ async def test_each_tick_moves_when_it_was_last_seen_and_that_is_no_occurrence(w
     assert "for 3 days (limit 26 hours)" in message
 
 
-async def test_after_a_server_start_nothing_is_overdue_before_the_restart_grace(tmp_path: Path) -> None:
+async def test_after_a_server_start_nothing_is_overdue_before_the_restart_grace(place: Place) -> None:
     timing = Timing(NOON + 2 * DAY, restart_grace=10 * MINUTE, stale_grace_seconds=300.0)
-    async with open_works(tmp_path / "rm.db", timing) as works:
+    async with open_works(place, timing) as works:
         host = works.ledger.host()
         schedule = await made(works, host, max_age_hours=26.0)
         await works.crash_rules()

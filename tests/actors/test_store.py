@@ -1,9 +1,8 @@
-"""The store actor on a real file that cannot be written for a while: what /healthz is told, and for how long."""
+"""The store actor on a real database that cannot be written for a while: what /healthz is told, and for how long."""
 
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
-from pathlib import Path
 
 import pytest
 import trio
@@ -14,38 +13,52 @@ from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.facts import Pulse
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask_store
-from rmactors.server.store.engines.sqlite import connect
-from rmactors.server.store.migrations import migrate
+from rmactors.server.store.place import Place
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
 from tests.actors.works import until
+from tests.store.ledger import Ledger
 
-Trouble = Callable[[Path, sqlite3.Connection], AbstractContextManager[None]]
-
-
-@contextmanager
-def read_only(_: Path, mine: sqlite3.Connection) -> Iterator[None]:
-    """Transactions begin and end, and nothing can be written in them: as on a full disk, or one that is read-only."""
-    writing = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
-    mine.set_authorizer(lambda action, *_: sqlite3.SQLITE_DENY if action in writing else sqlite3.SQLITE_OK)
-    yield
-    mine.set_authorizer(None)
+Trouble = Callable[[Ledger], AbstractContextManager[None]]
 
 
 @contextmanager
-def locked(path: Path, _: sqlite3.Connection) -> Iterator[None]:
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        other.execute("BEGIN IMMEDIATE")
+def read_only(ledger: Ledger) -> Iterator[None]:
+    """Transactions begin and end, and nothing can be written in them: as on a full disk, or one that is read-only. A
+    PostgreSQL that another one has replaced is so."""
+    if isinstance(ledger.connection, sqlite3.Connection):
+        writing = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
+        ledger.connection.set_authorizer(
+            lambda action, *_: sqlite3.SQLITE_DENY if action in writing else sqlite3.SQLITE_OK
+        )
         yield
-        other.execute("ROLLBACK")
+        ledger.connection.set_authorizer(None)
+        return
+    name = ledger.value("SELECT current_database()")
+    ledger.connection.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    ledger.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = current_user"
+        " AND datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    try:
+        yield
+    finally:
+        ledger.connection.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")
+
+
+@contextmanager
+def locked(ledger: Ledger) -> Iterator[None]:
+    with ledger.locked():
+        yield
+
+
+@pytest.fixture
+def ledger(place: Place) -> Iterator[Ledger]:
+    with closing(Ledger(place, busy_seconds=0.01)) as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("trouble", [read_only, locked])
-async def test_the_store_is_failing_until_a_changed_row_is_on_disk(tmp_path: Path, trouble: Trouble) -> None:
-    path = tmp_path / "rm.db"
-    with closing(connect(path)) as first:
-        migrate(first)
-    mine = connect(path, busy_seconds=0.01)
+async def test_the_store_is_failing_until_a_changed_row_is_on_disk(ledger: Ledger, trouble: Trouble) -> None:
     mailbox: Mailbox[Commit] = Mailbox("store", 10)
     state = store.StoreState()
     woken: list[Wakeups] = []
@@ -56,10 +69,10 @@ async def test_the_store_is_failing_until_a_changed_row_is_on_disk(tmp_path: Pat
         return answer
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.run, mailbox, lambda: Writer(mine), woken.append, state)
+        nursery.start_soon(store.run, mailbox, lambda: ledger.writer, woken.append, state)
         assert isinstance(await commit(Pulse(clock.now())), Committed)
         assert state.failing is None
-        with trouble(path, mine):
+        with trouble(ledger):
             assert isinstance(await commit(Pulse(clock.now())), Failed)
             at = state.committed_at
             for _ in range(2):

@@ -1,4 +1,4 @@
-"""Store and rules actors on a real file, and host actors around them; agents are links that write down what they get.
+"""Store and rules actors on a real database, and host actors around them; agents are links that note what they get.
 
 Time in messages is what tests say. Commits fail because another connection holds the database's lock.
 """
@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import trio
@@ -33,10 +32,10 @@ from rmactors.server.messages.requests import JudgeEnd, JudgeStart, Request, Res
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
-from rmactors.server.store.engines.sqlite import connect
+from rmactors.server.store.engines.opening import open_writer
+from rmactors.server.store.place import Place
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
-from rmactors.server.store.writer import Writer
 from tests.store.ledger import Ledger, audit, save_start, start
 
 BUSY_SECONDS = 0.05
@@ -126,34 +125,34 @@ class Poison:
 
 
 @asynccontextmanager
-async def open_works(path: Path, timing: Timing | None = None) -> AsyncIterator[Works]:
-    with closing(Ledger(path)) as ledger, closing(Reader(path)) as reader:
-        async with trio.open_nursery() as nursery:
-            works = Works(
-                ledger,
-                Mailbox("store", 1024, aside=256),
-                Mailbox("rules", 1024),
-                reader,
-                timing or Timing(0, 0, 300.0),
-                nursery,
-            )
-            budget = Budget(50, 60)
+async def open_works(place: Place, timing: Timing | None = None) -> AsyncIterator[Works]:
+    """At the end, the store outlives the rules, and these all others: who asks one of them waits for its answer, also
+    when told to stop."""
+    with closing(Ledger(place)) as ledger, closing(Reader(place)) as reader:
+        async with trio.open_nursery() as of_store:
+            to_store, to_rules = Mailbox[Commit]("store", 1024, aside=256), Mailbox[Any]("rules", 1024)
+            async with trio.open_nursery() as of_rules:
+                async with trio.open_nursery() as nursery:
+                    works = Works(ledger, to_store, to_rules, reader, timing or Timing(0, 0, 300.0), nursery)
+                    _start(works, place, of_store, of_rules)
+                    yield works
+                    nursery.cancel_scope.cancel()
+                of_rules.cancel_scope.cancel()
+            of_store.cancel_scope.cancel()
 
-            def open_writer() -> Writer:
-                return Writer(connect(path, busy_seconds=BUSY_SECONDS))
 
-            nursery.start_soon(
-                supervise, "store",
-                lambda: store.run(works.to_store, open_writer, works.wake, works.store_state),
-                budget, works.status,
-            )  # fmt: skip
-            nursery.start_soon(
-                supervise, "rules",
-                lambda: rules.run(works.to_rules, works.to_store, reader, works.timing, works.rules_state),
-                budget, works.status,
-            )  # fmt: skip
-            yield works
-            nursery.cancel_scope.cancel()
+def _start(works: Works, place: Place, of_store: trio.Nursery, of_rules: trio.Nursery) -> None:
+    budget, opened = Budget(50, 60), partial(open_writer, place, busy_seconds=BUSY_SECONDS)
+    of_store.start_soon(
+        supervise, "store",
+        lambda: store.run(works.to_store, opened, works.wake, works.store_state),
+        budget, works.status,
+    )  # fmt: skip
+    of_rules.start_soon(
+        supervise, "rules",
+        lambda: rules.run(works.to_rules, works.to_store, works.reader, works.timing, works.rules_state),
+        budget, works.status,
+    )  # fmt: skip
 
 
 # ---- hosts

@@ -76,6 +76,22 @@ class Ledger:
             finally:
                 transaction.end(other, "ROLLBACK")
 
+    @contextmanager
+    def unreadable(self) -> Iterator[None]:
+        """No connection can be opened meanwhile."""
+        if isinstance(self.place, Path):
+            moved = self.place.with_suffix(".away")
+            self.place.rename(moved)
+            yield
+            moved.rename(self.place)
+            return
+        name = self.value("SELECT current_database()")
+        self.connection.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 0")
+        try:
+            yield
+        finally:
+            self.connection.execute(f"ALTER DATABASE {name} CONNECTION LIMIT -1")
+
     # ---- writing and reading
 
     def apply(self, *writes: object) -> Answer:

@@ -1,11 +1,14 @@
 """`rmactors move`, and backups of a PostgreSQL: the same rows in either engine; a kill at any step changes nothing."""
 
 import os
+import select
 import signal
+import socket
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,6 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness import past_fleet
+from harness.postgres import running_postgres
 from harness.processes import eventually
 from rmactors.cli.main import main
 from rmactors.common import clock
@@ -24,8 +28,10 @@ from rmactors.server.config.settings import Settings
 from rmactors.server.store import copying, secret_rows
 from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.migrations import migrate
+from rmactors.server.store.offline import prepare
 from rmactors.server.store.place import PostgresUrl
 from tests.databases import PostgresDatabases
+from tests.store.asked import any_rows
 
 Rows = dict[str, Counter[tuple[object, ...]]]
 OWN_MARKS = ("database.move", "database.restore", "database.backup")
@@ -124,6 +130,27 @@ def test_what_goes_to_postgresql_and_comes_back_is_equal_table_by_table(
         ("rmactors move", "database.move", f"from {empty}"),
         ("rmactors move", "database.move", f"from {folder / 'rm.db'}"),
     ]
+
+
+def test_rows_of_every_table_are_the_same_after_both_ways(empty: PostgresUrl, tmp_path: Path) -> None:
+    settings = Settings(data_dir=str(tmp_path / "data"))
+    with closing(connect(prepare(settings))) as db:
+        any_rows.fill(db, 5)
+        for table in ("setup_tokens", "spent_once"):
+            columns = [row[1:3] for row in db.execute(f"PRAGMA table_info({table})")]
+            any_rows.insert(db, table, {name: "x" if kind == "TEXT" else 7 for name, kind in columns})
+        box = SecretBox.load_or_create(settings.key_file)
+        for (channel_id,) in db.execute("SELECT id FROM channels").fetchall():
+            sealed = box.seal(os.urandom(300), f"notification-channel:{channel_id}")
+            db.execute("UPDATE channels SET config = ? WHERE id = ?", (sealed, channel_id))
+        db.execute("UPDATE users SET totp_secret = NULL")
+    before = everything(settings.database)
+    assert {name for name, rows in before.items() if not rows} <= set(copying.OF_THE_PLACE)
+    assert sum(rows.total() for rows in before.values()) > 2000
+    run(tmp_path / "data", "move", "--to", empty.url)
+    run(tmp_path / "data", "move", "--to", tmp_path / "back", url=empty)
+    after = everything(tmp_path / "back" / "rm.db")
+    assert {name for name in before if before[name] != after[name]} <= set(copying.OF_THE_PLACE)
 
 
 def test_from_one_postgresql_to_another(
@@ -316,6 +343,54 @@ def test_the_key_is_rotated_on_postgresql(folder: Path, empty: PostgresUrl) -> N
         with pytest.raises(secrets.SecretError, match="has replaced"):
             secret_rows.open_box(db, folder / "secret.key")
     assert row[0] == "1 secrets sealed again"
+
+
+# ---- a connection that breaks
+
+
+class CutAtCommit:
+    """Between a command and a PostgreSQL: hands on what both say, COMMIT too, and hangs up before its answer."""
+
+    def __init__(self, port: int) -> None:
+        self._to = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        named = False
+        with client, socket.create_connection(("127.0.0.1", self._to)) as server:
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    said = ready.recv(1 << 16)
+                    (server if ready is client else client).sendall(said)
+                    if not said or (ready is client and named):
+                        server.shutdown(socket.SHUT_WR)
+                        while server.recv(1 << 16):  # until PostgreSQL is done with it
+                            pass
+                        return
+                    named = named or (ready is client and b"COMMIT" in said)  # first it is prepared
+
+    def close(self) -> None:
+        self._listener.close()
+        self._thread.join(30)
+
+
+def test_a_connection_that_breaks_at_the_end_is_said_as_what_it_is(folder: Path) -> None:
+    with running_postgres(tcp=True) as server:
+        url = server.new_database("moved")
+        proxy = CutAtCommit(server.port)
+        try:
+            through = url.url.replace(f":{server.port}/", f":{proxy.port}/")
+            said = run(folder, "move", "--to", f"{through}?sslmode=disable&gssencmode=disable", code=1).output
+        finally:
+            proxy.close()
+        assert "it is not known whether all is there" in said
+        assert "nothing was moved" not in said
+        assert "holds rows already" in run(folder, "move", "--to", url.url, code=1).output
+        assert count(url, "job_logs") >= LINES
 
 
 # ---- a kill at any step

@@ -4,7 +4,9 @@ Some are set up wrong in one way each; what takes a second machine is the judgem
 """
 
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -16,7 +18,10 @@ from harness.postgres import PostgresServer, needed_programs, running_postgres
 from harness.processes import eventually
 from rmactors.common import clock
 from rmactors.common.clock import SECOND
-from rmactors.server.store.engines.opening import connect
+from rmactors.server.messages.answers import Committed, Failed
+from rmactors.server.messages.facts import Pulse
+from rmactors.server.store.database import PostgresError
+from rmactors.server.store.engines.opening import connect, open_writer
 from rmactors.server.store.engines.postgres_facts import Leader, ServerFacts, findings, read, unfit
 from rmactors.server.store.migrations import migrate
 from rmactors.server.store.place import PostgresUrl
@@ -108,6 +113,15 @@ def test_one_with_a_synchronous_standby_and_without(durable: PostgresServer, tmp
     def said() -> list[tuple[bool | None, str]]:
         return list(findings(facts_of(durable.url("facts")), require_sync=True))
 
+    with closing(connect(place)) as db:
+        migrate(db)
+    with closing(open_writer(place, require_sync=True)) as writer, closing(open_writer(place)) as careless:
+        proof = (Pulse(1),)
+        [failed] = writer.apply([proof])[0]
+        assert isinstance(failed, Failed)
+        assert failed.detail == "no commit waits for a standby, and RM_REQUIRE_SYNC asks for one"
+        assert writer.prove() == failed.detail
+        assert isinstance(careless.apply([proof])[0][0], Committed)
     [fault, _] = said()
     assert fault[0] is False
     assert fault[1].startswith("RM_REQUIRE_SYNC is true, and no commit waits for a standby")
@@ -127,6 +141,8 @@ def test_one_with_a_synchronous_standby_and_without(durable: PostgresServer, tmp
         [(ok, text), _] = findings(facts_of(place), require_sync=True)
         assert ok is None
         assert "grant pg_monitor to the role" in text
+        with closing(open_writer(place, require_sync=True)) as writer:
+            assert isinstance(writer.apply([proof])[0][0], Committed)
     finally:
         receiver.terminate()
         receiver.wait(30)
@@ -146,6 +162,28 @@ def test_a_standby_is_no_place_to_start_on(durable: PostgresServer) -> None:
     [found] = unfit(facts_of(durable.url()))
     assert found.startswith("this PostgreSQL is a standby, which takes no writes: name the primary")
     assert "target_session_attrs=read-write" in found
+
+
+def test_while_a_host_does_not_answer_the_rest_of_the_process_goes_on() -> None:
+    """A machine that is cut off takes seconds to give up on: the event loop cannot stand still for them."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = PostgresUrl(f"postgresql://rm@127.0.0.1:{silent.getsockname()[1]}/rm?connect_timeout=2")
+        said: list[str] = []
+
+        def reach() -> None:
+            try:
+                connect(url)
+            except PostgresError as error:
+                said.append(str(error))
+
+        reaching = threading.Thread(target=reach)
+        reaching.start()
+        turns = 0
+        while reaching.is_alive():
+            reaching.join(0.05)
+            turns += 1
+    assert turns > 10
+    assert said == ["PostgreSQL cannot be reached: connection timeout expired"]
 
 
 # ---- the judgement alone

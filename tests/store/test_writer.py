@@ -39,6 +39,13 @@ def test_each_commit_of_a_batch_has_its_own_answer(ledger: Ledger) -> None:
     assert "alerts" in woken.topics
 
 
+def test_what_is_stale_is_so_also_as_the_first_thing_of_a_connection(ledger: Ledger) -> None:
+    """On PostgreSQL, nothing can be prepared behind a statement that failed."""
+    with closing(open_writer(ledger.place)) as fresh:
+        (answer,), _ = fresh.apply([(TouchAlert("no such alert", "m", NOON, True),)])
+    assert isinstance(answer, Stale)
+
+
 def test_what_was_rolled_back_wakes_nobody(ledger: Ledger) -> None:
     host, _ = ledger.host(), ledger.channel()
     raised = RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON)
@@ -53,6 +60,13 @@ def test_results_come_in_the_order_of_their_writes(ledger: Ledger) -> None:
     host = ledger.host()
     one, other = (save_start(start(host, ids.new()), deadline_at=at) for at in (77, 78))
     assert ledger.commit(Pulse(NOON), one, Pulse(NOON), other) == (JobStarted(77), JobStarted(78))
+
+
+def test_a_writer_that_has_just_been_opened_may_begin_with_what_is_there_already(ledger: Ledger) -> None:
+    writes = [(save_start(start(ledger.host(), ids.new()), deadline_at=77),)]
+    assert isinstance(ledger.writer.apply(writes)[0][0], Committed)
+    with closing(open_writer(ledger.place)) as other:
+        assert isinstance(other.apply(writes)[0][0], Duplicate)
 
 
 def test_what_the_schema_forbids_is_refused_and_the_rest_goes_on(ledger: Ledger) -> None:

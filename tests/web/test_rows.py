@@ -18,11 +18,12 @@ HUGE = "1" * 401
 LISTS = (
     "/", "/hosts", "/jobs", "/alerts", "/alerts?status=all", "/silences", "/audit", "/audit.csv", "/metrics",
     "/backups", "/backups?sort=files", "/backups.csv", "/repositories", "/repositories.csv", "/settings/status",
-    "/policies",
+    "/settings/nodes", "/policies",
 )  # fmt: skip
 APIS = (
     "/api/hosts", "/api/jobs", "/api/alerts", "/api/alerts?status=all", "/api/silences", "/api/audit", "/api/backups",
     "/api/backups?sort=-attempt", "/api/repositories", "/api/status-pages", "/api/policies",
+    "/api/nodes",
 )  # fmt: skip
 
 

@@ -147,8 +147,15 @@ def _queued_again(tx: Transaction, write: SettleAttempt) -> None:
     left = write.result.recipients_left
     tx.expect(
         "UPDATE deliveries SET attempts = ?, last_error = ?, due_at = coalesce(?, due_at), recipients_left = ?,"
-        " grouped = 0, finished_at = NULL WHERE id = ? AND state = 'queued'",
-        (write.attempt, write.result.error, write.due_at, json.dumps(left) if left else None, write.delivery_id),
+        " grouped = 0, finished_at = NULL WHERE id = ? AND state = 'queued' AND attempts < ?",
+        (
+            write.attempt,
+            write.result.error,
+            write.due_at,
+            json.dumps(left) if left else None,
+            write.delivery_id,
+            write.attempt,
+        ),
         DuplicateWrite(),
     )
 
@@ -227,6 +234,8 @@ def log_test(tx: Transaction, write: LogTest) -> None:
     channel = tx.row("SELECT kind FROM channels WHERE id = ?", (write.channel_id,))
     if channel is None:
         raise RefusedWrite("not_found", "there is no such channel")
+    if tx.row("SELECT 1 FROM notification_log WHERE id = ?", (write.log_id,)) is not None:
+        raise DuplicateWrite
     if write.result.verdict == "delivered":
         tx.execute("UPDATE channels SET last_fired_at = ? WHERE id = ?", (write.at, write.channel_id))
     log_attempt(

@@ -5,6 +5,7 @@ schema: both engines are made by the same scripts. The rows of `leader` and `nod
 place, not about what is kept there.
 """
 
+import logging
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -19,6 +20,8 @@ from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.migrations import MigrationError, migrate, migrate_within, missing
 from rmactors.server.store.place import PostgresUrl
 
+_log = logging.getLogger(__name__)
+
 OF_THE_PLACE: Final = ("leader", "nodes")
 LEFT_BY_A_START: Final = ("migrations", "facts", "setup_tokens", *OF_THE_PLACE)
 """Tables in which a server that was started once, and used by nobody, leaves rows. They do not count as something."""
@@ -32,6 +35,10 @@ _AHEAD: Final = 32
 
 class CopyError(Exception):
     """Rows cannot be copied, or must not be. The message says why and what to do; the target is as it was."""
+
+
+class UnknownEnd(Exception):
+    """The connection broke while all was being committed: the target is as it was, or whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,9 @@ def tables(numbers: Iterable[int] | None = None) -> list[Table]:
         columns = {name: tuple(row[1] for row in db.execute(f"PRAGMA table_info({name})")) for name in names}
     found: list[str] = []
     while waiting := [name for name in names if name not in found]:
-        found += [name for name in waiting if points_to[name] <= set(found)]
+        ready = [name for name in waiting if points_to[name] <= set(found)]
+        assert ready, f"rows of {', '.join(waiting)} point at each other"
+        found += ready
     return [Table(name, columns[name]) for name in found if name not in OF_THE_PLACE]
 
 
@@ -80,13 +89,8 @@ def copy(source: Database, target: Connection, what: Iterable[Table]) -> Copied:
     count = 0
     for table in what:
         found = _read(source, table)
-        written = _to_sqlite(found, target, table) if isinstance(target, sqlite3.Connection) else 0
-        if not isinstance(target, sqlite3.Connection):
-            written = _to_postgres(found, target, table)
-        (there,) = target.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608
-        if there != written:
-            raise CopyError(f"{written} rows of {table.name} were copied, and {there} arrived")
-        count += written
+        write = _to_sqlite if isinstance(target, sqlite3.Connection) else _to_postgres
+        count += write(found, target, table)
     return Copied(len(what), count)
 
 
@@ -109,19 +113,19 @@ def _read(db: Database, table: Table) -> Iterator[tuple[Any, ...]]:
 # ---- writing
 
 
-def _to_sqlite(rows: Iterator[tuple[Any, ...]], db: sqlite3.Connection, table: Table) -> int:
-    marks = ", ".join("?" * len(table.columns))
+def _to_sqlite(rows: Iterator[tuple[Any, ...]], db: Any, table: Table) -> int:
     count = 0
     while found := list(islice(rows, _READ_ROWS)):
-        db.executemany(f"INSERT INTO {table.name} ({table.named}) VALUES ({marks})", found)  # noqa: S608
+        db.executemany(_insert(table, 1), found)
         count += len(found)
-    return count
+    (arrived,) = db.execute(f"SELECT count(*) FROM {table.name}").fetchone()  # noqa: S608
+    return _all_arrived(table, count, arrived)
 
 
-def _to_postgres(rows: Iterator[tuple[Any, ...]], db: Session, table: Table) -> int:
+def _to_postgres(rows: Iterator[tuple[Any, ...]], db: Any, table: Table) -> int:
     """Many rows in one INSERT, many INSERTs in one flight."""
     each = max(1, _WRITTEN_VALUES // len(table.columns))
-    count = 0
+    count = arrived = 0
     sent: list[Sent] = []
     try:
         while found := list(islice(rows, each)):
@@ -131,18 +135,25 @@ def _to_postgres(rows: Iterator[tuple[Any, ...]], db: Session, table: Table) -> 
                 sent += [db.send(_insert(table, 1), row) for row in found]
             count += len(found)
             if len(sent) >= _AHEAD:
-                _answered(db, sent)
-        _answered(db, sent)
+                arrived += _answered(db, sent)
+        arrived += _answered(db, sent)
     except PostgresError as error:
         raise CopyError(f"PostgreSQL does not take a row of {table.name}: {error}") from None
-    return count
+    return _all_arrived(table, count, arrived)
 
 
-def _answered(db: Session, sent: list[Sent]) -> None:
+def _answered(db: Session, sent: list[Sent]) -> int:
+    """How many rows they have put there."""
     db.sync()
-    for result in sent:
-        result.wait()
+    arrived = sum(result.rowcount for result in sent)
     sent.clear()
+    return arrived
+
+
+def _all_arrived(table: Table, count: int, arrived: int) -> int:
+    if arrived != count:
+        raise CopyError(f"{count} rows of {table.name} were copied, and {arrived} arrived")
+    return count
 
 
 def _insert(table: Table, rows: int) -> str:
@@ -186,7 +197,7 @@ def filled(place: PostgresUrl, source: Database) -> Iterator[tuple[Session, Copi
     """An empty database with the rows of the source, which has this version's schema, and the connection on which that
     is not committed yet: it is at the end of the block, or nothing has happened.
 
-    Raises CopyError, MigrationError, DatabaseError.
+    Raises CopyError, UnknownEnd, MigrationError, DatabaseError.
     """
     with closing(connect(place)) as db:
         assert not isinstance(db, sqlite3.Connection)
@@ -200,8 +211,20 @@ def filled(place: PostgresUrl, source: Database) -> Iterator[tuple[Session, Copi
         _require_empty(db, place, what)
         copied = copy(source, db, what)
         yield db, copied
+        _commit(db)
+
+
+def _commit(db: Session) -> None:
+    try:
         db.end("COMMIT")
+    except PostgresError as error:
+        if error.sqlstate is not None:  # it said no
+            raise
+        raise UnknownEnd(str(error)) from None
+    try:
         db.execute("ANALYZE")  # plans for empty tables are kept for long
+    except PostgresError as error:
+        _log.warning("the tables were not analyzed, which PostgreSQL does by itself later: %s", error)
 
 
 def _be_patient(db: Session) -> None:

@@ -30,7 +30,7 @@ def migrate(connection: Connection, schema: Path | None = None, only: Iterable[i
     """Apply what is missing, in order, or of that these numbers `only`; return the names of the files applied. Raises
     MigrationError."""
     connection.execute(_TABLE)
-    waiting = _waiting(connection, schema)
+    waiting = to_apply(connection, schema)
     if only is not None:
         wanted = set(only)
         waiting = [path for path in waiting if _number(path) in wanted]
@@ -44,7 +44,8 @@ def migrate(connection: Connection, schema: Path | None = None, only: Iterable[i
     return [path.name for path in waiting]
 
 
-def _waiting(connection: Connection, schema: Path | None) -> list[Path]:
+def to_apply(connection: Database, schema: Path | None = None) -> list[Path]:
+    """Files that the database lacks, in order. Raises MigrationError if a newer version wrote it."""
     waiting, unknown = missing(connection, schema)
     if unknown:
         raise MigrationError(
@@ -58,7 +59,7 @@ def migrate_within(connection: Session) -> None:
     """The same in the transaction that is open on a PostgreSQL. Raises MigrationError, DatabaseError."""
     connection.execute(_TABLE)
     connection.execute("LOCK TABLE migrations IN ACCESS EXCLUSIVE MODE")
-    if waiting := _waiting(connection, None):
+    if waiting := to_apply(connection, None):
         _apply_all(connection, waiting)
 
 

@@ -204,7 +204,7 @@ def queue_reminders(tx: Transaction, write: QueueReminders) -> None:
             " WHERE alerts.resolved = 0 AND alerts.acknowledged_at IS NULL"
             " AND coalesce(told.at + ?, alerts.created_at + ?) <= ?"
             " AND NOT EXISTS (SELECT 1 FROM held WHERE held.alert_id = alerts.id AND held.channel_id = ?)"
-            " AND alerts.subject <> ?",
+            " AND alerts.subject <> ? ORDER BY alerts.id",
             (
                 channel.id,
                 channel.remind,

@@ -32,7 +32,6 @@ from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import SAFE_METHODS, Perimeter, safe_next
 from rmactors.server.web.services import Services
 from rmactors.server.web.sizes import SizedRequest
-from rmactors.server.web.views.storage import ServerStorage
 
 Need = Literal["public", "signed_in", "viewer", "operator", "admin"]
 View = Callable[..., Awaitable[ResponseReturnValue]]
@@ -152,7 +151,6 @@ class WebState:
     keep_alive_seconds: float
     action_throttle: Throttle
     """How often an address may follow links in messages."""
-    server_storage: ServerStorage = field(default_factory=ServerStorage)
 
 
 def services() -> Services:

@@ -14,7 +14,7 @@ from quart import Response, request
 
 from rmactors import PRODUCT, __version__
 from rmactors.server.config import resources
-from rmactors.server.web.access import actor_or_none, is_htmx, services, state
+from rmactors.server.web.access import actor_or_none, is_htmx, services
 from rmactors.server.web.problems import Problem
 from rmactors.server.web.security import safe_next
 from rmactors.server.web.static_files import static
@@ -44,14 +44,16 @@ async def render(template: str, **context: object) -> str:
         "theme": theme_of(user.theme if user is not None else None),
         "cookie_warning": not services().settings.cookie_secure,
         "storage": await _storage() if user is not None else None,
+        "several_nodes": not isinstance(services().settings.place, Path),
         "here": request.path + (f"?{query}" if query else ""),
     }
     return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))
 
 
 async def _storage() -> Storage | None:
-    place = services().settings.place
-    return storage(place) if isinstance(place, Path) else await state().server_storage.look(services().reader)
+    found = services()
+    place = found.settings.place
+    return storage(place) if isinstance(place, Path) else await found.server_storage.look(found.reader)
 
 
 def theme_of(chosen: str | None) -> str:

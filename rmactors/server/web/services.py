@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import trio
@@ -20,6 +20,7 @@ from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Write
 from rmactors.server.openid.provider import Provider
 from rmactors.server.store.reader import Reader
+from rmactors.server.web.views.storage import ServerStorage
 
 
 class AskStore(Protocol):
@@ -67,6 +68,7 @@ class Services:
     policies_settled   policies have made the schedules that follow from what is committed
     ask_agent      a question to the agent of a host (messages.live_requests)
     provider       the OpenID provider that users sign in through, if the settings name one
+    server_storage     how large a PostgreSQL's database is, for the menu
     """
 
     settings: Settings
@@ -83,3 +85,4 @@ class Services:
     ask_agent: AskAgent = _nobody_there
     policies_settled: PoliciesSettled = _nothing_to_wait_for
     provider: Provider | None = None
+    server_storage: ServerStorage = field(default_factory=ServerStorage)

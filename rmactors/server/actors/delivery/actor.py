@@ -44,6 +44,9 @@ _log = logging.getLogger(__name__)
 WINDOW = 5_000
 """Queued deliveries kept in memory, and read from the store at once. The rest of a longer queue waits in the store;
 hosts share the memory, see `backlog`."""
+SEND_SECONDS = 10.0
+"""What a message takes at most until its receiver has it; not what the answer may take after that."""
+LEASE_PAUSE = 0.2
 AGAIN_SECONDS = 1.0
 """Pause after the store could not be read or written."""
 
@@ -53,12 +56,18 @@ def no_act_link(channel_id: str, alert_id: str, at: int) -> str:
     return ""
 
 
+def always(seconds: float) -> bool:
+    """For a server that is alone."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class DeliveryPorts:
     """Whom a delivery actor talks to. `retry_max` in microseconds; `base_url` without a slash at the end.
 
     `act_link` gives the link with which an alert is acted on from a message: of a channel and an alert, by their ids,
-    and when the event was. It never raises; empty: there is none.
+    and when the event was. It never raises; empty: there is none. `outlasts`: whether this server may send for so many
+    seconds, because no other takes over meanwhile.
     """
 
     to_store: Outlet[Commit]
@@ -66,6 +75,7 @@ class DeliveryPorts:
     retry_max: int
     base_url: str
     act_link: Callable[[str, str, int], str] = no_act_link
+    outlasts: Callable[[float], bool] = always
 
 
 @dataclass(slots=True)
@@ -255,6 +265,9 @@ class _Sender:
                 partial(self._ports.act_link, self._facts.id),
                 await self._still_open(batch),
             )
+            # Until the lease is renewed, or this server ends.
+            while not self._ports.outlasts(SEND_SECONDS):  # noqa: ASYNC110 - a question of time
+                await trio.sleep(LEASE_PAUSE)
             attempt = await self._channel.send(message, batch.main.recipients_left, overdue)
         except Exception as error:
             # A bug, and it would come back with every restart: one message must not take all the others along.

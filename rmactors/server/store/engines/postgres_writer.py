@@ -41,6 +41,10 @@ _log = logging.getLogger(__name__)
 _IDLE: Final = "set_config('idle_in_transaction_session_timeout', '5000', true)"
 _FENCE: Final = f"SELECT rm_lead({LOCKED_EPOCH} = ?), {_IDLE}"
 _LOCK: Final = f"SELECT rm_lead({LOCKED_EPOCH} >= 0), {_IDLE}"
+_SYNCHRONOUS: Final = ", rm_synchronous()"
+_SAVE: Final = "SAVEPOINT one"
+_KEEP: Final = "RELEASE one"
+_UNDO: Final = "ROLLBACK TO one"
 _NOT_AS_EXPECTED: Final = "RM001"
 _DATA: Final = "22"
 """Class of errors about a value: too large a number, say. The same value fails again."""
@@ -88,7 +92,7 @@ class _Sending:
         self.attempt = attempt
 
     def execute(self, sql: str, parameters: Parameters = ()) -> Result:
-        if self._ahead and (known := self._ahead.get((sql, parameters))) is not None:  # type: ignore[arg-type]
+        if self._ahead and isinstance(parameters, tuple) and (known := self._ahead.get((sql, parameters))) is not None:
             return known.again()
         result = self._session.send(sql, parameters)
         self.attempt.results.append(result)
@@ -121,9 +125,13 @@ class PostgresWriter:
     Opens its connection again where it broke, with the next batch.
     """
 
-    def __init__(self, open_session: Callable[[], Session], epoch: int | None = None) -> None:
+    def __init__(
+        self, open_session: Callable[[], Session], epoch: int | None = None, *, require_sync: bool = False
+    ) -> None:
+        """`require_sync`: where no commit waits for a standby, every batch fails."""
         self._open = open_session
         self._epoch = epoch
+        self._first = f"{_LOCK if epoch is None else _FENCE}{_SYNCHRONOUS if require_sync else ''}"
         self._session: Session | None = None
         self._cache: dict[str, Any] = {}
         self._warnings: list[str] = []
@@ -178,7 +186,7 @@ class PostgresWriter:
         numbers: dict[str, int] = {}
         begun = self._begin(session)
         ahead = self._read_ahead(session, batch)
-        session.send("SAVEPOINT one")
+        session.send(_SAVE)
         session.sync()
         if ahead:
             session.read_all()
@@ -224,7 +232,7 @@ class PostgresWriter:
     def _begin(self, session: Session) -> Result:
         session.send("BEGIN")
         wait = session.lock_timeout
-        begun = session.send(_LOCK, (wait,)) if self._epoch is None else session.send(_FENCE, (wait, self._epoch))
+        begun = session.send(self._first, (wait,) if self._epoch is None else (wait, self._epoch))
         self._begun = begun
         return begun
 
@@ -257,13 +265,19 @@ class PostgresWriter:
             raise
         except (RefusedWrite, StaleWrite, DuplicateWrite, PostgresError) as error:
             attempt.raised = error
+        except Exception as error:
+            # A handler goes on where an expectation is not met, and may stumble over what it would never have seen.
+            session.read_all()
+            if attempt.failure() is None:
+                raise
+            attempt.raised = error
         else:
             attempt.answered = tuple([result for result in answered if result is not None])
             attempt.wake = transaction.wake
-            session.send("RELEASE one")
-            session.send("SAVEPOINT one")
+            session.send(_KEEP)
+            session.send(_SAVE)
         session.sync()
-        session.send("ROLLBACK TO one")
+        session.send(_UNDO)
         if transaction.forgot:  # what the next ones keep in mind depends on whether this one stands
             session.read_all()
             if attempt.raised is not None or attempt.failure() is not None:
@@ -315,6 +329,7 @@ class PostgresWriter:
             self.close()
             self._session = self._open()
             self._session.on_warning = self._warnings.append
+            self._session.prepare(_SAVE, _KEEP, _UNDO)
         return self._session
 
     def _give_up(self) -> None:

@@ -1,0 +1,1 @@
+"""Nodes that share one PostgreSQL: one leads, the others wait for its lease."""

@@ -1,0 +1,106 @@
+"""The lease that makes one node the leader, and what nodes say of themselves. All times are the database's own.
+
+Each function is one transaction on a connection that does nothing else.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Final
+
+from rmactors.common.clock import SECOND
+from rmactors.server.store.database import Database
+
+_NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
+_FORGOTTEN: Final = 7 * 24 * 3600 * SECOND
+"""A node that was not seen for so long is not listed any more."""
+RECENT: Final = 600 * SECOND
+"""A node that was seen since then may come back any moment: nothing is done that it could not go on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """`node` and `url` are who had it last, None where nobody ever had it. `left`: microseconds until it runs out."""
+
+    node: str | None
+    url: str | None
+    epoch: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """A node as it said itself. `clock_off`: its clock minus the database's, in microseconds; `seen_at` by the
+    database's clock."""
+
+    id: str
+    name: str
+    url: str
+    version: str
+    key_ids: str
+    clock_off: int
+    seen_at: int
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The ids of the keys in its key file; none where it could not read it."""
+        return frozenset(json.loads(self.key_ids))
+
+
+def look(db: Database) -> Lease:
+    """Raises DatabaseError."""
+    row = db.execute(
+        f"SELECT node, url, epoch, until_at - {_NOW} AS left FROM leader WHERE name = 'server'"  # noqa: S608
+    ).fetchone()
+    return Lease(row["node"], row["url"], row["epoch"], row["left"])
+
+
+def take(db: Database, node: str, url: str, seconds: float) -> int | None:
+    """The new epoch, if the lease had run out. Raises DatabaseError."""
+    row = db.execute(
+        f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT)"  # noqa: S608
+        f" WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
+        (node, url, round(seconds * SECOND)),
+    ).fetchone()
+    return None if row is None else int(row["epoch"])
+
+
+def renew(db: Database, epoch: int, seconds: float) -> bool:
+    """False if another node has taken it. Raises DatabaseError."""
+    row = db.execute(
+        f"UPDATE leader SET until_at = {_NOW} + CAST(? AS BIGINT) WHERE name = 'server' AND epoch = ? RETURNING epoch",  # noqa: S608
+        (round(seconds * SECOND), epoch),
+    ).fetchone()
+    return row is not None
+
+
+def give_back(db: Database, epoch: int) -> None:
+    """Another node may take it at once. Raises DatabaseError."""
+    db.execute("UPDATE leader SET until_at = 0 WHERE name = 'server' AND epoch = ?", (epoch,))
+
+
+def say(db: Database, name: str, url: str, version: str, key_ids: str, clock_off: int) -> None:
+    """This node is there, under its name. Raises DatabaseError."""
+    db.execute(
+        f"INSERT INTO nodes (id, name, url, version, key_ids, clock_off, seen_at) VALUES (?, ?, ?, ?, ?, ?, {_NOW})"  # noqa: S608
+        " ON CONFLICT (id) DO UPDATE SET name = excluded.name, url = excluded.url, version = excluded.version,"
+        " key_ids = excluded.key_ids, clock_off = excluded.clock_off, seen_at = excluded.seen_at",
+        (name, name, url, version, key_ids, clock_off),
+    )
+    db.execute(f"DELETE FROM nodes WHERE seen_at < {_NOW} - {_FORGOTTEN}")  # noqa: S608
+
+
+def nodes(db: Database) -> list[NodeRow]:
+    """By name. Raises DatabaseError."""
+    rows = db.execute("SELECT id, name, url, version, key_ids, clock_off, seen_at FROM nodes ORDER BY name, id")
+    return [NodeRow(*row) for row in rows]
+
+
+def now(db: Database) -> int:
+    """Raises DatabaseError."""
+    return int(db.execute(f"SELECT {_NOW}").fetchone()[0])
+
+
+def recent(db: Database) -> list[NodeRow]:
+    """Those that lead or were seen lately. Raises DatabaseError."""
+    lease, since = look(db), now(db) - RECENT
+    return [node for node in nodes(db) if node.seen_at > since or (lease.left > 0 and node.name == lease.node)]
