@@ -2,7 +2,7 @@
 
 Owns      the lease's row, as long as it is this node's.
 Sends     nothing: what is committed under an epoch is checked in the transaction itself.
-Restart   none: who lost the lease ends its process, and the service manager starts it anew as one that waits.
+Restart   none: who lost the lease ends its process, and the service manager starts it again, as one that waits.
 """
 
 import logging
