@@ -1,5 +1,7 @@
 """Host actors: sessions, and what an agent is sent: jobs and schedules. Real rules and store."""
 
+from pathlib import Path
+
 import pytest
 from trio.testing import MockClock
 
@@ -165,7 +167,7 @@ async def test_while_the_database_cannot_be_read_new_sessions_are_sent_away_and_
     await here.hello()
     database = works.reader.database
     works.reader.close()
-    works.reader.database = database.with_name("another place")
+    works.reader.database = Path("/nonexistent/rm.db")
     works.ledger.commit(QueueJob(ids.new(), host, "backup", None, "{}", clock.now(), audit()))
     works.directory.changed.add({host})
     await works.settle()

@@ -55,6 +55,13 @@ def test_results_come_in_the_order_of_their_writes(ledger: Ledger) -> None:
     assert ledger.commit(Pulse(NOON), one, Pulse(NOON), other) == (JobStarted(77), JobStarted(78))
 
 
+def test_a_writer_that_has_just_been_opened_may_begin_with_what_is_there_already(ledger: Ledger) -> None:
+    writes = [(save_start(start(ledger.host(), ids.new()), deadline_at=77),)]
+    assert isinstance(ledger.writer.apply(writes)[0][0], Committed)
+    with closing(open_writer(ledger.place)) as other:
+        assert isinstance(other.apply(writes)[0][0], Duplicate)
+
+
 def test_what_the_schema_forbids_is_refused_and_the_rest_goes_on(ledger: Ledger) -> None:
     host = ledger.host()
     wrong = RaiseAlert(ids.new(), host, "backup_failed", "s", "huge", "m", NOON)  # type: ignore[arg-type]

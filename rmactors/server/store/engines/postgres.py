@@ -17,8 +17,9 @@ from psycopg.conninfo import make_conninfo
 
 from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
 from rmactors.server.store.engines.postgres_sql import translated
+from rmactors.server.store.engines.postgres_values import bound, reader_of
 
-_PATIENCE: Final = 60.0
+PATIENCE: Final = 60.0
 """Seconds that PostgreSQL may take to answer, the wait for a standby included. Longer, and the connection is given up;
 what was asked of it may have happened."""
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -117,8 +118,11 @@ class Session:
     `busy_seconds`: how long a transaction that writes waits for another one to end.
     """
 
-    def __init__(self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, patience: float = PATIENCE, **options: Any
+    ) -> None:
         """Raises Lost."""
+        self._patience = patience
         try:
             given = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:  # an option that libpq does not know
@@ -206,14 +210,20 @@ class Session:
     def send(self, sql: str, parameters: Parameters = ()) -> Result:
         """Sent, not waited for. What fails is seen by who reads it; until the next `sync`, nothing after it is run."""
         text, names = translated(sql)
-        bound = [parameters[name] for name in names] if names and isinstance(parameters, Mapping) else parameters
-        values, formats = _bound(bound)  # type: ignore[arg-type]
+        values_given = [parameters[name] for name in names] if names and isinstance(parameters, Mapping) else parameters
+        values, formats = bound(values_given)  # type: ignore[arg-type]
         result = Result(self, sql)
-        if self._prepared:
-            name = self._names.get(text) or self._prepare(text)
-            self._pg.send_query_prepared(name, values, formats)
-        else:
-            self._pg.send_query_params(text.encode(), values, param_formats=formats)
+        try:
+            if self._prepared:
+                name = self._names.get(text) or self._prepare(text)
+                self._pg.send_query_prepared(name, values, formats)
+            else:
+                self._pg.send_query_params(text.encode(), values, param_formats=formats)
+        except Skipped as skipped:  # as the statement itself would have been
+            result.done, result.error = True, skipped
+            return result
+        except psycopg.Error as error:
+            raise self._lost(str(error)) from None
         self._queue.append(result)
         self._unflushed += 1
         if self._unflushed >= _FLUSH_EVERY:
@@ -224,7 +234,10 @@ class Session:
         """The end of a segment: a failure before it skips nothing after it."""
         if self.broken:
             return
-        self._pg.pipeline_sync()
+        try:
+            self._pg.pipeline_sync()
+        except psycopg.Error as error:
+            raise self._lost(str(error)) from None
         self._queue.append(None)
         self._unflushed += 1
 
@@ -241,13 +254,16 @@ class Session:
     def _ask_for_answers(self) -> None:
         """PostgreSQL keeps them back until a sync, or until it is asked."""
         if self._queue and self._queue[-1] is not None:
-            self._pg.send_flush_request()
+            try:
+                self._pg.send_flush_request()
+            except psycopg.Error as error:
+                raise self._lost(str(error)) from None
 
     def decoded(self, sql: str, result: Any) -> list[Any]:
         """The rows of an answer. How those of one statement are read is worked out once."""
         reading = self._rows.get(sql)
         if reading is None:
-            reading = self._rows[sql] = _reader_of(result)
+            reading = self._rows[sql] = reader_of(result)
         return reading(result)
 
     def _prepare(self, text: str) -> bytes:
@@ -263,7 +279,7 @@ class Session:
 
     def _read(self, enough: Callable[[], bool]) -> None:
         """Every answer in order, until it is enough."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self._patience
         self.round_trips += 1
         try:
             if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
@@ -290,7 +306,7 @@ class Session:
         """Until something came, sending meanwhile what is left to send."""
         left = end - time.monotonic()
         if left <= 0:
-            raise self._lost(f"no answer for {_PATIENCE:g} s")
+            raise self._lost(f"no answer for {self._patience:g} s")
         more = self._pg.flush()
         self._unflushed = 0
         socket = self._pg.socket
@@ -346,71 +362,3 @@ def _error(result: Any) -> PostgresError:
     if sqlstate is not None and sqlstate.startswith(_INTEGRITY):
         return PostgresIntegrityError(_message(result), sqlstate)
     return PostgresError(_message(result), sqlstate)
-
-
-def _bound(parameters: Sequence[Any]) -> tuple[list[bytes | None], list[int] | None]:
-    """As libpq takes them: texts, for PostgreSQL to read as what the statement needs; bytes as they are."""
-    values: list[bytes | None] = []
-    formats: list[int] | None = None
-    for place, value in enumerate(parameters):
-        if value is None:
-            values.append(None)
-        elif isinstance(value, str):
-            if "\0" in value:
-                raise PostgresError("a text with a NUL character cannot be stored", "22021")
-            values.append(value.encode())
-        elif isinstance(value, bytes):
-            formats = formats or [0] * len(parameters)
-            formats[place] = 1
-            values.append(value)
-        elif isinstance(value, int):
-            values.append(b"%d" % value)
-        else:
-            values.append(repr(value).encode())
-    return values, formats
-
-
-# ---- rows
-
-
-class _Row(tuple[Any, ...]):
-    """One row. Its values by place, or by the names that its class knows."""
-
-    __slots__ = ()
-    places: dict[str, int]
-
-    def __getitem__(self, key: Any) -> Any:
-        return tuple.__getitem__(self, self.places[key] if isinstance(key, str) else key)
-
-    def keys(self) -> list[str]:
-        return list(self.places)
-
-
-def _number(text: bytes) -> int | float:
-    """Of type numeric: sums of integers, which stay integers."""
-    return float(text) if b"." in text or b"N" in text else int(text)
-
-
-_READERS: Final[dict[int, Callable[[bytes], Any]]] = {
-    16: lambda text: int(text == b"t"),
-    17: lambda text: bytes.fromhex(text[2:].decode()),
-    20: int, 21: int, 23: int, 26: int, 700: float, 701: float, 1700: _number,
-}  # fmt: skip
-
-
-def _reader_of(result: Any) -> Callable[[Any], list[Any]]:
-    """What turns the answers of one statement into rows."""
-    columns = range(result.nfields)
-    names = [(result.fname(column) or b"").decode() for column in columns]
-    readers = [_READERS.get(result.ftype(column), bytes.decode) for column in columns]
-    made = type("Row", (_Row,), {"__slots__": (), "places": {name: place for place, name in enumerate(names)}})
-    pairs = list(zip(columns, readers, strict=True))
-
-    def rows(result: Any) -> list[Any]:
-        value_of = result.get_value
-        return [
-            made([None if (value := value_of(row, column)) is None else read(value) for column, read in pairs])
-            for row in range(result.ntuples)
-        ]
-
-    return rows
