@@ -18,7 +18,7 @@ import trio
 
 from harness.agents import ended
 from harness.nodes import Node
-from harness.postgres import OLDEST, programs
+from harness.postgres import OLDEST, USER, programs
 from harness.postgres_pair import Pair, running_pair
 from harness.processes import STARTS_WITHIN, away, eventually
 from harness.sink import Request, Sink, open_sink
@@ -39,6 +39,7 @@ class Story:
 def two_nodes(folder: Path, pair: Pair, lease_seconds: float) -> Iterator[tuple[Node, Node]]:
     """The first leads, the second waits."""
     place = pair.primary.new_database("rm")
+    pair.primary.execute(f"GRANT pg_monitor TO {USER}")  # so that it sees how the database is replicated
     settings = {"lease_seconds": lease_seconds, "require_sync": "true"}
     nodes = Node(folder, "rm1", place, **settings), Node(folder, "rm2", place, **settings)
     try:

@@ -14,7 +14,7 @@ from harness.certificates import make_authority
 from harness.nodes import Node
 from harness.ports import free_port
 from harness.processes import STARTS_WITHIN, eventually
-from harness.proxies import replaced
+from harness.proxies import UPGRADE, replaced
 from harness.tools import DEPLOY, libraries, program, running
 from rmactors.server.config.settings import Settings
 from rmactors.server.store.place import url_problem
@@ -100,8 +100,9 @@ def test_pages_and_agents_come_to_the_node_that_leads_also_after_a_takeover(
                 found = _asked(url, authority.trusting(), output)
                 assert found["status"] == "ok"
                 with httpx.Client(verify=authority.trusting(), trust_env=False, timeout=60) as client:
-                    answer = client.get(f"https://localhost:{agents}/ws/agent")
-                assert answer.status_code in (400, 401, 426), "the agents' port answers, and wants a WebSocket"
+                    headers = {**UPGRADE, "Authorization": "Bearer rmh_wrong"}
+                    answer = client.get(f"https://localhost:{agents}/ws/agent", headers=headers)
+                assert answer.status_code == 401, "the leader's port for agents asks who it is"
                 if leader is nodes[0]:
                     leader.kill()
                     nodes[1].wait_until_ready()
