@@ -199,10 +199,7 @@ def show(drill: NodesDrill, account: Account, seconds: float) -> None:
         ("failovers that the leader outlived", kept),
         ("leases", len(cluster.leads)),
         ("  taken beside the rounds' faults", len(cluster.leads) - 1 - planned),
-        (
-            "nodes that were told that another leads",
-            sum(node.log.count("another node leads") for node in cluster.nodes),
-        ),
+        ("nodes that were told that another leads", told),
         ("reports acked", f"{len(reporters.acked)} of {len(reporters.made)}"),
         ("transitions", account.transitions),
         ("deliveries owed", account.expected_deliveries),
