@@ -10,7 +10,7 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-
 JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
-.PHONY: demo test test-ahead test-busy check coverage machine format bench soak drill install-guide fresh-debian service-drill screenshots icons wheel lock clean
+.PHONY: demo test test-ahead test-busy check coverage machine format bench soak drill ha-demo install-guide fresh-debian service-drill screenshots icons wheel lock clean
 
 demo: $(VENV)/installed-server
 	@command -v restic >/dev/null || $(MAKE) --no-print-directory debian-restic
@@ -62,6 +62,11 @@ soak: $(VENV)/installed-dev
 
 drill: $(VENV)/installed-dev
 	$(BIN)/python -m bench.drill $(ARGS)
+
+# Two nodes on a PostgreSQL with a synchronous standby, all on this machine: the leader is killed, the other takes over.
+ha-demo: $(VENV)/installed-dev
+	@$(MAKE) --no-print-directory debian-receivers
+	@$(BIN)/python -m bench.ha_demo $(ARGS)
 
 install-guide: $(VENV)/installed-dev
 	@$(MAKE) --no-print-directory debian-restic debian-curl

@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, fleet, kinds, lists, looking, measures, month, pages, scrape, tick, traffic
+from bench import agent, commits, fleet, kinds, lists, looking, measures, month, pages, scrape, tick, traffic
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
 from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
-LONG = ("month", "lists", "scrape", "traffic", "unseen")
+LONG = ("commits", "month", "lists", "scrape", "traffic", "unseen")
 """Only where they are asked for."""
 
 
@@ -71,6 +71,9 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
             continue
         if part == "month":
             await month.measure(folder, 30 if scale is QUICK else 1_000, report)
+            continue
+        if part == "commits":
+            commits.measure(folder, 300 if scale is QUICK else 8_000, 1 if scale is QUICK else 3, report)
             continue
         if part == "scrape":
             await scrape.measure(folder / part, 100 if scale is QUICK else 10_000, scale.pages, report)

@@ -1,5 +1,9 @@
-"""Whether the server in this container is well: exit code 0 or 1, and what `/healthz` says. Needs Python alone."""
+"""Whether the server in this container is well: exit code 0 or 1, and what `/healthz` says. Needs Python alone.
 
+A node that waits for the lease is well, unless it says why it could not lead.
+"""
+
+import json
 import os
 import ssl
 import sys
@@ -19,10 +23,20 @@ def main() -> int:
             print(answer.read().decode())
             return 0
     except urllib.error.HTTPError as error:
-        print(error.read().decode())
+        said = error.read().decode()
+        print(said)
+        return 0 if waits(said) else 1
     except OSError as error:
         print(error)
     return 1
+
+
+def waits(said: str) -> bool:
+    try:
+        found = json.loads(said)
+    except ValueError:
+        return False
+    return isinstance(found, dict) and found.get("status") == "standby" and "detail" not in found
 
 
 if __name__ == "__main__":

@@ -164,8 +164,12 @@ PASSWORD = "correct horse"
 class AgentProcess:
     """The real agent on a state dir and a file of its own, with a real restic repository beside them."""
 
-    def __init__(self, server: Server, folder: Path, name: str, *, allow: Sequence[str] = ("backup", "check")) -> None:
-        self.server, self.folder, self.name = server, folder, name
+    def __init__(
+        self, server: Server, folder: Path, name: str, *, allow: Sequence[str] = ("backup", "check"),
+        others: Sequence[Server] = (),
+    ) -> None:  # fmt: skip
+        """`others`: more nodes of the same server, whose addresses the agent is given as well."""
+        self.server, self.folder, self.name, self.others = server, folder, name, others
         self.source, self.repository = folder / "source", folder / "repository"
         self.password_file, self.config = folder / "password", folder / "agent.toml"
         self.log_file = folder / "agent.log"
@@ -229,7 +233,8 @@ sources = [{json.dumps(str(self.source))}]
         """Enroll with a fresh token; the host's id."""
         token_file = self.folder / "enrollment-token"
         token_file.write_text(self.server.enrollment_token() + "\n")
-        url = self.server.agent_url.replace("ws", "http", 1).removesuffix(wire.PATH)
+        each = (node.agent_url.replace("ws", "http", 1).removesuffix(wire.PATH) for node in (self.server, *self.others))
+        url = ",".join(each)
         done = self.command("enroll", "--server", url, "--token-file", str(token_file), "--name", self.name)
         assert done.returncode == 0, done.stderr
         [host] = [item for item in self.server.all_items("/api/hosts") if item["name"] == self.name]

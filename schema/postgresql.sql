@@ -1,4 +1,4 @@
--- Functions of SQLite that the store's SQL uses and PostgreSQL has not, and three that make a statement fail. Made anew before
+-- Functions of SQLite that the store's SQL uses and PostgreSQL has not, and three that make a statement fail. Made again before
 -- the migrations of each start that has any.
 
 CREATE OR REPLACE FUNCTION rm_expect(rows_touched BIGINT) RETURNS BIGINT LANGUAGE plpgsql AS $$

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rmactors import __version__
 from rmactors.common import clock, zones
-from rmactors.common.clock import MINUTE, seconds
+from rmactors.common.clock import MINUTE, SECOND, seconds
 from rmactors.common.disk import free_space
 from rmactors.common.findings import Finding
 from rmactors.common.sizes import size
@@ -15,7 +15,7 @@ from rmactors.common.vocabulary import DELIVERY_OVERDUE_SECONDS
 from rmactors.doctor.machine import clock_finding
 from rmactors.server.config.secrets import SecretBox, SecretError
 from rmactors.server.config.settings import Settings
-from rmactors.server.store import secret_rows
+from rmactors.server.store import leadership, node_list, secret_rows
 from rmactors.server.store.database import Database, DatabaseError, Session
 from rmactors.server.store.engines import postgres_facts
 from rmactors.server.store.engines.opening import connect_read_only
@@ -65,9 +65,34 @@ def _look_at_server(db: Session, settings: Settings, now: int) -> Iterator[Findi
         yield Finding(None, f"{settings.database} is not in use: RM_DATABASE_URL names another database")
     if (leader := facts.leader) is not None:
         yield Finding(None, f"the node {leader.node} leads ({leader.url})" if leader.leads else "no node leads")
+        yield from _look_at_nodes(db)
         yield from _look(db, settings, now)
     elif not wrong:
         yield Finding(None, f"there are no tables in {settings.place} yet: the first start of the server makes them")
+
+
+def _look_at_nodes(db: Session) -> Iterator[Finding]:
+    found = node_list.nodes(db).items
+    for node in found:
+        row, off = node.row, node.clock_off
+        side = "ahead of" if off > 0 else "behind"
+        if node.away:
+            ago = (leadership.now(db) - row.seen_at) // MINUTE
+            yield Finding(None, f"the node {row.name} was not seen for {many('%(n)s minute', '%(n)s minutes', ago)}")
+        elif not node.leads:
+            yield Finding(True, f"the node {row.name} waits ({row.url})")
+        if off:
+            wrong = abs(off) > postgres_facts.CLOCK_WRONG
+            text = f"the clock of the node {row.name} is {abs(off) / SECOND:,.1f} s {side} PostgreSQL's: use NTP there"
+            yield Finding(False if wrong else None, text)
+        if node.other_keys:
+            yield Finding(
+                False,
+                f"the key file of the node {row.name} is not the leader's: copy the leader's there, and finish a"
+                " rotation of the key with `rmactors keys rotate`",
+            )
+        if node.other_version:
+            yield Finding(None, f"the node {row.name} has version {row.version}, which is not the leader's")
 
 
 def _look(db: Database, settings: Settings, now: int) -> Iterator[Finding]:

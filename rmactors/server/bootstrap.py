@@ -74,7 +74,7 @@ def open_data_dir(settings: Settings) -> SecretBox:
 def prepare_to_wait(settings: Settings) -> None:
     """That this node may wait for its turn on a PostgreSQL: it will do, and its schema is none of a newer version.
 
-    A database without tables gets them; one of an older schema is left to whoever leads. Raises StartError.
+    A database without tables gets them; one of an older schema is left to the node that leads. Raises StartError.
     """
     try:
         with closing(connect(settings.place)) as connection:

@@ -154,7 +154,7 @@ async def _serve_in_turn(server: Server) -> None:
             taking.cancel_scope.cancel()
         nursery.cancel_scope.cancel()
     if tenure.epoch is not None:
-        await lead(membership, tenure, partial(_serve_as_leader, server, tenure))
+        await lead(membership, tenure, partial(_serve_as_leader, server, tenure, membership))
     membership.close()
 
 
@@ -184,10 +184,12 @@ async def _cancel_when_set(event: trio.Event, scope: trio.CancelScope) -> None:
     scope.cancel()
 
 
-async def _serve_as_leader(server: Server, tenure: Tenure) -> None:
+async def _serve_as_leader(server: Server, tenure: Tenure, membership: Membership | None = None) -> None:
     settings = server.settings
     # In a thread: a migration may take minutes, and the lease has to be renewed meanwhile.
     box = server.box = await trio.to_thread.run_sync(bootstrap.open_data_dir, settings)
+    if membership is not None:
+        membership.box = box
     server.setup_token = await trio.to_thread.run_sync(make_setup_token, settings)
     garbage.start()
     parts = Parts(await _open(server, box), SIZES, CHECK_OF, server.ready, server.closing, tenure)

@@ -1,5 +1,7 @@
 """Host actors: sessions, and what an agent is sent: jobs and schedules. Real rules and store."""
 
+from pathlib import Path
+
 import pytest
 from trio.testing import MockClock
 
@@ -163,9 +165,10 @@ async def test_while_the_database_cannot_be_read_new_sessions_are_sent_away_and_
     start_fleet(works)
     here, reporter = agent(works, host), agent(works, host, 2, "exec")
     await here.hello()
+    await works.settle()  # the rules have read theirs
     database = works.reader.database
     works.reader.close()
-    works.reader.database = database.with_name("another place")
+    works.reader.database = Path("/nonexistent/rm.db")
     works.ledger.commit(QueueJob(ids.new(), host, "backup", None, "{}", clock.now(), audit()))
     works.directory.changed.add({host})
     await works.settle()

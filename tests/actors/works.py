@@ -126,30 +126,33 @@ class Poison:
 
 @asynccontextmanager
 async def open_works(place: Place, timing: Timing | None = None) -> AsyncIterator[Works]:
+    """At the end, the store outlives the rules, and these all others: who asks one of them waits for its answer, also
+    when told to stop."""
     with closing(Ledger(place)) as ledger, closing(Reader(place)) as reader:
-        async with trio.open_nursery() as nursery:
-            works = Works(
-                ledger,
-                Mailbox("store", 1024, aside=256),
-                Mailbox("rules", 1024),
-                reader,
-                timing or Timing(0, 0, 300.0),
-                nursery,
-            )
-            budget, opened = Budget(50, 60), partial(open_writer, place, busy_seconds=BUSY_SECONDS)
+        async with trio.open_nursery() as of_store:
+            to_store, to_rules = Mailbox[Commit]("store", 1024, aside=256), Mailbox[Any]("rules", 1024)
+            async with trio.open_nursery() as of_rules:
+                async with trio.open_nursery() as nursery:
+                    works = Works(ledger, to_store, to_rules, reader, timing or Timing(0, 0, 300.0), nursery)
+                    _start(works, place, of_store, of_rules)
+                    yield works
+                    nursery.cancel_scope.cancel()
+                of_rules.cancel_scope.cancel()
+            of_store.cancel_scope.cancel()
 
-            nursery.start_soon(
-                supervise, "store",
-                lambda: store.run(works.to_store, opened, works.wake, works.store_state),
-                budget, works.status,
-            )  # fmt: skip
-            nursery.start_soon(
-                supervise, "rules",
-                lambda: rules.run(works.to_rules, works.to_store, reader, works.timing, works.rules_state),
-                budget, works.status,
-            )  # fmt: skip
-            yield works
-            nursery.cancel_scope.cancel()
+
+def _start(works: Works, place: Place, of_store: trio.Nursery, of_rules: trio.Nursery) -> None:
+    budget, opened = Budget(50, 60), partial(open_writer, place, busy_seconds=BUSY_SECONDS)
+    of_store.start_soon(
+        supervise, "store",
+        lambda: store.run(works.to_store, opened, works.wake, works.store_state),
+        budget, works.status,
+    )  # fmt: skip
+    of_rules.start_soon(
+        supervise, "rules",
+        lambda: rules.run(works.to_rules, works.to_store, works.reader, works.timing, works.rules_state),
+        budget, works.status,
+    )  # fmt: skip
 
 
 # ---- hosts

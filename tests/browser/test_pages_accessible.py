@@ -51,6 +51,7 @@ PAGES = {
         if each.made_by_hand
     },
     "status pages": "/settings/status",
+    "nodes": "/settings/nodes",
     "users": "/settings/users",
     "user": "/settings/users/{user}",
     "authentication": "/settings/authentication",

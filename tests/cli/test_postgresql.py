@@ -1,5 +1,6 @@
 """The commands and the server's start on a PostgreSQL: what will not do is one sentence, and no password is shown."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,12 +13,14 @@ from click.testing import CliRunner
 
 from harness.postgres import PostgresServer, running_postgres
 from harness.processes import COMMAND, environment, running_server
+from rmactors import __version__
 from rmactors.cli.main import main
 from rmactors.common import clock
 from rmactors.server import bootstrap
 from rmactors.server.bootstrap import StartError
 from rmactors.server.config import secrets
 from rmactors.server.config.settings import Settings
+from rmactors.server.store import leadership
 from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.offline import prepare
 from rmactors.server.store.place import PostgresUrl
@@ -228,3 +231,36 @@ def test_one_that_is_away_is_a_fault(tmp_path: Path) -> None:
     [fault] = faults
     assert fault.startswith("the database postgresql://rm@127.0.0.1:1/rm cannot be read: PostgreSQL cannot be reached:")
     assert SECRET not in "".join(lines)
+
+
+# ---- doctor, of several nodes
+
+
+def test_doctor_names_the_nodes_and_what_is_wrong_with_one(settings: Settings) -> None:
+    prepare(settings)
+    with closing(connect(settings.place)) as db:
+        for name, keys, off, version in (
+            ("rm1", ["k1"], 0, __version__), ("rm2", ["k1"], 0, __version__), ("rm3", ["k2"], 0, __version__),
+            ("rm4", ["k1"], -3 * clock.SECOND, __version__), ("rm5", ["k1"], 11 * clock.SECOND, __version__),
+            ("rm6", ["k1"], 0, "0.0.1"), ("rm7", [], 0, __version__),
+        ):  # fmt: skip
+            leadership.say(db, name, f"http://{name}", version, json.dumps(keys), off)
+        leadership.take(db, "rm1", "http://rm1", 600)
+        db.execute("UPDATE nodes SET seen_at = seen_at - ? WHERE name = 'rm7'", (3 * clock.MINUTE,))
+    faults, lines = doctor(settings)
+    about = {line.strip() for line in lines if " node" in line}
+    assert about == {
+        "note   the node rm1 leads (http://rm1)",
+        "ok     the node rm2 waits (http://rm2)",
+        "ok     the node rm3 waits (http://rm3)",
+        "FAULT  the key file of the node rm3 is not the leader's: copy the leader's there, and finish a rotation of the"
+        " key with `rmactors keys rotate`",
+        "ok     the node rm4 waits (http://rm4)",
+        "note   the clock of the node rm4 is 3.0 s behind PostgreSQL's: use NTP there",
+        "ok     the node rm5 waits (http://rm5)",
+        "FAULT  the clock of the node rm5 is 11.0 s ahead of PostgreSQL's: use NTP there",
+        "ok     the node rm6 waits (http://rm6)",
+        "note   the node rm6 has version 0.0.1, which is not the leader's",
+        "note   the node rm7 was not seen for 3 minutes",
+    }
+    assert len([fault for fault in faults if "the node" in fault]) == 2

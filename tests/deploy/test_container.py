@@ -46,12 +46,21 @@ def test_the_health_check_says_what_the_server_says(tls: bool, tmp_path: Path) -
     assert check_health(server).returncode == 1
 
 
-def test_an_answer_that_says_what_fails_fails_the_health_check() -> None:
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ('{"status":"failing"}', 1),
+        ('{"status":"standby","leader":"https://rm1"}', 0),
+        ('{"status":"standby","leader":null,"detail":"the key file is missing"}', 1),
+        ("Bad gateway", 1),
+    ],
+)
+def test_a_node_that_waits_is_well_and_what_says_a_fault_is_not(said: str, code: int) -> None:
     class Failing(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(503)
             self.end_headers()
-            self.wfile.write(b'{"status":"failing"}')
+            self.wfile.write(said.encode())
 
         def log_message(self, *_: object) -> None: ...
 
@@ -61,7 +70,7 @@ def test_an_answer_that_says_what_fails_fails_the_health_check() -> None:
             [sys.executable, "-I", "-S", DEPLOY / "healthcheck.py"], capture_output=True, text=True, timeout=30,
             env={"RM_LISTEN": f"127.0.0.1:{failing.server_port}"},
         )  # fmt: skip
-    assert (done.returncode, done.stdout) == (1, '{"status":"failing"}\n')
+    assert (done.returncode, done.stdout) == (code, f"{said}\n")
 
 
 def test_everything_that_is_copied_is_there_and_let_into_the_build() -> None:

@@ -6,7 +6,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from harness.agents import AgentProcess
 from harness.nodes import Node
+from harness.processes import eventually
 from tests.conftest import PostgresDatabases
 
 pytestmark = pytest.mark.usefixtures("postgres_databases")
@@ -81,3 +83,27 @@ def test_a_node_that_was_frozen_beyond_its_lease_ends_and_writes_nothing(nodes: 
     assert second.state()[0] == 200
     first.spawn()
     first.wait(second)
+
+
+def test_an_agent_that_knows_both_addresses_reports_to_the_one_that_leads(
+    nodes: tuple[Node, Node], tmp_path: Path
+) -> None:
+    """Nothing in its files changes."""
+    first, second = nodes
+    agent = AgentProcess(first, tmp_path / "agent", "nas", others=[second])
+    try:
+        host_id = agent.enroll()
+        agent.start(host_id)
+        credential = next((agent.folder / "state").glob("*credential*"))
+        kept = credential.read_bytes()
+        first.kill()
+        second.wait_until_ready()
+        agent.server = second
+        eventually(
+            lambda: second.ask("GET", f"/api/hosts/{host_id}")["status"] == "online", 120,
+            lambda: f"the agent is not back\n{agent.log_file.read_text()[-4000:]}",
+        )  # fmt: skip
+        assert agent.run_backup(host_id)["status"] == "succeeded"
+        assert credential.read_bytes() == kept
+    finally:
+        agent.end()

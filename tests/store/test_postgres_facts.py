@@ -4,7 +4,9 @@ Some are set up wrong in one way each; what takes a second machine is the judgem
 """
 
 import os
+import socket
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -18,6 +20,7 @@ from rmactors.common import clock
 from rmactors.common.clock import SECOND
 from rmactors.server.messages.answers import Committed, Failed
 from rmactors.server.messages.facts import Pulse
+from rmactors.server.store.database import PostgresError
 from rmactors.server.store.engines.opening import connect, open_writer
 from rmactors.server.store.engines.postgres_facts import Leader, ServerFacts, findings, read, unfit
 from rmactors.server.store.migrations import migrate
@@ -159,6 +162,28 @@ def test_a_standby_is_no_place_to_start_on(durable: PostgresServer) -> None:
     [found] = unfit(facts_of(durable.url()))
     assert found.startswith("this PostgreSQL is a standby, which takes no writes: name the primary")
     assert "target_session_attrs=read-write" in found
+
+
+def test_while_a_host_does_not_answer_the_rest_of_the_process_goes_on() -> None:
+    """A machine that is cut off takes seconds to give up on: the event loop cannot stand still for them."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = PostgresUrl(f"postgresql://rm@127.0.0.1:{silent.getsockname()[1]}/rm?connect_timeout=2")
+        said: list[str] = []
+
+        def reach() -> None:
+            try:
+                connect(url)
+            except PostgresError as error:
+                said.append(str(error))
+
+        reaching = threading.Thread(target=reach)
+        reaching.start()
+        turns = 0
+        while reaching.is_alive():
+            reaching.join(0.05)
+            turns += 1
+    assert turns > 10
+    assert said == ["PostgreSQL cannot be reached: connection timeout expired"]
 
 
 # ---- the judgement alone

@@ -149,6 +149,15 @@ class Site:
             found: list[Row] = connection.execute(query, parameters).fetchall()
             return found
 
+    def all_that_is_stored(self) -> bytes:
+        """To look for what must not be there: the files of SQLite, or what every table of PostgreSQL has."""
+        place = self.services.settings.place
+        if isinstance(place, Path):
+            log = place.with_name(f"{place.name}-wal")
+            return place.read_bytes() + (log.read_bytes() if log.exists() else b"")
+        names = self.sql("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        return repr([tuple(row) for (name,) in names for row in self.sql(f"SELECT * FROM {name}")]).encode()
+
     def audit(self, action: str, target_id: str = "") -> Audit:
         return Audit(self.clock(), "the test", "system", action, "test", target_id)
 
@@ -280,7 +289,13 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
     reader.close()
 
 
+on_sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For a test that is about SQLite's file."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if any("database_url" in mark.args for mark in metafunc.definition.iter_markers("parametrize")):
+        return
     both = getattr(metafunc.module, "ON_BOTH_ENGINES", False)
     engines = ENGINES if both else (os.environ.get("RM_WEB_TESTS_ON", "sqlite"),)
     if "database_url" in metafunc.fixturenames and engines != ("sqlite",):

@@ -12,6 +12,7 @@ from tests.web.conftest import Site
 
 CONTRACT: dict[tuple[str, str], Need] = {
     ("GET", "/healthz"): "public",
+    ("GET", "/livez"): "public",
     ("GET", "/metrics"): "viewer",
     ("GET", "/events"): "viewer",
     ("GET", "/api/openapi.json"): "viewer",
@@ -46,6 +47,7 @@ CONTRACT: dict[tuple[str, str], Need] = {
     ("GET", "/api/repositories"): "viewer",
     ("GET", "/api/repositories/{id}"): "viewer",
     ("POST", "/api/repositories/{id}/refresh"): "operator",
+    ("GET", "/api/nodes"): "viewer",
     ("GET", "/api/jobs"): "viewer",
     ("GET", "/api/jobs/{id}"): "viewer",
     ("GET", "/api/jobs/{id}/log"): "viewer",
@@ -202,6 +204,7 @@ PAGES: dict[tuple[str, str], Need] = {
     ("POST", "/settings/users/{id}/delete"): "admin",
     ("GET", "/setup"): "public",
     ("POST", "/setup"): "public",
+    ("GET", "/settings/nodes"): "viewer",
     ("GET", "/settings/status"): "viewer",
     ("POST", "/settings/status"): "operator",
     ("POST", "/settings/status/{id}/delete"): "operator",

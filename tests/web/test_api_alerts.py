@@ -14,7 +14,9 @@ from rmactors.server.messages.channels import SaveChannel, SettleAttempt
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.store.queries import alerts as queries
 from rmactors.server.store.queries.alerts import AlertFilter
-from tests.web.conftest import Site
+from tests.web.conftest import Site, on_sqlite_alone
+
+ON_BOTH_ENGINES = True
 
 ALERT_KEYS = [
     "id", "host_id", "host_name", "kind", "subject", "severity", "status", "message", "occurrences", "created_at",
@@ -229,6 +231,7 @@ def steps_of(site: Site, query: Callable[[sqlite3.Connection], object]) -> int:
     return taken
 
 
+@on_sqlite_alone
 async def test_a_page_costs_no_more_when_there_are_more_alerts_that_it_does_not_show(site: Site) -> None:
     """Counted in steps of SQLite's machine: these do not depend on the machine beneath."""
     host_id = await site.enroll()

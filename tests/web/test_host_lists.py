@@ -12,6 +12,8 @@ from tests.web.conftest import PASSWORD, Site, reply
 from tests.web.test_api_alerts import raised
 from tests.web.test_api_fleet import ended
 
+ON_BOTH_ENGINES = True
+
 
 async def fleet(site: Site) -> dict[str, str]:
     """Four hosts: one is away, one was never there; three have tags."""

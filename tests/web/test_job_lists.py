@@ -14,6 +14,8 @@ from tests.web.conftest import Site, reply
 from tests.web.test_api_fleet import ended
 from tests.web.test_host_lists import viewer
 
+ON_BOTH_ENGINES = True
+
 
 async def some(site: Site) -> dict[str, str]:
     """Five jobs of two hosts, by a word for each; each began a minute after the one before."""

@@ -1,6 +1,5 @@
 """The metrics of one server: what is counted, how many series there can be, and a database that cannot be read."""
 
-import sqlite3
 from contextlib import closing
 from pathlib import Path
 
@@ -8,15 +7,16 @@ import pytest
 import trio.testing
 from prometheus_client.parser import text_string_to_metric_families
 
-from rmactors.server.config.settings import Settings
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.runtime.mailbox import Mailbox
-from rmactors.server.store.engines.sqlite import connect_read_only
-from rmactors.server.store.offline import prepare
+from rmactors.server.store.engines.opening import connect, connect_read_only
+from rmactors.server.store.migrations import migrate
+from rmactors.server.store.place import Place
 from rmactors.server.store.queries.figures import figures, left_off
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.web.metrics import Meters, Sources
+from tests.databases import on_sqlite_alone
 
 Samples = dict[tuple[str, tuple[str, ...]], float]
 
@@ -33,8 +33,11 @@ def parse(text: bytes) -> Samples:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Path:
-    return prepare(Settings(data_dir=str(tmp_path)))
+def database(place: Place) -> Place:
+    """With this version's schema, on each engine in turn."""
+    with closing(connect(place)) as connection:
+        migrate(connection)
+    return place
 
 
 def sources(reader: Reader, *boxes: Mailbox[int]) -> Sources:
@@ -52,18 +55,18 @@ def sources(reader: Reader, *boxes: Mailbox[int]) -> Sources:
     )
 
 
-async def seen(meters: Meters, database: Path, *boxes: Mailbox[int]) -> dict[tuple[str, tuple[str, ...]], float]:
+async def seen(meters: Meters, database: Place, *boxes: Mailbox[int]) -> dict[tuple[str, tuple[str, ...]], float]:
     """What `/metrics` would answer."""
     with closing(Reader(database)) as reader:
         return parse(await meters.render(sources(reader, *boxes)))
 
 
-def fill(database: Path, script: str, *rows: tuple[object, ...]) -> None:
-    with closing(sqlite3.connect(database)) as connection, connection:
+def fill(database: Place, script: str, *rows: tuple[object, ...]) -> None:
+    with closing(connect(database)) as connection:
         connection.executemany(script, rows)
 
 
-def add_hosts(database: Path, *names: str) -> None:
+def add_hosts(database: Place, *names: str) -> None:
     fill(
         database,
         "INSERT INTO hosts (id, name, name_key, hostname, os, arch, agent_version, enrolled_at)"
@@ -72,7 +75,7 @@ def add_hosts(database: Path, *names: str) -> None:
     )
 
 
-def add_schedule(database: Path, schedule_id: str, host: str, name: str, good_at: int) -> None:
+def add_schedule(database: Place, schedule_id: str, host: str, name: str, good_at: int) -> None:
     fill(
         database,
         "INSERT INTO schedules (id, host_id, name, kind, cron, timezone, enabled, mode, grace_seconds,"
@@ -87,16 +90,16 @@ def add_schedule(database: Path, schedule_id: str, host: str, name: str, good_at
     )
 
 
-def add_channel(database: Path, channel_id: str, name: str) -> None:
+def add_channel(database: Place, channel_id: str, name: str) -> None:
     fill(
         database,
         "INSERT INTO channels (id, kind, name, enabled, config, min_severity, events, host_tags, group_seconds,"
-        " remind_hours, created_at, updated_at) VALUES (?, 'webhook', ?, 1, x'00', 'info', '[]', '[]', 0, 0, 0, 0)",
-        (channel_id, name),
+        " remind_hours, created_at, updated_at) VALUES (?, 'webhook', ?, 1, ?, 'info', '[]', '[]', 0, 0, 0, 0)",
+        (channel_id, name, b"\0"),
     )
 
 
-async def test_what_is_committed_is_counted_across_transactions(database: Path) -> None:
+async def test_what_is_committed_is_counted_across_transactions(database: Place) -> None:
     meters = Meters()
     for _ in range(2):
         batch, one = Wakeups(), Wakeups()
@@ -114,21 +117,21 @@ async def test_what_is_committed_is_counted_across_transactions(database: Path) 
     assert found["rmactors_commit_requests_sum", ()] == 4
 
 
-async def test_every_reason_of_a_decision_is_a_series_from_the_start(database: Path) -> None:
+async def test_every_reason_of_a_decision_is_a_series_from_the_start(database: Place) -> None:
     with closing(Reader(database)) as reader:
         found = parse(await Meters().render(sources(reader)))
     counted = {labels[0]: value for (name, labels), value in found.items() if name == "rmactors_decisions_total"}
     assert counted == {reason: 4 if reason is Reason.FAILED else 0 for reason in Reason}
 
 
-async def test_two_servers_in_a_process_do_not_mix(database: Path) -> None:
+async def test_two_servers_in_a_process_do_not_mix(database: Place) -> None:
     one, other = Meters(), Meters()
     one.commit_took(0.1, 1)
     found = await seen(other, database)
     assert found["rmactors_commit_seconds_count", ()] == 0
 
 
-async def test_mailboxes_connections_and_checks_are_as_they_are_when_asked(database: Path) -> None:
+async def test_mailboxes_connections_and_checks_are_as_they_are_when_asked(database: Place) -> None:
     box: Mailbox[int] = Mailbox("store", 1)
     box.offer(1)
     box.offer(2)
@@ -148,7 +151,7 @@ async def test_a_database_that_cannot_be_read_takes_its_part_away_and_not_the_re
     assert ("rmactors_hosts", ()) not in found
 
 
-async def test_last_successes_are_told_for_each_schedule_and_each_host(database: Path) -> None:
+async def test_last_successes_are_told_for_each_schedule_and_each_host(database: Place) -> None:
     add_hosts(database, "nas1")
     add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
     add_schedule(database, "s2", "nas1", "weekly", 20_000_000)
@@ -158,7 +161,7 @@ async def test_last_successes_are_told_for_each_schedule_and_each_host(database:
     assert found["rmactors_host_last_success_timestamp_seconds", ("nas1", "backup")] == 20
 
 
-async def test_schedules_and_channels_that_share_a_name_are_no_series_twice(database: Path) -> None:
+async def test_schedules_and_channels_that_share_a_name_are_no_series_twice(database: Place) -> None:
     add_hosts(database, "nas1")
     add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
     add_schedule(database, "s2", "nas1", "nightly", 20_000_000)
@@ -170,7 +173,7 @@ async def test_schedules_and_channels_that_share_a_name_are_no_series_twice(data
     assert ("rmactors_channel_queued", ("ops (2)", "webhook")) in found
 
 
-async def test_names_with_quotes_and_line_breaks_are_labels_like_others(database: Path) -> None:
+async def test_names_with_quotes_and_line_breaks_are_labels_like_others(database: Place) -> None:
     add_hosts(database, "nas1")
     names = ['a "quoted" one', "back\\slash", "two\nlines", "ü, {x=1}"]
     for number, name in enumerate(names):
@@ -182,7 +185,7 @@ async def test_names_with_quotes_and_line_breaks_are_labels_like_others(database
             assert found["rmactors_schedule_last_success_timestamp_seconds", ("nas1", "backup", name)] == 1.5
 
 
-async def test_a_good_end_that_is_newer_is_told_at_the_next_scrape_and_what_is_gone_no_longer(database: Path) -> None:
+async def test_a_good_end_that_is_newer_is_told_at_the_next_scrape_and_what_is_gone_no_longer(database: Place) -> None:
     add_hosts(database, "nas1", "nas2")
     add_schedule(database, "s1", "nas1", "nightly", 10_000_000)
     add_schedule(database, "s2", "nas2", "nightly", 10_000_000)
@@ -197,7 +200,7 @@ async def test_a_good_end_that_is_newer_is_told_at_the_next_scrape_and_what_is_g
     assert [labels for _, labels in found if "nas2" in labels] == []
 
 
-def test_past_the_limit_series_are_counted_instead_of_named(database: Path) -> None:
+def test_past_the_limit_series_are_counted_instead_of_named(database: Place) -> None:
     add_hosts(database, "nas1", "nas2")
     for number in range(5):
         add_schedule(database, f"s{number}", "nas1", f"plan {number}", number)
@@ -220,7 +223,8 @@ async def test_the_lag_of_the_event_loop_is_what_a_task_waits_beyond_its_time(
     assert meters.registry.get_sample_value("rmactors_event_loop_lag_seconds_sum") == pytest.approx(0, abs=1e-6)
 
 
-async def test_the_disk_is_told_with_the_database(database: Path) -> None:
+@on_sqlite_alone
+async def test_the_disk_is_told_with_the_database(database: Place) -> None:
     found = await seen(Meters(), database)
     assert found["rmactors_disk_free_bytes", ()] > 0
     assert found["rmactors_database_log_bytes", ()] >= 0

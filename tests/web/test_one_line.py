@@ -81,7 +81,7 @@ async def test_a_cron_expression_out_of_a_crontab_has_tabs(site: Site) -> None:
 async def test_what_is_stored_since_before_this_rule_can_still_be_changed_elsewhere(site: Site) -> None:
     host_id = await site.enroll()
     schedule_id = (await site.post(f"/api/hosts/{host_id}/schedules", SCHEDULE))["id"]
-    site.sql("UPDATE schedules SET name = 'old' || char(10), cron = '0 3 * * *' || char(10)")
+    site.sql("UPDATE schedules SET name = ?, cron = ?", "old\n", "0 3 * * *\n")
     changed = await site.api("PATCH", f"/api/schedules/{schedule_id}", {"grace_seconds": 60})
     assert (changed.status, changed.json["grace_seconds"]) == (200, 60)
 

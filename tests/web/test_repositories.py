@@ -14,6 +14,8 @@ from rmactors.server.messages.repositories import FoundRepository, Measurement, 
 from tests.store.ledger import end, save_end
 from tests.web.conftest import Site
 
+ON_BOTH_ENGINES = True
+
 A, B, C = "aa" * 32, "bb" * 32, "cc" * 32
 
 

@@ -7,8 +7,9 @@ A sealed value is `key id (8 bytes) | nonce (12) | AES-256-GCM ciphertext and ta
 key, so it needs no bookkeeping. The associated data says where the value belongs (`notification-channel:<id>`,
 `totp:<user id>`): moved to another row, it no longer opens.
 
-The key file is text: one base64 key a line, the newest first; the first one seals, all of them open. More than
-one is there only while `rmactors keys rotate` is at work, or after it was interrupted.
+The key file is text: one base64 key a line; the first one that is not retired seals, all of them open. More than one
+is there while `rmactors keys rotate` is at work, or after it was interrupted; and, on each of several nodes, from
+`rmactors keys add` to the end of a rotation.
 """
 
 import base64
@@ -17,7 +18,7 @@ import fcntl
 import hashlib
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,6 +75,7 @@ class SecretBox:
         self.path = path
         self._known: dict[bytes, _Key] = {}
         self._in_file: tuple[_Key, ...] = ()
+        self._retired: frozenset[bytes] = frozenset()
         self._derived: dict[str, tuple[bytes, ...]] = {}
         self._signature: tuple[int, ...] | None = None
         self._current: _Key
@@ -100,6 +102,15 @@ class SecretBox:
         """Id of the key that seals now."""
         self._refresh()
         return self._current.id
+
+    def retire(self, key_ids: Iterable[bytes]) -> None:
+        """Seal under none of these keys any more, if the file has another one: a rotation on another machine has
+        replaced them, and this one's file still has them in front. They go on opening. Raises SecretError."""
+        found = frozenset(key_ids)
+        if found != self._retired:
+            self._retired = found
+            self._signature = None
+        self._refresh()
 
     def seal(self, plain: bytes, associated: str | bytes) -> bytes:
         """Encrypt under the newest key. It opens only with the same `associated`. Raises SecretError."""
@@ -132,8 +143,8 @@ class SecretBox:
             ) from None
 
     def derived(self, purpose: str) -> tuple[bytes, ...]:
-        """A key for another purpose than sealing, from each key in the file, newest first: the first one signs, all of
-        them are believed. So a rotation also ends what was signed before it. Raises SecretError."""
+        """A key for another purpose than sealing, from each key in the file that is not retired: the first one signs,
+        all of them are believed. So a rotation also ends what was signed before it. Raises SecretError."""
         self._refresh()
         keys = self._derived.get(purpose)
         if keys is None:
@@ -152,7 +163,8 @@ class SecretBox:
         keys, signature = _read(self.path)
         made = [_Key(key_id(raw), raw, AESGCM(raw)) for raw in keys]
         self._known = self._known | {key.id: key for key in made}
-        self._current, self._in_file, self._derived = made[0], tuple(made), {}
+        live = tuple(key for key in made if key.id not in self._retired) or tuple(made)
+        self._current, self._in_file, self._derived = live[0], live, {}
         self._signature = signature
 
 

@@ -1,21 +1,27 @@
 """What a node asks the database about the lease, on a connection of its own. Synchronous, for a thread."""
 
 import json
+import logging
+import threading
 import time
-from contextlib import suppress
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from typing import Final
 
 from rmactors import __version__
 from rmactors.common import clock
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id, read_keys
 from rmactors.server.config.settings import Settings
+from rmactors.server.nodes.tenure import RENEWALS
 from rmactors.server.store import leadership, secret_rows
 from rmactors.server.store.database import Connection, DatabaseError
 from rmactors.server.store.engines import postgres_facts
 from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.leadership import Lease
 from rmactors.server.store.migrations import missing
+
+_log = logging.getLogger(__name__)
 
 SAY_SECONDS: Final = 5.0
 
@@ -26,23 +32,25 @@ class Membership:
 
     settings: Settings
     unable: str = ""
+    box: SecretBox | None = None
+    """Of the server that leads here. It is told which keys a rotation on another machine has replaced."""
     _db: Connection | None = None
     _said_at: float = -SAY_SECONDS
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def look(self) -> Lease:
         """The lease as it is; and now and then this node's word that it is there. Raises DatabaseError."""
-        try:
+        with self._asking():
             if time.monotonic() - self._said_at >= SAY_SECONDS:
-                self.say()
+                self._say()
             return leadership.look(self._connected())
-        except DatabaseError:
-            self.close()
-            raise
 
-    def say(self) -> None:
+    def _say(self) -> None:
         """This node is there. Raises DatabaseError."""
         db, settings = self._connected(), self.settings
         off = postgres_facts.clock_off(db, clock.now)
+        if self.box is not None:
+            self._retire(db, self.box)
         self.unable = self._why_not(db, off)
         keys = json.dumps(self._key_ids())
         leadership.say(db, settings.own_node_name, settings.own_node_url, __version__, keys, off)
@@ -51,30 +59,34 @@ class Membership:
     def take(self) -> int | None:
         """The epoch, if the lease is this node's from now on. Raises DatabaseError."""
         settings = self.settings
-        try:
+        with self._asking():
             return leadership.take(
                 self._connected(), settings.own_node_name, settings.own_node_url, settings.lease_seconds
             )
-        except DatabaseError:
-            self.close()
-            raise
 
     def renew(self, epoch: int) -> bool:
         """False if it is another's. Raises DatabaseError."""
-        try:
+        with self._asking():
             kept = leadership.renew(self._connected(), epoch, self.settings.lease_seconds)
             if kept and time.monotonic() - self._said_at >= SAY_SECONDS:
-                self.say()
+                self._say()
             return kept
-        except DatabaseError:
-            self.close()
-            raise
 
     def give_back(self, epoch: int) -> None:
         """Never raises: without it, the lease runs out by itself."""
-        with suppress(*DatabaseError):
+        with suppress(*DatabaseError), self._asking():
             leadership.give_back(self._connected(), epoch)
         self.close()
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """One question at a time, from whichever thread; after a failure, on a new connection."""
+        with self._lock:
+            try:
+                yield
+            except DatabaseError:
+                self.close()
+                raise
 
     def close(self) -> None:
         if self._db is not None:
@@ -83,8 +95,14 @@ class Membership:
 
     def _connected(self) -> Connection:
         if self._db is None:
-            self._db = connect(self.settings.place)
+            self._db = connect(self.settings.place, patience=self.settings.lease_seconds / RENEWALS)
         return self._db
+
+    def _retire(self, db: Connection, box: SecretBox) -> None:
+        try:
+            box.retire(secret_rows.retired(db))
+        except SecretError as error:
+            _log.warning("%s", error)
 
     def _key_ids(self) -> list[str]:
         try:
@@ -106,7 +124,7 @@ class Membership:
                 if secret_rows.holds_secrets(db):
                     return f"the key file {self.settings.key_file} is missing: copy the leader's"
             else:
-                secret_rows.check_rows(db, SecretBox(self.settings.key_file))
+                secret_rows.checked_box(db, self.settings.key_file)
         except (SecretError, OSError) as error:
             return f"the secrets in the database cannot be opened with this node's key file: {error}"
         return ""

@@ -2,7 +2,7 @@
 
 Owns      the lease's row, as long as it is this node's.
 Sends     nothing: what is committed under an epoch is checked in the transaction itself.
-Restart   none: who lost the lease ends its process, and the service manager starts it anew as one that waits.
+Restart   none: who lost the lease ends its process, and the service manager starts it again, as one that waits.
 """
 
 import logging
@@ -16,7 +16,7 @@ import trio
 from rmactors.common.logs import fields
 from rmactors.server.config.settings import Settings
 from rmactors.server.nodes.membership import Membership
-from rmactors.server.nodes.tenure import Tenure
+from rmactors.server.nodes.tenure import RENEWALS, Tenure
 from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.leadership import Lease
 
@@ -25,6 +25,10 @@ _log = logging.getLogger(__name__)
 POLL_SECONDS: Final = 1.0
 END_SECONDS: Final = 3.0
 """Who lost the lease has so long to end by itself. A thread that waits for the database cannot be called off."""
+
+
+STUCK_SECONDS: Final = 60.0
+"""An event loop that does not turn for so long leads nobody."""
 
 
 class LeaseLostError(Exception):
@@ -57,7 +61,7 @@ class Waiting:
                 self.lease = await trio.to_thread.run_sync(self._membership.look)
                 self._say(self._membership.unable)
                 if self.lease.left <= 0 and not self._membership.unable:
-                    sent = trio.current_time()
+                    sent = tenure.now()
                     # Not to be called off in between: a lease that nobody knows of would have to run out.
                     with trio.CancelScope(shield=True):
                         epoch = await trio.to_thread.run_sync(self._membership.take)
@@ -76,35 +80,55 @@ class Waiting:
 
 
 async def hold(membership: Membership, tenure: Tenure) -> None:
-    """Renew the lease until it is lost. Raises LeaseLostError; the process has to end then."""
-    assert tenure.epoch is not None
+    """Renew the lease until it is lost. Raises LeaseLostError; the process has to end then.
+
+    A thread renews it: what keeps the event loop busy for some seconds, a start say, must not cost the lease. An event
+    loop that is stuck for longer does.
+    """
+    token = trio.lowlevel.current_trio_token()
+    stop = threading.Event()
+    tenure.alive_at = tenure.now()
+
+    def lost(why: str) -> None:
+        tenure.why = why
+        end = threading.Timer(END_SECONDS, os._exit, (1,))
+        end.daemon = True
+        end.start()
+        token.run_sync_soon(tenure.lost.set)
+
+    threading.Thread(target=_renew, args=(membership, tenure, stop, lost), name="lease", daemon=True).start()
+    try:
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(_be_alive, tenure)
+            await tenure.lost.wait()
+            raise LeaseLostError(tenure.why)
+    finally:
+        stop.set()
+
+
+async def _be_alive(tenure: Tenure) -> None:
     while True:
+        tenure.alive_at = tenure.now()
         await trio.sleep(tenure.pause)
-        sent = trio.current_time()
-        with trio.move_on_at(tenure.gives_up_at):
-            kept = await _renewed(membership, tenure.epoch, tenure.pause)
-            if not kept:
-                raise _lost(tenure, "another node leads by now")
-            tenure.renewed_at = sent
-            continue
-        raise _lost(tenure, "the lease could not be renewed in time")
 
 
-async def _renewed(membership: Membership, epoch: int, pause: float) -> bool:
-    while True:
+def _renew(membership: Membership, tenure: Tenure, stop: threading.Event, lost: Callable[[str], None]) -> None:
+    assert tenure.epoch is not None
+    pause = tenure.pause
+    while not stop.wait(pause):
+        sent = tenure.now()
+        if sent - tenure.alive_at > STUCK_SECONDS + tenure.lease_seconds:
+            return lost("the event loop is stuck")
         try:
-            return await trio.to_thread.run_sync(membership.renew, epoch, abandon_on_cancel=True)
+            if not membership.renew(tenure.epoch):
+                return lost("another node leads by now")
+            tenure.renewed_at, pause = sent, tenure.pause
         except DatabaseError as error:
+            if tenure.now() > tenure.gives_up_at:
+                return lost(f"the lease could not be renewed in time: {error}")
+            pause = tenure.pause / RENEWALS
             _log.warning("the lease cannot be renewed: %s", error, extra=fields("lease.unsure", error=str(error)))
-        await trio.sleep(pause / 4)
-
-
-def _lost(tenure: Tenure, why: str) -> LeaseLostError:
-    tenure.lost.set()
-    end = threading.Timer(END_SECONDS, os._exit, (1,))
-    end.daemon = True
-    end.start()
-    return LeaseLostError(why)
+    return None
 
 
 async def lead(membership: Membership, tenure: Tenure, tree: Callable[[], Awaitable[None]]) -> None:

@@ -1,5 +1,6 @@
 """For how long this server may act as the one that leads."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,7 +23,11 @@ class Tenure:
     renewed_at: float = 0.0
     """On the clock of `now`: when the last renewal that succeeded was sent."""
     lost: trio.Event = field(default_factory=trio.Event)
-    now: Callable[[], float] = trio.current_time
+    why: str = ""
+    """Why it was lost."""
+    now: Callable[[], float] = time.monotonic
+    alive_at: float = 0.0
+    """When the event loop was last seen to turn."""
 
     @property
     def pause(self) -> float:

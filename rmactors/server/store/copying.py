@@ -71,7 +71,9 @@ def tables(numbers: Iterable[int] | None = None) -> list[Table]:
         columns = {name: tuple(row[1] for row in db.execute(f"PRAGMA table_info({name})")) for name in names}
     found: list[str] = []
     while waiting := [name for name in names if name not in found]:
-        found += [name for name in waiting if points_to[name] <= set(found)]
+        ready = [name for name in waiting if points_to[name] <= set(found)]
+        assert ready, f"rows of {', '.join(waiting)} point at each other"
+        found += ready
     return [Table(name, columns[name]) for name in found if name not in OF_THE_PLACE]
 
 

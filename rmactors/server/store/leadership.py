@@ -3,6 +3,7 @@
 Each function is one transaction on a connection that does nothing else.
 """
 
+import json
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,6 +13,8 @@ from rmactors.server.store.database import Database
 _NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 _FORGOTTEN: Final = 7 * 24 * 3600 * SECOND
 """A node that was not seen for so long is not listed any more."""
+RECENT: Final = 600 * SECOND
+"""A node that was seen since then may come back any moment: nothing is done that it could not go on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,11 @@ class NodeRow:
     key_ids: str
     clock_off: int
     seen_at: int
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The ids of the keys in its key file; none where it could not read it."""
+        return frozenset(json.loads(self.key_ids))
 
 
 def look(db: Database) -> Lease:
@@ -85,3 +93,14 @@ def nodes(db: Database) -> list[NodeRow]:
     """By name. Raises DatabaseError."""
     rows = db.execute("SELECT id, name, url, version, key_ids, clock_off, seen_at FROM nodes ORDER BY name, id")
     return [NodeRow(*row) for row in rows]
+
+
+def now(db: Database) -> int:
+    """Raises DatabaseError."""
+    return int(db.execute(f"SELECT {_NOW}").fetchone()[0])
+
+
+def recent(db: Database) -> list[NodeRow]:
+    """Those that lead or were seen lately. Raises DatabaseError."""
+    lease, since = look(db), now(db) - RECENT
+    return [node for node in nodes(db) if node.seen_at > since or (lease.left > 0 and node.name == lease.node)]

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from rmactors.common.clock import MINUTE
 from rmactors.server.config import secrets
 from rmactors.server.config.secrets import SecretBox, SecretError, key_id_of
 from rmactors.server.messages.audit import Audit
-from rmactors.server.store import audit
+from rmactors.server.store import audit, leadership
 from rmactors.server.store.database import Connection, Database
 from rmactors.server.store.transaction import StaleWrite, Transaction, atomic
 
@@ -70,8 +71,15 @@ def open_box(connection: Database, key_file: Path) -> SecretBox:
             f"the key file {key_file} is missing, and the database holds secrets sealed under it. Put it back from the"
             " backup, or point RM_SECRET_KEY_FILE to it. (To start without: delete the channels and second factors.)"
         )
-    box = SecretBox.load_or_create(key_file)
-    if box.current_key_id.hex() in _retired(connection):
+    SecretBox.load_or_create(key_file)
+    return checked_box(connection, key_file)
+
+
+def checked_box(connection: Database, key_file: Path) -> SecretBox:
+    """The same of a key file that is there; nothing is made. Raises SecretError."""
+    box = SecretBox(key_file)
+    box.retire(retired(connection))
+    if box.current_key_id in retired(connection):
         raise SecretError(
             f"the key file {key_file} holds a key that `rmactors keys rotate` has replaced. Put back the file that the"
             " rotation wrote; if no stored secret is left that needs it, delete the file and a new one is made."
@@ -117,11 +125,67 @@ def rotate(connection: Connection, key_file: Path, at: int) -> int:
         secrets.write_keys(key_file, [new, *old])
         box = SecretBox(key_file)
         _retire(connection, [secrets.key_id(raw).hex() for raw in old])
-        moved = sum(_move_rows(connection, box, column) for column in _COLUMNS)
-        check_rows(connection, box)
-        _record(connection, at, moved)
-        secrets.write_keys(key_file, [new])
+        return _move_all(connection, box, new, at)
+
+
+def add_key(key_file: Path) -> str:
+    """Put a new key into the file, behind the one that seals: nothing needs it yet. Returns its id.
+
+    Raises SecretError, or OSError.
+    """
+    with secrets.locked(key_file):
+        keys = secrets.read_keys(key_file)
+        if len(keys) > 1:
+            raise SecretError(
+                f"the key file {key_file} holds a second key already: copy the file to every node, then run"
+                " `rmactors keys rotate`"
+            )
+        new = os.urandom(secrets.KEY_BYTES)
+        secrets.write_keys(key_file, [*keys, new])
+    return secrets.key_id(new).hex()
+
+
+def rotate_to_added(connection: Connection, key_file: Path, at: int) -> int:
+    """Move every row to the key that `add_key` put into the file, which every node must have. Returns the number of
+    rows.
+
+    The same promises as `rotate`. Other nodes go on with both keys in their files: they are told which of them are
+    retired. Raises SecretError, DatabaseError or OSError.
+    """
+    with secrets.locked(key_file):
+        keys, gone = secrets.read_keys(key_file), retired(connection)
+        live = [raw for raw in keys if secrets.key_id(raw) not in gone]
+        if len(keys) < 2 or not live:
+            raise SecretError(
+                f"other nodes need the new key first: run `rmactors keys add`, copy {key_file} to every node, then run"
+                " `rmactors keys rotate` again"
+            )
+        new = live[-1]
+        check_rows(connection, SecretBox(key_file))
+        lacking = [node.name for node in leadership.recent(connection) if secrets.key_id(new).hex() not in node.keys]
+        if lacking:
+            raise SecretError(
+                f"the new key is not in the key file of {', '.join(lacking)}: copy {key_file} there, and try again in"
+                f" ten seconds. A node that is gone counts for {leadership.RECENT // MINUTE} minutes."
+            )
+        _retire(connection, [secrets.key_id(raw).hex() for raw in keys if raw != new])
+        box = SecretBox(key_file)
+        box.retire(retired(connection))
+        return _move_all(connection, box, new, at)
+
+
+def _move_all(connection: Connection, box: SecretBox, new: bytes, at: int) -> int:
+    """Every row to the key that seals now; then it is the only one in the file."""
+    moved = sum(_move_rows(connection, box, column) for column in _COLUMNS)
+    check_rows(connection, box)
+    _record(connection, at, moved)
+    secrets.write_keys(box.path, [new])
     return moved
+
+
+def retired(db: Database) -> frozenset[bytes]:
+    """The ids of keys under which nothing may be written any more."""
+    return frozenset(bytes.fromhex(key_id) for key_id in _retired(db))
 
 
 def _retired(db: Database | Transaction) -> list[str]:

@@ -44,6 +44,7 @@ async def render(template: str, **context: object) -> str:
         "theme": theme_of(user.theme if user is not None else None),
         "cookie_warning": not services().settings.cookie_secure,
         "storage": await _storage() if user is not None else None,
+        "several_nodes": not isinstance(services().settings.place, Path),
         "here": request.path + (f"?{query}" if query else ""),
     }
     return await in_thread(lambda: _environment().get_template(template).render(**(everywhere | context)))

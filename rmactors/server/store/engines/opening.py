@@ -36,11 +36,12 @@ def open_writer(
     return PostgresWriter(_opener(place, busy_seconds), epoch, require_sync=require_sync)
 
 
-def connect(place: Place, *, busy_seconds: float = 5.0) -> Connection:
-    """A connection for command lines and starts, which read and write. Raises DatabaseError."""
+def connect(place: Place, *, busy_seconds: float = 5.0, patience: float | None = None) -> Connection:
+    """A connection for command lines and starts, which read and write. `patience`: seconds that a PostgreSQL may take
+    to answer. Raises DatabaseError."""
     if isinstance(place, Path):
         return sqlite.connect(place, busy_seconds=busy_seconds)
-    return _opener(place, busy_seconds)()
+    return _opener(place, busy_seconds, patience)()
 
 
 def connect_read_only(place: Place) -> Connection:
@@ -48,11 +49,11 @@ def connect_read_only(place: Place) -> Connection:
     return sqlite.connect_read_only(place) if isinstance(place, Path) else _opener(place)()
 
 
-def _opener(place: PostgresUrl, busy_seconds: float = 5.0) -> Callable[[], "Session"]:
+def _opener(place: PostgresUrl, busy_seconds: float = 5.0, patience: float | None = None) -> Callable[[], "Session"]:
     try:
-        from rmactors.server.store.engines.postgres import Session
+        from rmactors.server.store.engines.postgres import PATIENCE, Session
     except ImportError:
         raise PostgresError(
             "what speaks to PostgreSQL is not installed here: pip install 'rmactors[postgresql]'"
         ) from None
-    return lambda: Session(place.url, busy_seconds=busy_seconds)
+    return lambda: Session(place.url, busy_seconds=busy_seconds, patience=patience or PATIENCE)

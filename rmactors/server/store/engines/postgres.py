@@ -17,8 +17,9 @@ from psycopg.conninfo import make_conninfo
 
 from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError
 from rmactors.server.store.engines.postgres_sql import translated
+from rmactors.server.store.engines.postgres_values import bound, reader_of
 
-_PATIENCE: Final = 60.0
+PATIENCE: Final = 60.0
 """Seconds that PostgreSQL may take to answer, the wait for a standby included. Longer, and the connection is given up;
 what was asked of it may have happened."""
 _DEFAULTS: Final[dict[str, Any]] = {
@@ -117,14 +118,18 @@ class Session:
     `busy_seconds`: how long a transaction that writes waits for another one to end.
     """
 
-    def __init__(self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, **options: Any) -> None:
+    def __init__(
+        self, url: str, *, prepared: bool = True, busy_seconds: float = 5.0, patience: float = PATIENCE, **options: Any
+    ) -> None:
         """Raises Lost."""
+        self._patience = patience
         try:
             given = psycopg.conninfo.conninfo_to_dict(url)
         except psycopg.Error as error:  # an option that libpq does not know
             raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
         defaults = {name: value for name, value in _DEFAULTS.items() if name not in given}
-        self._pg = _connected(make_conninfo(url, **defaults, **options))
+        self._connection = _connected(make_conninfo(url, **defaults, **options))
+        self._pg: Any = self._connection.pgconn
         self._pg.nonblocking = 1
         self._pg.enter_pipeline_mode()
         self._queue: deque[Result | None] = deque()  # None: a sync
@@ -190,7 +195,7 @@ class Session:
         self.execute(how)
 
     def close(self) -> None:
-        self._pg.finish()
+        self._connection.close()
 
     @property
     def broken(self) -> bool:
@@ -205,8 +210,8 @@ class Session:
     def send(self, sql: str, parameters: Parameters = ()) -> Result:
         """Sent, not waited for. What fails is seen by who reads it; until the next `sync`, nothing after it is run."""
         text, names = translated(sql)
-        bound = [parameters[name] for name in names] if names and isinstance(parameters, Mapping) else parameters
-        values, formats = _bound(bound)  # type: ignore[arg-type]
+        values_given = [parameters[name] for name in names] if names and isinstance(parameters, Mapping) else parameters
+        values, formats = bound(values_given)  # type: ignore[arg-type]
         result = Result(self, sql)
         try:
             if self._prepared:
@@ -258,8 +263,15 @@ class Session:
         """The rows of an answer. How those of one statement are read is worked out once."""
         reading = self._rows.get(sql)
         if reading is None:
-            reading = self._rows[sql] = _reader_of(result)
+            reading = self._rows[sql] = reader_of(result)
         return reading(result)
+
+    def prepare(self, *statements: str) -> None:
+        """Of statements that are sent where an earlier one may have failed: there, none could be prepared any more."""
+        for statement in statements:
+            if self._prepared and statement not in self._names:
+                self._prepare(statement)
+        self.sync()
 
     def _prepare(self, text: str) -> bytes:
         """Waits: a preparation that is skipped, for something before it failed, would leave a name without a
@@ -274,7 +286,7 @@ class Session:
 
     def _read(self, enough: Callable[[], bool]) -> None:
         """Every answer in order, until it is enough."""
-        end = time.monotonic() + _PATIENCE
+        end = time.monotonic() + self._patience
         self.round_trips += 1
         try:
             if self._queue and self._queue[-1] is not None:  # else PostgreSQL keeps the last answers until a sync
@@ -301,7 +313,7 @@ class Session:
         """Until something came, sending meanwhile what is left to send."""
         left = end - time.monotonic()
         if left <= 0:
-            raise self._lost(f"no answer for {_PATIENCE:g} s")
+            raise self._lost(f"no answer for {self._patience:g} s")
         more = self._pg.flush()
         self._unflushed = 0
         socket = self._pg.socket
@@ -332,16 +344,14 @@ class Session:
             self.on_warning(_message(result))
 
 
-def _connected(conninfo: str) -> Any:
+def _connected(conninfo: str) -> psycopg.Connection[Any]:
+    """Through psycopg, which waits without holding Python's lock, as libpq's own call does: the rest of the process
+    would stand still for as long as a host does not answer."""
     try:
-        pg = pq.PGconn.connect(conninfo.encode())
+        return psycopg.Connection.connect(conninfo, autocommit=True)
     except psycopg.Error as error:
-        raise Lost(f"PostgreSQL cannot be reached: {_one_line(str(error))}") from None
-    if pg.status != pq.ConnStatus.OK:
-        said = _one_line(pg.get_error_message())
-        pg.finish()
-        raise Lost(f"PostgreSQL cannot be reached: {said}")
-    return pg
+        said = _one_line(str(error)).removeprefix("connection failed: ")
+        raise Lost(f"PostgreSQL cannot be reached: {said}") from None
 
 
 def _one_line(text: str) -> str:
@@ -359,71 +369,3 @@ def _error(result: Any) -> PostgresError:
     if sqlstate is not None and sqlstate.startswith(_INTEGRITY):
         return PostgresIntegrityError(_message(result), sqlstate)
     return PostgresError(_message(result), sqlstate)
-
-
-def _bound(parameters: Sequence[Any]) -> tuple[list[bytes | None], list[int] | None]:
-    """As libpq takes them: texts, for PostgreSQL to read as what the statement needs; bytes as they are."""
-    values: list[bytes | None] = []
-    formats: list[int] | None = None
-    for place, value in enumerate(parameters):
-        if value is None:
-            values.append(None)
-        elif isinstance(value, str):
-            if "\0" in value:
-                raise PostgresError("a text with a NUL character cannot be stored", "22021")
-            values.append(value.encode())
-        elif isinstance(value, bytes):
-            formats = formats or [0] * len(parameters)
-            formats[place] = 1
-            values.append(value)
-        elif isinstance(value, int):
-            values.append(b"%d" % value)
-        else:
-            values.append(repr(value).encode())
-    return values, formats
-
-
-# ---- rows
-
-
-class _Row(tuple[Any, ...]):
-    """One row. Its values by place, or by the names that its class knows."""
-
-    __slots__ = ()
-    places: dict[str, int]
-
-    def __getitem__(self, key: Any) -> Any:
-        return tuple.__getitem__(self, self.places[key] if isinstance(key, str) else key)
-
-    def keys(self) -> list[str]:
-        return list(self.places)
-
-
-def _number(text: bytes) -> int | float:
-    """Of type numeric: sums of integers, which stay integers."""
-    return float(text) if b"." in text or b"N" in text else int(text)
-
-
-_READERS: Final[dict[int, Callable[[bytes], Any]]] = {
-    16: lambda text: int(text == b"t"),
-    17: lambda text: bytes.fromhex(text[2:].decode()),
-    20: int, 21: int, 23: int, 26: int, 700: float, 701: float, 1700: _number,
-}  # fmt: skip
-
-
-def _reader_of(result: Any) -> Callable[[Any], list[Any]]:
-    """What turns the answers of one statement into rows."""
-    columns = range(result.nfields)
-    names = [(result.fname(column) or b"").decode() for column in columns]
-    readers = [_READERS.get(result.ftype(column), bytes.decode) for column in columns]
-    made = type("Row", (_Row,), {"__slots__": (), "places": {name: place for place, name in enumerate(names)}})
-    pairs = list(zip(columns, readers, strict=True))
-
-    def rows(result: Any) -> list[Any]:
-        value_of = result.get_value
-        return [
-            made([None if (value := value_of(row, column)) is None else read(value) for column, read in pairs])
-            for row in range(result.ntuples)
-        ]
-
-    return rows

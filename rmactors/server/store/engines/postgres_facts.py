@@ -3,14 +3,15 @@
 A start refuses what is `unfit`; `rmactors doctor` says that and the rest.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from rmactors.common.clock import SECOND
 from rmactors.server.store.database import Database
 
 OLDEST: Final = 15
+Replication = Literal["none", "async", "sync"]
 CLOCK_DOUBTFUL: Final = 2 * SECOND
 CLOCK_WRONG: Final = 10 * SECOND
 """Microseconds between the clocks of a node and of the database; the lease is counted by the latter."""
@@ -92,6 +93,15 @@ def leader(db: Database) -> Leader:
     return Leader(None, None, leads=False) if row is None else Leader(row["node"], row["url"], bool(row["leads"]))
 
 
+def replication(db: Database) -> Replication | None:
+    """None where the role may not see it. Raises DatabaseError."""
+    row = db.execute(
+        "SELECT current_setting('synchronous_commit') AS commit, current_setting('synchronous_standby_names') AS names"
+    ).fetchone()
+    states = [state for (state,) in db.execute("SELECT sync_state FROM pg_stat_replication ORDER BY pid").fetchall()]
+    return replication_of(row["commit"], row["names"], states)
+
+
 def clock_off(db: Database, now: Callable[[], int]) -> int:
     """Our clock minus the database's, microseconds; right to half of the time that the question takes."""
     before = now()
@@ -100,6 +110,15 @@ def clock_off(db: Database, now: Callable[[], int]) -> int:
 
 
 # ---- what follows. Pure.
+
+
+def replication_of(commit: str, names: str, states: Sequence[str | None]) -> Replication | None:
+    """`sync` where each commit waits for a standby, also while none is there."""
+    if not names or commit in ("off", "local"):
+        return "async" if states else "none"
+    if None in states and not any(state in ("sync", "quorum") for state in states):
+        return None
+    return "sync"
 
 
 def unfit(facts: ServerFacts) -> Iterator[str]:

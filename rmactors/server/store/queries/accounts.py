@@ -207,6 +207,8 @@ def token_lives(db: Database, token_id: str, at: int) -> bool:
 
 def login_by_name(db: Database, username: str) -> Login | None:
     """Compared without regard to case."""
+    if "\0" in username:  # nobody's has one, and PostgreSQL takes no such text
+        return None
     row = db.execute(f"{_LOGIN} WHERE username_key = ?", (username.casefold(),)).fetchone()
     return Login(*row) if row is not None else None
 

@@ -123,7 +123,8 @@ def select(
     key, key_bound = _KEYS[by], [heard_since] if by == "status" else []
     past, past_bound = "", []
     if after is not None:
-        past = f" AND ({key}) {'<' if descending else '>'} ({', '.join('CAST(? AS BIGINT)' if kind is int else '?' for kind in _SHAPES[by])})"
+        marks = ", ".join("CAST(? AS BIGINT)" if kind is int else "?" for kind in _SHAPES[by])
+        past = f" AND ({key}) {'<' if descending else '>'} ({marks})"
         past_bound = [*key_bound, *after]
     index = "INDEXED BY hosts_listed" if by == "name" else ""
     once = bool(wanted.q) and after is None  # a search looks at every host: one look finds and counts them

@@ -303,7 +303,8 @@ def runs_by_day(
             if not ids:  # an index cannot be told to be used for nothing
                 continue
             rows = db.execute(
-                f"SELECT {group}, group_concat((? + (sort_at - ?) / ?) || status /*pg ORDER BY sort_at, id */) FROM jobs INDEXED BY {index}"
+                f"SELECT {group}, group_concat((? + (sort_at - ?) / ?) || status /*pg ORDER BY sort_at, id */)"
+                f" FROM jobs INDEXED BY {index}"
                 f" WHERE {which} AND sort_at >= ? AND sort_at < ? GROUP BY {group} /*pg ORDER BY {group} */",
                 (span.first, span.start, span.length, *ids, span.start, span.end),
             )
@@ -384,8 +385,8 @@ def _listed(db: Database, host_ids: Sequence[str]) -> list[ListedView]:
 def enrolled_since(db: Database, at: int) -> list[HostRow]:
     """Hosts that came since then, newest first."""
     rows = db.execute(
-        f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ? ORDER BY enrolled_at DESC /*pg , id */"
-        " LIMIT 20",
+        f"SELECT {columns(HostRow)} FROM hosts WHERE deleted_at IS NULL AND enrolled_at >= ?"
+        " ORDER BY enrolled_at DESC /*pg , id */ LIMIT 20",
         (at,),
     )
     return read(HostRow, rows)

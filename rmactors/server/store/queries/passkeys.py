@@ -49,5 +49,7 @@ def credential_ids(db: Database, user_id: str) -> list[str]:
 
 
 def by_credential(db: Database, credential_id: str) -> Passkey | None:
+    if "\0" in credential_id:  # it comes as it was sent, and PostgreSQL takes no such text
+        return None
     row = db.execute(f"SELECT {columns(Passkey)} FROM passkeys WHERE credential_id = ?", (credential_id,)).fetchone()
     return Passkey(*row) if row is not None else None

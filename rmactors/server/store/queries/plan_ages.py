@@ -96,9 +96,9 @@ class _Reading:
         found: dict[str, set[str]] = defaultdict(set)
         for named in ("t.subject >= 'plan:' AND t.subject < 'plan;'", "t.subject = ''"):
             for host_id, subject in self._rows(
-                "SELECT t.host_id, t.subject FROM hosts h CROSS JOIN tracks t WHERE t.host_id = h.id"
-                f" AND t.kind = 'backup_failed' AND {named}"
-                " AND h.deleted_at IS NULL AND t.last_good_at IS NULL AND t.head IS NOT NULL",
+                "SELECT t.host_id, t.subject FROM hosts h CROSS JOIN tracks t"
+                f" WHERE h.deleted_at IS NULL AND t.host_id = h.id AND t.kind = 'backup_failed' AND {named}"
+                " AND t.last_good_at IS NULL AND t.head IS NOT NULL",
                 "h.id",
             ):
                 found[host_id].add(subject.removeprefix("plan:"))

@@ -191,9 +191,7 @@ def first_name(db: Database, repository_id: str) -> str:
 def last_checks(db: Database) -> dict[str, int]:
     """When each was last checked well, by repository; of all that were."""
     ends: dict[str, list[_End]] = {}
-    for row in db.execute(
-        f"SELECT kind, plan, repository, at, host_id, job_id FROM care_ends ends WHERE kind = 'check' /*pg ORDER BY {_IN_ORDER} */"
-    ):
+    for row in db.execute("SELECT kind, plan, repository, at, host_id, job_id FROM care_ends WHERE kind = 'check'"):
         ends.setdefault(row[4], []).append(tuple(row))
     found: dict[str, int] = {}
     for repository_id, theirs in _grouped(read(UseRow, db.execute(f"{_USES} WHERE repository_id IS NOT NULL"))).items():

@@ -69,10 +69,8 @@ def listed(
             every.reverse()
         keyed = [key for key in every if after is None or key > after][skip : skip + limit + 1]
     views = {view.id: view for view in _views(db, [repository_id for _key, repository_id in keyed[:limit]])}
-    shown = [key for key in keyed[:limit] if key[1] in views]
-    return Page(
-        [views[repository_id] for _key, repository_id in shown], keyed[limit - 1] if len(keyed) > limit else None
-    )
+    shown = [views[repository_id] for _key, repository_id in keyed[:limit] if repository_id in views]
+    return Page(shown, keyed[limit - 1] if len(keyed) > limit else None)
 
 
 def totals(db: Database, wanted: RepositoryFilter) -> Totals:

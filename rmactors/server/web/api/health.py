@@ -1,4 +1,4 @@
-"""`/healthz` for monitors of the server, `/metrics` for Prometheus."""
+"""`/healthz` and `/livez` for monitors of the server, `/metrics` for Prometheus."""
 
 from typing import Literal
 
@@ -27,6 +27,16 @@ async def healthz() -> Response:
     health = services().health()
     report = HealthReport("ok" if health.ok else "failing", __version__, health.checks)
     return json_response(report, 200 if health.ok else 503)
+
+
+class Alive(msgspec.Struct):
+    status: Literal["ok"]
+
+
+@route(blueprint, "/livez", role="public", answer=Alive)
+async def livez() -> Response:
+    """200 as long as this node answers at all, whether it leads or waits, and whatever `/healthz` says."""
+    return json_response(Alive("ok"))
 
 
 @route(blueprint, "/metrics", role="viewer")

@@ -58,4 +58,5 @@ async def export() -> Response:
 
 
 def _wanted() -> tuple[str, str]:
-    return (request.args.get("action") or "").strip()[:100], (request.args.get("actor") or "").strip()[:100]
+    action, who = (request.args.get(name, "").replace("\0", "").strip()[:100] for name in ("action", "actor"))
+    return action, who
