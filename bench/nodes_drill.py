@@ -109,7 +109,8 @@ class NodesDrill:
         took = await self.cluster.leads_again(lead) - began
         if kind in ("freeze", "cut"):
             await trio.sleep(max(0.0, began + self.lease * self.dice.uniform(2.1, 2.5) - time.monotonic()))
-            woken = time.monotonic() if kind == "freeze" else began
+        if kind == "freeze":
+            woken = time.monotonic()
             leader.resume()
         end = await self.cluster.ended(leader, began)
         way.heal()
