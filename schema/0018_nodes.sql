@@ -5,7 +5,8 @@ CREATE TABLE leader (                              -- one row, the lease; whoeve
   node TEXT,                                       -- NULL: nobody has led yet
   url TEXT,                                        -- where the others send browsers
   epoch BIGINT NOT NULL,                           -- one more with each new leader
-  until_at BIGINT NOT NULL                         -- by the database's clock; 0: given back
+  until_at BIGINT NOT NULL,                        -- by the database's clock; 0: given back
+  since_at BIGINT                                  -- when it was taken; NULL: never
 );
 
 CREATE TABLE nodes (                               -- for people to look at: nothing is decided by it

@@ -19,12 +19,14 @@ RECENT: Final = 600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`node` and `url` are who had it last, None where nobody ever had it. `left`: microseconds until it runs out."""
+    """`node` and `url` are who had it last, None where nobody ever had it. `left`: microseconds until it runs out.
+    `since_at`: when it was taken last."""
 
     node: str | None
     url: str | None
     epoch: int
     left: int
+    since_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,15 +51,16 @@ class NodeRow:
 def look(db: Database) -> Lease:
     """Raises DatabaseError."""
     row = db.execute(
-        f"SELECT node, url, epoch, until_at - {_NOW} AS left FROM leader WHERE name = 'server'"  # noqa: S608
+        f"SELECT node, url, epoch, until_at - {_NOW} AS left, since_at FROM leader WHERE name = 'server'"  # noqa: S608
     ).fetchone()
-    return Lease(row["node"], row["url"], row["epoch"], row["left"])
+    return Lease(row["node"], row["url"], row["epoch"], row["left"], row["since_at"])
 
 
 def take(db: Database, node: str, url: str, seconds: float) -> int | None:
     """The new epoch, if the lease had run out. Raises DatabaseError."""
     row = db.execute(
-        f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT)"  # noqa: S608
+        f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT),"  # noqa: S608
+        f" since_at = {_NOW}"
         f" WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
         (node, url, round(seconds * SECOND)),
     ).fetchone()
