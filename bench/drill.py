@@ -5,6 +5,7 @@
     python -m bench.drill --hostile                 # another one: see `hostile_drill`
     python -m bench.drill --links                   # another one: see `links_drill`
     python -m bench.drill --restore-tests           # another one: see `restore_drill`
+    python -m bench.drill --nodes 3                 # another one: see `nodes_drill`
 
 Protocol-true agents with spools report failures and successes, an operator acknowledges, channels of four kinds, one of
 which groups over hosts, lead to a receiver that is up, slow, wrong, hanging or gone at random, and the server gets
@@ -26,7 +27,7 @@ import click
 import httpx
 import trio
 
-from bench import hostile_drill, links_drill, restore_drill, stranger_drill
+from bench import hostile_drill, links_drill, nodes_drill, restore_drill, stranger_drill
 from harness.accounts import Account, AfterKill, account_of, look_after_kill
 from harness.agents import ended
 from harness.processes import Server, away, eventually
@@ -227,11 +228,14 @@ def show(drill: Drill, account: Account, seconds: float) -> None:
 @click.option("--hosts", default=50, show_default=True, help="Honest hosts, with --hostile.")
 @click.option("--links", is_flag=True, help="Instead: agents behind links that fail in every way.")
 @click.option("--restore-tests", is_flag=True, help="Instead: agents are killed while they test restores.")
+@click.option("--nodes", type=int, help="Instead: so many nodes on one PostgreSQL, whose leaders die.")
+@click.option("--failovers", default=0, help="With --nodes: how often the primary of PostgreSQL is killed as well.")
+@click.option("--lease", default=3.0, show_default=True, help="With --nodes: seconds.")
 @click.option("--short", is_flag=True, help="With --links: each fault twice, and none for long.")
 @click.option("--seconds", type=float, help="How long: 60 with --hostile, 600 with --links, if left out.")
 def main(
     rounds: int, agents: int, seed: int | None, stranger: bool, hostile: bool, hosts: int, links: bool, short: bool,
-    restore_tests: bool, seconds: float | None,
+    restore_tests: bool, seconds: float | None, nodes: int | None, failovers: int, lease: float,
 ) -> None:  # fmt: skip
     """Kill a server at random instants, and account for every notification."""
     if stranger:
@@ -242,6 +246,8 @@ def main(
         sys.exit(links_drill.main(seconds or 600.0, seed, short=short))
     if restore_tests:
         sys.exit(restore_drill.main(seed))
+    if nodes:
+        sys.exit(nodes_drill.main(nodes, rounds, failovers, agents, lease, seed))
     seed = seed if seed is not None else random.SystemRandom().randrange(1 << 32)
     click.echo(f"seed {seed}", err=True)
 

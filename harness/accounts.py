@@ -1,7 +1,7 @@
-"""The crash drill's account: what was promised, what is in the database, what arrived. It only reads.
+"""The drills' account: what was promised, what is in the database, what arrived. It only reads.
 
-The database is always a copy of the files as a kill left them: opening the original would repair it before the
-server does, and the drill is about whether the server can.
+A file of SQLite's is always copied as a kill left it: opening the original would repair it before the server does, and
+the crash drill is about whether the server can.
 """
 
 import re
@@ -9,11 +9,12 @@ import shutil
 import sqlite3
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from harness.sink import Request
 
@@ -126,6 +127,12 @@ class Account:
     out_of_order: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     duplicates: int = 0
+    late: list[str] = field(default_factory=list)
+    """Out of order, or twice, by one who was woken and did not know yet that it leads no more: at least once."""
+
+
+def _never(_: Request) -> bool:
+    return False
 
 
 def account_of(
@@ -136,13 +143,27 @@ def account_of(
 ) -> Account:
     """`outcomes` by (host id, plan), `acknowledged` ids that the API said yes to, `told` requests by channel id.
     What is about a channel that did not deliver is not counted: that is a receiver's doing, not a report's."""
-    account = Account()
     with copy_of(database) as connection:
         rows = connection.execute("SELECT * FROM alerts WHERE host_id <> '' ORDER BY rowid").fetchall()
         deliveries = connection.execute("SELECT * FROM deliveries WHERE host_id <> ''").fetchall()
         check = connection.execute("PRAGMA integrity_check").fetchone()[0]
+    account = settled(rows, deliveries, outcomes, acknowledged, told)
     if check != "ok":
         account.wrong.append(f"integrity_check: {check}")
+    return account
+
+
+def settled(
+    rows: Sequence[Any],
+    deliveries: Sequence[Any],
+    outcomes: Mapping[tuple[str, str], list[str]],
+    acknowledged: set[str],
+    told: Mapping[str, list[Request]],
+    late: Callable[[Request], bool] = _never,
+) -> Account:
+    """The same for alerts in the order in which they were raised, and deliveries, that somebody else has read. `late`:
+    whether a leader that had been frozen may have sent it."""
+    account = Account()
     _compare_alerts(account, rows, outcomes, acknowledged)
     arrived = {channel_id: Counter(chain.from_iterable(map(about, requests))) for channel_id, requests in told.items()}
     states = {(row["channel_id"], row["alert_id"], row["event"]): row["state"] for row in deliveries}
@@ -163,14 +184,14 @@ def account_of(
                 else:
                     account.lost.append(f"{what}: state {state}")
     for channel_id, requests in told.items():
-        _compare_order(account, channel_id, requests)
+        _compare_order(account, channel_id, requests, late)
         account.duplicates += sum(n - 1 for n in arrived[channel_id].values())
     return account
 
 
 def _compare_alerts(
     account: Account,
-    rows: list[sqlite3.Row],
+    rows: Sequence[Any],
     outcomes: Mapping[tuple[str, str], list[str]],
     acknowledged: set[str],
 ) -> None:
@@ -186,10 +207,16 @@ def _compare_alerts(
     account.lost += [f"acknowledgement of {alert_id}" for alert_id in unknown]
 
 
-def _compare_order(account: Account, channel_id: str, requests: list[Request]) -> None:
+def _compare_order(account: Account, channel_id: str, requests: list[Request], late: Callable[[Request], bool]) -> None:
     highest: dict[str, int] = {}
-    for alert_id, event in chain.from_iterable(map(about, requests)):
-        rank = RANK[event]
-        if rank < highest.get(alert_id, -1):
-            account.out_of_order.append(f"{event} of {alert_id} on {channel_id}")
-        highest[alert_id] = max(rank, highest.get(alert_id, -1))
+    seen: set[tuple[str, str]] = set()
+    for request in requests:
+        for alert_id, event in about(request):
+            rank = RANK[event]
+            what = f"{event} of {alert_id} on {channel_id}"
+            if (alert_id, event) in seen and late(request):
+                account.late.append(what)
+            elif rank < highest.get(alert_id, -1):
+                account.out_of_order.append(what)
+            seen.add((alert_id, event))
+            highest[alert_id] = max(rank, highest.get(alert_id, -1))

@@ -55,6 +55,10 @@ class Node(Server):
     def resume(self) -> None:
         os.kill(self.pid, signal.SIGCONT)
 
+    def terminate(self) -> None:
+        """SIGTERM, and nothing else."""
+        os.kill(self.pid, signal.SIGTERM)
+
     def ends(self, seconds: float = 60.0) -> int:
         """Wait for its end; the exit code."""
         assert self.process is not None

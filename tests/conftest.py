@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from harness.chromium import CHROMIUM, FLAGS
 from harness.postgres import running_postgres
 from rmactors.server.store.place import Place
-from tests.databases import ENGINES, PostgresDatabases
+from tests.databases import ENGINES, Places, PostgresDatabases, SqlitePlaces
 from tests.restics import EXPECTED, header, restics
 
 PATIENCE_MS = 60_000
@@ -76,6 +76,15 @@ def postgres_databases() -> Iterator[PostgresDatabases]:
     """Databases of one PostgreSQL, which runs from the first test that wants it to the end."""
     with running_postgres() as server:
         yield PostgresDatabases(server)
+
+
+@pytest.fixture(params=ENGINES)
+def places(request: pytest.FixtureRequest, tmp_path: Path) -> Places:
+    """Where there are new databases, for a test that needs many: on each engine in turn."""
+    if request.param == "sqlite":
+        return SqlitePlaces(tmp_path)
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    return databases
 
 
 @pytest.fixture(params=ENGINES)

@@ -3,14 +3,18 @@
 A test that asks for the fixture `place`, or for one that rests on it, runs once on each.
 """
 
+import shutil
 from contextlib import closing
+from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from harness.postgres import USER, PostgresServer
+from rmactors.server.store.engines import sqlite
 from rmactors.server.store.engines.postgres import Session
 from rmactors.server.store.migrations import migrate
-from rmactors.server.store.place import PostgresUrl
+from rmactors.server.store.place import Place, PostgresUrl
 
 ENGINES = ("sqlite", "postgresql")
 on_sqlite_alone = pytest.mark.parametrize("place", ["sqlite"], indirect=True)
@@ -29,6 +33,33 @@ _SHAPE = "SELECT " + " || ' ' || ".join(
     for name, which in _PARTS.items()
 )
 """Another one once tables, triggers or functions were changed."""
+
+
+class Places(Protocol):
+    """New databases, one after the other."""
+
+    def new(self) -> Place: ...
+    def give_back(self, place: Place) -> None: ...
+
+
+class SqlitePlaces:
+    """Files of one folder, each migrated before."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._template = folder / "template.db"
+        self._count = 0
+
+    def new(self) -> Path:
+        if not self._template.exists():
+            with closing(sqlite.connect(self._template)) as connection:
+                migrate(connection)
+        self._count += 1
+        return Path(shutil.copy(self._template, self._folder / f"{self._count}.db"))
+
+    def give_back(self, place: Place) -> None:
+        assert isinstance(place, Path)
+        place.unlink()
 
 
 class PostgresDatabases:
@@ -73,8 +104,9 @@ class PostgresDatabases:
     def name_of(self, place: PostgresUrl) -> str:
         return self._given[place]
 
-    def give_back(self, place: PostgresUrl) -> None:
+    def give_back(self, place: Place) -> None:
         """Who is still connected is cut off. A database whose schema was changed is dropped."""
+        assert isinstance(place, PostgresUrl)
         name = self._given.pop(place)
         self.server.terminate_backends(name)
         with closing(Session(self.server.url(name).url)) as session:

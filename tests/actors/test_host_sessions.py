@@ -165,6 +165,7 @@ async def test_while_the_database_cannot_be_read_new_sessions_are_sent_away_and_
     start_fleet(works)
     here, reporter = agent(works, host), agent(works, host, 2, "exec")
     await here.hello()
+    await works.settle()  # the rules have read theirs
     database = works.reader.database
     works.reader.close()
     works.reader.database = Path("/nonexistent/rm.db")

@@ -1,13 +1,13 @@
-"""The real rules actor and the real writer on a real file, driven by hand: nothing happens but what a test asks for.
+"""The real rules actor and the real writer on a real database, driven by hand: what a test asks for happens, no more.
 
 The actor runs until it waits for its next message. What it sends lies in a queue until a test has it written, so that
 a test decides what shares a transaction, what fails, and what was still in flight when something died. Time is what
 messages say. The actor reads trio's clock, so all of this has to be called from within a running trio.
 """
 
+import sqlite3
 from collections import deque
 from collections.abc import Callable, Generator
-from pathlib import Path
 from types import coroutine
 from typing import Any
 
@@ -15,9 +15,11 @@ from outcome import Value
 
 from rmactors.server.actors.rules import actor as rules
 from rmactors.server.actors.rules.agenda import Timing
+from rmactors.server.messages.alerts import RaiseAlert
 from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.requests import Request
 from rmactors.server.messages.writes import Commit
+from rmactors.server.store.place import Place
 from rmactors.server.store.reader import Reader
 from tests.store.ledger import Ledger
 
@@ -72,11 +74,13 @@ class _Reader(Reader):
 class Engine:
     """`say` gives the rules a message, `write` puts on disk what they sent."""
 
-    def __init__(self, path: Path, started_at: int = 0, restart_grace: int = 0, most_open: int = 0) -> None:
-        self.ledger = Ledger(path)
-        self.ledger.connection.execute("PRAGMA busy_timeout = 0")  # who waits for a lock here waits forever
-        self.ledger.connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power
-        self._reader = _Reader(path)
+    def __init__(self, place: Place, started_at: int = 0, restart_grace: int = 0, most_open: int = 0) -> None:
+        self.ledger = Ledger(place, busy_seconds=0)  # who waits for a lock here waits forever
+        if isinstance(self.ledger.connection, sqlite3.Connection):
+            self.ledger.connection.execute("PRAGMA synchronous = OFF")  # nobody cuts the power
+        self.raised: list[str] = []
+        """The ids of alerts, in the order in which they came to disk."""
+        self._reader = _Reader(place)
         self.state = rules.RulesState()
         self.most_open = most_open
         self._start(started_at, restart_grace)
@@ -151,6 +155,11 @@ class Engine:
             return
         answers, _ = self.ledger.writer.apply([commit.writes for commit in batch])
         self._answered += zip(batch, answers, strict=True)
+        self.raised += [
+            write.alert_id
+            for commit, answer in zip(batch, answers, strict=True) if isinstance(answer, Committed)
+            for write in commit.writes if isinstance(write, RaiseAlert)
+        ]  # fmt: skip
 
     def _hand_over(self) -> None:
         """Give the answers to those who asked, one after the other: so they are heard in the order of the commits."""

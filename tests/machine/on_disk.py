@@ -2,31 +2,31 @@
 
 from collections import Counter, defaultdict
 
+from tests.machine.engine import Engine
 from tests.machine.model import Model
 from tests.machine.things import LASTING, Alert, Key
 from tests.store.ledger import Ledger
 
 
-def alerts_by_id(ledger: Ledger, model: Model) -> dict[str, Alert]:
+def alerts_by_id(engine: Engine, model: Model) -> dict[str, Alert]:
     """The model's alert of each on disk: of one key, both are in the order in which they were raised."""
     of_key: dict[Key, list[Alert]] = defaultdict(list)
     for alert in reversed(model.alerts):
         of_key[alert.key].append(alert)
-    return {
-        alert_id: of_key[host, kind, subject].pop()
-        for alert_id, host, kind, subject in ledger.rows(
-            "SELECT id, host_id, kind, subject FROM alerts WHERE host_id <> '' ORDER BY rowid"
-        )
-    }
+    rows = engine.ledger.rows("SELECT id, host_id, kind, subject FROM alerts WHERE host_id <> ''")
+    key_of: dict[str, Key] = {alert_id: (host, kind, subject) for alert_id, host, kind, subject in rows}
+    assert set(key_of) <= set(engine.raised)
+    return {alert_id: of_key[key_of[alert_id]].pop() for alert_id in engine.raised if alert_id in key_of}
 
 
-def compare(ledger: Ledger, model: Model, channels: dict[str, str]) -> None:
+def compare(engine: Engine, model: Model, channels: dict[str, str]) -> None:
     """Raises AssertionError where the two differ. `channels`: name → id. What is about a channel is not the model's:
     it says nothing of hosts, and nothing about hosts may change because of it."""
+    ledger = engine.ledger
     on_disk = Counter(ledger.rows("SELECT host_id, kind, subject FROM alerts WHERE host_id <> ''"))
     expected = Counter(alert.key for alert in model.alerts)
     assert on_disk == expected, f"{on_disk - expected} too many, {expected - on_disk} missing"
-    alerts = alerts_by_id(ledger, model)
+    alerts = alerts_by_id(engine, model)
     _compare_alerts(ledger, alerts)
     _compare_notices(ledger, alerts, {channel_id: name for name, channel_id in channels.items()})
     _compare_jobs(ledger, model)

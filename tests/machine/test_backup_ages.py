@@ -8,7 +8,6 @@ rules are quiet, and the backup is overdue all the same.
 import json
 import random
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
 from rmactors.server.state import ages
 from rmactors.server.state.ages import PlanAge
 from rmactors.server.store.load_rules import load_rules
+from rmactors.server.store.place import Place
 from rmactors.server.store.queries.plan_ages import plan_ages
 from tests.machine.engine import Engine
 from tests.store.ledger import NOON, audit
@@ -35,8 +35,8 @@ LIMITS = (None, 1.0, 5.0, 26.0, 100.0)
 class Fleet:
     """Three hosts, of which one only ever sends reports, and their schedules."""
 
-    def __init__(self, path: Path, seed: int) -> None:
-        self.engine, self.any, self.now = Engine(path), random.Random(seed), NOON
+    def __init__(self, place: Place, seed: int) -> None:
+        self.engine, self.any, self.now = Engine(place), random.Random(seed), NOON
         self.hosts = [self.engine.ledger.host(name, hello=name != "cron") for name in ("nas", "web", "cron")]
         self.schedules: dict[str, SaveSchedule] = {}
         self.ever_overdue = self.ever_in_time = self.ever_resolved = 0
@@ -155,8 +155,8 @@ class Fleet:
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_the_table_says_what_the_rules_say(tmp_path: Path, seed: int) -> None:
-    fleet = Fleet(tmp_path / "rm.db", seed)
+async def test_the_table_says_what_the_rules_say(place: Place, seed: int) -> None:
+    fleet = Fleet(place, seed)
     for _ in range(STEPS):
         fleet.step()
         fleet.compare()

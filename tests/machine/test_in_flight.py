@@ -1,7 +1,6 @@
 """What is asked while an earlier decision is in flight to disk, and that one fails: single cases, step by step."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -9,13 +8,14 @@ from rmactors.common.clock import HOUR
 from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.reports import EndReport
 from rmactors.server.messages.requests import HostWentSilent, JudgeEnd, JudgeStart, Resolve
+from rmactors.server.store.place import Place
 from tests.machine.engine import Engine
 from tests.store.ledger import NOON, audit, end, start
 
 
 @pytest.fixture
-async def engine(tmp_path: Path) -> AsyncIterator[Engine]:
-    opened = Engine(tmp_path / "rm.db")
+async def engine(place: Place) -> AsyncIterator[Engine]:
+    opened = Engine(place)
     yield opened
     opened.close()
 

@@ -6,7 +6,6 @@ finds what did not happen. What is raised is compared whole: one alert too many 
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 
@@ -16,6 +15,7 @@ from rmactors.server.actors.host.silence import SilenceMonitor
 from rmactors.server.messages.answers import Answer, Committed
 from rmactors.server.messages.reports import EndReport, StartReport
 from rmactors.server.messages.requests import HostGone, HostReturned, HostWentSilent, JudgeEnd, JudgeStart, Tick
+from rmactors.server.store.place import Place
 from tests.machine.engine import Engine
 
 TICK = 10 * MINUTE
@@ -67,8 +67,8 @@ class Host:
 class Month:
     """Lets time pass. What agents say while the server is away, they say when it is back."""
 
-    def __init__(self, path: Path, begin: str, end: str, fleet: list[Host], server_away: Span) -> None:
-        self.engine = Engine(path)
+    def __init__(self, place: Place, begin: str, end: str, fleet: list[Host], server_away: Span) -> None:
+        self.engine = Engine(place)
         self.begin, self.end = at(begin), at(end)
         self.fleet = fleet
         self.down, self.up = at(server_away[0]), at(server_away[1])
@@ -233,9 +233,9 @@ SPRING = [
     ids=["autumn", "spring"],
 )  # fmt: skip
 async def test_a_month_raises_what_it_must_and_nothing_else(
-    tmp_path: Path, begin: str, end: str, fleet: list[Host], server_away: Span, expected: list[tuple[object, ...]]
+    place: Place, begin: str, end: str, fleet: list[Host], server_away: Span, expected: list[tuple[object, ...]]
 ) -> None:
-    month = Month(tmp_path / "rm.db", begin, end, fleet, server_away)
+    month = Month(place, begin, end, fleet, server_away)
     month.pass_by()
     assert month.alerts() == expected
     assert all(isinstance(answer, Committed) for answer in month.answers)

@@ -18,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from harness import past_fleet
-from harness.postgres import running_postgres
+from harness.postgres import PostgresServer, running_postgres
 from harness.processes import eventually
 from rmactors.cli.main import main
 from rmactors.common import clock
@@ -476,6 +476,12 @@ def spread(steps: int) -> list[int]:
     return sorted({*range(0, steps, max(1, steps // 12)), *range(steps - 6, steps)})
 
 
+def nobody_is_left(server: PostgresServer, database: str) -> None:
+    """Waits until PostgreSQL has noticed that the killed one is gone, and what it had begun has ended."""
+    asked = "SELECT count(*) FROM pg_stat_activity WHERE datname = %s"
+    eventually(lambda: server.execute(asked, (database,)) == [(0,)], 30, lambda: "the killed one is still connected")
+
+
 def test_a_kill_at_any_step_of_a_move_leaves_postgresql_empty_or_whole(
     folder: Path, postgres_databases: PostgresDatabases, tmp_path: Path
 ) -> None:
@@ -483,30 +489,21 @@ def test_a_kill_at_any_step_of_a_move_leaves_postgresql_empty_or_whole(
     before = everything(folder / "rm.db")
     url, scratch = server.new_database("killed"), server.new_database("scratch")
     moves = Dying(folder)
-    empty_after = whole_after = 0
-
-    def nobody_is_connected() -> bool:
-        return server.execute("SELECT count(*) FROM pg_stat_activity WHERE datname = 'killed'") == [(0,)]
-
+    empty_after = 0
     try:
         steps = moves.steps("move", "--to", scratch.url)
         assert steps > 200
         for step in spread(steps):
             assert moves.kill_at(step, "move", "--to", url.url)
-            eventually(nobody_is_connected, 30, lambda: "the killed one is still connected")
+            nobody_is_left(server, "killed")
             assert everything(folder / "rm.db") == before
-            if holds_nothing(url):
-                empty_after += 1
-                assert whole_after == 0, "once there, it stays"
-            else:  # COMMIT was there already
-                whole_after += 1
-                run(folder, "backup", tmp_path / f"copy{step}", url=url)
-                assert everything(tmp_path / f"copy{step}") == before
+            if not holds_nothing(url):  # COMMIT was there already
                 break
-        if not whole_after:
+            empty_after += 1
+        else:
             assert not moves.kill_at(steps, "move", "--to", url.url)
-            run(folder, "backup", tmp_path / "copy", url=url)
-            assert everything(tmp_path / "copy") == before
+        run(folder, "backup", tmp_path / "copy", url=url)
+        assert everything(tmp_path / "copy") == before
     finally:
         moves.close()
         for name in ("killed", "scratch"):
@@ -541,3 +538,39 @@ def test_a_kill_at_any_step_of_the_way_back_leaves_no_database_or_a_whole_one(
         assert secret_rows.check_rows(db, SecretBox(target / "secret.key")) == 1
     with data_dir.locked(target):
         assert not list(target.glob("*.moving-journal"))
+
+
+def test_a_kill_near_the_end_of_a_restore_leaves_postgresql_empty_or_whole_with_its_key(
+    folder: Path, postgres_databases: PostgresDatabases, tmp_path: Path
+) -> None:
+    """The key file gets its keys before all is committed: at no step is there a database without its key."""
+    server = postgres_databases.server
+    before = everything(folder / "rm.db")
+    run(folder, "backup", tmp_path / "copy", "--with-key")
+    url, scratch = server.new_database("killed"), server.new_database("scratch")
+    target = tmp_path / "post"
+    restores, first = Dying(target, url), Dying(tmp_path / "first", scratch)
+    empty_after = 0
+    try:
+        steps = first.steps("restore", tmp_path / "copy")
+        for step in [steps // 2, *range(steps - 10, steps + 1)]:
+            killed = restores.kill_at(step, "restore", tmp_path / "copy")
+            nobody_is_left(server, "killed")
+            if count_or_none(url, "jobs"):
+                break
+            assert killed
+            empty_after += 1
+        with closing(connect(url)) as db:
+            assert secret_rows.check_rows(db, SecretBox(target / "secret.key")) == 1
+        run(target, "backup", tmp_path / "second", url=url)
+        assert everything(tmp_path / "second") == before
+    finally:
+        restores.close()
+        first.close()
+        for name in ("killed", "scratch"):
+            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    assert empty_after > 3
+
+
+def count_or_none(url: PostgresUrl, table: str) -> int | None:
+    return None if holds_nothing(url) else count(url, table)

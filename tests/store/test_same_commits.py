@@ -274,21 +274,19 @@ def test_meddled_commits_get_the_same_answers_and_leave_the_same_rows(
     counted: Counter[str] = Counter()
     while counted.total() < COMMITS // 2:
         batch = [next(commits) for _ in range(lot.randrange(1, 2 * BATCH))]
-        expected, woken = sqlite.writer.apply(batch)
-        found, woken_too = postgres.writer.apply(batch)
-        for writes, one, other in zip(batch, expected, found, strict=True):
+        state = lot.getrandbits(64)
+        sent = [  # before what may resolve the alerts: each database has ids of its own
+            attempts(ledger, random.Random(state), world.now) if state % 3 == 0 else [] for ledger in (sqlite, postgres)
+        ]
+        assert len(sent[0]) == len(sent[1])
+        expected, woken = sqlite.writer.apply([*sent[0], *batch])
+        found, woken_too = postgres.writer.apply([*sent[1], *batch])
+        for writes, one, other in zip([*sent[0], *batch], expected, found, strict=True):
             assert same(one, other), (seed, counted.total(), writes, one, other)
         assert (woken.channels, woken.hosts, woken.repositories, woken.topics, woken.counts) == (
             woken_too.channels, woken_too.hosts, woken_too.repositories, woken_too.topics, woken_too.counts,
         )  # fmt: skip
         counted.update(type(answer).__name__ for answer in expected)
-        if lot.random() < 0.3:
-            state = lot.getrandbits(64)
-            sent = [
-                ledger.writer.apply(attempts(ledger, random.Random(state), world.now))[0]
-                for ledger in (sqlite, postgres)
-            ]
-            assert list(map(type, sent[0])) == list(map(type, sent[1]))
     for table in _TABLES:
         assert rows_of(postgres, table) == rows_of(sqlite, table), table
     assert min(counted[name] for name in ("Committed", "Duplicate", "Stale", "Refused")) > COMMITS // 200, counted

@@ -39,6 +39,13 @@ def test_each_commit_of_a_batch_has_its_own_answer(ledger: Ledger) -> None:
     assert "alerts" in woken.topics
 
 
+def test_what_is_stale_is_so_also_as_the_first_thing_of_a_connection(ledger: Ledger) -> None:
+    """On PostgreSQL, nothing can be prepared behind a statement that failed."""
+    with closing(open_writer(ledger.place)) as fresh:
+        (answer,), _ = fresh.apply([(TouchAlert("no such alert", "m", NOON, True),)])
+    assert isinstance(answer, Stale)
+
+
 def test_what_was_rolled_back_wakes_nobody(ledger: Ledger) -> None:
     host, _ = ledger.host(), ledger.channel()
     raised = RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON)

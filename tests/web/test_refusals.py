@@ -141,7 +141,6 @@ async def test_what_is_counted_no_more_is_forgotten_and_what_a_row_stands_for_go
     kept = [(row["address"], row["left_out"]) for row in site.sql("SELECT * FROM refusals ORDER BY hour, address")]
     assert kept == [("192.0.2.1", 1), ("", 0), ("192.0.2.3", 0)]
     [stands] = site.sql("SELECT audit_id FROM refusals WHERE audit_id IS NOT NULL")
-    site.sql("PRAGMA foreign_keys = 1")
     connection_rows = site.sql("SELECT 1 FROM audit WHERE id = ?", stands["audit_id"])
     assert len(connection_rows) == 1
 

@@ -3,13 +3,14 @@
 import re
 import sqlite3
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rmactors.common import clock
 from rmactors.server.config import resources
 from rmactors.server.store import cleaning
-from rmactors.server.store.database import Connection, Database, DatabaseError, Session
+from rmactors.server.store.database import Connection, Database, DatabaseError, PostgresIntegrityError, Session
 from rmactors.server.store.engines import postgres_sql
 from rmactors.server.store.transaction import atomic, end
 
@@ -29,7 +30,8 @@ _TABLE: Final = (
 def migrate(connection: Connection, schema: Path | None = None, only: Iterable[int] | None = None) -> list[str]:
     """Apply what is missing, in order, or of that these numbers `only`; return the names of the files applied. Raises
     MigrationError."""
-    connection.execute(_TABLE)
+    with suppress(PostgresIntegrityError):  # two nodes that start at once: the other one has just made it
+        connection.execute(_TABLE)
     waiting = to_apply(connection, schema)
     if only is not None:
         wanted = set(only)

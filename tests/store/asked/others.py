@@ -108,7 +108,10 @@ def of_people() -> Iterator[Question]:
     for query in (accounts.users, accounts.tokens, accounts.enrollment_tokens, status_pages.status_pages):
         yield paged(query, 2)
     yield once(accounts.code_alarms, LONG_AGO)
-    yield from (once(query) for query in (accounts.any_user, passkeys.any_passkey, status_pages.watched))
+    yield from (once(query) for query in (accounts.any_user, passkeys.any_passkey))
+    yield Question(
+        status_pages.watched, (), {}, shown=lambda found: (found.hosts, found.alerts, in_one_order(found.last_backups))
+    )
     yield unordered(status_pages.by_digest)
     for query in (accounts.user, accounts.recovery_codes_left, passkeys.of_user, passkeys.credential_ids):
         yield from of_each(query, (*USERS, "not there"))

@@ -266,6 +266,13 @@ class Session:
             reading = self._rows[sql] = reader_of(result)
         return reading(result)
 
+    def prepare(self, *statements: str) -> None:
+        """Of statements that are sent where an earlier one may have failed: there, none could be prepared any more."""
+        for statement in statements:
+            if self._prepared and statement not in self._names:
+                self._prepare(statement)
+        self.sync()
+
     def _prepare(self, text: str) -> bytes:
         """Waits: a preparation that is skipped, for something before it failed, would leave a name without a
         statement."""

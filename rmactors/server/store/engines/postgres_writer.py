@@ -42,6 +42,9 @@ _IDLE: Final = "set_config('idle_in_transaction_session_timeout', '5000', true)"
 _FENCE: Final = f"SELECT rm_lead({LOCKED_EPOCH} = ?), {_IDLE}"
 _LOCK: Final = f"SELECT rm_lead({LOCKED_EPOCH} >= 0), {_IDLE}"
 _SYNCHRONOUS: Final = ", rm_synchronous()"
+_SAVE: Final = "SAVEPOINT one"
+_KEEP: Final = "RELEASE one"
+_UNDO: Final = "ROLLBACK TO one"
 _NOT_AS_EXPECTED: Final = "RM001"
 _DATA: Final = "22"
 """Class of errors about a value: too large a number, say. The same value fails again."""
@@ -183,7 +186,7 @@ class PostgresWriter:
         numbers: dict[str, int] = {}
         begun = self._begin(session)
         ahead = self._read_ahead(session, batch)
-        session.send("SAVEPOINT one")
+        session.send(_SAVE)
         session.sync()
         if ahead:
             session.read_all()
@@ -271,10 +274,10 @@ class PostgresWriter:
         else:
             attempt.answered = tuple([result for result in answered if result is not None])
             attempt.wake = transaction.wake
-            session.send("RELEASE one")
-            session.send("SAVEPOINT one")
+            session.send(_KEEP)
+            session.send(_SAVE)
         session.sync()
-        session.send("ROLLBACK TO one")
+        session.send(_UNDO)
         if transaction.forgot:  # what the next ones keep in mind depends on whether this one stands
             session.read_all()
             if attempt.raised is not None or attempt.failure() is not None:
@@ -326,6 +329,7 @@ class PostgresWriter:
             self.close()
             self._session = self._open()
             self._session.on_warning = self._warnings.append
+            self._session.prepare(_SAVE, _KEEP, _UNDO)
         return self._session
 
     def _give_up(self) -> None:
