@@ -45,7 +45,7 @@ class Machine:
     def say(self, box: SecretBox | None = None) -> str:
         """What a running node does every few seconds; why it could not lead."""
         membership = Membership(self.settings, box=box)
-        membership.say()
+        membership.look()
         membership.close()
         return membership.unable
 
