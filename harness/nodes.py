@@ -28,7 +28,7 @@ class Node(Server):
     def state(self) -> tuple[int, dict[str, object]]:
         """What /healthz says; (0, {}) where nobody answers."""
         try:
-            answer = httpx.get(f"{self.url}/healthz", timeout=20, trust_env=False)
+            answer = httpx.get(f"{self.url}/healthz", timeout=20, trust_env=False, verify=self.verify)
         except httpx.TransportError:
             return 0, {}
         return answer.status_code, answer.json()

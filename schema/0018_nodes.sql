@@ -5,7 +5,8 @@ CREATE TABLE leader (                              -- one row, the lease
   node TEXT,                                       -- NULL: nobody has led yet
   url TEXT,                                        -- where the others send browsers
   epoch BIGINT NOT NULL,                           -- one more with each new leader
-  until_at BIGINT NOT NULL                         -- by the database's clock; 0: given back
+  until_at BIGINT NOT NULL,                        -- by the database's clock; 0: given back
+  since_at BIGINT                                  -- when it was taken; NULL: never
 );
 
 CREATE TABLE turn (                                -- one row: who writes holds its lock, and renewals do not wait for it

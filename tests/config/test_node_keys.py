@@ -19,6 +19,7 @@ from rmactors.server.nodes.membership import Membership
 from rmactors.server.store import leadership, secret_rows
 from rmactors.server.store.database import Connection
 from rmactors.server.store.engines.opening import connect
+from rmactors.server.store.place import PostgresUrl
 from rmactors.server.store.transaction import atomic
 from tests.config.test_key_rotation import CHANNEL
 from tests.databases import PostgresDatabases
@@ -44,7 +45,7 @@ class Machine:
     def say(self, box: SecretBox | None = None) -> str:
         """What a running node does every few seconds; why it could not lead."""
         membership = Membership(self.settings, box=box)
-        membership.say()
+        membership.look()
         membership.close()
         return membership.unable
 
@@ -57,18 +58,22 @@ class Machine:
 
 
 @pytest.fixture
-def db(postgres_databases: PostgresDatabases) -> Iterator[Connection]:
+def url(postgres_databases: PostgresDatabases) -> Iterator[PostgresUrl]:
     place = postgres_databases.new()
-    with closing(connect(place)) as connection:
-        yield connection
+    yield place
     postgres_databases.give_back(place)
 
 
 @pytest.fixture
-def machines(db: Connection, tmp_path: Path, postgres_databases: PostgresDatabases) -> tuple[Machine, Machine]:
+def db(url: PostgresUrl) -> Iterator[Connection]:
+    with closing(connect(url)) as connection:
+        yield connection
+
+
+@pytest.fixture
+def machines(db: Connection, url: PostgresUrl, tmp_path: Path) -> tuple[Machine, Machine]:
     """Two with the same key, both there, and a channel that is sealed under it."""
-    [url] = [place.url for place in postgres_databases._given]
-    here, there = Machine(tmp_path / "here", "here", url), Machine(tmp_path / "there", "there", url)
+    here, there = Machine(tmp_path / "here", "here", url.url), Machine(tmp_path / "there", "there", url.url)
     box = SecretBox.load_or_create(here.file)
     with atomic(db):
         db.execute(CHANNEL, ("one", box.seal(b"{}", "notification-channel:one")))

@@ -1,6 +1,7 @@
 """`deploy/caddy` and `deploy/haproxy` before two nodes: everything goes to the one that leads. And the compose file."""
 
 import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ import httpx
 import pytest
 import yaml
 
-from harness.certificates import make_authority
+from harness.certificates import Authority, make_authority
 from harness.nodes import Node
 from harness.ports import free_port
 from harness.processes import STARTS_WITHIN, eventually
@@ -88,40 +89,38 @@ def test_pages_and_agents_come_to_the_node_that_leads_also_after_a_takeover(
         "base_url": url, "trusted_proxies": "127.0.0.1/32", "cookie_secure": "true", "lease_seconds": 10,
     }  # fmt: skip
     if proxy is haproxy:
-        settings |= {"tls_cert_file": tmp_path / "here.pem", "tls_key_file": tmp_path / "here.pem"}
+        chain = tmp_path / "chain.pem"
+        chain.write_bytes((tmp_path / "here.pem").read_bytes() + authority.file.read_bytes())
+        settings |= {"tls_cert_file": chain, "tls_key_file": tmp_path / "here.pem"}
     with two_nodes(tmp_path / "nodes", postgres_databases, **settings) as nodes:
-        if proxy is haproxy:
-            for node in nodes:
-                node.verify = authority.trusting()
         command = proxy(tmp_path, nodes, pages, agents)
         variables = {"HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path), **libraries()}
         with running(command, tmp_path, variables) as output:
             for leader in nodes:
-                found = _asked(url, authority.trusting(), output)
-                assert found["status"] == "ok"
-                with httpx.Client(verify=authority.trusting(), trust_env=False, timeout=60) as client:
-                    headers = {**UPGRADE, "Authorization": "Bearer rmh_wrong"}
-                    answer = client.get(f"https://localhost:{agents}/ws/agent", headers=headers)
-                assert answer.status_code == 401, "the leader's port for agents asks who it is"
+                found = _until(200, f"{url}/healthz", {}, authority, output)
+                assert found.json()["status"] == "ok"
+                headers = {**UPGRADE, "Authorization": "Bearer rmh_wrong"}
+                # The leader's port for agents asks who it is; a standby's is closed.
+                _until(401, f"https://localhost:{agents}/ws/agent", headers, authority, output)
                 if leader is nodes[0]:
                     leader.kill()
                     nodes[1].wait_until_ready()
 
 
-def _asked(url: str, trust: Any, output: Path) -> dict[str, Any]:
-    """What /healthz says through the proxy, as soon as it comes from the node that leads."""
+def _until(status: int, url: str, headers: dict[str, str], authority: Authority, output: Path) -> httpx.Response:
+    """The answer through the proxy, as soon as it comes from the node that leads."""
     found: list[httpx.Response] = []
+    trust = authority.trusting()
 
     def answers() -> bool:
         try:
-            found.append(httpx.get(f"{url}/healthz", verify=trust, trust_env=False, timeout=60))
+            found.append(httpx.get(url, headers=headers, verify=trust, trust_env=False, timeout=60))
         except httpx.TransportError:
             return False
-        return found[-1].status_code == 200
+        return found[-1].status_code == status
 
     eventually(answers, STARTS_WITHIN, lambda: output.read_text()[-4000:])
-    said: dict[str, Any] = found[-1].json()
-    return said
+    return found[-1]
 
 
 # ---- compose-ha.yml
@@ -168,3 +167,10 @@ def test_every_commit_waits_for_the_standby_by_its_name() -> None:
     assert "synchronous_standby_names = 'standby'" in primary
     assert "application_name=standby" in standby
     assert settings_of("rm1")["RM_REQUIRE_SYNC"] == "true"
+
+
+@pytest.mark.parametrize("service", ["key", "primary", "standby"])
+def test_what_a_service_has_the_shell_do_can_be_read_by_it(service: str) -> None:
+    script = COMPOSE["services"][service]["command"][0].replace("$$", "$")
+    done = subprocess.run(["bash", "-n", "-euc", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -103,6 +103,9 @@ async def test_the_page_says_who_leads_waits_and_is_away(several: Site) -> None:
         ["Leads"], ["Waits"], ["Not seen", "10 min ago"],
     ]  # fmt: skip
     assert "Its " not in text
+    assert [row.count("since") for row in rows] == [1, 0, 0]
+    [(since,)] = several.sql("SELECT since_at FROM leader")
+    assert abs(since - clock.now()) < 60 * SECOND
     assert 'href="/settings/nodes" aria-current="page"' in text
 
 
@@ -140,21 +143,21 @@ def row(name: str, seen_ago: int = 0, **more: Any) -> NodeRow:
 
 
 def test_a_clock_is_wrong_from_two_seconds_on() -> None:
-    lease = Lease("a", "", 7, 1)
+    lease = Lease("a", "", 7, 1, NOW)
     for off, said in ((2 * SECOND, 0), (-2 * SECOND, 0), (2 * SECOND + 1, 2 * SECOND + 1), (-3 * SECOND, -3 * SECOND)):
         [node] = node_list.judged([row("a", clock_off=off)], lease, NOW)
         assert node.clock_off == said
 
 
 def test_of_one_that_is_away_nothing_else_is_said() -> None:
-    lease = Lease("a", "", 7, 1)
+    lease = Lease("a", "", 7, 1, NOW)
     _, node = node_list.judged([row("a"), row("b", 61, key_ids="[]", version="2", clock_off=NOW)], lease, NOW)
     assert (node.away, node.clock_off, node.other_keys, node.other_version) == (True, 0, False, False)
 
 
 def test_who_leads_is_not_away_however_long_its_lease_is() -> None:
-    [node] = node_list.judged([row("a", 900)], Lease("a", "", 7, 1), NOW)
-    assert (node.leads, node.away) == (True, False)
+    [node] = node_list.judged([row("a", 900)], Lease("a", "", 7, 1, NOW), NOW)
+    assert (node.leads, node.away, node.since_at) == (True, False, NOW)
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,14 @@ RECENT: Final = 600 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """`node` and `url` are who had it last, None where nobody ever had it. `left`: microseconds until it runs out."""
+    """`node` and `url` are who had it last, None where nobody ever had it. `left`: microseconds until it runs out.
+    `since_at`: when it was taken last."""
 
     node: str | None
     url: str | None
     epoch: int
     left: int
+    since_at: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +52,9 @@ class NodeRow:
 def look(db: Database) -> Lease:
     """Raises DatabaseError."""
     row = db.execute(
-        f"SELECT node, url, epoch, until_at - {_NOW} AS left FROM leader WHERE name = 'server'"  # noqa: S608
+        f"SELECT node, url, epoch, until_at - {_NOW} AS left, since_at FROM leader WHERE name = 'server'"  # noqa: S608
     ).fetchone()
-    return Lease(row["node"], row["url"], row["epoch"], row["left"])
+    return Lease(row["node"], row["url"], row["epoch"], row["left"], row["since_at"])
 
 
 def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
@@ -60,8 +62,8 @@ def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
     begin_writing(db)
     try:
         row = db.execute(
-            f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT)"  # noqa: S608
-            f" WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
+            f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT),"  # noqa: S608
+            f" since_at = {_NOW} WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
             (node, url, round(seconds * SECOND)),
         ).fetchone()
         if row is not None:

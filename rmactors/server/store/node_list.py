@@ -16,13 +16,14 @@ _AWAY: Final = 60 * SECOND
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """`epoch` is set for the one that leads. `away`: it was not seen for a minute. The rest is said of one that is not
-    away alone: `clock_off`, in microseconds, where its clock is wrong, else 0; `other_keys` and `other_version`: not
-    those of the leader."""
+    """`epoch` and `since_at` are set for the one that leads. `away`: it was not seen for a minute. The rest is said of
+    one that is not away alone: `clock_off`, in microseconds, where its clock is wrong, else 0; `other_keys` and
+    `other_version`: not those of the leader."""
 
     row: NodeRow
     epoch: int | None
     away: bool
+    since_at: int | None = None
     clock_off: int = 0
     other_keys: bool = False
     other_version: bool = False
@@ -62,6 +63,7 @@ def judged(rows: list[NodeRow], lease: Lease, now: int) -> list[Node]:
                 row,
                 lease.epoch if row is leader else None,
                 away=False,
+                since_at=lease.since_at if row is leader else None,
                 clock_off=row.clock_off if abs(row.clock_off) > CLOCK_DOUBTFUL else 0,
                 other_keys=leader is not None and row.keys != leader.keys,
                 other_version=leader is not None and row.version != leader.version,

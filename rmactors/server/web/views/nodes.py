@@ -12,11 +12,12 @@ from rmactors.server.web.views.words import State
 
 @dataclass(frozen=True, slots=True)
 class NodeLine:
-    """`seen` is set for one that is away: when it was seen last."""
+    """`since` is set for the one that leads, `seen` for one that is away: when it was seen last."""
 
     name: str
     url: str
     state: State
+    since: Time | None
     seen: Time | None
     version: str
     warnings: list[str]
@@ -25,7 +26,8 @@ class NodeLine:
 def node_line(node: Node, now: Moment) -> NodeLine:
     row = node.row
     seen = now.ago(row.seen_at) if node.away else None
-    return NodeLine(row.name, row.url, _state(node), seen, row.version, list(_warnings(node)))
+    since = now.clock_time(node.since_at) if node.since_at is not None else None
+    return NodeLine(row.name, row.url, _state(node), since, seen, row.version, list(_warnings(node)))
 
 
 def replication_warning(found: Nodes) -> str:
