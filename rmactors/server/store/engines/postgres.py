@@ -26,6 +26,9 @@ _DEFAULTS: Final[dict[str, Any]] = {
     "connect_timeout": 10, "application_name": "rmactors", "client_encoding": "utf8",
     "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 10_000,
 }  # fmt: skip
+KEPT: Final = 512
+"""Statements that stay prepared: the program's own, and what lists make of their filters. Past that, all are forgotten,
+for they cost PostgreSQL memory on each connection."""
 _FLUSH_EVERY: Final = 16
 """Statements: so that PostgreSQL works on the first while later ones are made."""
 
@@ -134,6 +137,7 @@ class Session:
         self._pg.enter_pipeline_mode()
         self._queue: deque[Result | None] = deque()  # None: a sync
         self._names: dict[str, bytes] = {}
+        self._made = 0
         self._rows: dict[str, Callable[[Any], list[Any]]] = {}
         self._prepared = prepared
         self._unflushed = 0
@@ -276,7 +280,12 @@ class Session:
     def _prepare(self, text: str) -> bytes:
         """Waits: a preparation that is skipped, for something before it failed, would leave a name without a
         statement."""
-        name = f"s{len(self._names)}".encode()
+        if len(self._names) >= KEPT:
+            self._names.clear()
+            self._pg.send_query_params(b"DEALLOCATE ALL", None)
+            self._queue.append(Result(self, "DEALLOCATE ALL"))
+        self._made += 1
+        name = f"s{self._made}".encode()  # never one that was used before: what forgets them may be skipped
         preparing = Result(self, text)
         self._pg.send_prepare(name, text.encode())
         self._queue.append(preparing)
