@@ -109,7 +109,8 @@ class NodesDrill:
         took = await self.cluster.leads_again(lead) - began
         if kind in ("freeze", "cut"):
             await trio.sleep(max(0.0, began + self.lease * self.dice.uniform(2.1, 2.5) - time.monotonic()))
-            woken = time.monotonic() if kind == "freeze" else began
+        if kind == "freeze":
+            woken = time.monotonic()
             leader.resume()
         end = await self.cluster.ended(leader, began)
         way.heal()
@@ -199,10 +200,7 @@ def show(drill: NodesDrill, account: Account, seconds: float) -> None:
         ("failovers that the leader outlived", kept),
         ("leases", len(cluster.leads)),
         ("  taken beside the rounds' faults", len(cluster.leads) - 1 - planned),
-        (
-            "nodes that were told that another leads",
-            sum(node.log.count("another node leads") for node in cluster.nodes),
-        ),
+        ("nodes that were told that another leads", told),
         ("reports acked", f"{len(reporters.acked)} of {len(reporters.made)}"),
         ("transitions", account.transitions),
         ("deliveries owed", account.expected_deliveries),

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,6 +73,10 @@ class _Way:
     def heal(self) -> None:
         for link in self.links:
             link.heal()
+
+
+def _look(connection: psycopg.Connection[Any]) -> Any:
+    return connection.execute(_LOOK).fetchone()
 
 
 class Cluster:
@@ -160,7 +165,7 @@ class Cluster:
         while True:
             try:
                 connection = connection or await away(self._connect)
-                epoch, url, queued = await away(connection.execute(_LOOK).fetchone)
+                epoch, url, queued = await away(partial(_look, connection))
             except psycopg.Error:  # or the tables are not made yet
                 if connection is not None:
                     with suppress(psycopg.Error):

@@ -1,12 +1,17 @@
 -- Nodes that share one PostgreSQL: which one leads, and who is there. On SQLite, where one server is alone, both stay empty.
 
-CREATE TABLE leader (                              -- one row, the lease; whoever writes holds its lock
+CREATE TABLE leader (                              -- one row, the lease
   name TEXT PRIMARY KEY CHECK (name = 'server'),
   node TEXT,                                       -- NULL: nobody has led yet
   url TEXT,                                        -- where the others send browsers
   epoch BIGINT NOT NULL,                           -- one more with each new leader
   until_at BIGINT NOT NULL,                        -- by the database's clock; 0: given back
   since_at BIGINT                                  -- when it was taken; NULL: never
+);
+
+CREATE TABLE turn (                                -- one row: who writes holds its lock, and renewals do not wait for it
+  name TEXT PRIMARY KEY CHECK (name = 'server'),
+  epoch BIGINT NOT NULL                            -- the leader's
 );
 
 CREATE TABLE nodes (                               -- for people to look at: nothing is decided by it

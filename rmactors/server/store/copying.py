@@ -22,7 +22,7 @@ from rmactors.server.store.place import PostgresUrl
 
 _log = logging.getLogger(__name__)
 
-OF_THE_PLACE: Final = ("leader", "nodes")
+OF_THE_PLACE: Final = ("leader", "turn", "nodes")
 LEFT_BY_A_START: Final = ("migrations", "facts", "setup_tokens", *OF_THE_PLACE)
 """Tables in which a server that was started once, and used by nobody, leaves rows. They do not count as something."""
 
@@ -237,7 +237,7 @@ def _be_patient(db: Session) -> None:
 
 
 def _require_no_leader(db: Session) -> None:
-    db.execute("SELECT epoch FROM leader WHERE name = 'server' FOR UPDATE")
+    db.execute("SELECT epoch FROM turn WHERE name = 'server' FOR UPDATE")
     found = postgres_facts.leader(db)
     if found.leads:
         raise CopyError(f"the node {found.node} leads on that database: stop every node first")

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rmactors.common.clock import SECOND
-from rmactors.server.store.database import Database
+from rmactors.server.store.database import Connection, Database, DatabaseError
+from rmactors.server.store.transaction import begin_writing, end
 
 _NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 _FORGOTTEN: Final = 7 * 24 * 3600 * SECOND
@@ -56,19 +57,28 @@ def look(db: Database) -> Lease:
     return Lease(row["node"], row["url"], row["epoch"], row["left"], row["since_at"])
 
 
-def take(db: Database, node: str, url: str, seconds: float) -> int | None:
-    """The new epoch, if the lease had run out. Raises DatabaseError."""
-    row = db.execute(
-        f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT),"  # noqa: S608
-        f" since_at = {_NOW}"
-        f" WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
-        (node, url, round(seconds * SECOND)),
-    ).fetchone()
+def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
+    """The new epoch, if the lease had run out. What the leader before is writing ends first. Raises DatabaseError."""
+    begin_writing(db)
+    try:
+        row = db.execute(
+            f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, since_at = {_NOW},"  # noqa: S608
+            f" until_at = {_NOW} + CAST(? AS BIGINT)"
+            f" WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
+            (node, url, round(seconds * SECOND)),
+        ).fetchone()
+        if row is not None:
+            db.execute("UPDATE turn SET epoch = ? WHERE name = 'server'", (row["epoch"],))
+    except DatabaseError:
+        end(db, "ROLLBACK")
+        raise
+    end(db, "COMMIT")
     return None if row is None else int(row["epoch"])
 
 
 def renew(db: Database, epoch: int, seconds: float) -> bool:
-    """False if another node has taken it. Raises DatabaseError."""
+    """Waits for no writer: one after the other would overtake it, on a busy machine until the lease has run out. False
+    if another node has taken it. Raises DatabaseError."""
     row = db.execute(
         f"UPDATE leader SET until_at = {_NOW} + CAST(? AS BIGINT) WHERE name = 'server' AND epoch = ? RETURNING epoch",  # noqa: S608
         (round(seconds * SECOND), epoch),

@@ -30,7 +30,7 @@ _FLUSH_EVERY: Final = 16
 """Statements: so that PostgreSQL works on the first while later ones are made."""
 
 LOCKED_EPOCH: Final = (
-    "(SELECT epoch FROM leader WHERE name = 'server' AND set_config('lock_timeout', ?, true) IS NOT NULL FOR UPDATE)"
+    "(SELECT epoch FROM turn WHERE name = 'server' AND set_config('lock_timeout', ?, true) IS NOT NULL FOR UPDATE)"
 )
 """Who writes locks this row first. The bound of its wait stands in the condition, which is looked at before the row is
 locked: one statement, so that it is one also where nothing is sent ahead. It holds until the transaction's end."""
@@ -163,7 +163,7 @@ class Session:
         return self._begun
 
     def begin_writing(self) -> None:
-        """A transaction that alone writes: the leader's row is locked until its end. Raises PostgresError, also where
+        """A transaction that alone writes: the row of turns is locked until its end. Raises PostgresError, also where
         another one does not end in time; then there is none."""
         self.execute("BEGIN")
         self._begun = True

@@ -1,6 +1,6 @@
 """A batch of commits in one flight: everything is sent, then everything is read.
 
-    BEGIN; the lock of the leader's row; what is read ahead; SAVEPOINT one | sync
+    BEGIN; the lock of the row of turns; what is read ahead; SAVEPOINT one | sync
     for each commit: its statements; RELEASE one; SAVEPOINT one | sync; ROLLBACK TO one
     what their rows lead to; the numbers of channels | sync
     COMMIT | sync
