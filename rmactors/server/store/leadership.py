@@ -62,8 +62,9 @@ def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
     begin_writing(db)
     try:
         row = db.execute(
-            f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, until_at = {_NOW} + CAST(? AS BIGINT),"  # noqa: S608
-            f" since_at = {_NOW} WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
+            f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, since_at = {_NOW},"  # noqa: S608
+            f" until_at = {_NOW} + CAST(? AS BIGINT)"
+            f" WHERE name = 'server' AND until_at <= {_NOW} RETURNING epoch",
             (node, url, round(seconds * SECOND)),
         ).fetchone()
         if row is not None:
