@@ -40,7 +40,11 @@ FAULTS: Final = ("kill", "freeze", "cut", "stop")
 FAILOVER: Final = "failover"
 HOOK: Final = "/hook"
 MOODS: Final[tuple[Mood, ...]] = ("up", "up", "up", "slow", "error")
-_ALERTS: Final = "SELECT * FROM alerts WHERE host_id <> '' ORDER BY created_at, id"
+_ALERTS: Final = (
+    "SELECT * FROM alerts WHERE host_id <> ''"
+    " ORDER BY (SELECT min(seq) FROM deliveries WHERE alert_id = alerts.id), created_at, id"
+)
+"""Times are those that hosts gave; the numbers of the channel are in the order of the commits."""
 _DELIVERIES: Final = "SELECT * FROM deliveries WHERE host_id <> ''"
 _ENDS: Final = "SELECT id, host_id, plan, status FROM jobs WHERE finished_at IS NOT NULL"
 

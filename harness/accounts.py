@@ -200,8 +200,9 @@ def _compare_alerts(
         key = (row["host_id"], row["subject"].removeprefix("plan:"))
         found[key].append(Episode(row["occurrences"], bool(row["resolved"])))
     for key, ends in outcomes.items():
-        if (must := episodes_of(ends)) != found.pop(key, []):
-            account.wrong.append(f"{key}: the alerts are not those that {len(ends)} reports make ({len(must)})")
+        if (must := episodes_of(ends)) != (made := found.pop(key, [])):
+            what = f"the alerts are not those that {len(ends)} reports make ({len(must)})"
+            account.wrong.append(f"{key}: {what}\nmust be {must}\nare     {made}")
     account.wrong += [f"{key}: alerts that no report made" for key in found]
     unknown = acknowledged - {row["id"] for row in rows if row["acknowledged_at"] is not None}
     account.lost += [f"acknowledgement of {alert_id}" for alert_id in unknown]

@@ -213,13 +213,17 @@ async def _open(server: Server, box: SecretBox) -> Opened:
 
 
 async def _run(parts: Parts) -> None:
-    async with trio.open_nursery() as core:
-        _start(core, CORE, parts)
-        async with trio.open_nursery() as edges:
-            _start(edges, EDGES, parts)
-            await parts.closing.wait()
-            edges.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
-        core.cancel_scope.cancel()
+    # The store ends after all others: they wait for its answers, shielded, and without it for half a minute.
+    async with trio.open_nursery() as below:
+        _start(below, (STORE,), parts)
+        async with trio.open_nursery() as core:
+            _start(core, tuple(child for child in CORE if child is not STORE), parts)
+            async with trio.open_nursery() as edges:
+                _start(edges, EDGES, parts)
+                await parts.closing.wait()
+                edges.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
+            core.cancel_scope.cancel()
+        below.cancel_scope.cancel()
 
 
 def _start(nursery: trio.Nursery, children: tuple[Child, ...], parts: Parts) -> None:

@@ -17,11 +17,12 @@ import trio
 
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
 from rmactors.server.actors.rules.core import Core, Find, LookAtChannels, Store
+from rmactors.server.actors.rules.decisions import Decidable
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import Reload, Respond, Send
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.reasons import Reason
-from rmactors.server.messages.requests import Asked, Request, Tick
+from rmactors.server.messages.requests import Asked, HostClock, Request, Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
 from rmactors.server.state.host_state import HostState
@@ -119,13 +120,30 @@ class _Rules:
                 case Store(writes, reply):
                     await self.to_store.send(Commit(writes, reply))
                 case LookAtChannels(tick):
-                    self.core.channels_seen(await self.reader.run(load_channel_trouble), tick)
+                    await self.look_at_channels(tick)
                 case Find(host_id, message):
-                    self.core.found(message, await self.read(host_id))
+                    await self.find(host_id, message)
                 case Reload(host_id):
                     await self.reload(host_id)
                 case _:
                     assert_never(effect)
+
+    async def look_at_channels(self, tick: Tick) -> None:
+        try:
+            found = await self.reader.run(load_channel_trouble)
+        except DatabaseError as error:  # the next tick asks again
+            _log.warning("cannot read the channels: %s", error)
+        else:
+            self.core.channels_seen(found, tick)
+
+    async def find(self, host_id: str, message: Decidable | HostClock) -> None:
+        try:
+            host = await self.read(host_id)
+        except DatabaseError as error:
+            _log.warning("cannot read host %s: %s", host_id, error)
+            self.core.not_found_out(message, str(error))
+        else:
+            self.core.found(message, host)
 
     async def send(self, send: Send) -> None:
         _log.debug("host %s: %s", send.host_id, ", ".join(send.reasons))

@@ -98,6 +98,11 @@ class Core:
         elif not isinstance(message, HostReturned | HostClock):
             self.effects.append(Respond(message, Refused("not_found", "there is no such host")))
 
+    def not_found_out(self, message: Decidable | HostClock, why: str) -> None:
+        """A host that was not known could not be read."""
+        if not isinstance(message, HostReturned | HostClock):
+            self.effects.append(Respond(message, Failed(why)))
+
     def tick(self, tick: Tick) -> Iterator[None]:
         """What is due. Effects are to be carried out after each step, before the next."""
         writes = (TouchConditions(tick.at), ReleaseHeld(tick.at), QueueReminders(tick.at))
