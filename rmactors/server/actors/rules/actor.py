@@ -10,19 +10,21 @@ It decides nothing: `core` says what is to be done about each message, and this 
 
 import logging
 from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import assert_never
 
 import trio
 
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
 from rmactors.server.actors.rules.core import Core, Find, LookAtChannels, Store
-from rmactors.server.actors.rules.decisions import Decidable
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import Reload, Respond, Send
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.reasons import Reason
-from rmactors.server.messages.requests import Asked, HostClock, Request, Tick
+from rmactors.server.messages.requests import Asked, Request, Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
 from rmactors.server.state.host_state import HostState
@@ -32,6 +34,7 @@ from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
+Found = Callable[[HostState | None], None]
 
 AT_A_STRETCH = 16
 """Messages judged before others run. All reports come through here: with one in each turn of everybody, a host with
@@ -111,8 +114,9 @@ class _Rules:
         await self.carry_out()
 
     async def carry_out(self) -> None:
-        while self.core.effects:
-            match effect := self.core.effects.popleft():
+        core = self.core
+        while core.effects:
+            match effect := core.effects.popleft():
                 case Send():
                     await self.send(effect)
                 case Respond(request, answer):
@@ -120,30 +124,15 @@ class _Rules:
                 case Store(writes, reply):
                     await self.to_store.send(Commit(writes, reply))
                 case LookAtChannels(tick):
-                    await self.look_at_channels(tick)
+                    with suppress(*DatabaseError):  # the next tick asks again
+                        core.channels_seen(await self.reader.run(load_channel_trouble), tick)
                 case Find(host_id, message):
-                    await self.find(host_id, message)
+                    await self.read(host_id, partial(core.found, message), partial(core.not_found_out, message))
                 case Reload(host_id):
-                    await self.reload(host_id)
+                    self.state.reloads += 1
+                    await self.read(host_id, partial(core.reread, host_id), partial(core.unreadable, host_id))
                 case _:
                     assert_never(effect)
-
-    async def look_at_channels(self, tick: Tick) -> None:
-        try:
-            found = await self.reader.run(load_channel_trouble)
-        except DatabaseError as error:  # the next tick asks again
-            _log.warning("cannot read the channels: %s", error)
-        else:
-            self.core.channels_seen(found, tick)
-
-    async def find(self, host_id: str, message: Decidable | HostClock) -> None:
-        try:
-            host = await self.read(host_id)
-        except DatabaseError as error:
-            _log.warning("cannot read host %s: %s", host_id, error)
-            self.core.not_found_out(message, str(error))
-        else:
-            self.core.found(message, host)
 
     async def send(self, send: Send) -> None:
         _log.debug("host %s: %s", send.host_id, ", ".join(send.reasons))
@@ -154,15 +143,11 @@ class _Rules:
 
         await self.to_store.send(Commit(send.writes, reply))
 
-    async def reload(self, host_id: str) -> None:
-        self.state.reloads += 1
+    async def read(self, host_id: str, found: Found, unreadable: Callable[[str], None]) -> None:
         try:
-            host = await self.read(host_id)
+            host = (await self.reader.run(load_rules, host_id)).get(host_id)
         except DatabaseError as error:
-            _log.warning("cannot read host %s again: %s", host_id, error)
-            self.core.unreadable(host_id, str(error))
+            _log.warning("cannot read host %s: %s", host_id, error)
+            unreadable(str(error))
         else:
-            self.core.reread(host_id, host)
-
-    async def read(self, host_id: str) -> HostState | None:
-        return (await self.reader.run(load_rules, host_id)).get(host_id)
+            found(host)
