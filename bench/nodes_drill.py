@@ -169,7 +169,9 @@ class NodesDrill:
         with psycopg.connect(url, row_factory=dict_row) as connection:
             alerts, deliveries, ends = (connection.execute(sql).fetchall() for sql in (_ALERTS, _DELIVERIES, _ENDS))
         told = {self.channel_id: self.sink.told(HOOK)}
-        account = settled(alerts, deliveries, self.reporters.outcomes, set(), told, late)
+        account = settled(
+            alerts, deliveries, self.reporters.outcomes, set(), told, late, commits_failed=FAILOVER in self.kinds
+        )
         self._compare_jobs(account, ends)
         account.wrong += witness.by_an_old_leader(witness.written(primary, DATABASE))
         account.wrong += self.reporters.wrong
@@ -210,6 +212,7 @@ def show(drill: NodesDrill, account: Account, seconds: float) -> None:
         ("deliveries owed", account.expected_deliveries),
         ("  delivered", account.delivered),
         ("  said by the resolution's own message", account.told_by_another),
+        ("plans with a report that a later one overtook", len(account.overtaken)),
         ("lost", len(account.lost)),
         ("out of order", len(account.out_of_order)),
         ("wrong", len(account.wrong)),
