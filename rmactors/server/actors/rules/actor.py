@@ -34,11 +34,9 @@ from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
-Found = Callable[[HostState | None], None]
 
 AT_A_STRETCH = 16
-"""Messages judged before others run. All reports come through here: with one in each turn of everybody, a host with
-many busy connections would make those turns long, and all reports slow."""
+"""Messages judged before others run: all reports come through here, and a busy host must not make them all slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +112,8 @@ class _Rules:
         await self.carry_out()
 
     async def carry_out(self) -> None:
-        core = self.core
-        while core.effects:
-            match effect := core.effects.popleft():
+        while self.core.effects:
+            match effect := self.core.effects.popleft():
                 case Send():
                     await self.send(effect)
                 case Respond(request, answer):
@@ -125,12 +122,12 @@ class _Rules:
                     await self.to_store.send(Commit(writes, reply))
                 case LookAtChannels(tick):
                     with suppress(*DatabaseError):  # the next tick asks again
-                        core.channels_seen(await self.reader.run(load_channel_trouble), tick)
+                        self.core.channels_seen(await self.reader.run(load_channel_trouble), tick)
                 case Find(host_id, message):
-                    await self.read(host_id, partial(core.found, message), partial(core.not_found_out, message))
+                    await self.read(host_id, partial(self.core.found, message), partial(self.core.unread, message))
                 case Reload(host_id):
                     self.state.reloads += 1
-                    await self.read(host_id, partial(core.reread, host_id), partial(core.unreadable, host_id))
+                    await self.read(host_id, partial(self.core.reread, host_id), partial(self.core.unreadable, host_id))
                 case _:
                     assert_never(effect)
 
@@ -143,11 +140,9 @@ class _Rules:
 
         await self.to_store.send(Commit(send.writes, reply))
 
-    async def read(self, host_id: str, found: Found, unreadable: Callable[[str], None]) -> None:
+    async def read(self, host_id: str, use: Callable[[HostState | None], None], failed: Callable[[str], None]) -> None:
         try:
-            host = (await self.reader.run(load_rules, host_id)).get(host_id)
+            use((await self.reader.run(load_rules, host_id)).get(host_id))
         except DatabaseError as error:
             _log.warning("cannot read host %s: %s", host_id, error)
-            unreadable(str(error))
-        else:
-            found(host)
+            failed(str(error))

@@ -98,7 +98,7 @@ class Core:
         elif not isinstance(message, HostReturned | HostClock):
             self.effects.append(Respond(message, Refused("not_found", "there is no such host")))
 
-    def not_found_out(self, message: Decidable | HostClock, why: str) -> None:
+    def unread(self, message: Decidable | HostClock, why: str) -> None:
         """A host that was not known could not be read."""
         if not isinstance(message, HostReturned | HostClock):
             self.effects.append(Respond(message, Failed(why)))
