@@ -90,6 +90,9 @@ class Looks:
         self._now = now
         self._asked: set[str] = set()
         self._measured: set[str] = set()
+        self._begun: dict[str, int] = {}
+        """Which of all measurements was the last one of a repository, counted from 1."""
+        self._count = 0
 
     async def start_due(self, nursery: trio.Nursery) -> None:
         """Ask as many of those that are due as there is room for. Raises DatabaseError."""
@@ -135,6 +138,8 @@ class Looks:
             while (one := await self._next(host, at, tried)) is not None:
                 tried.add(one.repository_id)
                 self._measured.add(one.repository_id)
+                self._count += 1
+                self._begun[one.repository_id] = self._count
                 try:
                     failed = await self._measure(host, at, one, named[one.name])
                 finally:
@@ -153,9 +158,11 @@ class Looks:
     async def _next(self, host: DueHost, at: int, tried: set[str]) -> ToMeasure | None:
         """What is to be measured at this host next: not what another host measures, or has just measured. Raises
         DatabaseError."""
-        left_out = tried | self._measured
+        left_out, before = tried | self._measured, self._count
         todo = await self._reader.run(to_measure, host.id, at - agenda.FRESH)
-        return next((one for one in todo if one.repository_id not in left_out | self._measured), None)
+        # One that began meanwhile may have ended meanwhile, too: what was read does not know of it.
+        left = (one for one in todo if one.repository_id not in left_out)
+        return next((one for one in left if self._begun.get(one.repository_id, 0) <= before), None)
 
     async def _measure(self, host: DueHost, at: int, what: ToMeasure, known: FoundRepository) -> str | Away | None:
         """None if all went well, else what did not."""
