@@ -17,21 +17,20 @@ import trio
 
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
 from rmactors.server.actors.rules.core import Core, Find, LookAtChannels, Store
-from rmactors.server.actors.rules.decisions import Decidable
 from rmactors.server.actors.rules.hosts import Hosts
 from rmactors.server.actors.rules.pipeline import Reload, Respond, Send
 from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.reasons import Reason
-from rmactors.server.messages.requests import Asked, HostClock, Request, Tick
+from rmactors.server.messages.requests import Asked, Request, Tick
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet
-from rmactors.server.state.host_state import HostState
 from rmactors.server.store.channel_trouble import load_channel_trouble
-from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.load_rules import load_rules
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
+
+UNREADABLE = "the database cannot be read"
 
 AT_A_STRETCH = 16
 """Messages judged before others run. All reports come through here: with one in each turn of everybody, a host with
@@ -120,30 +119,18 @@ class _Rules:
                 case Store(writes, reply):
                     await self.to_store.send(Commit(writes, reply))
                 case LookAtChannels(tick):
-                    await self.look_at_channels(tick)
+                    if (troubles := await self.reader.run_if_readable(load_channel_trouble)) is not None:
+                        self.core.channels_seen(troubles, tick)
                 case Find(host_id, message):
-                    await self.find(host_id, message)
+                    hosts = await self.reader.run_if_readable(load_rules, host_id)
+                    if hosts is None:
+                        self.core.not_found_out(message, UNREADABLE)
+                    else:
+                        self.core.found(message, hosts.get(host_id))
                 case Reload(host_id):
                     await self.reload(host_id)
                 case _:
                     assert_never(effect)
-
-    async def look_at_channels(self, tick: Tick) -> None:
-        try:
-            found = await self.reader.run(load_channel_trouble)
-        except DatabaseError as error:  # the next tick asks again
-            _log.warning("cannot read the channels: %s", error)
-        else:
-            self.core.channels_seen(found, tick)
-
-    async def find(self, host_id: str, message: Decidable | HostClock) -> None:
-        try:
-            host = await self.read(host_id)
-        except DatabaseError as error:
-            _log.warning("cannot read host %s: %s", host_id, error)
-            self.core.not_found_out(message, str(error))
-        else:
-            self.core.found(message, host)
 
     async def send(self, send: Send) -> None:
         _log.debug("host %s: %s", send.host_id, ", ".join(send.reasons))
@@ -156,13 +143,8 @@ class _Rules:
 
     async def reload(self, host_id: str) -> None:
         self.state.reloads += 1
-        try:
-            host = await self.read(host_id)
-        except DatabaseError as error:
-            _log.warning("cannot read host %s again: %s", host_id, error)
-            self.core.unreadable(host_id, str(error))
+        hosts = await self.reader.run_if_readable(load_rules, host_id)
+        if hosts is None:
+            self.core.unreadable(host_id, UNREADABLE)
         else:
-            self.core.reread(host_id, host)
-
-    async def read(self, host_id: str) -> HostState | None:
-        return (await self.reader.run(load_rules, host_id)).get(host_id)
+            self.core.reread(host_id, hosts.get(host_id))
