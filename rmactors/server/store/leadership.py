@@ -14,6 +14,13 @@ from rmactors.server.store.transaction import begin_writing, end
 _NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 _FORGOTTEN: Final = 7 * 24 * 3600 * SECOND
 """A node that was not seen for so long is not listed any more."""
+_END_STALLED: Final = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND usename = current_user AND pid IN (SELECT pid FROM pg_locks WHERE relation = to_regclass('turn') AND granted)"
+    " AND state = 'active' AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - make_interval(secs => 5)"
+)
+"""A writer that was frozen or cut off in the middle of what it sends keeps its lock: to PostgreSQL it is not idle, so
+that no timeout ends it."""
 RECENT: Final = 600 * SECOND
 """A node that was seen since then may come back any moment: nothing is done that it could not go on with."""
 
@@ -59,6 +66,7 @@ def look(db: Database) -> Lease:
 
 def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
     """The new epoch, if the lease had run out. What the leader before is writing ends first. Raises DatabaseError."""
+    db.execute(_END_STALLED)
     begin_writing(db)
     try:
         row = db.execute(

@@ -1,15 +1,18 @@
 """Reads, on connections of their own, beside the writer: both engines let both go on at once."""
 
+import logging
 import queue
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
 
-from rmactors.server.store.database import Connection, Database, PostgresError
+from rmactors.server.store.database import Connection, Database, DatabaseError, PostgresError
 from rmactors.server.store.engines.opening import connect_read_only
 from rmactors.server.store.place import Place
 from rmactors.server.store.transaction import begin_reading, end
+
+_log = logging.getLogger(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +33,16 @@ class Reader:
         Raises DatabaseError if the database cannot be read.
         """
         return await trio.to_thread.run_sync(lambda: self.run_here(query, *args, **kwargs), limiter=self._limiter)
+
+    async def run_if_readable(
+        self, query: Callable[Concatenate[Database, P], R], *args: P.args, **kwargs: P.kwargs
+    ) -> R | None:
+        """None, and a line in the log, where the database cannot be read."""
+        try:
+            return await self.run(query, *args, **kwargs)
+        except DatabaseError as error:
+            _log.warning("the database cannot be read: %s", error)
+            return None
 
     def run_here(self, query: Callable[Concatenate[Database, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same in the calling thread, for start-up and command lines."""
