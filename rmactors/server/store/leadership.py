@@ -17,7 +17,8 @@ _FORGOTTEN: Final = 7 * 24 * 3600 * SECOND
 _END_STALLED: Final = (
     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
     " AND usename = current_user AND pid IN (SELECT pid FROM pg_locks WHERE relation = to_regclass('turn') AND granted)"
-    " AND state = 'active' AND wait_event = 'ClientRead' AND state_change < clock_timestamp() - make_interval(secs => 5)"
+    " AND state = 'active' AND wait_event = 'ClientRead'"
+    " AND state_change < clock_timestamp() - make_interval(secs => 5)"
 )
 """A writer that was frozen or cut off in the middle of what it sends keeps its lock: to PostgreSQL it is not idle, so
 that no timeout ends it."""

@@ -11,7 +11,6 @@ It decides nothing: `core` says what is to be done about each message, and this 
 import logging
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
@@ -121,8 +120,8 @@ class _Rules:
                 case Store(writes, reply):
                     await self.to_store.send(Commit(writes, reply))
                 case LookAtChannels(tick):
-                    with suppress(*DatabaseError):  # the next tick asks again
-                        self.core.channels_seen(await self.reader.run(load_channel_trouble), tick)
+                    if (channels := await self.reader.run_if_readable(load_channel_trouble)) is not None:
+                        self.core.channels_seen(channels, tick)
                 case Find(host_id, message):
                     await self.read(host_id, partial(self.core.found, message), partial(self.core.unread, message))
                 case Reload(host_id):
