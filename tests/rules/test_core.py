@@ -139,6 +139,14 @@ def test_what_is_about_no_host_is_refused_if_anybody_waits(message: Any) -> None
     assert effects(given) == ([Respond(message, NO_SUCH_HOST)] if message == end() else [])
 
 
+@pytest.mark.parametrize("message", [end(), returned(), HostClock("host", 1.0)])
+def test_of_a_host_that_could_not_be_read_who_waits_hears_so_and_may_ask_again(message: Any) -> None:
+    given = core()
+    given.unread(message, "the database is away")
+    assert effects(given) == ([Respond(message, Failed("the database is away"))] if message == end() else [])
+    assert take(given, message) == [Find("host", message)]
+
+
 def test_a_host_that_is_read_again_leads_to_what_is_on_disk() -> None:
     given = core(host(schedule("old"), alert_states=with_alert("old").alert_states))
     failed = send(given, end("job", schedule_id="old"))
