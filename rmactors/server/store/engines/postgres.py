@@ -39,6 +39,7 @@ LOCKED_EPOCH: Final = (
 locked: one statement, so that it is one also where nothing is sent ahead. It holds until the transaction's end."""
 _OK: Final = {pq.ExecStatus.COMMAND_OK, pq.ExecStatus.TUPLES_OK}
 _INTEGRITY: Final = "23"
+_LAST_WORDS: Final = {b"FATAL", b"PANIC"}
 
 
 class Lost(PostgresError):
@@ -76,6 +77,8 @@ class Result:
             self.error = Skipped("an earlier statement failed")
         else:
             self.error = _error(result)
+            if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _LAST_WORDS:
+                self.error = self._session.ended(str(self.error))
 
     def wait(self) -> "Result":
         """Raises PostgresError if the statement failed, Skipped if an earlier one did."""
@@ -204,6 +207,10 @@ class Session:
     @property
     def broken(self) -> bool:
         return bool(self._pg.status != pq.ConnStatus.OK)
+
+    def ended(self, text: str) -> Lost:
+        """PostgreSQL has said its last word on this connection."""
+        return self._lost(text)
 
     @property
     def server_version(self) -> int:
