@@ -66,7 +66,12 @@ def look(db: Database) -> Lease:
 
 
 def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
-    """The new epoch, if the lease had run out. What the leader before is writing ends first. Raises DatabaseError."""
+    """The turn of who leads from now on, if the lease had run out: a number that no other leader has or had. What the
+    leader before is writing ends first. Raises DatabaseError.
+
+    By the clock, not by counting: under asynchronous replication a failover may set the tables back, and two leaders
+    would count to the same number.
+    """
     db.execute(_END_STALLED)
     begin_writing(db)
     try:
@@ -77,7 +82,10 @@ def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
             (node, url, round(seconds * SECOND)),
         ).fetchone()
         if row is not None:
-            db.execute("UPDATE turn SET epoch = ? WHERE name = 'server'", (row["epoch"],))
+            row = db.execute(
+                f"UPDATE turn SET epoch = CASE WHEN epoch < {_NOW} THEN {_NOW} ELSE epoch + 1 END"  # noqa: S608
+                " WHERE name = 'server' RETURNING epoch"
+            ).fetchone()
     except DatabaseError:
         end(db, "ROLLBACK")
         raise
@@ -85,19 +93,22 @@ def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
     return None if row is None else int(row["epoch"])
 
 
-def renew(db: Database, epoch: int, seconds: float) -> bool:
+_OURS: Final = "name = 'server' AND (SELECT epoch FROM turn WHERE name = 'server') = ?"
+
+
+def renew(db: Database, turn: int, seconds: float) -> bool:
     """Waits for no writer: one after the other would overtake it, on a busy machine until the lease has run out. False
     if another node has taken it. Raises DatabaseError."""
     row = db.execute(
-        f"UPDATE leader SET until_at = {_NOW} + CAST(? AS BIGINT) WHERE name = 'server' AND epoch = ? RETURNING epoch",  # noqa: S608
-        (round(seconds * SECOND), epoch),
+        f"UPDATE leader SET until_at = {_NOW} + CAST(? AS BIGINT) WHERE {_OURS} RETURNING epoch",  # noqa: S608
+        (round(seconds * SECOND), turn),
     ).fetchone()
     return row is not None
 
 
-def give_back(db: Database, epoch: int) -> None:
+def give_back(db: Database, turn: int) -> None:
     """Another node may take it at once. Raises DatabaseError."""
-    db.execute("UPDATE leader SET until_at = 0 WHERE name = 'server' AND epoch = ?", (epoch,))
+    db.execute(f"UPDATE leader SET until_at = 0 WHERE {_OURS}", (turn,))  # noqa: S608
 
 
 def say(db: Database, name: str, url: str, version: str, key_ids: str, clock_off: int) -> None:
