@@ -17,7 +17,7 @@ import click
 import trio
 
 from harness.agents import ended
-from harness.nodes import Node
+from harness.nodes import Node, a_leader_and_a_standby
 from harness.postgres import OLDEST, USER, programs
 from harness.postgres_pair import Pair, running_pair
 from harness.processes import STARTS_WITHIN, away, eventually
@@ -41,20 +41,12 @@ def two_nodes(folder: Path, pair: Pair, lease_seconds: float) -> Iterator[tuple[
     place = pair.primary.new_database("rm")
     pair.primary.execute(f"GRANT pg_monitor TO {USER}")  # so that it sees how the database is replicated
     settings = {"lease_seconds": lease_seconds, "require_sync": "true"}
-    nodes = Node(folder, "rm1", place, **settings), Node(folder, "rm2", place, **settings)
-    try:
-        nodes[0].start()
-        nodes[1].spawn()
-        nodes[1].wait(nodes[0])
+    with a_leader_and_a_standby(folder, place, **settings) as nodes:
         yield nodes
-    finally:
-        for node in nodes:
-            if node.running:
-                node.kill()
 
 
 async def play(story: Story, folder: Path, lease_seconds: float) -> None:
-    """Raises AssertionError where it does not go as told."""
+    """Raises AssertionError where it does not go so."""
     story.tell("Starting a PostgreSQL, and a standby that every commit waits for.")
     with running_pair() as pair:
         story.tell("Starting two nodes, rm1 and rm2.")

@@ -2,6 +2,8 @@
 
 import os
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -63,3 +65,19 @@ class Node(Server):
         """Wait for its end; the exit code."""
         assert self.process is not None
         return self.process.wait(seconds)
+
+
+@contextmanager
+def a_leader_and_a_standby(folder: Path, place: PostgresUrl, **settings: object) -> Iterator[tuple[Node, Node]]:
+    """`rm1` leads, `rm2` waits; both are gone at the end of the block however that ends."""
+    nodes = Node(folder, "rm1", place, **settings), Node(folder, "rm2", place, **settings)
+    try:
+        nodes[0].start()
+        nodes[1].spawn()
+        nodes[1].wait(nodes[0])
+        yield nodes
+    finally:
+        for node in nodes:
+            if node.running:
+                node.resume()
+                node.kill()

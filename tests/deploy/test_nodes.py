@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from harness.certificates import Authority, make_authority
-from harness.nodes import Node
+from harness.nodes import Node, a_leader_and_a_standby
 from harness.ports import free_port
 from harness.processes import STARTS_WITHIN, eventually
 from harness.proxies import UPGRADE, replaced
@@ -65,16 +65,10 @@ def haproxy(folder: Path, nodes: tuple[Node, Node], pages: int, agents: int) -> 
 @contextmanager
 def two_nodes(folder: Path, databases: PostgresDatabases, **settings: object) -> Iterator[tuple[Node, Node]]:
     place = databases.new()
-    nodes = Node(folder, "rm1", place, **settings), Node(folder, "rm2", place, **settings)
     try:
-        nodes[0].start()
-        nodes[1].spawn()
-        nodes[1].wait(nodes[0])
-        yield nodes
+        with a_leader_and_a_standby(folder, place, **settings) as nodes:
+            yield nodes
     finally:
-        for node in nodes:
-            if node.running:
-                node.kill()
         databases.give_back(place)
 
 

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from harness.agents import AgentProcess
-from harness.nodes import Node
+from harness.nodes import Node, a_leader_and_a_standby
 from harness.processes import eventually
 from tests.conftest import PostgresDatabases
 
@@ -18,17 +18,10 @@ pytestmark = pytest.mark.usefixtures("postgres_databases")
 def nodes(tmp_path: Path, postgres_databases: PostgresDatabases) -> Iterator[tuple[Node, Node]]:
     """One that leads, one that waits."""
     place = postgres_databases.new()
-    first, second = Node(tmp_path, "first", place), Node(tmp_path, "second", place)
     try:
-        first.start()
-        second.spawn()
-        second.wait(first)
-        yield first, second
+        with a_leader_and_a_standby(tmp_path, place) as both:
+            yield both
     finally:
-        for node in (first, second):
-            if node.running:
-                node.resume()
-                node.kill()
         postgres_databases.give_back(place)
 
 
