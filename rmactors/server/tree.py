@@ -13,6 +13,7 @@ from typing import Final
 
 import trio
 
+from rmactors.common.race import race
 from rmactors.server import bootstrap
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
@@ -148,10 +149,7 @@ async def _serve_in_turn(server: Server) -> None:
     waiting = Waiting(settings, membership)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_stand_on_the_porch, server, waiting)
-        async with trio.open_nursery() as taking:
-            taking.start_soon(_cancel_when_set, server.closing, taking.cancel_scope)
-            await waiting.until_taken(tenure)
-            taking.cancel_scope.cancel()
+        await race(partial(waiting.until_taken, tenure), server.closing.wait)
         nursery.cancel_scope.cancel()
     if tenure.epoch is not None:
         await lead(membership, tenure, partial(_serve_as_leader, server, tenure, membership))
@@ -177,11 +175,6 @@ async def _stand_on_the_porch(server: Server, waiting: Waiting) -> None:
 async def nobody(_: object) -> bool:
     """On the porch nobody is signed in."""
     return False
-
-
-async def _cancel_when_set(event: trio.Event, scope: trio.CancelScope) -> None:
-    await event.wait()
-    scope.cancel()
 
 
 async def _serve_as_leader(server: Server, tenure: Tenure, membership: Membership | None = None) -> None:

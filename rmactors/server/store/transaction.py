@@ -162,6 +162,11 @@ class Transaction:
         self.forgot = True
 
 
+PROOF: Final = (
+    "INSERT INTO facts (name, value) VALUES ('proof', '1')"
+    " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS BIGINT) + 1 AS TEXT)"
+)
+"""Changes one row: whether anything can be put on the disk."""
 NEXT_NUMBER: Final = "SELECT next_seq FROM channels WHERE id = ?"
 SAVE_NUMBER: Final = "UPDATE channels SET next_seq = ? WHERE id = ?"
 

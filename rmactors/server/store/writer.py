@@ -35,6 +35,7 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
 )
 from rmactors.server.store.transaction import (
     HANDLERS,
+    PROOF,
     SAVE_NUMBER,
     DuplicateWrite,
     RefusedWrite,
@@ -81,10 +82,7 @@ class Writer:
         disk and on a file system that takes no writes.
         """
         try:
-            self._connection.execute(
-                "INSERT INTO facts (name, value) VALUES ('proof', '1')"
-                " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS INTEGER) + 1 AS TEXT)"
-            )
+            self._connection.execute(PROOF)
         except sqlite3.Error as error:
             self._roll_back()
             return str(error)

@@ -26,6 +26,7 @@ from rmactors.server.store.engines.postgres import LOCKED_EPOCH, Lost, Result, S
 from rmactors.server.store.transaction import (
     HANDLERS,
     NEXT_NUMBER,
+    PROOF,
     SAVE_NUMBER,
     DuplicateWrite,
     Otherwise,
@@ -48,10 +49,6 @@ _UNDO: Final = "ROLLBACK TO one"
 _NOT_AS_EXPECTED: Final = "RM001"
 _DATA: Final = "22"
 """Class of errors about a value: too large a number, say. The same value fails again."""
-_PROOF: Final = (
-    "INSERT INTO facts (name, value) VALUES ('proof', '1')"
-    " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS BIGINT) + 1 AS TEXT)"
-)
 
 
 @lru_cache
@@ -167,7 +164,7 @@ class PostgresWriter:
         try:
             session = self._connected()
             begun = self._begin(session)
-            session.send(_PROOF)
+            session.send(PROOF)
             session.sync()
             self._commit(session, begun)
         except PostgresError as error:
