@@ -11,7 +11,7 @@ CREATE TABLE leader (                              -- one row, the lease
 
 CREATE TABLE turn (                                -- one row: who writes holds its lock, and renewals do not wait for it
   name TEXT PRIMARY KEY CHECK (name = 'server'),
-  epoch BIGINT NOT NULL                            -- of the leader: a number by the clock, which no other one has or had
+  number BIGINT NOT NULL                           -- of the leader: drawn from the clock, which no other one has or had
 );
 
 CREATE TABLE nodes (                               -- for people to look at: nothing is decided by it

@@ -191,7 +191,7 @@ class Parts:
 
     async def run_store(self) -> None:
         settings = self.settings
-        writer = partial(open_writer, settings.place, epoch=self.tenure.epoch, require_sync=settings.require_sync)
+        writer = partial(open_writer, settings.place, turn=self.tenure.turn, require_sync=settings.require_sync)
         await store.run(self.to_store, writer, self.wake, self.store_state)
 
     async def run_rules(self) -> None:

@@ -151,7 +151,7 @@ async def _serve_in_turn(server: Server) -> None:
         nursery.start_soon(_stand_on_the_porch, server, waiting)
         await race(partial(waiting.until_taken, tenure), server.closing.wait)
         nursery.cancel_scope.cancel()
-    if tenure.epoch is not None:
+    if tenure.turn is not None:
         await lead(membership, tenure, partial(_serve_as_leader, server, tenure, membership))
     membership.close()
 

@@ -36,7 +36,7 @@ def takes(db: Connection, name: str, seconds: float = 600.0) -> int:
 
 def commits(database: PostgresUrl, turn: int) -> bool:
     """Whether a writer of that turn is let in."""
-    with closing(open_writer(database, epoch=turn)) as writer:
+    with closing(open_writer(database, turn=turn)) as writer:
         [answer], _ = writer.apply([(Pulse(NOON),)])
     assert isinstance(answer, Committed | Failed)
     return isinstance(answer, Committed)
@@ -70,7 +70,7 @@ def test_two_leaders_never_have_the_same_turn_though_the_tables_were_set_back(
     first = takes(db, "a", 0.0)
     lost = takes(db, "b", 0.0)
     db.execute("UPDATE leader SET epoch = 1, node = 'a'")
-    db.execute("UPDATE turn SET epoch = ?", (first,))
+    db.execute("UPDATE turn SET number = ?", (first,))
     third = takes(db, "c")
     assert leadership.look(db).epoch == 2, "as b's was"
     assert not leadership.renew(db, lost, 600)

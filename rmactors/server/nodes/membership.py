@@ -57,25 +57,25 @@ class Membership:
         self._said_at = time.monotonic()
 
     def take(self) -> int | None:
-        """The epoch, if the lease is this node's from now on. Raises DatabaseError."""
+        """The turn, if the lease is this node's from now on. Raises DatabaseError."""
         settings = self.settings
         with self._asking():
             return leadership.take(
                 self._connected(), settings.own_node_name, settings.own_node_url, settings.lease_seconds
             )
 
-    def renew(self, epoch: int) -> bool:
+    def renew(self, turn: int) -> bool:
         """False if it is another's. Raises DatabaseError."""
         with self._asking():
-            kept = leadership.renew(self._connected(), epoch, self.settings.lease_seconds)
+            kept = leadership.renew(self._connected(), turn, self.settings.lease_seconds)
             if kept and time.monotonic() - self._said_at >= SAY_SECONDS:
                 self._say()
             return kept
 
-    def give_back(self, epoch: int) -> None:
+    def give_back(self, turn: int) -> None:
         """Never raises: without it, the lease runs out by itself."""
         with suppress(*DatabaseError), self._asking():
-            leadership.give_back(self._connected(), epoch)
+            leadership.give_back(self._connected(), turn)
         self.close()
 
     @contextmanager

@@ -1,7 +1,7 @@
 """A node's turns: it waits for the lease behind a porch, and holds it while it leads.
 
 Owns      the lease's row, as long as it is this node's.
-Sends     nothing: what is committed under an epoch is checked in the transaction itself.
+Sends     nothing: what is committed in a turn is checked in the transaction itself.
 Restart   none: who lost the lease ends its process, and the service manager starts it again, as one that waits.
 """
 
@@ -64,9 +64,9 @@ class Waiting:
                     sent = tenure.now()
                     # Not to be called off in between: a lease that nobody knows of would have to run out.
                     with trio.CancelScope(shield=True):
-                        epoch = await trio.to_thread.run_sync(self._membership.take)
-                    if epoch is not None:
-                        tenure.epoch, tenure.renewed_at = epoch, sent
+                        turn = await trio.to_thread.run_sync(self._membership.take)
+                    if turn is not None:
+                        tenure.turn, tenure.renewed_at = turn, sent
                         return
             except DatabaseError as error:
                 self.lease = None
@@ -113,14 +113,14 @@ async def _be_alive(tenure: Tenure) -> None:
 
 
 def _renew(membership: Membership, tenure: Tenure, stop: threading.Event, lost: Callable[[str], None]) -> None:
-    assert tenure.epoch is not None
+    assert tenure.turn is not None
     pause = tenure.pause
     while not stop.wait(pause):
         sent = tenure.now()
         if sent - tenure.alive_at > STUCK_SECONDS + tenure.lease_seconds:
             return lost("the event loop is stuck")
         try:
-            if not membership.renew(tenure.epoch):
+            if not membership.renew(tenure.turn):
                 return lost("another node leads by now")
             tenure.renewed_at, pause = sent, tenure.pause
         except DatabaseError as error:
@@ -133,11 +133,11 @@ def _renew(membership: Membership, tenure: Tenure, stop: threading.Event, lost: 
 
 async def lead(membership: Membership, tenure: Tenure, tree: Callable[[], Awaitable[None]]) -> None:
     """Run the tree while the lease is held, and give it back after it. Raises LeaseLostError in a group."""
-    assert tenure.epoch is not None
-    _log.info("this node leads", extra=fields("lease.taken", epoch=tenure.epoch))
+    assert tenure.turn is not None
+    _log.info("this node leads", extra=fields("lease.taken", turn=tenure.turn))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(hold, membership, tenure)
         await tree()
         nursery.cancel_scope.cancel()
     with trio.CancelScope(shield=True):
-        await trio.to_thread.run_sync(membership.give_back, tenure.epoch)
+        await trio.to_thread.run_sync(membership.give_back, tenure.turn)

@@ -13,12 +13,12 @@ RENEWALS: Final = 4
 
 @dataclass(slots=True)
 class Tenure:
-    """From taking the lease to losing it. `epoch` is None on SQLite, where nobody else can come.
+    """From taking the lease to losing it. `turn` is None on SQLite, where nobody else can come.
 
     `lost` is set when the lease is another's, or cannot be known to be ours any more.
     """
 
-    epoch: int | None = None
+    turn: int | None = None
     lease_seconds: float = 0.0
     renewed_at: float = 0.0
     """On the clock of `now`: when the last renewal that succeeded was sent."""
@@ -42,7 +42,7 @@ class Tenure:
     def outlasts(self, seconds: float) -> bool:
         """Whether what takes so long may begin: nobody else leads before it ends. At most half of a lease is asked for,
         or a short lease would let nothing begin."""
-        if self.epoch is None:
+        if self.turn is None:
             return True
         left = self.renewed_at + self.lease_seconds - self.now()
         return not self.lost.is_set() and left > min(seconds, self.lease_seconds / 2)

@@ -237,7 +237,7 @@ def _be_patient(db: Session) -> None:
 
 
 def _require_no_leader(db: Session) -> None:
-    db.execute("SELECT epoch FROM turn WHERE name = 'server' FOR UPDATE")
+    db.execute("SELECT number FROM turn WHERE name = 'server' FOR UPDATE")
     found = postgres_facts.leader(db)
     if found.leads:
         raise CopyError(f"the node {found.node} leads on that database: stop every node first")

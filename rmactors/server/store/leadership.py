@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from rmactors.common.clock import SECOND
-from rmactors.server.store.database import Connection, Database, DatabaseError
-from rmactors.server.store.transaction import begin_writing, end
+from rmactors.server.store.database import Connection, Database
+from rmactors.server.store.transaction import atomic
 
 _NOW: Final = "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)"
 _FORGOTTEN: Final = 7 * 24 * 3600 * SECOND
@@ -73,8 +73,7 @@ def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
     would count to the same number.
     """
     db.execute(_END_STALLED)
-    begin_writing(db)
-    try:
+    with atomic(db):
         row = db.execute(
             f"UPDATE leader SET node = ?, url = ?, epoch = epoch + 1, since_at = {_NOW},"  # noqa: S608
             f" until_at = {_NOW} + CAST(? AS BIGINT)"
@@ -83,17 +82,13 @@ def take(db: Connection, node: str, url: str, seconds: float) -> int | None:
         ).fetchone()
         if row is not None:
             row = db.execute(
-                f"UPDATE turn SET epoch = CASE WHEN epoch < {_NOW} THEN {_NOW} ELSE epoch + 1 END"  # noqa: S608
-                " WHERE name = 'server' RETURNING epoch"
+                f"UPDATE turn SET number = CASE WHEN number < {_NOW} THEN {_NOW} ELSE number + 1 END"  # noqa: S608
+                " WHERE name = 'server' RETURNING number"
             ).fetchone()
-    except DatabaseError:
-        end(db, "ROLLBACK")
-        raise
-    end(db, "COMMIT")
-    return None if row is None else int(row["epoch"])
+    return None if row is None else int(row["number"])
 
 
-_OURS: Final = "name = 'server' AND (SELECT epoch FROM turn WHERE name = 'server') = ?"
+_OURS: Final = "name = 'server' AND (SELECT number FROM turn WHERE name = 'server') = ?"
 
 
 def renew(db: Database, turn: int, seconds: float) -> bool:

@@ -88,7 +88,7 @@ def _apply_all(connection: Session, waiting: list[Path]) -> None:
     connection.execute(
         "INSERT INTO leader (name, epoch, until_at) VALUES ('server', 0, 0) ON CONFLICT (name) DO NOTHING"
     )
-    connection.execute("INSERT INTO turn (name, epoch) VALUES ('server', 0) ON CONFLICT (name) DO NOTHING")
+    connection.execute("INSERT INTO turn (name, number) VALUES ('server', 0) ON CONFLICT (name) DO NOTHING")
 
 
 def _apply(connection: Connection, path: Path, found: Iterable[str]) -> None:

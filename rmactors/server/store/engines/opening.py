@@ -25,15 +25,15 @@ class BatchWriter(Protocol):
 
 
 def open_writer(
-    place: Place, *, busy_seconds: float = 5.0, epoch: int | None = None, require_sync: bool = False
+    place: Place, *, busy_seconds: float = 5.0, turn: int | None = None, require_sync: bool = False
 ) -> BatchWriter:
-    """The writer of a database. `epoch`: of the node that leads; another than the database's is refused.
+    """The writer of a database. `turn`: of the node that leads; another than the database's is refused.
     `require_sync`: so is what waits for no standby. Raises DatabaseError."""
     if isinstance(place, Path):
         return Writer(sqlite.connect(place, busy_seconds=busy_seconds))
     from rmactors.server.store.engines.postgres_writer import PostgresWriter
 
-    return PostgresWriter(_opener(place, busy_seconds), epoch, require_sync=require_sync)
+    return PostgresWriter(_opener(place, busy_seconds), turn, require_sync=require_sync)
 
 
 def connect(place: Place, *, busy_seconds: float = 5.0, patience: float | None = None) -> Connection:

@@ -32,8 +32,8 @@ for they cost PostgreSQL memory on each connection."""
 _FLUSH_EVERY: Final = 16
 """Statements: so that PostgreSQL works on the first while later ones are made."""
 
-LOCKED_EPOCH: Final = (
-    "(SELECT epoch FROM turn WHERE name = 'server' AND set_config('lock_timeout', ?, true) IS NOT NULL FOR UPDATE)"
+LOCKED_TURN: Final = (
+    "(SELECT number FROM turn WHERE name = 'server' AND set_config('lock_timeout', ?, true) IS NOT NULL FOR UPDATE)"
 )
 """Who writes locks this row first. The bound of its wait stands in the condition, which is looked at before the row is
 locked: one statement, so that it is one also where nothing is sent ahead. It holds until the transaction's end."""
@@ -174,7 +174,7 @@ class Session:
         another one does not end in time; then there is none."""
         self.execute("BEGIN")
         self._begun = True
-        self._first(f"SELECT {LOCKED_EPOCH}", (self.lock_timeout,))
+        self._first(f"SELECT {LOCKED_TURN}", (self.lock_timeout,))
 
     def begin_alone(self) -> None:
         """A transaction that changes the schema: nobody else does meanwhile, also where there is no schema yet."""

@@ -22,7 +22,7 @@ from rmactors.server.messages.answers import Answer, Committed, Duplicate, Faile
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.ahead import AHEAD, LEAVES, Look
 from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError, Rows
-from rmactors.server.store.engines.postgres import LOCKED_EPOCH, Lost, Result, Session, Skipped
+from rmactors.server.store.engines.postgres import LOCKED_TURN, Lost, Result, Session, Skipped
 from rmactors.server.store.transaction import (
     HANDLERS,
     NEXT_NUMBER,
@@ -40,8 +40,8 @@ from rmactors.server.store.transaction import (
 _log = logging.getLogger(__name__)
 
 _IDLE: Final = "set_config('idle_in_transaction_session_timeout', '5000', true)"
-_FENCE: Final = f"SELECT rm_lead({LOCKED_EPOCH} = ?), {_IDLE}"
-_LOCK: Final = f"SELECT rm_lead({LOCKED_EPOCH} >= 0), {_IDLE}"
+_FENCE: Final = f"SELECT rm_lead({LOCKED_TURN} = ?), {_IDLE}"
+_LOCK: Final = f"SELECT rm_lead({LOCKED_TURN} >= 0), {_IDLE}"
 _SYNCHRONOUS: Final = ", rm_synchronous()"
 _SAVE: Final = "SAVEPOINT one"
 _KEEP: Final = "RELEASE one"
@@ -123,12 +123,12 @@ class PostgresWriter:
     """
 
     def __init__(
-        self, open_session: Callable[[], Session], epoch: int | None = None, *, require_sync: bool = False
+        self, open_session: Callable[[], Session], turn: int | None = None, *, require_sync: bool = False
     ) -> None:
         """`require_sync`: where no commit waits for a standby, every batch fails."""
         self._open = open_session
-        self._epoch = epoch
-        self._first = f"{_LOCK if epoch is None else _FENCE}{_SYNCHRONOUS if require_sync else ''}"
+        self._turn = turn
+        self._first = f"{_LOCK if turn is None else _FENCE}{_SYNCHRONOUS if require_sync else ''}"
         self._session: Session | None = None
         self._cache: dict[str, Any] = {}
         self._warnings: list[str] = []
@@ -229,7 +229,7 @@ class PostgresWriter:
     def _begin(self, session: Session) -> Result:
         session.send("BEGIN")
         wait = session.lock_timeout
-        begun = session.send(self._first, (wait,) if self._epoch is None else (wait, self._epoch))
+        begun = session.send(self._first, (wait,) if self._turn is None else (wait, self._turn))
         self._begun = begun
         return begun
 
