@@ -17,7 +17,7 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from harness.chromium import CHROMIUM, FLAGS
 from harness.postgres import running_postgres
-from rmactors.server.store.place import Place
+from rmactors.server.store.place import Place, PostgresUrl
 from tests.databases import ENGINES, Places, PostgresDatabases, SqlitePlaces
 from tests.restics import EXPECTED, header, restics
 
@@ -97,3 +97,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
     given = databases.new()
     yield given
     databases.give_back(given)
+
+
+@pytest.fixture
+def postgres_place(postgres_databases: PostgresDatabases) -> Iterator[PostgresUrl]:
+    """A new database on PostgreSQL, for what is about that engine alone."""
+    given = postgres_databases.new()
+    yield given
+    postgres_databases.give_back(given)

@@ -22,7 +22,6 @@ from rmactors.server.store.engines.opening import connect
 from rmactors.server.store.place import PostgresUrl
 from rmactors.server.store.transaction import atomic
 from tests.config.test_key_rotation import CHANNEL
-from tests.databases import PostgresDatabases
 
 
 class Machine:
@@ -58,10 +57,8 @@ class Machine:
 
 
 @pytest.fixture
-def url(postgres_databases: PostgresDatabases) -> Iterator[PostgresUrl]:
-    place = postgres_databases.new()
-    yield place
-    postgres_databases.give_back(place)
+def url(postgres_place: PostgresUrl) -> PostgresUrl:
+    return postgres_place
 
 
 @pytest.fixture

@@ -11,20 +11,12 @@ from rmactors.server.store import leadership
 from rmactors.server.store.database import Connection
 from rmactors.server.store.engines.opening import connect, open_writer
 from rmactors.server.store.place import PostgresUrl
-from tests.databases import PostgresDatabases
 from tests.store.ledger import NOON
 
 
 @pytest.fixture
-def database(postgres_databases: PostgresDatabases) -> Iterator[PostgresUrl]:
-    place = postgres_databases.new()
-    yield place
-    postgres_databases.give_back(place)
-
-
-@pytest.fixture
-def db(database: PostgresUrl) -> Iterator[Connection]:
-    with closing(connect(database)) as connection:
+def db(postgres_place: PostgresUrl) -> Iterator[Connection]:
+    with closing(connect(postgres_place)) as connection:
         yield connection
 
 
@@ -53,18 +45,18 @@ def test_a_lease_is_taken_once_it_has_run_out_or_was_given_back(db: Connection) 
     takes(db, "c")
 
 
-def test_who_led_before_neither_renews_nor_writes(db: Connection, database: PostgresUrl) -> None:
+def test_who_led_before_neither_renews_nor_writes(db: Connection, postgres_place: PostgresUrl) -> None:
     first = takes(db, "a", 0.0)
-    assert commits(database, first), "nobody has taken it yet"
+    assert commits(postgres_place, first), "nobody has taken it yet"
     second = takes(db, "b")
     assert not leadership.renew(db, first, 600)
     leadership.give_back(db, first)
     assert leadership.look(db).left > 0, "it is not his to give"
-    assert (commits(database, first), commits(database, second)) == (False, True)
+    assert (commits(postgres_place, first), commits(postgres_place, second)) == (False, True)
 
 
 def test_two_leaders_never_have_the_same_turn_though_the_tables_were_set_back(
-    db: Connection, database: PostgresUrl
+    db: Connection, postgres_place: PostgresUrl
 ) -> None:
     """As by a failover to a standby that had not got the last commits."""
     first = takes(db, "a", 0.0)
@@ -74,4 +66,4 @@ def test_two_leaders_never_have_the_same_turn_though_the_tables_were_set_back(
     third = takes(db, "c")
     assert leadership.look(db).epoch == 2, "as b's was"
     assert not leadership.renew(db, lost, 600)
-    assert (commits(database, lost), commits(database, third)) == (False, True)
+    assert (commits(postgres_place, lost), commits(postgres_place, third)) == (False, True)

@@ -7,15 +7,14 @@ import pytest
 
 from rmactors.server.store.database import PostgresError, PostgresIntegrityError
 from rmactors.server.store.engines.postgres import KEPT, Lost, Session, Skipped
+from rmactors.server.store.place import PostgresUrl
 from tests.databases import PostgresDatabases
 
 
 @pytest.fixture
-def session(postgres_databases: PostgresDatabases) -> Iterator[Session]:
-    place = postgres_databases.new()
-    with closing(Session(place.url)) as opened:
+def session(postgres_place: PostgresUrl) -> Iterator[Session]:
+    with closing(Session(postgres_place.url)) as opened:
         yield opened
-    postgres_databases.give_back(place)
 
 
 def test_rows_have_the_types_of_sqlite(session: Session) -> None:
