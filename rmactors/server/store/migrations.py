@@ -80,10 +80,10 @@ def _all_at_once(connection: Session, waiting: list[Path]) -> None:
 
 
 def _apply_all(connection: Session, waiting: list[Path]) -> None:
-    to_apply, _ = missing(connection, waiting[0].parent)  # another node may have been faster
+    left, _ = missing(connection, waiting[0].parent)  # another node may have been faster
     for statement in postgres_sql.statements((waiting[0].parent / _FUNCTIONS).read_text()):
         connection.execute(statement)
-    for path in to_apply:
+    for path in left:
         _apply(connection, path, postgres_sql.statements(path.read_text()))
     connection.execute(
         "INSERT INTO leader (name, epoch, until_at) VALUES ('server', 0, 0) ON CONFLICT (name) DO NOTHING"
