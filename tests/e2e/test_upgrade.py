@@ -21,9 +21,9 @@ from harness.agents import ended, simulated
 from harness.processes import Server, away
 from harness.sink import Sink
 from rmactors.common import clock
-from rmactors.server.config import resources, secrets
+from rmactors.server.config import secrets
 from rmactors.server.store.engines.sqlite import connect
-from rmactors.server.store.migrations import migrate
+from rmactors.server.store.migrations import migrate, scripts
 from rmactors.simulate.agent import SimCredential
 
 RELEASED = Path(__file__).parent / "released"
@@ -50,7 +50,7 @@ class Old:
         secrets.write_keys(self.key_file, [base64.b64decode(text) for text in self.opens["keys"]])
         schema = tmp_path / "schema"
         schema.mkdir()
-        for path in sorted(resources.path("schema").glob("*.sql")):
+        for path in scripts():
             if path.name[:4] <= version:
                 (schema / path.name).write_bytes(path.read_bytes())
         with closing(connect(self.database)) as connection:
@@ -109,7 +109,7 @@ def test_every_row_of_every_table_is_there_after_the_upgrade(server: Server, tmp
         applied = migrate(connection)
         assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
         assert connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
-    newest = max(path.name for path in resources.path("schema").glob("*.sql"))
+    newest = scripts()[-1].name
     assert applied[-1:] == ([newest] if newest[:4] > version else [])
     assert {table: old.rows(table) for table in old.columns} == before
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from rmactors.server.config import resources
 from rmactors.server.store.engines.sqlite import connect
-from rmactors.server.store.migrations import migrate
+from rmactors.server.store.migrations import migrate, scripts
 
-SCRIPTS = sorted(resources.path("schema").glob("*.sql"))
+SCRIPTS = scripts()
 BEFORE = [path.name for path in SCRIPTS if path.name < "0009"]
 CHANNEL = {
     "id": "C", "name": "ops", "enabled": 1, "config": b"\x00sealed", "default_priority": None, "min_severity": "info",

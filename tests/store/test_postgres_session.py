@@ -80,3 +80,14 @@ def test_a_connection_that_the_database_ends_is_lost(session: Session, postgres_
     with pytest.raises(Lost):
         session.execute("SELECT 1")
     assert session.broken
+
+
+def test_a_connection_that_ends_between_two_segments_is_lost(
+    session: Session, postgres_databases: PostgresDatabases
+) -> None:
+    name = session.send("SELECT current_database()").fetchone()[0]
+    postgres_databases.server.terminate_backends(name)
+    session.sync()
+    with pytest.raises(Lost, match="terminating connection"):
+        session.read_all()
+    assert session.broken

@@ -3,14 +3,13 @@
 import re
 import sqlite3
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from rmactors.common import clock
 from rmactors.server.config import resources
 from rmactors.server.store import cleaning
-from rmactors.server.store.database import Connection, Database, DatabaseError, PostgresIntegrityError, Session
+from rmactors.server.store.database import Connection, Database, DatabaseError, PostgresError, Session
 from rmactors.server.store.engines import postgres_sql
 from rmactors.server.store.transaction import atomic, end
 
@@ -25,13 +24,19 @@ _FUNCTIONS: Final = "postgresql.sql"
 _TABLE: Final = (
     "CREATE TABLE IF NOT EXISTS migrations (number BIGINT PRIMARY KEY, name TEXT NOT NULL, applied_at BIGINT NOT NULL)"
 )
+_JUST_MADE: Final = {"23505", "42710", "42P07"}
+"""What PostgreSQL answers the slower of two nodes that start at once: the faster one's row of the catalogue, the type
+of its rows or the table itself is there, IF NOT EXISTS or not."""
 
 
 def migrate(connection: Connection, schema: Path | None = None, only: Iterable[int] | None = None) -> list[str]:
     """Apply what is missing, in order, or of that these numbers `only`; return the names of the files applied. Raises
     MigrationError."""
-    with suppress(PostgresIntegrityError):  # two nodes that start at once: the other one has just made it
+    try:
         connection.execute(_TABLE)
+    except PostgresError as error:
+        if error.sqlstate not in _JUST_MADE:
+            raise
     waiting = to_apply(connection, schema)
     if only is not None:
         wanted = set(only)
@@ -102,11 +107,14 @@ def _apply(connection: Connection, path: Path, found: Iterable[str]) -> None:
 
 def missing(connection: Database, schema: Path | None = None) -> tuple[list[Path], list[int]]:
     """Files that the database lacks, in order, and numbers that it has and this version does not know."""
-    scripts = {
-        _number(path): path for path in sorted((schema or resources.path("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
-    }
+    known = {_number(path): path for path in scripts(schema)}
     done = {number for (number,) in connection.execute("SELECT number FROM migrations").fetchall()}
-    return [path for number, path in scripts.items() if number not in done], sorted(done - scripts.keys())
+    return [path for number, path in known.items() if number not in done], sorted(done - known.keys())
+
+
+def scripts(schema: Path | None = None) -> list[Path]:
+    """Every migration of this version, in order."""
+    return sorted((schema or resources.path("schema")).glob("[0-9][0-9][0-9][0-9]_*.sql"))
 
 
 def _number(path: Path) -> int:

@@ -16,7 +16,8 @@ from harness.agents import ended, enroll_host, raw_link, simulated
 from harness.processes import Server, away, eventually
 from harness.sink import open_sink
 from rmactors.common import ids
-from rmactors.server.config import resources, secrets
+from rmactors.server.config import secrets
+from rmactors.server.store.migrations import scripts
 from rmactors.simulate.agent import SimCredential
 
 PASSWORD = "a long enough phrase"
@@ -100,7 +101,7 @@ def rows_of(database: Path) -> str:
 
 
 def main() -> None:
-    number = max(path.name[:4] for path in resources.path("schema").glob("*.sql"))
+    number = scripts()[-1].name[:4]
     with tempfile.TemporaryDirectory() as temporary:
         server = Server(Path(temporary) / "server", heartbeat_seconds=1, tick_seconds=0.3)
         opens = trio.run(live, server)

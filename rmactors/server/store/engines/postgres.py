@@ -53,7 +53,7 @@ class Skipped(PostgresError):
 class Result:
     """A statement that was sent: its rows, once they are read. Reading them waits for the answer."""
 
-    __slots__ = ("_index", "_rows", "_session", "_touched", "done", "error", "sql", "tag")
+    __slots__ = ("_index", "_rows", "_session", "_touched", "done", "error", "sql", "tag", "taken")
 
     def __init__(self, session: "Session", sql: str) -> None:
         self._session = session
@@ -61,6 +61,8 @@ class Result:
         self.done = False
         self.error: PostgresError | None = None
         self.tag = ""
+        self.taken = False
+        """Whether an answer came; `done` once it is whole."""
         self._touched = -1
         self._rows: list[Any] = []
         self._index = 0
@@ -77,8 +79,7 @@ class Result:
             self.error = Skipped("an earlier statement failed")
         else:
             self.error = _error(result)
-            if result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _LAST_WORDS:
-                self.error = self._session.ended(str(self.error))
+        self.taken = True
 
     def wait(self) -> "Result":
         """Raises PostgresError if the statement failed, Skipped if an earlier one did."""
@@ -208,10 +209,6 @@ class Session:
     def broken(self) -> bool:
         return bool(self._pg.status != pq.ConnStatus.OK)
 
-    def ended(self, text: str) -> Lost:
-        """PostgreSQL has said its last word on this connection."""
-        return self._lost(text)
-
     @property
     def server_version(self) -> int:
         return int(self._pg.server_version)
@@ -313,14 +310,17 @@ class Session:
                 if self._pg.is_busy():
                     self._wait(end)
                     continue
-                result = self._pg.get_result()
+                result, head = self._pg.get_result(), self._queue[0]
                 if result is None:
-                    answered = self._queue.popleft()
-                    assert answered is not None
-                    answered.done = True
+                    if head is None or not head.taken:  # what ends a connection comes without asking, or not at all
+                        raise self._lost(self._pg.get_error_message())
+                    self._queue.popleft()
+                    head.done = True
                 elif result.status == pq.ExecStatus.PIPELINE_SYNC:
                     self._queue.popleft()
-                elif (head := self._queue[0]) is not None:
+                elif head is None or result.error_field(pq.DiagnosticField.SEVERITY_NONLOCALIZED) in _LAST_WORDS:
+                    raise self._lost(_message(result))
+                else:
                     head.take(result)
         except psycopg.Error as error:
             raise self._lost(str(error)) from None
