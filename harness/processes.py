@@ -161,7 +161,13 @@ class Server:
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
         """One API request; the decoded JSON. Raises AssertionError for anything but a 2xx."""
-        response = httpx.request(
+        response = self.response(method, path, body)
+        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
+        return response.json() if response.content else None
+
+    def response(self, method: str, path: str, body: object = None) -> httpx.Response:
+        """One API request, whatever comes of it."""
+        return httpx.request(
             method,
             f"{self.url}{path}",
             json=body,
@@ -170,8 +176,6 @@ class Server:
             trust_env=False,
             verify=self.verify,
         )
-        assert response.is_success, f"{method} {path}: {response.status_code} {response.text}"
-        return response.json() if response.content else None
 
     def all_items(self, path: str) -> list[dict[str, Any]]:
         """Every item of a list, page by page. `path` may have a query."""

@@ -68,6 +68,8 @@ async def test_a_page_that_asks_a_host_begins_at_once_and_its_reader_leaves_with
     host = await enroll_host(site.server, f"asked-{ids.new()}")
     async with raw_link(site.server, host.token) as agent:
         await agent.hello(allow=["browse"], plans=[{"name": "home", "repository": "r", "sources": ["/home"]}])
+        known = partial(site.server.ask, "GET", f"/api/hosts/{host.host_id}")
+        await away(lambda: eventually(lambda: known()["plans"], 60, lambda: site.server.log))  # it was welcome before
         request = (
             f"GET /hosts/{host.host_id}/snapshots/latest HTTP/1.1\r\nHost: {site.url.removeprefix('https://')}\r\n"
             f"Authorization: Bearer {site.server.token}\r\n\r\n"
