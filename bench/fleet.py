@@ -22,6 +22,7 @@ from bench.process import cpu_seconds, own_memory_kib, percentile, seconds_short
 from harness.accounts import account_of
 from harness.processes import Server, away
 from harness.sink import Sink
+from rmactors.server.runtime import garbage
 from rmactors.simulate.fleet import Fleet, Workload
 
 FAIL_RATE = 0.05
@@ -57,6 +58,7 @@ async def hold(
         workload,
         on_outcome=lambda host_id, plan, outcome: outcomes[host_id, plan].append(outcome),
     )
+    garbage.start()  # what ten thousand agents of this process are made of is not the server's: no stops for it
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fleet.run)
         await _until_connected(fleet, count)

@@ -234,7 +234,7 @@ class Parts:
         await self.meters.measure_lag()
 
     async def run_garbage(self) -> None:
-        await garbage.keep()
+        await garbage.keep(lambda: self.gateway_state.agents())
 
     async def run_janitor(self) -> None:
         await janitor.run(self.to_store, self.reader, periods(self.settings))

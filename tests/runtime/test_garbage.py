@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 MANY = "kept = [[number] for number in range(200_000)]"
 
 
@@ -44,14 +46,19 @@ print(waits, alive())
     assert run(code) == "True None"
 
 
-def test_everything_is_looked_at_once_half_as_much_again_was_set_aside() -> None:
+@pytest.mark.parametrize(("agents", "left"), [(0, "None"), (2_000, "there")])
+def test_everything_is_looked_at_once_half_as_much_again_was_set_aside_that_no_agents_explain(
+    agents: int, left: str
+) -> None:
     code = f"""
 import trio
 from trio.testing import MockClock
-class Thing: pass
+class Thing:
+    def __repr__(self): return "there"
 async def main():
+    connected = [0, {agents}]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(garbage.keep)
+        nursery.start_soon(garbage.keep, lambda: connected.pop(0))
         await trio.testing.wait_all_tasks_blocked()
         thing = Thing(); thing.itself = thing
         alive = weakref.ref(thing)
@@ -59,9 +66,10 @@ async def main():
         del thing
         {MANY.replace("kept", "more")}
         before = alive() is not None
+        connected += [connected[0]]
         await trio.sleep(garbage.CHECK_SECONDS + 1)
         print(before, alive())
         nursery.cancel_scope.cancel()
 trio.run(main, clock=MockClock(autojump_threshold=0))
 """
-    assert run(code) == "True None"
+    assert run(code) == f"True {left}"

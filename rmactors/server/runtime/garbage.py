@@ -9,6 +9,7 @@ refers to them; what waits for the rare look are those that refer to each other.
 import gc
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import trio
@@ -25,6 +26,9 @@ _NEVER: Final = 1 << 30
 CHECK_SECONDS: Final = 600.0
 GROWTH: Final = 1.5
 """So many times the objects of the last look at all, and there is another one."""
+OF_AN_AGENT: Final = 250
+"""Objects that a connected agent is made of, at most: where ten thousand come, that is no garbage, and to look at all
+of it takes seconds."""
 
 
 def start() -> None:
@@ -41,13 +45,15 @@ def _set_survivors_aside(phase: str, info: dict[str, Any]) -> None:
         gc.freeze()
 
 
-async def keep() -> None:
-    """Look at everything where so much was set aside since the last time that some of it may be garbage."""
-    known = gc.get_freeze_count()
+async def keep(agents: Callable[[], int]) -> None:
+    """Look at everything where so much was set aside since the last time that some of it may be garbage. `agents`: how
+    many are connected."""
+    known, there = gc.get_freeze_count(), agents()
     while True:
         await trio.sleep(CHECK_SECONDS)
-        if gc.get_freeze_count() > GROWTH * known:
-            known = look_at_all()
+        came = max(0, agents() - there)
+        if gc.get_freeze_count() > GROWTH * (known + OF_AN_AGENT * came):
+            known, there = look_at_all(), agents()
 
 
 def look_at_all() -> int:
