@@ -32,6 +32,8 @@ FEWEST_REPORTS = 20.0
 """A second: so that a small fleet says something too."""
 CONNECTS_PER_SECOND = 200.0
 LOOK_SECONDS = 5.0
+CALM = 2
+"""Reports that wait for their ack when the measurement begins, at most."""
 
 Outcomes = dict[tuple[str, str], list[str]]
 """By host id and plan."""
@@ -62,6 +64,7 @@ async def hold(
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fleet.run)
         await _until_connected(fleet, count)
+        await _until_calm(fleet)
         if onlookers:
             nursery.start_soon(readers.look_on, server, seen)
         before = fleet.take_window()
@@ -108,6 +111,13 @@ async def hold(
 async def _until_connected(fleet: Fleet, count: int) -> None:
     with trio.fail_after(120 + 4 * count / CONNECTS_PER_SECOND):
         while fleet.connected < count:  # noqa: ASYNC110 - counted, not told
+            await trio.sleep(0.1)
+
+
+async def _until_calm(fleet: Fleet) -> None:
+    """What was reported while the fleet connected is acked, or nearly all of it: it is not measured."""
+    with trio.fail_after(120):
+        while fleet.waiting > CALM:  # noqa: ASYNC110 - counted, not told
             await trio.sleep(0.1)
 
 

@@ -56,9 +56,9 @@ from trio.testing import MockClock
 class Thing:
     def __repr__(self): return "there"
 async def main():
-    connected = [0, {agents}]
+    connected = [0]
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(garbage.keep, lambda: connected.pop(0))
+        nursery.start_soon(garbage.keep, lambda: connected[0])
         await trio.testing.wait_all_tasks_blocked()
         thing = Thing(); thing.itself = thing
         alive = weakref.ref(thing)
@@ -66,10 +66,32 @@ async def main():
         del thing
         {MANY.replace("kept", "more")}
         before = alive() is not None
-        connected += [connected[0]]
+        connected[0] = {agents}
         await trio.sleep(garbage.CHECK_SECONDS + 1)
         print(before, alive())
         nursery.cancel_scope.cancel()
 trio.run(main, clock=MockClock(autojump_threshold=0))
 """
     assert run(code) == f"True {left}"
+
+
+def test_the_young_are_few_also_where_each_takes_the_place_of_one_that_is_set_aside() -> None:
+    code = """
+import trio
+from trio.testing import MockClock
+async def main():
+    kept = [[number] for number in range(200_000)]
+    for _ in range(30): gc.collect(1)
+    agents, most = 10_000, 0
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(garbage.keep, lambda: agents)
+        for second in range(40):
+            for place in range(0, 200_000, 40):
+                kept[place + second] = [second]
+            await trio.sleep(1)
+            most = max(most, len(gc.get_objects(generation=0)) + len(gc.get_objects(generation=1)))
+        nursery.cancel_scope.cancel()
+    print(most)
+trio.run(main, clock=MockClock(autojump_threshold=0))
+"""
+    assert int(run(code)) < 15_000

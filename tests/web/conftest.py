@@ -38,7 +38,6 @@ from rmactors.server.config import tokens
 from rmactors.server.config.secrets import SecretBox
 from rmactors.server.config.settings import Settings
 from rmactors.server.messages.accounts import CreateUser
-from rmactors.server.messages.answers import Committed
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.messages.hosts import RecordHello
@@ -58,6 +57,7 @@ from rmactors.server.web.api.description import describe
 from rmactors.server.web.app import create_app
 from rmactors.server.web.auth.passwords import Passwords
 from rmactors.server.web.services import Health, Services
+from tests.actors.works import committed
 from tests.databases import ENGINES, PostgresDatabases
 from tests.web.described import Description
 
@@ -141,8 +141,7 @@ class Site:
     tokens: dict[Role, str] = field(default_factory=dict)
 
     async def commit(self, *writes: object) -> None:
-        answer = await self.services.ask_store(*writes)
-        assert isinstance(answer, Committed), answer
+        await committed(lambda: self.services.ask_store(*writes))
 
     def sql(self, query: str, *parameters: object) -> list[Row]:
         with closing(connect(self.services.settings.place)) as connection:
@@ -268,25 +267,22 @@ async def open_site(settings: Settings) -> AsyncIterator[Site]:
         provider=provider_of(settings, verifying_context()),
     )  # fmt: skip
     timing = Timing(clock.now(), 0, 300.0)
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(store.run, to_store, lambda: open_writer(place), wake, store.StoreState())
-        nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
-        nursery.start_soon(policies.run, to_rules, reader, sweeps)
-        site = Site(
-            create_app(services, passwords=CHEAP, keep_alive_seconds=0.05), services, time, postman, health,
-            send_topics, agent,
-        )  # fmt: skip
-        for role in ROLES:
-            token = tokens.make(tokens.API)
-            site.tokens[role] = token
-            await site.commit(
-                CreateApiToken(
-                    ids.new(), f"the {role}", role, token[:12], tokens.digest(token), time(), None, site.audit("x.x")
-                )
-            )
-        yield site
-        nursery.cancel_scope.cancel()
-    reader.close()
+    with closing(reader):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(store.run, to_store, lambda: open_writer(place), wake, store.StoreState())
+            nursery.start_soon(rules.run, to_rules, to_store, reader, timing, rules.RulesState())
+            nursery.start_soon(policies.run, to_rules, reader, sweeps)
+            site = Site(
+                create_app(services, passwords=CHEAP, keep_alive_seconds=0.05), services, time, postman, health,
+                send_topics, agent,
+            )  # fmt: skip
+            for role in ROLES:
+                token = tokens.make(tokens.API)
+                site.tokens[role] = token
+                digest, by = tokens.digest(token), site.audit("x.x")
+                await site.commit(CreateApiToken(ids.new(), f"the {role}", role, token[:12], digest, time(), None, by))
+            yield site
+            nursery.cancel_scope.cancel()
 
 
 on_sqlite_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)

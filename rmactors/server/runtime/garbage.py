@@ -22,6 +22,11 @@ YOUNG: Final = 2_000
 """Objects more than before, after which the youngest are looked at: some milliseconds."""
 LOOKS: Final = 10
 """Looks that an object outlives before it is set aside."""
+AGENT_SECONDS: Final = 1_200.0
+"""Looks come this often, divided by how many agents are connected. What an agent's next heartbeat makes takes the place
+of what the one before made: the number does not grow, and Python would look when the young are a hundred thousand."""
+SHORTEST, LONGEST = 0.1, 10.0
+"""Seconds between two looks."""
 _NEVER: Final = 1 << 30
 CHECK_SECONDS: Final = 600.0
 GROWTH: Final = 1.5
@@ -46,8 +51,21 @@ def _set_survivors_aside(phase: str, info: dict[str, Any]) -> None:
 
 
 async def keep(agents: Callable[[], int]) -> None:
-    """Look at everything where so much was set aside since the last time that some of it may be garbage. `agents`: how
-    many are connected."""
+    """Look at the young before they are many; and at everything where so much was set aside since the last time that
+    some of it may be garbage. `agents`: how many are connected."""
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(_keep_few_young, agents)
+        nursery.start_soon(_find_what_was_set_aside, agents)
+
+
+async def _keep_few_young(agents: Callable[[], int]) -> None:
+    while True:
+        for look in range(LOOKS):
+            await trio.sleep(min(LONGEST, max(SHORTEST, AGENT_SECONDS / max(1, agents()))))
+            gc.collect(1 if look == LOOKS - 1 else 0)
+
+
+async def _find_what_was_set_aside(agents: Callable[[], int]) -> None:
     known, there = gc.get_freeze_count(), agents()
     while True:
         await trio.sleep(CHECK_SECONDS)

@@ -244,8 +244,8 @@ class Session:
             return
         try:
             self._pg.pipeline_sync()
-        except psycopg.Error as error:
-            raise self._lost(str(error)) from None
+        except psycopg.Error:  # whose words are always that there is no pipeline
+            raise self._lost(self._pg.get_error_message()) from None
         self._queue.append(None)
         self._unflushed += 1
 
