@@ -60,9 +60,10 @@ async def hold(
         workload,
         on_outcome=lambda host_id, plan, outcome: outcomes[host_id, plan].append(outcome),
     )
-    garbage.start()  # what ten thousand agents of this process are made of is not the server's: no stops for it
+    garbage.start()  # ten thousand agents are many objects of this process, too: its own stops are not the server's
     async with trio.open_nursery() as nursery:
         nursery.start_soon(fleet.run)
+        nursery.start_soon(garbage.keep, lambda: fleet.connected)
         await _until_connected(fleet, count)
         await _until_calm(fleet)
         if onlookers:

@@ -4,6 +4,7 @@ import logging
 import os
 import signal
 import sys
+from typing import Final
 
 import trio
 
@@ -19,10 +20,14 @@ from rmactors.systemd.notify import Notifier
 
 _log = logging.getLogger(__name__)
 
+TURN_SECONDS: Final = 0.0005
+"""As long as a thread that makes a page keeps the interpreter while others want it: an ack needs some ten turns."""
+
 
 def run(settings: Settings) -> int:
     """The server as a process, until SIGTERM or SIGINT. Returns its exit code."""
     take_all_files()
+    sys.setswitchinterval(TURN_SECONDS)
     try:
         trio.run(_until_signal, Server(settings, notifier=Notifier.of(os.environ)))
     except (StartError, SettingsError) as error:
