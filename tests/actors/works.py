@@ -103,7 +103,7 @@ class Works:
 
 
 async def committed(ask: Callable[[], Awaitable[Answer]]) -> None:
-    """Ask until it is on disk, as whoever asks does: where nothing gets its turn for seconds, PostgreSQL gives up on a
+    """Ask until it is on disk, as who asks does: where nothing gets its turn for seconds, PostgreSQL gives up on a
     transaction."""
     answer: Answer = Failed("not asked yet")
     for _ in range(3):
