@@ -1,6 +1,6 @@
 """Writes about alerts and what the rules remember between them."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from rmactors.common.vocabulary import (
     AlertKind,
@@ -10,7 +10,8 @@ from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reasons import Reason
 
 
-class RaiseAlert(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RaiseAlert:
     """Expects no unresolved alert for (host, kind, subject). Queues a notification for every channel that takes it.
 
     `known_partial`: it tells of nothing worse than a partial run.
@@ -28,7 +29,8 @@ class RaiseAlert(Struct, frozen=True):
     reason: Reason | None = None
 
 
-class WorsenAlert(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class WorsenAlert:
     """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues another raise
     for every channel that takes it. `notice` is the message that they are sent."""
 
@@ -40,7 +42,8 @@ class WorsenAlert(Struct, frozen=True):
     reason: Reason | None = None
 
 
-class TouchAlert(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TouchAlert:
     """Expects the alert unresolved. `again` adds an occurrence. Sends nothing."""
 
     alert_id: str
@@ -50,7 +53,8 @@ class TouchAlert(Struct, frozen=True):
     job_id: str | None = None
 
 
-class AcknowledgeAlert(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AcknowledgeAlert:
     """Expects the alert unresolved and not acknowledged. `known_partial`: what the operator knows of is no worse
     than a partial run; None if the rules do not say."""
 
@@ -62,7 +66,8 @@ class AcknowledgeAlert(Struct, frozen=True):
     known_partial: bool | None = None
 
 
-class ResolveAlert(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ResolveAlert:
     """Expects the alert unresolved. `by` is a user name, `token:<name>` or `rule`."""
 
     alert_id: str
@@ -74,13 +79,15 @@ class ResolveAlert(Struct, frozen=True):
     reason: Reason | None = None
 
 
-class TouchConditions(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TouchConditions:
     """Moves `last_seen_at` of every unresolved alert about a condition that lasts, in one statement."""
 
     at: int
 
 
-class SaveAlertState(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveAlertState:
     """What the rules remember of (host, kind of alert, subject). `last`, `good` and `usual` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
@@ -97,7 +104,8 @@ class SaveAlertState(Struct, frozen=True):
     usual: str | None = None
 
 
-class ExpectAlertState(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ExpectAlertState:
     """Changes nothing. Expects that version of an alert's state on disk (0: none there): a decision that leaves it
     alone is built on it too."""
 
@@ -107,7 +115,8 @@ class ExpectAlertState(Struct, frozen=True):
     version: int
 
 
-class ForgetAlertState(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ForgetAlertState:
     """Removes what the rules remember of (host, kind of alert, subject). Expects that version of it on disk."""
 
     host_id: str
@@ -116,7 +125,8 @@ class ForgetAlertState(Struct, frozen=True):
     version: int
 
 
-class ExpectOpen(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ExpectOpen:
     """Changes nothing. Expects that the host's open alerts, `too_many_alerts` aside, are `most` or more (`reached`), or
     fewer."""
 

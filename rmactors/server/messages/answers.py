@@ -1,8 +1,7 @@
 """What the store actor and the rules actor answer, once, to what they were asked."""
 
 from collections.abc import Callable
-
-from msgspec import Struct
+from dataclasses import dataclass
 
 from rmactors.server.messages.accounts import UserReset
 from rmactors.server.messages.enrollment import Enrolled
@@ -15,30 +14,35 @@ Result = JobStarted | Enrolled | ProvidedUser | Pruned | Tries | UserReset
 """What a write has to say once it is on disk. Most say nothing."""
 
 
-class Committed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Committed:
     """On disk. `results` of those writes that have one, in their order."""
 
     results: tuple[Result, ...] = ()
 
 
-class Duplicate(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Duplicate:
     """It was on disk already, nothing was written."""
 
 
-class Stale(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Stale:
     """An expectation failed: the decision was made on state that is not so. Nothing was written."""
 
     detail: str
 
 
-class Refused(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Refused:
     """It can never be taken, and that is the asker's to know. Nothing was written."""
 
     code: str
     detail: str
 
 
-class Failed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Failed:
     """The commit did not happen (disk full, database locked). Ask again later."""
 
     detail: str

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from msgspec import Struct
-
 from rmactors.common import wire
 
 
@@ -23,7 +21,8 @@ class AgentConnection:
     token_hash: str
 
 
-class FrameReceived(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class FrameReceived:
     """A frame came in on `connection` at `at`."""
 
     connection: AgentConnection
@@ -31,7 +30,8 @@ class FrameReceived(Struct, frozen=True):
     at: int
 
 
-class UnreadableReport(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class UnreadableReport:
     """A report came in that cannot be taken."""
 
     connection: AgentConnection
@@ -39,7 +39,8 @@ class UnreadableReport(Struct, frozen=True):
     at: int
 
 
-class ConnectionClosed(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ConnectionClosed:
     connection: AgentConnection
     at: int
 

@@ -1,9 +1,10 @@
 """Writes about what the server keeps of itself."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 
-class Pulse(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Pulse:
     """Changes one row, to learn whether the store can commit."""
 
     at: int

@@ -1,13 +1,14 @@
 """Writes about jobs and their output."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from rmactors.common.vocabulary import JobKind
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 
 
-class SaveStart(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveStart:
     """Duplicate if the start or the end is known already; Refused `foreign_job` for another host's job.
     Result: `JobStarted`."""
 
@@ -18,13 +19,15 @@ class SaveStart(Struct, frozen=True):
     warning: str | None
 
 
-class JobStarted(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class JobStarted:
     """From `deadline_at` on, the job has exceeded its longest run time."""
 
     deadline_at: int
 
 
-class SaveEnd(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveEnd:
     """Duplicate if a real end is known already (a lost one gives way); Refused `foreign_job`.
 
     `schedule_id` is the one that counts: None if the report names one that is not its host's.
@@ -36,13 +39,15 @@ class SaveEnd(Struct, frozen=True):
     warning: str | None
 
 
-class SaveLoss(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveLoss:
     """Expects the job to be running still."""
 
     loss: LostJob
 
 
-class SaveLogLines(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveLogLines:
     """Lines of a job's output: (line number, stream, text). Lines that are there already stay."""
 
     host_id: str
@@ -50,7 +55,8 @@ class SaveLogLines(Struct, frozen=True):
     lines: tuple[tuple[int, str, str], ...]
 
 
-class QueueJob(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class QueueJob:
     """A job that an operator asks for. Refused `not_found` if host or schedule is not there."""
 
     job_id: str
@@ -62,7 +68,8 @@ class QueueJob(Struct, frozen=True):
     audit: Audit
 
 
-class CancelJob(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CancelJob:
     """Refused `not_found`, or `conflict` for a job that has ended. A job never sent ends here and now."""
 
     job_id: str

@@ -1,15 +1,17 @@
 """Writes that queue notifications whose time has come."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 
-class ReleaseHeld(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReleaseHeld:
     """Sends what silences held back and no silence holds any more."""
 
     at: int
 
 
-class QueueReminders(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class QueueReminders:
     """Queues `alert.reminder` where a channel wants one and the time has come."""
 
     at: int

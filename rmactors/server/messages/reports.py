@@ -1,11 +1,12 @@
 """What agents said, in the server's own terms: times in microseconds, clamped to the time of receipt."""
 
-from msgspec import Struct
+from dataclasses import dataclass
 
 from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 
 
-class StartReport(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class StartReport:
     """A job began on a host. `said_start` is the start as the host said it, if that was in the future."""
 
     host_id: str
@@ -19,7 +20,8 @@ class StartReport(Struct, frozen=True):
     said_start: int | None = None
 
 
-class EndReport(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class EndReport:
     """A job ended on a host. `stats` is the agent's JSON object as text; `files_total` and `bytes_total` are what it
     says of what a backup holds, None if it does not.
 
@@ -52,7 +54,8 @@ class EndReport(Struct, frozen=True):
     said_start: int | None = None
 
 
-class LostJob(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LostJob:
     """A job that was running and will not be heard of again, as far as the server can tell at `at`."""
 
     host_id: str

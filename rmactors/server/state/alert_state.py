@@ -1,11 +1,10 @@
 """What the rules remember of one (host, kind of alert, subject)."""
 
 import json
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import msgspec
-from msgspec import Struct
-from msgspec.structs import replace
 
 from rmactors.common.vocabulary import AlertKind, Severity
 from rmactors.server.messages.alerts import ExpectAlertState, SaveAlertState
@@ -15,7 +14,8 @@ from rmactors.server.messages.writes import Write
 Verdict = Literal["good", "bad"]
 
 
-class AlertKey(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AlertKey:
     """What at most one unresolved alert is about."""
 
     host_id: str
@@ -23,7 +23,8 @@ class AlertKey(Struct, frozen=True):
     subject: str
 
 
-class OpenAlert(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class OpenAlert:
     """The unresolved alert of a key. `known_partial`: people know of nothing worse than a partial run."""
 
     id: str
@@ -33,7 +34,8 @@ class OpenAlert(Struct, frozen=True):
     known_partial: bool = False
 
 
-class LastOutcome(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LastOutcome:
     """The newest outcome that counted.
 
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
@@ -58,21 +60,24 @@ class LastOutcome(Struct, frozen=True):
     told_by: str | None = None
 
 
-class Size(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Size:
     """What a backup holds, as far as its report says."""
 
     files: int | None
     bytes: int | None
 
 
-class Usual(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Usual:
     """What the last good backups held, newest last, and `doubted`, the newest that looked wrong."""
 
     sizes: tuple[Size, ...] = ()
     doubted: Size | None = None
 
 
-class Doubt(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Doubt:
     """Why a backup looks wrong: `what` it has too few of, and what it usually holds (None: nothing is usual yet)."""
 
     size: Size
@@ -80,7 +85,8 @@ class Doubt(Struct, frozen=True):
     usual: Size
 
 
-class AlertState(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AlertState:
     """All that is remembered of one key. `version` counts what was saved; 0: nothing yet.
 
     `good` is the newest good end, whatever came since, and `last_good_at` when it was. `usual` is what backups hold.
@@ -100,7 +106,8 @@ class AlertState(Struct, frozen=True):
 EMPTY = AlertState()
 
 
-class AlertDecision(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AlertDecision:
     """What is remembered from now on, what to write, and why it was decided so."""
 
     state: AlertState
@@ -110,7 +117,7 @@ class AlertDecision(Struct, frozen=True):
 
 def remember(key: AlertKey, state: AlertState, **changes: object) -> tuple[AlertState, SaveAlertState]:
     """The state with `changes`, one version on, and the write that keeps it."""
-    after = replace(state, version=state.version + 1, **changes)
+    after = replace(state, version=state.version + 1, **changes)  # type: ignore[arg-type]
     saved = SaveAlertState(
         key.host_id, key.kind, key.subject, after.version, outcome_to_json(after.last), outcome_to_json(after.good),
         after.last_good_at, after.suppressed_until_clear, usual_to_json(after.usual),
@@ -132,9 +139,9 @@ def outcome_from_json(text: str | None) -> LastOutcome | None:
     return _outcome(json.loads(text)) if text else None
 
 
-def _outcome(found: dict[str, Any]) -> LastOutcome:
+def _outcome(found: dict[str, object]) -> LastOutcome:
     before = found.pop("before", None)
-    return LastOutcome(before=_outcome(before) if isinstance(before, dict) else None, **found)
+    return LastOutcome(before=_outcome(before) if isinstance(before, dict) else None, **found)  # type: ignore[arg-type]
 
 
 def usual_to_json(usual: Usual | None) -> str | None:

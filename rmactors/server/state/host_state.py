@@ -4,8 +4,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from msgspec import Struct
-
 from rmactors.common.vocabulary import JobKind, OnPartial
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.writes import Write
@@ -118,7 +116,8 @@ class HostState:
         return next(about, None)
 
 
-class Decision(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Decision:
     """What a request leads to: the writes, whether what is remembered changed, and why."""
 
     writes: tuple[Write, ...]

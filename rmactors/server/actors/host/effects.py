@@ -1,8 +1,7 @@
 """What a host's core asks its actor to do; the actor does it in the order given. Pure."""
 
+from dataclasses import dataclass
 from typing import Literal, assert_never
-
-from msgspec import Struct
 
 from rmactors.common import wire
 from rmactors.server.actors.host.reports_in_flight import JobEvent
@@ -20,12 +19,14 @@ LeftOut = Literal["log_lines", "notes", "progress", "responses"]
 # ---- to agents
 
 
-class SendFrame(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SendFrame:
     connection: AgentConnection
     frame: wire.FromServer
 
 
-class CloseConnection(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CloseConnection:
     connection: AgentConnection
     code: int
     reason: str
@@ -34,7 +35,8 @@ class CloseConnection(Struct, frozen=True):
 # ---- to who waits for an answer
 
 
-class AnswerQuestion(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AnswerQuestion:
     request_id: str
     answer: LiveAnswer
 
@@ -42,7 +44,8 @@ class AnswerQuestion(Struct, frozen=True):
 # ---- to the rules
 
 
-class JudgeReport(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class JudgeReport:
     """The answer comes back as `ReportAnswered`."""
 
     event: JobEvent
@@ -60,14 +63,16 @@ class JudgeReport(Struct, frozen=True):
                 assert_never(self.report)
 
 
-class ReportSilence(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReportSilence:
     """No sign of life since `since`. The answer comes back as `SilenceAnswered`."""
 
     since: int
     at: int
 
 
-class TellRules(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TellRules:
     """No answer comes."""
 
     request: HostReturned | HostGone | HostClock
@@ -76,32 +81,37 @@ class TellRules(Struct, frozen=True):
 # ---- to the store
 
 
-class SaveHello(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveHello:
     """The answer comes back as `HelloAnswered`."""
 
     connection: AgentConnection
     hello: RecordHello
 
 
-class SaveNote(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveNote:
     """No answer comes: the next note makes good for one that is not saved."""
 
     note: NoteOnHost
 
 
-class SaveLines(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SaveLines:
     """`LinesWritten` comes back, at once if the store takes no more lines."""
 
     write: SaveLogLines
 
 
-class ReadPendingWork(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReadPendingWork:
     """`PendingWorkRead` comes back before any other event. `session`: the one whose hello this follows, if any."""
 
     session: AgentSession | None = None
 
 
-class ReadRunningJobs(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReadRunningJobs:
     """`RunningJobsRead` comes back before any other event. `job_id`: the job that the read is about."""
 
     job_id: str
@@ -110,28 +120,33 @@ class ReadRunningJobs(Struct, frozen=True):
 # ---- to what is kept in memory, and to the log
 
 
-class SignOfLife(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SignOfLife:
     at: int
 
 
-class ClockChanged(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ClockChanged:
     """The host's clock minus the server's."""
 
     offset_seconds: float
 
 
-class ShowProgress(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ShowProgress:
     progress: wire.JobProgress
 
 
-class CountLeftOut(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class CountLeftOut:
     """For `/metrics`: so many were left out."""
 
     what: LeftOut
     number: int
 
 
-class Log(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Log:
     """`details` are the fields beside the host's id and name."""
 
     level: Literal["debug", "info"]

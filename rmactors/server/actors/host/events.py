@@ -1,9 +1,8 @@
 """What a host's actor takes from its mailboxes, and what its core is given beside that. Pure."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, NamedTuple
-
-from msgspec import Struct
 
 from rmactors.common.vocabulary import LiveRequest
 from rmactors.server.actors.host.reports_in_flight import JobEvent
@@ -20,11 +19,13 @@ class Now(NamedTuple):
     calendar: int
 
 
-class HostChanged(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HostChanged:
     """Something changed in the store that concerns this host."""
 
 
-class Question(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Question:
     """Somebody waits for what the agent answers to this."""
 
     request_id: str
@@ -32,52 +33,60 @@ class Question(Struct, frozen=True):
     params: Mapping[str, Any]
 
 
-class NobodyWaits(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class NobodyWaits:
     """Any more, for the answer to this question: it took too long, or who asked has left."""
 
     request_id: str
 
 
-class ReportAnswered(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class ReportAnswered:
     """The rules' answer to a report or a loss."""
 
     event: JobEvent
     answer: Answer
 
 
-class SilenceAnswered(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class SilenceAnswered:
     """The rules' answer to the report that the host is silent."""
 
     answer: Answer
 
 
-class HelloAnswered(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class HelloAnswered:
     """The store's answer to what was said in a hello on this connection."""
 
     connection: AgentConnection
     answer: Answer
 
 
-class LinesWritten(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LinesWritten:
     """One write of log lines is done. `dropped` of them found no place at the store."""
 
     dropped: int = 0
 
 
-class Alarm(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Alarm:
     """The deadline that the core gave has passed. `grace_until`, on the steady clock: until then no host is judged."""
 
     grace_until: float
 
 
-class PendingWorkRead(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class PendingWorkRead:
     """What `ReadPendingWork` found; None if the database could not be read."""
 
     session: AgentSession | None
     work: PendingWork | None
 
 
-class RunningJobsRead(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class RunningJobsRead:
     """What `ReadRunningJobs` found; None if the database could not be read."""
 
     job_id: str

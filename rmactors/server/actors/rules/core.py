@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
-from msgspec import Struct
-
 from rmactors.server.actors.rules.agenda import Agenda
 from rmactors.server.actors.rules.channel_trouble import ChannelWatch
 from rmactors.server.actors.rules.decisions import Decidable
@@ -31,21 +29,24 @@ from rmactors.server.state.channel_trouble import ChannelTrouble
 from rmactors.server.state.host_state import HostState
 
 
-class Store(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Store:
     """Have the store write what is about no host's state; `reply` gets its answer."""
 
     writes: tuple[Write, ...]
     reply: Reply
 
 
-class Find(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Find:
     """Read a host that is not known yet, and call `found` with the message that is about it."""
 
     host_id: str
     message: Decidable | HostClock
 
 
-class LookAtChannels(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class LookAtChannels:
     """Read which channels have trouble, and call `channels_seen`."""
 
     tick: Tick

@@ -31,8 +31,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
-from msgspec import Struct
-
 from rmactors.server.actors.rules.agenda import Due
 from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.actors.rules.missed_runs import check_missed_run
@@ -55,7 +53,8 @@ Stage = Literal["idle", "in_flight", "draining", "reloading", "unreadable"]
 # ---- effects
 
 
-class Send(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Send:
     """Have the store write a decision, and give its answer to `answered`.
 
     `changed`: the state in memory is wrong if this does not get to disk. `tries`: how often it was decided before.
@@ -69,7 +68,8 @@ class Send(Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-class Respond(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Respond:
     """Answer a request. `reasons` of a decision that needs no write, and is final with that."""
 
     request: Asked
@@ -77,19 +77,22 @@ class Respond(Struct, frozen=True):
     reasons: tuple[Reason, ...] = ()
 
 
-class TryAtTick(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TryAtTick:
     """A host's return is not on disk: ask for it again at the next tick, if the host is still there."""
 
     request: HostReturned
 
 
-class Ended(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Ended:
     """These alerts are resolved on disk, or about to be read again."""
 
     alert_ids: tuple[str, ...]
 
 
-class Reload(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Reload:
     """Read the host, and say what came of it: `reloaded`, `unreadable` or `deleted`."""
 
     host_id: str
