@@ -6,9 +6,8 @@ BIN := $(VENV)/bin
 # Debian packages are installed only where that needs nobody's leave.
 APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-get)
 
-# So many processes share the tests, a file at a time: two for a core, for many tests wait for a program or a browser.
-# JOBS=0 runs all in one, as a debugger wants it.
-JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 2 ? 2 * cores : 4)))
+# So many processes share the tests, a file at a time; JOBS=0 runs all in one, as a debugger wants it.
+JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
 
 .PHONY: demo test test-ahead test-busy check coverage machine format bench soak drill ha-demo install-guide fresh-debian service-drill screenshots icons wheel lock clean
