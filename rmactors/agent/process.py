@@ -166,11 +166,12 @@ async def _end(process: subprocess.Popen[bytes], grace_seconds: float) -> None:
 
 
 async def _kill_the_rest(process: subprocess.Popen[bytes]) -> None:
-    """What the child has left behind, and the guard's watcher."""
+    """What the child has left behind, and the guard's watcher. Waits until they are gone."""
     await trio.to_thread.run_sync(guard.signal_session, process.pid, signal.SIGKILL)
     with trio.move_on_after(_STRAGGLERS_SECONDS):
-        while _may_reap(process.pid):  # noqa: ASYNC110 - whose end sets no event
+        while _may_reap(process.pid) or bool(await trio.to_thread.run_sync(guard.members, process.pid)):
             await trio.sleep(0.01)
+            await trio.to_thread.run_sync(guard.signal_session, process.pid, signal.SIGKILL)  # one may be new
 
 
 def _may_reap(group: int) -> bool:

@@ -233,7 +233,7 @@ async def test_a_cancelled_backup_leaves_no_lock_and_no_process(
         nursery.cancel_scope.cancel()
     assert (end.status, end.reason) == ("cancelled", "cancelled")
     assert not repository.locks()
-    await eventually(lambda: not restic_processes(repository))
+    assert not restic_processes(repository)
 
 
 async def test_a_job_that_takes_too_long_is_stopped(
@@ -268,7 +268,7 @@ async def test_stopping_the_agent_stops_restic_and_keeps_the_end(
         job_id = await server.run_job("backup")
         await eventually(repository.locks)
         nursery.cancel_scope.cancel()
-    await eventually(lambda: not restic_processes(repository))
+    assert not restic_processes(repository)
     assert not repository.locks()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(lambda: run_agent(agent_file, enrolled.path, timings=FAST))

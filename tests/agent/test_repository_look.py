@@ -24,7 +24,6 @@ from tests.restics import version_of
 
 from .jobs import Jobs as RealJobs
 from .repositories import ResticRepository, holding_a_lock, restic_processes
-from .server_double import eventually
 
 
 class NoCounters:
@@ -245,7 +244,7 @@ async def test_a_look_that_is_called_off_leaves_no_restic(
         nursery.start_soon(look_at, repository.agent_file())
         await started.wait()
         nursery.cancel_scope.cancel()
-    await eventually(lambda: not restic_processes(repository))  # killed, and perhaps not yet gone
+    assert restic_processes(repository) == []
 
 
 async def test_a_job_that_names_no_plan_says_which_repository_it_was_about(
