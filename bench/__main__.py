@@ -12,14 +12,14 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, commits, fleet, kinds, lists, looking, measures, month, pages, scrape, tick, traffic
+from bench import agent, commits, fleet, kinds, lists, looking, measures, month, pages, peers, scrape, tick, traffic
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
 from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
-LONG = ("commits", "month", "lists", "scrape", "traffic", "unseen")
+LONG = ("commits", "month", "lists", "peers", "scrape", "traffic", "unseen")
 """Only where they are asked for."""
 
 
@@ -47,7 +47,7 @@ async def _unseen(server: Server, scale: Scale, report: Callable[[Figure], None]
         await fleet.hold(server, sink, scale, report, onlookers=False)
 
 
-async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Figure]:
+async def measure(parts: tuple[str, ...], scale: Scale, folder: Path, before: str | None = None) -> list[Figure]:
     figures: list[Figure] = []
 
     def report(figure: Figure) -> None:
@@ -74,6 +74,10 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
             continue
         if part == "commits":
             commits.measure(folder, 300 if scale is QUICK else 8_000, 1 if scale is QUICK else 3, report)
+            continue
+        if part == "peers":
+            amounts, rounds = (peers.QUICK, 1) if scale is QUICK else (peers.Amounts(), 3)
+            await peers.measure(folder / part, before, rounds, amounts, report)
             continue
         if part == "scrape":
             await scrape.measure(folder / part, 100 if scale is QUICK else 10_000, scale.pages, report)
@@ -102,13 +106,14 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path) -> list[Fi
 )
 @click.option("--full", is_flag=True, help="Larger numbers; takes some ten minutes.")
 @click.option("--quick", is_flag=True, help="Tiny numbers, only to see that the measurements work.")
-def main(parts: tuple[str, ...], full: bool, quick: bool) -> None:
+@click.option("--before", metavar="REV", help="For `--part peers`: an earlier revision that is measured beside it.")
+def main(parts: tuple[str, ...], full: bool, quick: bool, before: str | None) -> None:
     """Measure a real server on this machine, load and receiver beside it."""
     scale = FULL if full else QUICK if quick else SHORT
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # a socket for each agent, here and in the server
     with tempfile.TemporaryDirectory() as folder:
-        figures = trio.run(measure, parts or PARTS, scale, Path(folder))
+        figures = trio.run(measure, parts or PARTS, scale, Path(folder), before)
     click.echo(
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
         f"SQLite {sqlite3.sqlite_version}, {platform.system()} {platform.release()}\n"

@@ -48,6 +48,9 @@ class Server:
     from async code call them through `away()`.
     """
 
+    root = ROOT
+    """Of the files of the program that is run."""
+
     def __init__(self, folder: Path, **settings: object) -> None:
         self.folder = folder
         self.data_dir = folder / "data"
@@ -97,7 +100,12 @@ class Server:
         self.folder.mkdir(exist_ok=True)
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "server"], cwd=ROOT, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*COMMAND, "server"],
+                cwd=self.root,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
 
     def wait_until_ready(self) -> None:
@@ -136,7 +144,7 @@ class Server:
         """`rmactors admin …`; its standard output without the newline at the end."""
         done = subprocess.run(
             [*COMMAND, "admin", *arguments],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment | variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,

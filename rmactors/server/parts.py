@@ -87,7 +87,6 @@ class Sizes:
     rules: int
     host: int
     outbox: int
-    read_ahead: int
 
 
 @dataclass(slots=True)
@@ -146,7 +145,7 @@ class Parts:
         """After a commit: who has something to look at."""
         self.directory.changed.add(wakeups.hosts)
         self.gateway_state.changed.add(wakeups.hosts)
-        self.channel_wakeups.wake(wakeups.channels, wakeups.channel_list)
+        self.channel_wakeups.wake(wakeups.channels, wakeups.channel_list, wakeups.deliveries)
         self.policy_sweeps.wake(wakeups.tagged, wakeups.policies)
         if wakeups.repositories:
             self.repository_wanted.set()
@@ -268,7 +267,7 @@ class Parts:
         opened, settings = self.opened, self.settings
         gateway_settings = gateway.GatewaySettings(
             opened.agent_port, opened.inbound_tls, settings.offline_after_seconds,
-            self.sizes.outbox, self.sizes.read_ahead, parse_networks(settings.trusted_proxies), files_for_agents(),
+            self.sizes.outbox, parse_networks(settings.trusted_proxies), files_for_agents(),
         )  # fmt: skip
         ports = gateway.GatewayPorts(self.directory.mailbox_of, self.to_store, self.reader, self.grace_until)
         await gateway.run(gateway_settings, ports, self.gateway_state, self.closing, self.listening.one)

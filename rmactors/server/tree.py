@@ -43,7 +43,7 @@ class Child:
     budget     over it, the process ends and the service manager starts it again
     health     the check of /healthz that is not `ok` while it is down
     mailbox    how much waits for it at most; 0: it has no mailbox, or wake-ups alone, which coalesce
-    second     the same of another queue of it: log lines aside, frames read ahead
+    second     the same of another queue of it: log lines aside
     when_full  what happens then
     each       the children that it supervises
     """
@@ -67,11 +67,10 @@ STORE: Final = Child(
 )  # fmt: skip
 # As many as the store can take over at once.
 RULES: Final = Child("rules", Parts.run_rules, Budget(5, 60), "rules", 1024, when_full="host actors wait, then TCP")
-# Frames queued to an agent that reads nothing: as many acks as it may have reports in flight, and some. Those read
-# ahead may have a mebibyte each.
+# Frames queued to an agent that reads nothing: as many acks as it may have reports in flight, and some.
 GATEWAY: Final = Child(
-    "gateway", Parts.run_gateway, Budget(5, 60), "gateway", 10_000, 2,
-    "the peer reads nothing: cut off; it sends too fast: read later",
+    "gateway", Parts.run_gateway, Budget(5, 60), "gateway", 10_000,
+    when_full="the peer reads nothing: cut off; it sends too fast: read later",
 )  # fmt: skip
 
 CORE: Final = (
@@ -106,7 +105,7 @@ EDGES: Final = (
 """Closed first, within `CLOSE_SECONDS`."""
 SIZES: Final = Sizes(
     store=STORE.mailbox, log_lines=STORE.second, rules=RULES.mailbox, host=HOST.mailbox,
-    outbox=GATEWAY.mailbox, read_ahead=GATEWAY.second,
+    outbox=GATEWAY.mailbox,
 )  # fmt: skip
 
 

@@ -4,6 +4,8 @@ Pauses between tries are the real ones, so what waits for one takes a second or 
 """
 
 import json
+import random
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -14,9 +16,13 @@ import trio
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, SECOND
+from rmactors.server.actors.delivery import actor as delivery_actor
 from rmactors.server.channels.net.tls import shared_ssl_context
 from rmactors.server.messages.channels import RetryDelivery
 from rmactors.server.messages.outbox import QueueReminders
+from rmactors.server.state.delivery import Delivery
+from rmactors.server.store.database import Database
+from rmactors.server.store.load_channels import load_due
 from rmactors.server.store.place import Place
 from tests.actors.office import DOWN, FINE, Gate, Office, arrived, bodies, open_office, raising, told
 from tests.actors.works import until
@@ -74,6 +80,57 @@ async def test_only_one_probe_at_a_time_knocks_at_a_receiver_that_is_away(office
     assert len(receiver.requests) == before + 1
     gate.opened.set()
     await office.until_done()
+
+
+# ---- what is new is handed over
+
+
+async def test_what_is_new_is_handed_over_and_not_read_again(
+    office: Office, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings: list[int] = []
+
+    def counted(connection: Database, channel_id: str, after_seq: int, most: int) -> list[Delivery]:
+        readings.append(after_seq)
+        return load_due(connection, channel_id, after_seq, most)
+
+    monkeypatch.setattr(delivery_actor, "load_due", counted)
+    host = office.works.ledger.host()
+    await office.save(receiver.url())
+    await until(lambda: bool(readings))
+    for n in range(50):
+        await office.raise_(host, f"s{n}")
+    await arrived(receiver, 50)
+    await office.until_done()
+    assert told(receiver) == [("raised", f"s{n}") for n in range(50)]
+    assert readings == [0], "once, at the start"
+
+
+async def test_beside_readings_that_fail_and_come_back_nothing_is_missed_or_sent_twice(
+    office: Office, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lot = random.Random(7)
+    monkeypatch.setattr(delivery_actor, "WINDOW", 8)
+    monkeypatch.setattr(delivery_actor, "AGAIN_SECONDS", 0.01)
+
+    def unsure(connection: Database, channel_id: str, after_seq: int, most: int) -> list[Delivery]:
+        if lot.random() < 0.4:
+            raise sqlite3.OperationalError("disk I/O error")
+        return load_due(connection, channel_id, after_seq, most)
+
+    monkeypatch.setattr(delivery_actor, "load_due", unsure)
+    host = office.works.ledger.host()
+    channel_id = await office.save(receiver.url())
+    for n in range(120):
+        await office.works.commit(*(raising(host, f"s{n}-{m}") for m in range(lot.choice((1, 1, 2, 12)))))
+        if lot.random() < 0.3:
+            office.works.channel_wakeups.wake({channel_id}, False, {})
+        if lot.random() < 0.1:
+            await office.works.settle()
+    await office.until_done()
+    came = Counter(subject for _, subject in told(receiver))
+    queued = office.works.ledger.rows("SELECT alerts.subject FROM deliveries JOIN alerts ON alerts.id = alert_id")
+    assert came == Counter(subject for (subject,) in queued)
 
 
 # ---- what is on disk decides

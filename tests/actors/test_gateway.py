@@ -20,6 +20,7 @@ from rmactors.common import clock, ids, wire
 from rmactors.server.config import tokens
 from rmactors.server.edges import gateway, preauth_limits
 from rmactors.server.edges.addresses import parse_networks
+from rmactors.server.edges.agent_socket import AgentSocket
 from rmactors.server.edges.listener import Port
 from rmactors.server.edges.places import PATIENCE, SILENT
 from rmactors.server.edges.preauth_limits import PER_ADDRESS
@@ -113,7 +114,7 @@ async def gate(
     [listener] = port._opened
     number: int = listener.socket.getsockname()[1]
     ports = gateway.GatewayPorts(mailbox_of or works.directory.mailbox_of, works.to_store, works.reader, lambda: 0.0)
-    settings = gateway.GatewaySettings(port, None, 100_000.0, 10_000, 2, **changes)
+    settings = gateway.GatewaySettings(port, None, 100_000.0, 10_000, **changes)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(gateway.run, settings, ports, works.gateway_state, trio.Event(), lambda: None)
         opened = Gate(works, number, nursery)
@@ -227,13 +228,13 @@ async def test_a_wrong_token_too_many_is_refused_before_a_web_socket_is_made_for
 ) -> None:
     """Behind a trusted proxy; a good token from the same address comes in."""
     made: list[trio.abc.Stream] = []
-    wrap = trio_websocket.wrap_server_stream
 
-    async def counted(nursery: trio.Nursery, stream: trio.abc.Stream, **options: int) -> object:
-        made.append(stream)
-        return await wrap(nursery, stream, **options)
+    class Counted(AgentSocket):
+        def __init__(self, stream: trio.abc.Stream, longest: int) -> None:
+            made.append(stream)
+            super().__init__(stream, longest)
 
-    monkeypatch.setattr(trio_websocket, "wrap_server_stream", counted)
+    monkeypatch.setattr(gateway, "AgentSocket", Counted)
     monkeypatch.setattr(preauth_limits, "PER_ADDRESS", 5)
     async with gate(works, proxies=parse_networks("127.0.0.1")) as door:
         good = door.token(enrolled(works))

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from trio.testing import MockClock
 
+from rmactors.server.runtime import mailbox
 from tests.actors.office import Office
 from tests.actors.works import until
 from tests.channels.mailservers import Post, mail_server
@@ -19,6 +20,11 @@ pytestmark = pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiri
 @pytest.fixture
 def mock_clock() -> MockClock:
     return MockClock(rate=0.0)
+
+
+@pytest.fixture(autouse=True)
+def no_outcome_waits_for_company(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mailbox, "LATE_SECONDS", 0.0)
 
 
 MARIA, LI = "maria@example.org", "li@example.org"

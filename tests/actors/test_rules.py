@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import trio
+from msgspec import structs
 
 from rmactors.common import clock, ids, zones
 from rmactors.common.clock import DAY, HOUR, MINUTE
@@ -446,9 +447,11 @@ async def test_mad_times_of_an_agent_break_nothing(works: Works) -> None:
     schedule = works.ledger.schedule(host, timezone="America/New_York")
     first, last = clock.from_rfc3339("0001-01-01T00:00:00Z"), clock.from_rfc3339("9999-12-31T23:59:00Z")
     for n, when in enumerate((first, last, 0, -1)):
-        report = replace(start(host, f"job{n}", schedule_id=schedule), scheduled_for=when, started_at=min(when, NOON))
+        report = structs.replace(
+            start(host, f"job{n}", schedule_id=schedule), scheduled_for=when, started_at=min(when, NOON)
+        )
         assert isinstance(await works.start(report), Committed)
-        ended = replace(
+        ended = structs.replace(
             end(host, f"job{n}", schedule_id=schedule), scheduled_for=when, started_at=min(when, NOON),
             finished_at=min(when, NOON),
         )  # fmt: skip

@@ -71,7 +71,7 @@ class Works:
         self.woken.merge(woken)
         self.directory.changed.add(woken.hosts)
         self.gateway_state.changed.add(woken.hosts)
-        self.channel_wakeups.wake(woken.channels, woken.channel_list)
+        self.channel_wakeups.wake(woken.channels, woken.channel_list, woken.deliveries)
         self.policy_sweeps.wake(woken.tagged, woken.policies)
 
     async def ask(self, request: Callable[[Reply], Any]) -> Answer:

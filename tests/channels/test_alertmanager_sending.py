@@ -12,8 +12,9 @@ import httpx
 import pytest
 import trio
 
+from harness.alertmanager import usable_program
 from harness.processes import away, eventually, free_port
-from harness.tools import receiver, running
+from harness.tools import running
 from rmactors.common import clock
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.registry import make_channel, preview
@@ -25,9 +26,6 @@ from tests.channels.receivers import Request, Script, Stream, receiving, replies
 LOOPBACK = OutboundPolicy.parse("loopback")
 BASE = "https://rm.example.org"
 PATIENCE = 60.0
-TEMPLATES = "/usr/share/prometheus/alertmanager"
-BESIDE = "./" * ((len(TEMPLATES) - len("template")) // 2) + "template"
-assert len(BESIDE) == len(TEMPLATES)
 
 
 @dataclass
@@ -53,16 +51,7 @@ class Alertmanager:
 
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Debian's Alertmanager. It looks for its templates where they are installed; one that is only unpacked gets a
-    path of the same length in place of that, to a link beside its configuration."""
-    found = Path(receiver("alertmanager", "prometheus-alertmanager"))
-    if Path(TEMPLATES).is_dir():
-        return found
-    usable = tmp_path_factory.mktemp("alertmanager") / found.name
-    usable.write_bytes(found.read_bytes().replace(TEMPLATES.encode(), BESIDE.encode()))
-    usable.chmod(0o755)
-    (usable.parent / "template").symlink_to(found.parent.parent / TEMPLATES.removeprefix("/usr/"))
-    return usable
+    return usable_program(tmp_path_factory.mktemp("alertmanager"))
 
 
 @contextmanager

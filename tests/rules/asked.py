@@ -4,6 +4,8 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
+from msgspec import structs
+
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd
@@ -65,7 +67,7 @@ def end(
     report = EndReport(
         host_id, job, "backup", None, schedule_id, None, status, "error", None, 1, NOON, NOON, "{}", None, None, NOON
     )  # fmt: skip
-    return JudgeEnd(replace(report, **changes), no_reply)
+    return JudgeEnd(structs.replace(report, **changes), no_reply)
 
 
 def lost(job: str = "job", at: int = NOON) -> JudgeLoss:

@@ -1,8 +1,7 @@
 """When which schedule is checked, and which hosts are here to be checked."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from rmactors.common.clock import DAY, HOUR, MINUTE
 from rmactors.server.actors.rules.agenda import Agenda, Check, Due, Presence, Timing
@@ -186,5 +185,5 @@ def test_after_a_restart_the_return_of_a_host_whose_silence_was_known_is_tried_a
     given = agenda(host=online(NOON), calm=online(), away=Presence("away", NOON))
     given.resume(with_alert(key=OFFLINE))
     given.resume(host(id="calm"))
-    given.resume(with_alert(key=replace(OFFLINE, host_id="away")))
+    given.resume(with_alert(key=structs.replace(OFFLINE, host_id="away")))
     assert given.returns() == [returned()]

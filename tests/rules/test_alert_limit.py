@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from msgspec import structs
 
 from rmactors.common.clock import HOUR
 from rmactors.server.actors.rules import alert_limit, wording
@@ -166,7 +167,7 @@ def test_resolved_by_hand_it_comes_again_with_the_next_failure_and_counts_from_t
     update(host, run("failed", 1, plan="b"))
     update(host, run("failed", 1, plan="c"))
     key = AlertKey("host", "too_many_alerts", "")
-    host.put(key, replace(host.state_of(key), alert=None))
+    host.put(key, structs.replace(host.state_of(key), alert=None))
     assert host.held_back() == {}
     assert update(host, run("succeeded", 2, plan="b")) == []
     assert update(host, run("failed", 3, plan="c")) == ["raises too_many_alerts"]

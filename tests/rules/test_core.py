@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from rmactors.common.clock import HOUR, MINUTE
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
@@ -306,7 +307,7 @@ def test_a_return_that_is_decided_again_leaves_when_its_host_came_back() -> None
     given.reread("host", with_alert(key=OFFLINE))
     later = NOON + 2 * MINUTE
     given.take(HostGone("host", NOON + MINUTE))
-    given.take(replace(returned(), at=later))
+    given.take(structs.replace(returned(), at=later))
     for _ in given.tick(Tick(later)):
         given.effects.clear()
     assert given.agenda.presence["host"] == Presence("online", later), "an older one would judge its slots too early"

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from rmactors.common import clock
 from rmactors.common.clock import DAY, HOUR, MINUTE
@@ -433,11 +434,11 @@ def test_an_empty_track_takes_no_room() -> None:
 
 def test_what_the_agent_warns_of_stands_on_the_job_beside_our_own_warning() -> None:
     request = end("succeeded")
-    warned = JudgeEnd(replace(request.report, warning="a restic in this command failed"), no_reply)
+    warned = JudgeEnd(structs.replace(request.report, warning="a restic in this command failed"), no_reply)
     saved = only(tell(host(), warned).writes, SaveEnd)
     assert isinstance(saved, SaveEnd)
     assert saved.warning == "a restic in this command failed"
-    foreign = JudgeEnd(replace(warned.report, schedule_id="other"), no_reply)
+    foreign = JudgeEnd(structs.replace(warned.report, schedule_id="other"), no_reply)
     both = only(tell(host(), foreign).writes, SaveEnd)
     assert isinstance(both, SaveEnd)
     assert both.warning == "schedule other is not one of this host's; counted as none; a restic in this command failed"

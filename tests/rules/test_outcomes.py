@@ -5,9 +5,10 @@ A story is a list of what happened to one subject, in the order in which it was 
 an operator's. `A@5` is job A, ended in minute 5.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import pytest
+from msgspec import structs
 
 from rmactors.common.clock import MINUTE
 from rmactors.common.vocabulary import JobEnd, JobReason, OnPartial
@@ -340,7 +341,7 @@ def test_verdicts(status: JobEnd, on_partial: OnPartial, verdict: str | None) ->
 def told(
     state: AlertState, job: str, minute: int, reason: JobReason, error: str | None = None
 ) -> tuple[AlertState, str]:
-    what = replace(outcome("bad", job, minute), reason=reason, error=error, zone="Europe/Berlin")
+    what = structs.replace(outcome("bad", job, minute), reason=reason, error=error, zone="Europe/Berlin")
     decision = judge(KEY, state, what, "fresh")
     (message,) = [write.message for write in decision.writes if isinstance(write, RaiseAlert | TouchAlert)]
     return decision.state, message
@@ -382,7 +383,7 @@ def test_a_long_cause_is_cut() -> None:
 
 
 def test_a_missing_source_is_bad_even_where_partial_is_well() -> None:
-    missing = replace(outcome("partial", "A", 1, on_partial="ok"), reason="no_source")
+    missing = structs.replace(outcome("partial", "A", 1, on_partial="ok"), reason="no_source")
     assert verdict_of(missing) == "bad"
     assert judge(KEY, EMPTY, missing, "fresh").reason is Reason.FAILED
 

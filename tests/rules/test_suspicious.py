@@ -1,8 +1,7 @@
 """Backups that succeeded and look wrong: one row a case."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from rmactors.common.clock import DAY, HOUR
 from rmactors.common.vocabulary import JobEnd, JobKind
@@ -250,13 +249,13 @@ def test_an_operator_who_only_resolves_it_says_nothing_of_the_measure() -> None:
     writes = decide(host, Resolve("a", "anna", None, NOON, AUDIT, no_reply), "x", FLOOR).writes
     assert ResolveAlert("a", NOON, "anna", None, None, AUDIT, Reason.RESOLVED_BY_HAND) in writes
     of_plan = host.state_of(AlertKey("host", "backup_suspicious", "plan:data"))
-    assert of_plan.usual == replace(usual(MANY, MANY, MANY), doubted=Size(5, 50))
+    assert of_plan.usual == structs.replace(usual(MANY, MANY, MANY), doubted=Size(5, 50))
 
 
 def test_saying_that_it_is_meant_of_what_nothing_is_known_of_any_more_makes_no_measure() -> None:
     host = a_book()
     told(host, backup(0, 1), "a")
     of_plan = AlertKey("host", "backup_suspicious", "plan:data")
-    host.alert_states[of_plan] = replace(host.state_of(of_plan), usual=None)
+    host.alert_states[of_plan] = structs.replace(host.state_of(of_plan), usual=None)
     assert told(host, "meant nightly", "x") == ["resolves nightly"]
     assert host.state_of(of_plan).usual is None

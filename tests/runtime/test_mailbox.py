@@ -8,7 +8,16 @@ from rmactors.server.messages.answers import Committed, Failed, Reply
 from rmactors.server.messages.requests import Tick
 from rmactors.server.messages.retention import Pruned
 from rmactors.server.periodic import tick
-from rmactors.server.runtime.mailbox import Mailbox, Signal, WakeupSet, ask, receive_first
+from rmactors.server.runtime.mailbox import (
+    LATE_MOST,
+    LATE_SECONDS,
+    Mailbox,
+    Signal,
+    WakeupSet,
+    ask,
+    receive_first,
+    take_first,
+)
 
 
 async def test_messages_come_out_in_the_order_they_went_in() -> None:
@@ -286,3 +295,70 @@ async def test_what_was_left_while_nobody_waited_is_taken_at_once() -> None:
     assert waiting.cancelled_caught, "no id wakes nobody"
     changed.ring()
     assert await changed.take() == set()
+
+
+# ---- what is late
+
+
+async def test_what_is_late_goes_along_with_what_comes_next(mock_clock: trio.testing.MockClock) -> None:
+    box: Mailbox[int] = Mailbox("box", 10)
+    box.put_late(1)
+    box.put_late(2)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.wait)
+        await wait_all_tasks_blocked()
+        assert len(nursery.child_tasks) == 1, "nothing came that they could go along with"
+        await box.send(3)
+    assert box.take(10) == [3]
+    assert box.take_late(1) == [1]
+    assert box.take_late(10) == [2]
+    assert box.take_late(10) == []
+
+
+async def test_what_is_late_and_alone_is_taken_after_a_moment(autojump_clock: trio.testing.MockClock) -> None:
+    box: Mailbox[int] = Mailbox("box", 10)
+    began = trio.current_time()
+    box.put_late(1)
+    await trio.sleep(LATE_SECONDS / 2)
+    box.put_late(2)
+    await box.wait()
+    assert trio.current_time() - began == pytest.approx(LATE_SECONDS), "the first one's time counts"
+    assert box.take_late(10) == [1, 2]
+    box.put_late(3)
+    began = trio.current_time()
+    await box.wait()
+    assert trio.current_time() - began == pytest.approx(LATE_SECONDS)
+
+
+@pytest.mark.parametrize("waits_before", [True, False])
+async def test_several_that_are_late_wait_for_nobody(mock_clock: trio.testing.MockClock, waits_before: bool) -> None:
+    box: Mailbox[int] = Mailbox("box", 10)
+    async with trio.open_nursery() as nursery:
+        if waits_before:
+            nursery.start_soon(box.wait)
+            await wait_all_tasks_blocked()
+        for number in range(LATE_MOST):
+            box.put_late(number)
+        if not waits_before:
+            nursery.start_soon(box.wait)
+    assert box.take_late(10, lambda number: number < 2) == [0, 1]
+    assert box.take_late(10) == [2, 3]
+
+
+async def test_what_is_there_is_taken_without_waiting() -> None:
+    answers: Mailbox[int] = Mailbox("answers", 10)
+    frames: Mailbox[int] = Mailbox("frames", 10, beside=answers)
+    assert take_first(answers, frames) is None
+    frames.put_unbounded(1)
+    answers.put_unbounded(2)
+    assert [take_first(answers, frames) for _ in range(3)] == [2, 1, None]
+
+
+async def test_a_sender_goes_on_where_the_receiver_takes_without_waiting() -> None:
+    box: Mailbox[int] = Mailbox("box", 1)
+    await box.send(1)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(box.send, 2)
+        await wait_all_tasks_blocked()
+        assert take_first(box) == 1
+    assert take_first(box) == 2

@@ -7,6 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from msgspec import structs
+
 from rmactors.common import clock, ids
 from rmactors.common.vocabulary import LIFECYCLE_EVENTS, AlertKind
 from rmactors.server.messages.alerts import AcknowledgeAlert, RaiseAlert, ResolveAlert
@@ -143,7 +145,7 @@ class Ledger:
         self, host_id: str, subject: str = "s", kind: AlertKind = "backup_failed", at: int = NOON, **changes: Any
     ) -> str:
         write = RaiseAlert(ids.new(), host_id, kind, subject, "warning", f"{kind} of {subject}", at)
-        write = replace(write, **changes)
+        write = structs.replace(write, **changes)
         self.commit(write)
         return write.alert_id
 
@@ -209,7 +211,7 @@ def end(host_id: str, job_id: str, *, schedule_id: str | None = None, at: int = 
     report = EndReport(
         host_id, job_id, "backup", None, schedule_id, None, "succeeded", "ok", None, 0, at, at, "{}", None, None, at
     )
-    return replace(report, **changes)
+    return structs.replace(report, **changes)
 
 
 def save_start(report: StartReport, deadline_at: int = NOON + clock.DAY) -> SaveStart:

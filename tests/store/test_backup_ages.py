@@ -6,6 +6,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from rmactors.common import ids
 from rmactors.common.clock import DAY, HOUR, MINUTE
@@ -54,7 +55,7 @@ def hello(ledger: Ledger, host: str, *plans: str) -> None:
 def ended(ledger: Ledger, host: str, *, at: int = NOON - HOUR, of: str | None = None, good: bool = True,
           **changes: Any) -> str:  # fmt: skip
     """A backup that ended, with what the rules write beside it."""
-    report = replace(end(host, ids.new(), schedule_id=of, at=at), **{"stats": STATS, **changes})
+    report = structs.replace(end(host, ids.new(), schedule_id=of, at=at), **{"stats": STATS, **changes})
     subject = of or (f"plan:{report.plan}" if report.plan else "")
     ledger.commit(SaveEnd(report, of, subject, None), *([MarkGood(of, at)] if of is not None and good else []))
     return report.job_id
@@ -186,7 +187,7 @@ def test_the_newest_attempt_is_of_the_schedules_or_of_none_and_of_this_plan(ledg
     ended(ledger, host, plan="home", of=schedule, at=NOON - HOUR, kind="check")
     by_hand = ended(ledger, host, plan="home", at=NOON - 4 * HOUR, status="failed", reason="locked")
     assert rows(ledger)["nas1", "home"].attempt == Attempt(by_hand, "failed", "locked", NOON - 4 * HOUR)
-    begun = replace(start(host, ids.new(), schedule_id=schedule, at=NOON - 3 * HOUR), plan="home")
+    begun = structs.replace(start(host, ids.new(), schedule_id=schedule, at=NOON - 3 * HOUR), plan="home")
     ledger.commit(SaveStart(begun, schedule, schedule, NOON + DAY, None))
     assert rows(ledger)["nas1", "home"].attempt == Attempt(begun.job_id, "running", None, NOON - 3 * HOUR)
 

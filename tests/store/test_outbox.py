@@ -13,6 +13,7 @@ from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.silences import DeleteSilence
+from rmactors.server.state.delivery import Delivery
 from rmactors.server.store.load_channels import load_channels, load_due
 from rmactors.server.store.queries.alerts import timeline
 from tests.store.ledger import MINUTE, NOON, OK, Ledger, audit, channel
@@ -36,12 +37,42 @@ def release(ledger: Ledger, at: int) -> None:
 def test_every_transition_is_queued_in_order_in_its_own_transaction(ledger: Ledger) -> None:
     ops = ledger.channel()
     alert = ledger.raise_(ledger.host())
-    assert ledger.woken.channels == {ops}
+    assert set(ledger.woken.deliveries) == {ops}
     ledger.acknowledge(alert)
     ledger.resolve(alert)
     assert ledger.outbox() == [("raised", "queued"), ("acknowledged", "queued"), ("resolved", "queued")]
     assert ledger.rows("SELECT seq, pos FROM deliveries ORDER BY seq") == [(1, 1), (2, 2), (3, 3)]
     assert ledger.timeline(alert) == ["raised", "acknowledged", "resolved"]
+
+
+def test_what_is_handed_over_is_what_would_be_read(ledger: Ledger) -> None:
+    ops, other, host = ledger.channel(), ledger.channel(min_severity="critical"), ledger.host()
+    handed: dict[str, list[Delivery]] = {ops: [], other: []}
+
+    def note() -> None:
+        assert ledger.woken.channels == set(), "nothing is left to be read"
+        for channel_id, deliveries in ledger.woken.deliveries.items():
+            handed[channel_id] += deliveries
+
+    for severity in ("warning", "critical"):
+        alert = ledger.raise_(host, severity, severity=severity)
+        note()
+        ledger.acknowledge(alert)
+        note()
+        ledger.resolve(alert)
+        note()
+    for channel_id, deliveries in handed.items():
+        assert deliveries == load_due(ledger.connection, channel_id, 0, 100)
+    assert [len(handed[channel_id]) for channel_id in (ops, other)] == [6, 3]
+
+
+@pytest.mark.parametrize("group_by", ["host", "repository", "all"])
+def test_what_is_grouped_is_read_for_its_place_may_change(ledger: Ledger, group_by: str) -> None:
+    ops = ledger.channel(group_by=group_by, group_seconds=60.0)
+    host = ledger.host()
+    for subject in ("a", "b"):
+        ledger.raise_(host, subject)
+        assert (ledger.woken.channels, ledger.woken.deliveries) == ({ops}, {})
 
 
 def test_a_notice_carries_all_that_it_tells(ledger: Ledger) -> None:
@@ -249,7 +280,7 @@ def test_deleting_a_silence_releases_at_once(ledger: Ledger) -> None:
     ledger.raise_(ledger.host(), at=minute(1))
     ledger.commit(DeleteSilence(silence, minute(2), audit()))
     assert ledger.outbox() == [("raised", "queued")]
-    assert ledger.woken.channels == {ops}
+    assert set(ledger.woken.deliveries) == {ops}
 
 
 @pytest.mark.parametrize("change", ["acknowledge", "resolve"])

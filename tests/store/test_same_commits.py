@@ -6,11 +6,12 @@ What a writer makes up by itself may differ: the ids of deliveries and log rows,
 import random
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from msgspec import structs
 
 from rmactors.common import clock, ids
 from rmactors.server.messages.alerts import (
@@ -137,7 +138,7 @@ class World:
         if self.lot.random() < 0.05:  # the last write of a commit fails: a CHECK of the schema
             writes = (
                 *writes,
-                replace(about, severity="dreadful")
+                structs.replace(about, severity="dreadful")
                 if isinstance(about, RaiseAlert)
                 else save_end(end(self.any_host(), ids.new(), status="odd")),
             )  # type: ignore[arg-type]

@@ -51,7 +51,7 @@ def test_what_was_rolled_back_wakes_nobody(ledger: Ledger) -> None:
     raised = RaiseAlert(ids.new(), host, "backup_failed", "s", "warning", "m", NOON)
     answers, woken = ledger.writer.apply([(raised, TouchAlert("none", "m", NOON, True))])
     assert isinstance(answers[0], Stale)
-    assert woken.channels == set()
+    assert (woken.channels, woken.deliveries) == (set(), {})
     assert woken.topics == set()
     assert ledger.outbox() == []
 
@@ -151,7 +151,7 @@ def test_a_full_disk_fails_the_whole_batch_and_is_over_when_there_is_space(ledge
     ledger.connection.execute("PRAGMA max_page_count = 1000000")
     answers, woken = ledger.writer.apply([(alert,), (save_start(start(host, job)), ledger_lines), (Pulse(NOON),)])
     assert [type(answer) for answer in answers] == [Committed] * 3
-    assert len(woken.channels) == 1
+    assert len(woken.deliveries) == 1
     assert ledger.value("PRAGMA integrity_check") == "ok"
 
 

@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import trio
-import trio_websocket
 
 from rmactors.common import clock, wire
 from rmactors.server.edges import handshake
+from rmactors.server.edges.agent_socket import AgentSocket, SocketClosed
 from rmactors.server.edges.places import Places
 from rmactors.server.edges.preauth_limits import Slot
 from rmactors.server.edges.websockets import HELLO_SECONDS, Connection
@@ -113,7 +113,7 @@ class AgentConnections:
             except DatabaseError as error:  # it is asked for again at the hello
                 _log.warning("cannot read a credential again: %s", error)
 
-    async def talk(self, socket: trio_websocket.WebSocketConnection, admitted: Admitted) -> None:
+    async def talk(self, socket: AgentSocket, admitted: Admitted) -> None:
         """Serve one connection to its end."""
         mailbox = self._mailbox_of(admitted.host_id)
         async with trio.open_nursery() as nursery:
@@ -126,8 +126,9 @@ class AgentConnections:
             try:
                 await self._listen(one)
                 connection.close(1000, "")
-            except trio_websocket.ConnectionClosed:
-                nursery.cancel_scope.cancel()
+            except SocketClosed:
+                if not connection.is_closing():  # else it waits a moment for the other end's goodbye
+                    nursery.cancel_scope.cancel()
             finally:
                 del self._open[admitted.number]
                 mailbox.put_unbounded(ConnectionClosed(agent, clock.now()))
@@ -138,36 +139,37 @@ class AgentConnections:
         pace = self._paces.setdefault(host_id, Pace())
         greeted, hello_by = False, trio.current_time() + HELLO_SECONDS
         while not connection.is_closing():
-            message = None
+            messages: list[str | bytes] = []
             with trio.move_on_at(trio.current_time() + self._silence if greeted else hello_by):
-                message = await connection.socket.get_message()
-            if message is None:
+                messages = await connection.socket.receive()
+            if not messages:
                 if greeted and trio.current_time() < self._grace_until():
                     continue  # this server was away: what was said meanwhile is still to be read
                 end = handshake.SILENT if greeted else handshake.NO_HELLO
                 return connection.close(end.code, end.reason)
-            if seconds := pace.frame(len(message), trio.current_time()):  # of all its host's connections together
-                await trio.sleep(seconds)
-            if connection.is_closing():  # revoked or replaced: what it says does not count any more
-                return None
             self._places.heard(host_id, one.admitted.number)
-            for step in handshake.of_host(message, greeted=greeted):
-                match step:
-                    case handshake.Reply(frame):
-                        connection.send(frame)
-                    case handshake.Close(code, reason):
-                        return connection.close(code, reason)
-                    case handshake.PassOnUnreadable(problem):
-                        await one.mailbox.send(UnreadableReport(one.agent, problem, clock.now()))
-                    case handshake.PassOn(frame):
-                        if isinstance(frame, wire.Hello):
-                            await self._greet(one, frame, pace)
-                        if not greeted and not await one.admitted.still_good():
-                            # Revoked between upgrade and hello: the host's actor closes only those it has heard of.
-                            return connection.close(wire.CLOSE_REVOKED, "revoked")
-                        greeted = True
-                        one.admitted.slot.has_signed_in()
-                        await one.mailbox.send(FrameReceived(one.agent, frame, clock.now()))
+            for message in messages:
+                if seconds := pace.frame(len(message), trio.current_time()):  # of all its host's connections together
+                    await trio.sleep(seconds)
+                if connection.is_closing():  # revoked or replaced: what it says does not count any more
+                    return None
+                for step in handshake.of_host(message, greeted=greeted):
+                    match step:
+                        case handshake.Reply(frame):
+                            connection.send(frame)
+                        case handshake.Close(code, reason):
+                            return connection.close(code, reason)
+                        case handshake.PassOnUnreadable(problem):
+                            await one.mailbox.send(UnreadableReport(one.agent, problem, clock.now()))
+                        case handshake.PassOn(frame):
+                            if isinstance(frame, wire.Hello):
+                                await self._greet(one, frame, pace)
+                            if not greeted and not await one.admitted.still_good():
+                                # Revoked between upgrade and hello: the host's actor closes only those it has heard of.
+                                return connection.close(wire.CLOSE_REVOKED, "revoked")
+                            greeted = True
+                            one.admitted.slot.has_signed_in()
+                            await one.mailbox.send(FrameReceived(one.agent, frame, clock.now()))
         return None
 
     async def _greet(self, one: _Open, hello: wire.Hello, pace: Pace) -> None:

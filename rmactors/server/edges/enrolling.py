@@ -1,13 +1,14 @@
 """One connection under an enrollment token: names are tried until one is free, and the host gets its own credential."""
 
+from collections import deque
 from collections.abc import Iterable
 
 import trio
-import trio_websocket
 
 from rmactors.common import clock, ids, wire
 from rmactors.server.config import tokens
 from rmactors.server.edges import handshake
+from rmactors.server.edges.agent_socket import AgentSocket
 from rmactors.server.edges.websockets import HELLO_SECONDS
 from rmactors.server.messages.enrollment import EnrollHost
 from rmactors.server.messages.writes import Commit
@@ -22,7 +23,7 @@ NAMES_PER_TOKEN = (10.0, 200.0)
 
 
 async def enroll(
-    socket: trio_websocket.WebSocketConnection,
+    socket: AgentSocket,
     enrollment_id: str,
     address: str,
     names: Bucket,
@@ -30,13 +31,14 @@ async def enroll(
 ) -> None:
     """Speak until a host is enrolled or the time is over. `names` is the budget of this token."""
     with trio.move_on_after(ENROLL_SECONDS):
+        messages: deque[str | bytes] = deque()
         for tried in range(NAMES_PER_ENROLLMENT):
-            message = None
-            with trio.move_on_after(ENROLL_SECONDS if tried else HELLO_SECONDS):
-                message = await socket.get_message()
+            if not messages:
+                with trio.move_on_after(ENROLL_SECONDS if tried else HELLO_SECONDS):
+                    messages.extend(await socket.receive())
             steps: tuple[handshake.EnrollStep, ...] = (handshake.NO_NAME,)
-            if message is not None:
-                steps = handshake.of_newcomer(message)
+            if messages:
+                steps = handshake.of_newcomer(messages.popleft())
             for step in steps:
                 if isinstance(step, handshake.TryName):
                     await trio.sleep(names.owe(1, trio.current_time()))
@@ -48,12 +50,12 @@ async def enroll(
         await socket.aclose(handshake.TOO_MANY_NAMES.code, handshake.TOO_MANY_NAMES.reason)
 
 
-async def _answer(socket: trio_websocket.WebSocketConnection, steps: Iterable[handshake.EnrollStep]) -> bool:
+async def _answer(socket: AgentSocket, steps: Iterable[handshake.EnrollStep]) -> bool:
     """Say what is to be said. Whether that was the end."""
     for step in steps:
         match step:
             case handshake.Reply(frame):
-                await socket.send_message(wire.encode(frame))
+                await socket.send([wire.encode(frame)])
             case handshake.Close(code, reason):
                 await socket.aclose(code, reason)
                 return True

@@ -15,23 +15,23 @@ import logging
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 import h11
 import trio
-import trio_websocket
+from wsproto.events import Request
 
 from rmactors.common import clock, wire
 from rmactors.common.logs import fields
 from rmactors.server.edges.addresses import Network
 from rmactors.server.edges.agent_connections import Admitted, AgentConnections
+from rmactors.server.edges.agent_socket import AgentSocket
 from rmactors.server.edges.enrolling import NAMES_PER_TOKEN, enroll
 from rmactors.server.edges.entrance import HANDSHAKE_SECONDS, Entrance
 from rmactors.server.edges.first_bytes import Replayed, read_head, refusal
 from rmactors.server.edges.listener import Arrivals, Peer, Port
 from rmactors.server.edges.preauth_limits import PreauthLimits, Slot, in_line, places
 from rmactors.server.edges.showing import Shown, is_for_agents, look_at
-from rmactors.server.edges.websockets import CLOSE_SECONDS, MARK, TEXT, Reading, reject
+from rmactors.server.edges.websockets import CLOSE_SECONDS, MARK, TEXT, reject
 from rmactors.server.messages.connections import FromConnection
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, WakeupSet
@@ -50,14 +50,12 @@ _TURNED_AWAY = refusal(429, [MARK, TEXT, RETRY_AFTER], TOO_MANY.encode() + b"\n"
 class GatewaySettings:
     """`silence` in seconds: a connection without a message for so long is closed. `proxies`: see `PreauthLimits`.
     `most` connections are open at once: the rest of the open files is for pages, notifications and the database.
-    `outbox`: frames queued to an agent that reads nothing. `read_ahead`: frames of a connection that are read before it
-    is their turn."""
+    `outbox`: frames queued to an agent that reads nothing."""
 
     port: Port
     ssl_context: ssl.SSLContext | None
     silence: float
     outbox: int
-    read_ahead: int
     proxies: tuple[Network, ...] = ()
     most: int = 1 << 30
 
@@ -126,24 +124,20 @@ class _Gateway:
         await self._entrance.contain(tcp, peer, self._serve)
 
     async def _serve(self, tcp: trio.SocketStream, peer: Peer, slot: Slot) -> None:
-        async with trio.open_nursery() as nursery:
-            request, shown = None, None
-            with self._entrance.begin(peer) as scope:
-                stream, peer = await self._entrance.open(tcp, peer, slot, scope)
-                reading = cast(trio.Nursery, Reading(nursery, ended=scope.cancel))
-                if self._limits.are_many():
-                    head = await read_head(stream)
-                    stream = Replayed(stream, head.data)
-                    shown = await self._look_at(head.request, peer[0], slot)
-                    if shown is not None and shown.is_one_too_many():
-                        await self._turn_away(stream, peer[0])
-                        return
-                request = await trio_websocket.wrap_server_stream(
-                    reading, stream, message_queue_size=self._settings.read_ahead, max_message_size=wire.MAX_FRAME_BYTES
-                )
-            if request is not None:
-                await self._welcome(request, peer[0], slot, shown)
-            nursery.cancel_scope.cancel()
+        request, shown = None, None
+        with self._entrance.begin(peer) as scope:
+            stream, peer = await self._entrance.open(tcp, peer, slot, scope)
+            if self._limits.are_many():
+                head = await read_head(stream)
+                stream = Replayed(stream, head.data)
+                shown = await self._look_at(head.request, peer[0], slot)
+                if shown is not None and shown.is_one_too_many():
+                    await self._turn_away(stream, peer[0])
+                    return
+            socket = AgentSocket(stream, wire.MAX_FRAME_BYTES)
+            request = await socket.request()
+        if request is not None:
+            await self._welcome(socket, request, peer[0], slot, shown)
 
     async def _look_at(self, request: h11.Request | None, peer: str, slot: Slot) -> Shown | None:
         """What it shows, before anything is set up for it; None if what is wrong is said later."""
@@ -151,14 +145,12 @@ class _Gateway:
             return None
         return await look_at(request.headers, peer, slot, self._settings.proxies, self._credential)
 
-    async def _welcome(
-        self, request: trio_websocket.WebSocketRequest, peer: str, slot: Slot, shown: Shown | None
-    ) -> None:
-        headers = [(name.lower(), value) for name, value in request.headers]
-        if request.path.partition("?")[0] != wire.PATH:
-            return await reject(request, 404, "not found")
-        if not is_for_agents(request.path, headers):
-            return await reject(request, 403, "this port is for agents, not for browsers")
+    async def _welcome(self, socket: AgentSocket, request: Request, peer: str, slot: Slot, shown: Shown | None) -> None:
+        headers = [(name.lower(), value) for name, value in request.extra_headers]
+        if request.target.partition("?")[0] != wire.PATH:
+            return await reject(socket, 404, "not found")
+        if not is_for_agents(request.target, headers):
+            return await reject(socket, 403, "this port is for agents, not for browsers")
         if shown is None:
             shown = await look_at(headers, peer, slot, self._settings.proxies, self._credential)
         address, credential = shown.address, shown.credential
@@ -166,21 +158,21 @@ class _Gateway:
             if shown.is_one_too_many():
                 slot.waits()  # for its end: the place that is kept back is free for the next
                 if self._limits.is_proxy(peer):
-                    await reject(request, 429, TOO_MANY, RETRY_AFTER)
+                    await reject(socket, 429, TOO_MANY, RETRY_AFTER)
                 return None
             slot.penalise(trio.current_time())
             slot.leave()
             _log.info("an agent showed no valid token", extra=fields("agent.refused", address=address))
-            return await reject(request, 401, "the token is wrong, used, expired or revoked")
+            return await reject(socket, 401, "the token is wrong, used, expired or revoked")
         owner = credential.host_id or credential.enrollment_id
         assert owner is not None
         self._numbers += 1
         number = self._numbers
         async with self.agents.silent(owner, number) as scope:
             if scope is None:
-                return await reject(request, 503, "too many connections with this token")
+                return await reject(socket, 503, "too many connections with this token")
             with trio.fail_after(HANDSHAKE_SECONDS):
-                socket = await request.accept(extra_headers=[MARK])
+                await socket.accept([MARK])
             if credential.enrollment_id is not None:
                 names = self._names.setdefault(owner, Bucket(*NAMES_PER_TOKEN))
                 return await enroll(socket, owner, address, names, self._ports.to_store)

@@ -1,14 +1,14 @@
-"""What the gateway needs of one WebSocket: a reader that tells when it has ended, a queue to send from, a refusal."""
+"""What the gateway needs of one WebSocket: a queue to send from, a refusal."""
 
 from collections import deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from typing import Final
 
 import trio
-import trio_websocket
 
 from rmactors.common import wire
 from rmactors.server.config import tokens
+from rmactors.server.edges.agent_socket import AgentSocket, SocketClosed
 
 HELLO_SECONDS = 10.0
 """Within this after the upgrade, an agent has said hello, or a new host has said its name."""
@@ -17,32 +17,15 @@ MARK = (wire.MARK.lower().encode(), wire.MARK_OF_AGENTS.encode())
 CLOSE_SECONDS = 2.0
 REJECT_SECONDS = 15.0
 TEXT = (b"content-type", b"text/plain")
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What trio-websocket needs of a nursery: to start its reader. Says when that has ended.
-
-    Without it, the library waits on for the request of a peer that has left, whose slot would stay taken until the
-    deadline.
-    """
-
-    nursery: trio.Nursery
-    ended: Callable[[], None]
-
-    def start_soon(self, read: Callable[[], Awaitable[None]]) -> None:
-        self.nursery.start_soon(self._run, read)
-
-    async def _run(self, read: Callable[[], Awaitable[None]]) -> None:
-        await read()
-        self.ended()
+_AT_ONCE: Final = 256
+"""Frames that are sent together at most."""
 
 
 class Connection:
     """The sending half of one connection: a queue of at most `most` frames that never waits, and a task that empties
     it."""
 
-    def __init__(self, socket: trio_websocket.WebSocketConnection, scope: trio.CancelScope, most: int) -> None:
+    def __init__(self, socket: AgentSocket, scope: trio.CancelScope, most: int) -> None:
         self.socket = socket
         self._most = most
         self.closing: tuple[int, str] | None = None
@@ -74,13 +57,14 @@ class Connection:
                 await self._something.wait()
                 self._something = trio.Event()
                 while self._outbox:
+                    frames = [self._outbox.popleft() for _ in range(min(len(self._outbox), _AT_ONCE))]
                     with trio.fail_after(SEND_SECONDS):
-                        await self.socket.send_message(wire.encode(self._outbox.popleft()))
+                        await self.socket.send([wire.encode(frame) for frame in frames])
                 if self.closing is not None:
                     with trio.move_on_after(CLOSE_SECONDS):
                         await self.socket.aclose(*self.closing)
                     break
-        except (trio_websocket.ConnectionClosed, trio.TooSlowError):
+        except (SocketClosed, trio.TooSlowError):
             pass  # it left, or reads nothing: nothing more can be said to it
         self._scope.cancel()
 
@@ -93,10 +77,10 @@ def token_digest(authorization: bytes) -> str | None:
     return tokens.digest(token.strip().decode("latin-1"))
 
 
-async def reject(request: trio_websocket.WebSocketRequest, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
+async def reject(socket: AgentSocket, status: int, why: str, *more: tuple[bytes, bytes]) -> None:
     body = why.encode() + b"\n"
     headers = [MARK, TEXT, (b"content-length", str(len(body)).encode()), *more]
     if status == 401:
         headers.append((b"www-authenticate", b"Bearer"))
-    with trio.move_on_after(REJECT_SECONDS):
-        await request.reject(status, extra_headers=headers, body=body)
+    with trio.move_on_after(REJECT_SECONDS), suppress(SocketClosed):
+        await socket.reject(status, headers, body)

@@ -1,6 +1,6 @@
 """Writes about alerts and what the rules remember between them."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rmactors.common.vocabulary import (
     AlertKind,
@@ -10,8 +10,7 @@ from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reasons import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class RaiseAlert:
+class RaiseAlert(Struct, frozen=True):
     """Expects no unresolved alert for (host, kind, subject). Queues a notification for every channel that takes it.
 
     `known_partial`: it tells of nothing worse than a partial run.
@@ -29,8 +28,7 @@ class RaiseAlert:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WorsenAlert:
+class WorsenAlert(Struct, frozen=True):
     """Expects the alert unresolved. Adds an occurrence, takes back the acknowledgement, and queues another raise
     for every channel that takes it. `notice` is the message that they are sent."""
 
@@ -42,8 +40,7 @@ class WorsenAlert:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TouchAlert:
+class TouchAlert(Struct, frozen=True):
     """Expects the alert unresolved. `again` adds an occurrence. Sends nothing."""
 
     alert_id: str
@@ -53,8 +50,7 @@ class TouchAlert:
     job_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AcknowledgeAlert:
+class AcknowledgeAlert(Struct, frozen=True):
     """Expects the alert unresolved and not acknowledged. `known_partial`: what the operator knows of is no worse
     than a partial run; None if the rules do not say."""
 
@@ -66,8 +62,7 @@ class AcknowledgeAlert:
     known_partial: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ResolveAlert:
+class ResolveAlert(Struct, frozen=True):
     """Expects the alert unresolved. `by` is a user name, `token:<name>` or `rule`."""
 
     alert_id: str
@@ -79,15 +74,13 @@ class ResolveAlert:
     reason: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TouchConditions:
+class TouchConditions(Struct, frozen=True):
     """Moves `last_seen_at` of every unresolved alert about a condition that lasts, in one statement."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class SaveAlertState:
+class SaveAlertState(Struct, frozen=True):
     """What the rules remember of (host, kind of alert, subject). `last`, `good` and `usual` are JSON or None.
 
     Expects the version before `version` on disk (1: none there yet), so that no decision is built on one that failed.
@@ -104,8 +97,7 @@ class SaveAlertState:
     usual: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectAlertState:
+class ExpectAlertState(Struct, frozen=True):
     """Changes nothing. Expects that version of an alert's state on disk (0: none there): a decision that leaves it
     alone is built on it too."""
 
@@ -115,8 +107,7 @@ class ExpectAlertState:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class ForgetAlertState:
+class ForgetAlertState(Struct, frozen=True):
     """Removes what the rules remember of (host, kind of alert, subject). Expects that version of it on disk."""
 
     host_id: str
@@ -125,8 +116,7 @@ class ForgetAlertState:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectOpen:
+class ExpectOpen(Struct, frozen=True):
     """Changes nothing. Expects that the host's open alerts, `too_many_alerts` aside, are `most` or more (`reached`), or
     fewer."""
 

@@ -1,7 +1,8 @@
 """What the store actor and the rules actor answer, once, to what they were asked."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from rmactors.server.messages.accounts import UserReset
 from rmactors.server.messages.enrollment import Enrolled
@@ -14,35 +15,30 @@ Result = JobStarted | Enrolled | ProvidedUser | Pruned | Tries | UserReset
 """What a write has to say once it is on disk. Most say nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(Struct, frozen=True):
     """On disk. `results` of those writes that have one, in their order."""
 
     results: tuple[Result, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Duplicate:
+class Duplicate(Struct, frozen=True):
     """It was on disk already, nothing was written."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stale:
+class Stale(Struct, frozen=True):
     """An expectation failed: the decision was made on state that is not so. Nothing was written."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """It can never be taken, and that is the asker's to know. Nothing was written."""
 
     code: str
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
-class Failed:
+class Failed(Struct, frozen=True):
     """The commit did not happen (disk full, database locked). Ask again later."""
 
     detail: str

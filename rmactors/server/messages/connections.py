@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from rmactors.common import wire
 
 
@@ -21,8 +23,7 @@ class AgentConnection:
     token_hash: str
 
 
-@dataclass(frozen=True, slots=True)
-class FrameReceived:
+class FrameReceived(Struct, frozen=True):
     """A frame came in on `connection` at `at`."""
 
     connection: AgentConnection
@@ -30,8 +31,7 @@ class FrameReceived:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class UnreadableReport:
+class UnreadableReport(Struct, frozen=True):
     """A report came in that cannot be taken."""
 
     connection: AgentConnection
@@ -39,8 +39,7 @@ class UnreadableReport:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionClosed:
+class ConnectionClosed(Struct, frozen=True):
     connection: AgentConnection
     at: int
 

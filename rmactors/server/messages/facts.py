@@ -1,10 +1,9 @@
 """Writes about what the server keeps of itself."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Pulse:
+class Pulse(Struct, frozen=True):
     """Changes one row, to learn whether the store can commit."""
 
     at: int

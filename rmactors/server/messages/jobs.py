@@ -1,14 +1,13 @@
 """Writes about jobs and their output."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rmactors.common.vocabulary import JobKind
 from rmactors.server.messages.audit import Audit
 from rmactors.server.messages.reports import EndReport, LostJob, StartReport
 
 
-@dataclass(frozen=True, slots=True)
-class SaveStart:
+class SaveStart(Struct, frozen=True):
     """Duplicate if the start or the end is known already; Refused `foreign_job` for another host's job.
     Result: `JobStarted`."""
 
@@ -19,15 +18,13 @@ class SaveStart:
     warning: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class JobStarted:
+class JobStarted(Struct, frozen=True):
     """From `deadline_at` on, the job has exceeded its longest run time."""
 
     deadline_at: int
 
 
-@dataclass(frozen=True, slots=True)
-class SaveEnd:
+class SaveEnd(Struct, frozen=True):
     """Duplicate if a real end is known already (a lost one gives way); Refused `foreign_job`.
 
     `schedule_id` is the one that counts: None if the report names one that is not its host's.
@@ -39,15 +36,13 @@ class SaveEnd:
     warning: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class SaveLoss:
+class SaveLoss(Struct, frozen=True):
     """Expects the job to be running still."""
 
     loss: LostJob
 
 
-@dataclass(frozen=True, slots=True)
-class SaveLogLines:
+class SaveLogLines(Struct, frozen=True):
     """Lines of a job's output: (line number, stream, text). Lines that are there already stay."""
 
     host_id: str
@@ -55,8 +50,7 @@ class SaveLogLines:
     lines: tuple[tuple[int, str, str], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class QueueJob:
+class QueueJob(Struct, frozen=True):
     """A job that an operator asks for. Refused `not_found` if host or schedule is not there."""
 
     job_id: str
@@ -68,8 +62,7 @@ class QueueJob:
     audit: Audit
 
 
-@dataclass(frozen=True, slots=True)
-class CancelJob:
+class CancelJob(Struct, frozen=True):
     """Refused `not_found`, or `conflict` for a job that has ended. A job never sent ends here and now."""
 
     job_id: str

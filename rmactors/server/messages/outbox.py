@@ -1,17 +1,15 @@
 """Writes that queue notifications whose time has come."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseHeld:
+class ReleaseHeld(Struct, frozen=True):
     """Sends what silences held back and no silence holds any more."""
 
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class QueueReminders:
+class QueueReminders(Struct, frozen=True):
     """Queues `alert.reminder` where a channel wants one and the time has come."""
 
     at: int

@@ -1,12 +1,11 @@
 """What agents said, in the server's own terms: times in microseconds, clamped to the time of receipt."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rmactors.common.vocabulary import JobEnd, JobKind, JobReason
 
 
-@dataclass(frozen=True, slots=True)
-class StartReport:
+class StartReport(Struct, frozen=True):
     """A job began on a host. `said_start` is the start as the host said it, if that was in the future."""
 
     host_id: str
@@ -20,8 +19,7 @@ class StartReport:
     said_start: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class EndReport:
+class EndReport(Struct, frozen=True):
     """A job ended on a host. `stats` is the agent's JSON object as text; `files_total` and `bytes_total` are what it
     says of what a backup holds, None if it does not.
 
@@ -54,8 +52,7 @@ class EndReport:
     said_start: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class LostJob:
+class LostJob(Struct, frozen=True):
     """A job that was running and will not be heard of again, as far as the server can tell at `at`."""
 
     host_id: str

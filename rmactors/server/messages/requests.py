@@ -1,6 +1,6 @@
 """What the rules actor is asked. Everything that can raise, touch or end an alert goes through it."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rmactors.server.messages.answers import Reply
 from rmactors.server.messages.audit import Audit
@@ -10,32 +10,28 @@ from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
 from rmactors.server.messages.silences import CreateSilence, DeleteSilence
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeStart:
+class JudgeStart(Struct, frozen=True):
     """A run began. Answer: Committed, Duplicate, Refused or Failed."""
 
     report: StartReport
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeEnd:
+class JudgeEnd(Struct, frozen=True):
     """A run ended. Answer: Committed, Duplicate, Refused or Failed."""
 
     report: EndReport
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeLoss:
+class JudgeLoss(Struct, frozen=True):
     """A run will not be heard of again."""
 
     loss: LostJob
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class HostReturned:
+class HostReturned(Struct, frozen=True):
     """A host said hello, as an agent or only to deliver reports; or is heard again after it was reported silent.
 
     `plans` are the names of those that its agent has; None if it did not say.
@@ -47,16 +43,14 @@ class HostReturned:
     plans: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HostClock:
+class HostClock(Struct, frozen=True):
     """How far a host's clock is from the server's: its time minus ours, in seconds; None if it does not say."""
 
     host_id: str
     offset_seconds: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class HostWentSilent:
+class HostWentSilent(Struct, frozen=True):
     """No sign of life since `since` for longer than is forgiven. `reply` tells whether it is on disk."""
 
     host_id: str
@@ -65,16 +59,14 @@ class HostWentSilent:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class HostGone:
+class HostGone(Struct, frozen=True):
     """The connection ended or fell silent: its schedules are not judged until the next hello."""
 
     host_id: str
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
+class Acknowledge(Struct, frozen=True):
     """By an operator. Refused `not_found`, or `conflict` if it is resolved; acknowledged twice is once."""
 
     alert_id: str
@@ -85,8 +77,7 @@ class Acknowledge:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Resolve:
+class Resolve(Struct, frozen=True):
     """By an operator. Refused `not_found`; resolved twice is once.
 
     `meant`: the backup that looks wrong (`backup_suspicious`) is as it should be, and is the measure from now on. It
@@ -102,24 +93,21 @@ class Resolve:
     meant: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(Struct, frozen=True):
     """An operator's change that the rules must know of, and that may end alerts."""
 
     write: SaveSchedule | DeleteSchedule | DeleteHost | CreateSilence | DeleteSilence
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """`judges`: not in the grace after a start or a pause of the server, when no host is judged late."""
 
     at: int
     judges: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class ZonesChanged:
+class ZonesChanged(Struct, frozen=True):
     """The time zone data is newer: what is due next may be due at another time."""
 
 

@@ -4,7 +4,7 @@ A `Commit` carries whole decisions, never SQL. Its writes go into one savepoint:
 repeated with the same ids. What a decision expects of the database is checked inside the transaction.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from rmactors.server.messages.accounts import (
     CloseSession,
@@ -165,8 +165,7 @@ Write = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Commit:
+class Commit(Struct, frozen=True):
     """Writes that stand or fall together. `reply` gets exactly one answer."""
 
     writes: tuple[Write, ...]

@@ -3,18 +3,22 @@
 Owned by the tree, lent to actors: it survives the restart of either end. `send` waits when it is full,
 `offer` drops and counts, `put_once` lets one of a kind wait, `put_unbounded` always goes in: answers are bounded by
 what was asked. Because answers never wait, two actors that ask each other cannot stand still.
-What may be dropped can be put `aside`: it waits in a lane of its own, so that nothing else is ever behind it.
+What may be dropped can be put `aside`: it waits in a lane of its own, so that nothing else is ever behind it. What is
+worth nothing sooner can be put in `late`: the receiver takes it along with what comes next, or after `LATE_SECONDS`.
 """
 
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 import trio
 
 from rmactors.server.messages.answers import Answer, Failed, Reply
 from rmactors.server.messages.writes import Commit, Write
 
+LATE_SECONDS: Final = 0.02
+LATE_MOST: Final = 4
+"""So many that came late do not wait for company: they have it."""
 T = TypeVar("T")
 R = TypeVar("R")
 S = TypeVar("S", contravariant=True)
@@ -33,6 +37,8 @@ class Outlet(Protocol[S]):
 
     def put_unbounded(self, item: S) -> None: ...
 
+    def put_late(self, item: S) -> None: ...
+
 
 def _all(_: object) -> bool:
     return True
@@ -44,7 +50,10 @@ class Mailbox(Generic[T]):
     `beside` is another mailbox of the same receiver, who waits for both: see `receive_first`.
     """
 
-    __slots__ = ("_aside", "_items", "_receiver", "_senders", "_stretch", "aside", "capacity", "dropped", "name")
+    __slots__ = (
+        "_aside", "_items", "_late", "_receiver", "_senders", "_stretch", "_until",
+        "aside", "capacity", "dropped", "name",
+    )  # fmt: skip
 
     def __init__(self, name: str, capacity: int, *, aside: int = 0, beside: "Mailbox[Any] | None" = None) -> None:
         self.name = name
@@ -54,6 +63,8 @@ class Mailbox(Generic[T]):
         self._stretch = 0
         self._items: deque[T] = deque()
         self._aside: deque[T] = deque()
+        self._late: list[T] = []  # of one mailbox alone, and short
+        self._until = 0.0  # when the first of those that are late is taken all the same
         self._senders = trio.lowlevel.ParkingLot()
         self._receiver: trio.lowlevel.ParkingLot = trio.lowlevel.ParkingLot() if beside is None else beside._receiver
 
@@ -100,6 +111,14 @@ class Mailbox(Generic[T]):
         """Put in an answer to something that the receiver asked. Never waits, never drops."""
         self._put(item)
 
+    def put_late(self, item: T) -> None:
+        """Put in what can wait a moment for company. Never waits, never drops: its sender awaits what becomes of it."""
+        if not self._late:
+            self._until = trio.current_time() + LATE_SECONDS
+        self._late.append(item)
+        if len(self._late) in (1, LATE_MOST):
+            self._receiver.unpark()
+
     async def receive(self, at_a_stretch: int = 1) -> T:
         """Take the oldest message, waiting for one. Others run after so many that were there already."""
         self._stretch = (self._stretch + 1) % at_a_stretch
@@ -116,10 +135,13 @@ class Mailbox(Generic[T]):
         return [await self.receive(), *self.take(most - 1)]
 
     async def wait(self) -> None:
-        """Wait until there is something to take, in order or aside."""
+        """Wait until there is something to take: in order, aside, or late for long enough."""
         await trio.lowlevel.checkpoint()
-        while not self._items and not self._aside:
-            await self._receiver.park()
+        while not self._items and not self._aside and len(self._late) < LATE_MOST:
+            with trio.move_on_at(self._until if self._late else float("inf")) as scope:
+                await self._receiver.park()
+            if scope.cancelled_caught:
+                return
 
     def take(self, most: int, fits: Callable[[T], bool] = _all) -> list[T]:
         """Take what is there without waiting, oldest first: at most `most` messages, and none from the first on that
@@ -134,6 +156,14 @@ class Mailbox(Generic[T]):
         taken: list[T] = []
         while self._aside and len(taken) < most and fits(self._aside[0]):
             taken.append(self._aside.popleft())
+        return taken
+
+    def take_late(self, most: int, fits: Callable[[T], bool] = _all) -> list[T]:
+        """The same, of what was put in late."""
+        number = 0
+        while number < min(most, len(self._late)) and fits(self._late[number]):
+            number += 1
+        taken, self._late = self._late[:number], self._late[number:]
         return taken
 
     def _put(self, item: T) -> None:
@@ -154,13 +184,20 @@ async def receive_first(first: Mailbox[T], *others: Mailbox[T], deadline: float 
     if trio.current_time() >= deadline:
         return None
     while True:
-        for box in (first, *others):
-            if box._items:
-                return box._take()
+        if (item := take_first(first, *others)) is not None:
+            return item
         with trio.move_on_at(deadline) as scope:  # only to wait: a scope for each message costs as much as the rest
             await first._receiver.park()
         if scope.cancelled_caught:
             return None
+
+
+def take_first(first: Mailbox[T], *others: Mailbox[T]) -> T | None:
+    """The same without waiting: None if there is none."""
+    for box in (first, *others):
+        if box._items:
+            return box._take()
+    return None
 
 
 async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:
@@ -184,6 +221,15 @@ async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R
 async def ask_store(to_store: Outlet[Commit], *writes: Write) -> Answer:
     """Commit the writes together, all or none; otherwise as `ask`."""
     return await ask(to_store.send, lambda reply: Commit(writes, reply))
+
+
+async def ask_later(to_store: Outlet[Commit], *writes: Write) -> Answer:
+    """The same for what may wait a moment to share its transaction with what comes next: see `put_late`."""
+
+    async def put(commit: Commit) -> None:
+        to_store.put_late(commit)
+
+    return await ask(put, lambda reply: Commit(writes, reply))
 
 
 class Signal:

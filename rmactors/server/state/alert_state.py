@@ -1,10 +1,11 @@
 """What the rules remember of one (host, kind of alert, subject)."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rmactors.common.vocabulary import AlertKind, Severity
 from rmactors.server.messages.alerts import ExpectAlertState, SaveAlertState
@@ -14,8 +15,7 @@ from rmactors.server.messages.writes import Write
 Verdict = Literal["good", "bad"]
 
 
-@dataclass(frozen=True, slots=True)
-class AlertKey:
+class AlertKey(Struct, frozen=True):
     """What at most one unresolved alert is about."""
 
     host_id: str
@@ -23,8 +23,7 @@ class AlertKey:
     subject: str
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAlert:
+class OpenAlert(Struct, frozen=True):
     """The unresolved alert of a key. `known_partial`: people know of nothing worse than a partial run."""
 
     id: str
@@ -34,8 +33,7 @@ class OpenAlert:
     known_partial: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class LastOutcome:
+class LastOutcome(Struct, frozen=True):
     """The newest outcome that counted.
 
     `lost` marks a job that the server gave up: its real end may still come. Then `raised` says whether this loss
@@ -60,24 +58,21 @@ class LastOutcome:
     told_by: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Size:
+class Size(Struct, frozen=True):
     """What a backup holds, as far as its report says."""
 
     files: int | None
     bytes: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Usual:
+class Usual(Struct, frozen=True):
     """What the last good backups held, newest last, and `doubted`, the newest that looked wrong."""
 
     sizes: tuple[Size, ...] = ()
     doubted: Size | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Doubt:
+class Doubt(Struct, frozen=True):
     """Why a backup looks wrong: `what` it has too few of, and what it usually holds (None: nothing is usual yet)."""
 
     size: Size
@@ -85,8 +80,7 @@ class Doubt:
     usual: Size
 
 
-@dataclass(frozen=True, slots=True)
-class AlertState:
+class AlertState(Struct, frozen=True):
     """All that is remembered of one key. `version` counts what was saved; 0: nothing yet.
 
     `good` is the newest good end, whatever came since, and `last_good_at` when it was. `usual` is what backups hold.
@@ -106,8 +100,7 @@ class AlertState:
 EMPTY = AlertState()
 
 
-@dataclass(frozen=True, slots=True)
-class AlertDecision:
+class AlertDecision(Struct, frozen=True):
     """What is remembered from now on, what to write, and why it was decided so."""
 
     state: AlertState
@@ -117,7 +110,7 @@ class AlertDecision:
 
 def remember(key: AlertKey, state: AlertState, **changes: object) -> tuple[AlertState, SaveAlertState]:
     """The state with `changes`, one version on, and the write that keeps it."""
-    after = replace(state, version=state.version + 1, **changes)  # type: ignore[arg-type]
+    after = replace(state, version=state.version + 1, **changes)
     saved = SaveAlertState(
         key.host_id, key.kind, key.subject, after.version, outcome_to_json(after.last), outcome_to_json(after.good),
         after.last_good_at, after.suppressed_until_clear, usual_to_json(after.usual),
@@ -139,9 +132,9 @@ def outcome_from_json(text: str | None) -> LastOutcome | None:
     return _outcome(json.loads(text)) if text else None
 
 
-def _outcome(found: dict[str, object]) -> LastOutcome:
+def _outcome(found: dict[str, Any]) -> LastOutcome:
     before = found.pop("before", None)
-    return LastOutcome(before=_outcome(before) if isinstance(before, dict) else None, **found)  # type: ignore[arg-type]
+    return LastOutcome(before=_outcome(before) if isinstance(before, dict) else None, **found)
 
 
 def usual_to_json(usual: Usual | None) -> str | None:

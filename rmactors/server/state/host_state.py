@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from rmactors.common.vocabulary import JobKind, OnPartial
 from rmactors.server.messages.reasons import Reason
 from rmactors.server.messages.writes import Write
@@ -116,8 +118,7 @@ class HostState:
         return next(about, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(Struct, frozen=True):
     """What a request leads to: the writes, whether what is remembered changed, and why."""
 
     writes: tuple[Write, ...]

@@ -1,7 +1,8 @@
 """What the rules rebuild from. Read-only."""
 
 import json
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from rmactors.server.state.alert_state import EMPTY, AlertKey, AlertState, OpenAlert, outcome_from_json, usual_from_json
 from rmactors.server.state.clocks import believed

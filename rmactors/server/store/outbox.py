@@ -16,6 +16,7 @@ from rmactors.server.calendars.quiet_hours import QuietHours
 from rmactors.server.messages.notifications import NotificationBody
 from rmactors.server.messages.outbox import QueueReminders, ReleaseHeld
 from rmactors.server.messages.reasons import Reason
+from rmactors.server.state.delivery import Delivery
 from rmactors.server.store import grouping
 from rmactors.server.store.database import Row
 from rmactors.server.store.grouping import Grouping
@@ -324,17 +325,23 @@ def _queue(
         repository=place.repository,
         open_since=since if event == "alert.raised" and channel.after else None,
     )  # fmt: skip
+    queued = Delivery(
+        ids.new(), alert.id, alert.host_id, event, tx.next_number(channel.id), msgspec.json.encode(body).decode(), 0,
+        at, place.due_at, place.grouped, group_key=place.group_key, loud=alert.severity == "critical",
+    )  # fmt: skip
     tx.execute(
         "INSERT INTO deliveries (id, channel_id, alert_id, host_id, event, seq, pos, body, state,"
         " created_at, due_at, grouped, group_key, loud)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)",
         (
-            ids.new(), channel.id, alert.id, alert.host_id, event, tx.next_number(channel.id), pos,
-            msgspec.json.encode(body).decode(), at, place.due_at, int(place.grouped), place.group_key,
-            int(alert.severity == "critical"),
+            queued.id, channel.id, alert.id, alert.host_id, event, queued.seq, pos, queued.body, at, place.due_at,
+            int(place.grouped), place.group_key, int(queued.loud),
         ),
     )  # fmt: skip
-    tx.wake.channels.add(channel.id)
+    if channel.grouping.seconds:  # what comes after it may change its place
+        tx.wake.channels.add(channel.id)
+    else:
+        tx.wake.deliveries.setdefault(channel.id, []).append(queued)
     tx.wake.topics.add("channels")
 
 

@@ -18,6 +18,7 @@ from typing import Any, Final, Literal, TypeVar
 from rmactors.common.logs import Level, Told
 from rmactors.server.messages.answers import Result
 from rmactors.server.messages.writes import Write
+from rmactors.server.state.delivery import Delivery
 from rmactors.server.store.database import Connection, Database, Parameters, Row, Rows
 
 W = TypeVar("W", bound=Write)
@@ -48,10 +49,12 @@ Counted = tuple[str, ...]
 
 @dataclass(slots=True)
 class Wakeups:
-    """Who has something to look at after the commit. Names only: an actor that is woken reads the store."""
+    """Who has something to look at after the commit: an actor that is woken reads the store."""
 
     channels: set[str] = field(default_factory=set)
-    """Channels with something new to send."""
+    """Channels with something new to send, which they have to read."""
+    deliveries: dict[str, list[Delivery]] = field(default_factory=dict)
+    """By channel, what is new and as it is in the store: it need not be read again."""
     hosts: set[str] = field(default_factory=set)
     """Hosts that are new or gone, or whose schedules, queued jobs or credential changed."""
     channel_list: bool = False
@@ -82,6 +85,8 @@ class Wakeups:
     def merge(self, other: "Wakeups") -> None:
         self.told += other.told
         self.channels |= other.channels
+        for channel_id, deliveries in other.deliveries.items():
+            self.deliveries.setdefault(channel_id, []).extend(deliveries)
         self.hosts |= other.hosts
         self.channel_list |= other.channel_list
         self.repositories |= other.repositories

@@ -13,7 +13,7 @@ A message that cannot even be made or sent, because of a bug, is dead and says s
 
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -33,7 +33,7 @@ from rmactors.server.messages.answers import Answer, Failed
 from rmactors.server.messages.channels import SettleAttempt
 from rmactors.server.messages.notifications import Attempt
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Outlet, Signal, ask_store
+from rmactors.server.runtime.mailbox import Outlet, Signal, ask_later
 from rmactors.server.state.delivery import NONE_OPEN, ChannelFacts, Delivery, OpenAlerts
 from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.load_channels import load_due, load_open, load_places
@@ -105,11 +105,13 @@ class Awaited:
 
 @dataclass(slots=True)
 class Wakeup:
-    """Wakes a delivery actor; `stopping` asks it to let what is in flight finish and return. `left`: it has done so,
-    but for answers that are awaited."""
+    """Wakes a delivery actor, or hands over what is new; `stopping` asks it to let what is in flight finish and return.
+    `left`: it has done so, but for answers that are awaited."""
 
     signal: Signal
     sweep: bool = True
+    handed: list[Delivery] = field(default_factory=list)
+    """What was queued since the store was read last, in the order of the commits."""
     stopping: bool = False
     left: trio.Event = field(default_factory=trio.Event)
     awaited: Awaited = field(init=False)
@@ -124,6 +126,15 @@ class Wakeup:
 
     def wake(self) -> None:
         self.sweep = True
+        self.signal.set()
+
+    def hand_over(self, deliveries: Sequence[Delivery]) -> None:
+        """These are new in the store. Where it is to be read anyway, or where there are too many, they are read."""
+        if self.sweep or len(self.handed) + len(deliveries) > WINDOW:
+            self.handed.clear()
+            self.sweep = True
+        else:
+            self.handed += deliveries
         self.signal.set()
 
     def stop(self) -> None:
@@ -170,16 +181,21 @@ class _Sender:
         """Of alerts with a message whose answer the actor before this one awaits, in their order."""
 
     async def sweep(self) -> None:
-        """Take from the store what is new, a page of it, and what there is room for again."""
+        """Take what is new, as it was handed over or from the store, a page of it; and what there is room for again."""
         # From before it is read: what an earlier actor is answered meanwhile may still be queued in what is read.
         others = self._wakeup.awaited.of_others(self._wakeup)
         if self._wakeup.sweep or self._more:
             self._wakeup.sweep = False
+            self._wakeup.handed.clear()  # on the disk before it is read
             found = await self._read(load_due, self._backlog.seen, WINDOW)
             if found is None:
                 return
             self._more = len(found) == WINDOW
             self._take(self._backlog.found(found), others)
+        handed, self._wakeup.handed = self._wakeup.handed, []
+        if not self._more:  # else something before it is still to be read, and then it is read, too
+            fresh = sorted((each for each in handed if each.seq > self._backlog.seen), key=lambda each: each.seq)
+            self._take(self._backlog.found(fresh), others)
         wanted = self._backlog.wanted()
         if wanted:
             places = sorted(place for of_host in wanted.values() for place in of_host)
@@ -306,7 +322,7 @@ class _Sender:
 
         answer: Answer = Failed("not asked yet")
         while isinstance(answer, Failed):
-            answer = await ask_store(self._ports.to_store, write)
+            answer = await ask_later(self._ports.to_store, write)
             if isinstance(answer, Failed):
                 await trio.sleep(AGAIN_SECONDS)
         self._queue.release(batch, result)

@@ -11,7 +11,7 @@ awaits the answer of a slow receiver, that message's alerts alone wait for it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -21,9 +21,9 @@ from rmactors.common.logs import fields
 from rmactors.server.actors.delivery import actor as delivery
 from rmactors.server.channels.base import Channel
 from rmactors.server.config.secrets import SecretError
-from rmactors.server.runtime.mailbox import Signal, WakeupSet
+from rmactors.server.runtime.mailbox import Signal
 from rmactors.server.runtime.supervision import ActorStatus, Budget, Children
-from rmactors.server.state.delivery import ChannelFacts
+from rmactors.server.state.delivery import ChannelFacts, Delivery
 from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.load_channels import load_channels
 from rmactors.server.store.reader import Reader
@@ -40,16 +40,36 @@ LEAVE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class ChannelWakeups:
-    """What others ask of the supervisor. Never waits."""
+    """What others ask of the supervisor and of its actors. Never waits. `actors`: the newest of each channel."""
 
-    channels: WakeupSet = field(default_factory=WakeupSet)
+    signal: Signal = field(default_factory=Signal)
     list_changed: bool = True
+    actors: dict[str, delivery.Wakeup] = field(default_factory=dict)
+    _later: set[str] = field(default_factory=set)
+    """Channels with something new, since the list changed: for the actors that there are then."""
+    _settled: bool = False
 
-    def wake(self, channels: set[str], list_changed: bool) -> None:
-        self.channels.add(channels)
+    def wake(self, channels: set[str], list_changed: bool, deliveries: Mapping[str, Sequence[Delivery]]) -> None:
+        """These channels have something to read, or were just queued this. One that has no actor sweeps once it has
+        one."""
         if list_changed:
-            self.list_changed = True
-            self.channels.ring()
+            self.list_changed, self._settled = True, False
+            self.signal.set()
+        if not self._settled:
+            self._later |= channels | deliveries.keys()
+            return
+        for channel_id in self.actors.keys() & channels:
+            self.actors[channel_id].wake()
+        for channel_id in self.actors.keys() & deliveries.keys():
+            self.actors[channel_id].hand_over(deliveries[channel_id])
+
+    def settled(self) -> None:
+        """The actors are those of the list, unless it has changed again."""
+        if self.list_changed:
+            return
+        self._settled = True
+        later, self._later = self._later, set()
+        self.wake(later, False, {})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +92,8 @@ async def run(
     closing: trio.Event,
 ) -> None:
     """Keep one delivery actor going for each enabled channel, until `closing`."""
-    wakeups.list_changed = True
+    wakeups.actors.clear()
+    wakeups.wake(set(), True, {})
     async with trio.open_nursery() as nursery:
         nursery.start_soon(_wake_when, closing, wakeups)
         children: Children[_Running] = Children("delivery", budget, status, nursery)
@@ -84,9 +105,15 @@ async def run(
                 wakeup.follow(before.wakeup)
             after = before.wakeup.left if before is not None else None
             deliver = partial(_deliver, facts, wakeup, after, make_channel, ports, status)
-            children.start(facts.id, _Running(facts, wakeup), deliver, ended=wakeup.left.set)
+            wakeups.actors[facts.id] = wakeup
 
-        woken: set[str] = set()
+            def ended() -> None:
+                wakeup.left.set()
+                if wakeups.actors.get(facts.id) is wakeup:
+                    del wakeups.actors[facts.id]
+
+            children.start(facts.id, _Running(facts, wakeup), deliver, ended=ended)
+
         while not closing.is_set():
             if wakeups.list_changed:
                 wakeups.list_changed = False
@@ -97,9 +124,8 @@ async def run(
                     before = children.running.get(facts.id)
                     if before is None or not before.is_for(facts):
                         start(facts)
-            for channel_id in woken & children.running.keys():
-                children.running[channel_id].wakeup.wake()
-            woken = await wakeups.channels.take()
+                wakeups.settled()
+            await wakeups.signal.wait()
         for running in children.running.values():
             running.wakeup.stop()
         nursery.cancel_scope.deadline = trio.current_time() + LEAVE_SECONDS
@@ -107,7 +133,7 @@ async def run(
 
 async def _wake_when(closing: trio.Event, wakeups: ChannelWakeups) -> None:
     await closing.wait()
-    wakeups.channels.ring()
+    wakeups.signal.set()
 
 
 async def _load_enabled(reader: Reader) -> dict[str, ChannelFacts]:

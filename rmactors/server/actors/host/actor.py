@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeVar, assert_never
+from typing import Final, assert_never
 
 import trio
 
@@ -22,15 +22,14 @@ from rmactors.server.messages.answers import Answer, Reply, no_reply
 from rmactors.server.messages.live_requests import LiveAnswer
 from rmactors.server.messages.requests import HostWentSilent, Request
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first
+from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first, take_first
 from rmactors.server.state.host import HostFacts, RunningJob
-from rmactors.server.store.database import Database, DatabaseError
 from rmactors.server.store.load_hosts import load_pending_work, load_running
 from rmactors.server.store.reader import Reader
 
-R = TypeVar("R")
-
 _log = logging.getLogger(__name__)
+AT_A_STRETCH: Final = 64
+"""Messages that a host's actor takes before others run: as many as wait for it at most."""
 _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO}
 
 
@@ -66,11 +65,18 @@ async def run(
     answers: Mailbox[events.HostInbox] = Mailbox("answers", 0, beside=inbox)
     core = HostCore(facts, running, settings, last_sign, ports.grace_until(), _now(), ids.new)
     actor = _Host(facts, core, answers, ports)
+
+    def boxes() -> tuple[Mailbox[events.HostInbox], ...]:
+        return (answers,) if core.is_full() else (answers, inbox)
+
     try:
         while not core.is_gone:
-            boxes = (answers,) if core.is_full() else (answers, inbox)
-            event = await receive_first(*boxes, deadline=core.next_deadline())
+            event = await receive_first(*boxes(), deadline=core.next_deadline())
             await actor.handle(events.Alarm(ports.grace_until()) if event is None else event)
+            for _ in range(AT_A_STRETCH):  # what is there already: one look at the clock for all of it
+                if core.is_gone or (more := take_first(*boxes())) is None:
+                    break
+                await actor.handle(more)
     finally:
         end = (wire.CLOSE_REVOKED, "revoked") if core.is_gone else (wire.CLOSE_GOING_AWAY, "restart")
         for connection in core.connections():
@@ -119,10 +125,10 @@ class _Host:
                 if not ports.to_store.put_aside(Commit((write,), self._reply(lambda _: events.LinesWritten()))):
                     self._answers.put_unbounded(events.LinesWritten(dropped=len(write.lines)))
             case do.ReadPendingWork(session):
-                work = await self._read(load_pending_work, "what waits for")
+                work = await ports.reader.run_if_readable(load_pending_work, self._id)
                 await self.handle(events.PendingWorkRead(session, work))
             case do.ReadRunningJobs(job_id):
-                running = await self._read(load_running, "the running jobs of")
+                running = await ports.reader.run_if_readable(load_running, self._id)
                 await self.handle(events.RunningJobsRead(job_id, running))
             case do.ShowProgress(progress):
                 ports.progress(progress)
@@ -138,12 +144,3 @@ class _Host:
     def _reply(self, event: Callable[[Answer], events.HostInbox]) -> Reply:
         """The answer comes back as this event."""
         return lambda answer: self._answers.put_unbounded(event(answer))
-
-    async def _read(self, load: Callable[[Database, str], R], what: str) -> R | None:
-        """None if the database cannot be read."""
-        try:
-            return await self._ports.reader.run(load, self._id)
-        except DatabaseError as error:
-            extra = logs.fields("host.unreadable", host_id=self._id)
-            _log.warning("cannot read %s host %s: %s", what, self._id, error, extra=extra)
-            return None

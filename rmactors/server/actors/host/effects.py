@@ -1,7 +1,8 @@
 """What a host's core asks its actor to do; the actor does it in the order given. Pure."""
 
-from dataclasses import dataclass
 from typing import Literal, assert_never
+
+from msgspec import Struct
 
 from rmactors.common import wire
 from rmactors.server.actors.host.reports_in_flight import JobEvent
@@ -19,14 +20,12 @@ LeftOut = Literal["log_lines", "notes", "progress", "responses"]
 # ---- to agents
 
 
-@dataclass(frozen=True, slots=True)
-class SendFrame:
+class SendFrame(Struct, frozen=True):
     connection: AgentConnection
     frame: wire.FromServer
 
 
-@dataclass(frozen=True, slots=True)
-class CloseConnection:
+class CloseConnection(Struct, frozen=True):
     connection: AgentConnection
     code: int
     reason: str
@@ -35,8 +34,7 @@ class CloseConnection:
 # ---- to who waits for an answer
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerQuestion:
+class AnswerQuestion(Struct, frozen=True):
     request_id: str
     answer: LiveAnswer
 
@@ -44,8 +42,7 @@ class AnswerQuestion:
 # ---- to the rules
 
 
-@dataclass(frozen=True, slots=True)
-class JudgeReport:
+class JudgeReport(Struct, frozen=True):
     """The answer comes back as `ReportAnswered`."""
 
     event: JobEvent
@@ -63,16 +60,14 @@ class JudgeReport:
                 assert_never(self.report)
 
 
-@dataclass(frozen=True, slots=True)
-class ReportSilence:
+class ReportSilence(Struct, frozen=True):
     """No sign of life since `since`. The answer comes back as `SilenceAnswered`."""
 
     since: int
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class TellRules:
+class TellRules(Struct, frozen=True):
     """No answer comes."""
 
     request: HostReturned | HostGone | HostClock
@@ -81,37 +76,32 @@ class TellRules:
 # ---- to the store
 
 
-@dataclass(frozen=True, slots=True)
-class SaveHello:
+class SaveHello(Struct, frozen=True):
     """The answer comes back as `HelloAnswered`."""
 
     connection: AgentConnection
     hello: RecordHello
 
 
-@dataclass(frozen=True, slots=True)
-class SaveNote:
+class SaveNote(Struct, frozen=True):
     """No answer comes: the next note makes good for one that is not saved."""
 
     note: NoteOnHost
 
 
-@dataclass(frozen=True, slots=True)
-class SaveLines:
+class SaveLines(Struct, frozen=True):
     """`LinesWritten` comes back, at once if the store takes no more lines."""
 
     write: SaveLogLines
 
 
-@dataclass(frozen=True, slots=True)
-class ReadPendingWork:
+class ReadPendingWork(Struct, frozen=True):
     """`PendingWorkRead` comes back before any other event. `session`: the one whose hello this follows, if any."""
 
     session: AgentSession | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ReadRunningJobs:
+class ReadRunningJobs(Struct, frozen=True):
     """`RunningJobsRead` comes back before any other event. `job_id`: the job that the read is about."""
 
     job_id: str
@@ -120,33 +110,28 @@ class ReadRunningJobs:
 # ---- to what is kept in memory, and to the log
 
 
-@dataclass(frozen=True, slots=True)
-class SignOfLife:
+class SignOfLife(Struct, frozen=True):
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class ClockChanged:
+class ClockChanged(Struct, frozen=True):
     """The host's clock minus the server's."""
 
     offset_seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class ShowProgress:
+class ShowProgress(Struct, frozen=True):
     progress: wire.JobProgress
 
 
-@dataclass(frozen=True, slots=True)
-class CountLeftOut:
+class CountLeftOut(Struct, frozen=True):
     """For `/metrics`: so many were left out."""
 
     what: LeftOut
     number: int
 
 
-@dataclass(frozen=True, slots=True)
-class Log:
+class Log(Struct, frozen=True):
     """`details` are the fields beside the host's id and name."""
 
     level: Literal["debug", "info"]

@@ -1,8 +1,9 @@
 """What a host's actor takes from its mailboxes, and what its core is given beside that. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+from msgspec import Struct
 
 from rmactors.common.vocabulary import LiveRequest
 from rmactors.server.actors.host.reports_in_flight import JobEvent
@@ -19,13 +20,11 @@ class Now(NamedTuple):
     calendar: int
 
 
-@dataclass(frozen=True, slots=True)
-class HostChanged:
+class HostChanged(Struct, frozen=True):
     """Something changed in the store that concerns this host."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """Somebody waits for what the agent answers to this."""
 
     request_id: str
@@ -33,60 +32,52 @@ class Question:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class NobodyWaits:
+class NobodyWaits(Struct, frozen=True):
     """Any more, for the answer to this question: it took too long, or who asked has left."""
 
     request_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class ReportAnswered:
+class ReportAnswered(Struct, frozen=True):
     """The rules' answer to a report or a loss."""
 
     event: JobEvent
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class SilenceAnswered:
+class SilenceAnswered(Struct, frozen=True):
     """The rules' answer to the report that the host is silent."""
 
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class HelloAnswered:
+class HelloAnswered(Struct, frozen=True):
     """The store's answer to what was said in a hello on this connection."""
 
     connection: AgentConnection
     answer: Answer
 
 
-@dataclass(frozen=True, slots=True)
-class LinesWritten:
+class LinesWritten(Struct, frozen=True):
     """One write of log lines is done. `dropped` of them found no place at the store."""
 
     dropped: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Alarm:
+class Alarm(Struct, frozen=True):
     """The deadline that the core gave has passed. `grace_until`, on the steady clock: until then no host is judged."""
 
     grace_until: float
 
 
-@dataclass(frozen=True, slots=True)
-class PendingWorkRead:
+class PendingWorkRead(Struct, frozen=True):
     """What `ReadPendingWork` found; None if the database could not be read."""
 
     session: AgentSession | None
     work: PendingWork | None
 
 
-@dataclass(frozen=True, slots=True)
-class RunningJobsRead:
+class RunningJobsRead(Struct, frozen=True):
     """What `ReadRunningJobs` found; None if the database could not be read."""
 
     job_id: str

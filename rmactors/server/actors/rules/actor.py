@@ -16,6 +16,7 @@ from functools import partial
 from typing import assert_never
 
 import trio
+from msgspec import Struct
 
 from rmactors.server.actors.rules.agenda import Agenda, Presence, Timing
 from rmactors.server.actors.rules.core import Core, Find, LookAtChannels, Store
@@ -38,8 +39,7 @@ AT_A_STRETCH = 16
 """Messages judged before others run: all reports come through here, and a busy host must not make them all slow."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(Struct, frozen=True):
     """The store's answer to a decision. `generation` is the run of this actor that asked."""
 
     generation: int
@@ -82,8 +82,7 @@ async def run(
             request.reply(Failed("the rules stopped"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Rules:
+class _Rules(Struct, frozen=True):
     inbox: Mailbox[Request | Answered]
     to_store: Outlet[Commit]
     reader: Reader

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import assert_never
 
+from msgspec import Struct
+
 from rmactors.server.actors.rules.agenda import Agenda
 from rmactors.server.actors.rules.channel_trouble import ChannelWatch
 from rmactors.server.actors.rules.decisions import Decidable
@@ -29,24 +31,21 @@ from rmactors.server.state.channel_trouble import ChannelTrouble
 from rmactors.server.state.host_state import HostState
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(Struct, frozen=True):
     """Have the store write what is about no host's state; `reply` gets its answer."""
 
     writes: tuple[Write, ...]
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Find:
+class Find(Struct, frozen=True):
     """Read a host that is not known yet, and call `found` with the message that is about it."""
 
     host_id: str
     message: Decidable | HostClock
 
 
-@dataclass(frozen=True, slots=True)
-class LookAtChannels:
+class LookAtChannels(Struct, frozen=True):
     """Read which channels have trouble, and call `channels_seen`."""
 
     tick: Tick

@@ -1,6 +1,6 @@
 """What an operator's acknowledgement or resolution does."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from rmactors.common.vocabulary import ALERTS
 from rmactors.server.messages.alerts import AcknowledgeAlert, ResolveAlert

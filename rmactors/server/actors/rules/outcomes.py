@@ -4,8 +4,10 @@ Outcomes count in the order in which they happened, not in which they arrive: on
 already changes nothing but its job. A loss is the server's guess; when the real end comes, it takes the loss's place.
 """
 
-from dataclasses import dataclass, replace
 from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from rmactors.common.vocabulary import ALERTS, JobEnd, JobKind, JobReason, OnPartial
 from rmactors.server.actors.rules import wording
@@ -30,8 +32,7 @@ LOSSES_KEPT = 8
 """Losses of one subject in a row whose real ends may still come: a host seldom runs more of the same at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(Struct, frozen=True):
     """The end of one job, as far as its rule cares. `at` is when it ended, `now` when it is judged.
 
     `doubt`: it succeeded, and looks wrong; that is for the rule about sizes alone.

@@ -31,6 +31,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
+from msgspec import Struct
+
 from rmactors.server.actors.rules.agenda import Due
 from rmactors.server.actors.rules.decisions import Decidable, decide
 from rmactors.server.actors.rules.missed_runs import check_missed_run
@@ -53,8 +55,7 @@ Stage = Literal["idle", "in_flight", "draining", "reloading", "unreadable"]
 # ---- effects
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Have the store write a decision, and give its answer to `answered`.
 
     `changed`: the state in memory is wrong if this does not get to disk. `tries`: how often it was decided before.
@@ -68,8 +69,7 @@ class Send:
     reasons: tuple[Reason, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Respond:
+class Respond(Struct, frozen=True):
     """Answer a request. `reasons` of a decision that needs no write, and is final with that."""
 
     request: Asked
@@ -77,22 +77,19 @@ class Respond:
     reasons: tuple[Reason, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class TryAtTick:
+class TryAtTick(Struct, frozen=True):
     """A host's return is not on disk: ask for it again at the next tick, if the host is still there."""
 
     request: HostReturned
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
+class Ended(Struct, frozen=True):
     """These alerts are resolved on disk, or about to be read again."""
 
     alert_ids: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Reload:
+class Reload(Struct, frozen=True):
     """Read the host, and say what came of it: `reloaded`, `unreadable` or `deleted`."""
 
     host_id: str

@@ -9,7 +9,7 @@ An end is judged first for the subject that it belongs to: its schedule, else it
 - the real end of a lost job goes wherever its loss went.
 """
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from rmactors.common.vocabulary import FAILURE_ALERT
 from rmactors.server.actors.rules import alert_limit, outcomes

@@ -7,8 +7,9 @@ measure is as before: the next backup like it raises again.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from statistics import median
+
+from msgspec.structs import replace
 
 from rmactors.server.actors.rules import operators, plans, wording
 from rmactors.server.actors.rules.outcomes import Outcome

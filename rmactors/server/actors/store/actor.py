@@ -66,6 +66,7 @@ async def run(
                 if LINGER_FROM <= len(batch) < BATCH:
                     await trio.sleep(LINGER_SECONDS)
                     batch += inbox.take(BATCH - len(batch), room.takes)
+                batch += inbox.take_late(BATCH - len(batch), room.takes)
                 # Log lines have waited apart: no report is behind them, and they never take more than their share.
                 batch += inbox.take_aside(BATCH, batches.for_log_lines().takes)
                 began = time.perf_counter()

@@ -13,6 +13,7 @@ import h11
 import httpx
 import trio
 
+from rmactors.server.channels.net import plain_http
 from rmactors.server.channels.net.dialing import Dialer, Resolve
 from rmactors.server.channels.net.egress import OutboundPolicy
 from rmactors.server.channels.net.endpoint import port_of
@@ -109,18 +110,26 @@ class _Connection:
         self._stream = stream
         self._socket = (stream.transport_stream if isinstance(stream, trio.SSLStream) else stream).socket
         self._http = h11.Connection(h11.CLIENT)
+        self._plainly: plain_http.Answer | None = None
         self._since = 0.0
 
-    async def exchange(self, request: httpx.Request) -> h11.Response:
+    async def exchange(self, request: httpx.Request) -> h11.Response | plain_http.Answer:
         """One request, up to the head of its answer. Raises Broken."""
         http = self._http
-        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
         body = request.read() if isinstance(request.stream, httpx.SyncByteStream) else await request.aread()
+        plain = plain_http.request(request.method, request.url.raw_path, request.headers.raw, body)
+        if plain is not None:
+            await self._send(plain)
+            data = await self._receive()
+            self._plainly = plain_http.answer(data)
+            if self._plainly is not None:
+                return self._plainly
+        head = h11.Request(method=request.method, target=request.url.raw_path, headers=request.headers.raw)
         outgoing = [http.send(head), http.send(h11.Data(data=body)), http.send(h11.EndOfMessage())]
-        try:
-            await self._stream.send_all(b"".join(part for part in outgoing if part))
-        except trio.BrokenResourceError:
-            pass  # a receiver may refuse early, close, and still have said why
+        if plain is None:
+            await self._send(b"".join(part for part in outgoing if part))
+        else:  # it is out already
+            self._take(data)
         event = await self.next_event()
         while isinstance(event, h11.InformationalResponse):
             event = await self.next_event()
@@ -129,6 +138,9 @@ class _Connection:
         return event
 
     async def next_event(self) -> h11.Event | type[h11.PAUSED]:
+        if self._plainly is not None:
+            data, self._plainly = self._plainly.body, self._plainly._replace(body=b"")
+            return h11.Data(data=data) if data else h11.EndOfMessage()
         while True:
             try:
                 event = self._http.next_event()
@@ -137,16 +149,31 @@ class _Connection:
             if event is not h11.NEED_DATA:
                 assert not isinstance(event, type) or event is h11.PAUSED
                 return event
-            try:
-                received = await self._stream.receive_some(65536)
-            except trio.BrokenResourceError:
-                raise Broken("the connection broke before the answer was there") from None
-            if not received and self._http.their_state is h11.SEND_RESPONSE:
-                raise Broken("the receiver closed the connection without an answer")
-            self._http.receive_data(bytes(received))
+            self._take(await self._receive())
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            await self._stream.send_all(data)
+        except trio.BrokenResourceError:
+            pass  # a receiver may refuse early, close, and still have said why
+
+    async def _receive(self) -> bytes:
+        try:
+            return bytes(await self._stream.receive_some(65536))
+        except trio.BrokenResourceError:
+            raise Broken("the connection broke before the answer was there") from None
+
+    def _take(self, received: bytes) -> None:
+        if not received and self._http.their_state is h11.SEND_RESPONSE:
+            raise Broken("the receiver closed the connection without an answer")
+        self._http.receive_data(received)
 
     def made_ready(self) -> bool:
         """Whether another request can follow on this connection."""
+        if self._plainly is not None:
+            self._plainly = None
+            self._since = time.monotonic()
+            return True
         if self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
             return False
         self._http.start_next_cycle()
