@@ -1,4 +1,4 @@
-"""One transaction a batch, one savepoint a commit; what a full disk or a lock does to it."""
+"""One transaction a batch, each commit all or not at all; what a full disk or a lock does to it."""
 
 import sqlite3
 import time
@@ -54,6 +54,30 @@ def test_what_was_rolled_back_wakes_nobody(ledger: Ledger) -> None:
     assert (woken.channels, woken.deliveries) == (set(), {})
     assert woken.topics == set()
     assert ledger.outbox() == []
+
+
+def test_what_fails_half_way_leaves_its_neighbours_and_their_deliveries_once(ledger: Ledger) -> None:
+    host, channel = ledger.host(), ledger.channel()
+    before, half, after = (RaiseAlert(ids.new(), host, "backup_failed", s, "warning", "m", NOON) for s in "abc")
+    answers, woken = ledger.writer.apply([(before,), (half, TouchAlert("none", "m", NOON, True)), (after,)])
+    assert [type(answer) for answer in answers] == [Committed, Stale, Committed]
+    assert len(ledger.outbox()) == 2
+    assert [delivery.alert_id for delivery in woken.deliveries[channel]] == [before.alert_id, after.alert_id]
+    assert woken.counts["alert", "backup_failed", "warning"] == 2
+
+
+@on_sqlite_alone
+def test_a_savepoint_is_made_only_where_something_failed_half_way(ledger: Ledger) -> None:
+    """SQLite copies every page that is changed after one: that costs more than the changes."""
+    said: list[str] = []
+    assert isinstance(ledger.connection, sqlite3.Connection)
+    ledger.connection.set_trace_callback(said.append)
+    raised = RaiseAlert(ids.new(), ledger.host(), "backup_failed", "s", "warning", "m", NOON)
+    answers, _ = ledger.writer.apply([(raised,), (raised,), (TouchAlert("none", "m", NOON, True),), (Pulse(NOON),)])
+    assert [type(answer) for answer in answers] == [Committed, Duplicate, Stale, Committed]
+    assert "SAVEPOINT one" not in said
+    ledger.writer.apply([(Pulse(NOON), TouchAlert("none", "m", NOON, True))])
+    assert "SAVEPOINT one" in said
 
 
 def test_results_come_in_the_order_of_their_writes(ledger: Ledger) -> None:

@@ -5,8 +5,8 @@ Synchronous and without a clock of its own: the store actor runs it in a thread,
 
 import logging
 import sqlite3
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.writes import Write
@@ -46,9 +46,21 @@ from rmactors.server.store.transaction import (
 
 _log = logging.getLogger(__name__)
 
+_One = Callable[[tuple[Write, ...], Wakeups, dict[str, int]], Answer]
+_REFUSALS: Final = (RefusedWrite, StaleWrite, DuplicateWrite, sqlite3.IntegrityError)
+
+
+class _HalfDone(Exception):
+    """A commit was refused after it had changed something."""
+
 
 class Writer:
-    """Applies batches of commits, each batch in one transaction, each commit in a savepoint of its own."""
+    """Applies batches of commits, each batch in one transaction, each commit all or not at all.
+
+    A savepoint for each costs more than all else, because SQLite keeps a copy of every page that is changed after it.
+    So there are none at first. A commit that is refused before it changed anything needs none; where one had, which is
+    rare, the batch is done again with them.
+    """
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -59,21 +71,18 @@ class Writer:
 
         Never raises sqlite3.Error: a full disk or a lock is an answer.
         """
-        wakeups = Wakeups()
-        execute = self._connection.execute
-        numbers: dict[str, int] = {}
         try:
-            execute("BEGIN IMMEDIATE")
-            answers = [self._one(writes, wakeups, numbers) for writes in batch]
-            for channel_id, number in numbers.items():
-                execute(SAVE_NUMBER, (number, channel_id))
-            execute("COMMIT")
+            try:
+                return self._transact(batch, self._one)
+            except _HalfDone:
+                self._cache.clear()
+                self._roll_back()
+                return self._transact(batch, self._one_saved)
         except sqlite3.Error as error:
             self._cache.clear()
             self._roll_back()
             _log.debug("commit of %d requests failed: %s", len(batch), error)
             return [Failed(str(error))] * len(batch), Wakeups()
-        return answers, wakeups
 
     def prove(self) -> str | None:
         """Put one changed row on the disk, and nothing else. None if it is there, else what the database said.
@@ -88,30 +97,45 @@ class Writer:
             return str(error)
         return None
 
+    def _transact(self, batch: Sequence[tuple[Write, ...]], one: _One) -> tuple[list[Answer], Wakeups]:
+        wakeups = Wakeups()
+        execute = self._connection.execute
+        numbers: dict[str, int] = {}
+        execute("BEGIN IMMEDIATE")
+        answers = [one(writes, wakeups, numbers) for writes in batch]
+        for channel_id, number in numbers.items():
+            execute(SAVE_NUMBER, (number, channel_id))
+        execute("COMMIT")
+        return answers, wakeups
+
     def _one(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Answer:
-        transaction = Transaction(self._connection, self._cache, numbers)
+        """Raises _HalfDone."""
+        before = self._connection.total_changes
+        try:
+            return self._committed(writes, wakeups, numbers)
+        except _REFUSALS as error:
+            if self._connection.total_changes != before:
+                raise _HalfDone from None
+            self._cache.clear()
+            return _answer(writes, error)
+
+    def _one_saved(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Answer:
         execute = self._connection.execute
         execute("SAVEPOINT one")
         try:
-            answered = [HANDLERS[type(write)](transaction, write) for write in writes]
-            execute("RELEASE one")
-        except RefusedWrite as refused:
-            answer: Answer = Refused(refused.code, str(refused))
-        except StaleWrite as stale:
-            answer = Stale(str(stale))
-        except DuplicateWrite:
-            answer = Duplicate()
-        except sqlite3.IntegrityError as error:
-            # The schema said no to something that the code above it should have caught.
-            _log.exception("the database refused %s", ", ".join(type(write).__name__ for write in writes))
-            answer = Refused("invalid", str(error))
-        else:
-            wakeups.merge(transaction.wake)
-            return Committed(tuple([result for result in answered if result is not None]))
-        self._cache.clear()
-        execute("ROLLBACK TO one")
+            answer = self._committed(writes, wakeups, numbers)
+        except _REFUSALS as error:
+            self._cache.clear()
+            execute("ROLLBACK TO one")
+            answer = _answer(writes, error)
         execute("RELEASE one")
         return answer
+
+    def _committed(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Committed:
+        transaction = Transaction(self._connection, self._cache, numbers)
+        answered = [HANDLERS[type(write)](transaction, write) for write in writes]
+        wakeups.merge(transaction.wake)
+        return Committed(tuple([result for result in answered if result is not None]))
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:
@@ -123,3 +147,17 @@ class Writer:
     def close(self) -> None:
         """Close the connection; SQLite folds the WAL into the database."""
         self._connection.close()
+
+
+def _answer(writes: tuple[Write, ...], error: Exception) -> Answer:
+    match error:
+        case RefusedWrite():
+            return Refused(error.code, str(error))
+        case StaleWrite():
+            return Stale(str(error))
+        case DuplicateWrite():
+            return Duplicate()
+        case _:  # the schema said no to something that the code above it should have caught
+            names = ", ".join(type(write).__name__ for write in writes)
+            _log.error("the database refused %s", names, exc_info=error)
+            return Refused("invalid", str(error))
