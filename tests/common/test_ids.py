@@ -1,6 +1,9 @@
 """Ids are ULIDs, made by the sender of a write."""
 
+import time
+
 import pytest
+from ulid import ULID
 
 from rmactors.common import ids
 
@@ -9,6 +12,13 @@ def test_fresh_ids_differ_and_have_the_shape_of_one() -> None:
     made = {ids.new() for _ in range(1000)}
     assert len(made) == 1000
     assert all(ids.looks_valid(id) for id in made)
+
+
+def test_a_fresh_id_says_when_it_was_made_as_a_ulid_does() -> None:
+    before = time.time_ns() // 1_000_000
+    made = ULID.from_str(ids.new())
+    assert before <= made.milliseconds <= time.time_ns() // 1_000_000
+    assert len({ULID.from_str(ids.new()).bytes[6:] for _ in range(1000)}) == 1000
 
 
 def test_an_id_that_is_derived_is_the_same_every_time() -> None:
