@@ -59,7 +59,7 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
         partial(_known_already, host_id=report.host_id, job_id=report.job_id),
     )  # fmt: skip
     if report.kind == "backup":
-        _note_backup(tx, report.host_id, report.finished_at if report.status in ("succeeded", "partial") else 0)
+        tx.note_backup(report.host_id, report.finished_at if report.status in ("succeeded", "partial") else None)
     if report.status == "succeeded":
         _remember_good_end(tx, report)
         repositories.remember_care(tx, report, write.schedule_id)
@@ -70,16 +70,6 @@ def save_end(tx: Transaction, write: SaveEnd) -> None:
         kind=report.kind, plan=report.plan, schedule_id=write.schedule_id, status=report.status, reason=report.reason,
     )  # fmt: skip
     tx.wake.topics |= {"jobs", f"job:{report.job_id}"}
-
-
-def _note_backup(tx: Transaction, host_id: str, good_at: int = 0) -> None:
-    """What lists of hosts are sorted by: one that was called lost may turn out to have ended earlier."""
-    tx.execute(
-        "UPDATE hosts SET last_backup_at = coalesce((SELECT max(finished_at) FROM jobs WHERE host_id = ?"
-        " AND kind = 'backup' AND finished_at IS NOT NULL), last_backup_at),"
-        " last_good_backup_at = CASE WHEN last_good_backup_at < ? THEN ? ELSE last_good_backup_at END WHERE id = ?",
-        (host_id, good_at, good_at, host_id),
-    )
 
 
 def _remember_good_end(tx: Transaction, report: EndReport) -> None:
@@ -121,7 +111,7 @@ def save_loss(tx: Transaction, write: SaveLoss) -> None:
     if not lost:
         raise DuplicateWrite
     if loss.kind == "backup":
-        _note_backup(tx, loss.host_id)
+        tx.note_backup(loss.host_id)
     tx.wake.tell(
         "warning", "job.lost", job_id=loss.job_id, host_id=loss.host_id, kind=loss.kind, plan=loss.plan,
         schedule_id=loss.schedule_id, detail=loss.detail,
@@ -216,7 +206,7 @@ def cancel_job(tx: Transaction, write: CancelJob) -> None:
         " WHERE id = ? AND status = 'queued'",
         (write.at, write.job_id),
     )
-    _note_backup(tx, job["host_id"])
+    tx.note_backup(job["host_id"])
     audit.append(tx, write.audit)
     tx.wake.hosts.add(job["host_id"])
     tx.wake.topics |= {"jobs", f"job:{write.job_id}"}

@@ -19,6 +19,7 @@ from rmactors.common.logs import Level, Told
 from rmactors.server.messages.answers import Result
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.delivery import Delivery
+from rmactors.server.store.batch_end import NEXT_NUMBER, BatchEnd
 from rmactors.server.store.database import Connection, Database, Parameters, Row, Rows
 
 W = TypeVar("W", bound=Write)
@@ -108,15 +109,15 @@ class Transaction:
     read nothing; what they rest on is an expectation.
     """
 
-    __slots__ = ("_cache", "_numbers", "execute", "executemany", "forgot", "wake")
+    __slots__ = ("_cache", "_end", "execute", "executemany", "forgot", "wake")
 
-    def __init__(self, connection: Database, cache: dict[str, Any], numbers: dict[str, int] | None = None) -> None:
+    def __init__(self, connection: Database, cache: dict[str, Any], end: BatchEnd | None = None) -> None:
         self.execute: Callable[..., Rows] = connection.execute
         self.executemany: Callable[..., object] = connection.executemany
         self.wake = Wakeups()
         self.forgot = False
         self._cache = cache
-        self._numbers = {} if numbers is None else numbers
+        self._end = BatchEnd() if end is None else end
 
     def row(self, sql: str, parameters: Parameters = ()) -> Row | None:
         """The first row, or None."""
@@ -146,13 +147,18 @@ class Transaction:
     def next_number(self, channel_id: str) -> int:
         """The place of a new delivery in its channel's queue. The writer writes the next one down once a batch; a
         commit that fails leaves a gap."""
-        number = self._numbers.get(channel_id)
+        number = self._end.numbers.get(channel_id)
         if number is None:
             row = self.row(NEXT_NUMBER, (channel_id,))
             assert row is not None
             number = row["next_seq"]
-        self._numbers[channel_id] = number + 1
+        self._end.numbers[channel_id] = number + 1
         return number
+
+    def note_backup(self, host_id: str, good_at: int | None = None) -> None:
+        """What lists of hosts are sorted by, of a host where a backup has ended; `good_at`: well, and when. The writer
+        writes it down once a batch."""
+        self._end.note_backup(host_id, good_at)
 
     def cached(self, name: str, load: Callable[["Transaction"], C]) -> C:
         """What `load` finds, kept until someone says `forget(name)`. For small tables read by every alert."""
@@ -172,8 +178,6 @@ PROOF: Final = (
     " ON CONFLICT (name) DO UPDATE SET value = CAST(CAST(facts.value AS BIGINT) + 1 AS TEXT)"
 )
 """Changes one row: whether anything can be put on the disk."""
-NEXT_NUMBER: Final = "SELECT next_seq FROM channels WHERE id = ?"
-SAVE_NUMBER: Final = "UPDATE channels SET next_seq = ? WHERE id = ?"
 
 
 def is_a_look(sql: str) -> bool:

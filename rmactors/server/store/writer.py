@@ -33,10 +33,10 @@ from rmactors.server.store import (  # noqa: F401 - for their handlers
     silences,
     status_pages,
 )
+from rmactors.server.store.batch_end import BatchEnd
 from rmactors.server.store.transaction import (
     HANDLERS,
     PROOF,
-    SAVE_NUMBER,
     DuplicateWrite,
     RefusedWrite,
     StaleWrite,
@@ -46,7 +46,7 @@ from rmactors.server.store.transaction import (
 
 _log = logging.getLogger(__name__)
 
-_One = Callable[[tuple[Write, ...], Wakeups, dict[str, int]], Answer]
+_One = Callable[[tuple[Write, ...], Wakeups, BatchEnd], Answer]
 _REFUSALS: Final = (RefusedWrite, StaleWrite, DuplicateWrite, sqlite3.IntegrityError)
 
 
@@ -100,30 +100,30 @@ class Writer:
     def _transact(self, batch: Sequence[tuple[Write, ...]], one: _One) -> tuple[list[Answer], Wakeups]:
         wakeups = Wakeups()
         execute = self._connection.execute
-        numbers: dict[str, int] = {}
+        end = BatchEnd()
         execute("BEGIN IMMEDIATE")
-        answers = [one(writes, wakeups, numbers) for writes in batch]
-        for channel_id, number in numbers.items():
-            execute(SAVE_NUMBER, (number, channel_id))
+        answers = [one(writes, wakeups, end) for writes in batch]
+        for sql, parameters in end.statements():
+            execute(sql, parameters)
         execute("COMMIT")
         return answers, wakeups
 
-    def _one(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Answer:
+    def _one(self, writes: tuple[Write, ...], wakeups: Wakeups, end: BatchEnd) -> Answer:
         """Raises _HalfDone."""
         before = self._connection.total_changes
         try:
-            return self._committed(writes, wakeups, numbers)
+            return self._committed(writes, wakeups, end)
         except _REFUSALS as error:
             if self._connection.total_changes != before:
                 raise _HalfDone from None
             self._cache.clear()
             return _answer(writes, error)
 
-    def _one_saved(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Answer:
+    def _one_saved(self, writes: tuple[Write, ...], wakeups: Wakeups, end: BatchEnd) -> Answer:
         execute = self._connection.execute
         execute("SAVEPOINT one")
         try:
-            answer = self._committed(writes, wakeups, numbers)
+            answer: Answer = self._committed(writes, wakeups, end)
         except _REFUSALS as error:
             self._cache.clear()
             execute("ROLLBACK TO one")
@@ -131,8 +131,8 @@ class Writer:
         execute("RELEASE one")
         return answer
 
-    def _committed(self, writes: tuple[Write, ...], wakeups: Wakeups, numbers: dict[str, int]) -> Committed:
-        transaction = Transaction(self._connection, self._cache, numbers)
+    def _committed(self, writes: tuple[Write, ...], wakeups: Wakeups, end: BatchEnd) -> Committed:
+        transaction = Transaction(self._connection, self._cache, end)
         answered = [HANDLERS[type(write)](transaction, write) for write in writes]
         wakeups.merge(transaction.wake)
         return Committed(tuple([result for result in answered if result is not None]))

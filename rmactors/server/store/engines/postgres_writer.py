@@ -2,7 +2,7 @@
 
     BEGIN; the lock of the row of turns; what is read ahead; SAVEPOINT one | sync
     for each commit: its statements; RELEASE one; SAVEPOINT one | sync; ROLLBACK TO one
-    what their rows lead to; the numbers of channels | sync
+    what their rows lead to; what a batch writes once | sync
     COMMIT | sync
 
 That is one round trip; one more where something was read ahead, and one where rows lead to more.
@@ -21,13 +21,12 @@ from typing import Any, Final
 from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.ahead import AHEAD, LEAVES, Look
+from rmactors.server.store.batch_end import NEXT_NUMBER, BatchEnd
 from rmactors.server.store.database import Parameters, PostgresError, PostgresIntegrityError, Rows
 from rmactors.server.store.engines.postgres import LOCKED_TURN, Lost, Result, Session, Skipped
 from rmactors.server.store.transaction import (
     HANDLERS,
-    NEXT_NUMBER,
     PROOF,
-    SAVE_NUMBER,
     DuplicateWrite,
     Otherwise,
     RefusedWrite,
@@ -103,8 +102,8 @@ class _Sending:
 class _FlightTransaction(Transaction):
     __slots__ = ("_sending",)
 
-    def __init__(self, sending: _Sending, cache: dict[str, Any], numbers: dict[str, int]) -> None:
-        super().__init__(sending, cache, numbers)
+    def __init__(self, sending: _Sending, cache: dict[str, Any], end: BatchEnd) -> None:
+        super().__init__(sending, cache, end)
         self._sending = sending
 
     def expect(self, sql: str, parameters: Parameters, otherwise: Otherwise) -> None:
@@ -180,7 +179,7 @@ class PostgresWriter:
     # ---- the flight
 
     def _fly(self, session: Session, batch: Sequence[tuple[Write, ...]]) -> tuple[list[Answer], Wakeups]:
-        numbers: dict[str, int] = {}
+        end = BatchEnd()
         begun = self._begin(session)
         ahead = self._read_ahead(session, batch)
         session.send(_SAVE)
@@ -192,10 +191,10 @@ class PostgresWriter:
         for writes in batch:
             if ahead and not all(type(write) in LEAVES for write in writes):
                 ahead = {}
-            attempts.append(self._one(session, writes, numbers, ahead))
-        self._go_on(session, attempts, numbers)
-        for channel_id, number in numbers.items():
-            session.send(SAVE_NUMBER, (number, channel_id))
+            attempts.append(self._one(session, writes, end, ahead))
+        self._go_on(session, attempts, end)
+        for sql, parameters in end.statements():
+            session.send(sql, parameters)
         session.sync()
         self._commit(session, begun)
         wakeups = Wakeups()
@@ -212,7 +211,7 @@ class PostgresWriter:
             looks |= {(NEXT_NUMBER, (channel.id,)): None for channel in channels}
         return {(sql, parameters): session.send(sql, parameters) for sql, parameters in looks}
 
-    def _go_on(self, session: Session, attempts: list[_Attempt], numbers: dict[str, int]) -> None:
+    def _go_on(self, session: Session, attempts: list[_Attempt], end: BatchEnd) -> None:
         """What rows lead to, of the commits that stand."""
         if not any(attempt.then for attempt in attempts):
             return
@@ -220,7 +219,7 @@ class PostgresWriter:
         for attempt in attempts:
             if attempt.then and attempt.raised is None and attempt.failure() is None:
                 more = _Attempt(attempt.writes)
-                transaction = _FlightTransaction(_Sending(session, more, {}), self._cache, numbers)
+                transaction = _FlightTransaction(_Sending(session, more, {}), self._cache, end)
                 transaction.wake = attempt.wake
                 for rows, do in attempt.then:
                     do(transaction, rows)
@@ -251,11 +250,9 @@ class PostgresWriter:
         if self._warnings:  # the wait for the standby was cancelled: PostgreSQL says COMMIT all the same
             raise PostgresError(self._warnings[0])
 
-    def _one(
-        self, session: Session, writes: tuple[Write, ...], numbers: dict[str, int], ahead: dict[Look, Result]
-    ) -> _Attempt:
+    def _one(self, session: Session, writes: tuple[Write, ...], end: BatchEnd, ahead: dict[Look, Result]) -> _Attempt:
         attempt = _Attempt(writes)
-        transaction = _FlightTransaction(_Sending(session, attempt, ahead), self._cache, numbers)
+        transaction = _FlightTransaction(_Sending(session, attempt, ahead), self._cache, end)
         try:
             answered = [HANDLERS[type(write)](transaction, write) for write in writes]
         except Lost:
