@@ -44,12 +44,17 @@ async def connect(addresses: Sequence[Address]) -> tuple[trio.SocketStream, Addr
         won.append((trio.SocketStream(socket), address))
         return nursery.cancel_scope.cancel()
 
-    async with trio.open_nursery() as nursery:
-        for address in addresses:
-            failed = trio.Event()
-            nursery.start_soon(attempt, address, failed)
-            with trio.move_on_after(STAGGER_SECONDS):
-                await failed.wait()
+    try:
+        async with trio.open_nursery() as nursery:
+            for address in addresses:
+                failed = trio.Event()
+                nursery.start_soon(attempt, address, failed)
+                with trio.move_on_after(STAGGER_SECONDS):
+                    await failed.wait()
+    except BaseException:  # the deadline, in the moment in which one had won
+        for stream, _ in won:
+            await trio.aclose_forcefully(stream)
+        raise
     if won:
         return won[0]
     raise OSError("no address takes a connection") from ExceptionGroup("attempts", errors)

@@ -15,6 +15,7 @@ from rmactors.agent.connection import LinkDown, Timings, dial
 from rmactors.agent.daemon import run_agent
 from rmactors.agent.routes import AGAIN_SECONDS, Address, Routes
 from rmactors.agent.state_dir import HostCredential, StateDir
+from tests.each_step import left_open
 
 from .server_double import ServerDouble, eventually
 
@@ -180,3 +181,14 @@ async def test_an_agent_whose_hello_nobody_answers_tries_another_address_next(
         await eventually(server.agents)
         nursery.cancel_scope.cancel()
     assert deaf.sessions
+
+
+async def test_a_connection_that_is_given_up_at_any_moment_is_closed() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = Address(socket.AF_INET, listener.getsockname())
+
+        async def connect() -> None:
+            stream, _ = await tcp.connect([address, address])
+            await trio.aclose_forcefully(stream)
+
+        assert await left_open(connect) == []

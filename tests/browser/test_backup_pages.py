@@ -59,10 +59,10 @@ def entry(folder: str, name: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def hit(id_: str, size: int, changed: float) -> dict[str, Any]:
+def hit(id_: str, size: int, changed: str) -> dict[str, Any]:
     return {
         "snapshot": id_, "time": ago(HOURS[id_]), "path": "/home/sam/report.pdf", "type": "file", "size": size,
-        "mtime": ago(changed),
+        "mtime": changed,
     }  # fmt: skip
 
 
@@ -80,7 +80,8 @@ def answer(kind: str, params: dict[str, Any]) -> Answer:
         case "browse", _:
             return {"ok": False, "code": "not_found", "error": "the snapshot has no such folder"}
         case "find", _:
-            return [hit(NEW, 30_000, 10), hit(MIDDLE, 20_000, 60), hit(OLD, 20_000, 60)]
+            before = ago(60)  # the same file in both, to the millisecond
+            return [hit(NEW, 30_000, ago(10)), hit(MIDDLE, 20_000, before), hit(OLD, 20_000, before)]
         case "diff", _:
             return [
                 {"path": "/home/new", "change": "added"}, {"path": "/home/sam/report.pdf", "change": "modified"},

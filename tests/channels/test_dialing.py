@@ -23,6 +23,7 @@ from rmactors.server.channels.net.http_client import HttpEndpoint
 from rmactors.server.channels.net.transport import GuardedTransport
 from rmactors.server.channels.request import make_request
 from tests.channels.receivers import receiving, replies
+from tests.each_step import left_open
 
 POLICY = OutboundPolicy.parse("127.0.0.2")
 
@@ -187,3 +188,32 @@ async def test_a_whole_client_of_httpx_can_stand_over_the_guarded_connections(
         with pytest.raises(ForbiddenAddress):
             await client.get(url)
     assert listeners.reached() == []
+
+
+async def test_a_connection_that_is_given_up_at_any_moment_is_closed() -> None:
+    with socket.create_server(("127.0.0.2", 0)) as listener:
+        dialer = Dialer("two", listener.getsockname()[1], POLICY, None, lambda *_: ["127.0.0.2", "127.0.0.2"])
+
+        async def connect() -> None:
+            await trio.aclose_forcefully(await dialer.open())
+
+        assert await left_open(connect) == []
+
+
+async def test_a_message_that_is_given_up_at_any_moment_leaves_no_connection_open(system_trust: ssl.SSLContext) -> None:
+    async with receiving(replies(204)) as receiver:
+        url = httpx.URL(receiver.url())
+
+        async def send() -> None:
+            transport = GuardedTransport(url, OutboundPolicy.parse("127.0.0.1"), system_trust)
+            try:
+                for _ in range(2):
+                    response = await transport.handle_async_request(httpx.Request("POST", url, content=b"{}"))
+                    try:
+                        await response.aread()
+                    finally:
+                        await response.aclose()
+            finally:
+                await transport.aclose()
+
+        assert await left_open(send) == []
