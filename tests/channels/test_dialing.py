@@ -204,15 +204,20 @@ async def test_a_message_that_is_given_up_at_any_moment_leaves_no_connection_ope
     async with receiving(replies(204)) as receiver:
         url = httpx.URL(receiver.url())
 
+        async def one(transport: GuardedTransport) -> None:
+            response = await transport.handle_async_request(httpx.Request("POST", url, content=b"{}"))
+            try:
+                await response.aread()
+            finally:
+                await response.aclose()
+
         async def send() -> None:
             transport = GuardedTransport(url, OutboundPolicy.parse("127.0.0.1"), system_trust)
             try:
                 for _ in range(2):
-                    response = await transport.handle_async_request(httpx.Request("POST", url, content=b"{}"))
-                    try:
-                        await response.aread()
-                    finally:
-                        await response.aclose()
+                    async with trio.open_nursery() as nursery:
+                        for _ in range(3):
+                            nursery.start_soon(one, transport)
             finally:
                 await transport.aclose()
 

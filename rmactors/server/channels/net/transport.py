@@ -50,7 +50,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             try:
                 head = await connection.exchange(request)
             except BaseException:
-                await connection.drop()
+                connection.drop()
                 raise
         except BaseException:
             self._places.release()
@@ -63,13 +63,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         if connection.made_ready() and not self._closed:
             self._idle.append(connection)
         else:
-            await connection.drop()
+            connection.drop()
 
     async def aclose(self) -> None:
         """Close idle connections now, those in use when they are done."""
         self._closed = True
         while self._idle:
-            await self._idle.pop().drop()
+            self._idle.pop().drop()
 
     async def _idle_one(self) -> "_Connection | None":
         """The connection that was used last, unless it is too old or the receiver has closed it."""
@@ -77,7 +77,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             connection = self._idle.pop()
             if connection.usable(time.monotonic() - _KEEP_SECONDS):
                 return connection
-            await connection.drop()
+            connection.drop()
         return None
 
 
@@ -184,5 +184,6 @@ class _Connection:
         """Idle since then at most, and not closed by the receiver: an idle connection has nothing to read."""
         return self._since >= not_before and not self._socket.is_readable()
 
-    async def drop(self) -> None:
-        await trio.aclose_forcefully(self._stream)
+    def drop(self) -> None:
+        """At once: of several that are closed, a cancelled wait must not leave the others open."""
+        self._socket.close()
