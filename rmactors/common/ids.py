@@ -18,9 +18,26 @@ _SHAPE = re.compile(r"[0-9A-Za-z]{26}")
 def new() -> str:
     """A fresh ULID. Unique, but never an order: two of one millisecond sort at random.
 
-    Every alert and every delivery has one. The library takes four times as long for it.
+    Every alert and every delivery has one. The library takes ten times as long for it.
     """
-    return _time_part(time.time_ns() // 1_000_000) + os.urandom(16).translate(_DIGIT_OF_BYTE).decode()
+    try:
+        random_part = _random_parts.pop()
+    except IndexError:
+        random_part = _more_random_parts()
+    return _time_part(time.time_ns() // 1_000_000) + random_part
+
+
+_random_parts: Final[list[str]] = []
+"""Made many at a time: another thread gets its turn whenever the system is asked."""
+os.register_at_fork(after_in_child=_random_parts.clear)
+
+
+def _more_random_parts() -> str:
+    """One for the caller; the others are for later."""
+    made = os.urandom(16 * 256).translate(_DIGIT_OF_BYTE).decode()
+    first, *others = [made[start : start + 16] for start in range(0, len(made), 16)]
+    _random_parts.extend(others)
+    return first
 
 
 @lru_cache(maxsize=1)

@@ -115,14 +115,20 @@ def _json(line: _Line) -> str:
 
 def _text(line: _Line) -> str:
     """For people. Whatever came from outside stays on its line; a traceback follows on lines of its own."""
-    told = "".join(f" {name}={_word(value)}" for name, value in line.values.items() if value not in (None, ""))
+    told = "".join(
+        [
+            f" {name}={value if type(value) is str and value.isalnum() else _word(value)}"  # most are ids and words
+            for name, value in line.values.items()
+            if value is not None and value != ""
+        ]
+    )
     text = f"{line.at} {line.level.upper()} {line.logger}: {_one_line(line.message)}{told}"
     return "\n".join([text, *map(_one_line, line.traceback.split("\n"))]) if line.traceback else text
 
 
 def _word(value: object) -> str:
     text = str(value)
-    return text if text.isalnum() or _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=not text.isprintable())
 
 
 def _one_line(text: str) -> str:

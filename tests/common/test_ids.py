@@ -1,5 +1,6 @@
 """Ids are ULIDs, made by the sender of a write."""
 
+import os
 import time
 
 import pytest
@@ -52,3 +53,18 @@ def test_an_id_and_its_sixteen_bytes_are_the_same_thing() -> None:
     assert ids.from_bytes(raw) == text
     with pytest.raises(ValueError, match="26 characters"):
         ids.to_bytes("no id")
+
+
+def test_the_ids_of_a_process_are_not_those_of_the_one_that_it_was_forked_from() -> None:
+    ids.new()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if not child:
+        os.write(writing, "".join(ids.new() for _ in range(100)).encode())
+        os._exit(0)
+    os.close(writing)
+    with open(reading) as pipe:
+        theirs = pipe.read()
+    os.waitpid(child, 0)
+    assert len(theirs) == 2600
+    assert not {ids.new() for _ in range(100)} & {theirs[start : start + 26] for start in range(0, 2600, 26)}

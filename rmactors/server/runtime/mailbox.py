@@ -168,11 +168,12 @@ class Mailbox(Generic[T]):
 
     def _put(self, item: T) -> None:
         self._items.append(item)
-        self._receiver.unpark()
+        if self._receiver:  # to look costs a fifth of waking nobody
+            self._receiver.unpark()
 
     def _take(self) -> T:
         item = self._items.popleft()
-        if len(self._items) < self.capacity:
+        if self._senders and len(self._items) < self.capacity:
             self._senders.unpark()
         return item
 

@@ -7,7 +7,7 @@ waits. Each budget is (so many a second, so many at once).
 from dataclasses import dataclass, field
 from typing import Final
 
-REPORTS: Final = 32
+REPORTS: Final = 64
 """Reports of a host in flight to disk at once. The next frame is looked at when one has arrived, so that those of a
 host that has thousands do not stand before everybody else's: an eighth of a batch."""
 LINES_A_FRAME: Final = 200

@@ -35,7 +35,7 @@ from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
 
-AT_A_STRETCH = 16
+AT_A_STRETCH = 64
 """Messages judged before others run: all reports come through here, and a busy host must not make them all slow."""
 
 

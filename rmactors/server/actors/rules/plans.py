@@ -144,7 +144,7 @@ def _concerns(host: HostState, own: AlertKey, other: AlertKey, outcome: Outcome)
 def _built_on(host: HostState, own: AlertKey, others: list[AlertKey], outcome: Outcome) -> tuple[Write, ...]:
     """For what is decided about a plan: that the schedules which were left alone are on disk as they are known here.
     What they ran last says which plan they are about, and an alert that is open keeps another from being raised."""
-    if outcome.plan is None or (verdict_of(outcome) == "bad" and own.subject in host.schedules):
+    if outcome.plan is None or not host.schedules or (verdict_of(outcome) == "bad" and own.subject in host.schedules):
         return ()
     keys = (AlertKey(own.host_id, own.kind, schedule_id) for schedule_id in host.schedules)
     left = (key for key in keys if key in host.alert_states and key != own and key not in others)
