@@ -44,8 +44,7 @@ def from_datetime(value: datetime) -> int:
 
 def to_rfc3339(micros: int) -> str:
     """Microseconds as RFC 3339 in UTC with `Z`, with milliseconds: `2026-11-23T03:00:12.345Z`."""
-    at = to_datetime(micros)
-    return at.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at.microsecond // 1000:03d}Z"
+    return f"{to_datetime(micros).isoformat(timespec='milliseconds').removesuffix('+00:00')}Z"
 
 
 def from_rfc3339(text: str) -> int:

@@ -12,6 +12,8 @@ from ulid import ULID
 _DIGITS: Final = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _DIGIT_OF_BYTE: Final = _DIGITS * 8
 """Each byte's last five bits, as they are written."""
+_TO_DIGITS_OF_INT: Final = str.maketrans(dict(zip(_DIGITS.decode(), "0123456789abcdefghijklmnopqrstuv", strict=True)))
+_AS_WRITTEN_HERE: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _SHAPE = re.compile(r"[0-9A-Za-z]{26}")
 
 
@@ -52,6 +54,8 @@ def derived(*parts: str) -> str:
 
 def to_bytes(text: str) -> bytes:
     """The 16 bytes of an id. Raises ValueError for what is none."""
+    if _AS_WRITTEN_HERE.fullmatch(text):
+        return int(text.translate(_TO_DIGITS_OF_INT), 32).to_bytes(16)
     return ULID.from_str(text).bytes
 
 

@@ -49,6 +49,7 @@ def test_what_has_the_shape_of_an_id(text: str, valid: bool) -> None:
 def test_an_id_and_its_sixteen_bytes_are_the_same_thing() -> None:
     text = ids.new()
     raw = ids.to_bytes(text)
+    assert raw == ids.to_bytes(text.lower()) == ULID.from_str(text).bytes
     assert len(raw) == 16
     assert ids.from_bytes(raw) == text
     with pytest.raises(ValueError, match="26 characters"):
