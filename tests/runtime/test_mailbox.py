@@ -104,15 +104,21 @@ async def test_an_answer_always_goes_in() -> None:
     assert box.dropped == 0
 
 
-async def test_a_cancelled_receiver_takes_nothing_with_it() -> None:
+@pytest.mark.parametrize("at_a_stretch", [1, 3, 64])
+@pytest.mark.parametrize("taken_before", [0, 1, 2])
+async def test_a_cancelled_receiver_takes_nothing_with_it(at_a_stretch: int, taken_before: int) -> None:
     box: Mailbox[int] = Mailbox("box", 4)
     with trio.move_on_after(0):
-        await box.receive()
-    box.put_unbounded(1)
+        await box.receive(at_a_stretch)
+    for n in range(4):
+        box.put_unbounded(n)
+    for n in range(taken_before):
+        assert await box.receive(at_a_stretch) == n
     with trio.CancelScope() as scope:
         scope.cancel()
-        await box.receive()
-    assert await box.receive() == 1
+        await box.receive(at_a_stretch)
+    assert scope.cancelled_caught
+    assert [await box.receive(at_a_stretch) for _ in range(4 - taken_before)] == list(range(taken_before, 4))
 
 
 async def test_a_cancelled_sender_leaves_the_way_to_the_next() -> None:
@@ -135,21 +141,27 @@ async def test_a_cancelled_sender_leaves_the_way_to_the_next() -> None:
     assert await box.receive() == 2
 
 
-async def test_a_busy_receiver_lets_others_run() -> None:
+@pytest.mark.parametrize("at_a_stretch", [1, 16, 64])
+async def test_a_busy_receiver_lets_others_run_after_so_many_messages(at_a_stretch: int) -> None:
     box: Mailbox[int] = Mailbox("box", 100)
     turns: list[str] = []
 
     async def other() -> None:
-        turns.append("other")
+        while True:
+            turns.append("other")
+            await trio.lowlevel.checkpoint()
 
-    for n in range(3):
+    for n in range(3 * at_a_stretch):
         box.put_unbounded(n)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(other)
-        for _ in range(3):
-            await box.receive()
+        for _ in range(3 * at_a_stretch):
+            await box.receive(at_a_stretch)
             turns.append("receiver")
-    assert turns.index("other") < 2
+        nursery.cancel_scope.cancel()
+    stretches = "".join(turn[0] for turn in turns).strip("o").split("o")
+    assert max(map(len, stretches)) <= at_a_stretch
+    assert len([stretch for stretch in stretches if stretch]) >= 3
 
 
 async def test_a_question_gets_its_answer() -> None:
