@@ -159,9 +159,10 @@ async def test_a_busy_receiver_lets_others_run_after_so_many_messages(at_a_stret
             await box.receive(at_a_stretch)
             turns.append("receiver")
         nursery.cancel_scope.cancel()
-    stretches = "".join(turn[0] for turn in turns).strip("o").split("o")
-    assert max(map(len, stretches)) <= at_a_stretch
-    assert len([stretch for stretch in stretches if stretch]) >= 3
+    stretches = "".join(turn[0] for turn in turns).split("o")
+    # trio lets those that are ready run in any order: two stretches may follow one another
+    assert max(map(len, stretches)) <= 2 * at_a_stretch
+    assert turns.count("other") >= 3
 
 
 async def test_a_question_gets_its_answer() -> None:
