@@ -1,6 +1,6 @@
 """Every write that the store actor may be asked for, and the commit that carries them.
 
-A `Commit` carries whole decisions, never SQL. Its writes go into one savepoint: all or none. Each may be
+A `Commit` carries whole decisions, never SQL. Its writes are taken together: all or none. Each may be
 repeated with the same ids. What a decision expects of the database is checked inside the transaction.
 """
 

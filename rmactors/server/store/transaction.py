@@ -5,8 +5,8 @@ Each module of this package that changes tables registers one function a message
     @handles
     def raise_alert(tx: Transaction, write: RaiseAlert) -> None: ...
 
-It runs inside a savepoint of the writer's transaction. It returns what the asker wants to know, if anything,
-or raises one of the three exceptions below, which roll the savepoint back and become the answer.
+It runs in the writer's transaction, among other commits. It returns what the asker wants to know, if anything,
+or raises one of the three exceptions below, which undo its commit and become the answer.
 """
 
 import sqlite3
@@ -103,7 +103,7 @@ Otherwise = Exception | Callable[["Transaction"], Exception]
 
 
 class Transaction:
-    """One savepoint of the open transaction.
+    """One commit in the open transaction.
 
     On PostgreSQL, `execute` only sends: what reads its rows waits for a round trip. Writes that come by the thousand
     read nothing; what they rest on is an expectation.
