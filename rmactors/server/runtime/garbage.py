@@ -22,10 +22,10 @@ YOUNG: Final = 2_000
 """Objects more than before, after which the youngest are looked at: some milliseconds."""
 LOOKS: Final = 10
 """Looks that an object outlives before it is set aside."""
-AGENT_SECONDS: Final = 1_200.0
+AGENT_SECONDS: Final = 600.0
 """Looks come this often, divided by how many agents are connected. What an agent's next heartbeat makes takes the place
 of what the one before made: the number does not grow, and Python would look when the young are a hundred thousand."""
-SHORTEST, LONGEST = 0.1, 10.0
+SHORTEST, LONGEST = 0.05, 10.0
 """Seconds between two looks."""
 LOOKS_BY_TIME: Final = 3
 """Of these, an object outlives so many before it is set aside: at ten, the last of them would take 40 ms."""
