@@ -12,14 +12,29 @@ from pathlib import Path
 import click
 import trio
 
-from bench import agent, commits, fleet, kinds, lists, looking, measures, month, pages, peers, scrape, tick, traffic
+from bench import (
+    agent,
+    commits,
+    fleet,
+    kinds,
+    lists,
+    looking,
+    measures,
+    month,
+    pages,
+    peers,
+    scrape,
+    storm,
+    tick,
+    traffic,
+)
 from bench.figures import Figure, table
 from bench.measures import FULL, QUICK, SHORT, Scale
 from harness.processes import Server, away
 from harness.sink import open_sink
 
 PARTS = ("intake", "idle", "delivery", "fleet", "agent", "looking", "pages", "tick")
-LONG = ("commits", "month", "lists", "peers", "scrape", "traffic", "unseen")
+LONG = ("commits", "month", "lists", "peers", "scrape", "storm", "traffic", "unseen")
 """Only where they are asked for."""
 
 
@@ -79,6 +94,10 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path, before: st
             amounts, rounds = (peers.QUICK, 1) if scale is QUICK else (peers.Amounts(), 3)
             await peers.measure(folder / part, before, rounds, amounts, report)
             continue
+        if part == "storm":
+            hosts, spooled = (20, 5) if scale is QUICK else (10_000, 20)
+            await storm.measure(folder / part, before, hosts, spooled, report)
+            continue
         if part == "scrape":
             await scrape.measure(folder / part, 100 if scale is QUICK else 10_000, scale.pages, report)
             continue
@@ -106,7 +125,9 @@ async def measure(parts: tuple[str, ...], scale: Scale, folder: Path, before: st
 )
 @click.option("--full", is_flag=True, help="Larger numbers; takes some ten minutes.")
 @click.option("--quick", is_flag=True, help="Tiny numbers, only to see that the measurements work.")
-@click.option("--before", metavar="REV", help="For `--part peers`: an earlier revision that is measured beside it.")
+@click.option(
+    "--before", metavar="REV", help="For the parts peers and storm: an earlier revision that is measured beside it."
+)
 def main(parts: tuple[str, ...], full: bool, quick: bool, before: str | None) -> None:
     """Measure a real server on this machine, load and receiver beside it."""
     scale = FULL if full else QUICK if quick else SHORT

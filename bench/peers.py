@@ -7,9 +7,7 @@ keeps alerts in memory.
 """
 
 import json
-import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -23,18 +21,17 @@ from typing import Final
 import httpx
 import trio
 
+from bench.builds import BEFORE, HERE, builds_of
 from bench.figures import Figure
 from bench.load import Clockwork, connected, enrolled, pump_all
 from bench.process import cpu_seconds
 from harness.alertmanager import usable_program
 from harness.ports import free_port
-from harness.processes import ROOT, Server, away, environment, eventually
+from harness.processes import Server, away, environment, eventually
 from harness.sink import Sink, open_sink
 
 CONNECTIONS: Final = 8
 AT_ONCE: Final = 64
-HERE: Final = "this build"
-BEFORE: Final = "the build before"
 ALERTMANAGER: Final = "Alertmanager"
 HOOK: Final = "/peer"
 
@@ -96,7 +93,7 @@ async def measure(
     folder: Path, before: str | None, rounds: int, amounts: Amounts, report: Callable[[Figure], None]
 ) -> None:
     """`before` is a revision of this repository."""
-    with _builds(before) as builds:
+    with builds_of(before) as builds:
         ours = {name: partial(_ours, root, amounts) for name, root in builds.items()}
         all_of_them = {**ours, ALERTMANAGER: partial(_alertmanager, amounts)}
         found: dict[str, list[Round]] = {name: [] for name in all_of_them}
@@ -138,22 +135,6 @@ def _report_ratios(found: dict[str, list[Round]], report: Callable[[Figure], Non
             say(f"CPU of {what}", lambda one: one.cpu, what, BEFORE, must)
     for what in (NEW, AGAIN, TAKEN, NOTIFIED, ONE_BY_ONE):
         say(what, lambda one: one.rate, what, ALERTMANAGER, _MUST_BESIDE.get(what))
-
-
-@contextmanager
-def _builds(before: str | None) -> Iterator[dict[str, Path]]:
-    """Where each build's files are."""
-    if before is None:
-        yield {HERE: ROOT}
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        there = Path(folder) / "build"
-        git = [shutil.which("git") or "git", "-C", str(ROOT), "worktree"]
-        subprocess.run([*git, "add", "--detach", str(there), before], check=True, capture_output=True)
-        try:
-            yield {HERE: ROOT, BEFORE: there}
-        finally:
-            subprocess.run([*git, "remove", "--force", str(there)], check=True, capture_output=True)
 
 
 # ---- ours

@@ -58,17 +58,24 @@ class RawSocket:
 
     @classmethod
     async def connect(
-        cls, port: int, credential: SimCredential, purpose: Literal["agent", "report"] = "agent"
+        cls,
+        port: int,
+        credential: SimCredential,
+        purpose: Literal["agent", "report"] = "agent",
+        *,
+        spooled: int = 0,
+        local_address: str | None = None,
     ) -> "RawSocket":
-        link = cls(await trio.open_tcp_stream("127.0.0.1", port), credential)
+        """`spooled` is how many reports follow, as its hello says."""
+        link = cls(await trio.open_tcp_stream("127.0.0.1", port, local_address=local_address), credential)
         try:
-            await link._begin(port, purpose)
+            await link._begin(port, purpose, spooled)
         except BaseException:
             await link.aclose()
             raise
         return link
 
-    async def _begin(self, port: int, purpose: Literal["agent", "report"]) -> None:
+    async def _begin(self, port: int, purpose: Literal["agent", "report"], spooled: int) -> None:
         """Raises Refused, and what a broken connection raises."""
         request = (
             f"GET {wire.PATH} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -89,6 +96,7 @@ class RawSocket:
             hostname=self.credential.name,
             os="linux",
             arch="x86_64",
+            spooled=spooled,
         )
         await self._stream.send_all(text_frame(wire.encode(hello)))
         while not any(b'"welcome"' in payload for payload in self._payloads()):

@@ -35,6 +35,13 @@ def test_a_month_of_a_fleet_is_measured() -> None:
         assert f"| {measure} " in done.stdout, measure
 
 
+def test_a_fleet_that_comes_back_with_full_spools_is_measured() -> None:
+    done = run("bench", "--quick", "--part", "storm")
+    assert done.returncode == 0, done.stdout + done.stderr
+    for measure in ("until 99 % are back", "until all is acked", "a new failure meanwhile", "the dashboard meanwhile"):
+        assert f"| this build: {measure}" in done.stdout, measure
+
+
 def test_the_measurements_run_and_name_what_they_measured() -> None:
     done = run("bench", "--quick")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,148 @@
+"""A fleet comes back after a restart, and each host has reports in its spool.
+
+Raw sockets, each from an address of its own on loopback, as hosts have. They all try within five seconds. Meanwhile one
+host reports a new failure every half second, and an operator opens the dashboard as often.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import trio
+
+from bench.builds import BEFORE, HERE, builds_of
+from bench.figures import Figure
+from bench.load import enrolled
+from bench.process import cpu_seconds, percentile
+from harness.processes import Server, away
+from harness.rawsocket import RawSocket, Refused, report_frame
+from rmactors.server.runtime import garbage
+from rmactors.simulate.agent import SimCredential
+
+SPREAD_SECONDS: Final = 5.0
+PROBE_SECONDS: Final = 0.5
+AGAIN_SECONDS: Final = 1.0
+AT_ONCE: Final = 64
+LONGEST: Final = 600.0
+
+
+@dataclass(slots=True)
+class Storm:
+    """What was seen. Times in seconds since the server was there again."""
+
+    back: list[float] = field(default_factory=list)
+    acked: list[float] = field(default_factory=list)
+    """When the last spooled report of each host was."""
+    failures: list[float] = field(default_factory=list)
+    """Until a new failure of another host was acked."""
+    pages: list[float] = field(default_factory=list)
+    refused: int = 0
+    silent: int = 0
+    cpu: float = 0.0
+
+    def all_acked(self) -> float:
+        return max(self.acked)
+
+
+async def measure(folder: Path, before: str | None, hosts: int, spooled: int, report: Callable[[Figure], None]) -> None:
+    """`before` is a revision of this repository."""
+    garbage.start()  # so many connections are many objects of this process, too
+    found: dict[str, Storm] = {}
+    with builds_of(before) as builds:
+        for name, root in builds.items():
+            found[name] = await _one(folder / name.replace(" ", "-"), root, hosts, spooled)
+            _report(name, found[name], hosts, spooled, report)
+    if BEFORE in found:
+        ratio = found[HERE].all_acked() / found[BEFORE].all_acked()
+        report(Figure("until all is acked, beside the build before", ratio, "times", 0.5, 0.5))
+
+
+def _report(name: str, storm: Storm, hosts: int, spooled: int, report: Callable[[Figure], None]) -> None:
+    must = name == HERE
+    most = storm.back[math.ceil(len(storm.back) * 0.99) - 1]
+    note = f"{hosts:,} hosts, all within {SPREAD_SECONDS:g} s of the start; {storm.refused} tries in vain"
+    report(Figure(f"{name}: until 99 % are back", most, "s", note=note))
+    note = f"{spooled} reports of each; {storm.cpu / (hosts * spooled) * 1e6:,.0f} µs of CPU for each, hellos included"
+    report(Figure(f"{name}: until all is acked", storm.all_acked(), "s", note=note))
+    for what, took, share, bound in (
+        ("a new failure meanwhile, longest until its ack", storm.failures, 1.0, 1_000.0),
+        ("the dashboard meanwhile, p99", storm.pages, 0.99, 300.0),
+    ):
+        note = f"of {len(took)}, p50 {percentile(took, 0.5) * 1000:,.0f} ms"
+        value = percentile(took, share) * 1000
+        report(Figure(f"{name}: {what}", value, "ms", bound if must else None, note=note))
+    report(Figure(f"{name}: hosts called silent", storm.silent, "", 0 if must else None, 0 if must else None))
+
+
+async def _one(folder: Path, root: Path, hosts: int, spooled: int) -> Storm:
+    await away(partial(folder.mkdir, parents=True))
+    server = Server(folder, max_open_alerts_per_host=0)
+    server.root = root
+    storm = Storm()
+    await away(server.start)
+    try:
+        credentials = await enrolled(server, hosts + 1, "storm")
+        await away(server.stop)
+        frames = [[report_frame(1 + n, "home", failed=False) for n in range(spooled)] for _ in range(hosts)]
+        await away(server.start)
+        cpu, began = cpu_seconds(server.pid), time.monotonic()
+        with trio.fail_after(LONGEST):
+            async with trio.open_nursery() as probes:
+                probes.start_soon(_fail_again_and_again, server, credentials[0], storm)
+                probes.start_soon(_open_the_dashboard, server, storm)
+                async with trio.open_nursery() as fleet:
+                    for number, credential in enumerate(credentials[1:]):
+                        come = partial(_come_back, server, credential, number, frames[number], began, storm)
+                        fleet.start_soon(come, number / hosts * SPREAD_SECONDS)
+                probes.cancel_scope.cancel()
+        storm.cpu = cpu_seconds(server.pid) - cpu
+        alerts = await away(partial(server.all_items, "/api/alerts"))
+        storm.silent = sum(alert["kind"] == "host_offline" for alert in alerts)
+        server.must_live()
+    finally:
+        if server.running:
+            await away(server.kill)
+    storm.back.sort()
+    return storm
+
+
+async def _come_back(
+    server: Server, credential: SimCredential, number: int, frames: list[bytes], began: float, storm: Storm, wait: float
+) -> None:
+    """Until its spool is empty; then it stays connected until all are done."""
+    address = f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255 or 255}"
+    await trio.sleep(wait)
+    while True:
+        with suppress(OSError, trio.BrokenResourceError, Refused):
+            link = await RawSocket.connect(server.agent_port, credential, spooled=len(frames), local_address=address)
+            storm.back.append(time.monotonic() - began)
+            await link.pump(frames, AT_ONCE)
+            storm.acked.append(time.monotonic() - began)
+            return
+        storm.refused += 1
+        await trio.sleep(AGAIN_SECONDS)
+
+
+async def _fail_again_and_again(server: Server, credential: SimCredential, storm: Storm) -> None:
+    link = await RawSocket.connect(server.agent_port, credential)
+    for number in count():
+        frame = link.report(f"new-{number}")
+        began = time.monotonic()
+        await link.pump([frame], 1)
+        storm.failures.append(time.monotonic() - began)
+        await trio.sleep(PROBE_SECONDS)
+
+
+async def _open_the_dashboard(server: Server, storm: Storm) -> None:
+    async with server.client() as client:
+        while True:
+            began = time.monotonic()
+            (await client.get("/")).raise_for_status()
+            storm.pages.append(time.monotonic() - began)
+            await trio.sleep(PROBE_SECONDS)
