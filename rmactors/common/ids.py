@@ -3,48 +3,63 @@
 import hashlib
 import os
 import re
+import threading
 import time
 from functools import lru_cache
 from typing import Final
 
 from ulid import ULID
 
-_DIGITS: Final = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_DIGIT_OF_BYTE: Final = _DIGITS * 8
-"""Each byte's last five bits, as they are written."""
-_TO_DIGITS_OF_INT: Final = str.maketrans(dict(zip(_DIGITS.decode(), "0123456789abcdefghijklmnopqrstuv", strict=True)))
+_DIGITS: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS: Final = [first + second for first in _DIGITS for second in _DIGITS]
+"""What ten bits are written as."""
+_PLACES: Final = range(70, -1, -10)
+_BACK: Final = 1_000
+"""Milliseconds by which a clock that is slowed down may seem to go back; one that was set begins anew."""
+_TO_DIGITS_OF_INT: Final = str.maketrans(dict(zip(_DIGITS, "0123456789abcdefghijklmnopqrstuv", strict=True)))
 _AS_WRITTEN_HERE: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _SHAPE = re.compile(r"[0-9A-Za-z]{26}")
 
 
 def new() -> str:
-    """A fresh ULID. Unique, but never an order: two of one millisecond sort at random.
+    """A fresh ULID. Unique; those of one process are in the order in which they were made, while its clock does not go
+    back. Across processes, two of one millisecond sort at random.
 
-    Every alert and every delivery has one. The library takes ten times as long for it.
+    Every alert and every delivery has one. The library takes several times as long for it, and asks the system for
+    random bytes each time: another thread gets its turn then.
     """
-    try:
-        random_part = _random_parts.pop()
-    except IndexError:
-        random_part = _more_random_parts()
-    return _time_part(time.time_ns() // 1_000_000) + random_part
+    milliseconds, random_part = _fresh.next(time.time_ns() // 1_000_000)
+    return _time_part(milliseconds) + "".join([_PAIRS[random_part >> place & 1023] for place in _PLACES])
 
 
-_random_parts: Final[list[str]] = []
-"""Made many at a time: another thread gets its turn whenever the system is asked."""
-os.register_at_fork(after_in_child=_random_parts.clear)
+class _Fresh:
+    """Random within a millisecond first, then counted on from there."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """In a process that was forked, too: there the lock may be held for ever, and the parent counts on as well."""
+        self._lock = threading.Lock()
+        self._milliseconds = self._random_part = 0
+
+    def next(self, milliseconds: int) -> tuple[int, int]:
+        with self._lock:
+            if milliseconds > self._milliseconds or milliseconds < self._milliseconds - _BACK:
+                self._milliseconds = milliseconds
+                self._random_part = int.from_bytes(os.urandom(10)) >> 1  # there is room to count
+            else:
+                self._random_part += 1
+            return self._milliseconds, self._random_part
 
 
-def _more_random_parts() -> str:
-    """One for the caller; the others are for later."""
-    made = os.urandom(16 * 256).translate(_DIGIT_OF_BYTE).decode()
-    first, *others = [made[start : start + 16] for start in range(0, len(made), 16)]
-    _random_parts.extend(others)
-    return first
+_fresh = _Fresh()
+os.register_at_fork(after_in_child=_fresh.begin)
 
 
 @lru_cache(maxsize=1)
 def _time_part(milliseconds: int) -> str:
-    return bytes(_DIGITS[milliseconds >> place & 31] for place in range(45, -1, -5)).decode()
+    return "".join([_PAIRS[milliseconds >> place & 1023] for place in range(40, -1, -10)])
 
 
 def derived(*parts: str) -> str:

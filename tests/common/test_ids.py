@@ -2,6 +2,7 @@
 
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ulid import ULID
@@ -20,6 +21,31 @@ def test_a_fresh_id_says_when_it_was_made_as_a_ulid_does() -> None:
     made = ULID.from_str(ids.new())
     assert before <= made.milliseconds <= time.time_ns() // 1_000_000
     assert len({ULID.from_str(ids.new()).bytes[6:] for _ in range(1000)}) == 1000
+
+
+def test_ids_of_a_process_are_in_the_order_in_which_they_were_made() -> None:
+    made = [ids.new() for _ in range(20_000)]
+    assert made == sorted(set(made))
+
+
+def test_a_clock_that_is_set_back_begins_anew_and_one_that_is_slowed_down_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    at = 4_000_000_000_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: at)
+    first = ids.new()
+    at -= 500_000_000
+    second = ids.new()
+    assert second > first
+    assert ULID.from_str(second).milliseconds == 4_000_000_000_000
+    at -= 86_400_000_000_000
+    assert ULID.from_str(ids.new()).milliseconds == 3_999_913_599_500
+
+
+def test_threads_never_make_the_same_id() -> None:
+    with ThreadPoolExecutor(4) as pool:
+        made = [id for some in pool.map(lambda _: [ids.new() for _ in range(2_000)], range(8)) for id in some]
+    assert len(set(made)) == len(made) == 16_000
 
 
 def test_an_id_that_is_derived_is_the_same_every_time() -> None:

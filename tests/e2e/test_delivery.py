@@ -228,7 +228,7 @@ async def test_what_is_dead_is_on_the_alert_and_on_the_channel_and_is_sent_again
     assert {request.body["delivery_id"] for request in told} == {
         request.body["delivery_id"] for request in sink.requests if request.status == 400
     }
-    await until(server, channel_id, lambda found: (found["state"], found["dead"]) == ("ok", 0))
+    await until(server, channel_id, lambda found: (found["state"], found["queued"], found["dead"]) == ("ok", 0, 0))
     for alert in alerts:
         shown = await away(lambda alert=alert: server.ask("GET", f"/api/alerts/{alert['id']}"))
         assert [entry["event"] for entry in shown["timeline"]] == ["raised", "dead", "delivered"]
