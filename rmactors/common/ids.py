@@ -3,9 +3,9 @@
 import hashlib
 import os
 import re
-import threading
 import time
 from functools import lru_cache
+from itertools import count
 from typing import Final
 
 from ulid import ULID
@@ -15,15 +15,15 @@ _PAIRS: Final = [first + second for first in _DIGITS for second in _DIGITS]
 """What ten bits are written as."""
 _PLACES: Final = range(70, -1, -10)
 _BACK: Final = 1_000
-"""Milliseconds by which a clock that is slowed down may seem to go back; one that was set begins anew."""
+"""Milliseconds by which a clock that is slowed down may seem to go back; one that was set begins from there."""
 _TO_DIGITS_OF_INT: Final = str.maketrans(dict(zip(_DIGITS, "0123456789abcdefghijklmnopqrstuv", strict=True)))
 _AS_WRITTEN_HERE: Final = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _SHAPE = re.compile(r"[0-9A-Za-z]{26}")
 
 
 def new() -> str:
-    """A fresh ULID. Unique; those of one process are in the order in which they were made, while its clock does not go
-    back. Across processes, two of one millisecond sort at random.
+    """A fresh ULID. Unique; those of one thread are in the order in which they were made, while the clock does not go
+    back. Otherwise two of one millisecond sort at random.
 
     Every alert and every delivery has one. The library takes several times as long for it, and asks the system for
     random bytes each time: another thread gets its turn then.
@@ -39,18 +39,17 @@ class _Fresh:
         self.begin()
 
     def begin(self) -> None:
-        """In a process that was forked, too: there the lock may be held for ever, and the parent counts on as well."""
-        self._lock = threading.Lock()
-        self._milliseconds = self._random_part = 0
+        """In a process that was forked, too: the one that it was forked from counts on as well."""
+        self._now = 0, count()
 
     def next(self, milliseconds: int) -> tuple[int, int]:
-        with self._lock:
-            if milliseconds > self._milliseconds or milliseconds < self._milliseconds - _BACK:
-                self._milliseconds = milliseconds
-                self._random_part = int.from_bytes(os.urandom(10)) >> 1  # there is room to count
-            else:
-                self._random_part += 1
-            return self._milliseconds, self._random_part
+        """Threads share the counter, or have one each: either way, no number comes twice."""
+        known, numbers = self._now
+        if milliseconds > known or milliseconds < known - _BACK:
+            known = milliseconds
+            numbers = count(int.from_bytes(os.urandom(10)) >> 1)  # there is room to count
+            self._now = known, numbers
+        return known, next(numbers)
 
 
 _fresh = _Fresh()

@@ -23,12 +23,12 @@ def test_a_fresh_id_says_when_it_was_made_as_a_ulid_does() -> None:
     assert len({ULID.from_str(ids.new()).bytes[6:] for _ in range(1000)}) == 1000
 
 
-def test_ids_of_a_process_are_in_the_order_in_which_they_were_made() -> None:
+def test_ids_of_a_thread_are_in_the_order_in_which_they_were_made() -> None:
     made = [ids.new() for _ in range(20_000)]
     assert made == sorted(set(made))
 
 
-def test_a_clock_that_is_set_back_begins_anew_and_one_that_is_slowed_down_goes_on(
+def test_ids_follow_a_clock_that_is_set_back_and_go_on_where_it_is_slowed_down(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     at = 4_000_000_000_000_000_000
