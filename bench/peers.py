@@ -79,7 +79,7 @@ class Round:
     async def time_told(
         self, what: str, count: int, pid: int, sink: Sink, work: Callable[[], Awaitable[object]]
     ) -> None:
-        """Until each is told, too."""
+        """The same, until each webhook has come."""
         told, cpu, began = len(sink.told(HOOK)), cpu_seconds(pid), time.monotonic()
         await work()
         if what == NOTIFIED:

@@ -62,7 +62,7 @@ async def pair(nursery: trio.Nursery) -> AsyncIterator[Met]:
 
 
 class Hand:
-    """A client that sends what it is told, in pieces of any size."""
+    """A client that sends given bytes, in pieces of any size."""
 
     def __init__(self, stream: trio.abc.Stream) -> None:
         self.stream = stream

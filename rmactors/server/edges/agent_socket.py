@@ -63,7 +63,7 @@ class AgentSocket:
     # ---- the handshake
 
     async def request(self) -> Request | None:
-        """What the peer asks for; None if it left before that, or if it spoke no WebSocket and was told so."""
+        """What the peer asks for; None if it left before that, or if it spoke no WebSocket: then it got an error."""
         try:
             while True:
                 for event in self._protocol.events():

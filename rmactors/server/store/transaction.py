@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal, TypeVar
 
 from rmactors.common.logs import Level, Told
-from rmactors.server.messages.answers import Result
+from rmactors.server.messages.answers import Answer, Duplicate, Refused, Result, Stale
 from rmactors.server.messages.writes import Write
 from rmactors.server.state.delivery import Delivery
 from rmactors.server.store.batch_end import NEXT_NUMBER, BatchEnd
@@ -41,6 +41,20 @@ class StaleWrite(Exception):
 
 class DuplicateWrite(Exception):
     """It is on disk already. The asker may go on as if it had just been written."""
+
+
+Refusal = RefusedWrite | StaleWrite | DuplicateWrite
+
+
+def answer_to(refusal: Refusal) -> Answer:
+    """What the asker of a refused commit hears."""
+    match refusal:
+        case RefusedWrite(code=code):
+            return Refused(code, str(refusal))
+        case StaleWrite():
+            return Stale(str(refusal))
+        case DuplicateWrite():
+            return Duplicate()
 
 
 Count = Literal["report", "attempt", "alert", "pruned"]

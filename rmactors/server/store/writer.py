@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.answers import Answer, Committed, Failed, Refused
 from rmactors.server.messages.writes import Write
 from rmactors.server.store import (  # noqa: F401 - for their handlers
     accounts,
@@ -42,6 +42,7 @@ from rmactors.server.store.transaction import (
     StaleWrite,
     Transaction,
     Wakeups,
+    answer_to,
 )
 
 _log = logging.getLogger(__name__)
@@ -151,12 +152,8 @@ class Writer:
 
 def _answer(writes: tuple[Write, ...], error: Exception) -> Answer:
     match error:
-        case RefusedWrite():
-            return Refused(error.code, str(error))
-        case StaleWrite():
-            return Stale(str(error))
-        case DuplicateWrite():
-            return Duplicate()
+        case RefusedWrite() | StaleWrite() | DuplicateWrite():
+            return answer_to(error)
         case _:  # the schema said no to something that the code above it should have caught
             names = ", ".join(type(write).__name__ for write in writes)
             _log.error("the database refused %s", names, exc_info=error)

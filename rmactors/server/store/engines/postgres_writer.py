@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from rmactors.server.messages.answers import Answer, Committed, Duplicate, Failed, Refused, Stale
+from rmactors.server.messages.answers import Answer, Committed, Failed, Refused
 from rmactors.server.messages.writes import Write
 from rmactors.server.store.ahead import AHEAD, LEAVES, Look
 from rmactors.server.store.batch_end import NEXT_NUMBER, BatchEnd
@@ -33,6 +33,7 @@ from rmactors.server.store.transaction import (
     StaleWrite,
     Transaction,
     Wakeups,
+    answer_to,
     is_a_look,
 )
 
@@ -293,12 +294,8 @@ class PostgresWriter:
             case None:
                 wakeups.merge(attempt.wake)
                 return Committed(attempt.answered)
-            case RefusedWrite():
-                return Refused(error.code, str(error))
-            case StaleWrite():
-                return Stale(str(error))
-            case DuplicateWrite():
-                return Duplicate()
+            case RefusedWrite() | StaleWrite() | DuplicateWrite():
+                return answer_to(error)
             case PostgresIntegrityError():
                 names = ", ".join(type(write).__name__ for write in attempt.writes)
                 _log.error("the database refused %s: %s", names, error)
