@@ -7,10 +7,12 @@ import os
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 import trio
 
+from rmactors.common.first_stream import NoneOpened, first_stream
 from rmactors.server.channels.net.egress import (
     ForbiddenAddress,
     LeadsNowhere,
@@ -19,8 +21,6 @@ from rmactors.server.channels.net.egress import (
     literal_address,
 )
 
-_NEXT_ADDRESS_SECONDS: Final = 0.25
-"""Head start of an address before the next one is tried beside it (RFC 8305)."""
 _STUCK_RESOLUTIONS: Final = 4
 """Threads that one channel may have waiting for a name server that does not answer."""
 
@@ -55,7 +55,7 @@ class Dialer:
     async def open(self) -> trio.SocketStream | trio.SSLStream[trio.SocketStream]:
         """A connection, its TLS handshake done. Raises ForbiddenAddress or ConnectFailed."""
         addresses = allowed_addresses(await self._addresses(), self._host, self._policy)
-        tcp = await self._race(addresses)
+        tcp = await self._tcp(addresses)
         if self._tls is None:
             return tcp
         stream = trio.SSLStream(tcp, self._tls, server_hostname=self._host.rstrip("."), https_compatible=True)
@@ -77,38 +77,13 @@ class Dialer:
             self._resolve, self._host, self._port, abandon_on_cancel=True, limiter=self._resolvers
         )
 
-    async def _race(self, addresses: Sequence[str]) -> trio.SocketStream:
-        """The first connection that comes about, where each address has a short head start on the next one."""
-        won: list[trio.SocketStream] = []
-        errors: list[OSError] = []
-
-        async def attempt(address: str, failed: trio.Event) -> None:
-            try:
-                stream = await trio.open_tcp_stream(address, self._port)
-            except OSError as error:
-                errors.append(error)
-                failed.set()
-                return
-            if won:
-                await trio.aclose_forcefully(stream)
-            else:
-                won.append(stream)
-                nursery.cancel_scope.cancel()
-
+    async def _tcp(self, addresses: Sequence[str]) -> trio.SocketStream:
         try:
-            async with trio.open_nursery() as nursery:
-                for address in addresses:
-                    failed = trio.Event()
-                    nursery.start_soon(attempt, address, failed)
-                    with trio.move_on_after(_NEXT_ADDRESS_SECONDS):
-                        await failed.wait()
-        except BaseException:  # the deadline, in the moment in which one had won
-            for stream in won:
-                await trio.aclose_forcefully(stream)
-            raise
-        if won:
-            return won[0]
-        raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {os_reason(errors[0])}")
+            stream, _ = await first_stream(addresses, partial(trio.open_tcp_stream, port=self._port))
+        except NoneOpened as none:
+            why = os_reason(none.errors[0])
+            raise ConnectFailed(f"cannot connect to {self._host} port {self._port}: {why}") from None
+        return stream
 
 
 def resolve_name(host: str, port: int) -> list[str]:
