@@ -8,7 +8,8 @@ APT := $(shell [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && echo apt-
 
 # So many processes share the tests, a file at a time; JOBS=0 runs all in one, as a debugger wants it.
 JOBS ?= $(shell cores=$$(nproc); echo $$((cores < 4 ? cores : 4)))
-PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+# In their order: those with the most tests first, as pytest-xdist would have it, leaves the slow ones to the end.
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-ahead test-busy check coverage machine format bench soak drill ha-demo install-guide fresh-debian service-drill screenshots icons wheel lock clean
 
