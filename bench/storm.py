@@ -4,10 +4,9 @@ Raw sockets, each from an address of its own on loopback, as hosts have. They al
 host reports a new failure every half second, and an operator opens the dashboard as often.
 """
 
-import math
 import time
+from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -36,13 +35,15 @@ LONGEST: Final = 600.0
 class Storm:
     """What was seen. Times in seconds since the server was there again."""
 
-    back: list[float] = field(default_factory=list)
+    back: dict[str, float] = field(default_factory=dict)
+    """When each host was welcomed first."""
     acked: list[float] = field(default_factory=list)
     """When the last spooled report of each host was."""
     failures: list[float] = field(default_factory=list)
     """Until a new failure of another host was acked."""
     pages: list[float] = field(default_factory=list)
-    refused: int = 0
+    refused: Counter[str] = field(default_factory=Counter)
+    """Tries in vain, by what was said."""
     silent: int = 0
     cpu: float = 0.0
 
@@ -65,8 +66,8 @@ async def measure(folder: Path, before: str | None, hosts: int, spooled: int, re
 
 def _report(name: str, storm: Storm, hosts: int, spooled: int, report: Callable[[Figure], None]) -> None:
     must = name == HERE
-    most = storm.back[math.ceil(len(storm.back) * 0.99) - 1]
-    note = f"{hosts:,} hosts, all within {SPREAD_SECONDS:g} s of the start; {storm.refused} tries in vain"
+    most = percentile(list(storm.back.values()), 0.99)
+    note = f"{hosts:,} hosts, all within {SPREAD_SECONDS:g} s of the start; {_in_vain(storm)}"
     report(Figure(f"{name}: until 99 % are back", most, "s", note=note))
     note = f"{spooled} reports of each; {storm.cpu / (hosts * spooled) * 1e6:,.0f} µs of CPU for each, hellos included"
     report(Figure(f"{name}: until all is acked", storm.all_acked(), "s", note=note))
@@ -80,11 +81,16 @@ def _report(name: str, storm: Storm, hosts: int, spooled: int, report: Callable[
     report(Figure(f"{name}: hosts called silent", storm.silent, "", 0 if must else None, 0 if must else None))
 
 
+def _in_vain(storm: Storm) -> str:
+    why = ", ".join(f"{number:,} {said}" for said, number in storm.refused.most_common(3))
+    return f"{storm.refused.total():,} tries in vain" + (f" ({why})" if why else "")
+
+
 async def _one(folder: Path, root: Path, hosts: int, spooled: int) -> Storm:
     await away(partial(folder.mkdir, parents=True))
     server = Server(folder, max_open_alerts_per_host=0)
     server.root = root
-    storm = Storm()
+    storm, held = Storm(), list[RawSocket]()
     await away(server.start)
     try:
         credentials = await enrolled(server, hosts + 1, "storm")
@@ -98,7 +104,7 @@ async def _one(folder: Path, root: Path, hosts: int, spooled: int) -> Storm:
                 probes.start_soon(_open_the_dashboard, server, storm)
                 async with trio.open_nursery() as fleet:
                     for number, credential in enumerate(credentials[1:]):
-                        come = partial(_come_back, server, credential, number, frames[number], began, storm)
+                        come = partial(_come_back, server, credential, number, frames[number], began, storm, held)
                         fleet.start_soon(come, number / hosts * SPREAD_SECONDS)
                 probes.cancel_scope.cancel()
         storm.cpu = cpu_seconds(server.pid) - cpu
@@ -106,27 +112,32 @@ async def _one(folder: Path, root: Path, hosts: int, spooled: int) -> Storm:
         storm.silent = sum(alert["kind"] == "host_offline" for alert in alerts)
         server.must_live()
     finally:
+        for link in held:
+            await link.aclose()
         if server.running:
             await away(server.kill)
-    storm.back.sort()
     return storm
 
 
 async def _come_back(
-    server: Server, credential: SimCredential, number: int, frames: list[bytes], began: float, storm: Storm, wait: float
-) -> None:
+    server: Server, credential: SimCredential, number: int, frames: list[bytes], began: float, storm: Storm,
+    held: list[RawSocket], wait: float,
+) -> None:  # fmt: skip
     """Until its spool is empty; then it stays connected until all are done."""
     address = f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255 or 255}"
     await trio.sleep(wait)
     while True:
-        with suppress(OSError, trio.BrokenResourceError, Refused):
+        try:
             link = await RawSocket.connect(server.agent_port, credential, spooled=len(frames), local_address=address)
-            storm.back.append(time.monotonic() - began)
+            storm.back.setdefault(credential.name, time.monotonic() - began)
             await link.pump(frames, AT_ONCE)
+        except (OSError, trio.BrokenResourceError, Refused) as error:
+            storm.refused[str(error).replace(credential.name, "a host")] += 1
+            await trio.sleep(AGAIN_SECONDS)
+        else:
             storm.acked.append(time.monotonic() - began)
+            held.append(link)
             return
-        storm.refused += 1
-        await trio.sleep(AGAIN_SECONDS)
 
 
 async def _fail_again_and_again(server: Server, credential: SimCredential, storm: Storm) -> None:
