@@ -17,7 +17,14 @@ from rmactors.common import clock
 from rmactors.server.store.database import Connection, Database, PostgresError, Sent, Session
 from rmactors.server.store.engines import postgres_facts
 from rmactors.server.store.engines.opening import connect
-from rmactors.server.store.migrations import MigrationError, migrate, migrate_within, missing
+from rmactors.server.store.migrations import (
+    MigrationError,
+    migrate,
+    migrate_within,
+    missing,
+    to_apply,
+    written_by_newer,
+)
 from rmactors.server.store.place import PostgresUrl
 
 _log = logging.getLogger(__name__)
@@ -177,7 +184,7 @@ def numbers(db: Session) -> list[int]:
     _be_patient(db)
     _, unknown = missing(db)
     if unknown:
-        raise CopyError(f"the database is of a newer version (schema {unknown[-1]:04d}): use that version")
+        raise CopyError(written_by_newer(unknown))
     return [number for (number,) in db.execute("SELECT number FROM migrations").fetchall()]
 
 
@@ -256,12 +263,7 @@ def _require_empty(db: Session, place: PostgresUrl, what: Iterable[Table]) -> No
 
 def require_this_version(db: Database) -> None:
     """Raises MigrationError where the schema is another than this version's."""
-    to_apply, unknown = missing(db)
-    if unknown:
+    if waiting := to_apply(db):
         raise MigrationError(
-            f"the database was written by a newer version (schema {unknown[-1]:04d}): use that version"
-        )
-    if to_apply:
-        raise MigrationError(
-            f"the database is of an older version (without {to_apply[0].stem}): start this version's server on it once"
+            f"the database is of an older version (without {waiting[0].stem}): start this version's server on it once"
         )

@@ -55,11 +55,16 @@ def to_apply(connection: Database, schema: Path | None = None) -> list[Path]:
     """Files that the database lacks, in order. Raises MigrationError if a newer version wrote it."""
     waiting, unknown = missing(connection, schema)
     if unknown:
-        raise MigrationError(
-            f"the database has migration {unknown[-1]:04d}, which this version does not know: it was written by a newer"
-            " version. Install that version again, or restore a backup made before the upgrade."
-        )
+        raise MigrationError(written_by_newer(unknown))
     return waiting
+
+
+def written_by_newer(unknown: list[int]) -> str:
+    """What to say of a database that has these migrations, which this version does not know."""
+    return (
+        f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again, or"
+        " restore a backup made before the upgrade"
+    )
 
 
 def migrate_within(connection: Session) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from rmactors.server.state.clocks import FAR_SECONDS
 from rmactors.server.store.database import Database
-from rmactors.server.store.migrations import missing
+from rmactors.server.store.migrations import missing, written_by_newer
 from rmactors.server.store.queries.figures import Queued, oldest_unsent, queues, space
 
 
@@ -34,8 +34,7 @@ def schema_trouble(db: Database) -> tuple[str, bool] | None:
     """Why this version does not go with the database's schema, and whether a start mends that; None if it does."""
     to_apply, unknown = missing(db)
     if unknown:
-        found = f"the database was written by a newer version (schema {unknown[-1]:04d}): install that version again"
-        return found, False
+        return written_by_newer(unknown), False
     if to_apply:
         newest = to_apply[-1].stem
         return f"the database is of an older version; the next start of the server brings it up to {newest}", True
