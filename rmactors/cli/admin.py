@@ -31,6 +31,7 @@ from rmactors.server.messages.writes import Write
 from rmactors.server.store.database import DatabaseError
 from rmactors.server.store.migrations import MigrationError
 from rmactors.server.store.offline import commit_here, look_here
+from rmactors.server.store.queries.accounts import login_by_name
 from rmactors.server.store.queries.hosts import host_id_of
 from rmactors.server.web.auth.names import username_problem
 from rmactors.server.web.auth.passwords import Passwords, weakness
@@ -86,6 +87,10 @@ def reset_user(settings: Settings, username: str, second_factor: bool, password_
     The password comes from --password-file, RM_PASSWORD, RM_PASSWORD_FILE or a prompt. With --second-factor it may be
     left as it is: leave the prompt empty.
     """
+    with _database_trouble(settings):
+        known = look_here(settings, lambda connection: login_by_name(connection, username))
+    if known is None:  # said before a password is asked for
+        raise click.ClickException(f"--username: there is no user {username!r}")
     at, password = clock.now(), _password(password_file, username, may_stay=second_factor)
     told = [
         *(["password"] if password else []),

@@ -128,10 +128,11 @@ def _carry_out(remote: Remote, plan: Plan) -> None:
     done: list[Change] = []
     try:
         applying.carry_out(remote.api, plan.changes, done.append)
-    except ApiError as error:
+    except (ApiError, KeyboardInterrupt) as error:  # Ctrl-C too can come while the server is at it
         if plan.changes:
             at = plan.changes[len(done)].head
-            last = "whether this one was is not known" if isinstance(error, Unreachable) else "not this one"
+            known = isinstance(error, ApiError) and not isinstance(error, Unreachable)
+            last = "not this one" if known else "whether this one was is not known"
             click.echo(one_line(f"{len(done)} of {len(plan.changes)} changes were made; {last}: {at}"), err=True)
             click.echo("Run it again to make the others: what is done already is left alone.", err=True)
         raise

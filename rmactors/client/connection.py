@@ -86,13 +86,20 @@ def segment(text: str) -> str:
     return quote(text, safe="")
 
 
+def key_of(pointer: str) -> str:
+    """A JSON pointer as people write a key: `config.url` for `/config/url`. Empty for the whole."""
+    return ".".join(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/") if step)
+
+
 def _said(body: bytes, location: str | None) -> str:
     """What a problem says, in a sentence."""
     if location is not None:
         return f"the server is at {location}"
     try:
         problem = json.loads(body)
-        fields = "; ".join(f"{error['pointer']}: {error['detail']}" for error in problem.get("errors", ()))
+        fields = "; ".join(
+            ": ".join(filter(None, (key_of(error["pointer"]), error["detail"]))) for error in problem.get("errors", ())
+        )
         return (fields or str(problem["detail"]))[:_LONGEST]
     except (ValueError, KeyError, TypeError, AttributeError):
         return body[:200].decode(errors="replace").strip() or "no reason given"

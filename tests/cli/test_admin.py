@@ -243,6 +243,12 @@ def test_a_reset_that_is_refused_changes_nothing(tmp_path: Path, username: str, 
     assert len(rows(tmp_path, "SELECT 1 FROM sessions")) == 1
 
 
+def test_a_user_who_is_not_there_is_named_before_a_password_is_asked_for(tmp_path: Path) -> None:
+    with_a_second_factor(tmp_path)
+    result = run(tmp_path, "reset-user", "--username", "bert")
+    assert (result.exit_code, result.output) == (1, "Error: --username: there is no user 'bert'\n")
+
+
 def test_who_signs_in_at_a_provider_has_nothing_here_to_reset(tmp_path: Path) -> None:
     with_a_second_factor(tmp_path)
     connection = sqlite3.connect(tmp_path / "rm.db")

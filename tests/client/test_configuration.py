@@ -15,6 +15,7 @@ from rmactors.client.configuration.server import Kept
 from rmactors.client.configuration.tables import ALL, BY_NAME, CHANNELS, HOSTS, NEEDED, SCHEDULES, USERS, Values
 from rmactors.common import clock
 
+SCHEDULE = '[[schedules]]\nhost = "a"\nname = "b"\nkind = "c"\n'
 SILENCE = '[[silences]]\nreason = "move"\n'
 
 # ---- any configuration
@@ -121,11 +122,15 @@ def test_the_same_configuration_is_written_in_the_same_way_whatever_order_it_cam
             '[[users]]\nusername = "a"\nrole = "admin"\npassword = "x"\n',
             '[[users]] number 1 (a): password: write { env = "NAME" } or { file = "PATH" }',
         ),
-        (SILENCE + "ends_at = 2026-11-23T03:00:00\n", "(move): a time needs a zone: put Z behind it"),
-        (SILENCE + "ends_at = 2026-11-23\n", "(move): must be a time such as 2026-11-23T03:00:00Z"),
-        (SILENCE + "ends_at = 03:00:00\n", "(move): must be a time such as 2026-11-23T03:00:00Z"),
+        (SILENCE + "ends_at = 2026-11-23T03:00:00\n", "(move): ends_at: a time needs a zone; put Z behind it"),
+        (SILENCE + "ends_at = 2026-11-23\n", "(move): ends_at: must be a time such as 2026-11-23T03:00:00Z"),
+        (SILENCE + "ends_at = 03:00:00\n", "(move): ends_at: must be a time such as 2026-11-23T03:00:00Z"),
         (SILENCE + 'ends_at = "soon"\n', "ends_at: must be a time such as 2026-11-23T03:00:00Z"),
-        ('[[schedules]]\nhost = "a"\nname = "b"\nkind = "c"\nevery_hours = inf\n', "must be a finite number"),
+        (SCHEDULE + "every_hours = inf\n", "every_hours: must be a finite number"),
+        (
+            SCHEDULE + "params = { keep = [1, 2026-11-23] }\n",
+            "params.keep.1: must be a time such as 2026-11-23T03:00:00Z",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_file_is_said(text: str, said: str) -> None:

@@ -1,6 +1,9 @@
 """`rmactors export` and `rmactors apply` against real servers, as somebody with files in Git would use them."""
 
 import json
+import os
+import re
+import signal
 import sqlite3
 import subprocess
 import tomllib
@@ -12,7 +15,7 @@ from typing import Any
 import pytest
 
 from harness.agents import enroll_host
-from harness.processes import COMMAND, Server, away, running_server
+from harness.processes import COMMAND, Server, away, eventually, running_server
 from rmactors.client.configuration import applying, reading
 from rmactors.client.configuration.secret_values import Secrets
 from rmactors.client.connection import Api, ApiError
@@ -360,6 +363,40 @@ async def test_a_change_that_the_server_refuses_says_what_was_done_and_what_was_
             applying.carry_out(api, plan.changes, one_more)
         assert len(done) == 1
         api.close()
+
+    await away(go)
+
+
+async def test_ctrl_c_says_what_was_done_and_the_next_run_does_the_rest(server: Server, tmp_path: Path) -> None:
+    file = tmp_path / "silences.toml"
+    end = "2099-01-01T00:00:00Z"
+    file.write_text(
+        "".join(f'[[silences]]\nreason = "r{n}"\nends_at = "{end}"\nkind = "backup_failed"\n' for n in range(300))
+    )
+    given = {**server.environment, "RM_SERVER": server.url, "RM_TOKEN": server.token}
+
+    def go() -> None:
+        command = [*COMMAND, "apply", str(file)]
+        with subprocess.Popen(
+            command, env=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:  # fmt: skip
+            eventually(lambda: bool(server.ask("GET", "/api/silences?limit=1")["items"]), 60, lambda: server.log, 0)
+            os.kill(server.pid, signal.SIGSTOP)  # so that some are left
+            try:
+                process.send_signal(signal.SIGINT)
+                _, said = process.communicate(timeout=60)
+            finally:
+                os.kill(server.pid, signal.SIGCONT)
+        assert process.returncode == 1
+        told = re.search(
+            r"^(\d+) of 300 changes were made; whether this one was is not known: \+ silence r", said, re.M
+        )
+        assert told, said
+        assert "Run it again to make the others" in said
+        done = re.search(r"^done: (\d+) changes$", typed(server, "apply", file).stdout, re.M)
+        assert done
+        assert int(told[1]) + int(done[1]) in (299, 300)
+        assert len({each["reason"] for each in server.all_items("/api/silences")}) == 300
 
     await away(go)
 

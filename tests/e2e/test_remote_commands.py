@@ -104,7 +104,7 @@ async def test_a_backup_that_looks_wrong_is_resolved_with_an_answer(
         assert bool(still) == raises_again, answer
     [other] = await found(shared_server, "alerts", "list", *host, "--kind", "backup_failed")
     refused = await typed(shared_server, "alerts", "resolve", other["id"], "--meant", code=1)
-    assert "/meant" in refused.stderr
+    assert "Error: meant: is an answer" in refused.stderr
 
 
 async def test_the_ages_of_backups_are_listed_as_they_are_narrowed_and_sorted(
@@ -167,7 +167,7 @@ async def test_a_snapshot_is_listed_browsed_searched_and_compared(shared_server:
         [change] = await found(shared_server, "snapshots", "diff", "looked-at", ID, ID)
         assert change == {"path": "/home/a", "change": "added"}
         refused = await typed(shared_server, "snapshots", "diff", "looked-at", ID, "latest", code=1)
-        assert "/to: must be a snapshot's id" in refused.stderr
+        assert "Error: to: must be a snapshot's id" in refused.stderr
         nursery.cancel_scope.cancel()
     gone = await typed(shared_server, "snapshots", "looked-at", code=1)
     assert "This host is not connected at the moment." in gone.stderr

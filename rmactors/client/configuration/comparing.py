@@ -21,6 +21,7 @@ from rmactors.client.configuration.tables import (
     Values,
     differences,
 )
+from rmactors.client.connection import key_of
 from rmactors.common.text import one_line
 from rmactors.common.vocabulary import Role
 
@@ -252,5 +253,5 @@ def in_order(changes: Iterable[Change]) -> list[Change]:
 
 def fault_at(entry: Entry, pointer: str, detail: str) -> Fault:
     """An error of the API as one of the file. `pointer` is within the object."""
-    key = ".".join(step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/") if step)
+    key = key_of(pointer)
     return Fault(detail, entry, "host" if key == "host_id" else key)

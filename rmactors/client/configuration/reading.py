@@ -125,28 +125,28 @@ def _entry(table: Table, number: int, given: Mapping[str, Any], faults: list[Fau
     if len(faults) > before:
         return []
     try:
-        return [Entry(table, number, table.canonical({name: _plain(value) for name, value in given.items()}))]
+        return [Entry(table, number, table.canonical({name: _json(name, value) for name, value in given.items()}))]
     except ValueError as error:
         key, _, detail = str(error).rpartition(": ")
         faults.append(Fault(detail, rough, key))
         return []
 
 
-def _plain(value: Any) -> Any:
-    """As JSON has it. Raises ValueError for what JSON has not."""
+def _json(key: str, value: Any) -> Any:
+    """As JSON has it. Raises ValueError, its message `key: sentence`, for what JSON has not."""
     match value:
         case datetime():
             if value.tzinfo is None:
-                raise ValueError("a time needs a zone: put Z behind it")
+                raise ValueError(f"{key}: a time needs a zone; put Z behind it")
             return clock.to_rfc3339(clock.from_datetime(value.astimezone(UTC)))
         case date() | time():
-            raise ValueError("must be a time such as 2026-11-23T03:00:00Z")
+            raise ValueError(f"{key}: must be a time such as 2026-11-23T03:00:00Z")
         case float() if not math.isfinite(value):
-            raise ValueError("must be a finite number")
+            raise ValueError(f"{key}: must be a finite number")
         case list():
-            return [_plain(each) for each in value]
+            return [_json(f"{key}.{number}", each) for number, each in enumerate(value)]
         case dict():
-            return {name: _plain(each) for name, each in value.items()}
+            return {name: _json(f"{key}.{name}", each) for name, each in value.items()}
     return value
 
 
