@@ -102,7 +102,7 @@ async def test_what_is_new_is_handed_over_and_not_read_again(
         await office.raise_(host, f"s{n}")
     await arrived(receiver, 50)
     await office.until_done()
-    assert told(receiver) == [("raised", f"s{n}") for n in range(50)]
+    assert Counter(told(receiver)) == Counter(("raised", f"s{n}") for n in range(50))
     assert readings == [0], "once, at the start"
 
 
