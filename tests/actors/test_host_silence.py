@@ -159,3 +159,28 @@ async def test_signs_of_life_are_written_together_now_and_then(works: Works, moc
     await until(lambda: works.ledger.value("SELECT min(last_seen_at) FROM hosts") > 1)
     await works.settle()
     assert works.store_state.requests - before <= 1 + 6
+
+
+async def test_signs_of_a_large_fleet_are_written_a_hundred_at_a_time_oldest_first(
+    works: Works, mock_clock: MockClock
+) -> None:
+    hosts = [enrolled(works, name=f"nas{n}") for n in range(250)]
+    works.ledger.connection.execute("UPDATE hosts SET last_seen_at = 1")
+    start_fleet(works, flush_seconds=5)
+    await works.settle()
+    before = works.store_state.requests
+    for host in hosts[:120]:
+        works.heartbeats.note(host, 2)
+    mock_clock.jump(3)
+    for host in hosts:  # those that wait already do not go to the end for it
+        works.heartbeats.note(host, 3)
+    assert seen(works, 3) == 0
+    mock_clock.jump(2.5)
+    await until(lambda: seen(works, 3) == 200)
+    await until(lambda: works.store_state.requests - before == 2)
+    mock_clock.jump(3)
+    await until(lambda: seen(works, 3) == 250)
+
+
+def seen(works: Works, at: int) -> int:
+    return int(works.ledger.value("SELECT count(*) FROM hosts WHERE last_seen_at = ?", at))

@@ -3,7 +3,7 @@
 Owns      the mailboxes of the host actors, who waits for an answer of which agent, and the newest sign of life of each
           host until it is flushed.
 Receives  wake-ups with the names of hosts that are new, changed or gone.
-Sends     `HostChanged` to host actors; signs of life to the store, all at once every few seconds.
+Sends     `HostChanged` to host actors; signs of life to the store, many at once, each a few seconds after it came.
 Restart   all host actors start again.
 """
 
@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Final
 
 import trio
@@ -121,29 +122,42 @@ class LiveQuestions:
             self.answer(request_id, AgentAway())
 
 
+SIGNS_AT_ONCE: Final = 100
+"""In one transaction. A host's row is on a page of its own, as good as always: these are some 400 KB for the disk."""
+
+
 class Heartbeats:
-    """Newest signs of life, and clocks that have changed, kept in memory and flushed together: one write each would
-    cost more than they are worth."""
+    """Newest signs of life, and clocks that have changed, kept in memory and written together: one write each would
+    cost more than they are worth, and thousands at once would keep the reports waiting that come behind them."""
 
     def __init__(self) -> None:
-        self._fresh: dict[str, int] = {}
+        self._fresh: dict[str, tuple[float, int]] = {}
+        """Since when a host's sign waits, on trio's clock, and the newest. The one that waits longest comes first."""
         self._clocks: dict[str, float] = {}
 
     def note(self, host_id: str, at: int) -> None:
-        self._fresh[host_id] = at
+        waiting = self._fresh.get(host_id)
+        self._fresh[host_id] = (trio.current_time() if waiting is None else waiting[0], at)
 
     def note_clock(self, host_id: str, offset_seconds: float) -> None:
         self._clocks[host_id] = offset_seconds
 
+    def due_at(self, every: float) -> float:
+        """When the first has waited so many seconds, on trio's clock."""
+        waiting = next(iter(self._fresh.values()), None)
+        return every + (trio.current_time() if waiting is None else waiting[0])
+
     def take(self) -> RecordSigns | None:
-        """What is new since the last time; None if nothing is."""
-        fresh, self._fresh = self._fresh, {}
+        """Those that have waited longest, as many as are written at once; None if there are none."""
+        hosts = list(islice(self._fresh, SIGNS_AT_ONCE))
+        signs = tuple((host_id, self._fresh.pop(host_id)[1]) for host_id in hosts)
         clocks, self._clocks = self._clocks, {}
-        return RecordSigns(tuple(fresh.items()), tuple(clocks.items())) if fresh or clocks else None
+        return RecordSigns(signs, tuple(clocks.items())) if signs or clocks else None
 
     def put_back(self, signs: RecordSigns) -> None:
         """They did not get to disk. What came since is newer."""
-        self._fresh = {**dict(signs.signs), **self._fresh}
+        now = trio.current_time()
+        self._fresh = {**{host_id: (now, at) for host_id, at in signs.signs}, **self._fresh}
         self._clocks = {**dict(signs.clock_offsets), **self._clocks}
 
 
@@ -215,12 +229,20 @@ class _Host:
 
 async def _flush(heartbeats: Heartbeats, to_store: Outlet[Commit], every: float) -> None:
     while True:
-        await trio.sleep(every)
-        fresh = heartbeats.take()
-        if fresh is not None:
-            await to_store.send(Commit((fresh,), partial(_flushed, heartbeats, fresh)))
+        await trio.sleep_until(heartbeats.due_at(every))
+        if (signs := heartbeats.take()) is not None and isinstance(await _written(signs, to_store), Failed):
+            heartbeats.put_back(signs)
 
 
-def _flushed(heartbeats: Heartbeats, flushed: RecordSigns, answer: Answer) -> None:
-    if isinstance(answer, Failed):
-        heartbeats.put_back(flushed)
+async def _written(signs: RecordSigns, to_store: Outlet[Commit]) -> Answer:
+    """The store's answer. What is due next waits for it, and so others have their turn between two."""
+    answers: list[Answer] = []
+    answered = trio.Event()
+
+    def reply(answer: Answer) -> None:
+        answers.append(answer)
+        answered.set()
+
+    await to_store.send(Commit((signs,), reply))
+    await answered.wait()
+    return answers[0]
