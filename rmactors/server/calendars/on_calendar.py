@@ -5,6 +5,7 @@ does not: a time that clocks leave out is left out, and of an hour that comes tw
 runs every minute as for what runs once a day. This module must not read a clock.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, tzinfo
 from functools import lru_cache
@@ -17,6 +18,9 @@ from rmactors.common import clock, cron
 from rmactors.common.zones import zone as zone_of
 
 _LONGEST: Final = 200
+_STEPS: Final = re.compile(r"(\d+)\.\.(\d+)/(\d+)")
+_OPEN_STEPS: Final = re.compile(r"(?<![.\d])(\d+)/(\d+)")
+"""To the end of the hour, the day or whatever it is in."""
 _GROWTH: Final = 8
 """How fast the search for the newest fire reaches back."""
 
@@ -99,7 +103,46 @@ def _parts(expr: str) -> tuple[str, str | None]:
         BaseIterator(text, clock.to_datetime(0))
     except OnCalendarError as error:
         raise ValueError(_in_words(expr, text, str(error))) from None
-    return text, zone
+    return " ".join(_as_systemd_steps(expr, word) for word in text.split()), zone
+
+
+def _as_systemd_steps(expr: str, word: str) -> str:
+    """A date or a time with the steps that systemd takes: the library takes others too, and of days before the end of
+    a month it counts a range from the other end. Raises ValueError."""
+    if ":" in word:
+        for part, last in zip(word.split(":"), (23, 59, 59), strict=False):
+            _check_steps(expr, part, last)
+        return word
+    if any(letter.isalpha() for letter in word):  # days of the week, or a word like daily
+        return word
+    date, from_end, day = word.partition("~")
+    if not from_end:
+        date, _, day = word.rpartition("-")
+    _check_steps(expr, date.rpartition("-")[2], 12)
+    if not from_end:
+        _check_steps(expr, day, 31)
+        return word
+    for start, step in _OPEN_STEPS.findall(day):
+        if int(step) >= int(start):
+            raise ValueError(_no_step(expr, start, step))
+    return f"{date}~{_STEPS.sub(_in_full, day)}"
+
+
+def _check_steps(expr: str, part: str, last: int) -> None:
+    for start, step in _OPEN_STEPS.findall(part):
+        if int(start) + int(step) > last:
+            raise ValueError(_no_step(expr, start, step))
+
+
+def _no_step(expr: str, start: str, step: str) -> str:
+    return (
+        f"OnCalendar expression {expr!r}: no step of {step} fits after {start}, and systemd refuses it: write {start}"
+    )
+
+
+def _in_full(steps: re.Match[str]) -> str:
+    start, stop, step = map(int, steps.groups())
+    return ",".join(map(str, range(start, stop + 1, step)))
 
 
 def _in_words(expr: str, text: str, detail: str) -> str:
