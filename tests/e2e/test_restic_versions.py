@@ -118,7 +118,9 @@ class Row:
         return self.in_018 if self.in_018 is not None and version < NEW else self.end
 
     def is_called_off(self, version: tuple[int, ...]) -> bool:
-        return self.cancel_when is not None and (version >= (0, 17) or self.cancel_before)
+        """Not where it fails by itself: the log says why a moment before the job has ended."""
+        called_off = self.cancel_when is not None and (version >= (0, 17) or self.cancel_before)
+        return called_off and self.ends(version).status != "failed"
 
 
 def ok(words: str | None = None) -> End:
