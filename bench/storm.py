@@ -1,9 +1,12 @@
 """A fleet comes back after a restart, and each host has reports in its spool.
 
-Raw sockets, each from an address of its own on loopback, as hosts have. They all try within five seconds. Meanwhile one
+Raw sockets, each from an address of its own on loopback, as hosts have. They all try within five
+seconds, and again after pauses as agents make them. Meanwhile one
 host reports a new failure every half second, and an operator opens the dashboard as often.
 """
 
+import math
+import random
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -21,14 +24,16 @@ from bench.load import enrolled
 from bench.process import cpu_seconds, percentile
 from harness.processes import Server, away
 from harness.rawsocket import RawSocket, Refused, report_frame
+from rmactors.agent.connection import Timings
+from rmactors.agent.pauses import Pauses
 from rmactors.server.runtime import garbage
 from rmactors.simulate.agent import SimCredential
 
 SPREAD_SECONDS: Final = 5.0
 PROBE_SECONDS: Final = 0.5
-AGAIN_SECONDS: Final = 1.0
 AT_ONCE: Final = 64
 LONGEST: Final = 600.0
+_TIMINGS: Final = Timings()
 
 
 @dataclass(slots=True)
@@ -123,17 +128,23 @@ async def _come_back(
     server: Server, credential: SimCredential, number: int, frames: list[bytes], began: float, storm: Storm,
     held: list[RawSocket], wait: float,
 ) -> None:  # fmt: skip
-    """Until its spool is empty; then it stays connected until all are done."""
+    """Until its spool is empty; then it stays connected until all are done. It waits and gives up as agents do."""
     address = f"127.{1 + (number >> 16)}.{number >> 8 & 255}.{number & 255 or 255}"
+    pauses = Pauses(_TIMINGS, random.uniform)
     await trio.sleep(wait)
     while True:
+        welcomed = math.inf
         try:
-            link = await RawSocket.connect(server.agent_port, credential, spooled=len(frames), local_address=address)
-            storm.back.setdefault(credential.name, time.monotonic() - began)
+            with trio.fail_after(_TIMINGS.connect + _TIMINGS.welcome):
+                link = await RawSocket.connect(
+                    server.agent_port, credential, spooled=len(frames), local_address=address
+                )  # fmt: skip
+            welcomed = time.monotonic()
+            storm.back.setdefault(credential.name, welcomed - began)
             await link.pump(frames, AT_ONCE)
-        except (OSError, trio.BrokenResourceError, Refused) as error:
-            storm.refused[str(error).replace(credential.name, "a host")] += 1
-            await trio.sleep(AGAIN_SECONDS)
+        except (OSError, trio.BrokenResourceError, trio.TooSlowError, Refused) as error:
+            storm.refused[str(error).replace(credential.name, "a host") or type(error).__name__] += 1
+            await trio.sleep(pauses.after(max(0.0, time.monotonic() - welcomed)))
         else:
             storm.acked.append(time.monotonic() - began)
             held.append(link)
