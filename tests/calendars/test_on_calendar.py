@@ -154,6 +154,12 @@ def test_at_the_end_of_the_calendar_nothing_fires() -> None:
     assert on_calendar.next_fire("daily", "Asia/Tokyo", at("9999-12-31T23:00")) is None
 
 
+def test_a_step_of_days_has_the_first_of_january_which_systemd_252_leaves_out() -> None:
+    """systemd 257 has it. Where the host's own leaves it out, the backup did not run, and that is to be told."""
+    expected = ["12-22 00:00:00", "12-29 00:00:00", "01-01 00:00:00", "01-08 00:00:00"]
+    assert fires("*-*-01/7", "UTC", "2026-12-20", "2027-01-10") == expected
+
+
 EXPRESSIONS = ["hourly", "*:0/20", "*-*-* 02:30", "Mon..Fri 01:15", "monthly", "*-*~1 23:59:59", "Sun *-*-1..7 02:00"]
 ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "America/Santiago", "Africa/Casablanca"]
 
