@@ -103,7 +103,7 @@ async def test_what_goes_wrong_is_said(server: Server, state: Path, tmp_path: Pa
         nowhere = typed(server, *options, "--write", "--state-dir", tmp_path / "none", code=1).stderr
         assert "which host this is says the agent's credential" in nowhere
         refused = typed(server, *options, "--write", "--state-dir", state, code=1)
-        assert "x: not created: /on_calendar:" in refused.stdout
+        assert "x: not created: on_calendar:" in refused.stdout
         assert "1 of 1 could not be created" in refused.stderr
         viewer = server.admin("create-api-token", "--name", "look", "--role", "viewer")
         tab.write_text("[Timer]\nOnCalendar=daily\n")
