@@ -76,6 +76,16 @@ async def test_where_too_many_are_in_line_the_oldest_of_the_longest_goes() -> No
         assert sorted(port for _, port in begun) == sorted(waiting.ports[:2] + waiting.ports[-8:])
 
 
+async def test_where_no_address_has_much_of_the_line_all_wait_outside_until_there_is_room() -> None:
+    addresses = [f"127.0.0.{n}" for n in range(11, 31)]
+    async with queue() as waiting:
+        for address in addresses:
+            await waiting.join(address, 2)
+        async with served(waiting, most=20) as begun:
+            await until(lambda: len(begun) == 40, lambda: f"{len(begun)}")
+    assert sorted(port for _, port in begun) == sorted(waiting.ports), "each once"
+
+
 async def closed(stream: trio.SocketStream) -> bool:
     try:
         return await stream.receive_some(1) == b""

@@ -1,5 +1,6 @@
 """Lines that take turns, against lists that are looked through."""
 
+from collections import Counter
 from itertools import pairwise
 
 import pytest
@@ -48,10 +49,35 @@ def test_where_nobody_waits_there_is_no_next() -> None:
 
 def test_of_the_longest_line_the_first_can_be_sent_away() -> None:
     turns = lined_up("abbb")
-    assert turns.longest() == "b"
+    assert turns.longest() == ("b", 3)
     assert turns.send_away("b") == 1
+    assert turns.longest() == ("b", 2)
     assert turns.send_away("a") == 0
     assert drained(turns) == [2, 3]
+
+
+def test_where_nobody_waits_no_line_is_the_longest() -> None:
+    turns = lined_up("a")
+    turns.next()
+    with pytest.raises(KeyError):
+        turns.longest()
+
+
+@given(st.lists(st.one_of(st.sampled_from("abcde"), st.none(), st.just("-")), max_size=60))
+def test_the_longest_line_is_known_as_some_come_and_others_go(steps: list[str | None]) -> None:
+    """A letter joins its line, None has its turn, and `-` is the first of the longest, sent away."""
+    turns: Turns[str, str] = Turns()
+    waiting: Counter[str] = Counter()
+    for step in steps:
+        if step is not None and step != "-":
+            turns.join(step, step)
+            waiting[step] += 1
+        elif waiting.total():
+            waiting[turns.next() if step is None else turns.send_away(turns.longest()[0])] -= 1
+        assert len(turns) == waiting.total()
+        if waiting.total():
+            key, length = turns.longest()
+            assert waiting[key] == length == max(waiting.values())
 
 
 @given(st.text("abcde", max_size=60))

@@ -27,6 +27,8 @@ TAKEN_AT_ONCE: Final = 64
 """Connections that are taken in between two such looks."""
 IN_LINE: Final = 1_000
 """Connections that are taken in and not begun with."""
+CROWD_SHARE: Final = 10
+"""An address with more than a tenth of the line is a crowd."""
 PAUSE_SECONDS: Final = 0.1
 _NO_ROOM: Final = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS}
 _BROKEN: Final = {errno.EBADF, errno.EINVAL, errno.ENOTSOCK}
@@ -62,8 +64,9 @@ class Port:
 class Arrivals:
     """Those who come to a port. `serve` is started for each, in `tasks`, and has to close the stream.
 
-    At most `most` are in line. One more of a trusted proxy waits in the kernel's queue, for the proxy is not who makes
-    them; of any other address, the oldest of the longest line is closed.
+    At most `most` are in line. If an address has much of the line, its oldest is closed for one more. Else one more
+    waits in the kernel's queue: where thousands of hosts come back at once, those that were closed would come again. So
+    it does where that address is a trusted proxy's, for the proxy is not who makes the connections.
     """
 
     serve: Callable[[trio.SocketStream, Peer], Awaitable[None]]
@@ -97,7 +100,7 @@ class Arrivals:
     def _take(self, waiting: socket.socket) -> bool:
         """Put into line who waits at the socket. False if no file is left for another."""
         for _ in range(TAKEN_AT_ONCE):
-            if len(self._line) >= self.most and self._line.longest()[0]:  # a proxy's
+            if len(self._line) >= self.most and not self._crowd():
                 return True
             try:
                 accepted, peer = waiting.accept()
@@ -113,9 +116,14 @@ class Arrivals:
             address = str(peer[0])
             self._line.join((self.is_proxy(address), throttle_key(address)), (accepted, (address, int(peer[1]))))
             if len(self._line) > self.most:
-                self._line.send_away(self._line.longest())[0].close()
+                self._line.send_away(self._line.longest()[0])[0].close()
             self._changed.unpark_all()
         return True
+
+    def _crowd(self) -> bool:
+        """Whether one address, which is no proxy's, has so many in line that it can be blamed for its length."""
+        (is_proxy, _), number = self._line.longest()
+        return not is_proxy and number > self.most // CROWD_SHARE
 
     async def _begin(self) -> None:
         while True:
