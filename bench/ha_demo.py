@@ -87,7 +87,7 @@ async def _take_over(story: Story, first: Node, second: Node) -> None:
     first.kill()
     story.tell("rm1 is killed (SIGKILL).")
     await away(second.wait_until_ready)
-    second._token = token
+    second.use_token(token)
     story.tell(f"rm2 leads, {time.monotonic() - killed_at:.1f} s after the kill.")
     first.spawn()
     await away(lambda: first.wait(second))

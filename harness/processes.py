@@ -161,6 +161,10 @@ class Server:
             self._token = self.admin("create-api-token", "--name", "end-to-end", "--role", "admin")
         return self._token
 
+    def use_token(self, token: str) -> None:
+        """One that is in the database already."""
+        self._token = token
+
     def client(self, **options: Any) -> httpx.AsyncClient:
         """An HTTP client that speaks as that token, proxies of the environment ignored."""
         headers = {"Authorization": f"Bearer {self.token}"}

@@ -59,7 +59,7 @@ class Old:
             connection.executescript(f"BEGIN;\n{as_of_now((RELEASED / f'{version}.sql').read_text())}COMMIT;")
             assert connection.execute("PRAGMA foreign_key_check").fetchone() is None
         self.columns = {name: columns(self.database, name) for name in tables(self.database)}
-        server._token = self.opens["token"]
+        server.use_token(self.opens["token"])
 
     def rows(self, table: str) -> Counter[tuple[object, ...]]:
         """The rows of an old table as its version saw them: what was added to it since is left out."""
