@@ -1,5 +1,6 @@
 """Who looks on while a fleet reports: open tabs, which fetch as `web/static/live.js` does, and a Prometheus."""
 
+import random
 import time
 from dataclasses import dataclass, field
 
@@ -13,6 +14,7 @@ TABS = (("/", "overview"), ("/hosts", "host-list"), ("/jobs", "job-list"), ("/al
 """Page and part of each."""
 SCRAPE_SECONDS = 15.0
 _PAUSE_SECONDS = 2.0
+_SPREAD = 0.25
 _SHARE = 10
 _LONGEST_PAUSE_SECONDS = 30.0
 
@@ -64,4 +66,5 @@ async def _tab(client: httpx.AsyncClient, path: str, part: str, seen: Seen) -> N
             seen.fetches.append(took * 1000)
             seen.bytes += int(answer.headers.get("Content-Length", 0))
             tag = answer.headers.get("ETag", tag)
-            await trio.sleep(min(max(_PAUSE_SECONDS, _SHARE * took), _LONGEST_PAUSE_SECONDS) - took)
+            pause = min(max(_PAUSE_SECONDS, _SHARE * took), _LONGEST_PAUSE_SECONDS) * random.uniform(1, 1 + _SPREAD)
+            await trio.sleep(pause - took)

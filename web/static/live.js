@@ -6,6 +6,7 @@
 
 const CHANNEL = "restic-manager";
 const PAUSE_MS = 2000; // from the beginning of a fetch to that of the next
+const SPREAD = 0.25; // and up to so much longer: tabs that one event woke would all fetch at once, again and again
 const SHARE = 10; // a fetch that took long: so many times as long until the next
 const LONGEST_PAUSE_MS = 30000;
 const POLL_MS = 15000; // where tabs cannot elect one (no Web Locks: plain HTTP on a LAN)
@@ -61,7 +62,7 @@ async function next() {
     // The server is away: when the stream is there again, everything is fetched.
   }
   const took = performance.now() - began;
-  restUntil = began + Math.min(Math.max(PAUSE_MS, SHARE * took), LONGEST_PAUSE_MS);
+  restUntil = began + Math.min(Math.max(PAUSE_MS, SHARE * took), LONGEST_PAUSE_MS) * (1 + Math.random() * SPREAD);
   fetching = false;
   plan();
 }

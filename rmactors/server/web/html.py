@@ -27,8 +27,9 @@ from rmactors.server.web.views.zones import zone_groups
 T = TypeVar("T")
 
 THEME_COOKIE: Final = "rm-theme"
-_LIMITER: Final = trio.CapacityLimiter(2)
-"""Pages rendered at once: rendering is the processor's work, more threads would not make it faster."""
+_LIMITER: Final = trio.CapacityLimiter(1)
+"""Pages rendered at once: rendering is the processor's work. More threads would not make it faster, and each would take
+its turn before an ack has its next."""
 _ROWS_KEPT: Final = 2048
 """About 1 KiB each."""
 
