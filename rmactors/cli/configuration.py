@@ -129,11 +129,12 @@ def _carry_out(remote: Remote, plan: Plan) -> None:
     try:
         applying.carry_out(remote.api, plan.changes, done.append)
     except (ApiError, KeyboardInterrupt) as error:  # Ctrl-C too can come while the server is at it
-        if plan.changes:
-            at = plan.changes[len(done)].head
+        if left := plan.changes[len(done) :]:
             known = isinstance(error, ApiError) and not isinstance(error, Unreachable)
             last = "not this one" if known else "whether this one was is not known"
-            click.echo(one_line(f"{len(done)} of {len(plan.changes)} changes were made; {last}: {at}"), err=True)
+            click.echo(
+                one_line(f"{len(done)} of {len(plan.changes)} changes were made; {last}: {left[0].head}"), err=True
+            )
             click.echo("Run it again to make the others: what is done already is left alone.", err=True)
         raise
     for change in done:

@@ -134,6 +134,17 @@ def test_an_expression_that_cannot_be_used_says_why(expr: str, says: str) -> Non
         on_calendar.check(expr, "UTC", at("2026-11-01"))
 
 
+@pytest.mark.parametrize(
+    "expr", ["daily", "Mon *-05~07/1", "*-1/3-01..28/9 0/6:00", "*:0/15:50..59/20", "*-*~08..16/7"]
+)
+def test_steps_that_systemd_takes_are_taken(expr: str) -> None:
+    on_calendar.check(expr, "UTC", at("2026-11-01"))
+
+
+def test_a_step_that_was_stored_before_such_were_refused_goes_on() -> None:
+    assert the_next("21/11:00") == "2026-11-01 21:00:00"
+
+
 def test_a_zone_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ValueError, match="unknown time zone"):
         on_calendar.check("daily", "Mars/Olympus", at("2026-11-01"))

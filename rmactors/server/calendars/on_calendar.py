@@ -18,6 +18,7 @@ from rmactors.common import clock, cron
 from rmactors.common.zones import zone as zone_of
 
 _LONGEST: Final = 200
+_DAYS_FROM_END: Final = re.compile(r"~\S+")
 _STEPS: Final = re.compile(r"(\d+)\.\.(\d+)/(\d+)")
 _OPEN_STEPS: Final = re.compile(r"(?<![.\d])(\d+)/(\d+)")
 """To the end of the hour, the day or whatever it is in."""
@@ -27,6 +28,8 @@ _GROWTH: Final = 8
 
 def check(expr: str, zone: str, now_micros: int) -> None:
     """Raises ValueError with a sentence for people: not systemd's syntax, no fire after now, unknown zone."""
+    for word in _parts(expr)[0].split():
+        _check_steps(expr, word)
     if next_fire(expr, zone, now_micros) is None:
         raise ValueError(f"OnCalendar expression {expr!r} never fires from now on")
 
@@ -103,32 +106,27 @@ def _parts(expr: str) -> tuple[str, str | None]:
         BaseIterator(text, clock.to_datetime(0))
     except OnCalendarError as error:
         raise ValueError(_in_words(expr, text, str(error))) from None
-    return " ".join(_as_systemd_steps(expr, word) for word in text.split()), zone
+    return _DAYS_FROM_END.sub(lambda days: _STEPS.sub(_in_full, days[0]), text), zone
 
 
-def _as_systemd_steps(expr: str, word: str) -> str:
-    """A date or a time with the steps that systemd takes: the library takes others too, and of days before the end of
-    a month it counts a range from the other end. Raises ValueError."""
+def _check_steps(expr: str, word: str) -> None:
+    """Of a date or a time. Raises ValueError for a step that leads nowhere: the library takes it, systemd does not.
+    Only of what is new: what is stored already goes on."""
     if ":" in word:
         for part, last in zip(word.split(":"), (23, 59, 59), strict=False):
-            _check_steps(expr, part, last)
-        return word
-    if any(letter.isalpha() for letter in word):  # days of the week, or a word like daily
-        return word
-    date, from_end, day = word.partition("~")
-    if not from_end:
-        date, _, day = word.rpartition("-")
-    _check_steps(expr, date.rpartition("-")[2], 12)
-    if not from_end:
-        _check_steps(expr, day, 31)
-        return word
-    for start, step in _OPEN_STEPS.findall(day):
-        if int(step) >= int(start):
-            raise ValueError(_no_step(expr, start, step))
-    return f"{date}~{_STEPS.sub(_in_full, day)}"
+            _check_step(expr, part, last)
+    elif not any(letter.isalpha() for letter in word):  # days of the week, or a word like daily
+        date, from_end, day = word.partition("~")
+        if not from_end:
+            date, _, day = word.rpartition("-")
+            _check_step(expr, day, 31)
+        _check_step(expr, date.rpartition("-")[2], 12)
+        for start, step in _OPEN_STEPS.findall(day) if from_end else ():
+            if int(step) >= int(start):
+                raise ValueError(_no_step(expr, start, step))
 
 
-def _check_steps(expr: str, part: str, last: int) -> None:
+def _check_step(expr: str, part: str, last: int) -> None:
     for start, step in _OPEN_STEPS.findall(part):
         if int(start) + int(step) > last:
             raise ValueError(_no_step(expr, start, step))
@@ -141,6 +139,7 @@ def _no_step(expr: str, start: str, step: str) -> str:
 
 
 def _in_full(steps: re.Match[str]) -> str:
+    """The days of a range with a step before the end of a month: the library counts them from the other end."""
     start, stop, step = map(int, steps.groups())
     return ",".join(map(str, range(start, stop + 1, step)))
 
