@@ -44,6 +44,12 @@ def check_zone(zone: str) -> None:
     zone_of(zone)
 
 
+def check_readable(expr: str, zone: str) -> None:
+    """Raises ValueError as `check` does, where expression or zone cannot be read here. Quick: it looks for no fire."""
+    five_fields(expr)
+    zone_of(zone)
+
+
 def next_fire(expr: str, zone: str, after_micros: int) -> int:
     """The first fire later than `after_micros`. Raises ValueError as `check` does."""
     return next(_forwards(expr, zone, after_micros))

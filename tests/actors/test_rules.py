@@ -283,6 +283,21 @@ async def test_a_host_that_only_reports_is_judged_by_its_slots_alone(works: Work
     assert stale(works) == [(schedule, False)]
 
 
+async def test_a_schedule_in_a_zone_that_this_machine_does_not_know_keeps_no_other_from_being_judged(
+    works: Works,
+) -> None:
+    host = works.ledger.host()
+    foreign = works.ledger.schedule(host, anchor_at=THREE - DAY, timezone="Mars/Olympus")
+    schedule = works.ledger.schedule(host, anchor_at=THREE - DAY)
+    await works.to_rules.send(HostReturned(host, THREE - HOUR))
+    await works.to_rules.send(Tick(NOON))
+    await works.settle()
+    assert stale(works) == [(schedule, False)]
+    report = structs.replace(start(host, "job1", schedule_id=foreign), scheduled_for=THREE)
+    assert isinstance(await works.start(report), Committed)
+    assert works.status.restarts == 0
+
+
 async def test_new_time_zone_data_moves_the_next_look_at_a_schedule(
     works: Works, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

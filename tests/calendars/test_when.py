@@ -34,3 +34,20 @@ def test_after_its_last_slot_nothing_is_expected() -> None:
     when = When(None, "2026-01-01", None, "UTC")
     assert when.next_fire(NOON) is None
     assert when.next_run(NOON, counted_from=NOON) is None
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        (When("0 3 * * *", None, None, "Europe/Berlin"), ""),
+        (When(None, "03:00 Asia/Kathmandu", None, "Mars/Olympus"), ""),  # its own zone counts
+        (When(None, None, 24.0, "Mars/Olympus"), ""),
+        (When("0 3 * * *", None, None, "Mars/Olympus"), "unknown time zone 'Mars/Olympus'"),
+        (When("at three", None, None, "UTC"), "needs five fields"),
+        (When(None, "03:00", None, "Mars/Olympus"), "unknown time zone 'Mars/Olympus'"),
+        (When(None, "25:00", None, "UTC"), "bad hour"),
+    ],
+)
+def test_what_cannot_be_read_here_is_said(when: When, said: str) -> None:
+    assert said in when.trouble()
+    assert bool(when.trouble()) is bool(said)

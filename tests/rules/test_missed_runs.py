@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rmactors.common import clock, cron
 from rmactors.common.clock import DAY, HOUR, MINUTE, SECOND
-from rmactors.server.actors.rules.missed_runs import EARLY, grace, mark, missed, next_check
+from rmactors.server.actors.rules.missed_runs import EARLY, check_missed_run, grace, mark, missed, next_check
+from rmactors.server.state.host_state import HostState, Schedule
 from rmactors.server.state.slots import Slots
 
 FLOOR = 300.0
@@ -243,6 +244,17 @@ def systemds(expr: str, zone: str, run: str, **changes: object) -> Slots:
 )
 def test_what_systemd_starts(given: Slots, now: str, expected: str | None) -> None:
     assert missed(given, at(now), FLOOR) == (at(expected) if expected else None)
+
+
+def test_what_cannot_be_read_here_is_not_judged_and_its_runs_count_for_when_they_began() -> None:
+    foreign = slots("0 3 * * *", "Mars/Olympus")
+    schedule = Schedule("schedule", "host", "Nightly", True, "alert", 3600.0, foreign, "backup")
+    decision, again = check_missed_run(HostState("host", True, True), schedule, at("2026-11-23"), "alert", FLOOR, 0)
+    assert (decision.writes, again) == ((), None)
+    assert grace(foreign, at("2026-11-23T03:00"), FLOOR) == FLOOR * SECOND
+    assert mark(foreign, at("2026-11-23T03:00"), at("2026-11-23T03:10"), at("2026-11-23T03:10")) == (
+        None, at("2026-11-23T03:10"),
+    )  # fmt: skip
 
 
 def test_an_interval_has_no_slots_to_miss() -> None:

@@ -81,3 +81,11 @@ def test_a_spool_that_cannot_be_written_is_said_with_the_time() -> None:
     assert told.startswith("Its spool cannot be written since 2026-11-28 11:00:00 UTC: the disk is full.")
     (told,) = host_health.spool(replace(host(), spool_problem="the disk is full"), now)
     assert told.startswith("Its spool cannot be written: the disk is full.")
+
+
+def test_a_schedule_that_cannot_be_read_here_is_named_with_what_to_do() -> None:
+    foreign = replace(SCHEDULE, timezone="Mars/Olympus")
+    assert host_health.unreadable([SCHEDULE, replace(foreign, enabled=0)]) == ()
+    [said] = host_health.unreadable([SCHEDULE, foreign])
+    assert said.startswith("Its schedule Nightly is not watched: unknown time zone 'Mars/Olympus'")
+    assert said.endswith("Update tzdata on the server, or change the schedule.")

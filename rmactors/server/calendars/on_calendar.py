@@ -34,6 +34,12 @@ def check(expr: str, zone: str, now_micros: int) -> None:
         raise ValueError(f"OnCalendar expression {expr!r} never fires from now on")
 
 
+def check_readable(expr: str, zone: str) -> None:
+    """Raises ValueError where expression or zone cannot be read here. Quick: it looks for no fire."""
+    _, named = _parts(expr)
+    zone_of(zone if named is None else named)
+
+
 def next_fire(expr: str, zone: str, after_micros: int) -> int | None:
     """The first fire later than `after_micros`; None after the last (an expression may name years).
 

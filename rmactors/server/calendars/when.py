@@ -28,6 +28,18 @@ class When:
     def has_slots(self) -> bool:
         return self.every_hours is None
 
+    def trouble(self) -> str:
+        """Why expression or zone cannot be read here, though they could where they were saved: this machine's time zone
+        data may be older. Empty where they can."""
+        try:
+            if self.cron is not None:
+                cron.check_readable(self.cron, self.timezone)
+            elif self.on_calendar is not None:
+                on_calendar.check_readable(self.on_calendar, self.timezone)
+        except ValueError as error:
+            return str(error)
+        return ""
+
     def next_run(self, now: int, counted_from: int) -> int | None:
         """The next slot after `now`; without slots, the interval after `counted_from`, which may be past already."""
         if self.every_hours is not None:

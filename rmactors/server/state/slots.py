@@ -9,6 +9,9 @@ TIMING: Final = ("cron", "on_calendar", "every_hours", "timezone", "enabled", "m
 """What decides about slots: when one of these changes, they count from then on (`anchor_at`)."""
 
 
+_NO_SLOTS: Final = When(None, None, None, "UTC")
+
+
 @dataclass(frozen=True, slots=True)
 class Slots:
     """A schedule as this rule sees it. Times in microseconds, durations in seconds.
@@ -28,7 +31,10 @@ class Slots:
 
     @property
     def when(self) -> When:
-        return When(self.cron, self.on_calendar, self.every_hours, self.timezone)
+        """Without slots where expression or zone cannot be read here: nothing is missed then, and one such schedule
+        keeps no other from being judged. Its host's page says so."""
+        found = When(self.cron, self.on_calendar, self.every_hours, self.timezone)
+        return _NO_SLOTS if found.trouble() else found
 
     def is_slot(self, at: int) -> bool:
         """Whether the expression fires at `at`."""

@@ -122,7 +122,11 @@ def host_page(
             Note(moment.ago(note.at), _NOTES.get(note.code, note.code.replace("_", " ").capitalize()), note.detail)
             for note in notes
         ),
-        warnings=(*host_health.warnings(view, tzdata), *host_health.spool(row, moment)),
+        warnings=(
+            *host_health.warnings(view, tzdata),
+            *host_health.unreadable(view.schedules),
+            *host_health.spool(row, moment),
+        ),
         kinds=tuple((kind, words.kind_name(kind)) for kind in jobs.REPEATABLE),
         restore_tests=restore_tests(view, [plan.name for plan in plans], moment),
         paused=_("Paused %s: none of its schedules is on.") % moment.ago(row.paused_at).words if row.paused_at else "",

@@ -46,6 +46,13 @@ def warnings(view: HostView, ours: str) -> tuple[str, ...]:
     return tuple(sentence for sentence in found if sentence)
 
 
+def unreadable(schedules: Sequence[ScheduleRow]) -> tuple[str, ...]:
+    """The same of schedules whose expression or zone could be read where they were saved, and not here."""
+    found = ((schedule.name, schedule.when.trouble()) for schedule in schedules if schedule.enabled)
+    text = _("Its schedule %(name)s is not watched: %(problem)s. Update tzdata on the server, or change the schedule.")
+    return tuple(text % {"name": name, "problem": problem} for name, problem in found if problem)
+
+
 def spool(row: HostRow, moment: Moment) -> tuple[str, ...]:
     """The same of its disk, where the agent cannot keep its reports on it."""
     if row.spool_problem is None:
