@@ -3,12 +3,13 @@
 Ten of the hosts are real agents, the others protocol-true ones in one process.
 """
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Response, expect
 
 from harness.agents import AgentProcess
 from harness.processes import COMMAND, Server, environment, eventually
@@ -73,6 +74,11 @@ def simulated_agents(server: Server, folder: Path, token: str) -> subprocess.Pop
     )  # fmt: skip
 
 
+def sent(answer: Response) -> str:
+    """The form with which it was asked for."""
+    return answer.request.post_data or ""
+
+
 def test_a_new_user_has_forty_hosts_under_four_policies_in_few_clicks(
     server: Server, page: Page, tmp_path: Path
 ) -> None:
@@ -100,10 +106,13 @@ def test_a_new_user_has_forty_hosts_under_four_policies_in_few_clicks(
             page.get_by_label("Hosts tagged").fill("prod")
             page.get_by_label("What").select_option(kind)
             page.get_by_label("When (cron)").fill(cron)
-            page.get_by_label("Spread over (minutes)").fill(spread)
+            with page.expect_response(lambda answer, last=spread: f"spread_minutes={last}" in sent(answer)):
+                page.get_by_label("Spread over (minutes)").fill(spread)
+            expect(page.locator("#policy-change.htmx-request")).to_have_count(0)  # what is shown is of all fields
             expect(page.get_by_text(f"{HOSTS} hosts")).to_be_visible(timeout=SOON_MS)
             page.get_by_role("button", name="Save policy").click()
-            expect(page.get_by_text("Saved.")).to_be_visible()
+            expect(page).to_have_url(re.compile(r"/policies/[0-9A-Z]{26}\b"))
+            expect(page.get_by_text("Saved.", exact=True)).to_be_visible()
         clicks = int(page.evaluate("sessionStorage.getItem('clicks')"))
         assert clicks <= MOST_CLICKS
         hosts = server.all_items("/api/hosts")
