@@ -201,10 +201,13 @@ def take_first(first: Mailbox[T], *others: Mailbox[T]) -> T | None:
     return None
 
 
-async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0) -> Answer:
+async def ask(
+    send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R], seconds: float = 30.0, *, shield: bool = True
+) -> Answer:
     """Send a request and wait for its answer; Failed if none comes in time.
 
-    Shielded: a browser that goes away in the middle does not leave its change half known.
+    Shielded for operators: a browser that goes away in the middle does not leave its change half known. What the server
+    asks by itself is not, so that its stop need not wait for that.
     """
     answered = trio.Event()
     answers: list[Answer] = []
@@ -213,7 +216,7 @@ async def ask(send: Callable[[R], Awaitable[None]], request: Callable[[Reply], R
         answers.append(answer)
         answered.set()
 
-    with trio.move_on_after(seconds, shield=True):
+    with trio.move_on_after(seconds, shield=shield):
         await send(request(reply))
         await answered.wait()
     return answers[0] if answers else Failed("no answer in time")

@@ -8,6 +8,7 @@ Restart   all host actors start again.
 """
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -22,12 +23,12 @@ from rmactors.common.vocabulary import LiveRequest
 from rmactors.server.actors.host import actor as host
 from rmactors.server.actors.host.core import HostSettings
 from rmactors.server.actors.host.events import HostChanged, HostInbox, NobodyWaits, Question
-from rmactors.server.messages.answers import Answer, Failed
+from rmactors.server.messages.answers import Failed
 from rmactors.server.messages.hosts import RecordSigns
 from rmactors.server.messages.live_requests import AgentAway, AgentRefused, AgentSlow, LiveAnswer
 from rmactors.server.messages.requests import HostGone
 from rmactors.server.messages.writes import Commit
-from rmactors.server.runtime.mailbox import Mailbox, Outlet, WakeupSet
+from rmactors.server.runtime.mailbox import Mailbox, Outlet, WakeupSet, ask
 from rmactors.server.runtime.supervision import ActorStatus, Budget, Children
 from rmactors.server.state.host import HostFacts
 from rmactors.server.store.load_hosts import load_hosts, load_hosts_running, load_running
@@ -230,19 +231,8 @@ class _Host:
 async def _flush(heartbeats: Heartbeats, to_store: Outlet[Commit], every: float) -> None:
     while True:
         await trio.sleep_until(heartbeats.due_at(every))
-        if (signs := heartbeats.take()) is not None and isinstance(await _written(signs, to_store), Failed):
-            heartbeats.put_back(signs)
-
-
-async def _written(signs: RecordSigns, to_store: Outlet[Commit]) -> Answer:
-    """The store's answer. What is due next waits for it, and so others have their turn between two."""
-    answers: list[Answer] = []
-    answered = trio.Event()
-
-    def reply(answer: Answer) -> None:
-        answers.append(answer)
-        answered.set()
-
-    await to_store.send(Commit((signs,), reply))
-    await answered.wait()
-    return answers[0]
+        if (signs := heartbeats.take()) is not None:
+            # What is due next waits for the answer, and so others have their turn between two.
+            answer = await ask(to_store.send, partial(Commit, (signs,)), math.inf, shield=False)
+            if isinstance(answer, Failed):
+                heartbeats.put_back(signs)

@@ -22,7 +22,7 @@ from rmactors.server.actors.policies.sweeps import Sweeps
 from rmactors.server.messages.answers import Answer, Committed, Failed
 from rmactors.server.messages.requests import Change
 from rmactors.server.messages.schedules import DeleteSchedule, SaveSchedule
-from rmactors.server.runtime.mailbox import Outlet, Signal
+from rmactors.server.runtime.mailbox import Outlet, Signal, ask
 from rmactors.server.state.policies import Difference, PolicyHost, Snapshot, differences, write_for
 from rmactors.server.store.database import Database, DatabaseError
 from rmactors.server.store.load_policies import next_hosts, of_hosts
@@ -144,18 +144,7 @@ class _Sweeper:
         return answers
 
     async def _ask(self, write: SaveSchedule | DeleteSchedule) -> Answer:
-        """Not shielded, as operators' changes are: a stop of the server need not wait for it."""
-        answered = trio.Event()
-        answers: list[Answer] = []
-
-        def reply(answer: Answer) -> None:
-            answers.append(answer)
-            answered.set()
-
-        with trio.move_on_after(ANSWER_SECONDS):
-            await self._to_rules.send(Change(write, reply))
-            await answered.wait()
-        return answers[0] if answers else Failed("no answer in time")
+        return await ask(self._to_rules.send, partial(Change, write), ANSWER_SECONDS, shield=False)
 
 
 def _compared(db: Database, read: Callable[[Database], Snapshot]) -> tuple[tuple[PolicyHost, ...], list[Difference]]:
