@@ -1,8 +1,8 @@
 """A fleet comes back after a restart, and each host has reports in its spool.
 
-Raw sockets, each from an address of its own on loopback, as hosts have. They all try within five
-seconds, and again after pauses as agents make them. Meanwhile one
-host reports a new failure every half second, and an operator opens the dashboard as often.
+Raw sockets, each from an address of its own on loopback, as hosts have. They all try within five seconds, and again
+after pauses as agents make them. Meanwhile one host reports a new failure every half second, and an operator opens the
+dashboard as often.
 """
 
 import math
