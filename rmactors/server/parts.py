@@ -46,6 +46,8 @@ from rmactors.server.runtime.mailbox import Mailbox, Signal, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget
 from rmactors.server.state.delivery import ChannelFacts
 from rmactors.server.store.engines.opening import open_writer
+from rmactors.server.store.load_hosts import load_pending_work
+from rmactors.server.store.read_together import ReadTogether
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from rmactors.server.web.app import create_app
@@ -206,8 +208,9 @@ class Parts:
     async def run_fleet(self, of_each_host: Budget) -> None:
         settings = self.settings
         ports = host.HostPorts(
-            self.to_rules, self.to_store, self.reader, self.live.progress, self.heartbeats.note,
-            self.heartbeats.note_clock, self.grace_until, self.questions.answer, self.meters.count,
+            self.to_rules, self.to_store, self.reader, ReadTogether(self.reader, load_pending_work),
+            self.live.progress, self.heartbeats.note, self.heartbeats.note_clock, self.grace_until,
+            self.questions.answer, self.meters.count,
         )  # fmt: skip
         host_settings = HostSettings(
             settings.heartbeat_seconds, settings.offline_alert_seconds, settings.stale_grace_seconds

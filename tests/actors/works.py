@@ -33,7 +33,9 @@ from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, ask, ask_store
 from rmactors.server.runtime.supervision import ActorStatus, Budget, supervise
 from rmactors.server.store.engines.opening import open_writer
+from rmactors.server.store.load_hosts import load_pending_work
 from rmactors.server.store.place import Place
+from rmactors.server.store.read_together import ReadTogether
 from rmactors.server.store.reader import Reader
 from rmactors.server.store.transaction import Wakeups
 from tests.store.ledger import Ledger, audit, save_start, start
@@ -261,8 +263,9 @@ def start_fleet(
 ) -> None:  # fmt: skip
     """Run a host actor for every host in the database; `to_rules` is another mailbox than that of the rules."""
     ports = host.HostPorts(
-        works.to_rules if to_rules is None else to_rules, works.to_store, works.reader, works.progress.append,
-        works.heartbeats.note, works.heartbeats.note_clock, grace_until, works.questions.answer, works.left_out.update,
+        works.to_rules if to_rules is None else to_rules, works.to_store, works.reader,
+        ReadTogether(works.reader, load_pending_work), works.progress.append, works.heartbeats.note,
+        works.heartbeats.note_clock, grace_until, works.questions.answer, works.left_out.update,
     )  # fmt: skip
     works.nursery.start_soon(
         fleet.run,

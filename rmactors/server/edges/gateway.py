@@ -36,7 +36,9 @@ from rmactors.server.messages.connections import FromConnection
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Outlet, WakeupSet
 from rmactors.server.runtime.rate_limits import Bucket
+from rmactors.server.store.database import Database
 from rmactors.server.store.queries.credentials import Credential, find_credential
+from rmactors.server.store.read_together import ReadTogether
 from rmactors.server.store.reader import Reader
 
 _log = logging.getLogger(__name__)
@@ -92,17 +94,20 @@ async def run(
     entrance = Entrance(PreauthLimits(settings.proxies, places(settings.most)), settings.ssl_context, settings.most)
     gateway = _Gateway(settings, ports, entrance)
     state.agents = gateway.agents.__len__
-    async with trio.open_nursery() as connections:
-        async with trio.open_nursery() as accepting:
-            arrivals = Arrivals(gateway.contain, connections, entrance.limits.is_proxy, in_line(settings.most))
-            accepting.start_soon(arrivals.run, listeners)
-            accepting.start_soon(_close_revoked, state, gateway.agents)
-            listening()
-            await closing.wait()
-            accepting.cancel_scope.cancel()
-        connections.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
-        entrance.hurry()
-        gateway.agents.close_all()
+    async with trio.open_nursery() as reading:
+        reading.start_soon(gateway.credentials.run)
+        async with trio.open_nursery() as connections:
+            async with trio.open_nursery() as accepting:
+                arrivals = Arrivals(gateway.contain, connections, entrance.limits.is_proxy, in_line(settings.most))
+                accepting.start_soon(arrivals.run, listeners)
+                accepting.start_soon(_close_revoked, state, gateway.agents)
+                listening()
+                await closing.wait()
+                accepting.cancel_scope.cancel()
+            connections.cancel_scope.deadline = trio.current_time() + CLOSE_SECONDS
+            entrance.hurry()
+            gateway.agents.close_all()
+        reading.cancel_scope.cancel()
 
 
 async def _close_revoked(state: GatewayState, agents: AgentConnections) -> None:
@@ -117,6 +122,7 @@ class _Gateway:
         self._settings, self._ports, self._entrance = settings, ports, entrance
         self._limits = entrance.limits
         self.agents = AgentConnections(ports.mailbox_of, ports.grace_until, settings.silence, settings.outbox)
+        self.credentials = ReadTogether(ports.reader, _credential_now)
         self._numbers = 0
         self._names: dict[str, Bucket] = {}
 
@@ -191,4 +197,8 @@ class _Gateway:
             await stream.send_all(_TURNED_AWAY)
 
     async def _credential(self, digest: str | None) -> Credential | None:
-        return await self._ports.reader.run(find_credential, digest, clock.now()) if digest is not None else None
+        return await self.credentials.read(digest) if digest is not None else None
+
+
+def _credential_now(connection: Database, digest: str) -> Credential | None:
+    return find_credential(connection, digest, clock.now())

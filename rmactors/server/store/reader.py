@@ -2,7 +2,7 @@
 
 import logging
 import queue
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Concatenate, ParamSpec, TypeVar
 
 import trio
@@ -38,11 +38,7 @@ class Reader:
         self, query: Callable[Concatenate[Database, P], R], *args: P.args, **kwargs: P.kwargs
     ) -> R | None:
         """None, and a line in the log, where the database cannot be read."""
-        try:
-            return await self.run(query, *args, **kwargs)
-        except DatabaseError as error:
-            _log.warning("the database cannot be read: %s", error)
-            return None
+        return await if_readable(self.run(query, *args, **kwargs))
 
     def run_here(self, query: Callable[Concatenate[Database, P], R], *args: P.args, **kwargs: P.kwargs) -> R:
         """The same in the calling thread, for start-up and command lines."""
@@ -88,3 +84,12 @@ class Reader:
                 self._idle.get_nowait().close()
             except queue.Empty:
                 return
+
+
+async def if_readable(reading: Awaitable[R]) -> R | None:
+    """None, and a line in the log, where the database cannot be read."""
+    try:
+        return await reading
+    except DatabaseError as error:
+        _log.warning("the database cannot be read: %s", error)
+        return None

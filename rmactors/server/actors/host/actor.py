@@ -23,9 +23,10 @@ from rmactors.server.messages.live_requests import LiveAnswer
 from rmactors.server.messages.requests import HostWentSilent, Request
 from rmactors.server.messages.writes import Commit
 from rmactors.server.runtime.mailbox import Mailbox, Outlet, receive_first, take_first
-from rmactors.server.state.host import HostFacts, RunningJob
-from rmactors.server.store.load_hosts import load_pending_work, load_running
-from rmactors.server.store.reader import Reader
+from rmactors.server.state.host import HostFacts, PendingWork, RunningJob
+from rmactors.server.store.load_hosts import load_running
+from rmactors.server.store.read_together import ReadTogether
+from rmactors.server.store.reader import Reader, if_readable
 
 _log = logging.getLogger(__name__)
 AT_A_STRETCH: Final = 64
@@ -35,13 +36,15 @@ _LEVELS: Final = {"debug": logging.DEBUG, "info": logging.INFO}
 
 @dataclass(frozen=True, slots=True)
 class HostPorts:
-    """What a host actor talks to. `sign_of_life` notes (host, time), `clock_changed` (host, offset in seconds) for the
-    next flush. `grace_until` gives the time on trio's clock before which no host is judged silent or late; it may move.
-    `answer` takes (request id, answer), `count` what was left out, for `/metrics`: ("left_out", what) → number."""
+    """What a host actor talks to. `pending_work` is asked by a host's id. `sign_of_life` notes (host, time),
+    `clock_changed` (host, offset in seconds) for the next flush. `grace_until` gives the time on trio's clock before
+    which no host is judged silent or late; it may move. `answer` takes (request id, answer), `count` what was left out,
+    for `/metrics`: ("left_out", what) → number."""
 
     to_rules: Outlet[Request]
     to_store: Outlet[Commit]
     reader: Reader
+    pending_work: ReadTogether[str, PendingWork]
     progress: Callable[[wire.JobProgress], None]
     sign_of_life: Callable[[str, int], None]
     clock_changed: Callable[[str, float], None]
@@ -125,7 +128,7 @@ class _Host:
                 if not ports.to_store.put_aside(Commit((write,), self._reply(lambda _: events.LinesWritten()))):
                     self._answers.put_unbounded(events.LinesWritten(dropped=len(write.lines)))
             case do.ReadPendingWork(session):
-                work = await ports.reader.run_if_readable(load_pending_work, self._id)
+                work = await if_readable(ports.pending_work.read(self._id))
                 await self.handle(events.PendingWorkRead(session, work))
             case do.ReadRunningJobs(job_id):
                 running = await ports.reader.run_if_readable(load_running, self._id)

@@ -174,6 +174,7 @@ async def run(
 ) -> None:
     """Keep one actor going for each enrolled host."""
     async with trio.open_nursery() as nursery:
+        nursery.start_soon(ports.pending_work.run)
         nursery.start_soon(_flush, heartbeats, ports.to_store, flush_seconds)
         children: Children[str] = Children("host", budget, status, nursery)
 
