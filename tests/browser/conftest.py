@@ -19,6 +19,8 @@ from tests.conftest import PATIENCE_MS
 
 SCRIPT = pytest.mark.parametrize("script", [True, False], ids=["with script", "without script"])
 """For what has to work in a browser without JavaScript, too."""
+NO_TICKS = "const every = setInterval; setInterval = (what, ms) => ms === 30000 ? 0 : every(what, ms);"
+"""Twice a minute a page fetches what says how long ago something was, and so would find what it was not told."""
 
 
 @dataclass
@@ -82,14 +84,22 @@ Visit = Callable[..., Visitor]
 
 @pytest.fixture
 def visit(site: Site, browser: Browser) -> Iterator[Visit]:
-    """`visit("operator")`: a browser signed in as a user of that role. The console must stay empty."""
+    """`visit("operator")`: a browser signed in as a user of that role. The console must stay empty.
+
+    What changes in its pages was announced to them, however long that takes: with `ticks=True` alone they fetch from
+    time to time without a reason.
+    """
     visitors: list[Visitor] = []
 
-    def sign_in(role: str = "admin", *, script: bool = True, width: int = DESKTOP, dark: bool = False) -> Visitor:
+    def sign_in(
+        role: str = "admin", *, script: bool = True, width: int = DESKTOP, dark: bool = False, ticks: bool = False
+    ) -> Visitor:
         context = browser.new_context(
             viewport={"width": width, "height": 844 if width == PHONE else 900},
             color_scheme="dark" if dark else "light", java_script_enabled=script, base_url=site.url,
         )  # fmt: skip
+        if not ticks:
+            context.add_init_script(NO_TICKS)
         context.add_cookies([_cookie(site, role)])
         visitors.append(Visitor(site.url, context))
         return visitors[-1]
