@@ -110,6 +110,7 @@ def _look(db: Database, settings: Settings, now: int) -> Iterator[Finding]:
     yield from _agents(state)
     yield from _zone_data(state, zones.version())
     yield from _clocks(state)
+    yield from _unwatched(state)
     if not state.users:
         yield Finding(None, "there is no user yet: `rmactors admin create-user`, or /setup in a browser")
 
@@ -180,6 +181,16 @@ def _clocks(state: Condition) -> Iterator[Finding]:
         yield Finding(None, f"the clock of {name} is {abs(offset):,.0f} s {side} this server's: let NTP keep it right")
     if len(state.wrong_clocks) > _NAMED:
         yield Finding(None, f"{len(state.wrong_clocks) - _NAMED} more hosts have clocks that are wrong")
+
+
+def _unwatched(state: Condition) -> Iterator[Finding]:
+    for host, schedule, why in state.unwatched[:_NAMED]:
+        yield Finding(
+            False,
+            f"the schedule {schedule} of {host} is not watched: {why}. Update tzdata here, or change the schedule",
+        )
+    if len(state.unwatched) > _NAMED:
+        yield Finding(False, f"{len(state.unwatched) - _NAMED} more schedules are not watched")
 
 
 def _some(names: list[str]) -> str:

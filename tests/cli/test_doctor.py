@@ -113,6 +113,31 @@ def test_many_wrong_clocks_are_counted(patient: Patient) -> None:
     assert ("note", "2 more hosts have clocks that are wrong") in found
 
 
+def test_schedules_that_cannot_be_watched_here_are_named(patient: Patient) -> None:
+    """They were saved where their zone is known: another node, or a server with newer time zone data."""
+    host, gone = patient.ledger.host("nas1"), patient.ledger.host("nas2")
+    patient.ledger.schedule(host, name="Good")
+    patient.ledger.schedule(host, name="Hourly", cron=None, every_hours=1.0, timezone="Mars/Olympus")
+    for name, enabled in (("Nightly", True), ("Weekly", True), ("Paused", False)):
+        patient.ledger.schedule(host, name=name, timezone="Mars/Olympus", enabled=enabled)
+    patient.ledger.schedule(gone, name="Nightly", timezone="Mars/Olympus")
+    patient.sql("UPDATE hosts SET deleted_at = 1 WHERE id = ?", gone)
+    assert patient.faults() == [
+        f"the schedule {name} of nas1 is not watched: unknown time zone 'Mars/Olympus': use a name like Europe/Berlin"
+        " or UTC. Update tzdata here, or change the schedule"
+        for name in ("Nightly", "Weekly")
+    ]
+
+
+def test_many_schedules_that_cannot_be_watched_are_counted(patient: Patient) -> None:
+    host = patient.ledger.host("nas1")
+    for number in range(7):
+        patient.ledger.schedule(host, name=f"Nightly {number}", timezone="Mars/Olympus")
+    faults = patient.faults()
+    assert len(faults) == 6
+    assert faults[-1] == "2 more schedules are not watched"
+
+
 def test_a_key_that_others_can_read(patient: Patient) -> None:
     patient.key_file.chmod(0o640)
     [fault] = patient.faults()

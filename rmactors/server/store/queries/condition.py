@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from rmactors.server.calendars.when import When
 from rmactors.server.state.clocks import FAR_SECONDS
 from rmactors.server.store.database import Database
 from rmactors.server.store.migrations import missing, written_by_newer
@@ -14,7 +15,8 @@ class Condition:
 
     `newest_at` is when the server last wrote its pulse; `dead_open` counts dead notifications of unresolved alerts.
     `agents` and `zone_data` map a version to the names of its hosts. `wrong_clocks` are names of hosts and how many
-    seconds theirs are ahead of the server's.
+    seconds theirs are ahead of the server's. `unwatched` are names of hosts and of their enabled schedules whose
+    expression or zone cannot be read here, and why.
     """
 
     queues: list[Queued]
@@ -26,6 +28,7 @@ class Condition:
     agents: dict[str, list[str]]
     zone_data: dict[str, list[str]]
     wrong_clocks: list[tuple[str, float]]
+    unwatched: list[tuple[str, str, str]]
     size: int
     free: int
 
@@ -76,6 +79,24 @@ def condition(db: Database, at: int) -> Condition:
         agents=agents,
         zone_data=zone_data,
         wrong_clocks=[(name, offset) for name, offset in clocks],
+        unwatched=_unwatched(db),
         size=size,
         free=free,
     )
+
+
+def _unwatched(db: Database) -> list[tuple[str, str, str]]:
+    """Many schedules have the same times: each of those is looked at once."""
+    of_hosts = "FROM schedules JOIN hosts ON hosts.id = host_id AND hosts.deleted_at IS NULL"
+    enabled = "schedules.enabled = 1 AND schedules.deleted_at IS NULL"
+    times = db.execute(f"SELECT DISTINCT cron, on_calendar, every_hours, schedules.timezone {of_hosts} WHERE {enabled}")
+    found: list[tuple[str, str, str]] = []
+    for cron, on_calendar, every_hours, zone in times.fetchall():
+        if trouble := When(cron, on_calendar, every_hours, zone).trouble():
+            rows = db.execute(
+                f"SELECT hosts.name, schedules.name {of_hosts} WHERE {enabled} AND schedules.timezone = ?"
+                " AND coalesce(cron, '') = ? AND coalesce(on_calendar, '') = ?",
+                (zone, cron or "", on_calendar or ""),
+            )
+            found += [(host, schedule, trouble) for host, schedule in rows]
+    return sorted(found)
